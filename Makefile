@@ -1,0 +1,59 @@
+# Everything a person or a machine does with this checkout; `make` alone lists it.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+CONTRACTS := $(shell find proto/backroom -name '*.proto')
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check breaking generate migrate lock clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: generate ## Serve Backroom; without DATABASE_URL on an embedded PostgreSQL
+	@$(BIN)/backroom serve
+
+demo: generate ## Replay one real day of a real shop, and print its figures
+	@$(BIN)/backroom demo
+
+test: generate ## Run the tests, against a real database and real servers
+	@$(BIN)/pytest
+
+check: generate ## Lint, type-check, hold the laws of imports and of the contract, compare migrations with tables
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code --path proto/backroom
+	$(BIN)/python -m migrations.compare
+
+breaking: generate ## Refuse a contract that breaks callers of main's
+	@sh .github/breaking.sh
+
+generate: $(VENV)/.ready proto/gen/.ready ## Set up the virtual environment and build the stubs
+
+migrate: generate ## Bring the database of DATABASE_URL, or the embedded one, up to date
+	@$(BIN)/backroom migrate
+
+lock: $(VENV)/.ready ## Lock the dependencies again, with hashes
+	$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header -o requirements/uv.txt requirements/uv.in
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+
+clean: ## Remove what was built and the embedded database
+	rm -rf $(VENV) proto/gen dist .backroom .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.txt
+	@mkdir -p proto/gen/backroom
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+proto/gen/.ready: $(CONTRACTS) proto/generate.py requirements/validate.txt $(VENV)/.ready
+	@echo "Building the stubs ..."
+	@$(BIN)/python proto/generate.py
+	@touch $@
