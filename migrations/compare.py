@@ -1,0 +1,86 @@
+"""Proves that the migrations lead to the tables: up, compared, down to nothing, and up again.
+
+Both sides are built in a database and their catalogues are compared, since Alembic's own comparison is blind to check
+constraints, collations and storage parameters.
+"""
+
+import sys
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
+
+import migrations
+from storage.database import driver_url
+from storage.embedded import sibling, temporary_postgres
+from storage.schema import METADATA, SCHEMAS
+
+_CATALOGUE = """
+SELECT n.nspname || '.' || c.relname AS place,
+       'column ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' not null ' || a.attnotnull
+       || ' identity ' || a.attidentity::text || ' default ' || coalesce(pg_get_expr(d.adbin, d.adrelid), '-')
+       || ' collation ' || coalesce(l.collname, '-') AS what
+  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum LEFT JOIN pg_collation l ON l.oid = a.attcollation
+ WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind = 'r' AND n.nspname = ANY(:schemas)
+UNION ALL
+SELECT n.nspname || '.' || c.relname, 'constraint ' || k.conname || ' ' || pg_get_constraintdef(k.oid)
+  FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = ANY(:schemas)
+UNION ALL
+SELECT schemaname || '.' || tablename, 'index ' || indexdef FROM pg_indexes WHERE schemaname = ANY(:schemas)
+UNION ALL
+SELECT n.nspname || '.' || c.relname, 'options ' || coalesce(array_to_string(c.reloptions, ','), '-')
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname = ANY(:schemas)
+"""
+
+
+Catalogue = set[tuple[str, str]]
+
+
+def main() -> None:
+    with temporary_postgres() as url:
+        tables = _build_tables(_create(url, "tables"))
+        migrated = _create(url, "migrated")
+        migrations.upgrade(migrated)
+        problems = _differences(tables, _catalogue(migrated))
+        migrations.downgrade(migrated, "base")
+        problems += [f"the downgrade leaves {place}: {what}" for place, what in sorted(_catalogue(migrated))]
+        migrations.upgrade(migrated)
+        problems += _differences(tables, _catalogue(migrated))
+    if problems:
+        sys.exit("\n".join(problems))
+    print(f"migrations equal tables, at {migrations.head()}")
+
+
+def _create(url: str, name: str) -> str:
+    """Creates a database and returns its URL."""
+    with create_engine(driver_url(url), isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    return sibling(url, name)
+
+
+def _build_tables(url: str) -> Catalogue:
+    with create_engine(driver_url(url)).begin() as connection:
+        for schema in SCHEMAS:
+            connection.execute(CreateSchema(schema))
+        for table in METADATA.sorted_tables:
+            connection.execute(CreateTable(table))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index))
+    return _catalogue(url)
+
+
+def _catalogue(url: str) -> Catalogue:
+    """Every column, constraint, index and storage parameter of our schemas, as (table, definition)."""
+    with create_engine(driver_url(url)).connect() as connection:
+        found = connection.execute(text(_CATALOGUE), {"schemas": SCHEMAS})
+        return {(row.place, row.what) for row in found}
+
+
+def _differences(tables: Catalogue, migrated: Catalogue) -> list[str]:
+    missing = [f"in the tables alone, {place}: {what}" for place, what in sorted(tables - migrated)]
+    return missing + [f"in the migrations alone, {place}: {what}" for place, what in sorted(migrated - tables)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Accounts made on the database itself: how the first ones come about where there is no admin yet."""
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import protovalidate
+from google.protobuf.message import Message
+
+from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from server import settings
+from server.cli.failure import Failure
+from server.cli.opened import migrated_database
+from server.frame.errors import Refusal
+from server.identity.roles import ADMIN
+from server.wiring import Identity, build_identity
+from storage.database import Database
+
+FIRST_ADMIN = "admin@localhost"
+
+Result = TypeVar("Result")
+
+
+def create_user(email: str, roles: Sequence[str], password: str | None) -> None:
+    chosen = password if password is not None else random_password()
+    _hold(identity_service_pb2.RegisterRequest(email=email, password=chosen))
+
+    async def create(identity: Identity) -> str:
+        return str((await identity.accounts.register(email, chosen, "", None, roles=roles)).id)
+
+    user_id = _on_the_database(create)
+    print(f"user {user_id} with the roles: {', '.join(sorted(roles))}")
+    if password is None:
+        print(f"password, not to be shown again: {chosen}")
+
+
+def create_service_account(name: str, roles: Sequence[str]) -> None:
+    _hold(access_service_pb2.CreateServiceAccountRequest(name=name, roles=roles))
+
+    async def create(identity: Identity) -> str:
+        _, key = await identity.access.create_service_account(name, roles, None)
+        return key
+
+    print(f"key, not to be shown again: {_on_the_database(create)}")
+
+
+async def ensure_first_admin(database: Database, data_dir: Path) -> str | None:
+    """Makes an admin where there is none, keeps its password in admin.json, and returns it; None where there is one."""
+    async with database.reading() as tx:
+        if await tx.accounts.list_people(role=ADMIN, after=None, limit=1):
+            return None
+    password = random_password()
+    _write_private(data_dir / "admin.json", json.dumps({"email": FIRST_ADMIN, "password": password}))
+    identity = build_identity(database)
+    await identity.accounts.register(FIRST_ADMIN, password, "Admin", None, roles=[ADMIN])
+    identity.passwords.close()
+    return password
+
+
+def random_password() -> str:
+    return secrets.token_urlsafe(18)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Writes a file that nobody else may read, not even for the moment before its mode is set."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")
+
+
+def _hold(request: Message) -> None:
+    """Holds what was typed against the contract's own rules."""
+    for violation in protovalidate.collect_violations(request):
+        field = violation.proto.field
+        name = field.elements[0].field_name if field and field.elements else ""
+        raise Failure(f"{name}: {violation.proto.message}")
+
+
+def _on_the_database(act: Callable[[Identity], Awaitable[Result]]) -> Result:
+    async def run() -> Result:
+        async with migrated_database(settings.read()) as database:
+            identity = build_identity(database)
+            try:
+                return await act(identity)
+            except Refusal as refusal:
+                raise Failure(refusal.message()) from None
+            finally:
+                identity.passwords.close()
+
+    return asyncio.run(run())

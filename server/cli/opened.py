@@ -1,0 +1,42 @@
+"""The database that the settings name, opened for a command."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import migrations
+from server.cli.failure import Failure
+from server.settings import Settings
+from storage.database import Database
+from storage.embedded import EmbeddedPostgres
+from storage.errors import StoreUnavailable
+
+
+@contextmanager
+def database_url(settings: Settings) -> Iterator[str]:
+    """The URL to connect to; the embedded server runs at least as long as the block."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    server = EmbeddedPostgres(settings.data_dir.absolute() / "postgres")
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+@asynccontextmanager
+async def migrated_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database, at the newest migration; the embedded one is brought there."""
+    with database_url(settings) as url:
+        database = Database(url, pool_size=2)
+        try:
+            revision = await database.revision()
+            if revision != migrations.head() and settings.embedded:
+                migrations.upgrade(url)
+            elif revision is None or revision < migrations.head():
+                raise Failure(f"the database stands at migration {revision}; bring it up with: backroom migrate")
+            yield database
+        except StoreUnavailable:
+            raise Failure("DATABASE_URL: the database does not answer") from None
+        finally:
+            await database.close()

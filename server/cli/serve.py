@@ -1,0 +1,105 @@
+import asyncio
+import signal
+import time
+
+import structlog
+import uvloop
+from rich.console import Console
+
+import migrations
+from server import settings
+from server.cli.admin import FIRST_ADMIN, ensure_first_admin
+from server.cli.failure import Failure
+from server.cli.opened import database_url
+from server.frame import log
+from server.frame.contract import ContractError
+from server.serving import BindError, Server
+from server.settings import Settings
+from server.wiring import Application
+from storage.database import Database
+
+
+def serve() -> None:
+    configured = settings.read()
+    log.configure(configured.log_level, configured.log_format)
+    with database_url(configured) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(configured, url))
+
+
+async def _serve(configured: Settings, url: str) -> None:
+    began = time.perf_counter()
+    logger = structlog.get_logger()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    database = Database(url)
+    try:
+        application = Application(database, configured.modules, logger)
+        server = Server(
+            application,
+            configured.grpc_address,
+            configured.http_address,
+            logger,
+            drain_seconds=configured.drain_seconds,
+        )
+        password = await _prepare_embedded(configured, database, url)
+        await server.start()
+        _announce(server, configured, password, time.perf_counter() - began)
+        await stop.wait()
+        await server.stop()
+    except (BindError, ContractError) as error:
+        raise Failure(str(error)) from None
+    finally:
+        await database.close()
+
+
+async def _prepare_embedded(configured: Settings, database: Database, url: str) -> str | None:
+    """Migrates the embedded database, and returns the password of an admin that was made; other databases are left."""
+    if not configured.embedded:
+        return None
+    if await database.revision() != migrations.head():
+        await asyncio.to_thread(migrations.upgrade, url)
+    return await ensure_first_admin(database, configured.data_dir)
+
+
+def _announce(server: Server, configured: Settings, password: str | None, seconds: float) -> None:
+    """Tells a person what to do next; the first time, with the admin's password and three calls to paste."""
+    console = Console(stderr=False, highlight=False, soft_wrap=True)
+    host = configured.grpc_address.host
+    address = f"{host}:{server.grpc_port}"
+    console.print(
+        f"[bold green]Backroom serves[/] gRPC on [bold]{address}[/] and HTTP on"
+        f" [bold]{configured.http_address.host}:{server.http_port}[/], after {seconds:.1f} s. Ctrl-C stops it."
+    )
+    if password is not None:
+        console.print(_first_words(address, configured, password), markup=False)
+
+
+def _first_words(address: str, configured: Settings, password: str) -> str:
+    credentials = f'{{"email":"{FIRST_ADMIN}","password":"{password}"}}'
+    login = "backroom.identity.v1.IdentityService/Login"
+    me = "backroom.identity.v1.IdentityService/GetMe"
+    products = "backroom.commerce.v1.CatalogService/ListProducts"
+    pick_token = """sed -n 's/.*"accessToken": *"\\([^"]*\\)".*/\\1/p'"""
+    bearer = '-H "authorization: Bearer $TOKEN"'
+    curl = ".venv/bin/buf curl --reflect --http2-prior-knowledge --protocol grpc"
+    return f"""
+An admin was made, and is kept in {configured.data_dir}/admin.json:
+
+  email     {FIRST_ADMIN}
+  password  {password}
+
+Three calls to paste, with grpcurl:
+
+  TOKEN=$(grpcurl -plaintext -d '{credentials}' {address} {login} | {pick_token})
+  grpcurl -plaintext {bearer} {address} {me}
+  grpcurl -plaintext {bearer} -d '{{"page_size":5}}' {address} {products}
+
+The same with buf:
+
+  TOKEN=$({curl} -d '{credentials}' http://{address}/{login} | {pick_token})
+  {curl} {bearer} http://{address}/{me}
+  {curl} {bearer} -d '{{"page_size":5}}' http://{address}/{products}
+
+`make demo` in another terminal replays one real day of a real shop.
+"""

@@ -1,0 +1,1 @@
+"""Commerce: never sells what is not there, never loses an order."""

@@ -1,0 +1,182 @@
+"""commerce's messages to plain values, and back."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from google.type import money_pb2
+
+from backroom.commerce.v1 import (
+    catalog_service_pb2,
+    inventory_service_pb2,
+    order_service_pb2,
+    orders_pb2,
+    products_pb2,
+    stock_pb2,
+)
+from server.commerce.rules import catalog, inventory, orders
+from server.frame.caller import Caller
+from server.frame.errors import FieldInvalid
+from server.frame.repeating import key_of
+from server.frame.wire import time_of, timestamp
+from storage.commerce.records import (
+    Level,
+    Movement,
+    Order,
+    OrderFilter,
+    OrderLine,
+    OrderState,
+    Price,
+    Product,
+    StockReason,
+)
+
+_NANO = Decimal("1E-9")
+_EDITABLE: Mapping[str, Callable[[products_pb2.Product], Any]] = {
+    "name": lambda product: product.name,
+    "description": lambda product: product.description,
+    "price": lambda product: _required_price(product),
+    "archived": lambda product: product.archived,
+}
+"""The fields that an update_mask may name."""
+
+
+def price(money: money_pb2.Money) -> Price:
+    return Price(money.units + money.nanos * _NANO, money.currency_code)
+
+
+def money(amount: Decimal, currency: str) -> money_pb2.Money:
+    units = int(amount)
+    return money_pb2.Money(currency_code=currency, units=units, nanos=int((amount - units) / _NANO))
+
+
+def draft(product: products_pb2.Product) -> catalog.ProductDraft:
+    """Raises FieldInvalid where the sku or the price is missing."""
+    if not product.sku:
+        raise FieldInvalid.of("product.sku", "is required")
+    return catalog.ProductDraft(
+        product.sku, product.name, product.description, _required_price(product), product.archived
+    )
+
+
+def edit(request: catalog_service_pb2.UpdateProductRequest) -> catalog.ProductEdit:
+    """Raises FieldInvalid where the product_id is missing, or the mask names a field that cannot be changed."""
+    given = request.product
+    if not given.product_id:
+        raise FieldInvalid.of("product.product_id", "is required")
+    for path in request.update_mask.paths:
+        if path not in _EDITABLE:
+            raise FieldInvalid.of("update_mask", f"can name only {', '.join(_EDITABLE)}")
+    set_fields = {field.name for field, _ in given.ListFields()}
+    paths = request.update_mask.paths or [name for name in _EDITABLE if name in set_fields]
+    values = {path: _EDITABLE[path](given) for path in paths}
+    return catalog.ProductEdit(UUID(given.product_id), given.etag, values)
+
+
+def product(kept: Product) -> products_pb2.Product:
+    return products_pb2.Product(
+        product_id=str(kept.id),
+        sku=kept.sku,
+        name=kept.name,
+        description=kept.description,
+        price=money(kept.price.amount, kept.price.currency),
+        archived=kept.archived,
+        etag=catalog.etag_of(kept),
+        create_time=timestamp(kept.create_time),
+        update_time=timestamp(kept.update_time),
+    )
+
+
+def adjustment(request: inventory_service_pb2.AdjustStockRequest, caller: Caller) -> inventory.AdjustStock:
+    """Raises FieldInvalid where the delta's sign does not fit the reason."""
+    reason = StockReason[stock_pb2.StockReason.Name(request.reason).removeprefix("STOCK_REASON_")]
+    inventory.sign_fits(reason, request.delta)
+    return inventory.AdjustStock(caller, key_of(caller, request), request.sku, request.delta, reason, request.note)
+
+
+def stock(level: Level) -> stock_pb2.Stock:
+    return stock_pb2.Stock(sku=level.sku, on_hand=level.on_hand, held=level.held, available=level.on_hand - level.held)
+
+
+def movement(kept: Movement) -> stock_pb2.StockMovement:
+    return stock_pb2.StockMovement(
+        sequence=kept.sequence,
+        sku=kept.sku,
+        reason=stock_pb2.StockReason.Value(f"STOCK_REASON_{kept.reason.name}"),
+        on_hand_delta=kept.on_hand_delta,
+        held_delta=kept.held_delta,
+        on_hand_after=kept.on_hand_after,
+        held_after=kept.held_after,
+        order_id=str(kept.order_id or ""),
+        note=kept.note,
+        account_id=str(kept.account_id),
+        create_time=timestamp(kept.create_time),
+    )
+
+
+def sequence(text: str) -> int:
+    """A movement's sequence out of a page token; raises ValueError where it is none."""
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise ValueError("not a sequence")
+    return value
+
+
+def place_order(request: order_service_pb2.PlaceOrderRequest, caller: Caller, order_id: UUID) -> orders.PlaceOrder:
+    lines = tuple(
+        orders.Line(line.sku, line.quantity, price(line.unit_price) if line.HasField("unit_price") else None)
+        for line in request.lines
+    )
+    return orders.PlaceOrder(
+        caller, key_of(caller, request), order_id, request.reference or None, request.customer_id or None, lines
+    )
+
+
+def order_filter(request: order_service_pb2.ListOrdersRequest) -> OrderFilter:
+    """Raises FieldInvalid where a time is out of bounds."""
+    state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
+    return OrderFilter(
+        state=OrderState[state] if request.state else None,
+        customer_id=request.customer_id or None,
+        start_time=_time(request, "start_time"),
+        end_time=_time(request, "end_time"),
+    )
+
+
+def order(kept: Order) -> orders_pb2.Order:
+    currency = kept.total.currency
+    return orders_pb2.Order(
+        order_id=str(kept.id),
+        reference=kept.reference or "",
+        customer_id=kept.customer_id,
+        placed_by=str(kept.placed_by),
+        state=orders_pb2.OrderState.Value(f"ORDER_STATE_{kept.state.name}"),
+        lines=[_line(line, currency) for line in kept.lines],
+        line_count=kept.line_count,
+        unit_count=kept.unit_count,
+        total=money(kept.total.amount, currency),
+        create_time=timestamp(kept.create_time),
+        update_time=timestamp(kept.update_time),
+        cancel_reason=kept.cancel_reason,
+    )
+
+
+def _line(line: OrderLine, currency: str) -> orders_pb2.OrderLine:
+    return orders_pb2.OrderLine(
+        sku=line.sku,
+        quantity=line.quantity,
+        unit_price=money(line.unit_price, currency),
+        amount=money(line.quantity * line.unit_price, currency),
+    )
+
+
+def _required_price(product: products_pb2.Product) -> Price:
+    if not product.HasField("price"):
+        raise FieldInvalid.of("product.price", "is required")
+    return price(product.price)
+
+
+def _time(request: order_service_pb2.ListOrdersRequest, name: str) -> datetime | None:
+    return time_of(getattr(request, name), name) if request.HasField(name) else None  # type: ignore[arg-type]

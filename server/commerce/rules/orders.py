@@ -1,0 +1,211 @@
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from server.commerce.errors import (
+    CurrencyMixed,
+    CustomerNotPermitted,
+    OrderNotFound,
+    OrderStateForbids,
+    OutOfStock,
+    PriceNotPermitted,
+    ProductArchived,
+    ProductNotFound,
+    ReferenceTaken,
+)
+from server.commerce.rules.inventory import Ledger
+from server.frame.caller import Caller
+from server.frame.errors import PreconditionViolation, Refusal
+from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Shelf, StockReason
+from storage.frame.records import RequestKey
+
+Reference = tuple[UUID, str]
+"""Who placed an order, and that caller's own number of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an ask; without a price it is sold at the catalogue's."""
+
+    sku: str
+    quantity: int
+    unit_price: Price | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """An ask to place an order, under the id that the order will have."""
+
+    caller: Caller
+    key: RequestKey | None
+    order_id: UUID
+    reference: str | None
+    customer_id: str | None
+    """None means the caller."""
+    lines: tuple[Line, ...]
+
+    @property
+    def reference_key(self) -> Reference | None:
+        return (self.caller.account_id, self.reference) if self.reference else None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What became of each ask, the orders that were placed, and the movements that hold their stock."""
+
+    answers: Sequence[Order | Refusal]
+    placed: Sequence[Order]
+    moves: Sequence[Move]
+
+
+def skus_of(asks: Sequence[PlaceOrder]) -> set[str]:
+    return {line.sku for ask in asks for line in ask.lines}
+
+
+def references_of(asks: Sequence[PlaceOrder]) -> set[Reference]:
+    return {key for ask in asks if (key := ask.reference_key)}
+
+
+def decide(
+    asks: Sequence[PlaceOrder], shelves: Mapping[str, Shelf], taken: Mapping[Reference, UUID], now: datetime
+) -> Verdicts:
+    """Decides orders in the order they came: the first that fits gets it."""
+    desk = _Desk(shelves, taken, now)
+    answers = [desk.decide(ask) for ask in asks]
+    return Verdicts(answers, desk.placed, desk.ledger.moves)
+
+
+class _Desk:
+    """The state of one decision, from the first ask to the last."""
+
+    def __init__(self, shelves: Mapping[str, Shelf], taken: Mapping[Reference, UUID], now: datetime) -> None:
+        self._shelves = shelves
+        self._taken = dict(taken)
+        self._now = now
+        self.ledger = Ledger(shelves, now)
+        self.placed: list[Order] = []
+
+    def decide(self, ask: PlaceOrder) -> Order | Refusal:
+        try:
+            self._check_rights(ask)
+            self._check_reference(ask)
+            lines, currency = self._priced(ask)
+            wanted = self._check_stock(ask)
+        except Refusal as refusal:
+            return refusal
+        order = _order(ask, lines, currency, self._now)
+        for sku, quantity in wanted.items():
+            self.ledger.move(sku, StockReason.HELD, ask.caller.account_id, held=quantity, order_id=order.id)
+        if ask.reference_key:
+            self._taken[ask.reference_key] = order.id
+        self.placed.append(order)
+        return order
+
+    def _check_rights(self, ask: PlaceOrder) -> None:
+        if any(line.unit_price for line in ask.lines) and not ask.caller.may("orders.set_price"):
+            raise PriceNotPermitted
+        if not _is_own(ask.customer_id, ask.caller) and not ask.caller.may("orders.place_for"):
+            raise CustomerNotPermitted
+
+    def _check_reference(self, ask: PlaceOrder) -> None:
+        if ask.reference_key in self._taken:
+            raise ReferenceTaken(order_id=str(self._taken[ask.reference_key]))
+
+    def _priced(self, ask: PlaceOrder) -> tuple[tuple[OrderLine, ...], str]:
+        lines: list[OrderLine] = []
+        currencies: set[str] = set()
+        for line in ask.lines:
+            shelf = self._shelves.get(line.sku)
+            if shelf is None:
+                raise ProductNotFound(sku=line.sku)
+            if shelf.archived:
+                raise ProductArchived(sku=line.sku)
+            price = line.unit_price or shelf.price
+            currencies.add(price.currency)
+            lines.append(OrderLine(shelf.product_id, line.sku, line.quantity, price.amount))
+        if len(currencies) > 1:
+            raise CurrencyMixed(currencies=",".join(sorted(currencies)))
+        return tuple(lines), currencies.pop()
+
+    def _check_stock(self, ask: PlaceOrder) -> Mapping[str, int]:
+        """How much is wanted of each SKU; raises OutOfStock with each one that there is too little of."""
+        wanted: Counter[str] = Counter()
+        for line in ask.lines:
+            wanted[line.sku] += line.quantity
+        short = [sku for sku, quantity in wanted.items() if quantity > self.ledger.available(sku)]
+        if short:
+            raise OutOfStock(preconditions=[self._shortage(sku, wanted[sku]) for sku in short])
+        return wanted
+
+    def _shortage(self, sku: str, wanted: int) -> PreconditionViolation:
+        available = self.ledger.available(sku)
+        return PreconditionViolation("STOCK", sku, f"{wanted} wanted, {available} available")
+
+
+def _order(ask: PlaceOrder, lines: tuple[OrderLine, ...], currency: str, now: datetime) -> Order:
+    return Order(
+        id=ask.order_id,
+        reference=ask.reference,
+        customer_id=ask.customer_id or str(ask.caller.account_id),
+        placed_by=ask.caller.account_id,
+        state=OrderState.PENDING,
+        lines=lines,
+        line_count=len(lines),
+        unit_count=sum(line.quantity for line in lines),
+        total=Price(sum((line.quantity * line.unit_price for line in lines), Decimal(0)), currency),
+        cancel_reason="",
+        create_time=now,
+        update_time=now,
+    )
+
+
+def as_placed(order: Order) -> Order:
+    """The order as PlaceOrder first answered it, whatever has become of it since."""
+    return replace(order, state=OrderState.PENDING, cancel_reason="", update_time=order.create_time)
+
+
+def visible(order: Order | None, caller: Caller, order_id: UUID) -> Order:
+    """The order; raises OrderNotFound where there is none, and just so where the caller may not see it."""
+    if order is None or not _may_see(order, caller):
+        raise OrderNotFound(order_id=str(order_id))
+    return order
+
+
+def customer_to_list(wanted: str | None, caller: Caller) -> str | None:
+    """Whose orders a list may show, None being everybody's; raises CustomerNotPermitted."""
+    if caller.may("orders.read_all"):
+        return wanted
+    if not _is_own(wanted, caller):
+        raise CustomerNotPermitted
+    return str(caller.account_id)
+
+
+def cancelled(order: Order, reason: str, now: datetime) -> Order:
+    """The order once cancelled; raises OrderStateForbids where it is not pending."""
+    if order.state is not OrderState.PENDING:
+        raise OrderStateForbids(state=order.state.name)
+    return replace(order, state=OrderState.CANCELLED, cancel_reason=reason, update_time=now)
+
+
+def release(order: Order, shelves: Mapping[UUID, Shelf], caller: Caller, now: datetime) -> Sequence[Move]:
+    """The movements that let go of what an order holds."""
+    held: Counter[UUID] = Counter()
+    for line in order.lines:
+        held[line.product_id] += line.quantity
+    ledger = Ledger({shelf.sku: shelf for shelf in shelves.values()}, now)
+    for product_id, quantity in held.items():
+        sku = shelves[product_id].sku
+        ledger.move(sku, StockReason.RELEASED, caller.account_id, held=-quantity, order_id=order.id)
+    return ledger.moves
+
+
+def _is_own(customer_id: str | None, caller: Caller) -> bool:
+    return customer_id is None or customer_id == str(caller.account_id)
+
+
+def _may_see(order: Order, caller: Caller) -> bool:
+    own = order.customer_id == str(caller.account_id) or order.placed_by == caller.account_id
+    return own or caller.may("orders.read_all")

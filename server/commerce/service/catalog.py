@@ -1,0 +1,83 @@
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from server.commerce import errors
+from server.commerce.rules import catalog as rules
+from server.frame.repeating import once
+from storage.commerce.records import Product
+from storage.database import Database
+from storage.errors import StoreContention
+from storage.frame.records import RequestKey
+
+
+class Catalog:
+    """What is sold, under which SKU, at which price."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime], new_id: Callable[[], UUID]) -> None:
+        self._database = database
+        self._now = now
+        self._new_id = new_id
+
+    async def create(self, draft: rules.ProductDraft, key: RequestKey | None) -> Product:
+        """Creates a product with a stock of nothing; raises SkuTaken."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> Product:
+                product = draft.as_product(self._new_id(), self._now())
+                if not await tx.products.add([product]):
+                    raise errors.SkuTaken(sku=draft.sku)
+                return product
+
+            return await once(tx, key, Product, act)
+
+    async def edit(self, edit: rules.ProductEdit, key: RequestKey | None) -> Product:
+        """Changes the fields that the edit names; raises ProductNotFound, EtagMismatch."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> Product:
+                product = await tx.products.lock(edit.product_id)
+                if product is None:
+                    raise errors.ProductNotFound(product_id=str(edit.product_id))
+                changed = rules.edited(product, edit, self._now())
+                await tx.products.change([changed])
+                return changed
+
+            return await once(tx, key, Product, act)
+
+    async def get(self, product_id: UUID) -> Product:
+        """Raises ProductNotFound."""
+        async with self._database.reading() as tx:
+            product = await tx.products.find(product_id)
+        if product is None:
+            raise errors.ProductNotFound(product_id=str(product_id))
+        return product
+
+    async def get_by_sku(self, sku: str) -> Product:
+        """Raises ProductNotFound."""
+        async with self._database.reading() as tx:
+            product = await tx.products.find_by_sku(sku)
+        if product is None:
+            raise errors.ProductNotFound(sku=sku)
+        return product
+
+    async def list_by_sku(self, *, after: str | None, limit: int, archived: bool) -> Sequence[Product]:
+        async with self._database.reading() as tx:
+            return await tx.products.list_by_sku(after=after, limit=limit, archived=archived)
+
+    async def import_all(self, drafts: Sequence[rules.ProductDraft], key: RequestKey | None) -> rules.ImportCount:
+        """Creates what is new and changes what differs, all in one transaction; of a SKU, the last draft counts."""
+        latest = rules.latest_by_sku(drafts)
+        async with self._database.transaction() as tx:
+
+            async def act() -> rules.ImportCount:
+                existing = await tx.products.lock_by_sku(list(latest))
+                plan = rules.plan_import(latest, existing, [self._new_id() for _ in latest], self._now())
+                added = await tx.products.add(plan.new)
+                if len(added) != len(plan.new):
+                    # Another import created some of them in the meantime; begun again, this one will find them.
+                    raise StoreContention
+                await tx.products.change(plan.changed)
+                return rules.ImportCount(len(added), len(plan.changed), plan.unchanged)
+
+            return await once(tx, key, rules.ImportCount, act)

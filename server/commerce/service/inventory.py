@@ -1,0 +1,48 @@
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from server.commerce.errors import ProductNotFound
+from server.commerce.rules import inventory as rules
+from server.frame.errors import Refusal
+from server.frame.repeating import decoded, encoded, sift
+from storage.commerce.records import Level, Movement
+from storage.database import Database
+from storage.frame.records import Claim
+
+
+class Inventory:
+    """How much there is, and why."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    async def adjust(self, asks: Sequence[rules.AdjustStock]) -> Sequence[Level | Refusal]:
+        """Decides adjustments in the order they came, all in one transaction."""
+        async with self._database.transaction() as tx:
+            sifted = await sift(tx, [Claim(ask.key) if ask.key else None for ask in asks])
+            fresh = [asks[place] for place in sifted.fresh]
+            shelves = await tx.stock.lock({ask.sku for ask in fresh})
+            decision = rules.adjust(fresh, shelves, self._now())
+            await tx.stock.move(decision.moves)
+            keyed = [(ask.key, answer) for ask, answer in zip(fresh, decision.answers, strict=True) if ask.key]
+            await tx.requests.remember({k: encoded(Level, a) for k, a in keyed if not isinstance(a, Refusal)})
+            await tx.requests.release([k.scope for k, a in keyed if isinstance(a, Refusal)])
+        kept = {place: decoded(Level, answer) for place, answer in sifted.kept.items()}
+        return sifted.answers(decision.answers, kept)
+
+    async def level(self, sku: str) -> Level:
+        """Raises ProductNotFound."""
+        async with self._database.reading() as tx:
+            level = await tx.stock.find_level(sku)
+        if level is None:
+            raise ProductNotFound(sku=sku)
+        return level
+
+    async def list_movements(self, sku: str, *, before: int | None, limit: int) -> Sequence[Movement]:
+        """Raises ProductNotFound."""
+        async with self._database.reading() as tx:
+            product = await tx.products.find_by_sku(sku)
+            if product is None:
+                raise ProductNotFound(sku=sku)
+            return await tx.stock.list_movements(product.id, before=before, limit=limit)

@@ -1,0 +1,79 @@
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from server.commerce.rules import orders as rules
+from server.frame.caller import Caller
+from server.frame.errors import Refusal
+from server.frame.repeating import once, sift
+from storage.commerce.records import Order, OrderFilter
+from storage.database import Database, Transaction
+from storage.errors import AlreadyExists, StoreContention
+from storage.frame.records import Claim, RequestKey
+
+
+class Orders:
+    """Orders, from the first to the last."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    async def place(self, asks: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
+        """Decides orders in the order they came, all in one transaction."""
+        try:
+            async with self._database.transaction() as tx:
+                return await self._place(tx, asks)
+        except AlreadyExists as error:
+            # A reference was taken by another server after it was looked for; begun again, it will be found.
+            raise StoreContention from error
+
+    async def get(self, caller: Caller, order_id: UUID) -> Order:
+        """The order with its lines; raises OrderNotFound."""
+        async with self._database.reading() as tx:
+            return rules.visible(await tx.orders.find(order_id), caller, order_id)
+
+    async def list_latest(
+        self, caller: Caller, wanted: OrderFilter, *, before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Order]:
+        """Orders without their lines, latest first; raises CustomerNotPermitted."""
+        allowed = replace(wanted, customer_id=rules.customer_to_list(wanted.customer_id, caller))
+        async with self._database.reading() as tx:
+            return await tx.orders.list_latest(allowed, before=before, limit=limit)
+
+    async def cancel(self, caller: Caller, order_id: UUID, reason: str, key: RequestKey | None) -> Order:
+        """Cancels a pending order and releases its stock; raises OrderNotFound, OrderStateForbids."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> Order:
+                order = rules.visible(await tx.orders.lock(order_id), caller, order_id)
+                now = self._now()
+                cancelled = rules.cancelled(order, reason, now)
+                shelves = await tx.stock.lock_by_id({line.product_id for line in order.lines})
+                await tx.stock.move(rules.release(order, shelves, caller, now))
+                await tx.orders.change(cancelled)
+                return cancelled
+
+            return await once(tx, key, Order, act)
+
+    async def _place(self, tx: Transaction, asks: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
+        # The answer to remember is the order's id, known beforehand, which saves a statement.
+        sifted = await sift(tx, [Claim(ask.key, str(ask.order_id)) if ask.key else None for ask in asks])
+        fresh = [asks[place] for place in sifted.fresh]
+        shelves = await tx.stock.lock(rules.skus_of(fresh))  # rows in key order: no deadlock
+        taken = await tx.orders.find_references(rules.references_of(fresh))
+        verdicts = rules.decide(fresh, shelves, taken, self._now())
+        await tx.orders.add(verdicts.placed)
+        await tx.stock.move(verdicts.moves)
+        outcomes = zip(fresh, verdicts.answers, strict=True)
+        await tx.requests.release([ask.key.scope for ask, a in outcomes if ask.key and isinstance(a, Refusal)])
+        return sifted.answers(verdicts.answers, await _as_placed(tx, sifted.kept))
+
+
+async def _as_placed(tx: Transaction, kept: Mapping[int, str]) -> Mapping[int, Order]:
+    """The orders that earlier requests placed, as they were answered."""
+    if not kept:
+        return {}
+    found = await tx.orders.find_many({UUID(order_id) for order_id in kept.values()})
+    return {place: rules.as_placed(found[UUID(order_id)]) for place, order_id in kept.items()}

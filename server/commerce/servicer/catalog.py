@@ -1,0 +1,63 @@
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+from backroom.commerce.v1 import catalog_service_pb2 as pb
+from backroom.commerce.v1 import catalog_service_pb2_grpc
+from server.commerce import messages
+from server.commerce.service import Catalog
+from server.frame.call import caller_of
+from server.frame.errors import FieldInvalid
+from server.frame.paging import page_of
+from server.frame.repeating import key_of, key_of_stream
+
+MOST_IMPORTED = 100_000
+
+
+class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    async def CreateProduct(self, request: pb.CreateProductRequest, context: Any) -> pb.CreateProductResponse:
+        draft = messages.draft(request.product)
+        product = await self._catalog.create(draft, key_of(caller_of(context), request))
+        return pb.CreateProductResponse(product=messages.product(product))
+
+    async def UpdateProduct(self, request: pb.UpdateProductRequest, context: Any) -> pb.UpdateProductResponse:
+        product = await self._catalog.edit(messages.edit(request), key_of(caller_of(context), request))
+        return pb.UpdateProductResponse(product=messages.product(product))
+
+    async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.GetProductResponse:
+        if request.WhichOneof("key") == "sku":
+            product = await self._catalog.get_by_sku(request.sku)
+        else:
+            product = await self._catalog.get(UUID(request.product_id))
+        return pb.GetProductResponse(product=messages.product(product))
+
+    async def ListProducts(self, request: pb.ListProductsRequest, context: Any) -> pb.ListProductsResponse:
+        page = page_of(request)
+        after = page.key(str)
+        found = await self._catalog.list_by_sku(
+            after=after[0] if after else None, limit=page.limit, archived=request.show_archived
+        )
+        products, next_page_token = page.cut(found, lambda product: (product.sku,))
+        return pb.ListProductsResponse(products=map(messages.product, products), next_page_token=next_page_token)
+
+    async def ImportProducts(
+        self, request_iterator: AsyncIterator[pb.ImportProductsRequest], context: Any
+    ) -> pb.ImportProductsResponse:
+        requests = [request async for request in _bounded(request_iterator)]
+        drafts = [messages.draft(request.product) for request in requests]
+        count = await self._catalog.import_all(drafts, key_of_stream(caller_of(context), requests))
+        return pb.ImportProductsResponse(
+            created_count=count.created, updated_count=count.updated, unchanged_count=count.unchanged
+        )
+
+
+async def _bounded(requests: AsyncIterator[pb.ImportProductsRequest]) -> AsyncIterator[pb.ImportProductsRequest]:
+    count = 0
+    async for request in requests:
+        count += 1
+        if count > MOST_IMPORTED:
+            raise FieldInvalid.of("product", f"can be sent at most {MOST_IMPORTED:,} times in one import")
+        yield request

@@ -1,0 +1,74 @@
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from backroom.commerce.v1 import order_service_pb2 as pb
+from backroom.commerce.v1 import order_service_pb2_grpc
+from server.commerce import messages
+from server.commerce.rules.orders import PlaceOrder
+from server.commerce.service import Orders
+from server.frame.batching import Batcher
+from server.frame.call import caller_of
+from server.frame.caller import Caller
+from server.frame.errors import Refusal
+from server.frame.paging import page_of
+from server.frame.repeating import key_of
+from server.frame.statuses import status_of
+from server.frame.streaming import answered_in_order
+from storage.commerce.records import Order
+
+IN_FLIGHT = 256
+"""How many orders of one stream may wait for their answers: past that, the stream is not read on."""
+
+
+class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
+    def __init__(self, orders: Orders, placing: Batcher[PlaceOrder, Order], new_id: Callable[[], UUID]) -> None:
+        self._orders = orders
+        self._placing = placing
+        self._new_id = new_id
+
+    async def PlaceOrder(self, request: pb.PlaceOrderRequest, context: Any) -> pb.PlaceOrderResponse:
+        order = await self._place(request, caller_of(context))
+        return pb.PlaceOrderResponse(order=messages.order(order))
+
+    async def PlaceOrders(
+        self, request_iterator: AsyncIterator[pb.PlaceOrdersRequest], context: Any
+    ) -> AsyncIterator[pb.PlaceOrdersResponse]:
+        caller = caller_of(context)
+
+        async def answer(request: pb.PlaceOrdersRequest) -> pb.PlaceOrdersResponse:
+            request_id = request.order.request_id
+            try:
+                order = await self._place(request.order, caller)
+            except Refusal as refusal:
+                return pb.PlaceOrdersResponse(request_id=request_id, refusal=status_of(refusal))
+            return pb.PlaceOrdersResponse(request_id=request_id, order=messages.order(order))
+
+        async for response in answered_in_order(request_iterator, answer, at_once=IN_FLIGHT):
+            yield response
+
+    async def GetOrder(self, request: pb.GetOrderRequest, context: Any) -> pb.GetOrderResponse:
+        order = await self._orders.get(caller_of(context), UUID(request.order_id))
+        return pb.GetOrderResponse(order=messages.order(order))
+
+    async def ListOrders(self, request: pb.ListOrdersRequest, context: Any) -> pb.ListOrdersResponse:
+        page = page_of(request)
+        before = page.key(datetime.fromisoformat, UUID)
+        found = await self._orders.list_latest(
+            caller_of(context),
+            messages.order_filter(request),
+            before=(before[0], before[1]) if before else None,
+            limit=page.limit,
+        )
+        orders, next_page_token = page.cut(found, lambda order: (order.create_time, order.id))
+        return pb.ListOrdersResponse(orders=map(messages.order, orders), next_page_token=next_page_token)
+
+    async def CancelOrder(self, request: pb.CancelOrderRequest, context: Any) -> pb.CancelOrderResponse:
+        caller = caller_of(context)
+        key = key_of(caller, request)
+        order = await self._orders.cancel(caller, UUID(request.order_id), request.reason, key)
+        return pb.CancelOrderResponse(order=messages.order(order))
+
+    async def _place(self, request: pb.PlaceOrderRequest, caller: Caller) -> Order:
+        return await self._placing.submit(messages.place_order(request, caller, self._new_id()))

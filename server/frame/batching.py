@@ -1,0 +1,119 @@
+"""Gathering calls into batches: those that arrive while one batch runs become the next one.
+
+There is no timer, so a lone call waits for nobody, and the busier the server is, the larger the batches grow.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from server.frame.errors import Contention, Refusal, Stopping
+from storage.errors import StoreContention, StoreUnavailable
+
+Ask = TypeVar("Ask")
+Answer = TypeVar("Answer")
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[Ask, Answer]):
+    ask: Ask
+    weight: int
+    answer: "asyncio.Future[Answer]"
+
+
+class Batcher(Generic[Ask, Answer]):
+    """Hands asks to a use case in batches, one batch at a time, in the order they came.
+
+    `run` decides a batch in one transaction, with one answer or refusal for each ask; if it raises, nothing of the
+    batch has happened. A batch that collides with another server's is tried again. One that fails for any other
+    reason is halved until the ask that makes it fail stands alone, and that one fails alone.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Ask]], Awaitable[Sequence[Answer | Refusal]]],
+        *,
+        weigh: Callable[[Ask], int] = lambda _: 1,
+        largest: int = 256,
+    ) -> None:
+        self._run = run
+        self._weigh = weigh
+        self._largest = largest
+        self._queue: deque[_Waiting[Ask, Answer]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def submit(self, ask: Ask) -> Answer:
+        """The answer to one ask; raises its refusal.
+
+        A caller that gives up while its ask waits takes it back; once its batch runs, the ask is decided.
+        """
+        if self._closed:
+            raise Stopping
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(ask, self._weigh(ask), answer))
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+        return await answer
+
+    async def close(self) -> None:
+        """Takes no more asks, and returns when those taken are answered."""
+        self._closed = True
+        if self._worker is not None:
+            await self._worker
+
+    async def _work(self) -> None:
+        try:
+            while batch := self._next():
+                await self._decide(batch)
+        finally:
+            self._worker = None
+
+    def _next(self) -> list[_Waiting[Ask, Answer]]:
+        """The next asks that together weigh no more than the largest batch may, and at least one."""
+        batch: list[_Waiting[Ask, Answer]] = []
+        weight = 0
+        while self._queue and (not batch or weight + self._queue[0].weight <= self._largest):
+            waiting = self._queue.popleft()
+            if not waiting.answer.done():
+                batch.append(waiting)
+                weight += waiting.weight
+        return batch
+
+    async def _decide(self, batch: Sequence[_Waiting[Ask, Answer]]) -> None:
+        try:
+            answers = await self._try([waiting.ask for waiting in batch])
+        except (StoreUnavailable, Contention) as error:
+            for waiting in batch:
+                _settle(waiting.answer, error)
+        except Exception as error:  # noqa: BLE001 - each ask's own caller is told what became of it
+            if len(batch) == 1:
+                _settle(batch[0].answer, error)
+            else:
+                middle = len(batch) // 2
+                await self._decide(batch[:middle])
+                await self._decide(batch[middle:])
+        else:
+            for waiting, answer in zip(batch, answers, strict=True):
+                _settle(waiting.answer, answer)
+
+    async def _try(self, asks: Sequence[Ask]) -> Sequence[Answer | Refusal]:
+        for _ in range(_TRIES):
+            try:
+                return await self._run(asks)
+            except StoreContention:
+                continue
+        raise Contention
+
+
+def _settle(future: "asyncio.Future[Answer]", answer: Answer | Exception) -> None:
+    if future.done():  # its caller has gone
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)

@@ -1,0 +1,120 @@
+"""One call, as the frame and the servicers see it."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from uuid_utils import uuid4
+
+from server.frame.caller import ANONYMOUS, Caller
+
+Metadata = Sequence[tuple[str, str | bytes]]
+
+_CALL_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+"""https://www.w3.org/TR/trace-context/#traceparent-header"""
+
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+else:
+    Context = grpc.aio.ServicerContext
+
+
+class Call(Context):
+    """gRPC's context of a call, with what the interceptors learned of it on the way in.
+
+    `id` names the call in the log and in the trailing metadata `x-request-id`; it is the caller's own where it sent a
+    short one. It is not the `request_id` that makes repeating a change safe.
+    """
+
+    def __init__(self, context: Context, method: str) -> None:
+        self._context = context
+        self.method = method
+        self.caller: Caller = ANONYMOUS
+        self.refused_for: str | None = None
+        self.fault: str | None = None
+        self.metadata: Mapping[str, str | bytes] = dict(context.invocation_metadata() or ())
+        self.id = _matched(_CALL_ID, self.metadata.get("x-request-id")) or str(uuid4())
+        self.trace_id = _matched(_TRACE_PARENT, self.metadata.get("traceparent"), group=1) or uuid4().hex
+
+    async def abort(
+        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()
+    ) -> Any:  # gRPC never returns from it
+        await self._context.abort(code, details, (("x-request-id", self.id), *trailing_metadata))
+
+    async def abort_with_status(self, status: grpc.Status) -> Any:
+        await self.abort(status.code, status.details, status.trailing_metadata or ())
+
+    async def read(self) -> Any:
+        return await self._context.read()
+
+    async def write(self, message: Any) -> None:
+        await self._context.write(message)
+
+    async def send_initial_metadata(self, initial_metadata: Any) -> None:
+        await self._context.send_initial_metadata(initial_metadata)
+
+    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
+        self._context.set_trailing_metadata(trailing_metadata)
+
+    def invocation_metadata(self) -> Any:
+        return self._context.invocation_metadata()
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        self._context.set_code(code)
+
+    def set_details(self, details: str) -> None:
+        self._context.set_details(details)
+
+    def set_compression(self, compression: grpc.Compression) -> None:
+        self._context.set_compression(compression)
+
+    def disable_next_message_compression(self) -> None:
+        self._context.disable_next_message_compression()
+
+    def peer(self) -> str:
+        return self._context.peer()
+
+    def peer_identities(self) -> Iterable[bytes] | None:
+        return self._context.peer_identities()
+
+    def peer_identity_key(self) -> str | None:
+        return self._context.peer_identity_key()
+
+    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
+        return self._context.auth_context()
+
+    def time_remaining(self) -> float:
+        return self._context.time_remaining()
+
+    def trailing_metadata(self) -> Any:
+        return self._context.trailing_metadata()
+
+    def code(self) -> Any:
+        return self._context.code()
+
+    def details(self) -> str:
+        return self._context.details()
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        self._context.add_done_callback(callback)  # type: ignore[arg-type]
+
+    def cancelled(self) -> bool:
+        return self._context.cancelled()
+
+    def done(self) -> bool:
+        return self._context.done()
+
+
+def caller_of(context: Any) -> Caller:
+    """Who calls, as the access interceptor found it."""
+    if not isinstance(context, Call):
+        raise TypeError("the call did not come through the interceptors")
+    return context.caller
+
+
+def _matched(pattern: re.Pattern[str], value: str | bytes | None, group: int = 0) -> str | None:
+    found = pattern.fullmatch(value) if isinstance(value, str) else None
+    return found.group(group) if found else None

@@ -1,0 +1,24 @@
+"""Who calls."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from storage.frame.records import NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and what it may do; nobody where `account_id` is NOBODY."""
+
+    account_id: UUID
+    permissions: frozenset[str]
+
+    def may(self, permission: str) -> bool:
+        return permission in self.permissions
+
+    @property
+    def signed_in(self) -> bool:
+        return self.account_id != NOBODY
+
+
+ANONYMOUS = Caller(NOBODY, frozenset())

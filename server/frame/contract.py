@@ -1,0 +1,47 @@
+"""What the contract says of each method, read from the descriptors once at the start."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+from backroom.common.v1 import access_pb2
+
+
+class ContractError(Exception):
+    """The contract promises what this server cannot keep; the server does not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRule:
+    """Who may call a method: anyone, anyone signed in, or who holds a permission."""
+
+    public: bool = False
+    permission: str | None = None
+
+
+PUBLIC = AccessRule(public=True)
+
+
+def rules_of(services: Iterable[ServiceDescriptor], known: frozenset[str]) -> Mapping[str, AccessRule]:
+    """The rule of each method, by its path, such as "/backroom.commerce.v1.OrderService/PlaceOrder".
+
+    Raises ContractError, naming the method, where a rule is missing or names a permission that no role knows.
+    """
+    methods = (method for service in services for method in service.methods)
+    return {f"/{method.containing_service.full_name}/{method.name}": _rule_of(method, known) for method in methods}
+
+
+def _rule_of(method: MethodDescriptor, known: frozenset[str]) -> AccessRule:
+    access = method.GetOptions().Extensions[access_pb2.access]
+    match access.WhichOneof("rule"):
+        case "public" if access.public:
+            return PUBLIC
+        case "signed_in" if access.signed_in:
+            return AccessRule()
+        case "permission" if access.permission in known:
+            return AccessRule(permission=access.permission)
+        case "permission":
+            raise ContractError(f"{method.full_name}: no role knows the permission {access.permission!r}")
+        case _:
+            raise ContractError(f"{method.full_name}: the option (backroom.common.v1.access) is missing")

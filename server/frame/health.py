@@ -1,0 +1,87 @@
+"""Health by the standard protocol: Kubernetes probes "liveness" and "readiness", clients a service's own name."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+import structlog
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health import aio
+
+from storage.errors import StoreError
+
+LIVENESS = "liveness"
+READINESS = "readiness"
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Health:
+    """Follows the database: all but liveness serve only while it answers, migrated, and the server is not stopping.
+
+    `why_not` asks the database, and returns why the server is not ready, or None where it is.
+    """
+
+    def __init__(
+        self,
+        services: Iterable[str],
+        why_not: Callable[[], Awaitable[str | None]],
+        logger: structlog.typing.FilteringBoundLogger,
+        *,
+        every: float = 1.0,
+        patience: float = 2.0,
+    ) -> None:
+        self.servicer = aio.HealthServicer()
+        self._follow = ("", READINESS, *services)
+        self._why_not = why_not
+        self._logger = logger
+        self._every = every
+        self._patience = patience
+        self._draining = False
+        self._reason: str | None = "starting"
+
+    @property
+    def reason(self) -> str | None:
+        """Why the server is not ready; None where it is."""
+        return self._reason
+
+    async def start(self) -> None:
+        """Announces every service, not ready yet, and alive."""
+        await self._announce(LIVENESS, ready=True)
+        for service in self._follow:
+            await self._announce(service, ready=False)
+
+    async def watch(self) -> None:
+        """Asks the database every so often, until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(self._every)
+
+    async def look(self) -> None:
+        """Asks the database once, and announces what changed."""
+        try:
+            async with asyncio.timeout(self._patience):
+                reason = await self._why_not()
+        except (StoreError, TimeoutError):
+            reason = "the database does not answer"
+        if not self._draining:
+            await self._settle(reason)
+
+    async def drain(self) -> None:
+        """Not ready any more, for good: the server is stopping."""
+        self._draining = True
+        await self._settle("stopping")
+
+    async def _settle(self, reason: str | None) -> None:
+        if reason == self._reason:
+            return
+        self._reason = reason
+        for service in self._follow:
+            await self._announce(service, ready=reason is None)
+        if reason is None:
+            self._logger.info("ready")
+        else:
+            self._logger.warning("not ready", why=reason)
+
+    async def _announce(self, service: str, *, ready: bool) -> None:
+        await self.servicer.set(service, _SERVING if ready else _NOT_SERVING)

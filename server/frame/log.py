@@ -1,0 +1,49 @@
+"""How the log is written: JSON for machines, coloured lines for a person at a terminal."""
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+
+def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
+    """Sets up structlog, and sends the libraries' own logging, from warnings up, the same way.
+
+    `style` is "json", "pretty", or "auto": pretty on a terminal and JSON elsewhere.
+    """
+    pretty = style == "pretty" or (style == "auto" and stream.isatty())
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=12)
+        if pretty
+        else structlog.processors.JSONRenderer()
+    )
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if pretty else "iso", utc=not pretty, key="time"),
+    ]
+    if pretty:
+        shared[-1] = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="timestamp")
+    number = logging.getLevelNamesMapping()[level]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_kind_alone, *shared, renderer]))
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+
+
+def _kind_alone(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Drops a library's traceback, whose text may quote a payload, and keeps the error's kind."""
+    record: logging.LogRecord = event.pop("_record")
+    event.pop("_from_structlog", None)
+    event["logger"] = record.name
+    if record.exc_info and record.exc_info[0]:
+        event["error"] = record.exc_info[0].__name__
+    event.pop("exc_info", None)
+    return event

@@ -1,0 +1,75 @@
+"""Pages of a list, in keyset order: a page token says where the last page ended, and of which list (AIP-158)."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from backroom.common.v1 import page_pb2
+from server.frame.errors import PageTokenInvalid
+from server.frame.repeating import digest_of
+
+DEFAULT_SIZE = 50
+MAXIMUM_SIZE = 1000
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which page of a list is asked for."""
+
+    size: int
+    after: tuple[str, ...] | None
+    """The sort key behind which the page begins; None for the first page."""
+    list_digest: bytes
+
+    @property
+    def limit(self) -> int:
+        """One more than the page holds, to see whether another follows."""
+        return self.size + 1
+
+    def key(self, *kinds: Callable[[str], Any]) -> tuple[Any, ...] | None:
+        """The sort key, each column read by its kind; raises PageTokenInvalid where it does not fit."""
+        if self.after is None:
+            return None
+        try:
+            return tuple(kind(value) for kind, value in zip(kinds, self.after, strict=True))
+        except ValueError:
+            raise PageTokenInvalid from None
+
+    def cut(self, found: Sequence[Item], key: Callable[[Item], Sequence[object]]) -> tuple[Sequence[Item], str]:
+        """The page out of up to `limit` items, and the token of the next one; an empty token after the last."""
+        if len(found) <= self.size:
+            return found, ""
+        items = found[: self.size]
+        after = [str(value) for value in key(items[-1])]
+        token = page_pb2.PageToken(list_digest=self.list_digest, after=after)
+        return items, base64.urlsafe_b64encode(token.SerializeToString()).decode().rstrip("=")
+
+
+def page_of(request: Any) -> Page:
+    """The page that a List request asks for; raises PageTokenInvalid where its token is not of this list."""
+    filters: Message = type(request)()
+    filters.CopyFrom(request)
+    filters.ClearField("page_size")
+    filters.ClearField("page_token")
+    list_digest = digest_of(filters)[:16]
+    size = min(request.page_size or DEFAULT_SIZE, MAXIMUM_SIZE)
+    return Page(size, _after(request.page_token, list_digest), list_digest)
+
+
+def _after(token: str, list_digest: bytes) -> tuple[str, ...] | None:
+    if not token:
+        return None
+    try:
+        padded = token + "=" * (-len(token) % 4)
+        content = page_pb2.PageToken.FromString(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, DecodeError):
+        raise PageTokenInvalid from None
+    if content.list_digest != list_digest or any("\0" in value for value in content.after):
+        raise PageTokenInvalid
+    return tuple(content.after)

@@ -1,0 +1,140 @@
+"""Making it safe to repeat a change: the same caller, request_id and content get the first answer (AIP-155)."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+from google.protobuf.message import Message
+from pydantic import TypeAdapter
+
+from server.frame.caller import Caller
+from server.frame.errors import Refusal, RequestIdReused
+from storage.database import Transaction
+from storage.frame.records import Claim, EarlierRequest, RequestKey
+
+Answer = TypeVar("Answer")
+
+
+def key_of(caller: Caller, request: Message, *, secret: bytes = b"") -> RequestKey | None:
+    """The key of a request by its `request_id`; None where that is empty.
+
+    A request that holds a password takes a `secret`, so that its digest cannot be used to guess the password.
+    """
+    request_id: str = request.request_id  # type: ignore[attr-defined]
+    if not request_id:
+        return None
+    return RequestKey(caller.account_id, UUID(request_id), digest_of(request, secret=secret))
+
+
+def key_of_stream(caller: Caller, requests: Sequence[Message]) -> RequestKey | None:
+    """The key of a stream of requests by the `request_id` of its first message."""
+    if not requests or not requests[0].request_id:  # type: ignore[attr-defined]
+        return None
+    request_id: str = requests[0].request_id  # type: ignore[attr-defined]
+    return RequestKey(caller.account_id, UUID(request_id), digest_of(*requests))
+
+
+def digest_of(*messages: Message, secret: bytes = b"") -> bytes:
+    """What tells one content from another: 32 bytes over the messages' types and fields."""
+    digest = hashlib.blake2b(digest_size=32, key=secret)
+    for message in messages:
+        digest.update(message.DESCRIPTOR.full_name.encode())
+        content = message.SerializeToString(deterministic=True)
+        digest.update(len(content).to_bytes(8))
+        digest.update(content)
+    return digest.digest()
+
+
+async def once(
+    tx: Transaction, key: RequestKey | None, kind: type[Answer], act: Callable[[], Awaitable[Answer]]
+) -> Answer:
+    """Acts, or returns the answer that this request had when it first came.
+
+    The answer is kept in the same transaction; a refusal rolls that back and is not remembered.
+    """
+    if key is None:
+        return await act()
+    earlier = (await tx.requests.claim([Claim(key)])).get(key.scope)
+    if earlier is not None:
+        return decoded(kind, first_answer(earlier, key))
+    answer = await act()
+    await tx.requests.remember({key: encoded(kind, answer)})
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """The asks of one batch by their places in it: which are new, and what is to become of the others."""
+
+    fresh: Sequence[int]
+    """Claimed in this transaction, and to be decided."""
+    kept: Mapping[int, str]
+    """Decided before, with the answer that was kept."""
+    reused: Sequence[int]
+    """Their request_id came before with other content."""
+    followers: Mapping[int, int]
+    """Equal to an earlier ask of this batch, and the place of that one, whose answer they share."""
+
+    def answers(self, decided: Sequence[Answer | Refusal], repeated: Mapping[int, Answer]) -> list[Answer | Refusal]:
+        """All answers in the batch's order, from those of the fresh asks and of the kept ones."""
+        found: dict[int, Answer | Refusal] = dict(zip(self.fresh, decided, strict=True))
+        found.update(repeated)
+        found.update((place, RequestIdReused()) for place in self.reused)
+        found.update((place, found[first]) for place, first in self.followers.items())
+        return [found[place] for place in range(len(found))]
+
+
+async def sift(tx: Transaction, claims: Sequence[Claim | None]) -> Sifted:
+    """Claims the new requests of a batch; an ask without a request_id is always new."""
+    first: dict[tuple[UUID, UUID], int] = {}
+    for place, claim in enumerate(claims):
+        if claim is not None:
+            first.setdefault(claim.key.scope, place)
+    earlier = await tx.requests.claim([claim for place in first.values() if (claim := claims[place])])
+    fresh: list[int] = []
+    kept: dict[int, str] = {}
+    reused: list[int] = []
+    followers: dict[int, int] = {}
+    for place, claim in enumerate(claims):
+        if claim is None:
+            fresh.append(place)
+            continue
+        leader = first[claim.key.scope]
+        known = earlier.get(claim.key.scope)
+        if (known.digest if known else _digest(claims[leader])) != claim.key.digest:
+            reused.append(place)
+        elif known is not None:
+            kept[place] = first_answer(known, claim.key)
+        elif leader == place:
+            fresh.append(place)
+        else:
+            followers[place] = leader
+    return Sifted(fresh, kept, reused, followers)
+
+
+def _digest(claim: Claim | None) -> bytes | None:
+    return claim.key.digest if claim else None
+
+
+def first_answer(earlier: EarlierRequest, key: RequestKey) -> str:
+    """What the request was answered when it first came; raises RequestIdReused where its content was another."""
+    if earlier.digest != key.digest or earlier.answer is None:
+        raise RequestIdReused
+    return earlier.answer
+
+
+def encoded(kind: type[Answer], answer: Answer) -> str:
+    return _adapter(cast(Hashable, kind)).dump_json(answer).decode()
+
+
+def decoded(kind: type[Answer], answer: str) -> Answer:
+    value: Answer = _adapter(cast(Hashable, kind)).validate_json(answer)
+    return value
+
+
+@cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast(Any, kind))

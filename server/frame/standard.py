@@ -1,0 +1,41 @@
+"""The standard services beside ours: health, and reflection in both its versions."""
+
+from collections.abc import Sequence
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+
+from server.frame.contract import PUBLIC
+from server.frame.health import Health
+
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"]
+_REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
+_REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
+
+STANDARD_RULES = {
+    f"/{service}/{method.name}": PUBLIC
+    for service, descriptor in (
+        (_HEALTH.full_name, _HEALTH),
+        (_REFLECTION.full_name, _REFLECTION),
+        (_REFLECTION_V1, _REFLECTION),
+    )
+    for method in descriptor.methods
+}
+"""Their contracts are not ours to annotate; anyone may call them."""
+
+
+def add_standard(server: grpc.aio.Server, health: Health, services: Sequence[str]) -> None:
+    """Adds health and reflection to a server that has these services."""
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    names = (*services, _HEALTH.full_name, _REFLECTION.full_name, _REFLECTION_V1)
+    servicer = reflection.aio.ReflectionServicer(names)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    # The library serves v1alpha alone, and some tools ask for v1: the messages are the same.
+    alias = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        reflection_pb2.ServerReflectionRequest.FromString,
+        reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    handlers = {"ServerReflectionInfo": alias}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_REFLECTION_V1, handlers),))

@@ -1,0 +1,1 @@
+"""The small HTTP side: what probes, scrapers and verifiers of tokens ask for."""

@@ -1,0 +1,35 @@
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from server.frame.health import Health
+from storage.errors import StoreError
+
+
+def create_app(health: Health, registry: CollectorRegistry, jwks: Callable[[], Awaitable[dict[str, Any]]]) -> Starlette:
+    """GET /healthz, /readyz, /metrics and /.well-known/jwks.json, and nothing else."""
+
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_request: Request) -> Response:
+        if health.reason is None:
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "not ready", "why": health.reason}, status_code=503)
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def key_set(_request: Request) -> Response:
+        try:
+            return JSONResponse(await jwks(), headers={"cache-control": "public, max-age=300"})
+        except StoreError:
+            return JSONResponse({"status": "the database does not answer"}, status_code=503)
+
+    routes = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics, "/.well-known/jwks.json": key_set}
+    return Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])

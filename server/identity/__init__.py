@@ -1,0 +1,1 @@
+"""Identity: nobody gets in who does not belong."""

@@ -1,0 +1,118 @@
+"""The environment, read once into one frozen object."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from storage.database import driver_url
+
+MODULES = ("identity", "commerce")
+"""What a process can serve."""
+
+_PREFIX = "BACKROOM_"
+
+
+class SettingsError(Exception):
+    """The environment holds a setting that is unknown or malformed; the text names it."""
+
+
+class Address:
+    """A host and a port, such as 127.0.0.1:50051 or [::1]:50051."""
+
+    def __init__(self, text: str) -> None:
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise ValueError("must be host:port, such as 127.0.0.1:50051")
+        self.host = host.removeprefix("[").removesuffix("]")
+        self.port = int(port)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default; where the environment is silent, a `.env` in the working directory counts."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_file=".env", env_ignore_empty=True, arbitrary_types_allowed=True
+    )
+
+    database_url: str | None = Field(None, validation_alias="DATABASE_URL")
+    data_dir: Path = Field(Path(".backroom"), validation_alias="BACKROOM_DATA_DIR")
+    grpc_address: Address = Field(Address("127.0.0.1:50051"), validation_alias="BACKROOM_GRPC_ADDRESS")
+    http_address: Address = Field(Address("127.0.0.1:8080"), validation_alias="BACKROOM_HTTP_ADDRESS")
+    modules: Annotated[tuple[str, ...], NoDecode] = Field(MODULES, validation_alias="BACKROOM_MODULES")
+    drain_seconds: float = Field(0.0, ge=0, le=300, validation_alias="BACKROOM_DRAIN_SECONDS")
+    api_key: str | None = Field(None, validation_alias="BACKROOM_API_KEY", repr=False)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LOG_LEVEL")
+    log_format: Literal["auto", "json", "pretty"] = Field("auto", validation_alias="LOG_FORMAT")
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is the embedded one, in the data folder."""
+        return self.database_url is None
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_scheme(cls, value: str | None) -> str | None:
+        if value is not None:
+            driver_url(value)
+        return value
+
+    @field_validator("grpc_address", "http_address", mode="before")
+    @classmethod
+    def _address(cls, value: object) -> object:
+        return Address(value) if isinstance(value, str) else value
+
+    @field_validator("modules", mode="before")
+    @classmethod
+    def _known_modules(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = tuple(name.strip() for name in value.split(",") if name.strip())
+        if value.strip() == "all":
+            return MODULES
+        unknown = [name for name in names if name not in MODULES]
+        if unknown or not names:
+            raise ValueError(f"must be all, or some of {', '.join(MODULES)}, with commas between")
+        return names
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+
+def names() -> frozenset[str]:
+    """The settings' names in the environment."""
+    return frozenset(str(field.validation_alias) for field in Settings.model_fields.values())
+
+
+def read() -> Settings:
+    """Reads the environment; raises SettingsError, which names each setting that is unknown or malformed."""
+    unknown = sorted(name for name in _given() if name.startswith(_PREFIX) and name not in names())
+    problems = [f"{name}: there is no such setting; the settings are {', '.join(sorted(names()))}" for name in unknown]
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        problems += [f"{each['loc'][0]}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors()]
+        raise SettingsError("\n".join(problems)) from None
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _given() -> Mapping[str, object]:
+    """The names of the environment and of `.env`."""
+    from dotenv import dotenv_values
+
+    return {**dotenv_values(".env"), **os.environ}

@@ -1,0 +1,137 @@
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+
+class OrderState(StrEnum):
+    PENDING = "pending"
+    PAID = "paid"
+    FULFILLED = "fulfilled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REFUNDED = "refunded"
+
+
+class StockReason(StrEnum):
+    RECEIVED = "received"
+    RETURNED = "returned"
+    WRITTEN_OFF = "written_off"
+    CORRECTED = "corrected"
+    HELD = "held"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """An exact amount of one currency; up to nine decimals are kept."""
+
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    id: UUID
+    sku: str
+    name: str
+    description: str
+    price: Price
+    archived: bool
+    version: int
+    """Counts the changes from 1 on."""
+    create_time: datetime
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What a product's shelf says: what it is, what it costs, and how much there is."""
+
+    product_id: UUID
+    sku: str
+    price: Price
+    archived: bool
+    on_hand: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How much there is of a product, in pieces."""
+
+    sku: str
+    on_hand: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One entry for a product's ledger; the level afterwards was computed while the stock row was locked."""
+
+    product_id: UUID
+    reason: StockReason
+    on_hand_delta: int
+    held_delta: int
+    on_hand_after: int
+    held_after: int
+    order_id: UUID | None
+    note: str
+    account_id: UUID
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One entry of a product's ledger, as kept."""
+
+    sequence: int
+    sku: str
+    reason: StockReason
+    on_hand_delta: int
+    held_delta: int
+    on_hand_after: int
+    held_after: int
+    order_id: UUID | None
+    note: str
+    account_id: UUID
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    product_id: UUID
+    sku: str
+    quantity: int
+    unit_price: Decimal
+    """In the order's currency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    id: UUID
+    reference: str | None
+    customer_id: str
+    placed_by: UUID
+    state: OrderState
+    lines: tuple[OrderLine, ...]
+    """In the order of the request; empty in a list of orders."""
+    line_count: int
+    unit_count: int
+    total: Price
+    cancel_reason: str
+    create_time: datetime
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Which orders to list; None means any."""
+
+    state: OrderState | None = None
+    customer_id: str | None = None
+    start_time: datetime | None = None
+    """The first time that counts."""
+    end_time: datetime | None = None
+    """The first time that counts no more."""

@@ -1,0 +1,83 @@
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.base import Repository, columns_of, given
+from storage.commerce.records import Price, Product
+from storage.commerce.tables import products, stock
+
+_COLUMNS = tuple(column.name for column in products.columns)
+_CHANGEABLE = ("id", "name", "description", "price", "currency", "archived", "version", "update_time")
+
+
+class ProductRepository(Repository):
+    """What is sold."""
+
+    async def add(self, new: Sequence[Product]) -> set[UUID]:
+        """Adds products with a stock of nothing, and returns which were added: not those whose SKU is taken."""
+        ordered = sorted(new, key=lambda product: product.sku)
+        statement = insert(products).from_select(list(_COLUMNS), select(given(products, *_COLUMNS)))
+        adding = statement.on_conflict_do_nothing(index_elements=["sku"]).returning(products.c.id)
+        found = await self._connection.execute(adding, columns_of(_COLUMNS, map(_values, ordered)))
+        added = set(found.scalars())
+        if added:
+            rows = [{"product_id": product.id, "on_hand": 0, "held": 0} for product in ordered if product.id in added]
+            await self._connection.execute(insert(stock), rows)
+        return added
+
+    async def change(self, changed: Sequence[Product]) -> None:
+        """Stores the new values of products that were locked in this transaction."""
+        rows = given(products, *_CHANGEABLE)
+        new_values = {name: rows.c[name] for name in _CHANGEABLE if name != "id"}
+        statement = update(products).where(products.c.id == rows.c.id).values(new_values)
+        places = [_COLUMNS.index(name) for name in _CHANGEABLE]
+        values = ([_values(product)[place] for place in places] for product in changed)
+        await self._connection.execute(statement, columns_of(_CHANGEABLE, values))
+
+    async def find(self, product_id: UUID) -> Product | None:
+        row = (await self._connection.execute(select(products).where(products.c.id == product_id))).first()
+        return _product(row) if row else None
+
+    async def find_by_sku(self, sku: str) -> Product | None:
+        row = (await self._connection.execute(select(products).where(products.c.sku == sku))).first()
+        return _product(row) if row else None
+
+    async def lock(self, product_id: UUID) -> Product | None:
+        """The product, locked until the transaction ends."""
+        statement = select(products).where(products.c.id == product_id).with_for_update()
+        row = (await self._connection.execute(statement)).first()
+        return _product(row) if row else None
+
+    async def lock_by_sku(self, skus: Sequence[str]) -> Mapping[str, Product]:
+        """The products that exist of these SKUs, locked in key order until the transaction ends."""
+        wanted = given(products, "sku")
+        existing = products.c.sku.in_(select(wanted.c.sku))
+        statement = select(products).where(existing).order_by(products.c.id).with_for_update()
+        found = await self._connection.execute(statement, columns_of(("sku",), ((sku,) for sku in skus)))
+        return {row.sku: _product(row) for row in found}
+
+    async def list_by_sku(self, *, after: str | None, limit: int, archived: bool) -> Sequence[Product]:
+        """Products by SKU, starting behind one; the archived ones too where asked."""
+        statement = select(products).order_by(products.c.sku).limit(limit)
+        if after is not None:
+            statement = statement.where(products.c.sku > after)
+        if not archived:
+            statement = statement.where(products.c.archived.is_(False))
+        return [_product(row) for row in await self._connection.execute(statement)]
+
+
+def _values(product: Product) -> list[Any]:
+    """In the order of _COLUMNS."""
+    price = product.price
+    text = [product.sku, product.name, product.description]
+    times = [product.create_time, product.update_time]
+    return [product.id, *text, price.amount, price.currency, product.archived, product.version, *times]
+
+
+def _product(row: Row[Any]) -> Product:
+    price = Price(row.price, row.currency)
+    text = (row.sku, row.name, row.description)
+    return Product(row.id, *text, price, row.archived, row.version, row.create_time, row.update_time)

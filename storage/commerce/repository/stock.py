@@ -1,0 +1,92 @@
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.base import Repository, columns_of, given
+from storage.commerce.records import Level, Move, Movement, Price, Shelf, StockReason
+from storage.commerce.tables import products, stock, stock_movements
+
+_MOVE = (
+    "product_id",
+    "reason",
+    "on_hand_delta",
+    "held_delta",
+    "on_hand_after",
+    "held_after",
+    "order_id",
+    "note",
+    "account_id",
+    "create_time",
+)
+_LEVEL = ("product_id", "on_hand", "held")
+_SHELF = (products.c.sku, products.c.price, products.c.currency, products.c.archived)
+
+
+class StockRepository(Repository):
+    """How much there is: a ledger of movements, and the balance that it adds up to.
+
+    Whoever moves stock locks it first, in key order, so that no two transactions wait for one another.
+    """
+
+    async def lock(self, skus: Collection[str]) -> Mapping[str, Shelf]:
+        """The shelves that exist of these SKUs, locked until the transaction ends."""
+        wanted = given(products, "sku")
+        statement = _shelves().where(products.c.sku.in_(select(wanted.c.sku)))
+        return {shelf.sku: shelf for shelf in await self._locked(statement, columns_of(("sku",), ((s,) for s in skus)))}
+
+    async def lock_by_id(self, product_ids: Collection[UUID]) -> Mapping[UUID, Shelf]:
+        """The shelves of these products, locked until the transaction ends."""
+        wanted = given(stock, "product_id")
+        statement = _shelves().where(stock.c.product_id.in_(select(wanted.c.product_id)))
+        values = columns_of(("product_id",), ((each,) for each in product_ids))
+        return {shelf.product_id: shelf for shelf in await self._locked(statement, values)}
+
+    async def move(self, moves: Sequence[Move]) -> None:
+        """Writes movements into the ledger, and what the last one of each product says into the balance.
+
+        The stock of these products was locked in this transaction, and the moves come in ledger order.
+        """
+        if not moves:
+            return
+        entries = insert(stock_movements).from_select(list(_MOVE), select(given(stock_movements, *_MOVE)))
+        await self._connection.execute(entries, columns_of(_MOVE, (_values(move) for move in moves)))
+        levels = {move.product_id: (move.product_id, move.on_hand_after, move.held_after) for move in moves}
+        rows = given(stock, *_LEVEL)
+        balance = update(stock).where(stock.c.product_id == rows.c.product_id)
+        balance = balance.values(on_hand=rows.c.on_hand, held=rows.c.held)
+        await self._connection.execute(balance, columns_of(_LEVEL, levels.values()))
+
+    async def find_level(self, sku: str) -> Level | None:
+        statement = select(products.c.sku, stock.c.on_hand, stock.c.held).join_from(products, stock)
+        row = (await self._connection.execute(statement.where(products.c.sku == sku))).first()
+        return Level(*row) if row else None
+
+    async def list_movements(self, product_id: UUID, *, before: int | None, limit: int) -> Sequence[Movement]:
+        """A product's movements from the latest on, starting below a sequence."""
+        entries = (products.c.sku if name == "product_id" else stock_movements.c[name] for name in _MOVE)
+        statement = select(stock_movements.c.sequence, *entries).join_from(stock_movements, products)
+        statement = statement.where(stock_movements.c.product_id == product_id)
+        if before is not None:
+            statement = statement.where(stock_movements.c.sequence < before)
+        statement = statement.order_by(stock_movements.c.sequence.desc()).limit(limit)
+        found = await self._connection.execute(statement)
+        return [Movement(sequence, sku, StockReason(reason), *rest) for sequence, sku, reason, *rest in found]
+
+    async def _locked(self, statement: Any, values: dict[str, list[object]]) -> list[Shelf]:
+        ordered = statement.order_by(stock.c.product_id).with_for_update(of=stock)
+        return [_shelf(row) for row in await self._connection.execute(ordered, values)]
+
+
+def _shelves() -> Any:
+    return select(stock.c.product_id, *_SHELF, stock.c.on_hand, stock.c.held).join_from(stock, products)
+
+
+def _shelf(row: Row[Any]) -> Shelf:
+    return Shelf(row.product_id, row.sku, Price(row.price, row.currency), row.archived, row.on_hand, row.held)
+
+
+def _values(move: Move) -> tuple[object, ...]:
+    return tuple(getattr(move, name) for name in _MOVE)

@@ -1,0 +1,127 @@
+"""The database: connections, transactions, and the repositories that share one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cached_property
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from storage.commerce.repository import OrderRepository, ProductRepository, StockRepository
+from storage.errors import translated
+from storage.frame.repository import RequestRepository
+from storage.identity.repository import AccountRepository, KeyRepository, SessionRepository
+
+
+class Transaction:
+    """One transaction, and every module's repositories on it."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    @cached_property
+    def requests(self) -> RequestRepository:
+        return RequestRepository(self._connection)
+
+    @cached_property
+    def accounts(self) -> AccountRepository:
+        return AccountRepository(self._connection)
+
+    @cached_property
+    def sessions(self) -> SessionRepository:
+        return SessionRepository(self._connection)
+
+    @cached_property
+    def keys(self) -> KeyRepository:
+        return KeyRepository(self._connection)
+
+    @cached_property
+    def products(self) -> ProductRepository:
+        return ProductRepository(self._connection)
+
+    @cached_property
+    def stock(self) -> StockRepository:
+        return StockRepository(self._connection)
+
+    @cached_property
+    def orders(self) -> OrderRepository:
+        return OrderRepository(self._connection)
+
+
+class Database:
+    """A pool of connections to one PostgreSQL.
+
+    Every error that rises out of it is one of `storage.errors`, or a defect.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, application_name: str = "backroom") -> None:
+        limits = {"statement_timeout": "20s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "30s"}
+        self._engine = create_async_engine(
+            driver_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            # An error's text must never carry the values of a row: it may end in a log.
+            hide_parameters=True,
+            connect_args={
+                "application_name": application_name,
+                "connect_timeout": 3,
+                "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
+            },
+        )
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A transaction that commits at the end of the block, and leaves nothing behind if the block raises.
+
+        Once the commit has begun, a cancelled caller waits for its end: otherwise the row might stand and nobody be
+        told of it.
+        """
+        with translated():
+            async with self._engine.connect() as connection:
+                await connection.begin()
+                yield Transaction(connection)
+                await _to_the_end(connection)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """Repositories for questions that are one statement each: no transaction is opened around them."""
+        with translated():
+            async with self._reading.connect() as connection:
+                yield Transaction(connection)
+
+    async def revision(self) -> str | None:
+        """The migration that the database stands at; None where none was applied."""
+        with translated():
+            async with self._reading.connect() as connection:
+                exists = await connection.execute(text("SELECT to_regclass('public.alembic_version')"))
+                if exists.scalar() is None:
+                    return None
+                return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+async def _to_the_end(connection: AsyncConnection) -> None:
+    commit = asyncio.ensure_future(connection.commit())
+    cancelled = False
+    while not commit.done():
+        try:
+            await asyncio.wait([commit])
+        except asyncio.CancelledError:
+            cancelled = True
+    commit.result()
+    if cancelled:
+        raise asyncio.CancelledError
+
+
+def driver_url(url: str) -> str:
+    """A PostgreSQL URL as other tools write it, for this driver."""
+    scheme, separator, rest = url.partition("://")
+    known = separator and scheme in {"postgres", "postgresql", "postgresql+psycopg"}
+    if not known:
+        raise ValueError("a database's URL starts with postgresql://")
+    return f"postgresql+psycopg://{rest}"

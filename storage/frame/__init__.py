@@ -1,0 +1,1 @@
+"""What the frame keeps: which requests came before, and what was answered."""

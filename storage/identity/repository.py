@@ -1,0 +1,144 @@
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, delete, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import aggregate_order_by, array, insert
+
+from storage.base import Repository
+from storage.identity.records import Account, AccountKind, Key, KeyUse, Session
+from storage.identity.tables import accounts, keys, role_grants, sessions
+
+
+class AccountRepository(Repository):
+    """Accounts and the roles granted to them."""
+
+    async def add(self, account: Account, *, password_hash: str | None = None, key_hash: bytes | None = None) -> bool:
+        """Adds an account with its roles; False where its email or name is taken."""
+        statement = (
+            insert(accounts)
+            .values(
+                id=account.id,
+                kind=account.kind,
+                email=account.email,
+                name=account.name,
+                password_hash=password_hash,
+                key_hash=key_hash,
+                create_time=account.create_time,
+            )
+            .on_conflict_do_nothing()
+            .returning(accounts.c.id)
+        )
+        if (await self._connection.execute(statement)).first() is None:
+            return False
+        await self.grant(account.id, account.roles, account.create_time)
+        return True
+
+    async def grant(self, account_id: UUID, roles: Collection[str], now: datetime) -> None:
+        """Grants roles; those granted already stay as they are."""
+        if not roles:
+            return
+        rows = [{"account_id": account_id, "role": role, "create_time": now} for role in sorted(roles)]
+        await self._connection.execute(insert(role_grants).values(rows).on_conflict_do_nothing())
+
+    async def revoke(self, account_id: UUID, role: str) -> None:
+        """Revokes a role; nothing happens where it is not granted."""
+        granted = (role_grants.c.account_id == account_id) & (role_grants.c.role == role)
+        await self._connection.execute(delete(role_grants).where(granted))
+
+    async def lock_holders(self, role: str) -> list[UUID]:
+        """The accounts that hold a role, locked until the transaction ends, in key order."""
+        holders = select(role_grants.c.account_id).where(role_grants.c.role == role)
+        statement = holders.order_by(role_grants.c.account_id).with_for_update()
+        return list((await self._connection.execute(statement)).scalars())
+
+    async def find(self, account_id: UUID) -> Account | None:
+        row = (await self._connection.execute(_accounts().where(accounts.c.id == account_id))).first()
+        return _account(row) if row else None
+
+    async def find_by_email(self, email: str) -> tuple[Account, str] | None:
+        """A person and the hash of its password."""
+        statement = _accounts().add_columns(accounts.c.password_hash).where(accounts.c.email == email)
+        row = (await self._connection.execute(statement)).first()
+        return (_account(row), row.password_hash) if row else None
+
+    async def find_by_key_hash(self, key_hash: bytes) -> Account | None:
+        row = (await self._connection.execute(_accounts().where(accounts.c.key_hash == key_hash))).first()
+        return _account(row) if row else None
+
+    async def password_hash(self, account_id: UUID) -> str | None:
+        """The hash of a person's password; None for a service, or where there is no such account."""
+        statement = select(accounts.c.password_hash).where(accounts.c.id == account_id)
+        return (await self._connection.execute(statement)).scalar()
+
+    async def set_password_hash(self, account_id: UUID, password_hash: str, *, instead_of: str) -> bool:
+        """Replaces a password's hash; False where another change came first."""
+        unchanged = (accounts.c.id == account_id) & (accounts.c.password_hash == instead_of)
+        statement = update(accounts).where(unchanged).values(password_hash=password_hash)
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def list_people(
+        self, *, role: str | None, after: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Account]:
+        """People from the oldest on, starting behind a key of (create_time, id)."""
+        statement = _accounts().where(accounts.c.kind == AccountKind.PERSON)
+        if role is not None:
+            holders = select(role_grants.c.account_id).where(role_grants.c.role == role)
+            statement = statement.where(accounts.c.id.in_(holders))
+        if after is not None:
+            statement = statement.where(tuple_(accounts.c.create_time, accounts.c.id) > after)
+        statement = statement.order_by(accounts.c.create_time, accounts.c.id).limit(limit)
+        return [_account(row) for row in await self._connection.execute(statement)]
+
+
+class SessionRepository(Repository):
+    """Sign-ins and how often each was refreshed."""
+
+    async def add(self, session: Session) -> None:
+        values = {name: getattr(session, name) for name in Session.__slots__}
+        await self._connection.execute(insert(sessions).values(values))
+
+    async def lock(self, session_id: UUID) -> Session | None:
+        """The session, locked until the transaction ends."""
+        statement = select(sessions).where(sessions.c.id == session_id).with_for_update()
+        row = (await self._connection.execute(statement)).first()
+        return Session(*row) if row else None
+
+    async def refresh(self, session_id: UUID, generation: int, now: datetime) -> None:
+        statement = update(sessions).where(sessions.c.id == session_id)
+        await self._connection.execute(statement.values(generation=generation, refresh_time=now))
+
+    async def end(self, session_id: UUID, now: datetime) -> None:
+        """Ends a session; one that has ended keeps its time."""
+        alive = (sessions.c.id == session_id) & sessions.c.end_time.is_(None)
+        await self._connection.execute(update(sessions).where(alive).values(end_time=now))
+
+    async def end_all(self, account_id: UUID, now: datetime) -> None:
+        """Ends all sessions of an account."""
+        alive = (sessions.c.account_id == account_id) & sessions.c.end_time.is_(None)
+        await self._connection.execute(update(sessions).where(alive).values(end_time=now))
+
+
+class KeyRepository(Repository):
+    """The keys that sign access tokens and derive other secrets."""
+
+    async def add(self, key: Key) -> None:
+        """Adds the active key of its use; where another server was first, its key stays."""
+        values = {name: getattr(key, name) for name in Key.__slots__}
+        await self._connection.execute(insert(keys).values(values).on_conflict_do_nothing())
+
+    async def list_all(self) -> Sequence[Key]:
+        found = await self._connection.execute(select(keys).order_by(keys.c.create_time))
+        return [Key(row.id, KeyUse(row.use), row.material, row.create_time, row.retire_time) for row in found]
+
+
+def _accounts() -> Select[Any]:
+    granted = aggregate_order_by(role_grants.c.role, role_grants.c.role)
+    roles = select(func.array_agg(granted)).where(role_grants.c.account_id == accounts.c.id).scalar_subquery()
+    columns = (accounts.c.id, accounts.c.kind, accounts.c.email, accounts.c.name, accounts.c.create_time)
+    return select(*columns, func.coalesce(roles, array([], type_=role_grants.c.role.type)).label("roles"))
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(row.id, AccountKind(row.kind), row.email, row.name, tuple(row.roles), row.create_time)
