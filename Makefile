@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 CONTRACTS := $(shell find proto/backroom -name '*.proto')
 
 .DEFAULT_GOAL := help
+AGAINST ?= main
+
 .PHONY: help run demo test check breaking generate migrate lock clean
 
 help: ## Print this list
@@ -28,8 +30,11 @@ check: generate ## Lint, type-check, hold the laws of imports and of the contrac
 	$(BIN)/buf format --diff --exit-code --path proto/backroom
 	$(BIN)/python -m migrations.compare
 
-breaking: generate ## Refuse a contract that breaks callers of main's
-	@sh .github/breaking.sh
+breaking: generate ## Refuse a contract that breaks the callers of main's
+	@rm -rf proto/gen/against && mkdir -p proto/gen/against/proto/gen
+	@git archive $(AGAINST) buf.yaml proto | tar -x -C proto/gen/against
+	@cp -r proto/gen/third_party proto/gen/against/proto/gen
+	$(BIN)/buf breaking --against proto/gen/against
 
 generate: $(VENV)/.ready proto/gen/.ready ## Set up the virtual environment and build the stubs
 

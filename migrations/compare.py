@@ -10,9 +10,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
 
 import migrations
-from storage.database import driver_url
-from storage.embedded import sibling, temporary_postgres
+from storage.embedded import temporary_postgres
 from storage.schema import METADATA, SCHEMAS
+from storage.url import driver_url, sibling
 
 _CATALOGUE = """
 SELECT n.nspname || '.' || c.relname AS place,

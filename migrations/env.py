@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
-from storage.database import driver_url
+from storage.url import driver_url
 
 _LOCK = 0x6261636B726F6F6D
 """Held while migrating, so that two servers that start together do not both do it."""

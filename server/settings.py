@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from storage.database import driver_url
+from storage.url import driver_url
 
 MODULES = ("identity", "commerce")
 """What a process can serve."""

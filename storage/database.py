@@ -12,6 +12,7 @@ from storage.commerce.repository import OrderRepository, ProductRepository, Stoc
 from storage.errors import translated
 from storage.frame.repository import RequestRepository
 from storage.identity.repository import AccountRepository, KeyRepository, SessionRepository
+from storage.url import driver_url
 
 
 class Transaction:
@@ -116,12 +117,3 @@ async def _to_the_end(connection: AsyncConnection) -> None:
     commit.result()
     if cancelled:
         raise asyncio.CancelledError
-
-
-def driver_url(url: str) -> str:
-    """A PostgreSQL URL as other tools write it, for this driver."""
-    scheme, separator, rest = url.partition("://")
-    known = separator and scheme in {"postgres", "postgresql", "postgresql+psycopg"}
-    if not known:
-        raise ValueError("a database's URL starts with postgresql://")
-    return f"postgresql+psycopg://{rest}"

