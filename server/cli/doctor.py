@@ -37,7 +37,7 @@ class Finding:
     def mark(self) -> str:
         if self.broken:
             return "[red]✗[/]"
-        return "[yellow]–[/]" if self.mend else "[green]✓[/]"
+        return "[yellow]-[/]" if self.mend else "[green]✓[/]"
 
 
 def doctor() -> None:

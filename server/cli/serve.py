@@ -80,7 +80,7 @@ def _first_words(address: str, configured: Settings, password: str) -> str:
     login = "backroom.identity.v1.IdentityService/Login"
     me = "backroom.identity.v1.IdentityService/GetMe"
     products = "backroom.commerce.v1.CatalogService/ListProducts"
-    pick_token = """sed -n 's/.*"accessToken": *"\\([^"]*\\)".*/\\1/p'"""
+    pick = """sed -n 's/.*"accessToken": *"\\([^"]*\\)".*/\\1/p'"""
     bearer = '-H "authorization: Bearer $TOKEN"'
     curl = ".venv/bin/buf curl --reflect --http2-prior-knowledge --protocol grpc"
     return f"""
@@ -91,13 +91,13 @@ An admin was made, and is kept in {configured.data_dir}/admin.json:
 
 Three calls to paste, with grpcurl:
 
-  TOKEN=$(grpcurl -plaintext -d '{credentials}' {address} {login} | {pick_token})
+  TOKEN=$(grpcurl -plaintext -d '{credentials}' {address} {login} | {pick})
   grpcurl -plaintext {bearer} {address} {me}
   grpcurl -plaintext {bearer} -d '{{"page_size":5}}' {address} {products}
 
 The same with buf:
 
-  TOKEN=$({curl} -d '{credentials}' http://{address}/{login} | {pick_token})
+  TOKEN=$({curl} -d '{credentials}' http://{address}/{login} | {pick})
   {curl} {bearer} http://{address}/{me}
   {curl} {bearer} -d '{{"page_size":5}}' http://{address}/{products}
 
