@@ -32,20 +32,25 @@ def create_user(email: str, roles: Sequence[str], password: str | None) -> None:
     async def create(identity: Identity) -> str:
         return str((await identity.accounts.register(email, chosen, "", None, roles=roles)).id)
 
-    user_id = _on_the_database(create)
+    user_id = asyncio.run(_on_the_database(create))
     print(f"user {user_id} with the roles: {', '.join(sorted(roles))}")
     if password is None:
         print(f"password, not to be shown again: {chosen}")
 
 
 def create_service_account(name: str, roles: Sequence[str]) -> None:
+    print(f"key, not to be shown again: {asyncio.run(create_service_key(name, roles))}")
+
+
+async def create_service_key(name: str, roles: Sequence[str]) -> str:
+    """Creates a service account on the database that the settings name, and returns its key."""
     _hold(access_service_pb2.CreateServiceAccountRequest(name=name, roles=roles))
 
     async def create(identity: Identity) -> str:
         _, key = await identity.access.create_service_account(name, roles, None)
         return key
 
-    print(f"key, not to be shown again: {_on_the_database(create)}")
+    return await _on_the_database(create)
 
 
 async def ensure_first_admin(database: Database, data_dir: Path) -> str | None:
@@ -54,7 +59,7 @@ async def ensure_first_admin(database: Database, data_dir: Path) -> str | None:
         if await tx.accounts.list_people(role=ADMIN, after=None, limit=1):
             return None
     password = random_password()
-    _write_private(data_dir / "admin.json", json.dumps({"email": FIRST_ADMIN, "password": password}))
+    write_private(data_dir / "admin.json", json.dumps({"email": FIRST_ADMIN, "password": password}))
     identity = build_identity(database)
     await identity.accounts.register(FIRST_ADMIN, password, "Admin", None, roles=[ADMIN])
     identity.passwords.close()
@@ -65,7 +70,7 @@ def random_password() -> str:
     return secrets.token_urlsafe(18)
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Writes a file that nobody else may read, not even for the moment before its mode is set."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -80,15 +85,12 @@ def _hold(request: Message) -> None:
         raise Failure(f"{name}: {violation.proto.message}")
 
 
-def _on_the_database(act: Callable[[Identity], Awaitable[Result]]) -> Result:
-    async def run() -> Result:
-        async with migrated_database(settings.read()) as database:
-            identity = build_identity(database)
-            try:
-                return await act(identity)
-            except Refusal as refusal:
-                raise Failure(refusal.message()) from None
-            finally:
-                identity.passwords.close()
-
-    return asyncio.run(run())
+async def _on_the_database(act: Callable[[Identity], Awaitable[Result]]) -> Result:
+    async with migrated_database(settings.read()) as database:
+        identity = build_identity(database)
+        try:
+            return await act(identity)
+        except Refusal as refusal:
+            raise Failure(refusal.message()) from None
+        finally:
+            identity.passwords.close()

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import grpc
 from google.protobuf.internal import api_implementation
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import make_url
 
 import migrations
+from client import Backroom
 from server import settings
 from server.settings import Address, Settings
 from storage.database import Database
@@ -105,10 +106,9 @@ async def _revision(url: str) -> str | None:
 
 def _grpc(address: Address) -> Finding:
     def ask() -> str:
-        with grpc.insecure_channel(str(address)) as channel:
-            request = health_pb2.HealthCheckRequest(service="readiness")
-            status = health_pb2_grpc.HealthStub(channel).Check(request, timeout=2).status
-        return health_pb2.HealthCheckResponse.ServingStatus.Name(status)
+        with Backroom(str(address)) as backroom:
+            status = backroom.health.Check(HealthCheckRequest(service="readiness"), timeout=2).status
+        return HealthCheckResponse.ServingStatus.Name(status)
 
     return _probed("gRPC readiness", address, ask, healthy="SERVING")
 

@@ -1,0 +1,24 @@
+"""The hand-written half of the Python client: sign in, retry, page, repeat safely."""
+
+from client.asynchronous import AsyncBackroom
+from client.credentials import Credentials, Key, Password
+from client.errors import FieldViolation, PreconditionViolation, Refusal, refusal_from, refusal_of
+from client.paging import AsyncPages, Pages
+from client.request_ids import request_id_for
+from client.synchronous import Backroom
+
+__all__ = [
+    "AsyncBackroom",
+    "AsyncPages",
+    "Backroom",
+    "Credentials",
+    "FieldViolation",
+    "Key",
+    "Pages",
+    "Password",
+    "PreconditionViolation",
+    "Refusal",
+    "refusal_from",
+    "refusal_of",
+    "request_id_for",
+]

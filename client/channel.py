@@ -1,0 +1,84 @@
+"""Opening a connection: what is retried, how a dead one is found out, how large an answer may be."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import grpc
+
+REPEATABLE: Mapping[str, Sequence[str]] = {
+    "backroom.identity.v1.IdentityService": ("Register", "Refresh", "Logout", "GetMe", "ChangePassword"),
+    "backroom.identity.v1.AccessService": (
+        "GrantRole",
+        "RevokeRole",
+        "ListUsers",
+        "CreateServiceAccount",
+        "ExchangeKey",
+    ),
+    "backroom.commerce.v1.CatalogService": (
+        "CreateProduct",
+        "UpdateProduct",
+        "GetProduct",
+        "ListProducts",
+        "ImportProducts",
+    ),
+    "backroom.commerce.v1.InventoryService": ("AdjustStock", "GetStock", "ListStockMovements"),
+    "backroom.commerce.v1.OrderService": ("PlaceOrder", "PlaceOrders", "GetOrder", "ListOrders", "CancelOrder"),
+    "grpc.health.v1.Health": ("Check",),
+}
+"""The methods that are safe to repeat, by service; a change is safe because it carries a request_id.
+
+Login is missing: each repetition would open another session.
+"""
+
+UNARY_DEADLINE = 30.0
+"""In seconds: how long a unary call may take when its caller sets no timeout."""
+
+SIGN_IN_DEADLINE = 10.0
+"""In seconds: how long signing in may take; it waits for a server that is still starting."""
+
+_RETRY = {
+    "maxAttempts": 4,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "2s",
+    "backoffMultiplier": 4,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+
+def service_config() -> str:
+    """The service config in JSON, as gRPC takes it."""
+    names = [{"service": service, "method": method} for service, methods in REPEATABLE.items() for method in methods]
+    return json.dumps({"methodConfig": [{"name": names, "retryPolicy": _RETRY}]})
+
+
+def options() -> list[tuple[str, Any]]:
+    """The options of every channel to Backroom."""
+    return [
+        ("grpc.service_config", service_config()),
+        ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+        # A peer that vanished without a word is found out by a ping; the server takes one every 20 seconds.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # A restarted server is found again within seconds; by default the wait grows to two minutes.
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 5_000),
+    ]
+
+
+def open_channel(address: str, tls: grpc.ChannelCredentials | None) -> grpc.Channel:
+    """A channel for blocking calls; it connects with the first call. Without `tls` it is in the clear."""
+    if tls is None:
+        return grpc.insecure_channel(address, options())
+    return grpc.secure_channel(address, tls, options())
+
+
+def open_aio_channel(
+    address: str, tls: grpc.ChannelCredentials | None, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
+) -> grpc.aio.Channel:
+    """A channel for asyncio; channels to one address share one connection."""
+    if tls is None:
+        return grpc.aio.insecure_channel(address, options(), interceptors=interceptors)
+    return grpc.aio.secure_channel(address, tls, options(), interceptors=interceptors)

@@ -1,0 +1,29 @@
+"""What the client reads from the contract: the services, and which of their methods take an access token."""
+
+from google.protobuf.descriptor import MethodDescriptor
+
+from backroom.commerce.v1 import catalog_service_pb2, inventory_service_pb2, order_service_pb2
+from backroom.common.v1 import access_pb2
+from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+
+SERVICES = (
+    identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
+    access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
+    catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"],
+    inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"],
+    order_service_pb2.DESCRIPTOR.services_by_name["OrderService"],
+)
+
+
+def path_of(method: MethodDescriptor) -> str:
+    """The method's path on the wire, such as "/backroom.commerce.v1.OrderService/PlaceOrder"."""
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+PROTECTED = frozenset(
+    path_of(method)
+    for service in SERVICES
+    for method in service.methods
+    if not method.GetOptions().Extensions[access_pb2.access].public
+)
+"""The paths of the methods that take an access token; a public method, and the health check, must not be sent one."""

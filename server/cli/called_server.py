@@ -1,0 +1,103 @@
+"""The server that a command calls: the one that runs, or one that it starts for its own duration."""
+
+import asyncio
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+from grpc_health.v1 import health_pb2
+
+from client import AsyncBackroom
+from server.cli.failure import Failure
+from server.settings import Settings
+
+_READY_WITHIN = 120.0
+"""In seconds; the first start makes and migrates a database."""
+_STOPPED_WITHIN = 60.0
+_LAST_LINES = 20
+
+
+@asynccontextmanager
+async def called_server(configured: Settings) -> AsyncIterator[str]:
+    """The address of the server that runs, or of one that runs as long as the block."""
+    address = str(configured.grpc_address)
+    status = await _readiness(address)
+    if status == health_pb2.HealthCheckResponse.SERVING:
+        yield address
+    elif status is not None:
+        raise Failure(f"the server at {address} is not ready; backroom doctor says more")
+    else:
+        print(f"no server answers on {address}: starting one for this command")
+        async with _own_server() as own:
+            yield own
+
+
+@asynccontextmanager
+async def _own_server() -> AsyncIterator[str]:
+    """The address of a `backroom serve` with the settings of this process, but for its ports, which are free ones."""
+    ports = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "server", "serve"),
+        env={**os.environ, **ports, "LOG_FORMAT": "json", "LOG_LEVEL": "INFO"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        # Ctrl-C is this command's to handle: the server stops when the command is done with it.
+        start_new_session=True,
+    )
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    reading = asyncio.create_task(_read(process, last, port))
+    try:
+        yield f"127.0.0.1:{await _within(port, last)}"
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _STOPPED_WITHIN)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        await reading
+
+
+async def _within(port: "asyncio.Future[int]", last: "deque[str]") -> int:
+    try:
+        return await asyncio.wait_for(port, _READY_WITHIN)
+    except TimeoutError:
+        raise Failure("the server that was started does not become ready:\n" + "".join(last)) from None
+
+
+async def _read(process: asyncio.subprocess.Process, last: "deque[str]", port: "asyncio.Future[int]") -> None:
+    """Reads the server's log to its end: its port once it is ready, and its last lines in case it never is."""
+    assert process.stderr is not None  # noqa: S101 - it is a pipe
+    serving: int | None = None
+    ready = False
+    async for raw in process.stderr:
+        line = raw.decode(errors="replace")
+        last.append(line)
+        event = json.loads(line) if line.startswith("{") else {}
+        ready |= event.get("event") == "ready"
+        serving = event.get("grpc_port", serving)
+        if port.done():
+            continue
+        if event.get("event") == "not ready":
+            port.set_exception(Failure(f"the server that was started is not ready: {event.get('why')}"))
+        elif ready and serving:
+            port.set_result(serving)
+    if not port.done():
+        port.set_exception(Failure("the server that was started ended:\n" + "".join(last)))
+
+
+async def _readiness(address: str) -> int | None:
+    """The server's readiness; None where none answers."""
+    async with AsyncBackroom(address) as backroom:
+        try:
+            request = health_pb2.HealthCheckRequest(service="readiness")
+            return (await backroom.health.Check(request, timeout=2)).status
+        except grpc.aio.AioRpcError:
+            return None

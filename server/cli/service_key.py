@@ -1,0 +1,68 @@
+"""The key that demo and replay sign in with, as an internal service does."""
+
+import json
+import secrets
+
+import grpc
+
+from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest, ExchangeKeyRequest
+from client import AsyncBackroom, Password, refusal_of, request_id_for
+from server.cli.admin import create_service_key, write_private
+from server.cli.failure import Failure
+from server.settings import Settings
+
+ACCOUNT = "replay"
+"""The service account that demo and replay act as."""
+
+
+async def service_key(configured: Settings, address: str) -> str:
+    """The key to sign in with: the configured one, the one kept from the last time, or a new account's."""
+    if configured.api_key:
+        return configured.api_key
+    kept = configured.data_dir / "replay.json"
+    if kept.exists() and await _signs_in(address, key := json.loads(kept.read_text())["key"]):
+        return str(key)
+    key = await _new_key(configured, address)
+    write_private(kept, json.dumps({"name": ACCOUNT, "key": key}))
+    return key
+
+
+async def _new_key(configured: Settings, address: str) -> str:
+    admin = configured.data_dir / "admin.json"
+    if admin.exists():
+        return await _key_by_admin(address, Password(**json.loads(admin.read_text())))
+    if configured.database_url:
+        return await create_service_key(f"{ACCOUNT}-{secrets.token_hex(3)}", ["service"])
+    raise Failure(
+        f"BACKROOM_API_KEY: is not set, and there is no {admin};"
+        " an admin of that server makes a key with: backroom admin create-service-account NAME"
+    )
+
+
+async def _key_by_admin(address: str, admin: Password) -> str:
+    async with AsyncBackroom(address, admin) as backroom:
+        # The first account of the name is made under a derived request_id: made again, it is the same one.
+        for name in (ACCOUNT, f"{ACCOUNT}-{secrets.token_hex(3)}"):
+            request = CreateServiceAccountRequest(request_id=request_id_for("service-account", name), name=name)
+            try:
+                return (await backroom.access.CreateServiceAccount(request)).key
+            except grpc.aio.AioRpcError as error:
+                refusal = refusal_of(error)
+                if refusal is None or refusal.reason != "NAME_TAKEN":
+                    raise _failure(address, error) from None
+    raise Failure(f"the server at {address} has accounts of every name that was tried; set BACKROOM_API_KEY")
+
+
+async def _signs_in(address: str, key: str) -> bool:
+    async with AsyncBackroom(address) as backroom:
+        try:
+            await backroom.access.ExchangeKey(ExchangeKeyRequest(key=key), timeout=10)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                return False
+            raise _failure(address, error) from None
+    return True
+
+
+def _failure(address: str, error: grpc.aio.AioRpcError) -> Failure:
+    return Failure(f"{address}: {error.details()} ({error.code().name})")

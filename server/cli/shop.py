@@ -1,0 +1,53 @@
+"""`backroom demo` and `backroom replay`: a shop's orders, placed as an internal service would place them."""
+
+import asyncio
+import sys
+from datetime import date
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+
+from client import AsyncBackroom, Key
+from server import settings
+from server.cli import replay as replaying
+from server.cli.called_server import called_server
+from server.cli.demo import first_day
+from server.cli.failure import Failure
+from server.cli.service_key import service_key
+from server.settings import Settings
+
+
+def demo() -> None:
+    """Replays the day that ships with the package."""
+    _run(first_day())
+
+
+def replay(path: Path, first: date | None, last: date | None) -> None:
+    """Replays a file's orders from the first day to the last."""
+    try:
+        dataset = replaying.read_dataset(path, first, last)
+    except replaying.DatasetError as error:
+        raise Failure(str(error)) from None
+    _run(dataset)
+
+
+def _run(dataset: replaying.Dataset) -> None:
+    """Replays a selection and prints what became of it; exits with 1 where that is not what the file asks for."""
+    console = Console(highlight=False)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            outcome = runner.run(_replayed(settings.read(), dataset, console))
+        except replaying.ReplayFailed as error:
+            raise Failure(str(error)) from None
+    replaying.print_outcome(console, outcome)
+    if not outcome.complete:
+        sys.exit(1)
+
+
+async def _replayed(configured: Settings, dataset: replaying.Dataset, console: Console) -> replaying.Outcome:
+    async with called_server(configured) as address:
+        key = Key(await service_key(configured, address))
+        async with AsyncBackroom(address, key) as backroom:
+            with replaying.progress_on(console) as progress:
+                return await replaying.replay(backroom, dataset, progress)

@@ -1,0 +1,81 @@
+"""`backroom demo` and `backroom replay`, as a person runs them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import make_url
+
+from storage.schema import METADATA
+
+FIGURES = ["orders 136", "lines 3,081", "units 27,007", "revenue, GBP 58,960.79", "products sold 1,348"]
+
+
+def backroom(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    settings = {"BACKROOM_DATA_DIR": str(folder), "BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", **environment}
+    command = [sys.executable, "-m", "server", *words]
+    return subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=120)
+
+
+def lines_of(output: str) -> list[str]:
+    """The lines, with one blank between words."""
+    return [" ".join(line.split()) for line in output.splitlines()]
+
+
+def row_counts(database_url: str) -> dict[str, int]:
+    counts = {}
+    with psycopg.connect(make_url(database_url).render_as_string(hide_password=False)) as connection:
+        for name in METADATA.tables:
+            row = connection.execute(f"SELECT count(*) FROM {name}".encode()).fetchone()
+            assert row is not None
+            counts[name] = row[0]
+    return counts
+
+
+def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(database_url: str, tmp_path: Path) -> None:
+    """Where no server answers, the demo starts one; run again, the same figures and not one row more."""
+    first = backroom("demo", folder=tmp_path, DATABASE_URL=database_url)
+    assert first.returncode == 0, first.stderr
+    assert set(FIGURES) <= set(lines_of(first.stdout))
+    counts = row_counts(database_url)
+    assert counts["commerce.orders"] == 136
+    assert counts["commerce.order_lines"] == 3081
+
+    second = backroom("demo", folder=tmp_path, DATABASE_URL=database_url)
+    assert second.returncode == 0, second.stderr
+    assert set(FIGURES) <= set(lines_of(second.stdout))
+    assert row_counts(database_url) == counts
+    assert (tmp_path / "replay.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_demo_says_that_the_database_is_not_migrated(postgres: str, tmp_path: Path) -> None:
+    """It ends in one line with the mend, and does not wait for ever."""
+    ended = backroom("demo", folder=tmp_path, DATABASE_URL=postgres)
+    assert ended.returncode == 1
+    assert "backroom migrate" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_file_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
+    """The name of the file and what is the matter, before anything is started."""
+    ended = backroom("replay", str(tmp_path / "none.csv"), folder=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "none.csv" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_day_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
+    """The option and the text that was given."""
+    ended = backroom("replay", "x.csv", "--from", "yesterday", folder=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr == "backroom: --from: 'yesterday' is no day; write it as 2011-11-01\n"
+
+
+def test_a_database_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> None:
+    """The demo's own server is given up as soon as it says why it is not ready."""
+    ended = backroom("demo", folder=tmp_path, DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert ended.returncode == 1
+    assert ended.stderr == ("backroom: the server that was started is not ready: the database does not answer\n")

@@ -1,0 +1,85 @@
+"""grpcio-testing's fake channel, made to fit interceptors."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import grpc
+import grpc_testing  # type: ignore[import-untyped]
+
+from client.contract import SERVICES
+
+
+class FakeChannel(grpc.Channel):
+    """A channel of which the test plays the server, through `played`.
+
+    Interceptors hand on wait_for_ready and compression, which grpcio-testing's own channel does not know.
+    """
+
+    def __init__(self) -> None:
+        self.played = grpc_testing.channel(SERVICES, grpc_testing.strict_real_time())
+
+    def unary_unary(self, *args: Any, **kwargs: Any) -> Any:
+        return Method(self.played.unary_unary(*args, **kwargs))
+
+    def unary_stream(self, *args: Any, **kwargs: Any) -> Any:
+        return Method(self.played.unary_stream(*args, **kwargs))
+
+    def stream_unary(self, *args: Any, **kwargs: Any) -> Any:
+        return Method(self.played.stream_unary(*args, **kwargs))
+
+    def stream_stream(self, *args: Any, **kwargs: Any) -> Any:
+        return Method(self.played.stream_stream(*args, **kwargs))
+
+    def subscribe(self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool = False) -> None:
+        raise NotImplementedError
+
+    def unsubscribe(self, callback: Callable[[grpc.ChannelConnectivity], None]) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.played.close()
+
+
+class Method:
+    """A method of the fake channel; of a call's arguments those are dropped that it does not know."""
+
+    def __init__(self, method: Any) -> None:
+        self._method = method
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._method(*args, **_known(kwargs))
+
+    def with_call(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self._method.with_call(*args, **_known(kwargs))
+        except grpc.RpcError as error:
+            raise FailedCall(error) from None
+
+
+class FailedCall(grpc.RpcError):
+    """A failed call is a future that is done, as interceptors expect; grpcio-testing's is not."""
+
+    def __init__(self, error: grpc.RpcError) -> None:
+        self._error = error
+
+    def code(self) -> grpc.StatusCode:
+        return self._error.code()
+
+    def details(self) -> str | None:
+        return self._error.details()
+
+    def trailing_metadata(self) -> Any:
+        return self._error.trailing_metadata()
+
+    def done(self) -> bool:
+        return True
+
+    def exception(self) -> grpc.RpcError:
+        return self
+
+    def result(self) -> NoReturn:
+        raise self
+
+
+def _known(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name not in {"wait_for_ready", "compression"}}

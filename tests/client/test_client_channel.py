@@ -1,0 +1,27 @@
+import json
+
+from client.channel import REPEATABLE, service_config
+from client.contract import PROTECTED, SERVICES
+
+
+def test_every_method_but_login_is_retried() -> None:
+    """A method that is added to the contract is judged before it is left out, or in."""
+    methods = {f"{service.full_name}/{method.name}" for service in SERVICES for method in service.methods}
+    retried = {f"{service}/{method}" for service, methods in REPEATABLE.items() for method in methods}
+    assert methods - retried == {"backroom.identity.v1.IdentityService/Login"}
+    assert retried - methods == {"grpc.health.v1.Health/Check"}
+
+
+def test_only_an_unavailable_server_is_tried_again() -> None:
+    """Any other answer is one."""
+    (config,) = json.loads(service_config())["methodConfig"]
+    assert config["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert config["retryPolicy"]["maxAttempts"] == 4
+
+
+def test_the_contract_says_which_methods_take_a_token() -> None:
+    """Signing in takes none, and what changes or shows anything does."""
+    assert "/backroom.identity.v1.AccessService/ExchangeKey" not in PROTECTED
+    assert "/backroom.identity.v1.IdentityService/Refresh" not in PROTECTED
+    assert "/backroom.identity.v1.IdentityService/GetMe" in PROTECTED
+    assert "/backroom.commerce.v1.OrderService/PlaceOrders" in PROTECTED

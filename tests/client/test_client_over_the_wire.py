@@ -1,0 +1,212 @@
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import grpc
+import pytest
+
+from backroom.commerce.v1.catalog_service_pb2 import ImportProductsRequest
+from backroom.commerce.v1.order_service_pb2 import (
+    GetOrderRequest,
+    GetOrderResponse,
+    PlaceOrderRequest,
+    PlaceOrdersRequest,
+)
+from backroom.commerce.v1.products_pb2 import Product
+from client import AsyncBackroom, Backroom, Key, refusal_of
+from tests.client.fake_server import FakeServer, fake_server
+from tests.client.played import CREDENTIALS_INVALID, TOKEN_INVALID, refusal
+
+KEY = Key("a key")
+UNAVAILABLE = refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    async with fake_server() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def client(server: FakeServer) -> AsyncIterator[AsyncBackroom]:
+    async with AsyncBackroom(server.address, KEY) as client:
+        yield client
+
+
+async def test_a_call_tried_again_after_unavailable_carries_the_same_request_id(
+    server: FakeServer, client: AsyncBackroom
+) -> None:
+    """The server may have acted before it fell silent."""
+    server.refusals = [UNAVAILABLE, UNAVAILABLE]
+    request = PlaceOrderRequest(reference="7")
+    await client.orders.PlaceOrder(request)
+    assert [order.reference for order in server.orders_seen] == ["7"] * 3
+    assert len({UUID(order.request_id) for order in server.orders_seen}) == 1
+    assert request == PlaceOrderRequest(reference="7")
+
+
+async def test_a_blocking_call_is_tried_again_the_same_way(server: FakeServer) -> None:
+    """Both flavours open their channel with the same service config."""
+    server.refusals = [UNAVAILABLE]
+    with Backroom(server.address, KEY) as blocking:
+        await asyncio.to_thread(lambda: blocking.orders.PlaceOrder(PlaceOrderRequest()))
+    assert len({UUID(order.request_id) for order in server.orders_seen}) == 1
+    assert len(server.orders_seen) == 2
+
+
+async def test_a_blocking_future_is_handed_back_before_its_answer_is_there(server: FakeServer) -> None:
+    """Looking for a rejected token must not make it block."""
+    may_answer = asyncio.Event()
+
+    async def wait() -> None:
+        await may_answer.wait()
+
+    server.before_answer = wait
+    with Backroom(server.address, KEY) as blocking:
+        future = await asyncio.to_thread(lambda: blocking.orders.GetOrder.future(GetOrderRequest()))
+        assert not future.done()
+        may_answer.set()
+        assert await asyncio.to_thread(future.result, 5) == GetOrderResponse()
+
+
+async def test_a_server_that_stays_unavailable_is_given_up_after_four_tries(
+    server: FakeServer, client: AsyncBackroom
+) -> None:
+    """What it said last reaches the caller."""
+    server.refusals = [UNAVAILABLE] * 9
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await client.orders.PlaceOrder(PlaceOrderRequest())
+    refused = refusal_of(raised.value)
+    assert refused is not None
+    assert refused.reason == "STORE_UNAVAILABLE"
+    assert len(server.orders_seen) == 4
+
+
+async def test_a_refused_call_is_not_tried_again(server: FakeServer, client: AsyncBackroom) -> None:
+    """A refusal is an answer."""
+    server.refusals = [refusal(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_STOCK")]
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await client.orders.PlaceOrder(PlaceOrderRequest())
+    refused = refusal_of(raised.value)
+    assert refused is not None
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_STOCK")
+    assert len(server.orders_seen) == 1
+
+
+async def test_many_calls_at_once_share_one_token(server: FakeServer, client: AsyncBackroom) -> None:
+    """One of them fetches it, and the others wait."""
+    await asyncio.gather(*(client.orders.GetOrder(GetOrderRequest()) for _ in range(50)))
+    assert server.keys_exchanged == 1
+    assert server.tokens_seen == ["Bearer 1"] * 50
+
+
+async def test_a_rejected_token_is_renewed_once_for_all_calls_that_carried_it(
+    server: FakeServer, client: AsyncBackroom
+) -> None:
+    """Each is made once more, with the same request_id and the new token."""
+    server.refusals = [TOKEN_INVALID] * 5
+    await asyncio.gather(*(client.orders.PlaceOrder(PlaceOrderRequest()) for _ in range(5)))
+    assert server.keys_exchanged == 2
+    assert sorted(server.tokens_seen) == ["Bearer 1"] * 5 + ["Bearer 2"] * 5
+    assert len({order.request_id for order in server.orders_seen}) == 5
+
+
+async def test_another_unauthenticated_answer_reaches_the_caller_at_once(
+    server: FakeServer, client: AsyncBackroom
+) -> None:
+    """A wrong password stays wrong with a new token."""
+    server.refusals = [CREDENTIALS_INVALID]
+    with pytest.raises(grpc.aio.AioRpcError):
+        await client.orders.GetOrder(GetOrderRequest())
+    assert server.keys_exchanged == 1
+
+
+async def test_a_call_that_is_cancelled_leaves_the_token_to_the_others(
+    server: FakeServer, client: AsyncBackroom
+) -> None:
+    """The one that is given up may be the one that fetches it."""
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        asked.set()
+        await may_answer.wait()
+
+    server.before_token = wait
+    first = client.orders.GetOrder(GetOrderRequest())
+    second = client.orders.GetOrder(GetOrderRequest())
+    await asyncio.wait_for(asked.wait(), 5)
+    first.cancel()
+    may_answer.set()
+    assert await second == GetOrderResponse()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert server.keys_exchanged == 1
+
+
+async def test_a_call_that_waits_for_its_answer_can_be_cancelled(server: FakeServer, client: AsyncBackroom) -> None:
+    """Watching for a rejected token does not hold on to it."""
+    asked = asyncio.Event()
+
+    async def wait() -> None:
+        asked.set()
+        await asyncio.sleep(60)
+
+    server.before_answer = wait
+    call = client.orders.GetOrder(GetOrderRequest())
+    await asyncio.wait_for(asked.wait(), 5)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def test_a_stream_of_requests_carries_the_token_and_one_request_id(
+    server: FakeServer, client: AsyncBackroom
+) -> None:
+    """The messages may come from a plain iterator."""
+    response = await client.catalog.ImportProducts(
+        iter([ImportProductsRequest(product=Product(sku=sku)) for sku in "abc"])
+    )
+    assert response.created_count == 3
+    assert [bool(request.request_id) for request in server.imports_seen] == [True, False, False]
+    assert server.tokens_seen == ["Bearer 1"]
+
+
+async def test_a_stream_both_ways_carries_the_token_and_a_request_id_an_order(
+    server: FakeServer, client: AsyncBackroom
+) -> None:
+    """The messages may also be written one by one."""
+    call = client.orders.PlaceOrders()
+    ids = []
+    for reference in ("7", "8"):
+        await call.write(PlaceOrdersRequest(order=PlaceOrderRequest(reference=reference)))
+        response = await call.read()
+        assert not isinstance(response, type(grpc.aio.EOF))
+        ids.append(response.request_id)  # type: ignore[attr-defined]
+    await call.done_writing()
+    assert await call.read() == grpc.aio.EOF
+    assert [order.request_id for order in server.orders_seen] == ids
+    assert len({UUID(each) for each in ids}) == 2
+    assert server.tokens_seen == ["Bearer 1"]
+
+
+async def test_an_order_sent_again_with_its_stream_carries_the_same_request_id(
+    server: FakeServer, client: AsyncBackroom
+) -> None:
+    """gRPC repeats a stream that was not answered yet by itself."""
+    server.refusals = [UNAVAILABLE]
+    asks = iter([PlaceOrdersRequest(order=PlaceOrderRequest(reference="7"))])
+    answers = [answer.request_id async for answer in client.orders.PlaceOrders(asks)]
+    assert answers == [order.request_id for order in server.orders_seen]
+    assert server.tokens_seen == ["Bearer 1"] * 2
+
+
+async def test_a_caller_waits_for_a_server_that_is_still_starting() -> None:
+    """Signing in is the first thing that any caller does."""
+    async with fake_server() as taken:
+        address = taken.address
+    async with AsyncBackroom(address, KEY) as client:
+        call = client.orders.GetOrder(GetOrderRequest())
+        await asyncio.sleep(0.3)
+        async with fake_server(address) as server:
+            assert await call == GetOrderResponse()
+            assert server.keys_exchanged == 1

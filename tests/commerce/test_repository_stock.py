@@ -1,0 +1,130 @@
+"""What the stock repository promises: of absence, of order, of locks, and of the ledger and its balance."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from storage.commerce.records import Level, Move, Movement, Product, Shelf, StockReason
+from storage.database import Database
+from tests.commerce.books import faults, unlocked
+from tests.commerce.values import SERVICE, kept, price, product, receipt
+
+
+async def moved(database: Database, *moves: Move) -> None:
+    async with database.transaction() as tx:
+        await tx.stock.lock_by_id({move.product_id for move in moves})
+        await tx.stock.move(moves)
+
+
+async def movements(
+    database: Database, of: Product, *, before: int | None = None, limit: int = 100
+) -> Sequence[Movement]:
+    async with database.reading() as tx:
+        return await tx.stock.list_movements(of.id, before=before, limit=limit)
+
+
+async def level(database: Database, sku: str) -> Level | None:
+    async with database.reading() as tx:
+        return await tx.stock.find_level(sku)
+
+
+async def test_what_is_not_there_is_left_out(database: Database) -> None:
+    """Neither finding, listing nor locking raises."""
+    async with database.transaction() as tx:
+        assert await tx.stock.find_level("NONE") is None
+        assert await tx.stock.list_movements(uuid4(), before=None, limit=10) == []
+        assert await tx.stock.lock({"NONE"}) == {}
+        assert await tx.stock.lock(set()) == {}
+        assert await tx.stock.lock_by_id({uuid4()}) == {}
+        assert await tx.stock.lock_by_id(set()) == {}
+
+
+async def test_a_lock_returns_the_shelves_that_exist(database: Database) -> None:
+    """By SKU, in which case counts, and by id, with what the product costs and how much there is."""
+    upper = product("85123A", price=price("0.001", "EUR"), archived=True)
+    lower = product("85123a")
+    await kept(database, upper, lower)
+    await moved(database, receipt(upper, 7))
+    shelf = Shelf(upper.id, "85123A", upper.price, archived=True, on_hand=7, held=0)
+    async with database.transaction() as tx:
+        assert await tx.stock.lock({"85123A", "85123B"}) == {"85123A": shelf}
+        assert await tx.stock.lock_by_id({upper.id, uuid4()}) == {upper.id: shelf}
+
+
+async def test_a_lock_holds_until_the_transaction_ends(database: Database) -> None:
+    """Exactly the shelves that were asked for, and never the products, whose readers must not wait."""
+    products = [product(sku) for sku in "ABCD"]
+    ids = {each.id for each in products}
+    await kept(database, *products)
+    async with database.transaction() as tx:
+        await tx.stock.lock({"A", "NONE"})
+        await tx.stock.lock_by_id({products[1].id})
+        assert await unlocked(database, "stock", "product_id") == ids - {products[0].id, products[1].id}
+        assert await unlocked(database, "products") == ids
+    assert await unlocked(database, "stock", "product_id") == ids
+
+
+async def test_movements_are_kept_and_the_last_of_each_product_is_its_balance(database: Database) -> None:
+    """Movements of several products come mixed, each ledger in its own order."""
+    a, b = product("A"), product("B")
+    await kept(database, a, b)
+    await moved(database, receipt(a, 5), receipt(b, 1), receipt(a, 3, before=5), receipt(b, 1, before=1))
+    assert await level(database, "A") == Level("A", 8, 0)
+    assert await level(database, "B") == Level("B", 2, 0)
+    assert [each.on_hand_after for each in await movements(database, a)] == [8, 5]
+    assert [each.on_hand_after for each in await movements(database, b)] == [2, 1]
+    assert await faults(database) == []
+
+
+async def test_a_movement_comes_back_as_it_was_entered(database: Database) -> None:
+    """Every word of it, and the SKU beside it."""
+    a = product("A")
+    await kept(database, a)
+    received = receipt(a, 5, note="from Köln")
+    held = replace(
+        received, reason=StockReason.HELD, on_hand_delta=0, held_delta=5, held_after=5, order_id=uuid4(), note=""
+    )
+    await moved(database, received, held)
+    for entered, found in zip([held, received], await movements(database, a), strict=True):
+        known = {name: getattr(found, name) for name in Movement.__slots__ if name not in {"sequence", "sku"}}
+        assert Move(a.id, **known) == entered
+        assert found.sku == "A"
+
+
+async def test_nothing_moves_where_nothing_is_given(database: Database) -> None:
+    """An empty batch is no error."""
+    async with database.transaction() as tx:
+        await tx.stock.move([])
+    assert await faults(database) == []
+
+
+async def test_a_ledger_is_listed_latest_first_and_goes_on_below_a_sequence(database: Database) -> None:
+    """Pages meet without a gap and without a repetition, and hold no other product's entries."""
+    a, b = product("A"), product("B")
+    await kept(database, a, b)
+    for before in range(5):
+        await moved(database, receipt(b, 1, before=before), receipt(a, 1, before=before))
+    whole = await movements(database, a)
+    assert [each.on_hand_after for each in whole] == [5, 4, 3, 2, 1]
+    assert [each.sequence for each in whole] == sorted((each.sequence for each in whole), reverse=True)
+    first = await movements(database, a, limit=2)
+    second = await movements(database, a, limit=2, before=first[-1].sequence)
+    third = await movements(database, a, limit=2, before=second[-1].sequence)
+    assert [*first, *second, *third] == whole
+    assert await movements(database, a, before=whole[-1].sequence) == []
+
+
+@pytest.mark.parametrize(("on_hand", "held"), [(-1, 0), (1, 2), (1, -1)])
+async def test_the_store_itself_refuses_a_level_that_cannot_be(database: Database, on_hand: int, held: int) -> None:
+    """Should a rule ever fail, nothing negative is kept, and nothing of the transaction either."""
+    a, b = product("A"), product("B")
+    await kept(database, a, b)
+    wrong = Move(a.id, StockReason.CORRECTED, on_hand, held, on_hand, held, None, "", SERVICE.account_id, a.create_time)
+    with pytest.raises(IntegrityError):
+        await moved(database, receipt(b, 1), wrong)
+    assert await level(database, "A") == Level("A", 0, 0)
+    assert await level(database, "B") == Level("B", 0, 0)
+    assert await movements(database, b) == []

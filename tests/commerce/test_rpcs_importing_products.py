@@ -1,0 +1,150 @@
+"""ImportProducts, over the wire: all or none, and counted right."""
+
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+
+from backroom.commerce.v1 import catalog_service_pb2 as pb
+from backroom.commerce.v1 import products_pb2
+from tests.commerce.books import count, faults
+from tests.commerce.goods import created, draft, pounds, raw, stock_of, stocked
+from tests.fixtures.servers import Api, Running, refusal
+
+SERVICER = "server.commerce.servicer.catalog"
+
+
+def stream(*products: products_pb2.Product, request_id: str = "") -> Any:
+    """The messages of one import; the first bears the request_id."""
+    messages = [pb.ImportProductsRequest(product=product) for product in products]
+    if messages:
+        messages[0].request_id = request_id
+    return iter(messages)
+
+
+async def import_all(api: Api, *products: products_pb2.Product, request_id: str = "") -> tuple[int, int, int]:
+    """(created, updated, unchanged)"""
+    answer = await api.catalog.ImportProducts(stream(*products, request_id=request_id))
+    return (answer.created_count, answer.updated_count, answer.unchanged_count)
+
+
+async def all_products(api: Api) -> dict[str, products_pb2.Product]:
+    listed = await api.catalog.ListProducts(pb.ListProductsRequest(show_archived=True))
+    return {product.sku: product for product in listed.products}
+
+
+async def test_an_import_creates_updates_and_leaves_alone(server: Running, service: Api) -> None:
+    """Each product of it is counted once, and those that were not sent stay as they were."""
+    same, other, unsent = [await created(service, sku) for sku in ("SAME", "OTHER", "UNSENT")]
+    new = draft("NEW", description="much", archived=True)
+    changed = draft("OTHER", name="n", description="d", price=pounds(0, 1_000_000), archived=True)
+    assert await import_all(service, new, changed, draft("SAME")) == (1, 1, 1)
+    found = await all_products(service)
+    assert (found["SAME"], found["UNSENT"]) == (same, unsent)
+    for sent, kept in ((new, found["NEW"]), (changed, found["OTHER"])):
+        assert (kept.name, kept.description, kept.price) == (sent.name, sent.description, sent.price)
+        assert kept.archived
+    assert found["OTHER"].product_id == other.product_id
+    assert found["OTHER"].etag != other.etag
+    assert found["OTHER"].create_time == other.create_time
+    assert found["OTHER"].update_time != other.update_time
+    assert await stock_of(service, "NEW") == (0, 0, 0)
+    assert await faults(server.database) == []
+
+
+async def test_an_import_leaves_the_stock_alone(service: Api) -> None:
+    """What is on hand stays on hand when the price changes."""
+    await stocked(service, "A", 5)
+    assert await import_all(service, draft("A", price=pounds(9))) == (0, 1, 0)
+    assert await stock_of(service, "A") == (5, 0, 5)
+
+
+async def test_the_last_one_sent_of_a_sku_counts(service: Api) -> None:
+    """Of a new one and of an old one, and the counts are of SKUs; another case is another SKU."""
+    await created(service, "OLD")
+    sent = [draft(sku, name=name) for name in ("first", "last") for sku in ("OLD", "NEW", "new")]
+    assert await import_all(service, *sent) == (2, 1, 0)
+    assert {product.name for product in (await all_products(service)).values()} == {"last"}
+
+
+async def test_the_same_import_twice_changes_nothing(service: Api) -> None:
+    """Without a request_id too: the second finds everything just so."""
+    sent = [draft(f"{n:03}", price=pounds(n, n)) for n in range(300)]
+    assert await import_all(service, *sent) == (300, 0, 0)
+    before = await all_products(service)
+    assert await import_all(service, *reversed(sent)) == (0, 0, 300)
+    assert await all_products(service) == before
+
+
+async def test_an_import_of_nothing_is_no_error(service: Api) -> None:
+    """A supplier may have sold out."""
+    assert await import_all(service) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_one_bad_product_imports_nothing(server: Running, service: Api, place: int) -> None:
+    """Wherever it stands, and whichever of its fields is bad."""
+    for path, bad in {
+        "product.price": products_pb2.Product(sku="BAD"),
+        "product.sku": draft(""),
+        "product.name": draft("BAD", name="n" * 201),
+        "product.description": draft("BAD", description="\0"),
+    }.items():
+        sent = [draft("A"), draft("B")]
+        sent.insert(place, bad)
+        refused = await refusal(service.catalog.ImportProducts(stream(*sent)))
+        assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+        assert [*refused.fields] == [path]
+    refused = await refusal(service.catalog.ImportProducts(iter([pb.ImportProductsRequest()])))
+    assert [*refused.fields] == ["product"]
+    assert await count(server.database, "products") == 0
+
+
+async def test_too_many_products_import_nothing(server: Running, service: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as may be sent are imported, and with one more none."""
+    monkeypatch.setattr(f"{SERVICER}.MOST_IMPORTED", 3)
+    assert await import_all(service, *map(draft, "ABC")) == (3, 0, 0)
+    refused = await refusal(service.catalog.ImportProducts(stream(*map(draft, "DEFG"))))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert [*refused.fields] == ["product"]
+    assert await count(server.database, "products") == 3
+
+
+async def test_a_repeated_import_gets_the_first_answer(service: Api) -> None:
+    """Byte for byte, and what has changed since is not undone."""
+    await created(service, "OLD")
+    request_id = str(uuid4())
+    sent = [draft("OLD", name="imported"), draft("NEW", name="imported")]
+    first = await service.catalog.ImportProducts(stream(*sent, request_id=request_id))
+    assert await import_all(service, draft("OLD", name="later")) == (0, 1, 0)
+    again = await service.catalog.ImportProducts(stream(*sent, request_id=request_id))
+    assert raw(again) == raw(first)
+    assert (again.created_count, again.updated_count) == (1, 1)
+    assert (await all_products(service))["OLD"].name == "later"
+
+
+async def test_a_request_id_is_good_for_one_stream(server: Running, service: Api) -> None:
+    """More, fewer, other or otherwise ordered products are other content."""
+    request_id = str(uuid4())
+    a, b = draft("A"), draft("B")
+    await import_all(service, a, b, request_id=request_id)
+    for sent in ([a], [a, b, draft("C")], [b, a], [a, draft("B", name="n")]):
+        refused = await refusal(service.catalog.ImportProducts(stream(*sent, request_id=request_id)))
+        assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
+    assert await count(server.database, "products") == 2
+
+
+async def test_a_refused_import_may_be_tried_again(service: Api) -> None:
+    """Its request_id is still good for what is sent then."""
+    request_id = str(uuid4())
+    bad = stream(draft("A"), draft(" "), request_id=request_id)
+    assert (await refusal(service.catalog.ImportProducts(bad))).reason == "FIELD_INVALID"
+    assert await import_all(service, draft("A"), request_id=request_id) == (1, 0, 0)
+
+
+async def test_an_import_brings_back_what_was_archived(service: Api) -> None:
+    """archived is one of the fields that an import updates."""
+    await created(service, "A", archived=True)
+    assert await import_all(service, draft("A")) == (0, 1, 0)
+    assert not (await all_products(service))["A"].archived

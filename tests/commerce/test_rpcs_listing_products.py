@@ -1,0 +1,136 @@
+"""ListProducts, over the wire: order, pages, and tokens."""
+
+import base64
+from typing import Any
+
+import grpc
+
+from backroom.commerce.v1 import catalog_service_pb2 as pb
+from backroom.commerce.v1 import inventory_service_pb2, order_service_pb2
+from backroom.common.v1 import page_pb2
+from tests.commerce.books import count
+from tests.commerce.goods import created, draft, pages
+from tests.fixtures.servers import Api, Running, refusal
+
+SKUS = sorted(["10", "9", "85123A", "85123a", "_", "~", "a b", "a!"])
+
+
+async def skus(api: Api, **request: Any) -> list[list[str]]:
+    """The SKUs of all pages."""
+    read = await pages(api.catalog.ListProducts, pb.ListProductsRequest(**request), "products")
+    return [[product.sku for product in page] for page in read]
+
+
+async def token(api: Api, **request: Any) -> str:
+    page = await api.catalog.ListProducts(pb.ListProductsRequest(page_size=1, **request))
+    return str(page.next_page_token)
+
+
+async def imported(api: Api, *names: str) -> None:
+    await api.catalog.ImportProducts(iter([pb.ImportProductsRequest(product=draft(sku)) for sku in names]))
+
+
+async def test_an_empty_catalogue_is_one_empty_page(customer: Api) -> None:
+    """With no token to go on with."""
+    assert await skus(customer) == [[]]
+
+
+async def test_pages_hold_each_product_once_in_the_order_of_ascii(service: Api, customer: Api) -> None:
+    """Whatever their size, and without an empty page at the end."""
+    await imported(service, *SKUS)
+    for size in (1, 3, 4, 8, 9):
+        expected = [SKUS[start : start + size] for start in range(0, len(SKUS), size)]
+        assert await skus(customer, page_size=size) == expected
+
+
+async def test_a_listed_product_is_told_whole(service: Api) -> None:
+    """As GetProduct tells it."""
+    product = await created(service, "A", description="much")
+    listed = await service.catalog.ListProducts(pb.ListProductsRequest())
+    assert [*listed.products] == [product]
+
+
+async def test_archived_products_are_listed_where_asked(service: Api) -> None:
+    """They make no page shorter where they are hidden."""
+    for sku in "ABCDE":
+        await created(service, sku, archived=sku in "BD")
+    assert await skus(service, page_size=2) == [["A", "C"], ["E"]]
+    assert await skus(service, page_size=2, show_archived=True) == [["A", "B"], ["C", "D"], ["E"]]
+
+
+async def test_products_that_come_and_go_meanwhile_do_not_shift_the_pages(service: Api) -> None:
+    """The token says behind which SKU to go on, even where that product is hidden by now (openfga#1078)."""
+    for sku in "BDF":
+        product = await created(service, sku)
+        if sku == "D":
+            hidden = product
+    first = await service.catalog.ListProducts(pb.ListProductsRequest(page_size=2))
+    assert [product.sku for product in first.products] == ["B", "D"]
+    hidden.archived = True
+    await service.catalog.UpdateProduct(pb.UpdateProductRequest(product=hidden))
+    await imported(service, "A", "C", "E")
+    assert await skus(service, page_size=2, page_token=first.next_page_token) == [["E", "F"]]
+
+
+async def test_the_size_of_a_page_has_a_default_and_a_maximum(server: Running, service: Api) -> None:
+    """0 means 50, and above 1,000 means 1,000; a token is good for any size."""
+    await imported(service, *(f"{n:04}" for n in range(1001)))
+    assert await count(server.database, "products") == 1001
+    first = await service.catalog.ListProducts(pb.ListProductsRequest())
+    assert len(first.products) == 50
+    assert [len(page) for page in await skus(service, page_size=5000)] == [1000, 1]
+    assert [len(page) for page in await skus(service, page_size=2**31 - 1, page_token=first.next_page_token)] == [951]
+
+
+async def test_a_negative_size_is_refused(service: Api) -> None:
+    """By its path."""
+    for size in (-1, -(2**31)):
+        refused = await refusal(service.catalog.ListProducts(pb.ListProductsRequest(page_size=size)))
+        assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+        assert [*refused.fields] == ["page_size"]
+
+
+async def test_a_token_is_bound_to_its_filters(service: Api) -> None:
+    """A list of other products cannot be gone on with."""
+    await imported(service, "A", "B", "C")
+    for given, asked in [(False, True), (True, False)]:
+        page_token = await token(service, show_archived=given)
+        request = pb.ListProductsRequest(page_token=page_token, show_archived=asked)
+        refused = await refusal(service.catalog.ListProducts(request))
+        assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
+        request.show_archived = given
+        assert len((await service.catalog.ListProducts(request)).products) == 2
+
+
+async def test_a_token_is_bound_to_its_list(service: Api) -> None:
+    """Products' tokens are none of movements or orders."""
+    await imported(service, "A", "B")
+    page_token = await token(service)
+    movements = inventory_service_pb2.ListStockMovementsRequest(sku="A", page_token=page_token)
+    assert (await refusal(service.inventory.ListStockMovements(movements))).reason == "PAGE_TOKEN_INVALID"
+    orders = order_service_pb2.ListOrdersRequest(page_token=page_token)
+    assert (await refusal(service.orders.ListOrders(orders))).reason == "PAGE_TOKEN_INVALID"
+
+
+async def test_a_spoilt_token_is_refused(service: Api) -> None:
+    """Whatever it holds, and however it is written."""
+    await imported(service, "A", "B")
+    good = await token(service)
+    content = page_pb2.PageToken.FromString(base64.urlsafe_b64decode(good + "=" * (-len(good) % 4)))
+    spoilt = [
+        page_pb2.PageToken(after=content.after),
+        page_pb2.PageToken(list_digest=content.list_digest),
+        page_pb2.PageToken(list_digest=content.list_digest, after=["A", "B"]),
+        page_pb2.PageToken(list_digest=content.list_digest, after=["A\0"]),
+    ]
+    written = [base64.urlsafe_b64encode(each.SerializeToString()).decode().rstrip("=") for each in spoilt]
+    for page_token in ["A", "ä", "====", "AAAA", good[:-2], f"{good} ", *written]:
+        refused = await refusal(service.catalog.ListProducts(pb.ListProductsRequest(page_token=page_token)))
+        assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"), page_token
+
+
+async def test_a_token_too_long_or_with_a_nul_is_named_by_its_path(service: Api) -> None:
+    """It is out of its field's bounds before it is read."""
+    for page_token in ("A" * 1025, "\0"):
+        refused = await refusal(service.catalog.ListProducts(pb.ListProductsRequest(page_token=page_token)))
+        assert [*refused.fields] == ["page_token"]

@@ -1,0 +1,111 @@
+"""Deciding adjustments of stock, held against a model so simple that it is plainly right."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.commerce.errors import ProductNotFound, StockTooLow
+from server.commerce.rules.inventory import AdjustStock, Ledger, adjust, sign_fits
+from server.frame.errors import FieldInvalid
+from storage.commerce.records import Level, Shelf, StockReason
+from tests.commerce.values import LAW, NOW, SERVICE, adjustment, by_sku, shelf
+
+DELTAS = st.integers(-12, 12).filter(bool) | st.sampled_from([10**9, -(10**9)])
+ASKS = st.lists(st.builds(adjustment, st.sampled_from("AB"), DELTAS), max_size=15)
+LEVELS = st.tuples(st.integers(0, 20), st.integers(0, 5)).map(lambda level: (level[0] + level[1], level[1]))
+SHELVES = st.tuples(LEVELS, LEVELS).map(
+    lambda levels: by_sku(shelf(sku, on_hand, held=held) for sku, (on_hand, held) in zip("AB", levels, strict=True))
+)
+
+
+@LAW
+@given(ASKS, SHELVES)
+def test_an_adjustment_is_granted_exactly_where_enough_is_left(
+    asks: list[AdjustStock], shelves: Mapping[str, Shelf]
+) -> None:
+    """Each is decided on what the ones before it left, and answered with the level right after it."""
+    on_hand = {sku: shelf.on_hand for sku, shelf in shelves.items()}
+    for ask, answer in zip(asks, adjust(asks, shelves, NOW).answers, strict=True):
+        held = shelves[ask.sku].held
+        if on_hand[ask.sku] + ask.delta >= held:
+            on_hand[ask.sku] += ask.delta
+            assert answer == Level(ask.sku, on_hand[ask.sku], held)
+        else:
+            assert isinstance(answer, StockTooLow)
+            assert answer.metadata == {"sku": ask.sku, "available": str(on_hand[ask.sku] - held)}
+
+
+@LAW
+@given(ASKS, SHELVES)
+def test_the_movements_fold_to_the_levels_that_were_answered(
+    asks: list[AdjustStock], shelves: Mapping[str, Shelf]
+) -> None:
+    """One movement a granted ask, none a refused one, and never less on hand than held."""
+    decision = adjust(asks, shelves, NOW)
+    levels = {shelf.product_id: (shelf.on_hand, shelf.held) for shelf in shelves.values()}
+    for move in decision.moves:
+        on_hand, held = levels[move.product_id]
+        levels[move.product_id] = (on_hand + move.on_hand_delta, held + move.held_delta)
+        assert levels[move.product_id] == (move.on_hand_after, move.held_after)
+        assert 0 <= move.held_after <= move.on_hand_after
+    granted = [answer for answer in decision.answers if isinstance(answer, Level)]
+    assert [(move.on_hand_after, move.held_after) for move in decision.moves] == [
+        (level.on_hand, level.held) for level in granted
+    ]
+
+
+def test_a_movement_says_why_and_by_whom() -> None:
+    """The ask's reason, note and account stand in the ledger, and no order."""
+    [move] = adjust([adjustment("A", -3, note="broken")], by_sku([shelf("A", 5, held=2)]), NOW).moves
+    assert (move.reason, move.note, move.account_id) == (StockReason.WRITTEN_OFF, "broken", SERVICE.account_id)
+    assert (move.on_hand_delta, move.held_delta, move.order_id, move.create_time) == (-3, 0, None, NOW)
+
+
+def test_an_unknown_product_is_refused_alone() -> None:
+    """The asks around it are decided as if it had not come."""
+    asks = [adjustment("A", 1), adjustment("NONE", 1), adjustment("A", 1)]
+    decision = adjust(asks, by_sku([shelf("A", 0)]), NOW)
+    assert [decision.answers[0], decision.answers[2]] == [Level("A", 1, 0), Level("A", 2, 0)]
+    assert isinstance(decision.answers[1], ProductNotFound)
+    assert decision.answers[1].metadata == {"sku": "NONE"}
+    assert len(decision.moves) == 2
+
+
+def test_what_orders_hold_is_never_taken_away() -> None:
+    """The last available piece can go, and the first held one cannot."""
+    asks = [adjustment("A", -4), adjustment("A", -3), adjustment("A", -1)]
+    answers = adjust(asks, by_sku([shelf("A", 5, held=2)]), NOW).answers
+    assert isinstance(answers[0], StockTooLow)
+    assert answers[1] == Level("A", 2, 2)
+    assert isinstance(answers[2], StockTooLow)
+
+
+def test_the_ledger_goes_on_from_its_own_movements() -> None:
+    """A movement changes what is available to the next one, and no other product."""
+    ledger = Ledger(by_sku([shelf("A", 10), shelf("B", 1)]), NOW)
+    ledger.move("A", StockReason.HELD, SERVICE.account_id, held=4)
+    ledger.move("A", StockReason.CORRECTED, SERVICE.account_id, on_hand=-2)
+    assert (ledger.level("A"), ledger.available("A")) == (Level("A", 8, 4), 4)
+    assert (ledger.level("B"), ledger.available("B")) == (Level("B", 1, 0), 1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "fitting"),
+    [
+        (StockReason.RECEIVED, {1}),
+        (StockReason.RETURNED, {1}),
+        (StockReason.WRITTEN_OFF, {-1}),
+        (StockReason.CORRECTED, {1, -1}),
+    ],
+)
+def test_each_reason_has_its_sign(reason: StockReason, fitting: set[int]) -> None:
+    """Goods come in by a receipt or a return, go out by a write-off, and a count may find either."""
+    for delta in (1, -1):
+        if delta in fitting:
+            sign_fits(reason, delta)
+        else:
+            with pytest.raises(FieldInvalid) as refused:
+                sign_fits(reason, delta)
+            assert [violation.path for violation in refused.value.fields] == ["delta"]

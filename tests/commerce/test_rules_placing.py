@@ -1,0 +1,191 @@
+"""Deciding orders, held against a model so simple that it is plainly right."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.commerce.errors import OutOfStock
+from server.commerce.rules.orders import PlaceOrder, Verdicts, decide, references_of, skus_of
+from server.frame.errors import Refusal
+from storage.commerce.records import Order, OrderState, Price, Shelf, StockReason
+from tests.commerce.values import CUSTOMER, LAW, NOW, SERVICE, by_sku, place, price, shelf
+
+PRICES = st.none() | st.sampled_from([price("0"), price("0.001"), price("1.5"), price("999999999.999999999")])
+LINES = st.lists(st.tuples(st.sampled_from("ABC"), st.integers(1, 9), PRICES), min_size=1, max_size=4)
+ASKS = st.lists(LINES.map(lambda lines: place(*lines)), max_size=12)
+LEVELS = st.tuples(st.integers(0, 25), st.integers(0, 5)).map(lambda level: (level[0] + level[1], level[1]))
+SHELVES = st.fixed_dictionaries(dict.fromkeys("ABC", LEVELS)).map(
+    lambda levels: by_sku(shelf(sku, on_hand, held=held) for sku, (on_hand, held) in levels.items())
+)
+
+
+def wanted_by(ask: PlaceOrder) -> Counter[str]:
+    wanted: Counter[str] = Counter()
+    for line in ask.lines:
+        wanted[line.sku] += line.quantity
+    return wanted
+
+
+def naively_granted(asks: Sequence[PlaceOrder], shelves: Mapping[str, Shelf]) -> list[bool]:
+    """First come, first served, whole or not at all."""
+    left = {sku: shelf.on_hand - shelf.held for sku, shelf in shelves.items()}
+    granted = []
+    for ask in asks:
+        fits = all(quantity <= left[sku] for sku, quantity in wanted_by(ask).items())
+        for sku, quantity in wanted_by(ask).items() if fits else ():
+            left[sku] -= quantity
+        granted.append(fits)
+    return granted
+
+
+def decided(asks: Sequence[PlaceOrder], shelves: Mapping[str, Shelf]) -> Verdicts:
+    return decide(asks, shelves, {}, NOW)
+
+
+@LAW
+@given(ASKS, SHELVES)
+def test_the_first_that_fits_gets_it(asks: list[PlaceOrder], shelves: Mapping[str, Shelf]) -> None:
+    """Each ask is granted exactly where the simple model grants it, and every other is told that stock lacks."""
+    answers = decided(asks, shelves).answers
+    assert [isinstance(answer, Order) for answer in answers] == naively_granted(asks, shelves)
+    assert all(isinstance(answer, Order | OutOfStock) for answer in answers)
+
+
+@LAW
+@given(ASKS, SHELVES)
+def test_each_order_holds_exactly_the_sum_of_its_lines(asks: list[PlaceOrder], shelves: Mapping[str, Shelf]) -> None:
+    """A granted ask has one movement a product, a refused one none, and nothing but `held` moves."""
+    verdicts = decided(asks, shelves)
+    ids = {shelf.product_id: sku for sku, shelf in shelves.items()}
+    moved = Counter({(move.order_id, ids[move.product_id]): move.held_delta for move in verdicts.moves})
+    granted = [ask for ask, answer in zip(asks, verdicts.answers, strict=True) if isinstance(answer, Order)]
+    assert moved == {(ask.order_id, sku): pieces for ask in granted for sku, pieces in wanted_by(ask).items()}
+    assert len(verdicts.moves) == len(moved)
+    assert {(move.reason, move.on_hand_delta, move.account_id) for move in verdicts.moves} <= {
+        (StockReason.HELD, 0, SERVICE.account_id)
+    }
+
+
+@LAW
+@given(ASKS, SHELVES)
+def test_the_movements_fold_to_levels_that_never_oversell(asks: list[PlaceOrder], shelves: Mapping[str, Shelf]) -> None:
+    """Each movement starts where the one before it ended, and none holds more than is on hand."""
+    levels = {shelf.product_id: (shelf.on_hand, shelf.held) for shelf in shelves.values()}
+    for move in decided(asks, shelves).moves:
+        on_hand, held = levels[move.product_id]
+        levels[move.product_id] = (on_hand + move.on_hand_delta, held + move.held_delta)
+        assert levels[move.product_id] == (move.on_hand_after, move.held_after)
+        assert 0 <= move.held_after <= move.on_hand_after
+
+
+@LAW
+@given(ASKS, SHELVES)
+def test_an_order_tells_what_was_asked_at_exact_prices(asks: list[PlaceOrder], shelves: Mapping[str, Shelf]) -> None:
+    """Lines keep their order, their quantity and their price, the catalogue's where none was set."""
+    for ask, answer in zip(asks, decided(asks, shelves).answers, strict=True):
+        if isinstance(answer, Order):
+            prices = [line.unit_price or shelves[line.sku].price for line in ask.lines]
+            kept = [(line.product_id, line.sku, line.quantity, line.unit_price) for line in answer.lines]
+            asked = zip(ask.lines, prices, strict=True)
+            assert kept == [(shelves[line.sku].product_id, line.sku, line.quantity, p.amount) for line, p in asked]
+            exact = sum(line.quantity * Fraction(line.unit_price) for line in answer.lines)
+            assert (Fraction(answer.total.amount), answer.total.currency) == (exact, "GBP")
+            assert answer.line_count == len(ask.lines)
+            assert answer.unit_count == sum(line.quantity for line in ask.lines)
+
+
+def test_orders_come_out_as_they_were_answered() -> None:
+    """What is to be stored is what the callers were told, in the order they came."""
+    asks = [place(("A", 2)), place(("A", 2)), place(("A", 1))]
+    verdicts = decided(asks, by_sku([shelf("A", 3)]))
+    assert list(verdicts.placed) == [verdicts.answers[0], verdicts.answers[2]]
+    assert [order.id for order in verdicts.placed] == [asks[0].order_id, asks[2].order_id]
+
+
+def test_lines_of_one_product_at_different_prices_are_judged_together() -> None:
+    """Two lines that each fit by themselves and not together are refused (medusa#16502)."""
+    lines = [("A", 3, price("1")), ("A", 3, price("2"))]
+    [refused] = decided([place(*lines)], by_sku([shelf("A", 5)])).answers
+    assert isinstance(refused, OutOfStock)
+    assert [(each.kind, each.subject, each.description) for each in refused.preconditions] == [
+        ("STOCK", "A", "6 wanted, 5 available")
+    ]
+    [granted] = decided([place(*lines)], by_sku([shelf("A", 6)])).answers
+    assert isinstance(granted, Order)
+    assert granted.total == price("9")
+
+
+def test_every_product_that_lacks_is_named() -> None:
+    """A buyer learns of all shortages at once, and of nothing that there is enough of."""
+    shelves = by_sku([shelf("A", 1), shelf("B", 9), shelf("C", 4, held=4)])
+    [refused] = decided([place(("C", 1), ("B", 9), ("A", 2))], shelves).answers
+    assert isinstance(refused, OutOfStock)
+    assert {each.subject: each.description for each in refused.preconditions} == {
+        "C": "1 wanted, 0 available",
+        "A": "2 wanted, 1 available",
+    }
+
+
+def test_what_is_held_is_not_sold_again() -> None:
+    """Goods promised to other orders are on hand and not available."""
+    shelves = by_sku([shelf("A", 10, held=8)])
+    refused, granted = decided([place(("A", 3)), place(("A", 2))], shelves).answers
+    assert isinstance(refused, OutOfStock)
+    assert isinstance(granted, Order)
+
+
+def test_a_new_order_is_pending_and_the_caller_s() -> None:
+    """Without a customer_id the order is the caller's own, and it is placed now."""
+    ask = place(("A", 1), caller=CUSTOMER, reference="R-1")
+    [order] = decided([ask], by_sku([shelf("A", 1)])).answers
+    assert isinstance(order, Order)
+    assert (order.id, order.state, order.reference) == (ask.order_id, OrderState.PENDING, "R-1")
+    assert (order.customer_id, order.placed_by) == (str(CUSTOMER.account_id), CUSTOMER.account_id)
+    assert (order.create_time, order.update_time, order.cancel_reason) == (NOW, NOW, "")
+
+
+def test_thousandths_add_up_exactly() -> None:
+    """2,000 lines of pieces at 0.001 GBP, where binary fractions would drift."""
+    lines = [("A", 3, price("0.001"))] * 2000
+    [order] = decided([place(*lines)], by_sku([shelf("A", 6000)])).answers
+    assert isinstance(order, Order)
+    assert order.total == price("6.000")
+
+
+def test_the_largest_order_that_can_be_asked_for_adds_up_exactly() -> None:
+    """2,000 lines of 1,000,000 pieces, at the highest price and at the highest with nine decimals."""
+    shelves = by_sku([shelf("A", 2 * 10**9)])
+    highest: list[tuple[Price, str]] = [
+        (price("1000000000"), "2000000000000000000"),
+        (price("999999999.999999999"), "1999999999999999998"),
+        (price("999999999.123456789"), "1999999998246913578"),
+    ]
+    for each, total in highest:
+        [order] = decided([place(*[("A", 10**6, each)] * 2000)], shelves).answers
+        assert isinstance(order, Order)
+        assert order.total == price(total)
+        assert order.unit_count == 2 * 10**9
+
+
+def test_what_a_batch_needs_is_gathered_from_all_its_asks() -> None:
+    """Every SKU of every line is locked, and only references that were sent are looked for."""
+    asks = [place(("A", 1), ("B", 1), reference="R"), place(("B", 1), ("C", 1)), place(("C", 1), caller=CUSTOMER)]
+    assert skus_of(asks) == {"A", "B", "C"}
+    assert references_of(asks) == {(SERVICE.account_id, "R")}
+
+
+def test_nothing_is_decided_where_nobody_asks() -> None:
+    """An empty batch moves nothing."""
+    verdicts = decided([], by_sku([shelf("A", 1)]))
+    assert (list(verdicts.answers), list(verdicts.placed), list(verdicts.moves)) == ([], [], [])
+
+
+def test_a_refused_ask_leaves_the_stock_to_the_next() -> None:
+    """An order that lacks one product takes nothing of the others."""
+    asks = [place(("A", 5), ("B", 1)), place(("A", 5))]
+    first, second = decided(asks, by_sku([shelf("A", 5), shelf("B", 0)])).answers
+    assert isinstance(first, Refusal)
+    assert isinstance(second, Order)

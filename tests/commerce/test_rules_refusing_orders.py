@@ -1,0 +1,148 @@
+"""Why an order is refused: each reason, and which comes first where there are several."""
+
+from dataclasses import replace
+from itertools import chain, combinations
+from uuid import UUID, uuid4
+
+from server.commerce.errors import (
+    CurrencyMixed,
+    CustomerNotPermitted,
+    OutOfStock,
+    PriceNotPermitted,
+    ProductArchived,
+    ProductNotFound,
+    ReferenceTaken,
+)
+from server.commerce.rules.orders import Line, PlaceOrder, decide
+from server.frame.errors import Refusal
+from storage.commerce.records import Order
+from tests.commerce.values import CUSTOMER, NOW, SERVICE, STAFF, by_sku, place, price, shelf
+
+SHELVES = by_sku(
+    [
+        shelf("FINE", 100),
+        shelf("SHORT", 1),
+        shelf("OLD", 100, archived=True),
+        shelf("EURO", 100, cost=price("3", "EUR")),
+    ]
+)
+EARLIER = uuid4()
+TAKEN = {(CUSTOMER.account_id, "TAKEN"): EARLIER}
+
+IN_THE_CONTRACT_S_ORDER: dict[str, type[Refusal]] = {
+    "price": PriceNotPermitted,
+    "customer": CustomerNotPermitted,
+    "reference": ReferenceTaken,
+    "unknown": ProductNotFound,
+    "archived": ProductArchived,
+    "currency": CurrencyMixed,
+    "stock": OutOfStock,
+}
+SUBSETS = [*chain.from_iterable(combinations(IN_THE_CONTRACT_S_ORDER, n) for n in range(1, 8))]
+
+
+def answer_to(ask: PlaceOrder, taken: dict[tuple[UUID, str], UUID] | None = None) -> Order | Refusal:
+    [answer] = decide([ask], SHELVES, TAKEN if taken is None else taken, NOW).answers
+    return answer
+
+
+def refused(ask: PlaceOrder) -> Refusal:
+    answer = answer_to(ask)
+    assert isinstance(answer, Refusal)
+    return answer
+
+
+def faulty(faults: tuple[str, ...]) -> PlaceOrder:
+    """An ask with these things wrong with it; the line that is refused last stands first."""
+    lines = {
+        "stock": Line("SHORT", 2, None),
+        "currency": Line("EURO", 1, None),
+        "archived": Line("OLD", 1, None),
+        "unknown": Line("NONE", 1, None),
+        "price": Line("FINE", 1, price("1")),
+    }
+    return replace(
+        place(("FINE", 1), caller=CUSTOMER),
+        lines=(*(line for fault, line in lines.items() if fault in faults), Line("FINE", 1, None)),
+        customer_id="another" if "customer" in faults else None,
+        reference="TAKEN" if "reference" in faults else "FREE",
+    )
+
+
+def test_of_several_reasons_the_first_in_the_contract_s_order_is_told() -> None:
+    """Whichever things are wrong at once, in whichever order the lines come, the answer is the same."""
+    expected = {faults: IN_THE_CONTRACT_S_ORDER[faults[0]] for faults in SUBSETS}
+    asks = {faults: faulty(faults) for faults in SUBSETS}
+    assert {faults: type(refused(ask)) for faults, ask in asks.items()} == expected
+    turned = {faults: replace(ask, lines=ask.lines[::-1]) for faults, ask in asks.items()}
+    assert {faults: type(refused(ask)) for faults, ask in turned.items()} == expected
+
+
+def test_an_ask_with_nothing_wrong_is_granted() -> None:
+    """The faults of the test above are the only ones."""
+    assert isinstance(answer_to(faulty(())), Order)
+
+
+def test_a_price_may_be_set_only_with_the_permission() -> None:
+    """Even one that is the catalogue's own, or nothing at all, and on any line."""
+    for amount in ("2.55", "0"):
+        lines = (("FINE", 1, None), ("FINE", 1, price(amount)))
+        assert isinstance(refused(place(*lines, caller=CUSTOMER)), PriceNotPermitted)
+        assert isinstance(refused(place(*lines, caller=STAFF)), PriceNotPermitted)
+        assert isinstance(answer_to(place(*lines, caller=SERVICE)), Order)
+
+
+def test_a_price_of_nothing_is_a_price() -> None:
+    """A line that sets 0 is free, and not sold at the catalogue's price."""
+    order = answer_to(place(("FINE", 7, price("0")), caller=SERVICE))
+    assert isinstance(order, Order)
+    assert order.total == price("0")
+
+
+def test_only_with_the_permission_an_order_is_for_another() -> None:
+    """A caller's own id is its own, and any other text is somebody else."""
+    own = str(CUSTOMER.account_id)
+    assert isinstance(answer_to(place(("FINE", 1), caller=CUSTOMER, customer_id=own)), Order)
+    assert isinstance(refused(place(("FINE", 1), caller=CUSTOMER, customer_id="17850")), CustomerNotPermitted)
+    order = answer_to(place(("FINE", 1), caller=STAFF, customer_id="17850"))
+    assert isinstance(order, Order)
+    assert (order.customer_id, order.placed_by) == ("17850", STAFF.account_id)
+
+
+def test_a_reference_is_unique_among_one_caller_s_orders() -> None:
+    """The refusal names the order that has it, and another caller's like number is no hindrance."""
+    answer = refused(place(("FINE", 1), caller=CUSTOMER, reference="TAKEN"))
+    assert isinstance(answer, ReferenceTaken)
+    assert answer.metadata == {"order_id": str(EARLIER)}
+    assert isinstance(answer_to(place(("FINE", 1), caller=STAFF, reference="TAKEN")), Order)
+
+
+def test_a_reference_is_taken_within_a_batch_too() -> None:
+    """The second ask of a batch learns of the first one's order; a refused ask takes no reference."""
+    refused_first = place(("SHORT", 2), reference="R")
+    first, second = place(("FINE", 1), reference="R"), place(("FINE", 1), reference="R")
+    answers = decide([refused_first, first, second], SHELVES, {}, NOW).answers
+    assert isinstance(answers[1], Order)
+    assert isinstance(answers[2], ReferenceTaken)
+    assert answers[2].metadata == {"order_id": str(first.order_id)}
+
+
+def test_orders_without_a_reference_never_collide() -> None:
+    """An empty reference is none."""
+    answers = decide([place(("FINE", 1)), place(("FINE", 1))], SHELVES, {}, NOW).answers
+    assert all(isinstance(answer, Order) for answer in answers)
+
+
+def test_the_product_that_stands_against_an_order_is_named() -> None:
+    """The first line that names a missing or an archived one tells which."""
+    assert refused(place(("FINE", 1), ("NONE", 1), ("LACK", 1))).metadata == {"sku": "NONE"}
+    assert refused(place(("FINE", 1), ("OLD", 1))).metadata == {"sku": "OLD"}
+
+
+def test_lines_in_several_currencies_are_refused_with_their_names() -> None:
+    """A total in two currencies would be none; a set price counts with its own currency."""
+    assert refused(place(("FINE", 1), ("EURO", 1))).metadata == {"currencies": "EUR,GBP"}
+    assert refused(place(("FINE", 1, price("1", "USD")), ("FINE", 1))).metadata == {"currencies": "GBP,USD"}
+    order = answer_to(place(("EURO", 2), ("FINE", 1, price("1", "EUR"))))
+    assert isinstance(order, Order)
+    assert order.total == price("7", "EUR")

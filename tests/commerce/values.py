@@ -1,0 +1,90 @@
+"""Plain values of commerce, for tests of rules and repositories."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from hypothesis import settings
+
+from server.commerce.rules.inventory import AdjustStock
+from server.commerce.rules.orders import Line, PlaceOrder
+from server.frame.caller import Caller
+from server.identity.roles import permissions_of
+from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Product, Shelf, StockReason
+from storage.database import Database
+
+LAW = settings(max_examples=120, deadline=None)
+"""How a law is tried: no example is too slow, for the machine may be busy."""
+
+NOW = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+
+CUSTOMER = Caller(UUID(int=1), permissions_of(["customer"]))
+STAFF = Caller(UUID(int=2), permissions_of(["staff"]))
+SERVICE = Caller(UUID(int=3), permissions_of(["service"]))
+
+
+def price(amount: str, currency: str = "GBP") -> Price:
+    return Price(Decimal(amount), currency)
+
+
+def shelf(sku: str, on_hand: int, *, held: int = 0, cost: Price | None = None, archived: bool = False) -> Shelf:
+    return Shelf(uuid4(), sku, cost or price("2.55"), archived, on_hand, held)
+
+
+def by_sku(shelves: Iterable[Shelf]) -> Mapping[str, Shelf]:
+    return {each.sku: each for each in shelves}
+
+
+def place(*lines: tuple[str, int] | tuple[str, int, Price | None], caller: Caller = SERVICE, **rest: Any) -> PlaceOrder:
+    """An ask for an order of lines of (sku, quantity) or (sku, quantity, unit_price)."""
+    items = tuple(Line(*line) if len(line) == 3 else Line(*line, None) for line in lines)
+    given = {"key": None, "order_id": uuid4(), "reference": None, "customer_id": None, **rest}
+    return PlaceOrder(caller=caller, lines=items, **given)
+
+
+def adjustment(sku: str, delta: int, *, note: str = "") -> AdjustStock:
+    reason = StockReason.RECEIVED if delta > 0 else StockReason.WRITTEN_OFF
+    return AdjustStock(SERVICE, None, sku, delta, reason, note)
+
+
+def product(sku: str, **rest: Any) -> Product:
+    plain = Product(
+        uuid4(), sku, f"Name of {sku}", "", price("2.55"), archived=False, version=1, create_time=NOW, update_time=NOW
+    )
+    return replace(plain, **rest)
+
+
+def order(*lines: tuple[Product, int], **rest: Any) -> Order:
+    """A pending order of CUSTOMER's, at the products' own prices."""
+    kept = tuple(OrderLine(each.id, each.sku, quantity, each.price.amount) for each, quantity in lines)
+    plain = Order(
+        id=uuid4(),
+        reference=None,
+        customer_id=str(CUSTOMER.account_id),
+        placed_by=CUSTOMER.account_id,
+        state=OrderState.PENDING,
+        lines=kept,
+        line_count=len(kept),
+        unit_count=sum(line.quantity for line in kept),
+        total=Price(sum((line.quantity * line.unit_price for line in kept), Decimal(0)), "GBP"),
+        cancel_reason="",
+        create_time=NOW,
+        update_time=NOW,
+    )
+    return replace(plain, **rest)
+
+
+def receipt(of: Product, pieces: int, *, before: int = 0, note: str = "") -> Move:
+    """The movement of so many pieces that come in, where so many were on hand before and none was held."""
+    after = before + pieces
+    return Move(of.id, StockReason.RECEIVED, pieces, 0, after, 0, None, note, SERVICE.account_id, NOW)
+
+
+async def kept(database: Database, *products: Product) -> None:
+    """Stores products, with a stock of nothing."""
+    async with database.transaction() as tx:
+        assert await tx.products.add(products) == {each.id for each in products}

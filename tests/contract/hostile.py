@@ -1,0 +1,143 @@
+"""Messages of any type, filled field by field: fitting ones, and ones that mean harm."""
+
+from typing import Any
+from uuid import uuid4
+
+from buf.validate import validate_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from hypothesis import strategies as st
+
+CANARY = "canary-5e1f0c"
+"""Stands in payloads, and must stand nowhere else."""
+
+_F = FieldDescriptor
+_SIGNED = {_F.TYPE_INT32: 31, _F.TYPE_SINT32: 31, _F.TYPE_SFIXED32: 31}
+_SIGNED |= {_F.TYPE_INT64: 63, _F.TYPE_SINT64: 63, _F.TYPE_SFIXED64: 63}
+_UNSIGNED = {_F.TYPE_UINT32: 32, _F.TYPE_FIXED32: 32, _F.TYPE_UINT64: 64, _F.TYPE_FIXED64: 64}
+_STRINGS = (
+    CANARY,
+    f"\0{CANARY}",
+    f"{CANARY}\0",
+    "",
+    " ",
+    "\N{RIGHT-TO-LEFT OVERRIDE}\N{PILE OF POO}\N{COMBINING ACUTE ACCENT}",
+    f"'; DROP TABLE accounts; -- {CANARY}",
+    f"%s%n{{0}}${{x}}\\u0000{CANARY}",
+    CANARY * 30,
+    str(uuid4()),
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "GBP",
+)
+_EXTREMES = (-1, 0, 1, 2, 1_000_001, 999_999_999, -62_135_596_800, 253_402_300_799)
+"""The last two are the first and the last second that a Timestamp can tell."""
+_DEEPEST = 3
+_PLAIN = {"google.type.Money": {"currency_code": "GBP", "units": 3}}
+
+
+def filled(kind: Descriptor, **given: Any) -> Message:
+    """The plainest message that keeps the contract's rules, with these fields set besides."""
+    message = GetMessageClass(kind)(**given)
+    for field in kind.fields:
+        value = _plain(field)
+        if value is not None and field.name not in given and field.containing_oneof is None:
+            _put(message, field, [value] if field.is_repeated else value)
+    return message
+
+
+def messages(kind: Descriptor, depth: int = 0) -> st.SearchStrategy[Message]:
+    """Messages of a type: hostile all over, or plain but for a field or two."""
+    fields = {field.name: field for field in kind.fields if field.type != _F.TYPE_MESSAGE or depth < _DEEPEST}
+
+    def built(base: Message, values: dict[str, Any]) -> Message:
+        message = type(base)()
+        message.CopyFrom(base)
+        for name, value in values.items():
+            message.ClearField(name)
+            _put(message, fields[name], value)
+        return message
+
+    def mutated(names: list[str]) -> st.SearchStrategy[Message]:
+        values = {name: _of(fields[name], depth) for name in names}
+        return st.builds(built, st.just(filled(kind)), st.fixed_dictionaries(values))
+
+    all_over = {name: _of(field, depth) for name, field in fields.items()}
+    hostile = st.builds(built, st.just(GetMessageClass(kind)()), st.fixed_dictionaries({}, optional=all_over))
+    if not fields:
+        return hostile
+    few = st.lists(st.sampled_from(sorted(fields)), max_size=2, unique=True)
+    return few.flatmap(mutated) | few.flatmap(mutated) | hostile
+
+
+def _of(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
+    one = _value(field, depth)
+    plain = _plain(field)
+    if plain is not None and field.type != _F.TYPE_MESSAGE:
+        one = st.just(plain) | st.just(plain) | one
+    return st.lists(one, max_size=3) if field.is_repeated else one
+
+
+def _value(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
+    if field.type == _F.TYPE_MESSAGE:
+        return messages(_type_of(field), depth + 1)
+    if field.type == _F.TYPE_STRING:
+        return st.sampled_from(_STRINGS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+    if field.type == _F.TYPE_BYTES:
+        return st.sampled_from([b"", b"\0", CANARY.encode()]) | st.binary(max_size=20)
+    if field.type == _F.TYPE_BOOL:
+        return st.booleans()
+    if field.type in (_F.TYPE_DOUBLE, _F.TYPE_FLOAT):
+        return st.floats(width=32, allow_nan=False)
+    return _number(field)
+
+
+def _number(field: FieldDescriptor) -> st.SearchStrategy[int]:
+    if field.type in _UNSIGNED:
+        low, high = 0, 2 ** _UNSIGNED[field.type] - 1
+    else:  # an enum is an int32, and one of proto3 takes any
+        bits = _SIGNED.get(field.type, 31)
+        low, high = -(2**bits), 2**bits - 1
+    extremes = [number for number in (low, *_EXTREMES, high) if low <= number <= high]
+    return st.sampled_from(extremes) | st.integers(low, high)
+
+
+def _plain(field: FieldDescriptor) -> Any:
+    """A value that the field's own rules ask for; None where the field may be left out."""
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    if field.type == _F.TYPE_MESSAGE:
+        known = _PLAIN.get(_type_of(field).full_name)
+        wanted = known or rules.required or rules.repeated.min_items
+        return filled(_type_of(field), **(known or {})) if wanted else None
+    if field.type == _F.TYPE_STRING:
+        return _plain_string(rules.string if not field.is_repeated else rules.repeated.items.string)
+    if field.type == _F.TYPE_INT64 and (rules.int64.gte > 0 or rules.int64.not_in):
+        return 1
+    if field.type == _F.TYPE_ENUM and getattr(rules.enum, "in"):
+        return getattr(rules.enum, "in")[0]
+    return None
+
+
+def _plain_string(rules: validate_pb2.StringRules) -> str | None:
+    if rules.uuid:
+        return str(uuid4())
+    if rules.email:
+        return f"{CANARY}@example.com"
+    if rules.pattern or rules.min_len:
+        return CANARY.ljust(rules.min_len, "x")
+    return None
+
+
+def _type_of(field: FieldDescriptor) -> Descriptor:
+    assert field.message_type is not None
+    return field.message_type
+
+
+def _put(message: Message, field: FieldDescriptor, value: Any) -> None:
+    if field.type == _F.TYPE_MESSAGE and not field.is_repeated:
+        getattr(message, field.name).CopyFrom(value)
+        getattr(message, field.name).SetInParent()
+    elif field.is_repeated:
+        getattr(message, field.name).extend(value)
+    else:
+        setattr(message, field.name, value)

@@ -1,0 +1,76 @@
+"""Every method of every service of the contract, read from the descriptors: a new one is tested by being declared."""
+
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from server.frame.contract import AccessRule, rules_of
+from server.identity.roles import PERMISSIONS
+from tests.contract.proto_comments import PROTO
+from tests.fixtures.servers import Api
+
+
+def _services() -> Iterator[ServiceDescriptor]:
+    for path in sorted(PROTO.glob("*/v1/*_service.proto")):
+        *folders, file = path.relative_to(PROTO.parent).with_suffix("").parts
+        stubs = importlib.import_module(".".join((*folders, f"{file}_pb2")))
+        yield from stubs.DESCRIPTOR.services_by_name.values()
+
+
+SERVICES: Sequence[ServiceDescriptor] = tuple(_services())
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method of the contract."""
+
+    descriptor: MethodDescriptor
+
+    @property
+    def name(self) -> str:
+        return str(self.descriptor.name)
+
+    @property
+    def path(self) -> str:
+        return f"/{self.descriptor.containing_service.full_name}/{self.name}"
+
+    @property
+    def rule(self) -> AccessRule:
+        return rules_of([self.descriptor.containing_service], PERMISSIONS)[self.path]
+
+    @property
+    def takes(self) -> Descriptor:
+        return self.descriptor.input_type
+
+    @property
+    def is_unary(self) -> bool:
+        return not (self.descriptor.client_streaming or self.descriptor.server_streaming)
+
+    def request(self, **fields: Any) -> Message:
+        return GetMessageClass(self.takes)(**fields)
+
+    def __str__(self) -> str:
+        return self.path
+
+
+METHODS = tuple(Method(method) for service in SERVICES for method in service.methods)
+LISTS = tuple(method for method in METHODS if "page_token" in method.takes.fields_by_name)
+
+
+async def sent(api: Api, path: object, *bodies: bytes) -> list[bytes]:
+    """Sends raw bodies to a method, and returns the raw answers.
+
+    On the wire a unary call is a stream of one message, so this serves methods of every kind.
+    """
+    metadata = (("authorization", f"Bearer {api.token}"),) if api.token else ()
+    stub: Any = api.channel.stream_stream(str(path))
+    return [answer async for answer in stub(iter(bodies), metadata=metadata, timeout=30)]
+
+
+async def message_sent(api: Api, method: Method, message: Message) -> list[bytes]:
+    return await sent(api, method, message.SerializeToString())

@@ -1,0 +1,34 @@
+"""Health, as Kubernetes and clients ask for it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+_NAME = health_pb2.HealthCheckResponse.ServingStatus.Name
+
+
+async def checked(channel: grpc.aio.Channel, service: str) -> str:
+    """What Check answers: a status, or the code of a refusal."""
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    try:
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+    except grpc.aio.AioRpcError as error:
+        return error.code().name
+    return _NAME(answer.status)
+
+
+async def watched(channel: grpc.aio.Channel, service: str) -> AsyncIterator[str]:
+    """Each status that Watch tells of, as it comes."""
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    async for answer in stub.Watch(health_pb2.HealthCheckRequest(service=service)):
+        yield _NAME(answer.status)
+
+
+async def becomes(channel: grpc.aio.Channel, service: str, status: str, *, within: float) -> None:
+    """Returns once Check answers so; raises TimeoutError where that takes too long."""
+    async with asyncio.timeout(within):
+        while await checked(channel, service) != status:  # noqa: ASYNC110 - it is another's state
+            await asyncio.sleep(0.05)

@@ -1,0 +1,33 @@
+"""What Prometheus would read."""
+
+from dataclasses import dataclass
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from tests.fixtures.servers import Running
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """The samples of one GET /metrics."""
+
+    samples: tuple[Sample, ...]
+
+    def sum(self, name: str, **labels: str) -> float:
+        """The values of a metric that has these labels, together."""
+        return sum(each.value for each in self.samples if each.name == name and labels.items() <= each.labels.items())
+
+    def labels_of(self, label: str) -> set[str]:
+        """Every value that a label has."""
+        return {each.labels[label] for each in self.samples if label in each.labels}
+
+
+async def scraped(server: Running) -> Scrape:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"{server.http}/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    families = text_string_to_metric_families(answer.text)
+    return Scrape(tuple(sample for family in families for sample in family.samples))

@@ -1,0 +1,57 @@
+"""The contract's comments say what its servers do."""
+
+import server.wiring  # noqa: F401 - loads every refusal
+from server.frame.errors import Code, Refusal
+from tests.contract.methods import METHODS
+from tests.contract.proto_comments import all_reasons, reasons, rpcs
+from tests.contract.test_every_method import MUTATING
+
+RPCS = list(rpcs())
+
+
+def refusals(kind: type[Refusal] = Refusal) -> list[type[Refusal]]:
+    """Every refusal that any module of the server has."""
+    own = [kind] if hasattr(kind, "reason") else []
+    return own + [each for child in kind.__subclasses__() for each in refusals(child) if "server." in each.__module__]
+
+
+def test_every_method_has_a_comment() -> None:
+    """None is overlooked by the reading of the sources."""
+    assert {rpc.path for rpc in RPCS} == {str(method) for method in METHODS}
+
+
+def test_comments_name_refusals_by_reasons_that_exist() -> None:
+    """Each "CODE / REASON" stands in the module's errors.proto or in the common one, with the same code."""
+    for rpc in RPCS:
+        known = {**reasons("common"), **reasons(rpc.module)}
+        unknown = {reason: code for reason, code in rpc.refusals.items() if known.get(reason) != code}
+        assert not unknown, rpc.path
+
+
+def test_comments_of_methods_that_can_refuse_name_a_refusal() -> None:
+    """A comment whose refusals were written in another form would name none."""
+    silent = {rpc.path.rpartition("/")[2] for rpc in RPCS if not rpc.refusals}
+    assert silent == {"PlaceOrders", "Logout"}
+
+
+def test_comments_of_changes_say_what_repeating_does() -> None:
+    """Each mutating method's comment speaks of it."""
+    changes = {str(method) for method in MUTATING}
+    assert not [rpc.path for rpc in RPCS if rpc.path in changes and "epeating" not in " ".join(rpc.lines)]
+
+
+def test_changes_under_a_request_id_name_the_refusal_of_its_reuse() -> None:
+    """Each unary or client-streaming one that takes a request_id itself."""
+    changes = {str(method) for method in MUTATING if "request_id" in method.takes.fields_by_name}
+    assert not [rpc.path for rpc in RPCS if rpc.path in changes and "REQUEST_ID_REUSED" not in rpc.refusals]
+
+
+def test_every_refusal_of_the_server_stands_in_the_contract() -> None:
+    """With the same code; and no reason of the contract is without its refusal."""
+    kinds = {kind.reason: kind.code.value for kind in refusals()}
+    assert kinds == dict(all_reasons())
+
+
+def test_every_code_of_the_contract_can_be_sent() -> None:
+    """A code that the contract names can be sent."""
+    assert set(all_reasons().values()) <= {code.value for code in Code}

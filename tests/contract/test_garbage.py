@@ -1,0 +1,120 @@
+"""Bodies that are no messages, and messages that mean harm: each is refused as documented, and nothing leaks."""
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from server.frame.interceptors.validation import LARGEST_MESSAGE
+from tests.contract.hostile import CANARY, messages
+from tests.contract.methods import METHODS, Method, sent
+from tests.contract.proto_comments import documented
+from tests.fixtures.servers import Api, Refused, Running, refusal, refused
+
+_GROUP = (b"\xc3\x3e", b"\xc4\x3e")
+"""Where a group of field 1000 starts and ends."""
+
+MALFORMED = {
+    "a tag that never ends": b"\xff" * 11,
+    "a tag without its value": b"\x08",
+    "a length beyond the end": b"\x0a\x7fab",
+    "a wire type that does not exist": b"\x0f",
+    "a group that never ends": _GROUP[0],
+    "a group that never began": _GROUP[1],
+    "101 levels deep": _GROUP[0] * 101 + _GROUP[1] * 101,
+    "text of another protocol": b"GET / HTTP/1.1\r\n\r\n",
+}
+ODD = {
+    "an unknown field": b"\xfa\x01\x03abc",
+    "a string that is no UTF-8": b"\x0a\x02\xc3\x28",
+    "a number where a string belongs": b"\x08\x01\x10\x01\x18\x01",
+    "field number 0": b"\x02\x00",
+    "zeroes": b"\0" * 16,
+}
+
+
+def told(refused_as: Refused) -> str:
+    """The words of a refusal; its metadata, which names what was asked for, is for machines."""
+    return " ".join([refused_as.message, *refused_as.fields.values(), *refused_as.preconditions.values()])
+
+
+async def outcome(api: Api, method: Method, body: bytes) -> Refused | None:
+    """How a call was refused, which must be as documented; None where it succeeded."""
+    found = None
+    try:
+        await sent(api, method, body)
+    except grpc.aio.AioRpcError as error:
+        found = refused(error)
+    if found is not None:
+        assert documented()[str(method)].get(found.reason) == found.code.name, (method, found)
+        assert found.reason != "INTERNAL", (method, found)
+        assert CANARY not in told(found), (method, found)
+    return found
+
+
+async def test_a_body_that_cannot_be_parsed_is_malformed(admin: Api) -> None:
+    """Every method says so, whatever is wrong with the body, and never UNKNOWN."""
+    for method in METHODS:
+        for kind, body in MALFORMED.items():
+            found = await outcome(admin, method, body)
+            assert found is not None, (method, kind)
+            assert found.code is grpc.StatusCode.INVALID_ARGUMENT, (method, kind)
+            assert found.reason == "BODY_MALFORMED", (method, kind)
+
+
+async def test_an_odd_body_is_answered_as_documented(admin: Api) -> None:
+    """Unknown fields, wrong types and broken text get a documented answer from every method."""
+    for method in METHODS:
+        for body in ODD.values():
+            await outcome(admin, method, body)
+
+
+def padded(size: int) -> bytes:
+    """A body of so many bytes: one unknown field."""
+    length = size - 6
+    varint = bytes((length >> shift & 0x7F) | (0x80 if shift < 21 else 0) for shift in (0, 7, 14, 21))
+    return b"\xfa\x01" + varint + bytes(length)
+
+
+async def test_a_message_at_the_limit_is_taken(admin: Api) -> None:
+    """4 MiB may be sent."""
+    method = next(method for method in METHODS if method.name == "GetMe")
+    assert await outcome(admin, method, padded(4 * 1024 * 1024)) is None
+
+
+async def test_a_message_above_the_limit_is_refused_with_the_limit(admin: Api) -> None:
+    """A byte more than 4 MiB may not, to any method, and the refusal says how much may."""
+    for method in METHODS:
+        found = await outcome(admin, method, padded(4 * 1024 * 1024 + 1))
+        assert found is not None, method
+        assert found.code is grpc.StatusCode.RESOURCE_EXHAUSTED, method
+        assert found.reason == "MESSAGE_TOO_LARGE", method
+        assert found.metadata == {"limit_bytes": str(4 * 1024 * 1024)}, method
+
+
+async def test_a_message_above_the_transports_limit_is_refused_too(admin: Api) -> None:
+    """gRPC itself refuses it, unread and without a reason."""
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await sent(admin, METHODS[0], bytes(3 * LARGEST_MESSAGE))
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+async def test_no_message_breaks_a_method_or_leaks(
+    server: Running, admin: Api, caplog: pytest.LogCaptureFixture, method: Method, data: st.DataObject
+) -> None:
+    """Whatever a message holds, it is never UNKNOWN or INTERNAL, and nothing of it is logged or told."""
+    message: Message = data.draw(messages(method.takes))
+    await outcome(admin, method, message.SerializeToString())
+    assert CANARY not in repr(server.log) + caplog.text
+    assert not [line for line in server.log if "fault" in line]
+
+
+async def test_the_canary_is_in_what_is_sent(admin: Api) -> None:
+    """The check above can fail: a refusal's metadata, which may name what was asked for, does hold the payload."""
+    ask = next(method for method in METHODS if method.name == "GetProduct")
+    found = await refusal(sent(admin, ask, ask.request(sku=f"no {CANARY}").SerializeToString()))
+    assert CANARY in repr(found.metadata)

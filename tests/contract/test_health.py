@@ -1,0 +1,84 @@
+"""Health by the standard protocol, and over HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+import httpx
+import pytest
+import structlog
+
+from server.serving import Server
+from server.settings import MODULES, Address
+from server.wiring import Application
+from storage.database import Database
+from tests.contract.methods import SERVICES
+from tests.contract.probes import checked, watched
+from tests.fixtures.servers import Running
+
+FOLLOWING = ("", "readiness", *(service.full_name for service in SERVICES))
+"""Those that follow the database."""
+
+
+async def get(running: Running, path: str) -> httpx.Response:
+    async with httpx.AsyncClient() as client:
+        return await client.get(running.http + path)
+
+
+@pytest.fixture
+async def server_of_its_own(database: Database) -> AsyncIterator[Running]:
+    """One that may be made to drain."""
+    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    application = Application(database, MODULES, logger)
+    running = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), logger)
+    await running.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{running.grpc_port}") as channel:
+        yield Running(application, running, database, channel)
+    await running.stop()
+
+
+async def test_a_ready_server_serves_under_every_name(server: Running) -> None:
+    """Check and Watch agree."""
+    for service in (*FOLLOWING, "liveness"):
+        assert await checked(server.channel, service) == "SERVING", service
+        async with asyncio.timeout(5):
+            assert await anext(watched(server.channel, service)) == "SERVING", service
+
+
+async def test_an_unknown_service_is_not_found(server: Running) -> None:
+    """Watch says SERVICE_UNKNOWN instead, as the protocol has it: the service may come."""
+    assert await checked(server.channel, "backroom.nothing.v1.NoService") == "NOT_FOUND"
+    async with asyncio.timeout(5):
+        assert await anext(watched(server.channel, "backroom.nothing.v1.NoService")) == "SERVICE_UNKNOWN"
+
+
+async def test_a_draining_server_is_alive_and_not_ready(server_of_its_own: Running) -> None:
+    """Under every name but liveness, for Check, Watch and HTTP, while calls are still answered."""
+    server = server_of_its_own
+    watches = [watched(server.channel, service) for service in FOLLOWING]
+    assert [await anext(watch) for watch in watches] == ["SERVING"] * len(watches)
+    await server.application.health.drain()
+    async with asyncio.timeout(5):
+        assert [await anext(watch) for watch in watches] == ["NOT_SERVING"] * len(watches)
+    assert {await checked(server.channel, service) for service in FOLLOWING} == {"NOT_SERVING"}
+    assert await checked(server.channel, "liveness") == "SERVING"
+    ready = await get(server, "/readyz")
+    assert (ready.status_code, ready.json()) == (503, {"status": "not ready", "why": "stopping"})
+    assert (await get(server, "/healthz")).status_code == 200
+
+
+async def test_a_draining_server_stays_so(server_of_its_own: Running) -> None:
+    """A database that answers does not call it back."""
+    health = server_of_its_own.application.health
+    await health.drain()
+    await health.look()
+    assert await checked(server_of_its_own.channel, "readiness") == "NOT_SERVING"
+
+
+async def test_http_probes_answer(server: Running) -> None:
+    """A live and ready server says so, and nothing but the listed paths is there."""
+    assert (await get(server, "/healthz")).json() == {"status": "alive"}
+    assert (await get(server, "/readyz")).json() == {"status": "ready"}
+    assert (await get(server, "/")).status_code == 404
+    async with httpx.AsyncClient() as client:
+        assert (await client.post(f"{server.http}/metrics")).status_code == 405

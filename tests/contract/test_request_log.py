@@ -1,0 +1,137 @@
+"""One line a call, with who called what and how it ended, and never what was said."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2
+from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from tests.commerce.goods import ask
+from tests.contract.hostile import CANARY
+from tests.contract.probes import checked
+from tests.fixtures.servers import Api, Running, refusal
+
+GET_ME = "/backroom.identity.v1.IdentityService/GetMe"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+async def called(api: Api, *metadata: tuple[str, str]) -> dict[str, Any]:
+    """Calls GetMe with this metadata, and returns the trailing metadata of the answer."""
+    authorization = (("authorization", f"Bearer {api.token}"),) if api.token else ()
+    stub: Any = api.channel.unary_unary(GET_ME)
+    call = stub(b"", metadata=(*authorization, *metadata), timeout=10)
+    await call.code()
+    return dict(await call.trailing_metadata())
+
+
+def only_line(server: Running) -> dict[str, Any]:
+    (line,) = server.log
+    return line
+
+
+async def test_a_call_is_one_line(server: Running, admin: Api) -> None:
+    """With its method, code, time in milliseconds, caller, and both ids."""
+    await called(admin)
+    line = only_line(server)
+    assert set(line) == {"level", "event", "method", "code", "duration_ms", "caller", "request_id", "trace_id"}
+    assert (line["level"], line["event"], line["method"], line["code"]) == ("info", "call", GET_ME, "OK")
+    assert line["caller"] == str(admin.account_id)
+    assert 0 < line["duration_ms"] < 60_000
+    assert UUID(line["request_id"])
+    assert len(line["trace_id"]) == 32
+    assert int(line["trace_id"], 16)
+
+
+async def test_a_refused_call_is_one_line_with_its_reason(server: Running, admin: Api) -> None:
+    """And with its caller, where that is known."""
+    await refusal(admin.orders.GetOrder(order_service_pb2.GetOrderRequest(order_id=str(uuid4()))))
+    line = only_line(server)
+    assert (line["code"], line["reason"], line["caller"]) == ("NOT_FOUND", "ORDER_NOT_FOUND", str(admin.account_id))
+    server.log.clear()
+    await called(server.anonymous)
+    line = only_line(server)
+    assert (line["code"], line["reason"], line["caller"]) == ("UNAUTHENTICATED", "TOKEN_INVALID", None)
+
+
+async def test_a_stream_is_one_line(server: Running, admin: Api) -> None:
+    """However many messages it holds."""
+    asks = [order_service_pb2.PlaceOrdersRequest(order=ask((CANARY, 1))) for _ in range(3)]
+    assert len([answer async for answer in admin.orders.PlaceOrders(iter(asks))]) == 3
+    line = only_line(server)
+    assert (line["method"], line["code"]) == ("/backroom.commerce.v1.OrderService/PlaceOrders", "OK")
+
+
+async def test_a_callers_trace_goes_on(server: Running, admin: Api) -> None:
+    """A well-formed traceparent gives the line its trace id."""
+    await called(admin, ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"))
+    assert only_line(server)["trace_id"] == TRACE
+
+
+@pytest.mark.parametrize(
+    "traceparent", ["", "00", TRACE, f"00-{TRACE}-short-01", f"00-{TRACE.upper()}-00f067aa0ba902b7-01"]
+)
+async def test_a_malformed_trace_is_ignored(server: Running, admin: Api, traceparent: str) -> None:
+    """The call is answered, and has a trace id of its own."""
+    await called(admin, ("traceparent", traceparent))
+    line = only_line(server)
+    assert line["code"] == "OK"
+    assert len(line["trace_id"]) == 32
+    assert line["trace_id"].lower() != TRACE
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [f"00-{'0' * 32}-00f067aa0ba902b7-01", f"00-{TRACE}-{'0' * 16}-01", f"ff-{TRACE}-00f067aa0ba902b7-01"],
+)
+async def test_a_trace_that_the_standard_forbids_is_ignored(server: Running, admin: Api, traceparent: str) -> None:
+    """W3C Trace Context: a trace id or a parent id of zeroes alone is invalid, and so is version ff."""
+    await called(admin, ("traceparent", traceparent))
+    trace_id = only_line(server)["trace_id"]
+    assert int(trace_id, 16)
+    assert trace_id != TRACE
+
+
+async def test_a_callers_request_id_is_kept_and_returned(server: Running, admin: Api) -> None:
+    """In the log, and in the trailing metadata of an answer as of a refusal."""
+    for api in (admin, server.anonymous):
+        server.log.clear()
+        assert (await called(api, ("x-request-id", "cart-42.a_b")))["x-request-id"] == "cart-42.a_b"
+        assert only_line(server)["request_id"] == "cart-42.a_b"
+
+
+@pytest.mark.parametrize("sent", ["", "has blank", "a" * 65, 'quote"d', "new\\nline", None])
+async def test_a_malformed_request_id_is_replaced(server: Running, admin: Api, sent: str | None) -> None:
+    """A call without a usable id gets one of the server's, in the log and in the answer alike."""
+    metadata = () if sent is None else (("x-request-id", sent),)
+    returned = (await called(admin, *metadata))["x-request-id"]
+    assert UUID(returned)
+    assert only_line(server)["request_id"] == returned
+
+
+async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither password, nor token, nor key, nor any other part of a payload, whether refused or not."""
+    email, password = f"{uuid4()}@example.com", "correct horse battery"
+    identity = server.anonymous.identity
+    await identity.Register(identity_service_pb2.RegisterRequest(email=email, password=password))
+    login = identity_service_pb2.LoginRequest(email=email, password=password)
+    tokens = (await identity.Login(login)).tokens
+    await refusal(identity.Login(identity_service_pb2.LoginRequest(email=email, password=password[::-1])))
+    await identity.Refresh(identity_service_pb2.RefreshRequest(refresh_token=tokens.refresh_token))
+    name = f"n{uuid4()}"
+    created = await admin.access.CreateServiceAccount(access_service_pb2.CreateServiceAccountRequest(name=name))
+    await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.key))
+    await admin.orders.PlaceOrder(ask((CANARY, 1), reference=f"reference of {name}"))
+    await refusal(admin.catalog.GetProduct(catalog_service_pb2.GetProductRequest(sku=f"sku of {name}")))
+    written = repr(server.log) + caplog.text
+    assert len(server.log) == 8
+    secrets = (password, password[::-1], tokens.access_token, tokens.refresh_token, created.key, admin.token)
+    for said in (*secrets, email, name, CANARY):
+        assert said is not None
+        assert said not in written
+
+
+async def test_probes_are_logged_for_debugging_alone(server: Running) -> None:
+    """They call all day."""
+    await checked(server.channel, "")
+    assert only_line(server)["level"] == "debug"

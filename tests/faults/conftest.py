@@ -1,0 +1,31 @@
+"""The tests of faults run on a database server of their own: they take it away."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import migrations
+from storage.url import sibling
+from tests.faults.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    folder = Path(tempfile.mkdtemp(prefix="backroom-faults-"))
+    cluster = Cluster(folder / "data")
+    yield cluster
+    cluster.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(cluster: Cluster) -> str:
+    """In the place of the one that all other tests share, so that `server` and `database` stand on the cluster."""
+    with psycopg.connect(cluster.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE template")
+    migrations.upgrade(sibling(cluster.url, "template"))
+    return cluster.url

@@ -1,0 +1,51 @@
+"""The database goes away and comes back: the server says so, answers in time, and needs nobody's help."""
+
+import asyncio
+import time
+
+import grpc
+import httpx
+from backroom.commerce.v1 import catalog_service_pb2, inventory_service_pb2
+
+from tests.commerce.goods import ask, stocked
+from tests.contract.probes import becomes, checked
+from tests.faults.cluster import Cluster
+from tests.fixtures.servers import Api, Running, refusal
+
+SOON = 5.0
+"""In seconds: how soon readiness must follow the database."""
+
+LIST = catalog_service_pb2.ListProductsRequest()
+
+
+async def ready_over_http(server: Running) -> tuple[int, str | None]:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"{server.http}/readyz")
+    return answer.status_code, answer.json().get("why")
+
+
+async def test_readiness_follows_a_stopped_database_and_liveness_does_not(server: Running, cluster: Cluster) -> None:
+    """A restart of the server would mend nothing; a load balancer must look elsewhere."""
+    async with cluster.stopped():
+        await becomes(server.channel, "readiness", "NOT_SERVING", within=SOON)
+        assert await checked(server.channel, "liveness") == "SERVING"
+        assert await checked(server.channel, "") == "NOT_SERVING"
+        assert await ready_over_http(server) == (503, "the database does not answer")
+    await becomes(server.channel, "readiness", "SERVING", within=SOON)
+    assert await ready_over_http(server) == (200, None)
+
+
+async def test_calls_are_refused_while_the_database_is_stopped_and_succeed_after(
+    server: Running, service: Api, cluster: Cluster
+) -> None:
+    """Reads and writes say UNAVAILABLE, and when to come back; afterwards nobody has to do anything."""
+    await stocked(service, "TEA", 10)
+    placed = ask(("TEA", 1))
+    async with cluster.stopped():
+        for call in (service.catalog.ListProducts(LIST), service.orders.PlaceOrder(placed)):
+            found = await refusal(call)
+            assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+            assert found.retry_after is not None
+            assert found.retry_after > 0
+    assert (await service.orders.PlaceOrder(placed)).order.unit_count == 1
+    assert len((await service.catalog.ListProducts(LIST)).products) == 1

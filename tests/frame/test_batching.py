@@ -1,0 +1,275 @@
+"""Calls gathered into batches."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from itertools import chain
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.frame.batching import Batcher
+from server.frame.errors import Contention, Refusal, Stopping
+from server.frame.errors import RequestIdReused as Refused
+from storage.errors import StoreContention, StoreTimeout, StoreUnavailable
+
+
+class UseCase:
+    """Answers ten times the ask, in batches that happen as a whole or not at all, and fails as it is told."""
+
+    def __init__(
+        self,
+        *,
+        poison: Collection[int] = (),
+        refuse: Collection[int] = (),
+        collisions: int = 0,
+        error: type[Exception] = ValueError,
+    ) -> None:
+        self.tried: list[list[int]] = []
+        self.done: list[list[int]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self._poison = frozenset(poison)
+        self._refuse = frozenset(refuse)
+        self._collisions = collisions
+        self._error = error
+
+    async def __call__(self, asks: Sequence[int]) -> Sequence[int | Refusal]:
+        self.tried.append(list(asks))
+        await self.open.wait()
+        await asyncio.sleep(0)
+        if self._collisions:
+            self._collisions -= 1
+            raise StoreContention
+        if self._poison & set(asks):
+            raise self._error
+        self.done.append(list(asks))
+        return [Refused() if ask in self._refuse else ask * 10 for ask in asks]
+
+
+async def outcome(batcher: Batcher[int, int], ask: int) -> int | str:
+    try:
+        return await batcher.submit(ask)
+    except Exception as error:  # noqa: BLE001 - what it raises is what is looked at
+        return type(error).__name__
+
+
+def submitted(batcher: Batcher[int, int], asks: Sequence[int]) -> "list[asyncio.Task[int | str]]":
+    return [asyncio.create_task(outcome(batcher, ask)) for ask in asks]
+
+
+async def turns(count: int) -> None:
+    """Lets everything run that is ready to, and lets no time pass."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def behind_a_batch(use_case: UseCase, batcher: Batcher[int, int], asks: Sequence[int]) -> list[int | str]:
+    """Submits asks while a first batch, of the ask 0, is held; returns their outcomes."""
+    use_case.open.clear()
+    first = submitted(batcher, [0])
+    await turns(3)
+    others = submitted(batcher, asks)
+    await turns(3)
+    use_case.open.set()
+    assert await first[0] in (0, "ValueError", "StoreUnavailable", "Contention")
+    return list(await asyncio.gather(*others))
+
+
+class_of_gaps = st.lists(st.integers(0, 4), max_size=25)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    gaps=class_of_gaps,
+    largest=st.integers(1, 8),
+    poison=st.sets(st.integers(0, 24), max_size=4),
+    refuse=st.sets(st.integers(0, 24), max_size=4),
+    collisions=st.integers(0, 4),
+)
+async def test_every_ask_is_answered_exactly_once_and_in_order(
+    gaps: list[int], largest: int, poison: set[int], refuse: set[int], collisions: int
+) -> None:
+    """Whenever they come, however large the batches are, and whichever of them fail."""
+    use_case = UseCase(poison=poison, refuse=refuse, collisions=collisions)
+    batcher = Batcher[int, int](use_case, largest=largest)
+    tasks = []
+    for ask, gap in enumerate(gaps):
+        tasks += submitted(batcher, [ask])
+        await turns(gap)
+    answers = await asyncio.gather(*tasks)
+    assert answers == [
+        "ValueError" if ask in poison else "RequestIdReused" if ask in refuse else ask * 10 for ask in range(len(gaps))
+    ]
+    assert list(chain(*use_case.done)) == [ask for ask in range(len(gaps)) if ask not in poison]
+    assert all(0 < len(batch) <= largest for batch in use_case.tried)
+
+
+@settings(max_examples=40, deadline=None)
+@given(weights=st.lists(st.integers(1, 12), max_size=20), largest=st.integers(1, 10))
+async def test_a_batch_weighs_no_more_than_it_may(weights: list[int], largest: int) -> None:
+    """But for one ask that is too heavy by itself, which goes alone."""
+    use_case = UseCase()
+    batcher = Batcher[int, int](use_case, weigh=lambda ask: weights[ask], largest=largest)
+    await asyncio.gather(*submitted(batcher, range(len(weights))))
+    for batch in use_case.done:
+        assert sum(weights[ask] for ask in batch) <= largest or len(batch) == 1
+    assert list(chain(*use_case.done)) == list(range(len(weights)))
+
+
+async def test_a_lone_ask_waits_for_nobody() -> None:
+    """It is answered without any time passing."""
+    batcher = Batcher[int, int](UseCase())
+    task = asyncio.create_task(batcher.submit(7))
+    await turns(6)
+    assert task.done()
+    assert task.result() == 70
+
+
+async def test_what_arrives_while_a_batch_runs_is_the_next_batch() -> None:
+    """All of it together, and only one batch runs at a time."""
+    use_case = UseCase()
+    answers = await behind_a_batch(use_case, Batcher(use_case), range(1, 6))
+    assert answers == [10, 20, 30, 40, 50]
+    assert use_case.tried == [[0], [1, 2, 3, 4, 5]]
+
+
+async def test_a_poisoned_ask_fails_alone() -> None:
+    """Its companions succeed in the same round, and hear nothing of it."""
+    use_case = UseCase(poison=[3])
+    answers = await behind_a_batch(use_case, Batcher(use_case), range(1, 8))
+    assert answers == [10, 20, "ValueError", 40, 50, 60, 70]
+    assert list(chain(*use_case.done)) == [0, 1, 2, 4, 5, 6, 7]
+
+
+async def test_an_ask_that_takes_too_long_fails_alone() -> None:
+    """A statement that runs into its time limit is a poison like any other."""
+    use_case = UseCase(poison=[2], error=StoreTimeout)
+    answers = await behind_a_batch(use_case, Batcher(use_case), range(1, 5))
+    assert answers == [10, "StoreTimeout", 30, 40]
+
+
+async def test_a_refusal_of_one_is_an_answer_of_the_batch() -> None:
+    """Nothing is tried again for it."""
+    use_case = UseCase(refuse=[2])
+    answers = await behind_a_batch(use_case, Batcher(use_case), [1, 2, 3])
+    assert answers == [10, "RequestIdReused", 30]
+    assert use_case.tried == [[0], [1, 2, 3]]
+
+
+@pytest.mark.parametrize(("collisions", "expected"), [(4, 70), (5, "Contention")])
+async def test_a_batch_that_collides_is_tried_five_times(collisions: int, expected: int | str) -> None:
+    """Then its callers are told that it was contention, which they may try again."""
+    use_case = UseCase(collisions=collisions)
+    batcher = Batcher[int, int](use_case)
+    assert await asyncio.gather(*submitted(batcher, [7, 7])) == [expected, expected]
+    assert use_case.tried == [[7, 7]] * 5
+    assert await batcher.submit(8) == 80
+
+
+async def test_without_a_store_all_of_the_batch_fail_at_once() -> None:
+    """Halving a batch would not bring the database back; what comes after is tried again."""
+    use_case = UseCase(poison=[2], error=StoreUnavailable)
+    batcher = Batcher[int, int](use_case)
+    assert await behind_a_batch(use_case, batcher, [1, 2, 3]) == ["StoreUnavailable"] * 3
+    assert use_case.tried == [[0], [1, 2, 3]]
+    assert await batcher.submit(4) == 40
+
+
+async def test_a_caller_that_gives_up_takes_its_ask_back() -> None:
+    """As long as it waits; the others are decided without it."""
+    use_case = UseCase()
+    batcher = Batcher[int, int](use_case)
+    use_case.open.clear()
+    tasks = submitted(batcher, [0])
+    await turns(3)
+    tasks += submitted(batcher, [1, 2, 3])
+    await turns(3)
+    tasks[2].cancel()
+    use_case.open.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert use_case.tried == [[0], [1, 3]]
+    assert [task.result() for task in tasks if not task.cancelled()] == [0, 10, 30]
+
+
+async def test_once_its_batch_runs_an_ask_is_decided() -> None:
+    """Its caller may have gone, but the change happens, and the companions get their answers."""
+    use_case = UseCase()
+    batcher = Batcher[int, int](use_case)
+    use_case.open.clear()
+    tasks = submitted(batcher, [1, 2, 3])
+    await turns(3)
+    tasks[0].cancel()
+    tasks[1].cancel()
+    await turns(3)
+    use_case.open.set()
+    assert await tasks[2] == 30
+    assert use_case.done == [[1, 2, 3]]
+
+
+async def test_callers_that_all_give_up_leave_an_idle_batcher() -> None:
+    """No empty batch runs, and the next ask is answered."""
+    use_case = UseCase()
+    batcher = Batcher[int, int](use_case)
+    use_case.open.clear()
+    first = submitted(batcher, [0])
+    await turns(3)
+    others = submitted(batcher, [1, 2])
+    await turns(3)
+    for task in others:
+        task.cancel()
+    use_case.open.set()
+    await first[0]
+    await turns(5)
+    assert await batcher.submit(3) == 30
+    assert use_case.tried == [[0], [3]]
+
+
+async def test_closing_answers_what_was_taken_and_takes_no_more() -> None:
+    """It returns once the last is answered, and who comes later is sent to another server."""
+    use_case = UseCase()
+    batcher = Batcher[int, int](use_case, largest=1)
+    use_case.open.clear()
+    tasks = submitted(batcher, [1, 2, 3])
+    await turns(3)
+    closing = asyncio.create_task(batcher.close())
+    await turns(3)
+    with pytest.raises(Stopping):
+        await batcher.submit(4)
+    assert not closing.done()
+    use_case.open.set()
+    await closing
+    assert [task.result() for task in tasks if task.done()] == [10, 20, 30]
+    await batcher.close()
+
+
+async def test_closing_an_idle_batcher_returns_at_once() -> None:
+    """There is nothing to wait for, and it is closed."""
+    batcher = Batcher[int, int](UseCase())
+    await batcher.close()
+    with pytest.raises(Stopping):
+        await batcher.submit(1)
+
+
+async def test_a_use_case_that_answers_too_few_leaves_nobody_waiting() -> None:
+    """The defect is told to every caller that it left without an answer, and the next ask is answered."""
+
+    async def forgetful(asks: Sequence[int]) -> Sequence[int]:
+        return [ask * 10 for ask in asks][: max(1, len(asks) - 1)]
+
+    batcher = Batcher[int, int](forgetful)
+    tasks = submitted(batcher, [1, 2])
+    await turns(20)
+    answered = [task.done() for task in tasks]
+    for task in tasks:
+        task.cancel()
+    assert answered == [True, True]
+    assert await batcher.submit(3) == 30
+
+
+async def test_contention_is_a_refusal_that_may_be_tried_again() -> None:
+    """Its caller is told after which time."""
+    batcher = Batcher[int, int](UseCase(collisions=9))
+    with pytest.raises(Contention) as raised:
+        await batcher.submit(1)
+    assert raised.value.retry_after == 0.1

@@ -1,0 +1,129 @@
+"""People and services to sign in, for tests."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import grpc
+import structlog
+import uuid_utils.compat
+from sqlalchemy import text
+
+from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
+from server.serving import Server
+from server.settings import MODULES, Address
+from server.wiring import Application
+from storage.database import Database
+from storage.identity.records import Account, AccountKind
+from tests.fixtures.servers import Api, Running
+
+PASSWORD = "correct horse battery"
+NEW_PASSWORD = "staple correct horse"
+
+
+class Clock:
+    """A clock that stands still until it is told to move."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, **by: float) -> None:
+        self.time += timedelta(**by)
+
+
+def person(email: str | None = None, *roles: str, **rest: Any) -> Account:
+    """An account of a person, to be added."""
+    account_id = uuid_utils.compat.uuid7()
+    values = {
+        "id": account_id,
+        "kind": AccountKind.PERSON,
+        "email": email or f"{account_id}@example.com",
+        "name": "Ada",
+        "roles": tuple(sorted(roles)),
+        "create_time": datetime(2026, 1, 2, tzinfo=UTC),
+    }
+    return Account(**{**values, **rest})
+
+
+def robot(name: str, *roles: str) -> Account:
+    """An account of a service, to be added."""
+    return replace(person(None, *roles, name=name), kind=AccountKind.SERVICE, email=None)
+
+
+def registering(email: str = "ada@example.com", **rest: Any) -> identity_service_pb2.RegisterRequest:
+    values = {"request_id": str(uuid4()), "email": email, "password": PASSWORD, "display_name": "Ada"}
+    return identity_service_pb2.RegisterRequest(**{**values, **rest})
+
+
+async def registered(api: Api, email: str = "ada@example.com") -> accounts_pb2.User:
+    return (await api.identity.Register(registering(email))).user  # type: ignore[no-any-return] # stubs are Any
+
+
+def logging_in(email: str = "ada@example.com", password: str = PASSWORD) -> identity_service_pb2.LoginRequest:
+    return identity_service_pb2.LoginRequest(email=email, password=password)
+
+
+async def logged_in(api: Api, email: str = "ada@example.com", password: str = PASSWORD) -> accounts_pb2.Tokens:
+    return (await api.identity.Login(logging_in(email, password))).tokens  # type: ignore[no-any-return] # as above
+
+
+def refreshing(refresh_token: str) -> identity_service_pb2.RefreshRequest:
+    return identity_service_pb2.RefreshRequest(refresh_token=refresh_token)
+
+
+async def refreshed(api: Api, refresh_token: str) -> accounts_pb2.Tokens:
+    return (await api.identity.Refresh(refreshing(refresh_token))).tokens  # type: ignore[no-any-return] # as above
+
+
+def changing(current: str = PASSWORD, new: str = NEW_PASSWORD) -> identity_service_pb2.ChangePasswordRequest:
+    request_id = str(uuid4())
+    return identity_service_pb2.ChangePasswordRequest(request_id=request_id, current_password=current, new_password=new)
+
+
+def granting(account_id: UUID | str | None, role: str, **rest: Any) -> access_service_pb2.GrantRoleRequest:
+    return access_service_pb2.GrantRoleRequest(**{"account_id": str(account_id), "role": role, **rest})
+
+
+def revoking(account_id: UUID | str | None, role: str, **rest: Any) -> access_service_pb2.RevokeRoleRequest:
+    return access_service_pb2.RevokeRoleRequest(**{"account_id": str(account_id), "role": role, **rest})
+
+
+async def me(api: Api) -> identity_service_pb2.GetMeResponse:
+    return await api.identity.GetMe(identity_service_pb2.GetMeRequest())  # type: ignore[no-any-return] # as above
+
+
+async def kept(database: Database, table: str) -> str:
+    """Everything that a table holds, as text."""
+    async with database.reading() as tx:
+        rows = await tx._connection.execute(text(f"SELECT row_to_json(t)::text FROM {table} AS t"))
+        return "\n".join(rows.scalars())
+
+
+async def execute(database: Database, statement: str, **values: object) -> None:
+    """Changes the database behind the server's back."""
+    async with database.transaction() as tx:
+        await tx._connection.execute(text(statement), values)
+
+
+async def deleted(database: Database, account_id: UUID | None) -> None:
+    """Takes an account away, which no call can."""
+    for table, column in (("role_grants", "account_id"), ("sessions", "account_id"), ("accounts", "id")):
+        await execute(database, f"DELETE FROM identity.{table} WHERE {column} = :account_id", account_id=account_id)
+
+
+@asynccontextmanager
+async def running(database: Database, clock: Clock) -> AsyncIterator[Running]:
+    """A real server that goes by this clock."""
+    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    application = Application(database, MODULES, logger, now=clock)
+    server = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), logger)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        yield Running(application, server, database, channel)
+    await server.stop()

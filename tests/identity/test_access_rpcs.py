@@ -1,0 +1,267 @@
+"""GrantRole, RevokeRole and ListUsers, over the wire."""
+
+import base64
+from datetime import timedelta
+from uuid import uuid4
+
+import grpc
+
+from backroom.common.v1 import page_pb2
+from backroom.identity.v1 import access_service_pb2
+from storage.database import Database
+from tests.fixtures.servers import Api, Running, refusal, refused, sign_in
+from tests.identity.people import Clock, granting, kept, logged_in, me, person, refreshed, registered, revoking, robot
+
+NOBODY = uuid4()
+
+
+def listing(**rest: object) -> access_service_pb2.ListUsersRequest:
+    return access_service_pb2.ListUsersRequest(**rest)  # type: ignore[arg-type] # the tests name fields of the message
+
+
+async def grants(database: Database) -> str:
+    return await kept(database, "identity.role_grants")
+
+
+async def test_a_role_is_granted_and_counts_from_the_next_token_on(server: Running, admin: Api) -> None:
+    """The answer lists all roles in order; a token made before permits what it did, and the next one more."""
+    user = await registered(server.anonymous)
+    tokens = await logged_in(server.anonymous)
+    before = Api(server.channel, tokens.access_token)
+    answer = await admin.access.GrantRole(granting(user.user_id, "manager"))
+    assert list(answer.roles) == ["customer", "manager"]
+    assert (await refusal(before.access.ListUsers(listing()))).reason == "PERMISSION_MISSING"
+    renewed = await refreshed(server.anonymous, tokens.refresh_token)
+    after = Api(server.channel, renewed.access_token)
+    assert len((await after.access.ListUsers(listing())).users) == 2
+
+
+async def test_a_role_is_revoked_and_counts_until_the_token_ends(timed: Running, clock: Clock) -> None:
+    """A token already made keeps the role for its fifteen minutes, and the next one has it no more."""
+    boss = await timed.sign_in("admin")
+    user = await registered(timed.anonymous)
+    await boss.access.GrantRole(granting(user.user_id, "manager"))
+    tokens = await logged_in(timed.anonymous)
+    manager = Api(timed.channel, tokens.access_token)
+    answer = await boss.access.RevokeRole(revoking(user.user_id, "manager"))
+    assert list(answer.roles) == ["customer"]
+    assert (await manager.access.ListUsers(listing())).users
+    renewed = Api(timed.channel, (await refreshed(timed.anonymous, tokens.refresh_token)).access_token)
+    assert (await refusal(renewed.access.ListUsers(listing()))).reason == "PERMISSION_MISSING"
+    clock.advance(minutes=15)
+    assert (await refusal(manager.access.ListUsers(listing()))).reason == "TOKEN_INVALID"
+
+
+async def test_granting_and_revoking_twice_change_nothing(server: Running, admin: Api, customer: Api) -> None:
+    """Each answers with the roles as they stand, whether it had anything to do or not."""
+    for _ in range(2):
+        answer = await admin.access.GrantRole(granting(customer.account_id, "staff"))
+        assert list(answer.roles) == ["customer", "staff"]
+    for _ in range(2):
+        answer = await admin.access.RevokeRole(revoking(customer.account_id, "staff"))
+        assert list(answer.roles) == ["customer"]
+    assert list((await admin.access.RevokeRole(revoking(customer.account_id, "customer"))).roles) == []
+    assert str(customer.account_id) not in await grants(server.database)
+
+
+async def test_a_repeated_request_returns_its_first_answer(admin: Api, customer: Api) -> None:
+    """Even where the role was revoked in between, which the repetition does not undo."""
+    request = granting(customer.account_id, "staff", request_id=str(uuid4()))
+    first = await admin.access.GrantRole(request)
+    await admin.access.RevokeRole(revoking(customer.account_id, "staff"))
+    assert await admin.access.GrantRole(request) == first
+    assert list((await me(customer)).user.roles) == ["customer"]
+
+
+async def test_a_request_id_is_not_shared_between_methods(admin: Api, customer: Api) -> None:
+    """RevokeRole with the fields of a GrantRole is another content, and another role is too."""
+    request_id = str(uuid4())
+    await admin.access.GrantRole(granting(customer.account_id, "staff", request_id=request_id))
+    for call in (
+        admin.access.RevokeRole(revoking(customer.account_id, "staff", request_id=request_id)),
+        admin.access.GrantRole(granting(customer.account_id, "manager", request_id=request_id)),
+    ):
+        answer = await refusal(call)
+        assert (answer.code, answer.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
+    assert list((await me(customer)).user.roles) == ["customer", "staff"]
+
+
+async def test_unknown_roles_and_accounts_are_named(server: Running, admin: Api, customer: Api) -> None:
+    """The role is looked at first, and nothing is granted or revoked."""
+    before = await grants(server.database)
+    for method, request in ((admin.access.GrantRole, granting), (admin.access.RevokeRole, revoking)):
+        role = await refusal(method(request(customer.account_id, "wizard")))
+        assert (role.code, role.reason, role.metadata) == (
+            grpc.StatusCode.NOT_FOUND,
+            "ROLE_NOT_FOUND",
+            {"role": "wizard"},
+        )
+        account = await refusal(method(request(NOBODY, "staff")))
+        assert (account.code, account.reason, account.metadata) == (
+            grpc.StatusCode.NOT_FOUND,
+            "ACCOUNT_NOT_FOUND",
+            {"account_id": str(NOBODY)},
+        )
+        assert (await refusal(method(request(NOBODY, "wizard")))).reason == "ROLE_NOT_FOUND"
+    assert await grants(server.database) == before
+
+
+async def test_malformed_ids_and_roles_are_named_by_their_fields(admin: Api) -> None:
+    """What cannot be an account's id or a role's name is not looked for."""
+    malformed = (("ada", "staff", "account_id"), ("", "staff", "account_id"), (NOBODY, "", "role"))
+    for account_id, role, field in (*malformed, (NOBODY, "x" * 41, "role")):
+        for call in (
+            admin.access.GrantRole(granting(account_id, role)),
+            admin.access.RevokeRole(revoking(account_id, role)),
+        ):
+            answer = await refusal(call)
+            assert (answer.reason, list(answer.fields)) == ("FIELD_INVALID", [field])
+
+
+async def test_the_last_admin_stays(server: Running, admin: Api, customer: Api) -> None:
+    """Neither by its own hand is it revoked, while another admin's leaving is fine."""
+    answer = await refusal(admin.access.RevokeRole(revoking(admin.account_id, "admin")))
+    assert (answer.code, answer.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "LAST_ADMIN")
+    await admin.access.GrantRole(granting(customer.account_id, "admin"))
+    assert list((await admin.access.RevokeRole(revoking(admin.account_id, "admin"))).roles) == []
+    answer = await refusal(admin.access.RevokeRole(revoking(customer.account_id, "admin")))
+    assert answer.reason == "LAST_ADMIN"
+    assert "admin" in await grants(server.database)
+
+
+async def test_revoking_admin_from_who_does_not_hold_it_changes_nothing(admin: Api, customer: Api) -> None:
+    """That one admin is left does not matter to an account that is none."""
+    answer = await admin.access.RevokeRole(revoking(customer.account_id, "admin"))
+    assert list(answer.roles) == ["customer"]
+
+
+async def test_a_service_may_be_the_admin_that_is_left(server: Running, admin: Api) -> None:
+    """The admin role counts on services as it does on people."""
+    keeper = robot("keeper", "admin")
+    async with server.database.transaction() as tx:
+        assert await tx.accounts.add(keeper, key_hash=b"key")
+    assert list((await admin.access.RevokeRole(revoking(admin.account_id, "admin"))).roles) == []
+    answer = await refusal(admin.access.RevokeRole(revoking(keeper.id, "admin")))
+    assert answer.reason == "LAST_ADMIN"
+
+
+async def test_who_may_not_decide_changes_nothing(server: Running) -> None:
+    """Every role but admin is refused, and told which permission it lacks."""
+    before = await grants(server.database)
+    for role in ("customer", "staff", "manager", "service"):
+        api = await sign_in(server.application, server.channel, [role])
+        answer = await refusal(api.access.GrantRole(granting(api.account_id, "admin")))
+        assert (answer.code, answer.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")
+        assert answer.metadata == {"permission": "access.manage"}
+    assert "admin" not in before + await grants(server.database)
+
+
+async def test_pages_of_users_see_each_exactly_once(server: Running, admin: Api) -> None:
+    """Five more users, two a page: oldest first, none twice, none left out."""
+    for place in range(5):
+        await registered(server.anonymous, f"{place}@example.com")
+    emails, sizes, token = [], [], ""
+    while True:
+        page = await admin.access.ListUsers(listing(page_size=2, page_token=token))
+        sizes.append(len(page.users))
+        emails += [user.email for user in page.users]
+        token = page.next_page_token
+        if not token:
+            break
+    assert sizes == [2, 2, 2]
+    assert emails == [f"{admin.account_id}@example.com", *(f"{place}@example.com" for place in range(5))]
+
+
+async def test_users_who_registered_in_the_same_moment_are_all_listed(timed: Running) -> None:
+    """A page may end between two of one moment."""
+    boss = await timed.sign_in("admin")
+    for place in range(3):
+        await registered(timed.anonymous, f"{place}@example.com")
+    seen, token = [], ""
+    for _ in range(4):
+        page = await boss.access.ListUsers(listing(page_size=1, page_token=token))
+        seen += [user.email for user in page.users]
+        token = page.next_page_token
+    assert token == ""
+    assert len(set(seen)) == 4
+
+
+async def test_users_are_listed_by_role(server: Running, admin: Api) -> None:
+    """Only holders of the role, services never, and an unknown role is held by nobody."""
+    async with server.database.transaction() as tx:
+        assert await tx.accounts.add(robot("till", "admin"), key_hash=b"key")
+        assert await tx.accounts.add(person("bob@example.com", "staff"), password_hash="none")
+    admins = await admin.access.ListUsers(listing(role="admin"))
+    assert [user.user_id for user in admins.users] == [str(admin.account_id)]
+    everyone = await admin.access.ListUsers(listing())
+    assert len(everyone.users) == 2
+    assert not (await admin.access.ListUsers(listing(role="wizard"))).users
+
+
+async def test_a_token_continues_its_own_list_alone(server: Running, admin: Api) -> None:
+    """With another role, garbled, or made up, it is refused; another page size is fine."""
+    for _ in range(2):
+        await server.sign_in("customer")
+    token = (await admin.access.ListUsers(listing(page_size=1))).next_page_token
+    assert len((await admin.access.ListUsers(listing(page_size=50, page_token=token))).users) == 2
+    for request in (
+        listing(page_token=token, role="customer"),
+        listing(page_token=token[:-6]),
+        listing(page_token="garbage"),
+        listing(page_token="é"),
+    ):
+        answer = await refusal(admin.access.ListUsers(request))
+        assert (answer.code, answer.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
+
+
+FORGED = [
+    (),
+    ("2026-03-01T12:00:00+00:00",),
+    ("2026-03-01T12:00:00+00:00", str(NOBODY), "more"),
+    ("yesterday", str(NOBODY)),
+    ("2026-03-01T12:00:00+00:00", "ada"),
+    ("2026-03-01T12:00:00+00:00", "'; --"),
+    ("2026-03-01T12:00:00+00:00\0", str(NOBODY)),
+    ("99999-03-01T12:00:00+00:00", str(NOBODY)),
+    ("2026-03-01T12:00:00+23:59:59.999999", str(NOBODY)),
+    ("0001-01-01T00:00:00+23:59", str(NOBODY)),
+    ("9999-12-31T23:59:59-23:59", str(NOBODY)),
+    ("2026-03-01", str(NOBODY)),
+]
+
+
+async def test_a_forged_token_is_refused_or_harmless(server: Running, admin: Api) -> None:
+    """Whatever sort key is put into a token of the right list, the call never fails inside."""
+    await server.sign_in("customer")
+    token = (await admin.access.ListUsers(listing(page_size=1))).next_page_token
+    genuine = page_pb2.PageToken.FromString(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    outcomes = []
+    for after in FORGED:
+        forged = page_pb2.PageToken(list_digest=genuine.list_digest, after=after)
+        text = base64.urlsafe_b64encode(forged.SerializeToString()).decode()
+        try:
+            await admin.access.ListUsers(listing(page_token=text))
+            outcomes.append("listed")
+        except grpc.aio.AioRpcError as error:
+            outcomes.append(refused(error).reason)
+    assert outcomes[:8] == ["PAGE_TOKEN_INVALID"] * 8
+    assert set(outcomes[8:]) <= {"PAGE_TOKEN_INVALID", "listed"}
+
+
+async def test_the_size_of_a_page_is_bounded(server: Running, admin: Api) -> None:
+    """0 means 50, more than 1,000 means 1,000, and less than 0 is answer."""
+    async with server.database.transaction() as tx:
+        for place in range(50):
+            born = person().create_time + timedelta(seconds=place)
+            assert await tx.accounts.add(person(create_time=born), password_hash="none")
+    assert len((await admin.access.ListUsers(listing())).users) == 50
+    assert len((await admin.access.ListUsers(listing(page_size=2**31 - 1))).users) == 51
+    answer = await refusal(admin.access.ListUsers(listing(page_size=-1)))
+    assert (answer.reason, list(answer.fields)) == ("FIELD_INVALID", ["page_size"])
+
+
+async def test_customers_see_no_list_of_users(customer: Api) -> None:
+    """They are told which permission it takes."""
+    answer = await refusal(customer.access.ListUsers(listing()))
+    assert (answer.code, answer.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")
+    assert answer.metadata == {"permission": "users.list"}

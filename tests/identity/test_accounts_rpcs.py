@@ -1,0 +1,185 @@
+"""GetMe and ChangePassword, over the wire."""
+
+from typing import Any
+from uuid import UUID
+
+import grpc
+import pytest
+
+from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from server.identity.roles import ROLES
+from tests.fixtures.servers import Api, Running, refusal
+from tests.identity.people import (
+    NEW_PASSWORD,
+    PASSWORD,
+    changing,
+    deleted,
+    granting,
+    kept,
+    logged_in,
+    logging_in,
+    me,
+    refreshing,
+    registered,
+)
+
+
+@pytest.fixture
+async def ada(server: Running) -> Api:
+    """A person who registered and signed in."""
+    user = await registered(server.anonymous)
+    tokens = await logged_in(server.anonymous)
+    return Api(server.channel, tokens.access_token, UUID(user.user_id))
+
+
+@pytest.fixture
+async def till(server: Running, admin: Api) -> Api:
+    """A service that signed in by its key."""
+    request = access_service_pb2.CreateServiceAccountRequest(name="till")
+    created = await admin.access.CreateServiceAccount(request)
+    token = await admin.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.key))
+    return Api(server.channel, token.access_token, UUID(created.service_account.service_account_id))
+
+
+async def signs_in(server: Running, password: str) -> bool:
+    try:
+        await logged_in(server.anonymous, password=password)
+    except grpc.aio.AioRpcError:
+        return False
+    return True
+
+
+async def test_a_person_is_told_who_it_is(ada: Api) -> None:
+    """The answer names the account, its roles and what they permit, in alphabetical order."""
+    answer = await me(ada)
+    assert answer.WhichOneof("caller") == "user"
+    assert (answer.user.user_id, answer.user.email) == (str(ada.account_id), "ada@example.com")
+    assert list(answer.permissions) == sorted(ROLES["customer"])
+
+
+async def test_a_service_is_told_who_it_is(till: Api) -> None:
+    """It is answered as a service account, and never as a user without an address."""
+    answer = await me(till)
+    assert answer.WhichOneof("caller") == "service_account"
+    assert (answer.service_account.service_account_id, answer.service_account.name) == (str(till.account_id), "till")
+    assert list(answer.service_account.roles) == ["service"]
+    assert list(answer.permissions) == sorted(ROLES["service"])
+
+
+async def test_the_answer_tells_the_roles_of_now(ada: Api, admin: Api) -> None:
+    """They may be more than the token that asks was made with."""
+    await admin.access.GrantRole(granting(ada.account_id, "staff"))
+    answer = await me(ada)
+    assert list(answer.user.roles) == ["customer", "staff"]
+    assert list(answer.permissions) == sorted(ROLES["customer"] | ROLES["staff"])
+
+
+async def test_the_token_of_a_deleted_account_is_no_longer_valid(server: Running, customer: Api) -> None:
+    """Who does not exist is not told anything."""
+    await deleted(server.database, customer.account_id)
+    refused = await refusal(me(customer))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID")
+
+
+async def test_a_password_is_changed(server: Running, ada: Api) -> None:
+    """From then on the new one signs in, and the old one does not."""
+    await ada.identity.ChangePassword(changing())
+    assert await signs_in(server, NEW_PASSWORD)
+    assert not await signs_in(server, PASSWORD)
+
+
+async def test_a_change_of_password_ends_the_persons_sessions(server: Running, ada: Api) -> None:
+    """All of them, and nobody else's."""
+    await registered(server.anonymous, "bob@example.com")
+    bobs = await logged_in(server.anonymous, "bob@example.com")
+    sessions = [await logged_in(server.anonymous) for _ in range(2)]
+    await ada.identity.ChangePassword(changing())
+    for tokens in sessions:
+        refused = await refusal(server.anonymous.identity.Refresh(refreshing(tokens.refresh_token)))
+        assert refused.reason == "CREDENTIALS_INVALID"
+    await server.anonymous.identity.Refresh(refreshing(bobs.refresh_token))
+    await logged_in(server.anonymous, password=NEW_PASSWORD)
+
+
+async def test_a_wrong_current_password_changes_nothing(server: Running, ada: Api) -> None:
+    """The old one and the sessions go on, and the same request_id may be tried again with the right one."""
+    tokens = await logged_in(server.anonymous)
+    request = changing("not the password")
+    refused = await refusal(ada.identity.ChangePassword(request))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
+    assert await signs_in(server, PASSWORD)
+    await server.anonymous.identity.Refresh(refreshing(tokens.refresh_token))
+    request.current_password = PASSWORD
+    await ada.identity.ChangePassword(request)
+    assert await signs_in(server, NEW_PASSWORD)
+
+
+async def test_a_repeated_change_changes_nothing_more(server: Running, ada: Api) -> None:
+    """It is answered as the first was, although the current password is no longer the one it names."""
+    request = changing()
+    await ada.identity.ChangePassword(request)
+    tokens = await logged_in(server.anonymous, password=NEW_PASSWORD)
+    await ada.identity.ChangePassword(request)
+    await server.anonymous.identity.Refresh(refreshing(tokens.refresh_token))
+
+
+async def test_the_request_id_of_a_change_stands_for_its_passwords(server: Running, ada: Api) -> None:
+    """Another current or another new password under it is refused, and not tried."""
+    request = changing()
+    await ada.identity.ChangePassword(request)
+    for current, new in ((PASSWORD, "another new password"), (NEW_PASSWORD, NEW_PASSWORD)):
+        other = changing(current, new)
+        other.request_id = request.request_id
+        refused = await refusal(ada.identity.ChangePassword(other))
+        assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
+    assert await signs_in(server, NEW_PASSWORD)
+
+
+async def test_a_service_has_no_password_to_change(till: Api) -> None:
+    """It is told so, whatever it sends."""
+    refused = await refusal(till.identity.ChangePassword(changing()))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PASSWORD_ABSENT")
+
+
+async def test_the_bounds_of_a_new_password_are_those_of_the_first(server: Running, ada: Api) -> None:
+    """11 and 129 characters are refused by the field's name, and nothing is changed."""
+    for length in (11, 129):
+        refused = await refusal(ada.identity.ChangePassword(changing(new="x" * length)))
+        assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["new_password"])
+    assert await signs_in(server, PASSWORD)
+
+
+async def test_no_changed_password_is_stored_or_logged(server: Running, ada: Api) -> None:
+    """The remembered request holds a keyed digest of it, and the log holds neither."""
+    await ada.identity.ChangePassword(changing())
+    everywhere = [
+        await kept(server.database, "identity.accounts"),
+        await kept(server.database, "frame.request_ids"),
+        str(server.log),
+    ]
+    assert not [place for place in everywhere for password in (PASSWORD, NEW_PASSWORD) if password in place]
+
+
+async def test_nobody_changes_the_password_of_nobody(server: Running) -> None:
+    """Without a token there is no password to change."""
+    refused = await refusal(server.anonymous.identity.ChangePassword(changing()))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID")
+
+
+async def test_a_login_after_the_change_is_refused_like_any_other(server: Running, ada: Api) -> None:
+    """The old password is answered as one that never was."""
+    await ada.identity.ChangePassword(changing())
+    old = await refusal(server.anonymous.identity.Login(logging_in()))
+    never = await refusal(server.anonymous.identity.Login(logging_in(password="never a password")))
+    assert old == never
+
+
+async def test_a_body_that_is_empty_where_none_is_needed_is_fine(ada: Api) -> None:
+    """GetMe takes nothing, and unknown fields of a newer client do no harm."""
+    method: Any = ada.channel.unary_unary(
+        "/backroom.identity.v1.IdentityService/GetMe",
+        response_deserializer=identity_service_pb2.GetMeResponse.FromString,
+    )
+    metadata = (("authorization", f"Bearer {ada.token}"),)
+    assert (await method(b"", metadata=metadata)).user.email == "ada@example.com"
+    assert (await method(b"\x98\x06\x01", metadata=metadata)).user.email == "ada@example.com"

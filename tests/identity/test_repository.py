@@ -1,0 +1,236 @@
+"""What the store of identity promises, against the real database."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from storage.database import Database
+from storage.identity.records import Account, Key, KeyUse, Session
+from tests.identity.people import person, robot
+from tests.storage.waiting import waits
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)
+NOBODY = uuid4()
+
+
+async def added(database: Database, *accounts: Account) -> None:
+    async with database.transaction() as tx:
+        for account in accounts:
+            key_hash = None if account.email else account.id.bytes
+            assert await tx.accounts.add(
+                account, password_hash=f"hash of {account.id}" if account.email else None, key_hash=key_hash
+            )
+
+
+async def with_session(database: Database, **changes: object) -> Session:
+    """A stored session of a new account."""
+    account = person()
+    await added(database, account)
+    session = Session(uuid4(), account.id, 0, NOW, NOW, NOW + timedelta(days=30), None)
+    session = replace(session, **changes)  # type: ignore[arg-type] # the tests name fields of the record
+    async with database.transaction() as tx:
+        await tx.sessions.add(session)
+    return session
+
+
+async def stored(database: Database, session_id: UUID) -> Session | None:
+    async with database.transaction() as tx:
+        return await tx.sessions.lock(session_id)
+
+
+async def test_an_account_is_found_as_it_was_added(database: Database) -> None:
+    """Each way to ask returns the same record, with its roles in order and its time to the microsecond."""
+    ada = person("ada@example.com", "staff", "customer", create_time=NOW)
+    till = robot("till", "service")
+    await added(database, ada, till)
+    async with database.reading() as tx:
+        assert await tx.accounts.find(ada.id) == ada
+        assert await tx.accounts.find_by_email("ada@example.com") == (ada, f"hash of {ada.id}")
+        assert await tx.accounts.find_by_key_hash(till.id.bytes) == till
+    assert ada.roles == ("customer", "staff")
+
+
+async def test_what_is_not_there_is_none(database: Database) -> None:
+    """An unknown id, address or key finds nothing, and a service has no password."""
+    till = robot("till")
+    await added(database, till)
+    async with database.reading() as tx:
+        assert await tx.accounts.find(NOBODY) is None
+        assert await tx.accounts.find_by_email("nobody@example.com") is None
+        assert await tx.accounts.find_by_key_hash(b"no key") is None
+        assert await tx.accounts.password_hash(NOBODY) is None
+        assert await tx.accounts.password_hash(till.id) is None
+
+
+async def test_an_account_without_roles_has_an_empty_tuple(database: Database) -> None:
+    """No grant at all is no reason to be lost from a question."""
+    ada = person("ada@example.com")
+    await added(database, ada)
+    async with database.reading() as tx:
+        found = await tx.accounts.find(ada.id)
+    assert found is not None
+    assert found.roles == ()
+
+
+async def test_an_email_belongs_to_one_person(database: Database) -> None:
+    """The second with the same address is not added, and neither are its roles."""
+    ada, other = person("ada@example.com"), person("ada@example.com", "admin")
+    await added(database, ada)
+    async with database.transaction() as tx:
+        assert not await tx.accounts.add(other, password_hash="other")
+    async with database.reading() as tx:
+        assert await tx.accounts.find(other.id) is None
+        assert await tx.accounts.lock_holders("admin") == []
+        assert await tx.accounts.password_hash(ada.id) == f"hash of {ada.id}"
+
+
+async def test_a_name_belongs_to_one_service_but_to_any_number_of_people(database: Database) -> None:
+    """Services are known by their names; people share names with each other and with services."""
+    await added(database, robot("till"), person(None, name="till"), person(None, name="till"))
+    async with database.transaction() as tx:
+        assert not await tx.accounts.add(robot("till"), key_hash=b"another")
+
+
+async def test_granting_twice_and_revoking_what_is_not_granted_change_nothing(database: Database) -> None:
+    """A grant that stands keeps standing, and a revocation without one is no error."""
+    ada = person("ada@example.com", "customer")
+    await added(database, ada)
+    async with database.transaction() as tx:
+        await tx.accounts.grant(ada.id, ["staff", "customer"], NOW)
+        await tx.accounts.grant(ada.id, ["staff"], NOW)
+        await tx.accounts.grant(ada.id, [], NOW)
+        await tx.accounts.revoke(ada.id, "admin")
+        assert await tx.accounts.find(ada.id) == replace(ada, roles=("customer", "staff"))
+        await tx.accounts.revoke(ada.id, "customer")
+        await tx.accounts.revoke(ada.id, "customer")
+        assert await tx.accounts.find(ada.id) == replace(ada, roles=("staff",))
+
+
+async def test_the_holders_of_a_role_come_in_key_order(database: Database) -> None:
+    """Services hold roles as people do, and others are left out."""
+    holders = [person(None, "admin") for _ in range(3)] + [robot("till", "admin")]
+    await added(database, *reversed(holders), person(None, "staff"))
+    async with database.transaction() as tx:
+        assert await tx.accounts.lock_holders("admin") == sorted(holder.id for holder in holders)
+        assert await tx.accounts.lock_holders("wizard") == []
+
+
+async def test_the_holders_are_locked_until_the_transaction_ends(database: Database) -> None:
+    """A second that asks for them waits, and then sees who is left."""
+    ada, bob = person(None, "admin"), person(None, "admin")
+    await added(database, ada, bob)
+
+    async def ask() -> list[UUID]:
+        async with database.transaction() as tx:
+            return await tx.accounts.lock_holders("admin")
+
+    async with database.transaction() as tx:
+        await tx.accounts.lock_holders("admin")
+        second = await waits(database, ask())
+        await tx.accounts.revoke(ada.id, "admin")
+    assert await second == [bob.id]
+
+
+async def test_a_password_is_replaced_only_where_no_other_change_came_first(database: Database) -> None:
+    """The hash that is stored must be the one that was read."""
+    ada = person("ada@example.com")
+    await added(database, ada)
+    known = f"hash of {ada.id}"
+    async with database.transaction() as tx:
+        assert await tx.accounts.set_password_hash(ada.id, "new", instead_of=known)
+        assert not await tx.accounts.set_password_hash(ada.id, "newer", instead_of=known)
+        assert not await tx.accounts.set_password_hash(NOBODY, "newer", instead_of=known)
+        assert await tx.accounts.password_hash(ada.id) == "new"
+
+
+async def test_people_are_listed_from_the_oldest_on(database: Database) -> None:
+    """Those of one moment come in the order of their ids, and services are not listed."""
+    people = [person(None, create_time=NOW + timedelta(seconds=age)) for age in (2, 0, 1, 1)]
+    await added(database, *people, robot("till"))
+    async with database.reading() as tx:
+        found = await tx.accounts.list_people(role=None, after=None, limit=10)
+    assert found == sorted(people, key=lambda each: (each.create_time, each.id))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 6])
+async def test_pages_of_people_see_each_exactly_once(database: Database, size: int) -> None:
+    """A page begins behind its key, even in the middle of those of one moment."""
+    people = [person(None, create_time=NOW + timedelta(microseconds=index // 3)) for index in range(5)]
+    await added(database, *people)
+    seen: list[Account] = []
+    async with database.reading() as tx:
+        while page := await tx.accounts.list_people(
+            role=None, after=(seen[-1].create_time, seen[-1].id) if seen else None, limit=size
+        ):
+            assert len(page) <= size
+            seen += page
+    assert Counter(each.id for each in seen) == Counter(each.id for each in people)
+    assert seen == sorted(people, key=lambda each: (each.create_time, each.id))
+
+
+async def test_people_are_listed_by_role(database: Database) -> None:
+    """Only holders of the role are found, each with all of its roles."""
+    ada, bob, eve = person(None, "admin", "staff"), person(None, "staff"), person(None, "customer")
+    await added(database, ada, bob, eve)
+    async with database.reading() as tx:
+        assert await tx.accounts.list_people(role="staff", after=None, limit=9) == [ada, bob]
+        assert await tx.accounts.list_people(role="admin", after=None, limit=9) == [ada]
+        assert await tx.accounts.list_people(role="wizard", after=None, limit=9) == []
+
+
+async def test_a_session_is_found_as_it_was_added_and_refreshed(database: Database) -> None:
+    """Locking returns it whole, or nothing where there is none."""
+    session = await with_session(database)
+    assert await stored(database, session.id) == session
+    assert await stored(database, uuid4()) is None
+    later = NOW + timedelta(minutes=5)
+    async with database.transaction() as tx:
+        await tx.sessions.refresh(session.id, 1, later)
+    assert await stored(database, session.id) == replace(session, generation=1, refresh_time=later)
+
+
+async def test_a_session_ends_once(database: Database) -> None:
+    """A second end, and an end of all, keep the time of the first."""
+    session = await with_session(database)
+    async with database.transaction() as tx:
+        await tx.sessions.end(session.id, NOW)
+        await tx.sessions.end(session.id, NOW + timedelta(hours=1))
+        await tx.sessions.end_all(session.account_id, NOW + timedelta(hours=2))
+        await tx.sessions.end(uuid4(), NOW)
+    assert await stored(database, session.id) == replace(session, end_time=NOW)
+
+
+async def test_all_sessions_of_one_account_end_and_no_other(database: Database) -> None:
+    """The sessions of others go on."""
+    mine, others = await with_session(database), await with_session(database)
+    second = replace(mine, id=uuid4())
+    async with database.transaction() as tx:
+        await tx.sessions.add(second)
+        await tx.sessions.end_all(mine.account_id, NOW)
+    ended = [await stored(database, each.id) for each in (mine, second, others)]
+    assert ended == [replace(mine, end_time=NOW), replace(second, end_time=NOW), others]
+
+
+async def test_the_first_key_of_a_use_stays(database: Database) -> None:
+    """Of two servers that start at once, the second's key is dropped without an error."""
+    first = Key("a", KeyUse.SIGN, b"1" * 32, NOW, None)
+    late = Key("b", KeyUse.SIGN, b"2" * 32, NOW + timedelta(seconds=1), None)
+    derive = Key("c", KeyUse.DERIVE, b"3" * 32, NOW + timedelta(seconds=2), None)
+    async with database.transaction() as tx:
+        for key in (first, late, derive):
+            await tx.keys.add(key)
+    async with database.reading() as tx:
+        assert await tx.keys.list_all() == [first, derive]
+
+
+async def test_a_retired_key_leaves_room_for_the_next(database: Database) -> None:
+    """Retired keys of a use stay listed, oldest first, beside the active one."""
+    retired = Key("z", KeyUse.SIGN, b"1" * 32, NOW, NOW + timedelta(hours=1))
+    active = Key("a", KeyUse.SIGN, b"2" * 32, NOW + timedelta(hours=1), None)
+    async with database.transaction() as tx:
+        await tx.keys.add(active)
+        await tx.keys.add(retired)
+        assert await tx.keys.list_all() == [retired, active]

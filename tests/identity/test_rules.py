@@ -1,0 +1,151 @@
+"""What identity decides, without a store."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.identity.errors import LastAdmin, RoleNotFound
+from server.identity.roles import ADMIN, ROLES
+from server.identity.rules import REFRESH_GRACE, SESSION_LIFE, Renewal, known_roles, may_lose, normal_email, renewal
+from storage.identity.records import Session
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LAST = 3
+TICK = timedelta(microseconds=1)
+ADA, BOB = UUID(int=1), UUID(int=2)
+
+
+def session(**changes: Any) -> Session:
+    """A session of generation 3, refreshed just now."""
+    begun = NOW - timedelta(hours=1)
+    return replace(Session(UUID(int=9), ADA, LAST, begun, NOW, begun + SESSION_LIFE, None), **changes)
+
+
+def test_the_newest_token_goes_on() -> None:
+    """The last generation is traded for the next, however long ago it was made."""
+    assert renewal(session(), LAST, NOW) is Renewal.NEXT
+    assert renewal(session(), LAST, NOW + timedelta(days=29)) is Renewal.NEXT
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        (timedelta(0), Renewal.SAME),
+        (REFRESH_GRACE, Renewal.SAME),
+        (REFRESH_GRACE + TICK, Renewal.REUSED),
+    ],
+)
+def test_a_token_just_used_may_be_sent_again_for_ten_seconds(since: timedelta, expected: Renewal) -> None:
+    """The generation before the last gets the same answer up to and including the tenth second."""
+    assert renewal(session(), LAST - 1, NOW + since) is expected
+
+
+@pytest.mark.parametrize("generation", [LAST - 2, 0, LAST + 1])
+def test_any_other_generation_is_a_theft(generation: int) -> None:
+    """What is neither the last nor the one before ends the session, even at once."""
+    assert renewal(session(), generation, NOW) is Renewal.REUSED
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        None,
+        session(end_time=NOW - TICK),
+        session(end_time=NOW),
+        session(expire_time=NOW),
+        session(expire_time=NOW - TICK),
+    ],
+)
+def test_a_session_that_is_over_stays_over(ended: Session | None) -> None:
+    """An unknown, an ended and an expired session end every token of theirs, and tell of no theft."""
+    for generation in (LAST, LAST - 1, LAST - 2):
+        assert renewal(ended, generation, NOW) is Renewal.ENDED
+
+
+def test_a_session_lives_until_its_last_moment() -> None:
+    """The last microsecond before the expiry still counts."""
+    assert renewal(session(expire_time=NOW + TICK), LAST, NOW) is Renewal.NEXT
+
+
+generations = st.integers(0, 2**31 - 1)
+moments = st.timedeltas(timedelta(-1), timedelta(40)).map(lambda by: NOW + by)
+
+
+@settings(max_examples=200)
+@given(last=generations, sent=generations, now=moments, expire=moments, end=st.none() | moments)
+def test_only_the_last_generation_is_ever_next(
+    last: int, sent: int, now: datetime, expire: datetime, end: datetime | None
+) -> None:
+    """Whatever the times are: NEXT means the last generation, and SAME the one before it."""
+    decision = renewal(session(generation=last, expire_time=expire, end_time=end), sent, now)
+    if decision is Renewal.NEXT:
+        assert sent == last
+    if decision is Renewal.SAME:
+        assert sent == last - 1
+    assert (decision is Renewal.ENDED) == (end is not None or now >= expire)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.sampled_from([LAST, LAST - 1, LAST - 2, LAST + 1]), max_size=8))
+def test_no_sequence_of_tokens_moves_a_session_by_more_than_its_last_token(sent: list[int]) -> None:
+    """The session's generation grows by one for each NEXT, so that no token is NEXT twice."""
+    held, used = session(), set[int]()
+    for generation in sent:
+        if renewal(held, generation, NOW) is Renewal.NEXT:
+            assert generation not in used
+            used.add(generation)
+            held = replace(held, generation=held.generation + 1)
+
+
+@pytest.mark.parametrize("written", ["ada@example.com", "Ada@Example.COM", "  ADA@example.com\n"])
+def test_an_address_has_one_form(written: str) -> None:
+    """Case and surrounding space make no other address."""
+    assert normal_email(written) == "ada@example.com"
+
+
+@settings(max_examples=100)
+@given(st.emails())
+def test_the_form_of_an_address_is_stable(email: str) -> None:
+    """Normalising twice is normalising once, and case never counts."""
+    assert normal_email(normal_email(email)) == normal_email(email)
+    assert normal_email(email.upper()) == normal_email(email)
+
+
+def test_roles_are_put_in_order_and_told_once() -> None:
+    """The names come back sorted, without the ones said twice."""
+    assert known_roles(["staff", "admin", "staff"]) == ("admin", "staff")
+    assert known_roles([]) == ()
+    assert known_roles(list(ROLES)) == tuple(sorted(ROLES))
+
+
+def test_the_first_unknown_role_is_named() -> None:
+    """A refusal's metadata holds the first name that is not a role, in the order they were sent."""
+    with pytest.raises(RoleNotFound) as raised:
+        known_roles(["staff", "wizard", "bard"])
+    assert raised.value.metadata == {"role": "wizard"}
+
+
+@pytest.mark.parametrize("name", ["", "Admin", "admin ", "__class__"])
+def test_a_role_is_known_by_its_exact_name(name: str) -> None:
+    """No other spelling of a role's name is a role."""
+    with pytest.raises(RoleNotFound):
+        known_roles([name])
+
+
+def test_the_last_admin_stays() -> None:
+    """The only holder of the admin role cannot lose it."""
+    with pytest.raises(LastAdmin):
+        may_lose(ADMIN, ADA, [ADA])
+
+
+@pytest.mark.parametrize(
+    ("role", "holders"), [(ADMIN, [ADA, BOB]), (ADMIN, [BOB]), (ADMIN, []), ("staff", [ADA]), ("customer", [])]
+)
+def test_anything_else_may_be_lost(role: str, holders: list[UUID]) -> None:
+    """Another admin, another holder, or another role: the account may lose it."""
+    may_lose(role, ADA, holders)
