@@ -1,5 +1,6 @@
 """The command `backroom`; each command imports what it needs when it runs, so that help comes at once."""
 
+import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -26,6 +27,8 @@ Role = Annotated[list[str] | None, typer.Option("--role", help="A role to grant;
 
 
 def main() -> None:
+    # gRPC's core would tell a person of every connection that a server ends.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         app()
     except (Failure, SettingsError) as failure:

@@ -2,9 +2,7 @@
 
 from importlib.resources import as_file, files
 
-from client import AsyncBackroom
-from server.cli.replay import Dataset, Outcome, read_dataset, replay
-from server.cli.replay.run import Progress
+from server.cli.replay.dataset import Dataset, read_dataset
 
 FILE = "online-retail-2010-12-01.csv.xz"
 
@@ -13,8 +11,3 @@ def first_day() -> Dataset:
     """The orders of 2010-12-01; `server/cli/replay/data/README.md` says whose they are."""
     with as_file(files("server.cli.replay") / "data" / FILE) as path:
         return read_dataset(path)
-
-
-async def demo(client: AsyncBackroom, progress: Progress) -> Outcome:
-    """Replays that day."""
-    return await replay(client, first_day(), progress)

@@ -14,7 +14,7 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     """
     pretty = style == "pretty" or (style == "auto" and stream.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=12)
+        structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=8, sort_keys=False)
         if pretty
         else structlog.processors.JSONRenderer()
     )

@@ -1,8 +1,7 @@
 """A blocking client on a fake channel, of which the test plays the server."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_serv
 from client import Backroom, Credentials, Key
 from tests.client.fake_channel import FakeChannel
 
+KEY = Key("a key")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 EXCHANGE_KEY = access_service_pb2.DESCRIPTOR.services_by_name["AccessService"].methods_by_name["ExchangeKey"]
@@ -33,10 +33,9 @@ Answer = TypeVar("Answer")
 class Played:
     """Runs the client's calls in threads, and answers them in the test's own."""
 
-    def __init__(self, threads: ThreadPoolExecutor, credentials: Credentials | None) -> None:
+    def __init__(self, credentials: Credentials | None = KEY) -> None:
         self.now = NOON
         self._channel = FakeChannel()
-        self._threads = threads
         self._ids = iter(f"00000000-0000-4000-8000-{number:012}" for number in range(1, 1000))
         self.client = Backroom(
             "", credentials, channel=self._channel, now=lambda: self.now, new_id=lambda: next(self._ids)
@@ -44,7 +43,7 @@ class Played:
 
     def start(self, act: Callable[[], Answer]) -> "Future[Answer]":
         """Lets the client act; the test answers the calls meanwhile."""
-        return self._threads.submit(act)
+        return _in_thread(act)
 
     def take(self, method: Any) -> tuple[dict[str, Any], Any, Any]:
         """The metadata and the request of the next unary call of the method, and the call, to end it."""
@@ -62,9 +61,7 @@ class Played:
 
     def _next(self, take: Callable[[Any], Any], method: Any) -> Any:
         """Waits for a call, but not for ever: a client that makes none must fail the test."""
-        taken: Future[Any] = Future()
-        Thread(target=lambda: taken.set_result(take(method)), daemon=True).start()
-        return taken.result(5)
+        return _in_thread(lambda: take(method)).result(5)
 
     def answer(self, method: Any, response: Message) -> tuple[dict[str, Any], Any]:
         """Ends the next call of the method well; returns its metadata and its request."""
@@ -86,10 +83,18 @@ class Played:
         self.answer(EXCHANGE_KEY, response)
 
 
-@contextmanager
-def played(credentials: Credentials | None = Key("a key")) -> Iterator[Played]:  # noqa: B008
-    with ThreadPoolExecutor(16) as threads:
-        yield Played(threads, credentials)
+def _in_thread(act: Callable[[], Answer]) -> "Future[Answer]":
+    """Acts in a thread that ends with the tests at the latest, also where it waits for ever."""
+    result: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(act())
+        except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
+            result.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return result
 
 
 def tokens(access: str, refresh: str, now: datetime) -> accounts_pb2.Tokens:

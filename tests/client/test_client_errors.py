@@ -7,7 +7,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from backroom.commerce.v1.order_service_pb2 import PlaceOrderRequest
 from client import FieldViolation, PreconditionViolation, Refusal, refusal_from, refusal_of
-from tests.client.played import PLACE_ORDER, played, refusal
+from tests.client.played import PLACE_ORDER, Played, refusal
 
 FIELDS = error_details_pb2.BadRequest(
     field_violations=[error_details_pb2.BadRequest.FieldViolation(field="lines[1].sku", description="is empty")]
@@ -22,29 +22,29 @@ RETRY = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1, nanos=500_00
 
 def test_a_refused_call_is_read_into_one_value() -> None:
     """Code, reason, words and metadata come from the status that travels with the error."""
-    with played(None) as server:
-        call = server.start(lambda: server.client.orders.PlaceOrder(PlaceOrderRequest()))
-        server.refuse(PLACE_ORDER, refusal(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_STOCK", STOCK))
-        with pytest.raises(grpc.RpcError) as raised:
-            call.result(5)
-        assert refusal_of(raised.value) == Refusal(
-            code=grpc.StatusCode.FAILED_PRECONDITION,
-            reason="OUT_OF_STOCK",
-            message="refused: OUT_OF_STOCK",
-            metadata={"of": "it"},
-            preconditions=(PreconditionViolation("OUT_OF_STOCK", "85123A", "5 of 6"),),
-        )
+    server = Played(None)
+    call = server.start(lambda: server.client.orders.PlaceOrder(PlaceOrderRequest()))
+    server.refuse(PLACE_ORDER, refusal(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_STOCK", STOCK))
+    with pytest.raises(grpc.RpcError) as raised:
+        call.result(5)
+    assert refusal_of(raised.value) == Refusal(
+        code=grpc.StatusCode.FAILED_PRECONDITION,
+        reason="OUT_OF_STOCK",
+        message="refused: OUT_OF_STOCK",
+        metadata={"of": "it"},
+        preconditions=(PreconditionViolation("OUT_OF_STOCK", "85123A", "5 of 6"),),
+    )
 
 
 def test_a_failure_that_says_nothing_more_is_no_refusal() -> None:
     """Where no server was reached there is a code, and no reason."""
-    with played(None) as server:
-        call = server.start(lambda: server.client.orders.PlaceOrder(PlaceOrderRequest()))
-        _, _, taken = server.take(PLACE_ORDER)
-        taken.terminate(None, (), grpc.StatusCode.UNAVAILABLE, "connection refused")
-        with pytest.raises(grpc.RpcError) as raised:
-            call.result(5)
-        assert refusal_of(raised.value) is None
+    server = Played(None)
+    call = server.start(lambda: server.client.orders.PlaceOrder(PlaceOrderRequest()))
+    _, _, taken = server.take(PLACE_ORDER)
+    taken.terminate(None, (), grpc.StatusCode.UNAVAILABLE, "connection refused")
+    with pytest.raises(grpc.RpcError) as raised:
+        call.result(5)
+    assert refusal_of(raised.value) is None
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,15 @@ def test_a_failure_that_says_nothing_more_is_no_refusal() -> None:
 )
 def test_a_status_that_is_not_ours_or_contradicts_the_call_is_no_refusal(code: grpc.StatusCode, domain: str) -> None:
     """Something between client and server may answer in its stead."""
-    with played(None) as server:
-        call = server.start(lambda: server.client.orders.PlaceOrder(PlaceOrderRequest()))
-        _, _, taken = server.take(PLACE_ORDER)
-        status = refusal(code, "ODD", domain=domain)
-        trailer = (("grpc-status-details-bin", status.SerializeToString()),)
-        taken.terminate(None, trailer, grpc.StatusCode.ABORTED, status.message)
-        with pytest.raises(grpc.RpcError) as raised:
-            call.result(5)
-        assert refusal_of(raised.value) is None
+    server = Played(None)
+    call = server.start(lambda: server.client.orders.PlaceOrder(PlaceOrderRequest()))
+    _, _, taken = server.take(PLACE_ORDER)
+    status = refusal(code, "ODD", domain=domain)
+    trailer = (("grpc-status-details-bin", status.SerializeToString()),)
+    taken.terminate(None, trailer, grpc.StatusCode.ABORTED, status.message)
+    with pytest.raises(grpc.RpcError) as raised:
+        call.result(5)
+    assert refusal_of(raised.value) is None
 
 
 def test_every_detail_of_a_status_is_read() -> None:

@@ -13,11 +13,10 @@ from backroom.commerce.v1.order_service_pb2 import (
     PlaceOrdersRequest,
 )
 from backroom.commerce.v1.products_pb2 import Product
-from client import AsyncBackroom, Backroom, Key, refusal_of
+from client import AsyncBackroom, Backroom, refusal_of
 from tests.client.fake_server import FakeServer, fake_server
-from tests.client.played import CREDENTIALS_INVALID, TOKEN_INVALID, refusal
+from tests.client.played import CREDENTIALS_INVALID, KEY, TOKEN_INVALID, refusal
 
-KEY = Key("a key")
 UNAVAILABLE = refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
 
 

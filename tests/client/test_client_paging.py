@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest, ListOrdersResponse
 from backroom.commerce.v1.orders_pb2 import Order
 from client import AsyncPages, Pages
-from tests.client.played import LIST_ORDERS, played
+from tests.client.played import LIST_ORDERS, Played
 
 PAGES = {
     "": ListOrdersResponse(orders=[Order(reference="1"), Order(reference="2")], next_page_token="b"),
@@ -18,14 +18,14 @@ def orders_of(page: ListOrdersResponse) -> Iterator[Order]:
 
 def test_all_items_of_all_pages_come_in_order() -> None:
     """An empty page in the middle ends nothing; only an empty next_page_token does."""
-    with played(None) as server:
-        request = ListOrdersRequest(page_size=2, customer_id="17850")
-        pages = Pages(server.client.orders.ListOrders, request)
-        call = server.start(lambda: list(pages.items(orders_of)))
-        asked = [server.answer(LIST_ORDERS, page)[1] for page in PAGES.values()]
-        assert [order.reference for order in call.result(5)] == ["1", "2", "3"]
-        assert asked == [ListOrdersRequest(page_size=2, customer_id="17850", page_token=token) for token in PAGES]
-        assert request == ListOrdersRequest(page_size=2, customer_id="17850")
+    server = Played(None)
+    request = ListOrdersRequest(page_size=2, customer_id="17850")
+    pages = Pages(server.client.orders.ListOrders, request)
+    call = server.start(lambda: list(pages.items(orders_of)))
+    asked = [server.answer(LIST_ORDERS, page)[1] for page in PAGES.values()]
+    assert [order.reference for order in call.result(5)] == ["1", "2", "3"]
+    assert asked == [ListOrdersRequest(page_size=2, customer_id="17850", page_token=token) for token in PAGES]
+    assert request == ListOrdersRequest(page_size=2, customer_id="17850")
 
 
 def test_a_page_is_fetched_only_when_it_is_wanted() -> None:

@@ -1,7 +1,7 @@
 from uuid import UUID
 
 import grpc
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backroom.commerce.v1.catalog_service_pb2 import ImportProductsRequest, ImportProductsResponse
@@ -14,23 +14,23 @@ from backroom.commerce.v1.order_service_pb2 import (
 from backroom.commerce.v1.products_pb2 import Product
 from client import request_id_for
 from client.request_ids import new_request_id, with_request_id
-from tests.client.played import IMPORT_PRODUCTS, PLACE_ORDER, played
+from tests.client.played import IMPORT_PRODUCTS, PLACE_ORDER, Played
 
 OWN = "11111111-1111-4111-8111-111111111111"
 
 
 def test_an_empty_request_id_is_filled_on_a_copy() -> None:
     """The caller's message stays as it is, and may be sent again as another order."""
-    with played(None) as server:
-        request = PlaceOrderRequest(reference="7")
-        sent = []
-        for _ in range(2):
-            call = server.start(lambda: server.client.orders.PlaceOrder(request))
-            sent.append(server.answer(PLACE_ORDER, PlaceOrderResponse())[1])
-            call.result(5)
-        assert [order.reference for order in sent] == ["7", "7"]
-        assert len({UUID(order.request_id) for order in sent}) == 2
-        assert request == PlaceOrderRequest(reference="7")
+    server = Played(None)
+    request = PlaceOrderRequest(reference="7")
+    sent = []
+    for _ in range(2):
+        call = server.start(lambda: server.client.orders.PlaceOrder(request))
+        sent.append(server.answer(PLACE_ORDER, PlaceOrderResponse())[1])
+        call.result(5)
+    assert [order.reference for order in sent] == ["7", "7"]
+    assert len({UUID(order.request_id) for order in sent}) == 2
+    assert request == PlaceOrderRequest(reference="7")
 
 
 def test_a_request_id_of_the_caller_is_kept() -> None:
@@ -55,16 +55,16 @@ def test_an_order_inside_a_stream_s_message_is_filled_too() -> None:
 
 def test_of_an_import_only_the_first_message_is_filled() -> None:
     """The first one's counts; ids of the others would make a repeated stream another content."""
-    with played(None) as server:
-        asks = [ImportProductsRequest(product=Product(sku=sku)) for sku in "abc"]
-        call = server.start(lambda: server.client.catalog.ImportProducts(iter(asks)))
-        _, stream = server.take_stream(IMPORT_PRODUCTS)
-        sent = [stream.take_request() for _ in asks]
-        stream.requests_closed()
-        stream.terminate(ImportProductsResponse(), (), grpc.StatusCode.OK, "")
-        call.result(5)
-        assert [request.product.sku for request in sent] == ["a", "b", "c"]
-        assert [bool(request.request_id) for request in sent] == [True, False, False]
+    server = Played(None)
+    asks = [ImportProductsRequest(product=Product(sku=sku)) for sku in "abc"]
+    call = server.start(lambda: server.client.catalog.ImportProducts(iter(asks)))
+    _, stream = server.take_stream(IMPORT_PRODUCTS)
+    sent = [stream.take_request() for _ in asks]
+    stream.requests_closed()
+    stream.terminate(ImportProductsResponse(), (), grpc.StatusCode.OK, "")
+    call.result(5)
+    assert [request.product.sku for request in sent] == ["a", "b", "c"]
+    assert [bool(request.request_id) for request in sent] == [True, False, False]
 
 
 def test_a_derived_id_never_changes() -> None:
@@ -72,6 +72,7 @@ def test_a_derived_id_never_changes() -> None:
     assert request_id_for("online-retail", "order", "536365") == "e8ae6c18-4f0f-51c9-9fbf-e325c4605928"
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
 def test_two_names_share_a_derived_id_only_where_they_are_equal(one: list[str], other: list[str]) -> None:
     """The parts count one by one: ("a", "bc") is not ("ab", "c")."""

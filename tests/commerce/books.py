@@ -1,6 +1,7 @@
 """The books of commerce, checked by SQL: what must hold of stock and orders whatever has happened."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -60,11 +61,30 @@ _FAULTS = {
 }
 """Each finds the products, or the orders, that something is wrong with."""
 
+_WHOLE = " UNION ALL ".join(
+    f"SELECT '{fault}: ' || found.it FROM ({query}) AS found (it)" for fault, query in _FAULTS.items()
+)
+
+
+class _UndoneError(Exception):
+    pass
+
 
 async def faults(database: Database) -> list[str]:
     """What does not hold, and of what; nothing where the books are right. All is read in one snapshot."""
-    parts = (f"SELECT '{fault}: ' || found.it FROM ({query}) AS found (it)" for fault, query in _FAULTS.items())
-    return [str(fault) for fault in await _column(database, " UNION ALL ".join(parts))]
+    return [str(fault) for fault in await _column(database, _WHOLE)]
+
+
+async def faults_if(database: Database, *statements: str) -> list[str]:
+    """What would not hold if these statements, which no use case knows, were done; they are undone."""
+    found: list[str] = []
+    with suppress(_UndoneError):
+        async with database.transaction() as tx:
+            for statement in statements:
+                await tx._connection.execute(text(statement))
+            found += (await tx._connection.execute(text(_WHOLE))).scalars()
+            raise _UndoneError
+    return found
 
 
 async def unlocked(database: Database, table: str, key: str = "id") -> set[UUID]:
@@ -79,7 +99,7 @@ async def count(database: Database, table: str) -> int:
 
 
 async def run(database: Database, statement: str) -> None:
-    """Does what no use case would, such as spoiling the books."""
+    """Does what no use case can do yet."""
     async with database.transaction() as tx:
         await tx._connection.execute(text(statement))
 

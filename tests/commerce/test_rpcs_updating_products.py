@@ -4,7 +4,6 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
-import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from backroom.commerce.v1 import catalog_service_pb2 as pb
@@ -40,16 +39,16 @@ def but_for(product: products_pb2.Product, after: products_pb2.Product, **fields
     return expected
 
 
-@pytest.mark.parametrize("name", ["name", "description", "price", "archived"])
-async def test_a_mask_changes_what_it_names_and_nothing_else(service: Api, name: str) -> None:
+async def test_a_mask_changes_what_it_names_and_nothing_else(service: Api) -> None:
     """Other fields that are set in the message are not looked at (vikunja#1459)."""
     new: dict[str, Any] = {"name": "n", "description": "d", "price": pounds(9), "archived": False}
-    before = await created(service, "A", **FILLED)
-    after = await update(service, before.product_id, name, **new)
-    assert after == but_for(before, after, **{name: new[name]})
-    assert after.etag != before.etag
-    assert after.update_time != before.update_time
-    assert await get(service, before.product_id) == after
+    for name in new:
+        before = await created(service, name, **FILLED)
+        after = await update(service, before.product_id, name, **new)
+        assert after == but_for(before, after, **{name: new[name]})
+        assert after.etag != before.etag
+        assert after.update_time != before.update_time
+        assert await get(service, before.product_id) == after
 
 
 async def test_without_a_mask_the_fields_that_are_set_change(service: Api) -> None:

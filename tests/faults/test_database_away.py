@@ -1,12 +1,9 @@
 """The database goes away and comes back: the server says so, answers in time, and needs nobody's help."""
 
-import asyncio
-import time
-
 import grpc
 import httpx
-from backroom.commerce.v1 import catalog_service_pb2, inventory_service_pb2
 
+from backroom.commerce.v1 import catalog_service_pb2
 from tests.commerce.goods import ask, stocked
 from tests.contract.probes import becomes, checked
 from tests.faults.cluster import Cluster
@@ -36,7 +33,7 @@ async def test_readiness_follows_a_stopped_database_and_liveness_does_not(server
 
 
 async def test_calls_are_refused_while_the_database_is_stopped_and_succeed_after(
-    server: Running, service: Api, cluster: Cluster
+    service: Api, cluster: Cluster
 ) -> None:
     """Reads and writes say UNAVAILABLE, and when to come back; afterwards nobody has to do anything."""
     await stocked(service, "TEA", 10)

@@ -1,19 +1,28 @@
 """The database stands still: its connections are there, and nothing comes back over them."""
 
 import asyncio
-import time
+from typing import Any
 
 import grpc
-import httpx
-from backroom.commerce.v1 import catalog_service_pb2
+import pytest
 
-from tests.commerce.goods import ask, stock_of, stocked
+from backroom.commerce.v1 import catalog_service_pb2
+from server.frame.interceptors.deadline import Deadline
+from tests.commerce.goods import ask, stocked
 from tests.contract.probes import becomes, checked
 from tests.faults.cluster import Cluster
-from tests.fixtures.servers import Api, Running
+from tests.fixtures.servers import Api, Running, refusal
 
 SOON = 5.0
-"""In seconds: how soon readiness must follow the database."""
+"""In seconds: how soon readiness must follow the database, and a call its deadline."""
+
+LIST = catalog_service_pb2.ListProductsRequest()
+
+
+async def code_of(call: Any) -> grpc.StatusCode:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call
+    return raised.value.code()
 
 
 async def test_readiness_follows_a_frozen_database(server: Running, cluster: Cluster) -> None:
@@ -24,21 +33,33 @@ async def test_readiness_follows_a_frozen_database(server: Running, cluster: Clu
     await becomes(server.channel, "readiness", "SERVING", within=SOON)
 
 
-async def test_calls_end_by_their_deadline_while_the_database_is_frozen(
+async def test_calls_end_by_their_callers_deadline_while_the_database_is_frozen(
     server: Running, service: Api, cluster: Cluster
 ) -> None:
     """On the server too, which is to hold nothing for callers that are gone."""
     await stocked(service, "TEA", 10)
-    server.log.clear()
-    request = catalog_service_pb2.ListProductsRequest()
     async with cluster.frozen():
-        calls = [service.catalog.ListProducts(request, timeout=1) for _ in range(10)]
-        began = time.perf_counter()
-        ends = await asyncio.gather(*calls, return_exceptions=True)
-        assert {end.code() for end in ends} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        reads = [service.catalog.ListProducts(LIST, timeout=0.5) for _ in range(10)]
+        writes = [service.orders.PlaceOrder(ask(("TEA", 1)), timeout=0.5) for _ in range(10)]
+        assert set(await asyncio.gather(*map(code_of, (*reads, *writes)))) == {grpc.StatusCode.DEADLINE_EXCEEDED}
         async with asyncio.timeout(SOON):
             await server.application.in_flight.idle()
-        print(time.perf_counter() - began)
-    assert len((await service.catalog.ListProducts(request)).products) == 1
+    assert len((await service.catalog.ListProducts(LIST)).products) == 1
     await service.orders.PlaceOrder(ask(("TEA", 1)))
-    assert await stock_of(service, "TEA") == (10, 1, 9)
+
+
+async def test_calls_end_by_the_servers_deadline_while_the_database_is_frozen(
+    server: Running, service: Api, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller that would wait for ever is told so, with a reason."""
+    await stocked(service, "TEA", 10)
+    (deadline,) = (each for each in server.application.interceptors if isinstance(each, Deadline))
+    async with cluster.frozen():
+        monkeypatch.setattr(deadline, "_seconds", 0.5)
+        async with asyncio.timeout(SOON):
+            found = await asyncio.gather(
+                refusal(service.catalog.ListProducts(LIST)), refusal(service.orders.PlaceOrder(ask(("TEA", 1))))
+            )
+        assert {each.reason for each in found} == {"DEADLINE_EXCEEDED"}
+    monkeypatch.undo()
+    assert len((await service.catalog.ListProducts(LIST)).products) == 1

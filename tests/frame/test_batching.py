@@ -76,12 +76,12 @@ async def behind_a_batch(use_case: UseCase, batcher: Batcher[int, int], asks: Se
     return list(await asyncio.gather(*others))
 
 
-class_of_gaps = st.lists(st.integers(0, 4), max_size=25)
+moments = st.lists(st.integers(0, 4), max_size=25)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    gaps=class_of_gaps,
+    gaps=moments,
     largest=st.integers(1, 8),
     poison=st.sets(st.integers(0, 24), max_size=4),
     refuse=st.sets(st.integers(0, 24), max_size=4),

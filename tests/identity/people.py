@@ -1,6 +1,6 @@
 """People and services to sign in, for tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from server.settings import MODULES, Address
 from server.wiring import Application
 from storage.database import Database
 from storage.identity.records import Account, AccountKind
-from tests.fixtures.servers import Api, Running
+from tests.fixtures.servers import Api, Running, refused
 
 PASSWORD = "correct horse battery"
 NEW_PASSWORD = "staple correct horse"
@@ -96,6 +96,15 @@ def revoking(account_id: UUID | str | None, role: str, **rest: Any) -> access_se
 
 async def me(api: Api) -> identity_service_pb2.GetMeResponse:
     return await api.identity.GetMe(identity_service_pb2.GetMeRequest())  # type: ignore[no-any-return] # as above
+
+
+async def outcome(call: Awaitable[Any]) -> str:
+    """What became of a call, where being refused is one of the things that may: its reason, or "done"."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return refused(error).reason
+    return "done"
 
 
 async def kept(database: Database, table: str) -> str:

@@ -110,13 +110,14 @@ async def test_hostile_tokens_are_not_remembered(access_tokens: AccessTokens) ->
     assert not access_tokens._seen
 
 
-@pytest.mark.parametrize(
-    "token", ["", ".", "..", "...", "é.é.é", "\udc80", "\0", "e30.e30.e30", "bnVsbA.bnVsbA.", "W10.W10.W10", "a" * 9000]
-)
-async def test_what_is_no_token_is_refused_and_never_raises_otherwise(access_tokens: AccessTokens, token: str) -> None:
+NO_TOKENS = ["", ".", "..", "...", "é.é.é", "\udc80", "\0", "e30.e30.e30", "bnVsbA.bnVsbA.", "W10.W10.W10", "a" * 9000]
+
+
+async def test_what_is_no_token_is_refused_and_never_raises_otherwise(access_tokens: AccessTokens) -> None:
     """Whatever characters come, the answer is the one refusal."""
-    with pytest.raises(TokenInvalid):
-        await access_tokens.caller_of(token)
+    for token in NO_TOKENS:
+        with pytest.raises(TokenInvalid):
+            await access_tokens.caller_of(token)
 
 
 async def test_a_refresh_token_says_which_session_and_generation(secrets: Secrets) -> None:

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import grpc
 import pytest
-from backroom.commerce.v1 import order_service_pb2
 
+from backroom.commerce.v1 import order_service_pb2
 from tests.commerce.goods import ask, stock_of, stocked
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Running, refused

@@ -10,9 +10,7 @@ from storage.database import Database
 
 T = TypeVar("T")
 
-_LOCKED = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
+_LOCKED = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 
 
 async def waits(database: Database, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":

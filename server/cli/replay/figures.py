@@ -66,6 +66,10 @@ class Outcome:
         return self.figures.lines / max(self.placing_seconds, 1e-9)
 
 
+class UnexpectedAnswer(Exception):
+    """The server answered what the contract does not allow; the text says what."""
+
+
 class Tally:
     """Adds up orders, one by one."""
 
@@ -104,5 +108,5 @@ def expected(orders: Iterable[Order]) -> Figures:
 
 def _decimal(money: Money) -> Decimal:
     if money.currency_code != CURRENCY:
-        raise ValueError(f"an amount came back in {money.currency_code!r}, not in {CURRENCY}")
+        raise UnexpectedAnswer(f"an amount came back in {money.currency_code!r}, not in {CURRENCY}")
     return money.units + Decimal(money.nanos).scaleb(-9)

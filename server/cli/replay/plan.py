@@ -63,13 +63,17 @@ def receipts(dataset: Dataset) -> Iterator[AdjustStockRequest]:
 def order_request(order: Order) -> PlaceOrderRequest:
     """The order under its invoice's number, the same in every selection."""
     return PlaceOrderRequest(
-        request_id=request_id_for(SHOP, "order", order.invoice),
+        request_id=order_request_id(order),
         reference=order.invoice,
         customer_id=order.customer_id,
         lines=[
             LineItem(sku=line.sku, quantity=line.quantity, unit_price=money(line.unit_price)) for line in order.lines
         ],
     )
+
+
+def order_request_id(order: Order) -> str:
+    return request_id_for(SHOP, "order", order.invoice)
 
 
 def write_off_request(lost: WriteOff) -> AdjustStockRequest:

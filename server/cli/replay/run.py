@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from enum import Enum
 from typing import Protocol, TypeVar
 
@@ -14,7 +15,7 @@ from backroom.commerce.v1.order_service_pb2 import PlaceOrdersRequest, PlaceOrde
 from client import AsyncBackroom, Refusal, refusal_from, refusal_of
 from server.cli.replay import plan
 from server.cli.replay.dataset import Dataset, Order, WriteOff
-from server.cli.replay.figures import Outcome, Refusals, Tally, expected, placed_lines
+from server.cli.replay.figures import Outcome, Refusals, Tally, UnexpectedAnswer, expected, placed_lines
 
 ADJUSTMENTS_IN_FLIGHT = 64
 ORDERS_IN_FLIGHT = 256
@@ -34,6 +35,7 @@ _OF_THE_CHANGE = frozenset(
 """The codes that refuse one change and say nothing of the next one."""
 
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -100,7 +102,9 @@ class _Run:
         except grpc.aio.AioRpcError as error:
             refusal = refusal_of(error)
             said = f"{refusal.reason}: {refusal.message}" if refusal else error.details() or "no answer"
-            raise ReplayFailed(f"{step.value}: {error.code().name}: {said}") from error
+            raise ReplayFailed(f"not all {step.value}: {error.code().name}: {said}") from error
+        except UnexpectedAnswer as error:
+            raise ReplayFailed(f"not all {step.value}: {error}") from error
 
     async def import_products(self) -> None:
         requests = list(plan.imports(self._dataset))
@@ -140,19 +144,20 @@ class _Run:
     async def _place(self, orders: Sequence[Order], *, again: bool) -> Sequence[Order]:
         """Places orders; returns those that were refused for the moment only, where they are to be tried again."""
         postponed: list[Order] = []
-        async for order, response in self._answers(orders):
-            if response.WhichOneof("outcome") == "order":
-                self._tally.add(placed_lines(response.order))
-            else:
-                refusal = refusal_from(response.refusal)
-                if again and refusal.retry_delay is not None:
+        async with aclosing(self._answers(orders)) as answers:
+            async for order, response in answers:
+                refusal = refusal_from(response.refusal) if response.WhichOneof("outcome") == "refusal" else None
+                if again and refusal is not None and refusal.retry_delay is not None:
                     postponed.append(order)
                     continue
-                self._refuse("order", f"order {order.invoice}", refusal)
-            self._progress.advance()
+                if refusal is not None:
+                    self._refuse("order", f"order {order.invoice}", refusal)
+                else:
+                    self._tally.add(placed_lines(response.order))
+                self._progress.advance()
         return postponed
 
-    async def _answers(self, orders: Sequence[Order]) -> AsyncIterator[tuple[Order, PlaceOrdersResponse]]:
+    async def _answers(self, orders: Sequence[Order]) -> AsyncGenerator[tuple[Order, PlaceOrdersResponse], None]:
         """Yields each order with its answer, in their order.
 
         A stream that breaks is opened again and begins with the first order that was not answered: the server may
@@ -162,20 +167,18 @@ class _Run:
         delays = iter(DELAYS)
         while answered < len(orders):
             try:
-                async for response in self._stream(orders[answered:]):
-                    yield orders[answered], response
-                    answered += 1
-                    delays = iter(DELAYS)
+                async with aclosing(self._stream(orders[answered:])) as responses:
+                    async for order, response in responses:
+                        yield order, response
+                        answered += 1
+                        delays = iter(DELAYS)
             except grpc.aio.AioRpcError as error:
                 delay = next(delays, None)
                 if delay is None or not _may_pass(error):
                     raise
                 await self._sleep(delay)
-            else:
-                if answered < len(orders):
-                    raise ReplayFailed(f"the stream ended with {len(orders) - answered:,} orders unanswered")
 
-    async def _stream(self, orders: Iterable[Order]) -> AsyncIterator[PlaceOrdersResponse]:
+    async def _stream(self, orders: Sequence[Order]) -> AsyncGenerator[tuple[Order, PlaceOrdersResponse], None]:
         """One PlaceOrders call, which never has more orders unanswered than it may."""
         room = asyncio.Semaphore(ORDERS_IN_FLIGHT)
         ended = False
@@ -187,14 +190,18 @@ class _Run:
                     return
                 yield PlaceOrdersRequest(order=plan.order_request(order))
 
+        call = self._client.orders.PlaceOrders(asks())
         try:
-            async for response in self._client.orders.PlaceOrders(asks()):
+            for order in orders:
+                yield order, _answer_to(order, await call.read())
                 room.release()
-                yield response
+            if await call.read() is not grpc.aio.EOF:
+                raise UnexpectedAnswer("there were more answers than orders")
         finally:
             # gRPC waits for the next ask even of a call that broke.
             ended = True
             room.release()
+            call.cancel()
 
     async def _adjust(self, which: str, what: str, request: AdjustStockRequest) -> bool:
         """Whether the stock was changed; where it was refused, that is counted."""
@@ -210,7 +217,7 @@ class _Run:
             self._progress.advance()
         return True
 
-    async def _concurrently(self, act: Callable[[Answer], Awaitable[None]], items: Iterable[Answer]) -> None:
+    async def _concurrently(self, act: Callable[[Item], Awaitable[None]], items: Iterable[Item]) -> None:
         """Acts on all items, on a bounded number at once; the first failure ends the others and rises."""
         waiting = iter(items)
 
@@ -258,7 +265,16 @@ class _Run:
         )
 
 
+def _answer_to(order: Order, response: object) -> PlaceOrdersResponse:
+    if not isinstance(response, PlaceOrdersResponse) or response.request_id != plan.order_request_id(order):
+        raise UnexpectedAnswer(f"order {order.invoice} was not answered")
+    return response
+
+
 def _may_pass(error: grpc.aio.AioRpcError) -> bool:
     """Whether the same call may be answered better in a moment."""
     refusal = refusal_of(error)
-    return error.code() is grpc.StatusCode.UNAVAILABLE or (refusal is not None and refusal.retry_delay is not None)
+    if refusal is None:
+        # gRPC itself says INTERNAL where a message was being written to a stream that just broke.
+        return error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL}
+    return refusal.code is grpc.StatusCode.UNAVAILABLE or refusal.retry_delay is not None

@@ -1,0 +1,115 @@
+"""Accounts made on the database itself."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+
+from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from server.identity.errors import CredentialsInvalid
+from server.wiring import Identity, build_identity
+from storage.database import Database
+from tests.fixtures.servers import Running
+from tests.serving.commands import backroom, backroom_here
+
+EMAIL = "Ada@Example.com"
+NOBODY_HOME = "postgresql://postgres:hunter2@/backroom?host=/nonexistent"
+
+Result = TypeVar("Result")
+
+
+def on(url: str, act: Callable[[Identity], Awaitable[Result]]) -> Result:
+    """Does something with the use cases over a database."""
+
+    async def run() -> Result:
+        database = Database(url, pool_size=2)
+        identity = build_identity(database)
+        try:
+            return await act(identity)
+        finally:
+            identity.passwords.close()
+            await database.close()
+
+    return asyncio.run(run())
+
+
+async def test_a_user_gets_a_password_that_signs_in(server: Running, database_url: str) -> None:
+    """It is printed once, with the id and the roles, and nothing else is."""
+    finished = await backroom("admin", "create-user", EMAIL, "--role", "staff", DATABASE_URL=database_url)
+    assert (finished.code, finished.err) == (0, "")
+    user, password = finished.out.splitlines()
+    assert re.fullmatch(r"user [0-9a-f-]{36} with the roles: staff", user)
+    secret = password.removeprefix("password, not to be shown again: ")
+    login = identity_service_pb2.LoginRequest(email="ada@example.com", password=secret)
+    assert (await server.anonymous.identity.Login(login)).tokens.access_token
+
+
+async def test_a_service_account_gets_a_key_that_is_exchanged(server: Running, database_url: str) -> None:
+    """It is printed once."""
+    finished = await backroom("admin", "create-service-account", "till.1", DATABASE_URL=database_url)
+    assert (finished.code, finished.err) == (0, "")
+    (line,) = finished.out.splitlines()
+    key = line.removeprefix("key, not to be shown again: ")
+    exchanged = await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=key))
+    assert exchanged.access_token
+
+
+def test_a_password_from_standard_input_is_not_printed(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
+    """And signs in."""
+    password = "from a password manager"
+    arguments = ("admin", "create-user", EMAIL, "--password-stdin")
+    finished = backroom_here(capsys, *arguments, given=f"{password}\n", DATABASE_URL=database_url)
+    assert (finished.code, finished.err) == (0, "")
+    assert password not in finished.out
+    assert len(finished.out.splitlines()) == 1
+    assert on(database_url, lambda identity: identity.sessions.login(EMAIL, password)).access_token
+
+
+def test_an_account_that_cannot_be_made_is_one_line(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
+    """With exit code 1, what is wrong, and nothing printed as if it were done."""
+    wrong = {
+        ("create-user", "ada"): "email: ",
+        ("create-user", "ada@example.com", "--role", "queen"): "No role has this name.",
+        ("create-service-account", "Till 1"): "name: ",
+        ("create-service-account", "till.2", "--role", "queen"): "No role has this name.",
+    }
+    for arguments, told in wrong.items():
+        finished = backroom_here(capsys, "admin", *arguments, DATABASE_URL=database_url)
+        assert (finished.code, finished.out) == (1, ""), arguments
+        (line,) = finished.err.splitlines()
+        assert line.startswith(f"backroom: {told}"), arguments
+    assert on(database_url, lambda identity: identity.access.list_users(role=None, after=None, limit=9)) == []
+
+
+def test_what_is_taken_is_one_line_and_keeps_its_secret(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
+    """The same address in other letters is the same address."""
+    first = backroom_here(capsys, "admin", "create-user", EMAIL, DATABASE_URL=database_url)
+    secret = first.out.split()[-1]
+    again = backroom_here(capsys, "admin", "create-user", EMAIL.upper(), DATABASE_URL=database_url)
+    assert (again.code, again.out, again.err) == (1, "", "backroom: An account with this email exists.\n")
+    assert on(database_url, lambda identity: identity.sessions.login(EMAIL, secret)).access_token
+    key = backroom_here(capsys, "admin", "create-service-account", "till", DATABASE_URL=database_url).out.split()[-1]
+    again = backroom_here(capsys, "admin", "create-service-account", "till", DATABASE_URL=database_url)
+    assert (again.code, again.out, again.err) == (1, "", "backroom: A service account with this name exists.\n")
+    assert on(database_url, lambda identity: identity.sessions.exchange_key(key))[0]
+
+
+def test_a_short_password_makes_no_account(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
+    """The contract's own rule holds here too, and the password is not repeated."""
+    arguments = ("admin", "create-user", EMAIL, "--password-stdin")
+    finished = backroom_here(capsys, *arguments, given="hunter2\n", DATABASE_URL=database_url)
+    assert (finished.code, finished.out) == (1, "")
+    assert finished.err.startswith("backroom: password: ")
+    assert "hunter2" not in finished.err
+    with pytest.raises(CredentialsInvalid):
+        on(database_url, lambda identity: identity.sessions.login(EMAIL, "hunter2"))
+
+
+def test_a_database_that_does_not_answer_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """For every command that needs it, without its password."""
+    for arguments in (("admin", "create-user", EMAIL), ("admin", "create-service-account", "till"), ("migrate",)):
+        finished = backroom_here(capsys, *arguments, DATABASE_URL=NOBODY_HOME)
+        assert (finished.code, finished.out) == (1, "")
+        assert finished.err == "backroom: DATABASE_URL: the database does not answer\n"

@@ -1,0 +1,155 @@
+"""The environment is read once, and whatever is wrong with it is said at once."""
+
+import os
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server import settings
+from server.settings import Address, Settings, SettingsError
+from tests.serving.commands import backroom
+
+MALFORMED = {
+    "DATABASE_URL": ["mysql://u:hunter2@h/db", "nonsense", "postgresql:/h/db", "postgresql://u:hunter2@h:port/db"],
+    "BACKROOM_GRPC_ADDRESS": ["50051", ":50051", "localhost:", "localhost:65536", "localhost:-1", "localhost:http"],
+    "BACKROOM_HTTP_ADDRESS": ["8080", "[::1]"],
+    "BACKROOM_MODULES": ["files", "commerce;identity", ",", "Commerce"],
+    "BACKROOM_DRAIN_SECONDS": ["-1", "301", "soon", "nan", "inf"],
+    "LOG_LEVEL": ["LOUD"],
+    "LOG_FORMAT": ["xml"],
+}
+WELL_FORMED = {
+    "DATABASE_URL": "postgres://u@h/db",
+    "BACKROOM_DATA_DIR": "/somewhere",
+    "BACKROOM_GRPC_ADDRESS": "[::1]:1",
+    "BACKROOM_HTTP_ADDRESS": "0.0.0.0:65535",
+    "BACKROOM_MODULES": "commerce , identity",
+    "BACKROOM_DRAIN_SECONDS": "2.5",
+    "BACKROOM_API_KEY": "brk_x",
+    "LOG_LEVEL": "debug",
+    "LOG_FORMAT": "JSON",
+}
+
+
+@pytest.fixture(autouse=True)
+def _silent_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An environment that says nothing, and a folder without a .env."""
+    for name in list(os.environ):
+        if name.startswith("BACKROOM_") or name in settings.names():
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def problems() -> list[str]:
+    with pytest.raises(SettingsError) as raised:
+        settings.read()
+    return str(raised.value).splitlines()
+
+
+def shown(read: Settings) -> dict[str, str]:
+    return {name: str(getattr(read, name)) for name in Settings.model_fields}
+
+
+def test_a_silent_environment_has_a_default_for_everything() -> None:
+    """Backroom starts with nothing said."""
+    read = settings.read()
+    assert read.embedded
+    assert read.modules == settings.MODULES
+    assert (str(read.grpc_address), str(read.http_address)) == ("127.0.0.1:50051", "127.0.0.1:8080")
+
+
+def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each value that is given differs from the default, and is what is read."""
+    for name, value in WELL_FORMED.items():
+        monkeypatch.setenv(name, value)
+    assert set(WELL_FORMED) == settings.names()
+    assert shown(settings.read()) == {
+        "database_url": "postgres://u@h/db",
+        "data_dir": "/somewhere",
+        "grpc_address": "[::1]:1",
+        "http_address": "0.0.0.0:65535",
+        "modules": "('commerce', 'identity')",
+        "drain_seconds": "2.5",
+        "api_key": "brk_x",
+        "log_level": "DEBUG",
+        "log_format": "json",
+    }
+
+
+def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a variable that a deployment's template left empty."""
+    default = shown(settings.read())
+    for name in settings.names():
+        monkeypatch.setenv(name, "")
+    assert shown(settings.read()) == default
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in MALFORMED.items() for value in values])
+def test_a_malformed_value_names_its_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """In one line, which does not repeat a password."""
+    monkeypatch.setenv(name, value)
+    (line,) = problems()
+    assert line.startswith(f"{name}: ")
+    assert "hunter2" not in line
+
+
+def test_an_unknown_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slip of the pen does not pass unseen; the line lists the names there are."""
+    monkeypatch.setenv("BACKROOM_GRPC_ADRESS", "127.0.0.1:1")
+    (line,) = problems()
+    assert line.startswith("BACKROOM_GRPC_ADRESS: there is no such setting")
+    assert all(name in line for name in settings.names())
+
+
+def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line a problem, unknown and malformed alike."""
+    wrong = {"BACKROOM_X": "1", "BACKROOM_Y": "1", "LOG_FORMAT": "xml", "BACKROOM_MODULES": "files"}
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+    assert sorted(line.partition(":")[0] for line in problems()) == sorted(wrong)
+
+
+def test_a_dotenv_file_counts_where_the_environment_is_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The environment wins."""
+    (tmp_path / ".env").write_text("BACKROOM_DRAIN_SECONDS=7\nLOG_LEVEL=ERROR\nHOME_OF_SOMETHING_ELSE=1\n")
+    monkeypatch.setenv("LOG_LEVEL", "WARNING")
+    read = settings.read()
+    assert (read.drain_seconds, read.log_level) == (7, "WARNING")
+
+
+def test_an_unknown_setting_in_a_dotenv_file_is_named(tmp_path: Path) -> None:
+    """As in the environment."""
+    (tmp_path / ".env").write_text("BACKROOM_GPRC_ADDRESS=127.0.0.1:1\n")
+    (line,) = problems()
+    assert line.startswith("BACKROOM_GPRC_ADDRESS: ")
+
+
+def test_settings_do_not_change_and_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are frozen, and what a traceback or a log may show of them holds neither password nor key."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:hunter2@h/db")
+    monkeypatch.setenv("BACKROOM_API_KEY", "brk_secret")
+    read = settings.read()
+    with pytest.raises(ValueError, match="frozen"):
+        read.drain_seconds = 1  # type: ignore[misc]  # that is the point
+    assert "brk_secret" not in repr(read)
+    assert "hunter2" not in repr(read)
+
+
+@given(host=st.text(string.ascii_lowercase + string.digits + ".-", min_size=1), port=st.integers(0, 65535))
+def test_an_address_reads_as_it_is_written(host: str, port: int) -> None:
+    """For names and numbers of either kind of address."""
+    for text in (f"{host}:{port}", f"[fe80::{port:x}]:{port}"):
+        address = Address(text)
+        assert str(address) == text
+        assert (str(Address(str(address))), address.port) == (text, port)
+
+
+async def test_a_command_ends_with_one_line_a_problem() -> None:
+    """With exit code 2, no traceback, and nothing done."""
+    finished = await backroom("serve", BACKROOM_NOPE="1", LOG_FORMAT="xml", BACKROOM_DRAIN_SECONDS="soon")
+    assert (finished.code, finished.out) == (2, "")
+    lines = finished.err.removeprefix("backroom: ").splitlines()
+    assert sorted(line.partition(":")[0] for line in lines) == ["BACKROOM_DRAIN_SECONDS", "BACKROOM_NOPE", "LOG_FORMAT"]

@@ -1,0 +1,78 @@
+"""Under load, with faults: each call is answered, refused or unknown, and what is stored is whole."""
+
+import asyncio
+import random
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.faults.cluster import Cluster
+from tests.faults.invariants import assert_whole, count_orders
+from tests.faults.load import Book, any_order, crowd, goods, until
+from tests.fixtures.servers import Api, Running
+
+
+@pytest.fixture
+async def shop(service: Api) -> Api:
+    """Somebody with goods to sell."""
+    await goods(service)
+    return service
+
+
+async def test_terminated_connections_lose_nothing(shop: Api, cluster: Cluster, database_url: str) -> None:
+    """A storm of pg_terminate_backend: afterwards each request places exactly one order, those answered before too."""
+    book = Book()
+    name = urlsplit(database_url).path.removeprefix("/")
+    ended = 0
+    async with crowd(shop, book):
+        for _ in range(15):
+            await asyncio.sleep(0.08)
+            ended += cluster.terminate_connections(name)
+    assert ended > 0
+    assert book.ok
+    assert_whole(database_url, book.ok.values())
+    repeated = await book.repeat(shop)
+    assert book.ok.items() <= repeated.items()
+    assert_whole(database_url, repeated.values())
+    assert count_orders(database_url) == len(book.asked)
+
+
+async def test_a_database_that_is_stopped_under_load_loses_nothing(
+    shop: Api, cluster: Cluster, database_url: str
+) -> None:
+    """The crowd goes on asking; what was answered before is there when the database is."""
+    book = Book()
+    async with crowd(shop, book, callers=8):
+        await until(lambda: len(book.ok) > 50)
+        async with cluster.stopped():
+            await until(lambda: len(book.unknown) > 50)
+        acknowledged = len(book.ok)
+        await until(lambda: len(book.ok) > acknowledged + 50)
+    assert_whole(database_url, book.ok.values())
+    repeated = await book.repeat(shop)
+    assert book.ok.items() <= repeated.items()
+    assert_whole(database_url, repeated.values())
+
+
+async def test_callers_that_go_leave_nothing_half_written(server: Running, shop: Api, database_url: str) -> None:
+    """Calls are cancelled at random moments of their lives, and each order is there whole or not at all."""
+    book = Book()
+    chance = random.Random(7)  # noqa: S311 - not for secrets
+
+    async def leave(after: float) -> None:
+        call = asyncio.ensure_future(book.place(shop, any_order()))
+        await asyncio.wait([call], timeout=after)
+        call.cancel()
+        await asyncio.wait([call])
+
+    for _ in range(20):
+        await asyncio.gather(*(leave(chance.uniform(0, 0.03)) for _ in range(10)))
+    async with asyncio.timeout(10):
+        await server.application.in_flight.idle()
+    assert book.ok
+    assert book.unknown
+    assert_whole(database_url, book.ok.values())
+    repeated = await book.repeat(shop)
+    assert book.ok.items() <= repeated.items()
+    assert_whole(database_url, repeated.values())
+    assert count_orders(database_url) == len(book.asked)

@@ -1,0 +1,117 @@
+"""What stands around every call, and in which order."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from backroom.identity.v1 import identity_service_pb2
+from server.frame.call import Call, caller_of
+from server.frame.caller import ANONYMOUS, Caller
+from server.frame.interceptors.in_flight import InFlight
+from tests.fixtures.servers import Api, Running, refusal
+from tests.identity.people import me, registering
+
+
+class Context:
+    """As much of gRPC's context as a call asks for."""
+
+    def __init__(self, *metadata: tuple[str, str | bytes]) -> None:
+        self._metadata = metadata
+
+    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        return self._metadata
+
+
+def call(*metadata: tuple[str, str | bytes], method: str = "/shop.v1.ShopService/Buy") -> Call:
+    return Call(Context(*metadata), method)  # type: ignore[arg-type] # all that it asks of a context here
+
+
+async def test_the_order_of_what_stands_around_a_call(server: Running) -> None:
+    """From the outside in; the reasons stand in the chain."""
+    order = [type(each).__name__ for each in server.application.interceptors]
+    assert order == ["InFlight", "RequestLog", "Metrics", "Refusals", "Deadline", "Access", "Validation"]
+
+
+async def test_each_call_has_one_log_line_whatever_becomes_of_it(server: Running, customer: Api) -> None:
+    """Who called what, how it ended, and why it was refused, but nothing of what was said."""
+    await me(customer)
+    await refusal(me(server.anonymous))
+    await refusal(server.anonymous.identity.Register(registering(password="s3cret")))
+    lines = [line for line in server.log if line["event"] == "call"]
+    assert [line["code"] for line in lines] == ["OK", "UNAUTHENTICATED", "INVALID_ARGUMENT"]
+    assert [line.get("reason") for line in lines] == [None, "TOKEN_INVALID", "FIELD_INVALID"]
+    assert [line["caller"] for line in lines] == [str(customer.account_id), None, None]
+    assert lines[0]["method"] == "/backroom.identity.v1.IdentityService/GetMe"
+    assert not {"s3cret", "ada@example.com", customer.token} & set(str(lines).split("'"))
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_call_is_named_as_its_caller_names_it(server: Running, customer: Api, *, refused: bool) -> None:
+    """The id comes back in the trailing metadata, and stands in the log, of answers and refusals alike."""
+    api = server.anonymous if refused else customer
+    metadata = (*(() if refused else (("authorization", f"Bearer {api.token}"),)), ("x-request-id", "mine-7"))
+    method: Any = server.channel.unary_unary("/backroom.identity.v1.IdentityService/GetMe")
+    sent = method(identity_service_pb2.GetMeRequest().SerializeToString(), metadata=metadata)
+    if refused:
+        await refusal(sent)
+    else:
+        await sent
+    assert dict(await sent.trailing_metadata())["x-request-id"] == "mine-7"
+    assert [line["request_id"] for line in server.log if line["event"] == "call"] == ["mine-7"]
+
+
+@pytest.mark.parametrize("sent", ["", "x" * 65, "a b", "a\nb", "é", '"', "{}"])
+def test_an_id_that_would_not_fit_a_log_is_not_taken(sent: str) -> None:
+    """The call gets one of the server's instead."""
+    named = call(("x-request-id", sent))
+    assert named.id != sent
+    assert len(named.id) == 36
+    assert len(call(("x-request-id", b"bytes")).id) == 36
+    assert call(("x-request-id", "x" * 64)).id == "x" * 64
+
+
+def test_a_trace_goes_on_where_the_caller_has_one() -> None:
+    """By the W3C's header, and under a new id where that is malformed."""
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert call(("traceparent", f"00-{trace_id}-00f067aa0ba902b7-01")).trace_id == trace_id
+    for malformed in ("", trace_id, f"00-{trace_id.upper()}-00f067aa0ba902b7-01", f"00-{trace_id}-00f067aa0ba902b7"):
+        made = call(("traceparent", malformed)).trace_id
+        assert made != trace_id
+        assert len(made) == 32
+
+
+def test_nobody_calls_until_access_says_who() -> None:
+    """A call begins as nobody's, and one that came past the interceptors has no caller at all."""
+    assert caller_of(call()) is ANONYMOUS
+    assert not ANONYMOUS.signed_in
+    assert not ANONYMOUS.may("catalog.read")
+    with pytest.raises(TypeError):
+        caller_of(Context())
+
+
+def test_a_caller_may_what_its_permissions_say() -> None:
+    """Each by its exact name."""
+    caller = Caller(ANONYMOUS.account_id, frozenset(["orders.place"]))
+    assert caller.may("orders.place")
+    assert not caller.may("orders")
+    assert not caller.may("orders.place_for")
+
+
+async def test_the_server_waits_for_the_calls_under_way() -> None:
+    """It is idle when the last has ended, however that ended; health and reflection do not count."""
+    in_flight: Any = InFlight()
+    async with in_flight.around(call(method="/grpc.health.v1.Health/Watch"), None):
+        await in_flight.idle()
+    async with in_flight.around(call(), None):
+        with pytest.raises(ValueError, match="unforeseen"):
+            await _failing(in_flight.around(call(), None))
+        idle = asyncio.create_task(in_flight.idle())
+        await asyncio.sleep(0)
+        assert not idle.done()
+    await idle
+
+
+async def _failing(around: Any) -> None:
+    async with around:
+        raise ValueError("unforeseen")

@@ -1,0 +1,173 @@
+"""Refusals, held against the contract and put on the wire."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+
+import pytest
+from google.protobuf.descriptor import EnumDescriptor
+from google.rpc import code_pb2, error_details_pb2
+
+import server
+from server.frame.errors import (
+    Code,
+    Contention,
+    DeadlineExceeded,
+    EtagMismatch,
+    FieldInvalid,
+    FieldViolation,
+    PreconditionViolation,
+    Refusal,
+    Stopping,
+    Unavailable,
+)
+from server.frame.statuses import refusal_of, status_of
+from storage.errors import StoreContention, StoreError, StoreTimeout, StoreUnavailable
+from tests.fixtures.servers import refused_by
+from tests.frame.contracts import PROTO, contract_files
+
+_SAID = re.compile(r"((?: *//.*\n)+) *REASON_(\w+) = (\d+);")
+
+
+def refusals() -> dict[tuple[str, str], type[Refusal]]:
+    """Every refusal of the server, by its module's package in the contract and its reason."""
+    for module in pkgutil.walk_packages(server.__path__, "server."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    ours = [kind for kind in _below(Refusal) if kind.__module__.startswith("server.")]
+    found = {(_package(kind), kind.reason): kind for kind in ours}
+    assert len(found) == len(ours), "two refusals of one module share a reason"
+    return found
+
+
+def _below(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _below(child)
+
+
+def _package(kind: type[Refusal]) -> str:
+    module = kind.__module__.split(".")[1]
+    return f"backroom.{'common' if module == 'frame' else module}.v1"
+
+
+def reasons() -> dict[tuple[str, str], str]:
+    """Every reason of the contract, by its package and its name, with the code that its comment begins with."""
+    found = {}
+    for package in {enum.full_name.rpartition(".")[0] for enum in _enums()}:
+        said = (PROTO / package.replace(".", "/") / "errors.proto").read_text()
+        for comment, name, _ in _SAID.findall(said):
+            found[package, name] = comment.strip().removeprefix("// ").partition(":")[0]
+    return found
+
+
+def _enums() -> list[EnumDescriptor]:
+    return [file.enum_types_by_name["Reason"] for file in contract_files() if file.name.endswith("/errors.proto")]
+
+
+def test_each_refusal_stands_in_the_contract_and_each_reason_is_a_refusal() -> None:
+    """What a client may branch on is what the server can say, module by module, and no more."""
+    declared = {
+        (enum.full_name.rpartition(".")[0], value.name.removeprefix("REASON_"))
+        for enum in _enums()
+        for value in enum.values
+        if value.number
+    }
+    assert set(refusals()) == declared
+    assert len(declared) > 30
+
+
+def test_each_refusal_has_the_code_that_the_contract_says() -> None:
+    """The comment of a reason begins with the code that it comes with."""
+    codes = {name: code for name, code in reasons().items() if name[1] != "UNSPECIFIED"}
+    assert {name: kind.code.value for name, kind in refusals().items()} == codes
+
+
+def test_nothing_is_sent_as_unspecified() -> None:
+    """The value 0 of each enum means that no reason was given, which never happens."""
+    assert {enum.values_by_number[0].name for enum in _enums()} == {"REASON_UNSPECIFIED"}
+
+
+@pytest.mark.parametrize("kind", refusals().values(), ids=lambda kind: kind.__name__)
+def test_a_refusal_says_one_sentence(kind: type[Refusal]) -> None:
+    """Its message is one line, ends like a sentence, and holds none of what it was raised with."""
+    message = kind(secret="s3cret").message()
+    assert message == str(kind())
+    assert message[0].isupper()
+    assert message.endswith((".", '"', ": try again.", ": read it again."))
+    assert "\n" not in message
+    assert "s3cret" not in message
+
+
+@pytest.mark.parametrize("kind", refusals().values(), ids=lambda kind: kind.__name__)
+def test_every_refusal_becomes_a_status_that_a_machine_can_read(kind: type[Refusal]) -> None:
+    """Its code, and exactly one ErrorInfo of our domain with its reason and its metadata."""
+    status = status_of(kind(subject="7"))
+    assert status.code == code_pb2.Code.Value(kind.code.value)
+    assert status.message == kind.message()
+    read = refused_by(status)
+    assert (read.reason, read.metadata) == (kind.reason, {"subject": "7"})
+    assert read.retry_after == kind.retry_after
+
+
+@pytest.mark.parametrize("code", Code)
+def test_each_code_is_a_canonical_one(code: Code) -> None:
+    """As google.rpc.Code names it."""
+    assert code_pb2.Code.Value(code.value) > 0
+
+
+def test_what_is_wrong_with_fields_is_told_field_by_field() -> None:
+    """In order, with the path, the words, and the rule where it is known."""
+    status = status_of(
+        FieldInvalid(fields=[FieldViolation("lines[1].sku", "is too long", "string.max_len"), FieldViolation("b", "c")])
+    )
+    bad = error_details_pb2.BadRequest()
+    assert [detail.Unpack(bad) for detail in status.details] == [False, True]
+    found = [(each.field, each.description, each.reason) for each in bad.field_violations]
+    assert found == [("lines[1].sku", "is too long", "string.max_len"), ("b", "c", "")]
+    one = status_of(FieldInvalid.of("create_time", "must be a time"))
+    assert refused_by(one).fields == {"create_time": "must be a time"}
+
+
+def test_what_stands_against_a_call_is_told_one_by_one() -> None:
+    """With what was asked of it, which one, and the words."""
+    status = status_of(EtagMismatch(preconditions=[PreconditionViolation("STOCK", "TEA", "2 are available")]))
+    failure = error_details_pb2.PreconditionFailure()
+    assert [detail.Unpack(failure) for detail in status.details] == [False, True]
+    found = [(each.type, each.subject, each.description) for each in failure.violations]
+    assert found == [("STOCK", "TEA", "2 are available")]
+
+
+def test_a_plain_refusal_has_no_details_but_its_reason() -> None:
+    """No empty list of fields or preconditions, and no time to try again where that is no use."""
+    assert len(status_of(EtagMismatch()).details) == 1
+
+
+@pytest.mark.parametrize("refusal", [Unavailable(), Contention(), Stopping()])
+def test_what_may_pass_says_when_to_try_again(refusal: Refusal) -> None:
+    """To the millisecond, as RetryInfo."""
+    status = status_of(refusal)
+    retry = error_details_pb2.RetryInfo()
+    assert [detail.Unpack(retry) for detail in status.details] == [False, True]
+    assert retry.retry_delay.ToMilliseconds() == round((refusal.retry_after or 0) * 1000)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (StoreContention(), Contention),
+        (StoreTimeout(), DeadlineExceeded),
+        (StoreUnavailable(), Unavailable),
+    ],
+)
+def test_the_stores_trouble_is_told_in_the_callers_words(error: StoreError, kind: type[Refusal]) -> None:
+    """Collisions, slow statements, and a database that does not answer."""
+    assert type(refusal_of(error)) is kind
+
+
+def test_a_refusal_of_one_field_names_it() -> None:
+    """The shorthand is the long form."""
+    refusal = FieldInvalid.of("sku", "is empty")
+    assert refusal.fields == (FieldViolation("sku", "is empty"),)
+    assert (refusal.preconditions, refusal.metadata) == ((), {})

@@ -1,0 +1,193 @@
+"""Pages of a list."""
+
+import base64
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backroom.commerce.v1 import catalog_service_pb2
+from backroom.common.v1 import page_pb2
+from backroom.identity.v1 import access_service_pb2
+from server.frame.errors import PageTokenInvalid
+from server.frame.paging import DEFAULT_SIZE, MAXIMUM_SIZE, Page, page_of
+
+Item = tuple[int, str]
+
+
+def request(size: int = 2, token: str = "", role: str = "") -> access_service_pb2.ListUsersRequest:
+    return access_service_pb2.ListUsersRequest(page_size=size, page_token=token, role=role)
+
+
+def listed(items: Sequence[Item], page: Page) -> tuple[Sequence[Item], str]:
+    """As a repository lists: in the order of the key, behind the one that the page begins behind, up to its limit."""
+    after = page.key(int, str)
+    found = [item for item in sorted(items) if after is None or item > after]
+    return page.cut(found[: page.limit], lambda item: item)
+
+
+def token_of(size: int = 2, role: str = "") -> str:
+    """The token that continues a list of five."""
+    _, token = listed([(number, "x") for number in range(5)], page_of(request(size, role=role)))
+    assert token
+    return token
+
+
+def forged(*after: str, digest: bytes | None = None) -> str:
+    """A token with a sort key of one's own, of the right list where no other digest is given."""
+    content = page_pb2.PageToken(list_digest=page_of(request()).list_digest if digest is None else digest, after=after)
+    return base64.urlsafe_b64encode(content.SerializeToString()).decode()
+
+
+items = st.sets(
+    st.tuples(st.integers(0, 4), st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=3))
+)
+
+
+@settings(max_examples=150)
+@given(items, st.integers(1, 7))
+def test_pages_of_any_size_see_every_item_exactly_once_and_in_order(items: set[Item], size: int) -> None:
+    """Also where many items share the first column of the key, and whatever letters stand in the second."""
+    seen: list[Item] = []
+    token, pages = "", 0
+    while pages == 0 or token:
+        shown, token = listed(list(items), page_of(request(size, token)))
+        assert len(shown) == size or not token
+        seen += shown
+        pages += 1
+    assert seen == sorted(items)
+    assert pages == max(1, -(-len(items) // size))
+
+
+@settings(max_examples=100)
+@given(items, items, st.integers(1, 4))
+def test_what_stays_in_a_list_is_seen_once_while_others_come_and_go(
+    staying: set[Item], passing: set[Item], size: int
+) -> None:
+    """A page goes on behind a key, not at a number: what is added or removed in between shifts nothing."""
+    seen: list[Item] = []
+    token, present = "", staying | passing
+    while True:
+        shown, token = listed(list(present), page_of(request(size, token)))
+        seen += shown
+        present = staying if present != staying else staying | passing
+        if not token:
+            break
+    assert len(set(seen)) == len(seen)
+    assert set(seen) >= staying
+    assert seen == sorted(seen)
+
+
+SIZES = {0: DEFAULT_SIZE, 1: 1, 999: 999, 1000: MAXIMUM_SIZE, 1001: MAXIMUM_SIZE, 2**31 - 1: MAXIMUM_SIZE}
+
+
+@pytest.mark.parametrize(("asked", "size"), SIZES.items())
+def test_the_size_of_a_page_has_a_default_and_a_maximum(asked: int, size: int) -> None:
+    """0 means the default, and what is above the maximum means the maximum."""
+    page = page_of(request(asked))
+    assert page.size == size
+    assert page.limit == size + 1
+    assert page.after is None
+
+
+def test_the_last_page_has_no_token() -> None:
+    """Neither one that is just full nor one that is empty."""
+    page = page_of(request(2))
+    assert page.cut([], lambda item: [item]) == ([], "")
+    assert page.cut([1, 2], lambda item: [item]) == ([1, 2], "")
+    shown, token = page.cut([1, 2, 3], lambda item: [item])
+    assert shown == [1, 2]
+    assert token
+
+
+def test_a_token_may_be_continued_with_another_size() -> None:
+    """The size is not part of what list it is."""
+    assert page_of(request(2, token_of(2))).after == page_of(request(5, token_of(2))).after == ("1", "x")
+
+
+def test_a_token_may_be_sent_more_than_once() -> None:
+    """It says where a page begins, and is not used up."""
+    token = token_of()
+    assert page_of(request(2, token)) == page_of(request(2, token))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        access_service_pb2.ListUsersRequest(role="staff"),
+        catalog_service_pb2.ListProductsRequest(),
+    ],
+)
+def test_a_token_belongs_to_one_method_with_its_filters(other: Any) -> None:
+    """Another filter or another method makes it another list."""
+    other.page_token = token_of()
+    with pytest.raises(PageTokenInvalid):
+        page_of(other)
+    assert page_of(request(2, token_of(role="staff"), role="staff")).after
+
+
+NO_TOKENS = ["x", "garbage", "====", "é", "☃", "a b", "\0", "AAAA", "A" * 1000]
+
+
+@pytest.mark.parametrize("token", [*NO_TOKENS, token_of()[:-3], token_of()[3:], token_of() + "x"])
+def test_what_is_no_token_is_refused(token: str) -> None:
+    """Whatever it is, it is refused as no token of this list."""
+    with pytest.raises(PageTokenInvalid):
+        page_of(request(2, token)).key(int, str)
+
+
+def test_a_token_with_another_digest_is_refused() -> None:
+    """Each bit of what names the list counts, and so does its length."""
+    digest = page_of(request()).list_digest
+    assert page_of(request(2, forged("1", "x"))).after == ("1", "x")
+    flipped = [bytes(byte ^ (place == at) for at, byte in enumerate(digest)) for place in range(len(digest))]
+    for other in (b"", digest[:-1], digest + b"\0", *flipped):
+        with pytest.raises(PageTokenInvalid):
+            page_of(request(2, forged("1", "x", digest=other)))
+
+
+@pytest.mark.parametrize(
+    ("after", "kinds"),
+    [
+        ((), (int,)),
+        (("1",), (int, str)),
+        (("1", "x", "y"), (int, str)),
+        (("one",), (int,)),
+        (("yesterday",), (datetime.fromisoformat,)),
+        (("7",), (UUID,)),
+        (("1\0",), (str,)),
+    ],
+)
+def test_a_sort_key_that_does_not_fit_is_refused(
+    after: tuple[str, ...], kinds: tuple[Callable[[str], Any], ...]
+) -> None:
+    """Too few columns, too many, or one that cannot be read by its kind."""
+    with pytest.raises(PageTokenInvalid):
+        page_of(request(2, forged(*after))).key(*kinds)
+
+
+@settings(max_examples=200)
+@given(st.text(max_size=60) | st.binary(max_size=60).map(lambda content: base64.urlsafe_b64encode(content).decode()))
+def test_no_text_does_more_than_be_refused(token: str) -> None:
+    """Empty means the first page, and anything else that was not given is refused, without another error."""
+    if not token:
+        assert page_of(request(2, token)).after is None
+        return
+    with pytest.raises(PageTokenInvalid):
+        page_of(request(2, token))
+
+
+@settings(max_examples=150)
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=30), max_size=3))
+def test_a_forged_sort_key_is_read_or_refused(after: list[str]) -> None:
+    """By each of the kinds that lists are sorted by."""
+    token = forged(*after)
+    for kinds in ((datetime.fromisoformat, UUID), (int, UUID), (str,)):
+        try:
+            page_of(request(2, token)).key(*kinds)
+        except PageTokenInvalid:
+            continue

@@ -1,0 +1,260 @@
+"""What makes it safe to repeat a change."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from server.frame.caller import ANONYMOUS, Caller
+from server.frame.errors import Refusal, RequestIdReused, Stopping
+from server.frame.repeating import (
+    Sifted,
+    decoded,
+    digest_of,
+    encoded,
+    first_answer,
+    key_of,
+    key_of_stream,
+    once,
+    sift,
+)
+from storage.database import Database
+from storage.frame.records import NOBODY, Claim, EarlierRequest, RequestKey
+from storage.identity.records import Account, AccountKind
+
+ADA = Caller(UUID(int=1), frozenset())
+REQUEST_ID = str(UUID(int=7))
+Grant = access_service_pb2.GrantRoleRequest
+Revoke = access_service_pb2.RevokeRoleRequest
+Register = identity_service_pb2.RegisterRequest
+
+
+def key(content: bytes = b"content", request_id: int = 7) -> RequestKey:
+    return RequestKey(ADA.account_id, UUID(int=request_id), digest_of(Grant(role=content.decode())))
+
+
+def test_a_request_is_known_by_its_caller_its_id_and_its_content() -> None:
+    """The key holds all three, and of the content a digest of 32 bytes alone."""
+    request = Grant(request_id=REQUEST_ID, role="staff")
+    made = key_of(ADA, request)
+    assert made == RequestKey(ADA.account_id, UUID(REQUEST_ID), digest_of(request))
+    assert made is not None
+    assert len(made.digest) == 32
+    assert key_of(ANONYMOUS, request) == replace(made, caller_id=NOBODY)
+
+
+def test_a_request_without_an_id_has_no_key() -> None:
+    """It is new each time."""
+    assert key_of(ADA, Grant(role="staff")) is None
+    assert key_of_stream(ADA, []) is None
+    assert key_of_stream(ADA, [Grant(), Grant(request_id=REQUEST_ID)]) is None
+
+
+def test_a_stream_is_known_by_its_first_message_and_all_of_its_content() -> None:
+    """The id of the first counts, and a digest over every one of them, in order."""
+    first, second = Grant(request_id=REQUEST_ID, role="a"), Grant(role="b")
+    made = key_of_stream(ADA, [first, second])
+    assert made == RequestKey(ADA.account_id, UUID(REQUEST_ID), digest_of(first, second))
+    assert digest_of(first, second) != digest_of(second, first)
+    assert digest_of(first) != digest_of(first, Grant())
+
+
+def test_ids_are_compared_as_uuids() -> None:
+    """However a UUID is written, it is one id."""
+    one, other = key_of(ADA, Grant(request_id=str(UUID(int=0xABC)))), key_of(ADA, Grant(request_id=f"{0xABC:032X}"))
+    assert one is not None
+    assert other is not None
+    assert one.scope == other.scope
+
+
+def test_messages_of_two_types_never_share_a_digest() -> None:
+    """Even where their bytes are the same."""
+    one, other = Grant(request_id=REQUEST_ID, role="staff"), Revoke(request_id=REQUEST_ID, role="staff")
+    assert one.SerializeToString() == other.SerializeToString()
+    assert digest_of(one) != digest_of(other)
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=6)
+registers = st.builds(Register, email=texts, password=texts, display_name=texts)
+
+
+@settings(max_examples=150)
+@given(st.lists(registers, max_size=3), st.lists(registers, max_size=3))
+def test_a_digest_tells_contents_apart(some: list[Register], others: list[Register]) -> None:
+    """Equal contents have equal digests, and no others do, wherever one message ends and the next begins."""
+    assert (digest_of(*some) == digest_of(*others)) == (some == others)
+
+
+@settings(max_examples=100)
+@given(registers, st.binary(min_size=1, max_size=32), st.binary(min_size=1, max_size=32))
+def test_a_secret_makes_another_digest(message: Register, one: bytes, other: bytes) -> None:
+    """Who does not know it cannot work the digest out from a guessed password."""
+    assert digest_of(message, secret=one) != digest_of(message)
+    padded = (one.ljust(64, b"\0"), other.ljust(64, b"\0"))  # a key is filled up with zeros
+    assert (digest_of(message, secret=one) == digest_of(message, secret=other)) == (padded[0] == padded[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An answer of several kinds of values."""
+
+    id: UUID
+    lines: tuple[str, ...]
+    time: datetime
+
+
+@settings(max_examples=100)
+@given(st.uuids(), st.lists(texts, max_size=3).map(tuple), st.datetimes(timezones=st.just(UTC)))
+def test_an_answer_is_read_back_as_it_was_written(id_: UUID, lines: tuple[str, ...], time: datetime) -> None:
+    """Ids, texts, and times to the microsecond."""
+    receipt = Receipt(id_, lines, time)
+    assert decoded(Receipt, encoded(Receipt, receipt)) == receipt
+    assert decoded(tuple[str, ...], encoded(tuple[str, ...], lines)) == lines
+    account = Account(id_, AccountKind.SERVICE, None, "till", lines, time)
+    assert decoded(Account, encoded(Account, account)) == account
+
+
+def test_the_first_answer_is_for_the_same_content_alone() -> None:
+    """Other content, and an answer that was never kept, mean that the id was used for something else."""
+    kept = EarlierRequest(key().digest, "answer")
+    assert first_answer(kept, key()) == "answer"
+    for earlier in (replace(kept, digest=b"other"), replace(kept, answer=None)):
+        with pytest.raises(RequestIdReused):
+            first_answer(earlier, key())
+
+
+class Deed:
+    """Something that is to happen once, and counts how often it did."""
+
+    def __init__(self, *answers: str | Refusal) -> None:
+        self._answers = list(answers)
+        self.times = 0
+
+    async def __call__(self) -> str:
+        self.times += 1
+        answer = self._answers.pop(0)
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
+
+async def done(database: Database, request_key: RequestKey | None, deed: Deed) -> str:
+    async with database.transaction() as tx:
+        return await once(tx, request_key, str, deed)
+
+
+async def test_a_repeated_request_gets_the_first_answer_without_acting(database: Database) -> None:
+    """The deed is done once, whatever it would answer now."""
+    deed = Deed("first", "second")
+    assert [await done(database, key(), deed) for _ in range(3)] == ["first"] * 3
+    assert deed.times == 1
+
+
+async def test_a_request_without_a_key_is_done_each_time(database: Database) -> None:
+    """Nothing is remembered of it."""
+    deed = Deed("first", "second")
+    assert [await done(database, None, deed) for _ in range(2)] == ["first", "second"]
+
+
+async def test_other_content_under_the_same_id_is_refused_and_not_done(database: Database) -> None:
+    """The first answer stays where it is."""
+    deed = Deed("first", "second")
+    await done(database, key(), deed)
+    with pytest.raises(RequestIdReused):
+        await done(database, key(b"other"), deed)
+    assert await done(database, key(), deed) == "first"
+    assert deed.times == 1
+
+
+async def test_the_id_of_one_caller_is_not_that_of_another(database: Database) -> None:
+    """Two callers may make up the same id."""
+    deed = Deed("Ada's", "Bob's")
+    assert await done(database, key(), deed) == "Ada's"
+    assert await done(database, replace(key(), caller_id=uuid4()), deed) == "Bob's"
+
+
+async def test_a_refusal_is_not_remembered(database: Database) -> None:
+    """The same id may be tried again, even with other content."""
+    deed = Deed(Stopping(), "second")
+    with pytest.raises(Stopping):
+        await done(database, key(), deed)
+    assert await done(database, key(b"other"), deed) == "second"
+
+
+async def sifted(database: Database, *keys: RequestKey | None) -> Sifted:
+    """What becomes of a batch of asks, whose fresh ones are then answered by their places."""
+    async with database.transaction() as tx:
+        found = await sift(tx, [Claim(each) if each else None for each in keys])
+        await tx.requests.remember({each: str(place) for place in found.fresh if (each := keys[place])})
+    return found
+
+
+async def test_new_asks_are_fresh_and_come_back_as_kept(database: Database) -> None:
+    """Those without an id are always fresh."""
+    keys = [key(request_id=1), None, key(request_id=2), None]
+    assert await sifted(database, *keys) == Sifted([0, 1, 2, 3], {}, [], {})
+    assert await sifted(database, *keys) == Sifted([1, 3], {0: "0", 2: "2"}, [], {})
+
+
+async def test_other_content_is_reused(database: Database) -> None:
+    """Whether the first came in an earlier batch or in this one."""
+    await sifted(database, key())
+    assert await sifted(database, key(b"other"), key()) == Sifted([], {1: "0"}, [0], {})
+    assert await sifted(database, key(b"a", 9), key(b"b", 9), key(b"b", 9)) == Sifted([0], {}, [1, 2], {})
+
+
+async def test_equal_asks_of_one_batch_follow_the_first(database: Database) -> None:
+    """They share its answer, and those of an earlier batch are kept all alike."""
+    assert await sifted(database, key(), None, key(), key()) == Sifted([0, 1], {}, [], {2: 0, 3: 0})
+    assert await sifted(database, key(), key()) == Sifted([], {0: "0", 1: "0"}, [], {})
+
+
+async def test_an_empty_batch_is_sifted_into_nothing(database: Database) -> None:
+    """No ask, no claim."""
+    assert await sifted(database) == Sifted([], {}, [], {})
+
+
+def test_a_batch_is_answered_in_its_own_order() -> None:
+    """Fresh, kept, reused and following asks each get what is theirs, refusals too."""
+    refused = Stopping()
+    found = Sifted(fresh=[1, 4], kept={0: "…"}, reused=[2], followers={3: 1, 5: 4})
+    answers = found.answers(["one", refused], {0: "zero"})
+    assert answers[:2] == ["zero", "one"]
+    assert isinstance(answers[2], RequestIdReused)
+    assert answers[3:] == ["one", refused, refused]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.integers(1, 3), st.booleans()) | st.none(), max_size=10), st.sets(st.integers(1, 3)))
+async def test_every_ask_of_a_batch_gets_exactly_one_fate(
+    asks: list[tuple[int, bool] | None], before: set[int]
+) -> None:
+    """By the law: no id new, or first here, or equal to the first with it, or else reused."""
+    keys = [each and key(b"other" if each[1] else b"content", each[0]) for each in asks]
+    claims = [Claim(each) if each else None for each in keys]
+    found = await sift(_Store({key(request_id=each) for each in before}), claims)  # type: ignore[arg-type] # see _Store
+    fates = [*found.fresh, *found.kept, *found.reused, *found.followers]
+    assert sorted(fates) == list(range(len(asks)))
+    for place, follows in found.followers.items():
+        assert follows in found.fresh
+        assert keys[place] == keys[follows]
+    claimed = [each.scope for place in found.fresh if (each := keys[place])]
+    assert len(set(claimed)) == len(claimed)
+    assert found.fresh == sorted(found.fresh)
+
+
+class _Store:
+    """As much of a transaction as sifting asks for; the tests above ask the real one."""
+
+    def __init__(self, known: set[RequestKey]) -> None:
+        self.requests = self
+        self._known = {each.scope: EarlierRequest(each.digest, "kept") for each in known}
+
+    async def claim(self, claims: list[Claim]) -> dict[tuple[UUID, UUID], EarlierRequest]:
+        scopes = [claim.key.scope for claim in claims]
+        assert len(set(scopes)) == len(scopes)
+        return {scope: self._known[scope] for scope in scopes if scope in self._known}

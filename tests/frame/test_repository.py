@@ -1,0 +1,141 @@
+"""What the store promises of requests that came before, against the real database."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from storage.database import Database, Transaction
+from storage.frame.records import Claim, EarlierRequest, RequestKey
+from tests.storage.waiting import waits
+
+ADA = UUID(int=1)
+
+
+def key(request_id: int = 1, digest: bytes = b"digest", caller_id: UUID = ADA) -> RequestKey:
+    return RequestKey(caller_id, UUID(int=request_id), digest)
+
+
+class TurnedBackError(Exception):
+    """Makes a transaction roll back."""
+
+
+@asynccontextmanager
+async def turned_back(database: Database) -> AsyncIterator[Transaction]:
+    """A transaction that is rolled back at the end of the block."""
+    with suppress(TurnedBackError):
+        async with database.transaction() as tx:
+            yield tx
+            raise TurnedBackError
+
+
+async def claimed(database: Database, *claims: Claim) -> dict[tuple[UUID, UUID], EarlierRequest]:
+    """What was found of these claims, in a transaction of their own that commits."""
+    async with database.transaction() as tx:
+        return dict(await tx.requests.claim(claims))
+
+
+async def test_a_new_request_finds_nothing_before_it(database: Database) -> None:
+    """And the second time it finds itself, with the answer that was remembered."""
+    async with database.transaction() as tx:
+        assert await tx.requests.claim([Claim(key())]) == {}
+        await tx.requests.remember({key(): "answer"})
+    assert await claimed(database, Claim(key())) == {key().scope: EarlierRequest(b"digest", "answer")}
+
+
+async def test_an_answer_known_beforehand_is_kept_with_the_claim(database: Database) -> None:
+    """It needs no second statement."""
+    assert await claimed(database, Claim(key(), "answer")) == {}
+    assert await claimed(database, Claim(key(), "another")) == {key().scope: EarlierRequest(b"digest", "answer")}
+
+
+async def test_a_request_is_found_with_the_content_that_it_first_had(database: Database) -> None:
+    """Whether the content is the same is for the caller to decide."""
+    await claimed(database, Claim(key(), "answer"))
+    other = key(digest=b"other")
+    assert await claimed(database, Claim(other, "another")) == {key().scope: EarlierRequest(b"digest", "answer")}
+
+
+async def test_a_batch_claims_what_is_new_and_finds_the_rest(database: Database) -> None:
+    """Callers with the same id do not meet."""
+    await claimed(database, Claim(key(1), "one"), Claim(key(2), "two"))
+    bobs = key(1, caller_id=uuid4())
+    found = await claimed(database, Claim(key(3), "three"), Claim(key(2)), Claim(bobs, "Bob's"), Claim(key(1)))
+    assert found == {key(1).scope: EarlierRequest(b"digest", "one"), key(2).scope: EarlierRequest(b"digest", "two")}
+    again = await claimed(database, Claim(key(3)), Claim(bobs))
+    assert {scope: earlier.answer for scope, earlier in again.items()} == {key(3).scope: "three", bobs.scope: "Bob's"}
+
+
+async def test_nothing_claimed_and_nothing_to_remember_or_release_is_fine(database: Database) -> None:
+    """An empty batch changes nothing."""
+    async with database.transaction() as tx:
+        assert await tx.requests.claim([]) == {}
+        await tx.requests.remember({})
+        await tx.requests.release([])
+
+
+async def test_a_claim_that_is_rolled_back_is_free(database: Database) -> None:
+    """A refusal is not remembered."""
+    async with turned_back(database) as tx:
+        await tx.requests.claim([Claim(key(), "answer")])
+    assert await claimed(database, Claim(key(digest=b"other"))) == {}
+
+
+async def test_a_released_claim_is_free_and_the_others_stay(database: Database) -> None:
+    """Those of a batch that were refused may be tried again."""
+    async with database.transaction() as tx:
+        await tx.requests.claim([Claim(key(1), "one"), Claim(key(2), "two"), Claim(key(3), "three")])
+        await tx.requests.release([key(1).scope, key(3).scope, key(9).scope])
+    found = await claimed(database, Claim(key(1)), Claim(key(2)), Claim(key(3)))
+    assert found == {key(2).scope: EarlierRequest(b"digest", "two")}
+
+
+async def test_answers_are_remembered_for_their_own_requests(database: Database) -> None:
+    """Several in one statement, and what was never claimed is not made up."""
+    async with database.transaction() as tx:
+        await tx.requests.claim([Claim(key(1)), Claim(key(2))])
+        await tx.requests.remember({key(2): "two", key(1): "one", key(3): "three"})
+    found = await claimed(database, Claim(key(1)), Claim(key(2)), Claim(key(3)))
+    assert {scope: earlier.answer for scope, earlier in found.items()} == {key(1).scope: "one", key(2).scope: "two"}
+
+
+async def test_a_second_claim_waits_for_the_first_and_finds_its_answer(database: Database) -> None:
+    """Two servers that get the same request at once answer it alike."""
+    async with database.transaction() as tx:
+        await tx.requests.claim([Claim(key())])
+        second = await waits(database, claimed(database, Claim(key())))
+        await tx.requests.remember({key(): "answer"})
+    assert await second == {key().scope: EarlierRequest(b"digest", "answer")}
+
+
+async def test_a_second_claim_is_free_once_the_first_is_rolled_back(database: Database) -> None:
+    """It waited, and then it is the first."""
+    async with turned_back(database) as tx:
+        await tx.requests.claim([Claim(key())])
+        second = await waits(database, claimed(database, Claim(key(), "mine")))
+    assert await second == {}
+    assert await claimed(database, Claim(key())) == {key().scope: EarlierRequest(b"digest", "mine")}
+
+
+async def test_batches_that_share_claims_wait_and_never_deadlock(database: Database) -> None:
+    """In whichever order a batch names them, claims are taken in the order of their keys."""
+    numbers = [3, 1, 2]
+    async with database.transaction() as tx:
+        await tx.requests.claim([Claim(key(2), "first")])
+        one = await waits(database, claimed(database, *(Claim(key(number), "one") for number in numbers)))
+        two = await waits(database, claimed(database, *(Claim(key(number), "two") for number in reversed(numbers))))
+    assert {earlier.answer for earlier in (await one).values()} == {"first"}
+    assert {earlier.answer for earlier in (await two).values()} == {"first", "one"}
+
+
+async def test_what_is_old_is_forgotten(database: Database) -> None:
+    """Only what came before the time, and the number of them is told."""
+    await claimed(database, Claim(key(1), "one"), Claim(key(2), "two"))
+    now = datetime.now(UTC)
+    async with database.transaction() as tx:
+        assert await tx.requests.purge(now - timedelta(days=30)) == 0
+    assert len(await claimed(database, Claim(key(1)), Claim(key(2)))) == 2
+    async with database.transaction() as tx:
+        assert await tx.requests.purge(now + timedelta(days=30)) == 2
+        assert await tx.requests.purge(now + timedelta(days=30)) == 0
+    assert await claimed(database, Claim(key(1)), Claim(key(2))) == {}

@@ -1,0 +1,190 @@
+"""A stream answered with a stream."""
+
+import asyncio
+import gc
+import warnings
+from collections.abc import AsyncIterator, Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.frame.streaming import answered_in_order
+
+
+class Asks:
+    """A stream of numbers that tells how many were read, and may fail at its end."""
+
+    def __init__(self, numbers: Iterable[int], error: Exception | None = None) -> None:
+        self.read = 0
+        self._numbers = numbers
+        self._error = error
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        for number in self._numbers:
+            self.read += 1
+            yield number
+        if self._error:
+            raise self._error
+
+
+class Answering:
+    """Answers ten times the number after so many turns, and counts how many answers are worked on at once."""
+
+    def __init__(self, delays: dict[int, int] | None = None, fails: frozenset[int] = frozenset()) -> None:
+        self.at_once = 0
+        self.most_at_once = 0
+        self.begun: list[int] = []
+        self.cancelled: list[int] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self._delays = delays or {}
+        self._fails = fails
+
+    async def __call__(self, number: int) -> int:
+        self.begun.append(number)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await self.open.wait()
+            await turns(self._delays.get(number, 0))
+        except asyncio.CancelledError:
+            self.cancelled.append(number)
+            raise
+        finally:
+            self.at_once -= 1
+        if number in self._fails:
+            raise LookupError(number)
+        return number * 10
+
+
+async def turns(count: int) -> None:
+    """Lets everything run that is ready to, and lets no time pass."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def collected(answers: AsyncIterator[int]) -> tuple[list[int], str]:
+    """The answers, and the kind of error that ended them, if one did."""
+    seen: list[int] = []
+    try:
+        async for answer in answers:
+            seen.append(answer)  # noqa: PERF401 - what came before an error counts
+    except Exception as error:  # noqa: BLE001 - what it raises is what is looked at
+        return seen, type(error).__name__
+    return seen, ""
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    delays=st.lists(st.integers(0, 6), max_size=15),
+    at_once=st.integers(1, 5),
+    fails=st.frozensets(st.integers(0, 14), max_size=2),
+    broken=st.booleans(),
+)
+async def test_answers_come_in_the_order_of_the_requests(
+    delays: list[int], at_once: int, fails: frozenset[int], broken: bool
+) -> None:
+    """Whichever is ready first; an error takes the place of its answer, and the stream's own comes after all."""
+    answering = Answering(dict(enumerate(delays)), fails)
+    asks = Asks(range(len(delays)), RuntimeError() if broken else None)
+    seen, error = await collected(answered_in_order(asks.__aiter__(), answering, at_once=at_once))
+    first_failure = min((number for number in fails if number < len(delays)), default=None)
+    good = range(len(delays)) if first_failure is None else range(first_failure)
+    assert seen == [number * 10 for number in good]
+    assert error == ("LookupError" if first_failure is not None else "RuntimeError" if broken else "")
+    assert answering.most_at_once <= at_once
+    assert answering.at_once == 0
+
+
+async def test_several_are_answered_at_once() -> None:
+    """As many as may, and the next only when the first answer was taken."""
+    answering = Answering()
+    answering.open.clear()
+    answers = answered_in_order(Asks(range(9)).__aiter__(), answering, at_once=3)
+    first = asyncio.ensure_future(anext(answers))
+    await turns(10)
+    assert answering.begun == [0, 1, 2]
+    answering.open.set()
+    assert await first == 0
+    await turns(10)
+    assert answering.begun == [0, 1, 2, 3]
+    assert [answer async for answer in answers] == [number * 10 for number in range(1, 9)]
+
+
+async def test_no_more_is_read_than_may_wait() -> None:
+    """A fast sender is held back: while three wait, the fourth is not even read."""
+    answering, asks = Answering(), Asks(range(100))
+    answering.open.clear()
+    answers = answered_in_order(asks.__aiter__(), answering, at_once=3)
+    first = asyncio.ensure_future(anext(answers))
+    await turns(20)
+    read = asks.read
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert read == 3
+
+
+async def test_an_empty_stream_has_no_answers() -> None:
+    """It ends, and so does the answer."""
+    assert await collected(answered_in_order(Asks([]).__aiter__(), Answering(), at_once=2)) == ([], "")
+
+
+async def test_an_error_of_the_requests_rises_after_the_answers_before_it() -> None:
+    """What was asked before is answered."""
+    asks = Asks([1, 2, 3], ValueError("the next message cannot be read"))
+    answers = answered_in_order(asks.__aiter__(), Answering({1: 9}), at_once=2)
+    assert await collected(answers) == ([10, 20, 30], "ValueError")
+
+
+async def test_after_an_error_nothing_goes_on() -> None:
+    """The answers behind it are given up, and no more is read."""
+    answering, asks = Answering({1: 3, 2: 50, 3: 50}, frozenset([1])), Asks(range(1, 100))
+    answers = answered_in_order(asks.__aiter__(), answering, at_once=3)
+    assert await collected(answers) == ([], "LookupError")
+    assert answering.cancelled == [2, 3]
+    assert answering.at_once == 0
+    read = asks.read
+    await turns(10)
+    assert asks.read == read
+
+
+async def test_what_was_not_begun_is_given_up_in_silence() -> None:
+    """An answer that fails at once leaves no warning of those behind it."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        answers = answered_in_order(Asks(range(1, 9)).__aiter__(), Answering(fails=frozenset([1])), at_once=3)
+        assert await collected(answers) == ([], "LookupError")
+        del answers
+        await turns(3)
+        gc.collect()
+    assert [str(warning.message) for warning in warned] == []
+
+
+async def test_a_caller_that_goes_leaves_nothing_running() -> None:
+    """Answers that nobody waits for any more are given up."""
+    answering = Answering()
+    answering.open.clear()
+    answers = answered_in_order(Asks(range(9)).__aiter__(), answering, at_once=3)
+    first = asyncio.ensure_future(anext(answers))
+    await turns(10)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert sorted(answering.cancelled) == [0, 1, 2]
+    assert answering.at_once == 0
+
+
+async def test_a_slow_sender_is_answered_as_it_goes() -> None:
+    """No answer waits for the next request."""
+    gate = asyncio.Event()
+
+    async def asks() -> AsyncIterator[int]:
+        yield 1
+        await gate.wait()
+        yield 2
+
+    answers = answered_in_order(asks(), Answering(), at_once=5)
+    assert await anext(answers) == 10
+    gate.set()
+    assert await collected(answers) == ([20], "")

@@ -1,0 +1,78 @@
+"""The migrations lead to the tables and back, however they are run."""
+
+import asyncio
+
+import psycopg
+from alembic.script import ScriptDirectory
+
+import migrations
+from migrations import compare
+from storage.database import Database
+from tests.serving.commands import backroom
+
+
+async def revision_of(url: str) -> str | None:
+    database = Database(url, pool_size=1)
+    try:
+        return await database.revision()
+    finally:
+        await database.close()
+
+
+def ours(url: str) -> set[tuple[int, str]]:
+    """Every table and index there, with the number that only its own making gives it."""
+    query = """
+        SELECT c.oid::int, n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+    """
+    with psycopg.connect(url) as connection:
+        return {(int(row[0]), str(row[1])) for row in connection.execute(query)}
+
+
+def test_the_history_is_one_line_in_the_order_of_its_files() -> None:
+    """Each revision is the file's number, and follows the number before it."""
+    script = ScriptDirectory.from_config(migrations._config("postgresql://nowhere"))
+    line = [each.revision for each in script.walk_revisions()][::-1]
+    assert line == [f"{number:04}" for number in range(1, len(line) + 1)]
+    assert script.get_heads() == [migrations.head()] == line[-1:]
+
+
+async def test_up_down_and_up_again_leads_to_the_same(empty_url: str) -> None:
+    """Down leaves nothing of ours behind; up again makes what the first time made."""
+    assert await revision_of(empty_url) is None
+    migrations.upgrade(empty_url)
+    first = compare._catalogue(empty_url)
+    assert await revision_of(empty_url) == migrations.head()
+    migrations.downgrade(empty_url, "base")
+    assert {name for _, name in ours(empty_url)} <= {"public.alembic_version", "public.alembic_version_pkc"}
+    assert await revision_of(empty_url) is None
+    migrations.upgrade(empty_url)
+    assert compare._catalogue(empty_url) == first
+    assert await revision_of(empty_url) == migrations.head()
+
+
+async def test_each_revision_can_be_taken_back_by_itself(empty_url: str) -> None:
+    """One step down from each, and one step up, leads to the same."""
+    for number in range(1, int(migrations.head()) + 1):
+        migrations.upgrade(empty_url, f"{number:04}")
+        there = compare._catalogue(empty_url)
+        migrations.downgrade(empty_url, f"{number - 1:04}" if number > 1 else "base")
+        migrations.upgrade(empty_url, f"{number:04}")
+        assert compare._catalogue(empty_url) == there
+    assert await revision_of(empty_url) == migrations.head()
+
+
+def test_upgrading_at_the_newest_does_nothing(database_url: str) -> None:
+    """No table is made anew."""
+    before = ours(database_url)
+    migrations.upgrade(database_url)
+    assert ours(database_url) == before
+
+
+async def test_two_upgrades_at_once_succeed(empty_url: str) -> None:
+    """Two servers of a deployment start together: one does the work, and the other waits for it."""
+    ended = await asyncio.gather(*(backroom("migrate", DATABASE_URL=empty_url) for _ in range(2)))
+    for finished in ended:
+        assert (finished.code, finished.err) == (0, "")
+        assert finished.out == f"the database stands at migration {migrations.head()}\n"
+    assert await revision_of(empty_url) == migrations.head()

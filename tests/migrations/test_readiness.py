@@ -1,0 +1,20 @@
+"""A server waits for its migrations."""
+
+import asyncio
+
+import migrations
+from storage.database import Database
+from tests.contract.probes import becomes, checked
+from tests.serving.servers import opened
+
+
+async def test_a_server_on_a_database_that_is_behind_is_not_ready_until_it_is_migrated(empty_url: str) -> None:
+    """It says why, and nobody has to start it again."""
+    database = Database(empty_url, pool_size=2)
+    async with opened(database) as running:
+        assert await checked(running.channel, "readiness") == "NOT_SERVING"
+        assert f"{migrations.head()} is needed" in (running.application.health.reason or "")
+        await asyncio.to_thread(migrations.upgrade, empty_url)
+        await becomes(running.channel, "readiness", "SERVING", within=10)
+        await running.server.stop()
+    await database.close()

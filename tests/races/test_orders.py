@@ -1,0 +1,111 @@
+"""Many callers place and cancel the same orders at once."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Iterable
+from typing import Any
+from uuid import uuid4
+
+import grpc
+
+from backroom.commerce.v1 import order_service_pb2, orders_pb2
+from tests.commerce.books import count, faults
+from tests.commerce.goods import ask, cancelled, found, placed, raw, stock_of, stocked
+from tests.fixtures.processes import Pair
+from tests.fixtures.servers import Api, Refused, Running, refused
+
+
+async def told(calls: Iterable[Awaitable[Any]]) -> tuple[list[Any], list[Refused]]:
+    """What calls that were all made at once were answered, and how they were refused."""
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    errors = [each for each in outcomes if isinstance(each, BaseException)]
+    assert all(isinstance(each, grpc.aio.AioRpcError) for each in errors)
+    answers = [each for each in outcomes if not isinstance(each, BaseException)]
+    return answers, [refused(each) for each in errors if isinstance(each, grpc.aio.AioRpcError)]
+
+
+async def test_what_16_callers_of_two_servers_do_at_once_happens_once(pair: Pair) -> None:
+    """One reference is one order, and one order is cancelled once."""
+    apis = await pair.sign_in("service")
+    await stocked(apis[0], "A", 100)
+    await references_are_placed_once(apis)
+    assert await count(pair.database, "orders") == 3
+    await orders_are_cancelled_once(apis)
+    assert await stock_of(apis[0], "A") == (100, 3, 97)
+    assert await faults(pair.database) == []
+
+
+async def orders_are_cancelled_once(apis: list[Api]) -> None:
+    """Without a request_id one succeeds and the others are told the state; with one all get one answer."""
+    first, second = await placed(apis[0], ("A", 2)), await placed(apis[0], ("A", 3))
+    answers, refusals = await told(cancelled(apis[n % 2], first, reason=f"{n}") for n in range(16))
+    assert Counter((each.reason, each.metadata["state"]) for each in refusals) == {("ORDER_STATE", "CANCELLED"): 15}
+    assert answers == [await found(apis[0], first.order_id)]
+    request_id = str(uuid4())
+    answers, refusals = await told(cancelled(apis[n % 2], second, request_id=request_id) for n in range(16))
+    assert refusals == []
+    assert {raw(answer) for answer in answers} == {raw(await found(apis[1], second.order_id))}
+
+
+async def references_are_placed_once(apis: list[Api]) -> None:
+    """Under request_ids of their own: one is placed, and the others are told which order has the reference."""
+    for reference in ("R-1", "R-2", "R-3"):
+        [placed_order], refusals = await told(placed(apis[n % 2], ("A", 1), reference=reference) for n in range(16))
+        assert Counter((each.reason, each.metadata["order_id"]) for each in refusals) == {
+            ("REFERENCE_TAKEN", placed_order.order_id): 15
+        }
+
+
+async def test_streams_at_once_sell_exactly_what_is_there(server: Running, service: Api) -> None:
+    """8 streams of 50 orders each for 200 pieces: 200 are placed, and each stream is answered in its order."""
+    await stocked(service, "A", 200)
+
+    async def stream() -> list[order_service_pb2.PlaceOrdersResponse]:
+        asks = [ask(("A", 1)) for _ in range(50)]
+        sent = iter([order_service_pb2.PlaceOrdersRequest(order=each) for each in asks])
+        answers = [answer async for answer in service.orders.PlaceOrders(sent)]
+        assert [each.request_id for each in answers] == [each.request_id for each in asks]
+        return answers
+
+    streams = await asyncio.gather(*(stream() for _ in range(8)))
+    kinds = Counter(answer.WhichOneof("outcome") for answers in streams for answer in answers)
+    assert kinds == {"order": 200, "refusal": 200}
+    assert await stock_of(service, "A") == (200, 200, 0)
+    assert await faults(server.database) == []
+
+
+async def test_a_caller_that_hangs_up_can_repeat_everything(server: Running, service: Api) -> None:
+    """A stream is cut after its first answers: sent again, each order exists once, those it never heard of too."""
+    await stocked(service, "A", 1000)
+    asks = [ask(("A", 1), reference=f"R-{n}") for n in range(300)]
+    sent = [order_service_pb2.PlaceOrdersRequest(order=each) for each in asks]
+    call = service.orders.PlaceOrders(iter(sent))
+    heard = [await call.read() for _ in range(3)]
+    assert call.cancel()
+    answers = [answer async for answer in service.orders.PlaceOrders(iter(sent))]
+    assert [answer.order.reference for answer in answers] == [f"R-{n}" for n in range(300)]
+    assert [raw(answer) for answer in answers[:3]] == [raw(answer) for answer in heard]
+    assert await count(server.database, "orders") == 300
+    assert await faults(server.database) == []
+
+
+async def test_the_last_pieces_go_round_while_orders_come_and_go(server: Running, service: Api) -> None:
+    """20 callers place and cancel in turn what only 5 can have: it is never sold twice, and all comes back."""
+    await stocked(service, "A", 5)
+
+    async def caller() -> Counter[str]:
+        seen: Counter[str] = Counter()
+        for _ in range(10):
+            orders, refusals = await told([placed(service, ("A", 1))])
+            seen.update(each.reason for each in refusals)
+            for order in orders:
+                assert (await cancelled(service, order)).state == orders_pb2.ORDER_STATE_CANCELLED
+                seen["placed"] += 1
+        return seen
+
+    seen = sum(await asyncio.gather(*(caller() for _ in range(20))), Counter[str]())
+    assert {*seen} <= {"placed", "OUT_OF_STOCK"}
+    assert seen.total() == 200
+    assert seen["placed"] >= 5
+    assert await stock_of(service, "A") == (5, 0, 5)
+    assert await faults(server.database) == []

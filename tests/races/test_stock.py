@@ -1,0 +1,166 @@
+"""Many callers change the stock, the catalogue and orders at once."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import grpc
+
+from backroom.commerce.v1 import catalog_service_pb2, inventory_service_pb2, orders_pb2, products_pb2, stock_pb2
+from storage.database import Database
+from tests.commerce.books import count, faults
+from tests.commerce.goods import (
+    ask,
+    cancelled,
+    created,
+    draft,
+    placed,
+    pounds,
+    raw,
+    receipt,
+    stock_of,
+    stocked,
+)
+from tests.fixtures.processes import Pair
+from tests.fixtures.servers import Api, Running, refused
+
+SKUS = [f"S{n}" for n in range(6)]
+
+
+async def outcome(call: Awaitable[Any]) -> str:
+    """ "ok", or the reason of the refusal."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return refused(error).reason
+    return "ok"
+
+
+async def outcomes(calls: Iterator[Awaitable[Any]]) -> Counter[str]:
+    return Counter(await asyncio.gather(*map(outcome, calls)))
+
+
+def written_off(sku: str, pieces: int) -> inventory_service_pb2.AdjustStockRequest:
+    reason = stock_pb2.STOCK_REASON_WRITTEN_OFF
+    return inventory_service_pb2.AdjustStockRequest(sku=sku, delta=-pieces, reason=reason)
+
+
+async def one_of_many(apis: list[Api], chance: random.Random, mine: list[orders_pb2.Order]) -> None:
+    """Orders of several products in any order of lines, cancels of orders that others may cancel, and adjustments."""
+    api = chance.choice(apis)
+    kind = chance.random()
+    if kind < 0.5:
+        lines = [(sku, chance.randint(1, 4)) for sku in chance.choices(SKUS, k=chance.randint(2, 6))]
+        mine.append(await placed(api, *lines))
+    elif kind < 0.75 and mine:
+        await cancelled(api, chance.choice(mine))
+    elif kind < 0.9:
+        await api.inventory.AdjustStock(receipt(chance.choice(SKUS), chance.randint(1, 9)))
+    else:
+        await api.inventory.AdjustStock(written_off(chance.choice(SKUS), chance.randint(1, 9)))
+
+
+async def test_orders_cancels_and_adjustments_mixed_over_two_servers_keep_the_books(pair: Pair) -> None:
+    """No deadlock surfaces, every call is answered, and every piece is accounted for."""
+    apis = await pair.sign_in("service")
+    for sku in SKUS:
+        await stocked(apis[0], sku, 60)
+    mine: list[orders_pb2.Order] = []
+
+    async def worker(seed: int) -> Counter[str]:
+        chance = random.Random(seed)  # noqa: S311 - a seed makes the calls the same each time
+        return Counter([await outcome(one_of_many(apis, chance, mine)) for _ in range(30)])
+
+    told = sum(await asyncio.gather(*map(worker, range(16))), Counter[str]())
+    assert told.total() == 16 * 30
+    assert {*told} <= {"ok", "OUT_OF_STOCK", "STOCK_TOO_LOW", "ORDER_STATE"}
+    assert told["ok"] > 0
+    assert await faults(pair.database) == []
+
+
+async def test_one_sku_created_16_times_at_once_over_two_servers_is_created_once(pair: Pair) -> None:
+    """The others are told that it is taken; a request_id sent 16 times creates once and is answered alike."""
+    apis = await pair.sign_in("service")
+    assert await outcomes(created(apis[n % 2], "A") for n in range(16)) == {"ok": 1, "SKU_TAKEN": 15}
+    request = catalog_service_pb2.CreateProductRequest(request_id=str(uuid4()), product=draft("B"))
+    answers = await asyncio.gather(*(apis[n % 2].catalog.CreateProduct(request) for n in range(16)))
+    assert len({raw(answer) for answer in answers}) == 1
+    assert await count(pair.database, "products") == await count(pair.database, "stock") == 2
+    await goods_come_in_once(apis, pair.database)
+
+
+async def goods_come_in_once(apis: list[Api], database: Database) -> None:
+    """An adjustment under one request_id, sent 16 times at once over two servers."""
+    request = receipt("A", 5, request_id=str(uuid4()))
+    answers = await asyncio.gather(*(apis[n % 2].inventory.AdjustStock(request) for n in range(16)))
+    assert len({raw(answer) for answer in answers}) == 1
+    assert await stock_of(apis[0], "A") == (5, 0, 5)
+    assert await faults(database) == []
+
+
+async def test_no_more_is_taken_away_than_is_there(server: Running, service: Api) -> None:
+    """200 callers write off one of 100 pieces each, of which orders hold 30."""
+    await stocked(service, "A", 100)
+    await placed(service, ("A", 30))
+    calls = (service.inventory.AdjustStock(written_off("A", 1)) for _ in range(200))
+    assert await outcomes(calls) == {"ok": 70, "STOCK_TOO_LOW": 130}
+    assert await stock_of(service, "A") == (30, 30, 0)
+    assert await faults(server.database) == []
+
+
+async def test_of_many_who_edit_what_they_read_one_is_first(service: Api) -> None:
+    """16 edits under one etag: one goes through, and the others are told of it, so that no edit is lost."""
+    read = await created(service, "A")
+    edits = [products_pb2.Product(product_id=read.product_id, name=f"{n}", etag=read.etag) for n in range(16)]
+    requests = [catalog_service_pb2.UpdateProductRequest(product=edit) for edit in edits]
+    calls = (service.catalog.UpdateProduct(request) for request in requests)
+    assert await outcomes(calls) == {"ok": 1, "ETAG_MISMATCH": 15}
+
+
+async def test_imports_and_orders_of_the_same_products_do_not_collide(server: Running, service: Api) -> None:
+    """An order's lines come in any order, an import's products in its own, and neither waits for the other in turn."""
+    skus = [f"{n:02}" for n in range(40)]
+    await service.catalog.ImportProducts(imported(skus, 1))
+    for sku in skus:
+        await service.inventory.AdjustStock(receipt(sku, 1000))
+    lines = [(sku, 1) for sku in reversed(skus)]
+
+    async def order_on() -> Counter[str]:
+        return Counter([await outcome(service.orders.PlaceOrder(ask(*lines))) for _ in range(20)])
+
+    async def import_on() -> Counter[str]:
+        return Counter([await outcome(service.catalog.ImportProducts(imported(skus, n))) for n in range(20)])
+
+    told = await asyncio.gather(order_on(), import_on(), import_on())
+    assert sum(told, Counter[str]()) == {"ok": 60}
+    assert await faults(server.database) == []
+
+
+def imported(skus: list[str], units: int) -> Iterator[catalog_service_pb2.ImportProductsRequest]:
+    """An import of these products at a price."""
+    return iter([catalog_service_pb2.ImportProductsRequest(product=draft(sku, price=pounds(units))) for sku in skus])
+
+
+async def test_imports_of_the_same_new_products_at_once_are_all_answered(server: Running, service: Api) -> None:
+    """Each product is created by one of them, and the others find it just so."""
+    skus = [f"{n:03}" for n in range(100)]
+    answers = await asyncio.gather(*(service.catalog.ImportProducts(imported(skus, 1)) for _ in range(4)))
+    assert sum(answer.created_count for answer in answers) == 100
+    assert sum(answer.unchanged_count for answer in answers) == 300
+    assert await count(server.database, "products") == 100
+
+
+async def test_more_calls_at_once_than_one_connection_carries_are_all_answered(server: Running, service: Api) -> None:
+    """1,300 adjustments over one connection: those above its streams wait their turn, and none is lost."""
+    await created(service, "A")
+    calls = (service.inventory.AdjustStock(receipt("A", 1)) for _ in range(1300))
+    assert await codes(calls) == {grpc.StatusCode.OK: 1300}
+    assert await stock_of(service, "A") == (1300, 0, 1300)
+    assert await faults(server.database) == []
+
+
+async def codes(calls: Iterator[Any]) -> Counter[grpc.StatusCode]:
+    return Counter(await asyncio.gather(*(call.code() for call in calls)))

@@ -1,0 +1,68 @@
+"""The command `backroom`, run as a person runs it."""
+
+import asyncio
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from server.cli.app import main
+from server.settings import names
+
+BACKROOM = str(Path(sys.executable).with_name("backroom"))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended."""
+
+    code: int | None
+    out: str
+    err: str
+
+
+def bare_environment(**settings: str) -> Mapping[str, str]:
+    """The environment with these settings and no others."""
+    return {**{name: value for name, value in os.environ.items() if name not in names()}, **settings}
+
+
+async def backroom(*arguments: str, given: str = "", **settings: str) -> Finished:
+    """Runs a command to its end, in an empty folder, with these settings and this standard input."""
+    with tempfile.TemporaryDirectory(prefix="backroom-") as folder:
+        process = await asyncio.create_subprocess_exec(
+            *(BACKROOM, *arguments),
+            cwd=folder,
+            env=bare_environment(**settings),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            out, err = await asyncio.wait_for(process.communicate(given.encode()), 60)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    return Finished(process.returncode, out.decode(), err.decode())
+
+
+def backroom_here(capsys: pytest.CaptureFixture[str], *arguments: str, given: str = "", **settings: str) -> Finished:
+    """The same within this process, which takes a fraction of the time; for tests that are not coroutines."""
+    with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory(prefix="backroom-") as folder:
+        for name in names():
+            patched.delenv(name, raising=False)
+        for name, value in settings.items():
+            patched.setenv(name, value)
+        patched.chdir(folder)
+        patched.setattr(sys, "argv", ["backroom", *arguments])
+        patched.setattr(sys, "stdin", io.StringIO(given))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+    code = ended.value.code
+    return Finished(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())

@@ -1,0 +1,38 @@
+"""Servers in this process that a test may stop by itself."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+import structlog
+
+from server.serving import Server
+from server.settings import MODULES, Address
+from server.wiring import Application
+from storage.database import Database
+from tests.fixtures.servers import Api, sign_in
+
+QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
+
+
+@dataclass
+class Opened:
+    """A server that is not stopped by its fixture."""
+
+    application: Application
+    server: Server
+    channel: grpc.aio.Channel
+
+    async def sign_in(self, *roles: str) -> Api:
+        return await sign_in(self.application, self.channel, roles)
+
+
+@asynccontextmanager
+async def opened(database: Database) -> AsyncIterator[Opened]:
+    """A server that answers; the block must stop it."""
+    application = Application(database, MODULES, QUIET)
+    server = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), QUIET)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        yield Opened(application, server, channel)

@@ -1,0 +1,273 @@
+"""What a transaction promises, against the real database."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+import migrations
+from storage.database import Database, Transaction, _to_the_end
+from storage.errors import AlreadyExists, StoreContention, StoreTimeout, StoreUnavailable
+from storage.frame.records import Claim, RequestKey
+from storage.url import sibling
+
+KEY = RequestKey(UUID(int=1), UUID(int=2), b"digest")
+INSERT = "INSERT INTO frame.request_ids (caller_id, request_id, digest) VALUES (:caller_id, :request_id, 'x')"
+ROW = {"caller_id": KEY.caller_id, "request_id": KEY.request_id}
+
+
+async def run(tx: Transaction, statement: str, **values: object) -> Any:
+    """Sends a statement that no repository has."""
+    return await tx._connection.execute(text(statement), values)
+
+
+async def run_alone(database: Database, *statements: str, **values: object) -> None:
+    async with database.transaction() as tx:
+        for statement in statements:
+            await run(tx, statement, **values)
+
+
+async def count(database: Database) -> int:
+    async with database.reading() as tx:
+        return int((await run(tx, "SELECT count(*) FROM frame.request_ids")).scalar_one())
+
+
+@asynccontextmanager
+async def opened(url: str, pool_size: int = 1) -> AsyncIterator[Database]:
+    database = Database(url, pool_size=pool_size)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def test_a_transaction_commits_at_the_end_of_its_block(database: Database) -> None:
+    """Nobody else sees anything before."""
+    async with database.transaction() as tx:
+        await tx.requests.claim([Claim(KEY)])
+        assert await count(database) == 0
+    assert await count(database) == 1
+
+
+async def test_a_block_that_raises_leaves_nothing_behind(database: Database) -> None:
+    """And what it raised rises as it is."""
+
+    class WrongError(Exception):
+        pass
+
+    async def fail() -> None:
+        async with database.transaction() as tx:
+            await tx.requests.claim([Claim(KEY)])
+            raise WrongError
+
+    with pytest.raises(WrongError):
+        await fail()
+    assert await count(database) == 0
+
+
+async def test_a_block_that_is_cancelled_leaves_nothing_behind(database: Database) -> None:
+    """A caller that goes before the commit takes its change back, and the connection is as good as new."""
+    reached = asyncio.Event()
+
+    async def hang() -> None:
+        async with database.transaction() as tx:
+            await tx.requests.claim([Claim(KEY)])
+            reached.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(hang())
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await count(database) == 0
+    await run_alone(database, INSERT, **ROW)
+    assert await count(database) == 1
+
+
+class SlowCommit:
+    """A connection whose commit ends when it is let."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.may_end = asyncio.Event()
+        self.ended = False
+        self._error = error
+
+    async def commit(self) -> None:
+        await self.may_end.wait()
+        self.ended = True
+        if self._error:
+            raise self._error
+
+
+async def test_a_commit_once_begun_is_waited_for_however_often_its_caller_goes() -> None:
+    """Otherwise the row might stand and nobody be told of it; the cancellation counts when it is over."""
+    connection = SlowCommit()
+    task = asyncio.create_task(_to_the_end(cast(AsyncConnection, connection)))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    connection.may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert connection.ended
+
+
+async def test_a_commit_that_fails_says_so_even_to_a_caller_that_goes() -> None:
+    """What the store says outweighs the cancellation."""
+    connection = SlowCommit(StoreUnavailable())
+    task = asyncio.create_task(_to_the_end(cast(AsyncConnection, connection)))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    connection.may_end.set()
+    with pytest.raises(StoreUnavailable):
+        await task
+
+
+async def test_repositories_of_one_transaction_share_it(database: Database) -> None:
+    """Each is made once, and all of them on the one connection."""
+    async with database.transaction() as tx:
+        assert tx.requests is tx.requests
+        names = ("requests", "accounts", "sessions", "keys", "products", "stock", "orders")
+        assert {getattr(tx, name)._connection for name in names} == {tx._connection}
+
+
+async def test_reading_opens_no_transaction(database: Database) -> None:
+    """Each statement is its own, so that a connection is never left idle inside of one."""
+    async with database.reading() as tx:
+        await run(tx, INSERT, **ROW)
+        assert await count(database) == 1
+        one, two = [(await run(tx, "SELECT pg_current_xact_id()::text")).scalar_one() for _ in range(2)]
+    assert one != two
+
+
+async def test_a_unique_key_that_is_taken_is_named(database: Database) -> None:
+    """By the name of its constraint, from which a repository knows what it means."""
+    await run_alone(database, INSERT, **ROW)
+    with pytest.raises(AlreadyExists) as raised:
+        await run_alone(database, INSERT, **ROW)
+    assert raised.value.constraint == "pk_request_ids"
+
+
+STATES = {
+    "40001": StoreContention,
+    "40P01": StoreContention,
+    "55P03": StoreContention,
+    "57014": StoreTimeout,
+    "08006": StoreUnavailable,
+    "25006": StoreUnavailable,
+    "25P03": StoreUnavailable,
+    "53300": StoreUnavailable,
+    "57P03": StoreUnavailable,
+    "58030": StoreUnavailable,
+    "23514": SQLAlchemyError,
+    "42P01": SQLAlchemyError,
+    "XX000": SQLAlchemyError,
+}
+
+
+async def test_the_drivers_errors_are_told_in_the_stores_words(database: Database) -> None:
+    """By their SQLSTATE; what is a defect rises as it is."""
+    for state, kind in STATES.items():
+        with pytest.raises(kind):
+            await run_alone(database, f"DO $$ BEGIN RAISE EXCEPTION '' USING ERRCODE = '{state}'; END $$")
+
+
+async def test_a_statement_that_takes_too_long_is_a_timeout(database: Database) -> None:
+    """It left nothing behind, and the connection goes on."""
+    with pytest.raises(StoreTimeout):
+        await run_alone(database, "SET LOCAL statement_timeout = 20", "SELECT pg_sleep(5)")
+    assert await count(database) == 0
+
+
+async def test_a_lock_that_is_not_to_be_had_is_contention(database: Database) -> None:
+    """It may be tried again."""
+    async with database.transaction() as tx:
+        await tx.requests.claim([Claim(KEY)])
+        with pytest.raises(StoreContention):
+            await run_alone(database, "SET LOCAL lock_timeout = 20", INSERT, **ROW)
+
+
+async def test_of_two_that_wait_for_one_another_one_is_contention(database: Database) -> None:
+    """And the other one goes on."""
+    both_hold_one = asyncio.Barrier(2)
+
+    async def lock(first: int, second: int) -> None:
+        async with database.transaction() as tx:
+            await run(tx, "SET LOCAL deadlock_timeout = 20")
+            await run(tx, f"SELECT pg_advisory_xact_lock({first})")
+            await both_hold_one.wait()
+            await run(tx, f"SELECT pg_advisory_xact_lock({second})")
+
+    outcomes = await asyncio.gather(lock(1, 2), lock(2, 1), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes if outcome] == [StoreContention]
+
+
+async def test_a_connection_that_is_lost_is_an_outage_and_the_next_one_is_good(database_url: str) -> None:
+    """Whoever held it is told, and nobody else."""
+    async with opened(database_url) as database, opened(database_url) as other:
+        with pytest.raises(StoreUnavailable):
+            await _lose_connection(database, other)
+        assert await count(database) == 0
+
+
+async def _lose_connection(database: Database, other: Database) -> None:
+    async with database.transaction() as tx:
+        pid = (await run(tx, "SELECT pg_backend_pid()")).scalar_one()
+        await run_alone(other, "SELECT pg_terminate_backend(:pid)", pid=pid)
+        await tx.requests.claim([Claim(KEY)])
+
+
+async def test_a_pool_without_a_connection_to_spare_is_an_outage(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for too long is told so, and the next finds the connection given back."""
+    async with opened(database_url) as database:
+        monkeypatch.setattr(database._engine.sync_engine.pool, "_timeout", 0.02)
+        async with database.transaction():
+            with pytest.raises(StoreUnavailable):
+                await count(database)
+        assert await count(database) == 0
+
+
+@pytest.mark.parametrize("url", ["postgresql://127.0.0.1:1/none", "postgresql:///none?host=/nowhere"])
+async def test_a_database_that_is_not_there_is_an_outage(url: str) -> None:
+    """Neither a refused connection nor a missing socket rises as the driver's own error."""
+    async with opened(url) as database:
+        with pytest.raises(StoreUnavailable):
+            await database.revision()
+        with pytest.raises(StoreUnavailable):
+            await run_alone(database, "SELECT 1")
+
+
+async def test_no_error_holds_what_was_in_a_row(database: Database) -> None:
+    """Its text may end in a log."""
+    with pytest.raises(SQLAlchemyError) as raised:
+        await run_alone(database, "SELECT :secret FROM nowhere", secret="s3cret")
+    assert "s3cret" not in str(raised.value)
+
+
+async def test_every_connection_has_its_limits(database: Database) -> None:
+    """No statement, lock or idle transaction of ours lasts for ever, and we are known by name."""
+    names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "application_name")
+    async with database.transaction() as tx:
+        found = [(await run(tx, f"SHOW {name}")).scalar_one() for name in names]
+    assert found == ["20s", "10s", "30s", "backroom"]
+
+
+async def test_a_database_tells_at_which_migration_it_stands(database: Database, postgres: str) -> None:
+    """The newest, or none where none was ever applied."""
+    assert await database.revision() == migrations.head()
+    assert re.fullmatch(r"\d{4}", migrations.head())
+    async with opened(sibling(postgres, "postgres")) as bare:
+        assert await bare.revision() is None
