@@ -10,7 +10,7 @@ import pytest
 from backroom.commerce.v1 import order_service_pb2
 from tests.commerce.goods import ask, stock_of, stocked
 from tests.fixtures.processes import Pair
-from tests.fixtures.servers import Api, Running, refused
+from tests.fixtures.servers import Api, refused
 
 
 async def outcome(api: Api, request: order_service_pb2.PlaceOrderRequest) -> str:
@@ -21,7 +21,7 @@ async def outcome(api: Api, request: order_service_pb2.PlaceOrderRequest) -> str
     return "placed"
 
 
-async def test_one_server_sells_exactly_what_is_there(server: Running, service: Api) -> None:
+async def test_one_server_sells_exactly_what_is_there(service: Api) -> None:
     """200 callers for 100 pieces: 100 placed, 100 refused for want of stock, every one answered."""
     await stocked(service, "HOT", 100)
     outcomes = Counter(await asyncio.gather(*(outcome(service, ask(("HOT", 1))) for _ in range(200))))
