@@ -24,8 +24,11 @@ class StoreTimeout(StoreError):
     """A statement ran longer than the store allows; its transaction left nothing behind."""
 
 
-class AlreadyExists(StoreError):
-    """A row with this unique key exists; `constraint` names the key."""
+class AlreadyExists(Exception):
+    """A row with this unique key exists; `constraint` names the key.
+
+    Nothing is wrong with the store: whoever adds rows expects it, or has a defect.
+    """
 
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
@@ -42,7 +45,7 @@ _READ_ONLY = "25006"  # a standby, or a primary demoted: it cannot write now
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns the driver's errors into the store's own; anything else is a defect and rises as it is."""
+    """Turns the driver's errors into a StoreError or AlreadyExists; anything else is a defect and rises as it is."""
     try:
         yield
     except PoolTimeoutError as error:

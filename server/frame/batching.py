@@ -18,6 +18,10 @@ Answer = TypeVar("Answer")
 _TRIES = 5
 
 
+class _WrongCount(Exception):
+    """The use case is defective: it answered more asks, or fewer, than it was given."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting(Generic[Ask, Answer]):
     ask: Ask
@@ -87,7 +91,7 @@ class Batcher(Generic[Ask, Answer]):
     async def _decide(self, batch: Sequence[_Waiting[Ask, Answer]]) -> None:
         try:
             answers = await self._try([waiting.ask for waiting in batch])
-        except (StoreUnavailable, Contention) as error:
+        except (StoreUnavailable, Contention, _WrongCount) as error:  # no ask is at fault, and halves would not help
             for waiting in batch:
                 _settle(waiting.answer, error)
         except Exception as error:  # noqa: BLE001 - each ask's own caller is told what became of it
@@ -104,9 +108,12 @@ class Batcher(Generic[Ask, Answer]):
     async def _try(self, asks: Sequence[Ask]) -> Sequence[Answer | Refusal]:
         for _ in range(_TRIES):
             try:
-                return await self._run(asks)
+                answers = await self._run(asks)
             except StoreContention:
                 continue
+            if len(answers) != len(asks):
+                raise _WrongCount(f"{len(answers)} answers to {len(asks)} asks")
+            return answers
         raise Contention
 
 

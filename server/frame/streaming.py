@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -17,16 +17,17 @@ async def answered_in_order(
     While that many wait, no more is read, so that a fast sender cannot fill the memory.
     What the requests raise rises after the answers to those before it; what an answer raises rises in its place.
     """
-    waiting: deque[asyncio.Task[Response]] = deque()
+    waiting: deque[asyncio.Future[Response]] = deque()
     arrived = asyncio.Event()
     room = asyncio.Semaphore(at_once)
 
     async def read() -> None:
         try:
+            await room.acquire()
             async for request in requests:
-                await room.acquire()
-                waiting.append(asyncio.ensure_future(_awaited(answer(request))))
+                waiting.append(asyncio.ensure_future(answer(request)))
                 arrived.set()
+                await room.acquire()
         finally:
             arrived.set()
 
@@ -46,10 +47,7 @@ async def answered_in_order(
             arrived.clear()
             await arrived.wait()
     finally:
-        for task in (reader, *waiting):
-            task.cancel()
-        await asyncio.gather(reader, *waiting, return_exceptions=True)
-
-
-async def _awaited(answer: Awaitable[Response]) -> Response:
-    return await answer
+        unfinished: list[asyncio.Future[Any]] = [reader, *waiting]
+        for each in unfinished:
+            each.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -16,6 +15,8 @@ class Passwords:
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+        # Made here, so that an unknown account costs one evaluation from the first login on, as a known one does.
+        self._nobodys = self._hasher.hash("the password of no account")
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="argon2")
 
     async def hash(self, password: str) -> str:
@@ -27,10 +28,6 @@ class Passwords:
 
     def close(self) -> None:
         self._threads.shutdown()
-
-    @cached_property
-    def _nobodys(self) -> str:
-        return self._hasher.hash("the password of no account")
 
     def _verify(self, password: str, password_hash: str | None) -> bool:
         try:

@@ -113,6 +113,9 @@ class Sessions:
         now = self._now()
         session = Session(self._new_id(), account.id, 0, now, now, now + rules.SESSION_LIFE, None)
         async with self._database.transaction() as tx:
+            # The password may have been changed, and all sessions ended, while this one was being checked.
+            if await tx.accounts.lock_password_hash(account.id) != known:
+                raise CredentialsInvalid
             await tx.sessions.add(session)
         return await self._signed_in(account, session)
 

@@ -127,6 +127,8 @@ class Secrets:
 
     async def read_refresh_token(self, token: str) -> RefreshClaim:
         """What a genuine token says; raises CredentialsInvalid for any other."""
+        if not token.startswith(self.REFRESH_PREFIX):
+            raise CredentialsInvalid
         try:
             content = _bytes(token.removeprefix(self.REFRESH_PREFIX))
         except (ValueError, binascii.Error):

@@ -72,6 +72,11 @@ class AccountRepository(Repository):
         statement = select(accounts.c.password_hash).where(accounts.c.id == account_id)
         return (await self._connection.execute(statement)).scalar()
 
+    async def lock_password_hash(self, account_id: UUID) -> str | None:
+        """The hash of a person's password, which nobody changes until the transaction ends."""
+        statement = select(accounts.c.password_hash).where(accounts.c.id == account_id).with_for_update(read=True)
+        return (await self._connection.execute(statement)).scalar()
+
     async def set_password_hash(self, account_id: UUID, password_hash: str, *, instead_of: str) -> bool:
         """Replaces a password's hash; False where another change came first."""
         unchanged = (accounts.c.id == account_id) & (accounts.c.password_hash == instead_of)

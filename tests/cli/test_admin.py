@@ -12,7 +12,7 @@ from server.identity.errors import CredentialsInvalid
 from server.wiring import Identity, build_identity
 from storage.database import Database
 from tests.fixtures.servers import Running
-from tests.serving.commands import backroom, backroom_here
+from tests.serving.commands import backroom_here
 
 EMAIL = "Ada@Example.com"
 NOBODY_HOME = "postgresql://postgres:hunter2@/backroom?host=/nonexistent"
@@ -35,9 +35,12 @@ def on(url: str, act: Callable[[Identity], Awaitable[Result]]) -> Result:
     return asyncio.run(run())
 
 
-async def test_a_user_gets_a_password_that_signs_in(server: Running, database_url: str) -> None:
+async def test_a_user_gets_a_password_that_signs_in(
+    server: Running, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It is printed once, with the id and the roles, and nothing else is."""
-    finished = await backroom("admin", "create-user", EMAIL, "--role", "staff", DATABASE_URL=database_url)
+    arguments = ("admin", "create-user", EMAIL, "--role", "staff")
+    finished = await asyncio.to_thread(backroom_here, capsys, *arguments, DATABASE_URL=database_url)
     assert (finished.code, finished.err) == (0, "")
     user, password = finished.out.splitlines()
     assert re.fullmatch(r"user [0-9a-f-]{36} with the roles: staff", user)
@@ -46,9 +49,12 @@ async def test_a_user_gets_a_password_that_signs_in(server: Running, database_ur
     assert (await server.anonymous.identity.Login(login)).tokens.access_token
 
 
-async def test_a_service_account_gets_a_key_that_is_exchanged(server: Running, database_url: str) -> None:
+async def test_a_service_account_gets_a_key_that_is_exchanged(
+    server: Running, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It is printed once."""
-    finished = await backroom("admin", "create-service-account", "till.1", DATABASE_URL=database_url)
+    arguments = ("admin", "create-service-account", "till.1")
+    finished = await asyncio.to_thread(backroom_here, capsys, *arguments, DATABASE_URL=database_url)
     assert (finished.code, finished.err) == (0, "")
     (line,) = finished.out.splitlines()
     key = line.removeprefix("key, not to be shown again: ")

@@ -10,7 +10,7 @@ from server.frame.call import Call, caller_of
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.interceptors.in_flight import InFlight
 from tests.fixtures.servers import Api, Running, refusal
-from tests.identity.people import me, registering
+from tests.identity.people import log_of, me, registering
 
 
 class Context:
@@ -36,9 +36,11 @@ async def test_the_order_of_what_stands_around_a_call(server: Running) -> None:
 async def test_each_call_has_one_log_line_whatever_becomes_of_it(server: Running, customer: Api) -> None:
     """Who called what, how it ended, and why it was refused, but nothing of what was said."""
     await me(customer)
+    await log_of(server)
     await refusal(me(server.anonymous))
+    await log_of(server)
     await refusal(server.anonymous.identity.Register(registering(password="s3cret")))
-    lines = [line for line in server.log if line["event"] == "call"]
+    lines = [line for line in await log_of(server) if line["event"] == "call"]
     assert [line["code"] for line in lines] == ["OK", "UNAUTHENTICATED", "INVALID_ARGUMENT"]
     assert [line.get("reason") for line in lines] == [None, "TOKEN_INVALID", "FIELD_INVALID"]
     assert [line["caller"] for line in lines] == [str(customer.account_id), None, None]
@@ -58,7 +60,7 @@ async def test_a_call_is_named_as_its_caller_names_it(server: Running, customer:
     else:
         await sent
     assert dict(await sent.trailing_metadata())["x-request-id"] == "mine-7"
-    assert [line["request_id"] for line in server.log if line["event"] == "call"] == ["mine-7"]
+    assert [line["request_id"] for line in await log_of(server) if line["event"] == "call"] == ["mine-7"]
 
 
 @pytest.mark.parametrize("sent", ["", "x" * 65, "a b", "a\nb", "é", '"', "{}"])

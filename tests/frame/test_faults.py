@@ -11,6 +11,7 @@ from backroom.identity.v1 import identity_service_pb2
 from server.identity.service import Accounts
 from storage.errors import AlreadyExists, StoreContention, StoreTimeout, StoreUnavailable
 from tests.fixtures.servers import Api, Refused, Running, refusal
+from tests.identity.people import log_of
 
 SECRET = "s3cret-payload"
 
@@ -41,7 +42,7 @@ async def test_what_is_unforeseen_is_internal_and_says_nothing(
     answer = await answered(customer)
     assert (answer.code, answer.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert answer.retry_after is None
-    (line,) = [line for line in server.log if line.get("fault")]
+    (line,) = [line for line in await log_of(server) if line.get("fault")]
     assert answer.metadata == {"request_id": line["request_id"]}
     assert UUID(line["request_id"])
     assert line["fault"].startswith(kind.__name__)

@@ -107,6 +107,12 @@ async def outcome(call: Awaitable[Any]) -> str:
     return "done"
 
 
+async def log_of(server: Running) -> list[dict[str, Any]]:
+    """Its log lines; a caller may have its answer before the line of its call is written."""
+    await server.application.in_flight.idle()
+    return server.log
+
+
 async def kept(database: Database, table: str) -> str:
     """Everything that a table holds, as text."""
     async with database.reading() as tx:

@@ -16,6 +16,7 @@ from tests.identity.people import (
     deleted,
     granting,
     kept,
+    log_of,
     logged_in,
     logging_in,
     me,
@@ -155,7 +156,7 @@ async def test_no_changed_password_is_stored_or_logged(server: Running, ada: Api
     everywhere = [
         await kept(server.database, "identity.accounts"),
         await kept(server.database, "frame.request_ids"),
-        str(server.log),
+        str(await log_of(server)),
     ]
     assert not [place for place in everywhere for password in (PASSWORD, NEW_PASSWORD) if password in place]
 

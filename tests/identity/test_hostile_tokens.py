@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from backroom.identity.v1 import identity_service_pb2
 from server.wiring import now
 from tests.fixtures.servers import Api, Refused, Running, refusal
-from tests.identity.people import logged_in, me, registered
+from tests.identity.people import log_of, logged_in, me, registered
 
 Header = tuple[str, str]
 UNPARSABLE = b"\xff\xff\xff"
@@ -199,7 +199,7 @@ async def test_hostile_tokens_are_all_answered_alike(server: Running, forger: Fo
     for body in (b"", UNPARSABLE):
         answers = {name: await answered(server, sent, body) for name, sent in every.items()}
         assert {name: answer for name, answer in answers.items() if answer != expected} == {}
-    assert not [line for line in server.log if line.get("fault")]
+    assert not [line for line in await log_of(server) if line.get("fault")]
 
 
 async def test_what_the_forger_makes_is_good_where_nothing_is_changed(server: Running, forger: Forger) -> None:

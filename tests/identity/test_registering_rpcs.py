@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import grpc
 
 from tests.fixtures.servers import Api, Running, refusal
-from tests.identity.people import PASSWORD, Clock, kept, logged_in, me, registered, registering
+from tests.identity.people import PASSWORD, Clock, kept, log_of, logged_in, me, registered, registering
 
 
 async def test_a_person_registers_as_a_customer(timed: Running, clock: Clock) -> None:
@@ -84,7 +84,7 @@ async def test_no_password_is_stored_or_logged(server: Running) -> None:
     )
     assert "$argon2id$" in accounts
     assert "ada@example.com" in requests
-    for place in (accounts, requests, str(server.log)):
+    for place in (accounts, requests, str(await log_of(server))):
         assert PASSWORD not in place
         assert PASSWORD.encode().hex() not in place
 

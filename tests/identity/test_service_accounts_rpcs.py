@@ -11,7 +11,7 @@ from server.identity.roles import ROLES
 from server.identity.rules import ACCESS_TOKEN_LIFE
 from server.identity.tokens import key_hash
 from tests.fixtures.servers import Api, Running, refusal
-from tests.identity.people import Clock, granting, kept, me, registering
+from tests.identity.people import Clock, granting, kept, log_of, me, registering
 
 
 def creating(name: str = "till", *roles: str, **rest: Any) -> access_service_pb2.CreateServiceAccountRequest:
@@ -51,7 +51,7 @@ async def test_the_key_is_kept_as_a_hash_alone(server: Running, admin: Api) -> N
     await signed_in(server, created.key)
     accounts = await kept(server.database, "identity.accounts")
     assert key_hash(created.key).hex() in accounts
-    for place in (accounts, await kept(server.database, "frame.request_ids"), str(server.log)):
+    for place in (accounts, await kept(server.database, "frame.request_ids"), str(await log_of(server))):
         assert created.key.removeprefix("brk_") not in place
 
 

@@ -1,4 +1,4 @@
-"""Many callers place and cancel the same orders at once."""
+"""Many callers place and cancel at once, and do the same thing at once: it happens once."""
 
 import asyncio
 from collections import Counter
@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import grpc
 
-from backroom.commerce.v1 import order_service_pb2, orders_pb2
+from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2, orders_pb2
 from tests.commerce.books import count, faults
-from tests.commerce.goods import ask, cancelled, found, placed, raw, stock_of, stocked
+from tests.commerce.goods import ask, cancelled, created, draft, found, placed, raw, receipt, stock_of, stocked
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Refused, Running, refused
 
@@ -25,14 +25,36 @@ async def told(calls: Iterable[Awaitable[Any]]) -> tuple[list[Any], list[Refused
 
 
 async def test_what_16_callers_of_two_servers_do_at_once_happens_once(pair: Pair) -> None:
-    """One reference is one order, and one order is cancelled once."""
+    """One SKU is one product, one receipt comes in once, one reference is one order, cancelled once."""
     apis = await pair.sign_in("service")
-    await stocked(apis[0], "A", 100)
+    await products_are_created_once(apis)
+    assert await count(pair.database, "products") == await count(pair.database, "stock") == 2
+    await goods_come_in_once(apis)
     await references_are_placed_once(apis)
     assert await count(pair.database, "orders") == 3
     await orders_are_cancelled_once(apis)
     assert await stock_of(apis[0], "A") == (100, 3, 97)
     assert await faults(pair.database) == []
+
+
+async def products_are_created_once(apis: list[Api]) -> None:
+    """The others are told that the SKU is taken; under one request_id all get one answer."""
+    answers, refusals = await told(created(apis[n % 2], "A") for n in range(16))
+    assert len(answers) == 1
+    assert Counter((each.reason, each.metadata["sku"]) for each in refusals) == {("SKU_TAKEN", "A"): 15}
+    request = catalog_service_pb2.CreateProductRequest(request_id=str(uuid4()), product=draft("B"))
+    answers, refusals = await told(apis[n % 2].catalog.CreateProduct(request) for n in range(16))
+    assert refusals == []
+    assert len({raw(answer) for answer in answers}) == 1
+
+
+async def goods_come_in_once(apis: list[Api]) -> None:
+    """An adjustment under one request_id is made once, and all get one answer."""
+    request = receipt("A", 100, request_id=str(uuid4()))
+    answers, refusals = await told(apis[n % 2].inventory.AdjustStock(request) for n in range(16))
+    assert refusals == []
+    assert len({raw(answer) for answer in answers}) == 1
+    assert await stock_of(apis[0], "A") == (100, 0, 100)
 
 
 async def orders_are_cancelled_once(apis: list[Api]) -> None:

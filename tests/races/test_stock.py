@@ -5,12 +5,10 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Iterator
 from typing import Any
-from uuid import uuid4
 
 import grpc
 
 from backroom.commerce.v1 import catalog_service_pb2, inventory_service_pb2, orders_pb2, products_pb2, stock_pb2
-from storage.database import Database
 from tests.commerce.books import count, faults
 from tests.commerce.goods import (
     ask,
@@ -19,7 +17,6 @@ from tests.commerce.goods import (
     draft,
     placed,
     pounds,
-    raw,
     receipt,
     stock_of,
     stocked,
@@ -31,7 +28,7 @@ SKUS = [f"S{n}" for n in range(6)]
 
 
 async def outcome(call: Awaitable[Any]) -> str:
-    """ "ok", or the reason of the refusal."""
+    """How a call ended: ok, or the reason of its refusal."""
     try:
         await call
     except grpc.aio.AioRpcError as error:
@@ -79,26 +76,6 @@ async def test_orders_cancels_and_adjustments_mixed_over_two_servers_keep_the_bo
     assert {*told} <= {"ok", "OUT_OF_STOCK", "STOCK_TOO_LOW", "ORDER_STATE"}
     assert told["ok"] > 0
     assert await faults(pair.database) == []
-
-
-async def test_one_sku_created_16_times_at_once_over_two_servers_is_created_once(pair: Pair) -> None:
-    """The others are told that it is taken; a request_id sent 16 times creates once and is answered alike."""
-    apis = await pair.sign_in("service")
-    assert await outcomes(created(apis[n % 2], "A") for n in range(16)) == {"ok": 1, "SKU_TAKEN": 15}
-    request = catalog_service_pb2.CreateProductRequest(request_id=str(uuid4()), product=draft("B"))
-    answers = await asyncio.gather(*(apis[n % 2].catalog.CreateProduct(request) for n in range(16)))
-    assert len({raw(answer) for answer in answers}) == 1
-    assert await count(pair.database, "products") == await count(pair.database, "stock") == 2
-    await goods_come_in_once(apis, pair.database)
-
-
-async def goods_come_in_once(apis: list[Api], database: Database) -> None:
-    """An adjustment under one request_id, sent 16 times at once over two servers."""
-    request = receipt("A", 5, request_id=str(uuid4()))
-    answers = await asyncio.gather(*(apis[n % 2].inventory.AdjustStock(request) for n in range(16)))
-    assert len({raw(answer) for answer in answers}) == 1
-    assert await stock_of(apis[0], "A") == (5, 0, 5)
-    assert await faults(database) == []
 
 
 async def test_no_more_is_taken_away_than_is_there(server: Running, service: Api) -> None:

@@ -55,7 +55,7 @@ class OrderRepository(Repository):
 
     async def lock(self, order_id: UUID) -> Order | None:
         """The order with its lines, locked until the transaction ends."""
-        statement = select(orders).where(orders.c.id == order_id).with_for_update()
+        statement = select(orders).where(orders.c.id == order_id).with_for_update(key_share=True)
         row = (await self._connection.execute(statement)).first()
         return _order(row, tuple((await self._lines([row.id]))[row.id])) if row else None
 

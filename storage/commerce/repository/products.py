@@ -14,7 +14,10 @@ _CHANGEABLE = ("id", "name", "description", "price", "currency", "archived", "ve
 
 
 class ProductRepository(Repository):
-    """What is sold."""
+    """What is sold.
+
+    A product is locked against other edits only: orders that name it in the meantime need not wait.
+    """
 
     async def add(self, new: Sequence[Product]) -> set[UUID]:
         """Adds products with a stock of nothing, and returns which were added: not those whose SKU is taken."""
@@ -47,7 +50,7 @@ class ProductRepository(Repository):
 
     async def lock(self, product_id: UUID) -> Product | None:
         """The product, locked until the transaction ends."""
-        statement = select(products).where(products.c.id == product_id).with_for_update()
+        statement = select(products).where(products.c.id == product_id).with_for_update(key_share=True)
         row = (await self._connection.execute(statement)).first()
         return _product(row) if row else None
 
@@ -55,7 +58,7 @@ class ProductRepository(Repository):
         """The products that exist of these SKUs, locked in key order until the transaction ends."""
         wanted = given(products, "sku")
         existing = products.c.sku.in_(select(wanted.c.sku))
-        statement = select(products).where(existing).order_by(products.c.id).with_for_update()
+        statement = select(products).where(existing).order_by(products.c.id).with_for_update(key_share=True)
         found = await self._connection.execute(statement, columns_of(("sku",), ((sku,) for sku in skus)))
         return {row.sku: _product(row) for row in found}
 
