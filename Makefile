@@ -36,7 +36,7 @@ breaking: generate ## Refuse a contract that breaks the callers of main's
 	@cp -r proto/gen/third_party proto/gen/against/proto/gen
 	$(BIN)/buf breaking --against proto/gen/against
 
-generate: $(VENV)/.ready proto/gen/.ready ## Set up the virtual environment and build the stubs
+generate: proto/gen/.ready $(VENV)/.installed ## Set up the virtual environment and build the stubs
 
 migrate: generate ## Bring the database of DATABASE_URL, or the embedded one, up to date
 	@$(BIN)/backroom migrate
@@ -49,16 +49,19 @@ lock: $(VENV)/.ready ## Lock the dependencies again, with hashes
 clean: ## Remove what was built and the embedded database
 	rm -rf $(VENV) proto/gen dist .backroom .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.ready: requirements/uv.txt requirements/dev.txt pyproject.toml
+$(VENV)/.ready: requirements/uv.txt requirements/dev.txt
 	@echo "Setting up $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.txt
-	@mkdir -p proto/gen/backroom
-	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 proto/gen/.ready: $(CONTRACTS) proto/generate.py requirements/validate.txt $(VENV)/.ready
 	@echo "Building the stubs ..."
 	@$(BIN)/python proto/generate.py
+	@touch $@
+
+# After the stubs, which are a part of the package.
+$(VENV)/.installed: pyproject.toml proto/gen/.ready
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@

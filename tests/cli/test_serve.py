@@ -70,13 +70,9 @@ def calls_of(said: str, tool: str) -> list[str]:
 async def pasted(lines: list[str]) -> str:
     """What a shell in the checkout prints for these lines, which must all succeed."""
     shell = await asyncio.create_subprocess_exec(
-        *("sh", "-e"),
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        *("sh", "-ec", "\n".join(lines)), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    out, _ = await asyncio.wait_for(shell.communicate("\n".join(lines).encode()), 60)
+    out, _ = await asyncio.wait_for(shell.communicate(), 60)
     assert shell.returncode == 0, out.decode()
     return out.decode()
 

@@ -31,19 +31,19 @@ def bare_environment(**settings: str) -> Mapping[str, str]:
     return {**{name: value for name, value in os.environ.items() if name not in names()}, **settings}
 
 
-async def backroom(*arguments: str, given: str = "", **settings: str) -> Finished:
-    """Runs a command to its end, in an empty folder, with these settings and this standard input."""
+async def backroom(*arguments: str, **settings: str) -> Finished:
+    """Runs a command to its end, in an empty folder, with these settings and no others."""
     with tempfile.TemporaryDirectory(prefix="backroom-") as folder:
         process = await asyncio.create_subprocess_exec(
             *(BACKROOM, *arguments),
             cwd=folder,
             env=bare_environment(**settings),
-            stdin=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            out, err = await asyncio.wait_for(process.communicate(given.encode()), 60)
+            out, err = await asyncio.wait_for(process.communicate(), 60)
         finally:
             if process.returncode is None:
                 process.kill()
@@ -52,7 +52,7 @@ async def backroom(*arguments: str, given: str = "", **settings: str) -> Finishe
 
 
 def backroom_here(capsys: pytest.CaptureFixture[str], *arguments: str, given: str = "", **settings: str) -> Finished:
-    """The same within this process, which takes a fraction of the time; for tests that are not coroutines."""
+    """The same within this process and with a standard input, in a fraction of the time; a coroutine needs a thread."""
     with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory(prefix="backroom-") as folder:
         for name in names():
             patched.delenv(name, raising=False)
