@@ -27,8 +27,8 @@ Role = Annotated[list[str] | None, typer.Option("--role", help="A role to grant;
 
 
 def main() -> None:
-    # gRPC's core would tell a person of every connection that a server ends.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # What its core has to say reaches us as errors; its own lines on the screen would only repeat them.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         app()
     except (Failure, SettingsError) as failure:

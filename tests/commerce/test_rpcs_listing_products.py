@@ -30,13 +30,9 @@ async def imported(api: Api, *names: str) -> None:
     await api.catalog.ImportProducts(iter([pb.ImportProductsRequest(product=draft(sku)) for sku in names]))
 
 
-async def test_an_empty_catalogue_is_one_empty_page(customer: Api) -> None:
-    """With no token to go on with."""
-    assert await skus(customer) == [[]]
-
-
 async def test_pages_hold_each_product_once_in_the_order_of_ascii(service: Api, customer: Api) -> None:
-    """Whatever their size, and without an empty page at the end."""
+    """Whatever their size, and without an empty page at the end; an empty catalogue is one empty page."""
+    assert await skus(customer) == [[]]
     await imported(service, *SKUS)
     for size in (1, 3, 4, 8, 9):
         expected = [SKUS[start : start + size] for start in range(0, len(SKUS), size)]
@@ -82,16 +78,19 @@ async def test_the_size_of_a_page_has_a_default_and_a_maximum(server: Running, s
     assert [len(page) for page in await skus(service, page_size=2**31 - 1, page_token=first.next_page_token)] == [951]
 
 
-async def test_a_negative_size_is_refused(service: Api) -> None:
-    """By its path."""
+async def test_what_is_out_of_bounds_is_named_by_its_path(service: Api) -> None:
+    """A negative size, and a token too long or with a NUL."""
     for size in (-1, -(2**31)):
         refused = await refusal(service.catalog.ListProducts(pb.ListProductsRequest(page_size=size)))
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
         assert [*refused.fields] == ["page_size"]
+    for page_token in ("A" * 1025, "\0"):
+        refused = await refusal(service.catalog.ListProducts(pb.ListProductsRequest(page_token=page_token)))
+        assert [*refused.fields] == ["page_token"]
 
 
-async def test_a_token_is_bound_to_its_filters(service: Api) -> None:
-    """A list of other products cannot be gone on with."""
+async def test_a_token_is_bound_to_its_list_and_its_filters(service: Api) -> None:
+    """A list of other products, of movements or of orders cannot be gone on with."""
     await imported(service, "A", "B", "C")
     for given, asked in [(False, True), (True, False)]:
         page_token = await token(service, show_archived=given)
@@ -100,11 +99,6 @@ async def test_a_token_is_bound_to_its_filters(service: Api) -> None:
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
         request.show_archived = given
         assert len((await service.catalog.ListProducts(request)).products) == 2
-
-
-async def test_a_token_is_bound_to_its_list(service: Api) -> None:
-    """Products' tokens are none of movements or orders."""
-    await imported(service, "A", "B")
     page_token = await token(service)
     movements = inventory_service_pb2.ListStockMovementsRequest(sku="A", page_token=page_token)
     assert (await refusal(service.inventory.ListStockMovements(movements))).reason == "PAGE_TOKEN_INVALID"
@@ -127,10 +121,3 @@ async def test_a_spoilt_token_is_refused(service: Api) -> None:
     for page_token in ["A", "ä", "====", "AAAA", good[:-2], f"{good} ", *written]:
         refused = await refusal(service.catalog.ListProducts(pb.ListProductsRequest(page_token=page_token)))
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"), page_token
-
-
-async def test_a_token_too_long_or_with_a_nul_is_named_by_its_path(service: Api) -> None:
-    """It is out of its field's bounds before it is read."""
-    for page_token in ("A" * 1025, "\0"):
-        refused = await refusal(service.catalog.ListProducts(pb.ListProductsRequest(page_token=page_token)))
-        assert [*refused.fields] == ["page_token"]

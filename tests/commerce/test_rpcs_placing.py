@@ -154,7 +154,7 @@ async def test_lines_in_two_currencies_are_refused(service: Api) -> None:
 
 
 async def test_a_reference_is_unique_among_one_caller_s_orders(server: Running, service: Api, admin: Api) -> None:
-    """The refusal names the order that has it; another caller's like number is its own."""
+    """The refusal names the order that has it, cancelled or not; another caller's like number is its own."""
     await stocked(service, "A", 10)
     first = await placed(service, ("A", 1), reference="R-1")
     refused = await refusal(placed(service, ("A", 1), reference="R-1"))
@@ -164,11 +164,5 @@ async def test_a_reference_is_unique_among_one_caller_s_orders(server: Running, 
     assert (await placed(service, ("A", 1), reference="r-1")).reference == "r-1"
     assert [(await placed(service, ("A", 1))).reference for _ in range(2)] == ["", ""]
     assert await count(server.database, "orders") == 5
-
-
-async def test_a_reference_stays_taken_when_its_order_is_cancelled(service: Api) -> None:
-    """The order exists and has it."""
-    await stocked(service, "A", 10)
-    first = await placed(service, ("A", 1), reference="R-1")
     await cancelled(service, first)
     assert (await refusal(placed(service, ("A", 1), reference="R-1"))).metadata == {"order_id": first.order_id}

@@ -86,10 +86,6 @@ async def test_a_message_out_of_bounds_ends_the_stream_after_the_answers_before_
         assert [*refused.fields] == ["order.lines[0].quantity"]
         assert await count(server.database, "orders") == before + place
     assert await faults(server.database) == []
-
-
-async def test_a_message_without_an_order_is_out_of_bounds(service: Api) -> None:
-    """It is named by its path, and so is a NUL deep inside."""
     for sent, path in [
         (pb.PlaceOrdersRequest(), "order"),
         (pb.PlaceOrdersRequest(order=ask(("A\0", 1))), "order.lines[0].sku"),
@@ -100,7 +96,7 @@ async def test_a_message_without_an_order_is_out_of_bounds(service: Api) -> None
 
 
 async def test_each_order_is_answered_before_the_next_is_sent(service: Api) -> None:
-    """A caller that waits for each answer is not kept waiting for more to come."""
+    """A caller that waits for each answer is not kept waiting for more to come; a stream of nothing ends well."""
     await stocked(service, "A", 2)
     call = service.orders.PlaceOrders()
     for kind in ("order", "order", "refusal"):
@@ -109,10 +105,6 @@ async def test_each_order_is_answered_before_the_next_is_sent(service: Api) -> N
     await call.done_writing()
     assert await call.read() is grpc.aio.EOF
     assert await call.code() is grpc.StatusCode.OK
-
-
-async def test_a_stream_of_nothing_is_answered_with_nothing(service: Api) -> None:
-    """It ends well."""
     assert await answers(service, []) == []
 
 
@@ -131,8 +123,8 @@ async def test_a_repeated_stream_gets_the_first_answers(server: Running, service
     assert await faults(server.database) == []
 
 
-async def test_a_request_id_with_other_content_is_refused_in_its_place(service: Api) -> None:
-    """Also where both come in one stream."""
+async def test_what_came_earlier_in_the_stream_counts(service: Api) -> None:
+    """A request_id with other content, and a reference that the same stream has taken, are refused in their place."""
     await stocked(service, "A", 10)
     request_id = str(uuid4())
     asks = [ask(("A", quantity), request_id=request_id) for quantity in (1, 2, 1)]
@@ -140,11 +132,6 @@ async def test_a_request_id_with_other_content_is_refused_in_its_place(service: 
     assert refused_by(other.refusal).reason == "REQUEST_ID_REUSED"
     assert raw(again) == raw(first)
     assert await stock_of(service, "A") == (10, 1, 9)
-
-
-async def test_a_reference_taken_earlier_in_the_stream_is_refused(service: Api) -> None:
-    """The refusal names the order that the same stream placed."""
-    await stocked(service, "A", 10)
     first, second = await answers(service, [ask(("A", 1), reference="R-1"), ask(("A", 1), reference="R-1")])
     told = refused_by(second.refusal)
     assert (told.reason, told.metadata) == ("REFERENCE_TAKEN", {"order_id": first.order.order_id})

@@ -115,8 +115,8 @@ async def test_a_token_is_bound_to_its_product_and_well_formed(service: Api) -> 
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"), page_token
 
 
-async def test_what_is_out_of_bounds_is_named_by_its_path(service: Api) -> None:
-    """A negative page_size, and a SKU of no characters or too many."""
+async def test_what_is_out_of_bounds_is_named_by_its_path(service: Api, customer: Api) -> None:
+    """A negative page_size, and a SKU of no characters or too many; the ledger is not for customers at all."""
     for path, request in [
         ("page_size", pb.ListStockMovementsRequest(sku="A", page_size=-1)),
         ("sku", pb.ListStockMovementsRequest()),
@@ -125,9 +125,5 @@ async def test_what_is_out_of_bounds_is_named_by_its_path(service: Api) -> None:
         refused = await refusal(service.inventory.ListStockMovements(request))
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
         assert [*refused.fields] == [path]
-
-
-async def test_the_ledger_is_not_for_customers(customer: Api) -> None:
-    """It would tell them of others' orders."""
     refused = await refusal(ledger(customer, "A"))
     assert refused.metadata == {"permission": "inventory.read"}
