@@ -6,7 +6,7 @@ constraints, collations and storage parameters.
 
 import sys
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
 
 import migrations
@@ -52,15 +52,20 @@ def main() -> None:
     print(f"migrations equal tables, at {migrations.head()}")
 
 
+def _connected(url: str) -> Connection:
+    engine = create_engine(driver_url(url), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    return engine.connect()
+
+
 def _create(url: str, name: str) -> str:
     """Creates a database and returns its URL."""
-    with create_engine(driver_url(url), isolation_level="AUTOCOMMIT").connect() as connection:
+    with _connected(url) as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     return sibling(url, name)
 
 
 def _build_tables(url: str) -> Catalogue:
-    with create_engine(driver_url(url)).begin() as connection:
+    with _connected(url) as connection:
         for schema in SCHEMAS:
             connection.execute(CreateSchema(schema))
         for table in METADATA.sorted_tables:
@@ -72,7 +77,7 @@ def _build_tables(url: str) -> Catalogue:
 
 def _catalogue(url: str) -> Catalogue:
     """Every column, constraint, index and storage parameter of our schemas, as (table, definition)."""
-    with create_engine(driver_url(url)).connect() as connection:
+    with _connected(url) as connection:
         found = connection.execute(text(_CATALOGUE), {"schemas": SCHEMAS})
         return {(row.place, row.what) for row in found}
 

@@ -24,6 +24,8 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", 2 * LARGEST_MESSAGE),
     # Without a number announced, thousands of streams on one connection are answered CANCELLED.
     ("grpc.max_concurrent_streams", 1000),
+    # The core would reset the streams above that number; without this it lets them wait for their turn.
+    ("grpc.http.overload_protection", 0),
     # Idle connections hold descriptors that new callers need.
     ("grpc.max_connection_idle_ms", 10 * 60_000),
     # Clients find new servers when their connection ends now and then.

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         frozen=True, extra="ignore", env_file=".env", env_ignore_empty=True, arbitrary_types_allowed=True
     )
 
-    database_url: str | None = Field(None, validation_alias="DATABASE_URL")
+    database_url: str | None = Field(None, validation_alias="DATABASE_URL", repr=False)
     data_dir: Path = Field(Path(".backroom"), validation_alias="BACKROOM_DATA_DIR")
     grpc_address: Address = Field(Address("127.0.0.1:50051"), validation_alias="BACKROOM_GRPC_ADDRESS")
     http_address: Address = Field(Address("127.0.0.1:8080"), validation_alias="BACKROOM_HTTP_ADDRESS")

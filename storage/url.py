@@ -10,6 +10,11 @@ def driver_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _SCHEMES:
         raise ValueError("a database's URL starts with postgresql://")
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        # The original error quotes the URL, which may hold a password.
+        raise ValueError("the host or the port in the database's URL is malformed") from None
     return f"postgresql+psycopg://{rest}"
 
 

@@ -9,17 +9,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from server.frame.contention import begun_again
 from server.frame.errors import Contention, Refusal, Stopping
-from storage.errors import StoreContention, StoreUnavailable
+from storage.errors import StoreUnavailable
 
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
-_TRIES = 5
-
 
 class _WrongCount(Exception):
     """The use case is defective: it answered more asks, or fewer, than it was given."""
+
+
+class _Stray(Exception):
+    """The use case is defective: it let a cancellation rise that nobody had asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +109,16 @@ class Batcher(Generic[Ask, Answer]):
                 _settle(waiting.answer, answer)
 
     async def _try(self, asks: Sequence[Ask]) -> Sequence[Answer | Refusal]:
-        for _ in range(_TRIES):
-            try:
-                answers = await self._run(asks)
-            except StoreContention:
-                continue
-            if len(answers) != len(asks):
-                raise _WrongCount(f"{len(answers)} answers to {len(asks)} asks")
-            return answers
-        raise Contention
+        try:
+            answers = await begun_again(lambda: self._run(asks))
+        except asyncio.CancelledError as error:
+            if (worker := asyncio.current_task()) and worker.cancelling():
+                raise
+            # A stray one must not end the worker, and leave the callers waiting for answers that never come.
+            raise _Stray from error
+        if len(answers) != len(asks):
+            raise _WrongCount(f"{len(answers)} answers to {len(asks)} asks")
+        return answers
 
 
 def _settle(future: "asyncio.Future[Answer]", answer: Answer | Exception) -> None:

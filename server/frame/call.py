@@ -12,8 +12,8 @@ from server.frame.caller import ANONYMOUS, Caller
 Metadata = Sequence[tuple[str, str | bytes]]
 
 _CALL_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
-_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-"""https://www.w3.org/TR/trace-context/#traceparent-header"""
+_TRACE_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""https://www.w3.org/TR/trace-context/#traceparent-header, which forbids the version ff and ids of zeros."""
 
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from server.wiring import Application
 from storage.database import Database
 from storage.url import sibling
 from tests.commerce.goods import stocked
-from tests.contract.hostile import CANARY
+from tests.contract.hostile import CANARY, SOLD
 from tests.fixtures.servers import Api, Running, sign_in
 
 
@@ -34,7 +34,8 @@ async def contract_server(postgres: str) -> AsyncIterator[Running]:
     running = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), logger)
     await running.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{running.grpc_port}") as channel:
-        await stocked(await sign_in(application, channel, ["admin"]), CANARY, 1_000_000_000)
+        for sku in (CANARY, SOLD):
+            await stocked(await sign_in(application, channel, ["admin"]), sku, 1_000_000_000)
         yield Running(application, running, database, channel, lines)
     await running.stop()
     await database.close()

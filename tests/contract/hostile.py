@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 CANARY = "canary-5e1f0c"
 """Stands in payloads, and must stand nowhere else."""
 
+SOLD = "samovar-3141"
+"""A product of which there is enough; no hostile message names it."""
+
 _F = FieldDescriptor
 _SIGNED = {_F.TYPE_INT32: 31, _F.TYPE_SINT32: 31, _F.TYPE_SFIXED32: 31}
 _SIGNED |= {_F.TYPE_INT64: 63, _F.TYPE_SINT64: 63, _F.TYPE_SFIXED64: 63}

@@ -3,7 +3,7 @@
 from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2
 from backroom.identity.v1 import identity_service_pb2
 from tests.commerce.goods import ask
-from tests.contract.hostile import CANARY
+from tests.contract.hostile import SOLD
 from tests.contract.probes import checked
 from tests.contract.scrape import Scrape, scraped
 from tests.fixtures.servers import Api, Running, refusal
@@ -37,7 +37,7 @@ async def test_a_call_is_counted_when_it_starts_and_when_it_ends(server: Running
 async def test_a_stream_is_counted_by_its_type(server: Running, admin: Api) -> None:
     """A stream both ways and a stream one way are told apart from a unary call."""
     before = await scraped(server)
-    asks = [order_service_pb2.PlaceOrdersRequest(order=ask((CANARY, 1)))]
+    asks = [order_service_pb2.PlaceOrdersRequest(order=ask((SOLD, 1)))]
     assert [answer async for answer in admin.orders.PlaceOrders(iter(asks))]
     await admin.catalog.ImportProducts(iter([]))
     after = await scraped(server)

@@ -8,7 +8,7 @@ import pytest
 from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2
 from backroom.identity.v1 import access_service_pb2, identity_service_pb2
 from tests.commerce.goods import ask
-from tests.contract.hostile import CANARY
+from tests.contract.hostile import SOLD
 from tests.contract.probes import checked
 from tests.fixtures.servers import Api, Running, refusal
 
@@ -56,7 +56,7 @@ async def test_a_refused_call_is_one_line_with_its_reason(server: Running, admin
 
 async def test_a_stream_is_one_line(server: Running, admin: Api) -> None:
     """However many messages it holds."""
-    asks = [order_service_pb2.PlaceOrdersRequest(order=ask((CANARY, 1))) for _ in range(3)]
+    asks = [order_service_pb2.PlaceOrdersRequest(order=ask((SOLD, 1))) for _ in range(3)]
     assert len([answer async for answer in admin.orders.PlaceOrders(iter(asks))]) == 3
     line = only_line(server)
     assert (line["method"], line["code"]) == ("/backroom.commerce.v1.OrderService/PlaceOrders", "OK")
@@ -121,12 +121,12 @@ async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: 
     name = f"n{uuid4()}"
     created = await admin.access.CreateServiceAccount(access_service_pb2.CreateServiceAccountRequest(name=name))
     await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.key))
-    await admin.orders.PlaceOrder(ask((CANARY, 1), reference=f"reference of {name}"))
+    await admin.orders.PlaceOrder(ask((SOLD, 1), reference=f"reference of {name}"))
     await refusal(admin.catalog.GetProduct(catalog_service_pb2.GetProductRequest(sku=f"sku of {name}")))
     written = repr(server.log) + caplog.text
     assert len(server.log) == 8
     secrets = (password, password[::-1], tokens.access_token, tokens.refresh_token, created.key, admin.token)
-    for said in (*secrets, email, name, CANARY):
+    for said in (*secrets, email, name, SOLD):
         assert said is not None
         assert said not in written
 

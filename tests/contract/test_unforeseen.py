@@ -9,7 +9,7 @@ import pytest
 from backroom.commerce.v1 import order_service_pb2
 from server.frame.batching import Batcher
 from tests.commerce.goods import ask
-from tests.contract.hostile import CANARY
+from tests.contract.hostile import SOLD
 from tests.contract.scrape import scraped
 from tests.contract.stand_ins import get_me
 from tests.fixtures.servers import Api, Running, refusal
@@ -72,10 +72,10 @@ async def test_a_defect_in_a_batch_is_internal_for_each_of_its_calls(
     with monkeypatch.context() as patched:
         patched.setattr(placing, "_run", defect)
         async with asyncio.timeout(5):
-            found = await asyncio.gather(*(refusal(admin.orders.PlaceOrder(ask((CANARY, 1)))) for _ in range(3)))
+            found = await asyncio.gather(*(refusal(admin.orders.PlaceOrder(ask((SOLD, 1)))) for _ in range(3)))
     assert {(each.code, each.reason) for each in found} == {(grpc.StatusCode.INTERNAL, "INTERNAL")}
     assert TEXT not in repr(server.log)
-    assert (await admin.orders.PlaceOrder(ask((CANARY, 1)))).order.order_id
+    assert (await admin.orders.PlaceOrder(ask((SOLD, 1)))).order.order_id
 
 
 async def test_a_defect_in_a_stream_is_internal(
@@ -83,7 +83,7 @@ async def test_a_defect_in_a_stream_is_internal(
 ) -> None:
     """The stream ends with it."""
     monkeypatch.setattr(placing, "_run", explode)
-    asks = [order_service_pb2.PlaceOrdersRequest(order=ask((CANARY, 1))) for _ in range(3)]
+    asks = [order_service_pb2.PlaceOrdersRequest(order=ask((SOLD, 1))) for _ in range(3)]
     found = await refusal(drained(admin.orders.PlaceOrders(iter(asks))))
     assert (found.code, found.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert TEXT not in repr(server.log)

@@ -115,12 +115,12 @@ class _Desk:
             raise ReferenceTaken(order_id=str(self._taken[ask.reference_key]))
 
     def _priced(self, ask: PlaceOrder) -> tuple[tuple[OrderLine, ...], str]:
+        if unknown := next((line.sku for line in ask.lines if line.sku not in self._shelves), None):
+            raise ProductNotFound(sku=unknown)
         lines: list[OrderLine] = []
         currencies: set[str] = set()
         for line in ask.lines:
-            shelf = self._shelves.get(line.sku)
-            if shelf is None:
-                raise ProductNotFound(sku=line.sku)
+            shelf = self._shelves[line.sku]
             if shelf.archived:
                 raise ProductArchived(sku=line.sku)
             price = line.unit_price or shelf.price

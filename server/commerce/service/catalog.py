@@ -1,9 +1,10 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from server.commerce import errors
 from server.commerce.rules import catalog as rules
+from server.frame.contention import begun_again
 from server.frame.repeating import once
 from storage.commerce.records import Product
 from storage.database import Database
@@ -68,6 +69,10 @@ class Catalog:
     async def import_all(self, drafts: Sequence[rules.ProductDraft], key: RequestKey | None) -> rules.ImportCount:
         """Creates what is new and changes what differs, all in one transaction; of a SKU, the last draft counts."""
         latest = rules.latest_by_sku(drafts)
+        # Another import may create some of them in the meantime; begun again, this one finds them.
+        return await begun_again(lambda: self._import(latest, key))
+
+    async def _import(self, latest: Mapping[str, rules.ProductDraft], key: RequestKey | None) -> rules.ImportCount:
         async with self._database.transaction() as tx:
 
             async def act() -> rules.ImportCount:
@@ -75,7 +80,6 @@ class Catalog:
                 plan = rules.plan_import(latest, existing, [self._new_id() for _ in latest], self._now())
                 added = await tx.products.add(plan.new)
                 if len(added) != len(plan.new):
-                    # Another import created some of them in the meantime; begun again, this one will find them.
                     raise StoreContention
                 await tx.products.change(plan.changed)
                 return rules.ImportCount(len(added), len(plan.changed), plan.unchanged)
