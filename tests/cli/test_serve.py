@@ -6,10 +6,12 @@ import re
 import shutil
 import signal
 import stat
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import grpc
 import pytest
@@ -39,27 +41,38 @@ class Start:
 
 async def start(folder: Path, *, until: str) -> Start:
     """Starts it, waits until it has said this much, looks around, and stops it as Ctrl-C does."""
-    process = await asyncio.create_subprocess_exec(
-        *(BACKROOM, "serve"),
+    with serve(folder) as process:
+        assert process.stdout is not None
+        try:
+            said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, until), 60)
+            admin = folder / ".backroom" / "admin.json"
+            signed_in = await signed_in_by(said, **json.loads(admin.read_text()))
+            answered = await asyncio.to_thread(pasted, calls_of(said, "buf"))
+            process.send_signal(signal.SIGINT)
+            said += await asyncio.wait_for(asyncio.to_thread(process.stdout.read), 60)
+            code = await asyncio.to_thread(process.wait, 60)
+        finally:
+            process.kill()
+    return Start(said, admin.read_text(), stat.S_IMODE(admin.stat().st_mode), signed_in, answered, code)
+
+
+def serve(folder: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [BACKROOM, "serve"],
         cwd=folder,
         env=bare_environment(BACKROOM_GRPC_ADDRESS="127.0.0.1:0", BACKROOM_HTTP_ADDRESS="127.0.0.1:0"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
-    assert process.stdout is not None
-    try:
-        said = await asyncio.wait_for(process.stdout.readuntil(until.encode()), 60)
-        admin = folder / ".backroom" / "admin.json"
-        signed_in = await signed_in_by(said.decode(), **json.loads(admin.read_text()))
-        answered = await pasted(calls_of(said.decode(), "buf"))
-        process.send_signal(signal.SIGINT)
-        said += await asyncio.wait_for(process.stdout.read(), 60)
-        code = await asyncio.wait_for(process.wait(), 60)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return Start(said.decode(), admin.read_text(), stat.S_IMODE(admin.stat().st_mode), signed_in, answered, code)
+
+
+def read(stream: IO[str], until: str) -> str:
+    """The lines up to the one that holds this."""
+    lines: list[str] = []
+    while not lines or (until not in lines[-1] and lines[-1]):
+        lines.append(stream.readline())
+    return "".join(lines)
 
 
 def calls_of(said: str, tool: str) -> list[str]:
@@ -67,14 +80,11 @@ def calls_of(said: str, tool: str) -> list[str]:
     return [line.strip() for line in said.splitlines() if re.match(rf" *(TOKEN=\$\()?(\.venv/bin/)?{tool} ", line)]
 
 
-async def pasted(lines: list[str]) -> str:
+def pasted(lines: list[str]) -> str:
     """What a shell in the checkout prints for these lines, which must all succeed."""
-    shell = await asyncio.create_subprocess_exec(
-        *("sh", "-ec", "\n".join(lines)), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    out, _ = await asyncio.wait_for(shell.communicate(), 60)
-    assert shell.returncode == 0, out.decode()
-    return out.decode()
+    shell = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True, timeout=60)  # noqa: S607
+    assert shell.returncode == 0, shell.stderr
+    return shell.stdout
 
 
 async def signed_in_by(said: str, *, email: str, password: str) -> str:

@@ -62,14 +62,15 @@ METHODS = tuple(Method(method) for service in SERVICES for method in service.met
 LISTS = tuple(method for method in METHODS if "page_token" in method.takes.fields_by_name)
 
 
-async def sent(api: Api, path: object, *bodies: bytes) -> list[bytes]:
-    """Sends raw bodies to a method, and returns the raw answers.
+async def sent(api: Api, path: object, body: bytes) -> list[bytes]:
+    """Sends a raw body to a method, and returns the raw answers.
 
-    On the wire a unary call is a stream of one message, so this serves methods of every kind.
+    On the wire a method of any kind takes a stream, which here holds one message. It is sent in one piece with the
+    call: grpc.aio's streaming clients answer INTERNAL by themselves where they still write to a call that has ended.
     """
     metadata = (("authorization", f"Bearer {api.token}"),) if api.token else ()
-    stub: Any = api.channel.stream_stream(str(path))
-    return [answer async for answer in stub(iter(bodies), metadata=metadata, timeout=30)]
+    stub: Any = api.channel.unary_stream(str(path))
+    return [answer async for answer in stub(body, metadata=metadata, timeout=30)]
 
 
 async def message_sent(api: Api, method: Method, message: Message) -> list[bytes]:

@@ -3,29 +3,30 @@
 from contextlib import AsyncExitStack
 
 import grpc
-from backroom.commerce.v1 import catalog_service_pb2
 
+from backroom.commerce.v1 import catalog_service_pb2
 from storage.database import Database
 from tests.contract.probes import becomes, checked
 from tests.faults.cluster import Cluster
 from tests.faults.invariants import assert_whole, count_orders
 from tests.faults.load import Book, crowd, goods, until
 from tests.fixtures.processes import serving
-from tests.fixtures.servers import Api, Running
+from tests.fixtures.servers import Api
 from tests.serving.servers import opened
 
 
-async def test_a_killed_server_loses_no_order_and_doubles_none(
-    server: Running, service: Api, database_url: str
-) -> None:
+async def test_a_killed_server_loses_no_order_and_doubles_none(service: Api, database_url: str) -> None:
     """kill -9 under load: what was answered is there, and repeating each request at another server gives one order."""
     await goods(service)
     book = Book()
-    async with serving(database_url) as process, grpc.aio.insecure_channel(process.address) as channel:
-        async with crowd(Api(channel, service.token), book, callers=32):
-            await until(lambda: len(book.ok) > 200)
-            process.process.kill()
-            await process.process.wait()
+    async with (
+        serving(database_url) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+        crowd(Api(channel, service.token), book, callers=32),
+    ):
+        await until(lambda: len(book.ok) > 200)
+        server.process.kill()
+        await server.process.wait()
     assert book.unknown
     assert_whole(database_url, book.ok.values())
     repeated = await book.repeat(service)

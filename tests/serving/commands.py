@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -33,22 +34,16 @@ def bare_environment(**settings: str) -> Mapping[str, str]:
 
 async def backroom(*arguments: str, **settings: str) -> Finished:
     """Runs a command to its end, in an empty folder, with these settings and no others."""
-    with tempfile.TemporaryDirectory(prefix="backroom-") as folder:
-        process = await asyncio.create_subprocess_exec(
-            *(BACKROOM, *arguments),
-            cwd=folder,
-            env=bare_environment(**settings),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            out, err = await asyncio.wait_for(process.communicate(), 60)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-    return Finished(process.returncode, out.decode(), err.decode())
+
+    def run() -> Finished:
+        with tempfile.TemporaryDirectory(prefix="backroom-") as folder:
+            environment = bare_environment(**settings)
+            ended = subprocess.run(
+                [BACKROOM, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+            )
+        return Finished(ended.returncode, ended.stdout, ended.stderr)
+
+    return await asyncio.to_thread(run)
 
 
 def backroom_here(capsys: pytest.CaptureFixture[str], *arguments: str, given: str = "", **settings: str) -> Finished:
