@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from backroom.identity.v1 import access_service_pb2, identity_service_pb2
 from server import settings
 from server.cli.failure import Failure
 from server.cli.opened import migrated_database
+from server.cli.private_file import write_private
 from server.frame.errors import Refusal
 from server.identity.roles import ADMIN
 from server.wiring import Identity, build_identity
@@ -68,13 +68,6 @@ async def ensure_first_admin(database: Database, data_dir: Path) -> str | None:
 
 def random_password() -> str:
     return secrets.token_urlsafe(18)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Writes a file that nobody else may read, not even for the moment before its mode is set."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text + "\n")
 
 
 def _hold(request: Message) -> None:

@@ -7,8 +7,8 @@ import grpc
 
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest, ExchangeKeyRequest
 from client import AsyncBackroom, Password, refusal_of, request_id_for
-from server.cli.admin import create_service_key, write_private
 from server.cli.failure import Failure
+from server.cli.private_file import write_private
 from server.settings import Settings
 
 ACCOUNT = "replay"
@@ -32,6 +32,9 @@ async def _new_key(configured: Settings, address: str) -> str:
     if admin.exists():
         return await _key_by_admin(address, Password(**json.loads(admin.read_text())))
     if configured.database_url:
+        # It brings the whole server along, which takes a second to import and is seldom needed.
+        from server.cli.admin import create_service_key
+
         return await create_service_key(f"{ACCOUNT}-{secrets.token_hex(3)}", ["service"])
     raise Failure(
         f"BACKROOM_API_KEY: is not set, and there is no {admin};"

@@ -1,5 +1,6 @@
 """Messages of any type, filled field by field: fitting ones, and ones that mean harm."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -46,6 +47,24 @@ def filled(kind: Descriptor, **given: Any) -> Message:
         value = _plain(field)
         if value is not None and field.name not in given and field.containing_oneof is None:
             _put(message, field, [value] if field.is_repeated else value)
+    return message
+
+
+def with_nul(kind: Descriptor, depth: int = 0) -> Iterator[tuple[str, Message]]:
+    """The plain message once for each text in it, at any depth, with a NUL in that text; and the text's path."""
+    for field in kind.fields:
+        path = f"{field.name}[0]" if field.is_repeated else field.name
+        if field.type == _F.TYPE_STRING:
+            yield path, _with(kind, field, "a\0b")
+        elif field.type == _F.TYPE_MESSAGE and depth < _DEEPEST:
+            for inner, message in with_nul(_type_of(field), depth + 1):
+                yield f"{path}.{inner}", _with(kind, field, message)
+
+
+def _with(kind: Descriptor, field: FieldDescriptor, value: Any) -> Message:
+    message = filled(kind)
+    message.ClearField(field.name)
+    _put(message, field, [value] if field.is_repeated else value)
     return message
 
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.frame.interceptors.validation import LARGEST_MESSAGE
-from tests.contract.hostile import CANARY, messages
+from tests.contract.hostile import CANARY, messages, with_nul
 from tests.contract.methods import METHODS, Method, sent
 from tests.contract.proto_comments import documented
 from tests.fixtures.servers import Api, Refused, Running, refusal, refused
@@ -68,6 +68,16 @@ async def test_an_odd_body_is_answered_as_documented(admin: Api) -> None:
     for method in METHODS:
         for body in ODD.values():
             await outcome(admin, method, body)
+
+
+async def test_no_text_holds_a_nul(admin: Api) -> None:
+    """PostgreSQL's text cannot: every method refuses it in every text, and names the field or the message around it."""
+    for method in METHODS:
+        for path, message in with_nul(method.takes):
+            found = await outcome(admin, method, message.SerializeToString())
+            assert found is not None, (method, path)
+            assert found.reason == "FIELD_INVALID", (method, path)
+            assert any(path.startswith(named) for named in found.fields), (method, path, found.fields)
 
 
 def padded(size: int) -> bytes:

@@ -8,6 +8,7 @@ from alembic.script import ScriptDirectory
 import migrations
 from migrations import compare
 from storage.database import Database
+from tests.faults.load import until
 from tests.serving.commands import backroom
 
 
@@ -71,8 +72,22 @@ def test_upgrading_at_the_newest_does_nothing(database_url: str) -> None:
 
 async def test_two_upgrades_at_once_succeed(empty_url: str) -> None:
     """Two servers of a deployment start together: one does the work, and the other waits for it."""
-    ended = await asyncio.gather(*(backroom("migrate", DATABASE_URL=empty_url) for _ in range(2)))
-    for finished in ended:
+    async with asyncio.TaskGroup() as group:
+        with psycopg.connect(empty_url) as connection:
+            # What the first migration makes is in the making elsewhere, so that both are held up until this ends.
+            connection.execute("CREATE SCHEMA frame")
+            running = [group.create_task(backroom("migrate", DATABASE_URL=empty_url)) for _ in range(2)]
+            await until(lambda: waiting(empty_url) == 2, within=30)
+            connection.rollback()
+    for finished in (task.result() for task in running):
         assert (finished.code, finished.err) == (0, "")
         assert finished.out == f"the database stands at migration {migrations.head()}\n"
     assert await revision_of(empty_url) == migrations.head()
+
+
+def waiting(url: str) -> int:
+    """How many wait for a lock in this database."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(url) as connection:
+        row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
