@@ -1,6 +1,7 @@
 """A server's life: it binds, becomes ready, answers, and stops without losing anything."""
 
 import asyncio
+import os
 from contextlib import suppress
 
 import grpc
@@ -71,7 +72,7 @@ class Server:
         try:
             self._http = Listener(application.http, http_address.host, http_address.port)
         except OSError as error:
-            raise BindError(f"BACKROOM_HTTP_ADDRESS: {http_address}: {error.strerror}") from None
+            raise BindError(f"BACKROOM_HTTP_ADDRESS: {http_address}: {os.strerror(error.errno or 0)}") from None
         self.http_port = self._http.port
         self._watch: asyncio.Task[None] | None = None
 

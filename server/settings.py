@@ -1,6 +1,7 @@
 """The environment, read once into one frozen object."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,7 +26,7 @@ class Address:
 
     def __init__(self, text: str) -> None:
         host, _, port = text.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65535:
+        if not host or host != "".join(host.split()) or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
             raise ValueError("must be host:port, such as 127.0.0.1:50051")
         self.host = host.removeprefix("[").removesuffix("]")
         self.port = int(port)
@@ -73,7 +74,7 @@ class Settings(BaseSettings):
     def _known_modules(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        names = tuple(name.strip() for name in value.split(",") if name.strip())
+        names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
         if value.strip() == "all":
             return MODULES
         unknown = [name for name in names if name not in MODULES]

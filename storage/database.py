@@ -75,6 +75,11 @@ class Database:
                 "async_creator_fn": Connection.connect,
                 "application_name": application_name,
                 "connect_timeout": 3,
+                # A server that is gone without a word, as after a failover, is found out within half a minute.
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 30_000,
                 "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
             },
         )

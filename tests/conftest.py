@@ -1,7 +1,11 @@
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 
 import uvloop
+
+# Before gRPC is loaded: as `server.cli.app` has it for a command.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.servers", "tests.fixtures.processes"]
 

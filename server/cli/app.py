@@ -29,6 +29,8 @@ Role = Annotated[list[str] | None, typer.Option("--role", help="A role to grant;
 def main() -> None:
     # What its core has to say reaches us as errors; its own lines on the screen would only repeat them.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # Its fork handlers can crash a child that is started beside it, before that becomes another program.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     try:
         app()
     except (Failure, SettingsError) as failure:
