@@ -5,13 +5,13 @@ A test holds the order.
 
 from collections.abc import Mapping, Sequence
 
+import grpc
 import protovalidate
 import structlog
 from prometheus_client import CollectorRegistry
 
 from server.frame.contract import AccessRule
 from server.frame.interceptors.access import Access, Doorkeeper
-from server.frame.interceptors.base import Interceptor
 from server.frame.interceptors.deadline import Deadline
 from server.frame.interceptors.in_flight import InFlight
 from server.frame.interceptors.metrics import Metrics
@@ -31,7 +31,7 @@ def chain(
     in_flight: InFlight,
     registry: CollectorRegistry,
     logger: structlog.typing.FilteringBoundLogger,
-) -> Sequence[Interceptor]:
+) -> Sequence[grpc.aio.ServerInterceptor]:
     return (
         in_flight,  # outermost: a call is over when all that stands around it is
         RequestLog(

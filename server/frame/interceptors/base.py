@@ -1,6 +1,7 @@
 """What every interceptor is made of: something that stands around a call, whatever kind of call it is."""
 
 import inspect
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -20,8 +21,9 @@ Behaviour = Callable[[Any, Any], Any]
 class Interceptor(grpc.aio.ServerInterceptor):
     """Stands around each call: what `around` raises, or lets rise, is what the call ends with."""
 
+    @abstractmethod
     def around(self, call: Call, handler: Handler) -> AbstractAsyncContextManager[None]:
-        raise NotImplementedError
+        """What stands around one call of this handler."""
 
     async def intercept_service(
         self,

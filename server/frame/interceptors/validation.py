@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import grpc
@@ -12,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from server.frame.call import Call
 from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, MessageTooLarge, MethodUnknown
-from server.frame.interceptors.base import Behaviour, Continuation, Handler, Interceptor, behaviour_of, rebuilt
+from server.frame.interceptors.base import Behaviour, Continuation, Handler, behaviour_of, rebuilt
 
 LARGEST_MESSAGE = 4 * 1024 * 1024
 """In bytes; the server's own limit lies above it, so that a larger message is refused with a reason."""
@@ -22,17 +21,15 @@ _MOST_VIOLATIONS = 20
 Parse = Callable[[bytes], Any]
 
 
-class Validation(Interceptor):
+class Validation(grpc.aio.ServerInterceptor):
     """Innermost but for the deadline: only who may call learns what is wrong with a body.
 
+    It stands around the request and not around the call, unlike the others.
     gRPC would answer UNKNOWN to a body that cannot be parsed, so the handlers outside of this one get it raw.
     """
 
     def __init__(self, validator: protovalidate.Validator) -> None:
         self._validator = validator
-
-    def around(self, call: Call, handler: Handler) -> AbstractAsyncContextManager[None]:
-        raise NotImplementedError("validation stands around the request, not around the call")
 
     async def intercept_service(
         self,
