@@ -1,6 +1,10 @@
 """The database's history, forward only: each revision is a file versions/NNNN_<what>.py, and NNNN is its id."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _FOLDER = Path(__file__).parent
 
@@ -24,7 +28,7 @@ def downgrade(url: str, revision: str) -> None:
     command.downgrade(_config(url), revision)
 
 
-def _config(url: str):  # type: ignore[no-untyped-def]
+def _config(url: str) -> "Config":
     from alembic.config import Config
 
     config = Config()

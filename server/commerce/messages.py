@@ -1,7 +1,6 @@
 """commerce's messages to plain values, and back."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -140,8 +139,8 @@ def order_filter(request: order_service_pb2.ListOrdersRequest) -> OrderFilter:
     return OrderFilter(
         state=OrderState[state] if request.state else None,
         customer_id=request.customer_id or None,
-        start_time=_time(request, "start_time"),
-        end_time=_time(request, "end_time"),
+        start_time=time_of(request.start_time, "start_time") if request.HasField("start_time") else None,
+        end_time=time_of(request.end_time, "end_time") if request.HasField("end_time") else None,
     )
 
 
@@ -176,7 +175,3 @@ def _required_price(product: products_pb2.Product) -> Price:
     if not product.HasField("price"):
         raise FieldInvalid.of("product.price", "is required")
     return price(product.price)
-
-
-def _time(request: order_service_pb2.ListOrdersRequest, name: str) -> datetime | None:
-    return time_of(getattr(request, name), name) if request.HasField(name) else None  # type: ignore[arg-type]

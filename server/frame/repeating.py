@@ -23,18 +23,12 @@ def key_of(caller: Caller, request: Message, *, secret: bytes = b"") -> RequestK
 
     A request that holds a password takes a `secret`, so that its digest cannot be used to guess the password.
     """
-    request_id: str = request.request_id  # type: ignore[attr-defined]
-    if not request_id:
-        return None
-    return RequestKey(caller.account_id, UUID(request_id), digest_of(request, secret=secret))
+    return _key(caller, [request], secret)
 
 
 def key_of_stream(caller: Caller, requests: Sequence[Message]) -> RequestKey | None:
     """The key of a stream of requests by the `request_id` of its first message."""
-    if not requests or not requests[0].request_id:  # type: ignore[attr-defined]
-        return None
-    request_id: str = requests[0].request_id  # type: ignore[attr-defined]
-    return RequestKey(caller.account_id, UUID(request_id), digest_of(*requests))
+    return _key(caller, requests) if requests else None
 
 
 def digest_of(*messages: Message, secret: bytes = b"") -> bytes:
@@ -113,6 +107,13 @@ async def sift(tx: Transaction, claims: Sequence[Claim | None]) -> Sifted:
         else:
             followers[place] = leader
     return Sifted(fresh, kept, reused, followers)
+
+
+def _key(caller: Caller, requests: Sequence[Message], secret: bytes = b"") -> RequestKey | None:
+    first: Any = requests[0]  # one of the many types that have a request_id
+    if not first.request_id:
+        return None
+    return RequestKey(caller.account_id, UUID(first.request_id), digest_of(*requests, secret=secret))
 
 
 def _digest(claim: Claim | None) -> bytes | None:
