@@ -9,6 +9,7 @@ import structlog
 from google.protobuf.internal import api_implementation
 
 from server.frame.interceptors.validation import LARGEST_MESSAGE
+from server.frame.jobs import Worker
 from server.frame.standard import add_standard
 from server.http.listener import Listener
 from server.settings import Address
@@ -53,13 +54,15 @@ class Server:
         http_address: Address,
         logger: structlog.typing.FilteringBoundLogger,
         *,
+        worker: Worker | None = None,
         drain_seconds: float = 0.0,
     ) -> None:
-        """Binds both addresses; raises BindError."""
+        """Binds both addresses; raises BindError. `worker` does jobs beside the calls."""
         if api_implementation.Type() == "python":
             raise RuntimeError("protobuf runs on its pure-Python backend, which is many times too slow: reinstall it")
         self._application = application
         self._logger = logger
+        self._worker = worker
         self._drain_seconds = drain_seconds
         self._grpc = grpc.aio.server(interceptors=application.interceptors, options=_OPTIONS)
         for service in application.services:
@@ -82,6 +85,8 @@ class Server:
         await self._application.health.look()
         await self._grpc.start()
         self._http.start()
+        if self._worker is not None:
+            self._worker.start()
         self._watch = asyncio.create_task(self._application.health.watch())
         self._logger.info("serving", grpc_port=self.grpc_port, http_port=self.http_port)
 
@@ -90,6 +95,7 @@ class Server:
         await self._application.health.drain()
         await asyncio.sleep(self._drain_seconds)
         stopping = asyncio.create_task(self._grpc.stop(_FINISH_WITHIN))
+        await self._application.drain()
         with suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_WITHIN):
                 await self._application.in_flight.idle()
@@ -97,6 +103,8 @@ class Server:
         await asyncio.wait([stopping], timeout=_LAST_ANSWERS_WITHIN)
         await self._grpc.stop(None)
         await stopping
+        if self._worker is not None:
+            await self._worker.stop()
         await self._application.finish()
         if self._watch is not None:
             self._watch.cancel()

@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server.webhooks.rules.sources import Source, read_sources
 from storage.url import driver_url
 
-MODULES = ("identity", "commerce")
+MODULES = ("identity", "commerce", "webhooks")
 """What a process can serve."""
 
 _PREFIX = "BACKROOM_"
@@ -47,6 +48,17 @@ class Settings(BaseSettings):
     grpc_address: Address = Field(Address("127.0.0.1:50051"), validation_alias="BACKROOM_GRPC_ADDRESS")
     http_address: Address = Field(Address("127.0.0.1:8080"), validation_alias="BACKROOM_HTTP_ADDRESS")
     modules: Annotated[tuple[str, ...], NoDecode] = Field(MODULES, validation_alias="BACKROOM_MODULES")
+    hold_seconds: float = Field(900.0, ge=1, le=30 * 86_400, validation_alias="BACKROOM_HOLD_SECONDS")
+    payment_provider: Literal["sandbox", "stripe", "none"] | None = Field(
+        None, validation_alias="BACKROOM_PAYMENT_PROVIDER"
+    )
+    sandbox_url: str | None = Field(None, validation_alias="BACKROOM_SANDBOX_URL")
+    sandbox_key: str | None = Field(None, validation_alias="BACKROOM_SANDBOX_KEY", repr=False)
+    sandbox_webhook_secret: str | None = Field(None, validation_alias="BACKROOM_SANDBOX_WEBHOOK_SECRET", repr=False)
+    stripe_key: str | None = Field(None, validation_alias="BACKROOM_STRIPE_KEY", repr=False)
+    webhook_sources: Annotated[tuple[Source, ...], NoDecode] = Field(
+        (), validation_alias="BACKROOM_WEBHOOK_SOURCES", repr=False
+    )
     drain_seconds: float = Field(0.0, ge=0, le=300, validation_alias="BACKROOM_DRAIN_SECONDS")
     api_key: str | None = Field(None, validation_alias="BACKROOM_API_KEY", repr=False)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LOG_LEVEL")
@@ -81,6 +93,11 @@ class Settings(BaseSettings):
         if unknown or not names:
             raise ValueError(f"must be all, or some of {', '.join(MODULES)}, with commas between")
         return names
+
+    @field_validator("webhook_sources", mode="before")
+    @classmethod
+    def _sources(cls, value: object) -> object:
+        return read_sources(value) if isinstance(value, str) else value
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ARRAY, Column, MetaData, Table, bindparam, func
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import TableValuedAlias
+from sqlalchemy.types import UserDefinedType
 
 METADATA = MetaData(
     naming_convention={
@@ -17,6 +18,15 @@ METADATA = MetaData(
     }
 )
 """All tables; `storage.schema` fills it whole."""
+
+
+class TransactionId(UserDefinedType[str]):
+    """PostgreSQL's xid8: which transaction wrote a row, so that a reader can tell what committed since a snapshot."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
 
 
 class Repository:

@@ -8,12 +8,21 @@ from functools import cached_property
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from storage.commerce.repository import OrderRepository, ProductRepository, StockRepository
+from storage.commerce.repository import (
+    OrderChangeRepository,
+    OrderRepository,
+    PaymentRepository,
+    ProductRepository,
+    StockChangeRepository,
+    StockRepository,
+)
 from storage.connection import Connection
 from storage.errors import translated
-from storage.frame.repository import RequestRepository
+from storage.frame.repository import EventRepository, JobRepository, RequestRepository
 from storage.identity.repository import AccountRepository, KeyRepository, SessionRepository
+from storage.invariants import InvariantRepository
 from storage.url import driver_url
+from storage.webhooks.repository import ReceivedRepository
 
 
 class Transaction:
@@ -25,6 +34,14 @@ class Transaction:
     @cached_property
     def requests(self) -> RequestRepository:
         return RequestRepository(self._connection)
+
+    @cached_property
+    def events(self) -> EventRepository:
+        return EventRepository(self._connection)
+
+    @cached_property
+    def jobs(self) -> JobRepository:
+        return JobRepository(self._connection)
 
     @cached_property
     def accounts(self) -> AccountRepository:
@@ -49,6 +66,22 @@ class Transaction:
     @cached_property
     def orders(self) -> OrderRepository:
         return OrderRepository(self._connection)
+
+    @cached_property
+    def payments(self) -> PaymentRepository:
+        return PaymentRepository(self._connection)
+
+    @cached_property
+    def received(self) -> ReceivedRepository:
+        return ReceivedRepository(self._connection)
+
+    @cached_property
+    def order_changes(self) -> OrderChangeRepository:
+        return OrderChangeRepository(self._connection)
+
+    @cached_property
+    def stock_changes(self) -> StockChangeRepository:
+        return StockChangeRepository(self._connection)
 
 
 class Database:
@@ -97,6 +130,14 @@ class Database:
                 await connection.begin()
                 yield Transaction(connection)
                 await _to_the_end(connection)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[InvariantRepository]:
+        """The laws of all that is kept, to be checked in one snapshot, in which nothing changes."""
+        with translated():
+            isolated = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            async with isolated.connect() as connection:
+                yield InvariantRepository(connection)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from procrastinate.exceptions import ConnectorException
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 
@@ -51,13 +52,14 @@ def translated() -> Iterator[None]:
     except PoolTimeoutError as error:
         raise StoreUnavailable from error
     except DBAPIError as error:
-        raise _translation(error) from error
+        raise _translated(error, error.orig, invalidated=error.connection_invalidated) from error
+    except ConnectorException as error:  # the queue's name for any error of the driver's
+        raise _translated(error, error.__cause__) from error
     except psycopg.OperationalError as error:
         raise StoreUnavailable from error
 
 
-def _translation(error: DBAPIError) -> BaseException:
-    cause = error.orig
+def _translated(error: Exception, cause: BaseException | None, *, invalidated: bool = False) -> BaseException:
     state = (cause.sqlstate if isinstance(cause, psycopg.Error) else None) or ""
     if state in _CONTENTION:
         return StoreContention()
@@ -65,8 +67,8 @@ def _translation(error: DBAPIError) -> BaseException:
         return StoreTimeout()
     if state == _UNIQUE and isinstance(cause, psycopg.Error):
         return AlreadyExists(cause.diag.constraint_name or "")
-    if state.startswith(_GONE) or state == _READ_ONLY or error.connection_invalidated:
+    if state.startswith(_GONE) or state == _READ_ONLY or invalidated:
         return StoreUnavailable()
-    if isinstance(error, OperationalError | InterfaceError) and not state:
+    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not state:
         return StoreUnavailable()
     return error

@@ -7,7 +7,13 @@ import uvloop
 # Before gRPC is loaded: as `server.cli.app` has it for a command.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.servers", "tests.fixtures.processes"]
+pytest_plugins = [
+    "tests.fixtures.postgres",
+    "tests.fixtures.servers",
+    "tests.fixtures.processes",
+    "tests.fixtures.sandbox",
+    "tests.fixtures.trading",
+]
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 admin = typer.Typer(help="Accounts, made on the database itself.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
+jobs = typer.Typer(help="The jobs that wait, run or have failed.", invoke_without_command=True)
+app.add_typer(jobs, name="jobs")
 
 From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="The first day, such as 2011-11-01.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="The last day.")]
@@ -39,11 +41,21 @@ def main() -> None:
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    worker: Annotated[bool, typer.Option(help="Do the jobs in this process too.")] = True,
+) -> None:
     """Serve the modules; without DATABASE_URL on an embedded PostgreSQL."""
     from server.cli.serve import serve
 
-    serve()
+    serve(with_worker=worker)
+
+
+@app.command()
+def worker() -> None:
+    """Do the jobs that the servers leave behind their answers, and serve nothing."""
+    from server.cli.worker import worker
+
+    worker()
 
 
 @app.command()
@@ -75,11 +87,52 @@ def replay(
 
 
 @app.command()
+def verify() -> None:
+    """Check what must hold of all that is kept, in one snapshot; exits with 1 where it does not."""
+    from server.cli.verify import verify
+
+    verify()
+
+
+@app.command()
 def doctor() -> None:
     """Say what is configured, what answers, what is missing, and the mend."""
     from server.cli.doctor import doctor
 
     doctor()
+
+
+@jobs.callback()
+def list_jobs(context: typer.Context) -> None:
+    """List the jobs that wait, run or have failed."""
+    if context.invoked_subcommand is None:
+        from server.cli.jobs import list_jobs
+
+        list_jobs()
+
+
+@jobs.command("retry")
+def retry_job(job_id: Annotated[int, typer.Argument(help="The number of a job that has failed.")]) -> None:
+    """Put a job that has failed back into the queue."""
+    from server.cli.jobs import retry_job
+
+    retry_job(job_id)
+
+
+@app.command("sandbox-provider")
+def sandbox_provider(
+    address: Annotated[str, typer.Option(help="Where to listen; with port 0, a free one.")] = "127.0.0.1:8090",
+    ledger: Annotated[Path, typer.Option(help="Its books, one SQLite file.")] = Path(".backroom/sandbox.sqlite"),
+    webhook_url: Annotated[str, typer.Option(help="Where to tell what happened; empty for nowhere.")] = "",
+    secrets_stdin: Annotated[
+        bool, typer.Option(help="Read the key and the webhooks' secret from standard input, a line each.")
+    ] = False,
+    with_parent: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Run a payment provider to try payments with; BACKROOM_SANDBOX_KEY and _WEBHOOK_SECRET are its secrets."""
+    from server.cli.sandbox import sandbox_provider
+
+    sandbox_provider(address, ledger, webhook_url, secrets_stdin=secrets_stdin, with_parent=with_parent)
 
 
 @admin.command("create-user")

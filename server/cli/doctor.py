@@ -61,6 +61,8 @@ def _configuration(configured: Settings) -> Iterator[Finding]:
     yield Finding("BACKROOM_GRPC_ADDRESS", str(configured.grpc_address))
     yield Finding("BACKROOM_HTTP_ADDRESS", str(configured.http_address))
     yield Finding("BACKROOM_MODULES", ", ".join(configured.modules))
+    sources = ", ".join(source.name for source in configured.webhook_sources)
+    yield Finding("BACKROOM_WEBHOOK_SOURCES", sources or "none")
     yield Finding("BACKROOM_DRAIN_SECONDS", f"{configured.drain_seconds:g}")
     yield Finding("BACKROOM_API_KEY", "set" if configured.api_key else "not set")
     yield Finding("LOG_LEVEL, LOG_FORMAT", f"{configured.log_level}, {configured.log_format}")

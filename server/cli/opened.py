@@ -31,15 +31,22 @@ def database_url(settings: Settings) -> Iterator[str]:
 async def migrated_database(settings: Settings) -> AsyncIterator[Database]:
     """The database, at the newest migration; the embedded one is brought there."""
     with database_url(settings) as url:
-        database = Database(url, pool_size=2)
-        try:
-            revision = await database.revision()
-            if revision != migrations.head() and settings.embedded:
-                migrations.upgrade(url)
-            elif revision is None or revision < migrations.head():
-                raise Failure(f"the database stands at migration {revision}; bring it up with: backroom migrate")
+        async with ready_database(settings, url, pool_size=2) as database:
             yield database
-        except StoreUnavailable:
-            raise Failure("DATABASE_URL: the database does not answer") from None
-        finally:
-            await database.close()
+
+
+@asynccontextmanager
+async def ready_database(settings: Settings, url: str, *, pool_size: int = 10) -> AsyncIterator[Database]:
+    """The database of a URL, at the newest migration; the embedded one is brought there."""
+    database = Database(url, pool_size=pool_size)
+    try:
+        revision = await database.revision()
+        if revision != migrations.head() and settings.embedded:
+            migrations.upgrade(url)
+        elif revision is None or revision < migrations.head():
+            raise Failure(f"the database stands at migration {revision}; bring it up with: backroom migrate")
+        yield database
+    except StoreUnavailable:
+        raise Failure("DATABASE_URL: the database does not answer") from None
+    finally:
+        await database.close()

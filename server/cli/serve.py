@@ -11,42 +11,62 @@ from server import settings
 from server.cli.admin import FIRST_ADMIN, ensure_first_admin
 from server.cli.failure import Failure
 from server.cli.opened import database_url
+from server.cli.own_sandbox import Sandbox, own_sandbox
+from server.cli.trade import opened_trade
 from server.frame import log
 from server.frame.contract import ContractError
+from server.frame.jobs import Worker
 from server.serving import BindError, Server
 from server.settings import Settings
 from server.wiring import Application
 from storage.database import Database
 
 
-def serve() -> None:
+def serve(*, with_worker: bool = True) -> None:
+    """Serves until it is stopped; with a worker, it does the jobs too."""
     configured = settings.read()
     log.configure(configured.log_level, configured.log_format)
-    with database_url(configured) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(configured, url))
+    with (
+        own_sandbox(configured) as started,
+        database_url(configured) as url,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(_serve(configured, url, started.ready() if started else None, with_worker=with_worker))
 
 
-async def _serve(configured: Settings, url: str) -> None:
-    began = time.perf_counter()
-    logger = structlog.get_logger()
+def stop_asked() -> asyncio.Event:
+    """Is set once the process is asked to stop."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _serve(configured: Settings, url: str, sandbox: Sandbox | None, *, with_worker: bool) -> None:
+    began = time.perf_counter()
+    logger = structlog.get_logger()
+    stop = stop_asked()
     database = Database(url)
     try:
-        application = Application(database, configured.modules, logger)
-        server = Server(
-            application,
-            configured.grpc_address,
-            configured.http_address,
-            logger,
-            drain_seconds=configured.drain_seconds,
-        )
-        password = await _prepare_embedded(configured, database, url)
-        await server.start()
-        _announce(server, configured, password, time.perf_counter() - began)
-        await stop.wait()
-        await server.stop()
+        async with opened_trade(configured, sandbox) as trade:
+            application = Application(
+                database, configured.modules, logger, trade=trade, sources=configured.webhook_sources
+            )
+            server = Server(
+                application,
+                configured.grpc_address,
+                configured.http_address,
+                logger,
+                worker=Worker(url, application.tasks, logger, application.registry) if with_worker else None,
+                drain_seconds=configured.drain_seconds,
+            )
+            password = await _prepare_embedded(configured, database, url)
+            await server.start()
+            if sandbox is not None:
+                await sandbox.tell(f"http://127.0.0.1:{server.http_port}/webhooks/sandbox")
+            _announce(server, configured, password, time.perf_counter() - began)
+            await stop.wait()
+            await server.stop()
     except (BindError, ContractError) as error:
         raise Failure(str(error)) from None
     finally:

@@ -78,3 +78,53 @@ class CurrencyMixed(Refusal):
 
     code = Code.INVALID_ARGUMENT
     reason = "CURRENCY_MIXED"
+
+
+class PaymentNotFound(Refusal):
+    """No payment of yours has this id."""
+
+    code = Code.NOT_FOUND
+    reason = "PAYMENT_NOT_FOUND"
+
+
+class PaymentUnderWay(Refusal):
+    """Another payment of the order has neither failed nor been let go."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "PAYMENT_UNDER_WAY"
+
+
+class PaymentStateForbids(Refusal):
+    """The payment's state does not allow this."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "PAYMENT_STATE"
+
+
+class RefundTooLarge(Refusal):
+    """That much is not left to be paid back."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "REFUND_TOO_LARGE"
+
+
+class RestockTooLarge(Refusal):
+    """The order did not take that many pieces, or they were put back before."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "RESTOCK_TOO_LARGE"
+
+
+class ProviderAway(Refusal):
+    """The payment provider does not answer: try again."""
+
+    code = Code.UNAVAILABLE
+    reason = "PROVIDER_UNAVAILABLE"
+    retry_after = 2.0
+
+
+class ProviderMissing(Refusal):
+    """This server has no such payment provider."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "PROVIDER_MISSING"

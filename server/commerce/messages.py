@@ -1,5 +1,6 @@
 """commerce's messages to plain values, and back."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -12,10 +13,12 @@ from backroom.commerce.v1 import (
     inventory_service_pb2,
     order_service_pb2,
     orders_pb2,
+    payment_service_pb2,
+    payments_pb2,
     products_pb2,
     stock_pb2,
 )
-from server.commerce.rules import catalog, inventory, orders
+from server.commerce.rules import catalog, inventory, orders, payments
 from server.frame.caller import Caller
 from server.frame.errors import FieldInvalid
 from server.frame.repeating import key_of
@@ -27,8 +30,12 @@ from storage.commerce.records import (
     OrderFilter,
     OrderLine,
     OrderState,
+    Payment,
+    PaymentFilter,
+    PaymentState,
     Price,
     Product,
+    Refund,
     StockReason,
 )
 
@@ -128,8 +135,9 @@ def place_order(request: order_service_pb2.PlaceOrderRequest, caller: Caller, or
         orders.Line(line.sku, line.quantity, price(line.unit_price) if line.HasField("unit_price") else None)
         for line in request.lines
     )
+    hold = request.hold_duration.ToTimedelta() if request.HasField("hold_duration") else None
     return orders.PlaceOrder(
-        caller, key_of(caller, request), order_id, request.reference or None, request.customer_id or None, lines
+        caller, key_of(caller, request), order_id, request.reference or None, request.customer_id or None, lines, hold
     )
 
 
@@ -159,6 +167,56 @@ def order(kept: Order) -> orders_pb2.Order:
         create_time=timestamp(kept.create_time),
         update_time=timestamp(kept.update_time),
         cancel_reason=kept.cancel_reason,
+        hold_end_time=timestamp(kept.hold_end_time) if kept.state is OrderState.PENDING else None,
+    )
+
+
+def refund_ask(request: payment_service_pb2.RefundPaymentRequest) -> payments.RefundAsk:
+    amount = price(request.amount) if request.HasField("amount") else None
+    restock: Counter[str] = Counter()
+    for item in request.restock:
+        restock[item.sku] += item.quantity
+    return payments.RefundAsk(UUID(request.payment_id), amount, request.note, restock)
+
+
+def payment_filter(request: payment_service_pb2.ListPaymentsRequest) -> PaymentFilter:
+    state = payments_pb2.PaymentState.Name(request.state).removeprefix("PAYMENT_STATE_")
+    return PaymentFilter(
+        order_id=UUID(request.order_id) if request.order_id else None,
+        state=PaymentState[state] if request.state else None,
+    )
+
+
+def payment(kept: Payment) -> payments_pb2.Payment:
+    currency = kept.amount.currency
+    return payments_pb2.Payment(
+        payment_id=str(kept.id),
+        order_id=str(kept.order_id),
+        provider=kept.provider,
+        provider_payment_id=kept.provider_id or "",
+        state=payments_pb2.PaymentState.Value(f"PAYMENT_STATE_{kept.state.name}"),
+        amount=money(kept.amount.amount, currency),
+        authorised_amount=money(kept.authorised, currency),
+        captured_amount=money(kept.captured, currency),
+        refunded_amount=money(kept.refunded, currency),
+        failure=kept.failure,
+        client_secret=kept.client_secret,
+        refunds=[_refund(refund, currency) for refund in kept.refunds],
+        create_time=timestamp(kept.create_time),
+        update_time=timestamp(kept.update_time),
+    )
+
+
+def _refund(kept: Refund, currency: str) -> payments_pb2.Refund:
+    return payments_pb2.Refund(
+        refund_id=str(kept.id),
+        state=payments_pb2.RefundState.Value(f"REFUND_STATE_{kept.state.name}"),
+        amount=money(kept.amount, currency),
+        reason=payments_pb2.RefundReason.Value(f"REFUND_REASON_{kept.reason.name}"),
+        note=kept.note,
+        restock=[payments_pb2.RestockLine(sku=line.sku, quantity=line.quantity) for line in kept.restock],
+        create_time=timestamp(kept.create_time),
+        update_time=timestamp(kept.update_time),
     )
 
 

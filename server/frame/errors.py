@@ -133,6 +133,20 @@ class PageTokenInvalid(Refusal):
     reason = "PAGE_TOKEN_INVALID"
 
 
+class ResumeTokenInvalid(Refusal):
+    """The resume_token is malformed, or of another watch."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "RESUME_TOKEN_INVALID"
+
+
+class ResumeTokenExpired(Refusal):
+    """The resume_token is older than changes are kept for: list, and watch from now on."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "RESUME_TOKEN_EXPIRED"
+
+
 class EtagMismatch(Refusal):
     """The resource has changed since the etag was read: read it again."""
 

@@ -1,18 +1,23 @@
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from server.frame.health import Health
 from storage.errors import StoreError
 
 
-def create_app(health: Health, registry: CollectorRegistry, jwks: Callable[[], Awaitable[dict[str, Any]]]) -> Starlette:
-    """GET /healthz, /readyz, /metrics and /.well-known/jwks.json, and nothing else."""
+def create_app(
+    health: Health,
+    registry: CollectorRegistry,
+    jwks: Callable[[], Awaitable[dict[str, Any]]],
+    routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """GET /healthz, /readyz, /metrics and /.well-known/jwks.json, what the modules' routes answer, and nothing else."""
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -31,5 +36,5 @@ def create_app(health: Health, registry: CollectorRegistry, jwks: Callable[[], A
         except StoreError:
             return JSONResponse({"status": "the database does not answer"}, status_code=503)
 
-    routes = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics, "/.well-known/jwks.json": key_set}
-    return Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])
+    own = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics, "/.well-known/jwks.json": key_set}
+    return Starlette(routes=[*(Route(path, endpoint) for path, endpoint in own.items()), *routes])

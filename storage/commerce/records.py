@@ -21,6 +21,31 @@ class StockReason(StrEnum):
     CORRECTED = "corrected"
     HELD = "held"
     RELEASED = "released"
+    SOLD = "sold"
+    EXPIRED = "expired"
+
+
+class PaymentState(StrEnum):
+    PENDING = "pending"
+    AUTHORISED = "authorised"
+    CAPTURED = "captured"
+    REFUNDED = "refunded"
+    FAILED = "failed"
+    VOIDED = "voided"
+
+
+class RefundState(StrEnum):
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class RefundReason(StrEnum):
+    REQUESTED = "requested"
+    ORDER_CANCELLED = "order_cancelled"
+    ORDER_EXPIRED = "order_expired"
+    PAID_TWICE = "paid_twice"
+    PROVIDER = "provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +148,8 @@ class Order:
     cancel_reason: str
     create_time: datetime
     update_time: datetime
+    hold_end_time: datetime
+    """When its hold on the stock ends unless it is paid before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +162,79 @@ class OrderFilter:
     """The first time that counts."""
     end_time: datetime | None = None
     """The first time that counts no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestockLine:
+    """Goods of an order that came back."""
+
+    product_id: UUID
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    id: UUID
+    payment_id: UUID
+    provider_id: str | None
+    state: RefundState
+    amount: Decimal
+    """In the payment's currency."""
+    reason: RefundReason
+    note: str
+    restock: tuple[RestockLine, ...]
+    create_time: datetime
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    id: UUID
+    order_id: UUID
+    created_by: UUID
+    provider: str
+    provider_id: str | None
+    """None until the provider has answered."""
+    method: str
+    state: PaymentState
+    amount: Price
+    authorised: Decimal
+    """In the currency of the amount, as what follows."""
+    captured: Decimal
+    refunded: Decimal
+    failure: str
+    voided: bool
+    client_secret: str
+    refunds: tuple[Refund, ...]
+    """The first first; empty in a list of payments."""
+    create_time: datetime
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFilter:
+    """Which payments to list; None means any."""
+
+    order_id: UUID | None = None
+    customer_id: str | None = None
+    state: PaymentState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAudience:
+    """Whom changes of orders are told to; with neither set, they are told of every order."""
+
+    customer_id: str | None = None
+    """Only orders of this customer."""
+    account_id: UUID | None = None
+    """Only orders that this account is the customer of, or has placed."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChange:
+    """One change of an order."""
+
+    sequence: int
+    order: Order
+    """As it was after the change, without its lines."""

@@ -1,5 +1,11 @@
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
 from uuid import UUID
+
+Change = TypeVar("Change")
 
 NOBODY = UUID(int=0)
 """The caller of a call that nobody signed."""
@@ -34,3 +40,80 @@ class EarlierRequest:
 
     digest: bytes
     answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, as others are told of it."""
+
+    type: str
+    """What happened, such as "order.paid"."""
+    subject_id: UUID
+    """To what, such as the order."""
+    data: str
+    """What there is to tell, JSON."""
+    create_time: datetime
+
+
+class JobState(StrEnum):
+    WAITING = "todo"
+    RUNNING = "doing"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """A job that is not done yet."""
+
+    id: int
+    task: str
+    args: Mapping[str, str]
+    state: JobState
+    attempts: int
+    """How often it was begun before."""
+    run_at: datetime | None
+    """Not before this time; None means at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work to be done once this transaction has committed."""
+
+    task: str
+    """The kind of work, such as "commerce.pay"."""
+    args: Mapping[str, str] = field(default_factory=dict)
+    """What to work on, by ids: never a payload, since jobs are listed and logged."""
+    queue: str = "default"
+    run_at: datetime | None = None
+    """Not before this time; None means at once."""
+    lock: str | None = None
+    """Of the jobs with the same lock, one runs at a time, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a look into a log found; see `storage.snapshots`."""
+
+    snapshot: str
+    """What the look could see."""
+    first: int | None
+    """The lowest sequence of what is new; None where nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of a log: what is new since one snapshot as of another, behind a sequence."""
+
+    since: str
+    until: str
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage(Generic[Change]):
+    """A page of a stretch."""
+
+    changes: Sequence[Change]
+    """In the order of their sequence."""
+    last: int | None
+    """Behind which sequence the next page begins; None after the last page."""

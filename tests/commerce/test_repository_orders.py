@@ -116,7 +116,7 @@ async def test_a_change_stores_the_new_state_and_nothing_else(database: Database
     changed = replace(before, state=OrderState.CANCELLED, cancel_reason="why", update_time=LATER)
     async with database.transaction() as tx:
         await tx.orders.lock(before.id)
-        await tx.orders.change(replace(changed, total=price("1"), lines=(), customer_id="17850", reference="R"))
+        await tx.orders.change([replace(changed, total=price("1"), lines=(), customer_id="17850", reference="R")])
     async with database.reading() as tx:
         assert await tx.orders.find(before.id) == changed
         assert await tx.orders.find(neighbour.id) == neighbour

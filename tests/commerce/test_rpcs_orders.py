@@ -116,18 +116,18 @@ async def test_a_refused_cancel_may_be_tried_again(server: Running, service: Api
     await stocked(service, "A", 5)
     order = await placed(service, ("A", 1))
     request_id = str(uuid4())
-    await run(server.database, "UPDATE commerce.orders SET state = 'paid'")
-    assert (await refusal(cancelled(service, order, request_id=request_id))).metadata == {"state": "PAID"}
+    await run(server.database, "UPDATE commerce.orders SET state = 'fulfilled'")
+    assert (await refusal(cancelled(service, order, request_id=request_id))).metadata == {"state": "FULFILLED"}
     await run(server.database, "UPDATE commerce.orders SET state = 'pending'")
     assert (await cancelled(service, order, request_id=request_id)).state == orders_pb2.ORDER_STATE_CANCELLED
     assert await faults(server.database) == []
 
 
-async def test_only_a_pending_order_is_cancelled(server: Running, service: Api) -> None:
-    """Any other state forbids it and is told."""
+async def test_an_order_that_is_over_is_not_cancelled(server: Running, service: Api) -> None:
+    """What was handed over, and what has ended, forbids it and is told."""
     await stocked(service, "A", 5)
     order = await placed(service, ("A", 1))
-    for state in ("PAID", "FULFILLED", "CANCELLED", "EXPIRED", "REFUNDED"):
+    for state in ("FULFILLED", "CANCELLED", "EXPIRED", "REFUNDED"):
         await run(server.database, f"UPDATE commerce.orders SET state = '{state.lower()}'")
         refused = await refusal(cancelled(service, order))
         assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ORDER_STATE")

@@ -84,7 +84,7 @@ def test_what_orders_hold_is_never_taken_away() -> None:
 
 def test_the_ledger_goes_on_from_its_own_movements() -> None:
     """A movement changes what is available to the next one, and no other product."""
-    ledger = Ledger(by_sku([shelf("A", 10), shelf("B", 1)]), NOW)
+    ledger = Ledger([shelf("A", 10), shelf("B", 1)], NOW)
     ledger.move("A", StockReason.HELD, SERVICE.account_id, held=4)
     ledger.move("A", StockReason.CORRECTED, SERVICE.account_id, on_hand=-2)
     assert (ledger.level("A"), ledger.available("A")) == (Level("A", 8, 4), 4)

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from hypothesis import settings
 
 from server.commerce.rules.inventory import AdjustStock
-from server.commerce.rules.orders import Line, PlaceOrder
+from server.commerce.rules.orders import HOLD, Line, PlaceOrder
 from server.frame.caller import Caller
 from server.identity.roles import permissions_of
 from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Product, Shelf, StockReason
@@ -74,6 +74,7 @@ def order(*lines: tuple[Product, int], **rest: Any) -> Order:
         cancel_reason="",
         create_time=NOW,
         update_time=NOW,
+        hold_end_time=NOW + HOLD,
     )
     return replace(plain, **rest)
 

@@ -48,6 +48,11 @@ class Method:
         return self.descriptor.input_type
 
     @property
+    def is_watch(self) -> bool:
+        """Whether it answers until it is cancelled."""
+        return self.name.startswith("Watch")
+
+    @property
     def is_unary(self) -> bool:
         return not (self.descriptor.client_streaming or self.descriptor.server_streaming)
 
@@ -59,18 +64,25 @@ class Method:
 
 
 METHODS = tuple(Method(method) for service in SERVICES for method in service.methods)
+WATCHES = {str(method) for method in METHODS if method.is_watch}
 LISTS = tuple(method for method in METHODS if "page_token" in method.takes.fields_by_name)
 
 
 async def sent(api: Api, path: object, body: bytes) -> list[bytes]:
-    """Sends a raw body to a method, and returns the raw answers.
+    """Sends a raw body to a method, and returns the raw answers; of a watch, the first.
 
     On the wire a method of any kind takes a stream, which here holds one message. It is sent in one piece with the
     call: grpc.aio's streaming clients answer INTERNAL by themselves where they still write to a call that has ended.
     """
     metadata = (("authorization", f"Bearer {api.token}"),) if api.token else ()
     stub: Any = api.channel.unary_stream(str(path))
-    return [answer async for answer in stub(body, metadata=metadata, timeout=30)]
+    call = stub(body, metadata=metadata, timeout=30)
+    if str(path) not in WATCHES:
+        return [answer async for answer in call]
+    try:
+        return [await anext(aiter(call))]
+    finally:
+        call.cancel()
 
 
 async def message_sent(api: Api, method: Method, message: Message) -> list[bytes]:

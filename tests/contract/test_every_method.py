@@ -14,7 +14,9 @@ _UNREPEATABLE = {"Login", "Refresh", "Logout", "ExchangeKey"}
 """Each opens or ends a session or issues a token: repeating one is said beside it, and needs no request_id."""
 
 MUTATING = [
-    method for method in METHODS if not method.name.startswith(("Get", "List")) and method.name not in _UNREPEATABLE
+    method
+    for method in METHODS
+    if not method.name.startswith(("Get", "List", "Watch")) and method.name not in _UNREPEATABLE
 ]
 
 

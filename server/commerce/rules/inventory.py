@@ -1,4 +1,5 @@
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -6,7 +7,7 @@ from uuid import UUID
 from server.commerce.errors import ProductNotFound, StockTooLow
 from server.frame.caller import Caller
 from server.frame.errors import FieldInvalid, Refusal
-from storage.commerce.records import Level, Move, Shelf, StockReason
+from storage.commerce.records import Level, Move, Order, Shelf, StockReason
 from storage.frame.records import RequestKey
 
 
@@ -30,15 +31,25 @@ class Adjustments:
     moves: Sequence[Move]
 
 
+_EFFECTS: Mapping[StockReason, tuple[int, int]] = {
+    StockReason.HELD: (0, 1),
+    StockReason.RELEASED: (0, -1),
+    StockReason.EXPIRED: (0, -1),
+    StockReason.SOLD: (-1, -1),
+    StockReason.RETURNED: (1, 0),
+}
+"""What one piece of an order does to (on_hand, held)."""
+
+
 class Ledger:
     """The shelves of a batch while it is being decided: each movement starts where the one before it ended.
 
     It is filled from rows that are locked, and lives no longer than one decision.
     """
 
-    def __init__(self, shelves: Mapping[str, Shelf], now: datetime) -> None:
-        self._levels = {sku: (shelf.on_hand, shelf.held) for sku, shelf in shelves.items()}
-        self._shelves = shelves
+    def __init__(self, shelves: Iterable[Shelf], now: datetime) -> None:
+        self._shelves = {shelf.sku: shelf for shelf in shelves}
+        self._levels = {shelf.sku: (shelf.on_hand, shelf.held) for shelf in self._shelves.values()}
         self._now = now
         self.moves: list[Move] = []
 
@@ -48,6 +59,18 @@ class Ledger:
 
     def level(self, sku: str) -> Level:
         return Level(sku, *self._levels[sku])
+
+    def book(
+        self, order: Order, reason: StockReason, account_id: UUID, pieces: Mapping[str, int] | None = None
+    ) -> None:
+        """Enters what an order does to the stock: with all its pieces, or with these, by SKU."""
+        on_hand, held = _EFFECTS[reason]
+        for sku, quantity in (pieces_of(order) if pieces is None else pieces).items():
+            self.move(sku, reason, account_id, on_hand=on_hand * quantity, held=held * quantity, order_id=order.id)
+
+    def holds(self, order: Order) -> bool:
+        """Whether there is enough for all of an order's pieces."""
+        return all(quantity <= self.available(sku) for sku, quantity in pieces_of(order).items())
 
     def move(
         self,
@@ -68,6 +91,14 @@ class Ledger:
         self.moves.append(Move(product_id, reason, on_hand, held, *after, order_id, note, account_id, self._now))
 
 
+def pieces_of(order: Order) -> Mapping[str, int]:
+    """How many pieces of each SKU an order's lines ask for together."""
+    pieces: Counter[str] = Counter()
+    for line in order.lines:
+        pieces[line.sku] += line.quantity
+    return pieces
+
+
 def sign_fits(reason: StockReason, delta: int) -> None:
     """Raises FieldInvalid where goods come in by a write-off, or go out by a receipt."""
     if delta < 0 and reason in {StockReason.RECEIVED, StockReason.RETURNED}:
@@ -78,7 +109,7 @@ def sign_fits(reason: StockReason, delta: int) -> None:
 
 def adjust(asks: Sequence[AdjustStock], shelves: Mapping[str, Shelf], now: datetime) -> Adjustments:
     """Decides adjustments in the order they came, each on what the ones before it left."""
-    ledger = Ledger(shelves, now)
+    ledger = Ledger(shelves.values(), now)
     answers = [_adjust(ask, ledger, shelves) for ask in asks]
     return Adjustments(answers, ledger.moves)
 

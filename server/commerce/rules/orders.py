@@ -1,7 +1,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -9,7 +9,6 @@ from server.commerce.errors import (
     CurrencyMixed,
     CustomerNotPermitted,
     OrderNotFound,
-    OrderStateForbids,
     OutOfStock,
     PriceNotPermitted,
     ProductArchived,
@@ -21,6 +20,9 @@ from server.frame.caller import Caller
 from server.frame.errors import PreconditionViolation, Refusal
 from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Shelf, StockReason
 from storage.frame.records import RequestKey
+
+HOLD = timedelta(minutes=15)
+"""For how long an order holds its stock where nobody says otherwise."""
 
 Reference = tuple[UUID, str]
 """Who placed an order, and that caller's own number of it."""
@@ -46,6 +48,8 @@ class PlaceOrder:
     customer_id: str | None
     """None means the caller."""
     lines: tuple[Line, ...]
+    hold: timedelta | None = None
+    """For how long it holds its stock unless it is paid; None means the server's default."""
 
     @property
     def reference_key(self) -> Reference | None:
@@ -70,10 +74,14 @@ def references_of(asks: Sequence[PlaceOrder]) -> set[Reference]:
 
 
 def decide(
-    asks: Sequence[PlaceOrder], shelves: Mapping[str, Shelf], taken: Mapping[Reference, UUID], now: datetime
+    asks: Sequence[PlaceOrder],
+    shelves: Mapping[str, Shelf],
+    taken: Mapping[Reference, UUID],
+    now: datetime,
+    hold: timedelta = HOLD,
 ) -> Verdicts:
-    """Decides orders in the order they came: the first that fits gets it."""
-    desk = _Desk(shelves, taken, now)
+    """Decides orders in the order they came: the first that fits gets it, and holds its stock for a while."""
+    desk = _Desk(shelves, taken, now, hold)
     answers = [desk.decide(ask) for ask in asks]
     return Verdicts(answers, desk.placed, desk.ledger.moves)
 
@@ -81,11 +89,14 @@ def decide(
 class _Desk:
     """The state of one decision, from the first ask to the last."""
 
-    def __init__(self, shelves: Mapping[str, Shelf], taken: Mapping[Reference, UUID], now: datetime) -> None:
+    def __init__(
+        self, shelves: Mapping[str, Shelf], taken: Mapping[Reference, UUID], now: datetime, hold: timedelta
+    ) -> None:
         self._shelves = shelves
         self._taken = dict(taken)
         self._now = now
-        self.ledger = Ledger(shelves, now)
+        self._hold = hold
+        self.ledger = Ledger(shelves.values(), now)
         self.placed: list[Order] = []
 
     def decide(self, ask: PlaceOrder) -> Order | Refusal:
@@ -93,12 +104,11 @@ class _Desk:
             self._check_rights(ask)
             self._check_reference(ask)
             lines, currency = self._priced(ask)
-            wanted = self._check_stock(ask)
+            self._check_stock(ask)
         except Refusal as refusal:
             return refusal
-        order = _order(ask, lines, currency, self._now)
-        for sku, quantity in wanted.items():
-            self.ledger.move(sku, StockReason.HELD, ask.caller.account_id, held=quantity, order_id=order.id)
+        order = _order(ask, lines, currency, self._now, ask.hold or self._hold)
+        self.ledger.book(order, StockReason.HELD, ask.caller.account_id)
         if ask.reference_key:
             self._taken[ask.reference_key] = order.id
         self.placed.append(order)
@@ -130,22 +140,21 @@ class _Desk:
             raise CurrencyMixed(currencies=",".join(sorted(currencies)))
         return tuple(lines), currencies.pop()
 
-    def _check_stock(self, ask: PlaceOrder) -> Mapping[str, int]:
-        """How much is wanted of each SKU; raises OutOfStock with each one that there is too little of."""
+    def _check_stock(self, ask: PlaceOrder) -> None:
+        """Raises OutOfStock with each SKU that there is too little of."""
         wanted: Counter[str] = Counter()
         for line in ask.lines:
             wanted[line.sku] += line.quantity
         short = [sku for sku, quantity in wanted.items() if quantity > self.ledger.available(sku)]
         if short:
             raise OutOfStock(preconditions=[self._shortage(sku, wanted[sku]) for sku in short])
-        return wanted
 
     def _shortage(self, sku: str, wanted: int) -> PreconditionViolation:
         available = self.ledger.available(sku)
         return PreconditionViolation("STOCK", sku, f"{wanted} wanted, {available} available")
 
 
-def _order(ask: PlaceOrder, lines: tuple[OrderLine, ...], currency: str, now: datetime) -> Order:
+def _order(ask: PlaceOrder, lines: tuple[OrderLine, ...], currency: str, now: datetime, hold: timedelta) -> Order:
     return Order(
         id=ask.order_id,
         reference=ask.reference,
@@ -159,6 +168,7 @@ def _order(ask: PlaceOrder, lines: tuple[OrderLine, ...], currency: str, now: da
         cancel_reason="",
         create_time=now,
         update_time=now,
+        hold_end_time=now + hold,
     )
 
 
@@ -169,7 +179,7 @@ def as_placed(order: Order) -> Order:
 
 def visible(order: Order | None, caller: Caller, order_id: UUID) -> Order:
     """The order; raises OrderNotFound where there is none, and just so where the caller may not see it."""
-    if order is None or not _may_see(order, caller):
+    if order is None or not may_see(order, caller):
         raise OrderNotFound(order_id=str(order_id))
     return order
 
@@ -183,29 +193,10 @@ def customer_to_list(wanted: str | None, caller: Caller) -> str | None:
     return str(caller.account_id)
 
 
-def cancelled(order: Order, reason: str, now: datetime) -> Order:
-    """The order once cancelled; raises OrderStateForbids where it is not pending."""
-    if order.state is not OrderState.PENDING:
-        raise OrderStateForbids(state=order.state.name)
-    return replace(order, state=OrderState.CANCELLED, cancel_reason=reason, update_time=now)
-
-
-def release(order: Order, shelves: Mapping[UUID, Shelf], caller: Caller, now: datetime) -> Sequence[Move]:
-    """The movements that let go of what an order holds."""
-    held: Counter[UUID] = Counter()
-    for line in order.lines:
-        held[line.product_id] += line.quantity
-    ledger = Ledger({shelf.sku: shelf for shelf in shelves.values()}, now)
-    for product_id, quantity in held.items():
-        sku = shelves[product_id].sku
-        ledger.move(sku, StockReason.RELEASED, caller.account_id, held=-quantity, order_id=order.id)
-    return ledger.moves
-
-
 def _is_own(customer_id: str | None, caller: Caller) -> bool:
     return customer_id is None or customer_id == str(caller.account_id)
 
 
-def _may_see(order: Order, caller: Caller) -> bool:
+def may_see(order: Order, caller: Caller) -> bool:
     own = order.customer_id == str(caller.account_id) or order.placed_by == caller.account_id
     return own or caller.may("orders.read_all")

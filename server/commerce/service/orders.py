@@ -1,24 +1,40 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from server.commerce.rules import ending, life
 from server.commerce.rules import orders as rules
+from server.commerce.rules.events import order_event
+from server.commerce.rules.settling import Settlement
+from server.commerce.service.settling import store
 from server.frame.caller import Caller
+from server.frame.contention import begun_again
 from server.frame.errors import Refusal
 from server.frame.repeating import once, sift
-from storage.commerce.records import Order, OrderFilter
+from storage.commerce.records import Order, OrderFilter, OrderState
 from storage.database import Database, Transaction
 from storage.errors import AlreadyExists, StoreContention
 from storage.frame.records import Claim, RequestKey
+
+_EXPIRED_AT_ONCE = 100
 
 
 class Orders:
     """Orders, from the first to the last."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        now: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+        hold: timedelta = rules.HOLD,
+    ) -> None:
+        """`hold` is for how long an order holds its stock where its caller does not say."""
         self._database = database
         self._now = now
+        self._new_id = new_id
+        self._hold = hold
 
     async def place(self, asks: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
         """Decides orders in the order they came, all in one transaction."""
@@ -43,19 +59,52 @@ class Orders:
             return await tx.orders.list_latest(allowed, before=before, limit=limit)
 
     async def cancel(self, caller: Caller, order_id: UUID, reason: str, key: RequestKey | None) -> Order:
-        """Cancels a pending order and releases its stock; raises OrderNotFound, OrderStateForbids."""
+        """Cancels an order and gives back its stock and its money; raises OrderNotFound, OrderStateForbids."""
         async with self._database.transaction() as tx:
 
             async def act() -> Order:
                 order = rules.visible(await tx.orders.lock(order_id), caller, order_id)
-                now = self._now()
-                cancelled = rules.cancelled(order, reason, now)
-                shelves = await tx.stock.lock_by_id({line.product_id for line in order.lines})
-                await tx.stock.move(rules.release(order, shelves, caller, now))
-                await tx.orders.change(cancelled)
-                return cancelled
+                life.check(order, OrderState.CANCELLED)
+                payments = list((await tx.payments.find_of_orders([order_id])).values())
+                returned = await tx.payments.count_returned([order_id]) if payments else {}
+                shelves = list((await tx.stock.lock_by_id({line.product_id for line in order.lines})).values())
+                settlement = ending.cancel(
+                    order, reason, payments, returned, shelves, caller, self._new_id, self._now()
+                )
+                await store(tx, settlement)
+                return settlement.orders[order_id]
 
             return await once(tx, key, Order, act)
+
+    async def fulfil(self, caller: Caller, order_id: UUID, key: RequestKey | None) -> Order:
+        """Marks a paid order as handed over; raises OrderNotFound, OrderStateForbids."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> Order:
+                order = rules.visible(await tx.orders.lock(order_id), caller, order_id)
+                fulfilled = life.moved(order, OrderState.FULFILLED, self._now())
+                await store(tx, Settlement(orders={order_id: fulfilled}, events=[order_event(fulfilled)]))
+                return fulfilled
+
+            return await once(tx, key, Order, act)
+
+    async def expire_due(self) -> int:
+        """Ends the holds whose time has come, some at a time, and returns how many those were."""
+        expired = 0
+        while count := await begun_again(self._expire_some):
+            expired += count
+        return expired
+
+    async def _expire_some(self) -> int:
+        now = self._now()
+        async with self._database.transaction() as tx:
+            due = await tx.orders.lock_due(now, _EXPIRED_AT_ONCE)
+            if due:
+                payments = await tx.payments.find_of_orders(due)
+                products = {line.product_id for order in due.values() for line in order.lines}
+                shelves = await tx.stock.lock_by_id(products)
+                await store(tx, ending.expire(due, list(payments.values()), list(shelves.values()), now))
+        return len(due)
 
     async def _place(self, tx: Transaction, asks: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
         # The answer to remember is the order's id, known beforehand, which saves a statement.
@@ -63,9 +112,10 @@ class Orders:
         fresh = [asks[place] for place in sifted.fresh]
         shelves = await tx.stock.lock(rules.skus_of(fresh))  # rows in key order: no deadlock
         taken = await tx.orders.find_references(rules.references_of(fresh))
-        verdicts = rules.decide(fresh, shelves, taken, self._now())
+        verdicts = rules.decide(fresh, shelves, taken, self._now(), self._hold)
         await tx.orders.add(verdicts.placed)
         await tx.stock.move(verdicts.moves)
+        await tx.events.publish([order_event(order) for order in verdicts.placed])
         outcomes = zip(fresh, verdicts.answers, strict=True)
         await tx.requests.release([ask.key.scope for ask, a in outcomes if ask.key and isinstance(a, Refusal)])
         return sifted.answers(verdicts.answers, await _as_placed(tx, sifted.kept))

@@ -3,5 +3,6 @@
 from server.commerce.servicer.catalog import CatalogServicer
 from server.commerce.servicer.inventory import InventoryServicer
 from server.commerce.servicer.orders import OrderServicer
+from server.commerce.servicer.payments import PaymentServicer
 
-__all__ = ["CatalogServicer", "InventoryServicer", "OrderServicer"]
+__all__ = ["CatalogServicer", "InventoryServicer", "OrderServicer", "PaymentServicer"]

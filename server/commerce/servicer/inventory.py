@@ -1,20 +1,31 @@
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any
 
 from backroom.commerce.v1 import inventory_service_pb2 as pb
 from backroom.commerce.v1 import inventory_service_pb2_grpc
 from server.commerce import messages
 from server.commerce.rules.inventory import AdjustStock
-from server.commerce.service import Inventory
+from server.commerce.service import Inventory, Watching
 from server.frame.batching import Batcher
 from server.frame.call import caller_of
 from server.frame.paging import page_of
+from server.frame.resuming import watch_of
 from storage.commerce.records import Level
 
 
 class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
-    def __init__(self, inventory: Inventory, adjusting: Batcher[AdjustStock, Level]) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        adjusting: Batcher[AdjustStock, Level],
+        watching: Watching,
+        now: Callable[[], datetime],
+    ) -> None:
         self._inventory = inventory
         self._adjusting = adjusting
+        self._watching = watching
+        self._now = now
 
     async def AdjustStock(self, request: pb.AdjustStockRequest, context: Any) -> pb.AdjustStockResponse:
         level = await self._adjusting.submit(messages.adjustment(request, caller_of(context)))
@@ -33,3 +44,9 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
         return pb.ListStockMovementsResponse(
             movements=map(messages.movement, movements), next_page_token=next_page_token
         )
+
+    async def WatchStock(self, request: pb.WatchStockRequest, context: Any) -> AsyncIterator[pb.WatchStockResponse]:
+        watch = watch_of(request, self._now())
+        async for told in self._watching.watch_stock(frozenset(request.skus), watch.position):
+            movement = messages.movement(told.change) if told.change else None
+            yield pb.WatchStockResponse(resume_token=watch.token(told.position), movement=movement)

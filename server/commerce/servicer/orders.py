@@ -7,13 +7,14 @@ from backroom.commerce.v1 import order_service_pb2 as pb
 from backroom.commerce.v1 import order_service_pb2_grpc
 from server.commerce import messages
 from server.commerce.rules.orders import PlaceOrder
-from server.commerce.service import Orders
+from server.commerce.service import Orders, Watching
 from server.frame.batching import Batcher
 from server.frame.call import caller_of
 from server.frame.caller import Caller
 from server.frame.errors import Refusal
 from server.frame.paging import page_of
 from server.frame.repeating import key_of
+from server.frame.resuming import watch_of
 from server.frame.statuses import status_of
 from server.frame.streaming import answered_in_order
 from storage.commerce.records import Order
@@ -23,9 +24,18 @@ IN_FLIGHT = 256
 
 
 class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
-    def __init__(self, orders: Orders, placing: Batcher[PlaceOrder, Order], new_id: Callable[[], UUID]) -> None:
+    def __init__(
+        self,
+        orders: Orders,
+        placing: Batcher[PlaceOrder, Order],
+        watching: Watching,
+        now: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+    ) -> None:
         self._orders = orders
         self._placing = placing
+        self._watching = watching
+        self._now = now
         self._new_id = new_id
 
     async def PlaceOrder(self, request: pb.PlaceOrderRequest, context: Any) -> pb.PlaceOrderResponse:
@@ -69,6 +79,18 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
         key = key_of(caller, request)
         order = await self._orders.cancel(caller, UUID(request.order_id), request.reason, key)
         return pb.CancelOrderResponse(order=messages.order(order))
+
+    async def FulfilOrder(self, request: pb.FulfilOrderRequest, context: Any) -> pb.FulfilOrderResponse:
+        caller = caller_of(context)
+        order = await self._orders.fulfil(caller, UUID(request.order_id), key_of(caller, request))
+        return pb.FulfilOrderResponse(order=messages.order(order))
+
+    async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
+        watch = watch_of(request, self._now())
+        telling = self._watching.watch_orders(caller_of(context), request.customer_id or None, watch.position)
+        async for told in telling:
+            order = messages.order(told.change.order) if told.change else None
+            yield pb.WatchOrdersResponse(resume_token=watch.token(told.position), order=order)
 
     async def _place(self, request: pb.PlaceOrderRequest, caller: Caller) -> Order:
         return await self._placing.submit(messages.place_order(request, caller, self._new_id()))

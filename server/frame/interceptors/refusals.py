@@ -1,21 +1,18 @@
 """Refusals become statuses here, and whatever else rises becomes INTERNAL without a word of ours."""
 
 import asyncio
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import grpc
 from grpc_status import rpc_status
 
 from server.frame.call import Call
 from server.frame.errors import DeadlineExceeded, Internal, Refusal
+from server.frame.faults import described
 from server.frame.interceptors.base import Handler, Interceptor
 from server.frame.statuses import refusal_of, status_of
 from storage.errors import StoreError
-
-_ROOT = Path(__file__).resolve().parents[3]
 
 
 class Refusals(Interceptor):
@@ -51,17 +48,3 @@ async def _refuse(call: Call, refusal: Refusal) -> None:
 async def _fail(call: Call, error: BaseException) -> None:
     call.fault = described(error)
     await _refuse(call, Internal(request_id=call.id))
-
-
-def described(error: BaseException) -> str:
-    """Where an error came from, for the log: its kind and its stack, and never its text, which may quote a payload."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "interceptors" not in frame.filename]
-    stack = " < ".join(f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in reversed(ours))
-    cause = error.__cause__
-    return f"{type(error).__name__}{f' from {type(cause).__name__}' if cause else ''} at {stack}"
-
-
-def _short(filename: str) -> str:
-    path = Path(filename)
-    return str(path.relative_to(_ROOT)) if path.is_relative_to(_ROOT) and ".venv" not in path.parts else path.name

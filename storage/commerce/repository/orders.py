@@ -3,7 +3,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, tuple_, update
+from sqlalchemy import Row, Select, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.base import Repository, columns_of, given
@@ -13,6 +13,7 @@ from storage.commerce.tables import order_lines, orders, products
 _ORDER = tuple(column.name for column in orders.columns)
 _LINE = tuple(column.name for column in order_lines.columns)
 _REFERENCE = ("placed_by", "reference")
+_CHANGEABLE = ("id", "state", "cancel_reason", "update_time")
 
 
 class OrderRepository(Repository):
@@ -55,14 +56,30 @@ class OrderRepository(Repository):
 
     async def lock(self, order_id: UUID) -> Order | None:
         """The order with its lines, locked until the transaction ends."""
-        statement = select(orders).where(orders.c.id == order_id).with_for_update(key_share=True)
-        row = (await self._connection.execute(statement)).first()
-        return _order(row, tuple((await self._lines([row.id]))[row.id])) if row else None
+        return (await self.lock_many([order_id])).get(order_id)
 
-    async def change(self, order: Order) -> None:
-        """Stores an order's new state, of an order that was locked in this transaction."""
-        values = {"state": order.state, "cancel_reason": order.cancel_reason, "update_time": order.update_time}
-        await self._connection.execute(update(orders).where(orders.c.id == order.id).values(values))
+    async def lock_many(self, order_ids: Collection[UUID]) -> Mapping[UUID, Order]:
+        """The orders that exist of these, with their lines, locked in key order until the transaction ends.
+
+        Whoever changes an order, its payments or its refunds locks it first, so that they need no locks of their own.
+        """
+        return await self._locked(select(orders).where(orders.c.id.in_(order_ids)).order_by(orders.c.id))
+
+    async def lock_due(self, now: datetime, limit: int) -> Mapping[UUID, Order]:
+        """Pending orders whose hold has ended, with their lines, locked; not those that others have locked."""
+        due = (orders.c.state == OrderState.PENDING) & (orders.c.hold_end_time <= now)
+        statement = select(orders).where(due).order_by(orders.c.hold_end_time).limit(limit)
+        return await self._locked(statement, skip_locked=True)
+
+    async def change(self, changed: Sequence[Order]) -> None:
+        """Stores the new states of orders that were locked in this transaction."""
+        if not changed:
+            return
+        rows = given(orders, *_CHANGEABLE)
+        new_values = {name: rows.c[name] for name in _CHANGEABLE if name != "id"}
+        statement = update(orders).where(orders.c.id == rows.c.id).values(new_values)
+        values = ([getattr(order, name) for name in _CHANGEABLE] for order in changed)
+        await self._connection.execute(statement, columns_of(_CHANGEABLE, values))
 
     async def list_latest(
         self, wanted: OrderFilter, *, before: tuple[datetime, UUID] | None, limit: int
@@ -73,6 +90,12 @@ class OrderRepository(Repository):
             statement = statement.where(tuple_(orders.c.create_time, orders.c.id) < before)
         statement = statement.order_by(orders.c.create_time.desc(), orders.c.id.desc()).limit(limit)
         return [_order(row, ()) for row in await self._connection.execute(statement)]
+
+    async def _locked(self, statement: Select[Any], *, skip_locked: bool = False) -> Mapping[UUID, Order]:
+        locking = statement.with_for_update(key_share=True, skip_locked=skip_locked)
+        rows = (await self._connection.execute(locking)).all()
+        lines = await self._lines([row.id for row in rows]) if rows else {}
+        return {row.id: _order(row, tuple(lines[row.id])) for row in rows}
 
     async def _lines(self, order_ids: Collection[UUID]) -> Mapping[UUID, list[OrderLine]]:
         columns = (order_lines.c.order_id, products.c.id, products.c.sku)
@@ -100,7 +123,7 @@ def _values(order: Order) -> list[Any]:
     """In the order of _ORDER."""
     who = [order.id, order.reference, order.customer_id, order.placed_by, order.state]
     total = [order.line_count, order.unit_count, order.total.amount, order.total.currency]
-    return [*who, *total, order.cancel_reason, order.create_time, order.update_time]
+    return [*who, *total, order.cancel_reason, order.create_time, order.update_time, order.hold_end_time]
 
 
 def _line_values(new: Sequence[Order]) -> Iterator[tuple[Any, ...]]:
@@ -113,4 +136,5 @@ def _line_values(new: Sequence[Order]) -> Iterator[tuple[Any, ...]]:
 def _order(row: Row[Any], lines: tuple[OrderLine, ...]) -> Order:
     who = (row.id, row.reference, row.customer_id, row.placed_by, OrderState(row.state))
     total = (row.line_count, row.unit_count, Price(row.total, row.currency))
-    return Order(*who, lines, *total, row.cancel_reason, row.create_time, row.update_time)
+    times = (row.create_time, row.update_time, row.hold_end_time)
+    return Order(*who, lines, *total, row.cancel_reason, *times)

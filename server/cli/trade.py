@@ -1,0 +1,42 @@
+"""The payment providers that the settings name, opened for a command."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+from server.cli.failure import Failure
+from server.cli.own_sandbox import Sandbox
+from server.commerce.providers.port import PaymentProvider
+from server.settings import Settings
+from server.wiring import Trade
+
+
+@asynccontextmanager
+async def opened_trade(configured: Settings, sandbox: Sandbox | None) -> AsyncIterator[Trade]:
+    """How commerce is done by these settings, and by a sandbox that runs beside; its connections end with the block."""
+    providers: dict[str, PaymentProvider] = {}
+    async with AsyncExitStack() as stack:
+        for provider in _providers(configured, sandbox):
+            providers[provider.name] = provider
+            stack.push_async_callback(provider.close)
+        chosen = configured.payment_provider or ("sandbox" if sandbox else "none")
+        if chosen != "none" and chosen not in providers:
+            needed = "BACKROOM_SANDBOX_URL and BACKROOM_SANDBOX_KEY" if chosen == "sandbox" else "BACKROOM_STRIPE_KEY"
+            raise Failure(f"BACKROOM_PAYMENT_PROVIDER: {chosen} needs {needed}")
+        hold = timedelta(seconds=configured.hold_seconds)
+        yield Trade(hold, providers, None if chosen == "none" else chosen)
+
+
+def _providers(configured: Settings, sandbox: Sandbox | None) -> list[PaymentProvider]:
+    """Imported as they are needed: Stripe's library alone takes a second."""
+    found: list[PaymentProvider] = []
+    if configured.stripe_key:
+        from server.commerce.providers.stripe import StripeProvider
+
+        found.append(StripeProvider(configured.stripe_key))
+    url, key = configured.sandbox_url, configured.sandbox_key
+    if sandbox is not None or (url and key):
+        from server.commerce.providers.sandbox import SandboxProvider
+
+        found.append(SandboxProvider(sandbox.url, sandbox.key) if sandbox else SandboxProvider(url or "", key or ""))
+    return found

@@ -1,0 +1,37 @@
+import asyncio
+
+import structlog
+import uvloop
+
+from server import settings
+from server.cli.opened import database_url, ready_database
+from server.cli.own_sandbox import running_sandbox
+from server.cli.serve import stop_asked
+from server.cli.trade import opened_trade
+from server.frame import log
+from server.frame.jobs import Worker
+from server.settings import Settings
+from server.wiring import Application
+
+
+def worker() -> None:
+    """Does jobs until it is stopped."""
+    configured = settings.read()
+    log.configure(configured.log_level, configured.log_format)
+    with database_url(configured) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_work(configured, url))
+
+
+async def _work(configured: Settings, url: str) -> None:
+    logger = structlog.get_logger()
+    stop = stop_asked()
+    sandbox = running_sandbox(configured) if configured.embedded else None
+    async with ready_database(configured, url) as database, opened_trade(configured, sandbox) as trade:
+        application = Application(database, configured.modules, logger, trade=trade)
+        worker = Worker(url, application.tasks, logger, application.registry)
+        worker.start()
+        logger.info("working", modules=list(configured.modules))
+        await stop.wait()
+        await worker.stop()
+        await application.finish()
+        logger.info("stopped")

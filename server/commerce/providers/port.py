@@ -1,0 +1,83 @@
+"""What commerce needs of a payment provider."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+from storage.commerce.records import Price, RefundState
+
+
+class ProviderUnavailable(Exception):
+    """The provider does not answer, or not now: whether it did what it was asked is unknown; ask again, by the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundReport:
+    """One refund, as the provider's books have it."""
+
+    refund_id: UUID | None
+    """Our id of it; None where it was made on the provider's side."""
+    provider_id: str
+    amount: Decimal
+    state: RefundState
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentReport:
+    """One payment, as the provider's books have it at some moment: sums, not steps.
+
+    Since sums only grow, reports that come late, twice or out of order lead to the same end.
+    """
+
+    payment_id: UUID | None
+    """Our id of it; None where the provider does not know it."""
+    provider_id: str
+    currency: str
+    authorised: Decimal = Decimal(0)
+    captured: Decimal = Decimal(0)
+    refunded: Decimal = Decimal(0)
+    """What was paid back; a refund that is still on its way does not count."""
+    failure: str = ""
+    """Why the provider refused the payment; empty where it did not."""
+    voided: bool = False
+    client_secret: str = ""
+    """What the customer's browser needs to confirm the payment; empty where nothing is to be confirmed."""
+    refunds: tuple[RefundReport, ...] = ()
+
+
+class PaymentProvider(Protocol):
+    """A provider; each call that changes something carries a key, under which it is done once however often asked.
+
+    What the provider refuses is reported, and not raised. Raises ProviderUnavailable.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    async def authorise(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
+        """Secures the money, without taking it; `method` is the provider's token of what to pay with."""
+
+    async def capture(self, provider_id: str, amount: Price, key: str) -> PaymentReport:
+        """Takes the money that was secured; what was taken, voided or failed before is reported as it is."""
+
+    async def void(self, provider_id: str, key: str) -> PaymentReport:
+        """Lets go of the money that was secured; what was taken before is reported as it is."""
+
+    async def refund(self, provider_id: str, refund_id: UUID, amount: Price, key: str) -> PaymentReport:
+        """Pays back; the report holds the refund by its id, failed where the provider refuses it."""
+
+    async def find(self, provider_id: str) -> PaymentReport:
+        """How the payment stands."""
+
+    def read_event(self, body: bytes) -> PaymentReport | None:
+        """What a webhook tells, whose signature was checked; None where it is about something else.
+
+        Raises ValueError where it cannot be read.
+        """
+
+    def ledger(self) -> AsyncIterator[PaymentReport]:
+        """All payments, in the provider's order, to be compared with ours."""
+
+    async def close(self) -> None: ...

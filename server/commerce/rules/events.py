@@ -1,0 +1,60 @@
+"""What others are told of: the types of commerce's events, and what each one says."""
+
+import json
+from collections.abc import Mapping
+
+from storage.commerce.records import Order, OrderState, Payment, Price
+from storage.frame.records import Event
+
+EVENT_TYPES: Mapping[str, str] = {
+    "order.placed": "An order was placed and holds its stock.",
+    "order.paid": "An order was paid; its goods are sold.",
+    "order.fulfilled": "An order was handed over to the customer.",
+    "order.cancelled": "An order was called off; its stock is free again.",
+    "order.expired": "An order was not paid in time; its stock is free again.",
+    "order.refunded": "All that was paid for an order was paid back.",
+    "payment.captured": "Money was taken.",
+    "payment.failed": "The provider refused a payment.",
+    "payment.refunded": "Money was paid back, whole or in part.",
+}
+
+
+def order_event(order: Order) -> Event:
+    """What an order's new state is worth telling; `order.placed` for a new one."""
+    happened = "placed" if order.state is OrderState.PENDING else order.state.value
+    data = {
+        "order_id": str(order.id),
+        "reference": order.reference or "",
+        "customer_id": order.customer_id,
+        "placed_by": str(order.placed_by),
+        "state": order.state.value,
+        "line_count": order.line_count,
+        "unit_count": order.unit_count,
+        "total": _money(order.total),
+        "cancel_reason": order.cancel_reason,
+        "create_time": order.create_time.isoformat(),
+        "update_time": order.update_time.isoformat(),
+    }
+    return Event(f"order.{happened}", order.id, json.dumps(data), order.update_time)
+
+
+def payment_event(happened: str, payment: Payment) -> Event:
+    """What happened to a payment: captured, failed or refunded."""
+    currency = payment.amount.currency
+    data = {
+        "payment_id": str(payment.id),
+        "order_id": str(payment.order_id),
+        "provider": payment.provider,
+        "state": payment.state.value,
+        "amount": _money(payment.amount),
+        "captured_amount": _money(Price(payment.captured, currency)),
+        "refunded_amount": _money(Price(payment.refunded, currency)),
+        "failure": payment.failure,
+        "update_time": payment.update_time.isoformat(),
+    }
+    return Event(f"payment.{happened}", payment.id, json.dumps(data), payment.update_time)
+
+
+def _money(price: Price) -> Mapping[str, str]:
+    """An exact amount as text, without needless zeros; not in an exponent's form."""
+    return {"amount": f"{price.amount.normalize():f}", "currency": price.currency}

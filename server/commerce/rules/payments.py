@@ -1,0 +1,159 @@
+"""Payments as their callers decide them: how one begins, and how it is paid back."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from server.commerce.errors import (
+    CurrencyMixed,
+    OrderStateForbids,
+    PaymentNotFound,
+    PaymentStateForbids,
+    PaymentUnderWay,
+    RefundTooLarge,
+    RestockTooLarge,
+)
+from server.commerce.rules import orders
+from server.commerce.rules.inventory import pieces_of
+from server.commerce.rules.life import SOLD
+from server.frame.caller import Caller
+from server.frame.errors import PreconditionViolation
+from storage.commerce.records import (
+    Order,
+    OrderState,
+    Payment,
+    PaymentState,
+    Price,
+    Refund,
+    RefundReason,
+    RefundState,
+    RestockLine,
+)
+
+OPEN = frozenset({PaymentState.PENDING, PaymentState.AUTHORISED})
+"""The states in which a payment may still take money."""
+
+Restocked = Mapping[UUID, Mapping[UUID, int]]
+"""How many pieces of each product came back of an order, by order and product."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundAsk:
+    """An ask to pay back, and to put back goods."""
+
+    payment_id: UUID
+    amount: Price | None
+    """None means all that is left."""
+    note: str
+    restock: Mapping[str, int]
+    """Pieces by SKU."""
+
+
+def new_payment(
+    order: Order,
+    payments: Sequence[Payment],
+    payment_id: UUID,
+    caller: Caller,
+    provider: str,
+    method: str,
+    now: datetime,
+) -> Payment:
+    """A payment of the whole order, which has these already; raises OrderStateForbids, PaymentUnderWay."""
+    if order.state is not OrderState.PENDING:
+        raise OrderStateForbids(state=order.state.name)
+    for other in payments:
+        if other.state in OPEN:
+            raise PaymentUnderWay(payment_id=str(other.id))
+    none = Decimal(0)
+    return Payment(
+        id=payment_id,
+        order_id=order.id,
+        created_by=caller.account_id,
+        provider=provider,
+        provider_id=None,
+        method=method,
+        state=PaymentState.PENDING,
+        amount=order.total,
+        authorised=none,
+        captured=none,
+        refunded=none,
+        failure="",
+        voided=False,
+        client_secret="",
+        refunds=(),
+        create_time=now,
+        update_time=now,
+    )
+
+
+def visible(payment: Payment | None, order: Order | None, caller: Caller, payment_id: UUID) -> Payment:
+    """The payment; raises PaymentNotFound where there is none, and just so where the caller may not see its order."""
+    if payment is None or order is None or not orders.may_see(order, caller):
+        raise PaymentNotFound(payment_id=str(payment_id))
+    return payment
+
+
+def left_to_refund(payment: Payment) -> Decimal:
+    """How much was taken, and is neither paid back nor on its way back."""
+    asked = sum((refund.amount for refund in payment.refunds if refund.state is not RefundState.FAILED), Decimal(0))
+    return payment.captured - max(asked, payment.refunded)
+
+
+def new_refund(
+    payment: Payment, order: Order, ask: RefundAsk, back: Restocked, refund_id: UUID, now: datetime
+) -> Refund:
+    """A refund as a caller asks for it; raises PaymentStateForbids, CurrencyMixed, RefundTooLarge, RestockTooLarge."""
+    if payment.state is not PaymentState.CAPTURED:
+        raise PaymentStateForbids(state=payment.state.name)
+    if ask.amount is not None and ask.amount.currency != payment.amount.currency:
+        raise CurrencyMixed(currencies=",".join(sorted({ask.amount.currency, payment.amount.currency})))
+    left = left_to_refund(payment)
+    amount = ask.amount.amount if ask.amount is not None else left
+    if not 0 < amount <= left:
+        raise RefundTooLarge(left=f"{left:f}")
+    restock = _restock(order, ask.restock, back.get(order.id, {}))
+    return made_refund(payment, refund_id, amount, RefundReason.REQUESTED, now, note=ask.note, restock=restock)
+
+
+def made_refund(
+    payment: Payment,
+    refund_id: UUID,
+    amount: Decimal,
+    reason: RefundReason,
+    now: datetime,
+    *,
+    note: str = "",
+    restock: tuple[RestockLine, ...] = (),
+) -> Refund:
+    state = RefundState.PENDING
+    return Refund(refund_id, payment.id, None, state, amount, reason, note, restock, now, now)
+
+
+def with_refund(payment: Payment, refund: Refund, now: datetime) -> Payment:
+    return replace(payment, refunds=(*payment.refunds, refund), update_time=now)
+
+
+def still_sold(order: Order, back: Restocked) -> Mapping[str, int]:
+    """The pieces of an order, by SKU, that were sold and did not come back."""
+    returned = back.get(order.id, {})
+    left = Counter(pieces_of(order))
+    for line in {line.product_id: line for line in order.lines}.values():
+        left[line.sku] -= returned.get(line.product_id, 0)
+    return +left
+
+
+def _restock(order: Order, wanted: Mapping[str, int], returned: Mapping[UUID, int]) -> tuple[RestockLine, ...]:
+    left = still_sold(order, {order.id: returned}) if order.state in SOLD else {}
+    too_many = [sku for sku, quantity in wanted.items() if quantity > left.get(sku, 0)]
+    if too_many:
+        raise RestockTooLarge(
+            preconditions=[
+                PreconditionViolation("SOLD", sku, f"{wanted[sku]} to put back, {left.get(sku, 0)} sold")
+                for sku in too_many
+            ]
+        )
+    products = {line.sku: line.product_id for line in order.lines}
+    return tuple(RestockLine(products[sku], sku, quantity) for sku, quantity in sorted(wanted.items()))

@@ -1,0 +1,16 @@
+"""The jobs that commerce leaves behind: all of one payment run one after the other."""
+
+from uuid import UUID
+
+from storage.commerce.records import Refund
+from storage.frame.records import Job
+
+
+def pay_job(payment_id: UUID) -> Job:
+    """Goes on with a payment, from wherever it stands."""
+    return Job("commerce.pay", {"payment_id": str(payment_id)}, lock=str(payment_id))
+
+
+def refund_job(refund: Refund) -> Job:
+    """Has a refund paid back."""
+    return Job("commerce.refund", {"refund_id": str(refund.id)}, lock=str(refund.payment_id))

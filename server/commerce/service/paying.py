@@ -1,0 +1,128 @@
+"""What is done with providers, behind the answers: outside of any transaction, each step under a key that we derive.
+
+A step is asked of the provider, and what it reports is stored; a worker that dies in between asks again under the same
+key, and is told what came of it. So each step is a point that another worker can take up at.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from server.commerce.errors import PaymentNotFound, ProviderAway, ProviderMissing
+from server.commerce.providers.port import PaymentProvider, PaymentReport, ProviderUnavailable
+from server.commerce.rules import payments as rules
+from server.commerce.rules.settling import Settled
+from server.commerce.service.payments import NO_PROVIDER
+from server.commerce.service.settling import Reported
+from server.frame.batching import Batcher
+from server.frame.caller import Caller
+from storage.commerce.records import OrderState, Payment, PaymentState, RefundState
+from storage.database import Database
+
+
+class Paying:
+    """Drives payments and refunds with their providers."""
+
+    def __init__(
+        self,
+        database: Database,
+        providers: Mapping[str, PaymentProvider],
+        settling: Batcher[Reported, Settled],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._providers = providers
+        self._settling = settling
+        self._now = now
+
+    async def pay(self, payment_id: UUID) -> None:
+        """Takes a payment as far as it goes by itself: secures the money and takes it, or lets it go for a dead order.
+
+        Raises ProviderUnavailable, to be tried again.
+        """
+        stands = await self._find(payment_id)
+        while stands is not None and (report := await self._step(stands)) is not None:
+            before, provider = stands.payment, stands.payment.provider
+            stands = await self._settling.submit(Reported(provider, report, driven=True))
+            if stands.payment == before:
+                raise ProviderUnavailable("the provider has not done yet what it was asked")
+
+    async def refund(self, refund_id: UUID) -> None:
+        """Has a refund paid back; raises ProviderUnavailable, to be tried again."""
+        async with self._database.reading() as tx:
+            payment_id = await tx.payments.find_refund(refund_id)
+            payment = await tx.payments.find(payment_id) if payment_id else None
+        if payment is None:
+            return
+        refund = next(each for each in payment.refunds if each.id == refund_id)
+        if refund.state is not RefundState.PENDING or payment.provider_id is None:
+            return
+        amount = replace(payment.amount, amount=refund.amount)
+        provider = self._provider(payment)
+        report = await provider.refund(payment.provider_id, refund.id, amount, key=f"{refund.id}/refund")
+        await self._settling.submit(Reported(payment.provider, report, driven=True))
+
+    async def confirm(self, caller: Caller, payment_id: UUID) -> Payment:
+        """Asks the provider how a payment stands, and takes that up.
+
+        Raises PaymentNotFound, ProviderMissing, ProviderAway.
+        """
+        async with self._database.reading() as tx:
+            found = await tx.payments.find(payment_id)
+            order = await tx.orders.find(found.order_id) if found else None
+        payment = rules.visible(found, order, caller, payment_id)
+        if payment.provider_id is None or payment.provider == NO_PROVIDER:
+            return payment
+        try:
+            report = await self._provider(payment).find(payment.provider_id)
+        except ProviderUnavailable:
+            raise ProviderAway from None
+        return (await self._settling.submit(Reported(payment.provider, report))).payment
+
+    async def take_event(self, source: str, event_id: str) -> None:
+        """Takes up what a provider's webhook told; nothing more where that was done before.
+
+        Raises ValueError where it cannot be read.
+        """
+        async with self._database.reading() as tx:
+            body = await tx.received.find(source, event_id)
+        if body is None:
+            return
+        report = self._providers[source].read_event(body)
+        if report is None:
+            async with self._database.transaction() as tx:
+                await tx.received.finish(source, event_id, self._now())
+            return
+        with suppress(PaymentNotFound):  # another shop's, on the same account of the provider's: settled as nothing
+            await self._settling.submit(Reported(source, report, event_id))
+
+    def _provider(self, payment: Payment) -> PaymentProvider:
+        """Raises ProviderMissing."""
+        provider = self._providers.get(payment.provider)
+        if provider is None:
+            raise ProviderMissing(provider=payment.provider)
+        return provider
+
+    async def _find(self, payment_id: UUID) -> Settled | None:
+        async with self._database.reading() as tx:
+            payment = await tx.payments.find(payment_id)
+            order = await tx.orders.find(payment.order_id) if payment else None
+        return Settled(payment, order.state) if payment and order else None
+
+    async def _step(self, stands: Settled) -> PaymentReport | None:
+        """What the provider reports of the next step; None where there is none to take."""
+        payment = stands.payment
+        wanted = stands.order_state is OrderState.PENDING
+        if payment.state not in rules.OPEN:
+            return None
+        provider = self._provider(payment)
+        if payment.provider_id is None:
+            # Asked even where the order is dead by now: an earlier try may have secured the money unseen.
+            return await provider.authorise(payment.id, payment.amount, payment.method, key=f"{payment.id}/authorise")
+        if not wanted:
+            return await provider.void(payment.provider_id, key=f"{payment.id}/void")
+        if payment.state is PaymentState.AUTHORISED:
+            return await provider.capture(payment.provider_id, payment.amount, key=f"{payment.id}/capture")
+        return None  # the customer is to confirm it, and a webhook will tell

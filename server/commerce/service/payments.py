@@ -1,0 +1,113 @@
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from server.commerce.errors import ProviderMissing
+from server.commerce.providers.port import PaymentReport
+from server.commerce.rules import orders, settling
+from server.commerce.rules import payments as rules
+from server.commerce.rules.inventory import Ledger
+from server.commerce.rules.settling import Settlement
+from server.commerce.service.deferring import pay_job
+from server.commerce.service.settling import store
+from server.frame.caller import Caller
+from server.frame.repeating import once
+from storage.commerce.records import Order, Payment, PaymentFilter, StockReason
+from storage.database import Database, Transaction
+from storage.frame.records import RequestKey
+
+NO_PROVIDER = "none"
+"""The provider of a payment of nothing, which nobody need be asked for."""
+
+
+class Payments:
+    """Money for orders, from the first ask to the last refund."""
+
+    def __init__(
+        self,
+        database: Database,
+        provider: str | None,
+        now: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+    ) -> None:
+        """`provider` is the one that new payments are made with; None where there is none."""
+        self._database = database
+        self._provider = provider
+        self._now = now
+        self._new_id = new_id
+
+    async def create(self, caller: Caller, order_id: UUID, method: str, key: RequestKey | None) -> Payment:
+        """Begins to pay an order; raises ProviderMissing, OrderNotFound, OrderStateForbids, PaymentUnderWay."""
+        if self._provider is None:
+            raise ProviderMissing
+        provider = self._provider
+        async with self._database.transaction() as tx:
+
+            async def act() -> Payment:
+                order = orders.visible(await tx.orders.lock(order_id), caller, order_id)
+                others = list((await tx.payments.find_of_orders([order_id])).values())
+                new = rules.new_payment(order, others, self._new_id(), caller, provider, method, self._now())
+                if not new.amount.amount:
+                    return await self._pay_nothing(tx, order, new)
+                await tx.payments.add(new)
+                await tx.jobs.defer([pay_job(new.id)])
+                return new
+
+            return await once(tx, key, Payment, act)
+
+    async def get(self, caller: Caller, payment_id: UUID) -> Payment:
+        """The payment with its refunds; raises PaymentNotFound."""
+        async with self._database.reading() as tx:
+            payment = await tx.payments.find(payment_id)
+            order = await tx.orders.find(payment.order_id) if payment else None
+            return rules.visible(payment, order, caller, payment_id)
+
+    async def list_latest(
+        self, caller: Caller, wanted: PaymentFilter, *, before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Payment]:
+        """Payments without their refunds, latest first."""
+        allowed = replace(wanted, customer_id=orders.customer_to_list(None, caller))
+        async with self._database.reading() as tx:
+            return await tx.payments.list_latest(allowed, before=before, limit=limit)
+
+    async def refund(self, caller: Caller, ask: rules.RefundAsk, key: RequestKey | None) -> Payment:
+        """Begins to pay back, and puts goods back at once.
+
+        Raises PaymentNotFound, PaymentStateForbids, CurrencyMixed, RefundTooLarge, RestockTooLarge.
+        """
+        async with self._database.transaction() as tx:
+
+            async def act() -> Payment:
+                found = await tx.payments.find(ask.payment_id)
+                order = await tx.orders.lock(found.order_id) if found else None
+                # Read again: what stands is what stands once the order is locked.
+                found = await tx.payments.find(ask.payment_id) if order else None
+                payment = rules.visible(found, order, caller, ask.payment_id)
+                assert order is not None  # noqa: S101 - it is visible
+                return await self._refund(tx, payment, order, ask, caller)
+
+            return await once(tx, key, Payment, act)
+
+    async def _refund(
+        self, tx: Transaction, payment: Payment, order: Order, ask: rules.RefundAsk, caller: Caller
+    ) -> Payment:
+        now = self._now()
+        returned = await tx.payments.count_returned([order.id])
+        refund = rules.new_refund(payment, order, ask, returned, self._new_id(), now)
+        shelves = await tx.stock.lock_by_id({line.product_id for line in refund.restock})
+        ledger = Ledger(shelves.values(), now)
+        ledger.book(order, StockReason.RETURNED, caller.account_id, ask.restock)
+        changed = rules.with_refund(payment, refund, now)
+        await store(tx, Settlement({changed.id: changed}, {refund.id: refund}, moves=ledger.moves))
+        return changed
+
+    async def _pay_nothing(self, tx: Transaction, order: Order, new: Payment) -> Payment:
+        """An order of nothing is paid as it is asked for: its stock moves in this transaction."""
+        payment = replace(new, provider=NO_PROVIDER)
+        await tx.payments.add(payment)
+        shelves = await tx.stock.lock_by_id({line.product_id for line in order.lines})
+        clerk = settling.Clerk({new.id: payment}, {order.id: order}, list(shelves.values()), self._new_id, self._now())
+        settled = clerk.take_up(new.id, PaymentReport(new.id, str(new.id), new.amount.currency))
+        await store(tx, clerk.settlement)
+        return settled.payment

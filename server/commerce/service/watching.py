@@ -1,0 +1,68 @@
+from collections.abc import AsyncIterator, Callable, Set
+from datetime import datetime
+
+from server.commerce.rules import watching as rules
+from server.frame.caller import Caller
+from server.frame.resuming import Position
+from server.frame.watching import Feed, Told
+from storage.commerce.records import Movement, OrderAudience, OrderChange
+from storage.database import Database, Transaction
+from storage.frame.records import ChangePage, News, Stretch
+
+
+class OrderChanges:
+    """The log of what happened to orders."""
+
+    everybody = OrderAudience()
+
+    def concerns(self, change: OrderChange, audience: OrderAudience) -> bool:
+        return rules.concerns(change.order, audience)
+
+    def sequence(self, change: OrderChange) -> int:
+        return change.sequence
+
+    async def find_news(self, tx: Transaction, since: str) -> News:
+        return await tx.order_changes.find_news(since)
+
+    async def list_changes(
+        self, tx: Transaction, stretch: Stretch, limit: int, audience: OrderAudience
+    ) -> ChangePage[OrderChange]:
+        return await tx.order_changes.list_changes(stretch, limit, audience)
+
+
+class StockChanges:
+    """The ledger of the stock; an audience is a set of SKUs, where none means all."""
+
+    everybody: Set[str] = frozenset()
+
+    def concerns(self, change: Movement, audience: Set[str]) -> bool:
+        return not audience or change.sku in audience
+
+    def sequence(self, change: Movement) -> int:
+        return change.sequence
+
+    async def find_news(self, tx: Transaction, since: str) -> News:
+        return await tx.stock_changes.find_news(since)
+
+    async def list_changes(
+        self, tx: Transaction, stretch: Stretch, limit: int, audience: Set[str]
+    ) -> ChangePage[Movement]:
+        return await tx.stock_changes.list_changes(stretch, limit, audience)
+
+
+class Watching:
+    """What happens to orders and to the stock, told as it happens."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self.orders = Feed(database, OrderChanges(), now)
+        self.stock = Feed(database, StockChanges(), now)
+
+    def watch_orders(
+        self, caller: Caller, customer_id: str | None, position: Position | None
+    ) -> AsyncIterator[Told[OrderChange]]:
+        """Tells a caller each change of the orders that it may see, or of one customer's; raises CustomerNotPermitted."""
+        return self.orders.watch(position, rules.audience_of(customer_id, caller))
+
+    def watch_stock(self, skus: Set[str], position: Position | None) -> AsyncIterator[Told[Movement]]:
+        """Tells each movement of these products, or of all where none are given."""
+        return self.stock.watch(position, skus)

@@ -1,0 +1,48 @@
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from backroom.commerce.v1 import payment_service_pb2 as pb
+from backroom.commerce.v1 import payment_service_pb2_grpc
+from server.commerce import messages
+from server.commerce.service import Paying, Payments
+from server.frame.call import caller_of
+from server.frame.paging import page_of
+from server.frame.repeating import key_of
+
+
+class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
+    def __init__(self, payments: Payments, paying: Paying) -> None:
+        self._payments = payments
+        self._paying = paying
+
+    async def CreatePayment(self, request: pb.CreatePaymentRequest, context: Any) -> pb.CreatePaymentResponse:
+        caller = caller_of(context)
+        key = key_of(caller, request)
+        payment = await self._payments.create(caller, UUID(request.order_id), request.method, key)
+        return pb.CreatePaymentResponse(payment=messages.payment(payment))
+
+    async def ConfirmPayment(self, request: pb.ConfirmPaymentRequest, context: Any) -> pb.ConfirmPaymentResponse:
+        payment = await self._paying.confirm(caller_of(context), UUID(request.payment_id))
+        return pb.ConfirmPaymentResponse(payment=messages.payment(payment))
+
+    async def GetPayment(self, request: pb.GetPaymentRequest, context: Any) -> pb.GetPaymentResponse:
+        payment = await self._payments.get(caller_of(context), UUID(request.payment_id))
+        return pb.GetPaymentResponse(payment=messages.payment(payment))
+
+    async def ListPayments(self, request: pb.ListPaymentsRequest, context: Any) -> pb.ListPaymentsResponse:
+        page = page_of(request)
+        before = page.key(datetime.fromisoformat, UUID)
+        found = await self._payments.list_latest(
+            caller_of(context),
+            messages.payment_filter(request),
+            before=(before[0], before[1]) if before else None,
+            limit=page.limit,
+        )
+        payments, next_page_token = page.cut(found, lambda payment: (payment.create_time, payment.id))
+        return pb.ListPaymentsResponse(payments=map(messages.payment, payments), next_page_token=next_page_token)
+
+    async def RefundPayment(self, request: pb.RefundPaymentRequest, context: Any) -> pb.RefundPaymentResponse:
+        caller = caller_of(context)
+        payment = await self._payments.refund(caller, messages.refund_ask(request), key_of(caller, request))
+        return pb.RefundPaymentResponse(payment=messages.payment(payment))

@@ -1,0 +1,238 @@
+"""Work that is done behind an answer: deferred in the caller's transaction, and done by a worker until it succeeds."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+from typing import Any
+
+import structlog
+from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import DeleteJobCondition, Job
+from procrastinate.manager import JobManager
+from procrastinate.worker import Worker as QueueWorker
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from psycopg import AsyncConnection
+from psycopg import Error as DriverError
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from server.frame.faults import described
+
+DEFAULT = "default"
+CONCURRENCY: Mapping[str, int] = {DEFAULT: 32, "deliveries": 400}
+"""How many jobs of a queue one worker does at once; a delivery mostly waits for somebody else's answer."""
+
+TRIES = 20
+"""After so many a job is failed, and waits for a person: `backroom jobs`."""
+_LONGEST_WAIT = 300.0
+_BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One kind of job.
+
+    `run` takes a job's args by their names. It may be run again after it was done, or beside itself: what it does, it
+    does once. What it raises is logged, and the job is tried again later.
+    """
+
+    name: str
+    """The module's name and what is done, such as "commerce.pay"."""
+    run: Callable[..., Awaitable[None]]
+    queue: str = DEFAULT
+    every: str = ""
+    """When to run by itself, as cron's five fields and a sixth of seconds; empty where it is deferred only.
+
+    One that fails is not tried again: its next time comes.
+    """
+
+
+class Worker:
+    """Does the jobs of some tasks, in this process's event loop, until it is stopped.
+
+    It begins again by itself when the database was away. A worker that was killed is found out by its heartbeat, and
+    its jobs are done by the others.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        tasks: Sequence[Task],
+        logger: structlog.typing.FilteringBoundLogger,
+        registry: CollectorRegistry,
+        *,
+        heartbeat: float = 2.0,
+        missed_after: float = 10.0,
+    ) -> None:
+        """`heartbeat` and `missed_after` in seconds: how often it says that it lives, and when it is taken for dead."""
+        self._url = database_url
+        self._heartbeat = heartbeat
+        self._missed_after = missed_after
+        self._logger = logger
+        self._tasks = (*tasks, Task("frame.take_up", self._take_up, every="* * * * * */5"))
+        self._record = _Record(registry, logger, {task.name for task in self._tasks if task.every})
+        self._queue: JobManager | None = None
+        self._running: Sequence[QueueWorker] = ()
+        self._stopping = asyncio.Event()
+        self._supervising: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._supervising = asyncio.create_task(self._supervise())
+
+    async def stop(self, *, within: float = 20.0) -> None:
+        """Takes no more jobs, and returns when those under way are done, or were given up after so many seconds.
+
+        A job that was given up is done again by another worker.
+        """
+        self._stopping.set()
+        for worker in self._running:
+            worker.shutdown_graceful_timeout = within
+            worker.stop()
+        if self._supervising is not None:
+            await self._supervising
+
+    async def run_due(self) -> None:
+        """Does the jobs that are due, and those that they defer, and returns when none is left."""
+        async with self._opened() as apps:
+            done = -1
+            while done != self._record.count:
+                done = self._record.count
+                for queue, app in apps.items():
+                    await self._worker(app, queue, wait=False).run()
+
+    async def _supervise(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                async with self._opened() as apps:
+                    self._running = [self._worker(app, queue, wait=True) for queue, app in apps.items()]
+                    await asyncio.gather(*map(self._to_the_end, self._running))
+            except (ConnectorException, DriverError, PoolTimeout):
+                self._logger.warning("the worker waits for the database")
+            except Exception as error:  # noqa: BLE001 - whatever it is, jobs go on being done
+                self._logger.error("the worker begins again", fault=described(error))  # noqa: TRY400 - its text may quote a payload
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 1.0)
+
+    async def _to_the_end(self, worker: QueueWorker) -> None:
+        """Runs one queue's worker; when it ends, whyever, the others end too, to begin again together."""
+        try:
+            if not self._stopping.is_set():
+                await worker.run()
+        finally:
+            for other in self._running:
+                other.stop()
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Mapping[str, App]]:
+        """The queues, on connections of their own, by which jobs are fetched and ended."""
+        options = {"application_name": "backroom-worker", "connect_timeout": 3}
+        pool = AsyncConnectionPool[AsyncConnection[Any]](
+            self._url, min_size=1, max_size=4, timeout=5.0, open=False, kwargs=options, configure=_by_the_statement
+        )
+        async with pool:
+            apps = {queue: App(connector=PsycopgConnector()) for queue in CONCURRENCY}
+            for app in apps.values():
+                await app.open_async(pool)
+            for task in self._tasks:
+                _register(task, apps[task.queue])
+            self._queue = apps[DEFAULT].job_manager
+            yield apps
+
+    def _worker(self, app: App, queue: str, *, wait: bool) -> QueueWorker:
+        return QueueWorker(
+            app,
+            queues=[queue],
+            name=None,
+            concurrency=CONCURRENCY[queue],
+            wait=wait,
+            listen_notify=wait,
+            delete_jobs=DeleteJobCondition.SUCCESSFUL,
+            install_signal_handlers=False,
+            update_heartbeat_interval=self._heartbeat,
+            stalled_worker_timeout=self._missed_after,
+            worker_middleware=[self._record.around],
+        )
+
+    async def _take_up(self) -> None:
+        """Puts back into the queue what workers had begun that are dead."""
+        assert self._queue is not None  # noqa: S101 - a job runs while the queue is open
+        for job in await self._queue.get_stalled_jobs(seconds_since_heartbeat=self._missed_after):
+            with suppress(ConnectorException):  # another worker was faster
+                await self._queue.retry_job(job)
+
+
+async def _by_the_statement(connection: AsyncConnection[Any]) -> None:
+    """What the queue asks is one statement each: a transaction around it would be two more."""
+    await connection.set_autocommit(True)
+
+
+def _register(task: Task, app: App) -> None:
+    if not task.every:
+        app.task(name=task.name, queue=task.queue, retry=_Patience())(task.run)
+        return
+
+    async def run(timestamp: int) -> None:  # noqa: ARG001 - the queue gives it by this name
+        await task.run()
+
+    # While one waits to be done, no other is put behind it.
+    periodic = app.task(name=task.name, queue=task.queue, queueing_lock=task.name)(run)
+    app.periodic(cron=task.every)(periodic)
+
+
+class _Patience(BaseRetryStrategy):
+    """Tries again after 1, 2, 4 ... seconds, and at most after some minutes, so that a fault may pass meanwhile."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if isinstance(exception, asyncio.CancelledError):  # its worker was stopped
+            return RetryDecision()
+        if job.attempts + 1 >= TRIES:
+            return None
+        wait = min(2.0**job.attempts, _LONGEST_WAIT) * random.uniform(0.75, 1.25)  # noqa: S311 - not for secrets
+        return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=wait))
+
+
+class _Record:
+    """One log line and one metric a job; a periodic one that had nothing to say is logged for debugging alone."""
+
+    def __init__(
+        self, registry: CollectorRegistry, logger: structlog.typing.FilteringBoundLogger, quiet: Collection[str]
+    ) -> None:
+        self._logger = logger
+        self._quiet = quiet
+        self._ended = Counter("backroom_jobs", "Jobs ended, by outcome", ("task", "outcome"), registry=registry)
+        self._seconds = Histogram(
+            "backroom_job_seconds", "How long jobs took", ("task",), registry=registry, buckets=_BUCKETS
+        )
+        self.count = 0
+        """How many jobs were begun."""
+
+    async def around(self, run: Callable[[], Awaitable[Any]], context: JobContext, _worker: QueueWorker) -> None:
+        job = context.job
+        self.count += 1
+        began = perf_counter()
+        outcome, fault = "cancelled", ""
+        try:
+            await run()
+            outcome = "done"
+        except Exception as error:
+            outcome, fault = "failed", described(error)
+            if job.task_name not in self._quiet:
+                raise
+        finally:
+            self._write(job, outcome, fault, perf_counter() - began)
+
+    def _write(self, job: Job, outcome: str, fault: str, seconds: float) -> None:
+        self._ended.labels(job.task_name, outcome).inc()
+        self._seconds.labels(job.task_name).observe(seconds)
+        line: dict[str, object] = {"task": job.task_name, "job_id": job.id, "outcome": outcome}
+        line |= {"duration_ms": round(seconds * 1000, 2), "attempt": job.attempts + 1}
+        if fault:
+            self._logger.error("job", **line, fault=fault)
+        elif job.task_name in self._quiet:
+            self._logger.debug("job", **line)
+        else:
+            self._logger.info("job", **line)

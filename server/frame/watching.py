@@ -1,0 +1,324 @@
+"""Telling watchers what changes, as it changes: nothing is left out, and nothing is told twice."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from server.frame.errors import ResumeTokenExpired, Stopping
+from server.frame.resuming import Position, Snapshot
+from storage.database import Database, Transaction
+from storage.frame.records import ChangePage, News, Stretch
+
+Change = TypeVar("Change")
+Audience = TypeVar("Audience")
+
+_PAGE = 500
+"""How many changes a watch that lags behind reads at once."""
+_TICK = 1000
+"""How many changes are handed to all watches at once; where there are more, each watch reads them for itself."""
+_PATIENCE = 1.0
+"""In seconds: how long a watch may take to end when the server stops."""
+
+
+class Source(Protocol[Change, Audience]):
+    """A log that changes are told from."""
+
+    @property
+    def everybody(self) -> Audience:
+        """The audience that every change concerns."""
+
+    def concerns(self, change: Change, audience: Audience) -> bool:
+        """Whether an audience is told of a change, just as `list_changes` has it."""
+
+    def sequence(self, change: Change) -> int:
+        """The change's place in the log."""
+
+    async def find_news(self, tx: Transaction, since: str) -> News:
+        """Whether there is something new since a snapshot."""
+
+    async def list_changes(
+        self, tx: Transaction, stretch: Stretch, limit: int, audience: Audience
+    ) -> ChangePage[Change]:
+        """What of the first `limit` changes of a stretch an audience is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Generic[Change]):
+    """One message of a watch."""
+
+    position: Position
+    """Where a later watch goes on right behind it."""
+    change: Change | None
+    """None where there is only the position to tell."""
+
+
+class Feed(Generic[Change, Audience]):
+    """What changes in one log, for all who watch it in this process.
+
+    One task asks the database for what is new, and hands it to all watches. A watch that is not up to date, since it
+    goes on from long ago or its reader is slow, reads page by page for itself, one watch at a time. So however many
+    they are, they take two connections, and none while a message waits for its reader.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        source: Source[Change, Audience],
+        now: Callable[[], datetime],
+        *,
+        every: float = 0.1,
+        quiet: float = 30.0,
+        lasting: float = 600.0,
+    ) -> None:
+        """In seconds: how often it asks; after how long without a message a watch is told its position alone; and when
+        a watch ends, to be opened again by a caller who is still permitted to.
+        """
+        self._database = database
+        self._source = source
+        self._quiet = quiet
+        self._lasting = lasting
+        self._watches: dict[_Pace, asyncio.Task[Any]] = {}
+        self._ticker = _Ticker(database, source, now, every, wanted=lambda: bool(self._watches))
+        self._reading = asyncio.Lock()
+
+    async def watch(self, resumed: Position | None, audience: Audience) -> AsyncIterator[Told[Change]]:
+        """Tells an audience the changes behind a position; or those to come, and first the position alone.
+
+        Raises ResumeTokenExpired where the position lies ahead of the database, which then was restored from a backup.
+        """
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a generator runs in a task
+        pace = _Pace(self._quiet, self._lasting)
+        self._watches[pace] = task
+        try:
+            async with aclosing(self._tell(resumed, audience, pace)) as telling:
+                async for told in telling:
+                    yield told
+                    pace.told()
+        finally:
+            del self._watches[pace]
+
+    async def close(self) -> None:
+        """Ends all watches with Stopping; one whose reader does not read is cut off."""
+        await self._ticker.close()
+        if self._watches:
+            _, stuck = await asyncio.wait(self._watches.values(), timeout=_PATIENCE)
+            for task in stuck:
+                task.cancel()
+
+    async def _tell(self, resumed: Position | None, audience: Audience, pace: "_Pace") -> AsyncIterator[Told[Change]]:
+        current = await self._ticker.current()
+        if resumed is None:
+            yield Told(current, None)
+        elif not current.since.covers(resumed.newest):
+            raise ResumeTokenExpired
+        position = resumed or current
+        while not pace.over:
+            async with aclosing(self._steps(position, audience, pace.wait)) as steps:
+                async for step in steps:
+                    self._ticker.check()
+                    position = step.position
+                    if step.change is not None or pace.quiet:
+                        yield step
+                    if pace.over:
+                        return
+
+    async def _steps(self, position: Position, audience: Audience, wait: float) -> AsyncIterator[Told[Change]]:
+        """How a watch goes on: with changes, and with positions alone, which only a watch that was quiet is told."""
+        changes: Sequence[Change] | None = None
+        if position.until is not None:  # a stretch of which the first part is told
+            goal = Position(position.time, position.until)
+        elif tick := await self._ticker.beyond(position.since, wait):
+            goal, changes = tick.until, tick.behind(position.since)
+        else:
+            goal, changes = self._ticker.brought_up(position), ()
+        if changes is None:
+            async for step in self._read(position, goal, audience):
+                yield step
+        else:
+            concerned = [change for change in changes if self._source.concerns(change, audience)]
+            for step in self._told(ChangePage(concerned, None), position, goal):
+                yield step
+
+    async def _read(self, position: Position, goal: Position, audience: Audience) -> AsyncIterator[Told[Change]]:
+        page: ChangePage[Change] = ChangePage((), position.after)
+        while page.last is not None:
+            stretch = Stretch(str(position.since), str(goal.since), page.last)
+            async with self._reading, self._database.reading() as tx:
+                page = await self._source.list_changes(tx, stretch, _PAGE, audience)
+            for step in self._told(page, position, goal):
+                yield step
+
+    def _told(self, page: ChangePage[Change], position: Position, goal: Position) -> Iterator[Told[Change]]:
+        for change in page.changes:
+            yield Told(replace(position, until=goal.since, after=self._source.sequence(change)), change)
+        yield Told(goal if page.last is None else replace(position, until=goal.since, after=page.last), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tick(Generic[Change]):
+    """What became visible since the tick before."""
+
+    floor: Snapshot
+    """As far as the tick before told; from here to `since` there was nothing new."""
+    since: Snapshot
+    until: Position
+    changes: Sequence[Change] | None
+    """None where they were too many to hand around, or are not known."""
+
+    def behind(self, told: Snapshot) -> Sequence[Change] | None:
+        """What is new behind a snapshot, where that is just what this tick tells."""
+        return self.changes if told.covers(self.floor) and self.since.covers(told) else None
+
+
+class _Ticker(Generic[Change, Audience]):
+    """Asks what is new for as long as that is wanted, and hands it to all who wait for it."""
+
+    def __init__(
+        self,
+        database: Database,
+        source: Source[Change, Audience],
+        now: Callable[[], datetime],
+        every: float,
+        wanted: Callable[[], bool],
+    ) -> None:
+        self._database = database
+        self._source = source
+        self._now = now
+        self._every = every
+        self._wanted = wanted
+        self._tick: _Tick[Change] | None = None
+        self._seen: Position | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._news: asyncio.Future[None] | None = None
+        self._closed = False
+
+    async def current(self) -> Position:
+        """What has committed by now."""
+        while True:
+            self.check()
+            time = self._now()
+            async with self._database.reading() as tx:
+                snapshot = Snapshot.of(await tx.events.snapshot())
+            if snapshot.fits:
+                return Position(time, snapshot)
+            await asyncio.sleep(self._every)
+
+    async def beyond(self, told: Snapshot, wait: float) -> _Tick[Change] | None:
+        """The latest tick, as soon as it tells something behind a snapshot; None where none did for so many seconds.
+
+        What makes the asking fail rises, to all who wait.
+        """
+        clock = asyncio.get_running_loop().time
+        ends = clock() + wait
+        while self._tick is None or told.covers(self._tick.until.since):
+            news = self._asked()
+            await asyncio.wait([news], timeout=ends - clock())
+            if not news.done():
+                return None
+            news.result()
+        return self._tick
+
+    def brought_up(self, position: Position) -> Position:
+        """The position of a watch that has told all ticks, moved up to where nothing was new when last asked."""
+        seen = self._seen
+        return seen if seen is not None and seen.since.covers(position.since) else position
+
+    def check(self) -> None:
+        """Raises Stopping once it is closed."""
+        if self._closed:
+            raise Stopping
+
+    async def close(self) -> None:
+        """Whoever waits is told Stopping."""
+        self._closed = True
+        self._wake(Stopping())
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+
+    def _asked(self) -> "asyncio.Future[None]":
+        """Done when there is something new; the asking begins anew where it had ended."""
+        self.check()
+        if self._news is None:
+            self._news = asyncio.get_running_loop().create_future()
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
+        return self._news
+
+    async def _ask(self) -> None:
+        try:
+            seen = self._seen = await self.current()
+            # What came before, whoever lags behind reads for itself.
+            self._hand(_Tick(seen.since, seen.since, seen, None))
+            while self._wanted():
+                await asyncio.sleep(self._every)
+                await self._look()
+        except Exception as error:  # noqa: BLE001 - it rises where its outcome is waited for
+            self._wake(error)
+        finally:
+            self._asking = self._tick = self._seen = None
+
+    async def _look(self) -> None:
+        assert self._tick is not None  # noqa: S101 - both are there once it asks
+        assert self._seen is not None  # noqa: S101
+        since = str(self._seen.since)
+        page: ChangePage[Change] | None = None
+        time = self._now()
+        async with self._database.reading() as tx:
+            news = await self._source.find_news(tx, since)
+            until = Position(time, Snapshot.of(news.snapshot))
+            if not until.since.fits:
+                return
+            if news.first is not None:
+                stretch = Stretch(since, news.snapshot, news.first - 1)
+                page = await self._source.list_changes(tx, stretch, _TICK, self._source.everybody)
+        if page is not None:
+            changes = page.changes if page.last is None else None
+            self._hand(_Tick(self._tick.until.since, self._seen.since, until, changes))
+        self._seen = until
+
+    def _hand(self, tick: _Tick[Change]) -> None:
+        self._tick = tick
+        self._wake(None)
+
+    def _wake(self, failure: Exception | None) -> None:
+        news, self._news = self._news, None
+        if news is None:
+            return
+        if failure is None:
+            news.set_result(None)
+        else:
+            news.set_exception(failure)
+            news.exception()  # nobody need wait for it
+
+
+class _Pace:
+    """When one watch is to be told its position alone, and when it ends."""
+
+    def __init__(self, quiet: float, lasting: float) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._quiet = quiet
+        self._ends = self._clock() + lasting
+        self._last = self._clock()
+
+    def told(self) -> None:
+        """A message was told just now."""
+        self._last = self._clock()
+
+    @property
+    def over(self) -> bool:
+        return self._clock() >= self._ends
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there was no message for long."""
+        return self._clock() - self._last >= self._quiet
+
+    @property
+    def wait(self) -> float:
+        """In seconds: how long to wait for a change."""
+        return min(self._ends, self._last + self._quiet) - self._clock()

@@ -1,0 +1,169 @@
+"""What a payment is at the provider, and what each ask makes of it: no I/O, no clock."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+
+NOTHING = Decimal(0)
+
+FAILURES = {
+    "card_refused": "the card was refused",
+    "card_capture_refused": "the bank refused the capture",
+}
+"""Why a payment by these methods fails."""
+SLOW = "card_slow"
+LATER = "card_later"
+REFUND_REFUSED = "card_refund_refused"
+METHODS = frozenset({"", "card_ok", SLOW, LATER, REFUND_REFUSED, *FAILURES})
+
+
+class Kind(StrEnum):
+    """What happened to a payment; all but the first are told by webhook."""
+
+    CREATED = "created"
+    AUTHORISED = "authorised"
+    CAPTURED = "captured"
+    FAILED = "failed"
+    VOIDED = "voided"
+    REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    id: str
+    reference: str
+    amount: Decimal
+    succeeded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    id: str
+    reference: str
+    """The merchant's id of it."""
+    method: str
+    currency: str
+    amount: Decimal
+    """What was asked for; the sums below are what came of it."""
+    authorised: Decimal = NOTHING
+    captured: Decimal = NOTHING
+    refunded: Decimal = NOTHING
+    failure: str = ""
+    voided: bool = False
+    refunds: tuple[Refund, ...] = ()
+
+    @property
+    def status(self) -> str:
+        if self.captured > 0:
+            return "refunded" if self.refunded >= self.captured else "captured"
+        if self.failure:
+            return "failed"
+        if self.voided:
+            return "voided"
+        return "authorised" if self.authorised > 0 else "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an ask makes of a payment: how it stands afterwards, and the entry that says what happened."""
+
+    payment: Payment
+    kind: Kind
+    amount: Decimal = NOTHING
+    """How much was secured, taken or paid back."""
+    refund: Refund | None = None
+
+
+class AskRefused(Exception):
+    """The ask cannot be answered, and is not remembered; `code` is for machines, and the docstring for people."""
+
+    code = ""
+    status = 0
+
+
+class PaymentUnknown(AskRefused):
+    """There is no such payment."""
+
+    code = "payment_unknown"
+    status = 404
+
+
+class KeyReused(AskRefused):
+    """This Idempotency-Key came before, with another ask."""
+
+    code = "key_reused"
+    status = 409
+
+
+class NotAuthorised(AskRefused):
+    """The customer has not confirmed the payment yet."""
+
+    code = "not_authorised"
+    status = 409
+
+
+class AmountTooLarge(AskRefused):
+    """More than was authorised cannot be captured."""
+
+    code = "amount_too_large"
+    status = 422
+
+
+def begun(payment: Payment) -> Change | None:
+    """What becomes of a new payment at once; None where that waits for the customer."""
+    if payment.method == LATER:
+        return None
+    if payment.method not in METHODS:
+        return _failed(payment, "there is no such method")
+    if payment.method == "card_refused":
+        return _failed(payment, FAILURES[payment.method])
+    return _authorised(payment)
+
+
+def confirmed(payment: Payment) -> Change | None:
+    """What the customer's consent makes of it; None where there is nothing left to consent to."""
+    return _authorised(payment) if payment.status == "pending" else None
+
+
+def captured(payment: Payment, amount: Decimal | None) -> Change | None:
+    """Money is taken once: what was taken, voided or failed before stays as it is, which None says.
+
+    No amount means all that was authorised. Raises NotAuthorised, AmountTooLarge.
+    """
+    if payment.status == "pending":
+        raise NotAuthorised
+    if payment.status != "authorised":
+        return None
+    if amount is not None and amount > payment.authorised:
+        raise AmountTooLarge
+    if payment.method == "card_capture_refused":
+        return _failed(payment, FAILURES[payment.method])
+    taken = payment.authorised if amount is None else amount
+    return Change(replace(payment, captured=taken), Kind.CAPTURED, taken)
+
+
+def voided(payment: Payment) -> Change | None:
+    """Lets go of what was not taken; None where there is nothing to let go of."""
+    if payment.status not in ("pending", "authorised"):
+        return None
+    return Change(replace(payment, voided=True), Kind.VOIDED)
+
+
+def refunded(payment: Payment, refund_id: str, reference: str, amount: Decimal) -> Change:
+    """Pays back; more than is left, and what the method forbids, is a refund that failed."""
+    left = payment.captured - payment.refunded
+    succeeded = amount <= left and payment.method != REFUND_REFUSED
+    refund = Refund(refund_id, reference, amount, succeeded)
+    after = replace(payment, refunds=(*payment.refunds, refund))
+    if not succeeded:
+        return Change(after, Kind.REFUND_FAILED, NOTHING, refund)
+    return Change(replace(after, refunded=payment.refunded + amount), Kind.REFUNDED, amount, refund)
+
+
+def _authorised(payment: Payment) -> Change:
+    return Change(replace(payment, authorised=payment.amount), Kind.AUTHORISED, payment.amount)
+
+
+def _failed(payment: Payment, why: str) -> Change:
+    return Change(replace(payment, failure=why), Kind.FAILED)

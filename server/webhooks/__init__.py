@@ -1,0 +1,1 @@
+"""Webhooks: what others tell us, verified, and what we tell others, signed."""

@@ -1,0 +1,1 @@
+"""What webhooks decides: frozen values and pure decisions, no I/O, no clock, no SQL."""

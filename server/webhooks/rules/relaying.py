@@ -1,0 +1,69 @@
+"""From the log of events to deliveries: what is told, and to whom."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from storage.frame.records import Event
+from storage.webhooks.records import Delivery, DeliveryState, Endpoint, LoggedEvent
+
+TEST = "webhook.test"
+DISABLED = "webhook.endpoint_disabled"
+OWN_TYPES: Mapping[str, str] = {
+    DISABLED: "An endpoint is sent to no more, because it failed for days or answered that it is gone.",
+}
+"""The events that this module adds to the log."""
+
+_PAGE_EVENTS = 1_000
+_PAGE_DELIVERIES = 10_000
+
+
+def page_size(endpoints: int) -> int:
+    """How many events become deliveries in one transaction: so few that it stays short, however many endpoints."""
+    return max(1, min(_PAGE_EVENTS, _PAGE_DELIVERIES // endpoints))
+
+
+def wants(endpoint: Endpoint, event_type: str) -> bool:
+    return not endpoint.event_types or event_type in endpoint.event_types
+
+
+def deliveries_of(
+    events: Iterable[LoggedEvent], endpoints: Sequence[Endpoint], new_id: Callable[[], UUID], now: datetime
+) -> Sequence[Delivery]:
+    """A delivery of each event to each endpoint that wants its type."""
+    return [
+        _delivery(new_id(), endpoint.id, event.sequence, event.type, body, now)
+        for event in events
+        for body in [_body(event.type, event.create_time, event.data)]
+        for endpoint in endpoints
+        if wants(endpoint, event.type)
+    ]
+
+
+def test_delivery(endpoint: Endpoint, delivery_id: UUID, now: datetime) -> Delivery:
+    body = _body(TEST, now, json.dumps({"endpoint_id": str(endpoint.id)}))
+    return _delivery(delivery_id, endpoint.id, None, TEST, body, now)
+
+
+def disabled_event(endpoint: Endpoint, now: datetime) -> Event:
+    """Its URL is not told to others: it may hold a secret of its owner's."""
+    data = {
+        "endpoint_id": str(endpoint.id),
+        "description": endpoint.description,
+        "disabled_reason": endpoint.disabled_reason,
+        "failing_since": endpoint.failing_since.isoformat() if endpoint.failing_since else None,
+    }
+    return Event(DISABLED, endpoint.id, json.dumps(data), now)
+
+
+def _body(event_type: str, time: datetime, data: str) -> str:
+    """What is sent; `data` is JSON already, and goes in as it is."""
+    return f'{{"type":{json.dumps(event_type)},"timestamp":{json.dumps(time.isoformat())},"data":{data}}}'
+
+
+def _delivery(
+    delivery_id: UUID, endpoint_id: UUID, sequence: int | None, event_type: str, body: str, now: datetime
+) -> Delivery:
+    event = (sequence, event_type, body)
+    return Delivery(delivery_id, endpoint_id, *event, DeliveryState.PENDING, 0, now, None, 0, "", now)

@@ -1,0 +1,103 @@
+"""How senders sign their requests, and which event each request is.
+
+A header counts only where it is there once, not empty, and ASCII: two of them would be read one way here and another
+way elsewhere.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from standardwebhooks import Webhook
+
+from server.webhooks.errors import SignatureInvalid
+
+TOLERANCE = timedelta(minutes=5)
+"""How far a request's time may lie from ours, either way."""
+
+Headers = Sequence[tuple[str, str]]
+"""A request's headers as they came, the names in small letters."""
+
+_EVENT_ID = re.compile(r"[!-~]{1,255}")
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+"""Whole seconds since 1970."""
+
+
+class Scheme(Protocol):
+    """One way to sign."""
+
+    def __call__(self, headers: Headers, body: bytes, secrets: Sequence[str], now: datetime) -> str:
+        """The sender's id of the event, of a request that one of the secrets signed.
+
+        Raises SignatureInvalid, and nothing else, whatever came.
+        """
+
+
+def scheme_of(name: str) -> Scheme:
+    """The scheme of this name; raises KeyError. Only Stripe's needs its library, which is slow to import."""
+    if name == "stripe":
+        from server.webhooks.rules.stripe import stripe
+
+        return stripe
+    return {"standard": standard, "github": github}[name]
+
+
+def standard(headers: Headers, body: bytes, secrets: Sequence[str], now: datetime) -> str:
+    """Standard Webhooks, https://www.standardwebhooks.com: the id and the time are signed with the body.
+
+    One of the signatures must be right; those of other versions are not looked at. Only text can be signed.
+    """
+    event_id = valid_event_id(only(headers, "webhook-id"))
+    if "." in event_id:
+        # A full stop ends the id in what is signed: what stands behind it could pass for the time and the body.
+        raise SignatureInvalid
+    sent = recent(only(headers, "webhook-timestamp"), now)
+    signatures = only(headers, "webhook-signature").split(" ")
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise SignatureInvalid from None
+    # The library's own check reads the machine's clock, and lets ValueError out.
+    expected = [Webhook(secret).sign(event_id, sent, text) for secret in secrets]
+    if not any(hmac.compare_digest(each, signature) for each in expected for signature in signatures):
+        raise SignatureInvalid
+    return event_id
+
+
+def github(headers: Headers, body: bytes, secrets: Sequence[str], now: datetime) -> str:  # noqa: ARG001 - see below
+    """GitHub, https://docs.github.com/en/webhooks: the body alone is signed, and no time is told.
+
+    So whoever has seen a request can send it again under another id, which is then another event.
+    """
+    event_id = valid_event_id(only(headers, "x-github-delivery"))
+    signature = only(headers, "x-hub-signature-256")
+    digests = (hmac.new(secret.encode(), body, hashlib.sha256).hexdigest() for secret in secrets)
+    if not any(hmac.compare_digest(f"sha256={digest}", signature) for digest in digests):
+        raise SignatureInvalid
+    return event_id
+
+
+def only(headers: Headers, name: str) -> str:
+    """The value of a header that is there once; raises SignatureInvalid."""
+    values = [value for known, value in headers if known == name]
+    # Text beyond ASCII cannot be compared in constant time.
+    if len(values) != 1 or not values[0] or not values[0].isascii():
+        raise SignatureInvalid
+    return values[0]
+
+
+def valid_event_id(value: object) -> str:
+    """Raises SignatureInvalid where it is none: text of at most 255 letters, digits and signs of ASCII."""
+    if not isinstance(value, str) or not _EVENT_ID.fullmatch(value):
+        raise SignatureInvalid
+    return value
+
+
+def recent(text: str, now: datetime) -> datetime:
+    """When a request was sent; raises SignatureInvalid where that is not about now."""
+    if not _TIMESTAMP.fullmatch(text) or abs(int(text) - now.timestamp()) > TOLERANCE.total_seconds():
+        raise SignatureInvalid
+    return datetime.fromtimestamp(int(text), UTC)

@@ -1,0 +1,45 @@
+"""Whose turn it is: how many of an endpoint's deliveries are attempted at once.
+
+Many waiting deliveries of a few endpoints that hang must not take all the places there are, so that only those stand
+in the queue of jobs whose turn it is; the others wait in the store.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+
+from storage.webhooks.records import Endpoint, Turn
+
+SLOTS = 3
+"""How many at once for an endpoint that takes them: 100 endpoints that begin to hang take 300 of a worker's 400."""
+FAILING_AT_ONCE = 100
+"""How many at once for all endpoints together that have failed for a while, one for each of them."""
+_A_WHILE = timedelta(seconds=10)
+
+
+def fails(endpoint: Endpoint, now: datetime) -> bool:
+    """Whether an endpoint has failed for a while, as one that hangs has when its first attempt ends."""
+    return endpoint.failing_since is not None and now - endpoint.failing_since >= _A_WHILE
+
+
+def turns(
+    endpoints: Collection[Endpoint],
+    due: Iterable[Turn],
+    queued: Collection[Turn],
+    now: datetime,
+    lot: Callable[[], float],
+) -> Sequence[Turn]:
+    """The deliveries whose turn it is, of those that are due and not in the queue yet.
+
+    Where there are more failing endpoints than places for them, the lot decides.
+    """
+    waiting: defaultdict[object, list[Turn]] = defaultdict(list)
+    for turn in due:
+        if turn not in queued:
+            waiting[turn.endpoint_id].append(turn)
+    load = Counter(turn.endpoint_id for turn in queued)
+    failing = sorted((each for each in endpoints if fails(each, now)), key=lambda _: lot())
+    room = max(0, FAILING_AT_ONCE - sum(load[each.id] for each in failing))
+    first = [turn for each in failing if not load[each.id] for turn in waiting[each.id][:1]]
+    healthy = (each for each in endpoints if not fails(each, now))
+    return [*first[:room], *(turn for each in healthy for turn in waiting[each.id][: max(0, SLOTS - load[each.id])])]

@@ -1,0 +1,128 @@
+"""Sending over HTTP to whom nobody vouches for."""
+
+import asyncio
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import cached_property
+
+import httpcore
+
+from server.webhooks.network import AddressForbidden, CheckedNetwork, NameUnknown, Resolve
+from server.webhooks.rules.attempts import Answer
+from server.webhooks.rules.urls import Network, target_of
+
+_MOST_READ = 16 * 1024
+_HEADERS = {"user-agent": "Backroom-Webhooks", "content-type": "application/json", "accept": "*/*"}
+
+_IN_WORDS: Mapping[type[BaseException], str] = {
+    AddressForbidden: "address not allowed",
+    NameUnknown: "name not found",
+    ssl.SSLCertVerificationError: "certificate not valid",
+    ssl.SSLError: "TLS failed",
+    TimeoutError: "timed out",
+    httpcore.TimeoutException: "timed out",
+    ConnectionRefusedError: "connection refused",
+    httpcore.ConnectError: "connection failed",
+    httpcore.RemoteProtocolError: "no valid HTTP",
+    httpcore.NetworkError: "connection lost",
+    httpcore.ProtocolError: "request not valid",
+}
+"""What may go wrong, the more telling first."""
+
+
+class Sender:
+    """Sends requests by POST, and says what came of each in a few words of its own.
+
+    An attempt takes a limited time, from looking its host up to reading the answer. A redirect is an answer like
+    others. What an answer says beside its status is read only so that the connection can be used again, and thrown
+    away. Proxies that the environment names are not used.
+    """
+
+    def __init__(
+        self,
+        resolve: Resolve,
+        allowed: Sequence[Network],
+        *,
+        tls: ssl.SSLContext | None = None,
+        limit: float = 20.0,
+        connect_limit: float = 5.0,
+    ) -> None:
+        """`allowed` are networks that may be sent to although they are not of the public internet.
+
+        `limit` and `connect_limit` in seconds; without `tls`, those certificates count that this machine trusts.
+        """
+        self._resolve = resolve
+        self._allowed = allowed
+        self._tls = tls
+        self._limit = limit
+        self._connect_limit = connect_limit
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        answer = None
+        try:
+            async with asyncio.timeout(self._limit), self._stream(url, headers, body) as response:
+                retry_after = dict(response.headers).get(b"retry-after", b"")
+                answer = Answer(response.status, retry_after.decode("latin-1"))
+                await _read(response)
+        except tuple(_IN_WORDS) as error:
+            # What goes wrong after the status changes nothing: the endpoint has answered.
+            answer = answer or Answer(error=_in_words(error))
+        return answer
+
+    async def close(self) -> None:
+        """Ends the connections that are kept open."""
+        for name in {"_plain", "_encrypted"} & self.__dict__.keys():  # those that were used
+            await self.__dict__[name].aclose()
+
+    def _stream(
+        self, url: str, headers: Mapping[str, str], body: bytes
+    ) -> AbstractAsyncContextManager[httpcore.Response]:
+        target = target_of(url)
+        pool = self._plain if target.plain else self._encrypted
+        return pool.stream(
+            "POST",
+            httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path),
+            headers={"host": target.authority, **_HEADERS, **headers},
+            content=body,
+            extensions={"timeout": {"connect": self._connect_limit}},
+        )
+
+    @cached_property
+    def _plain(self) -> httpcore.AsyncConnectionPool:
+        return self._pool(None)
+
+    @cached_property
+    def _encrypted(self) -> httpcore.AsyncConnectionPool:
+        return self._pool(self._tls or ssl.create_default_context())
+
+    def _pool(self, tls: ssl.SSLContext | None) -> httpcore.AsyncConnectionPool:
+        return httpcore.AsyncConnectionPool(
+            tls,
+            max_connections=None,
+            max_keepalive_connections=50,
+            # Shorter than servers keep one, so that they do not end it while a request is on its way.
+            keepalive_expiry=1.5,
+            network_backend=CheckedNetwork(self._resolve, self._allowed, plain=tls is None),
+        )
+
+
+async def _read(response: httpcore.Response) -> None:
+    """Reads an answer to its end, and a long one no further than it must; what is not read ends the connection."""
+    read = 0
+    async for piece in response.aiter_stream():
+        read += len(piece)
+        if read >= _MOST_READ:
+            return
+
+
+def _in_words(error: BaseException) -> str:
+    chain = [*_chain(error)]
+    return next(words for kind, words in _IN_WORDS.items() if any(isinstance(each, kind) for each in chain))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what it came of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,92 @@
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from server.frame.contention import begun_again
+from server.webhooks.rules import attempts as rules
+from server.webhooks.rules import turns
+from server.webhooks.rules.relaying import disabled_event
+from server.webhooks.rules.signing import signed_headers
+from server.webhooks.service.turns import job
+from storage.database import Database, Transaction
+from storage.webhooks.records import Delivery, Endpoint
+
+
+class Sender(Protocol):
+    """Sends requests to whom nobody vouches for."""
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> rules.Answer:
+        """What came of it, within a bounded time; whatever goes wrong on the way is an answer too."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    delivery: Delivery
+    endpoint: Endpoint
+    secrets: tuple[bytes, ...]
+
+
+class Deliveries:
+    """Attempts deliveries, one at a time."""
+
+    def __init__(
+        self, database: Database, sender: Sender, now: Callable[[], datetime], random: Callable[[], float]
+    ) -> None:
+        self._database = database
+        self._sender = sender
+        self._now = now
+        self._random = random
+
+    async def attempt(self, delivery_id: UUID) -> None:
+        """Makes the attempt that is due, and stores what came of it; nothing where none is due.
+
+        No connection to the database is held meanwhile. One that ends between the answer and its being stored is made
+        again: whoever receives it tells it by its id.
+        """
+        began = self._now()
+        loaded = await self._load(delivery_id, began)
+        if loaded is None:
+            return
+        body = loaded.delivery.body.encode()
+        headers = signed_headers(delivery_id, body, loaded.secrets, began)
+        answer = await self._sender.post(loaded.endpoint.url, headers, body)
+        attempt = rules.Attempt(loaded.delivery, began, answer)
+        await begun_again(lambda: self._store(attempt))
+
+    async def _load(self, delivery_id: UUID, now: datetime) -> _Loaded | None:
+        async with self._database.reading() as tx:
+            delivery = await tx.deliveries.find(delivery_id)
+            if delivery is None or not rules.is_due(delivery, now):
+                return None
+            endpoint = await tx.endpoints.find(delivery.endpoint_id)
+            if endpoint is None or not endpoint.enabled:
+                return None
+            secrets = await tx.endpoints.live_secrets(endpoint.id, now)
+        return _Loaded(delivery, endpoint, tuple(each.secret for each in secrets))
+
+    async def _store(self, attempt: rules.Attempt) -> None:
+        async with self._database.transaction() as tx:
+            endpoint = await tx.endpoints.lock(attempt.delivery.endpoint_id)
+            delivery = await tx.deliveries.find(attempt.delivery.id)
+            if endpoint is None or delivery is None or not rules.counts(attempt, delivery):
+                return
+            now = self._now()
+            after = rules.endpoint_after(attempt, endpoint, now)
+            await tx.deliveries.change(rules.delivery_after(attempt, delivery, after, now, self._random()))
+            if after is not endpoint:
+                await tx.endpoints.change(after)
+            if endpoint.enabled and not after.enabled:
+                await tx.deliveries.give_up(endpoint.id, rules.GIVEN_UP)
+                await tx.events.publish([disabled_event(after, now)])
+            await self._pass_on(tx, delivery, after, now)
+
+    async def _pass_on(self, tx: Transaction, done: Delivery, endpoint: Endpoint, now: datetime) -> None:
+        """Gives the turn to the endpoint's next delivery; one that fails waits until it is given one."""
+        if not endpoint.enabled or turns.fails(endpoint, now):
+            return
+        due = await tx.deliveries.list_due([endpoint.id], now, each=turns.SLOTS)
+        if due:
+            queued = [turn for turn in await tx.deliveries.list_queued([endpoint.id]) if turn.delivery_id != done.id]
+            await tx.jobs.defer([job(turn) for turn in turns.turns([endpoint], due, queued, now, self._random)])

@@ -1,0 +1,183 @@
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from server.frame.repeating import once
+from server.webhooks import errors
+from server.webhooks.rules import endpoints as rules
+from server.webhooks.rules.attempts import GIVEN_UP
+from server.webhooks.rules.relaying import test_delivery
+from server.webhooks.rules.urls import Network, check_url
+from storage.database import Database, Transaction
+from storage.frame.records import RequestKey
+from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint, EndpointSecret
+
+
+class Endpoints:
+    """Where events are sent to, and what was sent there."""
+
+    def __init__(
+        self,
+        database: Database,
+        event_types: Mapping[str, str],
+        allowed: Sequence[Network],
+        now: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+        new_secret: Callable[[], bytes],
+    ) -> None:
+        """`event_types` are those that may be asked for, with their descriptions.
+
+        `allowed` are the networks that may be sent to although they are not of the public internet.
+        """
+        self._database = database
+        self._event_types = event_types
+        self._allowed = allowed
+        self._now = now
+        self._new_id = new_id
+        self._new_secret = new_secret
+
+    def list_types(self) -> Sequence[tuple[str, str]]:
+        """(name, description), by name."""
+        return sorted(self._event_types.items())
+
+    async def create(self, draft: rules.EndpointDraft, key: RequestKey | None) -> tuple[Endpoint, bytes]:
+        """An enabled endpoint and its secret; raises UrlForbidden, EventTypeUnknown, TooManyEndpoints.
+
+        The answer that is remembered is the endpoint without its secret. A repeated call reads that from where secrets
+        are kept, and raises EndpointNotFound where it was deleted since.
+        """
+        async with self._database.transaction() as tx:
+
+            async def act() -> Endpoint:
+                check_url(draft.url, self._allowed)
+                rules.check_types(draft.event_types, self._event_types)
+                rules.check_count(await tx.endpoints.count())
+                endpoint = draft.as_endpoint(self._new_id(), self._now())
+                await tx.endpoints.add(endpoint)
+                first = EndpointSecret(endpoint.id, 1, self._new_secret(), endpoint.create_time, None)
+                await tx.endpoints.add_secret(first)
+                return endpoint
+
+            endpoint = await once(tx, key, Endpoint, act)
+            return endpoint, await _secret(tx, endpoint.id, 1)
+
+    async def get(self, endpoint_id: UUID) -> Endpoint:
+        """Raises EndpointNotFound."""
+        async with self._database.reading() as tx:
+            return _existing(await tx.endpoints.find(endpoint_id), endpoint_id)
+
+    async def list_latest(self, *, before: tuple[datetime, UUID] | None, limit: int) -> Sequence[Endpoint]:
+        async with self._database.reading() as tx:
+            return await tx.endpoints.list_latest(before=before, limit=limit)
+
+    async def edit(self, edit: rules.EndpointEdit, key: RequestKey | None) -> Endpoint:
+        """Changes the fields that the edit names; what is still to be sent to an endpoint that is disabled fails.
+
+        Raises UrlForbidden, EventTypeUnknown, EndpointNotFound, EtagMismatch.
+        """
+        async with self._database.transaction() as tx:
+
+            async def act() -> Endpoint:
+                if "url" in edit.values:
+                    check_url(edit.values["url"], self._allowed)
+                rules.check_types(edit.values.get("event_types", ()), self._event_types)
+                endpoint = _existing(await tx.endpoints.lock(edit.endpoint_id), edit.endpoint_id)
+                edited = rules.edited(endpoint, edit, self._now())
+                if edited is not endpoint:
+                    await tx.endpoints.change(edited)
+                if endpoint.enabled and not edited.enabled:
+                    await tx.deliveries.give_up(endpoint.id, GIVEN_UP)
+                return edited
+
+            return await once(tx, key, Endpoint, act)
+
+    async def delete(self, endpoint_id: UUID, key: RequestKey | None) -> None:
+        """Deletes an endpoint with its secrets and deliveries; raises EndpointNotFound."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> None:
+                if not await tx.endpoints.delete(endpoint_id):
+                    raise errors.EndpointNotFound(endpoint_id=str(endpoint_id))
+
+            await once(tx, key, type(None), act)
+
+    async def rotate(self, endpoint_id: UUID, key: RequestKey | None) -> tuple[bytes, datetime]:
+        """A new secret, and until when requests are signed with the one before too; raises EndpointNotFound."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> rules.Rotation:
+                _existing(await tx.endpoints.lock(endpoint_id), endpoint_id)
+                now = self._now()
+                end_time = now + rules.OVERLAP
+                previous = await tx.endpoints.end_secret(endpoint_id, end_time)
+                rotation = rules.Rotation(endpoint_id, previous + 1, end_time)
+                await tx.endpoints.add_secret(rotation.as_secret(self._new_secret(), now))
+                return rotation
+
+            rotation = await once(tx, key, rules.Rotation, act)
+            return await _secret(tx, endpoint_id, rotation.generation), rotation.previous_end_time
+
+    async def send_test(self, endpoint_id: UUID, key: RequestKey | None) -> Delivery:
+        """Raises EndpointNotFound, EndpointDisabled."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> Delivery:
+                endpoint = _enabled(await tx.endpoints.lock(endpoint_id), endpoint_id)
+                delivery = test_delivery(endpoint, self._new_id(), self._now())
+                await tx.deliveries.add([delivery])
+                return delivery
+
+            return await once(tx, key, Delivery, act)
+
+    async def list_deliveries(
+        self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Delivery]:
+        async with self._database.reading() as tx:
+            return await tx.deliveries.list_latest(wanted, before=before, limit=limit)
+
+    async def redeliver(self, delivery_id: UUID, key: RequestKey | None) -> Delivery:
+        """Makes a delivery due, whatever became of it; raises DeliveryNotFound, EndpointDisabled.
+
+        An attempt that is under way is followed by another one.
+        """
+        async with self._database.transaction() as tx:
+
+            async def act() -> Delivery:
+                known = _delivery(await tx.deliveries.find(delivery_id), delivery_id)
+                endpoint = await tx.endpoints.lock(known.endpoint_id)
+                if endpoint is None:  # deleted in between, and the delivery with it
+                    raise errors.DeliveryNotFound(delivery_id=str(delivery_id))
+                _enabled(endpoint, endpoint.id)
+                delivery = _delivery(await tx.deliveries.find(delivery_id), delivery_id)
+                again = replace(delivery, state=DeliveryState.PENDING, next_attempt_time=self._now())
+                await tx.deliveries.change(again)
+                return again
+
+            return await once(tx, key, Delivery, act)
+
+
+def _existing(endpoint: Endpoint | None, endpoint_id: UUID) -> Endpoint:
+    if endpoint is None:
+        raise errors.EndpointNotFound(endpoint_id=str(endpoint_id))
+    return endpoint
+
+
+def _enabled(endpoint: Endpoint | None, endpoint_id: UUID) -> Endpoint:
+    known = _existing(endpoint, endpoint_id)
+    if not known.enabled:
+        raise errors.EndpointDisabled(endpoint_id=str(endpoint_id))
+    return known
+
+
+def _delivery(delivery: Delivery | None, delivery_id: UUID) -> Delivery:
+    if delivery is None:
+        raise errors.DeliveryNotFound(delivery_id=str(delivery_id))
+    return delivery
+
+
+async def _secret(tx: Transaction, endpoint_id: UUID, generation: int) -> bytes:
+    found = await tx.endpoints.find_secret(endpoint_id, generation)
+    if found is None:
+        raise errors.EndpointNotFound(endpoint_id=str(endpoint_id))
+    return found.secret

@@ -1,0 +1,68 @@
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from server.webhooks.rules.received import received_event
+from server.webhooks.rules.schemes import Headers, scheme_of
+from server.webhooks.rules.sources import Source
+from storage.database import Database
+from storage.frame.records import Job
+from storage.webhooks.records import Received
+
+KEPT = timedelta(days=30)
+"""For how long an event that was processed is known again."""
+
+REPUBLISH = "webhooks.republish"
+
+
+class Inbox:
+    """Takes what others tell us, each event once, and leaves it to a job."""
+
+    def __init__(
+        self, database: Database, sources: Iterable[Source], tasks: Mapping[str, str], now: Callable[[], datetime]
+    ) -> None:
+        """`tasks` names by source the task that takes its events up; those of other sources are republished.
+
+        The task is given the source and the event_id, and marks the event as processed in the transaction of its
+        effect.
+        """
+        self._database = database
+        self._sources = {source.name: source for source in sources}
+        self._schemes = {name: scheme_of(source.scheme) for name, source in self._sources.items()}
+        self._tasks = tasks
+        self._now = now
+
+    def source(self, name: str) -> Source | None:
+        return self._sources.get(name)
+
+    def verified(self, source: Source, headers: Headers, body: bytes) -> Received:
+        """What the source signed; raises SignatureInvalid."""
+        now = self._now()
+        event_id = self._schemes[source.name](headers, body, source.secrets, now)
+        return Received(source.name, event_id, body, now)
+
+    async def receive(self, asks: Sequence[Received]) -> Sequence[bool]:
+        """Keeps events with the job of each, all in one transaction, and says of each whether it was new.
+
+        Of one that came before, the first body stands, and no second job is deferred.
+        """
+        async with self._database.transaction() as tx:
+            new = await tx.received.add(asks)
+            await tx.jobs.defer([self._job(*key) for key in dict.fromkeys(ask.key for ask in asks) if key in new])
+        firsts = {ask.key: place for place, ask in reversed([*enumerate(asks)])}
+        return [ask.key in new and firsts[ask.key] == place for place, ask in enumerate(asks)]
+
+    async def republish(self, source: str, event_id: str) -> None:
+        """Publishes an event to our own callers; nothing where that was done before."""
+        now = self._now()
+        async with self._database.transaction() as tx:
+            body = await tx.received.find(source, event_id)
+            if body is not None and await tx.received.finish(source, event_id, now):
+                await tx.events.publish([received_event(source, event_id, body, now)])
+
+    async def purge(self) -> None:
+        """Forgets what was processed and came a month ago."""
+        async with self._database.transaction() as tx:
+            await tx.received.purge(self._now() - KEPT)
+
+    def _job(self, source: str, event_id: str) -> Job:
+        return Job(self._tasks.get(source, REPUBLISH), {"source": source, "event_id": event_id})

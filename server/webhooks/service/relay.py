@@ -1,0 +1,40 @@
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from server.webhooks.rules import relaying as rules
+from storage.database import Database
+
+
+class Relay:
+    """Turns the log of events into deliveries, each event once for each endpoint."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime], new_id: Callable[[], UUID]) -> None:
+        self._database = database
+        self._now = now
+        self._new_id = new_id
+
+    async def relay(self) -> bool:
+        """Takes up the next page of the log, and returns whether more has come already.
+
+        How far it came is kept in the transaction of the deliveries, so that none is left out and none is made twice.
+        Of several at a time, one does it, and for the others there is nothing to do. The first one ever begins at the
+        present.
+        """
+        async with self._database.transaction() as tx:
+            if not await tx.relay.try_lock():
+                return False
+            since = await tx.relay.position()
+            present = await tx.relay.present()
+            if since is None:
+                await tx.relay.move(present)
+                return False
+            if not await tx.relay.has_news(since, present):
+                return False
+            until = present
+            if endpoints := await tx.endpoints.share_enabled():
+                until = await tx.relay.cut(since, present, rules.page_size(len(endpoints)))
+                events = await tx.relay.read(since, until)
+                await tx.deliveries.add(rules.deliveries_of(events, endpoints, self._new_id, self._now()))
+            await tx.relay.move(until)
+            return until != present

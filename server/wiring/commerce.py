@@ -1,0 +1,87 @@
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from backroom.commerce.v1 import (
+    catalog_service_pb2,
+    catalog_service_pb2_grpc,
+    inventory_service_pb2,
+    inventory_service_pb2_grpc,
+    order_service_pb2,
+    order_service_pb2_grpc,
+    payment_service_pb2,
+    payment_service_pb2_grpc,
+)
+from server.commerce.jobs import tasks
+from server.commerce.providers.port import PaymentProvider
+from server.commerce.rules.inventory import AdjustStock
+from server.commerce.rules.orders import HOLD, PlaceOrder
+from server.commerce.rules.settling import Settled
+from server.commerce.service import Catalog, Inventory, Orders, Paying, Payments, Settling, Watching
+from server.commerce.service.settling import Reported
+from server.commerce.servicer import CatalogServicer, InventoryServicer, OrderServicer, PaymentServicer
+from server.frame.batching import Batcher
+from server.wiring.parts import Clock, NewId, Part, Service
+from storage.commerce.records import Level, Order
+from storage.database import Database
+
+_HEAVIEST_BATCH = 4000
+"""In lines: a batch's transaction stays well under a second."""
+
+
+@dataclass(frozen=True)
+class Trade:
+    """How commerce is done: what is held for how long, and who takes the money."""
+
+    hold: timedelta = HOLD
+    """For how long an order holds its stock where its caller does not say."""
+    providers: Mapping[str, PaymentProvider] = field(default_factory=dict)
+    """The payment providers by name: all that payments may have been made with."""
+    provider: str | None = None
+    """The one that new payments are made with; None where there is none."""
+
+
+def commerce_part(database: Database, trade: Trade, now: Clock, new_id: NewId) -> Part:
+    catalog = Catalog(database, now, new_id)
+    inventory = Inventory(database, now)
+    orders = Orders(database, now, new_id, trade.hold)
+    payments = Payments(database, trade.provider, now, new_id)
+    adjusting = Batcher[AdjustStock, Level](inventory.adjust)
+    placing = Batcher[PlaceOrder, Order](orders.place, weigh=lambda ask: 4 + len(ask.lines), largest=_HEAVIEST_BATCH)
+    settling = Batcher[Reported, Settled](Settling(database, now, new_id).settle)
+    paying = Paying(database, trade.providers, settling, now)
+    watching = Watching(database, now)
+    services = _services(
+        CatalogServicer(catalog),
+        InventoryServicer(inventory, adjusting, watching, now),
+        OrderServicer(orders, placing, watching, now, new_id),
+        PaymentServicer(payments, paying),
+    )
+    return Part(services, tasks(orders, paying), (adjusting, placing, settling), feeds=(watching.orders, watching.stock))
+
+
+def _services(
+    catalog: CatalogServicer, inventory: InventoryServicer, orders: OrderServicer, payments: PaymentServicer
+) -> Sequence[Service]:
+    return (
+        Service(
+            catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"],
+            catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server,
+            catalog,
+        ),
+        Service(
+            inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"],
+            inventory_service_pb2_grpc.add_InventoryServiceServicer_to_server,
+            inventory,
+        ),
+        Service(
+            order_service_pb2.DESCRIPTOR.services_by_name["OrderService"],
+            order_service_pb2_grpc.add_OrderServiceServicer_to_server,
+            orders,
+        ),
+        Service(
+            payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"],
+            payment_service_pb2_grpc.add_PaymentServiceServicer_to_server,
+            payments,
+        ),
+    )

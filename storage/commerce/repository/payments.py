@@ -1,0 +1,184 @@
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, func, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.base import Repository, columns_of, given
+from storage.commerce.records import (
+    Payment,
+    PaymentFilter,
+    PaymentState,
+    Price,
+    Refund,
+    RefundReason,
+    RefundState,
+    RestockLine,
+)
+from storage.commerce.tables import orders, payments, products, refund_lines, refunds
+
+_PAYMENT = tuple(column.name for column in payments.columns)
+_REFUND = tuple(column.name for column in refunds.columns)
+_LINE = tuple(column.name for column in refund_lines.columns)
+_CHANGEABLE = (
+    *("id", "provider_id", "state", "authorised", "captured", "refunded"),
+    *("failure", "voided", "client_secret", "update_time"),
+)
+_REFUND_CHANGEABLE = ("id", "provider_id", "state", "update_time")
+
+
+class PaymentRepository(Repository):
+    """Payments and their refunds; whoever changes them has locked their order."""
+
+    async def add(self, payment: Payment) -> None:
+        await self._connection.execute(insert(payments).values(dict(zip(_PAYMENT, _values(payment), strict=True))))
+
+    async def change(self, changed: Sequence[Payment]) -> None:
+        """Stores what became of payments; not their refunds."""
+        if not changed:
+            return
+        rows = given(payments, *_CHANGEABLE)
+        new_values = {name: rows.c[name] for name in _CHANGEABLE if name != "id"}
+        statement = update(payments).where(payments.c.id == rows.c.id).values(new_values)
+        values = ([getattr(payment, name) for name in _CHANGEABLE] for payment in changed)
+        await self._connection.execute(statement, columns_of(_CHANGEABLE, values))
+
+    async def add_refunds(self, new: Sequence[Refund]) -> None:
+        """Adds refunds with the goods that came back."""
+        if not new:
+            return
+        heads = insert(refunds).from_select(list(_REFUND), select(given(refunds, *_REFUND)))
+        await self._connection.execute(
+            heads, columns_of(_REFUND, ([getattr(refund, name) for name in _REFUND] for refund in new))
+        )
+        rows = [(refund.id, line.product_id, line.quantity) for refund in new for line in refund.restock]
+        if rows:
+            lines = insert(refund_lines).from_select(list(_LINE), select(given(refund_lines, *_LINE)))
+            await self._connection.execute(lines, columns_of(_LINE, rows))
+
+    async def change_refunds(self, changed: Sequence[Refund]) -> None:
+        """Stores what became of refunds."""
+        if not changed:
+            return
+        rows = given(refunds, *_REFUND_CHANGEABLE)
+        new_values = {name: rows.c[name] for name in _REFUND_CHANGEABLE if name != "id"}
+        statement = update(refunds).where(refunds.c.id == rows.c.id).values(new_values)
+        values = ([getattr(refund, name) for name in _REFUND_CHANGEABLE] for refund in changed)
+        await self._connection.execute(statement, columns_of(_REFUND_CHANGEABLE, values))
+
+    async def find(self, payment_id: UUID) -> Payment | None:
+        """The payment with its refunds."""
+        row = (await self._connection.execute(select(payments).where(payments.c.id == payment_id))).first()
+        return _payment(row, await self._refunds([row.id])) if row else None
+
+    async def find_refund(self, refund_id: UUID) -> UUID | None:
+        """The payment that a refund pays back."""
+        found = await self._connection.execute(select(refunds.c.payment_id).where(refunds.c.id == refund_id))
+        return found.scalar()
+
+    async def find_of_orders(self, order_ids: Collection[UUID]) -> Mapping[UUID, Payment]:
+        """All payments of these orders with their refunds, by their ids, the first first."""
+        statement = select(payments).where(payments.c.order_id.in_(order_ids)).order_by(payments.c.id)
+        rows = (await self._connection.execute(statement)).all()
+        found = await self._refunds([row.id for row in rows])
+        return {row.id: _payment(row, found) for row in rows}
+
+    async def find_reported(
+        self, provider: str, ids: Collection[UUID], provider_ids: Collection[str]
+    ) -> Sequence[tuple[UUID, UUID, str | None]]:
+        """Which payments of a provider have one of these ids, or of its own ids, as (id, order_id, provider_id)."""
+        known = or_(payments.c.id.in_(ids), payments.c.provider_id.in_(provider_ids))
+        statement = select(payments.c.id, payments.c.order_id, payments.c.provider_id)
+        found = await self._connection.execute(statement.where(payments.c.provider == provider, known))
+        return [(row.id, row.order_id, row.provider_id) for row in found]
+
+    async def sums_of(self, provider: str, provider_ids: Collection[str]) -> Mapping[str, tuple[Decimal, Decimal]]:
+        """How much was taken and paid back with a provider's payments, by its own ids."""
+        columns = (payments.c.provider_id, payments.c.captured, payments.c.refunded)
+        statement = select(*columns).where(payments.c.provider == provider, payments.c.provider_id.in_(provider_ids))
+        found = await self._connection.execute(statement)
+        return {row.provider_id: (row.captured, row.refunded) for row in found}
+
+    async def count_taken(self, provider: str) -> int:
+        """How many of a provider's payments took money."""
+        statement = select(func.count()).select_from(payments)
+        found = await self._connection.execute(
+            statement.where(payments.c.provider == provider, payments.c.captured > 0)
+        )
+        return found.scalar_one()
+
+    async def count_returned(self, order_ids: Collection[UUID]) -> Mapping[UUID, Mapping[UUID, int]]:
+        """How many pieces came back of these orders with refunds, by order and product."""
+        columns = (payments.c.order_id, refund_lines.c.product_id, func.sum(refund_lines.c.quantity).label("pieces"))
+        statement = select(*columns).join_from(refund_lines, refunds).join(payments)
+        statement = statement.where(payments.c.order_id.in_(order_ids)).group_by(*columns[:2])
+        returned: dict[UUID, dict[UUID, int]] = {}
+        for row in await self._connection.execute(statement):
+            returned.setdefault(row.order_id, {})[row.product_id] = int(row.pieces)
+        return returned
+
+    async def list_latest(
+        self, wanted: PaymentFilter, *, before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Payment]:
+        """Payments without their refunds from the latest on, starting below a key of (create_time, id)."""
+        statement = select(payments).where(*_conditions(wanted))
+        if wanted.customer_id is not None:
+            statement = statement.join_from(payments, orders).where(orders.c.customer_id == wanted.customer_id)
+        if before is not None:
+            statement = statement.where(tuple_(payments.c.create_time, payments.c.id) < before)
+        statement = statement.order_by(payments.c.create_time.desc(), payments.c.id.desc()).limit(limit)
+        return [_payment(row, {}) for row in await self._connection.execute(statement)]
+
+    async def _refunds(self, payment_ids: Collection[UUID]) -> Mapping[UUID, Sequence[Refund]]:
+        """The refunds of these payments, by payment, the first first."""
+        if not payment_ids:
+            return {}
+        statement = select(refunds).where(refunds.c.payment_id.in_(payment_ids)).order_by(refunds.c.id)
+        rows = (await self._connection.execute(statement)).all()
+        restock = await self._restock([row.id for row in rows])
+        found: dict[UUID, list[Refund]] = {}
+        for row in rows:
+            found.setdefault(row.payment_id, []).append(_refund(row, restock.get(row.id, ())))
+        return found
+
+    async def _restock(self, refund_ids: Collection[UUID]) -> Mapping[UUID, Sequence[RestockLine]]:
+        if not refund_ids:
+            return {}
+        columns = (refund_lines.c.refund_id, products.c.id, products.c.sku, refund_lines.c.quantity)
+        statement = select(*columns).join_from(refund_lines, products).order_by(products.c.sku)
+        lines: dict[UUID, list[RestockLine]] = {}
+        for refund_id, *line in await self._connection.execute(
+            statement.where(refund_lines.c.refund_id.in_(refund_ids))
+        ):
+            lines.setdefault(refund_id, []).append(RestockLine(*line))
+        return lines
+
+
+def _conditions(wanted: PaymentFilter) -> Iterator[Any]:
+    if wanted.order_id is not None:
+        yield payments.c.order_id == wanted.order_id
+    if wanted.state is not None:
+        yield payments.c.state == wanted.state
+
+
+def _values(payment: Payment) -> list[Any]:
+    """In the order of _PAYMENT."""
+    flat = {**{name: getattr(payment, name) for name in _PAYMENT if name not in ("amount", "currency")}}
+    flat |= {"amount": payment.amount.amount, "currency": payment.amount.currency}
+    return [flat[name] for name in _PAYMENT]
+
+
+def _payment(row: Row[Any], found: Mapping[UUID, Sequence[Refund]]) -> Payment:
+    who = (row.id, row.order_id, row.created_by, row.provider, row.provider_id, row.method, PaymentState(row.state))
+    sums = (Price(row.amount, row.currency), row.authorised, row.captured, row.refunded)
+    rest = (row.failure, row.voided, row.client_secret, tuple(found.get(row.id, ())))
+    return Payment(*who, *sums, *rest, row.create_time, row.update_time)
+
+
+def _refund(row: Row[Any], restock: Sequence[RestockLine]) -> Refund:
+    who = (row.id, row.payment_id, row.provider_id, RefundState(row.state), row.amount)
+    why = (RefundReason(row.reason), row.note, tuple(restock))
+    return Refund(*who, *why, row.create_time, row.update_time)

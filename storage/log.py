@@ -1,0 +1,97 @@
+"""Reading a log without skipping what commits late, for a row with a higher sequence may commit first.
+
+A snapshot is PostgreSQL's pg_snapshot as text: which transactions had committed at a moment. A row of a log knows the
+transaction that wrote it, and is new since a snapshot where that transaction had not committed then. The later of two
+changes of one thing has the higher sequence, and is in no snapshot without the earlier one.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Row,
+    Select,
+    Table,
+    Text,
+    any_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import UserDefinedType
+
+from storage.base import Repository
+from storage.frame.records import News, Stretch
+
+CURRENT = cast(func.pg_current_snapshot(), Text)
+"""What the statement itself can see."""
+
+
+class _Snapshot(UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self) -> str:
+        return "pg_snapshot"
+
+
+class LogRepository(Repository):
+    """A log: a table with a sequence and a transaction_id, or those of its rows that fulfil a condition."""
+
+    def __init__(self, connection: AsyncConnection, log: Table, condition: ColumnElement[bool] | None = None) -> None:
+        super().__init__(connection)
+        self._log = log
+        self._condition = true() if condition is None else condition
+
+    async def find_news(self, since: str) -> News:
+        """Whether there is something new since a snapshot, and up to where the look could see."""
+        sequence = self._log.c.sequence + 0  # for min(sequence) alone the whole log is read through in its order
+        statement = select(CURRENT, func.min(sequence)).where(self._condition, _new_since(self._log, since))
+        snapshot, first = (await self._connection.execute(statement)).one()
+        return News(snapshot, first)
+
+    async def _read(
+        self, stretch: Stretch, limit: int, columns: Iterable[str], told: Callable[[CTE], Select[Any]]
+    ) -> tuple[Sequence[Row[Any]], int | None]:
+        """What is to be told of the first `limit` rows of a stretch, and behind which row to go on, if any is left."""
+        after = stretch.after
+        if not after:
+            first = (await self.find_news(stretch.since)).first
+            if first is None:
+                return (), None
+            after = first - 1
+        page = self._page(stretch, after, limit, columns)
+        count = select(func.count().label("page_size"), func.max(page.c.sequence).label("page_end")).subquery()
+        rows = told(page).subquery()
+        statement = select(count, rows).join_from(count, rows, true(), isouter=True).order_by(rows.c.sequence)
+        found = (await self._connection.execute(statement)).all()
+        last = found[0].page_end if found[0].page_size == limit else None
+        return [row for row in found if row.sequence is not None], last
+
+    def _page(self, stretch: Stretch, after: int, limit: int, columns: Iterable[str]) -> CTE:
+        log = self._log
+        statement = select(*(log.c[name] for name in columns))
+        statement = statement.where(self._condition, _new_between(log, stretch), log.c.sequence > after)
+        return statement.order_by(log.c.sequence).limit(limit).cte()
+
+
+def _new_since(log: Table, since: str) -> ColumnElement[bool]:
+    """Finds them by the index over the transactions, and no others, however long ago one under way began."""
+    under_way = select(func.pg_snapshot_xip(_given(since))).scalar_subquery()
+    mine = log.c.transaction_id
+    return or_(mine >= func.pg_snapshot_xmax(_given(since)), mine == any_(func.array(under_way)))
+
+
+def _new_between(log: Table, stretch: Stretch) -> ColumnElement[bool]:
+    """Leaves only the order of the sequence to read by, so that a page costs the same however many follow it."""
+    known = func.pg_visible_in_snapshot(log.c.transaction_id, _given(stretch.since))
+    return ~known & func.pg_visible_in_snapshot(log.c.transaction_id, _given(stretch.until))
+
+
+def _given(snapshot: str) -> ColumnElement[str]:
+    return cast(literal(snapshot, Text), _Snapshot())

@@ -1,0 +1,119 @@
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+QUEUE = "deliveries"
+"""The queue that attempts stand in."""
+
+EventKey = tuple[str, str]
+"""The source of an event and its sender's id of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A webhook that came in, and whose signature was checked."""
+
+    source: str
+    event_id: str
+    """The sender's id of it, the same each time it is sent."""
+    body: bytes = field(repr=False)
+    receive_time: datetime
+
+    @property
+    def key(self) -> EventKey:
+        return (self.source, self.event_id)
+
+
+class EndpointState(StrEnum):
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A URL that events are sent to."""
+
+    id: UUID
+    url: str
+    description: str
+    event_types: tuple[str, ...]
+    """None of them means all."""
+    state: EndpointState
+    disabled_reason: str
+    failing_since: datetime | None
+    """When the first of the attempts began that have all failed since; None while they succeed."""
+    version: int
+    """Counts the changes from 1 on."""
+    create_time: datetime
+    update_time: datetime
+
+    @property
+    def enabled(self) -> bool:
+        return self.state is EndpointState.ENABLED
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSecret:
+    """What an endpoint's requests are signed with."""
+
+    endpoint_id: UUID
+    generation: int
+    """Counts an endpoint's secrets from 1 on."""
+    secret: bytes = field(repr=False)
+    create_time: datetime
+    end_time: datetime | None
+    """From when on nothing is signed with it; None for the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way to one endpoint."""
+
+    id: UUID
+    endpoint_id: UUID
+    event_sequence: int | None
+    """The event in the log; None for a test event, which stands in no log."""
+    event_type: str
+    body: str
+    state: DeliveryState
+    attempt_count: int
+    next_attempt_time: datetime | None
+    """From when on it is its turn; None where it is not pending."""
+    last_attempt_time: datetime | None
+    response_status: int
+    error: str
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries to list; None means any."""
+
+    endpoint_id: UUID | None = None
+    state: DeliveryState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event as the log has it."""
+
+    sequence: int
+    type: str
+    data: str
+    """JSON."""
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A delivery, and whose turn that is."""
+
+    endpoint_id: UUID
+    delivery_id: UUID

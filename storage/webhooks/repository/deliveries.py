@@ -1,0 +1,102 @@
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Text, Uuid, cast, column, delete, func, select, table, true, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from storage.base import Repository, columns_of, given
+from storage.webhooks.records import QUEUE, Delivery, DeliveryFilter, DeliveryState, Turn
+from storage.webhooks.tables import deliveries, endpoints
+
+_GIVING = 0x626B726D_00000002
+"""The advisory lock of whoever gives deliveries their turns."""
+
+_COLUMNS = tuple(each.name for each in deliveries.columns)
+_CHANGEABLE = ("state", "attempt_count", "next_attempt_time", "last_attempt_time", "response_status", "error")
+_FINISHED = (DeliveryState.SUCCEEDED, DeliveryState.FAILED)
+
+_jobs = table(
+    "procrastinate_jobs", column("queue_name", Text), column("status"), column("args", JSONB), schema="public"
+)
+"""The queue's own table; its schema is procrastinate's, so that it stands in no `tables`."""
+
+
+class DeliveryRepository(Repository):
+    """Events on their way to endpoints."""
+
+    async def add(self, new: Sequence[Delivery]) -> None:
+        """Adds deliveries in one statement; one of the same event to the same endpoint stays as it is."""
+        if not new:
+            return
+        statement = insert(deliveries).from_select(list(_COLUMNS), select(given(deliveries, *_COLUMNS)))
+        rows = ([getattr(delivery, name) for name in _COLUMNS] for delivery in new)
+        await self._connection.execute(statement.on_conflict_do_nothing(), columns_of(_COLUMNS, rows))
+
+    async def find(self, delivery_id: UUID) -> Delivery | None:
+        row = (await self._connection.execute(select(deliveries).where(deliveries.c.id == delivery_id))).first()
+        return _delivery(row) if row else None
+
+    async def change(self, changed: Delivery) -> None:
+        """Stores the new values of a delivery whose endpoint was locked in this transaction."""
+        values = {name: getattr(changed, name) for name in _CHANGEABLE}
+        await self._connection.execute(update(deliveries).where(deliveries.c.id == changed.id).values(values))
+
+    async def give_up(self, endpoint_id: UUID, error: str) -> None:
+        """Fails an endpoint's pending deliveries; the endpoint was locked in this transaction."""
+        pending = (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.state == DeliveryState.PENDING)
+        values = {"state": DeliveryState.FAILED, "next_attempt_time": None, "error": error}
+        await self._connection.execute(update(deliveries).where(pending).values(values))
+
+    async def list_latest(
+        self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Delivery]:
+        """Deliveries from the latest on, starting below a key of (create_time, id)."""
+        statement = select(deliveries).where(*_conditions(wanted))
+        if before is not None:
+            statement = statement.where(tuple_(deliveries.c.create_time, deliveries.c.id) < before)
+        statement = statement.order_by(deliveries.c.create_time.desc(), deliveries.c.id.desc()).limit(limit)
+        return [_delivery(row) for row in await self._connection.execute(statement)]
+
+    async def try_lock_turns(self) -> bool:
+        """Whether this transaction, and no other until it ends, gives deliveries their turns."""
+        return (await self._connection.execute(select(func.pg_try_advisory_xact_lock(_GIVING)))).scalar_one()
+
+    async def list_due(self, endpoint_ids: Collection[UUID], now: datetime, *, each: int) -> Sequence[Turn]:
+        """Up to so many of each endpoint's deliveries whose next attempt is due, the first due first."""
+        wanted = given(endpoints, "id")
+        due = (deliveries.c.state == DeliveryState.PENDING) & (deliveries.c.next_attempt_time <= now)
+        its = select(deliveries.c.id).where(deliveries.c.endpoint_id == wanted.c.id, due)
+        first = its.order_by(deliveries.c.next_attempt_time, deliveries.c.id).limit(each).lateral("first")
+        statement = select(wanted.c.id, first.c.id).join_from(wanted, first, true())
+        found = await self._connection.execute(statement, columns_of(("id",), ((each_id,) for each_id in endpoint_ids)))
+        return [Turn(endpoint_id, delivery_id) for endpoint_id, delivery_id in found]
+
+    async def list_queued(self, endpoint_ids: Collection[UUID]) -> Sequence[Turn]:
+        """The deliveries to endpoints that a job stands in the queue for, or is being done."""
+        delivery_id = cast(_jobs.c.args["delivery_id"].astext, Uuid)
+        statement = select(deliveries.c.endpoint_id, deliveries.c.id).join_from(
+            _jobs, deliveries, deliveries.c.id == delivery_id
+        )
+        waits = (_jobs.c.queue_name == QUEUE) & cast(_jobs.c.status, Text).in_(("todo", "doing"))
+        mine = deliveries.c.endpoint_id.in_(endpoint_ids)
+        return [Turn(*row) for row in await self._connection.execute(statement.where(waits, mine))]
+
+    async def purge(self, before: datetime, limit: int) -> int:
+        """Forgets up to so many finished deliveries from before a time, and returns how many that were."""
+        old = deliveries.c.state.in_(_FINISHED) & (deliveries.c.create_time < before)
+        some = select(deliveries.c.id).where(old).limit(limit)
+        return (await self._connection.execute(delete(deliveries).where(deliveries.c.id.in_(some)))).rowcount
+
+
+def _conditions(wanted: DeliveryFilter) -> Iterator[Any]:
+    if wanted.endpoint_id is not None:
+        yield deliveries.c.endpoint_id == wanted.endpoint_id
+    if wanted.state is not None:
+        yield deliveries.c.state == wanted.state
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    values = row._asdict()
+    return Delivery(**{**values, "state": DeliveryState(row.state)})

@@ -1,0 +1,132 @@
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, delete, exists, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.base import Repository
+from storage.webhooks.records import DeliveryState, Endpoint, EndpointSecret, EndpointState
+from storage.webhooks.tables import deliveries, endpoint_secrets, endpoints
+
+_CREATING = 0x626B726D_00000001
+"""The advisory lock of whoever counts endpoints to add one."""
+
+_CHANGEABLE = (
+    "url",
+    "description",
+    "event_types",
+    "state",
+    "disabled_reason",
+    "failing_since",
+    "version",
+    "update_time",
+)
+_SECRET = tuple(column.name for column in endpoint_secrets.columns)
+
+
+class EndpointRepository(Repository):
+    """Where to send to, and what is signed with.
+
+    Whoever changes an endpoint, or the deliveries of one, locks it first, so that these need no locks of their own.
+    """
+
+    async def add(self, endpoint: Endpoint) -> None:
+        await self._connection.execute(insert(endpoints).values(_values(endpoint)))
+
+    async def count(self) -> int:
+        """How many there are; until this transaction ends, nobody else who counts adds one."""
+        await self._connection.execute(select(func.pg_advisory_xact_lock(_CREATING)))
+        return (await self._connection.execute(select(func.count()).select_from(endpoints))).scalar_one()
+
+    async def find(self, endpoint_id: UUID) -> Endpoint | None:
+        row = (await self._connection.execute(select(endpoints).where(endpoints.c.id == endpoint_id))).first()
+        return _endpoint(row) if row else None
+
+    async def lock(self, endpoint_id: UUID) -> Endpoint | None:
+        """The endpoint, locked until the transaction ends."""
+        statement = select(endpoints).where(endpoints.c.id == endpoint_id).with_for_update(key_share=True)
+        row = (await self._connection.execute(statement)).first()
+        return _endpoint(row) if row else None
+
+    async def lock_due(self, now: datetime) -> Sequence[Endpoint]:
+        """The enabled endpoints that a delivery is due for, locked; not those that others have locked."""
+        mine = deliveries.c.endpoint_id == endpoints.c.id
+        due = (deliveries.c.state == DeliveryState.PENDING) & (deliveries.c.next_attempt_time <= now)
+        statement = select(endpoints).where(endpoints.c.state == EndpointState.ENABLED)
+        statement = statement.where(exists().where(mine & due)).order_by(endpoints.c.id)
+        locking = statement.with_for_update(key_share=True, skip_locked=True)
+        return [_endpoint(row) for row in await self._connection.execute(locking)]
+
+    async def share_enabled(self) -> Sequence[Endpoint]:
+        """The enabled endpoints, which nobody changes until the transaction ends."""
+        statement = select(endpoints).where(endpoints.c.state == EndpointState.ENABLED).order_by(endpoints.c.id)
+        found = await self._connection.execute(statement.with_for_update(read=True))
+        return [_endpoint(row) for row in found]
+
+    async def list_latest(self, *, before: tuple[datetime, UUID] | None, limit: int) -> Sequence[Endpoint]:
+        """Endpoints from the latest on, starting below a key of (create_time, id)."""
+        statement = select(endpoints)
+        if before is not None:
+            statement = statement.where(tuple_(endpoints.c.create_time, endpoints.c.id) < before)
+        statement = statement.order_by(endpoints.c.create_time.desc(), endpoints.c.id.desc()).limit(limit)
+        return [_endpoint(row) for row in await self._connection.execute(statement)]
+
+    async def change(self, changed: Endpoint) -> None:
+        """Stores the new values of an endpoint that was locked in this transaction."""
+        values = _values(changed)
+        statement = update(endpoints).where(endpoints.c.id == changed.id)
+        await self._connection.execute(statement.values({name: values[name] for name in _CHANGEABLE}))
+
+    async def delete(self, endpoint_id: UUID) -> bool:
+        """Deletes an endpoint with its secrets and deliveries; False where there is none."""
+        result = await self._connection.execute(delete(endpoints).where(endpoints.c.id == endpoint_id))
+        return result.rowcount == 1
+
+    async def add_secret(self, secret: EndpointSecret) -> None:
+        values = {name: getattr(secret, name) for name in _SECRET}
+        await self._connection.execute(insert(endpoint_secrets).values(values))
+
+    async def end_secret(self, endpoint_id: UUID, end_time: datetime) -> int:
+        """Says from when on the newest secret is not signed with, and returns its generation."""
+        newest = (endpoint_secrets.c.endpoint_id == endpoint_id) & endpoint_secrets.c.end_time.is_(None)
+        statement = update(endpoint_secrets).where(newest).values(end_time=end_time)
+        return (await self._connection.execute(statement.returning(endpoint_secrets.c.generation))).scalar_one()
+
+    async def find_secret(self, endpoint_id: UUID, generation: int) -> EndpointSecret | None:
+        key = (endpoint_secrets.c.endpoint_id == endpoint_id) & (endpoint_secrets.c.generation == generation)
+        row = (await self._connection.execute(select(endpoint_secrets).where(key))).first()
+        return EndpointSecret(*row) if row else None
+
+    async def live_secrets(self, endpoint_id: UUID, now: datetime) -> Sequence[EndpointSecret]:
+        """What an endpoint's requests are signed with at a time, the newest secret first."""
+        live = endpoint_secrets.c.end_time.is_(None) | (endpoint_secrets.c.end_time > now)
+        statement = select(endpoint_secrets).where(endpoint_secrets.c.endpoint_id == endpoint_id, live)
+        found = await self._connection.execute(statement.order_by(endpoint_secrets.c.generation.desc()))
+        return [EndpointSecret(*row) for row in found]
+
+    async def purge_secrets(self, *, ended_before: datetime, created_before: datetime) -> int:
+        """Forgets secrets that ended and were made before two times, and returns how many that were."""
+        old = (endpoint_secrets.c.end_time < ended_before) & (endpoint_secrets.c.create_time < created_before)
+        return (await self._connection.execute(delete(endpoint_secrets).where(old))).rowcount
+
+
+def _values(endpoint: Endpoint) -> dict[str, Any]:
+    values: dict[str, Any] = {name: getattr(endpoint, name) for name in ("id", *_CHANGEABLE, "create_time")}
+    return {**values, "event_types": list(endpoint.event_types)}
+
+
+def _endpoint(row: Row[Any]) -> Endpoint:
+    return Endpoint(
+        id=row.id,
+        url=row.url,
+        description=row.description,
+        event_types=tuple(row.event_types),
+        state=EndpointState(row.state),
+        disabled_reason=row.disabled_reason,
+        failing_since=row.failing_since,
+        version=row.version,
+        create_time=row.create_time,
+        update_time=row.update_time,
+    )

@@ -1,0 +1,52 @@
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.base import Repository, columns_of, given
+from storage.webhooks.records import EventKey, Received
+from storage.webhooks.tables import received
+
+_COLUMNS = ("source", "event_id", "body", "receive_time")
+
+
+class ReceivedRepository(Repository):
+    """What came in, each event of a source once.
+
+    Adding an event that another transaction is adding waits for its end: if that commits, the event is not new.
+    Events are added in key order, so that two batches never wait for one another.
+    """
+
+    async def add(self, batch: Sequence[Received]) -> set[EventKey]:
+        """Keeps what is new, and returns which events that were; of several with one key, the first is kept."""
+        first: dict[EventKey, Received] = {}
+        for each in batch:
+            first.setdefault(each.key, each)
+        ordered = (first[key] for key in sorted(first))
+        statement = insert(received).from_select(list(_COLUMNS), select(given(received, *_COLUMNS)))
+        adding = statement.on_conflict_do_nothing().returning(received.c.source, received.c.event_id)
+        values = ((each.source, each.event_id, each.body, each.receive_time) for each in ordered)
+        found = await self._connection.execute(adding, columns_of(_COLUMNS, values))
+        return {(row.source, row.event_id) for row in found}
+
+    async def find(self, source: str, event_id: str) -> bytes | None:
+        """The body as it came."""
+        statement = select(received.c.body).where(received.c.source == source, received.c.event_id == event_id)
+        body: bytes | None = (await self._connection.execute(statement)).scalar()
+        return body
+
+    async def finish(self, source: str, event_id: str, now: datetime) -> bool:
+        """Marks an event as processed, and says whether it was this call that did.
+
+        Another transaction that is doing so is waited for: if that commits, it was not this one.
+        """
+        mine = (received.c.source == source) & (received.c.event_id == event_id) & received.c.process_time.is_(None)
+        result = await self._connection.execute(update(received).where(mine).values(process_time=now))
+        return result.rowcount > 0
+
+    async def purge(self, before: datetime) -> int:
+        """Forgets what was processed and came before a time, and returns how many events that were."""
+        old = (received.c.receive_time < before) & received.c.process_time.is_not(None)
+        result = await self._connection.execute(delete(received).where(old))
+        return result.rowcount

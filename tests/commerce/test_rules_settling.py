@@ -1,0 +1,182 @@
+"""What becomes of payments and orders when a provider reports, in whatever order it does."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from itertools import chain, permutations
+from random import Random
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.commerce.providers.port import PaymentReport, RefundReport
+from server.commerce.rules.payments import new_payment
+from server.commerce.rules.settling import Clerk, ReportMismatch, Settlement, merged
+from storage.commerce.records import (
+    Order,
+    OrderState,
+    Payment,
+    PaymentState,
+    RefundReason,
+    RefundState,
+    StockReason,
+)
+from tests.commerce.values import CUSTOMER, LATER, LAW, NOW, order, product, shelf
+
+TEA = product("TEA")
+ORDER = order((TEA, 2), (TEA, 3))
+WHOLE = ORDER.total.amount
+PAYMENT = new_payment(ORDER, [], uuid4(), CUSTOMER, "sandbox", "", NOW)
+
+AUTHORISED = PaymentReport(PAYMENT.id, "p1", "GBP", authorised=WHOLE)
+CAPTURED = replace(AUTHORISED, captured=WHOLE)
+REFUNDED = replace(CAPTURED, refunded=WHOLE)
+FAILED = PaymentReport(PAYMENT.id, "p1", "GBP", failure="card_declined")
+
+sums = st.decimals(0, WHOLE, places=2)
+reports = st.builds(
+    PaymentReport,
+    st.just(PAYMENT.id),
+    st.just("p1"),
+    st.just("GBP"),
+    authorised=sums,
+    captured=sums | st.just(WHOLE),
+    refunded=sums,
+    failure=st.sampled_from(["", "card_declined", "expired_card"]),
+    voided=st.booleans(),
+)
+
+
+def desk(placed: Order, *payments: Payment, on_hand: int = 10, held: int = 5) -> Clerk:
+    shelves = [replace(shelf("TEA", on_hand, held=held), product_id=TEA.id)]
+    return Clerk({each.id: each for each in payments}, {placed.id: placed}, shelves, uuid4, LATER)
+
+
+def told(
+    reported: Sequence[PaymentReport], placed: Order = ORDER, **stock: int
+) -> tuple[Payment, OrderState, Settlement]:
+    clerk = desk(placed, PAYMENT, **stock)
+    for report in reported:
+        settled = clerk.take_up(PAYMENT.id, report)
+    return settled.payment, settled.order_state, clerk.settlement
+
+
+def effects(settlement: Settlement) -> list[tuple[StockReason, int, int]]:
+    return [(move.reason, move.on_hand_delta, move.held_delta) for move in settlement.moves]
+
+
+@pytest.mark.parametrize("turn", list(permutations([AUTHORISED, CAPTURED, REFUNDED, FAILED])))
+def test_all_orders_of_the_four_reports_lead_to_one_end(turn: tuple[PaymentReport, ...]) -> None:
+    """Each told twice, at once and at the end again: sold once, paid back, refunded, and never a step back."""
+    clerk = desk(ORDER, PAYMENT)
+    life = [OrderState.PENDING]
+    for report in (*chain.from_iterable((each, each) for each in turn), *turn):
+        settled = clerk.take_up(PAYMENT.id, report)
+        if settled.order_state is not life[-1]:
+            life.append(settled.order_state)
+    assert settled.payment.state is PaymentState.REFUNDED
+    # Where the refund is told first, that the order was paid is told in the same breath.
+    assert life in (
+        [OrderState.PENDING, OrderState.PAID, OrderState.REFUNDED],
+        [OrderState.PENDING, OrderState.REFUNDED],
+    )
+    assert effects(clerk.settlement) == [(StockReason.SOLD, -5, -5)]
+    events = [event.type for event in clerk.settlement.events]
+    assert [each for each in events if each.startswith("order.")] == ["order.paid", "order.refunded"]
+    assert events.count("payment.captured") == events.count("payment.refunded") == 1
+
+
+@LAW
+@given(st.lists(reports, min_size=1, max_size=6), st.randoms(use_true_random=False))
+def test_any_order_of_any_reports_leads_to_one_end(reported: list[PaymentReport], chance: Random) -> None:
+    """Late, twice and out of order: the sums, the states, the stock and what goes back are the same."""
+    payment, state, settlement = told(reported)
+    shuffled = [*reported, *reported]
+    chance.shuffle(shuffled)
+    again, state_again, settlement_again = told(shuffled)
+    assert replace(again, refunds=()) == replace(payment, refunds=())
+    assert (state_again, effects(settlement_again)) == (state, effects(settlement))
+    assert payment.refunded <= payment.captured <= payment.authorised
+
+
+@LAW
+@given(reports, reports)
+def test_a_payment_only_moves_on(first: PaymentReport, second: PaymentReport) -> None:
+    """No sum falls, no refusal is forgotten, and what is told again changes nothing."""
+    before = merged(PAYMENT, first)
+    after = merged(before, second)
+    for name in ("authorised", "captured", "refunded", "failure", "voided"):
+        assert getattr(after, name) >= getattr(before, name)
+    assert merged(after, first) == merged(after, second) == after
+    if before.state in (PaymentState.CAPTURED, PaymentState.REFUNDED):
+        assert after.state in (PaymentState.CAPTURED, PaymentState.REFUNDED)
+
+
+def test_a_late_payment_takes_the_stock_again_where_it_is_there() -> None:
+    """An expired order holds nothing: its goods are held and sold in one step."""
+    payment, state, settlement = told([CAPTURED], replace(ORDER, state=OrderState.EXPIRED), on_hand=5, held=0)
+    assert (payment.state, state) == (PaymentState.CAPTURED, OrderState.PAID)
+    assert effects(settlement) == [(StockReason.HELD, 0, 5), (StockReason.SOLD, -5, -5)]
+    assert settlement.new_refunds == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (OrderState.EXPIRED, RefundReason.ORDER_EXPIRED),
+        (OrderState.CANCELLED, RefundReason.ORDER_CANCELLED),
+        (OrderState.PAID, RefundReason.PAID_TWICE),
+        (OrderState.FULFILLED, RefundReason.PAID_TWICE),
+        (OrderState.REFUNDED, RefundReason.PAID_TWICE),
+    ],
+)
+def test_money_that_no_order_waits_for_goes_back_once(state: OrderState, reason: RefundReason) -> None:
+    """However often it is told that it was taken; the order stays as it is."""
+    payment, after, settlement = told([CAPTURED, CAPTURED, AUTHORISED], replace(ORDER, state=state), on_hand=4, held=0)
+    assert (after, effects(settlement)) == (state, [])
+    [refund] = settlement.new_refunds.values()
+    assert (refund.amount, refund.reason, refund.state) == (WHOLE, reason, RefundState.PENDING)
+    assert payment.refunds == (refund,)
+
+
+def test_an_order_paid_twice_is_not_refunded_by_giving_back_one() -> None:
+    """It stays paid as long as something that was taken for it is kept."""
+    other = replace(
+        PAYMENT, id=uuid4(), provider_id="p0", state=PaymentState.CAPTURED, authorised=WHOLE, captured=WHOLE
+    )
+    clerk = desk(replace(ORDER, state=OrderState.PAID), PAYMENT, other)
+    assert clerk.take_up(PAYMENT.id, REFUNDED).order_state is OrderState.PAID
+    back = PaymentReport(other.id, "p0", "GBP", captured=WHOLE, refunded=WHOLE)
+    assert clerk.take_up(other.id, back).order_state is OrderState.REFUNDED
+
+
+def test_a_refund_that_the_provider_made_by_itself_is_written_down() -> None:
+    """Once, under the provider's id of it, and the part that is left can still be paid back."""
+    part = RefundReport(None, "r1", Decimal("1.00"), RefundState.SUCCEEDED)
+    report = replace(CAPTURED, refunded=part.amount, refunds=(part,))
+    payment, state, settlement = told([report, report])
+    assert (payment.state, state, payment.refunded) == (PaymentState.CAPTURED, OrderState.PAID, part.amount)
+    [refund] = settlement.new_refunds.values()
+    assert (refund.reason, refund.provider_id, refund.state) == (RefundReason.PROVIDER, "r1", RefundState.SUCCEEDED)
+
+
+@pytest.mark.parametrize("turn", list(permutations([RefundState.PENDING, RefundState.FAILED, RefundState.SUCCEEDED])))
+def test_a_refund_takes_no_step_back(turn: tuple[RefundState, ...]) -> None:
+    """Whatever comes late, what succeeded has succeeded."""
+    refund_id: UUID | None = None
+    clerk = desk(replace(ORDER, state=OrderState.CANCELLED), PAYMENT)
+    settled = clerk.take_up(PAYMENT.id, CAPTURED)
+    [refund_id] = [refund.id for refund in settled.payment.refunds]
+    for state in turn:
+        settled = clerk.take_up(PAYMENT.id, replace(CAPTURED, refunds=(RefundReport(refund_id, "r1", WHOLE, state),)))
+    assert [(each.id, each.state) for each in settled.payment.refunds] == [(refund_id, RefundState.SUCCEEDED)]
+
+
+def test_another_currency_is_not_taken_for_ours() -> None:
+    """It is a defect on one of both sides, and nothing is settled by it."""
+    clerk = desk(ORDER, PAYMENT)
+    with pytest.raises(ReportMismatch):
+        clerk.take_up(PAYMENT.id, replace(CAPTURED, currency="EUR"))
+    assert clerk.settlement == Settlement()
