@@ -6,10 +6,12 @@ from client.errors import FieldViolation, PreconditionViolation, Refusal, refusa
 from client.paging import AsyncPages, Pages
 from client.request_ids import request_id_for
 from client.synchronous import Backroom
+from client.watching import AsyncWatch, Watch
 
 __all__ = [
     "AsyncBackroom",
     "AsyncPages",
+    "AsyncWatch",
     "Backroom",
     "Credentials",
     "FieldViolation",
@@ -18,6 +20,7 @@ __all__ = [
     "Password",
     "PreconditionViolation",
     "Refusal",
+    "Watch",
     "refusal_from",
     "refusal_of",
     "request_id_for",

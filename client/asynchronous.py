@@ -13,10 +13,12 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from backroom.commerce.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from backroom.commerce.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from backroom.commerce.v1.order_service_pb2_grpc import OrderServiceStub
+from backroom.commerce.v1.payment_service_pb2_grpc import PaymentServiceStub
 from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest
 from backroom.identity.v1.access_service_pb2_grpc import AccessServiceStub
 from backroom.identity.v1.identity_service_pb2 import LoginRequest
 from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
+from backroom.webhooks.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from client.channel import SIGN_IN_DEADLINE, UNARY_DEADLINE, open_aio_channel
 from client.credentials import (
     Credentials,
@@ -67,6 +69,8 @@ class AsyncBackroom:
         self.catalog = CatalogServiceStub(self._channel)
         self.inventory = InventoryServiceStub(self._channel)
         self.orders = OrderServiceStub(self._channel)
+        self.payments = PaymentServiceStub(self._channel)
+        self.webhooks = WebhookServiceStub(self._channel)
         self.health = cast(AsyncHealth, HealthStub(self._channel))
 
     async def __aenter__(self) -> Self:

@@ -6,29 +6,21 @@ from typing import Any
 
 import grpc
 
+from client.contract import SERVICES, path_of
+
+_NOT_REPEATABLE = frozenset({"/backroom.identity.v1.IdentityService/Login"})
+"""Each repetition would open another session."""
+
 REPEATABLE: Mapping[str, Sequence[str]] = {
-    "backroom.identity.v1.IdentityService": ("Register", "Refresh", "Logout", "GetMe", "ChangePassword"),
-    "backroom.identity.v1.AccessService": (
-        "GrantRole",
-        "RevokeRole",
-        "ListUsers",
-        "CreateServiceAccount",
-        "ExchangeKey",
-    ),
-    "backroom.commerce.v1.CatalogService": (
-        "CreateProduct",
-        "UpdateProduct",
-        "GetProduct",
-        "ListProducts",
-        "ImportProducts",
-    ),
-    "backroom.commerce.v1.InventoryService": ("AdjustStock", "GetStock", "ListStockMovements"),
-    "backroom.commerce.v1.OrderService": ("PlaceOrder", "PlaceOrders", "GetOrder", "ListOrders", "CancelOrder"),
+    **{
+        service.full_name: [method.name for method in service.methods if path_of(method) not in _NOT_REPEATABLE]
+        for service in SERVICES
+    },
     "grpc.health.v1.Health": ("Check",),
 }
 """The methods that are safe to repeat, by service; a change is safe because it carries a request_id.
 
-Login is missing: each repetition would open another session.
+A watch is repeated only while nothing of it was told; `client.watching` goes on behind what was.
 """
 
 UNARY_DEADLINE = 30.0

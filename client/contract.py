@@ -2,9 +2,15 @@
 
 from google.protobuf.descriptor import MethodDescriptor
 
-from backroom.commerce.v1 import catalog_service_pb2, inventory_service_pb2, order_service_pb2
+from backroom.commerce.v1 import (
+    catalog_service_pb2,
+    inventory_service_pb2,
+    order_service_pb2,
+    payment_service_pb2,
+)
 from backroom.common.v1 import access_pb2
 from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from backroom.webhooks.v1 import webhook_service_pb2
 
 SERVICES = (
     identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
@@ -12,6 +18,8 @@ SERVICES = (
     catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"],
     inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"],
     order_service_pb2.DESCRIPTOR.services_by_name["OrderService"],
+    payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"],
+    webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
 )
 
 

@@ -15,10 +15,12 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from backroom.commerce.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from backroom.commerce.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from backroom.commerce.v1.order_service_pb2_grpc import OrderServiceStub
+from backroom.commerce.v1.payment_service_pb2_grpc import PaymentServiceStub
 from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest
 from backroom.identity.v1.access_service_pb2_grpc import AccessServiceStub
 from backroom.identity.v1.identity_service_pb2 import LoginRequest
 from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
+from backroom.webhooks.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from client.channel import SIGN_IN_DEADLINE, UNARY_DEADLINE, open_channel
 from client.credentials import (
     Credentials,
@@ -71,6 +73,8 @@ class Backroom:
         self.catalog = CatalogServiceStub(intercepted)
         self.inventory = InventoryServiceStub(intercepted)
         self.orders = OrderServiceStub(intercepted)
+        self.payments = PaymentServiceStub(intercepted)
+        self.webhooks = WebhookServiceStub(intercepted)
         self.health = cast(Health, HealthStub(intercepted))
 
     def __enter__(self) -> Self:

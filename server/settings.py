@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server.webhooks.rules.networks import Network, read_networks
 from server.webhooks.rules.sources import Source, read_sources
 from storage.url import driver_url
 
@@ -59,6 +60,9 @@ class Settings(BaseSettings):
     webhook_sources: Annotated[tuple[Source, ...], NoDecode] = Field(
         (), validation_alias="BACKROOM_WEBHOOK_SOURCES", repr=False
     )
+    webhook_allowed_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (), validation_alias="BACKROOM_WEBHOOK_ALLOWED_NETWORKS"
+    )
     drain_seconds: float = Field(0.0, ge=0, le=300, validation_alias="BACKROOM_DRAIN_SECONDS")
     api_key: str | None = Field(None, validation_alias="BACKROOM_API_KEY", repr=False)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LOG_LEVEL")
@@ -98,6 +102,11 @@ class Settings(BaseSettings):
     @classmethod
     def _sources(cls, value: object) -> object:
         return read_sources(value) if isinstance(value, str) else value
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        return read_networks(value) if isinstance(value, str) else value
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -22,7 +22,7 @@ from storage.frame.repository import EventRepository, JobRepository, RequestRepo
 from storage.identity.repository import AccountRepository, KeyRepository, SessionRepository
 from storage.invariants import InvariantRepository
 from storage.url import driver_url
-from storage.webhooks.repository import ReceivedRepository
+from storage.webhooks.repository import DeliveryRepository, EndpointRepository, ReceivedRepository, RelayRepository
 
 
 class Transaction:
@@ -74,6 +74,18 @@ class Transaction:
     @cached_property
     def received(self) -> ReceivedRepository:
         return ReceivedRepository(self._connection)
+
+    @cached_property
+    def endpoints(self) -> EndpointRepository:
+        return EndpointRepository(self._connection)
+
+    @cached_property
+    def deliveries(self) -> DeliveryRepository:
+        return DeliveryRepository(self._connection)
+
+    @cached_property
+    def relay(self) -> RelayRepository:
+        return RelayRepository(self._connection)
 
     @cached_property
     def order_changes(self) -> OrderChangeRepository:

@@ -36,7 +36,7 @@ CURRENT = cast(func.pg_current_snapshot(), Text)
 class _Snapshot(UserDefinedType[str]):
     cache_ok = True
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: Any) -> str:
         return "pg_snapshot"
 
 

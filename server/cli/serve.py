@@ -12,7 +12,7 @@ from server.cli.admin import FIRST_ADMIN, ensure_first_admin
 from server.cli.failure import Failure
 from server.cli.opened import database_url
 from server.cli.own_sandbox import Sandbox, own_sandbox
-from server.cli.trade import opened_trade
+from server.cli.trade import opened_trade, sources_of
 from server.frame import log
 from server.frame.contract import ContractError
 from server.frame.jobs import Worker
@@ -50,7 +50,12 @@ async def _serve(configured: Settings, url: str, sandbox: Sandbox | None, *, wit
     try:
         async with opened_trade(configured, sandbox) as trade:
             application = Application(
-                database, configured.modules, logger, trade=trade, sources=configured.webhook_sources
+                database,
+                configured.modules,
+                logger,
+                trade=trade,
+                sources=sources_of(configured, sandbox),
+                allowed_networks=configured.webhook_allowed_networks,
             )
             server = Server(
                 application,
@@ -62,7 +67,7 @@ async def _serve(configured: Settings, url: str, sandbox: Sandbox | None, *, wit
             )
             password = await _prepare_embedded(configured, database, url)
             await server.start()
-            if sandbox is not None:
+            if sandbox is not None and "webhooks" in configured.modules:
                 await sandbox.tell(f"http://127.0.0.1:{server.http_port}/webhooks/sandbox")
             _announce(server, configured, password, time.perf_counter() - began)
             await stop.wait()

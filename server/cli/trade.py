@@ -1,6 +1,6 @@
 """The payment providers that the settings name, opened for a command."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
@@ -8,6 +8,7 @@ from server.cli.failure import Failure
 from server.cli.own_sandbox import Sandbox
 from server.commerce.providers.port import PaymentProvider
 from server.settings import Settings
+from server.webhooks.rules.sources import Source
 from server.wiring import Trade
 
 
@@ -25,6 +26,15 @@ async def opened_trade(configured: Settings, sandbox: Sandbox | None) -> AsyncIt
             raise Failure(f"BACKROOM_PAYMENT_PROVIDER: {chosen} needs {needed}")
         hold = timedelta(seconds=configured.hold_seconds)
         yield Trade(hold, providers, None if chosen == "none" else chosen)
+
+
+def sources_of(configured: Settings, sandbox: Sandbox | None) -> Sequence[Source]:
+    """Who may send webhooks: those that the settings name, and the sandbox by the secret that it shares."""
+    secret = sandbox.webhook_secret if sandbox else configured.sandbox_webhook_secret
+    named = configured.webhook_sources
+    if not secret or any(source.name == "sandbox" for source in named):
+        return named
+    return (*named, Source("sandbox", "standard", (secret,)))
 
 
 def _providers(configured: Settings, sandbox: Sandbox | None) -> list[PaymentProvider]:

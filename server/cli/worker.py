@@ -27,7 +27,8 @@ async def _work(configured: Settings, url: str) -> None:
     stop = stop_asked()
     sandbox = running_sandbox(configured) if configured.embedded else None
     async with ready_database(configured, url) as database, opened_trade(configured, sandbox) as trade:
-        application = Application(database, configured.modules, logger, trade=trade)
+        networks = configured.webhook_allowed_networks
+        application = Application(database, configured.modules, logger, trade=trade, allowed_networks=networks)
         worker = Worker(url, application.tasks, logger, application.registry)
         worker.start()
         logger.info("working", modules=list(configured.modules))

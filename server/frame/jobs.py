@@ -29,6 +29,8 @@ CONCURRENCY: Mapping[str, int] = {DEFAULT: 32, "deliveries": 400}
 TRIES = 20
 """After so many a job is failed, and waits for a person: `backroom jobs`."""
 _LONGEST_WAIT = 300.0
+_LOOKS_EVERY = 0.5
+"""In seconds: a new job is told of at once; one whose time has come, or whose lock is free, is found by looking."""
 _BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60)
 
 
@@ -98,6 +100,7 @@ class Worker:
     async def run_due(self) -> None:
         """Does the jobs that are due, and those that they defer, and returns when none is left."""
         async with self._opened() as apps:
+            await self._take_up()
             done = -1
             while done != self._record.count:
                 done = self._record.count
@@ -108,6 +111,7 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 async with self._opened() as apps:
+                    await self._take_up()
                     self._running = [self._worker(app, queue, wait=True) for queue, app in apps.items()]
                     await asyncio.gather(*map(self._to_the_end, self._running))
             except (ConnectorException, DriverError, PoolTimeout):
@@ -150,6 +154,7 @@ class Worker:
             concurrency=CONCURRENCY[queue],
             wait=wait,
             listen_notify=wait,
+            fetch_job_polling_interval=_LOOKS_EVERY,
             delete_jobs=DeleteJobCondition.SUCCESSFUL,
             install_signal_handlers=False,
             update_heartbeat_interval=self._heartbeat,

@@ -116,7 +116,7 @@ def watch_of(request: Any, now: datetime) -> Watch:
     for field, values in filters.ListFields():
         if field.is_repeated:  # a set of wanted things, in whatever order they were given
             wanted = sorted(set(values))
-            filters.ClearField(field.name)  # type: ignore[arg-type]  # it is the message's own
+            filters.ClearField(field.name)
             getattr(filters, field.name).extend(wanted)
     digest = digest_of(filters)[:16]
     position = _position(request.resume_token, digest) if request.resume_token else None

@@ -1,11 +1,11 @@
 """Telling watchers what changes, as it changes: nothing is left out, and nothing is told twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from server.frame.errors import ResumeTokenExpired, Stopping
 from server.frame.resuming import Position, Snapshot
@@ -55,6 +55,9 @@ class Told(Generic[Change]):
     """None where there is only the position to tell."""
 
 
+Telling: TypeAlias = AsyncGenerator[Told[Change], None]
+
+
 class Feed(Generic[Change, Audience]):
     """What changes in one log, for all who watch it in this process.
 
@@ -81,10 +84,12 @@ class Feed(Generic[Change, Audience]):
         self._quiet = quiet
         self._lasting = lasting
         self._watches: dict[_Pace, asyncio.Task[Any]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._ticker = _Ticker(database, source, now, every, wanted=lambda: bool(self._watches))
         self._reading = asyncio.Lock()
 
-    async def watch(self, resumed: Position | None, audience: Audience) -> AsyncIterator[Told[Change]]:
+    async def watch(self, resumed: Position | None, audience: Audience) -> Telling[Change]:
         """Tells an audience the changes behind a position; or those to come, and first the position alone.
 
         Raises ResumeTokenExpired where the position lies ahead of the database, which then was restored from a backup.
@@ -93,6 +98,7 @@ class Feed(Generic[Change, Audience]):
         assert task is not None  # noqa: S101 - a generator runs in a task
         pace = _Pace(self._quiet, self._lasting)
         self._watches[pace] = task
+        self._idle.clear()
         try:
             async with aclosing(self._tell(resumed, audience, pace)) as telling:
                 async for told in telling:
@@ -100,16 +106,18 @@ class Feed(Generic[Change, Audience]):
                     pace.told()
         finally:
             del self._watches[pace]
+            if not self._watches:
+                self._idle.set()
 
     async def close(self) -> None:
         """Ends all watches with Stopping; one whose reader does not read is cut off."""
         await self._ticker.close()
-        if self._watches:
-            _, stuck = await asyncio.wait(self._watches.values(), timeout=_PATIENCE)
-            for task in stuck:
-                task.cancel()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), _PATIENCE)
+        for task in self._watches.values():
+            task.cancel()
 
-    async def _tell(self, resumed: Position | None, audience: Audience, pace: "_Pace") -> AsyncIterator[Told[Change]]:
+    async def _tell(self, resumed: Position | None, audience: Audience, pace: "_Pace") -> Telling[Change]:
         current = await self._ticker.current()
         if resumed is None:
             yield Told(current, None)
@@ -126,7 +134,7 @@ class Feed(Generic[Change, Audience]):
                     if pace.over:
                         return
 
-    async def _steps(self, position: Position, audience: Audience, wait: float) -> AsyncIterator[Told[Change]]:
+    async def _steps(self, position: Position, audience: Audience, wait: float) -> Telling[Change]:
         """How a watch goes on: with changes, and with positions alone, which only a watch that was quiet is told."""
         changes: Sequence[Change] | None = None
         if position.until is not None:  # a stretch of which the first part is told
@@ -143,7 +151,7 @@ class Feed(Generic[Change, Audience]):
             for step in self._told(ChangePage(concerned, None), position, goal):
                 yield step
 
-    async def _read(self, position: Position, goal: Position, audience: Audience) -> AsyncIterator[Told[Change]]:
+    async def _read(self, position: Position, goal: Position, audience: Audience) -> Telling[Change]:
         page: ChangePage[Change] = ChangePage((), position.after)
         while page.last is not None:
             stretch = Stretch(str(position.since), str(goal.since), page.last)

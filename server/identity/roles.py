@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 _BUY = {"catalog.read", "orders.place", "orders.read", "orders.cancel", "payments.create", "payments.read"}
 _SELL = _BUY | {"orders.read_all", "orders.place_for", "orders.fulfil", "inventory.read", "inventory.adjust"}
-_KEEP_SHOP = _SELL | {"catalog.write", "orders.set_price", "payments.refund"}
+_KEEP_SHOP = _SELL | {"catalog.write", "orders.set_price", "payments.refund", "webhooks.manage"}
 _GOVERN = {"users.list", "access.manage"}
 
 ROLES: Mapping[str, frozenset[str]] = {

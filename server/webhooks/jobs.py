@@ -1,13 +1,34 @@
 """webhooks' work behind the answers."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from server.frame.jobs import Task
-from server.webhooks.service.inbox import REPUBLISH, Inbox
+from server.webhooks.service import Deliveries, Inbox, Purging, Relay, Turns
+from server.webhooks.service.inbox import REPUBLISH
+from server.webhooks.service.turns import DELIVER
+from storage.webhooks.records import QUEUE
 
 
 def inbox_tasks(inbox: Inbox) -> Sequence[Task]:
     return (
         Task(REPUBLISH, inbox.republish),
         Task("webhooks.purge_received", inbox.purge, every="37 * * * * 0"),
+    )
+
+
+def outbox_tasks(relay: Relay, turns: Turns, deliveries: Deliveries, purging: Purging) -> Sequence[Task]:
+    async def relay_all() -> None:
+        while await relay.relay():
+            await turns.give()
+        await turns.give()
+
+    async def deliver(delivery_id: str) -> None:
+        await deliveries.attempt(UUID(delivery_id))
+
+    return (
+        # An event is on its way within a second, and so is a delivery whose next attempt is due.
+        Task("webhooks.relay", relay_all, every="* * * * * *"),
+        Task(DELIVER, deliver, QUEUE),
+        Task("webhooks.purge", purging.purge, every="47 * * * * 0"),
     )

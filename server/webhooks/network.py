@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 import httpcore
 
-from server.webhooks.rules.urls import Address, Network, literal, permitted
+from server.webhooks.rules.networks import Address, Network, literal, permitted
 
 _MOST_ADDRESSES = 4
 """How many of a name's addresses are tried."""
@@ -86,7 +86,8 @@ class Resolver:
             raise NameUnknown from None
         return [ip_address(address) for address in dict.fromkeys(found)]
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Waits for no look-up that is under way."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

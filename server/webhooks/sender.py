@@ -10,10 +10,15 @@ import httpcore
 
 from server.webhooks.network import AddressForbidden, CheckedNetwork, NameUnknown, Resolve
 from server.webhooks.rules.attempts import Answer
-from server.webhooks.rules.urls import Network, target_of
+from server.webhooks.rules.networks import Network
+from server.webhooks.rules.urls import target_of
 
 _MOST_READ = 16 * 1024
-_HEADERS = {"user-agent": "Backroom-Webhooks", "content-type": "application/json", "accept": "*/*"}
+_HEADERS = {
+    "user-agent": "Backroom-Webhooks",
+    "content-type": "application/json",
+    "accept": "*/*",
+}
 
 _IN_WORDS: Mapping[type[BaseException], str] = {
     AddressForbidden: "address not allowed",
@@ -27,6 +32,7 @@ _IN_WORDS: Mapping[type[BaseException], str] = {
     httpcore.RemoteProtocolError: "no valid HTTP",
     httpcore.NetworkError: "connection lost",
     httpcore.ProtocolError: "request not valid",
+    OSError: "connection failed",
 }
 """What may go wrong, the more telling first."""
 
@@ -79,11 +85,12 @@ class Sender:
         self, url: str, headers: Mapping[str, str], body: bytes
     ) -> AbstractAsyncContextManager[httpcore.Response]:
         target = target_of(url)
+        sent = {"host": target.authority, **_HEADERS, **headers}
         pool = self._plain if target.plain else self._encrypted
         return pool.stream(
             "POST",
             httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path),
-            headers={"host": target.authority, **_HEADERS, **headers},
+            headers=[*sent.items()],
             content=body,
             extensions={"timeout": {"connect": self._connect_limit}},
         )

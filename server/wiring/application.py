@@ -14,6 +14,7 @@ from server.frame.keeping import keeping_tasks
 from server.frame.standard import STANDARD_RULES
 from server.http.app import create_app
 from server.identity.roles import PERMISSIONS
+from server.webhooks.rules.networks import Network
 from server.webhooks.rules.sources import Source
 from server.wiring.commerce import Trade, commerce_part
 from server.wiring.identity import build_identity, identity_part
@@ -33,17 +34,21 @@ class Application:
         *,
         trade: Trade = Trade(),  # noqa: B008 - it is frozen
         sources: Sequence[Source] = (),
+        allowed_networks: Sequence[Network] = (),
         now: Clock = now,
         new_id: NewId = uuid_utils.compat.uuid7,
     ) -> None:
-        """`sources` may send webhooks. Raises ContractError where the contract promises what cannot be kept."""
+        """`sources` may send webhooks; `allowed_networks` may be sent to although they are not of the public internet.
+
+        Raises ContractError where the contract promises what cannot be kept.
+        """
         self.database = database
         self.registry = CollectorRegistry()
         self.identity = build_identity(database, now, new_id)
         builders: Mapping[str, Callable[[], Part]] = {
             "identity": lambda: identity_part(self.identity),
             "commerce": lambda: commerce_part(database, trade, now, new_id),
-            "webhooks": lambda: webhooks_part(database, sources, self.registry, logger, now),
+            "webhooks": lambda: webhooks_part(database, sources, allowed_networks, self.registry, logger, now, new_id),
         }
         self._parts = [builders[module]() for module in modules]
         self.services = [service for part in self._parts for service in part.services]
@@ -63,10 +68,12 @@ class Application:
         await asyncio.gather(*(feed.close() for part in self._parts for feed in part.feeds))
 
     async def finish(self) -> None:
-        """Answers the asks that wait in batches; to be called once no new ones come."""
+        """Answers the asks that wait in batches, and ends connections; to be called once no new ones come."""
         for part in self._parts:
             for batcher in part.batchers:
                 await batcher.close()
+            for close in part.closing:
+                await close()
         self.identity.passwords.close()
 
     async def _why_not_ready(self) -> str | None:

@@ -57,7 +57,8 @@ def commerce_part(database: Database, trade: Trade, now: Clock, new_id: NewId) -
         OrderServicer(orders, placing, watching, now, new_id),
         PaymentServicer(payments, paying),
     )
-    return Part(services, tasks(orders, paying), (adjusting, placing, settling), feeds=(watching.orders, watching.stock))
+    batchers = (adjusting, placing, settling)
+    return Part(services, tasks(orders, paying), batchers, feeds=(watching.orders, watching.stock))
 
 
 def _services(

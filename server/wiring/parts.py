@@ -1,6 +1,6 @@
 """What the files beside are made of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +43,8 @@ class Part:
     """What it answers on the HTTP side."""
     feeds: Sequence[Feed[Any, Any]] = ()
     """What callers watch."""
+    closing: Sequence[Callable[[], Awaitable[None]]] = ()
+    """What ends its connections to others, in this order."""
 
 
 def now() -> datetime:

@@ -1,15 +1,27 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from random import random
+from secrets import token_bytes
 
 import structlog
 from prometheus_client import CollectorRegistry
 from starlette.routing import Route
 
+from backroom.webhooks.v1 import webhook_service_pb2, webhook_service_pb2_grpc
+from server.commerce.rules.events import EVENT_TYPES
 from server.frame.batching import Batcher
 from server.http.webhooks import WebhookDoor
-from server.webhooks.jobs import inbox_tasks
+from server.webhooks.jobs import inbox_tasks, outbox_tasks
+from server.webhooks.network import Resolver
+from server.webhooks.rules.networks import Network
+from server.webhooks.rules.received import event_type
+from server.webhooks.rules.relaying import OWN_TYPES
+from server.webhooks.rules.signing import SECRET_BYTES
 from server.webhooks.rules.sources import Source
-from server.webhooks.service import Inbox
-from server.wiring.parts import Clock, Part
+from server.webhooks.sender import Sender
+from server.webhooks.service import Deliveries, Endpoints, Inbox, Purging, Relay, Turns
+from server.webhooks.servicer import WebhookServicer
+from server.wiring.parts import Clock, NewId, Part, Service
 from storage.database import Database
 from storage.webhooks.records import Received
 
@@ -25,12 +37,44 @@ _ROW = 1024
 def webhooks_part(
     database: Database,
     sources: Sequence[Source],
+    allowed: Sequence[Network],
     registry: CollectorRegistry,
     logger: structlog.typing.FilteringBoundLogger,
     now: Clock,
+    new_id: NewId,
 ) -> Part:
     inbox = Inbox(database, sources, _TAKEN_BY, now)
     receiving = Batcher[Received, bool](inbox.receive, weigh=lambda ask: _ROW + len(ask.body), largest=_HEAVIEST_BATCH)
     door = WebhookDoor(inbox, receiving.submit, registry, logger)
     # Whatever the rest of the path is: the door answers for what no source can be called, too.
-    return Part((), inbox_tasks(inbox), (receiving,), (Route("/webhooks/{source:path}", door),))
+    routes = (Route("/webhooks/{source:path}", door),)
+    out = _outgoing(database, _event_types(sources), allowed, now, new_id)
+    return replace(out, tasks=(*inbox_tasks(inbox), *out.tasks), batchers=(receiving,), routes=routes)
+
+
+def _outgoing(
+    database: Database, event_types: Mapping[str, str], allowed: Sequence[Network], now: Clock, new_id: NewId
+) -> Part:
+    resolver = Resolver()
+    sender = Sender(resolver, allowed)
+    endpoints = Endpoints(database, event_types, allowed, now, new_id, lambda: token_bytes(SECRET_BYTES))
+    relay = Relay(database, now, new_id)
+    turns = Turns(database, now, random)
+    deliveries = Deliveries(database, sender, now, random)
+    service = Service(
+        webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
+        webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server,
+        WebhookServicer(endpoints),
+    )
+    tasks = outbox_tasks(relay, turns, deliveries, Purging(database, now))
+    return Part((service,), tasks, closing=(sender.close, resolver.close))
+
+
+def _event_types(sources: Sequence[Source]) -> Mapping[str, str]:
+    """What endpoints can ask for, from all modules; what a source tells is told on where no other task takes it."""
+    told_on = [source.name for source in sources if source.name not in _TAKEN_BY]
+    return {
+        **EVENT_TYPES,
+        **OWN_TYPES,
+        **{event_type(name): f"A webhook came in from {name}, and is told on as it came." for name in told_on},
+    }

@@ -5,12 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psycopg
-from sqlalchemy import make_url
+from tests.cli.replays import row_counts
+from tests.fixtures.sandbox import Sandbox
 
-from storage.schema import METADATA
-
-FIGURES = ["orders 136", "lines 3,081", "units 27,007", "revenue, GBP 58,960.79", "products sold 1,348"]
+FIGURES = [
+    *("orders 136", "lines 3,081", "units 27,007", "revenue, GBP 58,960.79", "products sold 1,348"),
+    "write-offs booked: 1, 10 units",
+    "paid: 136 orders, 58,960.79 GBP",
+    "returns: 1 of 6 invoices matched whole, 1 of 26 lines, 6 of 183 units; 25.50 GBP paid back",
+    "not matched: 25 lines, 177 units never sold to that customer at that price before",
+    "not replayed: 0 ledger adjustments",
+]
 
 
 def backroom(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -24,26 +29,25 @@ def lines_of(output: str) -> list[str]:
     return [" ".join(line.split()) for line in output.splitlines()]
 
 
-def row_counts(database_url: str) -> dict[str, int]:
-    counts = {}
-    with psycopg.connect(make_url(database_url).render_as_string(hide_password=False)) as connection:
-        for name in METADATA.tables:
-            row = connection.execute(f"SELECT count(*) FROM {name}".encode()).fetchone()
-            assert row is not None
-            counts[name] = row[0]
-    return counts
-
-
-def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(database_url: str, tmp_path: Path) -> None:
+def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
+    database_url: str, tmp_path: Path, shared_sandbox: Sandbox
+) -> None:
     """Where no server answers, the demo starts one; run again, the same figures and not one row more."""
-    first = backroom("demo", folder=tmp_path, DATABASE_URL=database_url)
+    paid = {
+        "DATABASE_URL": database_url,
+        "BACKROOM_PAYMENT_PROVIDER": "sandbox",
+        "BACKROOM_SANDBOX_URL": shared_sandbox.url,
+        "BACKROOM_SANDBOX_KEY": shared_sandbox.key,
+    }
+    first = backroom("demo", folder=tmp_path, **paid)
     assert first.returncode == 0, first.stderr
     assert set(FIGURES) <= set(lines_of(first.stdout))
     counts = row_counts(database_url)
     assert counts["commerce.orders"] == 136
     assert counts["commerce.order_lines"] == 3081
+    assert (counts["commerce.payments"], counts["commerce.refunds"]) == (136, 1)
 
-    second = backroom("demo", folder=tmp_path, DATABASE_URL=database_url)
+    second = backroom("demo", folder=tmp_path, **paid)
     assert second.returncode == 0, second.stderr
     assert set(FIGURES) <= set(lines_of(second.stdout))
     assert row_counts(database_url) == counts

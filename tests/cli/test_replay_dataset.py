@@ -1,4 +1,4 @@
-"""Files of the UCI Online Retail form, read into orders, write-offs and what is not replayed."""
+"""Files of the UCI Online Retail form, read into orders, write-offs, returns and what is not replayed."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.cli.demo import first_day
-from server.cli.replay.dataset import Dataset, Line, NotReplayed, Order, WriteOff, read_dataset
+from server.cli.replay.dataset import Dataset, Line, NotReplayed, Order, Return, WriteOff, read_dataset
 from server.cli.replay.figures import Figures, expected
 from server.cli.replay.plan import stock_needed
 from server.cli.replay.rows import HEADER, DatasetError
@@ -39,11 +39,14 @@ def error_of(path: Path, **days: date) -> str:
 
 
 def test_the_shipped_day_holds_the_figures_that_are_known_of_it() -> None:
-    """136 orders, to the penny, and beside them one write-off and six returns."""
+    """136 orders, to the penny, one write-off and six returns; earlier replays know the day by its digest."""
     day = first_day()
     assert expected(day.orders) == Figures(136, 3081, 27_007, Decimal("58960.79"), 1348)
     assert day.write_offs == (WriteOff("536589", 1, "21777", "", 10),)
-    assert day.not_replayed == NotReplayed(6, 26, 183, 0, 0)
+    assert len({row.invoice for row in day.returns}) == 6
+    assert (len(day.returns), sum(row.quantity for row in day.returns)) == (26, 183)
+    assert day.not_replayed == NotReplayed(0, 0)
+    assert day.digest == "59cee0d17d14c9144d4e60dfbbc6c8155c0fd8a70b46c4272fdaa3a6f8352738"
 
 
 def test_rows_of_one_invoice_make_one_order(tmp_path: Path) -> None:
@@ -63,8 +66,8 @@ def test_rows_of_one_invoice_make_one_order(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_no_order_is_counted(tmp_path: Path) -> None:
-    """Returns, ledger adjustments, write-offs and rows of nothing: each row is found again in a count."""
+def test_what_is_no_order_is_told_apart(tmp_path: Path) -> None:
+    """Write-offs, returns, ledger adjustments and rows of nothing; a return is of the time at which it begins."""
     dataset = read_dataset(
         written(
             tmp_path,
@@ -73,7 +76,7 @@ def test_what_is_no_order_is_counted(tmp_path: Path) -> None:
             "536365,85123A,WHITE HOLDER,0,2010-12-01 08:26:00,2.55,17850.0,United Kingdom",
             "536367,22139,lost,-4,2010-12-01 08:30:00,0,,United Kingdom",
             "C536368,85123A,WHITE HOLDER,-1,2010-12-01 08:31:00,2.55,17850.0,United Kingdom",
-            "C536368,22139,TEA SET,-3,2010-12-01 08:31:00,2.55,17850.0,United Kingdom",
+            "C536368,22139,TEA SET,-3,2010-12-01 08:32:00,2.1,17850.0,United Kingdom",
             "A536369,B,Adjust bad debt,1,2010-12-01 08:32:00,-11062.06,,United Kingdom",
         )
     )
@@ -82,7 +85,12 @@ def test_what_is_no_order_is_counted(tmp_path: Path) -> None:
         WriteOff("536365", 2, "85123A", "damaged", 2),
         WriteOff("536367", 1, "22139", "lost", 4),
     )
-    assert dataset.not_replayed == NotReplayed(1, 2, 4, 1, 1)
+    begun = datetime(2010, 12, 1, 8, 31)
+    assert dataset.returns == (
+        Return("C536368", begun, "17850.0", "85123A", 1, Decimal("2.55")),
+        Return("C536368", begun, "17850.0", "22139", 3, Decimal("2.1")),
+    )
+    assert dataset.not_replayed == NotReplayed(1, 1)
 
 
 def test_an_invoice_is_taken_whole_on_the_day_that_it_begins(tmp_path: Path) -> None:
@@ -231,13 +239,13 @@ def dataset_of(made: list[list[str]], *days: date) -> Dataset | None:
 @settings(deadline=None)
 @given(made=rows())
 def test_no_row_is_lost(made: list[list[str]]) -> None:
-    """Lines, write-offs and what is not replayed are together as many as the rows."""
+    """Lines, write-offs, returns and what is not replayed are together as many as the rows."""
     dataset = dataset_of(made)
     if dataset is None:
         return
     left = dataset.not_replayed
-    lines = sum(len(order.lines) for order in dataset.orders)
-    assert lines + len(dataset.write_offs) + left.return_lines + left.adjustments + left.rows_without_units == len(made)
+    lines = sum(len(order.lines) for order in dataset.orders) + len(dataset.write_offs) + len(dataset.returns)
+    assert lines + left.adjustments + left.rows_without_units == len(made)
     assert {order.invoice for order in dataset.orders} <= {"1", "01", "2", "3"}
 
 

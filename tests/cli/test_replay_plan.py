@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 import protovalidate
 import pytest
@@ -15,7 +16,17 @@ from backroom.commerce.v1.stock_pb2 import StockReason
 from server.cli.demo import first_day
 from server.cli.replay.dataset import Dataset, Line, NotReplayed, Order, WriteOff
 from server.cli.replay.figures import Figures, Tally, UnexpectedAnswer, placed_lines
-from server.cli.replay.plan import imports, money, order_request, receipts, write_off_request
+from server.cli.replay.plan import (
+    goods_back_requests,
+    imports,
+    money,
+    order_request,
+    payment_request,
+    receipts,
+    refund_request,
+    write_off_request,
+)
+from server.cli.replay.returns import GoodsBack, match
 
 MORNING = datetime(2010, 12, 1, 8, 26)
 TEA, MUG = Line("TEA", "", 2, Decimal("4.25")), Line("MUG", "A MUG", 3, Decimal("0.001"))
@@ -30,9 +41,13 @@ SHOP = Dataset(
         WriteOff("3", 1, "JUG", "lost", 5),
         WriteOff("3", 2, "JUG", "lost", 5),
     ),
-    not_replayed=NotReplayed(0, 0, 0, 0, 0),
+    returns=(),
+    not_replayed=NotReplayed(0, 0),
     digest="d1",
 )
+
+
+BACK = GoodsBack("C4", "1", Decimal("4.253"), {"MUG": 3, "TEA": 1})
 
 
 def test_each_product_is_imported_once_with_its_first_name_and_first_price() -> None:
@@ -62,6 +77,16 @@ def test_an_order_is_sent_with_its_invoice_number_its_customer_and_its_prices() 
     assert order_request(SHOP.orders[1]).customer_id == ""
 
 
+def test_a_return_is_sent_with_its_money_and_its_goods() -> None:
+    """Of one order by one refund; goods that cost nothing come back without one, a product at a time."""
+    refund = refund_request(BACK, "p1")
+    assert (refund.payment_id, refund.amount) == ("p1", money(Decimal("4.253")))
+    assert [(item.sku, item.quantity) for item in refund.restock] == [("MUG", 3), ("TEA", 1)]
+    asked = list(goods_back_requests(BACK))
+    assert [(request.sku, request.delta) for request in asked] == [("MUG", 3), ("TEA", 1)]
+    assert {request.reason for request in asked} == {StockReason.STOCK_REASON_RETURNED}
+
+
 def test_a_second_replay_sends_the_very_same_requests() -> None:
     """The same ids and the same content: the server answers, and changes nothing."""
     again = replace(SHOP)
@@ -84,14 +109,20 @@ def test_every_change_has_a_request_id_of_its_own() -> None:
     ids = [request.request_id for request in receipts(SHOP)]
     ids += [order_request(order).request_id for order in SHOP.orders]
     ids += [write_off_request(lost).request_id for lost in SHOP.write_offs]
-    assert len(set(ids)) == len(ids) == 8
+    ids += [payment_request(order.invoice, "o1").request_id for order in SHOP.orders]
+    for back in (BACK, replace(BACK, order="2"), replace(BACK, invoice="C5")):
+        ids += [refund_request(back, "p1").request_id, *(each.request_id for each in goods_back_requests(back))]
+    assert len(set(ids)) == len(ids) == 8 + 2 + 9
 
 
 def test_the_shipped_day_keeps_to_the_contract() -> None:
     """Each request is within the bounds that the contract sets."""
     day = first_day()
     requests = [*imports(day), *receipts(day), *map(order_request, day.orders), *map(write_off_request, day.write_offs)]
-    for request in requests:
+    some_id = str(UUID(int=1))
+    for back in match(day.orders, day.returns).goods_back():
+        requests += [refund_request(back, some_id), *goods_back_requests(back)]
+    for request in [*requests, *(payment_request(order.invoice, some_id) for order in day.orders)]:
         protovalidate.validate(request)
 
 

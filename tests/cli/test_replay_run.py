@@ -15,16 +15,25 @@ from google.rpc import error_details_pb2, status_pb2
 from google.type.money_pb2 import Money
 from grpc_status import rpc_status
 
-from backroom.commerce.v1 import catalog_service_pb2_grpc, inventory_service_pb2_grpc, order_service_pb2_grpc
+from backroom.commerce.v1 import (
+    catalog_service_pb2_grpc,
+    inventory_service_pb2_grpc,
+    order_service_pb2_grpc,
+    payment_service_pb2_grpc,
+)
 from backroom.commerce.v1.catalog_service_pb2 import ImportProductsRequest, ImportProductsResponse
 from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest, AdjustStockResponse
 from backroom.commerce.v1.order_service_pb2 import PlaceOrderRequest, PlaceOrdersRequest, PlaceOrdersResponse
 from backroom.commerce.v1.orders_pb2 import Order as PlacedOrder
 from backroom.commerce.v1.orders_pb2 import OrderLine
+from backroom.commerce.v1.payment_service_pb2 import CreatePaymentRequest, CreatePaymentResponse
 from client import AsyncBackroom
+from server.cli.replay.calling import DELAYS, ReplayFailed, Step
 from server.cli.replay.dataset import Dataset, Line, NotReplayed, Order, WriteOff
 from server.cli.replay.figures import Figures, Outcome
-from server.cli.replay.run import DELAYS, ORDERS_IN_FLIGHT, ReplayFailed, Step, replay
+from server.cli.replay.placing import ORDERS_IN_FLIGHT
+from server.cli.replay.run import replay
+from tests.cli.replays import Steps
 
 MORNING = datetime(2010, 12, 1, 8, 26)
 
@@ -35,7 +44,8 @@ def dataset(orders: int) -> Dataset:
     return Dataset(
         tuple(Order(str(number), MORNING, "", "EIRE", lines) for number in range(1, orders + 1)),
         (WriteOff("w", 1, "MUG", "broken", 4),),
-        NotReplayed(0, 0, 0, 0, 0),
+        (),
+        NotReplayed(0, 0),
         "digest",
     )
 
@@ -51,6 +61,7 @@ def status(code: grpc.StatusCode, reason: str, *, retry: bool = False) -> status
 
 
 UNAVAILABLE = status(grpc.StatusCode.UNAVAILABLE, "STOPPING")
+PROVIDER_MISSING = status(grpc.StatusCode.FAILED_PRECONDITION, "PROVIDER_MISSING")
 
 
 async def refuse(context: Any, with_status: status_pb2.Status) -> None:
@@ -150,6 +161,14 @@ class Orders(order_service_pb2_grpc.OrderServiceServicer):
         return PlaceOrdersResponse(request_id=order.request_id, order=PlacedOrder(lines=lines))
 
 
+class Payments(payment_service_pb2_grpc.PaymentServiceServicer):
+    """This shop takes no money; how it is taken is tried against the real server."""
+
+    async def CreatePayment(self, _request: CreatePaymentRequest, context: Any) -> CreatePaymentResponse:  # noqa: N802
+        await refuse(context, PROVIDER_MISSING)
+        raise AssertionError
+
+
 def amount(price: Money, quantity: int) -> Money:
     nanos = (price.units * 10**9 + price.nanos) * quantity
     return Money(currency_code=price.currency_code, units=nanos // 10**9, nanos=nanos % 10**9)
@@ -162,26 +181,11 @@ async def shop() -> AsyncIterator[Shop]:
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(Catalog(made), server)  # type: ignore[abstract]
     inventory_service_pb2_grpc.add_InventoryServiceServicer_to_server(Inventory(made), server)  # type: ignore[abstract]
     order_service_pb2_grpc.add_OrderServiceServicer_to_server(Orders(made), server)  # type: ignore[abstract]
+    payment_service_pb2_grpc.add_PaymentServiceServicer_to_server(Payments(), server)  # type: ignore[abstract]
     made.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     yield made
     await server.stop(None)
-
-
-class Steps:
-    """How far each step has come."""
-
-    def __init__(self) -> None:
-        self.done: dict[Step, tuple[int, int]] = {}
-        self._step = Step.IMPORT
-
-    def begin(self, step: Step, total: int) -> None:
-        self._step = step
-        self.done[step] = (0, total)
-
-    def advance(self, count: int = 1) -> None:
-        done, total = self.done[self._step]
-        self.done[self._step] = (done + count, total)
 
 
 async def replayed(shop: Shop, orders: int, steps: Steps | None = None) -> Outcome:
@@ -201,7 +205,13 @@ async def test_products_stock_orders_and_write_offs_are_replayed(shop: Shop) -> 
     assert (outcome.write_offs, outcome.written_off_units) == (1, 4)
     assert [request.product.sku for request in shop.imported] == ["TEA", "MUG"]
     assert shop.stock == {"TEA": 20, "MUG": 10}
-    assert steps.done == {Step.IMPORT: (2, 2), Step.RECEIVE: (2, 2), Step.PLACE: (10, 10), Step.WRITE_OFF: (1, 1)}
+    assert steps.done == {
+        Step.IMPORT: (2, 2),
+        Step.RECEIVE: (2, 2),
+        Step.PLACE: (10, 10),
+        Step.PAY: (0, 10),
+        Step.WRITE_OFF: (1, 1),
+    }
 
 
 async def test_a_broken_stream_goes_on_with_the_first_order_that_was_not_answered(shop: Shop) -> None:

@@ -9,8 +9,9 @@ from sqlalchemy.exc import IntegrityError
 
 from storage.commerce.records import Level, Move, Movement, Product, Shelf, StockReason
 from storage.database import Database
-from tests.commerce.books import faults, unlocked
+from tests.commerce.books import unlocked
 from tests.commerce.values import SERVICE, kept, price, product, receipt
+from tests.invariants import broken
 
 
 async def moved(database: Database, *moves: Move) -> None:
@@ -76,7 +77,7 @@ async def test_movements_are_kept_and_the_last_of_each_product_is_its_balance(da
     assert await level(database, "B") == Level("B", 2, 0)
     assert [each.on_hand_after for each in await movements(database, a)] == [8, 5]
     assert [each.on_hand_after for each in await movements(database, b)] == [2, 1]
-    assert await faults(database) == []
+    assert await broken(database) == {}
 
 
 async def test_a_movement_comes_back_as_it_was_entered(database: Database) -> None:
@@ -98,7 +99,7 @@ async def test_nothing_moves_where_nothing_is_given(database: Database) -> None:
     """An empty batch is no error."""
     async with database.transaction() as tx:
         await tx.stock.move([])
-    assert await faults(database) == []
+    assert await broken(database) == {}
 
 
 async def test_a_ledger_is_listed_latest_first_and_goes_on_below_a_sequence(database: Database) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from backroom.commerce.v1 import catalog_service_pb2 as pb
 from backroom.commerce.v1 import products_pb2
-from tests.commerce.books import count, faults
+from tests.commerce.books import count
 from tests.commerce.goods import created, draft, pounds, raw, stock_of, stocked
 from tests.fixtures.servers import Api, Running, refusal
+from tests.invariants import broken
 
 SERVICER = "server.commerce.servicer.catalog"
 
@@ -51,7 +52,7 @@ async def test_an_import_creates_updates_and_leaves_alone(server: Running, servi
     assert found["OTHER"].create_time == other.create_time
     assert found["OTHER"].update_time != other.update_time
     assert await stock_of(service, "NEW") == (0, 0, 0)
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_the_last_one_sent_of_a_sku_counts(service: Api) -> None:

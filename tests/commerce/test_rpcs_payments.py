@@ -170,7 +170,7 @@ async def test_no_more_is_paid_back_than_was_taken(shop: Shop) -> None:
         ("RESTOCK_TOO_LARGE", {"restock": [payment_service_pb2.RestockItem(sku="MUG", quantity=1)]}),
         ("CURRENCY_MIXED", {"amount": type(order.total)(currency_code="EUR", units=1)}),
     ):
-        request = REFUND(payment_id=payment.payment_id, **rest)  # type: ignore[arg-type]
+        request = REFUND(payment_id=payment.payment_id, **rest)
         assert (await refusal(shop.seller.payments.RefundPayment(request))).reason == reason
     await refunded(shop, payment, amount=pounds(2, 650_000_000))
     forbidden = await refusal(shop.seller.payments.RefundPayment(REFUND(payment_id=payment.payment_id)))
@@ -266,11 +266,15 @@ async def test_a_customer_pays_and_sees_its_own_orders_payments(shop: Shop) -> N
     assert await ids(customer, order_id=other.order_id) == []
     assert await ids(shop.seller) == [others.payment_id, paid.payment_id]
     for payment_id in (others.payment_id, str(uuid4())):
-        hidden = await refusal(customer.payments.GetPayment(payment_service_pb2.GetPaymentRequest(payment_id=payment_id)))
+        hidden = await refusal(
+            customer.payments.GetPayment(payment_service_pb2.GetPaymentRequest(payment_id=payment_id))
+        )
         assert (hidden.code, hidden.reason) == (grpc.StatusCode.NOT_FOUND, "PAYMENT_NOT_FOUND")
     hidden = await refusal(customer.payments.CreatePayment(CREATE(order_id=other.order_id)))
     assert hidden.reason == "ORDER_NOT_FOUND"
-    assert (await refusal(customer.payments.RefundPayment(REFUND(payment_id=paid.payment_id)))).reason == "PERMISSION_MISSING"
+    assert (
+        await refusal(customer.payments.RefundPayment(REFUND(payment_id=paid.payment_id)))
+    ).reason == "PERMISSION_MISSING"
 
 
 async def ids(api: Api, **rest: object) -> list[str]:

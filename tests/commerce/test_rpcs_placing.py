@@ -1,14 +1,16 @@
 """PlaceOrder, over the wire: what is placed, what is refused, and what repeating it does."""
 
+from datetime import timedelta
 from typing import Any
 
 import grpc
 from google.type import money_pb2
 
 from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2, orders_pb2, products_pb2
-from tests.commerce.books import count, faults
+from tests.commerce.books import count
 from tests.commerce.goods import cancelled, created, found, placed, pounds, receipt, stock_of, stocked
 from tests.fixtures.servers import Api, Running, refusal
+from tests.invariants import broken
 
 THOUSANDTH = pounds(0, 1_000_000)
 
@@ -45,10 +47,12 @@ async def test_an_order_is_placed_as_asked(server: Running, service: Api, custom
         total=pounds(10, 207_000_000),
         create_time=order.create_time,
         update_time=order.create_time,
+        hold_end_time=order.hold_end_time,
     )
+    assert order.hold_end_time.ToDatetime() - order.create_time.ToDatetime() == timedelta(minutes=15)
     assert await found(customer, order.order_id) == order
     assert (await stock_of(service, "A"), await stock_of(service, "B")) == ((1000, 7, 993), (10, 4, 6))
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_an_order_keeps_the_prices_it_was_placed_at(service: Api) -> None:
@@ -74,7 +78,7 @@ async def test_the_largest_order_is_placed_with_an_exact_total(server: Running, 
     assert {(line.amount.units, line.amount.nanos) for line in finest.lines} == {(999_999_999_123_456, 789_000_000)}
     assert await found(service, finest.order_id) == finest
     assert await stock_of(service, "A") == (4 * 10**9, 4 * 10**9, 0)
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_lines_of_one_product_are_judged_together(server: Running, service: Api) -> None:
@@ -98,7 +102,7 @@ async def test_an_order_is_placed_whole_or_not_at_all(server: Running, service: 
     assert refused.preconditions == {"B": "2 wanted, 1 available", "C": "1 wanted, 0 available"}
     assert await stock_of(service, "A") == (5, 0, 5)
     assert await count(server.database, "orders") == 0
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_a_price_is_set_only_with_the_permission(server: Running, service: Api, customer: Api) -> None:

@@ -10,9 +10,10 @@ from google.type import money_pb2
 
 from backroom.commerce.v1 import catalog_service_pb2, orders_pb2
 from backroom.commerce.v1 import order_service_pb2 as pb
-from tests.commerce.books import count, faults
+from tests.commerce.books import count
 from tests.commerce.goods import ask, cancelled, draft, found, placed, pounds, raw, receipt, stock_of, stocked
 from tests.fixtures.servers import Api, Running, refusal
+from tests.invariants import broken
 
 
 def line(**rest: Any) -> pb.LineItem:
@@ -69,7 +70,7 @@ async def test_the_bounds_themselves_are_allowed(server: Running, service: Api) 
     assert [each.sku for each in (await found(service, order.order_id)).lines] == wanted
     assert (order.reference, order.customer_id, order.line_count) == ("ä" * 64, "ö" * 64, 2000)
     assert order.total == pounds(5100)
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_a_repeated_order_gets_the_first_answer(server: Running, service: Api) -> None:
@@ -83,7 +84,7 @@ async def test_a_repeated_order_gets_the_first_answer(server: Running, service: 
     assert (await found(service, first.order.order_id)).state == orders_pb2.ORDER_STATE_CANCELLED
     assert await stock_of(service, "A") == (5, 0, 5)
     assert await count(server.database, "orders") == 1
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_a_repeated_order_is_answered_although_it_could_not_be_placed_today(service: Api) -> None:
@@ -136,7 +137,7 @@ async def test_without_a_request_id_each_order_is_another(server: Running, servi
     second = await placed(service, ("A", 1), request_id="")
     assert first.order_id != second.order_id
     assert await stock_of(service, "A") == (10, 2, 8)
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_only_who_may_place_orders_places(server: Running) -> None:

@@ -6,9 +6,10 @@ from uuid import uuid4
 import grpc
 
 from backroom.commerce.v1 import order_service_pb2 as pb
-from tests.commerce.books import count, faults
+from tests.commerce.books import count
 from tests.commerce.goods import ask, cancelled, found, placed, raw, stock_of, stocked
 from tests.fixtures.servers import Api, Refused, Running, refusal, refused, refused_by
+from tests.invariants import broken
 
 
 def messages(asks: Sequence[pb.PlaceOrderRequest]) -> list[pb.PlaceOrdersRequest]:
@@ -42,7 +43,7 @@ async def test_a_thousand_orders_are_answered_in_the_order_they_came(server: Run
     assert [each.order.line_count for each in given] == [1, 2] * 500
     assert (await stock_of(service, "A"), await stock_of(service, "B")) == ((10_000, 1000, 9000), (10_000, 1000, 9000))
     assert await found(service, given[-1].order.order_id) == given[-1].order
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_a_refusal_does_not_end_the_stream(server: Running, service: Api, customer: Api) -> None:
@@ -67,7 +68,7 @@ async def test_a_refusal_does_not_end_the_stream(server: Running, service: Api, 
     assert [each.metadata for each in told[1:]] == [{"sku": "NONE"}, {"order_id": taken.order_id}, {}]
     assert told[1:] == [await refusal(customer.orders.PlaceOrder(each)) for each in asks[2:5]]
     assert await stock_of(service, "A") == (3, 3, 0)
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_a_message_out_of_bounds_ends_the_stream_after_the_answers_before_it(
@@ -85,7 +86,7 @@ async def test_a_message_out_of_bounds_ends_the_stream_after_the_answers_before_
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
         assert [*refused.fields] == ["order.lines[0].quantity"]
         assert await count(server.database, "orders") == before + place
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
     others = {"order": pb.PlaceOrdersRequest(), "order.lines[0].sku": pb.PlaceOrdersRequest(order=ask(("A\0", 1)))}
     for path, message in others.items():
         given, refused = await ended(service, [message])
@@ -117,7 +118,7 @@ async def test_a_repeated_stream_gets_the_first_answers(server: Running, service
     assert (await service.orders.PlaceOrder(three)).order == repeated[2].order
     assert await count(server.database, "orders") == 3
     assert await stock_of(service, "A") == (10, 5, 5)
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_what_came_earlier_in_the_stream_counts(service: Api) -> None:

@@ -7,9 +7,10 @@ import grpc
 
 from backroom.commerce.v1 import inventory_service_pb2 as pb
 from backroom.commerce.v1 import stock_pb2
-from tests.commerce.books import count, faults
+from tests.commerce.books import count
 from tests.commerce.goods import cancelled, created, placed, raw, receipt, stock_of, stocked
 from tests.fixtures.servers import Api, Running, refusal
+from tests.invariants import broken
 
 RECEIVED = stock_pb2.STOCK_REASON_RECEIVED
 RETURNED = stock_pb2.STOCK_REASON_RETURNED
@@ -89,7 +90,7 @@ async def test_what_orders_hold_is_never_taken_away(server: Running, service: Ap
     await cancelled(service, order)
     assert await adjust(service, -2, WRITTEN_OFF) == (0, 0, 0)
     assert (await refusal(adjust(service, -1))).metadata == {"sku": "A", "available": "0"}
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_a_product_that_is_not_there_is_named(service: Api) -> None:
@@ -111,7 +112,7 @@ async def test_a_repeated_adjustment_gets_the_first_answer(server: Running, serv
     assert raw(await service.inventory.AdjustStock(request)) == raw(first)
     assert first.stock == stock_pb2.Stock(sku="A", on_hand=5, held=0, available=5)
     assert await stock_of(service, "A") == (4, 2, 2)
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_a_request_id_is_good_for_one_content(service: Api, admin: Api) -> None:

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.faults.cluster import Cluster
-from tests.faults.invariants import assert_whole, count_orders
 from tests.faults.load import Book, any_order, crowd, goods, until
 from tests.fixtures.servers import Api, Running
+from tests.invariants import assert_kept, count_orders
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ async def test_terminated_connections_lose_nothing(shop: Api, cluster: Cluster, 
             ended += cluster.terminate_connections(name)
     assert ended > 0
     assert book.ok
-    assert_whole(database_url, book.ok.values())
+    assert_kept(database_url, book.ok.values())
     repeated = await book.repeat(shop)
     assert book.ok.items() <= repeated.items()
-    assert_whole(database_url, repeated.values())
+    assert_kept(database_url, repeated.values())
     assert count_orders(database_url) == len(book.asked)
 
 
@@ -48,10 +48,10 @@ async def test_a_database_that_is_stopped_under_load_loses_nothing(
             await until(lambda: len(book.unknown) > 50)
         acknowledged = len(book.ok)
         await until(lambda: len(book.ok) > acknowledged + 50)
-    assert_whole(database_url, book.ok.values())
+    assert_kept(database_url, book.ok.values())
     repeated = await book.repeat(shop)
     assert book.ok.items() <= repeated.items()
-    assert_whole(database_url, repeated.values())
+    assert_kept(database_url, repeated.values())
 
 
 async def test_callers_that_go_leave_nothing_half_written(server: Running, shop: Api, database_url: str) -> None:
@@ -71,8 +71,8 @@ async def test_callers_that_go_leave_nothing_half_written(server: Running, shop:
         await server.application.in_flight.idle()
     assert book.ok
     assert book.unknown
-    assert_whole(database_url, book.ok.values())
+    assert_kept(database_url, book.ok.values())
     repeated = await book.repeat(shop)
     assert book.ok.items() <= repeated.items()
-    assert_whole(database_url, repeated.values())
+    assert_kept(database_url, repeated.values())
     assert count_orders(database_url) == len(book.asked)

@@ -8,10 +8,10 @@ from backroom.commerce.v1 import catalog_service_pb2
 from storage.database import Database
 from tests.contract.probes import becomes, checked
 from tests.faults.cluster import Cluster
-from tests.faults.invariants import assert_whole, count_orders
 from tests.faults.load import Book, crowd, goods, until
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import Api
+from tests.invariants import assert_kept, count_orders
 from tests.serving.servers import opened
 
 
@@ -28,10 +28,10 @@ async def test_a_killed_server_loses_no_order_and_doubles_none(service: Api, dat
         server.process.kill()
         await server.process.wait()
     assert book.unknown
-    assert_whole(database_url, book.ok.values())
+    assert_kept(database_url, book.ok.values())
     repeated = await book.repeat(service)
     assert book.ok.items() <= repeated.items()
-    assert_whole(database_url, repeated.values())
+    assert_kept(database_url, repeated.values())
     assert count_orders(database_url) == len(book.asked)
 
 

@@ -9,10 +9,11 @@ from uuid import uuid4
 import grpc
 
 from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2, orders_pb2
-from tests.commerce.books import count, faults
+from tests.commerce.books import count
 from tests.commerce.goods import ask, cancelled, created, draft, found, placed, raw, receipt, stock_of, stocked
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Refused, Running, refused
+from tests.invariants import broken
 
 
 async def told(calls: Iterable[Awaitable[Any]]) -> tuple[list[Any], list[Refused]]:
@@ -34,7 +35,7 @@ async def test_what_16_callers_of_two_servers_do_at_once_happens_once(pair: Pair
     assert await count(pair.database, "orders") == 3
     await orders_are_cancelled_once(apis)
     assert await stock_of(apis[0], "A") == (100, 3, 97)
-    assert await faults(pair.database) == []
+    assert await broken(pair.database) == {}
 
 
 async def products_are_created_once(apis: list[Api]) -> None:
@@ -93,7 +94,7 @@ async def test_streams_at_once_sell_exactly_what_is_there(server: Running, servi
     kinds = Counter(answer.WhichOneof("outcome") for answers in streams for answer in answers)
     assert kinds == {"order": 200, "refusal": 200}
     assert await stock_of(service, "A") == (200, 200, 0)
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_a_caller_that_hangs_up_can_repeat_everything(server: Running, service: Api) -> None:
@@ -108,7 +109,7 @@ async def test_a_caller_that_hangs_up_can_repeat_everything(server: Running, ser
     assert [answer.order.reference for answer in answers] == [f"R-{n}" for n in range(300)]
     assert [raw(answer) for answer in answers[:3]] == [raw(answer) for answer in heard]
     assert await count(server.database, "orders") == 300
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_the_last_pieces_go_round_while_orders_come_and_go(server: Running, service: Api) -> None:
@@ -130,4 +131,4 @@ async def test_the_last_pieces_go_round_while_orders_come_and_go(server: Running
     assert seen.total() == 200
     assert seen["placed"] >= 5
     assert await stock_of(service, "A") == (5, 0, 5)
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from backroom.commerce.v1 import catalog_service_pb2, inventory_service_pb2, orders_pb2, products_pb2, stock_pb2
-from tests.commerce.books import count, faults
+from tests.commerce.books import count
 from tests.commerce.goods import (
     ask,
     cancelled,
@@ -23,6 +23,7 @@ from tests.commerce.goods import (
 )
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Running, refused
+from tests.invariants import broken
 
 SKUS = [f"S{n}" for n in range(6)]
 
@@ -75,7 +76,7 @@ async def test_orders_cancels_and_adjustments_mixed_over_two_servers_keep_the_bo
     assert told.total() == 16 * 30
     assert {*told} <= {"ok", "OUT_OF_STOCK", "STOCK_TOO_LOW", "ORDER_STATE"}
     assert told["ok"] > 0
-    assert await faults(pair.database) == []
+    assert await broken(pair.database) == {}
 
 
 async def test_no_more_is_taken_away_than_is_there(server: Running, service: Api) -> None:
@@ -85,7 +86,7 @@ async def test_no_more_is_taken_away_than_is_there(server: Running, service: Api
     calls = (service.inventory.AdjustStock(written_off("A", 1)) for _ in range(200))
     assert await outcomes(calls) == {"ok": 70, "STOCK_TOO_LOW": 130}
     assert await stock_of(service, "A") == (30, 30, 0)
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def test_of_many_who_edit_what_they_read_one_is_first(service: Api) -> None:
@@ -113,7 +114,7 @@ async def test_imports_and_orders_of_the_same_products_do_not_collide(server: Ru
 
     told = await asyncio.gather(order_on(), import_on(), import_on())
     assert sum(told, Counter[str]()) == {"ok": 60}
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 def imported(skus: list[str], units: int) -> Iterator[catalog_service_pb2.ImportProductsRequest]:
@@ -136,7 +137,7 @@ async def test_more_calls_at_once_than_one_connection_carries_are_all_answered(s
     calls = (service.inventory.AdjustStock(receipt("A", 1)) for _ in range(1300))
     assert await codes(calls) == {grpc.StatusCode.OK: 1300}
     assert await stock_of(service, "A") == (1300, 0, 1300)
-    assert await faults(server.database) == []
+    assert await broken(server.database) == {}
 
 
 async def codes(calls: Iterator[Any]) -> Counter[grpc.StatusCode]:

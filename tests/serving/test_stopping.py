@@ -13,10 +13,10 @@ from storage.database import Database
 from storage.identity.records import Account
 from tests.contract.probes import watched
 from tests.contract.stand_ins import get_me
-from tests.faults.invariants import assert_whole, count_orders
 from tests.faults.load import Book, crowd, goods, until
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
+from tests.invariants import assert_kept, count_orders
 from tests.serving.servers import QUIET, opened
 
 ENOUGH = 20.0
@@ -45,7 +45,7 @@ async def test_a_stop_under_load_answers_every_call_that_was_taken(database: Dat
     assert begun <= set(book.ok)
     assert not book.refused
     assert count_orders(database_url) == len(book.ok)
-    assert_whole(database_url, book.ok.values())
+    assert_kept(database_url, book.ok.values())
 
 
 async def test_a_stop_waits_for_a_call_under_way(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,12 +47,24 @@ class WriteOff:
 
 
 @dataclass(frozen=True, slots=True)
-class NotReplayed:
-    """What the selection holds beside orders and write-offs."""
+class Return:
+    """A row of an invoice with a C before its digits: goods that came back; `unit_price` in GBP, exact."""
 
-    return_invoices: int
-    return_lines: int
-    return_units: int
+    invoice: str
+    time: datetime
+    """When its invoice begins."""
+    customer_id: str
+    """Empty where the file names nobody."""
+    sku: str
+    quantity: int
+    """How many pieces came back; positive."""
+    unit_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class NotReplayed:
+    """What the selection holds beside orders, write-offs and returns."""
+
     adjustments: int
     """Rows of the shop's ledger, which are about money alone."""
     rows_without_units: int
@@ -65,6 +77,7 @@ class Dataset:
 
     orders: tuple[Order, ...]
     write_offs: tuple[WriteOff, ...]
+    returns: tuple[Return, ...]
     not_replayed: NotReplayed
     digest: str
     """Names the content of orders and write-offs: the same rows, the same digest, whichever file they came from."""
@@ -103,16 +116,15 @@ class _Invoice:
 
 
 class _Gathering:
-    """Sorts rows into orders, write-offs and what is not replayed."""
+    """Sorts rows into orders, write-offs, returns and what is not replayed."""
 
     def __init__(self, first: date | None, last: date | None) -> None:
         self._first = first or date.min
         self._last = last or date.max
         self._invoices: dict[str, _Invoice] = {}
         self._write_offs: list[WriteOff] = []
+        self._returns: list[Return] = []
         self._digest = hashlib.sha256()
-        self._returned = 0
-        self._return_lines = 0
         self._adjustments = 0
         self._without_units = 0
 
@@ -129,8 +141,8 @@ class _Gathering:
         if row.is_adjustment:
             self._adjustments += 1
         elif row.is_return:
-            self._return_lines += 1
-            self._returned -= row.quantity
+            came_back = (row.sku, -row.quantity, row.unit_price)
+            self._returns.append(Return(row.invoice, invoice.first.time, row.customer_id, *came_back))
         else:
             self._add_to_order(invoice, row)
 
@@ -149,14 +161,13 @@ class _Gathering:
 
     def dataset(self) -> Dataset:
         selected = [invoice for invoice in self._invoices.values() if invoice.selected]
-        not_replayed = NotReplayed(
-            return_invoices=sum(invoice.first.is_return for invoice in selected),
-            return_lines=self._return_lines,
-            return_units=self._returned,
-            adjustments=self._adjustments,
-            rows_without_units=self._without_units,
+        return Dataset(
+            orders=tuple(_orders(selected)),
+            write_offs=tuple(self._write_offs),
+            returns=tuple(self._returns),
+            not_replayed=NotReplayed(self._adjustments, self._without_units),
+            digest=self._digest.hexdigest(),
         )
-        return Dataset(tuple(_orders(selected)), tuple(self._write_offs), not_replayed, self._digest.hexdigest())
 
 
 def _orders(invoices: list[_Invoice]) -> Iterator[Order]:

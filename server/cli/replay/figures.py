@@ -7,7 +7,9 @@ from decimal import Decimal
 from google.type.money_pb2 import Money
 
 from backroom.commerce.v1.orders_pb2 import Order as PlacedOrder
+from backroom.commerce.v1.payments_pb2 import Payment
 from server.cli.replay.dataset import NotReplayed, Order
+from server.cli.replay.returns import Matching
 
 CURRENCY = "GBP"
 
@@ -22,6 +24,14 @@ class Figures:
     revenue: Decimal
     products: int
     """How many products were sold at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What was paid; `amount` in GBP, exact."""
+
+    orders: int
+    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,12 @@ class Outcome:
     """Counted from the server's answers, and from nothing else."""
     expected: Figures
     """What the file asks for."""
+    paid: Paid | None
+    """Counted from the server's answers; None where the server has no payment provider."""
+    matching: Matching
+    """Which returns belong to which orders, by the file alone."""
+    paid_back: Decimal
+    """How much of the returns' money was paid back, counted from the server's answers; in GBP, exact."""
     refusals: tuple[Refusals, ...]
     write_offs: int
     written_off_units: int
@@ -54,8 +70,12 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was refused and the server sold what the file asks for, to the last digit."""
-        return not self.refusals and self.figures == self.expected
+        """Whether nothing was refused, and the server sold what the file asks for and was paid it, to the last digit.
+
+        A server without a payment provider need not be paid.
+        """
+        whole = Paid(self.expected.orders, self.expected.revenue)
+        return not self.refusals and self.figures == self.expected and self.paid in (None, whole)
 
     @property
     def orders_per_second(self) -> float:
@@ -95,7 +115,13 @@ class Tally:
 
 def placed_lines(order: PlacedOrder) -> list[tuple[str, int, Decimal]]:
     """An answer's lines, as a Tally takes them."""
-    return [(line.sku, line.quantity, _decimal(line.amount)) for line in order.lines]
+    return [(line.sku, line.quantity, exact_amount(line.amount)) for line in order.lines]
+
+
+def paid(payments: Iterable[Payment]) -> Paid:
+    """What payments took, each of one order, whatever was paid back since."""
+    taken = [exact_amount(payment.captured_amount) for payment in payments]
+    return Paid(len(taken), sum(taken, Decimal(0)))
 
 
 def expected(orders: Iterable[Order]) -> Figures:
@@ -106,7 +132,8 @@ def expected(orders: Iterable[Order]) -> Figures:
     return tally.figures()
 
 
-def _decimal(money: Money) -> Decimal:
+def exact_amount(money: Money) -> Decimal:
+    """The amount; raises UnexpectedAnswer where it is not in GBP."""
     if money.currency_code != CURRENCY:
         raise UnexpectedAnswer(f"an amount came back in {money.currency_code!r}, not in {CURRENCY}")
     return money.units + Decimal(money.nanos).scaleb(-9)

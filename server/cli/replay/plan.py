@@ -10,11 +10,13 @@ from google.type.money_pb2 import Money
 from backroom.commerce.v1.catalog_service_pb2 import ImportProductsRequest
 from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest
 from backroom.commerce.v1.order_service_pb2 import LineItem, PlaceOrderRequest
+from backroom.commerce.v1.payment_service_pb2 import CreatePaymentRequest, RefundPaymentRequest, RestockItem
 from backroom.commerce.v1.products_pb2 import Product
 from backroom.commerce.v1.stock_pb2 import StockReason
 from client import request_id_for
 from server.cli.replay.dataset import Dataset, Line, Order, WriteOff
 from server.cli.replay.figures import CURRENCY
+from server.cli.replay.returns import GoodsBack
 
 SHOP = "online-retail"
 """The first part of every derived request_id."""
@@ -87,11 +89,43 @@ def write_off_request(lost: WriteOff) -> AdjustStockRequest:
     )
 
 
+def payment_request(invoice: str, order_id: str) -> CreatePaymentRequest:
+    """The payment of an order by the provider's default method."""
+    return CreatePaymentRequest(request_id=request_id_for(SHOP, "payment", invoice), order_id=order_id)
+
+
+def refund_request(back: GoodsBack, payment_id: str) -> RefundPaymentRequest:
+    """The money and the goods of what one return brings back of one order, the same in every selection."""
+    return RefundPaymentRequest(
+        request_id=request_id_for(SHOP, "return", back.invoice, back.order),
+        payment_id=payment_id,
+        amount=money(back.amount),
+        note=_return_note(back),
+        restock=[RestockItem(sku=sku, quantity=quantity) for sku, quantity in back.pieces.items()],
+    )
+
+
+def goods_back_requests(back: GoodsBack) -> Iterator[AdjustStockRequest]:
+    """The goods alone, a request a product; for those that cost nothing, since a refund is of more than that."""
+    for sku, quantity in back.pieces.items():
+        yield AdjustStockRequest(
+            request_id=request_id_for(SHOP, "return", back.invoice, back.order, sku),
+            sku=sku,
+            delta=quantity,
+            reason=StockReason.STOCK_REASON_RETURNED,
+            note=_return_note(back),
+        )
+
+
 @lru_cache(maxsize=10_000)
 def money(amount: Decimal) -> Money:
     """An amount in GBP on the wire, exact; shared, so not to be changed."""
     units = int(amount)
     return Money(currency_code=CURRENCY, units=units, nanos=int((amount - units).scaleb(9)))
+
+
+def _return_note(back: GoodsBack) -> str:
+    return f"replay: return {back.invoice} of order {back.order}"
 
 
 def _lines(dataset: Dataset) -> Iterator[Line]:

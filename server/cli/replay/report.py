@@ -9,8 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from server.cli.replay.calling import Progress, Step
 from server.cli.replay.figures import CURRENCY, Figures, Outcome
-from server.cli.replay.run import Progress, Step
+from server.cli.replay.returns import Matching, Reason
 
 
 @contextmanager
@@ -38,7 +39,7 @@ class _BarProgress:
 
 
 class _LineProgress:
-    """One line when a step is done, and four on the way through the orders."""
+    """One line when a step is done, and up to four on the way through the orders and their payments."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -50,7 +51,7 @@ class _LineProgress:
         self._step, self._total, self._done = step, total, 0
 
     def advance(self, count: int = 1) -> None:
-        parts = 5 if self._step is Step.PLACE else 1
+        parts = 5 if self._step in (Step.PLACE, Step.PAY) else 1
         before = self._done * parts // self._total
         self._done += count
         if self._done * parts // self._total > before:
@@ -63,16 +64,43 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     orders, lines = outcome.orders_per_second, outcome.lines_per_second
     _say(console, f"{orders:,.0f} orders/s, {lines:,.0f} lines/s; {outcome.seconds:,.1f} s in all")
     _say(console, f"write-offs booked: {outcome.write_offs:,}, {outcome.written_off_units:,} units")
-    left = outcome.not_replayed
-    returns = f"{left.return_invoices:,} returns with {left.return_lines:,} lines and {left.return_units:,} units"
-    _say(console, f"not replayed: {returns}, {left.adjustments:,} ledger adjustments")
-    if left.rows_without_units:
-        _say(console, f"not replayed: {left.rows_without_units:,} rows of orders with the quantity 0")
+    _say_money(console, outcome)
+    if outcome.not_replayed.rows_without_units:
+        _say(console, f"not replayed: {outcome.not_replayed.rows_without_units:,} rows of orders with the quantity 0")
     for refused in outcome.refusals:
         _say(console, f"refused: {refused.count:,} x {refused.what}, {refused.reason}; first {refused.example}", "red")
     if outcome.figures != outcome.expected:
         _say(console, "these are not the figures of the file, which are:", "red")
         console.print(_table(outcome.expected))
+
+
+def _say_money(console: Console, outcome: Outcome) -> None:
+    """What was paid, and what came back; without a payment provider neither is there."""
+    every, matched = outcome.matching.all, outcome.matching.matched
+    adjustments = f"{outcome.not_replayed.adjustments:,} ledger adjustments"
+    if outcome.paid is None:
+        _say(console, "not paid: this server has no payment provider")
+        returns = f"{every.invoices:,} returns with {every.lines:,} lines and {every.units:,} units"
+        _say(console, f"not replayed: {returns}, {adjustments}")
+        return
+    _say(console, f"paid: {outcome.paid.orders:,} orders, {exact(outcome.paid.amount)} {CURRENCY}")
+    whole = f"{matched.invoices:,} of {every.invoices:,} invoices matched whole"
+    parts = f"{matched.lines:,} of {every.lines:,} lines, {matched.units:,} of {every.units:,} units"
+    _say(console, f"returns: {whole}, {parts}; {exact(outcome.paid_back)} {CURRENCY} paid back")
+    if unmatched := list(_unmatched(outcome.matching)):
+        _say(console, f"not matched: {'; '.join(unmatched)}")
+    _say(console, f"not replayed: {adjustments}")
+
+
+def _unmatched(matching: Matching) -> Iterator[str]:
+    for reason in Reason:
+        lines, units = matching.lines_and_units(reason)
+        if lines:
+            yield f"{_counted(lines, 'line')}, {_counted(units, 'unit')} {reason.value}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _say(console: Console, text: str, style: str | None = None) -> None:

@@ -1,10 +1,10 @@
-from collections.abc import AsyncIterator, Callable, Set
+from collections.abc import Callable
 from datetime import datetime
 
 from server.commerce.rules import watching as rules
 from server.frame.caller import Caller
 from server.frame.resuming import Position
-from server.frame.watching import Feed, Told
+from server.frame.watching import Feed, Telling
 from storage.commerce.records import Movement, OrderAudience, OrderChange
 from storage.database import Database, Transaction
 from storage.frame.records import ChangePage, News, Stretch
@@ -33,9 +33,9 @@ class OrderChanges:
 class StockChanges:
     """The ledger of the stock; an audience is a set of SKUs, where none means all."""
 
-    everybody: Set[str] = frozenset()
+    everybody: frozenset[str] = frozenset()
 
-    def concerns(self, change: Movement, audience: Set[str]) -> bool:
+    def concerns(self, change: Movement, audience: frozenset[str]) -> bool:
         return not audience or change.sku in audience
 
     def sequence(self, change: Movement) -> int:
@@ -45,7 +45,7 @@ class StockChanges:
         return await tx.stock_changes.find_news(since)
 
     async def list_changes(
-        self, tx: Transaction, stretch: Stretch, limit: int, audience: Set[str]
+        self, tx: Transaction, stretch: Stretch, limit: int, audience: frozenset[str]
     ) -> ChangePage[Movement]:
         return await tx.stock_changes.list_changes(stretch, limit, audience)
 
@@ -59,10 +59,10 @@ class Watching:
 
     def watch_orders(
         self, caller: Caller, customer_id: str | None, position: Position | None
-    ) -> AsyncIterator[Told[OrderChange]]:
-        """Tells a caller each change of the orders that it may see, or of one customer's; raises CustomerNotPermitted."""
+    ) -> Telling[OrderChange]:
+        """Tells a caller the changes of all orders that it may see, or of a customer's; raises CustomerNotPermitted."""
         return self.orders.watch(position, rules.audience_of(customer_id, caller))
 
-    def watch_stock(self, skus: Set[str], position: Position | None) -> AsyncIterator[Told[Movement]]:
+    def watch_stock(self, skus: frozenset[str], position: Position | None) -> Telling[Movement]:
         """Tells each movement of these products, or of all where none are given."""
         return self.stock.watch(position, skus)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate
 from uuid import UUID
 
 from storage.frame.records import Event
@@ -14,6 +15,9 @@ OWN_TYPES: Mapping[str, str] = {
     DISABLED: "An endpoint is sent to no more, because it failed for days or answered that it is gone.",
 }
 """The events that this module adds to the log."""
+
+LARGEST_PAGE = 3 * 1024 * 1024
+"""In bytes: how large a list's bodies may be together, so that clients take the answer, most of which take 4 MiB."""
 
 _PAGE_EVENTS = 1_000
 _PAGE_DELIVERIES = 10_000
@@ -55,6 +59,12 @@ def disabled_event(endpoint: Endpoint, now: datetime) -> Event:
         "failing_since": endpoint.failing_since.isoformat() if endpoint.failing_since else None,
     }
     return Event(DISABLED, endpoint.id, json.dumps(data), now)
+
+
+def fitting(found: Sequence[Delivery]) -> int:
+    """How many of a list's deliveries, and at least one, go into one answer."""
+    sizes = accumulate(len(delivery.body.encode()) for delivery in found)
+    return max(1, sum(size <= LARGEST_PAGE for size in sizes))
 
 
 def _body(event_type: str, time: datetime, data: str) -> str:

@@ -1,5 +1,10 @@
 """The use cases of webhooks; each public method is one transaction."""
 
+from server.webhooks.service.delivering import Deliveries
+from server.webhooks.service.endpoints import Endpoints
 from server.webhooks.service.inbox import Inbox
+from server.webhooks.service.purging import Purging
+from server.webhooks.service.relay import Relay
+from server.webhooks.service.turns import Turns
 
-__all__ = ["Inbox"]
+__all__ = ["Deliveries", "Endpoints", "Inbox", "Purging", "Relay", "Turns"]

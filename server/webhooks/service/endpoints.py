@@ -7,8 +7,9 @@ from server.frame.repeating import once
 from server.webhooks import errors
 from server.webhooks.rules import endpoints as rules
 from server.webhooks.rules.attempts import GIVEN_UP
-from server.webhooks.rules.relaying import test_delivery
-from server.webhooks.rules.urls import Network, check_url
+from server.webhooks.rules.networks import Network
+from server.webhooks.rules.relaying import LARGEST_PAGE, test_delivery
+from server.webhooks.rules.urls import check_url
 from storage.database import Database, Transaction
 from storage.frame.records import RequestKey
 from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint, EndpointSecret
@@ -133,8 +134,9 @@ class Endpoints:
     async def list_deliveries(
         self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[Delivery]:
+        """Up to so many, and fewer where their bodies are large: those that fit into one answer, and one more."""
         async with self._database.reading() as tx:
-            return await tx.deliveries.list_latest(wanted, before=before, limit=limit)
+            return await tx.deliveries.list_latest(wanted, before=before, limit=limit, size=LARGEST_PAGE)
 
     async def redeliver(self, delivery_id: UUID, key: RequestKey | None) -> Delivery:
         """Makes a delivery due, whatever became of it; raises DeliveryNotFound, EndpointDisabled.

@@ -9,8 +9,16 @@ from storage.database import Database
 class Relay:
     """Turns the log of events into deliveries, each event once for each endpoint."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime], new_id: Callable[[], UUID]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        now: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+        page_size: Callable[[int], int] = rules.page_size,
+    ) -> None:
+        """`page_size` is about how many events become deliveries in one transaction, by the number of endpoints."""
         self._database = database
+        self._page_size = page_size
         self._now = now
         self._new_id = new_id
 
@@ -25,16 +33,16 @@ class Relay:
             if not await tx.relay.try_lock():
                 return False
             since = await tx.relay.position()
-            present = await tx.relay.present()
             if since is None:
-                await tx.relay.move(present)
+                await tx.relay.move(await tx.relay.present())
                 return False
-            if not await tx.relay.has_news(since, present):
+            news = await tx.relay.find_news(since)
+            if news.first is None:
                 return False
-            until = present
+            until = news.snapshot
             if endpoints := await tx.endpoints.share_enabled():
-                until = await tx.relay.cut(since, present, rules.page_size(len(endpoints)))
+                until = await tx.relay.cut(since, until, self._page_size(len(endpoints)))
                 events = await tx.relay.read(since, until)
                 await tx.deliveries.add(rules.deliveries_of(events, endpoints, self._new_id, self._now()))
             await tx.relay.move(until)
-            return until != present
+            return until != news.snapshot

@@ -3,7 +3,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Text, Uuid, cast, column, delete, func, select, table, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Row,
+    Text,
+    Uuid,
+    cast,
+    column,
+    delete,
+    func,
+    select,
+    table,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from storage.base import Repository, columns_of, given
@@ -12,6 +27,10 @@ from storage.webhooks.tables import deliveries, endpoints
 
 _GIVING = 0x626B726D_00000002
 """The advisory lock of whoever gives deliveries their turns."""
+
+_LARGEST_PIECE = 4 * 1024 * 1024
+_ROW = 256
+"""In bytes, about: what a delivery takes beside its body."""
 
 _COLUMNS = tuple(each.name for each in deliveries.columns)
 _CHANGEABLE = ("state", "attempt_count", "next_attempt_time", "last_attempt_time", "response_status", "error")
@@ -27,12 +46,11 @@ class DeliveryRepository(Repository):
     """Events on their way to endpoints."""
 
     async def add(self, new: Sequence[Delivery]) -> None:
-        """Adds deliveries in one statement; one of the same event to the same endpoint stays as it is."""
-        if not new:
-            return
+        """Adds deliveries; one of the same event to the same endpoint stays as it is."""
         statement = insert(deliveries).from_select(list(_COLUMNS), select(given(deliveries, *_COLUMNS)))
-        rows = ([getattr(delivery, name) for name in _COLUMNS] for delivery in new)
-        await self._connection.execute(statement.on_conflict_do_nothing(), columns_of(_COLUMNS, rows))
+        for piece in _pieces(new):
+            rows = ([getattr(delivery, name) for name in _COLUMNS] for delivery in piece)
+            await self._connection.execute(statement.on_conflict_do_nothing(), columns_of(_COLUMNS, rows))
 
     async def find(self, delivery_id: UUID) -> Delivery | None:
         row = (await self._connection.execute(select(deliveries).where(deliveries.c.id == delivery_id))).first()
@@ -50,18 +68,25 @@ class DeliveryRepository(Repository):
         await self._connection.execute(update(deliveries).where(pending).values(values))
 
     async def list_latest(
-        self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int
+        self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int, size: int
     ) -> Sequence[Delivery]:
-        """Deliveries from the latest on, starting below a key of (create_time, id)."""
-        statement = select(deliveries).where(*_conditions(wanted))
+        """Deliveries from the latest on, starting below a key of (create_time, id).
+
+        The last one is the first by which their bodies are larger than `size` bytes together, unless `limit` ends them.
+        """
+        some = select(deliveries).where(*_conditions(wanted))
         if before is not None:
-            statement = statement.where(tuple_(deliveries.c.create_time, deliveries.c.id) < before)
-        statement = statement.order_by(deliveries.c.create_time.desc(), deliveries.c.id.desc()).limit(limit)
-        return [_delivery(row) for row in await self._connection.execute(statement)]
+            some = some.where(tuple_(deliveries.c.create_time, deliveries.c.id) < before)
+        found = some.order_by(*_latest(deliveries)).limit(limit).subquery()
+        mine = func.octet_length(found.c.body)
+        so_far = (func.sum(mine).over(order_by=_latest(found)) - mine).label("so_far")
+        sized = select(*found.c, so_far).subquery()
+        statement = select(*(sized.c[name] for name in _COLUMNS)).where(sized.c.so_far <= size)
+        return [_delivery(row) for row in await self._connection.execute(statement.order_by(*_latest(sized)))]
 
     async def try_lock_turns(self) -> bool:
         """Whether this transaction, and no other until it ends, gives deliveries their turns."""
-        return (await self._connection.execute(select(func.pg_try_advisory_xact_lock(_GIVING)))).scalar_one()
+        return bool((await self._connection.execute(select(func.pg_try_advisory_xact_lock(_GIVING)))).scalar_one())
 
     async def list_due(self, endpoint_ids: Collection[UUID], now: datetime, *, each: int) -> Sequence[Turn]:
         """Up to so many of each endpoint's deliveries whose next attempt is due, the first due first."""
@@ -88,6 +113,22 @@ class DeliveryRepository(Repository):
         old = deliveries.c.state.in_(_FINISHED) & (deliveries.c.create_time < before)
         some = select(deliveries.c.id).where(old).limit(limit)
         return (await self._connection.execute(delete(deliveries).where(deliveries.c.id.in_(some)))).rowcount
+
+
+def _latest(of: FromClause) -> Sequence[ColumnElement[Any]]:
+    return (of.c.create_time.desc(), of.c.id.desc())
+
+
+def _pieces(new: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+    """So few at once that a statement stays small."""
+    begin = size = 0
+    for place, delivery in enumerate(new):
+        size += _ROW + len(delivery.body)
+        if size >= _LARGEST_PIECE:
+            yield new[begin : place + 1]
+            begin, size = place + 1, 0
+    if begin < len(new):
+        yield new[begin:]
 
 
 def _conditions(wanted: DeliveryFilter) -> Iterator[Any]:

@@ -92,7 +92,8 @@ class EndpointRepository(Repository):
         """Says from when on the newest secret is not signed with, and returns its generation."""
         newest = (endpoint_secrets.c.endpoint_id == endpoint_id) & endpoint_secrets.c.end_time.is_(None)
         statement = update(endpoint_secrets).where(newest).values(end_time=end_time)
-        return (await self._connection.execute(statement.returning(endpoint_secrets.c.generation))).scalar_one()
+        found = await self._connection.execute(statement.returning(endpoint_secrets.c.generation))
+        return int(found.scalar_one())
 
     async def find_secret(self, endpoint_id: UUID, generation: int) -> EndpointSecret | None:
         key = (endpoint_secrets.c.endpoint_id == endpoint_id) & (endpoint_secrets.c.generation == generation)

@@ -1,12 +1,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import UserDefinedType
 
-from storage.base import Repository
 from storage.frame.tables import events
+from storage.log import CURRENT, LogRepository
 from storage.webhooks.records import LoggedEvent
 from storage.webhooks.tables import relay
 
@@ -15,66 +16,56 @@ _RELAYING = 0x626B726D_00000003
 
 
 class _Snapshot(UserDefinedType[str]):
-    """PostgreSQL's pg_snapshot: which transactions had ended at a moment."""
-
     cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:
         return "pg_snapshot"
 
 
-class RelayRepository(Repository):
-    """Up to where the log of events has become deliveries, and what came since.
+class RelayRepository(LogRepository):
+    """The log of events, and up to where it has become deliveries: a snapshot, as `storage.log` has it."""
 
-    A position is a snapshot, so that an event whose transaction commits late is new once it has, whatever its
-    sequence.
-    """
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection, events)
 
     async def try_lock(self) -> bool:
         """Whether this transaction, and no other until it ends, relays the log."""
-        return (await self._connection.execute(select(func.pg_try_advisory_xact_lock(_RELAYING)))).scalar_one()
+        return bool((await self._connection.execute(select(func.pg_try_advisory_xact_lock(_RELAYING)))).scalar_one())
 
     async def position(self) -> str | None:
-        """None before the first time.
+        """Up to where the log has become deliveries; None before the first time.
 
-        None too where the database counts its transactions anew, as one does that was restored from a dump: compared
-        with those of another count, they would seem to have been relayed long ago.
+        None too where the database was restored and counts its transactions anew: by the old count, the next events
+        would seem to have been there for long.
         """
-        ahead = func.pg_snapshot_xmax(cast(relay.c.snapshot, _Snapshot)) > func.pg_snapshot_xmax(
-            func.pg_current_snapshot()
-        )
-        return (await self._connection.execute(select(relay.c.snapshot).where(~ahead))).scalar()
+        end = func.pg_snapshot_xmax(cast(relay.c.snapshot, _Snapshot))
+        known = end <= func.pg_snapshot_xmax(func.pg_current_snapshot())
+        return (await self._connection.execute(select(relay.c.snapshot).where(known))).scalar()
 
     async def present(self) -> str:
-        return (await self._connection.execute(select(cast(func.pg_current_snapshot(), Text)))).scalar_one()
+        """Where the log ends by now."""
+        return str((await self._connection.execute(select(CURRENT))).scalar_one())
 
     async def move(self, position: str) -> None:
-        """Keeps a position."""
+        """Keeps up to where the log has become deliveries."""
         statement = insert(relay).values(id=1, snapshot=position)
-        await self._connection.execute(
-            statement.on_conflict_do_update(index_elements=["id"], set_={"snapshot": position})
-        )
-
-    async def has_news(self, since: str, until: str) -> bool:
-        statement = select(events.c.sequence).where(_between(since, until)).limit(1)
-        return (await self._connection.execute(statement)).first() is not None
+        moving = statement.on_conflict_do_update(index_elements=["id"], set_={"snapshot": position})
+        await self._connection.execute(moving)
 
     async def cut(self, since: str, until: str, limit: int) -> str:
-        """A position between two, up to which there are about so many events; the later one where there are fewer.
+        """A position between two, with about so many events before it; the later one where there are not so many.
 
-        It is one at which no transaction was under way, between those that both positions know to have ended: a
-        transaction is before it or after it as a whole, and what is before `since` is before it too.
+        A position can stand only where all transactions below a number have ended, and those of the earlier position
+        are among them. So a transaction's events are never parted, and one that is still under way ends the search.
         """
         number = cast(cast(events.c.transaction_id, Text), BigInteger)
-        settled = events.c.transaction_id < func.pg_snapshot_xmin(cast(until, _Snapshot))
-        statement = select(number).where(_between(since, until), settled)
-        last = (
-            await self._connection.execute(statement.order_by(events.c.transaction_id).offset(limit - 1).limit(1))
-        ).scalar()
+        ended = events.c.transaction_id < func.pg_snapshot_xmin(_given(until))
+        statement = select(number).where(_between(since, until), ended).order_by(events.c.transaction_id)
+        last = (await self._connection.execute(statement.offset(limit - 1).limit(1))).scalar()
         if last is None:
             return until
-        next_one = max(last + 1, _end(since))
-        return f"{next_one}:{next_one}:" if next_one <= _begin(until) else until
+        following = max(last + 1, _end(since))
+        return f"{following}:{following}:" if following <= _begin(until) else until
 
     async def read(self, since: str, until: str) -> Sequence[LoggedEvent]:
         """The events between two positions, by their sequence."""
@@ -84,11 +75,14 @@ class RelayRepository(Repository):
 
 
 def _between(since: str, until: str) -> ColumnElement[bool]:
-    """Written by a transaction that had ended at the later of two moments, and not at the earlier one."""
-    earlier, later = cast(since, _Snapshot), cast(until, _Snapshot)
-    not_long_before = events.c.transaction_id >= func.pg_snapshot_xmin(earlier)  # what the index is asked for
-    before = func.pg_visible_in_snapshot(events.c.transaction_id, earlier)
-    return not_long_before & ~before & func.pg_visible_in_snapshot(events.c.transaction_id, later)
+    mine = events.c.transaction_id
+    recent = mine >= func.pg_snapshot_xmin(_given(since))  # what the index is asked for
+    known = func.pg_visible_in_snapshot(mine, _given(since))
+    return recent & ~known & func.pg_visible_in_snapshot(mine, _given(until))
+
+
+def _given(snapshot: str) -> ColumnElement[str]:
+    return cast(literal(snapshot, Text), _Snapshot())
 
 
 def _begin(snapshot: str) -> int:

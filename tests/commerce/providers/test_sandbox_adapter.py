@@ -14,6 +14,7 @@ from server.commerce.providers.sandbox import SandboxProvider
 from storage.commerce.records import Price, RefundState
 from tests.fixtures.sandbox import Sandbox
 
+NOTHING = Decimal(0)
 SMALLEST = Decimal("0.000000001")
 LARGEST = Decimal("9999999999999999999.999999999")
 
@@ -65,13 +66,14 @@ async def test_money_is_secured_taken_and_paid_back_exactly(provider: PaymentPro
 
 
 @pytest.mark.parametrize(
-    ("method", "secured"), [("card_refused", 0), ("no_such_card", 0), ("é\0", 0), ("card_capture_refused", 10)]
+    ("method", "secured"),
+    [("card_refused", NOTHING), ("no_such_card", NOTHING), ("é\0", NOTHING), ("card_capture_refused", Decimal(10))],
 )
-async def test_what_the_provider_refuses_is_reported(provider: PaymentProvider, method: str, secured: int) -> None:
+async def test_what_the_provider_refuses_is_reported(provider: PaymentProvider, method: str, secured: Decimal) -> None:
     """With its reason, and nothing is taken, whether it was refused at once or when the money was to be taken."""
     report = await captured(provider, method=method)
     assert report.failure
-    assert (report.authorised, report.captured) == (secured, 0)
+    assert (report.authorised, report.captured) == (secured, NOTHING)
 
 
 @pytest.mark.parametrize(("method", "amount"), [("card_refund_refused", "1"), ("card_ok", "10.000000001")])
@@ -92,7 +94,7 @@ async def test_the_same_key_is_done_once(provider: PaymentProvider) -> None:
     assert await provider.authorise(payment_id, pounds("10"), "", key) == first
     back = await refunded(provider, taken, "4")
     assert await refunded(provider, taken, "4") == back
-    assert (back.refunded, len(back.refunds)) == (4, 1)
+    assert (back.refunded, len(back.refunds)) == (Decimal(4), 1)
     with pytest.raises(ProviderMisunderstood, match="409 key_reused"):
         await provider.authorise(payment_id, pounds("11"), "", key)
     assert await booked(provider, payment_id) == [back]
@@ -112,7 +114,7 @@ async def test_money_is_taken_once(provider: PaymentProvider) -> None:
 async def test_a_payment_waits_for_its_customer(provider: PaymentProvider, shared_sandbox: Sandbox) -> None:
     """Until then nothing can be taken, and the key of the try is good for the next one."""
     waiting = await authorised(provider, method="card_later")
-    assert (waiting.authorised, waiting.failure, waiting.voided) == (0, "", False)
+    assert (waiting.authorised, waiting.failure, waiting.voided) == (NOTHING, "", False)
     key = f"{waiting.payment_id}/capture"
     assert await provider.capture(waiting.provider_id, pounds("10"), key) == waiting
     (await shared_sandbox.control.post(f"/v1/payments/{waiting.provider_id}/confirm")).raise_for_status()
@@ -134,7 +136,7 @@ async def test_what_was_not_answered_is_asked_again(
     await shared_sandbox.behave(fail=0, drop_answers=0, delay=0)
     assert len(await booked(provider, payment_id)) == done
     report = await provider.authorise(payment_id, pounds("10"), "", key)
-    assert (report.payment_id, report.authorised) == (payment_id, 10)
+    assert (report.payment_id, report.authorised) == (payment_id, Decimal(10))
     assert await booked(provider, payment_id) == [report]
     await provider.close()
 
@@ -191,7 +193,7 @@ async def test_payments_and_refunds_of_others_have_no_id_of_ours(
     keyed = {"idempotency-key": str(uuid4())}
     await shared_sandbox.control.post(f"/v1/payments/{made['id']}/refunds", json={"amount": "1"}, headers=keyed)
     report = await provider.find(made["id"])
-    assert (report.payment_id, report.refunded, report.refunds[0].refund_id) == (None, 1, None)
+    assert (report.payment_id, report.refunded, report.refunds[0].refund_id) == (None, Decimal(1), None)
 
 
 PAYMENT = (

@@ -1,0 +1,85 @@
+"""webhooks' messages to plain values, and back."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from backroom.webhooks.v1 import deliveries_pb2, endpoints_pb2, webhook_service_pb2
+from server.frame.caller import Caller
+from server.frame.errors import FieldInvalid
+from server.frame.wire import timestamp
+from server.webhooks.rules import endpoints
+from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint, EndpointState
+
+_EDITABLE: Mapping[str, Callable[[webhook_service_pb2.UpdateEndpointRequest], Any]] = {
+    "url": lambda request: request.url,
+    "description": lambda request: request.description,
+    "event_types": lambda request: _types(request.event_types),
+    "state": lambda request: _state(request.state),
+}
+"""The fields that an update_mask may name."""
+
+
+def draft(request: webhook_service_pb2.CreateEndpointRequest) -> endpoints.EndpointDraft:
+    return endpoints.EndpointDraft(request.url, request.description, _types(request.event_types))
+
+
+def edit(request: webhook_service_pb2.UpdateEndpointRequest, caller: Caller) -> endpoints.EndpointEdit:
+    """Raises FieldInvalid where the mask names a field that cannot be changed, or a state that is none."""
+    for path in request.update_mask.paths:
+        if path not in _EDITABLE:
+            raise FieldInvalid.of("update_mask", f"can name only {', '.join(_EDITABLE)}")
+    set_fields = {field.name for field, _ in request.ListFields()}
+    paths = request.update_mask.paths or [name for name in _EDITABLE if name in set_fields]
+    values = {path: _EDITABLE[path](request) for path in paths}
+    return endpoints.EndpointEdit(UUID(request.endpoint_id), request.etag, values, caller.account_id)
+
+
+def endpoint(kept: Endpoint) -> endpoints_pb2.Endpoint:
+    return endpoints_pb2.Endpoint(
+        endpoint_id=str(kept.id),
+        url=kept.url,
+        description=kept.description,
+        event_types=kept.event_types,
+        state=endpoints_pb2.EndpointState.Value(f"ENDPOINT_STATE_{kept.state.name}"),
+        disabled_reason=kept.disabled_reason,
+        failing_since=timestamp(kept.failing_since) if kept.failing_since else None,
+        etag=endpoints.etag_of(kept),
+        create_time=timestamp(kept.create_time),
+        update_time=timestamp(kept.update_time),
+    )
+
+
+def delivery_filter(request: webhook_service_pb2.ListDeliveriesRequest) -> DeliveryFilter:
+    state = deliveries_pb2.DeliveryState.Name(request.state).removeprefix("DELIVERY_STATE_")
+    return DeliveryFilter(
+        endpoint_id=UUID(request.endpoint_id) if request.endpoint_id else None,
+        state=DeliveryState[state] if request.state else None,
+    )
+
+
+def delivery(kept: Delivery) -> deliveries_pb2.Delivery:
+    return deliveries_pb2.Delivery(
+        delivery_id=str(kept.id),
+        endpoint_id=str(kept.endpoint_id),
+        event_type=kept.event_type,
+        state=deliveries_pb2.DeliveryState.Value(f"DELIVERY_STATE_{kept.state.name}"),
+        attempt_count=kept.attempt_count,
+        next_attempt_time=timestamp(kept.next_attempt_time) if kept.next_attempt_time else None,
+        last_attempt_time=timestamp(kept.last_attempt_time) if kept.last_attempt_time else None,
+        response_status=kept.response_status,
+        error=kept.error,
+        body=kept.body,
+        create_time=timestamp(kept.create_time),
+    )
+
+
+def _types(names: Any) -> tuple[str, ...]:
+    """In their order, each once."""
+    return tuple(dict.fromkeys(names))
+
+
+def _state(state: "endpoints_pb2.EndpointState.ValueType") -> EndpointState:
+    if state == endpoints_pb2.ENDPOINT_STATE_UNSPECIFIED:
+        raise FieldInvalid.of("state", "must be enabled or disabled where the update_mask names it")
+    return EndpointState[endpoints_pb2.EndpointState.Name(state).removeprefix("ENDPOINT_STATE_")]

@@ -1,0 +1,78 @@
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from backroom.webhooks.v1 import webhook_service_pb2 as pb
+from backroom.webhooks.v1 import webhook_service_pb2_grpc
+from server.frame.call import caller_of
+from server.frame.paging import Page, page_of
+from server.frame.repeating import key_of
+from server.frame.wire import timestamp
+from server.webhooks import messages
+from server.webhooks.rules.relaying import fitting
+from server.webhooks.rules.signing import shown
+from server.webhooks.service import Endpoints
+
+
+class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._endpoints = endpoints
+
+    async def CreateEndpoint(self, request: pb.CreateEndpointRequest, context: Any) -> pb.CreateEndpointResponse:
+        key = key_of(caller_of(context), request)
+        endpoint, secret = await self._endpoints.create(messages.draft(request), key)
+        return pb.CreateEndpointResponse(endpoint=messages.endpoint(endpoint), secret=shown(secret))
+
+    async def GetEndpoint(self, request: pb.GetEndpointRequest, context: Any) -> pb.GetEndpointResponse:
+        endpoint = await self._endpoints.get(UUID(request.endpoint_id))
+        return pb.GetEndpointResponse(endpoint=messages.endpoint(endpoint))
+
+    async def ListEndpoints(self, request: pb.ListEndpointsRequest, context: Any) -> pb.ListEndpointsResponse:
+        page = page_of(request)
+        found = await self._endpoints.list_latest(before=_before(page), limit=page.limit)
+        endpoints, next_page_token = page.cut(found, lambda each: (each.create_time, each.id))
+        return pb.ListEndpointsResponse(endpoints=map(messages.endpoint, endpoints), next_page_token=next_page_token)
+
+    async def UpdateEndpoint(self, request: pb.UpdateEndpointRequest, context: Any) -> pb.UpdateEndpointResponse:
+        caller = caller_of(context)
+        endpoint = await self._endpoints.edit(messages.edit(request, caller), key_of(caller, request))
+        return pb.UpdateEndpointResponse(endpoint=messages.endpoint(endpoint))
+
+    async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, context: Any) -> pb.DeleteEndpointResponse:
+        await self._endpoints.delete(UUID(request.endpoint_id), key_of(caller_of(context), request))
+        return pb.DeleteEndpointResponse()
+
+    async def RotateSecret(self, request: pb.RotateSecretRequest, context: Any) -> pb.RotateSecretResponse:
+        key = key_of(caller_of(context), request)
+        secret, end_time = await self._endpoints.rotate(UUID(request.endpoint_id), key)
+        return pb.RotateSecretResponse(secret=shown(secret), previous_secret_end_time=timestamp(end_time))
+
+    async def SendTestEvent(self, request: pb.SendTestEventRequest, context: Any) -> pb.SendTestEventResponse:
+        key = key_of(caller_of(context), request)
+        delivery = await self._endpoints.send_test(UUID(request.endpoint_id), key)
+        return pb.SendTestEventResponse(delivery=messages.delivery(delivery))
+
+    async def ListEventTypes(self, request: pb.ListEventTypesRequest, context: Any) -> pb.ListEventTypesResponse:
+        types = self._endpoints.list_types()
+        return pb.ListEventTypesResponse(
+            event_types=[pb.EventType(name=name, description=description) for name, description in types]
+        )
+
+    async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: Any) -> pb.ListDeliveriesResponse:
+        page = page_of(request)
+        wanted = messages.delivery_filter(request)
+        found = await self._endpoints.list_deliveries(wanted, before=_before(page), limit=page.limit)
+        smaller = replace(page, size=min(page.size, fitting(found)))
+        deliveries, next_page_token = smaller.cut(found, lambda each: (each.create_time, each.id))
+        return pb.ListDeliveriesResponse(deliveries=map(messages.delivery, deliveries), next_page_token=next_page_token)
+
+    async def Redeliver(self, request: pb.RedeliverRequest, context: Any) -> pb.RedeliverResponse:
+        delivery = await self._endpoints.redeliver(UUID(request.delivery_id), key_of(caller_of(context), request))
+        return pb.RedeliverResponse(delivery=messages.delivery(delivery))
+
+
+def _before(page: Page) -> tuple[datetime, UUID] | None:
+    """Below which (create_time, id) a page begins, latest first."""
+    key = page.key(datetime.fromisoformat, UUID)
+    return (key[0], key[1]) if key else None

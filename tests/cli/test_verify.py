@@ -1,0 +1,172 @@
+"""`backroom verify`: the checker is checked, it finds one damage of each kind that is planted."""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from backroom.commerce.v1 import payment_service_pb2
+from storage.database import Database
+from storage.invariants import INVARIANTS, InvariantRepository
+from tests.commerce.goods import cancelled, placed, stocked
+from tests.fixtures.trading import Shop, eventually
+from tests.invariants import broken
+from tests.serving.commands import backroom
+
+UNCHECKED = "ALTER TABLE commerce.{table} DROP CONSTRAINT {constraint}"
+NEVER_NEGATIVE = UNCHECKED.format(table="stock", constraint="ck_stock_never_negative")
+AMOUNTS = UNCHECKED.format(table="payments", constraint="ck_payments_amounts")
+NOBODY = "'00000000-0000-0000-0000-000000000001'"
+
+DAMAGES: Sequence[tuple[str, str, Sequence[str]]] = (
+    ("goods from nowhere", "I1", ["UPDATE commerce.stock SET on_hand = on_hand + 1"]),
+    ("a balance that moved by itself", "I2", ["UPDATE commerce.stock SET held = held + 1 WHERE on_hand > held"]),
+    (
+        "a movement out of turn",
+        "I2",
+        ["UPDATE commerce.stock_movements SET on_hand_after = on_hand_after + 1 WHERE reason = 'held'"],
+    ),
+    ("less than nothing on the shelf", "I3", [NEVER_NEGATIVE, "UPDATE commerce.stock SET on_hand = -1"]),
+    ("a hold that outlives its order", "I4", ["UPDATE commerce.orders SET state = 'expired' WHERE state = 'pending'"]),
+    ("a hold past its time", "I4", ["UPDATE commerce.orders SET hold_end_time = now() - interval '6 seconds'"]),
+    ("a hold that was sold twice", "I5", ["INSERT INTO commerce.stock_movements {copy} WHERE reason = 'sold'"]),
+    (
+        "a hold without its order",
+        "I5",
+        [f"UPDATE commerce.stock_movements SET order_id = {NOBODY} WHERE reason = 'held'"],
+    ),
+    ("a sale taken back in silence", "I5", ["UPDATE commerce.orders SET state = 'pending' WHERE state = 'paid'"]),
+    ("a line lost", "I6", ["DELETE FROM commerce.order_lines WHERE position = 1"]),
+    ("a wrong total", "I6", ["UPDATE commerce.orders SET total = total + 0.000000001"]),
+    (
+        "an order that nobody was told of",
+        "I6",
+        ["DELETE FROM frame.events WHERE type = 'order.placed' AND sequence > 1"],
+    ),
+    ("more paid back than taken", "I7", ["UPDATE commerce.refunds SET amount = amount + 100"]),
+    ("more taken than secured", "I7", [AMOUNTS, "UPDATE commerce.payments SET captured = authorised + 1"]),
+    (
+        "an order paid for twice",
+        "I7",
+        [
+            """
+            UPDATE commerce.payments SET state = 'captured', authorised = amount, captured = amount,
+                order_id = (SELECT id FROM commerce.orders WHERE state = 'paid') WHERE state = 'pending'
+            """
+        ],
+    ),
+    ("an order sold for nothing", "I7", ["DELETE FROM commerce.payments WHERE state = 'captured'"]),
+    ("a request without its answer", "I8", ["UPDATE frame.request_ids SET answer = NULL"]),
+    (
+        "two requests for one order",
+        "I8",
+        ["UPDATE frame.request_ids SET answer = (SELECT id::text FROM commerce.orders WHERE state = 'paid')"],
+    ),
+    ("a payment that no job goes on with", "I10", ["DELETE FROM procrastinate_jobs WHERE task_name = 'commerce.pay'"]),
+    (
+        "a webhook that nobody takes up",
+        "I10",
+        ["UPDATE webhooks.received SET process_time = NULL WHERE ctid = (SELECT min(ctid) FROM webhooks.received)"],
+    ),
+    (
+        "a refund that nobody pays",
+        "I10",
+        ["UPDATE commerce.refunds SET state = 'pending', provider_id = NULL"],
+    ),
+)
+COPY = """
+    (product_id, reason, on_hand_delta, held_delta, on_hand_after, held_after, order_id, note, account_id, create_time)
+    SELECT product_id, reason, on_hand_delta, held_delta, on_hand_after, held_after, order_id, note, account_id,
+        create_time FROM commerce.stock_movements
+"""
+
+
+@pytest.fixture
+async def busy_shop(shop: Shop) -> Shop:
+    """A shop with an order of every fate, and a payment that waits for its provider."""
+    seller = shop.seller
+    for sku in ("TEA", "MUG"):
+        await stocked(seller, sku, 100)
+    paid, back, gone, waiting = [await placed(seller, ("TEA", 2), ("MUG", 1)) for _ in range(4)]
+    await shop.settled(await shop.pay(paid), "CAPTURED")
+    part = await shop.settled(await shop.pay(back), "CAPTURED")
+    request = payment_service_pb2.RefundPaymentRequest(payment_id=part.payment_id)
+    await seller.payments.RefundPayment(request)
+    await shop.settled(part, "REFUNDED")
+    await cancelled(seller, gone)
+    # All that the provider has told is taken up; then it is away, and what is asked of it waits.
+    await eventually(lambda: undone(shop), lambda jobs: not jobs)
+    await shop.sandbox.behave(fail=1.0)
+    await shop.pay(waiting)
+    return shop
+
+
+async def undone(shop: Shop) -> list[str]:
+    async with shop.server.database.reading() as tx:
+        return [job.task for job in await tx.jobs.list_undone(100) if job.task.startswith("commerce.")]
+
+
+async def test_each_planted_damage_is_found(busy_shop: Shop) -> None:
+    """Each by the law that it breaks; and right books break none."""
+    assert await broken(busy_shop.server.database) == {}
+    for damage, law, statements in DAMAGES:
+        found = await broken_by(busy_shop.server.database, [each.format(copy=COPY) for each in statements])
+        assert law in found, damage
+    assert await broken(busy_shop.server.database) == {}
+
+
+async def test_the_command_says_what_holds_and_what_does_not(busy_shop: Shop, database_url: str) -> None:
+    """Each law with its counts; it exits with 1 where one is broken, and names what breaks it."""
+    await busy_shop.sandbox.behave(fail=0.0)
+    await eventually(lambda: undone(busy_shop), lambda jobs: not jobs)
+    code, said = await verify(database_url, busy_shop)
+    assert (code, len(re.findall(r"^I\d+", said, re.MULTILINE))) == (0, len(INVARIANTS) + 1), said
+    assert {line.split()[0] for line in said.splitlines() if line.startswith("I")} >= {f"I{n}" for n in range(1, 11)}
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE commerce.stock SET on_hand = on_hand + 1")
+    code, said = await verify(database_url, busy_shop)
+    assert code == 1
+    assert "I1 is broken by TEA" in said
+
+
+async def test_the_provider_s_ledger_is_held_against_ours(busy_shop: Shop, database_url: str) -> None:
+    """A payment of which the two tell other sums is named, and so is a provider that does not answer."""
+    await busy_shop.sandbox.behave(fail=0.0)
+    await eventually(lambda: undone(busy_shop), lambda jobs: not jobs)
+    with psycopg.connect(database_url) as connection:
+        spoil = "UPDATE commerce.payments SET captured = captured - 0.01 WHERE state = 'captured' RETURNING provider_id"
+        [spoilt] = [row[0] for row in connection.execute(spoil)][:1]
+    code, said = await verify(database_url, busy_shop)
+    assert code == 1
+    assert f"I7 is broken by {spoilt}: taken and paid back" in said
+    await busy_shop.sandbox.kill()
+    code, said = await verify(database_url, busy_shop)
+    assert code == 1
+    assert "the provider sandbox does not answer" in said
+
+
+async def verify(database_url: str, shop: Shop) -> tuple[int | None, str]:
+    """The command's exit code, and what it says."""
+    provider = {"BACKROOM_SANDBOX_URL": shop.sandbox.url, "BACKROOM_SANDBOX_KEY": shop.sandbox.key}
+    ended = await backroom("verify", DATABASE_URL=database_url, COLUMNS="200", **provider)
+    return ended.code, ended.out + ended.err
+
+
+class _UndoneError(Exception):
+    pass
+
+
+async def broken_by(database: Database, statements: Sequence[str]) -> set[str]:
+    """The laws that would be broken if these statements were done; they are undone."""
+    found: set[str] = set()
+    with suppress(_UndoneError):
+        async with database.transaction() as tx:
+            for statement in statements:
+                await tx._connection.execute(text(statement))
+            findings = await InvariantRepository(tx._connection).check()
+            found = {finding.id for finding in findings if finding.violations}
+            raise _UndoneError
+    return found

@@ -1,0 +1,164 @@
+"""WatchOrders, over the wire: what is told, to whom, and from where on."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+
+from backroom.commerce.v1 import inventory_service_pb2, orders_pb2
+from backroom.commerce.v1 import order_service_pb2 as pb
+from server.commerce.messages import order as as_message
+from server.commerce.rules.events import order_event
+from server.frame.resuming import KEPT, Position, Snapshot, watch_of
+from storage.commerce.records import OrderState
+from storage.frame.records import Event
+from tests.commerce.goods import cancelled, found, placed, stocked
+from tests.commerce.values import kept, order, product
+from tests.commerce.watched import begun, told
+from tests.fixtures.servers import Api, Running, refusal
+
+
+def request(token: str = "", customer_id: str = "") -> pb.WatchOrdersRequest:
+    return pb.WatchOrdersRequest(resume_token=token, customer_id=customer_id)
+
+
+def watch(api: Api, token: str = "", customer_id: str = "") -> Any:
+    return api.orders.WatchOrders(request(token, customer_id))
+
+
+def head(order: orders_pb2.Order) -> orders_pb2.Order:
+    """The order without its lines."""
+    copy = orders_pb2.Order()
+    copy.CopyFrom(order)
+    copy.ClearField("lines")
+    return copy
+
+
+async def test_each_change_is_told_as_the_order_was_after_it(service: Api) -> None:
+    """In the order it happened; told again later, it is told just so, whatever has become of the order since."""
+    await stocked(service, "A", 10)
+    call = watch(service)
+    start = await begun(call)
+    first = await placed(service, ("A", 1), ("A", 2), reference="R-1", customer_id="17850")
+    second = await placed(service, ("A", 1))
+    changes = [head(first), head(second), await head_of_cancelled(service, first, "too late")]
+    assert [message.order for message in await told(call, 3)] == changes
+    assert [message.order for message in await told(watch(service, start), 3)] == changes
+
+
+async def head_of_cancelled(api: Api, order: orders_pb2.Order, reason: str) -> orders_pb2.Order:
+    answer = await cancelled(api, order, reason=reason)
+    assert answer == await found(api, order.order_id)
+    return head(answer)
+
+
+async def test_every_token_goes_on_right_behind_its_message(service: Api) -> None:
+    """Tokens of changes that were told as they happened, and of those that were read afterwards."""
+    await stocked(service, "A", 10)
+    call = watch(service)
+    start = await begun(call)
+    for _ in range(3):
+        await cancelled(service, await placed(service, ("A", 1)))
+    live = await told(call, 6)
+    again = await told(watch(service, start), 6)
+    for messages in (live, again):
+        for place, message in enumerate(messages[:-1]):
+            rest = await told(watch(service, message.resume_token), 5 - place)
+            assert [each.order for each in rest] == [each.order for each in live[place + 1 :]]
+
+
+async def test_an_order_is_told_in_every_state(server: Running, service: Api) -> None:
+    """Of other events of the log nothing is told."""
+    goods = product("A")
+    kept_order = order((goods, 2))
+    await kept(server.database, goods)
+    call = watch(service)
+    await begun(call)
+    later = [replace(kept_order, state=state, update_time=datetime.now(UTC)) for state in OrderState]
+    async with server.database.transaction() as tx:
+        await tx.orders.add([kept_order])
+        for each in later:
+            await tx.events.publish([Event("payment.failed", uuid4(), "{}", each.update_time), order_event(each)])
+    messages = [message.order for message in await told(call, len(later))]
+    assert messages == [head(as_message(each)) for each in later]
+    assert [each.update_time.ToDatetime(UTC) for each in messages] == [each.update_time for each in later]
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_caller_is_told_of_the_orders_that_it_may_see(server: Running, late: bool) -> None:
+    """As customer of its own alone, also those placed for it; with read_all of all, or of one customer's."""
+    seller, one = await server.sign_in("service"), await server.sign_in("customer")
+    await stocked(seller, "A", 10)
+    mine = str(one.account_id)
+    asked = [(one, ""), (one, mine), (seller, ""), (seller, mine), (seller, "17850")]
+    calls = [watch(api, customer_id=customer_id) for api, customer_id in asked]
+    starts = [await begun(call) for call in calls]
+    own = await placed(one, ("A", 1))
+    foreign = await placed(seller, ("A", 1), customer_id="17850")
+    given = await placed(seller, ("A", 1), customer_id=mine)
+    last = await cancelled(one, own)
+    if late:
+        calls = [watch(api, start, customer_id) for (api, customer_id), start in zip(asked, starts, strict=True)]
+    his, everybodys = [own, given, last], [own, foreign, given, last]
+    for call, expected in zip(calls, [his, his, everybodys, his, [foreign]], strict=True):
+        assert [message.order for message in await told(call, len(expected))] == [head(each) for each in expected]
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_who_placed_an_order_is_told_of_it(server: Running, late: bool) -> None:
+    """Though it is another's, and the caller has lost the role that it placed it with."""
+    placer = await server.sign_in("service")
+    await stocked(placer, "A", 10)
+    assert placer.account_id is not None
+    async with server.database.transaction() as tx:
+        account = await tx.accounts.find(placer.account_id)
+    assert account is not None
+    token, _ = await server.application.identity.tokens.issue(replace(account, roles=("customer",)))
+    lowered = Api(server.channel, token, placer.account_id)
+    call = watch(lowered)
+    start = await begun(call)
+    expected = await placed(placer, ("A", 1), customer_id="17850")
+    await placed(await server.sign_in("customer"), ("A", 1))
+    own = await placed(placer, ("A", 1))
+    if late:
+        call = watch(lowered, start)
+    assert [message.order for message in await told(call, 2)] == [head(expected), head(own)]
+    messages = await told(watch(lowered, start, ""), 2)
+    assert [message.order.order_id for message in messages] == [expected.order_id, own.order_id]
+
+
+async def test_another_customer_cannot_be_watched(server: Running, customer: Api) -> None:
+    """Whoever it is, and though there is no such customer."""
+    other = await server.sign_in("customer")
+    for customer_id in (str(other.account_id), "17850", str(customer.account_id).upper()):
+        refused = await refusal(watch(customer, customer_id=customer_id).read())
+        assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CUSTOMER_NOT_PERMITTED")
+
+
+async def test_a_token_of_another_watch_is_refused(service: Api) -> None:
+    """Garbage, one of another filter, and one of the stock."""
+    start = await begun(watch(service))
+    stock = await begun(service.inventory.WatchStock(inventory_service_pb2.WatchStockRequest()))
+    tokens: Sequence[tuple[str, str]] = [("canary", ""), ("x" * 4096, ""), (stock, ""), (start, "17850")]
+    for token, customer_id in tokens:
+        refused = await refusal(watch(service, token, customer_id).read())
+        assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "RESUME_TOKEN_INVALID")
+
+
+async def test_an_old_token_has_expired(service: Api) -> None:
+    """Changes are kept for 30 days, and a token that is nearly that old is still good."""
+    now = datetime.now(UTC)
+    tokens = [
+        watch_of(request(), now).token(Position(now - KEPT + age, Snapshot(1, 1)))
+        for age in (timedelta(minutes=-1), timedelta(minutes=1))
+    ]
+    refused = await refusal(watch(service, tokens[0]).read())
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "RESUME_TOKEN_EXPIRED")
+    await stocked(service, "A", 1)
+    order = await placed(service, ("A", 1))
+    [message] = await told(watch(service, tokens[1]), 1)
+    assert message.order == head(order)

@@ -1,0 +1,58 @@
+"""WatchStock, over the wire: the ledger as it grows."""
+
+from typing import Any
+
+import grpc
+import pytest
+
+from backroom.commerce.v1 import inventory_service_pb2 as pb
+from tests.commerce.goods import cancelled, placed, receipt, stocked
+from tests.commerce.watched import begun, told
+from tests.fixtures.servers import Api, refusal
+
+
+def watch(api: Api, *skus: str, token: str = "") -> Any:
+    return api.inventory.WatchStock(pb.WatchStockRequest(skus=skus, resume_token=token))
+
+
+async def ledger(api: Api, *skus: str) -> list[Any]:
+    """All movements of these products, in the order they happened."""
+    pages = [await api.inventory.ListStockMovements(pb.ListStockMovementsRequest(sku=sku)) for sku in skus]
+    return sorted((entry for page in pages for entry in page.movements), key=lambda entry: int(entry.sequence))
+
+
+async def trade(api: Api) -> None:
+    """Movements of three products: receipts, holds and a release, some of them in one transaction."""
+    for sku in ("TEA", "MUG", "JAM"):
+        await stocked(api, sku, 100)
+    order = await placed(api, ("TEA", 1), ("MUG", 2), ("TEA", 3))
+    await api.inventory.AdjustStock(receipt("JAM", 5, note="found"))
+    await cancelled(api, order)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("skus", [(), ("TEA",), ("JAM", "MUG", "MUG"), ("MUG", "NONE")])
+async def test_every_movement_is_told_as_the_ledger_lists_it(service: Api, skus: tuple[str, ...], late: bool) -> None:
+    """Of the products that were asked for, or of all, in the order they happened; as it happens, or afterwards."""
+    call = watch(service, *skus)
+    start = await begun(call)
+    await trade(service)
+    if late:
+        call = watch(service, *skus, token=start)
+    expected = await ledger(service, *({*skus} - {"NONE"} or ("TEA", "MUG", "JAM")))
+    messages = await told(call, len(expected))
+    assert [message.movement for message in messages] == expected
+    for place in range(len(expected) - 1):
+        rest = await told(watch(service, *skus, token=messages[place].resume_token), len(expected) - place - 1)
+        assert [message.movement for message in rest] == expected[place + 1 :]
+
+
+async def test_a_token_is_good_for_the_same_products(service: Api) -> None:
+    """In whatever order they are named; for others it is refused, and so is garbage."""
+    start = await begun(watch(service, "TEA", "MUG"))
+    await stocked(service, "TEA", 1)
+    [message] = await told(watch(service, "MUG", "TEA", token=start), 1)
+    assert message.movement.on_hand_after == 1
+    for call in (watch(service, token=start), watch(service, "TEA", token=start), watch(service, token="canary")):
+        refused = await refusal(call.read())
+        assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "RESUME_TOKEN_INVALID")

@@ -1,0 +1,31 @@
+"""Reading a watch, for tests: as many messages as are expected, and not for ever."""
+
+import asyncio
+from typing import Any
+
+SOON = 10.0
+"""In seconds: far longer than a change takes to be told."""
+
+
+async def begun(call: Any) -> str:
+    """The token of the first message, which holds nothing else."""
+    async with asyncio.timeout(SOON):
+        message = await call.read()
+    assert not holds_change(message)
+    assert message.resume_token
+    return str(message.resume_token)
+
+
+async def told(call: Any, count: int) -> list[Any]:
+    """The next messages that hold a change."""
+    messages: list[Any] = []
+    async with asyncio.timeout(SOON):
+        while len(messages) < count:
+            message = await call.read()
+            messages += [message] if holds_change(message) else []
+    return messages
+
+
+def holds_change(message: Any) -> bool:
+    """Whether there is more in it than the token."""
+    return any(field.name != "resume_token" for field, _ in message.ListFields())

@@ -1,0 +1,89 @@
+"""A worker that is killed at a given point, as by a power cut: run as a process of its own.
+
+    python -m tests.faults.dying_worker DATABASE_URL SANDBOX_URL SANDBOX_KEY POINT
+
+POINT is "before" or "after" and what is asked of the provider, such as "after capture"; or "stored" and how many
+reports were taken up, such as "stored 2".
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NoReturn
+
+import structlog
+import uvloop
+
+from server.commerce.providers.sandbox import SandboxProvider
+from server.commerce.rules.settling import Settled
+from server.commerce.service.settling import Reported, Settling
+from server.frame.errors import Refusal
+from server.frame.jobs import Worker
+from server.settings import MODULES
+from server.wiring import Application, Trade
+from storage.database import Database
+
+STEPS = ("authorise", "capture", "void", "refund")
+
+
+def die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+class DyingProvider(SandboxProvider):
+    """The real provider, asked from a process that dies before it asks, or before it has heard the answer."""
+
+    point = ""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        return _dying(found, name, super().__getattribute__("point")) if name in STEPS else found
+
+
+def _dying(ask: Callable[..., Awaitable[Any]], step: str, point: str) -> Callable[..., Awaitable[Any]]:
+    async def asked(*args: Any, **rest: Any) -> Any:
+        if point == f"before {step}":
+            die()
+        report = await ask(*args, **rest)
+        if point == f"after {step}":
+            die()
+        return report
+
+    return asked
+
+
+def die_when_stored(count: int) -> None:
+    """Reports are taken up as ever; once so many are stored for good, the process dies."""
+    settle = Settling.settle
+    left = count
+
+    async def dying(self: Settling, asks: Sequence[Reported]) -> Sequence[Settled | Refusal]:
+        nonlocal left
+        answers = await settle(self, asks)
+        left -= len(asks)
+        if not left:
+            die()
+        return answers
+
+    Settling.settle = dying  # type: ignore[method-assign]
+
+
+async def main(database_url: str, sandbox_url: str, key: str, point: str) -> None:
+    provider = DyingProvider(sandbox_url, key)
+    provider.point = point
+    if point.startswith("stored "):
+        die_when_stored(int(point.removeprefix("stored ")))
+    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    trade = Trade(providers={"sandbox": provider}, provider="sandbox")
+    application = Application(Database(database_url), MODULES, logger, trade=trade)
+    Worker(database_url, application.tasks, logger, application.registry).start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(*sys.argv[1:]))

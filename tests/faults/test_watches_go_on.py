@@ -1,0 +1,80 @@
+"""What a client watches goes on when the database or the server was away, and nothing is missing or told twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+
+from backroom.commerce.v1.order_service_pb2 import WatchOrdersRequest
+from client import AsyncWatch
+from client.channel import open_aio_channel
+from tests.commerce.goods import cancelled, placed, stocked
+from tests.commerce.watched import begun
+from tests.faults.cluster import Cluster
+from tests.faults.load import until
+from tests.fixtures.processes import serving
+from tests.fixtures.servers import Api, refusal
+
+Change = tuple[str, int]
+"""An order's id and its state."""
+
+
+@asynccontextmanager
+async def watched(api: Api) -> AsyncIterator[list[Change]]:
+    """What a client is told from here on, as it comes."""
+    changes: list[Change] = []
+    begun = asyncio.Event()
+
+    async def follow() -> None:
+        async for message in AsyncWatch(api.orders.WatchOrders, WatchOrdersRequest()):
+            begun.set()
+            if message.HasField("order"):
+                changes.append((message.order.order_id, message.order.state))
+
+    following = asyncio.create_task(follow())
+    await asyncio.wait_for(begun.wait(), 10)
+    yield changes
+    assert following.cancel()
+    await asyncio.wait([following])
+
+
+async def trade(api: Api) -> list[Change]:
+    """An order that is placed and cancelled."""
+    order = await placed(api, ("A", 1))
+    ended = await cancelled(api, order)
+    return [(order.order_id, order.state), (order.order_id, ended.state)]
+
+
+async def test_a_watch_goes_on_when_the_database_is_back(service: Api, cluster: Cluster) -> None:
+    """Whoever watches by hand is told that it is away, and when to come back."""
+    await stocked(service, "A", 10)
+    by_hand = service.orders.WatchOrders(WatchOrdersRequest())
+    await begun(by_hand)
+    async with watched(service) as changes:
+        async with cluster.stopped():
+            refused = await asyncio.wait_for(refusal(by_hand.read()), 10)
+            assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+            assert refused.retry_after is not None
+        expected = [*await trade(service), *await trade(service)]
+        await until(lambda: len(changes) >= len(expected), within=20)
+    assert changes == expected
+
+
+async def test_a_watch_goes_on_at_the_next_server(service: Api, database_url: str) -> None:
+    """The first was killed; what happened until the second came is told by that."""
+    await stocked(service, "A", 10)
+    async with (
+        serving(database_url) as killed,
+        open_aio_channel(killed.address, None) as channel,
+        watched(Api(channel, service.token)) as changes,
+    ):
+        expected = await trade(service)
+        await until(lambda: len(changes) == len(expected))
+        killed.process.kill()
+        await killed.process.wait()
+        expected += await trade(service)
+        async with serving(database_url, BACKROOM_GRPC_ADDRESS=killed.address):
+            expected += await trade(service)
+            await until(lambda: len(changes) >= len(expected), within=20)
+    assert changes == expected

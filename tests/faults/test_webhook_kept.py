@@ -1,0 +1,56 @@
+"""kill -9 right after a webhook was answered: what was acknowledged is done, once."""
+
+import json
+import time
+from uuid import uuid4
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from server.frame.jobs import Worker
+from server.settings import MODULES
+from server.wiring import Application
+from storage.database import Database
+from tests.commerce.books import run
+from tests.fixtures.processes import serving
+from tests.invariants import assert_whole
+from tests.webhooks.http import Post, sent
+from tests.webhooks.kept import kept, published
+from tests.webhooks.senders import SETTING, standard
+
+QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
+AT_ONCE = 0.005
+"""In seconds: how soon after the answer the server is killed."""
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.proof)])
+async def test_a_webhook_that_was_answered_is_done_though_the_server_is_killed(
+    database: Database, database_url: str, kills: int
+) -> None:
+    """The next server does what the dead ones had acknowledged; a kill that came late does not count."""
+    acknowledged: list[str] = []
+    in_time = 0
+    for _ in range(3 * kills):
+        if in_time == kills:
+            break
+        event_id = f"evt_{uuid4().hex}"
+        async with serving(database_url, BACKROOM_WEBHOOK_SOURCES=SETTING, BACKROOM_MODULES="webhooks") as server:
+            post = Post("billing", standard(b"{}", event_id=event_id, at=int(time.time())))
+            answered = await sent(server.http_port, post)
+            told = time.perf_counter()
+            server.process.kill()
+            in_time += time.perf_counter() - told < AT_ONCE
+            await server.process.wait()
+        assert answered.status == 204
+        acknowledged.append(event_id)
+    assert in_time == kills
+    await run(database, "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'")
+    application = Application(database, MODULES, QUIET)
+    await Worker(database_url, application.tasks, QUIET, CollectorRegistry()).run_due()
+    found = await kept(database)
+    assert {row["event_id"] for row in found.received if row["process_time"]} == set(acknowledged)
+    events = [json.loads(event["data"])["event_id"] for event in await published(database)]
+    assert sorted(events) == sorted(acknowledged)
+    await assert_whole(database)
+    await application.finish()

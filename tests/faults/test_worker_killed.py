@@ -1,0 +1,111 @@
+"""kill -9 of the worker wherever a payment may stand: another takes it up there, and the customer is charged once."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from backroom.commerce.v1 import payment_service_pb2
+from server.commerce.providers.sandbox import SandboxProvider
+from server.frame.jobs import Worker
+from server.wiring import Trade
+from storage.database import Database
+from tests.commerce.goods import cancelled, placed, stock_of, stocked
+from tests.fixtures.sandbox import Sandbox
+from tests.fixtures.servers import running
+from tests.fixtures.trading import Shop, eventually
+from tests.invariants import assert_whole
+
+PAYING = ("before authorise", "after authorise", "stored 1", "before capture", "after capture", "stored 2")
+REFUNDING = ("before refund", "after refund", "stored 1")
+LETTING_GO = ("before void", "after void", "stored 1")
+QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
+
+
+@pytest.fixture
+async def idle_shop(database: Database, sandbox: Sandbox) -> AsyncIterator[Shop]:
+    """A shop whose server does no jobs, and hears of no webhook."""
+    provider = SandboxProvider(sandbox.url, sandbox.key)
+    trade = Trade(providers={"sandbox": provider}, provider="sandbox")
+    async with running(database, trade=trade) as server:
+        shop = Shop(server, sandbox, await server.sign_in("service"))
+        await stocked(shop.seller, "TEA", 10)
+        yield shop
+    await provider.close()
+
+
+async def killed(database_url: str, shop: Shop, point: str) -> None:
+    """Has a worker do the jobs, and die at a point."""
+    where = (database_url, shop.sandbox.url, shop.sandbox.key, point)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.faults.dying_worker", *where)
+    try:
+        assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGKILL
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+async def take_up(database_url: str, shop: Shop) -> None:
+    """Another worker, which finds out that the first is dead, and does what is left."""
+
+    async def left() -> int:
+        async with shop.server.database.reading() as tx:
+            return sum(job.task.startswith("commerce.") for job in await tx.jobs.list_undone(100))
+
+    tasks = shop.server.application.tasks
+    worker = Worker(database_url, tasks, QUIET, CollectorRegistry(), heartbeat=0.05, missed_after=0.1)
+    worker.start()
+    await eventually(left, lambda jobs: not jobs)
+    await worker.stop()
+
+
+async def taken(shop: Shop) -> list[tuple[Decimal, Decimal]]:
+    """What the provider took and paid back, by payment."""
+    told = (await shop.sandbox.control.get("/v1/payments")).json()["payments"]
+    return [(Decimal(each["captured"]), Decimal(each["refunded"])) for each in told]
+
+
+@pytest.mark.parametrize("point", PAYING)
+async def test_a_payment_is_taken_up_where_its_worker_died(idle_shop: Shop, database_url: str, point: str) -> None:
+    """Charged once, and sold once."""
+    order = await placed(idle_shop.seller, ("TEA", 2))
+    payment = await idle_shop.pay(order)
+    await killed(database_url, idle_shop, point)
+    await take_up(database_url, idle_shop)
+    await idle_shop.settled(payment, "CAPTURED")
+    assert await taken(idle_shop) == [(Decimal("5.10"), Decimal(0))]
+    assert await stock_of(idle_shop.seller, "TEA") == (8, 0, 8)
+    await assert_whole(idle_shop.server.database)
+
+
+@pytest.mark.parametrize("point", REFUNDING)
+async def test_a_refund_is_taken_up_where_its_worker_died(idle_shop: Shop, database_url: str, point: str) -> None:
+    """Paid back once."""
+    payment = await idle_shop.pay(await placed(idle_shop.seller, ("TEA", 2)))
+    await take_up(database_url, idle_shop)
+    request = payment_service_pb2.RefundPaymentRequest(payment_id=payment.payment_id)
+    await idle_shop.seller.payments.RefundPayment(request)
+    await killed(database_url, idle_shop, point)
+    await take_up(database_url, idle_shop)
+    await idle_shop.settled(payment, "REFUNDED")
+    assert await taken(idle_shop) == [(Decimal("5.10"), Decimal("5.10"))]
+    await assert_whole(idle_shop.server.database)
+
+
+@pytest.mark.parametrize("point", LETTING_GO)
+async def test_letting_go_is_taken_up_where_its_worker_died(idle_shop: Shop, database_url: str, point: str) -> None:
+    """Nothing is taken for an order that was called off."""
+    order = await placed(idle_shop.seller, ("TEA", 2))
+    payment = await idle_shop.pay(order, "card_later")
+    await take_up(database_url, idle_shop)
+    await cancelled(idle_shop.seller, order)
+    await killed(database_url, idle_shop, point)
+    await take_up(database_url, idle_shop)
+    await idle_shop.settled(payment, "VOIDED")
+    assert await taken(idle_shop) == [(Decimal(0), Decimal(0))]
+    await assert_whole(idle_shop.server.database)

@@ -1,0 +1,247 @@
+"""Work behind the answers: done once its transaction has committed, again until it succeeds, whoever dies."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import psycopg
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from server.frame import jobs as frame_jobs
+from server.frame.jobs import Task, Worker
+from storage.database import Database
+from storage.frame.records import Job, JobState
+
+CANARY = "canary-of-a-job"
+
+
+class Diary:
+    """A task that writes down what it was run with, and fails as long as it is told to."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.begun = asyncio.Event()
+        self.fails = 0
+        self.waits: asyncio.Event | None = None
+
+    async def run(self, name: str) -> None:
+        self.begun.set()
+        if self.waits is not None:
+            await self.waits.wait()
+        if self.fails:
+            self.fails -= 1
+            raise RuntimeError(CANARY)
+        self.done.append(name)
+
+
+class Log:
+    """What was logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.logger = structlog.wrap_logger(
+            None, processors=[self._keep], wrapper_class=structlog.make_filtering_bound_logger(0)
+        )
+
+    def of(self, task: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line.get("task") == task]
+
+    def _keep(self, _logger: Any, level: str, event: dict[str, Any]) -> Any:
+        self.lines.append({"level": level, **event})
+        raise structlog.DropEvent
+
+
+@pytest.fixture
+def diary() -> Diary:
+    return Diary()
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+def worker_of(url: str, log: Log, *tasks: Task, **rest: float) -> Worker:
+    return Worker(url, tasks, log.logger, CollectorRegistry(), **rest)
+
+
+@asynccontextmanager
+async def working(worker: Worker) -> AsyncIterator[None]:
+    worker.start()
+    try:
+        yield
+    finally:
+        await worker.stop()
+
+
+async def until(true: Callable[[], bool], *, within: float = 15) -> None:
+    async with asyncio.timeout(within):
+        while not true():  # noqa: ASYNC110 - it is told by nobody
+            await asyncio.sleep(0.02)
+
+
+async def deferred(database: Database, *names: str, **rest: Any) -> None:
+    async with database.transaction() as tx:
+        await tx.jobs.defer([Job("test.write", {"name": name}, **rest) for name in names])
+
+
+async def undone(database: Database) -> Sequence[tuple[str, JobState]]:
+    async with database.reading() as tx:
+        return [(job.args.get("name", ""), job.state) for job in await tx.jobs.list_undone(100)]
+
+
+async def test_a_job_is_done_if_its_transaction_commits_and_only_then(
+    database: Database, database_url: str, diary: Diary, log: Log
+) -> None:
+    """The queue is the outbox: what was rolled back was never asked for; what was done is there no more."""
+    with suppress(ZeroDivisionError):
+        async with database.transaction() as tx:
+            await tx.jobs.defer([Job("test.write", {"name": "rolled back"})])
+            raise ZeroDivisionError
+    await deferred(database, "one", "two")
+    await worker_of(database_url, log, Task("test.write", diary.run)).run_due()
+    assert sorted(diary.done) == ["one", "two"]
+    assert await undone(database) == []
+    assert [line["outcome"] for line in log.of("test.write")] == ["done", "done"]
+
+
+async def test_a_running_worker_is_told_of_a_new_job(
+    database: Database, database_url: str, diary: Diary, log: Log
+) -> None:
+    """It does not wait for its next look into the queue."""
+    async with working(worker_of(database_url, log, Task("test.write", diary.run))):
+        await deferred(database, "before")
+        await until(lambda: diary.done == ["before"])
+        await deferred(database, "while it waits")
+        await until(lambda: len(diary.done) == 2, within=4)
+
+
+async def test_a_job_that_fails_is_done_later_and_its_error_s_text_is_told_to_nobody(
+    database: Database, database_url: str, diary: Diary, log: Log
+) -> None:
+    """The log knows the kind of the error and the place; the text may quote what must not be quoted."""
+    diary.fails = 1
+    await deferred(database, "one")
+    async with working(worker_of(database_url, log, Task("test.write", diary.run))):
+        await until(lambda: diary.done == ["one"])
+    first, second = log.of("test.write")
+    assert (first["outcome"], first["attempt"], second["outcome"], second["attempt"]) == ("failed", 1, "done", 2)
+    assert first["fault"].startswith("RuntimeError at tests/frame/test_jobs.py")
+    assert CANARY not in str(log.lines)
+
+
+async def test_a_job_that_keeps_failing_waits_for_a_person(
+    database: Database, database_url: str, diary: Diary, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed as failed and is not tried any more, until somebody puts it back."""
+    monkeypatch.setattr(frame_jobs, "TRIES", 1)
+    diary.fails = 1
+    await deferred(database, "one")
+    worker = worker_of(database_url, log, Task("test.write", diary.run))
+    await worker.run_due()
+    assert await undone(database) == [("one", JobState.FAILED)]
+    async with database.transaction() as tx:
+        [job] = await tx.jobs.list_undone(10)
+        assert await tx.jobs.retry(job.id)
+        assert not await tx.jobs.retry(job.id)
+    await worker.run_due()
+    assert (diary.done, await undone(database)) == (["one"], [])
+
+
+async def test_jobs_of_one_lock_run_one_after_the_other(
+    database: Database, database_url: str, diary: Diary, log: Log
+) -> None:
+    """In their order, while others overtake them."""
+    diary.waits = asyncio.Event()
+    other = Diary()
+    await deferred(database, "first", "second", lock="a payment")
+    async with database.transaction() as tx:
+        await tx.jobs.defer([Job("test.other", {"name": "free"})])
+    async with working(worker_of(database_url, log, Task("test.write", diary.run), Task("test.other", other.run))):
+        await until(lambda: other.done == ["free"])
+        states = dict(await undone(database))
+        assert (states["first"], states["second"]) == (JobState.RUNNING, JobState.WAITING)
+        diary.waits.set()
+        await until(lambda: diary.done == ["first", "second"])
+
+
+async def test_a_periodic_task_runs_by_itself_and_one_failure_does_not_end_it(database_url: str, log: Log) -> None:
+    """Two workers together run it once each time."""
+    runs: list[int] = []
+
+    async def run() -> None:
+        runs.append(len(runs))
+        if len(runs) == 1:
+            raise RuntimeError(CANARY)
+
+    task = Task("test.tick", run, every="* * * * * *")
+    async with working(worker_of(database_url, log, task)), working(worker_of(database_url, log, task)):
+        await until(lambda: len(runs) >= 3)
+    assert [line["outcome"] for line in log.of("test.tick")[:2]] == ["failed", "done"]
+    assert CANARY not in str(log.lines)
+    with psycopg.connect(database_url) as connection:
+        left = connection.execute("SELECT count(*) FROM procrastinate_jobs WHERE status = 'failed'").fetchone()
+    assert left == (0,)
+
+
+async def test_what_a_dead_worker_had_begun_is_done_by_another(
+    database: Database, database_url: str, diary: Diary, log: Log
+) -> None:
+    """It is found out by its heartbeat; nobody has to put the job back by hand."""
+    await deferred(database, "orphan")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 minute')")
+        connection.execute(
+            "UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT max(id) FROM procrastinate_workers)"
+        )
+    async with working(worker_of(database_url, log, Task("test.write", diary.run), heartbeat=0.2, missed_after=1.0)):
+        await until(lambda: diary.done == ["orphan"])
+
+
+async def test_stopping_lets_a_job_under_way_end(database: Database, database_url: str, diary: Diary, log: Log) -> None:
+    """And begins no other."""
+    diary.waits = asyncio.Event()
+    await deferred(database, "under way")
+    worker = worker_of(database_url, log, Task("test.write", diary.run))
+    worker.start()
+    await until(diary.begun.is_set)
+    stopping = asyncio.create_task(worker.stop())
+    await deferred(database, "too late")
+    await asyncio.sleep(0)
+    diary.waits.set()
+    await stopping
+    assert diary.done == ["under way"]
+    assert await undone(database) == [("too late", JobState.WAITING)]
+
+
+async def test_stopping_gives_up_what_does_not_end_and_another_does_it(
+    database: Database, database_url: str, diary: Diary, log: Log
+) -> None:
+    """A restart must not wait for ever; the job is back in the queue."""
+    diary.waits = asyncio.Event()
+    await deferred(database, "one")
+    worker = worker_of(database_url, log, Task("test.write", diary.run))
+    worker.start()
+    await until(diary.begun.is_set)
+    await worker.stop(within=0.1)
+    assert await undone(database) == [("one", JobState.WAITING)]
+    diary.waits = None
+    await worker_of(database_url, log, Task("test.write", diary.run)).run_due()
+    assert diary.done == ["one"]
+
+
+async def test_a_worker_goes_on_after_its_connections_were_ended(
+    database: Database, database_url: str, diary: Diary, log: Log
+) -> None:
+    """As a failover does; nobody has to start it again."""
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'backroom-worker'"
+    async with working(worker_of(database_url, log, Task("test.write", diary.run))):
+        await deferred(database, "before")
+        await until(lambda: diary.done == ["before"])
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            assert connection.execute(ended).fetchall()
+        await deferred(database, "after")
+        await until(lambda: diary.done == ["before", "after"])

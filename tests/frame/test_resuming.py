@@ -1,0 +1,181 @@
+"""Resume tokens: what a watch has told, in a text that its caller keeps."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backroom.commerce.v1 import inventory_service_pb2, order_service_pb2
+from server.frame.errors import ResumeTokenExpired, ResumeTokenInvalid
+from server.frame.resuming import KEPT, Position, Snapshot, Watch, watch_of
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LARGEST = 2**63 - 1
+
+
+@st.composite
+def snapshots(draw: st.DrawFn, largest: int = LARGEST, most: int = 20) -> Snapshot:
+    """Any that PostgreSQL may take."""
+    first, last = sorted(draw(st.tuples(*[st.integers(1, largest)] * 2)))
+    under_way = draw(st.sets(st.integers(first, last - 1), max_size=most)) if first < last else set()
+    return Snapshot(first, last, tuple(sorted(under_way)))
+
+
+positions = st.builds(Position, st.just(NOON), snapshots()) | st.builds(
+    Position, st.just(NOON), snapshots(), snapshots(), st.integers(0, LARGEST)
+)
+
+
+def request(token: str = "", customer_id: str = "") -> order_service_pb2.WatchOrdersRequest:
+    return order_service_pb2.WatchOrdersRequest(resume_token=token, customer_id=customer_id)
+
+
+def token_of(position: Position, customer_id: str = "") -> str:
+    return watch_of(request(customer_id=customer_id), NOON).token(position)
+
+
+def encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def forged(rest: str) -> str:
+    """A token of the right watch, made just now, with another end."""
+    digest = watch_of(request(), NOON).digest
+    return encoded(f"{digest.hex()} {int(NOON.timestamp())} {rest}")
+
+
+@given(positions)
+def test_a_token_says_where_to_go_on(position: Position) -> None:
+    """Whatever stands in it, the watch that is opened with it begins there."""
+    assert watch_of(request(token_of(position)), NOON).position == position
+
+
+def test_without_a_token_a_watch_begins_with_what_is_to_come() -> None:
+    """It has no position yet."""
+    assert watch_of(request(), NOON).position is None
+
+
+@given(st.lists(st.integers(0, 1_000_000), min_size=1, max_size=2000))
+def test_the_longest_token_fits_into_the_contract(steps: list[int]) -> None:
+    """While so many transactions are under way that it would not, the snapshot is known not to fit."""
+    under_way = tuple(accumulate((step + 1 for step in steps), initial=10**18))
+    snapshot = Snapshot(10**18, under_way[-1] + 1, under_way)
+    longest = token_of(Position(NOON, snapshot, snapshot, LARGEST))
+    assert len(longest) <= 4096 or not snapshot.fits
+    assert snapshot.fits or len(under_way) > 150
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
+def test_garbage_is_no_token(garbage: str) -> None:
+    """It is refused as such, whatever it holds."""
+    if garbage:
+        with pytest.raises(ResumeTokenInvalid):
+            watch_of(request(garbage.encode(errors="ignore").decode() or "?"), NOON)
+
+
+@settings(max_examples=300)
+@given(positions, st.data())
+def test_a_damaged_token_does_no_harm(position: Position, data: st.DataObject) -> None:
+    """It is refused, or is a token of another place; nothing else ever rises."""
+    token = token_of(position)
+    place = data.draw(st.integers(0, len(token) - 1))
+    other = data.draw(st.text("Aa09-_=", max_size=3))
+    try:
+        watch = watch_of(request(token[:place] + other + token[place + 1 :]), NOON)
+    except (ResumeTokenInvalid, ResumeTokenExpired):
+        return
+    assert watch.position is None or Snapshot.of(str(watch.position.newest)) == watch.position.newest
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "",
+        "7",
+        "7:0",
+        "0:5:",  # there is no transaction 0
+        "-7:5:",
+        "07:5:",
+        "+7:5:",
+        "7:-1:",
+        "7:5:,",
+        "7:5:5",  # not below xmax
+        "7:5:1,0",  # the same one twice
+        "7:5:1:",
+        "7:5:\N{ARABIC-INDIC DIGIT ONE}",
+        f"{LARGEST}:1:",
+        f"{10**19}:0:",
+        "7:5:1 ",
+        "7:5:1 9:5:",
+        "7:5:1 9:5: -1",
+        "7:5:1 9:5: 01",
+        f"7:5:1 9:5: {LARGEST + 1}",
+        "7:5:1 9:5: 1 1",
+        "7:5:1 0:5: 1",
+        "7:5:1\n",
+        "7:5:1'; DROP TABLE frame.events; --",
+    ],
+)
+def test_only_what_postgresql_would_take_is_a_token(rest: str) -> None:
+    """Everything else is refused before it is asked."""
+    assert watch_of(request(forged("7:5:1 9:5: 1")), NOON).position is not None
+    with pytest.raises(ResumeTokenInvalid):
+        watch_of(request(forged(rest)), NOON)
+
+
+def test_a_token_is_of_one_watch() -> None:
+    """Neither of one with another filter, nor of another kind."""
+    token = token_of(Position(NOON, Snapshot(1, 1)), customer_id="1")
+    assert watch_of(request(token, customer_id="1"), NOON).position is not None
+    others: list[Any] = [request(token), request(token, customer_id="2")]
+    for other in (*others, inventory_service_pb2.WatchStockRequest(resume_token=token)):
+        with pytest.raises(ResumeTokenInvalid):
+            watch_of(other, NOON)
+
+
+def test_the_order_of_a_filters_values_does_not_matter() -> None:
+    """Nor how often one is given."""
+
+    def watch(*skus: str, token: str = "") -> Watch:
+        return watch_of(inventory_service_pb2.WatchStockRequest(skus=skus, resume_token=token), NOON)
+
+    token = watch("A", "B").token(Position(NOON, Snapshot(1, 1)))
+    assert watch("B", "A", "B", token=token).position is not None
+    with pytest.raises(ResumeTokenInvalid):
+        watch("A", token=token)
+
+
+def test_a_token_expires_with_what_it_goes_on_behind() -> None:
+    """After 30 days, to the second."""
+    token = token_of(Position(NOON, Snapshot(1, 1)))
+    assert watch_of(request(token), NOON + KEPT).position is not None
+    with pytest.raises(ResumeTokenExpired):
+        watch_of(request(token), NOON + KEPT + timedelta(seconds=1))
+
+
+@settings(max_examples=300)
+@given(snapshots(12, 6), snapshots(12, 6))
+def test_a_snapshot_covers_what_shows_no_more(one: Snapshot, other: Snapshot) -> None:
+    """Whatever had committed in the other had in this; the last transaction below xmax is never under way."""
+
+    def shown(snapshot: Snapshot) -> set[int]:
+        return set(range(snapshot.xmax)) - set(snapshot.under_way)
+
+    if one.covers(other):
+        assert shown(one) >= shown(other)
+    elif other.xmax - 1 not in other.under_way:
+        assert not shown(one) >= shown(other)
+
+
+@settings(max_examples=25)
+@given(snapshot=snapshots())
+def test_postgresql_takes_every_snapshot(postgres: str, snapshot: Snapshot) -> None:
+    """And gives it back as it was."""
+    with psycopg.connect(postgres) as connection:
+        [text] = connection.execute("SELECT %s::text::pg_snapshot::text", [str(snapshot)]).fetchone() or [""]
+    assert Snapshot.of(text) == snapshot

@@ -1,0 +1,260 @@
+"""A feed: all that changes is told to all who watch, once and in order, whenever they come and however they read."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from server.commerce.service.watching import StockChanges
+from server.frame.errors import ResumeTokenExpired, Stopping
+from server.frame.resuming import Position, Snapshot
+from server.frame.watching import Feed, Telling, Told
+from storage.commerce.records import Movement, Product
+from storage.database import Database, Transaction
+from storage.errors import StoreUnavailable
+from storage.frame.records import News
+from tests.commerce.values import kept, product, receipt
+
+StockFeed = Feed[Movement, frozenset[str]]
+ALL: frozenset[str] = frozenset()
+SOON = 10.0
+"""In seconds: far longer than anything here takes."""
+TEA, MUG = product("TEA"), product("MUG")
+
+
+def opened(database: Database, source: Any = None, **rest: float) -> StockFeed:
+    return Feed(database, source or StockChanges(), lambda: datetime.now(UTC), **{"every": 0.01, **rest})
+
+
+@pytest.fixture
+async def feed(database: Database) -> AsyncIterator[StockFeed]:
+    await kept(database, TEA, MUG)
+    feed = opened(database)
+    yield feed
+    await feed.close()
+
+
+async def received(tx: Transaction, of: Product, count: int) -> None:
+    """So many movements, of one piece each; the level before does not matter here."""
+    await tx.stock.move([receipt(of, 1, note=str(number)) for number in range(count)])
+
+
+async def committed(database: Database, of: Product, count: int = 1) -> None:
+    async with database.transaction() as tx:
+        await received(tx, of, count)
+
+
+async def read(telling: Telling[Movement], count: int) -> list[Told[Movement]]:
+    """The next messages that hold a change."""
+    found: list[Told[Movement]] = []
+    async with asyncio.timeout(SOON):
+        while len(found) < count:
+            told = await anext(telling)
+            found += [told] if told.change else []
+    return found
+
+
+async def begun(telling: Telling[Movement]) -> Position:
+    """The position that a watch is told first."""
+    async with asyncio.timeout(SOON):
+        told = await anext(telling)
+    assert told.change is None
+    return told.position
+
+
+def sequences(messages: Sequence[Told[Movement]]) -> list[int]:
+    return [told.change.sequence for told in messages if told.change]
+
+
+async def ledger(database: Database) -> list[int]:
+    """The sequence of every movement there is."""
+    async with database.reading() as tx:
+        found = [await tx.stock.list_movements(each.id, before=None, limit=10_000) for each in (TEA, MUG)]
+    return sorted(movement.sequence for each in found for movement in each)
+
+
+async def test_a_transaction_that_commits_late_is_told(database: Database, feed: StockFeed) -> None:
+    """It has drawn its sequence before others that are told first; whoever resumes in between is told it too, once."""
+    watch = feed.watch(None, ALL)
+    start = await begun(watch)
+    async with database.transaction() as late:
+        await received(late, TEA, 1)
+        await committed(database, MUG)
+        await committed(database, MUG)
+        early = await read(watch, 2)
+        between = feed.watch(early[0].position, ALL)
+        assert sequences(await read(between, 1)) == [3]
+    for telling, missing in ((watch, [1]), (between, [1]), (feed.watch(start, ALL), [1, 2, 3])):
+        assert sorted(sequences(await read(telling, len(missing)))) == missing
+    assert sequences(early) == [2, 3]
+
+
+async def test_more_changes_at_once_than_are_handed_around_come_in_order(database: Database, feed: StockFeed) -> None:
+    """Page by page; and each message's position resumes right behind it, in the middle of a page as at its end."""
+    watch = feed.watch(None, ALL)
+    start = await begun(watch)
+    await committed(database, TEA, 1700)
+    told = await read(watch, 1700)
+    assert sequences(told) == sequences(await read(feed.watch(start, ALL), 1700)) == await ledger(database)
+    await committed(database, MUG)
+    for place in (0, 498, 499, 500, 1234, 1699):
+        rest = await read(feed.watch(told[place].position, ALL), 1700 - place)
+        assert sequences(rest) == (await ledger(database))[place + 1 :]
+
+
+async def test_an_audience_is_told_what_concerns_it_however_it_comes(database: Database, feed: StockFeed) -> None:
+    """As it happens, and read afterwards; all else is passed over."""
+    skus = frozenset({"MUG", "NONE"})
+    watch = feed.watch(None, skus)
+    start = await begun(watch)
+    for of in (TEA, MUG, TEA, TEA, MUG):
+        await committed(database, of)
+    await committed(database, TEA, 1200)
+    await committed(database, MUG)
+    for telling in (watch, feed.watch(start, skus)):
+        assert sequences(await read(telling, 3)) == [2, 5, 1206]
+
+
+async def test_a_watch_without_a_position_begins_with_what_is_to_come(database: Database, feed: StockFeed) -> None:
+    """What was committed before is not told, even where another watch is just being told of it."""
+    first = feed.watch(None, ALL)
+    await begun(first)
+    for number in range(1, 20):
+        await committed(database, TEA)
+        second = feed.watch(None, ALL)
+        await begun(second)
+        await committed(database, TEA)
+        assert sequences(await read(second, 1)) == [2 * number]
+        await second.aclose()
+    assert sequences(await read(first, 38)) == await ledger(database)
+
+
+async def test_a_quiet_watch_is_told_how_far_it_is(database: Database) -> None:
+    """Also while others are told of changes; and after a while it ends."""
+    await kept(database, TEA, MUG)
+    feed = opened(database, quiet=0.1, lasting=1.0)
+    positions = []
+    async with asyncio.timeout(SOON):
+        async for told in feed.watch(None, frozenset({"MUG"})):
+            assert told.change is None
+            positions.append(told.position)
+            await committed(database, TEA)
+    assert len(positions) > 3
+    for before, after in pairwise(positions):
+        assert after.since.covers(before.since)
+        assert after.time > before.time
+    assert positions[-1].since != positions[0].since
+    await committed(database, MUG)
+    resumed = opened(database)
+    [message] = await read(resumed.watch(positions[-1], frozenset({"MUG"})), 1)
+    assert sequences([message]) == [max(await ledger(database))]
+    await feed.close()
+    await resumed.close()
+
+
+async def test_a_position_ahead_of_the_database_has_expired(feed: StockFeed) -> None:
+    """The database is an older one restored: what that watch was told may not have happened any more."""
+    position = await begun(feed.watch(None, ALL))
+    ahead = Snapshot(position.since.xmin, position.since.xmax + 1_000)
+    for lost in (replace(position, since=ahead), replace(position, until=ahead, after=1)):
+        with pytest.raises(ResumeTokenExpired):
+            await anext(feed.watch(lost, ALL))
+
+
+class Failing(StockChanges):
+    """A log that cannot be read when it is to fail, and that counts how often it is looked into."""
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.looks = 0
+
+    async def find_news(self, tx: Transaction, since: str) -> News:
+        self.looks += 1
+        if self.failure is not None:
+            raise self.failure
+        return await super().find_news(tx, since)
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable(), ValueError()])
+async def test_what_keeps_a_feed_from_asking_ends_its_watches(database: Database, failure: Exception) -> None:
+    """All of them, at once; and those that come afterwards are told what was missed."""
+    await kept(database, TEA, MUG)
+    source = Failing()
+    feed = opened(database, source)
+    watches = [feed.watch(None, ALL) for _ in range(3)]
+    positions = [await begun(watch) for watch in watches]
+    waiting = [asyncio.ensure_future(anext(watch)) for watch in watches]
+    source.failure = failure
+    async with asyncio.timeout(SOON):
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(each) for each in outcomes] == [type(failure)] * 3
+    source.failure = None
+    await committed(database, TEA)
+    for position in positions:
+        assert sequences(await read(feed.watch(position, ALL), 1)) == [1]
+    await feed.close()
+
+
+async def test_nobody_asks_while_nobody_watches(database: Database) -> None:
+    """The last watch ends the asking, and the next begins it anew."""
+    await kept(database, TEA, MUG)
+    source = Failing()
+    feed = opened(database, source)
+    for _ in range(2):
+        watch = feed.watch(None, ALL)
+        await begun(watch)
+        await committed(database, TEA)
+        await read(watch, 1)
+        assert feed._ticker._asking is not None
+        async with asyncio.timeout(SOON):
+            await watch.aclose()
+            await feed._ticker._asking
+        looks = source.looks
+        await asyncio.sleep(0.1)
+        assert source.looks == looks
+    await feed.close()
+
+
+async def test_watches_that_are_not_read_hold_no_connection(database_url: str) -> None:
+    """Ten of them, in the middle of a page, beside a pool of two; read on, they miss nothing."""
+    database = Database(database_url, pool_size=2)
+    await kept(database, TEA, MUG)
+    feed = opened(database)
+    watches = [feed.watch(None, ALL) for _ in range(10)]
+    for watch in watches:
+        await begun(watch)
+    await committed(database, TEA, 1100)
+    heads = await asyncio.gather(*(read(watch, 1) for watch in watches))
+    for _ in range(3):
+        async with database.reading(), database.reading() as tx:
+            assert await tx.stock.find_level("TEA")
+        await committed(database, MUG)
+    tails = await asyncio.gather(*(read(watch, 1102) for watch in watches))
+    expected = await ledger(database)
+    assert [sequences(head + tail) for head, tail in zip(heads, tails, strict=True)] == [expected] * 10
+    for watch in watches:
+        await watch.aclose()
+    await feed.close()
+    await database.close()
+
+
+async def test_a_closed_feed_ends_its_watches(database: Database, feed: StockFeed) -> None:
+    """One that waits at once, one that reads with its next message, and one that comes is not begun."""
+    waits, reads = feed.watch(None, ALL), feed.watch(None, ALL)
+    for watch in (waits, reads):
+        await begun(watch)
+    await committed(database, TEA, 2)
+    for watch in (waits, reads):
+        await read(watch, 1)
+    await read(waits, 1)
+    waiting = asyncio.ensure_future(anext(waits))
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(feed.close())
+    for telling in (waiting, anext(reads), anext(feed.watch(None, ALL))):
+        with pytest.raises(Stopping):
+            await asyncio.wait_for(telling, SOON)
+    await asyncio.wait_for(closing, SOON)

@@ -1,0 +1,177 @@
+"""Webhooks that go out, wired by hand: a clock to be moved, and somebody to send to."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from typing import Any
+from uuid import UUID, uuid4
+
+import uuid_utils.compat
+
+from server.webhooks.network import Resolver
+from server.webhooks.rules.endpoints import EndpointDraft
+from server.webhooks.rules.relaying import OWN_TYPES
+from server.webhooks.sender import Sender
+from server.webhooks.service import Deliveries, Endpoints, Relay, Turns
+from storage.database import Database
+from storage.frame.records import Event
+from storage.webhooks.records import Delivery, DeliveryFilter, Endpoint
+
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+TYPES = {"order.placed": "Placed.", "order.paid": "Paid.", **OWN_TYPES}
+SECRET = bytes(range(32))
+
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A request as it came."""
+
+    target: str
+    headers: Headers
+    body: bytes
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+    @property
+    def type(self) -> str:
+        return str(json.loads(self.body)["type"])
+
+
+@dataclass
+class Subscriber:
+    """Somebody who is sent webhooks, and answers them with `answers`, one after the other; the last one stays."""
+
+    port: int = 0
+    heard: list[Heard] = field(default_factory=list)
+    answers: list[bytes] = field(default_factory=lambda: [answer(200)])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hook"
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                fields = (line.split(": ", 1) for line in head[1:] if line)
+                headers = {name.lower(): value for name, value in fields}
+                body = await reader.readexactly(int(headers["content-length"]))
+                self.heard.append(Heard(head[0].split()[1], headers, body))
+                writer.write(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+def answer(status: int, **headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} Whatever", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "content-length: 0", "", ""]).encode()
+
+
+@asynccontextmanager
+async def subscriber(*answers: bytes) -> AsyncIterator[Subscriber]:
+    """A subscriber who listens on a port of his own."""
+    opened = Subscriber(answers=[*answers] or [answer(200)])
+    server = await asyncio.start_server(opened.take, "127.0.0.1", 0)
+    opened.port = server.sockets[0].getsockname()[1]
+    try:
+        yield opened
+    finally:
+        server.close()
+
+
+@dataclass
+class Outbox:
+    """The use cases over one database; the jitter is none, and the time stands still until it is moved."""
+
+    database: Database
+    sender: Sender
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def now(self) -> datetime:
+        return self.time
+
+    @property
+    def endpoints(self) -> Endpoints:
+        return Endpoints(self.database, TYPES, LOOPBACK, self.now, uuid_utils.compat.uuid7, lambda: SECRET)
+
+    @property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(self.database, self.sender, self.now, lambda: 0.5)
+
+    @property
+    def turns(self) -> Turns:
+        return Turns(self.database, self.now, lambda: 0.5)
+
+    def relay(self, page: int = 1000) -> Relay:
+        return Relay(self.database, self.now, uuid_utils.compat.uuid7, lambda _: page)
+
+    async def relayed(self, page: int = 1000) -> None:
+        """The log has become deliveries as far as it goes."""
+        while await self.relay(page).relay():
+            pass
+
+    async def endpoint(self, url: str = "https://example.com", *types: str) -> Endpoint:
+        endpoint, _ = await self.endpoints.create(EndpointDraft(url, "", types), None)
+        return endpoint
+
+    async def endpoint_now(self, endpoint: Endpoint) -> Endpoint:
+        return await self.endpoints.get(endpoint.id)
+
+    async def happens(self, *types: str, data: str = "{}") -> None:
+        """Events come into the log, all in one transaction."""
+        async with self.database.transaction() as tx:
+            await tx.events.publish([Event(each, uuid4(), data, self.time) for each in types])
+
+    async def sent(self, endpoint: Endpoint, **wanted: Any) -> Sequence[Delivery]:
+        """An endpoint's deliveries, the first first."""
+        found = await self.endpoints.list_deliveries(DeliveryFilter(endpoint.id, **wanted), before=None, limit=1000)
+        return found[::-1]
+
+    async def types_of(self, endpoint: Endpoint) -> list[str]:
+        return sorted(delivery.event_type for delivery in await self.sent(endpoint))
+
+    async def test_event(self, endpoint: Endpoint) -> Delivery:
+        """A delivery that is due."""
+        return await self.endpoints.send_test(endpoint.id, None)
+
+    async def attempt(self, delivery: Delivery) -> Delivery:
+        """The delivery after the attempt that is due, which is made once its time has come."""
+        if delivery.next_attempt_time is not None:
+            self.time = max(self.time, delivery.next_attempt_time)
+        await self.deliveries.attempt(delivery.id)
+        return await self.found(delivery)
+
+    async def found(self, delivery: Delivery) -> Delivery:
+        async with self.database.reading() as tx:
+            found = await tx.deliveries.find(delivery.id)
+        assert found is not None
+        return found
+
+    async def due(self) -> list[UUID]:
+        """The deliveries that stand in the queue of jobs."""
+        async with self.database.reading() as tx:
+            jobs = await tx.jobs.list_undone(1000)
+        return [UUID(job.args["delivery_id"]) for job in jobs if job.task == "webhooks.deliver"]
+
+    def moves(self, **by: float) -> None:
+        self.time += timedelta(**by)
+
+
+@asynccontextmanager
+async def outbox_on(database: Database, **rest: Any) -> AsyncIterator[Outbox]:
+    resolver = Resolver()
+    sender = Sender(resolver, LOOPBACK, **rest)
+    yield Outbox(database, sender)
+    await sender.close()
+    await resolver.close()

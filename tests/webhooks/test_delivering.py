@@ -1,0 +1,299 @@
+"""Attempts at deliveries: what is sent, when it is sent again, and when an endpoint is given up."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks.webhooks import Webhook
+
+from server.webhooks.rules.attempts import DISABLED_AFTER, SCHEDULE, Answer, Attempt, delivery_after
+from server.webhooks.rules.endpoints import EndpointEdit
+from server.webhooks.rules.relaying import test_delivery as made_delivery
+from server.webhooks.rules.signing import shown
+from storage.database import Database
+from storage.webhooks.records import Delivery, DeliveryState, Endpoint, EndpointState
+from tests.webhooks.outgoing import SECRET, Outbox, Subscriber, answer, outbox_on, subscriber
+
+PENDING, SUCCEEDED, FAILED = DeliveryState.PENDING, DeliveryState.SUCCEEDED, DeliveryState.FAILED
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[Subscriber]:
+    async with subscriber() as opened:
+        yield opened
+
+
+async def test_what_is_sent_can_be_checked_and_is_the_event(outbox: Outbox, shop: Subscriber) -> None:
+    """One POST of JSON, signed, under the delivery's id."""
+    endpoint = await outbox.endpoint(f"{shop.url};v=1/a%20b?c=d")
+    await outbox.happens("order.paid", data='{"order_id": "1"}')
+    await outbox.relayed()
+    (delivery,) = await outbox.sent(endpoint)
+    after = await outbox.attempt(delivery)
+    (heard,) = shop.heard
+    assert heard.target == "/hook;v=1/a%20b?c=d"
+    assert heard.headers["host"] == f"127.0.0.1:{shop.port}"
+    assert heard.headers["user-agent"] == "Backroom-Webhooks"
+    assert heard.headers["content-type"] == "application/json"
+    assert heard.id == str(delivery.id)
+    event = Webhook(shown(SECRET)).verify(heard.body, dict(heard.headers))
+    assert (event["type"], event["data"]) == ("order.paid", {"order_id": "1"})
+    assert datetime.fromisoformat(event["timestamp"]) == outbox.time
+    assert (after.state, after.attempt_count, after.response_status, after.error) == (SUCCEEDED, 1, 200, "")
+    assert (after.last_attempt_time, after.next_attempt_time) == (outbox.time, None)
+
+
+async def test_a_delivery_that_fails_is_tried_again_until_it_is_given_up(outbox: Outbox, shop: Subscriber) -> None:
+    """By the published schedule, each time under the same id and with the same bytes, and not before its time."""
+    shop.answers = [answer(500)]
+    delivery = await outbox.test_event(await outbox.endpoint(shop.url))
+    for made, wait in enumerate(SCHEDULE[1:], 1):
+        delivery = await outbox.attempt(delivery)
+        assert (delivery.state, delivery.attempt_count, delivery.error) == (PENDING, made, "HTTP 500")
+        assert delivery.next_attempt_time == outbox.time + wait
+        await outbox.deliveries.attempt(delivery.id)  # too early
+        assert len(shop.heard) == made
+    delivery = await outbox.attempt(delivery)
+    assert (delivery.state, delivery.attempt_count, delivery.next_attempt_time) == (FAILED, 10, None)
+    assert {(heard.id, heard.body) for heard in shop.heard} == {(str(delivery.id), delivery.body.encode())}
+    assert len({heard.headers["webhook-timestamp"] for heard in shop.heard}) == 10
+
+
+@given(made=st.integers(0, 8), jitter=st.floats(0, 1, exclude_max=True))
+def test_waits_differ_by_a_fifth(made: int, jitter: float) -> None:
+    """So that what failed together is not tried again together."""
+    delivery, endpoint = some_delivery(attempt_count=made)
+    now = delivery.create_time
+    after = delivery_after(Attempt(delivery, now, Answer(500)), delivery, endpoint, now, jitter)
+    assert after.next_attempt_time is not None
+    assert 0.8 * SCHEDULE[made + 1] <= after.next_attempt_time - now <= 1.2 * SCHEDULE[made + 1]
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "waited"),
+    [
+        (429, "120", 120),
+        (503, "120", 120),
+        (503, "1", 5),
+        (503, "1000000", 86_400),
+        (503, "99999999999999999999999", 86_400),
+        (503, "soon", 5),
+        (503, "-1", 5),
+        (503, "Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
+        (503, "Mon, 01 Jan 2001 00:00:00 GMT", 5),
+        (503, timedelta(seconds=90), 90),
+        (500, "120", 5),
+    ],
+)
+def test_an_endpoint_that_asks_for_time_gets_up_to_a_day(status: int, asked: Any, waited: float) -> None:
+    """Where it is too busy; what cannot be read, and what is shorter than the schedule, changes nothing."""
+    delivery, endpoint = some_delivery()
+    now = delivery.create_time.replace(microsecond=0)
+    header = format_datetime(now + asked, usegmt=True) if isinstance(asked, timedelta) else asked
+    after = delivery_after(Attempt(delivery, now, Answer(status, header)), delivery, endpoint, now, 0.5)
+    assert after.next_attempt_time == now + timedelta(seconds=waited)
+
+
+@given(header=st.text())
+def test_no_header_can_break_the_schedule(header: str) -> None:
+    """Whatever it says, the next attempt is made, within a day."""
+    delivery, endpoint = some_delivery()
+    now = delivery.create_time
+    after = delivery_after(Attempt(delivery, now, Answer(503, header)), delivery, endpoint, now, 0.5)
+    assert after.next_attempt_time is not None
+    assert timedelta(seconds=5) <= after.next_attempt_time - now <= timedelta(days=1)
+
+
+def some_delivery(**fields: Any) -> tuple[Delivery, Endpoint]:
+    from dataclasses import replace
+    from datetime import UTC
+
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    endpoint = Endpoint(uuid4(), "https://example.com", "", (), EndpointState.ENABLED, "", None, 1, now, now)
+    return replace(made_delivery(endpoint, uuid4(), now), **fields), endpoint
+
+
+@pytest.mark.parametrize("status", [201, 204, 299])
+async def test_any_2xx_is_success(outbox: Outbox, shop: Subscriber, status: int) -> None:
+    """Also without a body."""
+    shop.answers = [answer(status)]
+    delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(shop.url)))
+    assert (delivery.state, delivery.response_status) == (SUCCEEDED, status)
+
+
+async def test_a_redirect_is_a_failure(outbox: Outbox, shop: Subscriber) -> None:
+    """Nobody is sent on to another place."""
+    async with subscriber() as other:
+        shop.answers = [answer(307, location=other.url)]
+        delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(shop.url)))
+        assert (delivery.state, delivery.error) == (PENDING, "HTTP 307")
+        assert other.heard == []
+
+
+async def test_an_answer_is_kept_by_its_status_alone(outbox: Outbox, shop: Subscriber) -> None:
+    """Its text, which may be long, and may never end, is neither waited for nor kept."""
+    shop.answers = [b"HTTP/1.1 500 hunter2\r\ncontent-length: 1000000000\r\n\r\n" + b"hunter2" * 10_000]
+    delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(shop.url)))
+    assert (delivery.response_status, delivery.error) == (500, "HTTP 500")
+    assert "hunter2" not in repr(delivery)
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [(b"", "connection lost"), (b"hunter2\r\n\r\n", "no valid HTTP"), (b"HTTP/1.1 200 OK\r\n", "connection lost")],
+)
+async def test_what_is_no_answer_is_told_in_words_of_our_own(outbox: Outbox, said: bytes, error: str) -> None:
+    """The connection ends after these bytes."""
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        writer.close()
+
+    server = await asyncio.start_server(cut, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(url)))
+    assert (delivery.response_status, delivery.error) == (0, error)
+    server.close()
+    await server.wait_closed()
+    delivery = await outbox.attempt(delivery)
+    assert (delivery.attempt_count, delivery.error) == (2, "connection refused")
+
+
+async def test_an_attempt_takes_a_limited_time(database: Database) -> None:
+    """From an endpoint that is slow to answer, and from one that says a byte now and then."""
+    async with outbox_on(database, limit=0.3) as outbox, subscriber(b"") as silent:
+        delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(silent.url)))
+        assert (delivery.state, delivery.error) == (PENDING, "timed out")
+        silent.answers = [b"HTTP/1.1 200 OK\r\n"]
+        delivery = await outbox.attempt(delivery)
+        assert (delivery.attempt_count, delivery.error) == (2, "timed out")
+
+
+async def test_no_connection_to_the_database_is_held_meanwhile(outbox: Outbox) -> None:
+    """More attempts are under way than there are connections, and the database answers."""
+    async with subscriber(b"") as silent:
+        endpoint = await outbox.endpoint(silent.url)
+        events = [await outbox.test_event(endpoint) for _ in range(8)]
+        attempts = [asyncio.create_task(outbox.deliveries.attempt(event.id)) for event in events]
+        async with asyncio.timeout(10):
+            while len(silent.heard) < 8:  # noqa: ASYNC110 - what is heard is a plain list
+                await asyncio.sleep(0.005)
+            assert await outbox.endpoint_now(endpoint) == endpoint
+        for attempt in attempts:
+            attempt.cancel()
+        await asyncio.gather(*attempts, return_exceptions=True)
+
+
+async def test_after_a_rotation_both_secrets_sign_for_a_day(outbox: Outbox, shop: Subscriber) -> None:
+    """The new one first; then the new one alone."""
+    endpoint = await outbox.endpoint(shop.url)
+    await outbox.endpoints.rotate(endpoint.id, None)
+    await outbox.attempt(await outbox.test_event(endpoint))
+    outbox.moves(hours=24)
+    await outbox.attempt(await outbox.test_event(endpoint))
+    assert [len(heard.headers["webhook-signature"].split()) for heard in shop.heard] == [2, 1]
+
+
+async def test_410_disables_the_endpoint_at_once(outbox: Outbox, shop: Subscriber) -> None:
+    """What it was still to be sent fails with it, and other endpoints are told."""
+    shop.answers = [answer(410)]
+    gone, other = await outbox.endpoint(shop.url), await outbox.endpoint()
+    first, second = await outbox.test_event(gone), await outbox.test_event(gone)
+    first = await outbox.attempt(first)
+    assert (first.state, first.response_status, first.error) == (FAILED, 410, "HTTP 410")
+    second = await outbox.found(second)
+    assert (second.state, second.attempt_count, second.error) == (FAILED, 0, "endpoint disabled")
+    disabled = await outbox.endpoint_now(gone)
+    assert (disabled.enabled, disabled.version) == (False, gone.version + 1)
+    assert "410" in disabled.disabled_reason
+    await outbox.relayed()
+    (told,) = await outbox.sent(other)
+    body = json.loads(told.body)
+    assert (body["type"], body["data"]["endpoint_id"]) == ("webhook.endpoint_disabled", str(gone.id))
+    assert shop.url not in told.body
+
+
+async def test_an_endpoint_that_fails_for_five_days_is_disabled(outbox: Outbox, shop: Subscriber) -> None:
+    """Counted from the first failure after the last success, and whichever events they were."""
+    shop.answers = [answer(500)]
+    endpoint = await outbox.endpoint(shop.url)
+    await outbox.attempt(await outbox.test_event(endpoint))
+    began = outbox.time
+    assert (await outbox.endpoint_now(endpoint)).failing_since == began
+    outbox.time = began + DISABLED_AFTER - timedelta(seconds=1)
+    await outbox.attempt(await outbox.test_event(endpoint))
+    known = await outbox.endpoint_now(endpoint)
+    assert (known.enabled, known.failing_since) == (True, began)
+    outbox.moves(seconds=1)
+    last = await outbox.attempt(await outbox.test_event(endpoint))
+    disabled = await outbox.endpoint_now(endpoint)
+    assert not disabled.enabled
+    assert disabled.disabled_reason.endswith("the last one with: HTTP 500")
+    assert (last.state, [delivery.state for delivery in await outbox.sent(endpoint)]) == (FAILED, [FAILED] * 3)
+    edit = EndpointEdit(endpoint.id, "", {"state": EndpointState.ENABLED}, uuid4())
+    enabled = await outbox.endpoints.edit(edit, None)
+    assert (enabled.enabled, enabled.disabled_reason, enabled.failing_since) == (True, "", None)
+
+
+async def test_a_success_forgets_the_failures(outbox: Outbox, shop: Subscriber) -> None:
+    """The days are counted anew from the next failure on."""
+    shop.answers = [answer(500), answer(200), answer(500)]
+    endpoint = await outbox.endpoint(shop.url)
+    for failing in (True, False, True):
+        outbox.moves(days=4)
+        await outbox.attempt(await outbox.test_event(endpoint))
+        since = (await outbox.endpoint_now(endpoint)).failing_since
+        assert since == (outbox.time if failing else None)
+
+
+async def test_an_attempt_that_is_made_twice_counts_once(outbox: Outbox, shop: Subscriber) -> None:
+    """As after a worker was taken for dead: the schedule goes on as after one."""
+    shop.answers = [answer(500)]
+    delivery = await outbox.test_event(await outbox.endpoint(shop.url))
+    await asyncio.gather(*(outbox.deliveries.attempt(delivery.id) for _ in range(3)))
+    after = await outbox.found(delivery)
+    assert len(shop.heard) == 3
+    assert (after.attempt_count, after.next_attempt_time) == (1, outbox.time + SCHEDULE[1])
+
+
+async def test_what_is_wanted_again_during_an_attempt_is_sent_again(outbox: Outbox, shop: Subscriber) -> None:
+    """Although that attempt succeeds."""
+    delivery = await outbox.test_event(await outbox.endpoint(shop.url))
+    heard = asyncio.Event()
+    answered = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.set()
+        await answered.wait()
+        await shop.take(reader, writer)
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await outbox.endpoints.edit(EndpointEdit(delivery.endpoint_id, "", {"url": url}, uuid4()), None)
+    attempt = asyncio.create_task(outbox.deliveries.attempt(delivery.id))
+    await heard.wait()
+    outbox.moves(seconds=1)
+    await outbox.endpoints.redeliver(delivery.id, None)
+    answered.set()
+    await attempt
+    after = await outbox.found(delivery)
+    assert (after.state, after.attempt_count, after.next_attempt_time) == (PENDING, 1, outbox.time)
+    after = await outbox.attempt(after)
+    assert (after.state, after.attempt_count, len(shop.heard)) == (SUCCEEDED, 2, 2)
+    server.close()
+
+
+async def test_a_deleted_endpoint_is_sent_nothing_more(outbox: Outbox, shop: Subscriber) -> None:
+    """Its deliveries are gone, and a job that stands for one ends."""
+    delivery = await outbox.test_event(await outbox.endpoint(shop.url))
+    await outbox.endpoints.delete(delivery.endpoint_id, None)
+    await outbox.deliveries.attempt(delivery.id)
+    assert shop.heard == []

@@ -1,0 +1,109 @@
+"""What came in is told to our own callers, each event once, and is not kept for ever."""
+
+import asyncio
+import base64
+import json
+from datetime import timedelta
+
+import pytest
+
+from server.frame.jobs import Worker
+from server.webhooks.service import Inbox
+from server.webhooks.service.inbox import KEPT
+from storage.database import Database
+from storage.errors import StoreUnavailable
+from storage.frame.repository import EventRepository
+from storage.webhooks.records import Received
+from tests.fixtures.servers import Running
+from tests.serving.servers import QUIET
+from tests.webhooks.http import Post, sent
+from tests.webhooks.kept import kept, published
+from tests.webhooks.senders import NOW, github, standard
+
+
+def inbox(database: Database) -> Inbox:
+    return Inbox(database, (), {}, lambda: NOW)
+
+
+async def added(database: Database, *batch: Received) -> None:
+    async with database.transaction() as tx:
+        assert len(await tx.received.add(batch)) == len(batch)
+
+
+def received(event_id: str, body: bytes = b"{}", *, age: timedelta = timedelta()) -> Received:
+    return Received("billing", event_id, body, NOW - age)
+
+
+async def test_a_job_publishes_what_came_in(receiver: Running, database: Database, database_url: str) -> None:
+    """Its body as text where it is text, and otherwise in base64; each under a subject of its own."""
+    bodies = {"billing": 'ä\0"\n'.encode(), "github": b"\xff\xfe"}
+    for source, headers in (("billing", standard(bodies["billing"])), ("github", github(bodies["github"]))):
+        assert (await sent(receiver.server.http_port, Post(source, headers, bodies[source]))).status == 204
+    application = receiver.application
+    await Worker(database_url, application.tasks, QUIET, application.registry).run_due()
+    found = await published(database)
+    assert [(each["type"], json.loads(each["data"]), each["create_time"]) for each in found] == [
+        (f"received.{source}", {"source": source, "event_id": event_id, "encoding": encoding, "body": body}, NOW)
+        for source, event_id, encoding, body in (
+            ("billing", "msg_1", "text", 'ä\0"\n'),
+            ("github", "72d3162e", "base64", base64.b64encode(b"\xff\xfe").decode()),
+        )
+    ]
+    assert len({each["subject_id"] for each in found}) == 2
+    left = await kept(database)
+    assert ([row["process_time"] for row in left.received], left.jobs) == ([NOW, NOW], [])
+
+
+async def test_an_event_is_published_once_however_often_its_job_runs(database: Database) -> None:
+    """At once or one after the other; a job whose event is not there does nothing."""
+    await added(database, received("a"))
+    for _ in range(2):
+        await asyncio.gather(*(inbox(database).republish("billing", "a") for _ in range(4)))
+    await inbox(database).republish("billing", "none")
+    assert [json.loads(each["data"])["event_id"] for each in await published(database)] == ["a"]
+
+
+async def test_a_republishing_that_fails_leaves_nothing_behind(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the mark nor the event, so that the next try does both."""
+    await added(database, received("a"))
+
+    async def fails(_self: EventRepository, _new: object) -> None:
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EventRepository, "publish", fails)
+        with pytest.raises(StoreUnavailable):
+            await inbox(database).republish("billing", "a")
+    assert (await kept(database)).received[0]["process_time"] is None
+    await inbox(database).republish("billing", "a")
+    assert len(await published(database)) == 1
+
+
+async def test_what_was_processed_is_forgotten_after_a_month(database: Database) -> None:
+    """What still waits for its effect is kept, however old it is."""
+    day = timedelta(days=1)
+    for event_id, age in (("old", KEPT + day), ("waiting", KEPT + day), ("young", KEPT - day)):
+        await added(database, received(event_id, age=age))
+    async with database.transaction() as tx:
+        assert await tx.received.finish("billing", "old", NOW)
+        assert await tx.received.finish("billing", "young", NOW)
+    await inbox(database).purge()
+    assert {row["event_id"] for row in (await kept(database)).received} == {"waiting", "young"}
+
+
+async def test_the_repository_tells_what_is_new_and_who_finished(database: Database) -> None:
+    """Of several with one key the first is kept; an event is of one source; what is not there cannot be finished."""
+    twice = [received("a", b"first"), received("a", b"second")]
+    elsewhere = Received("github", "a", b"elsewhere", NOW)
+    async with database.transaction() as tx:
+        assert await tx.received.add([]) == set()
+        assert await tx.received.add(twice) == {("billing", "a")}
+        assert await tx.received.add([elsewhere, *twice]) == {("github", "a")}
+        assert await tx.received.find("billing", "a") == b"first"
+        assert await tx.received.find("github", "a") == b"elsewhere"
+        assert await tx.received.find("billing", "b") is None
+        assert await tx.received.finish("billing", "a", NOW)
+        assert not await tx.received.finish("billing", "a", NOW)
+        assert not await tx.received.finish("billing", "b", NOW)
