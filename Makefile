@@ -7,7 +7,7 @@ CONTRACTS := $(shell find proto/backroom -name '*.proto')
 .DEFAULT_GOAL := help
 AGAINST ?= main
 
-.PHONY: help run demo test check breaking generate migrate lock clean
+.PHONY: help run demo test prove check breaking generate migrate lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: generate ## Replay one real day of a real shop, and print its figures
 
 test: generate ## Run the tests, against a real database and real servers
 	@$(BIN)/pytest
+
+prove: generate ## Run the longer proofs, whose last figures are in docs/proofs.md
+	@$(BIN)/pytest -n 1 -m proof
 
 check: generate ## Lint, type-check, hold the laws of imports and of the contract, compare migrations with tables
 	$(BIN)/ruff check .

@@ -91,10 +91,11 @@ class Server:
         self._logger.info("serving", grpc_port=self.grpc_port, http_port=self.http_port)
 
     async def stop(self) -> None:
-        """NOT_SERVING, wait for the load balancers, take no more calls, finish those under way and their batches."""
+        """NOT_SERVING, wait for the load balancers, take no more calls, finish those under way, jobs and batches."""
         await self._application.health.drain()
         await asyncio.sleep(self._drain_seconds)
         stopping = asyncio.create_task(self._grpc.stop(_FINISH_WITHIN))
+        working = asyncio.create_task(self._worker.stop()) if self._worker else None
         await self._application.drain()
         with suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_WITHIN):
@@ -103,8 +104,8 @@ class Server:
         await asyncio.wait([stopping], timeout=_LAST_ANSWERS_WITHIN)
         await self._grpc.stop(None)
         await stopping
-        if self._worker is not None:
-            await self._worker.stop()
+        if working is not None:
+            await working
         await self._application.finish()
         if self._watch is not None:
             self._watch.cancel()

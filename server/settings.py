@@ -1,5 +1,6 @@
 """The environment, read once into one frozen object."""
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -102,6 +103,13 @@ class Settings(BaseSettings):
     @classmethod
     def _sources(cls, value: object) -> object:
         return read_sources(value) if isinstance(value, str) else value
+
+    @field_validator("sandbox_webhook_secret")
+    @classmethod
+    def _secret(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_sources(json.dumps({"sandbox": {"scheme": "standard", "secrets": [value]}}))
+        return value
 
     @field_validator("webhook_allowed_networks", mode="before")
     @classmethod

@@ -61,11 +61,26 @@ def _configuration(configured: Settings) -> Iterator[Finding]:
     yield Finding("BACKROOM_GRPC_ADDRESS", str(configured.grpc_address))
     yield Finding("BACKROOM_HTTP_ADDRESS", str(configured.http_address))
     yield Finding("BACKROOM_MODULES", ", ".join(configured.modules))
+    yield Finding("BACKROOM_HOLD_SECONDS", f"{configured.hold_seconds:g}")
+    yield _provider(configured)
     sources = ", ".join(source.name for source in configured.webhook_sources)
     yield Finding("BACKROOM_WEBHOOK_SOURCES", sources or "none")
     yield Finding("BACKROOM_DRAIN_SECONDS", f"{configured.drain_seconds:g}")
     yield Finding("BACKROOM_API_KEY", "set" if configured.api_key else "not set")
     yield Finding("LOG_LEVEL, LOG_FORMAT", f"{configured.log_level}, {configured.log_format}")
+
+
+def _provider(configured: Settings) -> Finding:
+    what = "BACKROOM_PAYMENT_PROVIDER"
+    chosen = configured.payment_provider or ("sandbox" if configured.embedded else "none")
+    if chosen == "stripe":
+        missing = "" if configured.stripe_key else "set BACKROOM_STRIPE_KEY"
+    elif chosen == "sandbox" and not (configured.embedded and not configured.sandbox_url):
+        both = configured.sandbox_url and configured.sandbox_key
+        missing = "" if both else "set BACKROOM_SANDBOX_URL and BACKROOM_SANDBOX_KEY"
+    else:
+        missing = ""
+    return Finding(what, chosen, missing, broken=bool(missing))
 
 
 def _machine() -> Iterator[Finding]:

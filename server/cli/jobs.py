@@ -12,7 +12,7 @@ from server.cli.opened import migrated_database
 from storage.frame.records import JobState, QueuedJob
 
 _SHOWN = 200
-_WORDS = {JobState.WAITING: "waits", JobState.RUNNING: "runs", JobState.FAILED: "failed"}
+_WORDS = {JobState.WAITING: "waiting", JobState.RUNNING: "running", JobState.FAILED: "failed"}
 
 
 def list_jobs() -> None:

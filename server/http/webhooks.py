@@ -93,7 +93,7 @@ class WebhookDoor:
             outcome, fault = _FAILED.outcome, described(error)
             await _FAILED.response()(scope, receive, send)
         finally:
-            # What is asked for in vain is up to the caller, who must not be able to make up labels and fill the log.
+            # Callers must not be able to make up labels, nor what the log says.
             self._write(source.name if source else "unknown", outcome, fault, perf_counter() - began)
 
     async def _answer(self, request: Request, source: Source | None) -> _Answer:

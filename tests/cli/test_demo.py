@@ -1,5 +1,6 @@
 """`backroom demo` and `backroom replay`, as a person runs them."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def lines_of(output: str) -> list[str]:
     return [" ".join(line.split()) for line in output.splitlines()]
 
 
-def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
+async def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
     database_url: str, tmp_path: Path, shared_sandbox: Sandbox
 ) -> None:
     """Where no server answers, the demo starts one; run again, the same figures and not one row more."""
@@ -39,7 +40,7 @@ def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
         "BACKROOM_SANDBOX_URL": shared_sandbox.url,
         "BACKROOM_SANDBOX_KEY": shared_sandbox.key,
     }
-    first = backroom("demo", folder=tmp_path, **paid)
+    first = await asyncio.to_thread(backroom, "demo", folder=tmp_path, **paid)
     assert first.returncode == 0, first.stderr
     assert set(FIGURES) <= set(lines_of(first.stdout))
     counts = row_counts(database_url)
@@ -47,7 +48,7 @@ def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
     assert counts["commerce.order_lines"] == 3081
     assert (counts["commerce.payments"], counts["commerce.refunds"]) == (136, 1)
 
-    second = backroom("demo", folder=tmp_path, **paid)
+    second = await asyncio.to_thread(backroom, "demo", folder=tmp_path, **paid)
     assert second.returncode == 0, second.stderr
     assert set(FIGURES) <= set(lines_of(second.stdout))
     assert row_counts(database_url) == counts

@@ -110,7 +110,8 @@ async def test_without_a_provider_nothing_is_paid_and_nothing_comes_back(server:
     async with calling(server) as client:
         outcome = await replayed(client)
     assert outcome.complete
-    assert (outcome.paid, outcome.paid_back) == (None, 0)
+    assert outcome.paid is None
+    assert outcome.paid_back == 0
     assert set((await states(service)).values()) == {"PENDING"}
     assert await stock_of(service, "TEA") == (9, 9, 0)
 

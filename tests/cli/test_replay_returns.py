@@ -1,7 +1,7 @@
 """Which sold goods came back, by the file alone."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -121,6 +121,14 @@ def sold_pieces(orders: Sequence[Order]) -> Counter[tuple[str, str, Decimal]]:
     return sold
 
 
+def pieces(parts_of_rows: Iterable[tuple[Return, int]]) -> Counter[Return]:
+    """Equal rows together."""
+    counted = Counter[Return]()
+    for row, quantity in parts_of_rows:
+        counted[row] += quantity
+    return counted
+
+
 @given(days())
 def test_every_piece_is_matched_or_not_and_no_line_gives_more_than_it_has(day: Day) -> None:
     """And whoever is matched bought just that before."""
@@ -133,13 +141,10 @@ def test_every_piece_is_matched_or_not_and_no_line_gives_more_than_it_has(day: D
         assert by_invoice[taken.order].customer_id == taken.row.customer_id != ""
         assert by_invoice[taken.order].time < taken.row.time
     assert min(left.values(), default=0) >= 0
-    wanted, found = Counter[Return](), Counter[Return]()
-    for row in returns:
-        wanted[row] += row.quantity
-    for part in (*matching.taken, *matching.unmatched):
-        assert part.quantity > 0
-        found[part.row] += part.quantity
-    assert found == wanted
+    parts_of_rows = [(each.row, each.quantity) for each in matching.taken]
+    parts_of_rows += [(each.row, each.quantity) for each in matching.unmatched]
+    assert all(quantity > 0 for _, quantity in parts_of_rows)
+    assert pieces(parts_of_rows) == pieces((row, row.quantity) for row in returns)
 
 
 @given(days())

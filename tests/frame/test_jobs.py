@@ -14,6 +14,7 @@ from server.frame import jobs as frame_jobs
 from server.frame.jobs import Task, Worker
 from storage.database import Database
 from storage.frame.records import Job, JobState
+from tests.fixtures.servers import keep_in
 
 CANARY = "canary-of-a-job"
 
@@ -42,16 +43,11 @@ class Log:
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
-        self.logger = structlog.wrap_logger(
-            None, processors=[self._keep], wrapper_class=structlog.make_filtering_bound_logger(0)
-        )
+        processors = [keep_in(self.lines)]
+        self.logger = structlog.wrap_logger(None, processors, structlog.make_filtering_bound_logger(0))
 
     def of(self, task: str) -> list[dict[str, Any]]:
         return [line for line in self.lines if line.get("task") == task]
-
-    def _keep(self, _logger: Any, level: str, event: dict[str, Any]) -> Any:
-        self.lines.append({"level": level, **event})
-        raise structlog.DropEvent
 
 
 @pytest.fixture

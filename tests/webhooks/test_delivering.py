@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 from uuid import uuid4
@@ -15,7 +16,7 @@ from standardwebhooks.webhooks import Webhook
 
 from server.webhooks.rules.attempts import DISABLED_AFTER, SCHEDULE, Answer, Attempt, delivery_after
 from server.webhooks.rules.endpoints import EndpointEdit
-from server.webhooks.rules.relaying import test_delivery as made_delivery
+from server.webhooks.rules.relaying import sample_delivery
 from server.webhooks.rules.signing import shown
 from storage.database import Database
 from storage.webhooks.records import Delivery, DeliveryState, Endpoint, EndpointState
@@ -112,12 +113,9 @@ def test_no_header_can_break_the_schedule(header: str) -> None:
 
 
 def some_delivery(**fields: Any) -> tuple[Delivery, Endpoint]:
-    from dataclasses import replace
-    from datetime import UTC
-
     now = datetime(2026, 3, 1, tzinfo=UTC)
     endpoint = Endpoint(uuid4(), "https://example.com", "", (), EndpointState.ENABLED, "", None, 1, now, now)
-    return replace(made_delivery(endpoint, uuid4(), now), **fields), endpoint
+    return replace(sample_delivery(endpoint, uuid4(), now), **fields), endpoint
 
 
 @pytest.mark.parametrize("status", [201, 204, 299])

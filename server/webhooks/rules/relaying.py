@@ -45,7 +45,7 @@ def deliveries_of(
     ]
 
 
-def test_delivery(endpoint: Endpoint, delivery_id: UUID, now: datetime) -> Delivery:
+def sample_delivery(endpoint: Endpoint, delivery_id: UUID, now: datetime) -> Delivery:
     body = _body(TEST, now, json.dumps({"endpoint_id": str(endpoint.id)}))
     return _delivery(delivery_id, endpoint.id, None, TEST, body, now)
 

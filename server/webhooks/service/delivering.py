@@ -80,13 +80,13 @@ class Deliveries:
             if endpoint.enabled and not after.enabled:
                 await tx.deliveries.give_up(endpoint.id, rules.GIVEN_UP)
                 await tx.events.publish([disabled_event(after, now)])
-            await self._pass_on(tx, delivery, after, now)
+            await self._pass_on(tx, after, now)
 
-    async def _pass_on(self, tx: Transaction, done: Delivery, endpoint: Endpoint, now: datetime) -> None:
+    async def _pass_on(self, tx: Transaction, endpoint: Endpoint, now: datetime) -> None:
         """Gives the turn to the endpoint's next delivery; one that fails waits until it is given one."""
         if not endpoint.enabled or turns.fails(endpoint, now):
             return
         due = await tx.deliveries.list_due([endpoint.id], now, each=turns.SLOTS)
         if due:
-            queued = [turn for turn in await tx.deliveries.list_queued([endpoint.id]) if turn.delivery_id != done.id]
+            queued = await tx.deliveries.list_queued([endpoint.id], now)
             await tx.jobs.defer([job(turn) for turn in turns.turns([endpoint], due, queued, now, self._random)])

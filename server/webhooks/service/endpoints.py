@@ -8,7 +8,7 @@ from server.webhooks import errors
 from server.webhooks.rules import endpoints as rules
 from server.webhooks.rules.attempts import GIVEN_UP
 from server.webhooks.rules.networks import Network
-from server.webhooks.rules.relaying import LARGEST_PAGE, test_delivery
+from server.webhooks.rules.relaying import LARGEST_PAGE, sample_delivery
 from server.webhooks.rules.urls import check_url
 from storage.database import Database, Transaction
 from storage.frame.records import RequestKey
@@ -125,7 +125,7 @@ class Endpoints:
 
             async def act() -> Delivery:
                 endpoint = _enabled(await tx.endpoints.lock(endpoint_id), endpoint_id)
-                delivery = test_delivery(endpoint, self._new_id(), self._now())
+                delivery = sample_delivery(endpoint, self._new_id(), self._now())
                 await tx.deliveries.add([delivery])
                 return delivery
 

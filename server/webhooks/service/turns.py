@@ -30,7 +30,7 @@ class Turns:
             if not (endpoints := await tx.endpoints.lock_due(now)):
                 return
             ids = [endpoint.id for endpoint in endpoints]
-            queued = await tx.deliveries.list_queued(ids)
+            queued = await tx.deliveries.list_queued(ids, now)
             due = await tx.deliveries.list_due(ids, now, each=rules.SLOTS)
             await tx.jobs.defer([job(turn) for turn in rules.turns(endpoints, due, queued, now, self._random)])
 

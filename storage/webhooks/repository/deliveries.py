@@ -91,21 +91,20 @@ class DeliveryRepository(Repository):
     async def list_due(self, endpoint_ids: Collection[UUID], now: datetime, *, each: int) -> Sequence[Turn]:
         """Up to so many of each endpoint's deliveries whose next attempt is due, the first due first."""
         wanted = given(endpoints, "id")
-        due = (deliveries.c.state == DeliveryState.PENDING) & (deliveries.c.next_attempt_time <= now)
-        its = select(deliveries.c.id).where(deliveries.c.endpoint_id == wanted.c.id, due)
+        its = select(deliveries.c.id).where(deliveries.c.endpoint_id == wanted.c.id, _due(now))
         first = its.order_by(deliveries.c.next_attempt_time, deliveries.c.id).limit(each).lateral("first")
         statement = select(wanted.c.id, first.c.id).join_from(wanted, first, true())
         found = await self._connection.execute(statement, columns_of(("id",), ((each_id,) for each_id in endpoint_ids)))
         return [Turn(endpoint_id, delivery_id) for endpoint_id, delivery_id in found]
 
-    async def list_queued(self, endpoint_ids: Collection[UUID]) -> Sequence[Turn]:
-        """The deliveries to endpoints that a job stands in the queue for, or is being done."""
+    async def list_queued(self, endpoint_ids: Collection[UUID], now: datetime) -> Sequence[Turn]:
+        """Those of endpoints' due deliveries that a job stands in the queue for, or is being done."""
         delivery_id = cast(_jobs.c.args["delivery_id"].astext, Uuid)
         statement = select(deliveries.c.endpoint_id, deliveries.c.id).join_from(
             _jobs, deliveries, deliveries.c.id == delivery_id
         )
         waits = (_jobs.c.queue_name == QUEUE) & cast(_jobs.c.status, Text).in_(("todo", "doing"))
-        mine = deliveries.c.endpoint_id.in_(endpoint_ids)
+        mine = deliveries.c.endpoint_id.in_(endpoint_ids) & _due(now)
         return [Turn(*row) for row in await self._connection.execute(statement.where(waits, mine))]
 
     async def purge(self, before: datetime, limit: int) -> int:
@@ -129,6 +128,10 @@ def _pieces(new: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
             begin, size = place + 1, 0
     if begin < len(new):
         yield new[begin:]
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    return (deliveries.c.state == DeliveryState.PENDING) & (deliveries.c.next_attempt_time <= now)
 
 
 def _conditions(wanted: DeliveryFilter) -> Iterator[Any]:

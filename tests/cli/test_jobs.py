@@ -1,0 +1,86 @@
+"""The queue as an operator sees it, and the process that does nothing but jobs."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+import pytest
+
+from storage.database import Database
+from storage.frame.records import Job
+from tests.fixtures.processes import serving
+from tests.fixtures.trading import eventually
+from tests.serving.commands import backroom, backroom_here
+from tests.webhooks.http import Post, sent
+from tests.webhooks.kept import published
+from tests.webhooks.senders import SETTING, standard
+
+
+@asynccontextmanager
+async def working(database_url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A `backroom worker`; it must stop cleanly when it is asked to."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "server", "worker"),
+        env={**os.environ, "DATABASE_URL": database_url, "LOG_FORMAT": "json"},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_jobs_are_listed_and_one_that_failed_is_retried(
+    database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What waits, what runs, what failed, on what and how often tried; only what failed can be put back."""
+    async with database.transaction() as tx:
+        await tx.jobs.defer([Job("commerce.pay", {"payment_id": f"payment-{number}"}) for number in range(3)])
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE procrastinate_jobs SET status = 'doing' WHERE args ->> 'payment_id' = 'payment-1'")
+        failed = (
+            "UPDATE procrastinate_jobs SET status = 'failed', attempts = 20 WHERE args ->> 'payment_id' = 'payment-2'"
+        )
+        connection.execute(failed)
+    run = lambda *arguments: asyncio.to_thread(  # noqa: E731
+        backroom_here, capsys, *arguments, DATABASE_URL=database_url, COLUMNS="120"
+    )
+    listed = (await run("jobs")).out.splitlines()
+    told = {line.split()[-1]: line.split()[2:4] for line in listed[1:4]}
+    assert told == {"payment-0": ["waiting", "0"], "payment-1": ["running", "0"], "payment-2": ["failed", "20"]}
+    assert listed[4] == "1 failed, 1 running, 1 waiting"
+    number = next(line.split()[0] for line in listed if "failed" in line and "payment-2" in line)
+    assert (await run("jobs", "retry", number)).out == f"job {number} is in the queue again\n"
+    again = await run("jobs", "retry", number)
+    assert (again.code, again.err) == (
+        1,
+        f"backroom: job {number}: there is none that has failed; backroom jobs lists them\n",
+    )
+
+
+async def test_an_empty_queue_is_said_to_be(database_url: str) -> None:
+    """In words."""
+    ended = await backroom("jobs", DATABASE_URL=database_url)
+    assert (ended.code, ended.out) == (0, "no job waits, runs or has failed\n")
+
+
+async def test_a_server_without_a_worker_leaves_the_jobs_to_a_worker(database: Database, database_url: str) -> None:
+    """What is acknowledged waits in the queue until a worker comes."""
+    async with serving(database_url, "--no-worker", BACKROOM_WEBHOOK_SOURCES=SETTING) as server:
+        post = Post("billing", standard(b"{}", at=int(time.time())))
+        assert (await sent(server.http_port, post)).status == 204
+        async with database.reading() as tx:
+            assert [job.task for job in await tx.jobs.list_undone(10)] == ["webhooks.republish"]
+        async with working(database_url):
+            events = await eventually(lambda: published(database), bool)
+            assert [event["type"] for event in events] == ["received.billing"]
