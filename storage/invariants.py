@@ -82,10 +82,9 @@ _OPEN = """
         WHERE state = 'authorised' OR (state = 'pending' AND provider_id IS NULL)
     UNION ALL SELECT 'commerce.refund', id::text FROM commerce.refunds
         WHERE state = 'pending' AND provider_id IS NULL
-    UNION ALL SELECT 'webhooks.deliver', id::text FROM webhooks.deliveries WHERE state = 'pending'
 """
 _QUEUED = """
-    SELECT task_name, coalesce(args ->> 'payment_id', args ->> 'refund_id', args ->> 'delivery_id',
+    SELECT task_name, coalesce(args ->> 'payment_id', args ->> 'refund_id',
         (args ->> 'source') || ' ' || (args ->> 'event_id')) FROM procrastinate_jobs WHERE status <> 'succeeded'
 """
 
@@ -236,7 +235,7 @@ INVARIANTS: Sequence[Invariant] = (
         "I10",
         "each job that was deferred has run, or stands in the queue",
         "SELECT (SELECT count(*) FROM webhooks.received) + (SELECT count(*) FROM commerce.payments)"
-        " + (SELECT count(*) FROM commerce.refunds) + (SELECT count(*) FROM webhooks.deliveries)",
+        " + (SELECT count(*) FROM commerce.refunds)",
         f"SELECT task || ' ' || subject FROM ({_OPEN} EXCEPT {_QUEUED}) AS lost",
     ),
 )

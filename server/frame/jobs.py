@@ -21,10 +21,12 @@ from psycopg import Error as DriverError
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from server.frame.faults import described
+from storage.frame.records import module_of
 
-DEFAULT = "default"
-CONCURRENCY: Mapping[str, int] = {DEFAULT: 32, "deliveries": 400}
-"""How many jobs of a queue one worker does at once; a delivery mostly waits for somebody else's answer."""
+_AT_ONCE = 32
+"""How many jobs one worker does at once, of all its queues together."""
+_AT_ONCE_APART: Mapping[str, int] = {"deliveries": 400}
+"""The queues whose jobs are counted apart, since they mostly wait for somebody else's answer."""
 
 TRIES = 20
 """After so many a job is failed, and waits for a person: `backroom jobs`."""
@@ -45,12 +47,25 @@ class Task:
     name: str
     """The module's name and what is done, such as "commerce.pay"."""
     run: Callable[..., Awaitable[None]]
-    queue: str = DEFAULT
     every: str = ""
     """When to run by itself, as cron's five fields and a sixth of seconds; empty where it is deferred only.
 
     One that fails is not tried again: its next time comes.
     """
+    queue: str = ""
+    """Empty means the module's own, so that a process which serves other modules leaves its jobs alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """Tasks whose jobs are counted together."""
+
+    tasks: Sequence[Task]
+    at_once: int
+
+    @property
+    def queues(self) -> Sequence[str]:
+        return sorted({task.queue or module_of(task.name) for task in self.tasks})
 
 
 class Worker:
@@ -75,8 +90,10 @@ class Worker:
         self._heartbeat = heartbeat
         self._missed_after = missed_after
         self._logger = logger
-        self._tasks = (*tasks, Task("frame.take_up", self._take_up, every="* * * * * */5"))
-        self._record = _Record(registry, logger, {task.name for task in self._tasks if task.every})
+        self._lanes = _lanes([*tasks, Task("frame.take_up", self._take_up, every="* * * * * */5")])
+        self._record = _Record(
+            registry, logger, {task.name for lane in self._lanes for task in lane.tasks if task.every}
+        )
         self._queue: JobManager | None = None
         self._running: Sequence[QueueWorker] = ()
         self._stopping = asyncio.Event()
@@ -99,20 +116,20 @@ class Worker:
 
     async def run_due(self) -> None:
         """Does the jobs that are due, and those that they defer, and returns when none is left."""
-        async with self._opened() as apps:
+        async with self._opened() as queue:
             await self._take_up()
             done = -1
             while done != self._record.count:
                 done = self._record.count
-                for queue, app in apps.items():
-                    await self._worker(app, queue, wait=False).run()
+                for lane in self._lanes:
+                    await self._worker(lane, queue, wait=False).run()
 
     async def _supervise(self) -> None:
         while not self._stopping.is_set():
             try:
-                async with self._opened() as apps:
+                async with self._opened() as queue:
                     await self._take_up()
-                    self._running = [self._worker(app, queue, wait=True) for queue, app in apps.items()]
+                    self._running = [self._worker(lane, queue, wait=True) for lane in self._lanes]
                     await asyncio.gather(*map(self._to_the_end, self._running))
             except (ConnectorException, DriverError, PoolTimeout):
                 self._logger.warning("the worker waits for the database")
@@ -131,27 +148,27 @@ class Worker:
                 other.stop()
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Mapping[str, App]]:
-        """The queues, on connections of their own, by which jobs are fetched and ended."""
+    async def _opened(self) -> AsyncIterator[PsycopgConnector]:
+        """The queue, on connections of its own, by which jobs are fetched and ended."""
         options = {"application_name": "backroom-worker", "connect_timeout": 3}
         pool = AsyncConnectionPool[AsyncConnection[Any]](
             self._url, min_size=1, max_size=4, timeout=5.0, open=False, kwargs=options, configure=_by_the_statement
         )
         async with pool:
-            apps = {queue: App(connector=PsycopgConnector()) for queue in CONCURRENCY}
-            for app in apps.values():
-                await app.open_async(pool)
-            for task in self._tasks:
-                _register(task, apps[task.queue])
-            self._queue = apps[DEFAULT].job_manager
-            yield apps
+            connector = PsycopgConnector()
+            await connector.open_async(pool)
+            self._queue = JobManager(connector)
+            yield connector
 
-    def _worker(self, app: App, queue: str, *, wait: bool) -> QueueWorker:
+    def _worker(self, lane: _Lane, connector: PsycopgConnector, *, wait: bool) -> QueueWorker:
+        app = App(connector=connector)
+        for task in lane.tasks:
+            _register(task, app)
         return QueueWorker(
             app,
-            queues=[queue],
+            queues=lane.queues,
             name=None,
-            concurrency=CONCURRENCY[queue],
+            concurrency=lane.at_once,
             wait=wait,
             listen_notify=wait,
             fetch_job_polling_interval=_LOOKS_EVERY,
@@ -177,15 +194,22 @@ async def _by_the_statement(connection: AsyncConnection[Any]) -> None:
 
 def _register(task: Task, app: App) -> None:
     if not task.every:
-        app.task(name=task.name, queue=task.queue, retry=_Patience())(task.run)
+        app.task(name=task.name, retry=_Patience())(task.run)
         return
 
     async def run(timestamp: int) -> None:  # noqa: ARG001 - the queue gives it by this name
         await task.run()
 
     # While one waits to be done, no other is put behind it.
-    periodic = app.task(name=task.name, queue=task.queue, queueing_lock=task.name)(run)
+    queue = task.queue or module_of(task.name)
+    periodic = app.task(name=task.name, queue=queue, queueing_lock=task.name)(run)
     app.periodic(cron=task.every)(periodic)
+
+
+def _lanes(tasks: Sequence[Task]) -> Sequence[_Lane]:
+    apart = (_Lane([task for task in tasks if task.queue == queue], number) for queue, number in _AT_ONCE_APART.items())
+    together = _Lane([task for task in tasks if task.queue not in _AT_ONCE_APART], _AT_ONCE)
+    return (together, *(lane for lane in apart if lane.tasks))
 
 
 class _Patience(BaseRetryStrategy):

@@ -29,6 +29,6 @@ def outbox_tasks(relay: Relay, turns: Turns, deliveries: Deliveries, purging: Pu
     return (
         # An event is on its way within a second, and so is a delivery whose next attempt is due.
         Task("webhooks.relay", relay_all, every="* * * * * *"),
-        Task(DELIVER, deliver, QUEUE),
+        Task(DELIVER, deliver, queue=QUEUE),
         Task("webhooks.purge", purging.purge, every="47 * * * * 0"),
     )

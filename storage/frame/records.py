@@ -55,6 +55,11 @@ class Event:
     create_time: datetime
 
 
+def module_of(task: str) -> str:
+    """The module that a task is of, and the name of its queue."""
+    return task.partition(".")[0]
+
+
 class JobState(StrEnum):
     WAITING = "todo"
     RUNNING = "doing"
@@ -83,7 +88,8 @@ class Job:
     """The kind of work, such as "commerce.pay"."""
     args: Mapping[str, str] = field(default_factory=dict)
     """What to work on, by ids: never a payload, since jobs are listed and logged."""
-    queue: str = "default"
+    queue: str = ""
+    """Empty means the module's own."""
     run_at: datetime | None = None
     """Not before this time; None means at once."""
     lock: str | None = None

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.base import Repository, columns_of, given
-from storage.frame.records import Claim, EarlierRequest, Event, Job, JobState, QueuedJob, RequestKey
+from storage.frame.records import Claim, EarlierRequest, Event, Job, JobState, QueuedJob, RequestKey, module_of
 from storage.frame.tables import events, request_ids
 from storage.log import CURRENT
 
@@ -130,7 +130,7 @@ _RETRY = text("""
 def _queued(job: Job) -> JobToQueue:
     return JobToQueue(
         id=None,
-        queue=job.queue,
+        queue=job.queue or module_of(job.task),
         lock=job.lock,
         queueing_lock=None,
         task_name=job.task,

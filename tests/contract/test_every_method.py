@@ -10,8 +10,8 @@ from tests.contract.methods import LISTS, METHODS, SERVICES, Method, message_sen
 from tests.contract.proto_comments import documented
 from tests.fixtures.servers import Api, Refused, Running, refusal, refused
 
-_UNREPEATABLE = {"Login", "Refresh", "Logout", "ExchangeKey"}
-"""Each opens or ends a session or issues a token: repeating one is said beside it, and needs no request_id."""
+_UNREPEATABLE = {"Login", "Refresh", "Logout", "ExchangeKey", "ConfirmPayment"}
+"""Each opens or ends a session, issues a token or looks up: repeating one is said beside it, and needs no request_id."""
 
 MUTATING = [
     method

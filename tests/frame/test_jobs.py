@@ -241,3 +241,16 @@ async def test_a_worker_goes_on_after_its_connections_were_ended(
             assert connection.execute(ended).fetchall()
         await deferred(database, "after")
         await until(lambda: diary.done == ["before", "after"])
+
+
+async def test_a_worker_leaves_the_jobs_of_modules_that_it_does_not_serve(
+    database: Database, database_url: str, diary: Diary, log: Log
+) -> None:
+    """They wait for one that does."""
+    await deferred(database, "ours")
+    async with database.transaction() as tx:
+        await tx.jobs.defer([Job("other.write", {"name": "theirs"})])
+    await worker_of(database_url, log, Task("test.write", diary.run)).run_due()
+    assert (diary.done, await undone(database)) == (["ours"], [("theirs", JobState.WAITING)])
+    await worker_of(database_url, log, Task("other.write", diary.run)).run_due()
+    assert diary.done == ["ours", "theirs"]

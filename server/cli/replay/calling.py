@@ -19,9 +19,10 @@ DELAYS = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0)
 STALLED_AFTER = 60.0
 """In seconds: how long it may be that nothing of what waits is settled."""
 
-_LOOK_EVERY = 0.5
-_REST = 3.0
-"""How long to rest after a look, in times of how long that took: what is waited for needs the server too."""
+_RESTS = (0.05, 0.1, 0.2, 0.5)
+"""In seconds: how long to rest after each look at what waits; the last one again and again."""
+_SHARE = 3.0
+"""How long to rest at least, in times of how long a look took: what is waited for needs the server too."""
 
 _OF_THE_CHANGE = frozenset(
     {
@@ -134,6 +135,7 @@ class Calls:
         It ends the step where for a minute nothing was settled.
         """
         moved = self._clock()
+        rests = iter(_RESTS)
         while waiting:
             began = self._clock()
             left = await look()
@@ -145,7 +147,7 @@ class Calls:
                 raise _Stalled(f"{left:,} {what} wait, and none was settled for a minute; backroom jobs tells more")
             waiting = left
             if waiting:
-                await self.sleep(max(_LOOK_EVERY, _REST * (now - began)))
+                await self.sleep(max(next(rests, _RESTS[-1]), _SHARE * (now - began)))
 
 
 async def guarded(step: Step, work: Awaitable[Answer]) -> Answer:
