@@ -1,7 +1,6 @@
 """The ledger as a crowd uses it: from an event loop, many asks in one commit."""
 
 import asyncio
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -64,7 +63,7 @@ class Books:
             connection.execute("BEGIN IMMEDIATE")
             results = [self._try(act) for act in acts]
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - each of those who asked is told
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             return [error] * len(acts)

@@ -36,7 +36,7 @@ def parts(matching: Matching) -> list[tuple[str, int]]:
 
 def test_the_latest_order_before_a_return_is_taken_from_first() -> None:
     """Then the one before it, until there is enough; of two orders of one minute, the later in the file is later."""
-    orders = [order("1", 1, tea(9)), order("3", 3, tea(1)), order("2", 3, tea(2)), order("4", 9, tea(9))]
+    orders = [order("3", 3, tea(1)), order("2", 3, tea(2)), order("1", 1, tea(9)), order("4", 9, tea(9))]
     assert parts(match(orders, [BACK])) == [("2", 2), ("3", 1), ("1", 1)]
 
 

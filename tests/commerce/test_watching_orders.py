@@ -19,7 +19,7 @@ from storage.frame.records import Event
 from tests.commerce.goods import cancelled, found, placed, stocked
 from tests.commerce.values import kept, order, product
 from tests.commerce.watched import begun, told
-from tests.fixtures.servers import Api, Running, refusal
+from tests.fixtures.servers import Api, Running, refusal, running
 
 
 def request(token: str = "", customer_id: str = "") -> pb.WatchOrdersRequest:
@@ -90,7 +90,10 @@ async def test_an_order_is_told_in_every_state(server: Running, service: Api) ->
 
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_caller_is_told_of_the_orders_that_it_may_see(server: Running, late: bool) -> None:
-    """As customer of its own alone, also those placed for it; with read_all of all, or of one customer's."""
+    """As customer of its own alone, also those placed for it; with read_all of all, or of one customer's.
+
+    As they happen, and afterwards at another server.
+    """
     seller, one = await server.sign_in("service"), await server.sign_in("customer")
     await stocked(seller, "A", 10)
     mine = str(one.account_id)
@@ -101,11 +104,13 @@ async def test_a_caller_is_told_of_the_orders_that_it_may_see(server: Running, l
     foreign = await placed(seller, ("A", 1), customer_id="17850")
     given = await placed(seller, ("A", 1), customer_id=mine)
     last = await cancelled(one, own)
-    if late:
-        calls = [watch(api, start, customer_id) for (api, customer_id), start in zip(asked, starts, strict=True)]
     his, everybodys = [own, given, last], [own, foreign, given, last]
-    for call, expected in zip(calls, [his, his, everybodys, his, [foreign]], strict=True):
-        assert [message.order for message in await told(call, len(expected))] == [head(each) for each in expected]
+    async with running(server.database) as another:
+        if late:
+            apis = [Api(another.channel, api.token) for api, _ in asked]
+            calls = [watch(*each) for each in zip(apis, starts, [customer_id for _, customer_id in asked], strict=True)]
+        for call, expected in zip(calls, [his, his, everybodys, his, [foreign]], strict=True):
+            assert [message.order for message in await told(call, len(expected))] == [head(each) for each in expected]
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -124,11 +129,10 @@ async def test_who_placed_an_order_is_told_of_it(server: Running, late: bool) ->
     expected = await placed(placer, ("A", 1), customer_id="17850")
     await placed(await server.sign_in("customer"), ("A", 1))
     own = await placed(placer, ("A", 1))
-    if late:
-        call = watch(lowered, start)
-    assert [message.order for message in await told(call, 2)] == [head(expected), head(own)]
-    messages = await told(watch(lowered, start, ""), 2)
-    assert [message.order.order_id for message in messages] == [expected.order_id, own.order_id]
+    async with running(server.database) as another:
+        if late:
+            call = watch(Api(another.channel, token), start)
+        assert [message.order for message in await told(call, 2)] == [head(expected), head(own)]
 
 
 async def test_another_customer_cannot_be_watched(server: Running, customer: Api) -> None:

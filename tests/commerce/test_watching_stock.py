@@ -8,7 +8,7 @@ import pytest
 from backroom.commerce.v1 import inventory_service_pb2 as pb
 from tests.commerce.goods import cancelled, placed, receipt, stocked
 from tests.commerce.watched import begun, told
-from tests.fixtures.servers import Api, refusal
+from tests.fixtures.servers import Api, Running, refusal, running
 
 
 def watch(api: Api, *skus: str, token: str = "") -> Any:
@@ -30,21 +30,23 @@ async def trade(api: Api) -> None:
     await cancelled(api, order)
 
 
-@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("skus", [(), ("TEA",), ("JAM", "MUG", "MUG"), ("MUG", "NONE")])
-async def test_every_movement_is_told_as_the_ledger_lists_it(service: Api, skus: tuple[str, ...], late: bool) -> None:
-    """Of the products that were asked for, or of all, in the order they happened; as it happens, or afterwards."""
+async def test_every_movement_is_told_as_the_ledger_lists_it(
+    server: Running, service: Api, skus: tuple[str, ...]
+) -> None:
+    """Of the products that were asked for, or of all, in the order they happened; and again at another server."""
     call = watch(service, *skus)
     start = await begun(call)
     await trade(service)
-    if late:
-        call = watch(service, *skus, token=start)
     expected = await ledger(service, *({*skus} - {"NONE"} or ("TEA", "MUG", "JAM")))
     messages = await told(call, len(expected))
     assert [message.movement for message in messages] == expected
-    for place in range(len(expected) - 1):
-        rest = await told(watch(service, *skus, token=messages[place].resume_token), len(expected) - place - 1)
-        assert [message.movement for message in rest] == expected[place + 1 :]
+    tokens = [start, *(message.resume_token for message in messages)]
+    async with running(server.database) as another:
+        for place in range(len(expected)):
+            again = watch(Api(another.channel, service.token), *skus, token=tokens[place])
+            assert [message.movement for message in await told(again, len(expected) - place)] == expected[place:]
+            again.cancel()
 
 
 async def test_a_token_is_good_for_the_same_products(service: Api) -> None:

@@ -133,25 +133,26 @@ async def test_a_watch_without_a_position_begins_with_what_is_to_come(database: 
     assert sequences(await read(first, 38)) == await ledger(database)
 
 
-async def test_a_quiet_watch_is_told_how_far_it_is(database: Database) -> None:
-    """Also while others are told of changes; and after a while it ends."""
+@pytest.mark.parametrize("others", [[TEA], []])
+async def test_a_quiet_watch_is_told_how_far_it_is(database: Database, others: list[Product]) -> None:
+    """Whether there are changes that do not concern it, or none at all; and after a while it ends."""
     await kept(database, TEA, MUG)
-    feed = opened(database, quiet=0.1, lasting=1.0)
+    feed, mug = opened(database, quiet=0.1, lasting=0.8), frozenset({"MUG"})
     positions = []
     async with asyncio.timeout(SOON):
-        async for told in feed.watch(None, frozenset({"MUG"})):
+        async for told in feed.watch(None, mug):
             assert told.change is None
             positions.append(told.position)
-            await committed(database, TEA)
+            for each in others:
+                await committed(database, each)
     assert len(positions) > 3
     for before, after in pairwise(positions):
         assert after.since.covers(before.since)
         assert after.time > before.time
-    assert positions[-1].since != positions[0].since
+        assert not others or after.since != before.since
     await committed(database, MUG)
     resumed = opened(database)
-    [message] = await read(resumed.watch(positions[-1], frozenset({"MUG"})), 1)
-    assert sequences([message]) == [max(await ledger(database))]
+    assert sequences(await read(resumed.watch(positions[-1], mug), 1)) == [max(await ledger(database))]
     await feed.close()
     await resumed.close()
 

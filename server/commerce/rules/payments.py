@@ -13,6 +13,7 @@ from server.commerce.errors import (
     PaymentNotFound,
     PaymentStateForbids,
     PaymentUnderWay,
+    ProviderMissing,
     RefundTooLarge,
     RestockTooLarge,
 )
@@ -57,16 +58,21 @@ def new_payment(
     payments: Sequence[Payment],
     payment_id: UUID,
     caller: Caller,
-    provider: str,
+    provider: str | None,
     method: str,
     now: datetime,
 ) -> Payment:
-    """A payment of the whole order, which has these already; raises OrderStateForbids, PaymentUnderWay."""
+    """A payment of the whole order, which has these already.
+
+    Raises OrderStateForbids, PaymentUnderWay, and ProviderMissing where there is none to make it with.
+    """
     if order.state is not OrderState.PENDING:
         raise OrderStateForbids(state=order.state.name)
     for other in payments:
         if other.state in OPEN:
             raise PaymentUnderWay(payment_id=str(other.id))
+    if provider is None:
+        raise ProviderMissing
     none = Decimal(0)
     return Payment(
         id=payment_id,

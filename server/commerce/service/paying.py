@@ -84,12 +84,14 @@ class Paying:
     async def take_event(self, source: str, event_id: str) -> None:
         """Takes up what a provider's webhook told; nothing more where that was done before.
 
-        Raises ValueError where it cannot be read.
+        Raises ValueError where it cannot be read, ProviderMissing.
         """
         async with self._database.reading() as tx:
             body = await tx.received.find(source, event_id)
         if body is None:
             return
+        if source not in self._providers:
+            raise ProviderMissing(provider=source)
         report = self._providers[source].read_event(body)
         if report is None:
             async with self._database.transaction() as tx:

@@ -3,7 +3,6 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from server.commerce.errors import ProviderMissing
 from server.commerce.providers.port import PaymentReport
 from server.commerce.rules import orders, settling
 from server.commerce.rules import payments as rules
@@ -38,17 +37,15 @@ class Payments:
         self._new_id = new_id
 
     async def create(self, caller: Caller, order_id: UUID, method: str, key: RequestKey | None) -> Payment:
-        """Begins to pay an order; raises ProviderMissing, OrderNotFound, OrderStateForbids, PaymentUnderWay."""
-        if self._provider is None:
-            raise ProviderMissing
-        provider = self._provider
+        """Begins to pay an order; raises OrderNotFound, OrderStateForbids, PaymentUnderWay, ProviderMissing."""
         async with self._database.transaction() as tx:
 
             async def act() -> Payment:
                 order = orders.visible(await tx.orders.lock(order_id), caller, order_id)
                 others = list((await tx.payments.find_of_orders([order_id])).values())
+                provider = self._provider if order.total.amount else NO_PROVIDER
                 new = rules.new_payment(order, others, self._new_id(), caller, provider, method, self._now())
-                if not new.amount.amount:
+                if provider == NO_PROVIDER:
                     return await self._pay_nothing(tx, order, new)
                 await tx.payments.add(new)
                 await tx.jobs.defer([pay_job(new.id)])
@@ -104,10 +101,9 @@ class Payments:
 
     async def _pay_nothing(self, tx: Transaction, order: Order, new: Payment) -> Payment:
         """An order of nothing is paid as it is asked for: its stock moves in this transaction."""
-        payment = replace(new, provider=NO_PROVIDER)
-        await tx.payments.add(payment)
+        await tx.payments.add(new)
         shelves = await tx.stock.lock_by_id({line.product_id for line in order.lines})
-        clerk = settling.Clerk({new.id: payment}, {order.id: order}, list(shelves.values()), self._new_id, self._now())
+        clerk = settling.Clerk({new.id: new}, {order.id: order}, list(shelves.values()), self._new_id, self._now())
         settled = clerk.take_up(new.id, PaymentReport(new.id, str(new.id), new.amount.currency))
         await store(tx, clerk.settlement)
         return settled.payment

@@ -7,6 +7,7 @@ in the queue of jobs whose turn it is; the others wait in the store.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from storage.webhooks.records import Endpoint, Turn
 
@@ -33,9 +34,10 @@ def turns(
 
     Where there are more failing endpoints than places for them, the lot decides.
     """
-    waiting: defaultdict[object, list[Turn]] = defaultdict(list)
+    in_queue = set(queued)
+    waiting: defaultdict[UUID, list[Turn]] = defaultdict(list)
     for turn in due:
-        if turn not in queued:
+        if turn not in in_queue:
             waiting[turn.endpoint_id].append(turn)
     load = Counter(turn.endpoint_id for turn in queued)
     failing = sorted((each for each in endpoints if fails(each, now)), key=lambda _: lot())

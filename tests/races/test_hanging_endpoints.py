@@ -1,0 +1,83 @@
+"""Endpoints that accept and never answer keep no other endpoint waiting."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from server.frame.jobs import Worker
+from server.webhooks.jobs import outbox_tasks
+from server.webhooks.rules.turns import SLOTS
+from server.webhooks.service import Purging
+from storage.database import Database
+from storage.webhooks.records import DeliveryState
+from tests.fixtures.trading import eventually
+from tests.webhooks.outgoing import Outbox, outbox_on, subscriber
+
+HANGING = 100
+
+
+@dataclass
+class BlackHole:
+    """Takes requests, and answers none until it is closed."""
+
+    taken: list[asyncio.StreamWriter] = field(default_factory=list)
+    ended: int = 0
+    """How many were given up by who had sent them."""
+    closed: bool = False
+    port: int = 0
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.taken.append(writer)
+        await reader.read()
+        self.ended += not self.closed
+
+    def close(self) -> None:
+        self.closed = True
+        for writer in self.taken:
+            writer.close()
+
+
+@asynccontextmanager
+async def black_hole() -> AsyncIterator[BlackHole]:
+    hole = BlackHole()
+    server = await asyncio.start_server(hole.take, "127.0.0.1", 0)
+    hole.port = server.sockets[0].getsockname()[1]
+    yield hole
+    server.close()
+
+
+@asynccontextmanager
+async def working(outbox: Outbox, database_url: str, hole: BlackHole) -> AsyncIterator[None]:
+    """A worker does the outbox's jobs, until the hole is closed at the end of the block."""
+    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    purging = Purging(outbox.database, outbox.now)
+    tasks = outbox_tasks(outbox.relay(), outbox.turns, outbox.deliveries, purging)
+    worker = Worker(database_url, tasks, logger, CollectorRegistry())
+    worker.start()
+    try:
+        yield
+    finally:
+        hole.close()
+        await worker.stop()
+
+
+async def test_a_healthy_endpoint_is_told_while_a_hundred_hang(database: Database, database_url: str) -> None:
+    """With thousands of deliveries waiting for them, and each event at the healthy one exactly once."""
+    async with subscriber() as shop, black_hole() as hole, outbox_on(database, limit=600) as outbox:
+        await outbox.relayed()
+        for number in range(HANGING):
+            await outbox.endpoint(f"http://127.0.0.1:{hole.port}/{number}")
+        healthy = await outbox.endpoint(shop.url)
+        async with working(outbox, database_url, hole):
+            await outbox.happens(*(f"first.{number}" for number in range(10)))
+            await eventually(lambda: outbox.sent(healthy, state=DeliveryState.SUCCEEDED), lambda sent: len(sent) == 10)
+            await eventually(lambda: asyncio.sleep(0, len(hole.taken)), lambda taken: taken == SLOTS * HANGING)
+            await outbox.happens(*(f"second.{number}" for number in range(30)))
+            await eventually(lambda: outbox.sent(healthy, state=DeliveryState.SUCCEEDED), lambda sent: len(sent) == 40)
+            assert (len(hole.taken), hole.ended) == (SLOTS * HANGING, 0)
+        told = [heard.type for heard in shop.heard]
+        assert len(told) == len(set(told)) == 40
