@@ -162,6 +162,24 @@ def test_a_refund_that_the_provider_made_by_itself_is_written_down() -> None:
     assert (refund.reason, refund.provider_id, refund.state) == (RefundReason.PROVIDER, "r1", RefundState.SUCCEEDED)
 
 
+def test_refunds_that_are_told_one_by_one_add_up() -> None:
+    """Some webhooks tell of one refund and of no sum: the order is refunded with the last of them."""
+    parts = [
+        RefundReport(None, f"r{n}", amount, RefundState.SUCCEEDED) for n, amount in enumerate((Decimal(2), WHOLE - 2))
+    ]
+    clerk = desk(ORDER, PAYMENT)
+    for report in (CAPTURED, *(replace(CAPTURED, refunds=(part,)) for part in (*parts, parts[0]))):
+        settled = clerk.take_up(PAYMENT.id, report)
+    assert (settled.payment.refunded, settled.payment.state) == (WHOLE, PaymentState.REFUNDED)
+    assert settled.order_state is OrderState.REFUNDED
+
+
+@pytest.mark.parametrize("provider_id", ["", "p1"])
+def test_a_payment_that_the_provider_never_made_has_no_id_of_its(provider_id: str) -> None:
+    """Two of them must not be taken for one."""
+    assert merged(PAYMENT, replace(FAILED, provider_id=provider_id)).provider_id == (provider_id or None)
+
+
 @pytest.mark.parametrize("turn", list(permutations([RefundState.PENDING, RefundState.FAILED, RefundState.SUCCEEDED])))
 def test_a_refund_takes_no_step_back(turn: tuple[RefundState, ...]) -> None:
     """Whatever comes late, what succeeded has succeeded."""

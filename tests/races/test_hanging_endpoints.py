@@ -44,7 +44,7 @@ class BlackHole:
 @asynccontextmanager
 async def black_hole() -> AsyncIterator[BlackHole]:
     hole = BlackHole()
-    server = await asyncio.start_server(hole.take, "127.0.0.1", 0)
+    server = await asyncio.start_server(hole.take, "127.0.0.1", 0, backlog=1024)
     hole.port = server.sockets[0].getsockname()[1]
     yield hole
     server.close()

@@ -25,6 +25,8 @@ class Merchant:
     url: str = ""
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """The id and the body of each request, as it arrived."""
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+    """While it is not set, what arrives is kept and not answered."""
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def take(self, request: Request) -> Response:
@@ -33,6 +35,7 @@ class Merchant:
         async with self._arrived:
             self.told.append((request.headers["webhook-id"], json.loads(body)))
             self._arrived.notify_all()
+        await self.answering.wait()
         return Response(status_code=self.answers.pop(0) if self.answers else 204)
 
     async def heard(self, count: int) -> None:
@@ -55,6 +58,7 @@ class Merchant:
         listener = Listener(app, "127.0.0.1", port)
         self.url = f"http://127.0.0.1:{listener.port}/hook"
         listener.start()
+        self.answering.set()
         yield self
         await listener.stop()
 

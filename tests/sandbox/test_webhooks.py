@@ -118,6 +118,21 @@ async def test_a_kill_between_the_change_and_the_sending_loses_nothing(tmp_path:
     }
 
 
+async def test_a_kill_before_the_answer_loses_nothing(tmp_path: Path, merchant: Merchant) -> None:
+    """What the merchant may not have taken is sent again, under the same id."""
+    ledger = tmp_path / "ledger.sqlite"
+    merchant.answering.clear()
+    async with providing(ledger, webhook_url=merchant.url) as killed:
+        await paid(killed)
+        await merchant.heard(2)
+        await killed.kill()
+    merchant.answering.set()
+    async with providing(ledger, webhook_url=merchant.url) as next_one:
+        await merchant.heard(4)
+        await nothing_left(next_one)
+    assert [*Counter(event_id for event_id, _ in merchant.told).values()] == [2, 2]
+
+
 async def test_a_kill_in_the_middle_of_the_traffic_loses_nothing(tmp_path: Path, merchant: Merchant) -> None:
     """Whatever was answered is in the books, and each entry of the books is told."""
     ledger = tmp_path / "ledger.sqlite"

@@ -7,6 +7,7 @@ order lead to one end, and never a step back. What is decided follows from what 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from server.commerce.providers.port import PaymentReport, RefundReport
@@ -69,13 +70,14 @@ def merged(payment: Payment, report: PaymentReport) -> Payment:
     """
     if report.currency != payment.amount.currency:
         raise ReportMismatch
-    captured = max(payment.captured, report.captured, report.refunded)
+    refunded = _paid_back(payment, report)
+    captured = max(payment.captured, report.captured, refunded)
     known = replace(
         payment,
-        provider_id=payment.provider_id or report.provider_id,
+        provider_id=payment.provider_id or report.provider_id or None,
         authorised=max(payment.authorised, report.authorised, captured),
         captured=captured,
-        refunded=max(payment.refunded, report.refunded),
+        refunded=refunded,
         failure=max(payment.failure, report.failure),
         voided=payment.voided or report.voided,
         client_secret=payment.client_secret or report.client_secret,
@@ -97,8 +99,28 @@ def state_of(payment: Payment) -> PaymentState:
 
 def completes(payment: Payment, report: PaymentReport) -> bool:
     """Whether the report makes the payment captured for the first time, so that stock may move."""
-    taken = max(payment.captured, report.captured, report.refunded)
+    taken = max(payment.captured, report.captured, _paid_back(payment, report))
     return payment.state not in (PaymentState.CAPTURED, PaymentState.REFUNDED) and taken >= payment.amount.amount
+
+
+def _paid_back(payment: Payment, report: PaymentReport) -> Decimal:
+    """How much was paid back by all that is known; some webhooks tell of one refund, and of no sum."""
+    told = {refund.id: refund.amount for refund in payment.refunds if refund.state is RefundState.SUCCEEDED}
+    others = Decimal(0)
+    for refund in report.refunds:
+        if refund.state is RefundState.SUCCEEDED:
+            ours = _ours(payment, refund)
+            if ours is None:
+                others += refund.amount
+            else:
+                told[ours.id] = ours.amount
+    return max(payment.refunded, report.refunded, sum(told.values(), others))
+
+
+def _ours(payment: Payment, report: RefundReport) -> Refund | None:
+    """The refund that a report is of, where we know it."""
+    same = (each for each in payment.refunds if each.id == report.refund_id or each.provider_id == report.provider_id)
+    return next(same, None)
 
 
 class Clerk:
@@ -181,7 +203,7 @@ class Clerk:
 
     def _take_up_refund(self, payment_id: UUID, report: RefundReport) -> None:
         payment = self._payments[payment_id]
-        ours = next((each for each in payment.refunds if _is_same(each, report)), None)
+        ours = _ours(payment, report)
         if ours is None:
             made = made_refund(payment, self._new_id(), report.amount, RefundReason.PROVIDER, self._now)
             refund = replace(made, provider_id=report.provider_id, state=report.state)
@@ -197,7 +219,3 @@ class Clerk:
         (new if refund.id in new else self.settlement.changed_refunds)[refund.id] = refund
         others = tuple(refund if each.id == refund.id else each for each in payment.refunds)
         self._keep(replace(payment, refunds=others, update_time=self._now))
-
-
-def _is_same(refund: Refund, report: RefundReport) -> bool:
-    return refund.id == report.refund_id or (refund.provider_id or "") == report.provider_id

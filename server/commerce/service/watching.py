@@ -57,9 +57,7 @@ class Watching:
         self.orders = Feed(database, OrderChanges(), now)
         self.stock = Feed(database, StockChanges(), now)
 
-    def watch_orders(
-        self, caller: Caller, customer_id: str | None, position: Position | None
-    ) -> Telling[OrderChange]:
+    def watch_orders(self, caller: Caller, customer_id: str | None, position: Position | None) -> Telling[OrderChange]:
         """Tells a caller the changes of all orders that it may see, or of a customer's; raises CustomerNotPermitted."""
         return self.orders.watch(position, rules.audience_of(customer_id, caller))
 
