@@ -4,7 +4,7 @@ import asyncio
 import copy
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Generic, Protocol, TypeVar
 
 import grpc
@@ -74,7 +74,7 @@ class Watch(Generic[Response]):
         self._pause = pause
         self._waits = _Waits(spread)
 
-    def __iter__(self) -> Iterator[Response]:
+    def __iter__(self) -> Generator[Response, None, None]:
         while True:
             call = self._open(self._token)
             try:
@@ -109,7 +109,7 @@ class AsyncWatch(Generic[Response]):
         self._pause = pause
         self._waits = _Waits(spread)
 
-    async def __aiter__(self) -> AsyncIterator[Response]:
+    async def __aiter__(self) -> AsyncGenerator[Response, None]:
         while True:
             call = self._open(self._token)
             try:

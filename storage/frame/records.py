@@ -94,6 +94,8 @@ class Job:
     """Not before this time; None means at once."""
     lock: str | None = None
     """Of the jobs with the same lock, one runs at a time, in their order."""
+    priority: int = 0
+    """Where jobs have to wait, those of a higher priority are done first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ def _queued(job: Job) -> JobToQueue:
         queue=job.queue or module_of(job.task),
         lock=job.lock,
         queueing_lock=None,
+        priority=job.priority,
         task_name=job.task,
         task_kwargs=dict(job.args),
         scheduled_at=job.run_at,

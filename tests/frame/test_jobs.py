@@ -198,17 +198,18 @@ async def test_what_a_dead_worker_had_begun_is_done_by_another(
 
 
 async def test_stopping_lets_a_job_under_way_end(database: Database, database_url: str, diary: Diary, log: Log) -> None:
-    """And begins no other."""
+    """And then begins no other."""
     diary.waits = asyncio.Event()
     await deferred(database, "under way")
     worker = worker_of(database_url, log, Task("test.write", diary.run))
     worker.start()
     await until(diary.begun.is_set)
     stopping = asyncio.create_task(worker.stop())
-    await deferred(database, "too late")
     await asyncio.sleep(0)
+    assert not stopping.done()
     diary.waits.set()
     await stopping
+    await deferred(database, "too late")
     assert diary.done == ["under way"]
     assert await undone(database) == [("too late", JobState.WAITING)]
 

@@ -105,9 +105,14 @@ async def come_late(database: Database, watchers: Sequence[Watcher], over: async
             await late.orders.add([new])
             await late.events.publish([order_event(new)])
             await late.stock.move([move(LATE, 1, before=number)])
-            told = [len(watcher.told) for watcher in watchers]
-            await until(lambda told=told: all(len(each.told) > n + 30 for each, n in zip(watchers, told, strict=True)))
+            await until(told_more(watchers, 30))
     over.set()
+
+
+def told_more(watchers: Sequence[Watcher], count: int) -> Callable[[], bool]:
+    """Whether each was told so many changes more than by now."""
+    wanted = [len(watcher.told) + count for watcher in watchers]
+    return lambda: all(len(watcher.told) >= least for watcher, least in zip(watchers, wanted, strict=True))
 
 
 def by_thing(changes: Iterable[Change]) -> Mapping[str, Sequence[object]]:

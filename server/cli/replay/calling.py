@@ -13,6 +13,9 @@ from server.cli.replay.figures import Refusals, UnexpectedAnswer
 
 IN_FLIGHT = 64
 
+UNDER_WAY = 500
+"""How many changes may wait for the provider: the server's queue stays short, and the progress is seen."""
+
 DELAYS = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0)
 """In seconds: how long to wait before each further try, when the server is away or busy for a moment."""
 
@@ -129,11 +132,37 @@ class Calls:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
-    async def until_settled(self, what: str, waiting: int, look: Callable[[], Awaitable[int]]) -> None:
-        """Waits for what is done behind the answers, and advances by it; `look` counts what still waits.
+    async def settle(
+        self,
+        what: str,
+        items: Sequence[Item],
+        begin: Callable[[Item], Awaitable[bool]],
+        look: Callable[[], Awaitable[int]],
+    ) -> None:
+        """Begins what is done behind the answers, waits until it is settled, and advances by each item.
 
-        It ends the step where for a minute nothing was settled.
+        `begin` says whether an item is to be waited for, and `look` how many of all those still wait.
+        Where for a minute nothing was settled, that ends the step.
         """
+        for start in range(0, len(items), UNDER_WAY):
+            begun = await self._begin(begin, items[start : start + UNDER_WAY])
+            await self._until_settled(what, begun, look)
+
+    async def _begin(self, begin: Callable[[Item], Awaitable[bool]], items: Sequence[Item]) -> int:
+        """How many are to be waited for."""
+        begun = 0
+
+        async def act(item: Item) -> None:
+            nonlocal begun
+            if await begin(item):
+                begun += 1
+            else:
+                self.progress.advance()
+
+        await self.concurrently(act, items)
+        return begun
+
+    async def _until_settled(self, what: str, waiting: int, look: Callable[[], Awaitable[int]]) -> None:
         moved = self._clock()
         rests = iter(_RESTS)
         while waiting:

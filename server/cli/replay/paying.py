@@ -38,13 +38,12 @@ class Paying:
         """
         self._calls.progress.begin(Step.PAY, len(placed))
         try:
-            await self._calls.concurrently(self._begin, placed.items())
+            await self._calls.settle("payments", list(placed.items()), self._begin, self._count_open)
         except _ProviderMissing:
             return None
-        await self._calls.until_settled("payments", len(self._began), self._count_open)
         return await self._taken()
 
-    async def _begin(self, order: tuple[str, str]) -> None:
+    async def _begin(self, order: tuple[str, str]) -> bool:
         invoice, order_id = order
         request = plan.payment_request(invoice, order_id)
 
@@ -59,9 +58,9 @@ class Paying:
 
         answer = await self._calls.granted("payment", f"payment of order {invoice}", create)
         if answer is None:
-            self._calls.progress.advance()
-        else:
-            self._began[invoice] = answer.payment
+            return False
+        self._began[invoice] = answer.payment
+        return True
 
     async def _count_open(self) -> int:
         # In the order of life: one that moves on between the two lists is in the second.

@@ -27,27 +27,24 @@ class Returning:
         """Returns what was paid back, once the provider has done so; `payments` are by the orders' invoices."""
         self._calls.progress.begin(Step.RETURN, len(goods))
 
-        async def book(back: GoodsBack) -> None:
-            await self._book(back, payments.get(back.order))
+        async def begin(back: GoodsBack) -> bool:
+            return await self._begin(back, payments.get(back.order))
 
-        await self._calls.concurrently(book, goods)
-        waiting = sum(map(len, self._pending.values()))
-        await self._calls.until_settled("refunds", waiting, self._count_pending)
+        await self._calls.settle("refunds", goods, begin, self._count_pending)
         return self._paid_back
 
-    async def _book(self, back: GoodsBack, payment: Payment | None) -> None:
+    async def _begin(self, back: GoodsBack, payment: Payment | None) -> bool:
+        """Whether it is to be waited for."""
         which = f"return {back.invoice} of order {back.order}"
         if payment is None:
             self._calls.refuse("return", which, "ORDER_NOT_PAID", "the order was not paid")
-        elif back.amount:
-            if await self._refund(which, back, payment.payment_id):
-                return
-        else:
-            await self._put_back(which, back)
-        self._calls.progress.advance()
+            return False
+        if back.amount:
+            return await self._refund(which, back, payment.payment_id)
+        await self._put_back(which, back)
+        return False
 
     async def _refund(self, which: str, back: GoodsBack, payment_id: str) -> bool:
-        """Whether it is to be waited for."""
         request = plan.refund_request(back, payment_id)
         answer = await self._calls.granted("return", which, lambda: self._client.payments.RefundPayment(request))
         if answer is None:

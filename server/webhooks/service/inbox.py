@@ -65,4 +65,5 @@ class Inbox:
             await tx.received.purge(self._now() - KEPT)
 
     def _job(self, source: str, event_id: str) -> Job:
-        return Job(self._tasks.get(source, REPUBLISH), {"source": source, "event_id": event_id})
+        # Mostly they tell what we know by an answer, and can wait for what we have been asked to do.
+        return Job(self._tasks.get(source, REPUBLISH), {"source": source, "event_id": event_id}, priority=-1)

@@ -1,0 +1,127 @@
+"""A watch that goes on: opened again behind what was told, until it is refused or left."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from backroom.commerce.v1.order_service_pb2 import WatchOrdersRequest, WatchOrdersResponse
+from client import AsyncWatch, Watch
+from tests.client.played import refusal
+
+UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
+END = None
+
+
+def error(code: grpc.StatusCode, reason: str, *, retry_after: float = 0) -> grpc.aio.AioRpcError:
+    delay = Duration(nanos=int(retry_after % 1 * 1e9), seconds=int(retry_after))
+    rich = rpc_status.to_status(refusal(code, reason, error_details_pb2.RetryInfo(retry_delay=delay)))
+    trailing = grpc.aio.Metadata(*rich.trailing_metadata)
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing, rich.details)
+
+
+@dataclass
+class Call:
+    """One watch as a server tells it: some tokens, and how it ends."""
+
+    tokens: Sequence[str]
+    ends: grpc.aio.AioRpcError | None
+    left: bool = False
+
+    def __iter__(self) -> Iterator[WatchOrdersResponse]:
+        for token in self.tokens:
+            yield WatchOrdersResponse(resume_token=token)
+        if self.ends is not None:
+            raise self.ends
+
+    async def __aiter__(self) -> AsyncIterator[WatchOrdersResponse]:
+        for message in self:
+            yield message
+
+    def cancel(self) -> bool:
+        self.left = True
+        return True
+
+
+@dataclass
+class Server:
+    """Answers each watch that is opened with the next of its calls."""
+
+    calls: Sequence[Call]
+    opened: list[str] = field(default_factory=list)
+    """The tokens that they were opened with."""
+    waited: list[float] = field(default_factory=list)
+
+    def watch_orders(self, request: WatchOrdersRequest) -> Call:
+        assert request.customer_id == "17850"
+        self.opened.append(request.resume_token)
+        return self.calls[len(self.opened) - 1]
+
+    async def pause(self, seconds: float) -> None:
+        self.waited.append(seconds)
+
+    async def read(self, flavour: type[Any], count: int, *, token: str = "", spread: float = 1.0) -> list[str]:
+        """The tokens of so many messages, after which the watch is left."""
+        request = WatchOrdersRequest(customer_id="17850", resume_token=token)
+        if flavour is Watch:
+            blocking = iter(Watch(self.watch_orders, request, pause=self.waited.append, spread=lambda: spread))
+            found = [message.resume_token for message in islice(blocking, count)]
+            blocking.close()
+        else:
+            following = aiter(AsyncWatch(self.watch_orders, request, pause=self.pause, spread=lambda: spread))
+            found = [(await anext(following)).resume_token for _ in range(count)]
+            await following.aclose()
+        assert request == WatchOrdersRequest(customer_id="17850", resume_token=token)
+        return found
+
+
+FLAVOURS = pytest.mark.parametrize("flavour", [Watch, AsyncWatch])
+
+
+@FLAVOURS
+async def test_each_watch_is_opened_behind_what_was_told(flavour: type[Any]) -> None:
+    """Whether the one before ended as it should or its server went; what told nothing is opened again as it was."""
+    gone = error(UNAVAILABLE, "STOPPING")
+    late = error(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
+    calls = [Call("ab", END), Call("c", gone), Call("", gone), Call("", late), Call("de", END), Call("fg", END)]
+    server = Server(calls)
+    assert await server.read(flavour, 6, token="kept") == ["a", "b", "c", "d", "e", "f"]
+    assert server.opened == ["kept", "b", "c", "c", "c", "e"]
+    assert all(call.left for call in calls)
+
+
+@FLAVOURS
+async def test_it_waits_longer_each_time_until_something_is_told(flavour: type[Any]) -> None:
+    """Up to five seconds, or for as long as the server asks."""
+    gone = error(UNAVAILABLE, "STORE_UNAVAILABLE", retry_after=1)
+    silent = [Call("", END)] * 7
+    server = Server([*silent, Call("a", gone), Call("b", error(UNAVAILABLE, "STOPPING")), Call("c", END)])
+    assert await server.read(flavour, 3) == ["a", "b", "c"]
+    assert server.waited == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 1, 0.2])
+    hurried = Server([Call("", END), Call("a", END)])
+    await hurried.read(flavour, 1, spread=0.0)
+    assert hurried.waited == pytest.approx([0.1])
+
+
+@FLAVOURS
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (grpc.StatusCode.FAILED_PRECONDITION, "RESUME_TOKEN_EXPIRED"),
+        (grpc.StatusCode.PERMISSION_DENIED, "CUSTOMER_NOT_PERMITTED"),
+        (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID"),
+    ],
+)
+async def test_a_refusal_rises(flavour: type[Any], code: grpc.StatusCode, reason: str) -> None:
+    """Opening it again would be no use."""
+    server = Server([Call("a", END), Call("", error(code, reason))])
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await server.read(flavour, 2)
+    assert raised.value.code() is code
+    assert server.opened == ["", "a"]

@@ -1,0 +1,64 @@
+"""What is old is forgotten, and what may still be asked for is not."""
+
+from uuid import UUID
+
+from sqlalchemy import text
+
+from server.webhooks.service import Purging
+from server.webhooks.service.purging import KEPT
+from storage.database import Database
+from storage.webhooks.records import DeliveryState
+from tests.webhooks.outgoing import Outbox, subscriber
+
+
+async def count(database: Database, table: str) -> int:
+    async with database.transaction() as tx:
+        return int((await tx._connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one())
+
+
+async def generations(database: Database, endpoint_id: UUID) -> list[int]:
+    async with database.reading() as tx:
+        found = [await tx.endpoints.find_secret(endpoint_id, generation) for generation in (1, 2, 3)]
+    return [secret.generation for secret in found if secret]
+
+
+async def test_old_deliveries_and_events_are_forgotten(outbox: Outbox) -> None:
+    """A delivery once it is finished, and nothing before its time."""
+    purging = Purging(outbox.database, outbox.now)
+    async with subscriber() as shop:
+        endpoint = await outbox.endpoint(shop.url)
+        await outbox.happens("order.placed", "order.paid")
+        await outbox.relayed()
+        done, waiting = await outbox.sent(endpoint)
+        await outbox.attempt(done)
+        outbox.time += KEPT
+        await purging.purge()
+        assert await outbox.sent(endpoint) == [await outbox.found(done), waiting]
+        assert await count(outbox.database, "frame.events") == 2
+        outbox.moves(seconds=1)
+        await purging.purge()
+        assert await outbox.sent(endpoint) == [waiting]
+        assert await count(outbox.database, "frame.events") == 0
+        await outbox.attempt(waiting)
+        await purging.purge()
+        assert await outbox.sent(endpoint, state=DeliveryState.SUCCEEDED) == []
+
+
+async def test_a_secret_is_kept_as_long_as_a_repeated_request_may_show_it(outbox: Outbox) -> None:
+    """That is a month from its making, however soon it ended; and the newest always."""
+    purging = Purging(outbox.database, outbox.now)
+    endpoint = await outbox.endpoint()
+    await outbox.endpoints.rotate(endpoint.id, None)
+    outbox.moves(days=2)
+    await purging.purge()
+    assert await generations(outbox.database, endpoint.id) == [1, 2]
+    outbox.time += KEPT
+    await outbox.endpoints.rotate(endpoint.id, None)
+    await purging.purge()
+    assert await generations(outbox.database, endpoint.id) == [2, 3]
+    outbox.moves(days=1, seconds=1)
+    await purging.purge()
+    assert await generations(outbox.database, endpoint.id) == [3]
+    outbox.time += 2 * KEPT
+    await purging.purge()
+    assert await generations(outbox.database, endpoint.id) == [3]
