@@ -33,14 +33,19 @@ def asked_in_contract() -> set[str]:
 
 def test_a_customer_buys_for_itself_and_no_more() -> None:
     """What everyone gets who registers, word by word."""
-    assert ROLES[CUSTOMER] == {"catalog.read", "orders.place", "orders.read", "orders.cancel"}
+    orders = {"catalog.read", "orders.place", "orders.read", "orders.cancel"}
+    assert ROLES[CUSTOMER] == orders | {"payments.create", "payments.read"}
 
 
 @pytest.mark.parametrize(
     ("role", "more_than", "by"),
     [
-        ("staff", "customer", {"orders.read_all", "orders.place_for", "inventory.read", "inventory.adjust"}),
-        ("service", "staff", {"catalog.write", "orders.set_price"}),
+        (
+            "staff",
+            "customer",
+            {"orders.read_all", "orders.place_for", "orders.fulfil", "inventory.read", "inventory.adjust"},
+        ),
+        ("service", "staff", {"catalog.write", "orders.set_price", "payments.refund", "webhooks.manage"}),
         ("manager", "service", {"users.list"}),
         ("admin", "manager", {"access.manage"}),
     ],

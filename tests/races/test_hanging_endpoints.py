@@ -31,6 +31,9 @@ class BlackHole:
     port: int = 0
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.closed:
+            writer.close()
+            return
         self.taken.append(writer)
         await reader.read()
         self.ended += not self.closed
