@@ -56,7 +56,7 @@ $(VENV)/.ready: requirements/uv.txt requirements/dev.txt
 	@echo "Setting up $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(BIN)/uv pip sync -q --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	@touch $@
 
 proto/gen/.ready: $(CONTRACTS) proto/generate.py requirements/validate.txt $(VENV)/.ready
@@ -66,5 +66,5 @@ proto/gen/.ready: $(CONTRACTS) proto/generate.py requirements/validate.txt $(VEN
 
 # After the stubs, which are a part of the package.
 $(VENV)/.installed: pyproject.toml proto/gen/.ready
-	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@

@@ -3,7 +3,19 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, MetaData, Table, bindparam, func
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Delete,
+    MetaData,
+    Table,
+    bindparam,
+    delete,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import UserDefinedType
@@ -46,6 +58,12 @@ def given(table: Table, *names: str) -> TableValuedAlias:
     arrays = (bindparam(f"given_{column.name}", type_=ARRAY(column.type)) for column in columns)
     typed = (Column(column.name, column.type) for column in columns)
     return func.unnest(*arrays).table_valued(*typed, name="given").render_derived()
+
+
+def some_of(table: Table, old: ColumnElement[bool], limit: int) -> Delete:
+    """Deletes so many of a table's rows that are old: so few at once that no transaction takes long."""
+    key = tuple_(*table.primary_key.columns)
+    return delete(table).where(key.in_(select(*table.primary_key.columns).where(old).limit(limit)))
 
 
 def columns_of(names: Sequence[str], rows: Iterable[Sequence[object]]) -> dict[str, list[object]]:

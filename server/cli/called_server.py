@@ -7,11 +7,12 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from client import AsyncBackroom
 from server.cli.failure import Failure
 from server.settings import Settings
 
@@ -26,7 +27,7 @@ async def called_server(configured: Settings) -> AsyncIterator[str]:
     """The address of the server that runs, or of one that runs as long as the block."""
     address = str(configured.grpc_address)
     status = await _readiness(address)
-    if status == health_pb2.HealthCheckResponse.SERVING:
+    if status == HealthCheckResponse.SERVING:
         yield address
     elif status is not None:
         raise Failure(f"the server at {address} is not ready; backroom doctor says more")
@@ -94,10 +95,11 @@ async def _read(process: asyncio.subprocess.Process, last: "deque[str]", port: "
 
 
 async def _readiness(address: str) -> int | None:
-    """The server's readiness; None where none answers."""
-    async with AsyncBackroom(address) as backroom:
+    """The server's readiness; None where none answers, which is said at once: the client would try again."""
+    async with grpc.aio.insecure_channel(address, [("grpc.enable_retries", 0)]) as channel:
+        health: Any = HealthStub(channel)
         try:
-            request = health_pb2.HealthCheckRequest(service="readiness")
-            return (await backroom.health.Check(request, timeout=2)).status
+            status: int = (await health.Check(HealthCheckRequest(service="readiness"), timeout=2)).status
         except grpc.aio.AioRpcError:
             return None
+    return status

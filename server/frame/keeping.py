@@ -1,18 +1,41 @@
-"""What the frame keeps is not kept for ever."""
+"""What is kept is not kept for ever."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from server.frame.jobs import Task
-from storage.database import Database
+from server.frame.resuming import KEPT as RESUMABLE
+from storage.database import Database, Transaction
 
 KEPT = timedelta(days=30)
 """For how long a request is known again by its request_id."""
+EVENTS_KEPT = RESUMABLE + timedelta(days=1)
+"""For how long the log of events is kept: longer than any resume_token is good for."""
+
+_PIECE = 5_000
+
+
+async def forget(database: Database, some: Callable[[Transaction, int], Awaitable[int]]) -> None:
+    """Has old rows deleted, piece by piece, each in a transaction of its own, until none is left.
+
+    `some` deletes up to so many, and returns how many those were.
+    """
+    while True:
+        async with database.transaction() as tx:
+            if await some(tx, _PIECE) < _PIECE:
+                return
 
 
 def keeping_tasks(database: Database, now: Callable[[], datetime]) -> Sequence[Task]:
     async def purge_requests() -> None:
-        async with database.transaction() as tx:
-            await tx.requests.purge(now() - KEPT)
+        before = now() - KEPT
+        await forget(database, lambda tx, limit: tx.requests.purge(before, limit))
 
-    return (Task("frame.purge_requests", purge_requests, every="17 * * * * 0"),)
+    async def purge_events() -> None:
+        before = now() - EVENTS_KEPT
+        await forget(database, lambda tx, limit: tx.events.purge(before, limit))
+
+    return (
+        Task("frame.purge_requests", purge_requests, every="17 * * * * 0"),
+        Task("frame.purge_events", purge_events, every="27 * * * * 0"),
+    )

@@ -11,10 +11,7 @@ from storage.webhooks.records import QUEUE
 
 
 def inbox_tasks(inbox: Inbox) -> Sequence[Task]:
-    return (
-        Task(REPUBLISH, inbox.republish),
-        Task("webhooks.purge_received", inbox.purge, every="37 * * * * 0"),
-    )
+    return (Task(REPUBLISH, inbox.republish),)
 
 
 def outbox_tasks(relay: Relay, turns: Turns, deliveries: Deliveries, purging: Purging) -> Sequence[Task]:

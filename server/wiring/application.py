@@ -56,6 +56,10 @@ class Application:
             *(task for part in self._parts for task in part.tasks),
             *keeping_tasks(database, now),
         )
+        self._build_doors(logger)
+
+    def _build_doors(self, logger: structlog.typing.FilteringBoundLogger) -> None:
+        """What stands around the calls, and the HTTP side."""
         rules = {**rules_of((service.descriptor for service in self.services), PERMISSIONS), **STANDARD_RULES}
         self.in_flight = InFlight()
         self.interceptors = chain(rules, self.identity.tokens, self.in_flight, self.registry, logger)

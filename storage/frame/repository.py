@@ -8,7 +8,7 @@ from procrastinate.manager import JobManager
 from sqlalchemy import delete, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository, columns_of, given
+from storage.base import Repository, columns_of, given, some_of
 from storage.frame.records import Claim, EarlierRequest, Event, Job, JobState, QueuedJob, RequestKey, module_of
 from storage.frame.tables import events, request_ids
 from storage.log import CURRENT
@@ -61,10 +61,10 @@ class RequestRepository(Repository):
         mine = (request_ids.c.caller_id == rows.c.caller_id) & (request_ids.c.request_id == rows.c.request_id)
         await self._connection.execute(delete(request_ids).where(mine), columns_of(_SCOPE, scopes))
 
-    async def purge(self, before: datetime) -> int:
-        """Forgets what came before a time, and returns how many requests that were."""
-        result = await self._connection.execute(delete(request_ids).where(request_ids.c.create_time < before))
-        return result.rowcount
+    async def purge(self, before: datetime, limit: int) -> int:
+        """Forgets up to so many requests that came before a time, and returns how many that were."""
+        old = request_ids.c.create_time < before
+        return (await self._connection.execute(some_of(request_ids, old, limit))).rowcount
 
     async def _find(self, scopes: Sequence[Scope]) -> Mapping[Scope, EarlierRequest]:
         if not scopes:
@@ -89,10 +89,9 @@ class EventRepository(Repository):
         """What has committed by now; see `storage.log`."""
         return str((await self._connection.execute(select(CURRENT))).scalar_one())
 
-    async def purge(self, before: datetime) -> int:
-        """Forgets what happened before a time, and returns how many events that were."""
-        result = await self._connection.execute(delete(events).where(events.c.create_time < before))
-        return result.rowcount
+    async def purge(self, before: datetime, limit: int) -> int:
+        """Forgets up to so many events from before a time, and returns how many that were."""
+        return (await self._connection.execute(some_of(events, events.c.create_time < before, limit))).rowcount
 
 
 class JobRepository(Repository):

@@ -15,7 +15,7 @@ from storage.database import Database
 from storage.frame.records import Job
 from tests.fixtures.processes import serving
 from tests.fixtures.trading import eventually
-from tests.serving.commands import backroom, backroom_here
+from tests.serving.commands import Finished, backroom, backroom_here
 from tests.webhooks.http import Post, sent
 from tests.webhooks.kept import published
 from tests.webhooks.senders import SETTING, standard
@@ -52,9 +52,10 @@ async def test_jobs_are_listed_and_one_that_failed_is_retried(
             "UPDATE procrastinate_jobs SET status = 'failed', attempts = 20 WHERE args ->> 'payment_id' = 'payment-2'"
         )
         connection.execute(failed)
-    run = lambda *arguments: asyncio.to_thread(  # noqa: E731
-        backroom_here, capsys, *arguments, DATABASE_URL=database_url, COLUMNS="120"
-    )
+
+    async def run(*arguments: str) -> Finished:
+        return await asyncio.to_thread(backroom_here, capsys, *arguments, DATABASE_URL=database_url, COLUMNS="120")
+
     listed = (await run("jobs")).out.splitlines()
     told = {line.split()[-1]: line.split()[2:4] for line in listed[1:4]}
     assert told == {"payment-0": ["waiting", "0"], "payment-1": ["running", "0"], "payment-2": ["failed", "20"]}

@@ -11,7 +11,7 @@ from tests.contract.proto_comments import documented
 from tests.fixtures.servers import Api, Refused, Running, refusal, refused
 
 _UNREPEATABLE = {"Login", "Refresh", "Logout", "ExchangeKey", "ConfirmPayment"}
-"""Each opens or ends a session, issues a token or looks up: repeating one is said beside it, and needs no request_id."""
+"""Each opens or ends a session, issues a token or looks up: repeating it is said beside it, without a request_id."""
 
 MUTATING = [
     method

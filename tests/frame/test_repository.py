@@ -133,9 +133,9 @@ async def test_what_is_old_is_forgotten(database: Database) -> None:
     await claimed(database, Claim(key(1), "one"), Claim(key(2), "two"))
     now = datetime.now(UTC)
     async with database.transaction() as tx:
-        assert await tx.requests.purge(now - timedelta(days=30)) == 0
+        assert await tx.requests.purge(now - timedelta(days=30), 10) == 0
     assert len(await claimed(database, Claim(key(1)), Claim(key(2)))) == 2
     async with database.transaction() as tx:
-        assert await tx.requests.purge(now + timedelta(days=30)) == 2
-        assert await tx.requests.purge(now + timedelta(days=30)) == 0
+        purged = [await tx.requests.purge(now + timedelta(days=30), limit=1) for _ in range(3)]
+    assert purged == [1, 1, 0]
     assert await claimed(database, Claim(key(1)), Claim(key(2))) == {}

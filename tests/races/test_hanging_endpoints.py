@@ -15,7 +15,7 @@ from server.webhooks.service import Purging
 from storage.database import Database
 from storage.webhooks.records import DeliveryState
 from tests.fixtures.trading import eventually
-from tests.webhooks.outgoing import Outbox, outbox_on, subscriber
+from tests.webhooks.outgoing import Outbox, listening, outbox_on, subscriber
 
 HANGING = 100
 
@@ -47,10 +47,8 @@ class BlackHole:
 @asynccontextmanager
 async def black_hole() -> AsyncIterator[BlackHole]:
     hole = BlackHole()
-    server = await asyncio.start_server(hole.take, "127.0.0.1", 0, backlog=1024)
-    hole.port = server.sockets[0].getsockname()[1]
-    yield hole
-    server.close()
+    async with listening(hole.take) as hole.port:
+        yield hole
 
 
 @asynccontextmanager

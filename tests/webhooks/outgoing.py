@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ TYPES = {"order.placed": "Placed.", "order.paid": "Paid.", **OWN_TYPES}
 SECRET = bytes(range(32))
 
 Headers = Mapping[str, str]
+Take = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,23 @@ def answer(status: int, **headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def subscriber(*answers: bytes) -> AsyncIterator[Subscriber]:
-    """A subscriber who listens on a port of his own."""
-    opened = Subscriber(answers=[*answers] or [answer(200)])
-    server = await asyncio.start_server(opened.take, "127.0.0.1", 0)
-    opened.port = server.sockets[0].getsockname()[1]
+async def listening(
+    take: Take, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """A server on a port, for as long as the block lasts."""
+    server = await asyncio.start_server(take, host, port, backlog=1024, ssl=tls)
     try:
-        yield opened
+        yield int(server.sockets[0].getsockname()[1])
     finally:
         server.close()
+
+
+@asynccontextmanager
+async def subscriber(*answers: bytes, **where: Any) -> AsyncIterator[Subscriber]:
+    """A subscriber who listens on a port of his own."""
+    opened = Subscriber(answers=[*answers] or [answer(200)])
+    async with listening(opened.take, **where) as opened.port:
+        yield opened
 
 
 @dataclass
@@ -172,6 +182,8 @@ class Outbox:
 async def outbox_on(database: Database, **rest: Any) -> AsyncIterator[Outbox]:
     resolver = Resolver()
     sender = Sender(resolver, LOOPBACK, **rest)
-    yield Outbox(database, sender)
-    await sender.close()
-    await resolver.close()
+    try:
+        yield Outbox(database, sender)
+    finally:
+        await sender.close()
+        await resolver.close()

@@ -1,6 +1,5 @@
 """Where requests may not go: into the operator's own network, by whatever name, form or trick."""
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +19,7 @@ from server.webhooks.network import Resolver
 from server.webhooks.rules.networks import Address, Network, permitted, read_networks
 from server.webhooks.rules.urls import check_url, target_of
 from server.webhooks.sender import Sender
-from tests.webhooks.outgoing import LOOPBACK, Subscriber, answer, subscriber
+from tests.webhooks.outgoing import LOOPBACK, answer, subscriber
 
 INNER_4 = [
     *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"),
@@ -35,6 +34,7 @@ INNER_6 = [
 
 Beside them a cloud's host that has a public address.
 """
+CLOSING = answer(200, connection="close")
 OUTER = ["1.1.1.1", "8.8.8.8", "172.15.255.255", "172.32.0.0", "192.0.1.0", "2606:4700::1111", "2a00:1450::1"]
 
 
@@ -151,18 +151,10 @@ class Names:
 @asynccontextmanager
 async def sending(names: Names, allowed: Sequence[Network], tls: ssl.SSLContext | None = None) -> AsyncIterator[Sender]:
     sender = Sender(names, allowed, tls=tls)
-    yield sender
-    await sender.close()
-
-
-@asynccontextmanager
-async def listening(host: str, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Subscriber]:
-    """A subscriber at an address of this machine, who ends each connection with its answer."""
-    opened = Subscriber(answers=[answer(200, connection="close")])
-    server = await asyncio.start_server(opened.take, host, port, ssl=tls)
-    opened.port = server.sockets[0].getsockname()[1]
-    yield opened
-    server.close()
+    try:
+        yield sender
+    finally:
+        await sender.close()
 
 
 async def test_a_name_that_changes_its_mind_leads_nowhere() -> None:
@@ -170,8 +162,8 @@ async def test_a_name_that_changes_its_mind_leads_nowhere() -> None:
     outer, inner = "127.0.0.2", "127.0.0.1"
     names = Names([outer], [inner])
     async with (
-        listening(outer) as shop,
-        listening(inner, shop.port) as secret,
+        subscriber(CLOSING, host=outer) as shop,
+        subscriber(host=inner, port=shop.port) as secret,
         sending(names, [ip_network(f"{outer}/32")]) as sender,
     ):
         url = f"http://shop.example:{shop.port}/"
@@ -183,7 +175,7 @@ async def test_a_name_that_changes_its_mind_leads_nowhere() -> None:
 
 async def test_one_address_that_is_not_allowed_is_one_too_many() -> None:
     """Wherever it stands in the list."""
-    async with listening("127.0.0.2") as shop:
+    async with subscriber(host="127.0.0.2") as shop:
         for said in (["127.0.0.2", "127.0.0.1"], ["127.0.0.1", "127.0.0.2"], ["127.0.0.2", "::1"]):
             async with sending(Names(said), [ip_network("127.0.0.2/32")]) as sender:
                 answered = await sender.post(f"http://shop.example:{shop.port}/", {}, b"{}")
@@ -193,7 +185,7 @@ async def test_one_address_that_is_not_allowed_is_one_too_many() -> None:
 
 async def test_an_address_that_does_not_answer_is_no_hindrance() -> None:
     """The next one is tried."""
-    async with listening("127.0.0.2") as shop, sending(Names(["127.0.0.3", "127.0.0.2"]), LOOPBACK) as sender:
+    async with subscriber(host="127.0.0.2") as shop, sending(Names(["127.0.0.3", "127.0.0.2"]), LOOPBACK) as sender:
         assert (await sender.post(f"http://shop.example:{shop.port}/", {}, b"{}")).status == 200
         (heard,) = shop.heard
         assert heard.headers["host"] == f"shop.example:{shop.port}"
@@ -212,7 +204,7 @@ async def test_names_of_this_machine_are_refused() -> None:
 
 async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would connect to whatever the name stands for by then."""
-    async with subscriber() as proxy, listening("127.0.0.1") as shop, sending(Names(["127.0.0.1"]), LOOPBACK) as sender:
+    async with subscriber() as proxy, subscriber() as shop, sending(Names(["127.0.0.1"]), LOOPBACK) as sender:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
         assert (await sender.post(f"http://shop.example:{shop.port}/", {}, b"{}")).status == 200
@@ -224,7 +216,7 @@ async def test_a_certificate_is_checked_for_the_name(tmp_path: Path) -> None:
     server, client = certified("shop.example", tmp_path)
     asked: list[str | None] = []
     server.sni_callback = lambda _socket, name, _context: asked.append(name)
-    async with listening("127.0.0.1", tls=server) as shop, sending(Names(["127.0.0.1"]), LOOPBACK, client) as sender:
+    async with subscriber(CLOSING, tls=server) as shop, sending(Names(["127.0.0.1"]), LOOPBACK, client) as sender:
         assert (await sender.post(f"https://shop.example:{shop.port}/", {}, b"{}")).status == 200
         assert shop.heard[0].headers["host"] == f"shop.example:{shop.port}"
         answered = await sender.post(f"https://other.example:{shop.port}/", {}, b"{}")

@@ -20,7 +20,7 @@ from server.webhooks.rules.relaying import sample_delivery
 from server.webhooks.rules.signing import shown
 from storage.database import Database
 from storage.webhooks.records import Delivery, DeliveryState, Endpoint, EndpointState
-from tests.webhooks.outgoing import SECRET, Outbox, Subscriber, answer, outbox_on, subscriber
+from tests.webhooks.outgoing import SECRET, Outbox, Subscriber, answer, listening, outbox_on, subscriber
 
 PENDING, SUCCEEDED, FAILED = DeliveryState.PENDING, DeliveryState.SUCCEEDED, DeliveryState.FAILED
 
@@ -155,12 +155,10 @@ async def test_what_is_no_answer_is_told_in_words_of_our_own(outbox: Outbox, sai
         writer.write(said)
         writer.close()
 
-    server = await asyncio.start_server(cut, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(url)))
-    assert (delivery.response_status, delivery.error) == (0, error)
-    server.close()
-    await server.wait_closed()
+    async with listening(cut) as port:
+        url = f"http://127.0.0.1:{port}"
+        delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(url)))
+        assert (delivery.response_status, delivery.error) == (0, error)
     delivery = await outbox.attempt(delivery)
     assert (delivery.attempt_count, delivery.error) == (2, "connection refused")
 
@@ -273,20 +271,19 @@ async def test_what_is_wanted_again_during_an_attempt_is_sent_again(outbox: Outb
         await answered.wait()
         await shop.take(reader, writer)
 
-    server = await asyncio.start_server(slow, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    await outbox.endpoints.edit(EndpointEdit(delivery.endpoint_id, "", {"url": url}, uuid4()), None)
-    attempt = asyncio.create_task(outbox.deliveries.attempt(delivery.id))
-    await heard.wait()
-    outbox.moves(seconds=1)
-    await outbox.endpoints.redeliver(delivery.id, None)
-    answered.set()
-    await attempt
-    after = await outbox.found(delivery)
-    assert (after.state, after.attempt_count, after.next_attempt_time) == (PENDING, 1, outbox.time)
-    after = await outbox.attempt(after)
-    assert (after.state, after.attempt_count, len(shop.heard)) == (SUCCEEDED, 2, 2)
-    server.close()
+    async with listening(slow) as port:
+        url = f"http://127.0.0.1:{port}"
+        await outbox.endpoints.edit(EndpointEdit(delivery.endpoint_id, "", {"url": url}, uuid4()), None)
+        attempt = asyncio.create_task(outbox.deliveries.attempt(delivery.id))
+        await heard.wait()
+        outbox.moves(seconds=1)
+        await outbox.endpoints.redeliver(delivery.id, None)
+        answered.set()
+        await attempt
+        after = await outbox.found(delivery)
+        assert (after.state, after.attempt_count, after.next_attempt_time) == (PENDING, 1, outbox.time)
+        after = await outbox.attempt(after)
+        assert (after.state, after.attempt_count, len(shop.heard)) == (SUCCEEDED, 2, 2)
 
 
 async def test_a_deleted_endpoint_is_sent_nothing_more(outbox: Outbox, shop: Subscriber) -> None:

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from server.frame.jobs import Worker
-from server.webhooks.service import Inbox
-from server.webhooks.service.inbox import KEPT
+from server.webhooks.service import Inbox, Purging
+from server.webhooks.service.purging import KEPT
 from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.repository import EventRepository
@@ -89,7 +89,7 @@ async def test_what_was_processed_is_forgotten_after_a_month(database: Database)
     async with database.transaction() as tx:
         assert await tx.received.finish("billing", "old", NOW)
         assert await tx.received.finish("billing", "young", NOW)
-    await inbox(database).purge()
+    await Purging(database, lambda: NOW).purge()
     assert {row["event_id"] for row in (await kept(database)).received} == {"waiting", "young"}
 
 

@@ -24,7 +24,7 @@ STALLED_AFTER = 60.0
 
 _RESTS = (0.05, 0.1, 0.2, 0.5)
 """In seconds: how long to rest after each look at what waits; the last one again and again."""
-_SHARE = 3.0
+_SHARE = 1.0
 """How long to rest at least, in times of how long a look took: what is waited for needs the server too."""
 
 _OF_THE_CHANGE = frozenset(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 
+from google.protobuf.duration_pb2 import Duration
 from google.type.money_pb2 import Money
 
 from backroom.commerce.v1.catalog_service_pb2 import ImportProductsRequest
@@ -17,6 +18,9 @@ from client import request_id_for
 from server.cli.replay.dataset import Dataset, Line, Order, WriteOff
 from server.cli.replay.figures import CURRENCY
 from server.cli.replay.returns import GoodsBack
+
+_HOLD = Duration(seconds=24 * 3600)
+"""A whole year is placed before the last of it is paid."""
 
 SHOP = "online-retail"
 """The first part of every derived request_id."""
@@ -68,6 +72,7 @@ def order_request(order: Order) -> PlaceOrderRequest:
         request_id=order_request_id(order),
         reference=order.invoice,
         customer_id=order.customer_id,
+        hold_duration=_HOLD,
         lines=[
             LineItem(sku=line.sku, quantity=line.quantity, unit_price=money(line.unit_price)) for line in order.lines
         ],

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from server.webhooks.rules.received import received_event
 from server.webhooks.rules.schemes import Headers, scheme_of
@@ -7,9 +7,6 @@ from server.webhooks.rules.sources import Source
 from storage.database import Database
 from storage.frame.records import Job
 from storage.webhooks.records import Received
-
-KEPT = timedelta(days=30)
-"""For how long an event that was processed is known again."""
 
 REPUBLISH = "webhooks.republish"
 
@@ -58,11 +55,6 @@ class Inbox:
             body = await tx.received.find(source, event_id)
             if body is not None and await tx.received.finish(source, event_id, now):
                 await tx.events.publish([received_event(source, event_id, body, now)])
-
-    async def purge(self) -> None:
-        """Forgets what was processed and came a month ago."""
-        async with self._database.transaction() as tx:
-            await tx.received.purge(self._now() - KEPT)
 
     def _job(self, source: str, event_id: str) -> Job:
         # Mostly they tell what we know by an answer, and can wait for what we have been asked to do.

@@ -1,12 +1,12 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from server.frame.keeping import forget
 from storage.database import Database
 
 KEPT = timedelta(days=30)
-"""For how long deliveries and events are kept, and secrets at least: a repeated request shows its secret again."""
-_PIECE = 5_000
-"""So few at once that no transaction takes long."""
+"""For how long events that came in are known again, deliveries are kept, and secrets at least: a repeated request
+shows its secret again."""
 
 
 class Purging:
@@ -17,16 +17,10 @@ class Purging:
         self._now = now
 
     async def purge(self) -> None:
-        """Forgets old deliveries that are finished, old events, and secrets that nothing is signed with."""
+        """Forgets what came in and was processed, finished deliveries, and secrets that nothing is signed with."""
         now = self._now()
         before = now - KEPT
-        while await self._purge_deliveries(before) == _PIECE:
-            pass
+        await forget(self._database, lambda tx, limit: tx.received.purge(before, limit))
+        await forget(self._database, lambda tx, limit: tx.deliveries.purge(before, limit))
         async with self._database.transaction() as tx:
             await tx.endpoints.purge_secrets(ended_before=now, created_before=before)
-        async with self._database.transaction() as tx:
-            await tx.events.purge(before)
-
-    async def _purge_deliveries(self, before: datetime) -> int:
-        async with self._database.transaction() as tx:
-            return await tx.deliveries.purge(before, _PIECE)

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Uuid,
     cast,
     column,
-    delete,
     func,
     select,
     table,
@@ -21,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from storage.base import Repository, columns_of, given
+from storage.base import Repository, columns_of, given, some_of
 from storage.webhooks.records import QUEUE, Delivery, DeliveryFilter, DeliveryState, Turn
 from storage.webhooks.tables import deliveries, endpoints
 
@@ -110,8 +109,7 @@ class DeliveryRepository(Repository):
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many finished deliveries from before a time, and returns how many that were."""
         old = deliveries.c.state.in_(_FINISHED) & (deliveries.c.create_time < before)
-        some = select(deliveries.c.id).where(old).limit(limit)
-        return (await self._connection.execute(delete(deliveries).where(deliveries.c.id.in_(some)))).rowcount
+        return (await self._connection.execute(some_of(deliveries, old, limit))).rowcount
 
 
 def _latest(of: FromClause) -> Sequence[ColumnElement[Any]]:

@@ -1,10 +1,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository, columns_of, given
+from storage.base import Repository, columns_of, given, some_of
 from storage.webhooks.records import EventKey, Received
 from storage.webhooks.tables import received
 
@@ -45,8 +45,7 @@ class ReceivedRepository(Repository):
         result = await self._connection.execute(update(received).where(mine).values(process_time=now))
         return result.rowcount > 0
 
-    async def purge(self, before: datetime) -> int:
-        """Forgets what was processed and came before a time, and returns how many events that were."""
+    async def purge(self, before: datetime, limit: int) -> int:
+        """Forgets up to so many events that were processed and came before a time, and returns how many that were."""
         old = (received.c.receive_time < before) & received.c.process_time.is_not(None)
-        result = await self._connection.execute(delete(received).where(old))
-        return result.rowcount
+        return (await self._connection.execute(some_of(received, old, limit))).rowcount
