@@ -63,13 +63,13 @@ class Sender:
         self._tls = tls
         self._limit = limit
         self._connect_limit = connect_limit
+        self._opened: list[httpcore.AsyncConnectionPool] = []
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         answer = None
         try:
             async with asyncio.timeout(self._limit), self._stream(url, headers, body) as response:
-                retry_after = dict(response.headers).get(b"retry-after", b"")
-                answer = Answer(response.status, retry_after.decode("latin-1"))
+                answer = Answer(response.status, _header(response, b"retry-after"))
                 await _read(response)
         except tuple(_IN_WORDS) as error:
             # What goes wrong after the status changes nothing: the endpoint has answered.
@@ -78,8 +78,8 @@ class Sender:
 
     async def close(self) -> None:
         """Ends the connections that are kept open."""
-        for name in {"_plain", "_encrypted"} & self.__dict__.keys():  # those that were used
-            await self.__dict__[name].aclose()
+        for pool in self._opened:
+            await pool.aclose()
 
     def _stream(
         self, url: str, headers: Mapping[str, str], body: bytes
@@ -104,7 +104,7 @@ class Sender:
         return self._pool(self._tls or ssl.create_default_context())
 
     def _pool(self, tls: ssl.SSLContext | None) -> httpcore.AsyncConnectionPool:
-        return httpcore.AsyncConnectionPool(
+        pool = httpcore.AsyncConnectionPool(
             tls,
             max_connections=None,
             max_keepalive_connections=50,
@@ -112,6 +112,8 @@ class Sender:
             keepalive_expiry=1.5,
             network_backend=CheckedNetwork(self._resolve, self._allowed, plain=tls is None),
         )
+        self._opened.append(pool)
+        return pool
 
 
 async def _read(response: httpcore.Response) -> None:
@@ -121,6 +123,11 @@ async def _read(response: httpcore.Response) -> None:
         read += len(piece)
         if read >= _MOST_READ:
             return
+
+
+def _header(response: httpcore.Response, wanted: bytes) -> str:
+    """A header's value, empty where there is none; names come as they were written."""
+    return next((value.decode("latin-1") for name, value in response.headers if name.lower() == wanted), "")
 
 
 def _in_words(error: BaseException) -> str:

@@ -38,7 +38,7 @@ class Application:
         now: Clock = now,
         new_id: NewId = uuid_utils.compat.uuid7,
     ) -> None:
-        """`sources` may send webhooks; `allowed_networks` may be sent to although they are not of the public internet.
+        """`sources` may send webhooks, and `allowed_networks` be sent to although they are not public.
 
         Raises ContractError where the contract promises what cannot be kept.
         """

@@ -81,7 +81,7 @@ class Delivery:
     event_sequence: int | None
     """The event in the log; None for a test event, which stands in no log."""
     event_type: str
-    body: str
+    body: str = field(repr=False)
     state: DeliveryState
     attempt_count: int
     next_attempt_time: datetime | None
@@ -106,7 +106,7 @@ class LoggedEvent:
 
     sequence: int
     type: str
-    data: str
+    data: str = field(repr=False)
     """JSON."""
     create_time: datetime
 

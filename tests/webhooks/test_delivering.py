@@ -102,6 +102,14 @@ def test_an_endpoint_that_asks_for_time_gets_up_to_a_day(status: int, asked: Any
     assert after.next_attempt_time == now + timedelta(seconds=waited)
 
 
+async def test_the_answer_s_wish_is_read_however_it_is_written(outbox: Outbox, shop: Subscriber) -> None:
+    """A header's name may come in letters of any size."""
+    for name in ("Retry-After", "retry-after"):
+        shop.answers = [answer(503, **{name: "120"})]
+        delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(shop.url)))
+        assert delivery.next_attempt_time == outbox.time + timedelta(seconds=120)
+
+
 @given(header=st.text())
 def test_no_header_can_break_the_schedule(header: str) -> None:
     """Whatever it says, the next attempt is made, within a day."""

@@ -105,41 +105,56 @@ async def test_an_event_that_commits_late_is_told_once(outbox: Outbox) -> None:
     assert await outbox.types_of(endpoint) == ["early", "late"]
 
 
+class Overlapping:
+    """Up to four transactions at a time that publish events; each event has a type of its own."""
+
+    def __init__(self, database: Database, random: Random) -> None:
+        self._database = database
+        self._random = random
+        self._open: list[tuple[AsyncExitStack, Transaction, list[str]]] = []
+        self.published: Counter[str] = Counter()
+        """What has committed."""
+
+    async def step(self) -> None:
+        """One of them begins, publishes or ends."""
+        acts = [self._begin] if len(self._open) < 4 else []
+        await self._random.choice([*acts, *([self._publish, self._publish, self._end] if self._open else [])])()
+
+    async def end_all(self) -> None:
+        while self._open:
+            await self._end()
+
+    async def _begin(self) -> None:
+        stack = AsyncExitStack()
+        self._open.append((stack, await stack.enter_async_context(self._database.transaction()), []))
+
+    async def _publish(self) -> None:
+        _, tx, said = self._random.choice(self._open)
+        said.append(str(uuid4()))
+        await tx.events.publish([Event(said[-1], uuid4(), "{}", NOW)])
+
+    async def _end(self) -> None:
+        stack, _, said = self._open.pop(self._random.randrange(len(self._open)))
+        await stack.aclose()
+        self.published.update(said)
+
+
 @pytest.mark.parametrize("seed", range(8))
 async def test_however_transactions_overlap_each_event_is_read_once(database: Database, seed: int) -> None:
     """They begin, publish and end in any order, and the log is read at any moment, in pages of any size."""
     random = Random(seed)  # noqa: S311 - not for secrets
-    published: Counter[str] = Counter()
+    writers = Overlapping(database, random)
     read: Counter[str] = Counter()
-    open_ones: list[tuple[AsyncExitStack, Transaction, list[str]]] = []
-
-    async def begin() -> None:
-        stack = AsyncExitStack()
-        open_ones.append((stack, await stack.enter_async_context(database.transaction()), []))
-
-    async def say() -> None:
-        _, tx, said = random.choice(open_ones)
-        said.append(str(uuid4()))
-        await tx.events.publish([Event(said[-1], uuid4(), "{}", NOW)])
-
-    async def end() -> None:
-        stack, _, said = open_ones.pop(random.randrange(len(open_ones)))
-        await stack.aclose()
-        published.update(said)
-
-    async def look() -> None:
-        read.update(await page(database, random.randint(1, 3)))
-
     await page(database, 1)
     for _ in range(120):
-        acts = [look, *([begin] if len(open_ones) < 4 else []), *([say, say, end] if open_ones else [])]
-        await random.choice(acts)()
-    while open_ones:
-        await end()
+        await writers.step()
+        if random.random() < 0.3:
+            read.update(await page(database, random.randint(1, 3)))
+    await writers.end_all()
     while found := await page(database, 2):
         read.update(found)
-    assert len(published) > 10
-    assert read == published
+    assert len(writers.published) > 10
+    assert read == writers.published
 
 
 async def page(database: Database, size: int) -> list[str]:

@@ -81,7 +81,7 @@ def endpoint_after(attempt: Attempt, endpoint: Endpoint, now: datetime) -> Endpo
     if answer.status == _GONE:
         why = "it answered HTTP 410, which says that it is gone"
     elif now - since >= DISABLED_AFTER:
-        began = since.isoformat(timespec="seconds")
+        began = since.astimezone(UTC).isoformat(timespec="seconds")
         why = f"all attempts have failed since {began}, the last one with: {answer.failure}"
     else:
         return changed(endpoint, {"failing_since": since}, now)

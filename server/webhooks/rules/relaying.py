@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import accumulate
 from uuid import UUID
 
@@ -20,7 +20,7 @@ LARGEST_PAGE = 3 * 1024 * 1024
 """In bytes: how large a list's bodies may be together, so that clients take the answer, most of which take 4 MiB."""
 
 _PAGE_EVENTS = 1_000
-_PAGE_DELIVERIES = 10_000
+_PAGE_DELIVERIES = 5_000
 
 
 def page_size(endpoints: int) -> int:
@@ -56,7 +56,7 @@ def disabled_event(endpoint: Endpoint, now: datetime) -> Event:
         "endpoint_id": str(endpoint.id),
         "description": endpoint.description,
         "disabled_reason": endpoint.disabled_reason,
-        "failing_since": endpoint.failing_since.isoformat() if endpoint.failing_since else None,
+        "failing_since": _told(endpoint.failing_since) if endpoint.failing_since else None,
     }
     return Event(DISABLED, endpoint.id, json.dumps(data), now)
 
@@ -69,7 +69,11 @@ def fitting(found: Sequence[Delivery]) -> int:
 
 def _body(event_type: str, time: datetime, data: str) -> str:
     """What is sent; `data` is JSON already, and goes in as it is."""
-    return f'{{"type":{json.dumps(event_type)},"timestamp":{json.dumps(time.isoformat())},"data":{data}}}'
+    return f'{{"type":{json.dumps(event_type)},"timestamp":"{_told(time)}","data":{data}}}'
+
+
+def _told(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat()
 
 
 def _delivery(

@@ -7,7 +7,7 @@ from datetime import datetime
 from stripe import SignatureVerificationError, WebhookSignature
 
 from server.webhooks.errors import SignatureInvalid
-from server.webhooks.rules.schemes import Headers, only, recent, valid_event_id
+from server.webhooks.rules.headers import Headers, only, recent, valid_event_id
 
 
 def stripe(headers: Headers, body: bytes, secrets: Sequence[str], now: datetime) -> str:

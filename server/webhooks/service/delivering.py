@@ -1,5 +1,5 @@
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -25,7 +25,7 @@ class Sender(Protocol):
 class _Loaded:
     delivery: Delivery
     endpoint: Endpoint
-    secrets: tuple[bytes, ...]
+    secrets: tuple[bytes, ...] = field(repr=False)
 
 
 class Deliveries:

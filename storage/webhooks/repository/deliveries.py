@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from storage.base import Repository, columns_of, given, some_of
 from storage.webhooks.records import QUEUE, Delivery, DeliveryFilter, DeliveryState, Turn
+from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoints
 
 _GIVING = 0x626B726D_00000002
@@ -90,7 +91,7 @@ class DeliveryRepository(Repository):
     async def list_due(self, endpoint_ids: Collection[UUID], now: datetime, *, each: int) -> Sequence[Turn]:
         """Up to so many of each endpoint's deliveries whose next attempt is due, the first due first."""
         wanted = given(endpoints, "id")
-        its = select(deliveries.c.id).where(deliveries.c.endpoint_id == wanted.c.id, _due(now))
+        its = select(deliveries.c.id).where(deliveries.c.endpoint_id == wanted.c.id, is_due(now))
         first = its.order_by(deliveries.c.next_attempt_time, deliveries.c.id).limit(each).lateral("first")
         statement = select(wanted.c.id, first.c.id).join_from(wanted, first, true())
         found = await self._connection.execute(statement, columns_of(("id",), ((each_id,) for each_id in endpoint_ids)))
@@ -103,7 +104,7 @@ class DeliveryRepository(Repository):
             _jobs, deliveries, deliveries.c.id == delivery_id
         )
         waits = (_jobs.c.queue_name == QUEUE) & cast(_jobs.c.status, Text).in_(("todo", "doing"))
-        mine = deliveries.c.endpoint_id.in_(endpoint_ids) & _due(now)
+        mine = deliveries.c.endpoint_id.in_(endpoint_ids) & is_due(now)
         return [Turn(*row) for row in await self._connection.execute(statement.where(waits, mine))]
 
     async def purge(self, before: datetime, limit: int) -> int:
@@ -126,10 +127,6 @@ def _pieces(new: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
             begin, size = place + 1, 0
     if begin < len(new):
         yield new[begin:]
-
-
-def _due(now: datetime) -> ColumnElement[bool]:
-    return (deliveries.c.state == DeliveryState.PENDING) & (deliveries.c.next_attempt_time <= now)
 
 
 def _conditions(wanted: DeliveryFilter) -> Iterator[Any]:

@@ -7,7 +7,8 @@ from sqlalchemy import Row, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.base import Repository
-from storage.webhooks.records import DeliveryState, Endpoint, EndpointSecret, EndpointState
+from storage.webhooks.records import Endpoint, EndpointSecret, EndpointState
+from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoint_secrets, endpoints
 
 _CREATING = 0x626B726D_00000001
@@ -53,9 +54,8 @@ class EndpointRepository(Repository):
     async def lock_due(self, now: datetime) -> Sequence[Endpoint]:
         """The enabled endpoints that a delivery is due for, locked; not those that others have locked."""
         mine = deliveries.c.endpoint_id == endpoints.c.id
-        due = (deliveries.c.state == DeliveryState.PENDING) & (deliveries.c.next_attempt_time <= now)
         statement = select(endpoints).where(endpoints.c.state == EndpointState.ENABLED)
-        statement = statement.where(exists().where(mine & due)).order_by(endpoints.c.id)
+        statement = statement.where(exists().where(mine & is_due(now))).order_by(endpoints.c.id)
         locking = statement.with_for_update(key_share=True, skip_locked=True)
         return [_endpoint(row) for row in await self._connection.execute(locking)]
 
