@@ -38,10 +38,7 @@ class Application:
         now: Clock = now,
         new_id: NewId = uuid_utils.compat.uuid7,
     ) -> None:
-        """`sources` may send webhooks, and `allowed_networks` be sent to although they are not public.
-
-        Raises ContractError where the contract promises what cannot be kept.
-        """
+        """`sources` may send webhooks, and `allowed_networks` be sent to, public or not; raises ContractError."""
         self.database = database
         self.registry = CollectorRegistry()
         self.identity = build_identity(database, now, new_id)

@@ -102,7 +102,7 @@ def test_an_endpoint_that_asks_for_time_gets_up_to_a_day(status: int, asked: Any
     assert after.next_attempt_time == now + timedelta(seconds=waited)
 
 
-async def test_the_answer_s_wish_is_read_however_it_is_written(outbox: Outbox, shop: Subscriber) -> None:
+async def test_how_long_to_wait_is_read_however_it_is_written(outbox: Outbox, shop: Subscriber) -> None:
     """A header's name may come in letters of any size."""
     for name in ("Retry-After", "retry-after"):
         shop.answers = [answer(503, **{name: "120"})]
