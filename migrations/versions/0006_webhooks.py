@@ -98,6 +98,13 @@ def _create_deliveries() -> None:
         ("ix_deliveries_by_state", ["state", "create_time", "id"]),
     ):
         op.create_index(name, "deliveries", columns, schema="webhooks")
+    op.create_index(
+        "ix_deliveries_due",
+        "deliveries",
+        ["endpoint_id", "next_attempt_time", "id"],
+        schema="webhooks",
+        postgresql_where=sa.text("state = 'pending'"),
+    )
 
 
 def downgrade() -> None:

@@ -65,6 +65,8 @@ def _configuration(configured: Settings) -> Iterator[Finding]:
     yield _provider(configured)
     sources = ", ".join(source.name for source in configured.webhook_sources)
     yield Finding("BACKROOM_WEBHOOK_SOURCES", sources or "none")
+    networks = ", ".join(map(str, configured.webhook_allowed_networks))
+    yield Finding("BACKROOM_WEBHOOK_ALLOWED_NETWORKS", networks or "none")
     yield Finding("BACKROOM_DRAIN_SECONDS", f"{configured.drain_seconds:g}")
     yield Finding("BACKROOM_API_KEY", "set" if configured.api_key else "not set")
     yield Finding("LOG_LEVEL, LOG_FORMAT", f"{configured.log_level}, {configured.log_format}")

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 
 from storage.base import METADATA
@@ -86,6 +87,14 @@ deliveries = Table(
     Index("ix_deliveries_by_time", "create_time", "id"),
     Index("ix_deliveries_by_endpoint", "endpoint_id", "create_time", "id"),
     Index("ix_deliveries_by_state", "state", "create_time", "id"),
+    # What is to be attempted next, of each endpoint.
+    Index(
+        "ix_deliveries_due",
+        "endpoint_id",
+        "next_attempt_time",
+        "id",
+        postgresql_where=text("state = 'pending'"),
+    ),
     schema="webhooks",
 )
 
