@@ -1,6 +1,6 @@
 """One server for all of the contract's tests: none of them depends on what another left in it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import psycopg
@@ -28,11 +28,11 @@ async def contract_server(postgres: str) -> AsyncIterator[Running]:
 
 
 @pytest.fixture
-def server(contract_server: Running) -> Iterator[Running]:
+async def server(contract_server: Running) -> Running:
     """The shared server, with the log of one test alone."""
+    await contract_server.idle()
     contract_server.log.clear()
-    yield contract_server
-    contract_server.log.clear()
+    return contract_server
 
 
 @pytest.fixture

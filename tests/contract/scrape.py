@@ -25,6 +25,7 @@ class Scrape:
 
 
 async def scraped(server: Running) -> Scrape:
+    await server.idle()
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"{server.http}/metrics")
     assert answer.status_code == 200

@@ -25,7 +25,8 @@ async def called(api: Api, *metadata: tuple[str, str]) -> dict[str, Any]:
     return dict(await call.trailing_metadata())
 
 
-def only_line(server: Running) -> dict[str, Any]:
+async def only_line(server: Running) -> dict[str, Any]:
+    await server.idle()
     (line,) = server.log
     return line
 
@@ -33,7 +34,7 @@ def only_line(server: Running) -> dict[str, Any]:
 async def test_a_call_is_one_line(server: Running, admin: Api) -> None:
     """With its method, code, time in milliseconds, caller, and both ids."""
     await called(admin)
-    line = only_line(server)
+    line = await only_line(server)
     assert set(line) == {"level", "event", "method", "code", "duration_ms", "caller", "request_id", "trace_id"}
     assert (line["level"], line["event"], line["method"], line["code"]) == ("info", "call", GET_ME, "OK")
     assert line["caller"] == str(admin.account_id)
@@ -46,11 +47,11 @@ async def test_a_call_is_one_line(server: Running, admin: Api) -> None:
 async def test_a_refused_call_is_one_line_with_its_reason(server: Running, admin: Api) -> None:
     """And with its caller, where that is known."""
     await refusal(admin.orders.GetOrder(order_service_pb2.GetOrderRequest(order_id=str(uuid4()))))
-    line = only_line(server)
+    line = await only_line(server)
     assert (line["code"], line["reason"], line["caller"]) == ("NOT_FOUND", "ORDER_NOT_FOUND", str(admin.account_id))
     server.log.clear()
     await called(server.anonymous)
-    line = only_line(server)
+    line = await only_line(server)
     assert (line["code"], line["reason"], line["caller"]) == ("UNAUTHENTICATED", "TOKEN_INVALID", None)
 
 
@@ -58,14 +59,14 @@ async def test_a_stream_is_one_line(server: Running, admin: Api) -> None:
     """However many messages it holds."""
     asks = [order_service_pb2.PlaceOrdersRequest(order=ask((SOLD, 1))) for _ in range(3)]
     assert len([answer async for answer in admin.orders.PlaceOrders(iter(asks))]) == 3
-    line = only_line(server)
+    line = await only_line(server)
     assert (line["method"], line["code"]) == ("/backroom.commerce.v1.OrderService/PlaceOrders", "OK")
 
 
 async def test_a_callers_trace_goes_on(server: Running, admin: Api) -> None:
     """A well-formed traceparent gives the line its trace id."""
     await called(admin, ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"))
-    assert only_line(server)["trace_id"] == TRACE
+    assert (await only_line(server))["trace_id"] == TRACE
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ async def test_a_callers_trace_goes_on(server: Running, admin: Api) -> None:
 async def test_a_malformed_trace_is_ignored(server: Running, admin: Api, traceparent: str) -> None:
     """The call is answered, and has a trace id of its own."""
     await called(admin, ("traceparent", traceparent))
-    line = only_line(server)
+    line = await only_line(server)
     assert line["code"] == "OK"
     assert len(line["trace_id"]) == 32
     assert line["trace_id"].lower() != TRACE
@@ -87,7 +88,7 @@ async def test_a_malformed_trace_is_ignored(server: Running, admin: Api, tracepa
 async def test_a_trace_that_the_standard_forbids_is_ignored(server: Running, admin: Api, traceparent: str) -> None:
     """W3C Trace Context: a trace id or a parent id of zeroes alone is invalid, and so is version ff."""
     await called(admin, ("traceparent", traceparent))
-    trace_id = only_line(server)["trace_id"]
+    trace_id = (await only_line(server))["trace_id"]
     assert int(trace_id, 16)
     assert trace_id != TRACE
 
@@ -97,7 +98,7 @@ async def test_a_callers_request_id_is_kept_and_returned(server: Running, admin:
     for api in (admin, server.anonymous):
         server.log.clear()
         assert (await called(api, ("x-request-id", "cart-42.a_b")))["x-request-id"] == "cart-42.a_b"
-        assert only_line(server)["request_id"] == "cart-42.a_b"
+        assert (await only_line(server))["request_id"] == "cart-42.a_b"
 
 
 @pytest.mark.parametrize("sent", ["", "has blank", "a" * 65, 'quote"d', "new\\nline", None])
@@ -106,7 +107,7 @@ async def test_a_malformed_request_id_is_replaced(server: Running, admin: Api, s
     metadata = () if sent is None else (("x-request-id", sent),)
     returned = (await called(admin, *metadata))["x-request-id"]
     assert UUID(returned)
-    assert only_line(server)["request_id"] == returned
+    assert (await only_line(server))["request_id"] == returned
 
 
 async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: pytest.LogCaptureFixture) -> None:
@@ -123,6 +124,7 @@ async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: 
     await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.key))
     await admin.orders.PlaceOrder(ask((SOLD, 1), reference=f"reference of {name}"))
     await refusal(admin.catalog.GetProduct(catalog_service_pb2.GetProductRequest(sku=f"sku of {name}")))
+    await server.idle()
     written = repr(server.log) + caplog.text
     assert len(server.log) == 8
     secrets = (password, password[::-1], tokens.access_token, tokens.refresh_token, created.key, admin.token)
@@ -134,4 +136,4 @@ async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: 
 async def test_probes_are_logged_for_debugging_alone(server: Running) -> None:
     """They call all day."""
     await checked(server.channel, "")
-    assert only_line(server)["level"] == "debug"
+    assert (await only_line(server))["level"] == "debug"

@@ -49,6 +49,7 @@ async def test_a_defect_is_logged_with_its_place_and_not_its_text(
     """The line is an error, and says what kind it was and where it rose."""
     monkeypatch.setattr(server.application.identity.accounts, "get", defect)
     await refusal(get_me(admin))
+    await server.idle()
     (line,) = server.log
     assert (line["level"], line["code"], line["reason"]) == ("error", "INTERNAL", "INTERNAL")
     assert line["fault"].startswith(f"{kind} at tests/contract/test_unforeseen.py:")
@@ -74,6 +75,7 @@ async def test_a_defect_in_a_batch_is_internal_for_each_of_its_calls(
         async with asyncio.timeout(5):
             found = await asyncio.gather(*(refusal(admin.orders.PlaceOrder(ask((SOLD, 1)))) for _ in range(3)))
     assert {(each.code, each.reason) for each in found} == {(grpc.StatusCode.INTERNAL, "INTERNAL")}
+    await server.idle()
     assert TEXT not in repr(server.log)
     assert (await admin.orders.PlaceOrder(ask((SOLD, 1)))).order.order_id
 
@@ -86,6 +88,7 @@ async def test_a_defect_in_a_stream_is_internal(
     asks = [order_service_pb2.PlaceOrdersRequest(order=ask((SOLD, 1))) for _ in range(3)]
     found = await refusal(drained(admin.orders.PlaceOrders(iter(asks))))
     assert (found.code, found.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    await server.idle()
     assert TEXT not in repr(server.log)
 
 

@@ -28,6 +28,7 @@ async def test_an_unknown_method_is_refused_with_a_reason(server: Running, kind:
             await CLIENTS[kind](server.channel, path)
         found = refused(raised.value)
         assert (found.code, found.reason) == (grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN"), path
+    await server.idle()
     written = [(line["method"], line["code"], line["reason"]) for line in server.log]
     assert written == [(path, "UNIMPLEMENTED", "METHOD_UNKNOWN") for path in PATHS]
 

@@ -109,7 +109,7 @@ async def outcome(call: Awaitable[Any]) -> str:
 
 async def log_of(server: Running) -> list[dict[str, Any]]:
     """Its log lines; a caller may have its answer before the line of its call is written."""
-    await server.application.in_flight.idle()
+    await server.idle()
     return server.log
 
 

@@ -261,8 +261,15 @@ async def test_a_success_forgets_the_failures(outbox: Outbox, shop: Subscriber) 
 async def test_an_attempt_that_is_made_twice_counts_once(outbox: Outbox, shop: Subscriber) -> None:
     """As after a worker was taken for dead: the schedule goes on as after one."""
     shop.answers = [answer(500)]
-    delivery = await outbox.test_event(await outbox.endpoint(shop.url))
-    await asyncio.gather(*(outbox.deliveries.attempt(delivery.id) for _ in range(3)))
+    arrived = asyncio.Barrier(3)
+
+    async def all_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await arrived.wait()
+        await shop.take(reader, writer)
+
+    async with listening(all_at_once) as port:
+        delivery = await outbox.test_event(await outbox.endpoint(f"http://127.0.0.1:{port}"))
+        await asyncio.gather(*(outbox.deliveries.attempt(delivery.id) for _ in range(3)))
     after = await outbox.found(delivery)
     assert len(shop.heard) == 3
     assert (after.attempt_count, after.next_attempt_time) == (1, outbox.time + SCHEDULE[1])
