@@ -6,7 +6,7 @@ RUN python -m venv /tools \
  && /tools/bin/pip install --no-cache-dir --require-hashes -r requirements/uv.txt \
  && /tools/bin/uv pip install --no-cache --python /tools/bin/python --require-hashes -r requirements/dev.txt
 RUN python -m venv --without-pip /opt/backroom \
- && /tools/bin/uv pip install --no-cache --python /opt/backroom/bin/python --require-hashes -r requirements/runtime.txt
+ && /tools/bin/uv pip install --no-cache --compile-bytecode --python /opt/backroom/bin/python --require-hashes -r requirements/runtime.txt
 COPY pyproject.toml README.md ./
 COPY proto proto
 RUN /tools/bin/python proto/generate.py
@@ -15,7 +15,7 @@ COPY storage storage
 COPY migrations migrations
 COPY client client
 RUN /tools/bin/python -m hatchling build -t wheel \
- && /tools/bin/uv pip install --no-cache --python /opt/backroom/bin/python --no-deps dist/*.whl
+ && /tools/bin/uv pip install --no-cache --compile-bytecode --python /opt/backroom/bin/python --no-deps dist/*.whl
 
 # Runs: no compiler, no build tools, no root.
 FROM python:3.11-slim

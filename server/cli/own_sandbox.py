@@ -36,8 +36,9 @@ class Sandbox:
 
 @contextmanager
 def own_sandbox(configured: Settings) -> Iterator["StartedSandbox | None"]:
-    """A sandbox that runs as long as the block; None where the settings name a provider, or a database."""
-    if not configured.embedded or configured.payment_provider not in (None, "sandbox") or configured.sandbox_url:
+    """A sandbox that runs as long as the block; None where the settings name a provider, a database, or no commerce."""
+    wanted = configured.payment_provider in (None, "sandbox") and "commerce" in configured.modules
+    if not configured.embedded or not wanted or configured.sandbox_url:
         yield None
         return
     started = StartedSandbox(configured.data_dir.absolute())
