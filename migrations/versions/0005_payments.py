@@ -134,6 +134,7 @@ def _create_refunds() -> None:
 
 
 def downgrade() -> None:
+    """Refused by the earlier version's own checks once goods were sold or a hold has ended, which it cannot know."""
     for table in ("refund_lines", "refunds", "payments"):
         op.drop_table(table, schema="commerce")
     op.drop_column("stock_movements", "transaction_id", schema="commerce")
