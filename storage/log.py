@@ -33,7 +33,9 @@ CURRENT = cast(func.pg_current_snapshot(), Text)
 """What the statement itself can see."""
 
 
-class _Snapshot(UserDefinedType[str]):
+class SnapshotText(UserDefinedType[str]):
+    """PostgreSQL's pg_snapshot, as what a text stands for."""
+
     cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:
@@ -94,4 +96,4 @@ def _new_between(log: Table, stretch: Stretch) -> ColumnElement[bool]:
 
 
 def _given(snapshot: str) -> ColumnElement[str]:
-    return cast(literal(snapshot, Text), _Snapshot())
+    return cast(literal(snapshot, Text), SnapshotText())

@@ -1,7 +1,7 @@
 """Work behind the answers: done once its transaction has committed, again until it succeeds, whoever dies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ from server.frame import jobs as frame_jobs
 from server.frame.jobs import Task, Worker
 from storage.database import Database
 from storage.frame.records import Job, JobState
+from tests.faults.load import until
 from tests.fixtures.servers import keep_in
 
 CANARY = "canary-of-a-job"
@@ -71,12 +72,6 @@ async def working(worker: Worker) -> AsyncIterator[None]:
         yield
     finally:
         await worker.stop()
-
-
-async def until(true: Callable[[], bool], *, within: float = 15) -> None:
-    async with asyncio.timeout(within):
-        while not true():  # noqa: ASYNC110 - it is told by nobody
-            await asyncio.sleep(0.02)
 
 
 async def deferred(database: Database, *names: str, **rest: Any) -> None:

@@ -1,25 +1,16 @@
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import UserDefinedType
 
 from storage.frame.tables import events
-from storage.log import CURRENT, LogRepository
+from storage.log import CURRENT, LogRepository, SnapshotText
 from storage.webhooks.records import LoggedEvent
 from storage.webhooks.tables import relay
 
 _RELAYING = 0x626B726D_00000003
 """The advisory lock of whoever relays the log."""
-
-
-class _Snapshot(UserDefinedType[str]):
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        return "pg_snapshot"
 
 
 class RelayRepository(LogRepository):
@@ -38,7 +29,7 @@ class RelayRepository(LogRepository):
         None too where the database was restored and counts its transactions anew: by the old count, the next events
         would seem to have been there for long.
         """
-        end = func.pg_snapshot_xmax(cast(relay.c.snapshot, _Snapshot))
+        end = func.pg_snapshot_xmax(cast(relay.c.snapshot, SnapshotText))
         known = end <= func.pg_snapshot_xmax(func.pg_current_snapshot())
         return (await self._connection.execute(select(relay.c.snapshot).where(known))).scalar()
 
@@ -82,7 +73,7 @@ def _between(since: str, until: str) -> ColumnElement[bool]:
 
 
 def _given(snapshot: str) -> ColumnElement[str]:
-    return cast(literal(snapshot, Text), _Snapshot())
+    return cast(literal(snapshot, Text), SnapshotText())
 
 
 def _begin(snapshot: str) -> int:
