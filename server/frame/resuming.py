@@ -19,6 +19,8 @@ LONGEST_SNAPSHOT = 1400
 """In characters, in a token: two of them fit into the 4,096 that the contract allows."""
 
 _LARGEST = 2**63 - 1
+_EPOCH = 2**32
+"""Transactions are counted by this many, and the first number of each is none."""
 _NUMBER = r"(?:0|[1-9][0-9]{0,18})"
 _SNAPSHOT = re.compile(rf"({_NUMBER}):({_NUMBER}):((?:{_NUMBER}(?:,{_NUMBER})*)?)")
 _TOKEN = re.compile(rf"([0-9a-f]{{32}}) ([0-9]{{1,10}}) ([0-9:,]+)(?: ([0-9:,]+) ({_NUMBER}))?")
@@ -39,7 +41,7 @@ class Snapshot:
     """Those between that had not, in their order."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.xmin <= self.xmax <= _LARGEST:
+        if not 0 < self.xmin <= self.xmax <= _LARGEST or not all(each % _EPOCH for each in (self.xmin, self.xmax)):
             raise ValueError("not a snapshot")
         if any(one >= other for one, other in pairwise(self.under_way)):
             raise ValueError("not in order")

@@ -55,7 +55,8 @@ class RelayRepository(LogRepository):
         last = (await self._connection.execute(statement.offset(limit - 1).limit(1))).scalar()
         if last is None:
             return until
-        following = max(last + 1, _end(since))
+        # The first number of an epoch is no transaction's, and no snapshot begins with it.
+        following = max(last + 1 if (last + 1) % 2**32 else last + 2, _end(since))
         return f"{following}:{following}:" if following <= _begin(until) else until
 
     async def read(self, since: str, until: str) -> Sequence[LoggedEvent]:
