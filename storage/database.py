@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -128,7 +129,6 @@ class Database:
                 "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
             },
         )
-        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -146,29 +146,42 @@ class Database:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[InvariantRepository]:
         """The laws of all that is kept, to be checked in one snapshot, in which nothing changes."""
-        with translated():
-            isolated = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            async with isolated.connect() as connection:
-                yield InvariantRepository(connection)
+        async with self._connected(isolation_level="REPEATABLE READ", postgresql_readonly=True) as connection:
+            yield InvariantRepository(connection)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
         """Repositories for questions that are one statement each: no transaction is opened around them."""
-        with translated():
-            async with self._reading.connect() as connection:
-                yield Transaction(connection)
+        async with self._connected(isolation_level="AUTOCOMMIT") as connection:
+            yield Transaction(connection)
 
     async def revision(self) -> str | None:
         """The migration that the database stands at; None where none was applied."""
-        with translated():
-            async with self._reading.connect() as connection:
-                exists = await connection.execute(text("SELECT to_regclass('public.alembic_version')"))
-                if exists.scalar() is None:
-                    return None
-                return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+        async with self._connected(isolation_level="AUTOCOMMIT") as connection:
+            exists = await connection.execute(text("SELECT to_regclass('public.alembic_version')"))
+            if exists.scalar() is None:
+                return None
+            return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _connected(self, **options: Any) -> AsyncIterator[AsyncConnection]:
+        """A connection with these options until the block ends.
+
+        They are set once the connection is in our hands: where the engine sets them while it takes one out of the pool,
+        a caller that is cancelled just then leaves the connection to the garbage collector.
+        """
+        with translated():
+            async with self._engine.connect() as connection:
+                try:
+                    await connection.execution_options(**options)
+                except asyncio.CancelledError:
+                    # Nobody knows how far that came: the pool must not hand it to the next one.
+                    await connection.invalidate()
+                    raise
+                yield connection
 
 
 async def _to_the_end(connection: AsyncConnection) -> None:

@@ -1,9 +1,10 @@
 """What a transaction promises, against the real database."""
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 from uuid import UUID
 
@@ -226,6 +227,33 @@ async def _lose_connection(database: Database, other: Database) -> None:
         pid = (await run(tx, "SELECT pg_backend_pid()")).scalar_one()
         await run_alone(other, "SELECT pg_terminate_backend(:pid)", pid=pid)
         await tx.requests.claim([Claim(KEY)])
+
+
+async def test_readers_that_go_at_any_moment_leave_the_pool_whole(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection that one was waiting on is let go without a word, and no later one gets it half set up."""
+    async with opened(database_url, pool_size=4) as database:
+
+        async def look() -> None:
+            async with database.reading() as tx:
+                await run(tx, "SELECT 1")
+
+        await look()
+        for turn in range(150):
+            readers = [asyncio.create_task(look()) for _ in range(8)]
+            await asyncio.sleep(turn / 50_000)
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
+        gc.collect()
+        with suppress(ZeroDivisionError):
+            async with database.transaction() as tx:
+                await run(tx, INSERT, **ROW)
+                _ = 1 / 0
+        assert await count(database) == 0
+        assert cast(Any, database._engine.pool).checkedout() == 0
+    assert caplog.records == []
 
 
 async def test_a_pool_without_a_connection_to_spare_is_an_outage(
