@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server.frame.sealing import MasterKeyMalformed, read_master_key
 from server.webhooks.rules.networks import Network, read_networks
 from server.webhooks.rules.sources import Source, read_sources
 from storage.url import driver_url
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     )
 
     database_url: str | None = Field(None, validation_alias="DATABASE_URL", repr=False)
+    master_keys: Annotated[tuple[bytes, ...], NoDecode] = Field((), validation_alias="BACKROOM_MASTER_KEY", repr=False)
     data_dir: Path = Field(Path(".backroom"), validation_alias="BACKROOM_DATA_DIR")
     grpc_address: Address = Field(Address("127.0.0.1:50051"), validation_alias="BACKROOM_GRPC_ADDRESS")
     http_address: Address = Field(Address("127.0.0.1:8080"), validation_alias="BACKROOM_HTTP_ADDRESS")
@@ -80,6 +82,14 @@ class Settings(BaseSettings):
         if value is not None:
             driver_url(value)
         return value
+
+    @field_validator("master_keys", mode="before")
+    @classmethod
+    def _master_keys(cls, value: object) -> object:
+        try:
+            return tuple(map(read_master_key, value.split(","))) if isinstance(value, str) else value
+        except MasterKeyMalformed:
+            raise ValueError("must be 32 random bytes in base64; more than one, with commas between") from None
 
     @field_validator("grpc_address", "http_address", mode="before")
     @classmethod

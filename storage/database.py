@@ -19,8 +19,9 @@ from storage.commerce.repository import (
 )
 from storage.connection import Connection
 from storage.errors import translated
-from storage.frame.repository import EventRepository, JobRepository, RequestRepository
-from storage.identity.repository import AccountRepository, KeyRepository, SessionRepository
+from storage.frame.records import AuditKey
+from storage.frame.repository import AuditRepository, EventRepository, JobRepository, RequestRepository
+from storage.identity.repository import AccountRepository, ApiKeyRepository, KeyRepository, SessionRepository
 from storage.invariants import InvariantRepository
 from storage.url import driver_url
 from storage.webhooks.repository import DeliveryRepository, EndpointRepository, ReceivedRepository, RelayRepository
@@ -29,8 +30,13 @@ from storage.webhooks.repository import DeliveryRepository, EndpointRepository, 
 class Transaction:
     """One transaction, and every module's repositories on it."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, audit_key: AuditKey | None = None) -> None:
         self._connection = connection
+        self._audit_key = audit_key
+
+    @cached_property
+    def audit(self) -> AuditRepository:
+        return AuditRepository(self._connection, self._audit_key)
 
     @cached_property
     def requests(self) -> RequestRepository:
@@ -51,6 +57,10 @@ class Transaction:
     @cached_property
     def sessions(self) -> SessionRepository:
         return SessionRepository(self._connection)
+
+    @cached_property
+    def api_keys(self) -> ApiKeyRepository:
+        return ApiKeyRepository(self._connection)
 
     @cached_property
     def keys(self) -> KeyRepository:
@@ -103,7 +113,16 @@ class Database:
     Every error that rises out of it is one of `storage.errors`, or a defect.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, application_name: str = "backroom") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        audit_key: AuditKey | None = None,
+        pool_size: int = 10,
+        application_name: str = "backroom",
+    ) -> None:
+        """`audit_key` signs the record; without one, nothing can be changed that leaves an entry there."""
+        self._audit_key = audit_key
         limits = {
             "statement_timeout": "20s",
             "lock_timeout": "10s",
@@ -140,7 +159,7 @@ class Database:
         with translated():
             async with self._engine.connect() as connection:
                 await connection.begin()
-                yield Transaction(connection)
+                yield Transaction(connection, self._audit_key)
                 await _to_the_end(connection)
 
     @asynccontextmanager
@@ -153,7 +172,7 @@ class Database:
     async def reading(self) -> AsyncIterator[Transaction]:
         """Repositories for questions that are one statement each: no transaction is opened around them."""
         async with self._connected(isolation_level="AUTOCOMMIT") as connection:
-            yield Transaction(connection)
+            yield Transaction(connection, self._audit_key)
 
     async def revision(self) -> str | None:
         """The migration that the database stands at; None where none was applied."""

@@ -9,6 +9,7 @@ from server.settings import Settings
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres, NotInstalled
 from storage.errors import StoreUnavailable
+from storage.frame.records import AuditKey
 
 
 @contextmanager
@@ -28,17 +29,19 @@ def database_url(settings: Settings) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def migrated_database(settings: Settings) -> AsyncIterator[Database]:
+async def migrated_database(settings: Settings, *, audit_key: AuditKey | None = None) -> AsyncIterator[Database]:
     """The database, at the newest migration; the embedded one is brought there."""
     with database_url(settings) as url:
-        async with ready_database(settings, url, pool_size=2) as database:
+        async with ready_database(settings, url, audit_key=audit_key, pool_size=2) as database:
             yield database
 
 
 @asynccontextmanager
-async def ready_database(settings: Settings, url: str, *, pool_size: int = 10) -> AsyncIterator[Database]:
+async def ready_database(
+    settings: Settings, url: str, *, audit_key: AuditKey | None = None, pool_size: int = 10
+) -> AsyncIterator[Database]:
     """The database of a URL, at the newest migration; the embedded one is brought there."""
-    database = Database(url, pool_size=pool_size)
+    database = Database(url, audit_key=audit_key, pool_size=pool_size)
     try:
         revision = await database.revision()
         if revision != migrations.head() and settings.embedded:

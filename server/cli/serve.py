@@ -10,12 +10,14 @@ import migrations
 from server import settings
 from server.cli.admin import FIRST_ADMIN, ensure_first_admin
 from server.cli.failure import Failure
+from server.cli.master_key import master_keys
 from server.cli.opened import database_url
 from server.cli.own_sandbox import Sandbox, own_sandbox
 from server.cli.trade import opened_trade, sources_of
 from server.frame import log
 from server.frame.contract import ContractError
 from server.frame.jobs import Worker
+from server.frame.sealing import MasterKeys
 from server.serving import BindError, Server
 from server.settings import Settings
 from server.wiring import Application
@@ -25,13 +27,14 @@ from storage.database import Database
 def serve(*, with_worker: bool = True) -> None:
     """Serves until it is stopped; with a worker, it does the jobs too."""
     configured = settings.read()
+    keys = master_keys(configured)
     log.configure(configured.log_level, configured.log_format)
     with (
         own_sandbox(configured) as started,
         database_url(configured) as url,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        runner.run(_serve(configured, url, started.ready() if started else None, with_worker=with_worker))
+        runner.run(_serve(configured, url, keys, started.ready() if started else None, with_worker=with_worker))
 
 
 def stop_asked() -> asyncio.Event:
@@ -42,17 +45,20 @@ def stop_asked() -> asyncio.Event:
     return stop
 
 
-async def _serve(configured: Settings, url: str, sandbox: Sandbox | None, *, with_worker: bool) -> None:
+async def _serve(
+    configured: Settings, url: str, keys: MasterKeys, sandbox: Sandbox | None, *, with_worker: bool
+) -> None:
     began = time.perf_counter()
     logger = structlog.get_logger()
     stop = stop_asked()
-    database = Database(url)
+    database = Database(url, audit_key=keys.audit_key)
     try:
         async with opened_trade(configured, sandbox) as trade:
             application = Application(
                 database,
                 configured.modules,
                 logger,
+                keys,
                 trade=trade,
                 sources=sources_of(configured, sandbox),
                 allowed_networks=configured.webhook_allowed_networks,
@@ -65,7 +71,7 @@ async def _serve(configured: Settings, url: str, sandbox: Sandbox | None, *, wit
                 worker=Worker(url, application.tasks, logger, application.registry) if with_worker else None,
                 drain_seconds=configured.drain_seconds,
             )
-            password = await _prepare_embedded(configured, database, url)
+            password = await _prepare_embedded(configured, database, keys, url)
             await server.start()
             if sandbox is not None and "webhooks" in configured.modules:
                 await sandbox.tell(f"http://127.0.0.1:{server.http_port}/webhooks/sandbox")
@@ -78,13 +84,13 @@ async def _serve(configured: Settings, url: str, sandbox: Sandbox | None, *, wit
         await database.close()
 
 
-async def _prepare_embedded(configured: Settings, database: Database, url: str) -> str | None:
+async def _prepare_embedded(configured: Settings, database: Database, keys: MasterKeys, url: str) -> str | None:
     """Migrates the embedded database, and returns the password of an admin that was made; other databases are left."""
     if not configured.embedded:
         return None
     if await database.revision() != migrations.head():
         await asyncio.to_thread(migrations.upgrade, url)
-    return await ensure_first_admin(database, configured.data_dir)
+    return await ensure_first_admin(database, keys, configured.data_dir)
 
 
 def _announce(server: Server, configured: Settings, password: str | None, seconds: float) -> None:

@@ -4,12 +4,14 @@ import structlog
 import uvloop
 
 from server import settings
+from server.cli.master_key import master_keys
 from server.cli.opened import database_url, ready_database
 from server.cli.own_sandbox import running_sandbox
 from server.cli.serve import stop_asked
 from server.cli.trade import opened_trade
 from server.frame import log
 from server.frame.jobs import Worker
+from server.frame.sealing import MasterKeys
 from server.settings import Settings
 from server.wiring import Application
 
@@ -17,18 +19,22 @@ from server.wiring import Application
 def worker() -> None:
     """Does jobs until it is stopped."""
     configured = settings.read()
+    keys = master_keys(configured)
     log.configure(configured.log_level, configured.log_format)
     with database_url(configured) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_work(configured, url))
+        runner.run(_work(configured, url, keys))
 
 
-async def _work(configured: Settings, url: str) -> None:
+async def _work(configured: Settings, url: str, keys: MasterKeys) -> None:
     logger = structlog.get_logger()
     stop = stop_asked()
     sandbox = running_sandbox(configured) if configured.embedded else None
-    async with ready_database(configured, url) as database, opened_trade(configured, sandbox) as trade:
+    async with (
+        ready_database(configured, url, audit_key=keys.audit_key) as database,
+        opened_trade(configured, sandbox) as trade,
+    ):
         networks = configured.webhook_allowed_networks
-        application = Application(database, configured.modules, logger, trade=trade, allowed_networks=networks)
+        application = Application(database, configured.modules, logger, keys, trade=trade, allowed_networks=networks)
         worker = Worker(url, application.tasks, logger, application.registry)
         worker.start()
         logger.info("working", modules=list(configured.modules))

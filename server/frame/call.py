@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import grpc
 from uuid_utils import uuid4
@@ -32,6 +34,8 @@ class Call(Context):
     def __init__(self, context: Context, method: str) -> None:
         self._context = context
         self.method = method
+        self.time = datetime.now(UTC)
+        self.address = address_of(context.peer())
         self.caller: Caller = ANONYMOUS
         self.refused_for: str | None = None
         self.fault: str | None = None
@@ -110,9 +114,20 @@ class Call(Context):
 
 def caller_of(context: Any) -> Caller:
     """Who calls, as the access interceptor found it."""
+    return call_of(context).caller
+
+
+def call_of(context: Any) -> Call:
     if not isinstance(context, Call):
         raise TypeError("the call did not come through the interceptors")
-    return context.caller
+    return context
+
+
+def address_of(peer: str) -> str:
+    """The network address of a peer as gRPC names it, such as "ipv4:10.0.0.7:51234"; empty where it has none."""
+    kind, _, rest = peer.partition(":")
+    host = unquote(rest).rpartition(":")[0]
+    return host.strip("[]") if kind in ("ipv4", "ipv6") else ""
 
 
 def _matched(pattern: re.Pattern[str], value: str | bytes | None, group: int = 0) -> str | None:

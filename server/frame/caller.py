@@ -12,6 +12,8 @@ class Caller:
 
     account_id: UUID
     permissions: frozenset[str]
+    issued_for: UUID | None = None
+    """The session, or the key of a service, that its token was issued for."""
 
     def may(self, permission: str) -> bool:
         return permission in self.permissions

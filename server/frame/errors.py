@@ -52,7 +52,7 @@ class Refusal(Exception):
 
     code: ClassVar[Code]
     reason: ClassVar[str]
-    retry_after: ClassVar[float | None] = None
+    retry_after: float | None = None
     """After how many seconds the same call may go through; None where repeating it is no use."""
 
     def __init__(
@@ -60,9 +60,13 @@ class Refusal(Exception):
         *,
         fields: Sequence[FieldViolation] = (),
         preconditions: Sequence[PreconditionViolation] = (),
+        retry_after: float | None = None,
         **metadata: str,
     ) -> None:
+        """`retry_after` is in seconds, where the class does not say it."""
         super().__init__(self.message())
+        if retry_after is not None:
+            self.retry_after = retry_after
         self.fields = tuple(fields)
         self.preconditions = tuple(preconditions)
         self.metadata = metadata
@@ -183,6 +187,21 @@ class Stopping(Refusal):
     code = Code.UNAVAILABLE
     reason = "STOPPING"
     retry_after = 0.2
+
+
+class Overloaded(Refusal):
+    """This server has more work than it can carry: try again."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "OVERLOADED"
+    retry_after = 1.0
+
+
+class RateLimited(Refusal):
+    """This caller calls more often than it may: try again later."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "RATE_LIMITED"
 
 
 class Internal(Refusal):

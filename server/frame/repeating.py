@@ -10,12 +10,23 @@ from uuid import UUID
 from google.protobuf.message import Message
 from pydantic import TypeAdapter
 
+from server.frame.call import call_of
 from server.frame.caller import Caller
 from server.frame.errors import Refusal, RequestIdReused
 from storage.database import Transaction
-from storage.frame.records import Claim, EarlierRequest, RequestKey
+from storage.frame.records import Ask, Claim, EarlierRequest, RequestKey
 
 Answer = TypeVar("Answer")
+
+
+def ask_of(context: Any, request: Message, *, secret: bytes = b"") -> Ask:
+    """That this call asks for a change, to be handed to a use case.
+
+    A request that holds a password takes a `secret`, so that its digest cannot be used to guess the password.
+    """
+    call = call_of(context)
+    key = _key(call.caller, [request], secret)
+    return Ask(call.caller.account_id, call.method.removeprefix("/"), call.time, call.address, call.id, key)
 
 
 def key_of(caller: Caller, request: Message, *, secret: bytes = b"") -> RequestKey | None:
@@ -43,19 +54,27 @@ def digest_of(*messages: Message, secret: bytes = b"") -> bytes:
 
 
 async def once(
-    tx: Transaction, key: RequestKey | None, kind: type[Answer], act: Callable[[], Awaitable[Answer]]
+    tx: Transaction,
+    ask: Ask | RequestKey | None,
+    kind: type[Answer],
+    act: Callable[[], Awaitable[Answer]],
+    resource: str | Callable[[Answer], str] = "",
 ) -> Answer:
     """Acts, or returns the answer that this request had when it first came.
 
-    The answer is kept in the same transaction; a refusal rolls that back and is not remembered.
+    The answer is kept, and the change recorded, in the same transaction; a refusal rolls that back and is not
+    remembered. `resource` names what was changed, which may depend on the answer.
     """
-    if key is None:
-        return await act()
-    earlier = (await tx.requests.claim([Claim(key)])).get(key.scope)
-    if earlier is not None:
-        return decoded(kind, first_answer(earlier, key))
+    key = ask.key if isinstance(ask, Ask) else ask
+    if key is not None:
+        earlier = (await tx.requests.claim([Claim(key)])).get(key.scope)
+        if earlier is not None:
+            return decoded(kind, first_answer(earlier, key))
     answer = await act()
-    await tx.requests.remember({key: encoded(kind, answer)})
+    if isinstance(ask, Ask):
+        await tx.audit.record([ask.entry(resource if isinstance(resource, str) else resource(answer))])
+    if key is not None:
+        await tx.requests.remember({key: encoded(kind, answer)})
     return answer
 
 
@@ -110,10 +129,10 @@ async def sift(tx: Transaction, claims: Sequence[Claim | None]) -> Sifted:
 
 
 def _key(caller: Caller, requests: Sequence[Message], secret: bytes = b"") -> RequestKey | None:
-    first: Any = requests[0]  # one of the many types that have a request_id
-    if not first.request_id:
+    request_id = getattr(requests[0], "request_id", "")  # some changes are safe to repeat by themselves
+    if not request_id:
         return None
-    return RequestKey(caller.account_id, UUID(first.request_id), digest_of(*requests, secret=secret))
+    return RequestKey(caller.account_id, UUID(request_id), digest_of(*requests, secret=secret))
 
 
 def _digest(claim: Claim | None) -> bytes | None:

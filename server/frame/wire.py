@@ -1,13 +1,23 @@
 """Values that every module's messages hold: times."""
 
 from datetime import UTC, datetime
+from typing import overload
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from server.frame.errors import FieldInvalid
 
 
-def timestamp(time: datetime) -> Timestamp:
+@overload
+def timestamp(time: datetime) -> Timestamp: ...
+@overload
+def timestamp(time: None) -> None: ...
+@overload
+def timestamp(time: datetime | None) -> Timestamp | None: ...
+def timestamp(time: datetime | None) -> Timestamp | None:
+    """An absent time is an absent message."""
+    if time is None:
+        return None
     stamp = Timestamp()
     stamp.FromDatetime(time)
     return stamp

@@ -50,3 +50,80 @@ class PasswordAbsent(Refusal):
 
     code = Code.FAILED_PRECONDITION
     reason = "PASSWORD_ABSENT"
+
+
+class SessionNotFound(Refusal):
+    """You have had no session of this id."""
+
+    code = Code.NOT_FOUND
+    reason = "SESSION_NOT_FOUND"
+
+
+class KeyNotFound(Refusal):
+    """No key has this id."""
+
+    code = Code.NOT_FOUND
+    reason = "KEY_NOT_FOUND"
+
+
+class KeysExhausted(Refusal):
+    """A service account has two keys at most: delete one first."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "KEYS_EXHAUSTED"
+
+
+class RoleExists(Refusal):
+    """A role has this name."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "ROLE_EXISTS"
+
+
+class RoleBuiltIn(Refusal):
+    """This role comes with Backroom, and stays as it is."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "ROLE_BUILT_IN"
+
+
+class RoleHeld(Refusal):
+    """An account holds this role: revoke it first, or set force."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "ROLE_HELD"
+
+
+class PermissionUnknown(Refusal):
+    """No method of the contract asks for this permission."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "PERMISSION_UNKNOWN"
+
+
+class PermissionNotHeld(Refusal):
+    """Nobody gives, changes or takes away a permission that he does not hold himself."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "PERMISSION_NOT_HELD"
+
+
+class TooManyAttempts(Refusal):
+    """Too many attempts: try again later."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "TOO_MANY_ATTEMPTS"
+
+
+class PasswordCommon(Refusal):
+    """Many others use this password: take another one."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "PASSWORD_COMMON"
+
+
+class MailTokenInvalid(Refusal):
+    """This token is malformed, used, replaced, or too old: ask for another mail."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "MAIL_TOKEN_INVALID"

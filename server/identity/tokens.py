@@ -1,9 +1,5 @@
-"""Tokens and keys as callers hold them: made here, and checked here."""
+"""Access tokens: made here, and checked here."""
 
-import base64
-import binascii
-import hashlib
-import hmac
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,11 +11,10 @@ from uuid_utils import uuid4
 
 from server.frame.caller import Caller
 from server.frame.errors import TokenInvalid
-from server.identity.errors import CredentialsInvalid
 from server.identity.keys import KeyRing
 from server.identity.roles import permissions_of
-from server.identity.rules import ACCESS_TOKEN_LIFE, RefreshClaim
-from storage.identity.records import Account, Session
+from server.identity.rules.sessions import ACCESS_TOKEN_LIFE
+from storage.identity.records import Account
 
 ISSUER = AUDIENCE = "backroom"
 ALGORITHM = "EdDSA"
@@ -30,7 +25,7 @@ _SKEW = timedelta(seconds=5)
 """How far the clocks of two servers may be apart."""
 _REMEMBERED = 10_000
 _LONGEST = 4096
-_REQUIRED = ["iss", "aud", "sub", "iat", "exp", "jti"]
+_REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]
 
 
 class AccessTokens:
@@ -45,8 +40,8 @@ class AccessTokens:
         self._now = now
         self._seen: OrderedDict[str, tuple[Caller, datetime]] = OrderedDict()
 
-    async def issue(self, account: Account) -> tuple[str, datetime]:
-        """A token for the account with the roles it has now, and when it ends."""
+    async def issue(self, account: Account, issued_for: UUID) -> tuple[str, datetime]:
+        """A token for the account, issued for a session or a key, and when it ends."""
         kid, key = await self._keys.signing()
         now = self._now()
         expire = now + ACCESS_TOKEN_LIFE
@@ -57,6 +52,7 @@ class AccessTokens:
             "iat": int(now.timestamp()),
             "exp": int(expire.timestamp()),
             "jti": str(uuid4()),
+            "sid": str(issued_for),
             "roles": list(account.roles),
         }
         headers = {"kid": kid, "typ": TYPE}
@@ -104,60 +100,5 @@ class AccessTokens:
         issued = datetime.fromtimestamp(claims["iat"], UTC)
         if issued > self._now() + _SKEW:
             raise TokenInvalid
-        caller = Caller(UUID(claims["sub"]), permissions_of(claims.get("roles", ())))
+        caller = Caller(UUID(claims["sub"]), permissions_of(claims.get("roles", ())), UUID(claims["sid"]))
         return caller, datetime.fromtimestamp(claims["exp"], UTC)
-
-
-class Secrets:
-    """Refresh tokens and service keys: derived from the key ring, so that an answer can be given twice.
-
-    A refresh token names its session and generation and is sealed with a MAC; nothing of it is stored.
-    A service key is derived from its account's id; a hash of it is stored.
-    """
-
-    REFRESH_PREFIX = "brr_"
-    KEY_PREFIX = "brk_"
-
-    def __init__(self, keys: KeyRing) -> None:
-        self._keys = keys
-
-    async def refresh_token(self, session: Session) -> str:
-        claim = session.id.bytes + session.generation.to_bytes(4)
-        return self.REFRESH_PREFIX + _text(claim + await self._mac("refresh-token", claim))
-
-    async def read_refresh_token(self, token: str) -> RefreshClaim:
-        """What a genuine token says; raises CredentialsInvalid for any other."""
-        if not token.startswith(self.REFRESH_PREFIX):
-            raise CredentialsInvalid
-        try:
-            content = _bytes(token.removeprefix(self.REFRESH_PREFIX))
-        except (ValueError, binascii.Error):
-            raise CredentialsInvalid from None
-        claim, mac = content[:20], content[20:]
-        if len(claim) != 20 or not hmac.compare_digest(mac, await self._mac("refresh-token", claim)):
-            raise CredentialsInvalid
-        return RefreshClaim(UUID(bytes=claim[:16]), int.from_bytes(claim[16:]))
-
-    async def service_key(self, account_id: UUID) -> str:
-        """The key of a service account: 160 bits."""
-        return self.KEY_PREFIX + _text((await self._mac("service-key", account_id.bytes))[:20])
-
-    async def request_secret(self) -> bytes:
-        """What digests of requests that hold a password are keyed with."""
-        return await self._keys.secret("request-digest")
-
-    async def _mac(self, purpose: str, content: bytes) -> bytes:
-        return hmac.digest(await self._keys.secret(purpose), content, hashlib.sha256)
-
-
-def key_hash(key: str) -> bytes:
-    """What is stored of a service key; it holds 160 random bits, so that no slow hash is needed."""
-    return hashlib.sha256(key.encode()).digest()
-
-
-def _text(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).decode().rstrip("=")
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -11,6 +11,7 @@ from server.frame.health import Health
 from server.frame.interceptors import InFlight, chain
 from server.frame.jobs import Task
 from server.frame.keeping import keeping_tasks
+from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
 from server.http.app import create_app
 from server.identity.roles import PERMISSIONS
@@ -31,6 +32,7 @@ class Application:
         database: Database,
         modules: Sequence[str],
         logger: structlog.typing.FilteringBoundLogger,
+        master_keys: MasterKeys,
         *,
         trade: Trade = Trade(),  # noqa: B008 - it is frozen
         sources: Sequence[Source] = (),
@@ -41,7 +43,7 @@ class Application:
         """`sources` may send webhooks, and `allowed_networks` be sent to, public or not; raises ContractError."""
         self.database = database
         self.registry = CollectorRegistry()
-        self.identity = build_identity(database, now, new_id)
+        self.identity = build_identity(database, master_keys, now, new_id)
         builders: Mapping[str, Callable[[], Part]] = {
             "identity": lambda: identity_part(self.identity),
             "commerce": lambda: commerce_part(database, trade, now, new_id),

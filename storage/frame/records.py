@@ -27,6 +27,48 @@ class RequestKey:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change, or one attempt to come in, as it is recorded; never a payload, a password or a token."""
+
+    create_time: datetime
+    caller_id: UUID
+    action: str
+    """The method's full name, such as "backroom.commerce.v1.OrderService/CancelOrder", or the job's task."""
+    resource: str
+    """By kind and id, such as "order/0198c2d8-9a31-7cc0-a5a5-0b8a3f0c1a11"."""
+    address: str
+    """The caller's network address; empty for a job."""
+    call_id: str
+    """Under which the server's log knows the call; empty for a job."""
+    result: str = "OK"
+    """Or the reason of the refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """That somebody asks for a change: who, for which one, when, from where, and how a repetition is known."""
+
+    caller_id: UUID
+    action: str
+    time: datetime
+    address: str = ""
+    call_id: str = ""
+    key: RequestKey | None = None
+
+    def entry(self, resource: str, result: str = "OK") -> AuditEntry:
+        """What is recorded of it."""
+        return AuditEntry(self.time, self.caller_id, self.action, resource, self.address, self.call_id, result)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditKey:
+    """What the record's entries are signed with, so that nobody who holds the database alone can write one."""
+
+    id: str
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A request to be claimed, with its answer where that is known beforehand."""
 

@@ -8,6 +8,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     func,
     text,
@@ -42,5 +43,42 @@ events = Table(
     Column("transaction_id", TransactionId, server_default=text("pg_current_xact_id()"), nullable=False),
     Index("ix_events_since", "transaction_id"),
     Index(None, "create_time"),
+    schema="frame",
+)
+
+audit_entries = Table(
+    "audit_entries",
+    METADATA,
+    # In one resource's history a later entry has a higher number; across resources a higher one may commit first.
+    Column("sequence", BigInteger, Identity(always=True), primary_key=True),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("caller_id", Uuid, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    # Which key signed the entry, and its HMAC-SHA256 over the entry: a row of another hand has none that fits.
+    Column("key_id", Text, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    Column("transaction_id", TransactionId, server_default=text("pg_current_xact_id()"), nullable=False),
+    Index("ix_audit_entries_since", "transaction_id"),
+    Index("ix_audit_entries_list", "create_time", "sequence"),
+    Index("ix_audit_entries_caller", "caller_id", "create_time", "sequence"),
+    Index("ix_audit_entries_resource", "resource", "create_time", "sequence"),
+    schema="frame",
+)
+
+audit_seals = Table(
+    "audit_seals",
+    METADATA,
+    # The places of the chain, from 1 on, without a gap.
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    # Over the hash before and the entry.
+    Column("hash", LargeBinary, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("sequence"),
     schema="frame",
 )

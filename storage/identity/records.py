@@ -26,6 +26,35 @@ class Account:
     name: str
     roles: tuple[str, ...]
     create_time: datetime
+    verify_time: datetime | None = None
+    """When the address was verified; a service needs none."""
+    disable_time: datetime | None = None
+    """Since when it may not come in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role that was made, with its permissions in alphabetical order."""
+
+    name: str
+    description: str
+    permissions: tuple[str, ...]
+    version: int
+    create_time: datetime
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key of a service account; the key itself is kept as a hash alone."""
+
+    id: UUID
+    account_id: UUID
+    prefix: str
+    create_time: datetime
+    expire_time: datetime | None
+    last_use_time: datetime | None
+    end_time: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +68,9 @@ class Session:
     refresh_time: datetime
     expire_time: datetime
     end_time: datetime | None
+    address: str = ""
+    """The network address that it was opened from."""
+    user_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

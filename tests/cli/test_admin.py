@@ -11,6 +11,7 @@ from backroom.identity.v1 import access_service_pb2, identity_service_pb2
 from server.identity.errors import CredentialsInvalid
 from server.wiring import Identity, build_identity
 from storage.database import Database
+from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Running
 from tests.serving.commands import backroom_here
 
@@ -24,8 +25,8 @@ def on(url: str, act: Callable[[Identity], Awaitable[Result]]) -> Result:
     """Does something with the use cases over a database."""
 
     async def run() -> Result:
-        database = Database(url, pool_size=2)
-        identity = build_identity(database)
+        database = Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
+        identity = build_identity(database, MASTER_KEYS)
         try:
             return await act(identity)
         finally:

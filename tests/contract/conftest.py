@@ -10,6 +10,7 @@ from storage.database import Database
 from storage.url import sibling
 from tests.commerce.goods import stocked
 from tests.contract.hostile import CANARY, SOLD
+from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, Running, running
 
 
@@ -19,7 +20,7 @@ async def contract_server(postgres: str) -> AsyncIterator[Running]:
     name = f"contract_{uuid4().hex}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template")
-    database = Database(sibling(postgres, name), pool_size=5)
+    database = Database(sibling(postgres, name), audit_key=MASTER_KEYS.audit_key, pool_size=5)
     async with running(database) as opened:
         for sku in (CANARY, SOLD):
             await stocked(await opened.sign_in("admin"), sku, 1_000_000_000)

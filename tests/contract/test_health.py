@@ -14,6 +14,7 @@ from server.wiring import Application
 from storage.database import Database
 from tests.contract.methods import SERVICES
 from tests.contract.probes import checked, watched
+from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Running
 
 FOLLOWING = ("", "readiness", *(service.full_name for service in SERVICES))
@@ -29,7 +30,7 @@ async def get(running: Running, path: str) -> httpx.Response:
 async def server_of_its_own(database: Database) -> AsyncIterator[Running]:
     """One that may be made to drain."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    application = Application(database, MODULES, logger)
+    application = Application(database, MODULES, logger, MASTER_KEYS)
     running = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), logger)
     await running.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{running.grpc_port}") as channel:

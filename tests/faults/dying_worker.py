@@ -24,6 +24,7 @@ from server.frame.jobs import Worker
 from server.settings import MODULES
 from server.wiring import Application, Trade
 from storage.database import Database
+from tests.fixtures.keys import MASTER_KEYS
 
 STEPS = ("authorise", "capture", "void", "refund")
 
@@ -78,7 +79,9 @@ async def main(database_url: str, sandbox_url: str, key: str, point: str) -> Non
         die_when_stored(int(point.removeprefix("stored ")))
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     trade = Trade(providers={"sandbox": provider}, provider="sandbox")
-    application = Application(Database(database_url), MODULES, logger, trade=trade)
+    application = Application(
+        Database(database_url, audit_key=MASTER_KEYS.audit_key), MODULES, logger, MASTER_KEYS, trade=trade
+    )
     Worker(database_url, application.tasks, logger, application.registry).start()
     await asyncio.Event().wait()
 

@@ -18,6 +18,7 @@ from storage.database import Database, Transaction
 from storage.errors import StoreUnavailable
 from storage.frame.records import News
 from tests.commerce.values import kept, product, receipt
+from tests.fixtures.keys import MASTER_KEYS
 
 StockFeed = Feed[Movement, frozenset[str]]
 ALL: frozenset[str] = frozenset()
@@ -223,7 +224,7 @@ async def test_nobody_asks_while_nobody_watches(database: Database) -> None:
 
 async def test_watches_that_are_not_read_hold_no_connection(database_url: str) -> None:
     """Ten of them, in the middle of a page, beside a pool of two; read on, they miss nothing."""
-    database = Database(database_url, pool_size=2)
+    database = Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
     await kept(database, TEA, MUG)
     feed = opened(database)
     watches = [feed.watch(None, ALL) for _ in range(10)]

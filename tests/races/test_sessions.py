@@ -13,6 +13,7 @@ from server.identity.passwords import Passwords
 from server.identity.service import Sessions
 from server.wiring import Identity, build_identity
 from storage.database import Database
+from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Running, refused
 from tests.identity.people import (
@@ -132,7 +133,7 @@ class Overtaken(Passwords):
 
 async def test_a_login_overtaken_by_a_change_of_password_leaves_no_session(database: Database) -> None:
     """Who knows only the old password is signed out by its change, even while signing in."""
-    identity = build_identity(database)
+    identity = build_identity(database, MASTER_KEYS)
     ada = await identity.accounts.register("ada@example.com", PASSWORD, "Ada", None)
     passwords = Overtaken(identity, Caller(ada.id, frozenset()))
     now, new_id = identity.sessions._now, identity.sessions._new_id

@@ -11,6 +11,7 @@ from server.serving import Server
 from server.settings import MODULES, Address
 from server.wiring import Application
 from storage.database import Database
+from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, sign_in
 
 QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
@@ -31,7 +32,7 @@ class Opened:
 @asynccontextmanager
 async def opened(database: Database) -> AsyncIterator[Opened]:
     """A server that answers; the block must stop it."""
-    application = Application(database, MODULES, QUIET)
+    application = Application(database, MODULES, QUIET, MASTER_KEYS)
     server = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), QUIET)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:

@@ -14,6 +14,7 @@ from storage.identity.records import Account
 from tests.contract.probes import watched
 from tests.contract.stand_ins import get_me
 from tests.faults.load import Book, crowd, goods, until
+from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
 from tests.invariants import assert_kept, count_orders
@@ -30,7 +31,7 @@ async def test_a_stop_under_load_answers_every_call_that_was_taken(database: Dat
         serving(database_url, BACKROOM_DRAIN_SECONDS="1") as server,
         grpc.aio.insecure_channel(server.address) as channel,
     ):
-        api = await sign_in(Application(database, MODULES, QUIET), channel, ["service"])
+        api = await sign_in(Application(database, MODULES, QUIET, MASTER_KEYS), channel, ["service"])
         await goods(api)
         readiness = watched(channel, "readiness")
         assert await anext(readiness) == "SERVING"

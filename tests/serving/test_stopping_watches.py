@@ -13,6 +13,7 @@ from tests.commerce.goods import stock_of
 from tests.commerce.values import kept, product, receipt
 from tests.commerce.watched import begun, told
 from tests.faults.load import until
+from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, refusal
 from tests.serving.servers import Opened, opened
 
@@ -26,7 +27,7 @@ MOVEMENTS = 600
 @pytest.fixture
 async def narrow(database_url: str) -> AsyncIterator[Database]:
     """Two connections, and no more."""
-    database = Database(database_url, pool_size=2)
+    database = Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
     yield database
     await database.close()
 

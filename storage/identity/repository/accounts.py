@@ -7,14 +7,14 @@ from sqlalchemy import Row, Select, delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array, insert
 
 from storage.base import Repository
-from storage.identity.records import Account, AccountKind, Key, KeyUse, Session
-from storage.identity.tables import accounts, keys, role_grants, sessions
+from storage.identity.records import Account, AccountKind
+from storage.identity.tables.accounts import accounts, role_grants
 
 
 class AccountRepository(Repository):
     """Accounts and the roles granted to them."""
 
-    async def add(self, account: Account, *, password_hash: str | None = None, key_hash: bytes | None = None) -> bool:
+    async def add(self, account: Account, *, password_hash: str | None = None) -> bool:
         """Adds an account with its roles; False where its email or name is taken."""
         statement = (
             insert(accounts)
@@ -24,8 +24,9 @@ class AccountRepository(Repository):
                 email=account.email,
                 name=account.name,
                 password_hash=password_hash,
-                key_hash=key_hash,
                 create_time=account.create_time,
+                verify_time=account.verify_time,
+                disable_time=account.disable_time,
             )
             .on_conflict_do_nothing()
             .returning(accounts.c.id)
@@ -63,10 +64,6 @@ class AccountRepository(Repository):
         row = (await self._connection.execute(statement)).first()
         return (_account(row), row.password_hash) if row else None
 
-    async def find_by_key_hash(self, key_hash: bytes) -> Account | None:
-        row = (await self._connection.execute(_accounts().where(accounts.c.key_hash == key_hash))).first()
-        return _account(row) if row else None
-
     async def password_hash(self, account_id: UUID) -> str | None:
         """The hash of a person's password; None for a service, or where there is no such account."""
         statement = select(accounts.c.password_hash).where(accounts.c.id == account_id)
@@ -97,53 +94,14 @@ class AccountRepository(Repository):
         return [_account(row) for row in await self._connection.execute(statement)]
 
 
-class SessionRepository(Repository):
-    """Sign-ins and how often each was refreshed."""
-
-    async def add(self, session: Session) -> None:
-        values = {name: getattr(session, name) for name in Session.__slots__}
-        await self._connection.execute(insert(sessions).values(values))
-
-    async def lock(self, session_id: UUID) -> Session | None:
-        """The session, locked until the transaction ends."""
-        statement = select(sessions).where(sessions.c.id == session_id).with_for_update()
-        row = (await self._connection.execute(statement)).first()
-        return Session(*row) if row else None
-
-    async def refresh(self, session_id: UUID, generation: int, now: datetime) -> None:
-        statement = update(sessions).where(sessions.c.id == session_id)
-        await self._connection.execute(statement.values(generation=generation, refresh_time=now))
-
-    async def end(self, session_id: UUID, now: datetime) -> None:
-        """Ends a session; one that has ended keeps its time."""
-        alive = (sessions.c.id == session_id) & sessions.c.end_time.is_(None)
-        await self._connection.execute(update(sessions).where(alive).values(end_time=now))
-
-    async def end_all(self, account_id: UUID, now: datetime) -> None:
-        """Ends all sessions of an account."""
-        alive = (sessions.c.account_id == account_id) & sessions.c.end_time.is_(None)
-        await self._connection.execute(update(sessions).where(alive).values(end_time=now))
-
-
-class KeyRepository(Repository):
-    """The keys that sign access tokens and derive other secrets."""
-
-    async def add(self, key: Key) -> None:
-        """Adds the active key of its use; where another server was first, its key stays."""
-        values = {name: getattr(key, name) for name in Key.__slots__}
-        await self._connection.execute(insert(keys).values(values).on_conflict_do_nothing())
-
-    async def list_all(self) -> Sequence[Key]:
-        found = await self._connection.execute(select(keys).order_by(keys.c.create_time))
-        return [Key(row.id, KeyUse(row.use), row.material, row.create_time, row.retire_time) for row in found]
-
-
 def _accounts() -> Select[Any]:
     granted = aggregate_order_by(role_grants.c.role, role_grants.c.role)
     roles = select(func.array_agg(granted)).where(role_grants.c.account_id == accounts.c.id).scalar_subquery()
-    columns = (accounts.c.id, accounts.c.kind, accounts.c.email, accounts.c.name, accounts.c.create_time)
+    names = ("id", "kind", "email", "name", "create_time", "verify_time", "disable_time")
+    columns = (accounts.c[name] for name in names)
     return select(*columns, func.coalesce(roles, array([], type_=role_grants.c.role.type)).label("roles"))
 
 
 def _account(row: Row[Any]) -> Account:
-    return Account(row.id, AccountKind(row.kind), row.email, row.name, tuple(row.roles), row.create_time)
+    kind, roles = AccountKind(row.kind), tuple(row.roles)
+    return Account(row.id, kind, row.email, row.name, roles, row.create_time, row.verify_time, row.disable_time)

@@ -1,11 +1,13 @@
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     CheckConstraint,
     Column,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     Integer,
-    LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -14,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from storage.base import METADATA
+from storage.base import METADATA, TransactionId
 
 _TIME = DateTime(timezone=True)
 
@@ -26,13 +28,13 @@ accounts = Table(
     Column("email", Text),
     Column("name", Text, nullable=False),
     Column("password_hash", Text),
-    Column("key_hash", LargeBinary),
     Column("create_time", _TIME, nullable=False),
+    Column("verify_time", _TIME),
+    Column("disable_time", _TIME),
     UniqueConstraint("email"),
-    UniqueConstraint("key_hash"),
     CheckConstraint(
-        "(kind = 'person' AND email IS NOT NULL AND password_hash IS NOT NULL AND key_hash IS NULL)"
-        " OR (kind = 'service' AND email IS NULL AND password_hash IS NULL AND key_hash IS NOT NULL)",
+        "(kind = 'person' AND email IS NOT NULL AND password_hash IS NOT NULL)"
+        " OR (kind = 'service' AND email IS NULL AND password_hash IS NULL)",
         name="kind",
     ),
     # A service account is known by its name; persons may share one.
@@ -52,31 +54,29 @@ role_grants = Table(
     schema="identity",
 )
 
-sessions = Table(
-    "sessions",
+roles = Table(
+    "roles",
     METADATA,
-    Column("id", Uuid, primary_key=True),
-    Column("account_id", Uuid, ForeignKey("identity.accounts.id"), nullable=False),
-    # How often the session was refreshed: only the refresh token of this generation counts.
-    Column("generation", Integer, nullable=False),
+    Column("name", Text, primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("permissions", ARRAY(Text), nullable=False),
+    # Counts the changes, so that an update against an older one is refused.
+    Column("version", Integer, nullable=False),
     Column("create_time", _TIME, nullable=False),
-    Column("refresh_time", _TIME, nullable=False),
-    Column("expire_time", _TIME, nullable=False),
-    Column("end_time", _TIME),
-    Index(None, "account_id"),
+    Column("update_time", _TIME, nullable=False),
     schema="identity",
 )
 
-keys = Table(
-    "keys",
+access_changes = Table(
+    "access_changes",
     METADATA,
-    Column("id", Text, primary_key=True),
-    Column("use", Text, nullable=False),
-    Column("material", LargeBinary, nullable=False),
+    # What servers read to learn whose standing they must look up anew.
+    Column("sequence", BigInteger, Identity(always=True), primary_key=True),
+    # Absent where it may be anyone's.
+    Column("account_id", Uuid),
     Column("create_time", _TIME, nullable=False),
-    Column("retire_time", _TIME),
-    CheckConstraint("use IN ('sign', 'derive')", name="use"),
-    # Several servers may start at once on an empty database: one key of each use wins.
-    Index("uq_keys_active", "use", unique=True, postgresql_where=text("retire_time IS NULL")),
+    Column("transaction_id", TransactionId, server_default=text("pg_current_xact_id()"), nullable=False),
+    Index("ix_access_changes_since", "transaction_id"),
+    Index(None, "create_time"),
     schema="identity",
 )

@@ -2,23 +2,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from procrastinate import PsycopgConnector
-from procrastinate.jobs import Job as JobToQueue
-from procrastinate.manager import JobManager
-from sqlalchemy import delete, select, text, tuple_, update
+from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.base import Repository, columns_of, given, some_of
-from storage.frame.records import Claim, EarlierRequest, Event, Job, JobState, QueuedJob, RequestKey, module_of
-from storage.frame.tables import events, request_ids
-from storage.log import CURRENT
+from storage.frame.records import Claim, EarlierRequest, RequestKey
+from storage.frame.tables import request_ids
 
 Scope = tuple[UUID, UUID]
 
 _CLAIM = ("caller_id", "request_id", "digest", "answer")
 _SCOPE = ("caller_id", "request_id")
 _ANSWER = ("caller_id", "request_id", "answer")
-_EVENT = ("type", "subject_id", "data", "create_time")
 
 
 class RequestRepository(Repository):
@@ -72,68 +67,3 @@ class RequestRepository(Repository):
         key = tuple_(request_ids.c.caller_id, request_ids.c.request_id)
         found = await self._connection.execute(select(request_ids).where(key.in_(scopes)))
         return {(row.caller_id, row.request_id): EarlierRequest(row.digest, row.answer) for row in found}
-
-
-class EventRepository(Repository):
-    """The log of what happened, which watchers and webhooks are told from."""
-
-    async def publish(self, new: Sequence[Event]) -> None:
-        """Writes events into the log, in their order; others are told once this transaction has committed."""
-        if not new:
-            return
-        statement = insert(events).from_select(list(_EVENT), select(given(events, *_EVENT)))
-        rows = ((event.type, event.subject_id, event.data, event.create_time) for event in new)
-        await self._connection.execute(statement, columns_of(_EVENT, rows))
-
-    async def snapshot(self) -> str:
-        """What has committed by now; see `storage.log`."""
-        return str((await self._connection.execute(select(CURRENT))).scalar_one())
-
-    async def purge(self, before: datetime, limit: int) -> int:
-        """Forgets up to so many events from before a time, and returns how many that were."""
-        return (await self._connection.execute(some_of(events, events.c.create_time < before, limit))).rowcount
-
-
-class JobRepository(Repository):
-    """The queue of jobs, which is the outbox too: a job is there when its transaction has committed, and only then."""
-
-    _manager = JobManager(PsycopgConnector())
-
-    async def defer(self, jobs: Sequence[Job]) -> None:
-        """Puts jobs into the queue, in their order, in one statement."""
-        if not jobs:
-            return
-        connection = (await self._connection.get_raw_connection()).driver_connection
-        await self._manager.batch_defer_jobs_async([_queued(job) for job in jobs], connection=connection)
-
-    async def list_undone(self, limit: int) -> Sequence[QueuedJob]:
-        """The jobs that wait, run or have failed, the first first."""
-        found = await self._connection.execute(_UNDONE, {"limit": limit})
-        return [QueuedJob(row.id, row.task_name, row.args, JobState(row.status), *row[4:]) for row in found]
-
-    async def retry(self, job_id: int) -> bool:
-        """Puts a job that has failed back into the queue, to be done at once; whether there was one."""
-        return (await self._connection.execute(_RETRY, {"job_id": job_id})).scalar() is not None
-
-
-_UNDONE = text("""
-    SELECT id, task_name, args, status::text, attempts, scheduled_at FROM procrastinate_jobs
-    WHERE status IN ('todo', 'doing', 'failed') ORDER BY id LIMIT :limit
-""")
-_RETRY = text("""
-    UPDATE procrastinate_jobs SET status = 'todo', scheduled_at = NULL, attempts = 0
-    WHERE id = :job_id AND status = 'failed' RETURNING id
-""")
-
-
-def _queued(job: Job) -> JobToQueue:
-    return JobToQueue(
-        id=None,
-        queue=job.queue or module_of(job.task),
-        lock=job.lock,
-        queueing_lock=None,
-        priority=job.priority,
-        task_name=job.task,
-        task_kwargs=dict(job.args),
-        scheduled_at=job.run_at,
-    )

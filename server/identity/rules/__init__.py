@@ -1,0 +1,1 @@
+"""What identity decides: pure, without clock, randomness or store."""

@@ -1,0 +1,23 @@
+"""The use cases of identity, a file for each kind of thing; each public method is one transaction."""
+
+from server.identity.service.access import AccessControl
+from server.identity.service.accounts import Accounts
+from server.identity.service.api_keys import ApiKeys
+from server.identity.service.auditing import Auditing
+from server.identity.service.recovery import Recovery
+from server.identity.service.roles import Roles
+from server.identity.service.sessions import Sessions
+from server.identity.service.signed_in import SignedIn
+from server.identity.service.signing_in import SigningIn
+
+__all__ = [
+    "AccessControl",
+    "Accounts",
+    "ApiKeys",
+    "Auditing",
+    "Recovery",
+    "Roles",
+    "Sessions",
+    "SignedIn",
+    "SigningIn",
+]

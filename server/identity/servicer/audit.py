@@ -1,0 +1,27 @@
+from datetime import datetime
+from typing import Any
+
+from backroom.identity.v1 import audit_service_pb2 as pb
+from backroom.identity.v1 import audit_service_pb2_grpc
+from server.frame.paging import page_of
+from server.identity import messages
+from server.identity.service import Auditing
+
+
+class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
+    def __init__(self, auditing: Auditing) -> None:
+        self._auditing = auditing
+
+    async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, context: Any) -> pb.ListAuditEventsResponse:
+        page = page_of(request)
+        before = page.key(datetime.fromisoformat, int)
+        found = await self._auditing.list_latest(
+            messages.audit_filter(request), before=(before[0], before[1]) if before else None, limit=page.limit
+        )
+        events, next_page_token = page.cut(found, lambda event: (event.entry.create_time, event.sequence))
+        return pb.ListAuditEventsResponse(events=map(messages.audit_event, events), next_page_token=next_page_token)
+
+    async def VerifyAudit(self, request: pb.VerifyAuditRequest, context: Any) -> pb.VerifyAuditResponse:
+        anchor = messages.audit_anchor(request)
+        found = await self._auditing.verify(request.after_position, messages.audit_limit(request), anchor)
+        return messages.audit_verification(found)

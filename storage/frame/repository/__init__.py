@@ -1,0 +1,8 @@
+"""The frame's repositories, a file for each kind of thing."""
+
+from storage.frame.repository.audit import AuditRepository
+from storage.frame.repository.events import EventRepository
+from storage.frame.repository.jobs import JobRepository
+from storage.frame.repository.requests import RequestRepository
+
+__all__ = ["AuditRepository", "EventRepository", "JobRepository", "RequestRepository"]

@@ -1,0 +1,32 @@
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.base import Repository, columns_of, given, some_of
+from storage.frame.records import Event
+from storage.frame.tables import events
+from storage.log import CURRENT
+
+_EVENT = ("type", "subject_id", "data", "create_time")
+
+
+class EventRepository(Repository):
+    """The log of what happened, which watchers and webhooks are told from."""
+
+    async def publish(self, new: Sequence[Event]) -> None:
+        """Writes events into the log, in their order; others are told once this transaction has committed."""
+        if not new:
+            return
+        statement = insert(events).from_select(list(_EVENT), select(given(events, *_EVENT)))
+        rows = ((event.type, event.subject_id, event.data, event.create_time) for event in new)
+        await self._connection.execute(statement, columns_of(_EVENT, rows))
+
+    async def snapshot(self) -> str:
+        """What has committed by now; see `storage.log`."""
+        return str((await self._connection.execute(select(CURRENT))).scalar_one())
+
+    async def purge(self, before: datetime, limit: int) -> int:
+        """Forgets up to so many events from before a time, and returns how many that were."""
+        return (await self._connection.execute(some_of(events, events.c.create_time < before, limit))).rowcount

@@ -1,0 +1,54 @@
+from collections.abc import Sequence
+
+from procrastinate import PsycopgConnector
+from procrastinate.jobs import Job as JobToQueue
+from procrastinate.manager import JobManager
+from sqlalchemy import text
+
+from storage.base import Repository
+from storage.frame.records import Job, JobState, QueuedJob, module_of
+
+
+class JobRepository(Repository):
+    """The queue of jobs, which is the outbox too: a job is there when its transaction has committed, and only then."""
+
+    _manager = JobManager(PsycopgConnector())
+
+    async def defer(self, jobs: Sequence[Job]) -> None:
+        """Puts jobs into the queue, in their order, in one statement."""
+        if not jobs:
+            return
+        connection = (await self._connection.get_raw_connection()).driver_connection
+        await self._manager.batch_defer_jobs_async([_queued(job) for job in jobs], connection=connection)
+
+    async def list_undone(self, limit: int) -> Sequence[QueuedJob]:
+        """The jobs that wait, run or have failed, the first first."""
+        found = await self._connection.execute(_UNDONE, {"limit": limit})
+        return [QueuedJob(row.id, row.task_name, row.args, JobState(row.status), *row[4:]) for row in found]
+
+    async def retry(self, job_id: int) -> bool:
+        """Puts a job that has failed back into the queue, to be done at once; whether there was one."""
+        return (await self._connection.execute(_RETRY, {"job_id": job_id})).scalar() is not None
+
+
+_UNDONE = text("""
+    SELECT id, task_name, args, status::text, attempts, scheduled_at FROM procrastinate_jobs
+    WHERE status IN ('todo', 'doing', 'failed') ORDER BY id LIMIT :limit
+""")
+_RETRY = text("""
+    UPDATE procrastinate_jobs SET status = 'todo', scheduled_at = NULL, attempts = 0
+    WHERE id = :job_id AND status = 'failed' RETURNING id
+""")
+
+
+def _queued(job: Job) -> JobToQueue:
+    return JobToQueue(
+        id=None,
+        queue=job.queue or module_of(job.task),
+        lock=job.lock,
+        queueing_lock=None,
+        priority=job.priority,
+        task_name=job.task,
+        task_kwargs=dict(job.args),
+        scheduled_at=job.run_at,
+    )

@@ -1,0 +1,5 @@
+"""identity's tables, a file for each kind of thing."""
+
+from storage.identity.tables import accounts, keys, sessions
+
+__all__ = ["accounts", "keys", "sessions"]
