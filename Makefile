@@ -7,7 +7,7 @@ CONTRACTS := $(shell find proto/backroom -name '*.proto')
 .DEFAULT_GOAL := help
 AGAINST ?= main
 
-.PHONY: help run demo test prove check breaking generate migrate lock clean
+.PHONY: help run demo test prove bench check breaking access generate migrate lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: generate ## Run the tests, against a real database and real servers
 prove: generate ## Run the longer proofs, whose last figures are in docs/proofs.md
 	@$(BIN)/pytest -n 1 -m proof
 
+bench: generate ## Measure the CPU that access and validation cost a call
+	@$(BIN)/python -m bench.access_and_validation
+
 check: generate ## Lint, type-check, hold the laws of imports and of the contract, compare migrations with tables
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,12 +35,16 @@ check: generate ## Lint, type-check, hold the laws of imports and of the contrac
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code --path proto/backroom
 	$(BIN)/python -m migrations.compare
+	$(BIN)/python -m server.cli.access_table --check
 
 breaking: generate ## Refuse a contract that breaks the callers of main's
 	@rm -rf proto/gen/against && mkdir -p proto/gen/against/proto/gen
 	@git archive $(AGAINST) buf.yaml proto | tar -x -C proto/gen/against
 	@cp -r proto/gen/third_party proto/gen/against/proto/gen
 	$(BIN)/buf breaking --against proto/gen/against
+
+access: generate ## Write docs/access.md anew, from the contract and the roles
+	@$(BIN)/python -m server.cli.access_table
 
 generate: proto/gen/.ready $(VENV)/.installed ## Set up the virtual environment and build the stubs
 

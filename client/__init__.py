@@ -1,6 +1,7 @@
 """The hand-written half of the Python client: sign in, retry, page, repeat safely."""
 
 from client.asynchronous import AsyncBackroom
+from client.channel import Tls
 from client.credentials import Credentials, Key, Password
 from client.errors import FieldViolation, PreconditionViolation, Refusal, refusal_from, refusal_of
 from client.paging import AsyncPages, Pages
@@ -20,6 +21,7 @@ __all__ = [
     "Password",
     "PreconditionViolation",
     "Refusal",
+    "Tls",
     "Watch",
     "refusal_from",
     "refusal_of",

@@ -16,10 +16,11 @@ from backroom.commerce.v1.order_service_pb2_grpc import OrderServiceStub
 from backroom.commerce.v1.payment_service_pb2_grpc import PaymentServiceStub
 from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest
 from backroom.identity.v1.access_service_pb2_grpc import AccessServiceStub
+from backroom.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from backroom.identity.v1.identity_service_pb2 import LoginRequest
 from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from backroom.webhooks.v1.webhook_service_pb2_grpc import WebhookServiceStub
-from client.channel import SIGN_IN_DEADLINE, UNARY_DEADLINE, open_aio_channel
+from client.channel import SIGN_IN_DEADLINE, UNARY_DEADLINE, Tls, open_aio_channel
 from client.credentials import (
     Credentials,
     SignInRequest,
@@ -56,7 +57,7 @@ class AsyncBackroom:
         address: str,
         credentials: Credentials | None = None,
         *,
-        tls: grpc.ChannelCredentials | None = None,
+        tls: Tls | grpc.ChannelCredentials | None = None,
         now: Callable[[], datetime] = utc_now,
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
@@ -66,6 +67,7 @@ class AsyncBackroom:
         self._channel = open_aio_channel(address, tls, interceptors(self._tokens, new_id))
         self.identity = IdentityServiceStub(self._channel)
         self.access = AccessServiceStub(self._channel)
+        self.audit = AuditServiceStub(self._channel)
         self.catalog = CatalogServiceStub(self._channel)
         self.inventory = InventoryServiceStub(self._channel)
         self.orders = OrderServiceStub(self._channel)

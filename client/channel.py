@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -60,17 +61,42 @@ def options() -> list[tuple[str, Any]]:
     ]
 
 
-def open_channel(address: str, tls: grpc.ChannelCredentials | None) -> grpc.Channel:
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a server proves who it is, and, where it asks, who we are; everything in PEM."""
+
+    ca: bytes | None = None
+    """Who issued the server's certificate; None means one of those that the system trusts."""
+    certificate: bytes | None = None
+    """The chain to show to a server that asks for one, with its key."""
+    key: bytes | None = field(default=None, repr=False)
+    server_name: str | None = None
+    """The name that the server's certificate must bear, where it is not the one in the address."""
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(self.ca, self.key, self.certificate)
+
+    def options(self) -> list[tuple[str, Any]]:
+        return [("grpc.ssl_target_name_override", self.server_name)] if self.server_name else []
+
+
+def open_channel(address: str, tls: Tls | grpc.ChannelCredentials | None) -> grpc.Channel:
     """A channel for blocking calls; it connects with the first call. Without `tls` it is in the clear."""
     if tls is None:
         return grpc.insecure_channel(address, options())
+    if isinstance(tls, Tls):
+        return grpc.secure_channel(address, tls.credentials(), [*options(), *tls.options()])
     return grpc.secure_channel(address, tls, options())
 
 
 def open_aio_channel(
-    address: str, tls: grpc.ChannelCredentials | None, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
+    address: str, tls: Tls | grpc.ChannelCredentials | None, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
 ) -> grpc.aio.Channel:
     """A channel for asyncio; channels to one address share one connection."""
     if tls is None:
         return grpc.aio.insecure_channel(address, options(), interceptors=interceptors)
+    if isinstance(tls, Tls):
+        return grpc.aio.secure_channel(
+            address, tls.credentials(), [*options(), *tls.options()], interceptors=interceptors
+        )
     return grpc.aio.secure_channel(address, tls, options(), interceptors=interceptors)

@@ -9,12 +9,13 @@ from backroom.commerce.v1 import (
     payment_service_pb2,
 )
 from backroom.common.v1 import access_pb2
-from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from backroom.identity.v1 import access_service_pb2, audit_service_pb2, identity_service_pb2
 from backroom.webhooks.v1 import webhook_service_pb2
 
 SERVICES = (
     identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
     access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
+    audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
     catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"],
     inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"],
     order_service_pb2.DESCRIPTOR.services_by_name["OrderService"],

@@ -18,10 +18,11 @@ from backroom.commerce.v1.order_service_pb2_grpc import OrderServiceStub
 from backroom.commerce.v1.payment_service_pb2_grpc import PaymentServiceStub
 from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest
 from backroom.identity.v1.access_service_pb2_grpc import AccessServiceStub
+from backroom.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from backroom.identity.v1.identity_service_pb2 import LoginRequest
 from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from backroom.webhooks.v1.webhook_service_pb2_grpc import WebhookServiceStub
-from client.channel import SIGN_IN_DEADLINE, UNARY_DEADLINE, open_channel
+from client.channel import SIGN_IN_DEADLINE, UNARY_DEADLINE, Tls, open_channel
 from client.credentials import (
     Credentials,
     SignInRequest,
@@ -58,7 +59,7 @@ class Backroom:
         address: str,
         credentials: Credentials | None = None,
         *,
-        tls: grpc.ChannelCredentials | None = None,
+        tls: Tls | grpc.ChannelCredentials | None = None,
         channel: grpc.Channel | None = None,
         now: Callable[[], datetime] = utc_now,
         new_id: Callable[[], str] = new_request_id,
@@ -70,6 +71,7 @@ class Backroom:
         intercepted = grpc.intercept_channel(plain, Calls(tokens, new_id))
         self.identity = IdentityServiceStub(intercepted)
         self.access = AccessServiceStub(intercepted)
+        self.audit = AuditServiceStub(intercepted)
         self.catalog = CatalogServiceStub(intercepted)
         self.inventory = InventoryServiceStub(intercepted)
         self.orders = OrderServiceStub(intercepted)

@@ -8,7 +8,7 @@ import grpc
 import structlog
 from google.protobuf.internal import api_implementation
 
-from server.frame.interceptors.validation import LARGEST_MESSAGE
+from server.edge import Edge
 from server.frame.jobs import Worker
 from server.frame.standard import add_standard
 from server.http.listener import Listener
@@ -18,26 +18,6 @@ from server.wiring import Application
 _FINISH_WITHIN = 30.0
 """In seconds: how long calls under way may take once the server is stopping."""
 _LAST_ANSWERS_WITHIN = 0.5
-
-_OPTIONS = (
-    # A second server must not start silently on the same port.
-    ("grpc.so_reuseport", 0),
-    # Above our own limit, which refuses with a reason.
-    ("grpc.max_receive_message_length", 2 * LARGEST_MESSAGE),
-    # Without a number announced, thousands of streams on one connection are answered CANCELLED.
-    ("grpc.max_concurrent_streams", 1000),
-    # The core would reset the streams above that number; without this it lets them wait for their turn.
-    ("grpc.http.overload_protection", 0),
-    # Idle connections hold descriptors that new callers need.
-    ("grpc.max_connection_idle_ms", 10 * 60_000),
-    # Clients find new servers when their connection ends now and then.
-    ("grpc.max_connection_age_ms", 60 * 60_000),
-    ("grpc.max_connection_age_grace_ms", 5 * 60_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.max_metadata_size", 16 * 1024),
-    ("grpc.absolute_max_metadata_size", 32 * 1024),
-)
 
 
 class BindError(Exception):
@@ -54,6 +34,7 @@ class Server:
         http_address: Address,
         logger: structlog.typing.FilteringBoundLogger,
         *,
+        edge: Edge = Edge(),  # noqa: B008 - it is frozen
         worker: Worker | None = None,
         drain_seconds: float = 0.0,
     ) -> None:
@@ -64,30 +45,40 @@ class Server:
         self._logger = logger
         self._worker = worker
         self._drain_seconds = drain_seconds
-        self._grpc = grpc.aio.server(interceptors=application.interceptors, options=_OPTIONS)
+        self._grpc = grpc.aio.server(interceptors=application.interceptors, options=edge.connection_limits.options())
         for service in application.services:
             service.add(service.servicer, self._grpc)
-        add_standard(self._grpc, application.health, [service.name for service in application.services])
+        names = [service.name for service in application.services]
+        add_standard(self._grpc, application.health, names, reflection=edge.reflection)
+        self._bind(grpc_address, http_address, edge)
+        self._watches: list[asyncio.Task[None]] = []
+
+    def _bind(self, grpc_address: Address, http_address: Address, edge: Edge) -> None:
         try:
-            self.grpc_port = self._grpc.add_insecure_port(str(grpc_address))
+            if edge.certificates is None:
+                self.grpc_port = self._grpc.add_insecure_port(str(grpc_address))
+            else:
+                self.grpc_port = self._grpc.add_secure_port(str(grpc_address), edge.certificates.credentials())
         except RuntimeError:
             raise BindError(f"BACKROOM_GRPC_ADDRESS: {grpc_address} cannot be listened on; is it taken?") from None
+        tls = edge.http_certificates.context if edge.http_certificates else None
+        host, port = http_address.host, http_address.port
         try:
-            self._http = Listener(application.http, http_address.host, http_address.port)
+            self._http = Listener(self._application.http, host, port, tls=tls, descriptors=edge.descriptors)
         except OSError as error:
             raise BindError(f"BACKROOM_HTTP_ADDRESS: {http_address}: {os.strerror(error.errno or 0)}") from None
         self.http_port = self._http.port
-        self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Answers from here on; readiness follows the database."""
         await self._application.health.start()
         await self._application.health.look()
+        self._watches.append(asyncio.create_task(self._application.identity.standings.watch(self._logger)))
         await self._grpc.start()
         self._http.start()
         if self._worker is not None:
             self._worker.start()
-        self._watch = asyncio.create_task(self._application.health.watch())
+        self._watches.append(asyncio.create_task(self._application.health.watch()))
         self._logger.info("serving", grpc_port=self.grpc_port, http_port=self.http_port)
 
     async def stop(self) -> None:
@@ -107,8 +98,8 @@ class Server:
         if working is not None:
             await working
         await self._application.finish()
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
         await self._http.stop()
         self._logger.info("stopped")

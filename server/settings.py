@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.frame.sealing import MasterKeyMalformed, read_master_key
+from server.identity.outbox.smtp import SmtpServer, read_smtp_url
 from server.webhooks.rules.networks import Network, read_networks
 from server.webhooks.rules.sources import Source, read_sources
 from storage.url import driver_url
@@ -51,6 +52,21 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".backroom"), validation_alias="BACKROOM_DATA_DIR")
     grpc_address: Address = Field(Address("127.0.0.1:50051"), validation_alias="BACKROOM_GRPC_ADDRESS")
     http_address: Address = Field(Address("127.0.0.1:8080"), validation_alias="BACKROOM_HTTP_ADDRESS")
+    environment: Literal["development", "production"] = Field("development", validation_alias="BACKROOM_ENVIRONMENT")
+    allow_plaintext: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="BACKROOM_ALLOW_PLAINTEXT")
+    tls_certificate: Path | None = Field(None, validation_alias="BACKROOM_TLS_CERTIFICATE")
+    tls_key: Path | None = Field(None, validation_alias="BACKROOM_TLS_KEY")
+    tls_client_ca: Path | None = Field(None, validation_alias="BACKROOM_TLS_CLIENT_CA")
+    http_tls: bool = Field(False, validation_alias="BACKROOM_HTTP_TLS")
+    tls_ca: Path | None = Field(None, validation_alias="BACKROOM_TLS_CA")
+    tls_server_name: str | None = Field(None, validation_alias="BACKROOM_TLS_SERVER_NAME")
+    tls_caller_certificate: Path | None = Field(None, validation_alias="BACKROOM_TLS_CALLER_CERTIFICATE")
+    tls_caller_key: Path | None = Field(None, validation_alias="BACKROOM_TLS_CALLER_KEY")
+    reflection: bool | None = Field(None, validation_alias="BACKROOM_REFLECTION")
+    max_calls: int = Field(1000, ge=1, le=100_000, validation_alias="BACKROOM_MAX_CALLS")
+    max_streams: int = Field(1000, ge=1, le=100_000, validation_alias="BACKROOM_MAX_STREAMS")
+    calls_per_second: float | None = Field(None, gt=0, le=1e6, validation_alias="BACKROOM_CALLS_PER_SECOND")
+    calls_burst: int | None = Field(None, ge=1, le=1_000_000, validation_alias="BACKROOM_CALLS_BURST")
     modules: Annotated[tuple[str, ...], NoDecode] = Field(MODULES, validation_alias="BACKROOM_MODULES")
     hold_seconds: float = Field(900.0, ge=1, le=30 * 86_400, validation_alias="BACKROOM_HOLD_SECONDS")
     payment_provider: Literal["sandbox", "stripe", "none"] | None = Field(
@@ -66,6 +82,12 @@ class Settings(BaseSettings):
     webhook_allowed_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
         (), validation_alias="BACKROOM_WEBHOOK_ALLOWED_NETWORKS"
     )
+    audit_anchor_file: Path | None = Field(None, validation_alias="BACKROOM_AUDIT_ANCHOR_FILE")
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field((), validation_alias="BACKROOM_TRUSTED_PROXIES")
+    mail: Literal["log", "file", "smtp"] | None = Field(None, validation_alias="BACKROOM_MAIL")
+    mail_from: str | None = Field(None, validation_alias="BACKROOM_MAIL_FROM")
+    mail_link: str | None = Field(None, validation_alias="BACKROOM_MAIL_LINK")
+    smtp_url: SmtpServer | None = Field(None, validation_alias="BACKROOM_SMTP_URL", repr=False)
     drain_seconds: float = Field(0.0, ge=0, le=300, validation_alias="BACKROOM_DRAIN_SECONDS")
     api_key: str | None = Field(None, validation_alias="BACKROOM_API_KEY", repr=False)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LOG_LEVEL")
@@ -75,6 +97,11 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether the database is the embedded one, in the data folder."""
         return self.database_url is None
+
+    @property
+    def reflects(self) -> bool:
+        """Whether the server tells its contract to anyone who asks: by default not in production."""
+        return self.environment != "production" if self.reflection is None else self.reflection
 
     @field_validator("database_url")
     @classmethod
@@ -95,6 +122,16 @@ class Settings(BaseSettings):
     @classmethod
     def _address(cls, value: object) -> object:
         return Address(value) if isinstance(value, str) else value
+
+    @field_validator("allow_plaintext", mode="before")
+    @classmethod
+    def _sides(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        sides = tuple(dict.fromkeys(side.strip() for side in value.split(",") if side.strip()))
+        if not sides or not set(sides) <= {"grpc", "http"}:
+            raise ValueError("must be grpc, http, or both with a comma between")
+        return sides
 
     @field_validator("modules", mode="before")
     @classmethod
@@ -121,17 +158,36 @@ class Settings(BaseSettings):
             read_sources(json.dumps({"sandbox": {"scheme": "standard", "secrets": [value]}}))
         return value
 
-    @field_validator("webhook_allowed_networks", mode="before")
+    @field_validator("webhook_allowed_networks", "trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         return read_networks(value) if isinstance(value, str) else value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _mail_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", value):
+            raise ValueError("must be an address such as no-reply@example.com")
+        return value
+
+    @field_validator("mail_link")
+    @classmethod
+    def _mail_link(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[!-~]*\{token\}[!-~]*", value):
+            raise ValueError("must be a URL that holds {token}, such as https://example.com/mail?token={token}")
+        return value
+
+    @field_validator("smtp_url", mode="before")
+    @classmethod
+    def _smtp_server(cls, value: object) -> object:
+        return read_smtp_url(value) if isinstance(value, str) else value
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("log_format", mode="before")
+    @field_validator("environment", "log_format", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

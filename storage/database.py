@@ -1,13 +1,13 @@
 """The database: connections, transactions, and the repositories that share one."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.commerce.repository import (
     OrderChangeRepository,
@@ -20,11 +20,30 @@ from storage.commerce.repository import (
 from storage.connection import Connection
 from storage.errors import translated
 from storage.frame.records import AuditKey
-from storage.frame.repository import AuditRepository, EventRepository, JobRepository, RequestRepository
-from storage.identity.repository import AccountRepository, ApiKeyRepository, KeyRepository, SessionRepository
+from storage.frame.repository import (
+    AuditChainRepository,
+    AuditRepository,
+    EventRepository,
+    JobRepository,
+    RequestRepository,
+)
+from storage.identity.repository import (
+    AccessChangeRepository,
+    AccountRepository,
+    ApiKeyRepository,
+    AttemptRepository,
+    KeyRepository,
+    MailRepository,
+    MailTokenRepository,
+    RoleRepository,
+    SessionRepository,
+    StandingRepository,
+)
 from storage.invariants import InvariantRepository
 from storage.url import driver_url
 from storage.webhooks.repository import DeliveryRepository, EndpointRepository, ReceivedRepository, RelayRepository
+
+Opening = Callable[[], AbstractContextManager[None]]
 
 
 class Transaction:
@@ -37,6 +56,10 @@ class Transaction:
     @cached_property
     def audit(self) -> AuditRepository:
         return AuditRepository(self._connection, self._audit_key)
+
+    @cached_property
+    def audit_chain(self) -> AuditChainRepository:
+        return AuditChainRepository(self._connection)
 
     @cached_property
     def requests(self) -> RequestRepository:
@@ -55,6 +78,18 @@ class Transaction:
         return AccountRepository(self._connection)
 
     @cached_property
+    def access_changes(self) -> AccessChangeRepository:
+        return AccessChangeRepository(self._connection)
+
+    @cached_property
+    def standings(self) -> StandingRepository:
+        return StandingRepository(self._connection)
+
+    @cached_property
+    def roles(self) -> RoleRepository:
+        return RoleRepository(self._connection)
+
+    @cached_property
     def sessions(self) -> SessionRepository:
         return SessionRepository(self._connection)
 
@@ -65,6 +100,18 @@ class Transaction:
     @cached_property
     def keys(self) -> KeyRepository:
         return KeyRepository(self._connection)
+
+    @cached_property
+    def attempts(self) -> AttemptRepository:
+        return AttemptRepository(self._connection)
+
+    @cached_property
+    def mail_tokens(self) -> MailTokenRepository:
+        return MailTokenRepository(self._connection)
+
+    @cached_property
+    def mails(self) -> MailRepository:
+        return MailRepository(self._connection)
 
     @cached_property
     def products(self) -> ProductRepository:
@@ -120,34 +167,15 @@ class Database:
         audit_key: AuditKey | None = None,
         pool_size: int = 10,
         application_name: str = "backroom",
+        opening: Opening = nullcontext,
     ) -> None:
-        """`audit_key` signs the record; without one, nothing can be changed that leaves an entry there."""
+        """`audit_key` signs the record; without one, nothing can be changed that leaves an entry there.
+
+        `opening` stands around the opening of each connection.
+        """
         self._audit_key = audit_key
-        limits = {
-            "statement_timeout": "20s",
-            "lock_timeout": "10s",
-            "idle_in_transaction_session_timeout": "30s",
-            "client_connection_check_interval": "1s",
-        }
-        self._engine = create_async_engine(
-            driver_url(url),
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=5,
-            # An error's text must never carry the values of a row: it may end in a log.
-            hide_parameters=True,
-            connect_args={
-                "async_creator_fn": Connection.connect,
-                "application_name": application_name,
-                "connect_timeout": 3,
-                # A server that is gone without a word, as after a failover, is found out within half a minute.
-                "keepalives_idle": 10,
-                "keepalives_interval": 5,
-                "keepalives_count": 3,
-                "tcp_user_timeout": 30_000,
-                "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
-            },
-        )
+        self._engine = _engine(url, pool_size, application_name, opening)
+        self._engine_apart = _engine(url, 1, application_name, opening)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -174,6 +202,12 @@ class Database:
         async with self._connected(isolation_level="AUTOCOMMIT") as connection:
             yield Transaction(connection, self._audit_key)
 
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[Transaction]:
+        """The same on a connection of its own, for the one question that must not wait while all others are taken."""
+        async with self._connected(self._engine_apart, isolation_level="AUTOCOMMIT") as connection:
+            yield Transaction(connection, self._audit_key)
+
     async def revision(self) -> str | None:
         """The migration that the database stands at; None where none was applied."""
         async with self._connected(isolation_level="AUTOCOMMIT") as connection:
@@ -184,16 +218,17 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+        await self._engine_apart.dispose()
 
     @asynccontextmanager
-    async def _connected(self, **options: Any) -> AsyncIterator[AsyncConnection]:
+    async def _connected(self, engine: AsyncEngine | None = None, **options: Any) -> AsyncIterator[AsyncConnection]:
         """A connection with these options until the block ends.
 
         They are set once the connection is in our hands: where the engine sets them while it takes one out of the pool,
         a caller that is cancelled just then leaves the connection to the garbage collector.
         """
         with translated():
-            async with self._engine.connect() as connection:
+            async with (engine or self._engine).connect() as connection:
                 try:
                     await connection.execution_options(**options)
                 except asyncio.CancelledError:
@@ -201,6 +236,38 @@ class Database:
                     await connection.invalidate()
                     raise
                 yield connection
+
+
+def _engine(url: str, pool_size: int, application_name: str, opening: Opening) -> AsyncEngine:
+    async def connect(*args: Any, **options: Any) -> Connection:
+        with opening():
+            return await Connection.connect(*args, **options)
+
+    limits = {
+        "statement_timeout": "20s",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "30s",
+        "client_connection_check_interval": "1s",
+    }
+    return create_async_engine(
+        driver_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        # An error's text must never carry the values of a row: it may end in a log.
+        hide_parameters=True,
+        connect_args={
+            "async_creator_fn": connect,
+            "application_name": application_name,
+            "connect_timeout": 3,
+            # A server that is gone without a word, as after a failover, is found out within half a minute.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
+        },
+    )
 
 
 async def _to_the_end(connection: AsyncConnection) -> None:

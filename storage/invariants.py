@@ -51,6 +51,8 @@ _PRODUCTS = "SELECT count(*) FROM commerce.products"
 _ORDERS = "SELECT count(*) FROM commerce.orders"
 _PAYMENTS = "SELECT count(*) FROM commerce.payments"
 _REQUESTS = "SELECT count(*) FROM frame.request_ids"
+_SEALS = "SELECT count(*) FROM frame.audit_seals"
+_ENTRIES = "SELECT count(*) FROM frame.audit_entries"
 
 _SHELVES = "commerce.products JOIN commerce.stock ON stock.product_id = products.id"
 _PIECES = """
@@ -237,5 +239,32 @@ INVARIANTS: Sequence[Invariant] = (
         "SELECT (SELECT count(*) FROM webhooks.received) + (SELECT count(*) FROM commerce.payments)"
         " + (SELECT count(*) FROM commerce.refunds)",
         f"SELECT task || ' ' || subject FROM ({_OPEN} EXCEPT {_QUEUED}) AS lost",
+    ),
+    Invariant(
+        "I12",
+        "the chain that seals the record has no gap, and an event at each of its places",
+        _SEALS,
+        """
+        SELECT position FROM (
+            SELECT position, sequence, lag(position, 1, 0::bigint) OVER (ORDER BY position) AS before
+            FROM frame.audit_seals
+        ) AS place LEFT JOIN frame.audit_entries USING (sequence)
+        WHERE position <> before + 1 OR audit_entries.id IS NULL
+        """,
+    ),
+    Invariant(
+        "I12",
+        "each event of the record stands in the chain, or came after the last that does",
+        _ENTRIES,
+        """
+        WITH horizon AS (
+            SELECT transaction_id, sequence FROM frame.audit_seals JOIN frame.audit_entries USING (sequence)
+            ORDER BY position DESC LIMIT 1
+        )
+        SELECT audit_entries.sequence FROM frame.audit_entries, horizon
+        WHERE (audit_entries.transaction_id, audit_entries.sequence) <= (horizon.transaction_id, horizon.sequence)
+            AND horizon.transaction_id < pg_snapshot_xmax(pg_current_snapshot())
+            AND NOT EXISTS (SELECT FROM frame.audit_seals WHERE audit_seals.sequence = audit_entries.sequence)
+        """,
     ),
 )

@@ -20,8 +20,12 @@ app = typer.Typer(
 )
 admin = typer.Typer(help="Accounts, made on the database itself.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
+keys = typer.Typer(help="The keys that sign tokens and derive secrets.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
 jobs = typer.Typer(help="The jobs that wait, run or have failed.", invoke_without_command=True)
 app.add_typer(jobs, name="jobs")
+audit = typer.Typer(help="The record of who changed what.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
 
 From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="The first day, such as 2011-11-01.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="The last day.")]
@@ -135,6 +139,33 @@ def sandbox_provider(
     sandbox_provider(address, ledger, webhook_url, secrets_stdin=secrets_stdin, with_parent=with_parent)
 
 
+@audit.command("verify")
+def verify_audit(
+    anchor_file: Annotated[Path | None, typer.Option(help="Anchors that it must contain, a JSON line each.")] = None,
+    anchor: Annotated[str | None, typer.Option(metavar="POSITION:HASH", help="One that it must contain.")] = None,
+) -> None:
+    """Check the record from its first event to its last; exits with 1 where it is not whole, and names what is not."""
+    from server.cli.audit import verify_audit
+
+    verify_audit(anchor_file, anchor)
+
+
+@audit.command("list")
+def list_audit(
+    caller: Annotated[str | None, typer.Option(help="Only this account's, by its id.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this method's or job's.")] = None,
+    resource: Annotated[str | None, typer.Option(help="Only this resource's, such as product/TEA.")] = None,
+    result: Annotated[str | None, typer.Option(help="Only those with this result.")] = None,
+    first: From = None,
+    last: To = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
+) -> None:
+    """List what was changed, the latest last."""
+    from server.cli.audit import Wanted, list_audit
+
+    list_audit(Wanted(caller, action, resource, result, _day("--from", first), _day("--to", last)), limit)
+
+
 @admin.command("create-user")
 def create_user(
     email: Annotated[str, typer.Argument(help="The address to sign in with.")],
@@ -156,6 +187,42 @@ def create_service_account(
     from server.cli.admin import create_service_account
 
     create_service_account(name, role or ["service"])
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """List the keys, what each is good for, and until when."""
+    from server.cli.keys import list_keys
+
+    list_keys()
+
+
+@keys.command("rotate")
+def rotate_keys(
+    activate_after: Annotated[
+        float, typer.Option(min=2, max=86_400, help="After how many seconds the new keys are used.")
+    ] = 600,
+) -> None:
+    """Make new keys, and seal everything by the first master key; no call fails meanwhile."""
+    from server.cli.keys import rotate_keys
+
+    rotate_keys(activate_after)
+
+
+@keys.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(metavar="KID", help="The key's id.")]) -> None:
+    """Have nothing taken any more that a leaked key made; within a second on every server."""
+    from server.cli.keys import revoke_key
+
+    revoke_key(key_id)
+
+
+@keys.command("new-master-key")
+def new_master_key() -> None:
+    """Print a new master key, for BACKROOM_MASTER_KEY."""
+    from server.cli.keys import print_master_key
+
+    print_master_key()
 
 
 def _day(option: str, text: str | None) -> date | None:

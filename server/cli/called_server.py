@@ -13,6 +13,8 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from client import Tls
+from server.cli.edge import tls_of
 from server.cli.failure import Failure
 from server.settings import Settings
 
@@ -26,7 +28,8 @@ _LAST_LINES = 20
 async def called_server(configured: Settings) -> AsyncIterator[str]:
     """The address of the server that runs, or of one that runs as long as the block."""
     address = str(configured.grpc_address)
-    status = await _readiness(address)
+    tls = tls_of(configured)
+    status = await _readiness(address, tls)
     if status == HealthCheckResponse.SERVING:
         yield address
     elif status is not None:
@@ -94,9 +97,14 @@ async def _read(process: asyncio.subprocess.Process, last: "deque[str]", port: "
         port.set_exception(Failure("the server that was started ended:\n" + "".join(last)))
 
 
-async def _readiness(address: str) -> int | None:
+async def _readiness(address: str, tls: Tls | None) -> int | None:
     """The server's readiness; None where none answers, which is said at once: the client would try again."""
-    async with grpc.aio.insecure_channel(address, [("grpc.enable_retries", 0)]) as channel:
+    options: list[tuple[str, Any]] = [("grpc.enable_retries", 0)]
+    if tls is None:
+        opened = grpc.aio.insecure_channel(address, options)
+    else:
+        opened = grpc.aio.secure_channel(address, tls.credentials(), [*options, *tls.options()])
+    async with opened as channel:
         health: Any = HealthStub(channel)
         try:
             status: int = (await health.Check(HealthCheckRequest(service="readiness"), timeout=2)).status

@@ -3,11 +3,13 @@
 import asyncio
 import platform
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import grpc
+import structlog
 from google.protobuf.internal import api_implementation
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from rich.console import Console
@@ -15,8 +17,12 @@ from rich.table import Table
 from sqlalchemy import make_url
 
 import migrations
-from client import Backroom
+from client import Backroom, Tls
 from server import settings
+from server.cli.edge import limits_of, tls_of
+from server.cli.mail import way_of
+from server.edge import Certificates, CertificatesUnreadable
+from server.edge.start import reasons_not_to_start, warnings
 from server.settings import Address, Settings
 from storage.database import Database
 from storage.embedded import running_url
@@ -56,10 +62,12 @@ def doctor() -> None:
 
 
 def _configuration(configured: Settings) -> Iterator[Finding]:
+    yield Finding("BACKROOM_ENVIRONMENT", configured.environment)
     yield Finding("DATABASE_URL", _shown(configured.database_url))
     yield Finding("BACKROOM_DATA_DIR", str(configured.data_dir))
     yield Finding("BACKROOM_GRPC_ADDRESS", str(configured.grpc_address))
     yield Finding("BACKROOM_HTTP_ADDRESS", str(configured.http_address))
+    yield from _edge(configured)
     yield Finding("BACKROOM_MODULES", ", ".join(configured.modules))
     yield Finding("BACKROOM_HOLD_SECONDS", f"{configured.hold_seconds:g}")
     yield _provider(configured)
@@ -67,9 +75,53 @@ def _configuration(configured: Settings) -> Iterator[Finding]:
     yield Finding("BACKROOM_WEBHOOK_SOURCES", sources or "none")
     networks = ", ".join(map(str, configured.webhook_allowed_networks))
     yield Finding("BACKROOM_WEBHOOK_ALLOWED_NETWORKS", networks or "none")
+    proxies = ", ".join(map(str, configured.trusted_proxies))
+    yield Finding("BACKROOM_TRUSTED_PROXIES", proxies or "none: a call comes from where its connection does")
+    yield _mail(configured)
     yield Finding("BACKROOM_DRAIN_SECONDS", f"{configured.drain_seconds:g}")
     yield Finding("BACKROOM_API_KEY", "set" if configured.api_key else "not set")
     yield Finding("LOG_LEVEL, LOG_FORMAT", f"{configured.log_level}, {configured.log_format}")
+
+
+def _edge(configured: Settings) -> Iterator[Finding]:
+    yield Finding("BACKROOM_ALLOW_PLAINTEXT", ", ".join(configured.allow_plaintext) or "none")
+    yield _certificate(configured)
+    yield Finding("BACKROOM_TLS_CLIENT_CA", str(configured.tls_client_ca or "none: callers need no certificate"))
+    yield Finding("BACKROOM_HTTP_TLS", str(configured.http_tls).lower())
+    yield Finding("BACKROOM_REFLECTION", str(configured.reflects).lower())
+    yield Finding("BACKROOM_MAX_CALLS, _STREAMS", f"{configured.max_calls}, {configured.max_streams}")
+    rate = limits_of(configured).rate
+    shown = f"{rate.per_second:g} and {rate.burst} at once" if rate else "as many as a caller wants"
+    yield Finding("BACKROOM_CALLS_PER_SECOND", shown)
+    for reason in reasons_not_to_start(configured):
+        setting, _, mend = reason.partition(": ")
+        yield Finding(f"start: {setting}", "a server refuses to start", mend, broken=True)
+    for warning in warnings(configured):
+        setting, _, mend = warning.partition(": ")
+        yield Finding(f"warning: {setting}", "in plain text", mend)
+
+
+def _certificate(configured: Settings) -> Finding:
+    what, certificate, key = "BACKROOM_TLS_CERTIFICATE", configured.tls_certificate, configured.tls_key
+    if not certificate or not key:
+        return Finding(what, "none: plain text")
+    try:
+        Certificates(certificate, key, structlog.get_logger(), client_ca=configured.tls_client_ca)
+    except CertificatesUnreadable as error:
+        return Finding(what, str(certificate), f"correct it: {error}", broken=True)
+    return Finding(what, str(certificate))
+
+
+def _mail(configured: Settings) -> Finding:
+    what, way = "BACKROOM_MAIL", way_of(configured)
+    if way == "smtp":
+        server, sender = configured.smtp_url, configured.mail_from
+        if server is None or sender is None:
+            return Finding(what, way, "set BACKROOM_SMTP_URL and BACKROOM_MAIL_FROM", broken=True)
+        return Finding(what, f"smtp: {server.host}:{server.port}, {server.tls}, from {sender}")
+    state = f"into {configured.data_dir / 'outbox'}" if way == "file" else "a line in the log for each"
+    nobody = "nobody has a mail: set it to smtp" if configured.environment == "production" else ""
+    return Finding(what, f"{way}: {state}", nobody)
 
 
 def _provider(configured: Settings) -> Finding:
@@ -97,8 +149,8 @@ def _answers(configured: Settings) -> Iterator[Finding]:
     if configured.embedded:
         admin = configured.data_dir / "admin.json"
         yield Finding("admin.json", str(admin) if admin.exists() else "none yet", "" if admin.exists() else "make run")
-    yield _grpc(configured.grpc_address)
-    yield _http(configured.http_address)
+    yield _grpc(configured.grpc_address, tls_of(configured))
+    yield _http(configured)
 
 
 def _database(configured: Settings) -> Finding:
@@ -123,22 +175,38 @@ async def _revision(url: str) -> str | None:
         await database.close()
 
 
-def _grpc(address: Address) -> Finding:
+def _grpc(address: Address, tls: Tls | None) -> Finding:
     def ask() -> str:
-        with Backroom(str(address)) as backroom:
+        with Backroom(str(address), tls=tls) as backroom:
             status = backroom.health.Check(HealthCheckRequest(service="readiness"), timeout=2).status
         return HealthCheckResponse.ServingStatus.Name(status)
 
     return _probed("gRPC readiness", address, ask, healthy="SERVING")
 
 
-def _http(address: Address) -> Finding:
+def _http(configured: Settings) -> Finding:
+    address = configured.http_address
+
     def ask() -> str:
-        with socket.create_connection((address.host, address.port), timeout=2) as connection:
+        with _connected(configured) as connection:
             connection.sendall(f"GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
             return connection.recv(64).split(b"\r\n")[0].decode()
 
     return _probed("HTTP /readyz", address, ask, healthy="HTTP/1.1 200 OK")
+
+
+def _connected(configured: Settings) -> socket.socket:
+    """A connection to the HTTP side, encrypted where that is; the server's certificate is checked then."""
+    address = configured.http_address
+    plain = socket.create_connection((address.host, address.port), timeout=2)
+    if not configured.http_tls:
+        return plain
+    try:
+        context = ssl.create_default_context(cafile=configured.tls_ca)
+        return context.wrap_socket(plain, server_hostname=configured.tls_server_name or address.host)
+    except OSError:
+        plain.close()
+        raise
 
 
 def _probed(what: str, address: Address, ask: Callable[[], str], *, healthy: str) -> Finding:

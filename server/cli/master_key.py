@@ -2,8 +2,10 @@
 
 from server.cli.failure import Failure
 from server.cli.private_file import write_private
-from server.frame.sealing import MasterKeyMalformed, MasterKeys, new_master_key, read_master_key
+from server.frame.sealing import MasterKeyMalformed, MasterKeys, SealBroken, new_master_key, read_master_key
+from server.identity.keys import MasterKeyWrong
 from server.settings import Settings
+from server.wiring import Application
 
 
 def master_keys(settings: Settings) -> MasterKeys:
@@ -21,3 +23,21 @@ def master_keys(settings: Settings) -> MasterKeys:
         return MasterKeys([read_master_key(path.read_text())])
     except MasterKeyMalformed:
         raise Failure(f"{path}: holds no master key") from None
+
+
+async def prepared(application: Application, settings: Settings) -> None:
+    """Has the application open what is sealed; raises Failure where the master key is another."""
+    try:
+        await application.prepare()
+    except (MasterKeyWrong, SealBroken):
+        raise wrong(settings) from None
+
+
+def wrong(settings: Settings) -> Failure:
+    """Says which setting it is, and the mend."""
+    here = settings.embedded and not settings.master_keys
+    where = str(settings.data_dir / "master.key") if here else "BACKROOM_MASTER_KEY"
+    return Failure(
+        f"{where}: does not open what is sealed in this database; set the key that sealed it,"
+        " or the new one and that one with a comma between"
+    )

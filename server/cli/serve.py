@@ -9,11 +9,14 @@ from rich.console import Console
 import migrations
 from server import settings
 from server.cli.admin import FIRST_ADMIN, ensure_first_admin
+from server.cli.edge import edge_of, fit_to_start, limits_of
 from server.cli.failure import Failure
-from server.cli.master_key import master_keys
+from server.cli.mail import mail_of
+from server.cli.master_key import master_keys, prepared
 from server.cli.opened import database_url
 from server.cli.own_sandbox import Sandbox, own_sandbox
 from server.cli.trade import opened_trade, sources_of
+from server.edge.start import warnings
 from server.frame import log
 from server.frame.contract import ContractError
 from server.frame.jobs import Worker
@@ -21,12 +24,14 @@ from server.frame.sealing import MasterKeys
 from server.serving import BindError, Server
 from server.settings import Settings
 from server.wiring import Application
+from server.wiring.commerce import Trade
 from storage.database import Database
 
 
 def serve(*, with_worker: bool = True) -> None:
     """Serves until it is stopped; with a worker, it does the jobs too."""
     configured = settings.read()
+    fit_to_start(configured)
     keys = master_keys(configured)
     log.configure(configured.log_level, configured.log_format)
     with (
@@ -51,30 +56,28 @@ async def _serve(
     began = time.perf_counter()
     logger = structlog.get_logger()
     stop = stop_asked()
-    database = Database(url, audit_key=keys.audit_key)
+    for warning in warnings(configured):
+        logger.warning(warning)
+    edge = edge_of(configured, logger)
+    database = Database(url, audit_key=keys.audit_key, opening=edge.descriptors.reserved)
     try:
         async with opened_trade(configured, sandbox) as trade:
-            application = Application(
-                database,
-                configured.modules,
-                logger,
-                keys,
-                trade=trade,
-                sources=sources_of(configured, sandbox),
-                allowed_networks=configured.webhook_allowed_networks,
-            )
+            application = _application(configured, database, keys, trade, sandbox)
             server = Server(
                 application,
                 configured.grpc_address,
                 configured.http_address,
                 logger,
+                edge=edge,
                 worker=Worker(url, application.tasks, logger, application.registry) if with_worker else None,
                 drain_seconds=configured.drain_seconds,
             )
             password = await _prepare_embedded(configured, database, keys, url)
+            await prepared(application, configured)
             await server.start()
             if sandbox is not None and "webhooks" in configured.modules:
-                await sandbox.tell(f"http://127.0.0.1:{server.http_port}/webhooks/sandbox")
+                scheme = "https" if configured.http_tls else "http"
+                await sandbox.tell(f"{scheme}://127.0.0.1:{server.http_port}/webhooks/sandbox")
             _announce(server, configured, password, time.perf_counter() - began)
             await stop.wait()
             await server.stop()
@@ -82,6 +85,24 @@ async def _serve(
         raise Failure(str(error)) from None
     finally:
         await database.close()
+
+
+def _application(
+    configured: Settings, database: Database, keys: MasterKeys, trade: Trade, sandbox: Sandbox | None
+) -> Application:
+    return Application(
+        database,
+        configured.modules,
+        structlog.get_logger(),
+        keys,
+        trade=trade,
+        limits=limits_of(configured),
+        sources=sources_of(configured, sandbox),
+        allowed_networks=configured.webhook_allowed_networks,
+        trusted_proxies=configured.trusted_proxies,
+        mail=mail_of(configured),
+        anchor_file=configured.audit_anchor_file,
+    )
 
 
 async def _prepare_embedded(configured: Settings, database: Database, keys: MasterKeys, url: str) -> str | None:
@@ -102,7 +123,7 @@ def _announce(server: Server, configured: Settings, password: str | None, second
         f"[bold green]Backroom serves[/] gRPC on [bold]{address}[/] and HTTP on"
         f" [bold]{configured.http_address.host}:{server.http_port}[/], after {seconds:.1f} s. Ctrl-C stops it."
     )
-    if password is not None:
+    if password is not None and configured.tls_certificate is None:
         console.print(_first_words(address, configured, password), markup=False)
 
 

@@ -6,7 +6,7 @@ import secrets
 import grpc
 
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest, ExchangeKeyRequest
-from client import AsyncBackroom, Password, refusal_of, request_id_for
+from client import AsyncBackroom, Password, Tls, refusal_of, request_id_for
 from server.cli.failure import Failure
 from server.cli.private_file import write_private
 from server.settings import Settings
@@ -15,22 +15,22 @@ ACCOUNT = "replay"
 """The service account that demo and replay act as."""
 
 
-async def service_key(configured: Settings, address: str) -> str:
+async def service_key(configured: Settings, address: str, tls: Tls | None = None) -> str:
     """The key to sign in with: the configured one, the one kept from the last time, or a new account's."""
     if configured.api_key:
         return configured.api_key
     kept = configured.data_dir / "replay.json"
-    if kept.exists() and await _signs_in(address, key := json.loads(kept.read_text())["key"]):
+    if kept.exists() and await _signs_in(address, tls, key := json.loads(kept.read_text())["key"]):
         return str(key)
-    key = await _new_key(configured, address)
+    key = await _new_key(configured, address, tls)
     write_private(kept, json.dumps({"name": ACCOUNT, "key": key}))
     return key
 
 
-async def _new_key(configured: Settings, address: str) -> str:
+async def _new_key(configured: Settings, address: str, tls: Tls | None) -> str:
     admin = configured.data_dir / "admin.json"
     if admin.exists():
-        return await _key_by_admin(address, Password(**json.loads(admin.read_text())))
+        return await _key_by_admin(address, tls, Password(**json.loads(admin.read_text())))
     if configured.database_url:
         # It brings the whole server along, which takes a second to import and is seldom needed.
         from server.cli.admin import create_service_key
@@ -42,8 +42,8 @@ async def _new_key(configured: Settings, address: str) -> str:
     )
 
 
-async def _key_by_admin(address: str, admin: Password) -> str:
-    async with AsyncBackroom(address, admin) as backroom:
+async def _key_by_admin(address: str, tls: Tls | None, admin: Password) -> str:
+    async with AsyncBackroom(address, admin, tls=tls) as backroom:
         # The first account of the name is made under a derived request_id: made again, it is the same one.
         for name in (ACCOUNT, f"{ACCOUNT}-{secrets.token_hex(3)}"):
             request = CreateServiceAccountRequest(request_id=request_id_for("service-account", name), name=name)
@@ -56,8 +56,8 @@ async def _key_by_admin(address: str, admin: Password) -> str:
     raise Failure(f"the server at {address} has accounts of every name that was tried; set BACKROOM_API_KEY")
 
 
-async def _signs_in(address: str, key: str) -> bool:
-    async with AsyncBackroom(address) as backroom:
+async def _signs_in(address: str, tls: Tls | None, key: str) -> bool:
+    async with AsyncBackroom(address, tls=tls) as backroom:
         try:
             await backroom.access.ExchangeKey(ExchangeKeyRequest(key=key), timeout=10)
         except grpc.aio.AioRpcError as error:

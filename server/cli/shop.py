@@ -13,6 +13,7 @@ from server import settings
 from server.cli import replay as replaying
 from server.cli.called_server import called_server
 from server.cli.demo import first_day
+from server.cli.edge import tls_of
 from server.cli.failure import Failure
 from server.cli.service_key import service_key
 from server.settings import Settings
@@ -47,7 +48,8 @@ def _run(dataset: replaying.Dataset) -> None:
 
 async def _replayed(configured: Settings, dataset: replaying.Dataset, console: Console) -> replaying.Outcome:
     async with called_server(configured) as address:
-        key = Key(await service_key(configured, address))
-        async with AsyncBackroom(address, key) as backroom:
+        tls = tls_of(configured)
+        key = Key(await service_key(configured, address, tls))
+        async with AsyncBackroom(address, key, tls=tls) as backroom:
             with replaying.progress_on(console) as progress:
                 return await replaying.replay(backroom, dataset, progress)

@@ -4,7 +4,9 @@ import structlog
 import uvloop
 
 from server import settings
-from server.cli.master_key import master_keys
+from server.cli.edge import fit_to_start
+from server.cli.mail import mail_of
+from server.cli.master_key import master_keys, prepared
 from server.cli.opened import database_url, ready_database
 from server.cli.own_sandbox import running_sandbox
 from server.cli.serve import stop_asked
@@ -19,6 +21,7 @@ from server.wiring import Application
 def worker() -> None:
     """Does jobs until it is stopped."""
     configured = settings.read()
+    fit_to_start(configured, listens=False)
     keys = master_keys(configured)
     log.configure(configured.log_level, configured.log_format)
     with database_url(configured) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -34,7 +37,17 @@ async def _work(configured: Settings, url: str, keys: MasterKeys) -> None:
         opened_trade(configured, sandbox) as trade,
     ):
         networks = configured.webhook_allowed_networks
-        application = Application(database, configured.modules, logger, keys, trade=trade, allowed_networks=networks)
+        application = Application(
+            database,
+            configured.modules,
+            logger,
+            keys,
+            trade=trade,
+            allowed_networks=networks,
+            mail=mail_of(configured),
+            anchor_file=configured.audit_anchor_file,
+        )
+        await prepared(application, configured)
         worker = Worker(url, application.tasks, logger, application.registry)
         worker.start()
         logger.info("working", modules=list(configured.modules))

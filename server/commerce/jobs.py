@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from server.commerce.service import Orders, Paying
+from server.commerce.service.deferring import PAY, REFUND, TAKE_EVENT
+from server.commerce.service.orders import EXPIRE
 from server.frame.jobs import Task
 
 
@@ -18,9 +20,9 @@ def tasks(orders: Orders, paying: Paying) -> Sequence[Task]:
         await orders.expire_due()
 
     return (
-        Task("commerce.pay", pay),
-        Task("commerce.refund", refund),
-        Task("commerce.take_payment_event", paying.take_event),
+        Task(PAY, pay),
+        Task(REFUND, refund),
+        Task(TAKE_EVENT, paying.take_event),
         # Stock that nobody pays for is free again within seconds of its time.
-        Task("commerce.expire", expire, every="* * * * * *"),
+        Task(EXPIRE, expire, every="* * * * * *"),
     )

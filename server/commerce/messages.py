@@ -21,7 +21,6 @@ from backroom.commerce.v1 import (
 from server.commerce.rules import catalog, inventory, orders, payments
 from server.frame.caller import Caller
 from server.frame.errors import FieldInvalid
-from server.frame.repeating import key_of
 from server.frame.wire import time_of, timestamp
 from storage.commerce.records import (
     Level,
@@ -38,6 +37,7 @@ from storage.commerce.records import (
     Refund,
     StockReason,
 )
+from storage.frame.records import Ask
 
 _NANO = Decimal("1E-9")
 _EDITABLE: Mapping[str, Callable[[products_pb2.Product], Any]] = {
@@ -95,11 +95,11 @@ def product(kept: Product) -> products_pb2.Product:
     )
 
 
-def adjustment(request: inventory_service_pb2.AdjustStockRequest, caller: Caller) -> inventory.AdjustStock:
+def adjustment(request: inventory_service_pb2.AdjustStockRequest, caller: Caller, asked: Ask) -> inventory.AdjustStock:
     """Raises FieldInvalid where the delta's sign does not fit the reason."""
     reason = StockReason[stock_pb2.StockReason.Name(request.reason).removeprefix("STOCK_REASON_")]
     inventory.sign_fits(reason, request.delta)
-    return inventory.AdjustStock(caller, key_of(caller, request), request.sku, request.delta, reason, request.note)
+    return inventory.AdjustStock(caller, asked, request.sku, request.delta, reason, request.note)
 
 
 def stock(level: Level) -> stock_pb2.Stock:
@@ -130,14 +130,16 @@ def sequence(text: str) -> int:
     return value
 
 
-def place_order(request: order_service_pb2.PlaceOrderRequest, caller: Caller, order_id: UUID) -> orders.PlaceOrder:
+def place_order(
+    request: order_service_pb2.PlaceOrderRequest, caller: Caller, asked: Ask, order_id: UUID
+) -> orders.PlaceOrder:
     lines = tuple(
         orders.Line(line.sku, line.quantity, price(line.unit_price) if line.HasField("unit_price") else None)
         for line in request.lines
     )
     hold = request.hold_duration.ToTimedelta() if request.HasField("hold_duration") else None
     return orders.PlaceOrder(
-        caller, key_of(caller, request), order_id, request.reference or None, request.customer_id or None, lines, hold
+        caller, asked, order_id, request.reference or None, request.customer_id or None, lines, hold
     )
 
 

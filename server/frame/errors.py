@@ -123,6 +123,14 @@ class PermissionMissing(Refusal):
     reason = "PERMISSION_MISSING"
 
 
+class AccessChanged(Refusal):
+    """What the caller may do has changed while this stream was open: open it again."""
+
+    code = Code.UNAVAILABLE
+    reason = "ACCESS_CHANGED"
+    retry_after = 0.2
+
+
 class RequestIdReused(Refusal):
     """This request_id was used before, with other content."""
 

@@ -29,17 +29,11 @@ def ask_of(context: Any, request: Message, *, secret: bytes = b"") -> Ask:
     return Ask(call.caller.account_id, call.method.removeprefix("/"), call.time, call.address, call.id, key)
 
 
-def key_of(caller: Caller, request: Message, *, secret: bytes = b"") -> RequestKey | None:
-    """The key of a request by its `request_id`; None where that is empty.
-
-    A request that holds a password takes a `secret`, so that its digest cannot be used to guess the password.
-    """
-    return _key(caller, [request], secret)
-
-
-def key_of_stream(caller: Caller, requests: Sequence[Message]) -> RequestKey | None:
-    """The key of a stream of requests by the `request_id` of its first message."""
-    return _key(caller, requests) if requests else None
+def ask_of_stream(context: Any, requests: Sequence[Message]) -> Ask:
+    """That this call asks for a change by a stream of requests, known by the `request_id` of the first."""
+    call = call_of(context)
+    key = _key(call.caller, requests) if requests else None
+    return Ask(call.caller.account_id, call.method.removeprefix("/"), call.time, call.address, call.id, key)
 
 
 def digest_of(*messages: Message, secret: bytes = b"") -> bytes:
@@ -55,26 +49,25 @@ def digest_of(*messages: Message, secret: bytes = b"") -> bytes:
 
 async def once(
     tx: Transaction,
-    ask: Ask | RequestKey | None,
+    ask: Ask,
     kind: type[Answer],
     act: Callable[[], Awaitable[Answer]],
-    resource: str | Callable[[Answer], str] = "",
+    resource: str | Callable[[Answer], str] | None,
 ) -> Answer:
     """Acts, or returns the answer that this request had when it first came.
 
     The answer is kept, and the change recorded, in the same transaction; a refusal rolls that back and is not
-    remembered. `resource` names what was changed, which may depend on the answer.
+    remembered. `resource` names what was changed, which may depend on the answer; None where `act` records it itself.
     """
-    key = ask.key if isinstance(ask, Ask) else ask
-    if key is not None:
-        earlier = (await tx.requests.claim([Claim(key)])).get(key.scope)
+    if ask.key is not None:
+        earlier = (await tx.requests.claim([Claim(ask.key)])).get(ask.key.scope)
         if earlier is not None:
-            return decoded(kind, first_answer(earlier, key))
+            return decoded(kind, first_answer(earlier, ask.key))
     answer = await act()
-    if isinstance(ask, Ask):
+    if resource is not None:
         await tx.audit.record([ask.entry(resource if isinstance(resource, str) else resource(answer))])
-    if key is not None:
-        await tx.requests.remember({key: encoded(kind, answer)})
+    if ask.key is not None:
+        await tx.requests.remember({ask.key: encoded(kind, answer)})
     return answer
 
 

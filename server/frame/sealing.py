@@ -81,7 +81,12 @@ class MasterKeys:
 
     def sealed_by_first(self, sealed: bytes) -> bool:
         """Whether it needs no sealing anew."""
-        return sealed[: 1 + _ID_SIZE] == _VERSION + self._first
+        return sealed.startswith(self.first_mark)
+
+    @property
+    def first_mark(self) -> bytes:
+        """How everything begins that the first key sealed."""
+        return _VERSION + self._first
 
 
 def _derived(key: bytes, purpose: str) -> bytes:

@@ -1,33 +1,90 @@
 """Passwords, hashed with Argon2id by the parameters of the OWASP cheat sheet (19 MiB, 2 passes, 1 lane)."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import lzma
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property, partial
+from importlib.resources import files
+from threading import Lock
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-_THREADS = 2
-"""One hash takes 17 ms of a core: no more than these run at once, and never on the event loop."""
+from server.frame.errors import FieldViolation, Overloaded
+from server.identity.errors import PasswordCommon
+from server.identity.rules.passwords import is_common, own_words
+
+_THREADS = max(1, min((os.cpu_count() or 2) - 1, 8))
+"""One hash takes 17 ms of a core: one core is always left to all the rest."""
+_WAITING = 25 * _THREADS
+"""How many may wait: about half a second's work."""
+
+Result = TypeVar("Result")
 
 
 class Passwords:
-    """Hashes and verifies, away from the event loop."""
+    """Hashes and verifies, away from the event loop; what is more than it can do soon is refused with Overloaded."""
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+    def __init__(
+        self,
+        hasher: PasswordHasher | None = None,
+        *,
+        threads: int = _THREADS,
+        waiting: int = _WAITING,
+    ) -> None:
+        """`waiting` is how many may wait while all threads are at work."""
+        self._hasher = hasher or PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         # Made here, so that an unknown account costs one evaluation from the first login on, as a known one does.
         self._nobodys = self._hasher.hash("the password of no account")
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="argon2")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._room = threads + waiting
+        self._taken = 0
+        self._counting = Lock()
 
     async def hash(self, password: str) -> str:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
+        """Raises Overloaded."""
+        return await self._soon(partial(self._hasher.hash, password))
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether it is the password; the work is the same where there is no hash to hold it against."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._verify, password, password_hash)
+        """Whether it is the password; the work is the same where there is no hash to hold it against.
+
+        Raises Overloaded.
+        """
+        return await self._soon(partial(self._verify, password, password_hash))
+
+    def outdated(self, password_hash: str) -> bool:
+        """Whether a hash was made by other parameters than those of now."""
+        return self._hasher.check_needs_rehash(password_hash)
+
+    def refuse_common(self, password: str, email: str, field: str) -> None:
+        """Raises PasswordCommon, naming the field, where many use the password, or the account's address gives it."""
+        if is_common(password, self._common, own_words(email)):
+            raise PasswordCommon(fields=[FieldViolation(field, PasswordCommon.message())])
 
     def close(self) -> None:
-        self._threads.shutdown()
+        self._threads.shutdown(cancel_futures=True)
+
+    @cached_property
+    def _common(self) -> frozenset[str]:
+        listed = files("server.identity").joinpath("data/common-passwords.txt.xz").read_bytes()
+        return frozenset(lzma.decompress(listed).decode().splitlines())
+
+    async def _soon(self, work: Callable[[], Result]) -> Result:
+        with self._counting:
+            if self._taken >= self._room:
+                raise Overloaded
+            self._taken += 1
+        future = self._threads.submit(work)
+        # Not when the caller goes: the thread is at work until it has ended, whoever still waits for it.
+        future.add_done_callback(self._leave)
+        return await asyncio.wrap_future(future)
+
+    def _leave(self, _: "Future[Result]") -> None:
+        with self._counting:
+            self._taken -= 1
 
     def _verify(self, password: str, password_hash: str | None) -> bool:
         try:

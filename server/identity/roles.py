@@ -15,6 +15,14 @@ ROLES: Mapping[str, frozenset[str]] = {
     "admin": frozenset(_KEEP_SHOP | _GOVERN),
 }
 
+DESCRIPTIONS: Mapping[str, str] = {
+    "customer": "Buys for itself: what everyone gets who registers.",
+    "staff": "Sells: places, follows and fulfils the orders of others, and keeps the stock.",
+    "manager": "Keeps the shop: products, prices, refunds and webhooks, and sees who its users are.",
+    "service": "An internal service: what the shop's own software needs.",
+    "admin": "Decides what others may do, and reads the record of what they did.",
+}
+
 PERMISSIONS = frozenset[str]().union(*ROLES.values())
 """Every permission that some role knows."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from server.frame.jobs import Task
-from server.webhooks.service import Deliveries, Inbox, Purging, Relay, Turns
+from server.webhooks.service import Deliveries, Inbox, Purging, Relay, Sealing, Turns
 from server.webhooks.service.inbox import REPUBLISH
 from server.webhooks.service.turns import DELIVER
 from storage.webhooks.records import QUEUE
@@ -14,11 +14,16 @@ def inbox_tasks(inbox: Inbox) -> Sequence[Task]:
     return (Task(REPUBLISH, inbox.republish),)
 
 
-def outbox_tasks(relay: Relay, turns: Turns, deliveries: Deliveries, purging: Purging) -> Sequence[Task]:
+def outbox_tasks(
+    relay: Relay, turns: Turns, deliveries: Deliveries, purging: Purging, sealing: Sealing
+) -> Sequence[Task]:
     async def relay_all() -> None:
         while await relay.relay():
             await turns.give()
         await turns.give()
+
+    async def seal() -> None:
+        await sealing.seal()
 
     async def deliver(delivery_id: str) -> None:
         await deliveries.attempt(UUID(delivery_id))
@@ -28,4 +33,6 @@ def outbox_tasks(relay: Relay, turns: Turns, deliveries: Deliveries, purging: Pu
         Task("webhooks.relay", relay_all, every="* * * * * *"),
         Task(DELIVER, deliver, queue=QUEUE),
         Task("webhooks.purge", purging.purge, every="47 * * * * 0"),
+        # What could not be sealed as the servers started.
+        Task("webhooks.seal", seal, every="57 * * * * 0"),
     )

@@ -7,7 +7,7 @@ from backroom.webhooks.v1 import webhook_service_pb2 as pb
 from backroom.webhooks.v1 import webhook_service_pb2_grpc
 from server.frame.call import caller_of
 from server.frame.paging import Page, page_of
-from server.frame.repeating import key_of
+from server.frame.repeating import ask_of
 from server.frame.wire import timestamp
 from server.webhooks import messages
 from server.webhooks.rules.relaying import fitting
@@ -20,8 +20,8 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
         self._endpoints = endpoints
 
     async def CreateEndpoint(self, request: pb.CreateEndpointRequest, context: Any) -> pb.CreateEndpointResponse:
-        key = key_of(caller_of(context), request)
-        endpoint, secret = await self._endpoints.create(messages.draft(request), key)
+        ask = ask_of(context, request)
+        endpoint, secret = await self._endpoints.create(messages.draft(request), ask)
         return pb.CreateEndpointResponse(endpoint=messages.endpoint(endpoint), secret=shown(secret))
 
     async def GetEndpoint(self, request: pb.GetEndpointRequest, context: Any) -> pb.GetEndpointResponse:
@@ -35,22 +35,20 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
         return pb.ListEndpointsResponse(endpoints=map(messages.endpoint, endpoints), next_page_token=next_page_token)
 
     async def UpdateEndpoint(self, request: pb.UpdateEndpointRequest, context: Any) -> pb.UpdateEndpointResponse:
-        caller = caller_of(context)
-        endpoint = await self._endpoints.edit(messages.edit(request, caller), key_of(caller, request))
+        ask = ask_of(context, request)
+        endpoint = await self._endpoints.edit(messages.edit(request, caller_of(context)), ask)
         return pb.UpdateEndpointResponse(endpoint=messages.endpoint(endpoint))
 
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, context: Any) -> pb.DeleteEndpointResponse:
-        await self._endpoints.delete(UUID(request.endpoint_id), key_of(caller_of(context), request))
+        await self._endpoints.delete(UUID(request.endpoint_id), ask_of(context, request))
         return pb.DeleteEndpointResponse()
 
     async def RotateSecret(self, request: pb.RotateSecretRequest, context: Any) -> pb.RotateSecretResponse:
-        key = key_of(caller_of(context), request)
-        secret, end_time = await self._endpoints.rotate(UUID(request.endpoint_id), key)
+        secret, end_time = await self._endpoints.rotate(UUID(request.endpoint_id), ask_of(context, request))
         return pb.RotateSecretResponse(secret=shown(secret), previous_secret_end_time=timestamp(end_time))
 
     async def SendTestEvent(self, request: pb.SendTestEventRequest, context: Any) -> pb.SendTestEventResponse:
-        key = key_of(caller_of(context), request)
-        delivery = await self._endpoints.send_test(UUID(request.endpoint_id), key)
+        delivery = await self._endpoints.send_test(UUID(request.endpoint_id), ask_of(context, request))
         return pb.SendTestEventResponse(delivery=messages.delivery(delivery))
 
     async def ListEventTypes(self, request: pb.ListEventTypesRequest, context: Any) -> pb.ListEventTypesResponse:
@@ -68,7 +66,7 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
         return pb.ListDeliveriesResponse(deliveries=map(messages.delivery, deliveries), next_page_token=next_page_token)
 
     async def Redeliver(self, request: pb.RedeliverRequest, context: Any) -> pb.RedeliverResponse:
-        delivery = await self._endpoints.redeliver(UUID(request.delivery_id), key_of(caller_of(context), request))
+        delivery = await self._endpoints.redeliver(UUID(request.delivery_id), ask_of(context, request))
         return pb.RedeliverResponse(delivery=messages.delivery(delivery))
 
 

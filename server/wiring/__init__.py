@@ -2,7 +2,7 @@
 
 from server.wiring.application import Application
 from server.wiring.commerce import Trade
-from server.wiring.identity import Identity, build_identity
+from server.wiring.identity import Identity, Mail, build_identity
 from server.wiring.parts import now
 
-__all__ = ["Application", "Identity", "Trade", "build_identity", "now"]
+__all__ = ["Application", "Identity", "Mail", "Trade", "build_identity", "now"]

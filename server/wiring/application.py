@@ -1,5 +1,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import structlog
 import uuid_utils.compat
@@ -8,20 +10,22 @@ from prometheus_client import CollectorRegistry
 import migrations
 from server.frame.contract import rules_of
 from server.frame.health import Health
-from server.frame.interceptors import InFlight, chain
+from server.frame.interceptors import CallLimits, InFlight, chain
 from server.frame.jobs import Task
 from server.frame.keeping import keeping_tasks
 from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
 from server.http.app import create_app
+from server.identity.keys import MasterKeyWrong
 from server.identity.roles import PERMISSIONS
 from server.webhooks.rules.networks import Network
 from server.webhooks.rules.sources import Source
 from server.wiring.commerce import Trade, commerce_part
-from server.wiring.identity import build_identity, identity_part
+from server.wiring.identity import Mail, build_identity, identity_part
 from server.wiring.parts import Clock, NewId, Part, now
 from server.wiring.webhooks import webhooks_part
 from storage.database import Database
+from storage.errors import StoreError
 
 
 class Application:
@@ -35,19 +39,30 @@ class Application:
         master_keys: MasterKeys,
         *,
         trade: Trade = Trade(),  # noqa: B008 - it is frozen
+        limits: CallLimits = CallLimits(),  # noqa: B008 - it is frozen
         sources: Sequence[Source] = (),
         allowed_networks: Sequence[Network] = (),
+        trusted_proxies: Sequence[Network] = (),
+        mail: Mail = Mail(),  # noqa: B008 - it is frozen
+        anchor_file: Path | None = None,
         now: Clock = now,
         new_id: NewId = uuid_utils.compat.uuid7,
     ) -> None:
-        """`sources` may send webhooks, and `allowed_networks` be sent to, public or not; raises ContractError."""
+        """`sources` may send webhooks, and `allowed_networks` be sent to, public or not; raises ContractError.
+
+        The record's anchors are kept in `anchor_file`, where one is given.
+        """
         self.database = database
         self.registry = CollectorRegistry()
-        self.identity = build_identity(database, master_keys, now, new_id)
+        self.identity = build_identity(
+            database, master_keys, now, new_id, mail=mail, anchor_file=anchor_file, logger=logger
+        )
         builders: Mapping[str, Callable[[], Part]] = {
-            "identity": lambda: identity_part(self.identity),
+            "identity": lambda: identity_part(self.identity, database, now),
             "commerce": lambda: commerce_part(database, trade, now, new_id),
-            "webhooks": lambda: webhooks_part(database, sources, allowed_networks, self.registry, logger, now, new_id),
+            "webhooks": lambda: webhooks_part(
+                database, sources, allowed_networks, master_keys, self.registry, logger, now, new_id
+            ),
         }
         self._parts = [builders[module]() for module in modules]
         self.services = [service for part in self._parts for service in part.services]
@@ -55,16 +70,36 @@ class Application:
             *(task for part in self._parts for task in part.tasks),
             *keeping_tasks(database, now),
         )
-        self._build_doors(logger)
+        self._build_doors(limits, logger, trusted_proxies)
 
-    def _build_doors(self, logger: structlog.typing.FilteringBoundLogger) -> None:
+    def _build_doors(
+        self,
+        limits: CallLimits,
+        logger: structlog.typing.FilteringBoundLogger,
+        trusted_proxies: Sequence[Network],
+    ) -> None:
         """What stands around the calls, and the HTTP side."""
         rules = {**rules_of((service.descriptor for service in self.services), PERMISSIONS), **STANDARD_RULES}
         self.in_flight = InFlight()
-        self.interceptors = chain(rules, self.identity.tokens, self.in_flight, self.registry, logger)
+        self.interceptors = chain(
+            rules, self.identity.standings, self.in_flight, self.registry, logger, limits, trusted_proxies
+        )
         self.health = Health([service.name for service in self.services], self._why_not_ready, logger)
         routes = [route for part in self._parts for route in part.routes]
         self.http = create_app(self.health, self.registry, self.identity.keys.jwks, routes)
+
+    async def prepare(self) -> None:
+        """Makes, opens and seals the keys, and seals other secrets; nothing on a database that is not ready.
+
+        Raises MasterKeyWrong, SealBroken.
+        """
+        with suppress(StoreError):  # readiness tells of it, and opens the keys once the database answers
+            if await self._behind() is not None:
+                return
+            await self.identity.keys.load()
+            for part in self._parts:
+                for prepare in part.preparing:
+                    await prepare()
 
     async def drain(self) -> None:
         """Ends the watches, which would not end by themselves."""
@@ -80,6 +115,15 @@ class Application:
         self.identity.passwords.close()
 
     async def _why_not_ready(self) -> str | None:
+        behind = await self._behind()
+        if behind is None and not self.identity.keys.loaded:
+            try:
+                await self.identity.keys.load()
+            except MasterKeyWrong:
+                return "BACKROOM_MASTER_KEY does not open the keys of this database"
+        return behind
+
+    async def _behind(self) -> str | None:
         revision = await self.database.revision()
         if revision is None or revision < migrations.head():
             return f"the database stands at migration {revision}, and {migrations.head()} is needed: backroom migrate"

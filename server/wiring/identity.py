@@ -1,5 +1,7 @@
 from dataclasses import dataclass
+from pathlib import Path
 
+import structlog
 import uuid_utils.compat
 
 from backroom.identity.v1 import (
@@ -11,7 +13,11 @@ from backroom.identity.v1 import (
     identity_service_pb2_grpc,
 )
 from server.frame.sealing import MasterKeys
+from server.identity.anchoring import AnchorFile
+from server.identity.jobs import audit_tasks, mail_tasks, standing_tasks, throttling_tasks
 from server.identity.keys import KeyRing
+from server.identity.outbox import Outbox
+from server.identity.outbox.log import LogOutbox
 from server.identity.passwords import Passwords
 from server.identity.secrets import Secrets
 from server.identity.service import (
@@ -19,15 +25,29 @@ from server.identity.service import (
     Accounts,
     ApiKeys,
     Auditing,
+    KeyRotation,
+    Mailing,
     Recovery,
     Roles,
     Sessions,
     SigningIn,
+    Throttling,
 )
 from server.identity.servicer import AccessServicer, AuditServicer, IdentityServicer
+from server.identity.standing import Standings
 from server.identity.tokens import AccessTokens
 from server.wiring.parts import Clock, NewId, Part, Service, now
 from storage.database import Database
+
+
+@dataclass(frozen=True)
+class Mail:
+    """How people are told things by mail."""
+
+    outbox: Outbox | None = None
+    """None means that a line in the log stands for each mail."""
+    link: str = ""
+    """A page of the product's own, with "{token}" in its URL; empty where a mail holds the bare token."""
 
 
 @dataclass(frozen=True)
@@ -37,41 +57,67 @@ class Identity:
     keys: KeyRing
     passwords: Passwords
     tokens: AccessTokens
+    standings: Standings
     secrets: Secrets
     accounts: Accounts
     signing_in: SigningIn
     sessions: Sessions
     recovery: Recovery
+    throttling: Throttling
+    mailing: Mailing
     access: AccessControl
     roles: Roles
     api_keys: ApiKeys
+    key_rotation: KeyRotation
     auditing: Auditing
 
 
 def build_identity(
-    database: Database, master_keys: MasterKeys, now: Clock = now, new_id: NewId = uuid_utils.compat.uuid7
+    database: Database,
+    master_keys: MasterKeys,
+    now: Clock = now,
+    new_id: NewId = uuid_utils.compat.uuid7,
+    *,
+    mail: Mail = Mail(),
+    anchor_file: Path | None = None,
+    logger: structlog.typing.FilteringBoundLogger | None = None,
 ) -> Identity:
-    keys = KeyRing(database, now)
+    """The record's anchors are kept in `anchor_file`, where one is given."""
+    keys = KeyRing(database, master_keys, now)
     passwords = Passwords()
     tokens = AccessTokens(keys, now)
     secrets = Secrets(keys)
+    throttling = Throttling(database, keys, now)
+    log = logger or structlog.get_logger()
+    outbox = mail.outbox or LogOutbox(log)
+    mailing = Mailing(database, master_keys, throttling, outbox, mail.link, log, now, new_id)
     return Identity(
         keys=keys,
         passwords=passwords,
         tokens=tokens,
+        standings=Standings(database, keys, tokens, now),
         secrets=secrets,
-        accounts=Accounts(database, passwords, now, new_id),
-        signing_in=SigningIn(database, passwords, tokens, secrets, now, new_id),
+        accounts=Accounts(database, passwords, throttling, mailing, now, new_id),
+        signing_in=SigningIn(database, passwords, throttling, tokens, secrets, now, new_id),
         sessions=Sessions(database, tokens, secrets, now, new_id),
-        recovery=Recovery(database, passwords, now, new_id),
+        recovery=Recovery(database, passwords, throttling, mailing, now),
+        throttling=throttling,
+        mailing=mailing,
         access=AccessControl(database, now),
         roles=Roles(database, now),
         api_keys=ApiKeys(database, tokens, secrets, now, new_id),
-        auditing=Auditing(database),
+        key_rotation=KeyRotation(database, master_keys, now),
+        auditing=Auditing(
+            database,
+            master_keys.audit_keys,
+            master_keys.audit_key,
+            now,
+            AnchorFile(anchor_file).keep if anchor_file else None,
+        ),
     )
 
 
-def identity_part(identity: Identity) -> Part:
+def identity_part(identity: Identity, database: Database, now: Clock) -> Part:
     services = (
         Service(
             identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
@@ -91,4 +137,10 @@ def identity_part(identity: Identity) -> Part:
             AuditServicer(identity.auditing),
         ),
     )
-    return Part(services)
+    tasks = (
+        *standing_tasks(database, now),
+        *audit_tasks(identity.auditing),
+        *mail_tasks(identity.mailing),
+        *throttling_tasks(identity.throttling),
+    )
+    return Part(services, tasks)

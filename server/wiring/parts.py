@@ -43,6 +43,8 @@ class Part:
     """What it answers on the HTTP side."""
     feeds: Sequence[Feed[Any, Any]] = ()
     """What callers watch."""
+    preparing: Sequence[Callable[[], Awaitable[object]]] = ()
+    """What is to be done before the first call, on a database that is ready."""
     closing: Sequence[Callable[[], Awaitable[None]]] = ()
     """What ends its connections to others, in this order."""
 

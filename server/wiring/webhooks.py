@@ -10,7 +10,9 @@ from starlette.routing import Route
 from backroom.webhooks.v1 import webhook_service_pb2, webhook_service_pb2_grpc
 from server.commerce.rules.events import EVENT_TYPES
 from server.frame.batching import Batcher
+from server.frame.sealing import MasterKeys
 from server.http.webhooks import WebhookDoor
+from server.identity.rules import auditing
 from server.webhooks.jobs import inbox_tasks, outbox_tasks
 from server.webhooks.network import Resolver
 from server.webhooks.rules.networks import Network
@@ -18,8 +20,9 @@ from server.webhooks.rules.received import event_type
 from server.webhooks.rules.relaying import OWN_TYPES
 from server.webhooks.rules.signing import SECRET_BYTES
 from server.webhooks.rules.sources import Source
+from server.webhooks.seals import SecretSeals
 from server.webhooks.sender import Sender
-from server.webhooks.service import Deliveries, Endpoints, Inbox, Purging, Relay, Turns
+from server.webhooks.service import Deliveries, Endpoints, Inbox, Purging, Relay, Sealing, Turns
 from server.webhooks.servicer import WebhookServicer
 from server.wiring.parts import Clock, NewId, Part, Service
 from storage.database import Database
@@ -38,6 +41,7 @@ def webhooks_part(
     database: Database,
     sources: Sequence[Source],
     allowed: Sequence[Network],
+    master_keys: MasterKeys,
     registry: CollectorRegistry,
     logger: structlog.typing.FilteringBoundLogger,
     now: Clock,
@@ -48,26 +52,32 @@ def webhooks_part(
     door = WebhookDoor(inbox, receiving.submit, registry, logger)
     # Whatever the rest of the path is: the door answers for what no source can be called, too.
     routes = (Route("/webhooks/{source:path}", door),)
-    out = _outgoing(database, _event_types(sources), allowed, now, new_id)
+    out = _outgoing(database, _event_types(sources), allowed, SecretSeals(master_keys), now, new_id)
     return replace(out, tasks=(*inbox_tasks(inbox), *out.tasks), batchers=(receiving,), routes=routes)
 
 
 def _outgoing(
-    database: Database, event_types: Mapping[str, str], allowed: Sequence[Network], now: Clock, new_id: NewId
+    database: Database,
+    event_types: Mapping[str, str],
+    allowed: Sequence[Network],
+    seals: SecretSeals,
+    now: Clock,
+    new_id: NewId,
 ) -> Part:
     resolver = Resolver()
     sender = Sender(resolver, allowed)
-    endpoints = Endpoints(database, event_types, allowed, now, new_id, lambda: token_bytes(SECRET_BYTES))
+    endpoints = Endpoints(database, event_types, allowed, seals, now, new_id, lambda: token_bytes(SECRET_BYTES))
     relay = Relay(database, now, new_id)
     turns = Turns(database, now, random)
-    deliveries = Deliveries(database, sender, now, random)
+    sealing = Sealing(database, seals)
+    deliveries = Deliveries(database, sender, seals, now, random)
     service = Service(
         webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
         webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server,
         WebhookServicer(endpoints),
     )
-    tasks = outbox_tasks(relay, turns, deliveries, Purging(database, now))
-    return Part((service,), tasks, closing=(sender.close, resolver.close))
+    tasks = outbox_tasks(relay, turns, deliveries, Purging(database, now), sealing)
+    return Part((service,), tasks, preparing=(sealing.seal,), closing=(sender.close, resolver.close))
 
 
 def _event_types(sources: Sequence[Source]) -> Mapping[str, str]:
@@ -75,6 +85,7 @@ def _event_types(sources: Sequence[Source]) -> Mapping[str, str]:
     told_on = [source.name for source in sources if source.name not in _TAKEN_BY]
     return {
         **EVENT_TYPES,
+        **auditing.EVENT_TYPES,
         **OWN_TYPES,
         **{event_type(name): f"A webhook came in from {name}, and is told on as it came." for name in told_on},
     }

@@ -5,6 +5,8 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 from uuid import UUID
 
+import uuid_utils.compat
+
 Change = TypeVar("Change")
 
 NOBODY = UUID(int=0)
@@ -42,6 +44,69 @@ class AuditEntry:
     """Under which the server's log knows the call; empty for a job."""
     result: str = "OK"
     """Or the reason of the refusal."""
+    id: UUID = field(default_factory=uuid_utils.compat.uuid7)
+    """So that no two entries read alike, and a copy of one is known for what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """An entry as it stands in the record, and its place in the sealed chain."""
+
+    sequence: int
+    transaction_id: int
+    entry: AuditEntry
+    key_id: str
+    mac: bytes
+    position: int = 0
+    """From 1 on; 0 where it is not sealed yet."""
+    hash: bytes = b""
+    """The chain's hash up to here; empty where it is not sealed yet."""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """By which the chain is ordered."""
+        return (self.transaction_id, self.sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSeal:
+    """A place of the sealed chain."""
+
+    position: int
+    sequence: int
+    """Of the event that stands there."""
+    hash: bytes
+    """Over the hash before, this place and the event."""
+    key_id: str
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLink:
+    """A place of the sealed chain with its event, which is None where that is gone."""
+
+    seal: AuditSeal
+    event: AuditEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditAnchor:
+    """Where the chain ends, or ended: the place of the last event, 0 where there is none, and the hash up to there."""
+
+    position: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which events are asked for; None means all."""
+
+    caller_id: UUID | None = None
+    action: str | None = None
+    resource: str | None = None
+    result: str | None = None
+    from_time: datetime | None = None
+    to_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

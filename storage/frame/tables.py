@@ -58,14 +58,20 @@ audit_entries = Table(
     Column("address", Text, nullable=False),
     Column("call_id", Text, nullable=False),
     Column("result", Text, nullable=False),
+    # Signed along, so that no entry can be written a second time.
+    Column("id", Uuid, nullable=False),
     # Which key signed the entry, and its HMAC-SHA256 over the entry: a row of another hand has none that fits.
     Column("key_id", Text, nullable=False),
     Column("mac", LargeBinary, nullable=False),
     Column("transaction_id", TransactionId, server_default=text("pg_current_xact_id()"), nullable=False),
-    Index("ix_audit_entries_since", "transaction_id"),
+    UniqueConstraint("id"),
+    Index("ix_audit_entries_since", "transaction_id", "sequence"),
     Index("ix_audit_entries_list", "create_time", "sequence"),
     Index("ix_audit_entries_caller", "caller_id", "create_time", "sequence"),
+    Index("ix_audit_entries_action", "action", "create_time", "sequence"),
     Index("ix_audit_entries_resource", "resource", "create_time", "sequence"),
+    # Nearly all are "OK", and are found by the others.
+    Index("ix_audit_entries_refused", "result", "create_time", "sequence", postgresql_where=text("result <> 'OK'")),
     schema="frame",
 )
 
@@ -75,10 +81,20 @@ audit_seals = Table(
     # The places of the chain, from 1 on, without a gap.
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("sequence", BigInteger, nullable=False),
-    # Over the hash before and the entry.
+    # HMAC-SHA256 over the hash before, this row and the entry.
     Column("hash", LargeBinary, nullable=False),
     Column("key_id", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     UniqueConstraint("sequence"),
+    schema="frame",
+)
+
+audit_anchors = Table(
+    "audit_anchors",
+    METADATA,
+    # Where the chain ended when it was anchored outside.
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
     schema="frame",
 )

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -13,7 +13,7 @@ class KeyUse(StrEnum):
     SIGN = "sign"
     """Signs access tokens: an Ed25519 private key, 32 bytes."""
     DERIVE = "derive"
-    """Derives refresh tokens and service keys: 32 random bytes."""
+    """Derives refresh tokens and API keys: 32 random bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,26 @@ class Role:
     version: int
     create_time: datetime
     update_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands behind a token now: an account that may come in, by a session or a key that has not ended."""
+
+    roles: tuple[str, ...]
+    made_permissions: tuple[str, ...]
+    """What those of the roles permit that were made; what comes with Backroom is not known here."""
+    expire_time: datetime | None
+    """When the session or the key ends by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessChange:
+    """That an account's standing changed."""
+
+    sequence: int
+    account_id: UUID | None
+    """None where it may be anyone's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +95,55 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Key:
+    """A key that signs or derives, with its material as it is kept, or opened."""
+
     id: str
     use: KeyUse
-    material: bytes
+    material: bytes = field(repr=False)
+    sealed: bool
+    """Whether the material is sealed by a master key."""
     create_time: datetime
-    retire_time: datetime | None
+    activate_time: datetime
+    """From when on it is the one to sign or derive with, until a later one's time comes."""
+    revoke_time: datetime | None = None
+    """From when on nothing that it signed is taken."""
+
+
+class MailPurpose(StrEnum):
+    """What a token that was sent by mail is good for."""
+
+    VERIFY = "verify"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class MailToken:
+    """A token that was sent by mail; the token itself is kept as a hash alone."""
+
+    hash: bytes
+    account_id: UUID
+    purpose: MailPurpose
+    create_time: datetime
+    expire_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SealedMail:
+    """A mail that is to be sent."""
+
+    id: UUID
+    kind: str
+    content: bytes
+    """Sealed by a master key."""
+    create_time: datetime
+    attempt_count: int
+    next_attempt_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """How often something was tried, and when last."""
+
+    key: bytes
+    count: int
+    last_time: datetime

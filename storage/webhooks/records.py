@@ -67,6 +67,8 @@ class EndpointSecret:
     generation: int
     """Counts an endpoint's secrets from 1 on."""
     secret: bytes = field(repr=False)
+    """As it is kept: sealed, but for what an earlier version left in the clear."""
+    sealed: bool
     create_time: datetime
     end_time: datetime | None
     """From when on nothing is signed with it; None for the newest."""

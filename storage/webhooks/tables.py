@@ -1,6 +1,7 @@
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -57,7 +58,9 @@ endpoint_secrets = Table(
     METADATA,
     Column("endpoint_id", Uuid, ForeignKey("webhooks.endpoints.id", ondelete="CASCADE"), nullable=False),
     Column("generation", Integer, nullable=False),
+    # Sealed by the master key; in the clear only where an earlier version left it, until a server starts.
     Column("secret", LargeBinary, nullable=False),
+    Column("sealed", Boolean, nullable=False),
     Column("create_time", _TIME, nullable=False),
     # From when on nothing is signed with it; NULL for the newest.
     Column("end_time", _TIME),

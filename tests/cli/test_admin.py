@@ -2,16 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import pytest
 
 from backroom.identity.v1 import access_service_pb2, identity_service_pb2
 from server.identity.errors import CredentialsInvalid
+from server.identity.service import SignedIn
 from server.wiring import Identity, build_identity
+from server.wiring.parts import now
 from storage.database import Database
-from tests.fixtures.keys import MASTER_KEYS
+from storage.frame.records import NOBODY, Ask
+from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS
 from tests.fixtures.servers import Running
 from tests.serving.commands import backroom_here
 
@@ -36,12 +39,25 @@ def on(url: str, act: Callable[[Identity], Awaitable[Result]]) -> Result:
     return asyncio.run(run())
 
 
+def given_here(url: str) -> Mapping[str, str]:
+    """What the commands are told of this database."""
+    return {"DATABASE_URL": url, "BACKROOM_MASTER_KEY": MASTER_KEY}
+
+
+def asked() -> Ask:
+    return Ask(NOBODY, "test", now())
+
+
+async def signed_in(identity: Identity, password: str) -> SignedIn:
+    return await identity.signing_in.login(EMAIL, password, "", asked())
+
+
 async def test_a_user_gets_a_password_that_signs_in(
     server: Running, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is printed once, with the id and the roles, and nothing else is."""
     arguments = ("admin", "create-user", EMAIL, "--role", "staff")
-    finished = await asyncio.to_thread(backroom_here, capsys, *arguments, DATABASE_URL=database_url)
+    finished = await asyncio.to_thread(backroom_here, capsys, *arguments, **given_here(database_url))
     assert (finished.code, finished.err) == (0, "")
     user, password = finished.out.splitlines()
     assert re.fullmatch(r"user [0-9a-f-]{36} with the roles: staff", user)
@@ -55,7 +71,7 @@ async def test_a_service_account_gets_a_key_that_is_exchanged(
 ) -> None:
     """It is printed once."""
     arguments = ("admin", "create-service-account", "till.1")
-    finished = await asyncio.to_thread(backroom_here, capsys, *arguments, DATABASE_URL=database_url)
+    finished = await asyncio.to_thread(backroom_here, capsys, *arguments, **given_here(database_url))
     assert (finished.code, finished.err) == (0, "")
     (line,) = finished.out.splitlines()
     key = line.removeprefix("key, not to be shown again: ")
@@ -67,11 +83,11 @@ def test_a_password_from_standard_input_is_not_printed(capsys: pytest.CaptureFix
     """And signs in."""
     password = "from a password manager"
     arguments = ("admin", "create-user", EMAIL, "--password-stdin")
-    finished = backroom_here(capsys, *arguments, given=f"{password}\n", DATABASE_URL=database_url)
+    finished = backroom_here(capsys, *arguments, given=f"{password}\n", **given_here(database_url))
     assert (finished.code, finished.err) == (0, "")
     assert password not in finished.out
     assert len(finished.out.splitlines()) == 1
-    assert on(database_url, lambda identity: identity.sessions.login(EMAIL, password)).access_token
+    assert on(database_url, lambda identity: signed_in(identity, password)).access_token
 
 
 def test_an_account_that_cannot_be_made_is_one_line(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
@@ -83,7 +99,7 @@ def test_an_account_that_cannot_be_made_is_one_line(capsys: pytest.CaptureFixtur
         ("create-service-account", "till.2", "--role", "queen"): "No role has this name.",
     }
     for arguments, told in wrong.items():
-        finished = backroom_here(capsys, "admin", *arguments, DATABASE_URL=database_url)
+        finished = backroom_here(capsys, "admin", *arguments, **given_here(database_url))
         assert (finished.code, finished.out) == (1, ""), arguments
         (line,) = finished.err.splitlines()
         assert line.startswith(f"backroom: {told}"), arguments
@@ -92,31 +108,31 @@ def test_an_account_that_cannot_be_made_is_one_line(capsys: pytest.CaptureFixtur
 
 def test_what_is_taken_is_one_line_and_keeps_its_secret(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
     """The same address in other letters is the same address."""
-    first = backroom_here(capsys, "admin", "create-user", EMAIL, DATABASE_URL=database_url)
+    first = backroom_here(capsys, "admin", "create-user", EMAIL, **given_here(database_url))
     secret = first.out.split()[-1]
-    again = backroom_here(capsys, "admin", "create-user", EMAIL.upper(), DATABASE_URL=database_url)
+    again = backroom_here(capsys, "admin", "create-user", EMAIL.upper(), **given_here(database_url))
     assert (again.code, again.out, again.err) == (1, "", "backroom: An account with this email exists.\n")
-    assert on(database_url, lambda identity: identity.sessions.login(EMAIL, secret)).access_token
-    key = backroom_here(capsys, "admin", "create-service-account", "till", DATABASE_URL=database_url).out.split()[-1]
-    again = backroom_here(capsys, "admin", "create-service-account", "till", DATABASE_URL=database_url)
+    assert on(database_url, lambda identity: signed_in(identity, secret)).access_token
+    key = backroom_here(capsys, "admin", "create-service-account", "till", **given_here(database_url)).out.split()[-1]
+    again = backroom_here(capsys, "admin", "create-service-account", "till", **given_here(database_url))
     assert (again.code, again.out, again.err) == (1, "", "backroom: A service account with this name exists.\n")
-    assert on(database_url, lambda identity: identity.sessions.exchange_key(key))[0]
+    assert on(database_url, lambda identity: identity.api_keys.exchange(key, asked()))[0]
 
 
 def test_a_short_password_makes_no_account(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
     """The contract's own rule holds here too, and the password is not repeated."""
     arguments = ("admin", "create-user", EMAIL, "--password-stdin")
-    finished = backroom_here(capsys, *arguments, given="hunter2\n", DATABASE_URL=database_url)
+    finished = backroom_here(capsys, *arguments, given="hunter2\n", **given_here(database_url))
     assert (finished.code, finished.out) == (1, "")
     assert finished.err.startswith("backroom: password: ")
     assert "hunter2" not in finished.err
     with pytest.raises(CredentialsInvalid):
-        on(database_url, lambda identity: identity.sessions.login(EMAIL, "hunter2"))
+        on(database_url, lambda identity: signed_in(identity, "hunter2"))
 
 
 def test_a_database_that_does_not_answer_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """For every command that needs it, without its password."""
     for arguments in (("admin", "create-user", EMAIL), ("admin", "create-service-account", "till"), ("migrate",)):
-        finished = backroom_here(capsys, *arguments, DATABASE_URL=NOBODY_HOME)
+        finished = backroom_here(capsys, *arguments, **given_here(NOBODY_HOME))
         assert (finished.code, finished.out) == (1, "")
         assert finished.err == "backroom: DATABASE_URL: the database does not answer\n"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.cli.replays import row_counts
+from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.sandbox import Sandbox
 
 FIGURES = [
@@ -36,6 +37,7 @@ async def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
     """Where no server answers, the demo starts one; run again, the same figures and not one row more."""
     paid = {
         "DATABASE_URL": database_url,
+        "BACKROOM_MASTER_KEY": MASTER_KEY,
         "BACKROOM_PAYMENT_PROVIDER": "sandbox",
         "BACKROOM_SANDBOX_URL": shared_sandbox.url,
         "BACKROOM_SANDBOX_KEY": shared_sandbox.key,
@@ -57,7 +59,7 @@ async def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
 
 def test_the_demo_says_that_the_database_is_not_migrated(postgres: str, tmp_path: Path) -> None:
     """It ends in one line with the mend, and does not wait for ever."""
-    ended = backroom("demo", folder=tmp_path, DATABASE_URL=postgres)
+    ended = backroom("demo", folder=tmp_path, DATABASE_URL=postgres, BACKROOM_MASTER_KEY=MASTER_KEY)
     assert ended.returncode == 1
     assert "backroom migrate" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -81,6 +83,7 @@ def test_a_day_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
 
 def test_a_database_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> None:
     """The demo's own server is given up as soon as it says why it is not ready."""
-    ended = backroom("demo", folder=tmp_path, DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    nowhere = "postgresql://nobody@127.0.0.1:1/none"
+    ended = backroom("demo", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
     assert ended.returncode == 1
     assert ended.stderr == ("backroom: the server that was started is not ready: the database does not answer\n")

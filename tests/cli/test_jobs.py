@@ -13,6 +13,7 @@ import pytest
 
 from storage.database import Database
 from storage.frame.records import Job
+from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.processes import serving
 from tests.fixtures.trading import eventually
 from tests.serving.commands import Finished, backroom, backroom_here
@@ -26,7 +27,7 @@ async def working(database_url: str) -> AsyncIterator[asyncio.subprocess.Process
     """A `backroom worker`; it must stop cleanly when it is asked to."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server", "worker"),
-        env={**os.environ, "DATABASE_URL": database_url, "LOG_FORMAT": "json"},
+        env={**os.environ, "DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY, "LOG_FORMAT": "json"},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )

@@ -12,6 +12,7 @@ from backroom.commerce.v1 import payment_service_pb2
 from storage.database import Database
 from storage.invariants import INVARIANTS, InvariantRepository
 from tests.commerce.goods import cancelled, placed, stocked
+from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.trading import Shop, eventually
 from tests.invariants import broken
 from tests.serving.commands import backroom
@@ -76,6 +77,29 @@ DAMAGES: Sequence[tuple[str, str, Sequence[str]]] = (
         "I10",
         ["UPDATE commerce.refunds SET state = 'pending', provider_id = NULL"],
     ),
+    ("a place of the record's chain lost", "I12", ["DELETE FROM frame.audit_seals WHERE position = 1"]),
+    (
+        "an event of the record lost",
+        "I12",
+        [
+            """
+            DELETE FROM frame.audit_entries USING frame.audit_seals
+            WHERE audit_seals.sequence = audit_entries.sequence AND position = 2
+            """
+        ],
+    ),
+    (
+        "an event put into the record's past",
+        "I12",
+        [
+            """
+            INSERT INTO frame.audit_entries (create_time, caller_id, action, resource, address, call_id, result, id,
+                key_id, mac, transaction_id)
+            SELECT create_time, caller_id, action, resource, address, call_id, result, gen_random_uuid(), key_id, mac,
+                '4' FROM frame.audit_entries ORDER BY sequence LIMIT 1
+            """
+        ],
+    ),
 )
 COPY = """
     (product_id, reason, on_hand_delta, held_delta, on_hand_after, held_after, order_id, note, account_id, create_time)
@@ -97,11 +121,18 @@ async def busy_shop(shop: Shop) -> Shop:
     await seller.payments.RefundPayment(request)
     await shop.settled(part, "REFUNDED")
     await cancelled(seller, gone)
+    await eventually(lambda: sealed(shop), lambda count: count > 1)
     # All that the provider has told is taken up; then it is away, and what is asked of it waits.
     await eventually(lambda: undone(shop), lambda jobs: not jobs)
     await shop.sandbox.behave(fail=1.0)
     await shop.pay(waiting)
     return shop
+
+
+async def sealed(shop: Shop) -> int:
+    async with shop.server.database.reading() as tx:
+        found = await tx.audit_chain.head()
+    return found.position if found else 0
 
 
 async def undone(shop: Shop) -> list[str]:
@@ -123,13 +154,24 @@ async def test_the_command_says_what_holds_and_what_does_not(busy_shop: Shop, da
     await busy_shop.sandbox.behave(fail=0.0)
     await eventually(lambda: undone(busy_shop), lambda jobs: not jobs)
     code, said = await verify(database_url, busy_shop)
-    assert (code, len(re.findall(r"^I\d+", said, re.MULTILINE))) == (0, len(INVARIANTS) + 1), said
-    assert {line.split()[0] for line in said.splitlines() if line.startswith("I")} >= {f"I{n}" for n in range(1, 11)}
+    assert (code, len(re.findall(r"^I\d+", said, re.MULTILINE))) == (0, len(INVARIANTS) + 2), said
+    assert {line.split()[0] for line in said.splitlines() if line.startswith("I")} >= {
+        f"I{n}" for n in range(1, 13) if n != 11
+    }
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE commerce.stock SET on_hand = on_hand + 1")
+        connection.execute("UPDATE frame.audit_entries SET resource = 'product/NO' WHERE resource = 'product/TEA'")
     code, said = await verify(database_url, busy_shop)
     assert code == 1
     assert "I1 is broken by TEA" in said
+    assert re.search(r"I12 is broken by position \d+, event \d+: the event is not what was written", said)
+
+
+async def test_without_the_master_key_signatures_are_not_checked_and_that_is_said(database_url: str) -> None:
+    """All that SQL can tell is told; the code is 0."""
+    ended = await backroom("verify", DATABASE_URL=database_url, BACKROOM_PAYMENT_PROVIDER="none", COLUMNS="200")
+    assert ended.code == 0
+    assert "I12 was not checked by its signatures: BACKROOM_MASTER_KEY is not set" in ended.out
 
 
 async def test_the_provider_s_ledger_is_held_against_ours(busy_shop: Shop, database_url: str) -> None:
@@ -151,7 +193,9 @@ async def test_the_provider_s_ledger_is_held_against_ours(busy_shop: Shop, datab
 async def verify(database_url: str, shop: Shop) -> tuple[int | None, str]:
     """The command's exit code, and what it says."""
     provider = {"BACKROOM_SANDBOX_URL": shop.sandbox.url, "BACKROOM_SANDBOX_KEY": shop.sandbox.key}
-    ended = await backroom("verify", DATABASE_URL=database_url, COLUMNS="200", **provider)
+    ended = await backroom(
+        "verify", DATABASE_URL=database_url, BACKROOM_MASTER_KEY=MASTER_KEY, COLUMNS="200", **provider
+    )
     return ended.code, ended.out + ended.err
 
 

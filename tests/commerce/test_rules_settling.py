@@ -46,6 +46,7 @@ reports = st.builds(
     refunded=sums,
     failure=st.sampled_from(["", "card_declined", "expired_card"]),
     voided=st.booleans(),
+    client_secret=st.sampled_from(["", "pi_1_secret"]),
 )
 
 
@@ -112,6 +113,14 @@ def test_a_payment_only_moves_on(first: PaymentReport, second: PaymentReport) ->
     assert merged(after, first) == merged(after, second) == after
     if before.state in (PaymentState.CAPTURED, PaymentState.REFUNDED):
         assert after.state in (PaymentState.CAPTURED, PaymentState.REFUNDED)
+
+
+def test_what_the_customer_confirms_with_is_forgotten_once_that_is_done() -> None:
+    """Whether it is told before or after; until then it stays."""
+    waiting = PaymentReport(PAYMENT.id, "p1", "GBP", client_secret="pi_1_secret")
+    assert merged(merged(PAYMENT, waiting), replace(waiting, client_secret="")).client_secret == "pi_1_secret"
+    for turn in ((waiting, AUTHORISED), (AUTHORISED, waiting), (waiting, CAPTURED), (waiting, FAILED)):
+        assert merged(merged(PAYMENT, turn[0]), turn[1]).client_secret == ""
 
 
 def test_a_late_payment_takes_the_stock_again_where_it_is_there() -> None:

@@ -116,23 +116,34 @@ async def test_a_caller_is_told_of_the_orders_that_it_may_see(server: Running, l
 @pytest.mark.parametrize("late", [False, True])
 async def test_who_placed_an_order_is_told_of_it(server: Running, late: bool) -> None:
     """Though it is another's, and the caller has lost the role that it placed it with."""
-    placer = await server.sign_in("service")
-    await stocked(placer, "A", 10)
-    assert placer.account_id is not None
-    async with server.database.transaction() as tx:
-        account = await tx.accounts.find(placer.account_id)
-    assert account is not None
-    token, _ = await server.application.identity.tokens.issue(replace(account, roles=("customer",)))
-    lowered = Api(server.channel, token, placer.account_id)
-    call = watch(lowered)
-    start = await begun(call)
-    expected = await placed(placer, ("A", 1), customer_id="17850")
-    await placed(await server.sign_in("customer"), ("A", 1))
-    own = await placed(placer, ("A", 1))
+    seller, placer = await server.sign_in("service"), await server.sign_in("service")
+    await stocked(seller, "A", 10)
+    start = await begun(watch(placer))
+    orders = [
+        await placed(placer, ("A", 1), customer_id="17850"),
+        await placed(seller, ("A", 1), customer_id="17850"),
+        await placed(placer, ("A", 1)),
+    ]
+    await lowered(server, placer)
     async with running(server.database) as another:
-        if late:
-            call = watch(Api(another.channel, token), start)
-        assert [message.order for message in await told(call, 2)] == [head(expected), head(own)]
+        call = watch(Api(another.channel, placer.token), start) if late else watch(placer)
+        before = [orders[0], orders[2]] if late else []
+        if not late:
+            await begun(call)
+        changes = [await cancelled(seller, order) for order in orders]
+        expected = [*before, changes[0], changes[2]]
+        assert [message.order for message in await told(call, len(expected))] == [head(each) for each in expected]
+
+
+async def lowered(server: Running, api: Api) -> None:
+    """Leaves an account the role of a customer alone; its token stays the same."""
+    assert api.account_id is not None
+    now = datetime.now(UTC)
+    async with server.database.transaction() as tx:
+        await tx.accounts.revoke(api.account_id, "service")
+        await tx.accounts.grant(api.account_id, ["customer"], now)
+        await tx.access_changes.add([api.account_id], now)
+    await server.application.identity.standings.look()
 
 
 async def test_another_customer_cannot_be_watched(server: Running, customer: Api) -> None:

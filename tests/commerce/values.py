@@ -15,6 +15,7 @@ from server.frame.caller import Caller
 from server.identity.roles import permissions_of
 from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Product, Shelf, StockReason
 from storage.database import Database
+from storage.frame.records import Ask
 
 LAW = settings(max_examples=120, deadline=None)
 """How a law is tried: no example is too slow, for the machine may be busy."""
@@ -39,16 +40,21 @@ def by_sku(shelves: Iterable[Shelf]) -> Mapping[str, Shelf]:
     return {each.sku: each for each in shelves}
 
 
+def asked_by(caller: Caller) -> Ask:
+    """That a caller asks for a change, under no request_id."""
+    return Ask(caller.account_id, "test", NOW)
+
+
 def place(*lines: tuple[str, int] | tuple[str, int, Price | None], caller: Caller = SERVICE, **rest: Any) -> PlaceOrder:
     """An ask for an order of lines of (sku, quantity) or (sku, quantity, unit_price)."""
     items = tuple(Line(*line) if len(line) == 3 else Line(*line, None) for line in lines)
-    given = {"key": None, "order_id": uuid4(), "reference": None, "customer_id": None, **rest}
+    given = {"asked": asked_by(caller), "order_id": uuid4(), "reference": None, "customer_id": None, **rest}
     return PlaceOrder(caller=caller, lines=items, **given)
 
 
 def adjustment(sku: str, delta: int, *, note: str = "") -> AdjustStock:
     reason = StockReason.RECEIVED if delta > 0 else StockReason.WRITTEN_OFF
-    return AdjustStock(SERVICE, None, sku, delta, reason, note)
+    return AdjustStock(SERVICE, asked_by(SERVICE), sku, delta, reason, note)
 
 
 def product(sku: str, **rest: Any) -> Product:

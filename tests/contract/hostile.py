@@ -47,6 +47,10 @@ def filled(kind: Descriptor, **given: Any) -> Message:
         value = _plain(field)
         if value is not None and field.name not in given and field.containing_oneof is None:
             _put(message, field, [value] if field.is_repeated else value)
+    for oneof in kind.oneofs:
+        if oneof.GetOptions().Extensions[validate_pb2.oneof].required and message.WhichOneof(oneof.name) is None:
+            first = oneof.fields[0]
+            _put(message, first, filled(_type_of(first)) if first.type == _F.TYPE_MESSAGE else _plain(first))
     return message
 
 

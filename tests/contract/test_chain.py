@@ -9,6 +9,7 @@ ORDER = {
     "RequestLog": "around all the rest: whatever becomes of a call, there is one line of it, with the whole time",
     "Metrics": "outside of the refusals: it counts the code that the caller is answered",
     "Refusals": "around all that decides: nothing rises past it",
+    "Shedding": "inside of the refusals, which carry its own; before any work is done",
     "Deadline": "around all that may wait, the token's check included",
     "Access": "on the metadata alone, before the body is parsed",
     "Validation": "innermost: only who may call learns what is wrong with a body",

@@ -3,12 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
+from server.edge import Edge
+from storage.database import Database
 from tests.contract.methods import METHODS, SERVICES
-from tests.fixtures.servers import Running
+from tests.contract.probes import checked
+from tests.fixtures.servers import Running, refused, running
 
 VERSIONS = ("v1", "v1alpha")
 """Their messages are the same but for the package's name, which is not on the wire."""
@@ -71,3 +75,14 @@ async def test_an_unknown_symbol_is_not_found_and_the_stream_goes_on(server: Run
     nothing, services = await asked(server, version, unknown, pb.ServerReflectionRequest(list_services="*"))
     assert nothing.error_response.error_code == 5
     assert services.list_services_response.service
+
+
+async def test_without_reflection_its_methods_do_not_exist(database: Database) -> None:
+    """In either version, and everything else does."""
+    async with running(database, edge=Edge(reflection=False)) as opened:
+        for version in VERSIONS:
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await asked(opened, version, pb.ServerReflectionRequest(list_services="*"))
+            found = refused(raised.value)
+            assert (found.code, found.reason) == (grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN")
+        assert await checked(opened.channel, "readiness") == "SERVING"

@@ -10,6 +10,7 @@ from backroom.identity.v1 import access_service_pb2, identity_service_pb2
 from tests.commerce.goods import ask
 from tests.contract.hostile import SOLD
 from tests.contract.probes import checked
+from tests.fixtures.mailboxes import token_for
 from tests.fixtures.servers import Api, Running, refusal
 
 GET_ME = "/backroom.identity.v1.IdentityService/GetMe"
@@ -115,6 +116,8 @@ async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: 
     email, password = f"{uuid4()}@example.com", "correct horse battery"
     identity = server.anonymous.identity
     await identity.Register(identity_service_pb2.RegisterRequest(email=email, password=password))
+    mailed = await token_for(server.mailbox, email)
+    await identity.VerifyEmail(identity_service_pb2.VerifyEmailRequest(token=mailed))
     login = identity_service_pb2.LoginRequest(email=email, password=password)
     tokens = (await identity.Login(login)).tokens
     await refusal(identity.Login(identity_service_pb2.LoginRequest(email=email, password=password[::-1])))
@@ -126,8 +129,8 @@ async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: 
     await refusal(admin.catalog.GetProduct(catalog_service_pb2.GetProductRequest(sku=f"sku of {name}")))
     await server.idle()
     written = repr(server.log) + caplog.text
-    assert len(server.log) == 8
-    secrets = (password, password[::-1], tokens.access_token, tokens.refresh_token, created.key, admin.token)
+    assert len(server.log) == 9
+    secrets = (password, password[::-1], mailed, tokens.access_token, tokens.refresh_token, created.key, admin.token)
     for said in (*secrets, email, name, SOLD):
         assert said is not None
         assert said not in written

@@ -53,7 +53,7 @@ async def test_a_defect_is_logged_with_its_place_and_not_its_text(
     (line,) = server.log
     assert (line["level"], line["code"], line["reason"]) == ("error", "INTERNAL", "INTERNAL")
     assert line["fault"].startswith(f"{kind} at tests/contract/test_unforeseen.py:")
-    assert "server/identity/servicer.py" in line["fault"]
+    assert "server/identity/servicer/identity.py" in line["fault"]
     assert TEXT not in repr(line) + caplog.text
 
 

@@ -19,6 +19,9 @@ class Context:
     def __init__(self, *metadata: tuple[str, str | bytes]) -> None:
         self._metadata = metadata
 
+    def peer(self) -> str:
+        return "ipv4:10.0.0.7:51234"
+
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         return self._metadata
 
@@ -30,7 +33,7 @@ def call(*metadata: tuple[str, str | bytes], method: str = "/shop.v1.ShopService
 async def test_the_order_of_what_stands_around_a_call(server: Running) -> None:
     """From the outside in; the reasons stand in the chain."""
     order = [type(each).__name__ for each in server.application.interceptors]
-    assert order == ["InFlight", "RequestLog", "Metrics", "Refusals", "Deadline", "Access", "Validation"]
+    assert order == ["InFlight", "RequestLog", "Metrics", "Refusals", "Shedding", "Deadline", "Access", "Validation"]
 
 
 async def test_each_call_has_one_log_line_whatever_becomes_of_it(server: Running, customer: Api) -> None:

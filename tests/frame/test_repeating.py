@@ -9,25 +9,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from server.frame.call import Call
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.errors import Refusal, RequestIdReused, Stopping
 from server.frame.repeating import (
     Sifted,
+    ask_of,
+    ask_of_stream,
     decoded,
     digest_of,
     encoded,
     first_answer,
-    key_of,
-    key_of_stream,
     once,
     sift,
 )
 from storage.database import Database
-from storage.frame.records import NOBODY, Claim, EarlierRequest, RequestKey
+from storage.frame.records import NOBODY, Ask, AuditFilter, Claim, EarlierRequest, RequestKey
 from storage.identity.records import Account, AccountKind
 
 ADA = Caller(UUID(int=1), frozenset())
 REQUEST_ID = str(UUID(int=7))
+NOW = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
+METHOD = "/backroom.identity.v1.AccessService/GrantRole"
 Grant = access_service_pb2.GrantRoleRequest
 Revoke = access_service_pb2.RevokeRoleRequest
 Register = identity_service_pb2.RegisterRequest
@@ -37,27 +40,54 @@ def key(content: bytes = b"content", request_id: int = 7) -> RequestKey:
     return RequestKey(ADA.account_id, UUID(int=request_id), digest_of(Grant(role=content.decode())))
 
 
+class FakeContext:
+    """As much of gRPC's context as a call is made from."""
+
+    def peer(self) -> str:
+        return "ipv4:10.0.0.7:51234"
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("x-request-id", "call-7"),)
+
+
+def call_by(caller: Caller) -> Call:
+    call = Call(FakeContext(), METHOD)  # type: ignore[arg-type] # see above
+    call.caller = caller
+    return call
+
+
+def test_an_ask_says_who_asks_for_what_when_and_from_where() -> None:
+    """A stream's says the same as that of its first message would."""
+    call = call_by(ADA)
+    made = ask_of(call, Grant(request_id=REQUEST_ID))
+    assert made == Ask(ADA.account_id, METHOD.removeprefix("/"), call.time, "10.0.0.7", "call-7", made.key)
+    assert ask_of_stream(call, [Grant(request_id=REQUEST_ID)]) == made
+    entry = made.entry("account/7")
+    assert (entry.caller_id, entry.action, entry.create_time) == (ADA.account_id, made.action, call.time)
+    assert (entry.address, entry.call_id, entry.resource, entry.result) == ("10.0.0.7", "call-7", "account/7", "OK")
+
+
 def test_a_request_is_known_by_its_caller_its_id_and_its_content() -> None:
     """The key holds all three, and of the content a digest of 32 bytes alone."""
     request = Grant(request_id=REQUEST_ID, role="staff")
-    made = key_of(ADA, request)
+    made = ask_of(call_by(ADA), request).key
     assert made == RequestKey(ADA.account_id, UUID(REQUEST_ID), digest_of(request))
     assert made is not None
     assert len(made.digest) == 32
-    assert key_of(ANONYMOUS, request) == replace(made, caller_id=NOBODY)
+    assert ask_of(call_by(ANONYMOUS), request).key == replace(made, caller_id=NOBODY)
 
 
 def test_a_request_without_an_id_has_no_key() -> None:
     """It is new each time."""
-    assert key_of(ADA, Grant(role="staff")) is None
-    assert key_of_stream(ADA, []) is None
-    assert key_of_stream(ADA, [Grant(), Grant(request_id=REQUEST_ID)]) is None
+    assert ask_of(call_by(ADA), Grant(role="staff")).key is None
+    assert ask_of_stream(call_by(ADA), []).key is None
+    assert ask_of_stream(call_by(ADA), [Grant(), Grant(request_id=REQUEST_ID)]).key is None
 
 
 def test_a_stream_is_known_by_its_first_message_and_all_of_its_content() -> None:
     """The id of the first counts, and a digest over every one of them, in order."""
     first, second = Grant(request_id=REQUEST_ID, role="a"), Grant(role="b")
-    made = key_of_stream(ADA, [first, second])
+    made = ask_of_stream(call_by(ADA), [first, second]).key
     assert made == RequestKey(ADA.account_id, UUID(REQUEST_ID), digest_of(first, second))
     assert digest_of(first, second) != digest_of(second, first)
     assert digest_of(first) != digest_of(first, Grant())
@@ -65,7 +95,9 @@ def test_a_stream_is_known_by_its_first_message_and_all_of_its_content() -> None
 
 def test_ids_are_compared_as_uuids() -> None:
     """However a UUID is written, it is one id."""
-    one, other = key_of(ADA, Grant(request_id=str(UUID(int=0xABC)))), key_of(ADA, Grant(request_id=f"{0xABC:032X}"))
+    one, other = (
+        ask_of(call_by(ADA), Grant(request_id=written)).key for written in (str(UUID(int=0xABC)), f"{0xABC:032X}")
+    )
     assert one is not None
     assert other is not None
     assert one.scope == other.scope
@@ -143,8 +175,15 @@ class Deed:
 
 
 async def done(database: Database, request_key: RequestKey | None, deed: Deed) -> str:
+    asked = Ask(ADA.account_id, "test", NOW, key=request_key)
     async with database.transaction() as tx:
-        return await once(tx, request_key, str, deed)
+        return await once(tx, asked, str, deed, lambda answer: f"deed/{answer}")
+
+
+async def recorded(database: Database) -> list[str]:
+    """The resources of all that was recorded, the latest first."""
+    async with database.reading() as tx:
+        return [event.entry.resource for event in await tx.audit.list_latest(AuditFilter(), before=None, limit=100)]
 
 
 async def test_a_repeated_request_gets_the_first_answer_without_acting(database: Database) -> None:
@@ -152,12 +191,14 @@ async def test_a_repeated_request_gets_the_first_answer_without_acting(database:
     deed = Deed("first", "second")
     assert [await done(database, key(), deed) for _ in range(3)] == ["first"] * 3
     assert deed.times == 1
+    assert await recorded(database) == ["deed/first"]
 
 
 async def test_a_request_without_a_key_is_done_each_time(database: Database) -> None:
-    """Nothing is remembered of it."""
+    """Nothing is remembered of it, and each time is recorded."""
     deed = Deed("first", "second")
     assert [await done(database, None, deed) for _ in range(2)] == ["first", "second"]
+    assert await recorded(database) == ["deed/second", "deed/first"]
 
 
 async def test_other_content_under_the_same_id_is_refused_and_not_done(database: Database) -> None:
@@ -183,6 +224,7 @@ async def test_a_refusal_is_not_remembered(database: Database) -> None:
     with pytest.raises(Stopping):
         await done(database, key(), deed)
     assert await done(database, key(b"other"), deed) == "second"
+    assert await recorded(database) == ["deed/second"]
 
 
 async def sifted(database: Database, *keys: RequestKey | None) -> Sifted:

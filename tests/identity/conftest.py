@@ -3,10 +3,13 @@ from collections.abc import AsyncIterator
 
 import argon2
 import pytest
+from sqlalchemy import event
 
 from storage.database import Database
 from tests.fixtures.servers import Running
 from tests.identity.people import Clock, running
+
+_BY_ITSELF = ("identity.keys", "identity.access_changes", "pg_current_snapshot", "alembic_version", "frame.events")
 
 
 @pytest.fixture
@@ -38,3 +41,16 @@ def evaluations(monkeypatch: pytest.MonkeyPatch) -> "Counter[str]":
     monkeypatch.setattr(argon2.PasswordHasher, "hash", hashing)
     monkeypatch.setattr(argon2.PasswordHasher, "verify", verifying)
     return counts
+
+
+@pytest.fixture
+def statements(database: Database) -> list[str]:
+    """What calls asked the database in this process; what a server asks now and then by itself is left out."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if not any(name in statement for name in _BY_ITSELF):
+            asked.append(statement)
+
+    event.listen(database._engine.sync_engine, "before_cursor_execute", note)
+    return asked

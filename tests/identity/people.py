@@ -19,6 +19,7 @@ from server.wiring import Application
 from storage.database import Database
 from storage.identity.records import Account, AccountKind
 from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.mailboxes import token_for
 from tests.fixtures.servers import Api, Running, refused
 
 PASSWORD = "correct horse battery"
@@ -63,7 +64,17 @@ def registering(email: str = "ada@example.com", **rest: Any) -> identity_service
 
 
 async def registered(api: Api, email: str = "ada@example.com") -> accounts_pb2.User:
-    return (await api.identity.Register(registering(email))).user  # type: ignore[no-any-return] # stubs are Any
+    """A person who registered, as it was answered, and then verified the address by the mail."""
+    user = (await api.identity.Register(registering(email))).user
+    await verified(api, email.lower())
+    return user  # type: ignore[no-any-return] # stubs are Any
+
+
+async def verified(api: Api, email: str = "ada@example.com") -> None:
+    """Verifies an address by the last mail that was sent to it."""
+    assert api.mailbox is not None, "the mails of this server cannot be read"
+    token = await token_for(api.mailbox, email)
+    await api.identity.VerifyEmail(identity_service_pb2.VerifyEmailRequest(request_id=str(uuid4()), token=token))
 
 
 def logging_in(email: str = "ada@example.com", password: str = PASSWORD) -> identity_service_pb2.LoginRequest:

@@ -1,5 +1,6 @@
 """GetMe and ChangePassword, over the wire."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from tests.identity.people import (
     logged_in,
     logging_in,
     me,
+    outcome,
     refreshing,
     registered,
 )
@@ -120,7 +122,7 @@ async def test_a_repeated_change_changes_nothing_more(server: Running, ada: Api)
     request = changing()
     await ada.identity.ChangePassword(request)
     tokens = await logged_in(server.anonymous, password=NEW_PASSWORD)
-    await ada.identity.ChangePassword(request)
+    await Api(server.channel, tokens.access_token).identity.ChangePassword(request)
     await server.anonymous.identity.Refresh(refreshing(tokens.refresh_token))
 
 
@@ -128,12 +130,30 @@ async def test_the_request_id_of_a_change_stands_for_its_passwords(server: Runni
     """Another current or another new password under it is refused, and not tried."""
     request = changing()
     await ada.identity.ChangePassword(request)
+    tokens = await logged_in(server.anonymous, password=NEW_PASSWORD)
+    ada_again = Api(server.channel, tokens.access_token)
     for current, new in ((PASSWORD, "another new password"), (NEW_PASSWORD, NEW_PASSWORD)):
         other = changing(current, new)
         other.request_id = request.request_id
-        refused = await refusal(ada.identity.ChangePassword(other))
+        refused = await refusal(ada_again.identity.ChangePassword(other))
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
     assert await signs_in(server, NEW_PASSWORD)
+
+
+async def test_a_common_new_password_is_refused(server: Running, ada: Api) -> None:
+    """The refusal names the field, and nothing is changed; the account's own address is no better."""
+    for new in ("letmeinletmein", "ada@example.com"):
+        refused = await refusal(ada.identity.ChangePassword(changing(new=new)))
+        assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PASSWORD_COMMON")
+        assert list(refused.fields) == ["new_password"]
+    assert await signs_in(server, PASSWORD)
+
+
+async def test_a_token_ends_with_the_sessions_that_a_change_ends(ada: Api) -> None:
+    """The one that made the change, too, within a second."""
+    await ada.identity.ChangePassword(changing())
+    await asyncio.sleep(1)
+    assert await outcome(me(ada)) == "TOKEN_INVALID"
 
 
 async def test_a_service_has_no_password_to_change(till: Api) -> None:

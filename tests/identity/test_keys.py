@@ -1,13 +1,25 @@
 """The ring of keys that all servers share."""
 
 import asyncio
+from datetime import timedelta
+from time import monotonic
 
 import pytest
 
-from server.identity.keys import KeyRing
+from server.frame.sealing import MasterKeys
+from server.identity.errors import KeyNotFound
+from server.identity.keys import KeyRing, MasterKeyWrong
+from server.identity.rules.keys import KeyState
+from server.identity.service import KeyRotation
 from storage.database import Database
+from storage.frame.records import NOBODY, Ask
+from storage.identity.records import Key, KeyUse
 from storage.identity.repository import KeyRepository
-from tests.identity.people import Clock, execute
+from tests.fixtures.keys import MASTER_KEYS
+from tests.identity.people import Clock, execute, kept
+
+OTHER = bytes(range(32, 64))
+AFTER = timedelta(minutes=10)
 
 
 @pytest.fixture
@@ -24,82 +36,277 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+def ring_of(database: Database, clock: Clock, master_keys: MasterKeys = MASTER_KEYS) -> KeyRing:
+    """A server's ring, for which as much time passes as its clock is moved."""
+    return KeyRing(database, master_keys, clock, lambda: clock().timestamp() + monotonic())
+
+
+def rotation_of(database: Database, clock: Clock, master_keys: MasterKeys = MASTER_KEYS) -> KeyRotation:
+    return KeyRotation(database, master_keys, clock)
+
+
+def asked(clock: Clock) -> Ask:
+    return Ask(NOBODY, "test", clock())
+
+
+async def rotated(database: Database, clock: Clock) -> list[str]:
+    """A rotation that is over: the ids of the keys that are active now, of each use in its order."""
+    made = await rotation_of(database, clock).rotate(AFTER, asked(clock))
+    clock.time += AFTER
+    return [key.id for key in made]
+
+
+async def all_kept(database: Database) -> list[Key]:
+    async with database.reading() as tx:
+        return list(await tx.keys.list_all())
+
+
+async def published(ring: KeyRing) -> list[str]:
+    return [key["kid"] for key in (await ring.jwks())["keys"]]
+
+
 async def test_servers_that_start_at_once_on_an_empty_database_share_their_keys(
     database: Database, clock: Clock
 ) -> None:
     """One key of each use wins, and every server works with it."""
-    rings = [KeyRing(database, clock) for _ in range(4)]
+    rings = [ring_of(database, clock) for _ in range(4)]
     signing = await asyncio.gather(*(ring.signing() for ring in rings))
     assert len({kid for kid, _ in signing}) == 1
     assert len({await ring.secret("purpose") for ring in rings}) == 1
-    async with database.reading() as tx:
-        assert len(await tx.keys.list_all()) == 2
+    assert len(await all_kept(database)) == 2
 
 
 async def test_what_one_server_signs_another_verifies(database: Database, clock: Clock) -> None:
     """The public key of an id fits the private one, on a server that did not make it."""
-    kid, key = await KeyRing(database, clock).signing()
-    public = await KeyRing(database, clock).verifying(kid)
+    kid, key = await ring_of(database, clock).signing()
+    public = await ring_of(database, clock).verifying(kid)
     assert public is not None
     public.verify(key.sign(b"content"), b"content")
 
 
 async def test_a_secret_serves_one_purpose(database: Database, clock: Clock) -> None:
-    """Other purposes get other secrets of 32 bytes, and none is the key itself."""
-    ring = KeyRing(database, clock)
+    """Other purposes get other secrets of 32 bytes."""
+    ring = ring_of(database, clock)
     secrets = {await ring.secret(purpose) for purpose in ("refresh-token", "service-key", "")}
-    async with database.reading() as tx:
-        materials = {key.material for key in await tx.keys.list_all()}
     assert len(secrets) == 3
     assert {len(secret) for secret in secrets} == {32}
-    assert not secrets & materials
 
 
-async def test_unknown_key_ids_read_the_keys_once_a_second_at_most(
+async def test_unknown_key_ids_share_a_reading_and_wait_for_it(
     database: Database, clock: Clock, reads: list[str]
 ) -> None:
-    """Callers that make up key ids do not become queries."""
-    ring = KeyRing(database, clock)
+    """Callers that make up key ids do not become queries, at once or one after the other."""
+    ring = KeyRing(database, MASTER_KEYS, clock)
     await ring.signing()
     reads.clear()
-    for place in range(20):
-        assert await ring.verifying(f"made up {place}") is None
-    assert reads == []
-    clock.advance(seconds=1)
-    for place in range(20):
-        assert await ring.verifying(f"made up {place}") is None
+    began = monotonic()
+    assert set(await asyncio.gather(*(ring.verifying(f"made up {place}") for place in range(50)))) == {None}
     assert reads == ["read"]
+    for place in range(2):
+        assert await ring.verifying(f"made up again {place}") is None
+    assert reads == ["read"] * 3
+    assert monotonic() - began >= 0.4
 
 
-async def test_a_known_key_is_never_read_again(database: Database, clock: Clock, reads: list[str]) -> None:
-    """Signing and verifying cost the store nothing, however long the server runs."""
-    ring = KeyRing(database, clock)
+async def test_a_known_key_verifies_without_a_reading(database: Database, clock: Clock, reads: list[str]) -> None:
+    """However long the server runs; and signing reads once a second at most."""
+    ring = ring_of(database, clock)
     kid, _ = await ring.signing()
     reads.clear()
     clock.advance(days=1)
     assert await ring.verifying(kid) is not None
-    assert (await ring.signing())[0] == kid
     assert reads == []
-
-
-async def test_a_key_that_another_server_made_is_found(database: Database, clock: Clock) -> None:
-    """A new key id is looked up in the store, and the retired key still verifies what it signed."""
-    ring = KeyRing(database, clock)
-    old, _ = await ring.signing()
-    await execute(database, "UPDATE identity.keys SET retire_time = now() WHERE use = 'sign'")
-    new, _ = await KeyRing(database, clock).signing()
-    assert new != old
-    clock.advance(seconds=1)
-    assert await ring.verifying(new) is not None
-    assert await ring.verifying(old) is not None
+    for _ in range(10):
+        assert (await ring.signing())[0] == kid
+    assert reads == ["read"]
 
 
 async def test_the_published_keys_are_public(database: Database, clock: Clock) -> None:
     """The set names the signing key, and holds nothing that signs or derives."""
-    ring = KeyRing(database, clock)
+    ring = ring_of(database, clock)
     kid, key = await ring.signing()
-    (published,) = (await ring.jwks())["keys"]
-    assert published["kid"] == kid
-    assert set(published) == {"kty", "crv", "alg", "use", "kid", "x"}
-    assert (published["kty"], published["crv"], published["alg"]) == ("OKP", "Ed25519", "EdDSA")
-    assert key.private_bytes_raw() not in str(published).encode()
+    (jwk,) = (await ring.jwks())["keys"]
+    assert jwk["kid"] == kid
+    assert set(jwk) == {"kty", "crv", "alg", "use", "kid", "x"}
+    assert (jwk["kty"], jwk["crv"], jwk["alg"]) == ("OKP", "Ed25519", "EdDSA")
+    assert key.private_bytes_raw() not in str(jwk).encode()
+
+
+async def test_keys_stand_in_the_database_sealed(database: Database, clock: Clock) -> None:
+    """Neither a private key nor a secret can be read there, and another master key opens neither."""
+    ring = ring_of(database, clock)
+    _, private = await ring.signing()
+    found = await kept(database, "identity.keys")
+    assert private.private_bytes_raw().hex() not in found
+    for key in await all_kept(database):
+        assert key.sealed
+        assert MASTER_KEYS.open(f"identity.keys/{key.use}/{key.id}", key.material).hex() not in found
+    with pytest.raises(MasterKeyWrong):
+        await ring_of(database, clock, MasterKeys([OTHER])).load()
+
+
+async def test_a_sealed_key_is_good_in_its_own_place_alone(database: Database, clock: Clock) -> None:
+    """Whoever can write to the database cannot have one key stand in for another."""
+    await ring_of(database, clock).load()
+    await rotated(database, clock)
+    await execute(
+        database,
+        "UPDATE identity.keys k SET material ="
+        " (SELECT material FROM identity.keys n WHERE n.use = k.use AND n.id <> k.id)",
+    )
+    with pytest.raises(MasterKeyWrong):
+        await ring_of(database, clock).load()
+
+
+async def test_master_keys_are_changed_in_turn(database: Database, clock: Clock) -> None:
+    """The new one before the old one opens all, a rotation seals all by the new one, and the old one can go."""
+    kid, _ = await ring_of(database, clock).signing()
+    secret = await ring_of(database, clock).secret("purpose")
+    both, new = MasterKeys([OTHER, bytes(range(32))]), MasterKeys([OTHER])
+    assert (await ring_of(database, clock, both).signing())[0] == kid
+    with pytest.raises(MasterKeyWrong):
+        await rotation_of(database, clock, new).rotate(AFTER, asked(clock))
+    assert {each.resealing_due for each in await rotation_of(database, clock, both).list_all()} == {True}
+    await rotation_of(database, clock, both).rotate(AFTER, asked(clock))
+    assert {each.resealing_due for each in await rotation_of(database, clock, new).list_all()} == {False}
+    ring = ring_of(database, clock, new)
+    assert (await ring.signing())[0] == kid
+    assert await ring.secret("purpose") == secret
+
+
+async def test_keys_that_an_earlier_version_left_in_the_clear_are_sealed(database: Database, clock: Clock) -> None:
+    """By the first server that reads them, and they are the same keys afterwards."""
+    await in_the_clear(database, clock, "0" * 16, KeyUse.SIGN)
+    await in_the_clear(database, clock, "1" * 16, KeyUse.DERIVE)
+    rings = [ring_of(database, clock) for _ in range(3)]
+    assert {kid for kid, _ in await asyncio.gather(*(ring.signing() for ring in rings))} == {"0" * 16}
+    assert {key.sealed for key in await all_kept(database)} == {True}
+    assert (b"k" * 32).hex() not in await kept(database, "identity.keys")
+    _, private = await ring_of(database, clock).signing()
+    assert private.private_bytes_raw() == b"k" * 32
+
+
+async def test_a_key_in_the_clear_beside_sealed_ones_counts_for_nothing(database: Database, clock: Clock) -> None:
+    """Whoever can write to the database cannot add a key of their own."""
+    kid, _ = await ring_of(database, clock).signing()
+    clock.advance(seconds=1)
+    await in_the_clear(database, clock, "f" * 16, KeyUse.SIGN)
+    ring = ring_of(database, clock)
+    assert await ring.verifying("f" * 16) is None
+    assert (await ring.signing())[0] == kid
+    await rotation_of(database, clock).rotate(AFTER, asked(clock))
+    assert await ring_of(database, clock).verifying("f" * 16) is None
+
+
+async def in_the_clear(database: Database, clock: Clock, key_id: str, use: KeyUse) -> None:
+    async with database.transaction() as tx:
+        await tx.keys.add(Key(key_id, use, b"k" * 32, False, clock(), clock()))
+
+
+async def test_a_new_key_is_published_before_it_signs(database: Database, clock: Clock) -> None:
+    """It stands in the set at once, the old one signs until its time, and then stays until its tokens have ended."""
+    ring = ring_of(database, clock)
+    old, _ = await ring.signing()
+    new, _ = await rotated(database, clock)
+    clock.time -= timedelta(seconds=1)
+    assert await published(ring) == [new, old]
+    assert (await ring.signing())[0] == old
+    clock.advance(seconds=1)
+    assert (await ring.signing())[0] == new
+    clock.advance(minutes=15)
+    assert await published(ring) == [new, old]
+    clock.advance(minutes=2)
+    assert await published(ring) == [new]
+    assert await ring_of(database, clock).verifying(old) is None
+
+
+async def test_a_server_learns_of_a_key_at_its_first_token(database: Database, clock: Clock) -> None:
+    """Even where it read the keys a moment before that one was made."""
+    ring = ring_of(database, clock)
+    await ring.load()
+    new, _ = await rotated(database, clock)
+    assert await ring.verifying(new) is not None
+
+
+async def test_no_key_is_used_before_all_servers_can_know_it(database: Database, clock: Clock) -> None:
+    """Two seconds at least, whatever was asked for."""
+    made = await rotation_of(database, clock).rotate(timedelta(0), asked(clock))
+    assert {key.activate_time - clock() for key in made} == {timedelta(seconds=2)}
+
+
+async def test_what_nothing_needs_any_more_is_destroyed(database: Database, clock: Clock) -> None:
+    """A signing key once its tokens have ended, a deriving one after its sessions; the first of these stays."""
+    ring = ring_of(database, clock)
+    secret = await ring.secret("request-digest")
+    first = {key.use: key.id for key in await all_kept(database)}
+    made = []
+    for _ in range(3):
+        made.append(await rotated(database, clock))
+        clock.advance(days=30)
+    left = {key.id for key in await all_kept(database)}
+    assert left == {first[KeyUse.DERIVE], made[0][1], made[1][0], made[1][1], made[2][0], made[2][1]}
+    clock.advance(days=90)
+    made.append(await rotated(database, clock))
+    left = {key.id for key in await all_kept(database)}
+    assert left == {first[KeyUse.DERIVE], made[2][0], made[2][1], made[3][0], made[3][1]}
+    assert await ring_of(database, clock).secret("request-digest") == secret
+
+
+async def test_a_revoked_key_verifies_nothing_and_another_signs(database: Database, clock: Clock) -> None:
+    """It leaves the published set at once, and so do all servers' readings of it."""
+    ring = ring_of(database, clock)
+    leaked, _ = await ring.signing()
+    (made,) = await rotation_of(database, clock).revoke(leaked, asked(clock))
+    await ring.load()
+    assert await ring.verifying(leaked) is None
+    assert await published(ring) == [made.id]
+    assert (await ring.signing())[0] == made.id
+    assert await rotation_of(database, clock).revoke(leaked, asked(clock)) == []
+    with pytest.raises(KeyNotFound):
+        await rotation_of(database, clock).revoke("made up", asked(clock))
+
+
+async def test_revoking_a_key_that_does_not_sign_changes_no_other(database: Database, clock: Clock) -> None:
+    """One that is yet to come never signs; one of before has nothing taken any more."""
+    ring = ring_of(database, clock)
+    old, _ = await ring.signing()
+    new, _ = [key.id for key in await rotation_of(database, clock).rotate(AFTER, asked(clock))]
+    assert await rotation_of(database, clock).revoke(new, asked(clock)) == []
+    clock.time += AFTER
+    assert (await ring.signing())[0] == old
+    newer, _ = await rotated(database, clock)
+    assert await rotation_of(database, clock).revoke(old, asked(clock)) == []
+    assert (await ring.signing())[0] == newer
+    assert await published(ring) == [newer]
+
+
+async def test_a_listing_says_what_each_key_is_good_for(database: Database, clock: Clock) -> None:
+    """One that is to come, the active one, one that still verifies, one that has ended, and one revoked."""
+    rotation = rotation_of(database, clock)
+    first, _ = await ring_of(database, clock).signing()
+    second, _ = await rotated(database, clock)
+    leaked, _ = await rotated(database, clock)
+    (third,) = await rotation.revoke(leaked, asked(clock))
+    states = {each.key.id: each.state for each in await rotation.list_all() if each.key.use is KeyUse.SIGN}
+    assert states == {
+        first: KeyState.VERIFYING,
+        second: KeyState.VERIFYING,
+        leaked: KeyState.REVOKED,
+        third.id: KeyState.ACTIVE,
+    }
+    clock.advance(minutes=17)
+    made = await rotation.rotate(AFTER, asked(clock))
+    states = {each.key.id: each.state for each in await rotation.list_all() if each.key.use is KeyUse.SIGN}
+    assert states == {third.id: KeyState.ACTIVE, made[0].id: KeyState.NEXT}
+
+
+async def test_every_change_of_keys_is_recorded(database: Database, clock: Clock) -> None:
+    """Who, what, and which key, in the same transaction; and no material is."""
+    leaked, _ = await ring_of(database, clock).signing()
+    made = [*await rotation_of(database, clock).rotate(AFTER, asked(clock))]
+    made += await rotation_of(database, clock).revoke(leaked, asked(clock))
+    recorded = await kept(database, "frame.audit_entries")
+    for key_id in (leaked, *(key.id for key in made)):
+        assert f'"signing-key/{key_id}"' in recorded
+    for key in await all_kept(database):
+        assert key.material.hex() not in recorded

@@ -1,12 +1,20 @@
 """How passwords are hashed and checked."""
 
+import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 
+import grpc
 import pytest
+from argon2 import PasswordHasher
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from server.frame.errors import Overloaded
 from server.identity.passwords import Passwords
-from tests.identity.people import PASSWORD
+from tests.fixtures.servers import Running, refused
+from tests.identity.people import PASSWORD, logging_in, me
 
 
 @pytest.fixture
@@ -52,3 +60,68 @@ async def test_the_work_is_the_same_where_there_is_no_hash(passwords: Passwords,
         await passwords.verify("not the password", held)
         spent.append(evaluations.total())
     assert spent == [1, 1, 1, 1]
+
+
+async def test_a_hash_of_weaker_parameters_is_told_from_one_of_now(passwords: Passwords) -> None:
+    """So that it can be made anew when its owner signs in."""
+    weaker = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
+    assert passwords.outdated(weaker)
+    assert await passwords.verify(PASSWORD, weaker)
+    assert not passwords.outdated(await passwords.hash(PASSWORD))
+
+
+async def test_more_than_can_be_done_soon_is_refused_at_once(evaluations: "Counter[str]") -> None:
+    """One is worked on and three wait; all others are told so, and cost nothing. Afterwards there is room again."""
+    passwords = Passwords(threads=1, waiting=3)
+    evaluations.clear()
+    try:
+        answers = await asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(20)), return_exceptions=True)
+        assert Counter(type(answer) for answer in answers) == {str: 4, Overloaded: 16}
+        assert evaluations.total() == 4
+        assert await passwords.hash(PASSWORD)
+    finally:
+        passwords.close()
+
+
+async def test_who_goes_while_waiting_leaves_room_and_no_work(evaluations: "Counter[str]") -> None:
+    """What was cancelled before it was begun is never worked out."""
+    passwords = Passwords(threads=1, waiting=3)
+    try:
+        waiting = [asyncio.ensure_future(passwords.hash(PASSWORD)) for _ in range(4)]
+        await asyncio.sleep(0)
+        for each in waiting[1:]:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        evaluations.clear()
+        assert len(await asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(4)))) == 4
+        assert evaluations.total() == 4
+    finally:
+        passwords.close()
+
+
+async def test_a_flood_of_logins_starves_nobody_else(proxied: Running) -> None:
+    """While 150 accounts are tried at once, GetMe and health answer, and the excess is told when to try again."""
+    customer = await proxied.sign_in("customer")
+    health: Any = health_pb2_grpc.HealthStub(proxied.channel)
+    await me(customer)
+    async with asyncio.TaskGroup() as tasks:
+        flood = [tasks.create_task(_tried(proxied, f"{place}@example.com", f"10.1.1.{place}")) for place in range(150)]
+        waits = []
+        while not all(each.done() for each in flood):
+            began = time.perf_counter()
+            await me(customer)
+            await health.Check(health_pb2.HealthCheckRequest(service="liveness"))
+            waits.append(time.perf_counter() - began)
+    outcomes = Counter(each.result() for each in flood)
+    assert set(outcomes) <= {("CREDENTIALS_INVALID", None), ("OVERLOADED", 1.0)}
+    assert outcomes["OVERLOADED", 1.0]
+    assert max(waits) < 2
+
+
+async def _tried(server: Running, email: str, address: str) -> tuple[str, float | None]:
+    try:
+        await server.calling_from(address).identity.Login(logging_in(email))
+    except grpc.aio.AioRpcError as error:
+        found = refused(error)
+        return found.reason, found.retry_after
+    return "done", None

@@ -1,118 +1,144 @@
-"""Refresh, over the wire."""
+"""Refresh and Logout, over the wire."""
 
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 
 import grpc
 
-from server.identity.rules import SESSION_LIFE
-from tests.fixtures.servers import Api, Running, refusal, refused
-from tests.identity.people import Clock, execute, logged_in, me, refreshed, refreshing, registered
+from backroom.identity.v1 import accounts_pb2, identity_service_pb2
+from server.identity.rules.sessions import SESSION_LIFE
+from tests.fixtures.servers import Api, Running, refusal
+from tests.identity.people import Clock, execute, kept, me, outcome, refreshed, refreshing
+from tests.identity.sessions import Begun, begun, next_token
+from tests.identity.standing import within_a_second
 
 
 async def ended(api: Api, refresh_token: str) -> bool:
-    """Whether a refresh token is refused, as every one is that signs nobody in."""
-    try:
-        await refreshed(api, refresh_token)
-    except grpc.aio.AioRpcError as error:
-        return (error.code(), refused(error).reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
-    return False
+    return await next_token(api, refresh_token) is None
+
+
+async def started(server: Running, now: datetime | None = None) -> Begun:
+    return await begun(server.application, server.channel, "customer", now=now)
+
+
+def leaving(refresh_token: str) -> identity_service_pb2.LogoutRequest:
+    return identity_service_pb2.LogoutRequest(refresh_token=refresh_token)
 
 
 async def test_refreshing_rotates_the_token(timed: Running, clock: Clock) -> None:
     """Each answer holds a new refresh token of the same session, and a working access token."""
-    user = await registered(timed.anonymous)
-    begun = clock()
-    tokens = [await logged_in(timed.anonymous)]
+    person = await started(timed, clock())
+    at, tokens = clock(), [person.refresh_token]
     for _ in range(3):
         clock.advance(minutes=20)
-        tokens.append(await refreshed(timed.anonymous, tokens[-1].refresh_token))
-        assert (await me(Api(timed.channel, tokens[-1].access_token))).user == user
-    assert len({each.refresh_token for each in tokens}) == 4
-    assert {each.refresh_token_expire_time.ToDatetime(UTC) for each in tokens} == {begun + SESSION_LIFE}
+        answer = await refreshed(timed.anonymous, tokens[-1])
+        tokens.append(answer.refresh_token)
+        assert (await me(Api(timed.channel, answer.access_token))).user.user_id == str(person.api.account_id)
+        assert answer.refresh_token_expire_time.ToDatetime(UTC) == at + SESSION_LIFE
+    assert len(set(tokens)) == 4
 
 
 async def test_a_refresh_repeated_at_once_gets_the_same_refresh_token(timed: Running, clock: Clock) -> None:
     """A lost answer loses no session: for ten seconds the token just used is answered again."""
-    await registered(timed.anonymous)
-    first = await logged_in(timed.anonymous)
-    second = await refreshed(timed.anonymous, first.refresh_token)
+    first = (await started(timed, clock())).refresh_token
+    second = await refreshed(timed.anonymous, first)
     for seconds in (0, 5, 5):
         clock.advance(seconds=seconds)
-        again = await refreshed(timed.anonymous, first.refresh_token)
-        assert again.refresh_token == second.refresh_token
+        assert (await refreshed(timed.anonymous, first)).refresh_token == second.refresh_token
     assert not await ended(timed.anonymous, second.refresh_token)
 
 
 async def test_a_token_used_again_later_ends_the_session(timed: Running, clock: Clock) -> None:
     """Two hold it: neither the thief's token nor the newest goes on."""
-    await registered(timed.anonymous)
-    first = await logged_in(timed.anonymous)
-    second = await refreshed(timed.anonymous, first.refresh_token)
+    first = (await started(timed, clock())).refresh_token
+    second = await refreshed(timed.anonymous, first)
     clock.advance(seconds=10, microseconds=1)
-    assert await ended(timed.anonymous, first.refresh_token)
+    assert await ended(timed.anonymous, first)
     assert await ended(timed.anonymous, second.refresh_token)
 
 
-async def test_a_token_older_than_the_last_two_ends_the_session_even_at_once(timed: Running) -> None:
+async def test_a_theft_ends_the_access_tokens_of_the_session(server: Running) -> None:
+    """Within a second, those of the thief and those of the owner; and the record knows that a token was reused."""
+    person = await started(server)
+    answers = [await refreshed(server.anonymous, person.refresh_token)]
+    answers.append(await refreshed(server.anonymous, answers[0].refresh_token))
+    apis = [person.api, *(Api(server.channel, answer.access_token) for answer in answers)]
+    for api in apis:
+        assert await outcome(me(api)) == "done"
+    assert await ended(server.anonymous, person.refresh_token)
+    for api in apis:
+        await within_a_second(lambda api=api: outcome(me(api)), "TOKEN_INVALID")  # type: ignore[misc] # a lambda
+    assert await results(server, person) == ["OK", "OK", "REUSED"]
+
+
+async def results(server: Running, person: Begun) -> list[str]:
+    """What the record says of a session, in order."""
+    async with server.database.reading() as tx:
+        connection = tx._connection
+        found = await connection.exec_driver_sql(
+            "SELECT result FROM frame.audit_entries WHERE resource = %s ORDER BY sequence",
+            (f"session/{person.session.id}",),
+        )
+        return list(found.scalars())
+
+
+async def test_a_token_older_than_the_last_two_ends_the_session_even_at_once(server: Running) -> None:
     """The ten seconds are for the token just used, and for no other."""
-    await registered(timed.anonymous)
-    first = await logged_in(timed.anonymous)
-    second = await refreshed(timed.anonymous, first.refresh_token)
-    third = await refreshed(timed.anonymous, second.refresh_token)
-    assert await ended(timed.anonymous, first.refresh_token)
-    assert await ended(timed.anonymous, third.refresh_token)
+    first = (await started(server)).refresh_token
+    second = await refreshed(server.anonymous, first)
+    third = await refreshed(server.anonymous, second.refresh_token)
+    assert await ended(server.anonymous, first)
+    assert await ended(server.anonymous, third.refresh_token)
 
 
 async def test_a_theft_ends_one_session_alone(timed: Running, clock: Clock) -> None:
     """The person's other sessions go on."""
-    await registered(timed.anonymous)
-    stolen, other = await logged_in(timed.anonymous), await logged_in(timed.anonymous)
+    stolen = await started(timed, clock())
+    other = await begun(timed.application, timed.channel, account_id=stolen.api.account_id, now=clock())
     await refreshed(timed.anonymous, stolen.refresh_token)
     clock.advance(minutes=1)
     assert await ended(timed.anonymous, stolen.refresh_token)
     assert not await ended(timed.anonymous, other.refresh_token)
+    assert await outcome(me(other.api)) == "done"
 
 
 async def test_a_session_ends_thirty_days_after_login(timed: Running, clock: Clock) -> None:
-    """However often it is refreshed, and to the microsecond."""
-    await registered(timed.anonymous)
-    tokens = await logged_in(timed.anonymous)
+    """However often it is refreshed, and to the microsecond; its last access token ends with it."""
+    token = (await started(timed, clock())).refresh_token
     for _ in range(2):
         clock.advance(days=14)
-        tokens = await refreshed(timed.anonymous, tokens.refresh_token)
+        token = (await refreshed(timed.anonymous, token)).refresh_token
     clock.advance(days=2, microseconds=-1)
-    tokens = await refreshed(timed.anonymous, tokens.refresh_token)
+    last = await refreshed(timed.anonymous, token)
+    expire = last.refresh_token_expire_time.ToDatetime(UTC)
+    assert expire - last.access_token_expire_time.ToDatetime(UTC) < timedelta(seconds=1)
     clock.advance(microseconds=1)
-    assert await ended(timed.anonymous, tokens.refresh_token)
+    assert await ended(timed.anonymous, last.refresh_token)
+    assert await outcome(me(Api(timed.channel, last.access_token))) == "TOKEN_INVALID"
 
 
-async def test_a_refreshed_access_token_has_the_roles_of_now(timed: Running) -> None:
-    """What was granted since the login counts from the next token on."""
-    user = await registered(timed.anonymous)
-    tokens = await logged_in(timed.anonymous)
+async def test_who_is_disabled_refreshes_nothing(server: Running) -> None:
+    """Though the session itself was not ended."""
+    person = await started(server)
     await execute(
-        timed.database,
-        "INSERT INTO identity.role_grants VALUES (CAST(:id AS uuid), 'staff', now())",
-        id=user.user_id,
+        server.database, "UPDATE identity.accounts SET disable_time = now() WHERE id = :id", id=person.api.account_id
     )
-    renewed = await refreshed(timed.anonymous, tokens.refresh_token)
-    before = await timed.application.identity.tokens.caller_of(tokens.access_token)
-    after = await timed.application.identity.tokens.caller_of(renewed.access_token)
-    assert not before.may("orders.read_all")
-    assert after.may("orders.read_all")
+    assert await ended(server.anonymous, person.refresh_token)
+    await execute(
+        server.database, "UPDATE identity.accounts SET disable_time = NULL WHERE id = :id", id=person.api.account_id
+    )
+    assert not await ended(server.anonymous, person.refresh_token)
 
 
 async def test_no_other_token_goes_on_with_a_session(server: Running) -> None:
     """Forged, truncated, garbled, other-prefixed and made-up tokens are refused with one text, and end nothing."""
-    await registered(server.anonymous)
-    tokens = await logged_in(server.anonymous)
-    genuine = tokens.refresh_token
+    person = await started(server)
+    genuine = person.refresh_token
     bare = genuine.removeprefix("brr_")
     unknown = "brr_" + "A" * len(bare)
     flipped = genuine[:-5] + ("B" if genuine[-5] == "A" else "A") + genuine[-4:]
     longer = genuine + "AAAA"
     others = (unknown, flipped, genuine[:-4], genuine[4:-4], longer, f"brk_{bare}", "brr_", "garbage", "é", "☃" * 50)
-    for token in (*others, tokens.access_token[:200]):
+    for token in (*others, str(person.api.token)[:200]):
         assert await ended(server.anonymous, token), token
     assert not await ended(server.anonymous, genuine)
 
@@ -126,3 +152,30 @@ async def test_a_refusal_says_what_is_expected_and_not_what_was_wrong(server: Ru
     answer = await refusal(server.anonymous.identity.Refresh(refreshing("garbage")))
     assert (answer.code, answer.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
     assert (answer.metadata, answer.fields, answer.retry_after) == ({}, {}, None)
+
+
+async def test_signing_out_ends_the_access_tokens_within_a_second(server: Running) -> None:
+    """Of that session alone; signing out again, and with what is no token, is answered alike and changes nothing."""
+    person = await started(server)
+    other = await begun(server.application, server.channel, account_id=person.api.account_id)
+    renewed = await refreshed(server.anonymous, person.refresh_token)
+    for api in (person.api, other.api):
+        assert await outcome(me(api)) == "done"
+    for token in (renewed.refresh_token, renewed.refresh_token, person.refresh_token, "garbage"):
+        assert await outcome(server.anonymous.identity.Logout(leaving(token))) == "done"
+    for api in (person.api, Api(server.channel, renewed.access_token)):
+        await within_a_second(lambda api=api: outcome(me(api)), "TOKEN_INVALID")  # type: ignore[misc] # a lambda
+    assert await outcome(me(other.api)) == "done"
+    assert await ended(server.anonymous, renewed.refresh_token)
+    assert await results(server, person) == ["OK", "OK"]
+
+
+async def test_no_refresh_token_is_kept(server: Running) -> None:
+    """Neither in the session, nor in the record, nor among the answers for repetitions."""
+    person = await started(server)
+    tokens: accounts_pb2.Tokens = await refreshed(server.anonymous, person.refresh_token)
+    for table in ("identity.sessions", "frame.audit_entries", "frame.request_ids"):
+        text = await kept(server.database, table)
+        for token in (person.refresh_token, tokens.refresh_token, tokens.access_token):
+            assert token not in text
+            assert token[4:40] not in text

@@ -1,12 +1,27 @@
 """Register, over the wire."""
 
+from collections import Counter
 from datetime import UTC
 from uuid import UUID, uuid4
 
 import grpc
+import pytest
 
+from tests.fixtures.mailboxes import TOKEN
 from tests.fixtures.servers import Api, Running, refusal
-from tests.identity.people import PASSWORD, Clock, kept, log_of, logged_in, me, registered, registering
+from tests.identity.people import (
+    PASSWORD,
+    Clock,
+    kept,
+    log_of,
+    logged_in,
+    logging_in,
+    me,
+    outcome,
+    registered,
+    registering,
+    verified,
+)
 
 
 async def test_a_person_registers_as_a_customer(timed: Running, clock: Clock) -> None:
@@ -16,25 +31,88 @@ async def test_a_person_registers_as_a_customer(timed: Running, clock: Clock) ->
     assert (user.email, user.display_name, list(user.roles)) == ("ada@example.com", "Ada L.", ["customer"])
     assert UUID(user.user_id).version == 7
     assert user.create_time.ToDatetime(UTC) == clock()
+    assert not user.HasField("email_verify_time")
+    clock.advance(minutes=5)
+    await verified(timed.anonymous)
     tokens = await logged_in(timed.anonymous)
-    assert (await me(Api(timed.channel, tokens.access_token))).user == user
+    known = (await me(Api(timed.channel, tokens.access_token))).user
+    assert known.email_verify_time.ToDatetime(UTC) == clock()
+    known.ClearField("email_verify_time")
+    assert known == user
+
+
+async def test_nobody_signs_in_before_the_address_is_verified(server: Running) -> None:
+    """Whoever registers another's address gains nothing by it."""
+    await server.anonymous.identity.Register(registering())
+    assert await outcome(server.anonymous.identity.Login(logging_in())) == "CREDENTIALS_INVALID"
+    await verified(server.anonymous)
+    assert (await logged_in(server.anonymous)).access_token
 
 
 async def test_an_address_is_kept_in_lower_case(server: Running) -> None:
-    """However it was written, it is one address, which is then taken."""
+    """However it was written, it is one address."""
     user = await registered(server.anonymous, "Ada.Lovelace@Example.COM")
     assert user.email == "ada.lovelace@example.com"
-    refused = await refusal(server.anonymous.identity.Register(registering("ADA.lovelace@example.com")))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "EMAIL_TAKEN")
+    await server.anonymous.identity.Register(registering("ADA.lovelace@example.com"))
+    assert (await kept(server.database, "identity.accounts")).count("lovelace") == 1
 
 
-async def test_a_taken_address_changes_nothing(server: Running) -> None:
-    """The account that has it keeps its name and its password."""
+async def test_a_taken_address_is_answered_as_a_free_one(timed: Running) -> None:
+    """A user of the same shape, with an id of its own, who does not exist."""
+    await registered(timed.anonymous)
+    taken = (await timed.anonymous.identity.Register(registering(display_name="Eve"))).user
+    free = (await timed.anonymous.identity.Register(registering("bob@example.com", display_name="Eve"))).user
+    assert UUID(taken.user_id).version == 7
+    assert taken.user_id not in await kept(timed.database, "identity.accounts")
+    for user in (taken, free):
+        user.ClearField("user_id")
+        user.ClearField("email")
+    assert taken == free
+
+
+async def test_a_taken_address_is_the_same_work(
+    server: Running, evaluations: "Counter[str]", statements: list[str]
+) -> None:
+    """As many evaluations and statements as for one that is free."""
+    await registered(server.anonymous)
+    spent = []
+    for email in ("ada@example.com", "bob@example.com"):
+        evaluations.clear()
+        statements.clear()
+        await server.anonymous.identity.Register(registering(email))
+        await server.idle()
+        spent.append((dict(evaluations), len(statements)))
+    assert spent == [spent[0]] * 2
+    assert spent[0][0] == {"hash": 1}
+
+
+async def test_a_taken_address_changes_nothing_and_its_owner_is_told(server: Running) -> None:
+    """The account that has it keeps its name and its password; the mail holds no token."""
     user = await registered(server.anonymous)
-    second = registering(password="another password", display_name="Eve")
-    assert (await refusal(server.anonymous.identity.Register(second))).reason == "EMAIL_TAKEN"
+    await server.anonymous.identity.Register(registering(password="another password of hers", display_name="Eve"))
     tokens = await logged_in(server.anonymous)
-    assert (await me(Api(server.channel, tokens.access_token))).user == user
+    assert (await me(Api(server.channel, tokens.access_token))).user.display_name == user.display_name
+    told = (await server.mailbox.texts_for("ada@example.com"))[-1]
+    assert "has an account already" in told
+    assert "Eve" not in told
+    assert not TOKEN.search(told)
+
+
+async def test_a_taken_address_is_recorded_on_its_owner(server: Running) -> None:
+    """An entry says that somebody tried."""
+    user = await registered(server.anonymous)
+    await server.anonymous.identity.Register(registering())
+    entries = (await kept(server.database, "frame.audit_entries")).splitlines()
+    assert sum(f"account/{user.user_id}" in each and '"EMAIL_TAKEN"' in each for each in entries) == 1
+
+
+async def test_registering_again_before_verifying_tells_how_to_go_on(server: Running) -> None:
+    """The first token goes on, and a new password makes the account the owner's, whoever registered first."""
+    await server.anonymous.identity.Register(registering(password="chosen by a stranger"))
+    await server.anonymous.identity.Register(registering())
+    first, told = await server.mailbox.texts_for("ada@example.com")
+    assert TOKEN.search(first)
+    assert "ask for a new password" in told
 
 
 async def test_a_repeated_registration_returns_the_first_user(server: Running) -> None:
@@ -57,21 +135,46 @@ async def test_a_request_id_stands_for_one_content(server: Running) -> None:
     assert await kept(server.database, "identity.accounts") == before
 
 
-async def test_a_refused_registration_frees_its_request_id(server: Running) -> None:
-    """A refusal is not remembered: the same id may carry another address afterwards."""
+async def test_a_repeated_registration_of_a_taken_address_returns_the_same_user(server: Running) -> None:
+    """As one of a free address does, and its owner is told once."""
     await registered(server.anonymous)
-    request = registering()
-    assert (await refusal(server.anonymous.identity.Register(request))).reason == "EMAIL_TAKEN"
-    request.email = "bob@example.com"
-    assert (await server.anonymous.identity.Register(request)).user.email == "bob@example.com"
+    request = registering(display_name="Eve")
+    first = await server.anonymous.identity.Register(request)
+    assert await server.anonymous.identity.Register(request) == first
+    assert len(await server.mailbox.texts_for("ada@example.com")) == 2
+
+
+async def test_a_refused_registration_frees_its_request_id(server: Running) -> None:
+    """A refusal is not remembered: the same id may carry another password afterwards."""
+    request = registering(password="1q2w3e4r5t6y")
+    refused = await refusal(server.anonymous.identity.Register(request))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PASSWORD_COMMON")
+    assert list(refused.fields) == ["password"]
+    request.password = PASSWORD
+    assert (await server.anonymous.identity.Register(request)).user.email == "ada@example.com"
 
 
 async def test_without_a_request_id_nothing_is_remembered(server: Running) -> None:
-    """A repeated registration then finds its own address taken."""
+    """A repeated registration then finds its own address taken, and is answered with another user."""
     request = registering(request_id="")
-    await server.anonymous.identity.Register(request)
-    assert (await refusal(server.anonymous.identity.Register(request))).reason == "EMAIL_TAKEN"
+    first = await server.anonymous.identity.Register(request)
+    assert (await server.anonymous.identity.Register(request)).user.user_id != first.user.user_id
     assert await kept(server.database, "frame.request_ids") == ""
+
+
+async def test_too_many_registrations_from_one_address_wait(proxied: Running) -> None:
+    """Ten are free; a repeated request is none, and other addresses go on."""
+    crowd = proxied.calling_from("10.0.0.1")
+    request = registering("0@example.com")
+    await crowd.identity.Register(request)
+    for place in range(1, 10):
+        await crowd.identity.Register(registering(f"{place}@example.com"))
+        await crowd.identity.Register(request)
+    held = await refusal(crowd.identity.Register(registering("10@example.com")))
+    assert (held.code, held.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_ATTEMPTS")
+    assert held.retry_after == pytest.approx(60, abs=10)
+    assert await crowd.identity.Register(request)
+    await proxied.calling_from("10.0.0.2").identity.Register(registering("10@example.com"))
 
 
 async def test_no_password_is_stored_or_logged(server: Running) -> None:
@@ -91,9 +194,13 @@ async def test_no_password_is_stored_or_logged(server: Running) -> None:
 
 async def test_a_password_of_12_to_128_characters_is_taken(server: Running) -> None:
     """Characters are counted, not bytes, and the password signs its person in."""
-    for place, password in enumerate(("x" * 12, "x" * 128, "é" * 12, "🐎" * 128)):
+    for place, password in enumerate(
+        ("xy" * 4 + "q1Z!", "ab c" * 31 + "last", "é" * 4 + "ü" * 8, "🐎" * 64 + "🐘" * 64)
+    ):
         email = f"{place}@example.com"
-        await server.anonymous.identity.Register(registering(email, password=password))
+        user_password = registering(email, password=password)
+        await server.anonymous.identity.Register(user_password)
+        await verified(server.anonymous, email)
         assert (await logged_in(server.anonymous, email, password)).access_token
 
 

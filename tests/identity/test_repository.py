@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from storage.database import Database
-from storage.identity.records import Account, Key, KeyUse, Session
+from storage.identity.records import Account, Role, Session
 from tests.identity.people import person, robot
 from tests.storage.waiting import waits
 
@@ -19,10 +19,7 @@ NOBODY = uuid4()
 async def added(database: Database, *accounts: Account) -> None:
     async with database.transaction() as tx:
         for account in accounts:
-            key_hash = None if account.email else account.id.bytes
-            assert await tx.accounts.add(
-                account, password_hash=f"hash of {account.id}" if account.email else None, key_hash=key_hash
-            )
+            assert await tx.accounts.add(account, password_hash=f"hash of {account.id}" if account.email else None)
 
 
 async def with_session(database: Database, **changes: object) -> Session:
@@ -42,14 +39,14 @@ async def stored(database: Database, session_id: UUID) -> Session | None:
 
 
 async def test_an_account_is_found_as_it_was_added(database: Database) -> None:
-    """Each way to ask returns the same record, with its roles in order and its time to the microsecond."""
-    ada = person("ada@example.com", "staff", "customer", create_time=NOW)
+    """Each way to ask returns the same record, with its roles in order and its times to the microsecond."""
+    ada = person("ada@example.com", "staff", "customer", create_time=NOW, verify_time=NOW, disable_time=NOW)
     till = robot("till", "service")
     await added(database, ada, till)
     async with database.reading() as tx:
         assert await tx.accounts.find(ada.id) == ada
         assert await tx.accounts.find_by_email("ada@example.com") == (ada, f"hash of {ada.id}")
-        assert await tx.accounts.find_by_key_hash(till.id.bytes) == till
+        assert await tx.accounts.find(till.id) == till
     assert ada.roles == ("customer", "staff")
 
 
@@ -60,7 +57,7 @@ async def test_what_is_not_there_is_none(database: Database) -> None:
     async with database.reading() as tx:
         assert await tx.accounts.find(NOBODY) is None
         assert await tx.accounts.find_by_email("nobody@example.com") is None
-        assert await tx.accounts.find_by_key_hash(b"no key") is None
+        assert await tx.api_keys.find_by_hash(b"no key") is None
         assert await tx.accounts.password_hash(NOBODY) is None
         assert await tx.accounts.password_hash(till.id) is None
 
@@ -91,7 +88,7 @@ async def test_a_name_belongs_to_one_service_but_to_any_number_of_people(databas
     """Services are known by their names; people share names with each other and with services."""
     await added(database, robot("till"), person(None, name="till"), person(None, name="till"))
     async with database.transaction() as tx:
-        assert not await tx.accounts.add(robot("till"), key_hash=b"another")
+        assert not await tx.accounts.add(robot("till"))
 
 
 async def test_granting_twice_and_revoking_what_is_not_granted_change_nothing(database: Database) -> None:
@@ -132,6 +129,65 @@ async def test_the_holders_are_locked_until_the_transaction_ends(database: Datab
         second = await waits(database, ask())
         await tx.accounts.revoke(ada.id, "admin")
     assert await second == [bob.id]
+
+
+async def test_who_is_disabled_holds_no_role_that_counts(database: Database) -> None:
+    """Neither is it told among the holders, nor is one that is disabled while they are asked for."""
+    ada, bob, eve = (person(None, "admin") for _ in range(3))
+    await added(database, ada, bob, eve)
+
+    async def ask() -> list[UUID]:
+        async with database.transaction() as tx:
+            return await tx.accounts.lock_holders("admin")
+
+    async with database.transaction() as tx:
+        await tx.accounts.set_disable_time(eve.id, NOW)
+    async with database.transaction() as tx:
+        assert await tx.accounts.lock_holders("admin") == sorted([ada.id, bob.id])
+        second = await waits(database, ask())
+        await tx.accounts.set_disable_time(ada.id, NOW)
+    assert await second == [bob.id]
+
+
+async def test_an_account_is_locked_as_it_then_is(database: Database) -> None:
+    """Who waited for another's change of its roles sees that change; an unknown one is none."""
+    ada = person(None, "customer", "staff")
+    await added(database, ada)
+
+    async def ask() -> Account | None:
+        async with database.transaction() as tx:
+            return await tx.accounts.lock(ada.id)
+
+    async with database.transaction() as tx:
+        assert await tx.accounts.lock(NOBODY) is None
+        assert await tx.accounts.lock(ada.id) == ada
+        second = await waits(database, ask())
+        await tx.accounts.revoke(ada.id, "staff")
+        await tx.accounts.set_disable_time(ada.id, NOW)
+    assert await second == replace(ada, roles=("customer",), disable_time=NOW)
+
+
+async def test_who_is_disabled_has_no_password_to_sign_in_by(database: Database) -> None:
+    """Though its hash is kept, and works again once it is enabled."""
+    ada = person("ada@example.com")
+    await added(database, ada)
+    for time, expected in ((NOW, None), (None, f"hash of {ada.id}")):
+        async with database.transaction() as tx:
+            await tx.accounts.set_disable_time(ada.id, time)
+            assert await tx.accounts.lock_password_hash(ada.id) == expected
+
+
+async def test_services_are_listed_from_the_oldest_on(database: Database) -> None:
+    """Each exactly once, page by page, and no person among them."""
+    tills = [robot(f"till-{index}") for index in range(3)]
+    await added(database, *tills, person())
+    seen: list[Account] = []
+    async with database.reading() as tx:
+        while page := await tx.accounts.list_services(
+            after=(seen[-1].create_time, seen[-1].id) if seen else None, limit=2
+        ):
+            seen += page
+    assert seen == sorted(tills, key=lambda each: (each.create_time, each.id))
 
 
 async def test_a_password_is_replaced_only_where_no_other_change_came_first(database: Database) -> None:
@@ -193,14 +249,43 @@ async def test_a_session_is_found_as_it_was_added_and_refreshed(database: Databa
 
 
 async def test_a_session_ends_once(database: Database) -> None:
-    """A second end, and an end of all, keep the time of the first."""
+    """A second end, and an end of all, keep the time of the first, and tell that they ended nothing."""
     session = await with_session(database)
     async with database.transaction() as tx:
-        await tx.sessions.end(session.id, NOW)
-        await tx.sessions.end(session.id, NOW + timedelta(hours=1))
-        await tx.sessions.end_all(session.account_id, NOW + timedelta(hours=2))
-        await tx.sessions.end(uuid4(), NOW)
+        assert await tx.sessions.end(session.id, NOW) == session.account_id
+        assert await tx.sessions.end(session.id, NOW + timedelta(hours=1)) is None
+        assert await tx.sessions.end_all(session.account_id, NOW + timedelta(hours=2)) == 0
+        assert await tx.sessions.end(uuid4(), NOW) is None
     assert await stored(database, session.id) == replace(session, end_time=NOW)
+
+
+async def test_all_sessions_but_one_end(database: Database) -> None:
+    """Those that had expired are not counted."""
+    kept = await with_session(database)
+    others = [replace(kept, id=uuid4()), replace(kept, id=uuid4(), expire_time=NOW)]
+    async with database.transaction() as tx:
+        for each in others:
+            await tx.sessions.add(each)
+        assert await tx.sessions.end_all(kept.account_id, NOW, but=kept.id) == 1
+    assert await stored(database, kept.id) == kept
+    assert [await stored(database, each.id) for each in others] == [replace(each, end_time=NOW) for each in others]
+
+
+async def test_live_sessions_are_listed_from_the_latest_on(database: Database) -> None:
+    """Neither those that ended or expired, nor those of others."""
+    first = await with_session(database)
+    await with_session(database)
+    begun = [replace(first, id=uuid4(), create_time=NOW + timedelta(seconds=age)) for age in (1, 1, 2)]
+    over = [replace(first, id=uuid4(), end_time=NOW), replace(first, id=uuid4(), expire_time=NOW)]
+    seen: list[Session] = []
+    async with database.transaction() as tx:
+        for each in (*begun, *over):
+            await tx.sessions.add(each)
+        while page := await tx.sessions.list_live(
+            first.account_id, NOW, before=(seen[-1].create_time, seen[-1].id) if seen else None, limit=2
+        ):
+            seen += page
+    assert seen == sorted([first, *begun], key=lambda each: (each.create_time, each.id), reverse=True)
 
 
 async def test_all_sessions_of_one_account_end_and_no_other(database: Database) -> None:
@@ -214,23 +299,49 @@ async def test_all_sessions_of_one_account_end_and_no_other(database: Database) 
     assert ended == [replace(mine, end_time=NOW), replace(second, end_time=NOW), others]
 
 
-async def test_the_first_key_of_a_use_stays(database: Database) -> None:
-    """Of two servers that start at once, the second's key is dropped without an error."""
-    first = Key("a", KeyUse.SIGN, b"1" * 32, NOW, None)
-    late = Key("b", KeyUse.SIGN, b"2" * 32, NOW + timedelta(seconds=1), None)
-    derive = Key("c", KeyUse.DERIVE, b"3" * 32, NOW + timedelta(seconds=2), None)
+async def test_a_role_is_kept_as_it_was_made_and_edited(database: Database) -> None:
+    """Its name is taken once; each edit counts its version up; deleted, it is gone."""
+    role = Role("buyer", "Buys.", ("orders.place", "orders.read"), 1, NOW, NOW)
+    later = NOW + timedelta(hours=1)
     async with database.transaction() as tx:
-        for key in (first, late, derive):
-            await tx.keys.add(key)
-    async with database.reading() as tx:
-        assert await tx.keys.list_all() == [first, derive]
+        assert await tx.roles.add(role)
+        assert not await tx.roles.add(replace(role, permissions=()))
+        assert await tx.roles.find("buyer") == await tx.roles.lock("buyer") == role
+        await tx.roles.edit("buyer", "", (), later)
+        edited = replace(role, description="", permissions=(), version=2, update_time=later)
+        assert list(await tx.roles.hold(["buyer", "wizard"])) == [edited]
+        await tx.roles.delete("buyer")
+        assert await tx.roles.find("buyer") is None
+        assert not await tx.roles.hold(["buyer"])
+        assert not await tx.roles.hold([])
 
 
-async def test_a_retired_key_leaves_room_for_the_next(database: Database) -> None:
-    """Retired keys of a use stay listed, oldest first, beside the active one."""
-    retired = Key("z", KeyUse.SIGN, b"1" * 32, NOW, NOW + timedelta(hours=1))
-    active = Key("a", KeyUse.SIGN, b"2" * 32, NOW + timedelta(hours=1), None)
+async def test_made_roles_are_listed_by_name(database: Database) -> None:
+    """Page by page, from a name on."""
     async with database.transaction() as tx:
-        await tx.keys.add(active)
-        await tx.keys.add(retired)
-        assert await tx.keys.list_all() == [retired, active]
+        for name in ("c", "a", "b"):
+            assert await tx.roles.add(Role(name, "", (), 1, NOW, NOW))
+        assert [role.name for role in await tx.roles.list_by_name(after=None, limit=2)] == ["a", "b"]
+        assert [role.name for role in await tx.roles.list_by_name(after="b", limit=2)] == ["c"]
+
+
+async def test_a_role_that_is_being_granted_cannot_be_deleted_meanwhile(database: Database) -> None:
+    """Who deletes it waits, and then sees who holds it."""
+    ada = person()
+    await added(database, ada)
+    async with database.transaction() as tx:
+        assert await tx.roles.add(Role("buyer", "", (), 1, NOW, NOW))
+
+    async def ask() -> bool:
+        async with database.transaction() as tx:
+            await tx.roles.lock("buyer")
+            return await tx.roles.held("buyer")
+
+    async with database.transaction() as tx:
+        assert await tx.roles.hold(["buyer"])
+        second = await waits(database, ask())
+        await tx.accounts.grant(ada.id, ["buyer"], NOW)
+    assert await second
+    async with database.transaction() as tx:
+        await tx.roles.revoke_from_all("buyer")
+        assert not await tx.roles.held("buyer")

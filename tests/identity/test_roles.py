@@ -47,7 +47,7 @@ def test_a_customer_buys_for_itself_and_no_more() -> None:
         ),
         ("service", "staff", {"catalog.write", "orders.set_price", "payments.refund", "webhooks.manage"}),
         ("manager", "service", {"users.list"}),
-        ("admin", "manager", {"access.manage"}),
+        ("admin", "manager", {"access.manage", "audit.read"}),
     ],
 )
 def test_each_role_adds_to_the_one_below(role: str, more_than: str, by: set[str]) -> None:

@@ -1,5 +1,6 @@
 """What identity decides, without a store."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,15 +10,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.identity.errors import LastAdmin, RoleNotFound
-from server.identity.roles import ADMIN, ROLES
-from server.identity.rules import REFRESH_GRACE, SESSION_LIFE, Renewal, known_roles, may_lose, normal_email, renewal
-from storage.identity.records import Session
+from server.frame.caller import Caller
+from server.frame.errors import EtagMismatch
+from server.identity.errors import LastAdmin, PermissionNotHeld, PermissionUnknown, RoleExists, RoleNotFound
+from server.identity.roles import PERMISSIONS, ROLES
+from server.identity.rules.accounts import normal_email
+from server.identity.rules.roles import (
+    KnownRole,
+    RoleDraft,
+    RoleEdit,
+    built_in,
+    drafted,
+    edited,
+    etag_of,
+    known_roles,
+    may_lose,
+    must_hold,
+)
+from server.identity.rules.sessions import REFRESH_GRACE, SESSION_LIFE, Renewal, renewal
+from storage.identity.records import Role, Session
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LAST = 3
 TICK = timedelta(microseconds=1)
 ADA, BOB = UUID(int=1), UUID(int=2)
+BUYER = Role("buyer", "Buys.", ("orders.place", "orders.read"), 1, NOW, NOW)
 
 
 def session(**changes: Any) -> Session:
@@ -116,17 +133,22 @@ def test_the_form_of_an_address_is_stable(email: str) -> None:
     assert normal_email(email.upper()) == normal_email(email)
 
 
+def names(roles: Sequence[KnownRole]) -> list[str]:
+    return [role.name for role in roles]
+
+
 def test_roles_are_put_in_order_and_told_once() -> None:
-    """The names come back sorted, without the ones said twice."""
-    assert known_roles(["staff", "admin", "staff"]) == ("admin", "staff")
-    assert known_roles([]) == ()
-    assert known_roles(list(ROLES)) == tuple(sorted(ROLES))
+    """The names come back sorted, without the ones said twice, those that were made among them."""
+    assert names(known_roles(["staff", "admin", "staff"], [])) == ["admin", "staff"]
+    assert names(known_roles([], [])) == []
+    assert names(known_roles(list(ROLES), [])) == sorted(ROLES)
+    assert names(known_roles(["staff", "buyer", "admin"], [BUYER])) == ["admin", "buyer", "staff"]
 
 
 def test_the_first_unknown_role_is_named() -> None:
     """A refusal's metadata holds the first name that is not a role, in the order they were sent."""
     with pytest.raises(RoleNotFound) as raised:
-        known_roles(["staff", "wizard", "bard"])
+        known_roles(["staff", "buyer", "wizard", "bard"], [BUYER])
     assert raised.value.metadata == {"role": "wizard"}
 
 
@@ -134,18 +156,84 @@ def test_the_first_unknown_role_is_named() -> None:
 def test_a_role_is_known_by_its_exact_name(name: str) -> None:
     """No other spelling of a role's name is a role."""
     with pytest.raises(RoleNotFound):
-        known_roles([name])
+        known_roles([name], [])
+
+
+def test_a_built_in_role_is_itself_whatever_was_made_under_its_name() -> None:
+    """As by a database of a version that did not have it."""
+    assert known_roles(["admin"], [replace(BUYER, name="admin")]) == [built_in("admin")]
 
 
 def test_the_last_admin_stays() -> None:
-    """The only holder of the admin role cannot lose it."""
+    """The only one that may come in and holds the admin role cannot lose it."""
     with pytest.raises(LastAdmin):
-        may_lose(ADMIN, ADA, [ADA])
+        may_lose(ADA, [ADA])
 
 
-@pytest.mark.parametrize(
-    ("role", "holders"), [(ADMIN, [ADA, BOB]), (ADMIN, [BOB]), (ADMIN, []), ("staff", [ADA]), ("customer", [])]
-)
-def test_anything_else_may_be_lost(role: str, holders: list[UUID]) -> None:
-    """Another admin, another holder, or another role: the account may lose it."""
-    may_lose(role, ADA, holders)
+@pytest.mark.parametrize("admins", [[ADA, BOB], [BOB], []])
+def test_anything_else_may_be_lost(admins: list[UUID]) -> None:
+    """Where another admin is left, or the account is none."""
+    may_lose(ADA, admins)
+
+
+permissions = st.frozensets(st.sampled_from(sorted(PERMISSIONS)))
+
+
+@given(held=permissions, given_=permissions)
+def test_nobody_gives_what_he_does_not_hold(held: frozenset[str], given_: frozenset[str]) -> None:
+    """What is refused names the first that is lacking; who holds all of it is not refused."""
+    caller = Caller(ADA, held)
+    if given_ <= held:
+        must_hold(caller, given_)
+        return
+    with pytest.raises(PermissionNotHeld) as raised:
+        must_hold(caller, given_)
+    assert raised.value.metadata == {"permission": min(given_ - held)}
+
+
+@given(held=permissions, before=permissions, after=permissions | st.none())
+def test_a_role_is_edited_by_whom_could_make_it_before_and_after(
+    held: frozenset[str], before: frozenset[str], after: frozenset[str] | None
+) -> None:
+    """An edit adds nothing and takes nothing away that its caller does not hold; and each gives it another etag."""
+    role = replace(BUYER, permissions=tuple(sorted(before)))
+    edit = RoleEdit(role.name, etag_of(role), None, None if after is None else tuple(sorted(after)))
+    if before | (after or frozenset()) <= held:
+        changed = edited(role, edit, Caller(ADA, held), NOW + TICK)
+        assert set(changed.permissions) == (before if after is None else after)
+        assert (changed.description, changed.version, changed.update_time) == (role.description, 2, NOW + TICK)
+        assert etag_of(changed) != etag_of(role)
+    else:
+        with pytest.raises(PermissionNotHeld):
+            edited(role, edit, Caller(ADA, held), NOW)
+
+
+def test_an_edit_is_refused_in_the_order_of_the_contract() -> None:
+    """First for its etag, then for what nothing asks for, and then for what the caller lacks."""
+    unknown = ("a.b", "access.manage")
+    with pytest.raises(EtagMismatch):
+        edited(BUYER, RoleEdit("buyer", "other", None, unknown), Caller(ADA, frozenset()), NOW)
+    with pytest.raises(PermissionUnknown) as raised:
+        edited(BUYER, RoleEdit("buyer", etag_of(BUYER), None, unknown), Caller(ADA, frozenset()), NOW)
+    assert raised.value.metadata == {"permission": "a.b"}
+    with pytest.raises(PermissionNotHeld):
+        edited(BUYER, RoleEdit("buyer", None, "", None), Caller(ADA, frozenset()), NOW)
+
+
+def test_a_draft_is_refused_in_the_order_of_the_contract() -> None:
+    """For what nothing asks for, for what the caller lacks, and then for its name."""
+    nobody, all_ = Caller(ADA, frozenset()), Caller(ADA, PERMISSIONS)
+    with pytest.raises(PermissionUnknown):
+        drafted(RoleDraft("admin", "", ("a.b", "orders.read")), nobody, NOW)
+    with pytest.raises(PermissionNotHeld):
+        drafted(RoleDraft("admin", "", ("orders.read",)), nobody, NOW)
+    with pytest.raises(RoleExists):
+        drafted(RoleDraft("admin", "", ("orders.read",)), all_, NOW)
+    assert drafted(RoleDraft("buyer", "Buys.", ("orders.read",)), all_, NOW) == replace(
+        BUYER, permissions=("orders.read",), create_time=NOW, update_time=NOW
+    )
+
+
+def test_a_role_made_anew_has_another_etag() -> None:
+    """An etag of the one that was deleted does not fit it."""
+    assert etag_of(BUYER) != etag_of(replace(BUYER, create_time=BUYER.create_time + TICK))

@@ -1,17 +1,23 @@
-"""CreateServiceAccount and ExchangeKey, over the wire."""
+"""Service accounts and their keys, over the wire."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import grpc
+import pytest
 
-from backroom.identity.v1 import access_service_pb2
+from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from server.identity.roles import ROLES
-from server.identity.rules import ACCESS_TOKEN_LIFE
-from server.identity.tokens import key_hash
+from server.identity.rules.sessions import ACCESS_TOKEN_LIFE
+from server.identity.secrets import key_hash
+from server.wiring.parts import now
+from storage.identity.repository import ApiKeyRepository
+from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Running, refusal
-from tests.identity.people import Clock, granting, kept, log_of, me, registering
+from tests.identity.people import Clock, execute, granting, kept, log_of, me, outcome, registering
+from tests.identity.standing import within_a_second
+from tests.identity.test_keys import rotated
 
 
 def creating(name: str = "till", *roles: str, **rest: Any) -> access_service_pb2.CreateServiceAccountRequest:
@@ -46,12 +52,14 @@ async def test_a_service_account_gets_the_roles_it_is_given(admin: Api) -> None:
 
 
 async def test_the_key_is_kept_as_a_hash_alone(server: Running, admin: Api) -> None:
-    """Neither the accounts nor the remembered requests nor the log hold it."""
+    """Beside how it begins; neither the remembered requests nor the record nor the log hold it."""
     created = await admin.access.CreateServiceAccount(creating())
     await signed_in(server, created.key)
-    accounts = await kept(server.database, "identity.accounts")
-    assert key_hash(created.key).hex() in accounts
-    for place in (accounts, await kept(server.database, "frame.request_ids"), str(await log_of(server))):
+    keys = await kept(server.database, "identity.api_keys")
+    assert key_hash(created.key).hex() in keys
+    assert f'"{created.key[:12]}"' in keys
+    tables = ("identity.accounts", "frame.request_ids", "frame.audit_entries")
+    for place in (keys, *[await kept(server.database, table) for table in tables], str(await log_of(server))):
         assert created.key.removeprefix("brk_") not in place
 
 
@@ -125,7 +133,7 @@ async def test_only_who_manages_access_creates_service_accounts(server: Running,
 
 
 async def test_a_key_is_traded_for_a_token_again_and_again(timed: Running, clock: Clock) -> None:
-    """Each trade gives another token of fifteen minutes, and stores nothing."""
+    """Each trade gives another token of fifteen minutes, and opens no session."""
     boss = await timed.sign_in("admin")
     created = await boss.access.CreateServiceAccount(creating())
     before = await kept(timed.database, "identity.sessions"), await kept(timed.database, "frame.request_ids")
@@ -139,24 +147,23 @@ async def test_a_key_is_traded_for_a_token_again_and_again(timed: Running, clock
 
 
 async def test_a_key_gives_the_roles_of_now(server: Running, admin: Api) -> None:
-    """What was granted since counts from the next trade on."""
+    """What was granted since counts at the next trade at the latest."""
     created = await admin.access.CreateServiceAccount(creating())
     account_id = created.service_account.service_account_id
-    assert not (await caller(server, created.key)).may("users.list")
+    assert "users.list" not in (await me(await signed_in(server, created.key))).permissions
     await admin.access.GrantRole(granting(account_id, "manager"))
-    assert (await caller(server, created.key)).may("users.list")
+    await server.application.identity.standings.look()
+    assert "users.list" in (await me(await signed_in(server, created.key))).permissions
 
 
 async def test_a_wrong_key_signs_nobody_in(server: Running, admin: Api) -> None:
     """A key one letter off, without its prefix, of an account that is not there, or a refresh token: all alike."""
     created = await admin.access.CreateServiceAccount(creating())
-    secrets = server.application.identity.secrets
+    making = await server.application.identity.secrets.key_making(now())
     flipped = created.key[:-3] + ("A" if created.key[-3] != "A" else "B") + created.key[-2:]
     wrong = (flipped, created.key[4:], created.key + "A", created.key[:-1], f"brr_{created.key[4:]}", "x", "é" * 200)
-    answers = [
-        await refusal(server.anonymous.access.ExchangeKey(exchanging(key)))
-        for key in (*wrong, await secrets.service_key(uuid4()))
-    ]
+    nobodys = (making.key(uuid4()), "brk_" + "A" * 27, "brk_" + "é" * 27)
+    answers = [await refusal(server.anonymous.access.ExchangeKey(exchanging(key))) for key in (*wrong, *nobodys)]
     assert all(answer == answers[0] for answer in answers)
     assert (answers[0].code, answers[0].reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
     for key in ("", "x" * 201):
@@ -164,6 +171,216 @@ async def test_a_wrong_key_signs_nobody_in(server: Running, admin: Api) -> None:
         assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["key"])
 
 
-async def caller(server: Running, key: str) -> Any:
-    api = await signed_in(server, key)
-    return await server.application.identity.tokens.caller_of(api.token or "")
+async def test_a_mistyped_key_costs_no_look_into_the_database(server: Running, admin: Api) -> None:
+    """Its checksum tells, so that whoever guesses does not become a query."""
+    created = await admin.access.CreateServiceAccount(creating())
+    find_by_hash = ApiKeyRepository.find_by_hash
+    looks: list[bytes] = []
+
+    async def finding(self: ApiKeyRepository, hashed: bytes) -> object:
+        looks.append(hashed)
+        return await find_by_hash(self, hashed)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ApiKeyRepository, "find_by_hash", finding)
+        await refusal(server.anonymous.access.ExchangeKey(exchanging(created.key[:-1] + "_")))
+        assert looks == []
+        await signed_in(server, created.key)
+        assert looks == [key_hash(created.key)]
+
+
+async def test_a_key_of_an_earlier_version_goes_on(server: Running, admin: Api) -> None:
+    """It has no checksum, and is traded as before."""
+    created = await admin.access.CreateServiceAccount(creating())
+    earlier = "brk_" + "q-_A" * 6 + "abc"
+    account_id = created.service_account.service_account_id
+    await execute(
+        server.database,
+        "UPDATE identity.api_keys SET hash = :hash, prefix = 'brk_' WHERE account_id = :id",
+        hash=key_hash(earlier),
+        id=UUID(account_id),
+    )
+    assert (await me(await signed_in(server, earlier))).service_account.service_account_id == account_id
+
+
+async def test_an_account_gets_the_same_key_for_the_same_request_after_rotations(timed: Running, clock: Clock) -> None:
+    """Whichever keys derive since; and the key that was given goes on."""
+    boss = await timed.sign_in("admin")
+    request = creating()
+    created = await boss.access.CreateServiceAccount(request)
+    asking = access_service_pb2.CreateKeyRequest(
+        request_id=str(uuid4()), service_account_id=created.service_account.service_account_id
+    )
+    made = await boss.access.CreateKey(asking)
+    await rotated(timed.database, clock)
+    await timed.application.identity.keys.load()
+    assert await boss.access.CreateServiceAccount(request) == created
+    assert await boss.access.CreateKey(asking) == made
+    for key in (created.key, made.secret):
+        assert (await timed.anonymous.access.ExchangeKey(exchanging(key))).access_token
+
+
+async def test_a_disabled_account_and_a_wrong_key_are_answered_alike(timed: Running, clock: Clock) -> None:
+    """So are a key that has ended and one that has expired: one code, one text."""
+    boss = await timed.sign_in("admin")
+    disabled, ended, expired = [await boss.access.CreateServiceAccount(creating(f"till{place}")) for place in range(3)]
+    disabling = access_service_pb2.DisableAccountRequest(account_id=disabled.service_account.service_account_id)
+    await boss.access.DisableAccount(disabling)
+    (key,) = await keys_of(boss, ended)
+    await boss.access.DeleteKey(access_service_pb2.DeleteKeyRequest(key_id=key.key_id))
+    brief = await boss.access.CreateKey(keying(expired, expire_time=clock() + timedelta(minutes=1)))
+    assert (await timed.anonymous.access.ExchangeKey(exchanging(brief.secret))).access_token
+    clock.advance(minutes=1)
+    wrong = await refusal(timed.anonymous.access.ExchangeKey(exchanging("brk_" + "A" * 27)))
+    for secret in (disabled.key, ended.key, brief.secret):
+        assert await refusal(timed.anonymous.access.ExchangeKey(exchanging(secret))) == wrong
+    assert (await timed.anonymous.access.ExchangeKey(exchanging(expired.key))).access_token
+
+
+async def test_a_token_does_not_outlive_its_key(timed: Running, clock: Clock) -> None:
+    """It ends with a key that ends before the fifteen minutes are over."""
+    boss = await timed.sign_in("admin")
+    created = await boss.access.CreateServiceAccount(creating())
+    end = clock() + timedelta(minutes=3)
+    brief = await boss.access.CreateKey(keying(created, expire_time=end))
+    answer = await timed.anonymous.access.ExchangeKey(exchanging(brief.secret))
+    assert timedelta(0) <= end - answer.expire_time.ToDatetime(UTC) < timedelta(seconds=1)
+    api = Api(timed.channel, answer.access_token)
+    await me(api)
+    clock.time = end
+    assert (await refusal(api.identity.GetMe(identity_service_pb2.GetMeRequest()))).reason == "TOKEN_INVALID"
+
+
+async def test_a_key_is_replaced_without_a_gap(server: Running, admin: Api) -> None:
+    """Two at a time: both sign in, a third is refused until one has ended."""
+    created = await admin.access.CreateServiceAccount(creating())
+    (first,) = await keys_of(admin, created)
+    assert first.key_id == created.service_account.service_account_id
+    assert first.prefix == created.key[:12]
+    made = await admin.access.CreateKey(keying(created))
+    assert [key.key_id for key in await keys_of(admin, created)] == [first.key_id, made.key.key_id]
+    for key in (created.key, made.secret):
+        assert (await me(await signed_in(server, key))).service_account == created.service_account
+    refused = await refusal(admin.access.CreateKey(keying(created)))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "KEYS_EXHAUSTED")
+    deleting = access_service_pb2.DeleteKeyRequest(key_id=first.key_id)
+    for _ in range(2):
+        await admin.access.DeleteKey(deleting)
+    assert [key.key_id for key in await keys_of(admin, created)] == [made.key.key_id]
+    assert (await refusal(server.anonymous.access.ExchangeKey(exchanging(created.key)))).reason == "CREDENTIALS_INVALID"
+    assert (await admin.access.CreateKey(keying(created))).secret != made.secret
+
+
+async def test_an_expired_key_makes_room(timed: Running, clock: Clock) -> None:
+    """It is not listed any more, and two others may stand."""
+    boss = await timed.sign_in("admin")
+    created = await boss.access.CreateServiceAccount(creating())
+    await boss.access.CreateKey(keying(created, expire_time=clock() + timedelta(seconds=1)))
+    assert len(await keys_of(boss, created)) == 2
+    clock.advance(seconds=1)
+    assert len(await keys_of(boss, created)) == 1
+    assert (await boss.access.CreateKey(keying(created))).secret
+
+
+async def test_a_token_of_a_deleted_key_ends_within_a_second(pair: Pair) -> None:
+    """On every server, whichever deleted it; the token of the other key goes on."""
+    one, two = await pair.sign_in("admin")
+    created = await one.access.CreateServiceAccount(creating())
+    made = await one.access.CreateKey(keying(created))
+    exchanged = [await two.access.ExchangeKey(exchanging(key)) for key in (created.key, made.secret)]
+    old, new = [[Api(channel, each.access_token) for channel in pair.channels] for each in exchanged]
+    for api in (*old, *new):
+        await me(api)
+    (first, _) = await keys_of(one, created)
+    await one.access.DeleteKey(access_service_pb2.DeleteKeyRequest(key_id=first.key_id))
+
+    async def outcomes() -> list[str]:
+        return [await outcome(api.identity.GetMe(identity_service_pb2.GetMeRequest())) for api in old]
+
+    await within_a_second(outcomes, ["TOKEN_INVALID"] * 2)
+    for api in new:
+        await me(api)
+
+
+async def test_the_last_use_is_shown_to_the_minute(timed: Running, clock: Clock) -> None:
+    """Absent until then, and written once a minute however often the key is used, with where from."""
+    boss = await timed.sign_in("admin")
+    created = await boss.access.CreateServiceAccount(creating())
+    (key,) = await keys_of(boss, created)
+    assert not key.HasField("last_use_time")
+    for _ in range(3):
+        for _ in range(4):
+            await timed.anonymous.access.ExchangeKey(exchanging(created.key))
+        (key,) = await keys_of(boss, created)
+        assert key.last_use_time.ToDatetime(UTC) == clock().replace(second=0, microsecond=0)
+        clock.advance(seconds=60)
+    recorded = await kept(timed.database, "frame.audit_entries")
+    assert recorded.count("AccessService/ExchangeKey") == 3
+
+
+async def test_an_end_that_has_passed_is_refused(timed: Running, clock: Clock) -> None:
+    """By the field's name; but a repeated request is answered as it was, however late."""
+    boss = await timed.sign_in("admin")
+    created = await boss.access.CreateServiceAccount(creating())
+    for end in (clock(), clock() - timedelta(days=1)):
+        refused = await refusal(boss.access.CreateKey(keying(created, expire_time=end)))
+        assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["expire_time"])
+    request = keying(created, expire_time=clock() + timedelta(minutes=1))
+    made = await boss.access.CreateKey(request)
+    clock.advance(minutes=2)
+    assert await boss.access.CreateKey(request) == made
+    never = access_service_pb2.CreateKeyRequest(service_account_id=str(uuid4()))
+    never.expire_time.seconds = 253_402_300_800
+    refused = await refusal(boss.access.CreateKey(never))
+    assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["expire_time"])
+
+
+async def test_only_service_accounts_have_keys(admin: Api, customer: Api) -> None:
+    """A person's id is answered as one that does not exist."""
+    for account_id in (str(customer.account_id), str(uuid4())):
+        listing = access_service_pb2.ListKeysRequest(service_account_id=account_id)
+        making = access_service_pb2.CreateKeyRequest(service_account_id=account_id)
+        for call in (admin.access.ListKeys(listing), admin.access.CreateKey(making)):
+            refused = await refusal(call)
+            assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "ACCOUNT_NOT_FOUND")
+            assert refused.metadata == {"account_id": account_id}
+    refused = await refusal(admin.access.DeleteKey(access_service_pb2.DeleteKeyRequest(key_id=str(uuid4()))))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "KEY_NOT_FOUND")
+
+
+async def test_nobody_makes_or_ends_a_key_that_may_do_more(server: Running, admin: Api) -> None:
+    """Who manages access and holds little cannot take over an account that holds more, nor create one."""
+    role = access_service_pb2.CreateRoleRequest()
+    role.role.name = "gatekeeper"
+    role.role.permissions.extend(["access.manage", "catalog.read"])
+    await admin.access.CreateRole(role)
+    gatekeeper = await server.sign_in("gatekeeper")
+    strong = await admin.access.CreateServiceAccount(creating("strong", "admin"))
+    (key,) = await keys_of(admin, strong)
+    for call in (
+        gatekeeper.access.CreateServiceAccount(creating("mine", "admin")),
+        gatekeeper.access.CreateServiceAccount(creating("mine")),
+        gatekeeper.access.CreateKey(keying(strong)),
+        gatekeeper.access.DeleteKey(access_service_pb2.DeleteKeyRequest(key_id=key.key_id)),
+    ):
+        refused = await refusal(call)
+        assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_NOT_HELD")
+    weak = await gatekeeper.access.CreateServiceAccount(creating("weak", "gatekeeper"))
+    made = await gatekeeper.access.CreateKey(keying(weak))
+    await gatekeeper.access.DeleteKey(access_service_pb2.DeleteKeyRequest(key_id=made.key.key_id))
+    assert len(await keys_of(admin, strong)) == len(await keys_of(admin, weak)) == 1
+
+
+def keying(
+    created: access_service_pb2.CreateServiceAccountResponse, *, expire_time: datetime | None = None
+) -> access_service_pb2.CreateKeyRequest:
+    account_id = created.service_account.service_account_id
+    request = access_service_pb2.CreateKeyRequest(request_id=str(uuid4()), service_account_id=account_id)
+    if expire_time is not None:
+        request.expire_time.FromDatetime(expire_time)
+    return request
+
+
+async def keys_of(api: Api, created: access_service_pb2.CreateServiceAccountResponse) -> list[accounts_pb2.Key]:
+    request = access_service_pb2.ListKeysRequest(service_account_id=created.service_account.service_account_id)
+    return list((await api.access.ListKeys(request)).keys)

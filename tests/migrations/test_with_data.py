@@ -1,14 +1,24 @@
 """What an earlier version has kept is whole after the upgrade, and after the way back."""
 
+import hmac
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from uuid import uuid4
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 import migrations
+from backroom.identity.v1 import access_service_pb2
+from server.webhooks.seals import SecretSeals
 from storage.database import Database
 from storage.url import sibling
+from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.servers import Api, running
+from tests.identity.people import me, refreshed
 from tests.invariants import broken
 
 SHOP = """
@@ -37,18 +47,123 @@ INSERT INTO frame.request_ids VALUES (gen_random_uuid(), gen_random_uuid(), 'dig
 """
 
 
-@pytest.fixture
-def old_url(postgres: str) -> Iterator[str]:
-    """A database as the version before payments left it."""
+@contextmanager
+def standing_at(postgres: str, revision: str) -> Iterator[str]:
+    """The URL of a database as an earlier version left it."""
     name = f"old_{uuid4().hex}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         url = sibling(postgres, name)
-        migrations.upgrade(url, "0003")
+        migrations.upgrade(url, revision)
+        yield url
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def old_url(postgres: str) -> Iterator[str]:
+    """A database as the version before payments left it."""
+    with standing_at(postgres, "0003") as url:
         with psycopg.connect(url) as shop:
             shop.execute(SHOP.encode())
         yield url
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+DERIVING = b"d" * 32
+SESSION, ACCOUNT, SERVICE, ENDPOINT = (UUID(int=number) for number in range(1, 5))
+SECRET = b"s" * 32
+
+
+def derived(purpose: str, content: bytes) -> bytes:
+    """What the earlier version derived."""
+    return hmac.digest(hmac.digest(DERIVING, purpose.encode(), "sha256"), content, "sha256")
+
+
+def text_of(content: bytes) -> str:
+    return urlsafe_b64encode(content).decode().rstrip("=")
+
+
+SERVICE_KEY = f"brk_{text_of(derived('service-key', SERVICE.bytes)[:20])}"
+CLAIM = SESSION.bytes + (0).to_bytes(4)
+REFRESH_TOKEN = f"brr_{text_of(CLAIM + derived('refresh-token', CLAIM))}"
+
+
+@pytest.fixture
+def clear_url(postgres: str) -> Iterator[str]:
+    """A database as the version before seals left it: keys and secrets stand there in the clear."""
+    with standing_at(postgres, "0006") as url:
+        with psycopg.connect(url) as connection:
+            keys = [("a" * 16, "sign", b"k" * 32), ("b" * 16, "derive", DERIVING)]
+            added = "INSERT INTO identity.keys (id, use, material, create_time) VALUES (%s, %s, %s, now())"
+            connection.cursor().executemany(added, keys)
+            connection.execute(
+                "INSERT INTO identity.accounts (id, kind, email, name, password_hash, key_hash, create_time) VALUES"
+                " (%s, 'person', 'ada@example.com', 'Ada', 'none', NULL, now()),"
+                " (%s, 'service', NULL, 'till', NULL, %s, now())",
+                (ACCOUNT, SERVICE, sha256(SERVICE_KEY.encode()).digest()),
+            )
+            connection.execute(
+                "INSERT INTO identity.sessions (id, account_id, generation, create_time, refresh_time, expire_time)"
+                " VALUES (%s, %s, 0, now(), now(), now() + interval '30 days')",
+                (SESSION, ACCOUNT),
+            )
+            connection.execute(
+                "INSERT INTO webhooks.endpoints VALUES"
+                " (%s, 'https://example.com', '', '{}', 'enabled', '', NULL, 1, now(), now())",
+                (ENDPOINT,),
+            )
+            connection.execute(
+                "INSERT INTO webhooks.endpoint_secrets (endpoint_id, generation, secret, create_time)"
+                " VALUES (%s, 1, %s, now())",
+                (ENDPOINT, SECRET),
+            )
+        yield url
+
+
+def secrets_of(url: str) -> dict[str, bytes]:
+    """What stands there of keys and secrets."""
+    query = (
+        "SELECT id, material FROM identity.keys"
+        " UNION ALL SELECT endpoint_id::text, secret FROM webhooks.endpoint_secrets"
+    )
+    with psycopg.connect(url) as connection:
+        return {str(row[0]): bytes(row[1]) for row in connection.execute(query)}
+
+
+async def test_secrets_of_before_seals_are_sealed_and_go_on(clear_url: str) -> None:
+    """As the first server starts; what was signed in, or held a key, stays so."""
+    migrations.upgrade(clear_url)
+    assert {b"k" * 32, DERIVING, SECRET} == set(secrets_of(clear_url).values())
+    database = Database(clear_url, audit_key=MASTER_KEYS.audit_key, pool_size=3)
+    async with running(database) as server:
+        await server.application.prepare()
+        assert not {b"k" * 32, DERIVING, SECRET} & set(secrets_of(clear_url).values())
+        assert (await server.application.identity.keys.signing())[0] == "a" * 16
+        tokens = await refreshed(server.anonymous, REFRESH_TOKEN)
+        answer = await me(Api(server.channel, tokens.access_token))
+        assert answer.user.user_id == str(ACCOUNT)
+        request = access_service_pb2.ExchangeKeyRequest(key=SERVICE_KEY)
+        exchanged = await server.anonymous.access.ExchangeKey(request)
+        assert (await me(Api(server.channel, exchanged.access_token))).service_account.name == "till"
+        async with database.reading() as tx:
+            (secret,) = await tx.endpoints.live_secrets(ENDPOINT, datetime.now(UTC))
+        assert secret.sealed
+        assert SecretSeals(MASTER_KEYS).opened(secret) == SECRET
+    await database.close()
+
+
+async def test_the_way_back_leaves_nothing_that_the_earlier_version_would_misread(clear_url: str) -> None:
+    """It cannot open a seal: it makes keys of its own, and no secret is taken for what it is not."""
+    migrations.upgrade(clear_url)
+    database = Database(clear_url, audit_key=MASTER_KEYS.audit_key, pool_size=3)
+    async with running(database) as server:
+        await server.application.prepare()
+    await database.close()
+    sealed = secrets_of(clear_url)
+    migrations.downgrade(clear_url, "0006")
+    left = secrets_of(clear_url)
+    assert set(left) == {str(ENDPOINT)}
+    assert len(left[str(ENDPOINT)]) == 32
+    assert not set(left.values()) & {*sealed.values(), SECRET}
 
 
 async def test_orders_of_before_payments_go_on(old_url: str) -> None:

@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry
 from server.frame.jobs import Worker
 from server.webhooks.jobs import outbox_tasks
 from server.webhooks.rules.turns import SLOTS
-from server.webhooks.service import Purging
+from server.webhooks.service import Purging, Sealing
 from storage.database import Database
 from storage.webhooks.records import DeliveryState
 from tests.fixtures.trading import eventually
-from tests.webhooks.outgoing import Outbox, listening, outbox_on, subscriber
+from tests.webhooks.outgoing import SEALS, Outbox, listening, outbox_on, subscriber
 
 HANGING = 100
 
@@ -56,7 +56,7 @@ async def working(outbox: Outbox, database_url: str, hole: BlackHole) -> AsyncIt
     """A worker does the outbox's jobs, until the hole is closed at the end of the block."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     purging = Purging(outbox.database, outbox.now)
-    tasks = outbox_tasks(outbox.relay(), outbox.turns, outbox.deliveries, purging)
+    tasks = outbox_tasks(outbox.relay(), outbox.turns, outbox.deliveries, purging, Sealing(outbox.database, SEALS))
     worker = Worker(database_url, tasks, logger, CollectorRegistry())
     worker.start()
     try:

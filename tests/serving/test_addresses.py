@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.servers import Running
 from tests.serving.commands import backroom
 
@@ -12,7 +13,12 @@ async def test_a_second_server_on_a_taken_port_names_the_setting(server: Running
     taken = {"BACKROOM_GRPC_ADDRESS": server.server.grpc_port, "BACKROOM_HTTP_ADDRESS": server.server.http_port}
     ended = await asyncio.gather(
         *(
-            backroom("serve", DATABASE_URL=database_url, **{**free, setting: f"127.0.0.1:{port}"})
+            backroom(
+                "serve",
+                DATABASE_URL=database_url,
+                BACKROOM_MASTER_KEY=MASTER_KEY,
+                **{**free, setting: f"127.0.0.1:{port}"},
+            )
             for setting, port in taken.items()
         )
     )

@@ -16,15 +16,18 @@ import uuid_utils.compat
 from server.webhooks.network import Resolver
 from server.webhooks.rules.endpoints import EndpointDraft
 from server.webhooks.rules.relaying import OWN_TYPES
+from server.webhooks.seals import SecretSeals
 from server.webhooks.sender import Sender
 from server.webhooks.service import Deliveries, Endpoints, Relay, Turns
 from storage.database import Database
-from storage.frame.records import Event
+from storage.frame.records import Ask, Event
 from storage.webhooks.records import Delivery, DeliveryFilter, Endpoint
+from tests.fixtures.keys import MASTER_KEYS
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 TYPES = {"order.placed": "Placed.", "order.paid": "Paid.", **OWN_TYPES}
 SECRET = bytes(range(32))
+SEALS = SecretSeals(MASTER_KEYS)
 
 Headers = Mapping[str, str]
 Take = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -112,12 +115,17 @@ class Outbox:
         return self.time
 
     @property
+    def ask(self) -> Ask:
+        """That somebody asks for a change, under no request_id."""
+        return Ask(uuid4(), "test", self.time)
+
+    @property
     def endpoints(self) -> Endpoints:
-        return Endpoints(self.database, TYPES, LOOPBACK, self.now, uuid_utils.compat.uuid7, lambda: SECRET)
+        return Endpoints(self.database, TYPES, LOOPBACK, SEALS, self.now, uuid_utils.compat.uuid7, lambda: SECRET)
 
     @property
     def deliveries(self) -> Deliveries:
-        return Deliveries(self.database, self.sender, self.now, lambda: 0.5)
+        return Deliveries(self.database, self.sender, SEALS, self.now, lambda: 0.5)
 
     @property
     def turns(self) -> Turns:
@@ -132,7 +140,7 @@ class Outbox:
             pass
 
     async def endpoint(self, url: str = "https://example.com", *types: str) -> Endpoint:
-        endpoint, _ = await self.endpoints.create(EndpointDraft(url, "", types), None)
+        endpoint, _ = await self.endpoints.create(EndpointDraft(url, "", types), self.ask)
         return endpoint
 
     async def endpoint_now(self, endpoint: Endpoint) -> Endpoint:
@@ -153,7 +161,7 @@ class Outbox:
 
     async def test_event(self, endpoint: Endpoint) -> Delivery:
         """A delivery that is due."""
-        return await self.endpoints.send_test(endpoint.id, None)
+        return await self.endpoints.send_test(endpoint.id, self.ask)
 
     async def attempt(self, delivery: Delivery) -> Delivery:
         """The delivery after the attempt that is due, which is made once its time has come."""

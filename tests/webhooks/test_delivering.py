@@ -19,6 +19,7 @@ from server.webhooks.rules.endpoints import EndpointEdit
 from server.webhooks.rules.relaying import sample_delivery
 from server.webhooks.rules.signing import shown
 from storage.database import Database
+from storage.frame.records import NOBODY, AuditFilter
 from storage.webhooks.records import Delivery, DeliveryState, Endpoint, EndpointState
 from tests.webhooks.outgoing import SECRET, Outbox, Subscriber, answer, listening, outbox_on, subscriber
 
@@ -199,7 +200,7 @@ async def test_no_connection_to_the_database_is_held_meanwhile(outbox: Outbox) -
 async def test_after_a_rotation_both_secrets_sign_for_a_day(outbox: Outbox, shop: Subscriber) -> None:
     """The new one first; then the new one alone."""
     endpoint = await outbox.endpoint(shop.url)
-    await outbox.endpoints.rotate(endpoint.id, None)
+    await outbox.endpoints.rotate(endpoint.id, outbox.ask)
     await outbox.attempt(await outbox.test_event(endpoint))
     outbox.moves(hours=24)
     await outbox.attempt(await outbox.test_event(endpoint))
@@ -223,6 +224,10 @@ async def test_410_disables_the_endpoint_at_once(outbox: Outbox, shop: Subscribe
     body = json.loads(told.body)
     assert (body["type"], body["data"]["endpoint_id"]) == ("webhook.endpoint_disabled", str(gone.id))
     assert shop.url not in told.body
+    # It is recorded too, under the job's name: nobody asked for it.
+    async with outbox.database.reading() as tx:
+        (recorded,) = await tx.audit.list_latest(AuditFilter(action="webhooks.deliver"), before=None, limit=10)
+    assert (recorded.entry.caller_id, recorded.entry.resource) == (NOBODY, f"endpoint/{gone.id}")
 
 
 async def test_an_endpoint_that_fails_for_five_days_is_disabled(outbox: Outbox, shop: Subscriber) -> None:
@@ -243,7 +248,7 @@ async def test_an_endpoint_that_fails_for_five_days_is_disabled(outbox: Outbox, 
     assert disabled.disabled_reason.endswith("the last one with: HTTP 500")
     assert (last.state, [delivery.state for delivery in await outbox.sent(endpoint)]) == (FAILED, [FAILED] * 3)
     edit = EndpointEdit(endpoint.id, "", {"state": EndpointState.ENABLED}, uuid4())
-    enabled = await outbox.endpoints.edit(edit, None)
+    enabled = await outbox.endpoints.edit(edit, outbox.ask)
     assert (enabled.enabled, enabled.disabled_reason, enabled.failing_since) == (True, "", None)
 
 
@@ -288,11 +293,11 @@ async def test_what_is_wanted_again_during_an_attempt_is_sent_again(outbox: Outb
 
     async with listening(slow) as port:
         url = f"http://127.0.0.1:{port}"
-        await outbox.endpoints.edit(EndpointEdit(delivery.endpoint_id, "", {"url": url}, uuid4()), None)
+        await outbox.endpoints.edit(EndpointEdit(delivery.endpoint_id, "", {"url": url}, uuid4()), outbox.ask)
         attempt = asyncio.create_task(outbox.deliveries.attempt(delivery.id))
         await heard.wait()
         outbox.moves(seconds=1)
-        await outbox.endpoints.redeliver(delivery.id, None)
+        await outbox.endpoints.redeliver(delivery.id, outbox.ask)
         answered.set()
         await attempt
         after = await outbox.found(delivery)
@@ -304,6 +309,6 @@ async def test_what_is_wanted_again_during_an_attempt_is_sent_again(outbox: Outb
 async def test_a_deleted_endpoint_is_sent_nothing_more(outbox: Outbox, shop: Subscriber) -> None:
     """Its deliveries are gone, and a job that stands for one ends."""
     delivery = await outbox.test_event(await outbox.endpoint(shop.url))
-    await outbox.endpoints.delete(delivery.endpoint_id, None)
+    await outbox.endpoints.delete(delivery.endpoint_id, outbox.ask)
     await outbox.deliveries.attempt(delivery.id)
     assert shop.heard == []

@@ -162,7 +162,7 @@ async def test_a_type_that_nobody_knows_is_refused(service: Api) -> None:
     known = (await service.webhooks.ListEventTypes(pb.ListEventTypesRequest())).event_types
     names = [each.name for each in known]
     assert names == sorted(names)
-    assert {"order.paid", "payment.refunded", "webhook.endpoint_disabled"} < {*names}
+    assert {"order.paid", "payment.refunded", "webhook.endpoint_disabled", "audit.anchored"} < {*names}
     assert all(each.description for each in known)
     assert [*(await created(service, event_types=names)).event_types] == names
 

@@ -72,7 +72,7 @@ async def test_an_event_goes_to_each_endpoint_that_wants_it(outbox: Outbox) -> N
     everything = await outbox.endpoint()
     paid = await outbox.endpoint("https://example.com", "order.paid")
     disabled = await outbox.endpoint()
-    await outbox.endpoints.edit(EndpointEdit(disabled.id, "", {"state": EndpointState.DISABLED}, uuid4()), None)
+    await outbox.endpoints.edit(EndpointEdit(disabled.id, "", {"state": EndpointState.DISABLED}, uuid4()), outbox.ask)
     await outbox.happens("order.placed", "order.paid", "something.unknown")
     await outbox.relayed()
     assert await outbox.types_of(everything) == ["order.paid", "order.placed", "something.unknown"]

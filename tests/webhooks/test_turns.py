@@ -97,7 +97,7 @@ async def test_what_is_not_due_has_no_turn(outbox: Outbox) -> None:
         delivery = await outbox.attempt(await outbox.test_event(endpoint))
         await outbox.test_event(disabled)
         for state in (EndpointState.DISABLED, EndpointState.ENABLED):
-            await outbox.endpoints.edit(EndpointEdit(disabled.id, "", {"state": state}, uuid4()), None)
+            await outbox.endpoints.edit(EndpointEdit(disabled.id, "", {"state": state}, uuid4()), outbox.ask)
             await outbox.turns.give()
             assert await outbox.due() == []
         outbox.moves(seconds=5)

@@ -8,7 +8,7 @@ from server.commerce.errors import ProductNotFound, StockTooLow
 from server.frame.caller import Caller
 from server.frame.errors import FieldInvalid, Refusal
 from storage.commerce.records import Level, Move, Order, Shelf, StockReason
-from storage.frame.records import RequestKey
+from storage.frame.records import Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class AdjustStock:
     """An ask to change how much of a product is on hand."""
 
     caller: Caller
-    key: RequestKey | None
+    asked: Ask
     sku: str
     delta: int
     reason: StockReason

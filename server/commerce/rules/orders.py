@@ -19,7 +19,7 @@ from server.commerce.rules.inventory import Ledger
 from server.frame.caller import Caller
 from server.frame.errors import PreconditionViolation, Refusal
 from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Shelf, StockReason
-from storage.frame.records import RequestKey
+from storage.frame.records import Ask
 
 HOLD = timedelta(minutes=15)
 """For how long an order holds its stock where nobody says otherwise."""
@@ -42,7 +42,7 @@ class PlaceOrder:
     """An ask to place an order, under the id that the order will have."""
 
     caller: Caller
-    key: RequestKey | None
+    asked: Ask
     order_id: UUID
     reference: str | None
     customer_id: str | None

@@ -47,6 +47,8 @@ class Settled:
 
     payment: Payment
     order_state: OrderState
+    touched: tuple[str, ...] = ()
+    """What the report changed, as resources of the record."""
 
 
 @dataclass(slots=True)
@@ -61,6 +63,13 @@ class Settlement:
     events: list[Event] = field(default_factory=list)
     unwanted: list[UUID] = field(default_factory=list)
     """The payments that may still take money, and must not any more."""
+
+    @property
+    def touched(self) -> Sequence[str]:
+        """The orders and payments that are changed, as resources of the record; a refund changes its payment."""
+        refunds = (*self.new_refunds.values(), *self.changed_refunds.values())
+        payments = dict.fromkeys((*self.payments, *(refund.payment_id for refund in refunds)))
+        return (*(f"order/{each}" for each in self.orders), *(f"payment/{each}" for each in payments))
 
 
 def merged(payment: Payment, report: PaymentReport) -> Payment:
@@ -82,7 +91,10 @@ def merged(payment: Payment, report: PaymentReport) -> Payment:
         voided=payment.voided or report.voided,
         client_secret=payment.client_secret or report.client_secret,
     )
-    return replace(known, state=state_of(known))
+    state = state_of(known)
+    # Nothing is left to be confirmed, in whatever order the reports came.
+    secret = known.client_secret if state is PaymentState.PENDING else ""
+    return replace(known, state=state, client_secret=secret)
 
 
 def state_of(payment: Payment) -> PaymentState:
@@ -145,6 +157,7 @@ class Clerk:
     def take_up(self, payment_id: UUID, report: PaymentReport) -> Settled:
         """Raises ReportMismatch, and has then changed nothing."""
         before = self._payments[payment_id]
+        order = self._orders[before.order_id]
         known = merged(before, report)
         if known != before:
             self._keep(replace(known, update_time=self._now))
@@ -159,7 +172,13 @@ class Clerk:
         if after.refunded > before.refunded:
             self._tell("refunded", after)
             self._refund_order(self._payments[payment_id])
-        return Settled(self._payments[payment_id], self._orders[after.order_id].state)
+        return self._settled(before, order)
+
+    def _settled(self, payment: Payment, order: Order) -> Settled:
+        """How they stand, after they stood like this."""
+        now, paid = self._payments[payment.id], self._orders[order.id]
+        touched = [f"order/{order.id}"] * (paid is not order) + [f"payment/{payment.id}"] * (now is not payment)
+        return Settled(now, paid.state, tuple(touched))
 
     def _keep(self, payment: Payment) -> None:
         self._payments[payment.id] = self.settlement.payments[payment.id] = payment

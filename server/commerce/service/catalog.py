@@ -9,7 +9,7 @@ from server.frame.repeating import once
 from storage.commerce.records import Product
 from storage.database import Database
 from storage.errors import StoreContention
-from storage.frame.records import RequestKey
+from storage.frame.records import Ask
 
 
 class Catalog:
@@ -20,7 +20,7 @@ class Catalog:
         self._now = now
         self._new_id = new_id
 
-    async def create(self, draft: rules.ProductDraft, key: RequestKey | None) -> Product:
+    async def create(self, draft: rules.ProductDraft, ask: Ask) -> Product:
         """Creates a product with a stock of nothing; raises SkuTaken."""
         async with self._database.transaction() as tx:
 
@@ -30,9 +30,9 @@ class Catalog:
                     raise errors.SkuTaken(sku=draft.sku)
                 return product
 
-            return await once(tx, key, Product, act)
+            return await once(tx, ask, Product, act, f"product/{draft.sku}")
 
-    async def edit(self, edit: rules.ProductEdit, key: RequestKey | None) -> Product:
+    async def edit(self, edit: rules.ProductEdit, ask: Ask) -> Product:
         """Changes the fields that the edit names; raises ProductNotFound, EtagMismatch."""
         async with self._database.transaction() as tx:
 
@@ -44,7 +44,7 @@ class Catalog:
                 await tx.products.change([changed])
                 return changed
 
-            return await once(tx, key, Product, act)
+            return await once(tx, ask, Product, act, lambda product: f"product/{product.sku}")
 
     async def get(self, product_id: UUID) -> Product:
         """Raises ProductNotFound."""
@@ -66,13 +66,13 @@ class Catalog:
         async with self._database.reading() as tx:
             return await tx.products.list_by_sku(after=after, limit=limit, archived=archived)
 
-    async def import_all(self, drafts: Sequence[rules.ProductDraft], key: RequestKey | None) -> rules.ImportCount:
+    async def import_all(self, drafts: Sequence[rules.ProductDraft], ask: Ask) -> rules.ImportCount:
         """Creates what is new and changes what differs, all in one transaction; of a SKU, the last draft counts."""
         latest = rules.latest_by_sku(drafts)
         # Another import may create some of them in the meantime; begun again, this one finds them.
-        return await begun_again(lambda: self._import(latest, key))
+        return await begun_again(lambda: self._import(latest, ask))
 
-    async def _import(self, latest: Mapping[str, rules.ProductDraft], key: RequestKey | None) -> rules.ImportCount:
+    async def _import(self, latest: Mapping[str, rules.ProductDraft], ask: Ask) -> rules.ImportCount:
         async with self._database.transaction() as tx:
 
             async def act() -> rules.ImportCount:
@@ -82,6 +82,7 @@ class Catalog:
                 if len(added) != len(plan.new):
                     raise StoreContention
                 await tx.products.change(plan.changed)
+                await tx.audit.record([ask.entry(f"product/{each.sku}") for each in (*plan.new, *plan.changed)])
                 return rules.ImportCount(len(added), len(plan.changed), plan.unchanged)
 
-            return await once(tx, key, rules.ImportCount, act)
+            return await once(tx, ask, rules.ImportCount, act, None)

@@ -20,12 +20,15 @@ class Inventory:
     async def adjust(self, asks: Sequence[rules.AdjustStock]) -> Sequence[Level | Refusal]:
         """Decides adjustments in the order they came, all in one transaction."""
         async with self._database.transaction() as tx:
-            sifted = await sift(tx, [Claim(ask.key) if ask.key else None for ask in asks])
+            sifted = await sift(tx, [Claim(ask.asked.key) if ask.asked.key else None for ask in asks])
             fresh = [asks[place] for place in sifted.fresh]
             shelves = await tx.stock.lock({ask.sku for ask in fresh})
             decision = rules.adjust(fresh, shelves, self._now())
             await tx.stock.move(decision.moves)
-            keyed = [(ask.key, answer) for ask, answer in zip(fresh, decision.answers, strict=True) if ask.key]
+            outcomes = list(zip(fresh, decision.answers, strict=True))
+            granted = [ask for ask, answer in outcomes if not isinstance(answer, Refusal)]
+            await tx.audit.record([ask.asked.entry(f"product/{ask.sku}") for ask in granted])
+            keyed = [(ask.asked.key, answer) for ask, answer in outcomes if ask.asked.key]
             await tx.requests.remember({k: encoded(Level, a) for k, a in keyed if not isinstance(a, Refusal)})
             await tx.requests.release([k.scope for k, a in keyed if isinstance(a, Refusal)])
         kept = {place: decoded(Level, answer) for place, answer in sifted.kept.items()}

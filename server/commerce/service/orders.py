@@ -15,7 +15,10 @@ from server.frame.repeating import once, sift
 from storage.commerce.records import Order, OrderFilter, OrderState
 from storage.database import Database, Transaction
 from storage.errors import AlreadyExists, StoreContention
-from storage.frame.records import Claim, RequestKey
+from storage.frame.records import NOBODY, Ask, Claim
+
+EXPIRE = "commerce.expire"
+"""The task that ends holds."""
 
 _EXPIRED_AT_ONCE = 100
 
@@ -58,7 +61,7 @@ class Orders:
         async with self._database.reading() as tx:
             return await tx.orders.list_latest(allowed, before=before, limit=limit)
 
-    async def cancel(self, caller: Caller, order_id: UUID, reason: str, key: RequestKey | None) -> Order:
+    async def cancel(self, caller: Caller, order_id: UUID, reason: str, ask: Ask) -> Order:
         """Cancels an order and gives back its stock and its money; raises OrderNotFound, OrderStateForbids."""
         async with self._database.transaction() as tx:
 
@@ -72,11 +75,12 @@ class Orders:
                     order, reason, payments, returned, shelves, caller, self._new_id, self._now()
                 )
                 await store(tx, settlement)
+                await tx.audit.record([ask.entry(resource) for resource in settlement.touched])
                 return settlement.orders[order_id]
 
-            return await once(tx, key, Order, act)
+            return await once(tx, ask, Order, act, None)
 
-    async def fulfil(self, caller: Caller, order_id: UUID, key: RequestKey | None) -> Order:
+    async def fulfil(self, caller: Caller, order_id: UUID, ask: Ask) -> Order:
         """Marks a paid order as handed over; raises OrderNotFound, OrderStateForbids."""
         async with self._database.transaction() as tx:
 
@@ -86,7 +90,7 @@ class Orders:
                 await store(tx, Settlement(orders={order_id: fulfilled}, events=[order_event(fulfilled)]))
                 return fulfilled
 
-            return await once(tx, key, Order, act)
+            return await once(tx, ask, Order, act, f"order/{order_id}")
 
     async def expire_due(self) -> int:
         """Ends the holds whose time has come, some at a time, and returns how many those were."""
@@ -103,12 +107,15 @@ class Orders:
                 payments = await tx.payments.find_of_orders(due)
                 products = {line.product_id for order in due.values() for line in order.lines}
                 shelves = await tx.stock.lock_by_id(products)
-                await store(tx, ending.expire(due, list(payments.values()), list(shelves.values()), now))
+                settlement = ending.expire(due, list(payments.values()), list(shelves.values()), now)
+                await store(tx, settlement)
+                ask = Ask(NOBODY, EXPIRE, now)
+                await tx.audit.record([ask.entry(resource) for resource in settlement.touched])
         return len(due)
 
     async def _place(self, tx: Transaction, asks: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
         # The answer to remember is the order's id, known beforehand, which saves a statement.
-        sifted = await sift(tx, [Claim(ask.key, str(ask.order_id)) if ask.key else None for ask in asks])
+        sifted = await sift(tx, [Claim(ask.asked.key, str(ask.order_id)) if ask.asked.key else None for ask in asks])
         fresh = [asks[place] for place in sifted.fresh]
         shelves = await tx.stock.lock(rules.skus_of(fresh))  # rows in key order: no deadlock
         taken = await tx.orders.find_references(rules.references_of(fresh))
@@ -116,8 +123,11 @@ class Orders:
         await tx.orders.add(verdicts.placed)
         await tx.stock.move(verdicts.moves)
         await tx.events.publish([order_event(order) for order in verdicts.placed])
-        outcomes = zip(fresh, verdicts.answers, strict=True)
-        await tx.requests.release([ask.key.scope for ask, a in outcomes if ask.key and isinstance(a, Refusal)])
+        outcomes = list(zip(fresh, verdicts.answers, strict=True))
+        placed = [ask for ask, answer in outcomes if not isinstance(answer, Refusal)]
+        await tx.audit.record([ask.asked.entry(f"order/{ask.order_id}") for ask in placed])
+        refused = [ask.asked.key for ask, answer in outcomes if isinstance(answer, Refusal)]
+        await tx.requests.release([key.scope for key in refused if key])
         return sifted.answers(verdicts.answers, await _as_placed(tx, sifted.kept))
 
 

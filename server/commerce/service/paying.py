@@ -14,12 +14,14 @@ from server.commerce.errors import PaymentNotFound, ProviderAway, ProviderMissin
 from server.commerce.providers.port import PaymentProvider, PaymentReport, ProviderUnavailable
 from server.commerce.rules import payments as rules
 from server.commerce.rules.settling import Settled
+from server.commerce.service.deferring import PAY, REFUND, TAKE_EVENT
 from server.commerce.service.payments import NO_PROVIDER
 from server.commerce.service.settling import Reported
 from server.frame.batching import Batcher
 from server.frame.caller import Caller
 from storage.commerce.records import OrderState, Payment, PaymentState, RefundState
 from storage.database import Database
+from storage.frame.records import NOBODY, Ask
 
 
 class Paying:
@@ -45,7 +47,7 @@ class Paying:
         stands = await self._find(payment_id)
         while stands is not None and (report := await self._step(stands)) is not None:
             before, provider = stands.payment, stands.payment.provider
-            stands = await self._settling.submit(Reported(provider, report, driven=True))
+            stands = await self._settling.submit(Reported(provider, report, self._job(PAY), driven=True))
             if stands.payment == before:
                 raise ProviderUnavailable("the provider has not done yet what it was asked")
 
@@ -62,9 +64,9 @@ class Paying:
         amount = replace(payment.amount, amount=refund.amount)
         provider = self._provider(payment)
         report = await provider.refund(payment.provider_id, refund.id, amount, key=f"{refund.id}/refund")
-        await self._settling.submit(Reported(payment.provider, report, driven=True))
+        await self._settling.submit(Reported(payment.provider, report, self._job(REFUND), driven=True))
 
-    async def confirm(self, caller: Caller, payment_id: UUID) -> Payment:
+    async def confirm(self, caller: Caller, payment_id: UUID, ask: Ask) -> Payment:
         """Asks the provider how a payment stands, and takes that up.
 
         Raises PaymentNotFound, ProviderMissing, ProviderAway.
@@ -79,7 +81,7 @@ class Paying:
             report = await self._provider(payment).find(payment.provider_id)
         except ProviderUnavailable:
             raise ProviderAway from None
-        return (await self._settling.submit(Reported(payment.provider, report))).payment
+        return (await self._settling.submit(Reported(payment.provider, report, ask))).payment
 
     async def take_event(self, source: str, event_id: str) -> None:
         """Takes up what a provider's webhook told; nothing more where that was done before.
@@ -98,7 +100,11 @@ class Paying:
                 await tx.received.finish(source, event_id, self._now())
             return
         with suppress(PaymentNotFound):  # another shop's, on the same account of the provider's: settled as nothing
-            await self._settling.submit(Reported(source, report, event_id))
+            await self._settling.submit(Reported(source, report, self._job(TAKE_EVENT), event_id))
+
+    def _job(self, task: str) -> Ask:
+        """What is recorded of a job of ours."""
+        return Ask(NOBODY, task, self._now())
 
     def _provider(self, payment: Payment) -> PaymentProvider:
         """Raises ProviderMissing."""

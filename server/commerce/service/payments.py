@@ -14,7 +14,7 @@ from server.frame.caller import Caller
 from server.frame.repeating import once
 from storage.commerce.records import Order, Payment, PaymentFilter, StockReason
 from storage.database import Database, Transaction
-from storage.frame.records import RequestKey
+from storage.frame.records import Ask
 
 NO_PROVIDER = "none"
 """The provider of a payment of nothing, which nobody need be asked for."""
@@ -36,7 +36,7 @@ class Payments:
         self._now = now
         self._new_id = new_id
 
-    async def create(self, caller: Caller, order_id: UUID, method: str, key: RequestKey | None) -> Payment:
+    async def create(self, caller: Caller, order_id: UUID, method: str, ask: Ask) -> Payment:
         """Begins to pay an order; raises OrderNotFound, OrderStateForbids, PaymentUnderWay, ProviderMissing."""
         async with self._database.transaction() as tx:
 
@@ -46,12 +46,13 @@ class Payments:
                 provider = self._provider if order.total.amount else NO_PROVIDER
                 new = rules.new_payment(order, others, self._new_id(), caller, provider, method, self._now())
                 if provider == NO_PROVIDER:
-                    return await self._pay_nothing(tx, order, new)
+                    return await self._pay_nothing(tx, order, new, ask)
                 await tx.payments.add(new)
                 await tx.jobs.defer([pay_job(new.id)])
+                await tx.audit.record([ask.entry(f"payment/{new.id}")])
                 return new
 
-            return await once(tx, key, Payment, act)
+            return await once(tx, ask, Payment, act, None)
 
     async def get(self, caller: Caller, payment_id: UUID) -> Payment:
         """The payment with its refunds; raises PaymentNotFound."""
@@ -68,7 +69,7 @@ class Payments:
         async with self._database.reading() as tx:
             return await tx.payments.list_latest(allowed, before=before, limit=limit)
 
-    async def refund(self, caller: Caller, ask: rules.RefundAsk, key: RequestKey | None) -> Payment:
+    async def refund(self, caller: Caller, wanted: rules.RefundAsk, ask: Ask) -> Payment:
         """Begins to pay back, and puts goods back at once.
 
         Raises PaymentNotFound, PaymentStateForbids, CurrencyMixed, RefundTooLarge, RestockTooLarge.
@@ -76,15 +77,15 @@ class Payments:
         async with self._database.transaction() as tx:
 
             async def act() -> Payment:
-                found = await tx.payments.find(ask.payment_id)
+                found = await tx.payments.find(wanted.payment_id)
                 order = await tx.orders.lock(found.order_id) if found else None
                 # Read again: what stands is what stands once the order is locked.
-                found = await tx.payments.find(ask.payment_id) if order else None
-                payment = rules.visible(found, order, caller, ask.payment_id)
+                found = await tx.payments.find(wanted.payment_id) if order else None
+                payment = rules.visible(found, order, caller, wanted.payment_id)
                 assert order is not None  # noqa: S101 - it is visible
-                return await self._refund(tx, payment, order, ask, caller)
+                return await self._refund(tx, payment, order, wanted, caller)
 
-            return await once(tx, key, Payment, act)
+            return await once(tx, ask, Payment, act, f"payment/{wanted.payment_id}")
 
     async def _refund(
         self, tx: Transaction, payment: Payment, order: Order, ask: rules.RefundAsk, caller: Caller
@@ -99,11 +100,12 @@ class Payments:
         await store(tx, Settlement({changed.id: changed}, {refund.id: refund}, moves=ledger.moves))
         return changed
 
-    async def _pay_nothing(self, tx: Transaction, order: Order, new: Payment) -> Payment:
+    async def _pay_nothing(self, tx: Transaction, order: Order, new: Payment, ask: Ask) -> Payment:
         """An order of nothing is paid as it is asked for: its stock moves in this transaction."""
         await tx.payments.add(new)
         shelves = await tx.stock.lock_by_id({line.product_id for line in order.lines})
         clerk = settling.Clerk({new.id: new}, {order.id: order}, list(shelves.values()), self._new_id, self._now())
         settled = clerk.take_up(new.id, PaymentReport(new.id, str(new.id), new.amount.currency))
         await store(tx, clerk.settlement)
+        await tx.audit.record([ask.entry(resource) for resource in clerk.settlement.touched])
         return settled.payment

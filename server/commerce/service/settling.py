@@ -10,6 +10,7 @@ from server.commerce.service.deferring import pay_job, refund_job
 from server.frame.errors import Refusal
 from storage.commerce.records import Order, Payment, PaymentState, RefundState
 from storage.database import Database, Transaction
+from storage.frame.records import Ask, AuditEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Reported:
 
     provider: str
     report: PaymentReport
+    asked: Ask
+    """Who asks: a caller, or a job of ours."""
     event_id: str | None = None
     """Which of the provider's webhooks told it; None where we asked."""
     driven: bool = False
@@ -41,11 +44,17 @@ class Settling:
             payments = await tx.payments.find_of_orders(orders)
             shelves = await tx.stock.lock_by_id(_products(asks, found, payments, orders))
             clerk = Clerk(payments, orders, list(shelves.values()), self._new_id, now)
-            answers = [
-                clerk.take_up(found[place][0], ask.report) if place in found else PaymentNotFound()
-                for place, ask in enumerate(asks)
-            ]
+            answers: list[Settled | Refusal] = []
+            entries: list[AuditEntry] = []
+            for place, ask in enumerate(asks):
+                if place not in found:
+                    answers.append(PaymentNotFound())
+                    continue
+                settled = clerk.take_up(found[place][0], ask.report)
+                answers.append(settled)
+                entries += [ask.asked.entry(resource) for resource in settled.touched]
             await store(tx, clerk.settlement)
+            await tx.audit.record(entries)
             await tx.jobs.defer([*map(pay_job, _left_to_jobs(asks, answers, payments))])
             for ask in asks:
                 if ask.event_id is not None:

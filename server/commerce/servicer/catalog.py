@@ -6,10 +6,9 @@ from backroom.commerce.v1 import catalog_service_pb2 as pb
 from backroom.commerce.v1 import catalog_service_pb2_grpc
 from server.commerce import messages
 from server.commerce.service import Catalog
-from server.frame.call import caller_of
 from server.frame.errors import FieldInvalid
 from server.frame.paging import page_of
-from server.frame.repeating import key_of, key_of_stream
+from server.frame.repeating import ask_of, ask_of_stream
 
 MOST_IMPORTED = 100_000
 
@@ -20,11 +19,11 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
 
     async def CreateProduct(self, request: pb.CreateProductRequest, context: Any) -> pb.CreateProductResponse:
         draft = messages.draft(request.product)
-        product = await self._catalog.create(draft, key_of(caller_of(context), request))
+        product = await self._catalog.create(draft, ask_of(context, request))
         return pb.CreateProductResponse(product=messages.product(product))
 
     async def UpdateProduct(self, request: pb.UpdateProductRequest, context: Any) -> pb.UpdateProductResponse:
-        product = await self._catalog.edit(messages.edit(request), key_of(caller_of(context), request))
+        product = await self._catalog.edit(messages.edit(request), ask_of(context, request))
         return pb.UpdateProductResponse(product=messages.product(product))
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.GetProductResponse:
@@ -48,7 +47,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     ) -> pb.ImportProductsResponse:
         requests = [request async for request in _bounded(request_iterator)]
         drafts = [messages.draft(request.product) for request in requests]
-        count = await self._catalog.import_all(drafts, key_of_stream(caller_of(context), requests))
+        count = await self._catalog.import_all(drafts, ask_of_stream(context, requests))
         return pb.ImportProductsResponse(
             created_count=count.created, updated_count=count.updated, unchanged_count=count.unchanged
         )

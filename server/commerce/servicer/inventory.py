@@ -10,6 +10,7 @@ from server.commerce.service import Inventory, Watching
 from server.frame.batching import Batcher
 from server.frame.call import caller_of
 from server.frame.paging import page_of
+from server.frame.repeating import ask_of
 from server.frame.resuming import watch_of
 from storage.commerce.records import Level
 
@@ -28,7 +29,7 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
         self._now = now
 
     async def AdjustStock(self, request: pb.AdjustStockRequest, context: Any) -> pb.AdjustStockResponse:
-        level = await self._adjusting.submit(messages.adjustment(request, caller_of(context)))
+        level = await self._adjusting.submit(messages.adjustment(request, caller_of(context), ask_of(context, request)))
         return pb.AdjustStockResponse(stock=messages.stock(level))
 
     async def GetStock(self, request: pb.GetStockRequest, context: Any) -> pb.GetStockResponse:

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,11 +14,12 @@ from server.frame.call import caller_of
 from server.frame.caller import Caller
 from server.frame.errors import Refusal
 from server.frame.paging import page_of
-from server.frame.repeating import key_of
+from server.frame.repeating import ask_of
 from server.frame.resuming import watch_of
 from server.frame.statuses import status_of
 from server.frame.streaming import answered_in_order
 from storage.commerce.records import Order
+from storage.frame.records import Ask
 
 IN_FLIGHT = 256
 """How many orders of one stream may wait for their answers: past that, the stream is not read on."""
@@ -39,7 +41,7 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
         self._new_id = new_id
 
     async def PlaceOrder(self, request: pb.PlaceOrderRequest, context: Any) -> pb.PlaceOrderResponse:
-        order = await self._place(request, caller_of(context))
+        order = await self._place(request, caller_of(context), ask_of(context, request))
         return pb.PlaceOrderResponse(order=messages.order(order))
 
     async def PlaceOrders(
@@ -49,8 +51,10 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
 
         async def answer(request: pb.PlaceOrdersRequest) -> pb.PlaceOrdersResponse:
             request_id = request.order.request_id
+            # A stream may last for hours: each order came when it came.
+            asked = replace(ask_of(context, request.order), time=self._now())
             try:
-                order = await self._place(request.order, caller)
+                order = await self._place(request.order, caller, asked)
             except Refusal as refusal:
                 return pb.PlaceOrdersResponse(request_id=request_id, refusal=status_of(refusal))
             return pb.PlaceOrdersResponse(request_id=request_id, order=messages.order(order))
@@ -75,14 +79,12 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
         return pb.ListOrdersResponse(orders=map(messages.order, orders), next_page_token=next_page_token)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: Any) -> pb.CancelOrderResponse:
-        caller = caller_of(context)
-        key = key_of(caller, request)
-        order = await self._orders.cancel(caller, UUID(request.order_id), request.reason, key)
+        ask = ask_of(context, request)
+        order = await self._orders.cancel(caller_of(context), UUID(request.order_id), request.reason, ask)
         return pb.CancelOrderResponse(order=messages.order(order))
 
     async def FulfilOrder(self, request: pb.FulfilOrderRequest, context: Any) -> pb.FulfilOrderResponse:
-        caller = caller_of(context)
-        order = await self._orders.fulfil(caller, UUID(request.order_id), key_of(caller, request))
+        order = await self._orders.fulfil(caller_of(context), UUID(request.order_id), ask_of(context, request))
         return pb.FulfilOrderResponse(order=messages.order(order))
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
@@ -92,5 +94,5 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
             order = messages.order(told.change.order) if told.change else None
             yield pb.WatchOrdersResponse(resume_token=watch.token(told.position), order=order)
 
-    async def _place(self, request: pb.PlaceOrderRequest, caller: Caller) -> Order:
-        return await self._placing.submit(messages.place_order(request, caller, self._new_id()))
+    async def _place(self, request: pb.PlaceOrderRequest, caller: Caller, asked: Ask) -> Order:
+        return await self._placing.submit(messages.place_order(request, caller, asked, self._new_id()))

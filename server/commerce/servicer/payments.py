@@ -8,7 +8,7 @@ from server.commerce import messages
 from server.commerce.service import Paying, Payments
 from server.frame.call import caller_of
 from server.frame.paging import page_of
-from server.frame.repeating import key_of
+from server.frame.repeating import ask_of
 
 
 class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
@@ -17,13 +17,12 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         self._paying = paying
 
     async def CreatePayment(self, request: pb.CreatePaymentRequest, context: Any) -> pb.CreatePaymentResponse:
-        caller = caller_of(context)
-        key = key_of(caller, request)
-        payment = await self._payments.create(caller, UUID(request.order_id), request.method, key)
+        ask = ask_of(context, request)
+        payment = await self._payments.create(caller_of(context), UUID(request.order_id), request.method, ask)
         return pb.CreatePaymentResponse(payment=messages.payment(payment))
 
     async def ConfirmPayment(self, request: pb.ConfirmPaymentRequest, context: Any) -> pb.ConfirmPaymentResponse:
-        payment = await self._paying.confirm(caller_of(context), UUID(request.payment_id))
+        payment = await self._paying.confirm(caller_of(context), UUID(request.payment_id), ask_of(context, request))
         return pb.ConfirmPaymentResponse(payment=messages.payment(payment))
 
     async def GetPayment(self, request: pb.GetPaymentRequest, context: Any) -> pb.GetPaymentResponse:
@@ -43,6 +42,6 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         return pb.ListPaymentsResponse(payments=map(messages.payment, payments), next_page_token=next_page_token)
 
     async def RefundPayment(self, request: pb.RefundPaymentRequest, context: Any) -> pb.RefundPaymentResponse:
-        caller = caller_of(context)
-        payment = await self._payments.refund(caller, messages.refund_ask(request), key_of(caller, request))
+        ask = ask_of(context, request)
+        payment = await self._payments.refund(caller_of(context), messages.refund_ask(request), ask)
         return pb.RefundPaymentResponse(payment=messages.payment(payment))

@@ -4,6 +4,7 @@ A test holds the order.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import grpc
 import protovalidate
@@ -13,16 +14,28 @@ from prometheus_client import CollectorRegistry
 from server.frame.contract import AccessRule
 from server.frame.interceptors.access import Access, Doorkeeper
 from server.frame.interceptors.deadline import Deadline
+from server.frame.interceptors.forwarded import Forwarded, Network
 from server.frame.interceptors.in_flight import InFlight
 from server.frame.interceptors.metrics import Metrics
+from server.frame.interceptors.rate_limit import Rate, RateLimit
 from server.frame.interceptors.refusals import Refusals
 from server.frame.interceptors.request_log import RequestLog
+from server.frame.interceptors.shedding import MostAtOnce, Shedding
 from server.frame.interceptors.validation import Validation
 
-__all__ = ["Doorkeeper", "InFlight", "chain"]
+__all__ = ["CallLimits", "Doorkeeper", "InFlight", "MostAtOnce", "Rate", "chain"]
 
 LONGEST_CALL = 30.0
 """In seconds."""
+
+
+@dataclass(frozen=True)
+class CallLimits:
+    """How much is taken: of all callers together, and of each."""
+
+    at_once: MostAtOnce = field(default_factory=MostAtOnce)
+    rate: Rate | None = None
+    """Of each caller; None means as much as it wants."""
 
 
 def chain(
@@ -31,15 +44,22 @@ def chain(
     in_flight: InFlight,
     registry: CollectorRegistry,
     logger: structlog.typing.FilteringBoundLogger,
+    limits: CallLimits,
+    trusted_proxies: Sequence[Network] = (),
 ) -> Sequence[grpc.aio.ServerInterceptor]:
     return (
         in_flight,  # outermost: a call is over when all that stands around it is
+        # before all that goes by where a call comes from
+        *([Forwarded(trusted_proxies)] if trusted_proxies else []),
         RequestLog(
             logger
         ),  # around all the rest: whatever becomes of a call, there is one line of it, with the whole time
         Metrics(registry, rules),  # outside of the refusals: it counts the code that the caller is answered
         Refusals(),  # around all that decides: nothing rises past it
+        Shedding(limits.at_once, registry),  # inside of the refusals, which carry its own; before any work is done
         Deadline(LONGEST_CALL),  # around all that may wait, the token's check included
         Access(rules, doorkeeper),  # on the metadata alone, before the body is parsed
+        # inside of access, which says whose bucket it is; before a body is parsed
+        *([RateLimit(limits.rate, registry)] if limits.rate else []),
         Validation(protovalidate.Validator()),  # innermost: only who may call learns what is wrong with a body
     )

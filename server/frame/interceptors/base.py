@@ -48,9 +48,10 @@ def behaviour_of(handler: Handler) -> Behaviour:
     return found
 
 
-def rebuilt(handler: Handler, behaviour: Behaviour, *, raw: bool = False) -> Handler:
-    """The same handler with another function; with `raw`, one that is handed the body unparsed."""
+def rebuilt(handler: Handler, behaviour: Behaviour, *, raw: bool = False, answers_raw: bool = False) -> Handler:
+    """The same handler with another function; a raw one is handed the body unparsed, or answers with bytes."""
     deserializer = None if raw else handler.request_deserializer
+    serializer = None if answers_raw else handler.response_serializer
     kinds = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
@@ -58,7 +59,7 @@ def rebuilt(handler: Handler, behaviour: Behaviour, *, raw: bool = False) -> Han
         (True, True): grpc.stream_stream_rpc_method_handler,
     }
     kind: Any = kinds[handler.request_streaming, handler.response_streaming]
-    rebuilt_handler: Handler = kind(behaviour, deserializer, handler.response_serializer)
+    rebuilt_handler: Handler = kind(behaviour, deserializer, serializer)
     return rebuilt_handler
 
 

@@ -19,13 +19,15 @@ LARGEST_MESSAGE = 4 * 1024 * 1024
 _MOST_VIOLATIONS = 20
 
 Parse = Callable[[bytes], Any]
+Serialize = Callable[[Any], Any]
 
 
 class Validation(grpc.aio.ServerInterceptor):
     """Innermost but for the deadline: only who may call learns what is wrong with a body.
 
     It stands around the request and not around the call, unlike the others.
-    gRPC would answer UNKNOWN to a body that cannot be parsed, so the handlers outside of this one get it raw.
+    gRPC would answer UNKNOWN, with the error's text, to a body that cannot be parsed and for an answer that cannot be
+    serialised, so the handlers outside of this one get and give bytes.
     """
 
     def __init__(self, validator: protovalidate.Validator) -> None:
@@ -39,8 +41,13 @@ class Validation(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None:
             return grpc.stream_stream_rpc_method_handler(_unknown)
+        behaviour = behaviour_of(handler)
         parse = self._parser(handler.request_deserializer)
-        return rebuilt(handler, _parsing(behaviour_of(handler), parse, handler.request_streaming), raw=True)
+        # A coroutine that writes its answers by itself, as the standard health service's does, hands gRPC messages.
+        writes = handler.response_streaming and not inspect.isasyncgenfunction(behaviour)
+        serialize = None if writes else handler.response_serializer
+        parsing = _parsing(behaviour, parse, serialize or _unchanged, handler.request_streaming)
+        return rebuilt(handler, parsing, raw=True, answers_raw=not writes)
 
     def _parser(self, deserialize: Parse | None) -> Parse:
         def parse(body: bytes) -> Any:
@@ -70,7 +77,11 @@ async def _unknown(_request: Any, _call: Any) -> AsyncIterator[bytes]:
     yield b""
 
 
-def _parsing(behaviour: Behaviour, parse: Parse, streaming_request: bool) -> Behaviour:
+def _unchanged(answer: Any) -> Any:
+    return answer
+
+
+def _parsing(behaviour: Behaviour, parse: Parse, serialize: Serialize, streaming_request: bool) -> Behaviour:
     async def parsed(bodies: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         async for body in bodies:
             yield parse(body)
@@ -79,11 +90,11 @@ def _parsing(behaviour: Behaviour, parse: Parse, streaming_request: bool) -> Beh
         return parsed(request) if streaming_request else parse(request)
 
     async def answering(request: Any, call: Call) -> Any:
-        return await behaviour(request_of(request), call)
+        return serialize(await behaviour(request_of(request), call))
 
     async def streaming(request: Any, call: Call) -> AsyncIterator[Any]:
         async for response in behaviour(request_of(request), call):
-            yield response
+            yield serialize(response)
 
     return streaming if inspect.isasyncgenfunction(behaviour) else answering
 

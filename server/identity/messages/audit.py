@@ -1,21 +1,81 @@
-from typing import Any
+from collections.abc import Sequence
+from uuid import UUID
+
+from backroom.identity.v1 import audit_pb2, audit_service_pb2
+from server.frame.errors import FieldInvalid
+from server.frame.wire import time_of, timestamp
+from server.identity.rules.auditing import Fault, FaultKind, Verification, limit_of
+from storage.frame.records import NOBODY, AuditAnchor, AuditEvent, AuditFilter
+
+_HASH_SIZE = 32
+_KINDS = {
+    FaultKind.ALTERED: audit_pb2.AuditFault.KIND_ALTERED,
+    FaultKind.MISSING: audit_pb2.AuditFault.KIND_MISSING,
+    FaultKind.FOREIGN: audit_pb2.AuditFault.KIND_FOREIGN,
+    FaultKind.BROKEN: audit_pb2.AuditFault.KIND_BROKEN,
+}
 
 
-def audit_anchor(request: Any) -> Any:
-    raise NotImplementedError
+def audit_anchors(request: audit_service_pb2.VerifyAuditRequest) -> Sequence[AuditAnchor]:
+    """One, or none where it is absent; raises FieldInvalid where it is malformed."""
+    if not request.HasField("anchor"):
+        return ()
+    if request.anchor.position < 1:
+        raise FieldInvalid.of("anchor.position", "must be at least 1")
+    if len(request.anchor.hash) != _HASH_SIZE:
+        raise FieldInvalid.of("anchor.hash", f"must be {_HASH_SIZE} bytes")
+    return (AuditAnchor(request.anchor.position, request.anchor.hash),)
 
 
-def audit_event(event: Any) -> Any:
-    raise NotImplementedError
+def audit_event(event: AuditEvent) -> audit_pb2.AuditEvent:
+    entry = event.entry
+    return audit_pb2.AuditEvent(
+        sequence=event.sequence,
+        create_time=timestamp(entry.create_time),
+        caller_id="" if entry.caller_id == NOBODY else str(entry.caller_id),
+        action=entry.action,
+        resource=entry.resource,
+        address=entry.address,
+        call_id=entry.call_id,
+        result=entry.result,
+        position=event.position,
+        hash=event.hash,
+    )
 
 
-def audit_filter(request: Any) -> Any:
-    raise NotImplementedError
+def audit_filter(request: audit_service_pb2.ListAuditEventsRequest) -> AuditFilter:
+    """Raises FieldInvalid where a time is out of bounds."""
+    return AuditFilter(
+        caller_id=UUID(request.caller_id) if request.caller_id else None,
+        action=request.action or None,
+        resource=request.resource or None,
+        result=request.result or None,
+        from_time=time_of(request.from_time, "from_time") if request.HasField("from_time") else None,
+        to_time=time_of(request.to_time, "to_time") if request.HasField("to_time") else None,
+    )
 
 
-def audit_limit(request: Any) -> int:
-    raise NotImplementedError
+def audit_limit(request: audit_service_pb2.VerifyAuditRequest) -> int:
+    return limit_of(request.limit)
 
 
-def audit_verification(found: Any) -> Any:
-    raise NotImplementedError
+def audit_sequence(text: str) -> int:
+    """An event's sequence out of a page token; raises ValueError where it is none."""
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise ValueError("not a sequence")
+    return value
+
+
+def audit_verification(found: Verification) -> audit_service_pb2.VerifyAuditResponse:
+    return audit_service_pb2.VerifyAuditResponse(
+        verified_count=found.verified,
+        last_position=found.last.position,
+        last_hash=found.last.hash,
+        complete=found.complete,
+        fault=_fault(found.fault) if found.fault else None,
+    )
+
+
+def _fault(fault: Fault) -> audit_pb2.AuditFault:
+    return audit_pb2.AuditFault(kind=_KINDS[fault.kind], position=fault.position, sequence=fault.sequence)

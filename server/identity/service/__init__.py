@@ -4,20 +4,27 @@ from server.identity.service.access import AccessControl
 from server.identity.service.accounts import Accounts
 from server.identity.service.api_keys import ApiKeys
 from server.identity.service.auditing import Auditing
+from server.identity.service.key_rotation import KeyRotation, ListedKey
+from server.identity.service.mailing import Mailing
 from server.identity.service.recovery import Recovery
 from server.identity.service.roles import Roles
 from server.identity.service.sessions import Sessions
 from server.identity.service.signed_in import SignedIn
 from server.identity.service.signing_in import SigningIn
+from server.identity.service.throttling import Throttling
 
 __all__ = [
     "AccessControl",
     "Accounts",
     "ApiKeys",
     "Auditing",
+    "KeyRotation",
+    "ListedKey",
+    "Mailing",
     "Recovery",
     "Roles",
     "Sessions",
     "SignedIn",
     "SigningIn",
+    "Throttling",
 ]

@@ -4,44 +4,59 @@ from uuid import UUID
 
 from server.frame.caller import Caller
 from server.frame.repeating import once
+from server.identity.errors import AccountNotFound
 from server.identity.roles import ADMIN
-from server.identity.rules.roles import known_roles, may_lose
-from server.identity.service.existing import existing
-from storage.database import Database
+from server.identity.rules.roles import may_lose, must_hold, permissions_of
+from server.identity.service.granting import held_roles, must_hold_all_of
+from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Account
 
 
 class AccessControl:
-    """Who may do what."""
+    """Who may do what.
+
+    Whatever changes that is told to all servers in the same transaction.
+    """
 
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
         self._now = now
 
     async def grant(self, caller: Caller, account_id: UUID, role: str, ask: Ask) -> Sequence[str]:
-        """Grants a role, and returns all that the account has; raises RoleNotFound, AccountNotFound."""
+        """Grants a role, and returns all that the account has.
+
+        Raises RoleNotFound, AccountNotFound, PermissionNotHeld.
+        """
         async with self._database.transaction() as tx:
 
             async def act() -> tuple[str, ...]:
-                known_roles([role])
-                await existing(tx, account_id)
+                permissions = permissions_of(await held_roles(tx, [role]))
+                account = await _locked(tx, account_id)
+                must_hold(caller, permissions)
                 await tx.accounts.grant(account_id, [role], self._now())
-                return (await existing(tx, account_id)).roles
+                await tx.access_changes.add([account_id], self._now())
+                return tuple(sorted({*account.roles, role}))
 
             return await once(tx, ask, tuple[str, ...], act, f"account/{account_id}")
 
     async def revoke(self, caller: Caller, account_id: UUID, role: str, ask: Ask) -> Sequence[str]:
-        """Revokes a role, and returns what is left; raises RoleNotFound, AccountNotFound, LastAdmin."""
+        """Revokes a role, and returns what is left.
+
+        Raises RoleNotFound, AccountNotFound, PermissionNotHeld, LastAdmin.
+        """
         async with self._database.transaction() as tx:
 
             async def act() -> tuple[str, ...]:
-                known_roles([role])
-                await existing(tx, account_id)
-                holders = await tx.accounts.lock_holders(role) if role == ADMIN else []
-                may_lose(role, account_id, holders)
+                permissions = permissions_of(await held_roles(tx, [role]))
+                # Before the account, as everywhere: two that lock both in another order would wait for one another.
+                admins = await tx.accounts.lock_holders(ADMIN) if role == ADMIN else []
+                account = await _locked(tx, account_id)
+                must_hold(caller, permissions)
+                may_lose(account_id, admins)
                 await tx.accounts.revoke(account_id, role)
-                return (await existing(tx, account_id)).roles
+                await tx.access_changes.add([account_id], self._now())
+                return tuple(name for name in account.roles if name != role)
 
             return await once(tx, ask, tuple[str, ...], act, f"account/{account_id}")
 
@@ -52,10 +67,42 @@ class AccessControl:
             return await tx.accounts.list_people(role=role, after=after, limit=limit)
 
     async def list_services(self, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[Account]:
-        raise NotImplementedError
+        async with self._database.reading() as tx:
+            return await tx.accounts.list_services(after=after, limit=limit)
 
     async def disable(self, caller: Caller, account_id: UUID, ask: Ask) -> None:
-        raise NotImplementedError
+        """Lets an account in no more, and ends its sessions; raises AccountNotFound, PermissionNotHeld, LastAdmin."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> bool:
+                admins = await tx.accounts.lock_holders(ADMIN)
+                account = await _locked(tx, account_id)
+                await must_hold_all_of(tx, caller, account)
+                may_lose(account_id, admins)
+                if account.disable_time is None:
+                    await tx.accounts.set_disable_time(account_id, self._now())
+                await tx.sessions.end_all(account_id, self._now())
+                await tx.access_changes.add([account_id], self._now())
+                return True
+
+            await once(tx, ask, bool, act, f"account/{account_id}")
 
     async def enable(self, caller: Caller, account_id: UUID, ask: Ask) -> None:
-        raise NotImplementedError
+        """Lets a disabled account in again; raises AccountNotFound, PermissionNotHeld."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> bool:
+                account = await _locked(tx, account_id)
+                await must_hold_all_of(tx, caller, account)
+                await tx.accounts.set_disable_time(account_id, None)
+                await tx.access_changes.add([account_id], self._now())
+                return True
+
+            await once(tx, ask, bool, act, f"account/{account_id}")
+
+
+async def _locked(tx: Transaction, account_id: UUID) -> Account:
+    account = await tx.accounts.lock(account_id)
+    if account is None:
+        raise AccountNotFound(account_id=str(account_id))
+    return account

@@ -1,56 +1,103 @@
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from server.frame.caller import Caller
-from server.frame.errors import TokenInvalid
+from server.frame.errors import Overloaded, TokenInvalid
 from server.frame.repeating import once
 from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent
 from server.identity.passwords import Passwords
 from server.identity.roles import CUSTOMER
+from server.identity.rules import throttling
 from server.identity.rules.accounts import normal_email
-from server.identity.rules.roles import known_roles
-from storage.database import Database
+from server.identity.rules.mails import Occasion
+from server.identity.service.granting import grantable
+from server.identity.service.mailing import Mailing
+from server.identity.service.places import places_of
+from server.identity.service.repeated import repeated
+from server.identity.service.throttling import Attempt, Throttling
+from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Account, AccountKind
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One hash of a password that is to take another's place."""
+
+    account_id: UUID
+    of: str = field(repr=False)
+    to: str | None = field(repr=False)
+    """None where the current password was wrong."""
 
 
 class Accounts:
     """Who people are."""
 
     def __init__(
-        self, database: Database, passwords: Passwords, now: Callable[[], datetime], new_id: Callable[[], UUID]
+        self,
+        database: Database,
+        passwords: Passwords,
+        throttling: Throttling,
+        mailing: Mailing,
+        now: Callable[[], datetime],
+        new_id: Callable[[], UUID],
     ) -> None:
         self._database = database
         self._passwords = passwords
+        self._throttling = throttling
+        self._mailing = mailing
         self._now = now
         self._new_id = new_id
 
     async def create(self, email: str, password: str, name: str, roles: Sequence[str], ask: Ask) -> Account:
         """Creates a person whose address counts as verified; raises EmailTaken, RoleNotFound."""
-        granted = known_roles(roles)
         password_hash = await self._passwords.hash(password)
         now = self._now()
-        account = Account(self._new_id(), AccountKind.PERSON, normal_email(email), name, granted, now, now)
         async with self._database.transaction() as tx:
+            granted = await grantable(tx, None, roles)
+            account = Account(self._new_id(), AccountKind.PERSON, normal_email(email), name, granted, now, now)
             if not await tx.accounts.add(account, password_hash=password_hash):
                 raise EmailTaken
             await tx.audit.record([ask.entry(f"account/{account.id}")])
         return account
 
     async def register(self, email: str, password: str, name: str, ask: Ask) -> Account:
-        """Registers a person; raises EmailTaken."""
+        """Registers a person who is to verify the address; where another has it, says so to nobody but its owner.
+
+        The answer is then an account that does not exist. Raises PasswordCommon, TooManyAttempts, Overloaded.
+        """
+        earlier = await repeated(self._database, ask, Account)
+        if earlier is not None:
+            return earlier
         address = normal_email(email)
-        password_hash = await self._passwords.hash(password)
+        self._passwords.refuse_common(password, address, "password")
+        attempt = await self._throttling.begin([throttling.registering(ask.address)])
+        try:
+            password_hash = await self._passwords.hash(password)
+        except Overloaded:
+            await self._throttling.taken_back(attempt)
+            raise
         async with self._database.transaction() as tx:
 
             async def act() -> Account:
                 account = Account(self._new_id(), AccountKind.PERSON, address, name, (CUSTOMER,), self._now())
-                if not await tx.accounts.add(account, password_hash=password_hash):
-                    raise EmailTaken
+                await self._add_or_tell(tx, account, password_hash, ask)
                 return account
 
-            return await once(tx, ask, Account, act, lambda account: f"account/{account.id}")
+            return await once(tx, ask, Account, act, None)
+
+    async def _add_or_tell(self, tx: Transaction, account: Account, password_hash: str, ask: Ask) -> None:
+        """As many statements either way."""
+        address = account.email or ""
+        if await tx.accounts.add(account, password_hash=password_hash):
+            entry = ask.entry(f"account/{account.id}")
+        else:
+            owner, _ = await tx.accounts.find_by_email(address) or (None, None)
+            entry = ask.entry(f"account/{owner.id}" if owner else "account/", EmailTaken.reason)
+        await self._mailing.ask(tx, Occasion.REGISTERED, address, account.id)
+        await tx.audit.record([entry])
 
     async def get(self, caller: Caller) -> Account:
         """The caller's own account; raises TokenInvalid where it no longer exists."""
@@ -61,19 +108,47 @@ class Accounts:
         return account
 
     async def change_password(self, caller: Caller, current: str, new: str, ask: Ask) -> None:
-        """Changes the caller's password and ends its sessions; raises CredentialsInvalid, PasswordAbsent."""
+        """Changes the caller's password and ends its sessions.
+
+        Raises PasswordAbsent, PasswordCommon, TooManyAttempts, Overloaded, CredentialsInvalid.
+        """
+        if await repeated(self._database, ask, bool):
+            return
+        async with self._database.reading() as tx:
+            account = await tx.accounts.find(caller.account_id)
+            known = await tx.accounts.password_hash(caller.account_id)
+            places = await places_of(tx, account, self._now())
+        if account is None or account.email is None or known is None:
+            raise PasswordAbsent
+        self._passwords.refuse_common(new, account.email, "new_password")
+        # The current password may be guessed here as well as where people sign in: it counts with those attempts.
+        attempt = await self._throttling.begin(throttling.signing_in(account.email, ask.address, places))
+        try:
+            changed = await self._passwords.hash(new) if await self._passwords.verify(current, known) else None
+        except Overloaded:
+            await self._throttling.taken_back(attempt)
+            raise
+        change = _Change(account.id, known, changed)
+        try:
+            await self._change(change, attempt, ask)
+        except CredentialsInvalid:
+            async with self._database.transaction() as tx:
+                await tx.audit.record([ask.entry(f"account/{account.id}", CredentialsInvalid.reason)])
+            raise
+
+    async def _change(self, change: _Change, attempt: Attempt, ask: Ask) -> None:
+        """Makes a change, or finds that it was made by an earlier copy of the request."""
         async with self._database.transaction() as tx:
 
             async def act() -> bool:
-                known = await tx.accounts.password_hash(caller.account_id)
-                if known is None:
-                    raise PasswordAbsent
-                if not await self._passwords.verify(current, known):
+                now = self._now()
+                if change.to is None or not await tx.accounts.set_password_hash(
+                    change.account_id, change.to, instead_of=change.of
+                ):
                     raise CredentialsInvalid
-                changed = await self._passwords.hash(new)
-                if not await tx.accounts.set_password_hash(caller.account_id, changed, instead_of=known):
-                    raise CredentialsInvalid
-                await tx.sessions.end_all(caller.account_id, self._now())
+                await tx.sessions.end_all(change.account_id, now)
+                await tx.access_changes.add([change.account_id], now)
                 return True
 
-            await once(tx, ask, bool, act, f"account/{caller.account_id}")
+            await once(tx, ask, bool, act, f"account/{change.account_id}")
+            await self._throttling.succeeded(tx, attempt)

@@ -1,15 +1,17 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from server.frame.caller import Caller
 from server.frame.repeating import once
-from server.identity.errors import CredentialsInvalid, NameTaken
+from server.identity.errors import CredentialsInvalid, KeyNotFound, NameTaken
 from server.identity.roles import SERVICE
-from server.identity.rules.roles import known_roles
-from server.identity.secrets import Secrets, key_hash
+from server.identity.rules import api_keys as rules
+from server.identity.secrets import KeyMaking, Secrets, key_hash, well_formed
+from server.identity.service.granting import grantable, must_hold_all_of
 from server.identity.tokens import AccessTokens
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Account, AccountKind, ApiKey
 
@@ -34,39 +36,84 @@ class ApiKeys:
     async def create_account(
         self, caller: Caller | None, name: str, roles: Sequence[str], ask: Ask
     ) -> tuple[Account, str]:
-        """Creates an account and returns it with its key; raises RoleNotFound, NameTaken."""
+        """Creates an account and returns it with its key; raises RoleNotFound, PermissionNotHeld, NameTaken.
+
+        A command has no caller, and gives whatever roles it is told.
+        """
+        making = await self._secrets.key_making(self._now())
         async with self._database.transaction() as tx:
 
             async def act() -> Account:
-                granted = known_roles(roles or [SERVICE])
+                granted = await grantable(tx, caller, roles or [SERVICE])
                 account = Account(self._new_id(), AccountKind.SERVICE, None, name, granted, self._now())
                 if not await tx.accounts.add(account):
                     raise NameTaken
-                # The first key is derived from the account's id, and so that is its own.
-                secret = await self._secrets.service_key(account.id)
-                key = ApiKey(account.id, account.id, secret[:12], account.create_time, None, None, None)
-                await tx.api_keys.add(key, key_hash(secret))
+                # The first key has the account's id, and so it is found again.
+                await _make(tx, making, account.id, account.id, account.create_time, None)
                 return account
 
             account = await once(tx, ask, Account, act, lambda account: f"account/{account.id}")
-        return account, await self._secrets.service_key(account.id)
-
-    async def exchange(self, key: str, ask: Ask) -> tuple[str, datetime]:
-        """An access token for a service account's key, and its end; raises CredentialsInvalid."""
-        async with self._database.reading() as tx:
-            found = await tx.api_keys.find_by_hash(key_hash(key))
-            account = await tx.accounts.find(found.account_id) if found else None
-        if found is None or account is None:
-            raise CredentialsInvalid
-        return await self._tokens.issue(account, found.id)
+            return account, making.again(account.id, await tx.api_keys.hash_of(account.id))
 
     async def create(
         self, caller: Caller, account_id: UUID, expire_time: datetime | None, ask: Ask
     ) -> tuple[ApiKey, str]:
-        raise NotImplementedError
+        """Makes another key; raises FieldInvalid, AccountNotFound, PermissionNotHeld, KeysExhausted."""
+        making = await self._secrets.key_making(self._now())
+        async with self._database.transaction() as tx:
+
+            async def act() -> ApiKey:
+                now = self._now()
+                rules.must_be_ahead(expire_time, now)
+                account = rules.must_be_service(await tx.accounts.lock(account_id), str(account_id))
+                await must_hold_all_of(tx, caller, account)
+                rules.must_have_room(await tx.api_keys.list_live(account_id, now))
+                return await _make(tx, making, self._new_id(), account_id, now, expire_time)
+
+            key = await once(tx, ask, ApiKey, act, lambda key: f"key/{key.id}")
+            return key, making.again(key.id, await tx.api_keys.hash_of(key.id))
 
     async def list_live(self, account_id: UUID) -> Sequence[ApiKey]:
-        raise NotImplementedError
+        """Oldest first; raises AccountNotFound."""
+        async with self._database.reading() as tx:
+            rules.must_be_service(await tx.accounts.find(account_id), str(account_id))
+            return await tx.api_keys.list_live(account_id, self._now())
 
     async def delete(self, caller: Caller, key_id: UUID, ask: Ask) -> None:
-        raise NotImplementedError
+        """Ends a key, on every server within a second; raises KeyNotFound, PermissionNotHeld."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> None:
+                key = await tx.api_keys.find(key_id)
+                if key is None:
+                    raise KeyNotFound(key_id=str(key_id))
+                account = rules.must_be_service(await tx.accounts.lock(key.account_id), str(key.account_id))
+                await must_hold_all_of(tx, caller, account)
+                if await tx.api_keys.end(key_id, self._now()):
+                    await tx.access_changes.add([key.account_id], self._now())
+
+            await once(tx, ask, type(None), act, f"key/{key_id}")
+
+    async def exchange(self, key: str, ask: Ask) -> tuple[str, datetime]:
+        """An access token, and its end, which is not after the key's; raises CredentialsInvalid."""
+        if not well_formed(key):
+            raise CredentialsInvalid
+        now = self._now()
+        async with self._database.reading() as tx:
+            kept = await tx.api_keys.find_by_hash(key_hash(key))
+            found, account = rules.taken(kept, await tx.accounts.find(kept.account_id) if kept else None, now)
+        minute = rules.use_to_note(found, now)
+        if minute is not None:
+            async with self._database.transaction() as tx:
+                if await tx.api_keys.note_use(found.id, minute):
+                    await tx.audit.record([replace(ask, caller_id=account.id).entry(f"key/{found.id}")])
+        return await self._tokens.issue(account, found.id, until=found.expire_time)
+
+
+async def _make(
+    tx: Transaction, making: KeyMaking, key_id: UUID, account_id: UUID, now: datetime, expire_time: datetime | None
+) -> ApiKey:
+    secret = making.key(key_id)
+    key = ApiKey(key_id, account_id, secret[: rules.PREFIX], now, expire_time, None, None)
+    await tx.api_keys.add(key, key_hash(secret))
+    return key

@@ -1,16 +1,168 @@
-from typing import Any
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 
-from storage.database import Database
+from server.frame.errors import FieldInvalid
+from server.identity.rules import auditing as rules
+from server.identity.rules.auditing import ANCHORED, BEGINNING, Fault, FaultKind, Verification, Verifier
+from storage.database import Database, Transaction
+from storage.frame.records import NOBODY, AuditAnchor, AuditEvent, AuditFilter, AuditKey, Event
+
+_PIECE = 500
+"""How many events are sealed in one transaction, or read at once: so few that other calls do not wait for long."""
+
+KeepAnchor = Callable[[AuditAnchor, datetime], Awaitable[None]]
+"""Keeps an anchor outside of the database; returns once it is safe."""
 
 
 class Auditing:
     """The record of who changed what, and the proof that it is whole."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keys: Mapping[str, AuditKey],
+        key: AuditKey,
+        now: Callable[[], datetime],
+        keep_anchor: KeepAnchor | None = None,
+    ) -> None:
+        """`keys` are all that the record may be signed with, and `key` is what is signed with from now on."""
         self._database = database
+        self._keys = keys
+        self._key = key
+        self._now = now
+        self._keep_anchor = keep_anchor
 
-    async def list_latest(self, wanted: Any, *, before: Any, limit: int) -> Any:
-        raise NotImplementedError
+    async def list_latest(
+        self, wanted: AuditFilter, *, before: tuple[datetime, int] | None, limit: int
+    ) -> Sequence[AuditEvent]:
+        async with self._database.reading() as tx:
+            return await tx.audit.list_latest(wanted, before=before, limit=limit)
 
-    async def verify(self, after_position: int, limit: int, anchor: Any) -> Any:
-        raise NotImplementedError
+    async def seal(self) -> int:
+        """Seals what is not sealed yet, piece by piece, and returns how many events those were.
+
+        Of several at a time, one does it, and for the others there is nothing to do.
+        """
+        sealed = 0
+        while True:
+            count = await self._seal_some()
+            sealed += count
+            if count < _PIECE:  # what came meanwhile has its turn the next time
+                return sealed
+
+    async def anchor(self) -> bool:
+        """Keeps outside where the chain ends, and tells it; False where that was done before."""
+        async with self._database.reading() as tx:
+            head, known = await tx.audit_chain.head(), await tx.audit_chain.anchored()
+        if head is None or (known is not None and known.position >= head.position):
+            return False
+        now = self._now()
+        if self._keep_anchor is not None:
+            await self._keep_anchor(head, now)
+        async with self._database.transaction() as tx:
+            new = await tx.audit_chain.add_anchor(head)
+            if new:
+                data = json.dumps({"position": head.position, "hash": head.hash.hex()})
+                await tx.events.publish([Event(ANCHORED, NOBODY, data, now)])
+        return new
+
+    async def verify(self, after: int, limit: int, anchors: Sequence[AuditAnchor]) -> Verification:
+        """Checks up to so many places behind one, and what the chain must contain; raises FieldInvalid.
+
+        Beside them it looks for events that should stand there and do not; where the chain ends there, for those too
+        that wait to be sealed and were written by another hand.
+        """
+        async with self._database.reading() as tx:
+            begin = await _begin(tx, after)
+            if begin is None:
+                return Verification(0, AuditAnchor(after, b""), False, Fault(FaultKind.BROKEN, after, 0))
+            last, since = begin
+            verifier = Verifier(self._keys, last, {anchor.position: anchor.hash for anchor in anchors})
+            fault = await _differing(tx, [anchor for anchor in anchors if anchor.position <= after])
+            ended = False
+            while fault is None and not ended and verifier.verified < limit:
+                links = await tx.audit_chain.read(after=verifier.last.position, limit=_left(verifier, limit))
+                ended = not links
+                fault = verifier.follow(links)
+            ended = fault is None and (ended or not await tx.audit_chain.read(after=verifier.last.position, limit=1))
+            fault = await _beside(tx, after, since, verifier) or fault
+            if ended and fault is None:
+                fault = verifier.beyond() or await _behind(tx, verifier, limit)
+        return Verification(verifier.verified, verifier.last, ended and fault is None, fault)
+
+    async def _seal_some(self) -> int:
+        async with self._database.transaction() as tx:
+            if not await tx.audit_chain.try_lock():
+                return 0
+            waiting = await _waiting(tx)
+            head = await tx.audit_chain.head() or BEGINNING
+            await tx.audit_chain.add(rules.sealed(waiting, head, self._key, self._now))
+        return len(waiting)
+
+
+async def _begin(tx: Transaction, after: int) -> tuple[AuditAnchor, tuple[int, int] | None] | None:
+    """The place behind which to begin, and its event's key; None where the place is gone."""
+    if after == 0:
+        return BEGINNING, None
+    links = await tx.audit_chain.read(after=after - 1, limit=1)
+    if not links:
+        raise FieldInvalid.of("after_position", "is behind the end of the chain")
+    seal, event = links[0].seal, links[0].event
+    return (AuditAnchor(after, seal.hash), event.key if event else None) if seal.position == after else None
+
+
+async def _waiting(tx: Transaction) -> Sequence[AuditEvent]:
+    """What is to be sealed next, in its order."""
+    horizon = await tx.audit_chain.horizon()
+    if horizon is not None and await tx.audit.counts_anew(horizon[0]):
+        # The database was restored into another one: what that writes has lower numbers than what is sealed.
+        return await tx.audit.list_from_before(limit=_PIECE) or await tx.audit.list_waiting(after=None, limit=_PIECE)
+    return await tx.audit.list_waiting(after=horizon, limit=_PIECE)
+
+
+async def _differing(tx: Transaction, anchors: Sequence[AuditAnchor]) -> Fault | None:
+    """The first of some anchors that the chain does not contain."""
+    for anchor in sorted(anchors, key=lambda anchor: anchor.position):
+        seal = await tx.audit_chain.find(anchor.position)
+        if seal is None:
+            head = await tx.audit_chain.head() or BEGINNING
+            return Fault(FaultKind.MISSING, min(head.position + 1, anchor.position), 0)
+        if seal.hash != anchor.hash:
+            return Fault(FaultKind.BROKEN, anchor.position, seal.sequence)
+    return None
+
+
+async def _beside(tx: Transaction, after: int, since: tuple[int, int] | None, verifier: Verifier) -> Fault | None:
+    """The first event among those that were checked which stands there twice, or should stand there and does not."""
+    copy = await tx.audit_chain.find_copy(after=after, until=verifier.last.position)
+    if copy is not None:
+        return Fault(FaultKind.FOREIGN, copy.position, copy.sequence)
+    until = verifier.reached
+    if until is None or await tx.audit.counts_anew(until[0]):
+        return None
+    # In a database that was restored, the numbers begin again somewhere.
+    astray = await tx.audit_chain.find_astray(since if since and since < until else None, until)
+    return Fault(FaultKind.FOREIGN, 0, astray.sequence) if astray else None
+
+
+async def _behind(tx: Transaction, verifier: Verifier, limit: int) -> Fault | None:
+    """What is wrong where the chain ends: it was anchored further, or not all that waits was written by a server."""
+    known = await tx.audit_chain.anchored()
+    if known is not None and (fault := await _differing(tx, [known])):
+        return fault
+    after, checked = await tx.audit_chain.horizon(), 0
+    if after is not None and await tx.audit.counts_anew(after[0]):
+        return None
+    if ahead := await tx.audit.list_from_before(limit=1):
+        return Fault(FaultKind.FOREIGN, 0, ahead[0].sequence)
+    while checked < limit and (events := await tx.audit.list_waiting(after=after, limit=min(_PIECE, limit - checked))):
+        if fault := verifier.written(events):
+            return fault
+        checked += len(events)
+        after = events[-1].key
+    return None
+
+
+def _left(verifier: Verifier, limit: int) -> int:
+    return min(_PIECE, limit - verifier.verified)

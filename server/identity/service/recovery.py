@@ -2,30 +2,110 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
+from server.frame.repeating import once
+from server.identity.errors import MailTokenInvalid
+from server.identity.mail_tokens import mail_token_hash
 from server.identity.passwords import Passwords
-from storage.database import Database
+from server.identity.rules import throttling
+from server.identity.rules.accounts import normal_email
+from server.identity.rules.mails import Occasion
+from server.identity.service.mailing import Mailing
+from server.identity.service.repeated import repeated
+from server.identity.service.throttling import Throttling
+from storage.database import Database, Transaction
 from storage.frame.records import Ask
+from storage.identity.records import MailPurpose
 
 
 class Recovery:
     """How an address is verified, and how one who forgot the password comes in again."""
 
     def __init__(
-        self, database: Database, passwords: Passwords, now: Callable[[], datetime], new_id: Callable[[], UUID]
+        self,
+        database: Database,
+        passwords: Passwords,
+        throttling: Throttling,
+        mailing: Mailing,
+        now: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._passwords = passwords
+        self._throttling = throttling
+        self._mailing = mailing
         self._now = now
-        self._new_id = new_id
 
     async def send_verification(self, email: str, ask: Ask) -> None:
-        raise NotImplementedError
-
-    async def verify_email(self, token: str, ask: Ask) -> None:
-        raise NotImplementedError
+        """Sends a token to an address that is not verified yet; raises TooManyAttempts, whoever the address is of."""
+        await self._ask_for_mail(Occasion.VERIFY, email, ask)
 
     async def request_reset(self, email: str, ask: Ask) -> None:
-        raise NotImplementedError
+        """Sends a token to an address that has an account; raises TooManyAttempts, whoever the address is of."""
+        await self._ask_for_mail(Occasion.RESET, email, ask)
+
+    async def verify_email(self, token: str, ask: Ask) -> None:
+        """Verifies the address that a token was sent to; raises MailTokenInvalid."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> bool:
+                now = self._now()
+                account_id = await tx.mail_tokens.use(mail_token_hash(token), MailPurpose.VERIFY, now, ask.address)
+                if account_id is None:
+                    raise MailTokenInvalid
+                await tx.accounts.verify(account_id, now)
+                await tx.audit.record([ask.entry(f"account/{account_id}")])
+                return True
+
+            await once(tx, ask, bool, act, None)
 
     async def reset_password(self, token: str, new_password: str, ask: Ask) -> None:
-        raise NotImplementedError
+        """Sets a password by a token that was sent; raises MailTokenInvalid, PasswordCommon, Overloaded."""
+        if await repeated(self._database, ask, bool):
+            return
+        await self._throttling.ready()
+        found = mail_token_hash(token)
+        async with self._database.reading() as tx:
+            account_id = await tx.mail_tokens.find_live(found, MailPurpose.RESET, self._now())
+            account = await tx.accounts.find(account_id) if account_id else None
+        password_hash = None
+        if account is not None:
+            self._passwords.refuse_common(new_password, account.email or "", "new_password")
+            password_hash = await self._passwords.hash(new_password)
+        async with self._database.transaction() as tx:
+
+            async def act() -> bool:
+                owner = await tx.mail_tokens.use(found, MailPurpose.RESET, self._now(), ask.address)
+                if owner is None or password_hash is None:
+                    raise MailTokenInvalid
+                await self._reset(tx, owner, password_hash, ask)
+                return True
+
+            await once(tx, ask, bool, act, None)
+
+    async def _reset(self, tx: Transaction, account_id: UUID, password_hash: str, ask: Ask) -> None:
+        """Sets the password, and lets the owner in at once from here, however many have failed to before."""
+        now = self._now()
+        await tx.accounts.replace_password_hash(account_id, password_hash)
+        await tx.accounts.verify(account_id, now)
+        await tx.mail_tokens.end_live(account_id)
+        await tx.sessions.end_all(account_id, now)
+        await tx.access_changes.add([account_id], now)
+        account = await tx.accounts.find(account_id)
+        email = account.email or "" if account else ""
+        counters = throttling.signing_in(email, ask.address, known=())
+        await self._throttling.cleared(tx, [counter for counter in counters if not counter.shared])
+        await tx.audit.record([ask.entry(f"account/{account_id}")])
+
+    async def _ask_for_mail(self, occasion: Occasion, email: str, ask: Ask) -> None:
+        if await repeated(self._database, ask, bool):
+            return
+        address = normal_email(email)
+        await self._throttling.begin([throttling.asking_for_mail(ask.address)])
+        async with self._database.transaction() as tx:
+
+            async def act() -> bool:
+                owner, _ = await tx.accounts.find_by_email(address) or (None, None)
+                await self._mailing.ask(tx, occasion, address)
+                await tx.audit.record([ask.entry(f"account/{owner.id}" if owner else "account/")])
+                return True
+
+            await once(tx, ask, bool, act, None)

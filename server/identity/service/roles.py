@@ -2,9 +2,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from server.frame.caller import Caller
+from server.frame.repeating import once
+from server.identity.errors import RoleExists, RoleHeld, RoleNotFound
+from server.identity.roles import ROLES
+from server.identity.rules import roles as rules
 from server.identity.rules.roles import KnownRole, RoleDraft, RoleEdit
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.frame.records import Ask
+from storage.identity.records import Role
 
 
 class Roles:
@@ -15,17 +20,75 @@ class Roles:
         self._now = now
 
     async def create(self, caller: Caller, draft: RoleDraft, ask: Ask) -> KnownRole:
-        raise NotImplementedError
+        """Makes a role; raises PermissionUnknown, PermissionNotHeld, RoleExists."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> KnownRole:
+                role = rules.drafted(draft, caller, self._now())
+                if not await tx.roles.add(role):
+                    raise RoleExists(role=role.name)
+                return rules.made_role(role)
+
+            return await once(tx, ask, KnownRole, act, f"role/{draft.name}")
 
     async def get(self, name: str) -> KnownRole:
-        raise NotImplementedError
+        """Raises RoleNotFound."""
+        if name in ROLES:
+            return rules.built_in(name)
+        async with self._database.reading() as tx:
+            role = await tx.roles.find(name)
+        if role is None:
+            raise RoleNotFound(role=name)
+        return rules.made_role(role)
 
     async def list_by_name(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[KnownRole]:
         """Behind a key of (0 for built in and 1 for made, name)."""
-        raise NotImplementedError
+        built_in = [rules.built_in(name) for name in sorted(ROLES) if after is None or (0, name) > after]
+        async with self._database.reading() as tx:
+            made = await tx.roles.list_by_name(after=after[1] if after and after[0] else None, limit=limit)
+        return [*built_in, *map(rules.made_role, made)][:limit]
 
     async def edit(self, caller: Caller, edit: RoleEdit, ask: Ask) -> KnownRole:
-        raise NotImplementedError
+        """Changes a role, and what all who hold it may do.
+
+        Raises RoleNotFound, RoleBuiltIn, EtagMismatch, PermissionUnknown, PermissionNotHeld.
+        """
+        async with self._database.transaction() as tx:
+
+            async def act() -> KnownRole:
+                role = rules.edited(await _locked(tx, edit.name), edit, caller, self._now())
+                await tx.roles.edit(role.name, role.description, role.permissions, role.update_time)
+                # Whoever holds it: to ask for them would miss nobody, but cost more than to look everyone up anew.
+                await tx.access_changes.add(None, self._now())
+                return rules.made_role(role)
+
+            return await once(tx, ask, KnownRole, act, f"role/{edit.name}")
 
     async def delete(self, caller: Caller, name: str, ask: Ask, *, force: bool) -> None:
-        raise NotImplementedError
+        """Deletes a role, with `force` from all who hold it; raises RoleNotFound, RoleBuiltIn, PermissionNotHeld.
+
+        Raises RoleHeld where somebody holds it and `force` is not set.
+        """
+        async with self._database.transaction() as tx:
+
+            async def act() -> bool:
+                role = await _locked(tx, name)
+                rules.must_hold(caller, role.permissions)
+                # Nobody is granted it meanwhile: who grants a role holds it just as a change does.
+                if not force and await tx.roles.held(name):
+                    raise RoleHeld(role=name)
+                await tx.roles.revoke_from_all(name)
+                await tx.roles.delete(name)
+                await tx.access_changes.add(None, self._now())
+                return True
+
+            await once(tx, ask, bool, act, f"role/{name}")
+
+
+async def _locked(tx: Transaction, name: str) -> Role:
+    """The role, which nobody grants or changes meanwhile; raises RoleBuiltIn, RoleNotFound."""
+    rules.must_be_made(name)
+    role = await tx.roles.lock(name)
+    if role is None:
+        raise RoleNotFound(role=name)
+    return role

@@ -4,7 +4,8 @@ from datetime import datetime
 from uuid import UUID
 
 from server.frame.caller import Caller
-from server.identity.errors import CredentialsInvalid
+from server.frame.repeating import once
+from server.identity.errors import CredentialsInvalid, SessionNotFound
 from server.identity.rules import sessions as rules
 from server.identity.secrets import Secrets
 from server.identity.service.signed_in import SignedIn, signed_in
@@ -35,7 +36,7 @@ class Sessions:
         """Goes on with a session; raises CredentialsInvalid, and ends the session of a token that two hold."""
         claim = await self._secrets.read_refresh_token(token)
         async with self._database.transaction() as tx:
-            renewed = await self._renew(tx, claim)
+            renewed = await self._renew(tx, claim, ask)
         if renewed is None:
             raise CredentialsInvalid
         return await signed_in(self._tokens, self._secrets, *renewed)
@@ -47,31 +48,63 @@ class Sessions:
         except CredentialsInvalid:
             return
         async with self._database.transaction() as tx:
-            await tx.sessions.end(claim.session_id, self._now())
+            account_id = await tx.sessions.end(claim.session_id, self._now())
+            if account_id is not None:
+                await tx.access_changes.add([account_id], self._now())
+                await tx.audit.record([replace(ask, caller_id=account_id).entry(f"session/{claim.session_id}")])
 
     async def list_latest(
         self, caller: Caller, *, before: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[Session]:
-        raise NotImplementedError
+        """The caller's sessions that have not ended, starting before a key of (create_time, id)."""
+        async with self._database.reading() as tx:
+            return await tx.sessions.list_live(caller.account_id, self._now(), before=before, limit=limit)
 
     async def revoke(self, caller: Caller, session_id: UUID, ask: Ask) -> None:
-        raise NotImplementedError
+        """Ends one of the caller's sessions; raises SessionNotFound, of another's as of one that there never was."""
+        async with self._database.transaction() as tx:
+
+            async def act() -> bool:
+                session = await tx.sessions.find(session_id)
+                if session is None or session.account_id != caller.account_id:
+                    raise SessionNotFound(session_id=str(session_id))
+                await tx.sessions.end(session_id, self._now())
+                await tx.access_changes.add([caller.account_id], self._now())
+                return True
+
+            await once(tx, ask, bool, act, f"session/{session_id}")
 
     async def revoke_all(self, caller: Caller, ask: Ask, *, keep_current: bool) -> int:
-        raise NotImplementedError
+        """Ends the caller's sessions, or all but that of its token, and returns how many that were."""
+        kept = caller.issued_for if keep_current else None
+        async with self._database.transaction() as tx:
 
-    async def _renew(self, tx: Transaction, claim: rules.RefreshClaim) -> tuple[Account, Session] | None:
+            async def act() -> int:
+                count = await tx.sessions.end_all(caller.account_id, self._now(), but=kept)
+                await tx.access_changes.add([caller.account_id], self._now())
+                return count
+
+            return await once(tx, ask, int, act, f"account/{caller.account_id}")
+
+    async def _renew(self, tx: Transaction, claim: rules.RefreshClaim, ask: Ask) -> tuple[Account, Session] | None:
         """The session as it goes on; None where it does not, which must be committed and not rolled back."""
         now = self._now()
         session = await tx.sessions.lock(claim.session_id)
         decision = rules.renewal(session, claim.generation, now)
         if session is None or decision is rules.Renewal.ENDED:
             return None
+        resource = f"session/{session.id}"
         if decision is rules.Renewal.REUSED:
             await tx.sessions.end(session.id, now)
+            await tx.access_changes.add([session.account_id], now)
+            # Of two that hold the token nobody knows which one sent it.
+            await tx.audit.record([ask.entry(resource, "REUSED")])
+            return None
+        account = await tx.accounts.find(session.account_id)
+        if account is None or account.disable_time is not None:
             return None
         if decision is rules.Renewal.NEXT:
             session = replace(session, generation=session.generation + 1, refresh_time=now)
             await tx.sessions.refresh(session.id, session.generation, now)
-        account = await tx.accounts.find(session.account_id)
-        return (account, session) if account else None
+            await tx.audit.record([replace(ask, caller_id=account.id).entry(resource)])
+        return account, session

@@ -18,5 +18,5 @@ class SignedIn:
 
 async def signed_in(tokens: AccessTokens, secrets: Secrets, account: Account, session: Session) -> SignedIn:
     """What the owner of a session is handed."""
-    access_token, expire_time = await tokens.issue(account, session.id)
+    access_token, expire_time = await tokens.issue(account, session.id, until=session.expire_time)
     return SignedIn(access_token, expire_time, await secrets.refresh_token(session), session.expire_time)

@@ -1,18 +1,35 @@
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+from server.frame.errors import Overloaded
 from server.identity.errors import CredentialsInvalid
 from server.identity.passwords import Passwords
-from server.identity.rules.accounts import normal_email
+from server.identity.rules import throttling
+from server.identity.rules.accounts import may_sign_in, normal_email
 from server.identity.rules.sessions import SESSION_LIFE
 from server.identity.secrets import Secrets
+from server.identity.service.places import places_of
 from server.identity.service.signed_in import SignedIn, signed_in
+from server.identity.service.throttling import Attempt, Throttling
 from server.identity.tokens import AccessTokens
 from storage.database import Database
 from storage.frame.records import Ask
-from storage.identity.records import Session
+from storage.identity.records import Account, Session
+
+_CHECKS = 3
+"""How often a password is checked anew whose hash was replaced meanwhile by another sign-in's better one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Knock:
+    """One attempt to sign in."""
+
+    password: str = field(repr=False)
+    user_agent: str
+    ask: Ask
+    attempt: Attempt
 
 
 class SigningIn:
@@ -22,6 +39,7 @@ class SigningIn:
         self,
         database: Database,
         passwords: Passwords,
+        throttling: Throttling,
         tokens: AccessTokens,
         secrets: Secrets,
         now: Callable[[], datetime],
@@ -29,24 +47,81 @@ class SigningIn:
     ) -> None:
         self._database = database
         self._passwords = passwords
+        self._throttling = throttling
         self._tokens = tokens
         self._secrets = secrets
         self._now = now
         self._new_id = new_id
 
     async def login(self, email: str, password: str, user_agent: str, ask: Ask) -> SignedIn:
-        """Opens a session; raises CredentialsInvalid, after the same work whatever was wrong."""
-        async with self._database.reading() as tx:
-            found = await tx.accounts.find_by_email(normal_email(email))
-        account, known = found or (None, None)
-        if not await self._passwords.verify(password, known) or account is None:
+        """Opens a session.
+
+        Raises TooManyAttempts and Overloaded, before anything is checked, and CredentialsInvalid, after the same work
+        whatever was wrong.
+        """
+        address = normal_email(email)
+        account, known, places = await self._found(address)
+        counters = throttling.signing_in(address, ask.address, places)
+        knock = _Knock(password, user_agent, ask, await self._throttling.begin(counters))
+        session = await self._opened(knock, account, known)
+        if account is None or session is None:
+            async with self._database.transaction() as tx:
+                resource = f"account/{account.id}" if account else "account/"
+                await tx.audit.record([ask.entry(resource, CredentialsInvalid.reason)])
             raise CredentialsInvalid
-        now = self._now()
-        session = Session(self._new_id(), account.id, 0, now, now, now + SESSION_LIFE, None, ask.address, user_agent)
+        return await signed_in(self._tokens, self._secrets, account, session)
+
+    async def _found(self, address: str) -> tuple[Account | None, str | None, Sequence[str]]:
+        """The account, the hash of its password, and where its owner was: the same statements where there is none."""
+        async with self._database.reading() as tx:
+            account, known = await tx.accounts.find_by_email(address) or (None, None)
+            return account, known, await places_of(tx, account, self._now())
+
+    async def _opened(self, knock: _Knock, account: Account | None, known: str | None) -> Session | None:
+        """A new session; None where the password is wrong, or nobody may sign in with it."""
+        for _ in range(_CHECKS):
+            if not await self._fits(knock, known) or account is None or known is None or not may_sign_in(account):
+                return None
+            session, held = await self._open(knock, account, known)
+            if session is not None:
+                # Only whoever knows the password can tell that this takes longer.
+                await self._strengthen(account, known, knock.password)
+            if session is not None or held is None:
+                return session
+            known = held
+        return None
+
+    async def _fits(self, knock: _Knock, known: str | None) -> bool:
+        try:
+            return await self._passwords.verify(knock.password, known)
+        except Overloaded:
+            await self._throttling.taken_back(knock.attempt)
+            raise
+
+    async def _open(self, knock: _Knock, account: Account, known: str) -> tuple[Session | None, str | None]:
+        """A session; or the hash that the account has now, where it is another than the one that was checked."""
+        now, ask = self._now(), knock.ask
+        expire_time = now + SESSION_LIFE
+        session = Session(
+            self._new_id(), account.id, 0, now, now, expire_time, None, ask.address, user_agent=knock.user_agent
+        )
         async with self._database.transaction() as tx:
             # The password may have been changed, and all sessions ended, while this one was being checked.
-            if await tx.accounts.lock_password_hash(account.id) != known:
-                raise CredentialsInvalid
+            held = await tx.accounts.lock_password_hash(account.id)
+            if held != known:
+                return None, held
             await tx.sessions.add(session)
             await tx.audit.record([replace(ask, caller_id=account.id).entry(f"session/{session.id}")])
-        return await signed_in(self._tokens, self._secrets, account, session)
+            await self._throttling.succeeded(tx, knock.attempt)
+        return session, held
+
+    async def _strengthen(self, account: Account, known: str, password: str) -> None:
+        """Hashes a password anew where the parameters have risen, unless it was changed meanwhile."""
+        if not self._passwords.outdated(known):
+            return
+        try:
+            renewed = await self._passwords.hash(password)
+        except Overloaded:
+            return  # the next sign-in will do
+        async with self._database.transaction() as tx:
+            await tx.accounts.set_password_hash(account.id, renewed, instead_of=known)

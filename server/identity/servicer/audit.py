@@ -14,7 +14,7 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
 
     async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, context: Any) -> pb.ListAuditEventsResponse:
         page = page_of(request)
-        before = page.key(datetime.fromisoformat, int)
+        before = page.key(datetime.fromisoformat, messages.audit_sequence)
         found = await self._auditing.list_latest(
             messages.audit_filter(request), before=(before[0], before[1]) if before else None, limit=page.limit
         )
@@ -22,6 +22,6 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
         return pb.ListAuditEventsResponse(events=map(messages.audit_event, events), next_page_token=next_page_token)
 
     async def VerifyAudit(self, request: pb.VerifyAuditRequest, context: Any) -> pb.VerifyAuditResponse:
-        anchor = messages.audit_anchor(request)
-        found = await self._auditing.verify(request.after_position, messages.audit_limit(request), anchor)
+        anchors = messages.audit_anchors(request)
+        found = await self._auditing.verify(request.after_position, messages.audit_limit(request), anchors)
         return messages.audit_verification(found)

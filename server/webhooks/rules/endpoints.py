@@ -6,7 +6,7 @@ from uuid import UUID
 
 from server.frame.errors import EtagMismatch
 from server.webhooks.errors import EventTypeUnknown, TooManyEndpoints
-from storage.webhooks.records import Endpoint, EndpointSecret, EndpointState
+from storage.webhooks.records import Endpoint, EndpointState
 
 MOST_ENDPOINTS = 1000
 OVERLAP = timedelta(hours=24)
@@ -44,9 +44,6 @@ class Rotation:
     endpoint_id: UUID
     generation: int
     previous_end_time: datetime
-
-    def as_secret(self, secret: bytes, now: datetime) -> EndpointSecret:
-        return EndpointSecret(self.endpoint_id, self.generation, secret, now, None)
 
 
 def etag_of(endpoint: Endpoint) -> str:

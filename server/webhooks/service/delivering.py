@@ -9,8 +9,10 @@ from server.webhooks.rules import attempts as rules
 from server.webhooks.rules import turns
 from server.webhooks.rules.relaying import disabled_event
 from server.webhooks.rules.signing import signed_headers
-from server.webhooks.service.turns import job
+from server.webhooks.seals import SecretSeals
+from server.webhooks.service.turns import DELIVER, job
 from storage.database import Database, Transaction
+from storage.frame.records import NOBODY, Ask
 from storage.webhooks.records import Delivery, Endpoint
 
 
@@ -32,10 +34,16 @@ class Deliveries:
     """Attempts deliveries, one at a time."""
 
     def __init__(
-        self, database: Database, sender: Sender, now: Callable[[], datetime], random: Callable[[], float]
+        self,
+        database: Database,
+        sender: Sender,
+        seals: SecretSeals,
+        now: Callable[[], datetime],
+        random: Callable[[], float],
     ) -> None:
         self._database = database
         self._sender = sender
+        self._seals = seals
         self._now = now
         self._random = random
 
@@ -64,7 +72,7 @@ class Deliveries:
             if endpoint is None or not endpoint.enabled:
                 return None
             secrets = await tx.endpoints.live_secrets(endpoint.id, now)
-        return _Loaded(delivery, endpoint, tuple(each.secret for each in secrets))
+        return _Loaded(delivery, endpoint, tuple(map(self._seals.opened, secrets)))
 
     async def _store(self, attempt: rules.Attempt) -> None:
         async with self._database.transaction() as tx:
@@ -80,6 +88,7 @@ class Deliveries:
             if endpoint.enabled and not after.enabled:
                 await tx.deliveries.give_up(endpoint.id, rules.GIVEN_UP)
                 await tx.events.publish([disabled_event(after, now)])
+                await tx.audit.record([Ask(NOBODY, DELIVER, now).entry(f"endpoint/{endpoint.id}")])
             await self._pass_on(tx, after, now)
 
     async def _pass_on(self, tx: Transaction, endpoint: Endpoint, now: datetime) -> None:

@@ -10,9 +10,10 @@ from server.webhooks.rules.attempts import GIVEN_UP
 from server.webhooks.rules.networks import Network
 from server.webhooks.rules.relaying import LARGEST_PAGE, sample_delivery
 from server.webhooks.rules.urls import check_url
+from server.webhooks.seals import SecretSeals
 from storage.database import Database, Transaction
-from storage.frame.records import RequestKey
-from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint, EndpointSecret
+from storage.frame.records import Ask
+from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint
 
 
 class Endpoints:
@@ -23,6 +24,7 @@ class Endpoints:
         database: Database,
         event_types: Mapping[str, str],
         allowed: Sequence[Network],
+        seals: SecretSeals,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
         new_secret: Callable[[], bytes],
@@ -34,6 +36,7 @@ class Endpoints:
         self._database = database
         self._event_types = event_types
         self._allowed = allowed
+        self._seals = seals
         self._now = now
         self._new_id = new_id
         self._new_secret = new_secret
@@ -42,7 +45,7 @@ class Endpoints:
         """(name, description), by name."""
         return sorted(self._event_types.items())
 
-    async def create(self, draft: rules.EndpointDraft, key: RequestKey | None) -> tuple[Endpoint, bytes]:
+    async def create(self, draft: rules.EndpointDraft, ask: Ask) -> tuple[Endpoint, bytes]:
         """An enabled endpoint and its secret; raises UrlForbidden, EventTypeUnknown, TooManyEndpoints.
 
         The answer that is remembered is the endpoint without its secret. A repeated call reads that from where secrets
@@ -56,12 +59,12 @@ class Endpoints:
                 rules.check_count(await tx.endpoints.count())
                 endpoint = draft.as_endpoint(self._new_id(), self._now())
                 await tx.endpoints.add(endpoint)
-                first = EndpointSecret(endpoint.id, 1, self._new_secret(), endpoint.create_time, None)
+                first = self._seals.new(endpoint.id, 1, self._new_secret(), endpoint.create_time)
                 await tx.endpoints.add_secret(first)
                 return endpoint
 
-            endpoint = await once(tx, key, Endpoint, act)
-            return endpoint, await _secret(tx, endpoint.id, 1)
+            endpoint = await once(tx, ask, Endpoint, act, lambda endpoint: f"endpoint/{endpoint.id}")
+            return endpoint, await self._secret(tx, endpoint.id, 1)
 
     async def get(self, endpoint_id: UUID) -> Endpoint:
         """Raises EndpointNotFound."""
@@ -72,7 +75,7 @@ class Endpoints:
         async with self._database.reading() as tx:
             return await tx.endpoints.list_latest(before=before, limit=limit)
 
-    async def edit(self, edit: rules.EndpointEdit, key: RequestKey | None) -> Endpoint:
+    async def edit(self, edit: rules.EndpointEdit, ask: Ask) -> Endpoint:
         """Changes the fields that the edit names; what is still to be sent to an endpoint that is disabled fails.
 
         Raises UrlForbidden, EventTypeUnknown, EndpointNotFound, EtagMismatch.
@@ -91,9 +94,9 @@ class Endpoints:
                     await tx.deliveries.give_up(endpoint.id, GIVEN_UP)
                 return edited
 
-            return await once(tx, key, Endpoint, act)
+            return await once(tx, ask, Endpoint, act, f"endpoint/{edit.endpoint_id}")
 
-    async def delete(self, endpoint_id: UUID, key: RequestKey | None) -> None:
+    async def delete(self, endpoint_id: UUID, ask: Ask) -> None:
         """Deletes an endpoint with its secrets and deliveries; raises EndpointNotFound."""
         async with self._database.transaction() as tx:
 
@@ -101,9 +104,9 @@ class Endpoints:
                 if not await tx.endpoints.delete(endpoint_id):
                     raise errors.EndpointNotFound(endpoint_id=str(endpoint_id))
 
-            await once(tx, key, type(None), act)
+            await once(tx, ask, type(None), act, f"endpoint/{endpoint_id}")
 
-    async def rotate(self, endpoint_id: UUID, key: RequestKey | None) -> tuple[bytes, datetime]:
+    async def rotate(self, endpoint_id: UUID, ask: Ask) -> tuple[bytes, datetime]:
         """A new secret, and until when requests are signed with the one before too; raises EndpointNotFound."""
         async with self._database.transaction() as tx:
 
@@ -113,13 +116,14 @@ class Endpoints:
                 end_time = now + rules.OVERLAP
                 previous = await tx.endpoints.end_secret(endpoint_id, end_time)
                 rotation = rules.Rotation(endpoint_id, previous + 1, end_time)
-                await tx.endpoints.add_secret(rotation.as_secret(self._new_secret(), now))
+                secret = self._seals.new(endpoint_id, rotation.generation, self._new_secret(), now)
+                await tx.endpoints.add_secret(secret)
                 return rotation
 
-            rotation = await once(tx, key, rules.Rotation, act)
-            return await _secret(tx, endpoint_id, rotation.generation), rotation.previous_end_time
+            rotation = await once(tx, ask, rules.Rotation, act, f"endpoint/{endpoint_id}")
+            return await self._secret(tx, endpoint_id, rotation.generation), rotation.previous_end_time
 
-    async def send_test(self, endpoint_id: UUID, key: RequestKey | None) -> Delivery:
+    async def send_test(self, endpoint_id: UUID, ask: Ask) -> Delivery:
         """Raises EndpointNotFound, EndpointDisabled."""
         async with self._database.transaction() as tx:
 
@@ -129,7 +133,7 @@ class Endpoints:
                 await tx.deliveries.add([delivery])
                 return delivery
 
-            return await once(tx, key, Delivery, act)
+            return await once(tx, ask, Delivery, act, lambda delivery: f"endpoint/{delivery.endpoint_id}")
 
     async def list_deliveries(
         self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int
@@ -138,7 +142,7 @@ class Endpoints:
         async with self._database.reading() as tx:
             return await tx.deliveries.list_latest(wanted, before=before, limit=limit, size=LARGEST_PAGE)
 
-    async def redeliver(self, delivery_id: UUID, key: RequestKey | None) -> Delivery:
+    async def redeliver(self, delivery_id: UUID, ask: Ask) -> Delivery:
         """Makes a delivery due, whatever became of it; raises DeliveryNotFound, EndpointDisabled.
 
         An attempt that is under way is followed by another one.
@@ -156,7 +160,13 @@ class Endpoints:
                 await tx.deliveries.change(again)
                 return again
 
-            return await once(tx, key, Delivery, act)
+            return await once(tx, ask, Delivery, act, lambda delivery: f"endpoint/{delivery.endpoint_id}")
+
+    async def _secret(self, tx: Transaction, endpoint_id: UUID, generation: int) -> bytes:
+        found = await tx.endpoints.find_secret(endpoint_id, generation)
+        if found is None:
+            raise errors.EndpointNotFound(endpoint_id=str(endpoint_id))
+        return self._seals.opened(found)
 
 
 def _existing(endpoint: Endpoint | None, endpoint_id: UUID) -> Endpoint:
@@ -176,10 +186,3 @@ def _delivery(delivery: Delivery | None, delivery_id: UUID) -> Delivery:
     if delivery is None:
         raise errors.DeliveryNotFound(delivery_id=str(delivery_id))
     return delivery
-
-
-async def _secret(tx: Transaction, endpoint_id: UUID, generation: int) -> bytes:
-    found = await tx.endpoints.find_secret(endpoint_id, generation)
-    if found is None:
-        raise errors.EndpointNotFound(endpoint_id=str(endpoint_id))
-    return found.secret

@@ -1,16 +1,25 @@
-import hashlib
-import hmac
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, Text, cast, exists, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.base import Repository, columns_of, given
-from storage.frame.records import AuditEntry, AuditKey
-from storage.frame.tables import audit_entries
+from storage.base import Repository, TransactionId, columns_of, given
+from storage.frame.records import AuditEntry, AuditEvent, AuditFilter, AuditKey
+from storage.frame.signing import mac_of
+from storage.frame.tables import audit_entries, audit_seals
 
-_ENTRY = ("create_time", "caller_id", "action", "resource", "address", "call_id", "result", "key_id", "mac")
+_ENTRY = ("create_time", "caller_id", "action", "resource", "address", "call_id", "result", "id", "key_id", "mac")
+_TOLD = _ENTRY[:8]
+_KEY = (audit_entries.c.transaction_id, audit_entries.c.sequence)
+
+TRANSACTION = cast(cast(audit_entries.c.transaction_id, Text), BigInteger)
+"""The number of the transaction that wrote an entry."""
+EVENT = (audit_entries.c.sequence, TRANSACTION.label("transaction"), *(audit_entries.c[name] for name in _ENTRY))
+"""What an event is read from."""
 
 
 class AuditRepository(Repository):
@@ -31,24 +40,81 @@ class AuditRepository(Repository):
         rows = ((*_values(entry), key.id, mac_of(entry, key.secret)) for entry in entries)
         await self._connection.execute(statement, columns_of(_ENTRY, rows))
 
+    async def list_latest(
+        self, wanted: AuditFilter, *, before: tuple[datetime, int] | None, limit: int
+    ) -> Sequence[AuditEvent]:
+        """Events from the latest on, starting below a key of (create_time, sequence)."""
+        key = (audit_entries.c.create_time, audit_entries.c.sequence)
+        seals = audit_seals.c.sequence == audit_entries.c.sequence
+        statement: Select[Any] = select(*EVENT, audit_seals.c.position, audit_seals.c.hash)
+        statement = statement.join_from(audit_entries, audit_seals, seals, isouter=True).where(*_conditions(wanted))
+        if before is not None:
+            statement = statement.where(tuple_(*key) < before)
+        statement = statement.order_by(*(column.desc() for column in key)).limit(limit)
+        return [event_of(row, row.position, row.hash) for row in await self._connection.execute(statement)]
 
-def mac_of(entry: AuditEntry, secret: bytes) -> bytes:
-    """The entry's HMAC-SHA256: each field with its length before it, so that no two entries read alike."""
-    mac = hmac.new(secret, digestmod=hashlib.sha256)
-    for value in _values(entry):
-        content = value.isoformat().encode() if hasattr(value, "isoformat") else str(value).encode()
-        mac.update(len(content).to_bytes(4))
-        mac.update(content)
-    return mac.digest()
+    async def list_waiting(self, *, after: tuple[int, int] | None, limit: int) -> Sequence[AuditEvent]:
+        """What is to be sealed next, behind a key of (transaction, sequence), in the order of the chain.
+
+        Only what transactions wrote before which no other can end any more: whatever commits later has a higher key.
+        """
+        ended = audit_entries.c.transaction_id < func.pg_snapshot_xmin(func.pg_current_snapshot())
+        statement = unsealed().where(ended)
+        if after is not None:
+            statement = statement.where(tuple_(*_KEY) > key_of(after))
+        return await self._in_order(statement, limit)
+
+    async def list_from_before(self, *, limit: int) -> Sequence[AuditEvent]:
+        """What is not sealed, of a database that was restored and counts its transactions anew since."""
+        unknown = audit_entries.c.transaction_id >= func.pg_snapshot_xmax(func.pg_current_snapshot())
+        return await self._in_order(unsealed().where(unknown), limit)
+
+    async def counts_anew(self, transaction: int) -> bool:
+        """Whether this transaction is one that the database has not come to yet, and so is of an earlier count."""
+        unknown = _number(transaction) >= func.pg_snapshot_xmax(func.pg_current_snapshot())
+        return bool((await self._connection.execute(select(unknown))).scalar_one())
+
+    async def _in_order(self, statement: Select[Any], limit: int) -> Sequence[AuditEvent]:
+        statement = statement.order_by(*_KEY).limit(limit)
+        return [event_of(row) for row in await self._connection.execute(statement)]
+
+
+def event_of(row: Row[Any], position: int | None = None, hash_: bytes | None = None) -> AuditEvent:
+    entry = AuditEntry(**{name: getattr(row, name) for name in _TOLD})
+    return AuditEvent(row.sequence, row.transaction, entry, row.key_id, bytes(row.mac), position or 0, hash_ or b"")
 
 
 def _values(entry: AuditEntry) -> tuple[object, ...]:
-    return (
-        entry.create_time,
-        entry.caller_id,
-        entry.action,
-        entry.resource,
-        entry.address,
-        entry.call_id,
-        entry.result,
-    )
+    return tuple(getattr(entry, name) for name in _TOLD)
+
+
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    column = audit_entries.c
+    exact: dict[str, UUID | str | None] = {
+        "caller_id": wanted.caller_id,
+        "action": wanted.action,
+        "resource": wanted.resource,
+        "result": wanted.result,
+    }
+    found = [column[name] == value for name, value in exact.items() if value is not None]
+    if wanted.result not in (None, "OK"):
+        found.append(column.result != literal("OK", literal_execute=True))  # by which its index is found
+    if wanted.from_time is not None:
+        found.append(column.create_time >= wanted.from_time)
+    if wanted.to_time is not None:
+        found.append(column.create_time < wanted.to_time)
+    return found
+
+
+def unsealed() -> Select[Any]:
+    """The events that stand in no place of the chain."""
+    return select(*EVENT).where(~exists().where(audit_seals.c.sequence == audit_entries.c.sequence))
+
+
+def key_of(key: tuple[int, int]) -> ColumnElement[Any]:
+    """A (transaction, sequence) as PostgreSQL compares it."""
+    return tuple_(_number(key[0]), literal(key[1], BigInteger))
+
+
+def _number(transaction: int) -> ColumnElement[str]:
+    return cast(literal(str(transaction), Text), TransactionId())

@@ -39,6 +39,10 @@ class RequestRepository(Repository):
         claimed = {tuple(row) for row in await self._connection.execute(statement, values)}
         return await self._find([claim.key.scope for claim in ordered if claim.key.scope not in claimed])
 
+    async def find(self, scope: Scope) -> EarlierRequest | None:
+        """A request that came before, and was answered."""
+        return (await self._find([scope])).get(scope)
+
     async def remember(self, answers: Mapping[RequestKey, str]) -> None:
         """Keeps the answers of requests that were claimed in this transaction."""
         if not answers:

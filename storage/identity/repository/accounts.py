@@ -49,10 +49,24 @@ class AccountRepository(Repository):
         await self._connection.execute(delete(role_grants).where(granted))
 
     async def lock_holders(self, role: str) -> list[UUID]:
-        """The accounts that hold a role, locked until the transaction ends, in key order."""
-        holders = select(role_grants.c.account_id).where(role_grants.c.role == role)
-        statement = holders.order_by(role_grants.c.account_id).with_for_update()
-        return list((await self._connection.execute(statement)).scalars())
+        """The accounts that hold a role and may come in, in key order: so they stay until the transaction ends."""
+        join = role_grants.join(accounts, accounts.c.id == role_grants.c.account_id)
+        enabled = (role_grants.c.role == role) & accounts.c.disable_time.is_(None)
+        statement = select(accounts.c.id).select_from(join).where(enabled).order_by(accounts.c.id)
+        return list((await self._connection.execute(statement.with_for_update(key_share=True))).scalars())
+
+    async def lock(self, account_id: UUID) -> Account | None:
+        """The account, which nobody disables, and whose roles nobody changes, until the transaction ends."""
+        # The roles are read by a statement of their own, which sees what the lock waited for.
+        statement = select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True)
+        if (await self._connection.execute(statement)).first() is None:
+            return None
+        return await self.find(account_id)
+
+    async def set_disable_time(self, account_id: UUID, time: datetime | None) -> None:
+        """From when on an account may not come in; None where it may."""
+        statement = update(accounts).where(accounts.c.id == account_id)
+        await self._connection.execute(statement.values(disable_time=time))
 
     async def find(self, account_id: UUID) -> Account | None:
         row = (await self._connection.execute(_accounts().where(accounts.c.id == account_id))).first()
@@ -70,8 +84,9 @@ class AccountRepository(Repository):
         return (await self._connection.execute(statement)).scalar()
 
     async def lock_password_hash(self, account_id: UUID) -> str | None:
-        """The hash of a person's password, which nobody changes until the transaction ends."""
-        statement = select(accounts.c.password_hash).where(accounts.c.id == account_id).with_for_update(read=True)
+        """The hash of a person's password, which nobody changes until the transaction ends; None for one disabled."""
+        enabled = (accounts.c.id == account_id) & accounts.c.disable_time.is_(None)
+        statement = select(accounts.c.password_hash).where(enabled).with_for_update(read=True)
         return (await self._connection.execute(statement)).scalar()
 
     async def set_password_hash(self, account_id: UUID, password_hash: str, *, instead_of: str) -> bool:
@@ -80,18 +95,37 @@ class AccountRepository(Repository):
         statement = update(accounts).where(unchanged).values(password_hash=password_hash)
         return (await self._connection.execute(statement)).rowcount == 1
 
+    async def replace_password_hash(self, account_id: UUID, password_hash: str) -> None:
+        """Sets the hash of a person's password, whatever it was."""
+        statement = update(accounts).where(accounts.c.id == account_id)
+        await self._connection.execute(statement.values(password_hash=password_hash))
+
+    async def verify(self, account_id: UUID, now: datetime) -> None:
+        """That a person's address is its own; one that was verified keeps its time."""
+        unverified = (accounts.c.id == account_id) & accounts.c.verify_time.is_(None)
+        await self._connection.execute(update(accounts).where(unverified).values(verify_time=now))
+
     async def list_people(
         self, *, role: str | None, after: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[Account]:
         """People from the oldest on, starting behind a key of (create_time, id)."""
-        statement = _accounts().where(accounts.c.kind == AccountKind.PERSON)
+        statement = _page(AccountKind.PERSON, after, limit)
         if role is not None:
             holders = select(role_grants.c.account_id).where(role_grants.c.role == role)
             statement = statement.where(accounts.c.id.in_(holders))
-        if after is not None:
-            statement = statement.where(tuple_(accounts.c.create_time, accounts.c.id) > after)
-        statement = statement.order_by(accounts.c.create_time, accounts.c.id).limit(limit)
         return [_account(row) for row in await self._connection.execute(statement)]
+
+    async def list_services(self, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[Account]:
+        """Services, in the same way."""
+        found = await self._connection.execute(_page(AccountKind.SERVICE, after, limit))
+        return [_account(row) for row in found]
+
+
+def _page(kind: AccountKind, after: tuple[datetime, UUID] | None, limit: int) -> Select[Any]:
+    statement = _accounts().where(accounts.c.kind == kind)
+    if after is not None:
+        statement = statement.where(tuple_(accounts.c.create_time, accounts.c.id) > after)
+    return statement.order_by(accounts.c.create_time, accounts.c.id).limit(limit)
 
 
 def _accounts() -> Select[Any]:

@@ -1,21 +1,43 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.base import Repository
 from storage.identity.records import Key, KeyUse
 from storage.identity.tables.keys import keys
 
+_CHANGING = 0x626B726D_00000004
+"""The advisory lock of whoever makes, seals or revokes keys."""
+
 
 class KeyRepository(Repository):
-    """The keys that sign access tokens and derive other secrets."""
+    """The keys that sign access tokens and derive other secrets, as they are kept: sealed."""
+
+    async def lock(self) -> None:
+        """Until this transaction ends, nobody else who locks them changes keys."""
+        await self._connection.execute(select(func.pg_advisory_xact_lock(_CHANGING)))
 
     async def add(self, key: Key) -> None:
-        """Adds the active key of its use; where another server was first, its key stays."""
         values = {name: getattr(key, name) for name in Key.__slots__}
-        await self._connection.execute(insert(keys).values(values).on_conflict_do_nothing())
+        await self._connection.execute(insert(keys).values(values))
 
     async def list_all(self) -> Sequence[Key]:
-        found = await self._connection.execute(select(keys).order_by(keys.c.create_time))
-        return [Key(row.id, KeyUse(row.use), row.material, row.create_time, row.retire_time) for row in found]
+        """In the order in which they become active."""
+        columns = (keys.c[name] for name in Key.__slots__)
+        statement = select(*columns).order_by(keys.c.activate_time, keys.c.create_time, keys.c.id)
+        return [Key(row[0], KeyUse(row[1]), *row[2:]) for row in await self._connection.execute(statement)]
+
+    async def seal(self, key_id: str, material: bytes) -> None:
+        """Replaces a key's material by the same, sealed."""
+        statement = update(keys).where(keys.c.id == key_id)
+        await self._connection.execute(statement.values(material=material, sealed=True))
+
+    async def revoke(self, key_id: str, now: datetime) -> None:
+        await self._connection.execute(update(keys).where(keys.c.id == key_id).values(revoke_time=now))
+
+    async def remove(self, key_ids: Collection[str]) -> None:
+        """Destroys keys that nothing needs any more."""
+        if key_ids:
+            await self._connection.execute(delete(keys).where(keys.c.id.in_(key_ids)))

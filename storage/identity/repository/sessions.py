@@ -1,7 +1,8 @@
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.base import Repository
@@ -26,12 +27,32 @@ class SessionRepository(Repository):
         statement = update(sessions).where(sessions.c.id == session_id)
         await self._connection.execute(statement.values(generation=generation, refresh_time=now))
 
-    async def end(self, session_id: UUID, now: datetime) -> None:
-        """Ends a session; one that has ended keeps its time."""
+    async def end(self, session_id: UUID, now: datetime) -> UUID | None:
+        """Ends a session, and returns whose it was; one that has ended keeps its time."""
         alive = (sessions.c.id == session_id) & sessions.c.end_time.is_(None)
-        await self._connection.execute(update(sessions).where(alive).values(end_time=now))
+        statement = update(sessions).where(alive).values(end_time=now).returning(sessions.c.account_id)
+        ended: UUID | None = (await self._connection.execute(statement)).scalar()
+        return ended
 
-    async def end_all(self, account_id: UUID, now: datetime) -> None:
-        """Ends all sessions of an account."""
+    async def end_all(self, account_id: UUID, now: datetime, *, but: UUID | None = None) -> int:
+        """Ends all sessions of an account, or all but one, and returns how many of them had not expired."""
         alive = (sessions.c.account_id == account_id) & sessions.c.end_time.is_(None)
-        await self._connection.execute(update(sessions).where(alive).values(end_time=now))
+        if but is not None:
+            alive &= sessions.c.id != but
+        statement = update(sessions).where(alive).values(end_time=now).returning(sessions.c.expire_time)
+        return sum(expire_time > now for expire_time in (await self._connection.execute(statement)).scalars())
+
+    async def find(self, session_id: UUID) -> Session | None:
+        row = (await self._connection.execute(select(sessions).where(sessions.c.id == session_id))).first()
+        return Session(*row) if row else None
+
+    async def list_live(
+        self, account_id: UUID, now: datetime, *, before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Session]:
+        """An account's sessions that have not ended, from the latest on, starting before a key of (create_time, id)."""
+        live = (sessions.c.account_id == account_id) & sessions.c.end_time.is_(None) & (sessions.c.expire_time > now)
+        statement = select(sessions).where(live)
+        if before is not None:
+            statement = statement.where(tuple_(sessions.c.create_time, sessions.c.id) < before)
+        statement = statement.order_by(sessions.c.create_time.desc(), sessions.c.id.desc()).limit(limit)
+        return [Session(*row) for row in await self._connection.execute(statement)]

@@ -1,4 +1,5 @@
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -9,7 +10,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
-    text,
 )
 
 from storage.base import METADATA
@@ -21,12 +21,14 @@ keys = Table(
     METADATA,
     Column("id", Text, primary_key=True),
     Column("use", Text, nullable=False),
+    # Sealed by the master key; in the clear only where an earlier version left it, until a server first reads it.
     Column("material", LargeBinary, nullable=False),
+    Column("sealed", Boolean, nullable=False),
     Column("create_time", _TIME, nullable=False),
-    Column("retire_time", _TIME),
+    # From when on it is the one to sign or derive with, until a later one's time comes.
+    Column("activate_time", _TIME, nullable=False),
+    Column("revoke_time", _TIME),
     CheckConstraint("use IN ('sign', 'derive')", name="use"),
-    # Several servers may start at once on an empty database: one key of each use wins.
-    Index("uq_keys_active", "use", unique=True, postgresql_where=text("retire_time IS NULL")),
     schema="identity",
 )
 

@@ -3,7 +3,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, exists, func, select, tuple_, update
+from sqlalchemy import LargeBinary, Row, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.base import Repository
@@ -106,6 +106,19 @@ class EndpointRepository(Repository):
         statement = select(endpoint_secrets).where(endpoint_secrets.c.endpoint_id == endpoint_id, live)
         found = await self._connection.execute(statement.order_by(endpoint_secrets.c.generation.desc()))
         return [EndpointSecret(*row) for row in found]
+
+    async def list_to_seal(self, mark: bytes, limit: int) -> Sequence[EndpointSecret]:
+        """Up to so many secrets that do not begin with this mark of a seal, or stand in the clear."""
+        marked = func.substr(endpoint_secrets.c.secret, 1, len(mark), type_=LargeBinary) == mark
+        statement = select(endpoint_secrets).where(~endpoint_secrets.c.sealed | ~marked).limit(limit)
+        found = await self._connection.execute(statement.with_for_update(key_share=True))
+        return [EndpointSecret(*row) for row in found]
+
+    async def seal_secret(self, endpoint_id: UUID, generation: int, secret: bytes) -> None:
+        """Replaces a secret by the same, sealed."""
+        key = (endpoint_secrets.c.endpoint_id == endpoint_id) & (endpoint_secrets.c.generation == generation)
+        statement = update(endpoint_secrets).where(key).values(secret=secret, sealed=True)
+        await self._connection.execute(statement)
 
     async def purge_secrets(self, *, ended_before: datetime, created_before: datetime) -> int:
         """Forgets secrets that ended and were made before two times, and returns how many that were."""

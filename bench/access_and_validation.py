@@ -1,0 +1,154 @@
+"""What access and validation cost a call, in CPU, once its token has been seen.
+
+    .venv/bin/python -m bench.access_and_validation
+
+The chain's own interceptors are run around a use case that does nothing, with a real token of a real account, and
+without a network: of one call with both and one without either, the difference is theirs. The parsing of the body is
+in both. Rounds of each take turns, so that what else the machine does falls on both.
+"""
+
+import asyncio
+import gc
+import statistics
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from time import process_time
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import protovalidate
+import structlog
+import uvloop
+
+import migrations
+from backroom.commerce.v1.order_service_pb2 import GetOrderRequest, LineItem, PlaceOrderRequest
+from server.frame.contract import rules_of
+from server.frame.interceptors.access import Access
+from server.frame.interceptors.in_flight import InFlight
+from server.frame.interceptors.validation import Validation
+from server.identity.roles import PERMISSIONS
+from server.settings import MODULES
+from server.wiring import Application
+from storage.database import Database
+from storage.embedded import temporary_postgres
+from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.servers import sign_in
+
+ROUNDS = 40
+CALLS = 1000
+GOAL = 60.0
+"""In microseconds."""
+
+
+class Context:
+    """As much of gRPC's context as the interceptors ask for."""
+
+    def __init__(self, token: str) -> None:
+        self._metadata = (("user-agent", "bench"), ("authorization", f"Bearer {token}"))
+
+    def invocation_metadata(self) -> Any:
+        return self._metadata
+
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:50000"
+
+
+class Details:
+    """Which method is called."""
+
+    def __init__(self, method: str, metadata: Any) -> None:
+        self.method = method
+        self.invocation_metadata = metadata
+
+
+def calling(
+    interceptors: Sequence[grpc.aio.ServerInterceptor], method: str, kind: Any, body: bytes, token: str, *, parses: bool
+) -> Callable[[], Awaitable[Any]]:
+    """One call through these interceptors, as gRPC makes it: the handler is built for each."""
+
+    async def use_case(_request: Any, _context: Any) -> bytes:
+        return b""
+
+    handler: Any = grpc.unary_unary_rpc_method_handler(use_case, kind.FromString, None)
+
+    async def found(_details: Any) -> Any:
+        return handler
+
+    def around(interceptor: Any, continuation: Any) -> Any:
+        async def intercept(details: Any) -> Any:
+            return await interceptor.intercept_service(continuation, details)
+
+        return intercept
+
+    continuation: Any = found
+    for interceptor in reversed(interceptors):
+        continuation = around(interceptor, continuation)
+
+    async def call() -> None:
+        context = Context(token)
+        built = await continuation(Details(method, context.invocation_metadata()))
+        await built.unary_unary(kind.FromString(body) if parses else body, context)
+
+    return call
+
+
+async def round_of(call: Callable[[], Awaitable[Any]]) -> float:
+    """The CPU of a call in microseconds."""
+    await asyncio.sleep(0.02)  # for what the process does beside
+    began = process_time()
+    for _ in range(CALLS):
+        await call()
+    return (process_time() - began) / CALLS * 1e6
+
+
+async def measured(without: Callable[[], Awaitable[Any]], having: Callable[[], Awaitable[Any]]) -> list[float]:
+    await round_of(without)
+    await round_of(having)
+    gc.collect()
+    return sorted([-await round_of(without) + await round_of(having) for _ in range(ROUNDS)])
+
+
+async def bench(url: str) -> None:
+    database = Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
+    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(50))
+    application = Application(database, MODULES, logger, MASTER_KEYS)
+    rules = rules_of((service.descriptor for service in application.services), PERMISSIONS)
+    async with grpc.aio.insecure_channel("127.0.0.1:1") as nowhere:
+        token = (await sign_in(application, nowhere, ["admin"])).token or ""
+    watching = asyncio.create_task(application.identity.standings.watch(logger))
+    access, validation = Access(rules, application.identity.standings), Validation(protovalidate.Validator())
+    lines = [LineItem(sku=f"sku-{number}", quantity=number + 1) for number in range(5)]
+    requests = {
+        "GetOrder": GetOrderRequest(order_id=str(uuid4())),
+        "PlaceOrder of 5 lines": PlaceOrderRequest(request_id=str(uuid4()), reference="1001", lines=lines),
+    }
+    for what, request in requests.items():
+        method = f"/backroom.commerce.v1.OrderService/{what.split()[0]}"
+        body = request.SerializeToString()
+        plain = calling([InFlight()], method, type(request), body, token, parses=True)
+        chains: Mapping[str, Sequence[grpc.aio.ServerInterceptor]] = {
+            "access": [InFlight(), access],
+            "validation": [InFlight(), validation],
+            "both": [InFlight(), access, validation],
+        }
+        for name, chain in chains.items():
+            has_validation = validation in chain
+            taken = await measured(plain, calling(chain, method, type(request), body, token, parses=not has_validation))
+            low, middle, high = taken[len(taken) // 10], statistics.median(taken), taken[-len(taken) // 10]
+            goal = f"   goal: below {GOAL:.0f}" if name == "both" else ""
+            print(f"{what:22} {name:11} {middle:6.1f} us   ({low:.1f} to {high:.1f}){goal}")
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    await application.finish()
+    await database.close()
+
+
+def main() -> None:
+    with temporary_postgres() as url:
+        migrations.upgrade(url)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(bench(url))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""Where the process meets the network: certificates, descriptors, what a connection may do, and when not to start."""
+
+from server.edge.certificates import Certificates, CertificatesUnreadable
+from server.edge.connections import ConnectionLimits
+from server.edge.descriptors import Descriptors
+from server.edge.edge import Edge
+
+__all__ = ["Certificates", "CertificatesUnreadable", "ConnectionLimits", "Descriptors", "Edge"]

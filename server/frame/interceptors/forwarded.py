@@ -1,0 +1,63 @@
+"""Where a call comes from that a proxy passes on."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from server.frame.call import Call
+from server.frame.interceptors.base import Handler, Interceptor
+
+Network = IPv4Network | IPv6Network
+
+_HEADER = "x-forwarded-for"
+_MOST_HOPS = 32
+
+
+class Forwarded(Interceptor):
+    """Takes the word of trusted proxies for where their calls come from; nobody else's."""
+
+    def __init__(self, trusted: Sequence[Network]) -> None:
+        self._trusted = trusted
+
+    @asynccontextmanager
+    async def around(self, call: Call, handler: Handler) -> AsyncIterator[None]:
+        call.address = real_address(call.address, _hops(call), self._trusted)
+        yield
+
+
+def real_address(peer: str, hops: Sequence[str], trusted: Sequence[Network]) -> str:
+    """The nearest address that is not a trusted proxy's.
+
+    `hops` are what x-forwarded-for holds: each proxy adds, on the right, the address that it was called from. So they
+    are believed from the right on, for as long as a trusted proxy has added them. What is no address ends it: then the
+    nearest proxy stands for whoever is behind it.
+    """
+    nearest = _read(peer)
+    if nearest is None:
+        return peer
+    for hop in reversed(hops):
+        if not any(nearest in network for network in trusted):
+            break
+        further = _read(hop)
+        if further is None:
+            break
+        nearest = further
+    return str(nearest)
+
+
+def _hops(call: Call) -> Sequence[str]:
+    sent = [value for name, value in call.invocation_metadata() or () if name == _HEADER and isinstance(value, str)]
+    return [hop.strip() for value in sent for hop in value.split(",")][-_MOST_HOPS:]
+
+
+def _read(text: str) -> IPv4Address | IPv6Address | None:
+    """An address, which may have a port behind it; one of IPv4 that is wrapped in one of IPv6 counts as itself."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        found = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (found.ipv4_mapped or found) if found.version == 6 else found

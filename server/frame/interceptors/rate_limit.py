@@ -1,0 +1,134 @@
+"""A token bucket for each caller, so that one who calls too often slows down nobody else."""
+
+import asyncio
+import inspect
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from time import monotonic
+from typing import Any
+
+import grpc
+from prometheus_client import CollectorRegistry, Counter
+
+from server.frame.call import Call, call_of
+from server.frame.errors import RateLimited
+from server.frame.interceptors.base import Behaviour, Continuation, Handler, Interceptor, behaviour_of, rebuilt
+from server.frame.interceptors.request_log import QUIET
+
+_MOST_CALLERS = 100_000
+"""Whose buckets are kept; the one that has not called for longest is forgotten first, which only forgives it."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How often one caller may call: so often in the long run, and so many times at once after a rest."""
+
+    per_second: float
+    burst: int
+
+
+class Buckets:
+    """Each caller's bucket, by one number: the time at which it will be full again."""
+
+    def __init__(self, rate: Rate, clock: Callable[[], float], *, most: int = _MOST_CALLERS) -> None:
+        self._interval = 1 / rate.per_second
+        self._depth = rate.burst * self._interval
+        self._clock = clock
+        self._most = most
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def take(self, caller: str) -> float:
+        """Takes a token and returns 0; where there is none, takes nothing and returns in how many seconds there is."""
+        now = self._clock()
+        full_at = max(self._full_at.get(caller, now), now) + self._interval
+        wait = full_at - now - self._depth
+        if wait > _ROUNDING:
+            return wait
+        self._full_at[caller] = full_at
+        self._full_at.move_to_end(caller)
+        if len(self._full_at) > self._most:
+            self._full_at.popitem(last=False)
+        return 0.0
+
+
+_ROUNDING = 1e-9
+"""In seconds: sums of an interval that is no binary fraction miss the depth by less."""
+
+
+class RateLimit(Interceptor):
+    """Inside of access, which says who calls; a public method's caller is known by its network alone.
+
+    A stream takes one token when it opens, and then one for each message that it is sent: it is slowed down to the
+    rate rather than refused, since a refusal would end it, and what it has placed would have to be asked for again.
+    """
+
+    def __init__(
+        self,
+        rate: Rate,
+        registry: CollectorRegistry,
+        *,
+        clock: Callable[[], float] = monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._buckets = Buckets(rate, clock)
+        self._sleep = sleep
+        self._limited = Counter(
+            "backroom_calls_rate_limited", "Calls refused for their caller's rate", registry=registry
+        )
+
+    @asynccontextmanager
+    async def around(self, call: Call, handler: Handler) -> AsyncIterator[None]:
+        if not call.method.startswith(QUIET) and (wait := self._buckets.take(bucket_of(call))):
+            self._limited.inc()
+            raise RateLimited(retry_after=wait)
+        yield
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        async def slowed(details: grpc.HandlerCallDetails) -> Handler | None:
+            handler = await continuation(details)
+            if handler is None or not handler.request_streaming or details.method.startswith(QUIET):
+                return handler
+            return rebuilt(handler, self._slowed(behaviour_of(handler)))
+
+        return await super().intercept_service(slowed, handler_call_details)
+
+    def _slowed(self, behaviour: Behaviour) -> Behaviour:
+        async def answering(requests: Any, context: Any) -> Any:
+            return await behaviour(self._in_turn(requests, call_of(context)), context)
+
+        async def streaming(requests: Any, context: Any) -> AsyncIterator[Any]:
+            async for response in behaviour(self._in_turn(requests, call_of(context)), context):
+                yield response
+
+        return streaming if inspect.isasyncgenfunction(behaviour) else answering
+
+    async def _in_turn(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
+        caller = bucket_of(call)
+        async for request in requests:
+            while wait := self._buckets.take(caller):
+                await self._sleep(wait)
+            yield request
+
+
+def bucket_of(call: Call) -> str:
+    """Whose bucket a call takes from: its account's, or, of nobody's account, that of the network it comes from."""
+    return str(call.caller.account_id) if call.caller.signed_in else network_of(call.address)
+
+
+def network_of(address: str) -> str:
+    """An IPv6 caller has the whole /64 to choose addresses from."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return parsed.ipv4_mapped.exploded if parsed.ipv4_mapped else parsed.exploded[:19]
+    return address

@@ -1,0 +1,50 @@
+"""identity's work behind the answers."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from server.frame.jobs import Task
+from server.frame.keeping import forget
+from server.identity.service import Auditing, Mailing, Throttling
+from server.identity.service.mailing import SEND as SEND_MAIL
+from storage.database import Database
+
+SEAL = "identity.seal_audit"
+ANCHOR = "identity.anchor_audit"
+
+CHANGES_KEPT = timedelta(hours=1)
+"""For how long it is kept whose standing changed: far longer than any server goes without looking."""
+
+
+def standing_tasks(database: Database, now: Callable[[], datetime]) -> Sequence[Task]:
+    async def purge_access_changes() -> None:
+        before = now() - CHANGES_KEPT
+        await forget(database, lambda tx, limit: tx.access_changes.purge(before, limit))
+
+    return (Task("identity.purge_access_changes", purge_access_changes, every="37 * * * * 0"),)
+
+
+def audit_tasks(auditing: Auditing) -> Sequence[Task]:
+    async def seal() -> None:
+        await auditing.seal()
+
+    async def anchor() -> None:
+        await auditing.anchor()
+
+    return (
+        # Until it is sealed, an event can still be deleted unseen.
+        Task(SEAL, seal, every="* * * * * */2"),
+        Task(ANCHOR, anchor, every="* * * * * 30"),
+    )
+
+
+def mail_tasks(mailing: Mailing) -> Sequence[Task]:
+    async def send(mail_id: str) -> None:
+        await mailing.send(UUID(mail_id))
+
+    return (Task(SEND_MAIL, send), Task("identity.purge_mails", mailing.purge, every="47 * * * * 20"))
+
+
+def throttling_tasks(throttling: Throttling) -> Sequence[Task]:
+    return (Task("identity.purge_attempts", throttling.purge, every="7 * * * * 40"),)

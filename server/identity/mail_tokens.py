@@ -1,0 +1,21 @@
+"""Tokens that are sent by mail: 160 random bits each, with a prefix that says what they are good for."""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Callable
+from typing import Final
+
+from storage.identity.records import MailPurpose
+
+PREFIXES: Final = {MailPurpose.VERIFY: "brv_", MailPurpose.RESET: "brp_"}
+_SIZE = 20
+
+
+def new_mail_token(purpose: MailPurpose, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
+    return PREFIXES[purpose] + base64.urlsafe_b64encode(random_bytes(_SIZE)).decode().rstrip("=")
+
+
+def mail_token_hash(token: str) -> bytes:
+    """What is stored of a token; it holds 160 random bits, so that no slow hash is needed."""
+    return hashlib.sha256(token.encode()).digest()

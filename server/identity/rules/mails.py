@@ -1,0 +1,93 @@
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from storage.identity.records import Account, MailPurpose
+
+TOKEN_LIFE = {MailPurpose.VERIFY: timedelta(hours=24), MailPurpose.RESET: timedelta(hours=1)}
+GIVEN_UP_AFTER = timedelta(days=1)
+"""A mail that could not be sent for so long is of no more use."""
+
+_LONGEST_WAIT = timedelta(minutes=30)
+
+
+class Occasion(StrEnum):
+    """Why somebody is to have a mail; whether there is somebody is looked up when it is sent."""
+
+    REGISTERED = "registered"
+    VERIFY = "verify"
+    RESET = "reset"
+
+
+class MailKind(StrEnum):
+    """What a mail says."""
+
+    VERIFY = "verify_email"
+    RESET = "reset_password"
+    TAKEN = "address_registered_again"
+
+
+PURPOSE = {MailKind.VERIFY: MailPurpose.VERIFY, MailKind.RESET: MailPurpose.RESET}
+"""What the token in a mail is good for; a kind that is not here has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is known of a mail before it is sent; kept sealed."""
+
+    to: str
+    token: str = field(repr=False)
+    account_id: str = ""
+    """Whom a registration is to have made, which it has not where the address was another's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a mail says."""
+
+    subject: str
+    text: str = field(repr=False)
+
+
+def mail_due(occasion: Occasion, content: Content, owner: Account | None) -> MailKind | None:
+    """Which mail the owner of an address is to have; None where there is no owner, or nothing to be told."""
+    if owner is None or owner.disable_time is not None:
+        return None
+    if occasion is Occasion.RESET:
+        return MailKind.RESET
+    if occasion is Occasion.REGISTERED and str(owner.id) != content.account_id:
+        return MailKind.TAKEN
+    return MailKind.VERIFY if owner.verify_time is None else None
+
+
+def wait_after(attempts: int) -> timedelta:
+    """How long whoever takes a mail to send it has for that, and when it is tried again if that fails."""
+    doublings = min(attempts, 10)
+    return min(timedelta(minutes=2**doublings), _LONGEST_WAIT)
+
+
+def words(kind: MailKind, token: str, link: str) -> Words:
+    """What is said; `link` holds "{token}", or is empty where the token is to be shown as it is.
+
+    Nothing that a stranger may have typed stands in it.
+    """
+    shown = link.replace("{token}", token) if link else token
+    how = "Open this link" if link else "Enter this code"
+    if kind is MailKind.VERIFY:
+        return Words(
+            "Confirm your address",
+            f"{how} to confirm your address, within 24 hours:\n\n  {shown}\n\n"
+            "If you did not register, leave it alone: nobody can sign in before.\n",
+        )
+    if kind is MailKind.RESET:
+        return Words(
+            "Set a new password",
+            f"{how} to set a new password, within an hour:\n\n  {shown}\n\n"
+            "If you did not ask for it, leave it alone: your password stays as it is.\n",
+        )
+    return Words(
+        "You have an account already",
+        "Somebody wanted to register with this address, which has an account already. Nothing was changed.\n\n"
+        "If it was you: sign in, or ask for a new password, which also confirms an address that is not confirmed yet."
+        "\nIf it was not, there is nothing to do.\n",
+    )

@@ -1,0 +1,132 @@
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from server.frame.keeping import forget
+from server.frame.sealing import MasterKeys
+from server.identity.mail_tokens import mail_token_hash, new_mail_token
+from server.identity.outbox import Letter, NotSent, Outbox
+from server.identity.rules import mails as rules
+from server.identity.rules import throttling
+from server.identity.service.throttling import Throttling
+from storage.database import Database, Transaction
+from storage.frame.records import Job
+from storage.identity.records import MailPurpose, MailToken, SealedMail
+
+SEND = "identity.send_mail"
+
+_TOKEN_FOR = {
+    rules.Occasion.REGISTERED: MailPurpose.VERIFY,
+    rules.Occasion.VERIFY: MailPurpose.VERIFY,
+    rules.Occasion.RESET: MailPurpose.RESET,
+}
+
+
+class Mailing:
+    """What people are told by mail: asked for in the transaction that causes it, and sent behind the answer.
+
+    Whether an address has an owner is looked up by whoever sends, so that asking is the same work for every address.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        master_keys: MasterKeys,
+        throttling: Throttling,
+        outbox: Outbox,
+        link: str,
+        logger: structlog.typing.FilteringBoundLogger,
+        now: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+    ) -> None:
+        """`link` holds "{token}", or is empty where a mail holds the bare token."""
+        self._database = database
+        self._master_keys = master_keys
+        self._throttling = throttling
+        self._outbox = outbox
+        self._link = link
+        self._logger = logger
+        self._now = now
+        self._new_id = new_id
+
+    async def ask(self, tx: Transaction, occasion: rules.Occasion, to: str, account_id: UUID | None = None) -> None:
+        """Has the owner of an address told of an occasion, if there is one."""
+        mail_id, now = self._new_id(), self._now()
+        content = rules.Content(to, new_mail_token(_TOKEN_FOR[occasion]), str(account_id or ""))
+        sealed = self._master_keys.seal(_purpose(mail_id), json.dumps(asdict(content)).encode())
+        await tx.mails.add(SealedMail(mail_id, occasion, sealed, now, 0, now))
+        await tx.jobs.defer([Job(SEND, {"mail_id": str(mail_id)})])
+
+    async def send(self, mail_id: UUID) -> None:
+        """Sends a mail, and forgets it; where that fails, it is tried again until it is of no more use."""
+        await self._throttling.ready()
+        now = self._now()
+        async with self._database.reading() as tx:
+            mail = await tx.mails.find(mail_id)
+        if mail is None:
+            return
+        if now - mail.create_time >= rules.GIVEN_UP_AFTER:
+            self._logger.error("a mail is given up", kind=mail.kind, mail_id=str(mail_id))
+            await self._forget(mail_id)
+            return
+        until = now + rules.wait_after(mail.attempt_count)
+        async with self._database.transaction() as tx:
+            taken = await tx.mails.take(mail_id, now, until)
+            letter = await self._letter(tx, mail) if taken else None
+        if not taken:
+            await self._try_again(mail_id, mail.next_attempt_time)
+        elif letter is not None:
+            await self._hand_over(letter, until)
+
+    async def _hand_over(self, letter: Letter, until: datetime) -> None:
+        try:
+            await self._outbox.send(letter)
+        except NotSent as error:
+            self._logger.warning("a mail was not sent", kind=letter.kind, mail_id=str(letter.id), why=str(error))
+            await self._try_again(letter.id, until)
+        else:
+            await self._forget(letter.id)
+
+    async def _letter(self, tx: Transaction, mail: SealedMail) -> Letter | None:
+        """What is to go out, whose token counts from then on; None where nothing is, and the mail is forgotten."""
+        content = rules.Content(**json.loads(self._master_keys.open(_purpose(mail.id), mail.content)))
+        owner, _ = await tx.accounts.find_by_email(content.to) or (None, None)
+        kind = rules.mail_due(rules.Occasion(mail.kind), content, owner)
+        first = mail.attempt_count == 0
+        if kind is None or owner is None or (first and not await self._is_let_out(tx, kind, content.to)):
+            await tx.mails.delete(mail.id)
+            return None
+        purpose = rules.PURPOSE.get(kind)
+        if first and purpose is not None:
+            now = self._now()
+            lasting = now + rules.TOKEN_LIFE[purpose]
+            await tx.mail_tokens.put(MailToken(mail_token_hash(content.token), owner.id, purpose, now, lasting))
+        said = rules.words(kind, content.token, self._link)
+        return Letter(mail.id, kind, content.to, said.subject, said.text, mail.create_time)
+
+    async def _is_let_out(self, tx: Transaction, kind: rules.MailKind, to: str) -> bool:
+        """Whether the address has not had enough mails of this kind lately; the token it was sent last goes on."""
+        return await self._throttling.within(tx, throttling.mailing(to, kind))
+
+    async def purge(self) -> None:
+        """Forgets tokens whose use tells nothing any more, and mails that nobody took care of."""
+        used_before = self._now() - throttling.KNOWN_FOR
+        await forget(self._database, lambda tx, limit: tx.mail_tokens.purge(used_before, limit))
+        given_up = self._now() - rules.GIVEN_UP_AFTER - timedelta(days=1)
+        await forget(self._database, lambda tx, limit: tx.mails.purge(given_up, limit))
+
+    async def _try_again(self, mail_id: UUID, at: datetime) -> None:
+        async with self._database.transaction() as tx:
+            await tx.jobs.defer([Job(SEND, {"mail_id": str(mail_id)}, run_at=at)])
+
+    async def _forget(self, mail_id: UUID) -> None:
+        async with self._database.transaction() as tx:
+            await tx.mails.delete(mail_id)
+
+
+def _purpose(mail_id: UUID) -> str:
+    return f"mail/{mail_id}"

@@ -1,0 +1,37 @@
+"""What endpoints' requests are signed with, which nobody reads who has the database alone."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from server.frame.sealing import MasterKeys
+from storage.webhooks.records import EndpointSecret
+
+
+class SecretSeals:
+    """Seals secrets, each for its own place."""
+
+    def __init__(self, master_keys: MasterKeys) -> None:
+        self._master_keys = master_keys
+
+    @property
+    def mark(self) -> bytes:
+        """How those begin that need no sealing anew."""
+        return self._master_keys.first_mark
+
+    def new(self, endpoint_id: UUID, generation: int, secret: bytes, now: datetime) -> EndpointSecret:
+        """The newest secret of an endpoint, sealed."""
+        return self.sealed(EndpointSecret(endpoint_id, generation, secret, False, now, None))
+
+    def sealed(self, kept: EndpointSecret) -> EndpointSecret:
+        """The same, sealed by the first master key; raises SealBroken."""
+        secret = self._master_keys.seal(_purpose(kept), self.opened(kept))
+        return replace(kept, secret=secret, sealed=True)
+
+    def opened(self, kept: EndpointSecret) -> bytes:
+        """The secret itself; raises SealBroken."""
+        return self._master_keys.open(_purpose(kept), kept.secret) if kept.sealed else kept.secret
+
+
+def _purpose(kept: EndpointSecret) -> str:
+    return f"webhooks.endpoint_secrets/{kept.endpoint_id}/{kept.generation}"

@@ -1,0 +1,27 @@
+from server.webhooks.seals import SecretSeals
+from storage.database import Database
+
+_PIECE = 500
+
+
+class Sealing:
+    """Seals what an earlier version left in the clear, or a master key sealed that is to go."""
+
+    def __init__(self, database: Database, seals: SecretSeals) -> None:
+        self._database = database
+        self._seals = seals
+
+    async def seal(self) -> int:
+        """Seals secrets, piece by piece, each in a transaction of its own, and returns how many those were.
+
+        Raises SealBroken where a master key is missing.
+        """
+        count = 0
+        while True:
+            async with self._database.transaction() as tx:
+                found = await tx.endpoints.list_to_seal(self._seals.mark, _PIECE)
+                for secret in map(self._seals.sealed, found):
+                    await tx.endpoints.seal_secret(secret.endpoint_id, secret.generation, secret.secret)
+            count += len(found)
+            if len(found) < _PIECE:
+                return count

@@ -1,0 +1,102 @@
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.base import Repository, columns_of, given
+from storage.frame.records import AuditAnchor, AuditEvent, AuditLink, AuditSeal
+from storage.frame.repository.audit import EVENT, TRANSACTION, event_of, key_of, unsealed
+from storage.frame.tables import audit_anchors, audit_entries, audit_seals
+
+_SEALING = 0x626B726D_00000010
+"""The advisory lock of whoever seals the record."""
+
+_SEAL = ("position", "sequence", "hash", "key_id", "create_time")
+_KEY = (audit_entries.c.transaction_id, audit_entries.c.sequence)
+
+
+class AuditChainRepository(Repository):
+    """The chain that seals the record, in the order in which transactions ended."""
+
+    async def try_lock(self) -> bool:
+        """Whether this transaction, and no other until it ends, seals."""
+        return bool((await self._connection.execute(select(func.pg_try_advisory_xact_lock(_SEALING)))).scalar_one())
+
+    async def head(self) -> AuditAnchor | None:
+        """Where the chain ends; None where there is none yet."""
+        statement = select(audit_seals.c.position, audit_seals.c.hash).order_by(audit_seals.c.position.desc()).limit(1)
+        row = (await self._connection.execute(statement)).first()
+        return AuditAnchor(row.position, bytes(row.hash)) if row else None
+
+    async def horizon(self) -> tuple[int, int] | None:
+        """Up to which (transaction, sequence) all is sealed that there will ever be; None before the first."""
+        mine = audit_entries.c.sequence == audit_seals.c.sequence
+        statement = select(TRANSACTION, audit_entries.c.sequence).join_from(audit_seals, audit_entries, mine)
+        row = (await self._connection.execute(statement.order_by(audit_seals.c.position.desc()).limit(1))).first()
+        return (row[0], row[1]) if row else None
+
+    async def add(self, seals: Sequence[AuditSeal]) -> None:
+        """Appends places to the chain."""
+        if not seals:
+            return
+        statement = insert(audit_seals).from_select(list(_SEAL), select(given(audit_seals, *_SEAL)))
+        rows = (tuple(getattr(seal, name) for name in _SEAL) for seal in seals)
+        await self._connection.execute(statement, columns_of(_SEAL, rows))
+
+    async def find(self, position: int) -> AuditSeal | None:
+        row = (await self._connection.execute(select(audit_seals).where(audit_seals.c.position == position))).first()
+        return _seal(row) if row else None
+
+    async def read(self, *, after: int, limit: int) -> Sequence[AuditLink]:
+        """The places behind a position, in their order, each with its event where that is there."""
+        mine = audit_entries.c.sequence == audit_seals.c.sequence
+        place = (audit_seals.c[name].label(f"seal_{name}") for name in _SEAL)
+        statement = select(*place, *EVENT).join_from(audit_seals, audit_entries, mine, isouter=True)
+        if after:  # a place before the first is none, and is to be seen
+            statement = statement.where(audit_seals.c.position > after)
+        statement = statement.order_by(audit_seals.c.position).limit(limit)
+        return [_link(row) for row in await self._connection.execute(statement)]
+
+    async def find_astray(self, since: tuple[int, int] | None, until: tuple[int, int]) -> AuditEvent | None:
+        """The first event between two keys of (transaction, sequence) that stands in no place of the chain."""
+        statement = unsealed().where(tuple_(*_KEY) <= key_of(until))
+        if since is not None:
+            statement = statement.where(tuple_(*_KEY) > key_of(since))
+        row = (await self._connection.execute(statement.order_by(*_KEY).limit(1))).first()
+        return event_of(row) if row else None
+
+    async def find_copy(self, *, after: int, until: int) -> AuditEvent | None:
+        """The first event between two places that is the same as one at an earlier place."""
+        entries, seals = audit_entries.alias("first_entries"), audit_seals.alias("first_seals")
+        earlier = entries.c.id == audit_entries.c.id
+        first = select(seals.c.position).join_from(entries, seals, entries.c.sequence == seals.c.sequence)
+        stands_before = first.where(earlier, seals.c.position < audit_seals.c.position).exists()
+        mine = audit_entries.c.sequence == audit_seals.c.sequence
+        statement: Select[Any] = select(*EVENT, audit_seals.c.position).join_from(audit_seals, audit_entries, mine)
+        here = (audit_seals.c.position > after) & (audit_seals.c.position <= until)
+        statement = statement.where(here, stands_before).order_by(audit_seals.c.position).limit(1)
+        row = (await self._connection.execute(statement)).first()
+        return event_of(row, row.position) if row else None
+
+    async def anchored(self) -> AuditAnchor | None:
+        """Where the chain ended when it was last anchored."""
+        statement = select(audit_anchors).order_by(audit_anchors.c.position.desc()).limit(1)
+        row = (await self._connection.execute(statement)).first()
+        return AuditAnchor(row.position, bytes(row.hash)) if row else None
+
+    async def add_anchor(self, anchor: AuditAnchor) -> bool:
+        """Keeps that the chain was anchored; False where that was done before."""
+        values = {"position": anchor.position, "hash": anchor.hash, "create_time": func.now()}
+        statement = insert(audit_anchors).values(values).on_conflict_do_nothing()
+        return (await self._connection.execute(statement.returning(audit_anchors.c.position))).first() is not None
+
+
+def _seal(row: Row[Any], prefix: str = "") -> AuditSeal:
+    values = {name: getattr(row, prefix + name) for name in _SEAL}
+    return AuditSeal(**{**values, "hash": bytes(values["hash"])})
+
+
+def _link(row: Row[Any]) -> AuditLink:
+    seal = _seal(row, "seal_")
+    return AuditLink(seal, None if row.sequence is None else event_of(row, seal.position, seal.hash))

@@ -1,0 +1,47 @@
+"""What the record's entries and its chain are signed with: HMAC-SHA256, by a key that the database does not hold."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from storage.frame.records import AuditEntry, AuditEvent, AuditSeal
+
+START = bytes(32)
+"""The hash that the chain's first place follows."""
+
+
+def mac_of(entry: AuditEntry, secret: bytes) -> bytes:
+    """The entry's own signature."""
+    return hmac.digest(secret, _joined(_fields(entry)), hashlib.sha256)
+
+
+def hash_of(previous: bytes, seal: AuditSeal, event: AuditEvent, secret: bytes) -> bytes:
+    """The chain's hash up to a place: over the hash before, all that the place says, and all that the event says."""
+    place = (seal.position, seal.sequence, seal.key_id, _told(seal.create_time))
+    stands = (event.sequence, event.transaction_id, event.key_id, event.mac.hex())
+    return hmac.digest(secret, previous + _joined((*place, *stands, *_fields(event.entry))), hashlib.sha256)
+
+
+def _fields(entry: AuditEntry) -> tuple[object, ...]:
+    return (
+        _told(entry.create_time),
+        entry.caller_id.hex,
+        entry.action,
+        entry.resource,
+        entry.address,
+        entry.call_id,
+        entry.result,
+        entry.id.hex,
+    )
+
+
+def _told(time: datetime) -> str:
+    """The same text for the same moment, whatever its time zone."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _joined(values: Iterable[object]) -> bytes:
+    """Each value with its length before it, so that no two lists of values read alike."""
+    texts = [str(value) for value in values]
+    return "".join([f"{len(text)}:{text}" for text in texts]).encode()

@@ -1,0 +1,41 @@
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.base import columns_of, given, some_of
+from storage.frame.records import ChangePage, Stretch
+from storage.identity.records import AccessChange
+from storage.identity.tables.accounts import access_changes
+from storage.log import LogRepository
+
+_CHANGE = ("account_id", "create_time")
+
+
+class AccessChangeRepository(LogRepository):
+    """The log of whose standing changed, which each server reads to forget what it remembers of them."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection, access_changes)
+
+    async def add(self, account_ids: Collection[UUID] | None, now: datetime) -> None:
+        """Has all servers look up these accounts anew, once this transaction has committed; None means everyone's."""
+        if account_ids is not None and not account_ids:
+            return
+        rows = ((account_id, now) for account_id in (account_ids if account_ids is not None else [None]))
+        statement = insert(access_changes).from_select(list(_CHANGE), select(given(access_changes, *_CHANGE)))
+        await self._connection.execute(statement, columns_of(_CHANGE, rows))
+
+    async def list_changes(self, stretch: Stretch, limit: int) -> ChangePage[AccessChange]:
+        """The first `limit` changes of a stretch, in their order."""
+        columns = ("sequence", "account_id")
+        rows, last = await self._read(stretch, limit, columns, lambda page: select(*(page.c[name] for name in columns)))
+        return ChangePage([AccessChange(row.sequence, row.account_id) for row in rows], last)
+
+    async def purge(self, before: datetime, limit: int) -> int:
+        """Forgets up to so many changes from before a time, and returns how many that were."""
+        old = access_changes.c.create_time < before
+        return (await self._connection.execute(some_of(access_changes, old, limit))).rowcount

@@ -1,0 +1,53 @@
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.base import Repository, columns_of, given, some_of
+from storage.identity.records import Attempts
+from storage.identity.tables.attempts import attempts
+
+_ATTEMPTS = ("key", "count", "last_time")
+
+
+class AttemptRepository(Repository):
+    """How often something was tried, by a key of 32 bytes."""
+
+    async def read(self, keys: Collection[bytes]) -> Mapping[bytes, Attempts]:
+        """What is counted under these keys, which may change at once; a key that nothing is counted under is absent."""
+        found = await self._connection.execute(select(attempts).where(attempts.c.key.in_(keys)))
+        return {row.key: Attempts(*row) for row in found}
+
+    async def lock(self, keys: Collection[bytes], now: datetime) -> Mapping[bytes, Attempts]:
+        """What is counted under these keys, locked until the transaction ends; nothing counts as 0.
+
+        The rows are locked in the keys' order, so that two transactions never wait for one another.
+        """
+        new = given(attempts, *_ATTEMPTS)
+        statement = (
+            insert(attempts)
+            .from_select(list(_ATTEMPTS), select(new))
+            .on_conflict_do_update(index_elements=["key"], set_={"count": attempts.c.count})
+            .returning(*attempts.c)
+        )
+        values = columns_of(_ATTEMPTS, ((key, 0, now) for key in sorted(set(keys))))
+        return {row.key: Attempts(*row) for row in await self._connection.execute(statement, values)}
+
+    async def save(self, counted: Sequence[Attempts]) -> None:
+        """Writes what is counted; the keys are to be locked."""
+        if not counted:
+            return
+        rows = given(attempts, *_ATTEMPTS)
+        statement = update(attempts).where(attempts.c.key == rows.c.key)
+        statement = statement.values(count=rows.c.count, last_time=rows.c.last_time)
+        values = columns_of(_ATTEMPTS, ((each.key, each.count, each.last_time) for each in counted))
+        await self._connection.execute(statement, values)
+
+    async def clear(self, keys: Collection[bytes]) -> None:
+        """Forgets what is counted under these keys, which are to be locked."""
+        await self._connection.execute(delete(attempts).where(attempts.c.key.in_(keys)))
+
+    async def purge(self, before: datetime, limit: int) -> int:
+        """Forgets up to so many keys that nothing was tried under since, and returns how many those were."""
+        return (await self._connection.execute(some_of(attempts, attempts.c.last_time < before, limit))).rowcount

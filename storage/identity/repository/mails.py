@@ -1,0 +1,35 @@
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.base import Repository, some_of
+from storage.identity.records import SealedMail
+from storage.identity.tables.mails import mails
+
+
+class MailRepository(Repository):
+    """Mails that are to be sent, and are forgotten once they were."""
+
+    async def add(self, mail: SealedMail) -> None:
+        values = {name: getattr(mail, name) for name in SealedMail.__slots__}
+        await self._connection.execute(insert(mails).values(values))
+
+    async def find(self, mail_id: UUID) -> SealedMail | None:
+        row = (await self._connection.execute(select(mails).where(mails.c.id == mail_id))).first()
+        return SealedMail(*row) if row else None
+
+    async def take(self, mail_id: UUID, now: datetime, until: datetime) -> bool:
+        """Takes a mail to send it, which nobody else does until then; False where it is not due, or gone."""
+        due = (mails.c.id == mail_id) & (mails.c.next_attempt_time <= now)
+        statement = update(mails).where(due)
+        statement = statement.values(attempt_count=mails.c.attempt_count + 1, next_attempt_time=until)
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def delete(self, mail_id: UUID) -> None:
+        await self._connection.execute(delete(mails).where(mails.c.id == mail_id))
+
+    async def purge(self, before: datetime, limit: int) -> int:
+        """Forgets up to so many mails from before a time, and returns how many those were."""
+        return (await self._connection.execute(some_of(mails, mails.c.create_time < before, limit))).rowcount

@@ -1,0 +1,38 @@
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, Table, Text, and_, func, or_, select
+
+from storage.base import Repository
+from storage.identity.records import Standing
+from storage.identity.tables.accounts import accounts, role_grants, roles
+from storage.identity.tables.keys import api_keys
+from storage.identity.tables.sessions import sessions
+
+
+class StandingRepository(Repository):
+    """What stands behind tokens."""
+
+    async def find(self, account_id: UUID, issued_for: UUID) -> Standing | None:
+        """What stands behind a token of an account that was issued for a session or a key; None where nothing does."""
+        granted = select(role_grants.c.role).where(role_grants.c.account_id == account_id)
+        made = select(func.unnest(roles.c.permissions)).where(roles.c.name.in_(granted))
+        columns = (
+            func.array(granted.scalar_subquery(), type_=ARRAY(Text)).label("roles"),
+            func.array(made.scalar_subquery(), type_=ARRAY(Text)).label("made_permissions"),
+            func.coalesce(sessions.c.expire_time, api_keys.c.expire_time).label("expire_time"),
+        )
+        stands = accounts.outerjoin(sessions, _live(sessions, issued_for)).outerjoin(
+            api_keys, _live(api_keys, issued_for)
+        )
+        statement = (
+            select(*columns)
+            .select_from(stands)
+            .where(accounts.c.id == account_id, accounts.c.disable_time.is_(None))
+            .where(or_(sessions.c.id.is_not(None), api_keys.c.id.is_not(None)))
+        )
+        row = (await self._connection.execute(statement)).first()
+        return Standing(tuple(row.roles), tuple(row.made_permissions), row.expire_time) if row else None
+
+
+def _live(table: Table, issued_for: UUID) -> ColumnElement[bool]:
+    return and_(table.c.id == issued_for, table.c.account_id == accounts.c.id, table.c.end_time.is_(None))

@@ -1,0 +1,105 @@
+"""What a gRPC connection may do, and for how long."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Any
+
+import grpc
+import pytest
+
+from backroom.commerce.v1 import inventory_service_pb2
+from server.edge import ConnectionLimits, Edge
+from storage.database import Database
+from tests.commerce.watched import begun
+from tests.contract.probes import checked
+from tests.edge.wire import GOAWAY, GREETING, MAX_CONCURRENT_STREAMS, PING, SETTINGS, frame, frames
+from tests.fixtures.servers import Running, running
+
+
+@asynccontextmanager
+async def limited(database: Database, **limits: Any) -> AsyncIterator[Running]:
+    async with running(database, edge=Edge(connections=ConnectionLimits(**limits))) as opened:
+        yield opened
+
+
+async def ended(opened: Running, greeting: bytes) -> float:
+    """In how many seconds the server ends a connection that says this and no more."""
+    began = monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", opened.server.grpc_port)
+    writer.write(greeting)
+    async with asyncio.timeout(10):
+        await frames(reader)
+    writer.close()
+    return monotonic() - began
+
+
+async def test_the_number_of_streams_is_announced(database: Database) -> None:
+    """With the first frame, so that clients let the others wait."""
+    async with limited(database, streams=7) as opened:
+        reader, writer = await asyncio.open_connection("127.0.0.1", opened.server.grpc_port)
+        writer.write(GREETING)
+        kind, content = await frame(reader)
+        writer.close()
+    assert kind == SETTINGS
+    pairs = {int.from_bytes(content[at : at + 2], "big"): content[at + 2 : at + 6] for at in range(0, len(content), 6)}
+    assert int.from_bytes(pairs[MAX_CONCURRENT_STREAMS], "big") == 7
+
+
+async def test_an_idle_connection_is_ended(database: Database) -> None:
+    """And so is one that does not begin to speak HTTP/2."""
+    async with limited(database, idle=0.5, handshake=0.5) as opened:
+        assert 0.4 < await ended(opened, GREETING) < 5
+        assert 0.4 < await ended(opened, b"") < 5
+        assert await checked(opened.channel, "readiness") == "SERVING"
+
+
+async def test_a_caller_that_vanished_is_found_out(database: Database) -> None:
+    """It does not answer a ping; one that does keeps its connection, and its watch."""
+    async with limited(database, keepalive=1.0, keepalive_timeout=1.0) as opened:
+        api = await opened.sign_in("service")
+        watch = api.inventory.WatchStock(inventory_service_pb2.WatchStockRequest(), timeout=None)
+        await begun(watch)
+        assert 1.5 < await ended(opened, GREETING) < 8
+        assert not watch.done()
+        watch.cancel()
+
+
+async def test_a_connection_ends_when_it_has_come_of_age(database: Database) -> None:
+    """Its watch may go on for the grace, and no longer; calls go on, on a new connection."""
+    async with limited(database, age=1.0, age_grace=1.0) as opened:
+        api = await opened.sign_in("service")
+        watch = api.inventory.WatchStock(inventory_service_pb2.WatchStockRequest(), timeout=None)
+        await begun(watch)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            async with asyncio.timeout(8):
+                await watch.read()
+        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+        for _ in range(20):
+            assert await checked(opened.channel, "readiness") == "SERVING"
+            await asyncio.sleep(0.05)
+
+
+async def test_a_flood_of_pings_ends_the_connection(database: Database) -> None:
+    """It is told why."""
+    async with limited(database) as opened:
+        reader, writer = await asyncio.open_connection("127.0.0.1", opened.server.grpc_port)
+        writer.write(GREETING)
+        await frame(reader)
+        writer.write(PING * 10)
+        async with asyncio.timeout(5):
+            found = await frames(reader)
+        writer.close()
+    assert any(kind == GOAWAY and b"too_many_pings" in content for kind, content in found)
+
+
+async def test_metadata_above_the_limit_is_refused(database: Database) -> None:
+    """Before any of our code sees it; what is below the limit passes."""
+    async with limited(database) as opened:
+        call: Any = opened.channel.unary_unary("/grpc.health.v1.Health/Check")
+        await call(b"", metadata=(("x-filling", "x" * 10_000),), timeout=5)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await call(b"", metadata=(("x-filling", "x" * 40_000),), timeout=5)
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert not [line for line in opened.log if "x" * 100 in repr(line)]

@@ -1,0 +1,102 @@
+"""Connections that do nothing press on the process's descriptors, and new callers are served all the same."""
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+
+import grpc
+import httpx
+import pytest
+
+from server.edge import ConnectionLimits, Descriptors
+from tests.edge.wire import GREETING, closed
+from tests.fixtures.processes import ServerProcess, serving
+from tests.fixtures.servers import Api, Running
+from tests.identity.people import me
+
+DESCRIPTORS = 256
+PRESSING = 320
+LOCAL = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
+
+
+@asynccontextmanager
+async def pressed(server: ServerProcess, greeting: bytes, *, again: bool) -> AsyncIterator[None]:
+    """So many connections that say this and no more; with `again`, each comes back when it is ended."""
+
+    async def press() -> None:
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.grpc_port)
+                async with closed(writer):
+                    writer.write(greeting)
+                    while await reader.read(1024):
+                        pass
+            except OSError:
+                pass
+            if not again:
+                return
+            await asyncio.sleep(0.05)
+
+    pressing = [asyncio.create_task(press()) for _ in range(PRESSING)]
+    await asyncio.sleep(0.2)
+    try:
+        yield
+    finally:
+        for each in pressing:
+            each.cancel()
+        await asyncio.gather(*pressing, return_exceptions=True)
+
+
+async def served(server: ServerProcess, api: Api) -> float:
+    """In how many seconds a new connection brings an answer from the database."""
+    began = monotonic()
+    async with grpc.aio.insecure_channel(server.address, LOCAL) as channel:
+        answer = await me(Api(channel, api.token, api.account_id))
+    assert answer.user.user_id == str(api.account_id)
+    return monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("greeting", "again"),
+    [
+        (GREETING, True),
+        pytest.param(GREETING, False, marks=pytest.mark.proof),
+        pytest.param(b"", True, marks=pytest.mark.proof),
+        pytest.param(b"", False, marks=pytest.mark.proof),
+    ],
+    ids=["idle, back at once", "idle", "silent, back at once", "silent"],
+)
+async def test_a_fresh_client_is_served_while_idle_connections_press(
+    server: Running, database_url: str, greeting: bytes, *, again: bool
+) -> None:
+    """Within 2 s, whether they speak HTTP/2 or nothing, and come back or not; the HTTP side answers too."""
+    api = await server.sign_in("customer")
+    async with serving(database_url, descriptors=DESCRIPTORS) as process, pressed(process, greeting, again=again):
+        async with asyncio.timeout(30):
+            taken = [await served(process, api) for _ in range(5)]
+            assert max(taken) < 2, taken
+            async with httpx.AsyncClient(trust_env=False) as client:
+                for _ in range(5):
+                    answer = await client.get(f"http://127.0.0.1:{process.http_port}/readyz", timeout=2)
+                    assert answer.status_code == 200
+
+
+def test_the_fewer_descriptors_the_sooner_an_idle_connection_has_to_go() -> None:
+    """A second where there are few, and ten minutes where they abound."""
+    assert [ConnectionLimits.of(limit).idle for limit in (64, 1024, 20_480, 1 << 20)] == [1, 1, 20, 600]
+    assert [ConnectionLimits.of(limit).handshake for limit in (64, 1024, 20_480, 1 << 20)] == [1, 1, 10, 10]
+
+
+def test_what_is_reserved_is_there_only_for_those_who_ask() -> None:
+    """The process's limit stands below it, but within the block."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        found = Descriptors.raised()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (found.limit, before[1])
+        with found.reserved(), found.reserved():
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == found.limit + 64
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == found.limit
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

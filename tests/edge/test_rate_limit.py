@@ -1,0 +1,132 @@
+"""A token bucket for each caller."""
+
+import asyncio
+from dataclasses import dataclass
+from itertools import pairwise
+
+import grpc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backroom.commerce.v1 import order_service_pb2
+from backroom.identity.v1 import identity_service_pb2
+from server.frame.interceptors import CallLimits, Rate
+from server.frame.interceptors.rate_limit import Buckets, network_of
+from storage.database import Database
+from tests.commerce.goods import ask, stocked
+from tests.contract.probes import checked
+from tests.contract.scrape import scraped
+from tests.fixtures.servers import Running, refusal, running
+from tests.identity.people import me
+
+
+@dataclass
+class Time:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def limited(per_second: float, burst: int) -> CallLimits:
+    return CallLimits(rate=Rate(per_second, burst))
+
+
+async def test_a_caller_that_calls_too_often_is_told_when_it_may(database: Database) -> None:
+    """To the moment; nobody else is slowed down by it, and neither are probes."""
+    async with running(database, limits=limited(per_second=1, burst=3)) as opened:
+        hasty, other = await opened.sign_in("customer"), await opened.sign_in("customer")
+        for _ in range(3):
+            await me(hasty)
+        found = await refusal(me(hasty))
+        assert (found.code, found.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED")
+        assert found.retry_after is not None
+        assert 0 < found.retry_after <= 1
+        await me(other)
+        for _ in range(5):
+            assert await checked(opened.channel, "readiness") == "SERVING"
+        await asyncio.sleep(found.retry_after)
+        await me(hasty)
+        assert (await scraped(opened)).sum("backroom_calls_rate_limited_total") == 1
+
+
+async def test_a_public_method_counts_by_the_callers_network(database: Database) -> None:
+    """Whoever it says that it is; those who are signed in are not held up by that."""
+    async with running(database, limits=limited(per_second=0.1, burst=2)) as opened:
+        api = await opened.sign_in("customer")
+        login = identity_service_pb2.LoginRequest(email="nobody@example.com", password="irrelevant-words")
+        reasons = [(await refusal(caller.identity.Login(login))).reason for caller in (opened.anonymous, api, api)]
+        assert reasons[2] == "RATE_LIMITED" not in reasons[:2]
+        await me(api)
+
+
+async def test_a_stream_is_slowed_down_to_the_rate_and_not_refused(database: Database) -> None:
+    """Each of its messages takes a token, as a call would."""
+    async with running(database) as plenty:
+        await stocked(await plenty.sign_in("admin"), "TEA", 100)
+    async with running(database, limits=limited(per_second=20, burst=3)) as opened:
+        api = await opened.sign_in("service")
+        asks = [order_service_pb2.PlaceOrdersRequest(order=ask(("TEA", 1))) for _ in range(12)]
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        answers = [answer async for answer in api.orders.PlaceOrders(iter(asks))]
+        assert [answer.WhichOneof("outcome") for answer in answers] == ["order"] * 12
+        assert loop.time() - began >= 0.9 * (1 + 12 - 3) / 20
+
+
+@given(
+    per_second=st.floats(0.1, 1000),
+    burst=st.integers(1, 20),
+    gaps=st.lists(st.floats(0, 3), min_size=1, max_size=60),
+)
+def test_no_caller_gets_more_than_its_rate_and_none_waits_longer_than_told(
+    per_second: float, burst: int, gaps: list[float]
+) -> None:
+    """In any stretch of time: the burst and what has flowed in; and who comes back as told is let in."""
+    time = Time()
+    buckets = Buckets(Rate(per_second, burst), time)
+    taken: list[float] = []
+    for gap in gaps:
+        time.now += gap / per_second
+        if wait := buckets.take("a"):
+            assert wait <= 1 / per_second + 1e-6
+            time.now += wait
+            assert buckets.take("a") == 0
+        taken.append(time.now)
+    for first in range(len(taken)):
+        for last in range(first, len(taken)):
+            flowed = (taken[last] - taken[first]) * per_second
+            assert last - first + 1 <= burst + flowed + 1e-3
+    assert all(before <= after for before, after in pairwise(taken))
+
+
+def test_the_books_are_bounded() -> None:
+    """The one that has not called for longest is forgotten, and one that calls on is not."""
+    buckets = Buckets(Rate(0.001, 1), Time(), most=100)
+    for number in range(1000):
+        buckets.take("constant")
+        buckets.take(f"caller {number}")
+    assert len(buckets) == 100
+    for _ in range(3):
+        assert buckets.take("caller 999") > 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("10.0.0.7", "10.0.0.8", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:10.0.0.7", "10.0.0.7", True),
+        ("", "", True),
+    ],
+)
+def test_a_network_is_an_address_or_the_half_of_a_newer_one(one: str, other: str, *, same: bool) -> None:
+    """Whoever has one address of IPv6 has all of its /64."""
+    assert (network_of(one) == network_of(other)) is same
+
+
+async def test_without_a_setting_nobody_is_limited(server: Running) -> None:
+    """The interceptor does not even stand in the chain."""
+    assert "RateLimit" not in [type(each).__name__ for each in server.application.interceptors]

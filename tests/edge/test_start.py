@@ -1,0 +1,133 @@
+"""When a server must not start, and what it says then."""
+
+from pathlib import Path
+
+import pytest
+
+from server.edge.start import is_local, reasons_not_to_start, warnings
+from server.settings import Address, Settings, names
+from tests.edge.papers import authority, files_in, issued
+from tests.fixtures.keys import MASTER_KEY
+from tests.serving.commands import backroom, backroom_here
+
+FIT = {
+    "BACKROOM_ENVIRONMENT": "production",
+    "DATABASE_URL": "postgresql://u@h/db",
+    "BACKROOM_MASTER_KEY": MASTER_KEY,
+}
+PUBLIC = {"BACKROOM_GRPC_ADDRESS": "0.0.0.0:50051", "BACKROOM_HTTP_ADDRESS": "[::]:8080"}
+TLS = {"BACKROOM_TLS_CERTIFICATE": "/tls/chain.pem", "BACKROOM_TLS_KEY": "/tls/key.pem"}
+
+
+@pytest.fixture(autouse=True)
+def _silent_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in names():
+        monkeypatch.delenv(name, raising=False)
+
+
+def settings(**given: str) -> Settings:
+    return Settings(_env_file=None, **given)  # type: ignore[arg-type]  # as the environment would give them
+
+
+def named(**given: str) -> list[str]:
+    """The settings that keep a server from starting."""
+    return [line.partition(":")[0] for line in reasons_not_to_start(settings(**given))]
+
+
+def test_development_starts_with_nothing_said() -> None:
+    """And without a warning."""
+    assert reasons_not_to_start(settings()) == warnings(settings()) == []
+
+
+def test_production_starts_with_what_it_needs() -> None:
+    """On this machine alone in plain text; on all others with a certificate, or where plain text is allowed."""
+    assert named(**FIT) == []
+    assert named(**FIT, **PUBLIC, **TLS, BACKROOM_HTTP_TLS="true") == []
+    assert named(**FIT, **PUBLIC, BACKROOM_ALLOW_PLAINTEXT="grpc,http") == []
+    assert named(**FIT, **PUBLIC, **TLS, BACKROOM_ALLOW_PLAINTEXT="http") == []
+
+
+@pytest.mark.parametrize("missing", ["DATABASE_URL", "BACKROOM_MASTER_KEY"])
+def test_production_does_not_start_without(missing: str) -> None:
+    """Each is named; the embedded database is none for production."""
+    assert named(**{name: value for name, value in FIT.items() if name != missing}) == [missing]
+
+
+def test_production_listens_on_no_public_address_in_plain_text() -> None:
+    """Each side is named that would."""
+    assert named(**FIT, **PUBLIC) == ["BACKROOM_GRPC_ADDRESS", "BACKROOM_HTTP_ADDRESS"]
+    assert named(**FIT, **PUBLIC, **TLS) == ["BACKROOM_HTTP_ADDRESS"]
+    assert named(**FIT, **PUBLIC, BACKROOM_ALLOW_PLAINTEXT="http") == ["BACKROOM_GRPC_ADDRESS"]
+
+
+def test_a_public_plain_text_port_is_warned_of_in_development() -> None:
+    """But not where it was allowed."""
+    assert [line.partition(":")[0] for line in warnings(settings(**PUBLIC))] == list(PUBLIC)
+    assert warnings(settings(**PUBLIC, BACKROOM_ALLOW_PLAINTEXT="grpc,http")) == []
+
+
+@pytest.mark.parametrize(
+    ("half", "missing"),
+    [
+        ({"BACKROOM_TLS_CERTIFICATE": "/c"}, "BACKROOM_TLS_KEY"),
+        ({"BACKROOM_TLS_KEY": "/k"}, "BACKROOM_TLS_CERTIFICATE"),
+        ({"BACKROOM_TLS_CLIENT_CA": "/a"}, "BACKROOM_TLS_CERTIFICATE"),
+        ({"BACKROOM_HTTP_TLS": "true"}, "BACKROOM_TLS_CERTIFICATE"),
+        ({"BACKROOM_CALLS_BURST": "5"}, "BACKROOM_CALLS_PER_SECOND"),
+    ],
+)
+def test_a_setting_that_means_nothing_alone_is_refused(half: dict[str, str], missing: str) -> None:
+    """In development too: it would be thought to be in force."""
+    assert named(**half) == [missing]
+
+
+def test_only_the_loopback_is_local() -> None:
+    """A name may stand for anything."""
+    local = ("127.0.0.1:1", "127.8.9.10:1", "[::1]:1", "localhost:1")
+    public = ("0.0.0.0:1", "[::]:1", "10.0.0.7:1", "[fe80::1]:1", "localhost.example.com:1", "backroom:1")
+    assert all(is_local(Address(each)) for each in local)
+    assert not any(is_local(Address(each)) for each in public)
+
+
+def test_reflection_is_off_in_production_unless_it_is_asked_for() -> None:
+    """And on elsewhere unless it is not wanted."""
+    assert [settings(BACKROOM_ENVIRONMENT=each).reflects for each in ("development", "production")] == [True, False]
+    assert settings(BACKROOM_ENVIRONMENT="production", BACKROOM_REFLECTION="true").reflects
+    assert not settings(BACKROOM_REFLECTION="false").reflects
+
+
+async def test_a_refused_start_says_each_reason_in_a_line() -> None:
+    """With exit code 1, and before anything was made or opened."""
+    finished = await backroom("serve", BACKROOM_ENVIRONMENT="production", **PUBLIC)
+    assert (finished.code, finished.out) == (1, "")
+    lines = finished.err.removeprefix("backroom: ").splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["BACKROOM_MASTER_KEY", "DATABASE_URL", *PUBLIC]
+
+
+def test_a_worker_opens_no_port_and_needs_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused for the database and the key alone."""
+    finished = backroom_here(capsys, "worker", BACKROOM_ENVIRONMENT="production", **PUBLIC)
+    lines = finished.err.removeprefix("backroom: ").splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["BACKROOM_MASTER_KEY", "DATABASE_URL"]
+
+
+async def test_a_certificate_that_cannot_be_read_stops_the_start(database_url: str, tmp_path: Path) -> None:
+    """The line names the setting and the file."""
+    files = files_in(tmp_path)
+    files.hold(issued(authority()))
+    files.certificate.write_text("not PEM")
+    given = {"BACKROOM_TLS_CERTIFICATE": str(files.certificate), "BACKROOM_TLS_KEY": str(files.key)}
+    finished = await backroom("serve", DATABASE_URL=database_url, BACKROOM_MASTER_KEY=MASTER_KEY, **given)
+    (line,) = [line for line in finished.err.splitlines() if line.startswith("backroom: ")]
+    assert finished.code == 1
+    assert line.startswith(f"backroom: BACKROOM_TLS_CERTIFICATE: {files.certificate}")
+    assert "Traceback" not in finished.err
+
+
+def test_the_doctor_says_what_keeps_a_server_from_starting(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the mend, and exit code 1."""
+    finished = backroom_here(capsys, "doctor", BACKROOM_ENVIRONMENT="production", COLUMNS="250", **PUBLIC)
+    assert finished.code == 1
+    for setting in ("BACKROOM_MASTER_KEY", "DATABASE_URL", *PUBLIC):
+        (row,) = [line for line in finished.out.splitlines() if f"start: {setting}" in line]
+        assert "refuses to start" in row

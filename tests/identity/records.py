@@ -1,0 +1,62 @@
+"""The record of changes, for tests: written, sealed, and tampered with behind the server's back."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+
+from server.identity.rules.auditing import Verification
+from server.identity.service import Auditing
+from server.wiring.parts import now
+from storage.database import Database
+from storage.frame.records import NOBODY, Ask, AuditAnchor, AuditEntry, AuditEvent, AuditFilter
+from tests.fixtures.keys import MASTER_KEYS
+
+BEGAN = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
+
+
+def auditing_on(database: Database, **rest: Any) -> Auditing:
+    return Auditing(database, MASTER_KEYS.audit_keys, MASTER_KEYS.audit_key, now, **rest)
+
+
+def entry(number: int = 0, **rest: Any) -> AuditEntry:
+    """An entry of a caller's own, or with these fields."""
+    ask = Ask(uuid4(), f"backroom.test.v1.Test/Change{number % 5}", BEGAN + timedelta(seconds=number), "10.0.0.7")
+    values = {name: getattr(ask.entry(f"thing/{number}"), name) for name in AuditEntry.__dataclass_fields__}
+    return AuditEntry(**{**values, "call_id": f"call-{number}", **rest})
+
+
+async def recorded(database: Database, *entries: AuditEntry) -> None:
+    """Writes entries, all in one transaction."""
+    async with database.transaction() as tx:
+        await tx.audit.record(entries)
+
+
+async def events(database: Database, **wanted: Any) -> Sequence[AuditEvent]:
+    """What was recorded, the first first."""
+    async with database.reading() as tx:
+        return (await tx.audit.list_latest(AuditFilter(**wanted), before=None, limit=10_000))[::-1]
+
+
+async def verified(database: Database, *anchors: AuditAnchor, after: int = 0, limit: int = 100_000) -> Verification:
+    return await auditing_on(database).verify(after, limit, anchors)
+
+
+async def head(database: Database) -> AuditAnchor:
+    async with database.reading() as tx:
+        found = await tx.audit_chain.head()
+    assert found is not None
+    return found
+
+
+async def execute(database: Database, *statements: str, **values: object) -> None:
+    """Changes the database as somebody does who holds it, but not the key."""
+    async with database.transaction() as tx:
+        for statement in statements:
+            await tx._connection.execute(text(statement), values)
+
+
+def resources_of(found: Sequence[AuditEvent], caller_id: UUID | None = NOBODY) -> list[str]:
+    return sorted(event.entry.resource for event in found if event.entry.caller_id == caller_id)

@@ -1,0 +1,123 @@
+"""DisableAccount, EnableAccount and ListServiceAccounts, over the wire."""
+
+from uuid import UUID, uuid4
+
+import grpc
+
+from backroom.identity.v1 import access_service_pb2 as pb
+from tests.fixtures.servers import Api, Running, refusal
+from tests.identity.people import kept, me, outcome
+from tests.identity.sessions import begun, next_token
+from tests.identity.standing import within_a_second
+
+
+def disabling(account_id: UUID | None, request_id: str = "") -> pb.DisableAccountRequest:
+    return pb.DisableAccountRequest(account_id=str(account_id), request_id=request_id)
+
+
+def enabling(account_id: UUID | None, request_id: str = "") -> pb.EnableAccountRequest:
+    return pb.EnableAccountRequest(account_id=str(account_id), request_id=request_id)
+
+
+async def service(admin: Api, name: str = "till") -> tuple[UUID, str]:
+    """A new service account, and its key."""
+    answer = await admin.access.CreateServiceAccount(pb.CreateServiceAccountRequest(name=name))
+    return UUID(answer.service_account.service_account_id), answer.key
+
+
+async def test_who_is_disabled_is_out_within_a_second(server: Running, admin: Api) -> None:
+    """Its tokens and its sessions, for good; enabled again, it may sign in, and begin others."""
+    person = await begun(server.application, server.channel, "customer")
+    assert await outcome(me(person.api)) == "done"
+    for _ in range(2):
+        assert await outcome(admin.access.DisableAccount(disabling(person.api.account_id))) == "done"
+    await within_a_second(lambda: outcome(me(person.api)), "TOKEN_INVALID")
+    assert await next_token(server.anonymous, person.refresh_token) is None
+    listed = (await admin.access.ListUsers(pb.ListUsersRequest())).users
+    assert [user.user_id for user in listed if user.HasField("disable_time")] == [str(person.api.account_id)]
+    for _ in range(2):
+        assert await outcome(admin.access.EnableAccount(enabling(person.api.account_id))) == "done"
+    assert await next_token(server.anonymous, person.refresh_token) is None
+    again = await begun(server.application, server.channel, account_id=person.api.account_id)
+    assert await outcome(me(again.api)) == "done"
+    assert await next_token(server.anonymous, again.refresh_token) is not None
+
+
+async def test_a_service_that_is_disabled_is_out_within_a_second(server: Running, admin: Api) -> None:
+    """Its key is taken for no token, until it is enabled again; then its tokens count again, too."""
+    account_id, key = await service(admin)
+    exchanging = pb.ExchangeKeyRequest(key=key)
+    token = (await server.anonymous.access.ExchangeKey(exchanging)).access_token
+    till = Api(server.channel, token)
+    assert await outcome(me(till)) == "done"
+    await admin.access.DisableAccount(disabling(account_id))
+    await within_a_second(lambda: outcome(me(till)), "TOKEN_INVALID")
+    assert await outcome(server.anonymous.access.ExchangeKey(exchanging)) == "CREDENTIALS_INVALID"
+    (listed,) = (await admin.access.ListServiceAccounts(pb.ListServiceAccountsRequest())).service_accounts
+    assert listed.HasField("disable_time")
+    await admin.access.EnableAccount(enabling(account_id))
+    await within_a_second(lambda: outcome(me(till)), "done")
+    assert await outcome(server.anonymous.access.ExchangeKey(exchanging)) == "done"
+
+
+async def test_a_repeated_request_changes_nothing_more(admin: Api, customer: Api) -> None:
+    """Not even where the account was enabled in between."""
+    request = disabling(customer.account_id, str(uuid4()))
+    await admin.access.DisableAccount(request)
+    await admin.access.EnableAccount(enabling(customer.account_id))
+    await admin.access.DisableAccount(request)
+    users = (await admin.access.ListUsers(pb.ListUsersRequest())).users
+    assert not any(user.HasField("disable_time") for user in users)
+
+
+async def test_the_last_admin_that_may_come_in_stays(server: Running, admin: Api) -> None:
+    """One that is disabled does not count as one that is left; neither does its role keep another from leaving."""
+    other = await server.sign_in("admin")
+    await admin.access.DisableAccount(disabling(other.account_id))
+    for call in (
+        admin.access.DisableAccount(disabling(admin.account_id)),
+        admin.access.RevokeRole(pb.RevokeRoleRequest(account_id=str(admin.account_id), role="admin")),
+    ):
+        answer = await refusal(call)
+        assert (answer.code, answer.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "LAST_ADMIN")
+    revoke = pb.RevokeRoleRequest(account_id=str(other.account_id), role="admin")
+    assert await outcome(admin.access.RevokeRole(revoke)) == "done"
+    await admin.access.EnableAccount(enabling(other.account_id))
+    await admin.access.GrantRole(pb.GrantRoleRequest(account_id=str(other.account_id), role="admin"))
+    assert await outcome(admin.access.DisableAccount(disabling(admin.account_id))) == "done"
+
+
+async def test_an_unknown_account_is_named(admin: Api) -> None:
+    """By the id that was sent."""
+    nobody = uuid4()
+    for call in (admin.access.DisableAccount(disabling(nobody)), admin.access.EnableAccount(enabling(nobody))):
+        answer = await refusal(call)
+        assert (answer.code, answer.reason) == (grpc.StatusCode.NOT_FOUND, "ACCOUNT_NOT_FOUND")
+        assert answer.metadata == {"account_id": str(nobody)}
+
+
+async def test_pages_of_service_accounts_see_each_exactly_once(admin: Api) -> None:
+    """Oldest first, and no person among them."""
+    made = [await service(admin, f"till-{place}") for place in range(5)]
+    seen, token = [], ""
+    while True:
+        page = await admin.access.ListServiceAccounts(pb.ListServiceAccountsRequest(page_size=2, page_token=token))
+        assert len(page.service_accounts) <= 2
+        seen += [UUID(each.service_account_id) for each in page.service_accounts]
+        token = page.next_page_token
+        if not token:
+            break
+    assert seen == [account_id for account_id, _ in made]
+
+
+async def test_who_changed_what_is_recorded(server: Running, admin: Api, customer: Api) -> None:
+    """Each with its caller, its method and the account; a refused change is not."""
+    await admin.access.DisableAccount(disabling(customer.account_id))
+    await admin.access.EnableAccount(enabling(customer.account_id))
+    await refusal(admin.access.DisableAccount(disabling(admin.account_id)))
+    record = [line for line in (await kept(server.database, "frame.audit_entries")).splitlines() if "able" in line]
+    assert len(record) == 2
+    for line, method in zip(record, ("DisableAccount", "EnableAccount"), strict=True):
+        assert f"AccessService/{method}" in line
+        assert str(admin.account_id) in line
+        assert f"account/{customer.account_id}" in line

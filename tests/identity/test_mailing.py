@@ -1,0 +1,201 @@
+"""Mails: written with what causes them, and sent behind the answer."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import structlog
+import uuid_utils.compat
+from sqlalchemy import text
+
+from server.frame.sealing import SealBroken
+from server.identity.errors import EmailTaken
+from server.identity.keys import KeyRing
+from server.identity.outbox import Letter, NotSent
+from server.identity.outbox.file import FileOutbox
+from server.identity.rules.mails import Occasion
+from server.identity.service import Mailing, Throttling
+from server.wiring import Mail
+from storage.database import Database
+from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.mailboxes import TOKEN, Collected, FileMailbox
+from tests.fixtures.servers import keep_in, running
+from tests.identity.people import Clock, execute, kept, logged_in, person, registering, verified
+
+
+@dataclass
+class Failing(Collected):
+    """An outbox that is out of order for a while."""
+
+    broken: bool = True
+    tried: int = 0
+
+    async def send(self, letter: Letter) -> None:
+        self.tried += 1
+        if self.broken:
+            raise NotSent("SMTPServerDisconnected")
+        await super().send(letter)
+
+
+@dataclass
+class Post:
+    """Mailing over a database, and what it wrote into the log."""
+
+    mailing: Mailing
+    outbox: Failing
+    database: Database
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+    async def waiting(self) -> list[UUID]:
+        async with self.database.reading() as tx:
+            return list((await tx._connection.execute(text("SELECT id FROM identity.mails"))).scalars())
+
+    async def asked(self, occasion: Occasion = Occasion.RESET, to: str = "ada@example.com") -> UUID:
+        before = set(await self.waiting())
+        async with self.database.transaction() as tx:
+            await self.mailing.ask(tx, occasion, to)
+        [mail_id] = set(await self.waiting()) - before
+        return mail_id
+
+    async def jobs(self) -> list[Any]:
+        async with self.database.reading() as tx:
+            return [job for job in await tx.jobs.list_undone(100) if job.task == "identity.send_mail"]
+
+
+@pytest.fixture
+async def post(database: Database, clock: Clock) -> Post:
+    async with database.transaction() as tx:
+        assert await tx.accounts.add(person("ada@example.com", verify_time=clock()), password_hash="none")
+    lines: list[dict[str, Any]] = []
+    logger = structlog.wrap_logger(
+        None, processors=[keep_in(lines)], wrapper_class=structlog.make_filtering_bound_logger(0)
+    )
+    throttling = Throttling(database, KeyRing(database, MASTER_KEYS, clock), clock)
+    outbox = Failing()
+    mailing = Mailing(
+        database,
+        MASTER_KEYS,
+        throttling,
+        outbox,
+        "https://shop.example/?t={token}",
+        logger,
+        clock,
+        uuid_utils.compat.uuid7,
+    )
+    return Post(mailing, outbox, database, lines)
+
+
+async def test_a_mail_that_was_sent_is_forgotten(post: Post) -> None:
+    """Nothing of it is kept; sending it again sends nothing."""
+    post.outbox.broken = False
+    mail_id = await post.asked()
+    await post.mailing.send(mail_id)
+    await post.mailing.send(mail_id)
+    [letter] = post.outbox.letters
+    assert (letter.to, letter.kind) == ("ada@example.com", "reset_password")
+    assert "https://shop.example/?t=brp_" in letter.text
+    assert await kept(post.database, "identity.mails") == ""
+
+
+async def test_a_mail_that_was_not_sent_is_tried_again(post: Post, clock: Clock) -> None:
+    """At growing intervals, by a job; the token goes out in the end, and the log tells no more than what failed."""
+    mail_id = await post.asked()
+    for minutes in (1, 2, 4, 8, 16, 30, 30):
+        await post.mailing.send(mail_id)
+        assert (await post.jobs())[-1].run_at == clock() + timedelta(minutes=minutes)
+        clock.advance(minutes=minutes)
+    post.outbox.broken = False
+    await post.mailing.send(mail_id)
+    assert post.outbox.tried == 8
+    assert TOKEN.search(post.outbox.letters[0].text)
+    assert await post.waiting() == []
+    assert {line["event"] for line in post.log} == {"a mail was not sent"}
+    assert "ada@example.com" not in str(post.log)
+    assert not TOKEN.search(str(post.log))
+
+
+async def test_a_mail_is_given_up_after_a_day(post: Post, clock: Clock) -> None:
+    """And forgotten, with a line in the log."""
+    mail_id = await post.asked()
+    await post.mailing.send(mail_id)
+    clock.advance(hours=24)
+    await post.mailing.send(mail_id)
+    assert post.outbox.tried == 1
+    assert await post.waiting() == []
+    assert [line["level"] for line in post.log] == ["warning", "error"]
+
+
+async def test_two_workers_send_a_mail_once(post: Post) -> None:
+    """Whoever takes it has it for a minute; the other looks again then, in case the first has died."""
+    post.outbox.broken = False
+    mail_id = await post.asked()
+    await asyncio.gather(*(post.mailing.send(mail_id) for _ in range(6)))
+    assert len(post.outbox.letters) == 1
+
+
+async def test_a_mail_whose_sender_died_is_sent_after_all(post: Post, clock: Clock) -> None:
+    """Once its time has passed, and with the same token."""
+    mail_id = await post.asked()
+    async with post.database.transaction() as tx:
+        assert await tx.mails.take(mail_id, clock(), clock() + timedelta(minutes=1))
+    post.outbox.broken = False
+    await post.mailing.send(mail_id)
+    assert post.outbox.letters == []
+    assert (await post.jobs())[-1].run_at == clock() + timedelta(minutes=1)
+    clock.advance(minutes=1)
+    await post.mailing.send(mail_id)
+    assert len(post.outbox.letters) == 1
+
+
+async def test_what_rolls_back_sends_nothing(post: Post) -> None:
+    """A mail is there when its transaction has committed, and only then."""
+
+    async def asked_in_vain() -> None:
+        async with post.database.transaction() as tx:
+            await post.mailing.ask(tx, Occasion.RESET, "ada@example.com")
+            raise EmailTaken
+
+    with pytest.raises(EmailTaken):
+        await asked_in_vain()
+    assert await post.waiting() == []
+    assert await post.jobs() == []
+
+
+async def test_a_mail_of_another_id_does_not_open(post: Post) -> None:
+    """Who can write the database cannot have one person's token sent to another."""
+    mine, hers = await post.asked(), await post.asked(to="eve@example.com")
+    await execute(
+        post.database,
+        "UPDATE identity.mails SET content = (SELECT content FROM identity.mails WHERE id = :mine) WHERE id = :hers",
+        mine=mine,
+        hers=hers,
+    )
+    with pytest.raises(SealBroken):
+        await post.mailing.send(hers)
+
+
+async def test_leftovers_are_forgotten(post: Post, clock: Clock) -> None:
+    """Mails whose job failed for good, after two days."""
+    await post.asked()
+    clock.advance(hours=47)
+    await post.mailing.purge()
+    assert len(await post.waiting()) == 1
+    clock.advance(hours=2)
+    await post.mailing.purge()
+    assert await post.waiting() == []
+
+
+async def test_a_server_that_does_its_jobs_sends_mails(database: Database, database_url: str, tmp_path: Path) -> None:
+    """Into a folder, here: whoever registers has the mail within moments, and it verifies."""
+    outbox = FileOutbox(tmp_path, "backroom@localhost")
+    async with running(database, jobs_on=database_url, mail=Mail(outbox)) as server:
+        api = server.anonymous
+        await api.identity.Register(registering())
+        api.mailbox = FileMailbox(tmp_path)
+        await verified(api)
+        assert (await logged_in(api)).access_token
+    assert await kept(database, "identity.mails") == ""

@@ -1,0 +1,30 @@
+"""A master key that does not open the keys of a database."""
+
+import pytest
+import structlog
+
+from server.frame.sealing import MasterKeys
+from server.identity.keys import MasterKeyWrong
+from server.settings import MODULES
+from server.wiring import Application
+from storage.database import Database
+from tests.fixtures.servers import Running
+
+OTHER = MasterKeys([bytes(range(32, 64))])
+
+
+async def test_with_another_master_key_nothing_is_prepared_and_nothing_is_ready(
+    server: Running, database: Database
+) -> None:
+    """Readiness says which setting is wrong, and no key is made beside those that stand there."""
+    await server.application.identity.keys.load()
+    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    application = Application(database, MODULES, logger, OTHER)
+    await application.health.look()
+    assert application.health.reason == "BACKROOM_MASTER_KEY does not open the keys of this database"
+    with pytest.raises(MasterKeyWrong):
+        await application.prepare()
+    async with database.reading() as tx:
+        assert len(await tx.keys.list_all()) == 2
+    assert (await server.application.identity.keys.signing())[0]
+    await application.finish()
