@@ -32,7 +32,8 @@ def row_counts(database_url: str) -> Mapping[str, int]:
         for name in METADATA.tables:
             if name.startswith("frame.audit_"):
                 continue
-            row = connection.execute(f"SELECT count(*) FROM {name}".encode()).fetchone()
+            own = " WHERE type <> 'audit.anchored'" if name == "frame.events" else ""
+            row = connection.execute(f"SELECT count(*) FROM {name}{own}".encode()).fetchone()
             assert row is not None
             counts[name] = row[0]
     return counts

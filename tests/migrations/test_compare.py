@@ -19,9 +19,8 @@ DIFFERENCES = {
     "a key less": ("ALTER TABLE commerce.orders DROP CONSTRAINT uq_orders_placed_by_reference", "commerce.orders"),
     "an index less": ("DROP INDEX commerce.ix_orders_by_time", "commerce.orders"),
     "an index's condition": (
-        "DROP INDEX identity.uq_accounts_service_name;"
-        " CREATE UNIQUE INDEX uq_accounts_service_name ON identity.accounts (name)",
-        "identity.accounts",
+        "DROP INDEX frame.ix_events_since; CREATE INDEX ix_events_since ON frame.events (type) WHERE sequence > 0",
+        "frame.events",
     ),
     "a storage parameter": ("ALTER TABLE commerce.stock SET (fillfactor = 90)", "commerce.stock"),
     "a table more": ("CREATE TABLE frame.more (id int)", "frame.more"),
