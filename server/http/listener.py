@@ -73,7 +73,7 @@ class Listener:
         self._socket.close()
         for opening in self._opening:
             opening.cancel()
-        self._server.should_exit = True
+        self._server.end()
         if self._task is not None:
             await self._task
 
@@ -125,6 +125,25 @@ class Listener:
 
 
 class _Server(uvicorn.Server):
+    """Without its waits: it would look ten times a second whether it is to end, and wait again where nothing is open."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):  # which sets the date that answers bear
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), 1.0)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leaves the signals to the process, which stops both sides in its own order."""
