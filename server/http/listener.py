@@ -125,7 +125,7 @@ class Listener:
 
 
 class _Server(uvicorn.Server):
-    """Without its waits: it would look ten times a second whether it is to end, and wait again where nothing is open."""
+    """Without its waits: it would look ten times a second whether it is to end, and wait where nothing is open."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

@@ -1,8 +1,10 @@
 """Passwords, hashed with Argon2id by the parameters of the OWASP cheat sheet (19 MiB, 2 passes, 1 lane)."""
 
 import asyncio
+import base64
 import lzma
 import os
+import secrets
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
@@ -12,6 +14,7 @@ from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from server.frame.errors import FieldViolation, Overloaded
 from server.identity.errors import PasswordCommon
@@ -37,8 +40,7 @@ class Passwords:
     ) -> None:
         """`waiting` is how many may wait while all threads are at work."""
         self._hasher = hasher or PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-        # Made here, so that an unknown account costs one evaluation from the first login on, as a known one does.
-        self._nobodys = self._hasher.hash("the password of no account")
+        self._nobodys = _hash_of_nothing(self._hasher)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
         self._room = threads + waiting
         self._taken = 0
@@ -92,3 +94,12 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
         return password_hash is not None
+
+
+def _hash_of_nothing(hasher: PasswordHasher) -> str:
+    """A hash that no password has, but that costs as much to hold one against as any other of these parameters."""
+    parameters = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len)
+    )
+    return f"$argon2id$v={ARGON2_VERSION}${parameters}${salt}${digest}"
