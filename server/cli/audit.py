@@ -9,7 +9,6 @@ from pathlib import Path
 from uuid import UUID
 
 from rich.console import Console
-from rich.table import Table
 
 from server import settings
 from server.cli.failure import Failure
@@ -53,18 +52,14 @@ def verify_audit(anchor_file: Path | None, anchor: str | None) -> None:
 
 
 def list_audit(wanted: Wanted, limit: int) -> None:
-    events = asyncio.run(_listed(_filter(wanted), limit))
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False)
-    for title in ("event", "place", "time", "caller", "action", "resource", "from", "call", "result"):
-        table.add_column(title, overflow="fold")
-    for event in reversed(events):
+    """Prints a line an event, the latest last, for a person to read and for others to search."""
+    for event in reversed(asyncio.run(_listed(_filter(wanted), limit))):
         entry = event.entry
-        who = "" if entry.caller_id == NOBODY else str(entry.caller_id)
-        when = entry.create_time.astimezone(UTC).isoformat(sep=" ", timespec="milliseconds")
-        what = (entry.action, entry.resource, entry.address, entry.call_id, entry.result)
-        table.add_row(str(event.sequence), str(event.position or ""), when, who, *what)
-    console.print(table, markup=False)
+        when = entry.create_time.astimezone(UTC).isoformat(timespec="milliseconds")
+        who = "nobody" if entry.caller_id == NOBODY else str(entry.caller_id)
+        place = f"sealed at {event.position}" if event.position else "not sealed yet"
+        what = (entry.result, entry.action, entry.resource, f"by {who}", entry.address, entry.call_id, place)
+        print(event.sequence, when, *filter(None, what), sep="  ")
 
 
 async def verified_whole(database: Database, keys: MasterKeys) -> tuple[int, Fault | None]:

@@ -44,9 +44,8 @@ class Book:
 
     async def repeat(self, api: Api) -> dict[str, str]:
         """Sends every ask once more, and returns the order that each is answered with."""
-        asks = list(self.asked.values())
-        answers = await asyncio.gather(*(api.orders.PlaceOrder(request) for request in asks))
-        return {request.request_id: answer.order.order_id for request, answer in zip(asks, answers, strict=True)}
+        orders = await asyncio.gather(*(_placed(api, request) for request in self.asked.values()))
+        return dict(zip(self.asked, orders, strict=True))
 
     def _note(self, request: pb.PlaceOrderRequest, error: grpc.aio.AioRpcError) -> None:
         if error.code() in _UNKNOWN:
@@ -55,6 +54,17 @@ class Book:
         found = refused(error)
         assert documented()[PLACE_ORDER].get(found.reason) == found.code.name, found
         self.refused[request.request_id] = found.reason
+
+
+async def _placed(api: Api, request: pb.PlaceOrderRequest) -> str:
+    """The order's id; a call may still meet a connection that was lost, and is told to try again."""
+    for _ in range(10):
+        try:
+            return str((await api.orders.PlaceOrder(request)).order.order_id)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+    raise AssertionError("the server does not come back")
 
 
 async def goods(api: Api) -> None:
