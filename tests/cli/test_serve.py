@@ -31,7 +31,8 @@ class Start:
     said: str
     admin: str
     """What admin.json held while it ran."""
-    mode: int
+    modes: set[int]
+    """Of the files that hold its secrets."""
     signed_in: str
     """Whom the password in admin.json signed in."""
     answered: str
@@ -53,7 +54,8 @@ async def start(folder: Path, *, until: str) -> Start:
             code = await asyncio.to_thread(process.wait, 60)
         finally:
             process.kill()
-    return Start(said, admin.read_text(), stat.S_IMODE(admin.stat().st_mode), signed_in, answered, code)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (admin, admin.with_name("master.key"))}
+    return Start(said, admin.read_text(), modes, signed_in, answered, code)
 
 
 def serve(folder: Path) -> "subprocess.Popen[str]":
@@ -119,9 +121,9 @@ async def starts() -> AsyncIterator[Starts]:
 
 
 async def test_the_first_start_makes_an_admin_whose_password_signs_in(starts: Starts) -> None:
-    """It is kept in a file that nobody else may read."""
+    """It is kept in a file that nobody else may read, and so is the master key."""
     assert starts.first.signed_in == "admin@localhost: admin"
-    assert starts.first.mode == 0o600
+    assert starts.first.modes == {0o600}
     assert json.loads(starts.first.admin)["password"] in starts.first.said
 
 

@@ -26,7 +26,6 @@ from tests.identity.people import (
     outcome,
     refreshed,
     registered,
-    registering,
     running,
 )
 from tests.identity.sessions import Begun, begun, next_token
@@ -193,19 +192,3 @@ async def test_a_login_overtaken_by_a_change_of_password_leaves_no_session(
 
 def asked(caller_id: UUID) -> Ask:
     return Ask(caller_id, "test", datetime.now(UTC), "127.0.0.1")
-
-
-async def test_of_many_that_register_one_address_at_once_one_gets_it(server: Running) -> None:
-    """However they write it, and all are answered alike."""
-    emails = ["ada@example.com", "ADA@example.com", "Ada@Example.com", "ada@EXAMPLE.com"]
-    calls = (outcome(server.anonymous.identity.Register(registering(email))) for email in emails)
-    assert Counter(await asyncio.gather(*calls)) == {"done": 4}
-    assert (await kept(server.database, "identity.accounts")).count("ada@example.com") == 1
-
-
-async def test_a_registration_sent_many_times_at_once_registers_one_user(server: Running) -> None:
-    """Every copy of the request is answered with the same user."""
-    request = registering()
-    answers = await asyncio.gather(*(server.anonymous.identity.Register(request) for _ in range(4)))
-    assert len({answer.user.user_id for answer in answers}) == 1
-    assert len({answer.SerializeToString(deterministic=True) for answer in answers}) == 1
