@@ -8,72 +8,21 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import uuid_utils.compat
 
 from server.frame.caller import Caller
 from server.frame.errors import TokenInvalid
 from server.identity import standing
-from server.identity.keys import KeyRing
 from server.identity.roles import ROLES
 from server.identity.service import KeyRotation
-from server.identity.standing import TRUSTED, Standings
-from server.identity.tokens import AccessTokens
+from server.identity.standing import TRUSTED
 from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import NOBODY, Ask
-from storage.identity.records import Account, ApiKey, Role, Session
+from storage.identity.records import Account, Role, Session
 from storage.identity.repository import StandingRepository
 from tests.fixtures.keys import MASTER_KEYS
-from tests.identity.people import person, robot
-
-LATER = timedelta(days=30)
-
-
-class Elapsing:
-    """A monotonic clock that moves by hand alone."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-class Door:
-    """One server's standings, and the accounts that come to it."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.time = datetime.now(UTC)
-        self.elapsed = Elapsing()
-        keys = KeyRing(database, MASTER_KEYS, self.now)
-        self.tokens = AccessTokens(keys, self.now)
-        self.standings = Standings(database, keys, self.tokens, self.now, self.elapsed)
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def enter(self, *roles: str, expire: timedelta = LATER) -> tuple[str, Account, Session]:
-        """A person with these roles who has signed in: the access token, the account and the session."""
-        account = person(None, *roles)
-        session = Session(uuid_utils.compat.uuid7(), account.id, 0, self.time, self.time, self.time + expire, None)
-        async with self.database.transaction() as tx:
-            assert await tx.accounts.add(account, password_hash="none")
-            await tx.sessions.add(session)
-        token, _ = await self.tokens.issue(account, session.id)
-        return token, account, session
-
-    async def enter_by_key(self, *roles: str, expire_time: datetime | None = None) -> tuple[str, Account, ApiKey]:
-        account = robot(f"till-{uuid4().hex}", *roles)
-        key = ApiKey(uuid4(), account.id, "brk_test", self.time, expire_time, None, None)
-        async with self.database.transaction() as tx:
-            assert await tx.accounts.add(account)
-            await tx.api_keys.add(key, uuid4().bytes)
-        token, _ = await self.tokens.issue(account, key.id)
-        return token, account, key
-
-    async def permissions(self, token: str) -> frozenset[str]:
-        return (await self.standings.caller_of(token)).permissions
+from tests.identity.people import person
+from tests.identity.standing import Door
 
 
 @pytest.fixture
