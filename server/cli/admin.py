@@ -11,18 +11,13 @@ import protovalidate
 from google.protobuf.message import Message
 
 from backroom.identity.v1 import access_service_pb2, identity_service_pb2
-from server import settings
+from server.cli.changing import asked_by, on_the_database
 from server.cli.failure import Failure
-from server.cli.master_key import master_keys
-from server.cli.opened import migrated_database
 from server.cli.private_file import write_private
-from server.frame.errors import Refusal
 from server.frame.sealing import MasterKeys
 from server.identity.roles import ADMIN
 from server.wiring import Identity, build_identity
-from server.wiring.parts import now
 from storage.database import Database
-from storage.frame.records import NOBODY, Ask
 
 FIRST_ADMIN = "admin@localhost"
 
@@ -34,9 +29,9 @@ def create_user(email: str, roles: Sequence[str], password: str | None) -> None:
     _hold(identity_service_pb2.RegisterRequest(email=email, password=chosen))
 
     async def create(identity: Identity) -> str:
-        return str((await identity.accounts.create(email, chosen, "", roles, _ask("create-user"))).id)
+        return str((await identity.accounts.create(email, chosen, "", roles, asked_by("admin create-user"))).id)
 
-    user_id = asyncio.run(_on_the_database(create))
+    user_id = asyncio.run(_with_identity(create))
     print(f"user {user_id} with the roles: {', '.join(sorted(roles))}")
     if password is None:
         print(f"password, not to be shown again: {chosen}")
@@ -51,10 +46,10 @@ async def create_service_key(name: str, roles: Sequence[str]) -> str:
     _hold(access_service_pb2.CreateServiceAccountRequest(name=name, roles=roles))
 
     async def create(identity: Identity) -> str:
-        _, key = await identity.api_keys.create_account(None, name, roles, _ask("create-service-account"))
+        _, key = await identity.api_keys.create_account(None, name, roles, asked_by("admin create-service-account"))
         return key
 
-    return await _on_the_database(create)
+    return await _with_identity(create)
 
 
 async def ensure_first_admin(database: Database, keys: MasterKeys, data_dir: Path) -> str | None:
@@ -65,18 +60,13 @@ async def ensure_first_admin(database: Database, keys: MasterKeys, data_dir: Pat
     password = random_password()
     write_private(data_dir / "admin.json", json.dumps({"email": FIRST_ADMIN, "password": password}))
     identity = build_identity(database, keys)
-    await identity.accounts.create(FIRST_ADMIN, password, "Admin", [ADMIN], _ask("first-admin"))
+    await identity.accounts.create(FIRST_ADMIN, password, "Admin", [ADMIN], asked_by("admin first-admin"))
     identity.passwords.close()
     return password
 
 
 def random_password() -> str:
     return secrets.token_urlsafe(18)
-
-
-def _ask(command: str) -> Ask:
-    """What is recorded of it: who has the database and its keys is not asked for a name."""
-    return Ask(NOBODY, f"backroom admin {command}", now())
 
 
 def _hold(request: Message) -> None:
@@ -87,14 +77,14 @@ def _hold(request: Message) -> None:
         raise Failure(f"{name}: {violation.proto.message}")
 
 
-async def _on_the_database(act: Callable[[Identity], Awaitable[Result]]) -> Result:
-    configured = settings.read()
-    keys = master_keys(configured)
-    async with migrated_database(configured, audit_key=keys.audit_key) as database:
+async def _with_identity(act: Callable[[Identity], Awaitable[Result]]) -> Result:
+    async def acted(database: Database, keys: MasterKeys) -> Result:
         identity = build_identity(database, keys)
         try:
+            # Before anything is written that the right master key would not have signed.
+            await identity.keys.load()
             return await act(identity)
-        except Refusal as refusal:
-            raise Failure(refusal.message()) from None
         finally:
             identity.passwords.close()
+
+    return await on_the_database(acted)

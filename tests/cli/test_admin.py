@@ -8,6 +8,7 @@ from typing import TypeVar
 import pytest
 
 from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from server.frame.sealing import new_master_key
 from server.identity.errors import CredentialsInvalid
 from server.identity.service import SignedIn
 from server.wiring import Identity, build_identity
@@ -136,3 +137,19 @@ def test_a_database_that_does_not_answer_is_one_line(capsys: pytest.CaptureFixtu
         finished = backroom_here(capsys, *arguments, **given_here(NOBODY_HOME))
         assert (finished.code, finished.out) == (1, "")
         assert finished.err == "backroom: DATABASE_URL: the database does not answer\n"
+
+
+def test_another_master_key_is_one_line_and_changes_nothing(
+    capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    """What it wrote into the record could never be verified."""
+    backroom_here(capsys, "admin", "create-user", EMAIL, **given_here(database_url))
+    another = {**given_here(database_url), "BACKROOM_MASTER_KEY": new_master_key()}
+    for arguments in (("create-user", "bob@example.com"), ("create-service-account", "till")):
+        finished = backroom_here(capsys, "admin", *arguments, **another)
+        assert (finished.code, finished.out) == (1, ""), arguments
+        (line,) = finished.err.splitlines()
+        assert line.startswith("backroom: BACKROOM_MASTER_KEY: does not open"), arguments
+    people = on(database_url, lambda identity: identity.access.list_users(role=None, after=None, limit=9))
+    assert [person.email for person in people] == [EMAIL.lower()]
+    assert on(database_url, lambda identity: identity.access.list_services(after=None, limit=9)) == []

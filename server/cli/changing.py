@@ -1,0 +1,35 @@
+"""What a command changes on the database itself, and what is recorded of it."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from server import settings
+from server.cli.failure import Failure
+from server.cli.master_key import master_keys, wrong
+from server.cli.opened import migrated_database
+from server.frame.errors import Refusal
+from server.frame.sealing import MasterKeys, SealBroken
+from server.identity.keys import MasterKeyWrong
+from server.wiring.parts import now
+from storage.database import Database
+from storage.frame.records import NOBODY, Ask
+
+Result = TypeVar("Result")
+
+
+def asked_by(command: str) -> Ask:
+    """That a command, such as "keys rotate", asks: who has the database and its keys is not asked for a name."""
+    return Ask(NOBODY, f"backroom {command}", now())
+
+
+async def on_the_database(act: Callable[[Database, MasterKeys], Awaitable[Result]]) -> Result:
+    """Acts on the database that the settings name; raises Failure where that is refused, or the master key is wrong."""
+    configured = settings.read()
+    keys = master_keys(configured)
+    async with migrated_database(configured, audit_key=keys.audit_key) as database:
+        try:
+            return await act(database, keys)
+        except Refusal as refusal:
+            raise Failure(refusal.message()) from None
+        except (MasterKeyWrong, SealBroken):
+            raise wrong(configured) from None
