@@ -54,7 +54,7 @@ def refusal_of(error: grpc.RpcError) -> Refusal | None:
     """
     try:
         # Both flavours' errors have a call's code, details and trailing metadata.
-        status = rpc_status.from_call(error)  # type: ignore[arg-type]
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]  # the stubs know one flavour
     except ValueError:
         # The rich status contradicts the plain one, as after a proxy's own error.
         return None

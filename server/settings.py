@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server.frame.addresses import Network
 from server.frame.sealing import MasterKeyMalformed, read_master_key
 from server.identity.outbox.smtp import SmtpServer, read_smtp_url
-from server.webhooks.rules.networks import Network, read_networks
+from server.webhooks.rules.networks import read_networks
 from server.webhooks.rules.sources import Source, read_sources
 from storage.url import driver_url
 
@@ -128,7 +129,7 @@ class Settings(BaseSettings):
     def _sides(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        sides = tuple(dict.fromkeys(side.strip() for side in value.split(",") if side.strip()))
+        sides = _listed(value)
         if not sides or not set(sides) <= {"grpc", "http"}:
             raise ValueError("must be grpc, http, or both with a comma between")
         return sides
@@ -138,7 +139,7 @@ class Settings(BaseSettings):
     def _known_modules(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+        names = _listed(value)
         if value.strip() == "all":
             return MODULES
         unknown = [name for name in names if name not in MODULES]
@@ -191,6 +192,11 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """What stands between commas, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def names() -> frozenset[str]:

@@ -1,9 +1,9 @@
 """When a server must not start: what the settings say, held against where they say it runs."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 
-from server.settings import Address, Settings
+from server.frame.addresses import is_this_machine
+from server.settings import Settings
 
 
 def reasons_not_to_start(settings: Settings, *, listens: bool = True) -> list[str]:
@@ -47,16 +47,6 @@ def _exposed(settings: Settings) -> Iterator[tuple[str, str]]:
         ("http", "BACKROOM_HTTP_ADDRESS", settings.http_address, settings.http_tls, " and BACKROOM_HTTP_TLS=true"),
     )
     for side, setting, address, encrypted, further in sides:
-        if not encrypted and side not in settings.allow_plaintext and not is_local(address):
+        if not encrypted and side not in settings.allow_plaintext and not is_this_machine(address.host):
             mend = f"set BACKROOM_TLS_CERTIFICATE and BACKROOM_TLS_KEY{further}"
             yield side, f"{setting}: {address} is public and in plain text; {mend}"
-
-
-def is_local(address: Address) -> bool:
-    """Whether only this machine can connect to it; a name other than localhost may stand for anything."""
-    if address.host == "localhost":
-        return True
-    try:
-        return ip_address(address.host).is_loopback
-    except ValueError:
-        return False

@@ -103,7 +103,7 @@ class Call(Context):
         return self._context.details()
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
-        self._context.add_done_callback(callback)  # type: ignore[arg-type]
+        self._context.add_done_callback(callback)  # type: ignore[arg-type]  # the stubs' own type has no name
 
     def cancelled(self) -> bool:
         return self._context.cancelled()

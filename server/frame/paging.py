@@ -1,7 +1,5 @@
 """Pages of a list, in keyset order: a page token says where the last page ended, and of which list (AIP-158)."""
 
-import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -9,6 +7,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from backroom.common.v1 import page_pb2
+from server.frame import base64url
 from server.frame.errors import PageTokenInvalid
 from server.frame.repeating import digest_of
 
@@ -48,7 +47,7 @@ class Page:
         items = found[: self.size]
         after = [str(value) for value in key(items[-1])]
         token = page_pb2.PageToken(list_digest=self.list_digest, after=after)
-        return items, base64.urlsafe_b64encode(token.SerializeToString()).decode().rstrip("=")
+        return items, base64url.encoded(token.SerializeToString())
 
 
 def page_of(request: Any) -> Page:
@@ -66,9 +65,8 @@ def _after(token: str, list_digest: bytes) -> tuple[str, ...] | None:
     if not token:
         return None
     try:
-        padded = token + "=" * (-len(token) % 4)
-        content = page_pb2.PageToken.FromString(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error, DecodeError):
+        content = page_pb2.PageToken.FromString(base64url.decoded(token))
+    except (ValueError, DecodeError):
         raise PageTokenInvalid from None
     if content.list_digest != list_digest or any("\0" in value for value in content.after):
         raise PageTokenInvalid

@@ -10,10 +10,10 @@ from uuid import UUID
 from google.protobuf.message import Message
 from pydantic import TypeAdapter
 
-from server.frame.call import call_of
+from server.frame.call import Call, call_of
 from server.frame.caller import Caller
 from server.frame.errors import Refusal, RequestIdReused
-from storage.database import Transaction
+from storage.database import Database, Transaction
 from storage.frame.records import Ask, Claim, EarlierRequest, RequestKey
 
 Answer = TypeVar("Answer")
@@ -24,16 +24,12 @@ def ask_of(context: Any, request: Message, *, secret: bytes = b"") -> Ask:
 
     A request that holds a password takes a `secret`, so that its digest cannot be used to guess the password.
     """
-    call = call_of(context)
-    key = _key(call.caller, [request], secret)
-    return Ask(call.caller.account_id, call.method.removeprefix("/"), call.time, call.address, call.id, key)
+    return _ask(call_of(context), [request], secret)
 
 
 def ask_of_stream(context: Any, requests: Sequence[Message]) -> Ask:
     """That this call asks for a change by a stream of requests, known by the `request_id` of the first."""
-    call = call_of(context)
-    key = _key(call.caller, requests) if requests else None
-    return Ask(call.caller.account_id, call.method.removeprefix("/"), call.time, call.address, call.id, key)
+    return _ask(call_of(context), requests)
 
 
 def digest_of(*messages: Message, secret: bytes = b"") -> bytes:
@@ -69,6 +65,18 @@ async def once(
     if ask.key is not None:
         await tx.requests.remember({ask.key: encoded(kind, answer)})
     return answer
+
+
+async def repeated(database: Database, ask: Ask, kind: type[Answer]) -> Answer | None:
+    """The answer that this request had when it came before, for what is counted, or costs much, before it is done.
+
+    None where it is new, or just being answered: `once` decides that. Raises RequestIdReused.
+    """
+    if ask.key is None:
+        return None
+    async with database.reading() as tx:
+        earlier = await tx.requests.find(ask.key.scope)
+    return decoded(kind, first_answer(earlier, ask.key)) if earlier else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,12 @@ async def sift(tx: Transaction, claims: Sequence[Claim | None]) -> Sifted:
     return Sifted(fresh, kept, reused, followers)
 
 
-def _key(caller: Caller, requests: Sequence[Message], secret: bytes = b"") -> RequestKey | None:
+def _ask(call: Call, requests: Sequence[Message], secret: bytes = b"") -> Ask:
+    key = _key(call.caller, requests, secret) if requests else None
+    return Ask(call.caller.account_id, call.method.removeprefix("/"), call.time, call.address, call.id, key)
+
+
+def _key(caller: Caller, requests: Sequence[Message], secret: bytes) -> RequestKey | None:
     request_id = getattr(requests[0], "request_id", "")  # some changes are safe to repeat by themselves
     if not request_id:
         return None

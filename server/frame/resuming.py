@@ -1,6 +1,5 @@
 """Resume tokens: how far a watch has told, so that another goes on right behind it, on any server."""
 
-import base64
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from server.frame import base64url
 from server.frame.errors import ResumeTokenExpired, ResumeTokenInvalid
 from server.frame.repeating import digest_of
 
@@ -107,7 +107,7 @@ class Watch:
         text = f"{self.digest.hex()} {int(position.time.timestamp())} {position.since.packed}"
         if position.until is not None:
             text += f" {position.until.packed} {position.after}"
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return base64url.encoded(text.encode())
 
 
 def watch_of(request: Any, now: datetime) -> Watch:
@@ -129,8 +129,7 @@ def watch_of(request: Any, now: datetime) -> Watch:
 
 def _position(token: str, digest: bytes) -> Position:
     try:
-        padded = token + "=" * (-len(token) % 4)
-        found = _TOKEN.fullmatch(base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii"))
+        found = _TOKEN.fullmatch(base64url.decoded(token).decode("ascii"))
         if found is None or bytes.fromhex(found[1]) != digest:
             raise ResumeTokenInvalid
         time = datetime.fromtimestamp(int(found[2]), UTC)

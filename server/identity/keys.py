@@ -1,7 +1,6 @@
 """The keys that sign access tokens and derive other secrets, kept in the database for all servers alike."""
 
 import asyncio
-import base64
 import hashlib
 import hmac
 import secrets
@@ -14,6 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from server.frame import base64url
 from server.frame.sealing import MasterKeys, SealBroken
 from server.identity.rules import keys as rules
 from storage.database import Database, Transaction
@@ -195,5 +195,5 @@ def _public(key: Key) -> Ed25519PublicKey:
 
 def _jwk(kid: str, key: Ed25519PublicKey) -> dict[str, Any]:
     raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
-    x = base64.urlsafe_b64encode(raw).decode().rstrip("=")
-    return {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x}
+    parameters = {"kty": "OKP", "crv": "Ed25519", "x": base64url.encoded(raw)}
+    return {**parameters, "alg": "EdDSA", "use": "sig", "kid": kid}

@@ -1,11 +1,11 @@
 """Tokens that are sent by mail: 160 random bits each, with a prefix that says what they are good for."""
 
-import base64
 import hashlib
 import secrets
 from collections.abc import Callable
 from typing import Final
 
+from server.frame import base64url
 from storage.identity.records import MailPurpose
 
 PREFIXES: Final = {MailPurpose.VERIFY: "brv_", MailPurpose.RESET: "brp_"}
@@ -13,7 +13,7 @@ _SIZE = 20
 
 
 def new_mail_token(purpose: MailPurpose, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
-    return PREFIXES[purpose] + base64.urlsafe_b64encode(random_bytes(_SIZE)).decode().rstrip("=")
+    return PREFIXES[purpose] + base64url.encoded(random_bytes(_SIZE))
 
 
 def mail_token_hash(token: str) -> bytes:

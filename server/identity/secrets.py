@@ -1,7 +1,5 @@
 """Refresh tokens and API keys as callers hold them: derived here, and read here."""
 
-import base64
-import binascii
 import hashlib
 import hmac
 import zlib
@@ -10,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from server.frame import base64url
 from server.identity.errors import CredentialsInvalid
 from server.identity.keys import KeyRing
 from server.identity.rules.sessions import RefreshClaim
@@ -45,15 +44,15 @@ class Secrets:
     async def refresh_token(self, session: Session) -> str:
         claim = session.id.bytes + session.generation.to_bytes(4)
         secret = await self._keys.deriving("refresh-token", session.refresh_time)
-        return self.REFRESH_PREFIX + _text(claim + _mac(secret, claim))
+        return self.REFRESH_PREFIX + base64url.encoded(claim + _mac(secret, claim))
 
     async def read_refresh_token(self, token: str) -> RefreshClaim:
         """What a genuine token says; raises CredentialsInvalid for any other."""
         if not token.startswith(self.REFRESH_PREFIX):
             raise CredentialsInvalid
         try:
-            content = _bytes(token.removeprefix(self.REFRESH_PREFIX))
-        except (ValueError, binascii.Error):
+            content = base64url.decoded(token.removeprefix(self.REFRESH_PREFIX))
+        except ValueError:
             raise CredentialsInvalid from None
         claim, mac = content[:_CLAIM_BYTES], content[_CLAIM_BYTES:]
         if len(mac) != _MAC_BYTES or not await self._is_ours(claim, mac):
@@ -93,7 +92,8 @@ class KeyMaking:
     def again(self, key_id: UUID, hashed: bytes) -> str:
         """A key that was made before, as it was first shown; raises LookupError where nothing derives it any more."""
         known = [_shown(_mac(secret, key_id.bytes)) for secret in (self.newest, *self.kept)]
-        known += [Secrets.KEY_PREFIX + _text(_mac(secret, key_id.bytes)[:_KEY_BYTES]) for secret in self.earlier]
+        macs = (_mac(secret, key_id.bytes) for secret in self.earlier)
+        known += [Secrets.KEY_PREFIX + base64url.encoded(mac[:_KEY_BYTES]) for mac in macs]
         for key in known:
             if key_hash(key) == hashed:
                 return key
@@ -134,11 +134,3 @@ def _base62(number: int, digits: int) -> str:
 
 def _mac(secret: bytes, content: bytes) -> bytes:
     return hmac.digest(secret, content, hashlib.sha256)
-
-
-def _text(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).decode().rstrip("=")
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -2,7 +2,6 @@
 
 import json
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from uuid import UUID
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from server.frame import base64url
 from server.frame.errors import TokenInvalid
 from server.identity.keys import KeyRing
 
@@ -79,7 +79,7 @@ class Verifier:
 
 def _claims(token: str, parts: Sequence[str], key: Ed25519PublicKey) -> dict[str, Any]:
     """The claims under a signature of this key; raises jwt.PyJWTError, ValueError."""
-    if urlsafe_b64encode(_bytes(parts[2])).decode().rstrip("=") != parts[2]:
+    if base64url.encoded(base64url.decoded(parts[2])) != parts[2]:
         raise ValueError("another way to write the same signature")
     jwt.decode(
         token,
@@ -110,7 +110,7 @@ def _kid(header: dict[str, Any]) -> str:
 
 def _json(part: str) -> dict[str, Any]:
     """Raises ValueError, TypeError, RecursionError."""
-    found = json.loads(_bytes(part).decode(), object_pairs_hook=_members, parse_constant=_no_constant)
+    found = json.loads(base64url.decoded(part).decode(), object_pairs_hook=_members, parse_constant=_no_constant)
     if not isinstance(found, dict):
         raise TypeError("no object")
     return found
@@ -137,7 +137,3 @@ def _uuid(text: object) -> UUID:
     if not isinstance(text, str) or not _UUID.fullmatch(text):
         raise ValueError("no id of ours")
     return UUID(text)
-
-
-def _bytes(part: str) -> bytes:
-    return urlsafe_b64decode(part + "=" * (-len(part) % 4))

@@ -8,7 +8,8 @@ from ipaddress import ip_address
 
 import httpcore
 
-from server.webhooks.rules.networks import Address, Network, literal, permitted
+from server.frame.addresses import Address, Network
+from server.webhooks.rules.networks import literal, permitted
 
 _MOST_ADDRESSES = 4
 """How many of a name's addresses are tried."""

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import httpcore
 
+from server.frame.addresses import Network
 from server.webhooks.network import AddressForbidden, CheckedNetwork, NameUnknown, Resolve
 from server.webhooks.rules.attempts import Answer
-from server.webhooks.rules.networks import Network
 from server.webhooks.rules.urls import target_of
 
 _MOST_READ = 16 * 1024

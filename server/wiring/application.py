@@ -8,6 +8,7 @@ import uuid_utils.compat
 from prometheus_client import CollectorRegistry
 
 import migrations
+from server.frame.addresses import Network
 from server.frame.contract import rules_of
 from server.frame.health import Health
 from server.frame.interceptors import CallLimits, InFlight, chain
@@ -18,7 +19,6 @@ from server.frame.standard import STANDARD_RULES
 from server.http.app import create_app
 from server.identity.keys import MasterKeyWrong
 from server.identity.roles import PERMISSIONS
-from server.webhooks.rules.networks import Network
 from server.webhooks.rules.sources import Source
 from server.wiring.commerce import Trade, commerce_part
 from server.wiring.identity import Mail, build_identity, identity_part

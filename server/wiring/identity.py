@@ -99,7 +99,7 @@ def build_identity(
         secrets=secrets,
         accounts=Accounts(database, passwords, throttling, mailing, now, new_id),
         signing_in=SigningIn(database, passwords, throttling, tokens, secrets, now, new_id),
-        sessions=Sessions(database, tokens, secrets, now, new_id),
+        sessions=Sessions(database, tokens, secrets, now),
         recovery=Recovery(database, passwords, throttling, mailing, now),
         throttling=throttling,
         mailing=mailing,

@@ -9,13 +9,13 @@ from starlette.routing import Route
 
 from backroom.webhooks.v1 import webhook_service_pb2, webhook_service_pb2_grpc
 from server.commerce.rules.events import EVENT_TYPES
+from server.frame.addresses import Network
 from server.frame.batching import Batcher
 from server.frame.sealing import MasterKeys
 from server.http.webhooks import WebhookDoor
 from server.identity.rules import auditing
 from server.webhooks.jobs import inbox_tasks, outbox_tasks
 from server.webhooks.network import Resolver
-from server.webhooks.rules.networks import Network
 from server.webhooks.rules.received import event_type
 from server.webhooks.rules.relaying import OWN_TYPES
 from server.webhooks.rules.signing import SECRET_BYTES

@@ -178,6 +178,7 @@ def amount(price: Money, quantity: int) -> Money:
 async def shop() -> AsyncIterator[Shop]:
     made = Shop()
     server = grpc.aio.server()
+    # Each answers what a replay calls, and leaves the rest of its service out.
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(Catalog(made), server)  # type: ignore[abstract]
     inventory_service_pb2_grpc.add_InventoryServiceServicer_to_server(Inventory(made), server)  # type: ignore[abstract]
     order_service_pb2_grpc.add_OrderServiceServicer_to_server(Orders(made), server)  # type: ignore[abstract]

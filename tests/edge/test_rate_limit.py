@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from backroom.commerce.v1 import order_service_pb2
 from backroom.identity.v1 import identity_service_pb2
+from server.frame.addresses import source_of
 from server.frame.interceptors import CallLimits, Rate
-from server.frame.interceptors.rate_limit import Buckets, network_of
+from server.frame.interceptors.rate_limit import Buckets
 from storage.database import Database
 from tests.commerce.goods import ask, stocked
 from tests.contract.probes import checked
@@ -124,7 +125,7 @@ def test_the_books_are_bounded() -> None:
 )
 def test_a_network_is_an_address_or_the_half_of_a_newer_one(one: str, other: str, *, same: bool) -> None:
     """Whoever has one address of IPv6 has all of its /64."""
-    assert (network_of(one) == network_of(other)) is same
+    assert (source_of(one) == source_of(other)) is same
 
 
 async def test_without_a_setting_nobody_is_limited(server: Running) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from server.edge.start import is_local, reasons_not_to_start, warnings
+from server.edge.start import reasons_not_to_start, warnings
+from server.frame.addresses import is_this_machine
 from server.settings import Address, Settings, names
 from tests.edge.papers import authority, files_in, issued
 from tests.fixtures.keys import MASTER_KEY
@@ -85,8 +86,8 @@ def test_only_the_loopback_is_local() -> None:
     """A name may stand for anything."""
     local = ("127.0.0.1:1", "127.8.9.10:1", "[::1]:1", "localhost:1")
     public = ("0.0.0.0:1", "[::]:1", "10.0.0.7:1", "[fe80::1]:1", "localhost.example.com:1", "backroom:1")
-    assert all(is_local(Address(each)) for each in local)
-    assert not any(is_local(Address(each)) for each in public)
+    assert all(is_this_machine(Address(each).host) for each in local)
+    assert not any(is_this_machine(Address(each).host) for each in public)
 
 
 def test_reflection_is_off_in_production_unless_it_is_asked_for() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.frame.addresses import source_of
 from server.identity.rules.throttling import (
     FORGOTTEN_AFTER,
     Counter,
@@ -17,7 +18,6 @@ from server.identity.rules.throttling import (
     mailing,
     registering,
     signing_in,
-    source_of,
     taken_off,
     verdict,
 )

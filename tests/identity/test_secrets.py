@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.frame import base64url
 from server.identity import secrets as made_here
 from server.identity.errors import CredentialsInvalid
 from server.identity.rules.sessions import RefreshClaim
@@ -108,19 +109,19 @@ async def test_no_change_to_a_refresh_token_makes_another() -> None:
     """Each byte of what it says is under the seal, and so is each byte of the seal."""
     secrets = Secrets(_FixedKeys())  # type: ignore[arg-type] # all that it asks of a ring
     token = await secrets.refresh_token(SESSION)
-    content = made_here._bytes(token.removeprefix("brr_"))
+    content = base64url.decoded(token.removeprefix("brr_"))
     for place in range(len(content)):
         changed = bytearray(content)
         changed[place] ^= 1
         with pytest.raises(CredentialsInvalid):
-            await secrets.read_refresh_token("brr_" + made_here._text(bytes(changed)))
+            await secrets.read_refresh_token("brr_" + base64url.encoded(bytes(changed)))
     for cut in range(len(token)):
         with pytest.raises(CredentialsInvalid):
             await secrets.read_refresh_token(token[:cut])
 
 
 @settings(max_examples=100)
-@given(st.text(max_size=80) | st.binary(max_size=60).map(lambda content: "brr_" + made_here._text(content)))
+@given(st.text(max_size=80) | st.binary(max_size=60).map(lambda content: "brr_" + base64url.encoded(content)))
 async def test_no_text_reads_as_a_refresh_token(token: str) -> None:
     """Whatever is sent, the answer is the one refusal."""
     with pytest.raises(CredentialsInvalid):
@@ -166,7 +167,7 @@ async def test_a_key_is_shown_again_as_it_was(secrets: Secrets, database: Databa
     key_id = uuid4()
     making = await secrets.key_making(clock())
     key = making.key(key_id)
-    earlier = "brk_" + made_here._text(made_here._mac(making.earlier[0], key_id.bytes)[:20])
+    earlier = "brk_" + base64url.encoded(made_here._mac(making.earlier[0], key_id.bytes)[:20])
     assert well_formed(earlier)
     _, leaked = await rotated(database, clock)
     await rotated(database, clock)

@@ -146,7 +146,7 @@ class StripeProvider:
             params["starting_after"] = intent.id
 
     async def close(self) -> None:
-        await self._http.close_async()  # type: ignore[no-untyped-call]
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
     async def _again(
         self, provider_id: str, act: Callable[[str], Awaitable[wire.Intent]], key: str, states: Collection[str]

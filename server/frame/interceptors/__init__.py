@@ -11,10 +11,11 @@ import protovalidate
 import structlog
 from prometheus_client import CollectorRegistry
 
+from server.frame.addresses import Network
 from server.frame.contract import AccessRule
 from server.frame.interceptors.access import Access, Doorkeeper
 from server.frame.interceptors.deadline import Deadline
-from server.frame.interceptors.forwarded import Forwarded, Network
+from server.frame.interceptors.forwarded import Forwarded
 from server.frame.interceptors.in_flight import InFlight
 from server.frame.interceptors.metrics import Metrics
 from server.frame.interceptors.rate_limit import Rate, RateLimit

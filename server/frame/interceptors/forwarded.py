@@ -2,12 +2,10 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from server.frame.addresses import Address, Network, address_in
 from server.frame.call import Call
 from server.frame.interceptors.base import Handler, Interceptor
-
-Network = IPv4Network | IPv6Network
 
 _HEADER = "x-forwarded-for"
 _MOST_HOPS = 32
@@ -50,14 +48,10 @@ def _hops(call: Call) -> Sequence[str]:
     return [hop.strip() for value in sent for hop in value.split(",")][-_MOST_HOPS:]
 
 
-def _read(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, which may have a port behind it; one of IPv4 that is wrapped in one of IPv6 counts as itself."""
+def _read(text: str) -> Address | None:
+    """An address, which may have a port behind it."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
-    try:
-        found = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return (found.ipv4_mapped or found) if found.version == 6 else found
+    return address_in(text.partition("%")[0])

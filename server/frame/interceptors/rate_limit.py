@@ -6,13 +6,13 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from time import monotonic
 from typing import Any
 
 import grpc
 from prometheus_client import CollectorRegistry, Counter
 
+from server.frame.addresses import source_of
 from server.frame.call import Call, call_of
 from server.frame.errors import RateLimited
 from server.frame.interceptors.base import Behaviour, Continuation, Handler, Interceptor, behaviour_of, rebuilt
@@ -120,15 +120,4 @@ class RateLimit(Interceptor):
 
 def bucket_of(call: Call) -> str:
     """Whose bucket a call takes from: its account's, or, of nobody's account, that of the network it comes from."""
-    return str(call.caller.account_id) if call.caller.signed_in else network_of(call.address)
-
-
-def network_of(address: str) -> str:
-    """An IPv6 caller has the whole /64 to choose addresses from."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return parsed.ipv4_mapped.exploded if parsed.ipv4_mapped else parsed.exploded[:19]
-    return address
+    return str(call.caller.account_id) if call.caller.signed_in else source_of(call.address)

@@ -2,10 +2,10 @@ import asyncio
 import smtplib
 import ssl
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from server.frame.addresses import is_this_machine
 from server.identity.outbox.port import Letter, NotSent, composed
 
 _ANSWERS_WITHIN = 15.0
@@ -39,7 +39,7 @@ def read_smtp_url(text: str) -> SmtpServer:
     user, password = unquote(url.username or ""), unquote(url.password or "")
     if url.scheme == "smtps":
         return SmtpServer(host, port or 465, "at once", user, password)
-    return SmtpServer(host, port or 587, "none" if _is_this_machine(host) else "by STARTTLS", user, password)
+    return SmtpServer(host, port or 587, "none" if is_this_machine(host) else "by STARTTLS", user, password)
 
 
 class SmtpOutbox:
@@ -77,10 +77,3 @@ class SmtpOutbox:
         if self._server.tls == "at once":
             return smtplib.SMTP_SSL(host, port, timeout=_ANSWERS_WITHIN, context=self._trusted)
         return smtplib.SMTP(host, port, timeout=_ANSWERS_WITHIN)
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

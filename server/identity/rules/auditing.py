@@ -1,7 +1,7 @@
 """What the chain that seals the record must hold to, and the first place where it does not."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -67,7 +67,7 @@ def sealed(
     for event in events:
         place = AuditSeal(previous.position + 1, event.sequence, b"", key.id, time)
         previous = AuditAnchor(place.position, hash_of(previous.hash, place, event, key.secret))
-        seals.append(AuditSeal(place.position, event.sequence, previous.hash, key.id, time))
+        seals.append(replace(place, hash=previous.hash))
     return seals
 
 

@@ -1,17 +1,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from ipaddress import IPv6Network, ip_address
 
+from server.frame.addresses import source_of
 from storage.identity.records import Attempts
 
 FORGOTTEN_AFTER = timedelta(hours=1)
 """What nobody tried for so long was never tried."""
 KNOWN_FOR = timedelta(days=90)
 """For how long an address that an account was used from counts as its owner's."""
-
-_HOST_BITS = 64
-"""An IPv6 host chooses that much of its address itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +44,6 @@ _PAIR = Limit(5, 1, 900)
 _SOURCE = Limit(20, 1, 900)
 _ASKING = Limit(10, 60, 900)
 _MAILS = Limit(3, 1200, 3600)
-
-
-def source_of(address: str) -> str:
-    """What stands for whoever calls from an address: the address, or the network of an IPv6 one."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address
-    if found.version == 4:
-        return str(found)
-    return str(found.ipv4_mapped or IPv6Network((int(found) >> _HOST_BITS << _HOST_BITS, _HOST_BITS)))
 
 
 def signing_in(email: str, address: str, known: Collection[str]) -> Sequence[Counter]:

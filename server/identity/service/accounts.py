@@ -5,7 +5,7 @@ from uuid import UUID
 
 from server.frame.caller import Caller
 from server.frame.errors import Overloaded, TokenInvalid
-from server.frame.repeating import once
+from server.frame.repeating import once, repeated
 from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent
 from server.identity.passwords import Passwords
 from server.identity.roles import CUSTOMER
@@ -15,7 +15,6 @@ from server.identity.rules.mails import Occasion
 from server.identity.service.granting import grantable
 from server.identity.service.mailing import Mailing
 from server.identity.service.places import places_of
-from server.identity.service.repeated import repeated
 from server.identity.service.throttling import Attempt, Throttling
 from storage.database import Database, Transaction
 from storage.frame.records import Ask

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
-from server.frame.repeating import once
+from server.frame.repeating import once, repeated
 from server.identity.errors import MailTokenInvalid
 from server.identity.mail_tokens import mail_token_hash
 from server.identity.passwords import Passwords
@@ -10,7 +10,6 @@ from server.identity.rules import throttling
 from server.identity.rules.accounts import normal_email
 from server.identity.rules.mails import Occasion
 from server.identity.service.mailing import Mailing
-from server.identity.service.repeated import repeated
 from server.identity.service.throttling import Throttling
 from storage.database import Database, Transaction
 from storage.frame.records import Ask

@@ -18,19 +18,11 @@ from storage.identity.records import Account, Session
 class Sessions:
     """Who is signed in."""
 
-    def __init__(
-        self,
-        database: Database,
-        tokens: AccessTokens,
-        secrets: Secrets,
-        now: Callable[[], datetime],
-        new_id: Callable[[], UUID],
-    ) -> None:
+    def __init__(self, database: Database, tokens: AccessTokens, secrets: Secrets, now: Callable[[], datetime]) -> None:
         self._database = database
         self._tokens = tokens
         self._secrets = secrets
         self._now = now
-        self._new_id = new_id
 
     async def refresh(self, token: str, ask: Ask) -> SignedIn:
         """Goes on with a session; raises CredentialsInvalid, and ends the session of a token that two hold."""

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from server.frame.addresses import Network
 from server.frame.errors import FieldViolation
 from server.webhooks.errors import UrlForbidden
-from server.webhooks.rules.networks import Network, literal, permitted
+from server.webhooks.rules.networks import literal, permitted
 
 _PORTS = {"https": 443, "http": 80}
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*")

@@ -3,11 +3,11 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from server.frame.addresses import Network
 from server.frame.repeating import once
 from server.webhooks import errors
 from server.webhooks.rules import endpoints as rules
 from server.webhooks.rules.attempts import GIVEN_UP
-from server.webhooks.rules.networks import Network
 from server.webhooks.rules.relaying import LARGEST_PAGE, sample_delivery
 from server.webhooks.rules.urls import check_url
 from server.webhooks.seals import SecretSeals

@@ -14,7 +14,8 @@ from storage.frame.tables import audit_entries, audit_seals
 
 _ENTRY = ("create_time", "caller_id", "action", "resource", "address", "call_id", "result", "id", "key_id", "mac")
 _TOLD = _ENTRY[:8]
-_KEY = (audit_entries.c.transaction_id, audit_entries.c.sequence)
+KEY = (audit_entries.c.transaction_id, audit_entries.c.sequence)
+"""The order of the chain."""
 
 TRANSACTION = cast(cast(audit_entries.c.transaction_id, Text), BigInteger)
 """The number of the transaction that wrote an entry."""
@@ -61,7 +62,7 @@ class AuditRepository(Repository):
         ended = audit_entries.c.transaction_id < func.pg_snapshot_xmin(func.pg_current_snapshot())
         statement = unsealed().where(ended)
         if after is not None:
-            statement = statement.where(tuple_(*_KEY) > key_of(after))
+            statement = statement.where(tuple_(*KEY) > key_of(after))
         return await self._in_order(statement, limit)
 
     async def list_from_before(self, *, limit: int) -> Sequence[AuditEvent]:
@@ -75,7 +76,7 @@ class AuditRepository(Repository):
         return bool((await self._connection.execute(select(unknown))).scalar_one())
 
     async def _in_order(self, statement: Select[Any], limit: int) -> Sequence[AuditEvent]:
-        statement = statement.order_by(*_KEY).limit(limit)
+        statement = statement.order_by(*KEY).limit(limit)
         return [event_of(row) for row in await self._connection.execute(statement)]
 
 

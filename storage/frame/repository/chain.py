@@ -6,14 +6,15 @@ from sqlalchemy.dialects.postgresql import insert
 
 from storage.base import Repository, columns_of, given
 from storage.frame.records import AuditAnchor, AuditEvent, AuditLink, AuditSeal
-from storage.frame.repository.audit import EVENT, TRANSACTION, event_of, key_of, unsealed
+from storage.frame.repository.audit import EVENT, KEY, TRANSACTION, event_of, key_of, unsealed
 from storage.frame.tables import audit_anchors, audit_entries, audit_seals
 
 _SEALING = 0x626B726D_00000010
 """The advisory lock of whoever seals the record."""
 
+_MINE = audit_entries.c.sequence == audit_seals.c.sequence
+"""Which event a place is of."""
 _SEAL = ("position", "sequence", "hash", "key_id", "create_time")
-_KEY = (audit_entries.c.transaction_id, audit_entries.c.sequence)
 
 
 class AuditChainRepository(Repository):
@@ -31,8 +32,7 @@ class AuditChainRepository(Repository):
 
     async def horizon(self) -> tuple[int, int] | None:
         """Up to which (transaction, sequence) all is sealed that there will ever be; None before the first."""
-        mine = audit_entries.c.sequence == audit_seals.c.sequence
-        statement = select(TRANSACTION, audit_entries.c.sequence).join_from(audit_seals, audit_entries, mine)
+        statement = select(TRANSACTION, audit_entries.c.sequence).join_from(audit_seals, audit_entries, _MINE)
         row = (await self._connection.execute(statement.order_by(audit_seals.c.position.desc()).limit(1))).first()
         return (row[0], row[1]) if row else None
 
@@ -50,9 +50,8 @@ class AuditChainRepository(Repository):
 
     async def read(self, *, after: int, limit: int) -> Sequence[AuditLink]:
         """The places behind a position, in their order, each with its event where that is there."""
-        mine = audit_entries.c.sequence == audit_seals.c.sequence
         place = (audit_seals.c[name].label(f"seal_{name}") for name in _SEAL)
-        statement = select(*place, *EVENT).join_from(audit_seals, audit_entries, mine, isouter=True)
+        statement = select(*place, *EVENT).join_from(audit_seals, audit_entries, _MINE, isouter=True)
         if after:  # a place before the first is none, and is to be seen
             statement = statement.where(audit_seals.c.position > after)
         statement = statement.order_by(audit_seals.c.position).limit(limit)
@@ -60,10 +59,10 @@ class AuditChainRepository(Repository):
 
     async def find_astray(self, since: tuple[int, int] | None, until: tuple[int, int]) -> AuditEvent | None:
         """The first event between two keys of (transaction, sequence) that stands in no place of the chain."""
-        statement = unsealed().where(tuple_(*_KEY) <= key_of(until))
+        statement = unsealed().where(tuple_(*KEY) <= key_of(until))
         if since is not None:
-            statement = statement.where(tuple_(*_KEY) > key_of(since))
-        row = (await self._connection.execute(statement.order_by(*_KEY).limit(1))).first()
+            statement = statement.where(tuple_(*KEY) > key_of(since))
+        row = (await self._connection.execute(statement.order_by(*KEY).limit(1))).first()
         return event_of(row) if row else None
 
     async def find_copy(self, *, after: int, until: int) -> AuditEvent | None:
@@ -72,8 +71,7 @@ class AuditChainRepository(Repository):
         earlier = entries.c.id == audit_entries.c.id
         first = select(seals.c.position).join_from(entries, seals, entries.c.sequence == seals.c.sequence)
         stands_before = first.where(earlier, seals.c.position < audit_seals.c.position).exists()
-        mine = audit_entries.c.sequence == audit_seals.c.sequence
-        statement: Select[Any] = select(*EVENT, audit_seals.c.position).join_from(audit_seals, audit_entries, mine)
+        statement: Select[Any] = select(*EVENT, audit_seals.c.position).join_from(audit_seals, audit_entries, _MINE)
         here = (audit_seals.c.position > after) & (audit_seals.c.position <= until)
         statement = statement.where(here, stands_before).order_by(audit_seals.c.position).limit(1)
         row = (await self._connection.execute(statement)).first()

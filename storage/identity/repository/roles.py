@@ -1,7 +1,8 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import Row, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.base import Repository
@@ -62,6 +63,6 @@ class RoleRepository(Repository):
         await self._connection.execute(delete(roles).where(roles.c.name == name))
 
 
-def _role(row: Sequence[object]) -> Role:
-    name, description, permissions, version, create_time, update_time = row
-    return Role(name, description, tuple(permissions), version, create_time, update_time)  # type: ignore[arg-type]
+def _role(row: Row[Any]) -> Role:
+    permissions, times = tuple(row.permissions), (row.create_time, row.update_time)
+    return Role(row.name, row.description, permissions, row.version, *times)

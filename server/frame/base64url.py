@@ -1,0 +1,12 @@
+"""base64url without padding (RFC 4648, section 5; RFC 7515, section 2), as tokens are written."""
+
+import base64
+
+
+def encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def decoded(text: str) -> bytes:
+    """Raises ValueError where it holds anything else."""
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
