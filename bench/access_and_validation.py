@@ -22,9 +22,10 @@ import uvloop
 
 import migrations
 from backroom.commerce.v1.order_service_pb2 import GetOrderRequest, LineItem, PlaceOrderRequest
+from server.frame.call import Call
 from server.frame.contract import rules_of
 from server.frame.interceptors.access import Access
-from server.frame.interceptors.in_flight import InFlight
+from server.frame.interceptors.base import Behaviour, Interceptor, Method
 from server.frame.interceptors.validation import Validation
 from server.identity.roles import PERMISSIONS
 from server.settings import MODULES
@@ -53,41 +54,22 @@ class Context:
         return "ipv4:127.0.0.1:50000"
 
 
-class Details:
-    """Which method is called."""
-
-    def __init__(self, method: str, metadata: Any) -> None:
-        self.method = method
-        self.invocation_metadata = metadata
-
-
 def calling(
-    interceptors: Sequence[grpc.aio.ServerInterceptor], method: str, kind: Any, body: bytes, token: str, *, parses: bool
+    interceptors: Sequence[Interceptor], method: Method, body: bytes, token: str
 ) -> Callable[[], Awaitable[Any]]:
-    """One call through these interceptors, as gRPC makes it: the handler is built for each."""
+    """One call through these interceptors, as the chain makes it."""
 
-    async def use_case(_request: Any, _context: Any) -> bytes:
+    async def use_case(_request: Any, _call: Call) -> bytes:
         return b""
 
-    handler: Any = grpc.unary_unary_rpc_method_handler(use_case, kind.FromString, None)
-
-    async def found(_details: Any) -> Any:
-        return handler
-
-    def around(interceptor: Any, continuation: Any) -> Any:
-        async def intercept(details: Any) -> Any:
-            return await interceptor.intercept_service(continuation, details)
-
-        return intercept
-
-    continuation: Any = found
+    behaviour: Behaviour = use_case
     for interceptor in reversed(interceptors):
-        continuation = around(interceptor, continuation)
+        behaviour = interceptor.around(method, behaviour)
+    parses = any(isinstance(interceptor, Validation) for interceptor in interceptors)
 
     async def call() -> None:
-        context = Context(token)
-        built = await continuation(Details(method, context.invocation_metadata()))
-        await built.unary_unary(kind.FromString(body) if parses else body, context)
+        context: Any = Context(token)
+        await behaviour(body if parses else method.parse(body), Call(context, method.path))
 
     return call
 
@@ -123,17 +105,16 @@ async def bench(url: str) -> None:
         "PlaceOrder of 5 lines": PlaceOrderRequest(request_id=str(uuid4()), reference="1001", lines=lines),
     }
     for what, request in requests.items():
-        method = f"/backroom.commerce.v1.OrderService/{what.split()[0]}"
+        method = Method(f"/backroom.commerce.v1.OrderService/{what.split()[0]}", type(request).FromString)
         body = request.SerializeToString()
-        plain = calling([InFlight()], method, type(request), body, token, parses=True)
-        chains: Mapping[str, Sequence[grpc.aio.ServerInterceptor]] = {
-            "access": [InFlight(), access],
-            "validation": [InFlight(), validation],
-            "both": [InFlight(), access, validation],
+        plain = calling([], method, body, token)
+        chains: Mapping[str, Sequence[Interceptor]] = {
+            "access": [access],
+            "validation": [validation],
+            "both": [access, validation],
         }
         for name, chain in chains.items():
-            has_validation = validation in chain
-            taken = await measured(plain, calling(chain, method, type(request), body, token, parses=not has_validation))
+            taken = await measured(plain, calling(chain, method, body, token))
             low, middle, high = taken[len(taken) // 10], statistics.median(taken), taken[-len(taken) // 10]
             goal = f"   goal: below {GOAL:.0f}" if name == "both" else ""
             print(f"{what:22} {name:11} {middle:6.1f} us   ({low:.1f} to {high:.1f}){goal}")

@@ -45,7 +45,7 @@ class Server:
         self._logger = logger
         self._worker = worker
         self._drain_seconds = drain_seconds
-        self._grpc = grpc.aio.server(interceptors=application.interceptors, options=edge.connection_limits.options())
+        self._grpc = grpc.aio.server(interceptors=[application.chain], options=edge.connection_limits.options())
         for service in application.services:
             service.add(service.servicer, self._grpc)
         names = [service.name for service in application.services]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -10,8 +11,6 @@ import grpc
 from uuid_utils import uuid4
 
 from server.frame.caller import ANONYMOUS, Caller
-
-Metadata = Sequence[tuple[str, str | bytes]]
 
 _CALL_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _TRACE_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -24,24 +23,49 @@ else:
     Context = grpc.aio.ServicerContext
 
 
+def unchanged(message: Any) -> Any:
+    return message
+
+
 class Call(Context):
     """gRPC's context of a call, with what the interceptors learned of it on the way in.
 
     `id` names the call in the log and in the trailing metadata `x-request-id`; it is the caller's own where it sent a
     short one. It is not the `request_id` that makes repeating a change safe.
+    `serialize` makes bytes of what is written.
     """
 
-    def __init__(self, context: Context, method: str) -> None:
+    def __init__(self, context: Context, method: str, serialize: Callable[[Any], Any] = unchanged) -> None:
         self._context = context
+        self._serialize = serialize
+        # gRPC builds it anew each time it is asked.
+        self._received: Sequence[tuple[str, str | bytes]] = tuple(context.invocation_metadata() or ())
+        self._address: str | None = None
         self.method = method
         self.time = datetime.now(UTC)
-        self.address = address_of(context.peer())
         self.caller: Caller = ANONYMOUS
         self.refused_for: str | None = None
         self.fault: str | None = None
-        self.metadata: Mapping[str, str | bytes] = dict(context.invocation_metadata() or ())
+        self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Stands around each writing of an answer."""
+        self.metadata: Mapping[str, str | bytes] = dict(self._received)
         self.id = _matched(_CALL_ID, self.metadata.get("x-request-id")) or str(uuid4())
         self.trace_id = _matched(_TRACE_PARENT, self.metadata.get("traceparent"), group=1) or uuid4().hex
+
+    @property
+    def address(self) -> str:
+        """The network address that it comes from; empty where it has none."""
+        if self._address is None:
+            self._address = address_of(self.peer())
+        return self._address
+
+    @address.setter
+    def address(self, address: str) -> None:
+        self._address = address
+
+    def sent(self, name: str) -> Sequence[str]:
+        """The values of a header of text, each time that it was sent."""
+        return [value for sent, value in self._received if sent == name and isinstance(value, str)]
 
     async def abort(
         self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()
@@ -55,7 +79,9 @@ class Call(Context):
         return await self._context.read()
 
     async def write(self, message: Any) -> None:
-        await self._context.write(message)
+        written = self._serialize(message)
+        with self.writing():
+            await self._context.write(written)
 
     async def send_initial_metadata(self, initial_metadata: Any) -> None:
         await self._context.send_initial_metadata(initial_metadata)
@@ -64,7 +90,7 @@ class Call(Context):
         self._context.set_trailing_metadata(trailing_metadata)
 
     def invocation_metadata(self) -> Any:
-        return self._context.invocation_metadata()
+        return self._received
 
     def set_code(self, code: grpc.StatusCode) -> None:
         self._context.set_code(code)

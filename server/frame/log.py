@@ -2,8 +2,9 @@
 
 import logging
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
+import orjson
 import structlog
 
 
@@ -16,7 +17,7 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=8, sort_keys=False)
         if pretty
-        else structlog.processors.JSONRenderer()
+        else structlog.processors.JSONRenderer(_json)
     )
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
@@ -28,12 +29,16 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_kind_alone, *shared, renderer]))
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+
+
+def _json(line: Any, *, default: Any) -> str:
+    return orjson.dumps(line, default, orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _kind_alone(

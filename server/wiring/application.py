@@ -81,7 +81,7 @@ class Application:
         """What stands around the calls, and the HTTP side."""
         rules = {**rules_of((service.descriptor for service in self.services), PERMISSIONS), **STANDARD_RULES}
         self.in_flight = InFlight()
-        self.interceptors = chain(
+        self.chain = chain(
             rules, self.identity.standings, self.in_flight, self.registry, logger, limits, trusted_proxies
         )
         self.health = Health([service.name for service in self.services], self._why_not_ready, logger)

@@ -20,7 +20,7 @@ def slow(server: Running, monkeypatch: pytest.MonkeyPatch) -> Slow:
 
 
 def deadline_of(server: Running) -> Deadline:
-    return next(each for each in server.application.interceptors if isinstance(each, Deadline))
+    return next(each for each in server.application.chain.interceptors if isinstance(each, Deadline))
 
 
 async def test_the_server_ends_a_call_by_its_own_deadline(

@@ -130,4 +130,4 @@ def test_a_network_is_an_address_or_the_half_of_a_newer_one(one: str, other: str
 
 async def test_without_a_setting_nobody_is_limited(server: Running) -> None:
     """The interceptor does not even stand in the chain."""
-    assert "RateLimit" not in [type(each).__name__ for each in server.application.interceptors]
+    assert "RateLimit" not in [type(each).__name__ for each in server.application.chain.interceptors]

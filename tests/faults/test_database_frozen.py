@@ -53,7 +53,7 @@ async def test_calls_end_by_the_servers_deadline_while_the_database_is_frozen(
 ) -> None:
     """A caller that would wait for ever is told so, with a reason."""
     await stocked(service, "TEA", 10)
-    (deadline,) = (each for each in server.application.interceptors if isinstance(each, Deadline))
+    (deadline,) = (each for each in server.application.chain.interceptors if isinstance(each, Deadline))
     async with cluster.frozen():
         monkeypatch.setattr(deadline, "_seconds", 0.5)
         async with asyncio.timeout(SOON):

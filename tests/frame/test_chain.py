@@ -8,6 +8,7 @@ import pytest
 from backroom.identity.v1 import identity_service_pb2
 from server.frame.call import Call, caller_of
 from server.frame.caller import ANONYMOUS, Caller
+from server.frame.interceptors.base import Method
 from server.frame.interceptors.in_flight import InFlight
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import log_of, me, registering
@@ -32,7 +33,7 @@ def call(*metadata: tuple[str, str | bytes], method: str = "/shop.v1.ShopService
 
 async def test_the_order_of_what_stands_around_a_call(server: Running) -> None:
     """From the outside in; the reasons stand in the chain."""
-    order = [type(each).__name__ for each in server.application.interceptors]
+    order = [type(each).__name__ for each in server.application.chain.interceptors]
     assert order == ["InFlight", "RequestLog", "Metrics", "Refusals", "Shedding", "Deadline", "Access", "Validation"]
 
 
@@ -105,18 +106,25 @@ def test_a_caller_may_what_its_permissions_say() -> None:
 
 async def test_the_server_waits_for_the_calls_under_way() -> None:
     """It is idle when the last has ended, however that ended; health and reflection do not count."""
-    in_flight: Any = InFlight()
-    async with in_flight.around(call(method="/grpc.health.v1.Health/Watch"), None):
-        await in_flight.idle()
-    async with in_flight.around(call(), None):
-        with pytest.raises(ValueError, match="unforeseen"):
-            await _failing(in_flight.around(call(), None))
-        idle = asyncio.create_task(in_flight.idle())
-        await asyncio.sleep(0)
-        assert not idle.done()
-    await idle
+    in_flight = InFlight()
+    release = asyncio.Event()
 
+    async def answering(request: str, _call: Call) -> None:
+        await release.wait()
+        if request == "fail":
+            raise ValueError("unforeseen")
 
-async def _failing(around: Any) -> None:
-    async with around:
-        raise ValueError("unforeseen")
+    def called(path: str, request: str = "") -> asyncio.Task[None]:
+        return asyncio.ensure_future(in_flight.around(Method(path), answering)(request, call(method=path)))
+
+    watch = called("/grpc.health.v1.Health/Watch")
+    await in_flight.idle()
+    buying, failing = called("/shop.v1.ShopService/Buy"), called("/shop.v1.ShopService/Buy", "fail")
+    await asyncio.sleep(0)
+    idle = asyncio.create_task(in_flight.idle())
+    await asyncio.sleep(0)
+    assert not idle.done()
+    release.set()
+    await asyncio.gather(watch, buying, idle)
+    with pytest.raises(ValueError, match="unforeseen"):
+        await failing

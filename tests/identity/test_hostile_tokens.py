@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from backroom.identity.v1 import identity_service_pb2
+from server.frame.interceptors.base import Method
 from server.frame.interceptors.validation import Validation
 from server.identity.roles import ROLES
 from server.wiring.parts import now
@@ -276,18 +277,13 @@ async def forger(server: Running) -> Forger:
 def parses(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Each body that a server parses which is started from here on."""
     seen: list[bytes] = []
-    parser = Validation._parser
+    parse = Validation.parse
 
-    def counting(self: Validation, deserialize: Any) -> Any:
-        parse = parser(self, deserialize)
+    def counting(self: Validation, method: Method, body: bytes) -> Any:
+        seen.append(body)
+        return parse(self, method, body)
 
-        def counted(body: bytes) -> Any:
-            seen.append(body)
-            return parse(body)
-
-        return counted
-
-    monkeypatch.setattr(Validation, "_parser", counting)
+    monkeypatch.setattr(Validation, "parse", counting)
     return seen
 
 

@@ -6,7 +6,6 @@ A test holds the order.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import grpc
 import protovalidate
 import structlog
 from prometheus_client import CollectorRegistry
@@ -14,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from server.frame.addresses import Network
 from server.frame.contract import AccessRule
 from server.frame.interceptors.access import Access, Doorkeeper
+from server.frame.interceptors.base import Chain, Interceptor
 from server.frame.interceptors.deadline import Deadline
 from server.frame.interceptors.forwarded import Forwarded
 from server.frame.interceptors.in_flight import InFlight
@@ -47,8 +47,8 @@ def chain(
     logger: structlog.typing.FilteringBoundLogger,
     limits: CallLimits,
     trusted_proxies: Sequence[Network] = (),
-) -> Sequence[grpc.aio.ServerInterceptor]:
-    return (
+) -> Chain:
+    order: Sequence[Interceptor] = (
         in_flight,  # outermost: a call is over when all that stands around it is
         # before all that goes by where a call comes from
         *([Forwarded(trusted_proxies)] if trusted_proxies else []),
@@ -64,3 +64,4 @@ def chain(
         *([RateLimit(limits.rate, registry)] if limits.rate else []),
         Validation(protovalidate.Validator()),  # innermost: only who may call learns what is wrong with a body
     )
+    return Chain(order)

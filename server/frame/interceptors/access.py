@@ -1,17 +1,13 @@
 """Who may call, decided on the metadata: the body of a refused call is never parsed."""
 
-import inspect
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any, Protocol
-
-import grpc
 
 from server.frame.call import Call
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.contract import AccessRule
 from server.frame.errors import AccessChanged, PermissionMissing, TokenInvalid
-from server.frame.interceptors.base import Behaviour, Continuation, Handler, Interceptor, behaviour_of, rebuilt
+from server.frame.interceptors.base import Behaviour, Method
 from server.frame.interceptors.permitted import Permitted
 
 
@@ -27,7 +23,7 @@ class Doorkeeper(Protocol):
         ...
 
 
-class Access(Interceptor):
+class Access:
     """Holds each method's rule of the contract against the caller's token.
 
     A public method ignores a token, so that an expired one keeps nobody from signing in again.
@@ -40,48 +36,27 @@ class Access(Interceptor):
         self._rules = rules
         self._doorkeeper = doorkeeper
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler:
-        rule = self._rules.get(handler_call_details.method)
+    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+        rule = self._rules.get(method.path)
+        if rule is None or rule.public:
+            return proceed
+        go_on = self._kept(rule, proceed) if method.streams else proceed
 
-        async def kept(details: grpc.HandlerCallDetails) -> Handler | None:
-            handler = await continuation(details)
-            if handler is None or rule is None or rule.public:
-                return handler
-            if not (handler.request_streaming or handler.response_streaming):
-                return handler
-            return rebuilt(handler, self._kept(behaviour_of(handler), rule))
+        async def admitted(request: Any, call: Call) -> Any:
+            caller = await self._doorkeeper.caller_of(bearer_token(call))
+            _hold(rule, caller)
+            call.caller = caller
+            return await go_on(request, call)
 
-        return await super().intercept_service(kept, handler_call_details)
+        return admitted
 
-    @asynccontextmanager
-    async def around(self, call: Call, handler: Handler) -> AsyncIterator[None]:
-        rule = self._rules.get(call.method)
-        if rule is not None and not rule.public:
-            call.caller = await self._admitted(call, rule)
-        yield
+    def _kept(self, rule: AccessRule, proceed: Behaviour) -> Behaviour:
+        async def permitted(request: Any, call: Call) -> Any:
+            async with Permitted(lambda: self._until_lost(call.caller, rule)) as within:
+                call.writing = within.outside
+                return await proceed(request, call)
 
-    async def _admitted(self, call: Call, rule: AccessRule) -> Caller:
-        caller = await self._doorkeeper.caller_of(bearer_token(call))
-        _hold(rule, caller)
-        return caller
-
-    def _kept(self, behaviour: Behaviour, rule: AccessRule) -> Behaviour:
-        def permitted(call: Call) -> Permitted:
-            return Permitted(lambda: self._until_lost(call.caller, rule))
-
-        async def answering(request: Any, call: Call) -> Any:
-            async with permitted(call):
-                return await behaviour(request, call)
-
-        async def streaming(request: Any, call: Call) -> AsyncIterator[Any]:
-            async with permitted(call) as within:
-                async for response in behaviour(request, call):
-                    with within.outside():
-                        yield response
-
-        return streaming if inspect.isasyncgenfunction(behaviour) else answering
+        return permitted
 
     async def _until_lost(self, caller: Caller, rule: AccessRule) -> None:
         while True:
@@ -101,8 +76,8 @@ def _hold(rule: AccessRule, caller: Caller) -> None:
 
 def bearer_token(call: Call) -> str:
     """The token of the one authorization header; raises TokenInvalid where there is none, or more than one."""
-    sent = [value for name, value in call.invocation_metadata() or () if name == "authorization"]
-    scheme, _, token = sent[0].partition(" ") if len(sent) == 1 and isinstance(sent[0], str) else ("", "", "")
+    sent = call.sent("authorization")
+    scheme, _, token = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token:
         raise TokenInvalid
-    return str(token)
+    return token

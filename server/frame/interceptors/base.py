@@ -1,81 +1,125 @@
-"""What every interceptor is made of: something that stands around a call, whatever kind of call it is."""
+"""What every interceptor is made of: something that stands around a method, whatever kind of method it is."""
 
 import inspect
-from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import grpc
 
-from server.frame.call import Call
+from server.frame.call import Call, unchanged
 
 if TYPE_CHECKING:
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
 else:
     Handler = grpc.RpcMethodHandler
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
-Behaviour = Callable[[Any, Any], Any]
+Behaviour = Callable[[Any, Call], Awaitable[Any]]
+"""Takes the body, or the stream of bodies, and the call; returns the answer, or writes its answers to the call."""
+
+QUIET = ("/grpc.health.", "/grpc.reflection.")
+"""Probes and explorers call these all day: they are not counted as work, nor logged but for debugging."""
 
 
-class Interceptor(grpc.aio.ServerInterceptor):
-    """Stands around each call: what `around` raises, or lets rise, is what the call ends with."""
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method, as its interceptors are built around it."""
 
-    @abstractmethod
-    def around(self, call: Call, handler: Handler) -> AbstractAsyncContextManager[None]:
-        """What stands around one call of this handler."""
+    path: str
+    parse: Callable[[bytes], Any] = unchanged
+    serialize: Callable[[Any], Any] = unchanged
+    takes_stream: bool = False
+    answers_stream: bool = False
+    exists: bool = True
+
+    @property
+    def streams(self) -> bool:
+        return self.takes_stream or self.answers_stream
+
+    @property
+    def quiet(self) -> bool:
+        return self.path.startswith(QUIET)
+
+
+class Interceptor(Protocol):
+    """Is built around each method once, and stands around each of its calls from then on."""
+
+    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+        """What to do in place of `proceed`, which goes on with the call; `proceed` itself leaves the method alone."""
+        ...
+
+
+class Chain(grpc.aio.ServerInterceptor):
+    """All interceptors as the one that gRPC is given.
+
+    gRPC would compose them for each call anew, and once for each kind of method.
+    It hands over bodies and takes answers as bytes: to a body that cannot be parsed and for an answer that cannot be
+    serialised it would answer UNKNOWN, with the error's text.
+    """
+
+    def __init__(self, interceptors: Sequence[Interceptor]) -> None:
+        self.interceptors = interceptors
+        self._handlers: dict[str, Handler] = {}
 
     async def intercept_service(
-        self,
-        continuation: Continuation,
-        handler_call_details: grpc.HandlerCallDetails,
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
-        handler = await continuation(handler_call_details)
-        assert handler is not None  # noqa: S101 - the innermost interceptor answers for methods that do not exist
-        method = handler_call_details.method
+        path = handler_call_details.method
+        built = self._handlers.get(path)
+        if built is None:
+            found = await continuation(handler_call_details)
+            built = self._built(path, found)
+            if found is not None:  # callers could make up names without end
+                self._handlers[path] = built
+        return built
 
-        def enter(context: Any) -> tuple[Call, AbstractAsyncContextManager[None]]:
-            call = context if isinstance(context, Call) else Call(context, method)
-            return call, self.around(call, handler)
+    def _built(self, path: str, handler: Handler | None) -> Handler:
+        method = _method(path, handler)
+        proceed = _behaviour(handler) if handler is not None else _nothing
+        for interceptor in reversed(self.interceptors):
+            proceed = interceptor.around(method, proceed)
 
-        return rebuilt(handler, _surrounded(behaviour_of(handler), enter))
+        async def answer(request: Any, context: Any) -> Any:
+            return await proceed(request, Call(context, path, method.serialize))
 
-
-def behaviour_of(handler: Handler) -> Behaviour:
-    """The handler's one function, whatever kind of call it answers."""
-    found = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-    assert found is not None  # noqa: S101 - a handler has exactly one
-    return found
+        return _handler(method, answer)
 
 
-def rebuilt(handler: Handler, behaviour: Behaviour, *, raw: bool = False, answers_raw: bool = False) -> Handler:
-    """The same handler with another function; a raw one is handed the body unparsed, or answers with bytes."""
-    deserializer = None if raw else handler.request_deserializer
-    serializer = None if answers_raw else handler.response_serializer
+def _method(path: str, handler: Handler | None) -> Method:
+    if handler is None:
+        return Method(path, takes_stream=True, answers_stream=True, exists=False)
+    parse, serialize = handler.request_deserializer or unchanged, handler.response_serializer or unchanged
+    return Method(path, parse, serialize, bool(handler.request_streaming), bool(handler.response_streaming))
+
+
+def _behaviour(handler: Handler) -> Behaviour:
+    """The handler's one function, which answers or writes; a generator's answers are written for it."""
+    found: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    if not inspect.isasyncgenfunction(found):
+        behaviour: Behaviour = found
+        return behaviour
+    answers: Callable[[Any, Call], Any] = found
+
+    async def writing(request: Any, call: Call) -> None:
+        async with aclosing(answers(request, call)) as telling:
+            async for response in telling:
+                await call.write(response)
+
+    return writing
+
+
+async def _nothing(_request: Any, _call: Call) -> Any:
+    raise NotImplementedError("a method that does not exist is refused before this")
+
+
+def _handler(method: Method, answer: Callable[[Any, Any], Awaitable[Any]]) -> Handler:
     kinds = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }
-    kind: Any = kinds[handler.request_streaming, handler.response_streaming]
-    rebuilt_handler: Handler = kind(behaviour, deserializer, serializer)
-    return rebuilt_handler
-
-
-def _surrounded(
-    behaviour: Behaviour, enter: Callable[[Any], tuple[Call, AbstractAsyncContextManager[None]]]
-) -> Behaviour:
-    async def answering(request: Any, context: Any) -> Any:
-        call, around = enter(context)
-        async with around:
-            return await behaviour(request, call)
-
-    async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
-        call, around = enter(context)
-        async with around:
-            async for response in behaviour(request, call):
-                yield response
-
-    # A streaming method may be a coroutine that writes by itself, as the standard health service's Watch is.
-    return streaming if inspect.isasyncgenfunction(behaviour) else answering
+    kind: Any = kinds[method.takes_stream, method.answers_stream]
+    handler: Handler = kind(answer)
+    return handler

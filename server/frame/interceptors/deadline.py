@@ -1,14 +1,13 @@
 """No call goes on for ever: the caller's deadline, or the server's own where that is nearer."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 from server.frame.call import Call
-from server.frame.interceptors.base import Handler, Interceptor
+from server.frame.interceptors.base import Behaviour, Method
 
 
-class Deadline(Interceptor):
+class Deadline:
     """Inside of the refusals, which turn its TimeoutError into a status.
 
     A stream may last as long as its caller wants: it has the caller's deadline alone.
@@ -17,11 +16,13 @@ class Deadline(Interceptor):
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    @asynccontextmanager
-    async def around(self, call: Call, handler: Handler) -> AsyncIterator[None]:
-        if handler.request_streaming or handler.response_streaming:
-            yield
-            return
-        remaining: float | None = call.time_remaining()
-        async with asyncio.timeout(self._seconds if remaining is None else min(remaining, self._seconds)):
-            yield
+    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+        if method.streams:
+            return proceed
+
+        async def ending(request: Any, call: Call) -> Any:
+            remaining: float | None = call.time_remaining()
+            async with asyncio.timeout(self._seconds if remaining is None else min(remaining, self._seconds)):
+                return await proceed(request, call)
+
+        return ending

@@ -1,26 +1,28 @@
 """Where a call comes from that a proxy passes on."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from typing import Any
 
 from server.frame.addresses import Address, Network, address_in
 from server.frame.call import Call
-from server.frame.interceptors.base import Handler, Interceptor
+from server.frame.interceptors.base import Behaviour, Method
 
 _HEADER = "x-forwarded-for"
 _MOST_HOPS = 32
 
 
-class Forwarded(Interceptor):
+class Forwarded:
     """Takes the word of trusted proxies for where their calls come from; nobody else's."""
 
     def __init__(self, trusted: Sequence[Network]) -> None:
         self._trusted = trusted
 
-    @asynccontextmanager
-    async def around(self, call: Call, handler: Handler) -> AsyncIterator[None]:
-        call.address = real_address(call.address, _hops(call), self._trusted)
-        yield
+    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+        async def coming_from(request: Any, call: Call) -> Any:
+            call.address = real_address(call.address, _hops(call), self._trusted)
+            return await proceed(request, call)
+
+        return coming_from
 
 
 def real_address(peer: str, hops: Sequence[str], trusted: Sequence[Network]) -> str:
@@ -44,8 +46,7 @@ def real_address(peer: str, hops: Sequence[str], trusted: Sequence[Network]) -> 
 
 
 def _hops(call: Call) -> Sequence[str]:
-    sent = [value for name, value in call.invocation_metadata() or () if name == _HEADER and isinstance(value, str)]
-    return [hop.strip() for value in sent for hop in value.split(",")][-_MOST_HOPS:]
+    return [hop.strip() for value in call.sent(_HEADER) for hop in value.split(",")][-_MOST_HOPS:]
 
 
 def _read(text: str) -> Address | None:

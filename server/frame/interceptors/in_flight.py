@@ -1,15 +1,13 @@
 """Counts the calls that must end before the server may stop."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 from server.frame.call import Call
-from server.frame.interceptors.base import Handler, Interceptor
-from server.frame.interceptors.request_log import QUIET
+from server.frame.interceptors.base import Behaviour, Method
 
 
-class InFlight(Interceptor):
+class InFlight:
     """Health and reflection do not count: a health watch lasts as long as the server does."""
 
     def __init__(self) -> None:
@@ -17,19 +15,21 @@ class InFlight(Interceptor):
         self._idle = asyncio.Event()
         self._idle.set()
 
-    @asynccontextmanager
-    async def around(self, call: Call, handler: Handler) -> AsyncIterator[None]:
-        if call.method.startswith(QUIET):
-            yield
-            return
-        self._count += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._count -= 1
-            if not self._count:
-                self._idle.set()
+    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+        if method.quiet:
+            return proceed
+
+        async def counted(request: Any, call: Call) -> Any:
+            self._count += 1
+            self._idle.clear()
+            try:
+                return await proceed(request, call)
+            finally:
+                self._count -= 1
+                if not self._count:
+                    self._idle.set()
+
+        return counted
 
     async def idle(self) -> None:
         """Returns when no call is in flight."""

@@ -1,22 +1,18 @@
 """A token bucket for each caller, so that one who calls too often slows down nobody else."""
 
 import asyncio
-import inspect
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-import grpc
 from prometheus_client import CollectorRegistry, Counter
 
 from server.frame.addresses import source_of
-from server.frame.call import Call, call_of
+from server.frame.call import Call
 from server.frame.errors import RateLimited
-from server.frame.interceptors.base import Behaviour, Continuation, Handler, Interceptor, behaviour_of, rebuilt
-from server.frame.interceptors.request_log import QUIET
+from server.frame.interceptors.base import Behaviour, Method
 
 _MOST_CALLERS = 100_000
 """Whose buckets are kept; the one that has not called for longest is forgotten first, which only forgives it."""
@@ -61,7 +57,7 @@ _ROUNDING = 1e-9
 """In seconds: sums of an interval that is no binary fraction miss the depth by less."""
 
 
-class RateLimit(Interceptor):
+class RateLimit:
     """Inside of access, which says who calls; a public method's caller is known by its network alone.
 
     A stream takes one token when it opens, and then one for each message that it is sent: it is slowed down to the
@@ -82,33 +78,17 @@ class RateLimit(Interceptor):
             "backroom_calls_rate_limited", "Calls refused for their caller's rate", registry=registry
         )
 
-    @asynccontextmanager
-    async def around(self, call: Call, handler: Handler) -> AsyncIterator[None]:
-        if not call.method.startswith(QUIET) and (wait := self._buckets.take(bucket_of(call))):
-            self._limited.inc()
-            raise RateLimited(retry_after=wait)
-        yield
+    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+        if method.quiet:
+            return proceed
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler:
-        async def slowed(details: grpc.HandlerCallDetails) -> Handler | None:
-            handler = await continuation(details)
-            if handler is None or not handler.request_streaming or details.method.startswith(QUIET):
-                return handler
-            return rebuilt(handler, self._slowed(behaviour_of(handler)))
+        async def limited(request: Any, call: Call) -> Any:
+            if wait := self._buckets.take(bucket_of(call)):
+                self._limited.inc()
+                raise RateLimited(retry_after=wait)
+            return await proceed(self._in_turn(request, call) if method.takes_stream else request, call)
 
-        return await super().intercept_service(slowed, handler_call_details)
-
-    def _slowed(self, behaviour: Behaviour) -> Behaviour:
-        async def answering(requests: Any, context: Any) -> Any:
-            return await behaviour(self._in_turn(requests, call_of(context)), context)
-
-        async def streaming(requests: Any, context: Any) -> AsyncIterator[Any]:
-            async for response in behaviour(self._in_turn(requests, call_of(context)), context):
-                yield response
-
-        return streaming if inspect.isasyncgenfunction(behaviour) else answering
+        return limited
 
     async def _in_turn(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
         caller = bucket_of(call)

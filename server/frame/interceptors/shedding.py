@@ -1,15 +1,13 @@
 """More work than the server can carry is refused at the door, while what it has taken is answered in time."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from server.frame.call import Call
 from server.frame.errors import Overloaded
-from server.frame.interceptors.base import Handler, Interceptor
-from server.frame.interceptors.request_log import QUIET
+from server.frame.interceptors.base import Behaviour, Method
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class MostAtOnce:
     """Counted apart: a watch lasts for hours and mostly does nothing, and must not keep calls out, nor they it."""
 
 
-class Shedding(Interceptor):
+class Shedding:
     """Refuses the excess before any work is done for it; never health, nor reflection.
 
     Whoever asks whether the server lives must not be told that it is busy: it would be restarted for that.
@@ -34,17 +32,19 @@ class Shedding(Interceptor):
         self._calls = _Lane(most.calls, under_way.labels("unary"), shed.labels("unary"))
         self._streams = _Lane(most.streams, under_way.labels("stream"), shed.labels("stream"))
 
-    @asynccontextmanager
-    async def around(self, call: Call, handler: Handler) -> AsyncIterator[None]:
-        if call.method.startswith(QUIET):
-            yield
-            return
-        lane = self._streams if handler.request_streaming or handler.response_streaming else self._calls
-        lane.enter()
-        try:
-            yield
-        finally:
-            lane.leave()
+    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+        if method.quiet:
+            return proceed
+        lane = self._streams if method.streams else self._calls
+
+        async def carried(request: Any, call: Call) -> Any:
+            lane.enter()
+            try:
+                return await proceed(request, call)
+            finally:
+                lane.leave()
+
+        return carried
 
 
 class _Lane:

@@ -1,67 +1,63 @@
 """The body is parsed here, and held against the rules in the contract."""
 
-import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
-import grpc
 import protovalidate
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from server.frame.call import Call
 from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, MessageTooLarge, MethodUnknown
-from server.frame.interceptors.base import Behaviour, Continuation, Handler, behaviour_of, rebuilt
+from server.frame.interceptors.base import Behaviour, Method
 
 LARGEST_MESSAGE = 4 * 1024 * 1024
 """In bytes; the server's own limit lies above it, so that a larger message is refused with a reason."""
 
 _MOST_VIOLATIONS = 20
 
-Parse = Callable[[bytes], Any]
-Serialize = Callable[[Any], Any]
 
-
-class Validation(grpc.aio.ServerInterceptor):
+class Validation:
     """Innermost but for the deadline: only who may call learns what is wrong with a body.
 
-    It stands around the request and not around the call, unlike the others.
-    gRPC would answer UNKNOWN, with the error's text, to a body that cannot be parsed and for an answer that cannot be
-    serialised, so the handlers outside of this one get and give bytes.
+    It makes a message of the body on the way in, and bytes of the answer on the way out.
     """
 
     def __init__(self, validator: protovalidate.Validator) -> None:
         self._validator = validator
 
-    async def intercept_service(
-        self,
-        continuation: Continuation,
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return grpc.stream_stream_rpc_method_handler(_unknown)
-        behaviour = behaviour_of(handler)
-        parse = self._parser(handler.request_deserializer)
-        # A coroutine that writes its answers by itself, as the standard health service's does, hands gRPC messages.
-        writes = handler.response_streaming and not inspect.isasyncgenfunction(behaviour)
-        serialize = None if writes else handler.response_serializer
-        parsing = _parsing(behaviour, parse, serialize or _unchanged, handler.request_streaming)
-        return rebuilt(handler, parsing, raw=True, answers_raw=not writes)
+    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+        async def parsed(request: Any, call: Call) -> Any:
+            return await proceed(self.parse(method, request), call)
 
-    def _parser(self, deserialize: Parse | None) -> Parse:
-        def parse(body: bytes) -> Any:
-            if len(body) > LARGEST_MESSAGE:
-                raise MessageTooLarge(limit_bytes=str(LARGEST_MESSAGE))
-            try:
-                message = deserialize(body) if deserialize else body
-            except DecodeError:
-                raise BodyMalformed from None
-            if isinstance(message, Message):
-                self._hold(message, may_hold_nul=b"\0" in body)
-            return message
+        async def parsed_and_serialised(request: Any, call: Call) -> Any:
+            return method.serialize(await proceed(self.parse(method, request), call))
 
-        return parse
+        async def parsed_one_by_one(bodies: AsyncIterator[bytes], call: Call) -> Any:
+            answer = await proceed(self._each(method, bodies), call)
+            return answer if method.answers_stream else method.serialize(answer)
+
+        if not method.exists:
+            return _unknown
+        if method.takes_stream:
+            return parsed_one_by_one
+        return parsed if method.answers_stream else parsed_and_serialised
+
+    def parse(self, method: Method, body: bytes) -> Any:
+        """Raises MessageTooLarge, BodyMalformed or FieldInvalid."""
+        if len(body) > LARGEST_MESSAGE:
+            raise MessageTooLarge(limit_bytes=str(LARGEST_MESSAGE))
+        try:
+            message = method.parse(body)
+        except DecodeError:
+            raise BodyMalformed from None
+        if isinstance(message, Message):
+            self._hold(message, may_hold_nul=b"\0" in body)
+        return message
+
+    async def _each(self, method: Method, bodies: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for body in bodies:
+            yield self.parse(method, body)
 
     def _hold(self, message: Message, *, may_hold_nul: bool) -> None:
         found = self._validator.collect_violations(message)
@@ -72,31 +68,8 @@ class Validation(grpc.aio.ServerInterceptor):
             raise FieldInvalid(fields=violations)
 
 
-async def _unknown(_request: Any, _call: Any) -> AsyncIterator[bytes]:
+async def _unknown(_request: Any, _call: Call) -> Any:
     raise MethodUnknown
-    yield b""
-
-
-def _unchanged(answer: Any) -> Any:
-    return answer
-
-
-def _parsing(behaviour: Behaviour, parse: Parse, serialize: Serialize, streaming_request: bool) -> Behaviour:
-    async def parsed(bodies: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-        async for body in bodies:
-            yield parse(body)
-
-    def request_of(request: Any) -> Any:
-        return parsed(request) if streaming_request else parse(request)
-
-    async def answering(request: Any, call: Call) -> Any:
-        return serialize(await behaviour(request_of(request), call))
-
-    async def streaming(request: Any, call: Call) -> AsyncIterator[Any]:
-        async for response in behaviour(request_of(request), call):
-            yield serialize(response)
-
-    return streaming if inspect.isasyncgenfunction(behaviour) else answering
 
 
 def _violation(violation: protovalidate.Violation) -> FieldViolation:
