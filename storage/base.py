@@ -1,21 +1,28 @@
 """What every table and every repository stands on."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
+import orjson
 from sqlalchemy import (
-    ARRAY,
+    JSON,
     Column,
     ColumnElement,
     Delete,
     MetaData,
     Table,
+    Text,
+    Update,
     bindparam,
+    cast,
     delete,
     func,
     select,
     tuple_,
+    update,
 )
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import UserDefinedType
@@ -48,16 +55,32 @@ class Repository:
         self._connection = connection
 
 
-def given(table: Table, *names: str) -> TableValuedAlias:
-    """The rows given to a statement as one array a column, so that a batch is one statement.
+def names_of(table: Table) -> tuple[str, ...]:
+    """The names of a table's columns, as plain text: what SQLAlchemy calls them is a kind of its own."""
+    return tuple(str(column.name) for column in table.columns)
+
+
+def given(table: Table, *names: str, name: str = "given") -> TableValuedAlias:
+    """The rows given to a statement as one JSON document, so that a batch is one statement with one parameter.
 
     The columns take their types from the table's of the same names.
-    Execute with `columns_of(...)`, which turns rows into those arrays.
+    Execute with `rows_of(...)`, which writes that document; `name` tells apart what one statement is given twice.
     """
-    columns: list[Column[Any]] = [table.columns[name] for name in names]
-    arrays = (bindparam(f"given_{column.name}", type_=ARRAY(column.type)) for column in columns)
-    typed = (Column(column.name, column.type) for column in columns)
-    return func.unnest(*arrays).table_valued(*typed, name="given").render_derived()
+    typed = (Column(column, table.columns[column].type) for column in names)
+    document = cast(bindparam(name, type_=Text), JSON)
+    return func.json_to_recordset(document).table_valued(*typed, name=name).render_derived(with_types=True)
+
+
+def inserting(table: Table, *names: str, name: str = "given") -> Insert:
+    """Inserts the rows given into a table, in their order."""
+    return insert(table).from_select(list(names), select(given(table, *names, name=name)))
+
+
+def changing(table: Table, *names: str) -> Update:
+    """Updates the rows of a table to the rows given, by the first of their columns."""
+    rows = given(table, *names)
+    mine = table.columns[names[0]] == rows.columns[names[0]]
+    return update(table).where(mine).values({name: rows.columns[name] for name in names[1:]})
 
 
 def some_of(table: Table, old: ColumnElement[bool], limit: int) -> Delete:
@@ -66,7 +89,16 @@ def some_of(table: Table, old: ColumnElement[bool], limit: int) -> Delete:
     return delete(table).where(key.in_(select(*table.primary_key.columns).where(old).limit(limit)))
 
 
-def columns_of(names: Sequence[str], rows: Iterable[Sequence[object]]) -> dict[str, list[object]]:
-    """The parameters of a statement over `given(table, *names)`: one list a column, from rows in the names' order."""
-    turned = list(zip(*rows, strict=True))
-    return {f"given_{name}": list(turned[index]) if turned else [] for index, name in enumerate(names)}
+def rows_of(names: Sequence[str], rows: Iterable[Sequence[object]], *, name: str = "given") -> dict[str, str]:
+    """The parameter of a statement over `given(table, *names)`, from rows whose values stand in the names' order."""
+    document = [dict(zip(names, row, strict=True)) for row in rows]
+    return {name: orjson.dumps(document, _written).decode()}
+
+
+def _written(value: object) -> str:
+    """As PostgreSQL reads it, what JSON has no form for."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, bytes):
+        return rf"\x{value.hex()}"
+    raise TypeError(f"{type(value).__name__} cannot be given to a statement")

@@ -292,7 +292,7 @@ async def test_a_process_writes_nothing_of_what_it_is_sent(postgres: str) -> Non
                 await outcome(api, method, body)
     await database.close()
     said = b"".join(process.said)
-    assert said.count(b'"event": "call"') >= len(METHODS)
+    assert said.count(b'"event":"call"') >= len(METHODS)
     assert CANARY.encode() not in said
     assert api.token is not None
     assert api.token.encode() not in said

@@ -4,31 +4,44 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from storage.base import columns_of
 from storage.base import given as given_rows
+from storage.base import rows_of
 from storage.database import Database
 from storage.schema import METADATA
 
 REQUESTS = METADATA.tables["frame.request_ids"]
+ORDERS = METADATA.tables["commerce.orders"]
 NAMES = ("caller_id", "digest", "answer", "create_time")
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)
 
 
-@settings(max_examples=50)
-@given(st.lists(st.tuples(st.integers(), st.text(max_size=3)), max_size=5))
-def test_rows_become_columns(rows: list[tuple[int, str]]) -> None:
-    """One list a column, as long as there are rows, in their order."""
-    assert columns_of(("a", "b"), rows) == {"given_a": [row[0] for row in rows], "given_b": [row[1] for row in rows]}
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+VALUES = st.tuples(
+    st.uuids(),
+    st.none() | TEXTS,
+    TEXTS,
+    st.integers(-(2**31), 2**31 - 1),
+    st.integers(-(2**63), 2**63 - 1),
+    st.decimals(0, 10**18, places=9),
+    st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
+)
+ORDER_NAMES = ("id", "reference", "customer_id", "line_count", "unit_count", "total", "create_time")
 
 
 def test_rows_of_unequal_length_are_a_defect() -> None:
     """They are not cut to the shortest."""
     with pytest.raises(ValueError, match="shorter"):
-        columns_of(("a", "b"), [(1, 2), (3,)])
+        rows_of(("a", "b"), [(1, 2), (3,)])
+
+
+def test_a_value_of_an_unknown_kind_is_a_defect() -> None:
+    """It is not given as whatever text it has."""
+    with pytest.raises(TypeError, match="object"):
+        rows_of(("a",), [(object(),)])
 
 
 async def test_rows_given_to_a_statement_come_back_as_they_were(database: Database) -> None:
@@ -36,5 +49,14 @@ async def test_rows_given_to_a_statement_come_back_as_they_were(database: Databa
     for count in (0, 1, 3, 1000):
         rows = [(UUID(int=place), bytes([place % 256, 0]), None if place % 2 else "é'", NOW) for place in range(count)]
         async with database.reading() as tx:
-            found = await tx._connection.execute(select(given_rows(REQUESTS, *NAMES)), columns_of(NAMES, rows))
+            found = await tx._connection.execute(select(given_rows(REQUESTS, *NAMES)), rows_of(NAMES, rows))
             assert [tuple(row) for row in found] == rows
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(rows=st.lists(VALUES, max_size=5))
+async def test_whatever_a_row_holds_comes_back_exactly(database: Database, rows: list[tuple[object, ...]]) -> None:
+    """Any text that PostgreSQL can hold, any amount to nine decimals, any number that fits its column."""
+    async with database.reading() as tx:
+        found = await tx._connection.execute(select(given_rows(ORDERS, *ORDER_NAMES)), rows_of(ORDER_NAMES, rows))
+        assert [tuple(row) for row in found] == rows

@@ -3,17 +3,23 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, Select, select, tuple_
 
-from storage.base import Repository, columns_of, given
+from storage.base import Repository, changing, given, inserting, names_of, rows_of
 from storage.commerce.records import Order, OrderFilter, OrderLine, OrderState, Price
 from storage.commerce.tables import order_lines, orders, products
 
-_ORDER = tuple(column.name for column in orders.columns)
-_LINE = tuple(column.name for column in order_lines.columns)
+_ORDER = names_of(orders)
+_LINE = names_of(order_lines)
 _REFERENCE = ("placed_by", "reference")
 _CHANGEABLE = ("id", "state", "cancel_reason", "update_time")
+
+_TAKEN = given(orders, *_REFERENCE)
+_FIND_REFERENCES = select(orders.c.placed_by, orders.c.reference, orders.c.id).where(
+    orders.c.placed_by == _TAKEN.c.placed_by, orders.c.reference == _TAKEN.c.reference
+)
+_ADD = inserting(order_lines, *_LINE, name="lines").add_cte(inserting(orders, *_ORDER, name="heads").cte("placed"))
+_CHANGE = changing(orders, *_CHANGEABLE)
 
 
 class OrderRepository(Repository):
@@ -23,24 +29,19 @@ class OrderRepository(Repository):
         """Which of these (placed_by, reference) are taken, and by which order."""
         if not keys:
             return {}
-        rows = given(orders, *_REFERENCE)
-        mine = (orders.c.placed_by == rows.c.placed_by) & (orders.c.reference == rows.c.reference)
-        statement = select(orders.c.placed_by, orders.c.reference, orders.c.id).where(mine)
-        found = await self._connection.execute(statement, columns_of(_REFERENCE, keys))
+        found = await self._connection.execute(_FIND_REFERENCES, rows_of(_REFERENCE, keys))
         return {(row.placed_by, row.reference): row.id for row in found}
 
     async def add(self, new: Sequence[Order]) -> None:
-        """Adds orders with their lines, all in two statements.
+        """Adds orders with their lines, all in one statement.
 
         Raises AlreadyExists where a reference was taken since `find_references`.
         """
         if not new:
             return
         ordered = sorted(new, key=lambda order: (order.placed_by, order.reference or ""))
-        heads = insert(orders).from_select(list(_ORDER), select(given(orders, *_ORDER)))
-        await self._connection.execute(heads, columns_of(_ORDER, map(_values, ordered)))
-        lines = insert(order_lines).from_select(list(_LINE), select(given(order_lines, *_LINE)))
-        await self._connection.execute(lines, columns_of(_LINE, _line_values(ordered)))
+        heads = rows_of(_ORDER, map(_values, ordered), name="heads")
+        await self._connection.execute(_ADD, heads | rows_of(_LINE, _line_values(ordered), name="lines"))
 
     async def find(self, order_id: UUID) -> Order | None:
         """The order with its lines."""
@@ -75,11 +76,8 @@ class OrderRepository(Repository):
         """Stores the new states of orders that were locked in this transaction."""
         if not changed:
             return
-        rows = given(orders, *_CHANGEABLE)
-        new_values = {name: rows.c[name] for name in _CHANGEABLE if name != "id"}
-        statement = update(orders).where(orders.c.id == rows.c.id).values(new_values)
         values = ([getattr(order, name) for name in _CHANGEABLE] for order in changed)
-        await self._connection.execute(statement, columns_of(_CHANGEABLE, values))
+        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
 
     async def list_latest(
         self, wanted: OrderFilter, *, before: tuple[datetime, UUID] | None, limit: int

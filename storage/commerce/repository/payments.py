@@ -4,10 +4,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, func, insert, or_, select, tuple_
 
-from storage.base import Repository, columns_of, given
+from storage.base import Repository, changing, inserting, names_of, rows_of
 from storage.commerce.records import (
     Payment,
     PaymentFilter,
@@ -20,14 +19,19 @@ from storage.commerce.records import (
 )
 from storage.commerce.tables import orders, payments, products, refund_lines, refunds
 
-_PAYMENT = tuple(column.name for column in payments.columns)
-_REFUND = tuple(column.name for column in refunds.columns)
-_LINE = tuple(column.name for column in refund_lines.columns)
+_PAYMENT = names_of(payments)
+_REFUND = names_of(refunds)
+_LINE = names_of(refund_lines)
 _CHANGEABLE = (
     *("id", "provider_id", "state", "authorised", "captured", "refunded"),
     *("failure", "voided", "client_secret", "update_time"),
 )
 _REFUND_CHANGEABLE = ("id", "provider_id", "state", "update_time")
+
+_CHANGE = changing(payments, *_CHANGEABLE)
+_ADD_REFUNDS = inserting(refunds, *_REFUND)
+_ADD_REFUND_LINES = inserting(refund_lines, *_LINE)
+_CHANGE_REFUNDS = changing(refunds, *_REFUND_CHANGEABLE)
 
 
 class PaymentRepository(Repository):
@@ -40,34 +44,25 @@ class PaymentRepository(Repository):
         """Stores what became of payments; not their refunds."""
         if not changed:
             return
-        rows = given(payments, *_CHANGEABLE)
-        new_values = {name: rows.c[name] for name in _CHANGEABLE if name != "id"}
-        statement = update(payments).where(payments.c.id == rows.c.id).values(new_values)
         values = ([getattr(payment, name) for name in _CHANGEABLE] for payment in changed)
-        await self._connection.execute(statement, columns_of(_CHANGEABLE, values))
+        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
 
     async def add_refunds(self, new: Sequence[Refund]) -> None:
         """Adds refunds with the goods that came back."""
         if not new:
             return
-        heads = insert(refunds).from_select(list(_REFUND), select(given(refunds, *_REFUND)))
-        await self._connection.execute(
-            heads, columns_of(_REFUND, ([getattr(refund, name) for name in _REFUND] for refund in new))
-        )
+        heads = ([getattr(refund, name) for name in _REFUND] for refund in new)
+        await self._connection.execute(_ADD_REFUNDS, rows_of(_REFUND, heads))
         rows = [(refund.id, line.product_id, line.quantity) for refund in new for line in refund.restock]
         if rows:
-            lines = insert(refund_lines).from_select(list(_LINE), select(given(refund_lines, *_LINE)))
-            await self._connection.execute(lines, columns_of(_LINE, rows))
+            await self._connection.execute(_ADD_REFUND_LINES, rows_of(_LINE, rows))
 
     async def change_refunds(self, changed: Sequence[Refund]) -> None:
         """Stores what became of refunds."""
         if not changed:
             return
-        rows = given(refunds, *_REFUND_CHANGEABLE)
-        new_values = {name: rows.c[name] for name in _REFUND_CHANGEABLE if name != "id"}
-        statement = update(refunds).where(refunds.c.id == rows.c.id).values(new_values)
         values = ([getattr(refund, name) for name in _REFUND_CHANGEABLE] for refund in changed)
-        await self._connection.execute(statement, columns_of(_REFUND_CHANGEABLE, values))
+        await self._connection.execute(_CHANGE_REFUNDS, rows_of(_REFUND_CHANGEABLE, values))
 
     async def find(self, payment_id: UUID) -> Payment | None:
         """The payment with its refunds."""

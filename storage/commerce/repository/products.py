@@ -2,15 +2,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, insert, select
 
-from storage.base import Repository, columns_of, given
+from storage.base import Repository, changing, given, inserting, names_of, rows_of
 from storage.commerce.records import Price, Product
 from storage.commerce.tables import products, stock
 
-_COLUMNS = tuple(column.name for column in products.columns)
+_COLUMNS = names_of(products)
 _CHANGEABLE = ("id", "name", "description", "price", "currency", "archived", "version", "update_time")
+
+_ADD = inserting(products, *_COLUMNS).on_conflict_do_nothing(index_elements=["sku"]).returning(products.c.id)
+_CHANGE = changing(products, *_CHANGEABLE)
+_NAMED = products.c.sku.in_(select(given(products, "sku").c.sku))
+_LOCK_BY_SKU = select(products).where(_NAMED).order_by(products.c.id).with_for_update(key_share=True)
 
 
 class ProductRepository(Repository):
@@ -22,9 +26,7 @@ class ProductRepository(Repository):
     async def add(self, new: Sequence[Product]) -> set[UUID]:
         """Adds products with a stock of nothing, and returns which were added: not those whose SKU is taken."""
         ordered = sorted(new, key=lambda product: product.sku)
-        statement = insert(products).from_select(list(_COLUMNS), select(given(products, *_COLUMNS)))
-        adding = statement.on_conflict_do_nothing(index_elements=["sku"]).returning(products.c.id)
-        found = await self._connection.execute(adding, columns_of(_COLUMNS, map(_values, ordered)))
+        found = await self._connection.execute(_ADD, rows_of(_COLUMNS, map(_values, ordered)))
         added = set(found.scalars())
         if added:
             rows = [{"product_id": product.id, "on_hand": 0, "held": 0} for product in ordered if product.id in added]
@@ -33,12 +35,9 @@ class ProductRepository(Repository):
 
     async def change(self, changed: Sequence[Product]) -> None:
         """Stores the new values of products that were locked in this transaction."""
-        rows = given(products, *_CHANGEABLE)
-        new_values = {name: rows.c[name] for name in _CHANGEABLE if name != "id"}
-        statement = update(products).where(products.c.id == rows.c.id).values(new_values)
         places = [_COLUMNS.index(name) for name in _CHANGEABLE]
         values = ([_values(product)[place] for place in places] for product in changed)
-        await self._connection.execute(statement, columns_of(_CHANGEABLE, values))
+        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
 
     async def find(self, product_id: UUID) -> Product | None:
         row = (await self._connection.execute(select(products).where(products.c.id == product_id))).first()
@@ -56,10 +55,7 @@ class ProductRepository(Repository):
 
     async def lock_by_sku(self, skus: Sequence[str]) -> Mapping[str, Product]:
         """The products that exist of these SKUs, locked in key order until the transaction ends."""
-        wanted = given(products, "sku")
-        existing = products.c.sku.in_(select(wanted.c.sku))
-        statement = select(products).where(existing).order_by(products.c.id).with_for_update(key_share=True)
-        found = await self._connection.execute(statement, columns_of(("sku",), ((sku,) for sku in skus)))
+        found = await self._connection.execute(_LOCK_BY_SKU, rows_of(("sku",), ((sku,) for sku in skus)))
         return {row.sku: _product(row) for row in found}
 
     async def list_by_sku(self, *, after: str | None, limit: int, archived: bool) -> Sequence[Product]:

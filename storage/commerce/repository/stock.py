@@ -2,10 +2,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, Select, select
 
-from storage.base import Repository, columns_of, given
+from storage.base import Repository, changing, given, inserting, rows_of
 from storage.commerce.records import Level, Move, Movement, Price, Shelf, StockReason
 from storage.commerce.tables import products, stock, stock_movements
 
@@ -24,6 +23,13 @@ _MOVE = (
 _LEVEL = ("product_id", "on_hand", "held")
 _SHELF = (products.c.sku, products.c.price, products.c.currency, products.c.archived)
 
+_SHELVES: Select[Any] = select(stock.c.product_id, *_SHELF, stock.c.on_hand, stock.c.held)
+_LOCKED = _SHELVES.join_from(stock, products).order_by(stock.c.product_id).with_for_update(of=stock)
+_LOCK = _LOCKED.where(products.c.sku.in_(select(given(products, "sku").c.sku)))
+_LOCK_BY_ID = _LOCKED.where(stock.c.product_id.in_(select(given(stock, "product_id").c.product_id)))
+_ENTRIES = inserting(stock_movements, *_MOVE, name="moves").cte("entries")
+_MOVE_ALL = changing(stock, *_LEVEL).add_cte(_ENTRIES)
+
 
 class StockRepository(Repository):
     """How much there is: a ledger of movements, and the balance that it adds up to.
@@ -33,16 +39,13 @@ class StockRepository(Repository):
 
     async def lock(self, skus: Collection[str]) -> Mapping[str, Shelf]:
         """The shelves that exist of these SKUs, locked until the transaction ends."""
-        wanted = given(products, "sku")
-        statement = _shelves().where(products.c.sku.in_(select(wanted.c.sku)))
-        return {shelf.sku: shelf for shelf in await self._locked(statement, columns_of(("sku",), ((s,) for s in skus)))}
+        values = rows_of(("sku",), ((sku,) for sku in skus))
+        return {row.sku: _shelf(row) for row in await self._connection.execute(_LOCK, values)}
 
     async def lock_by_id(self, product_ids: Collection[UUID]) -> Mapping[UUID, Shelf]:
         """The shelves of these products, locked until the transaction ends."""
-        wanted = given(stock, "product_id")
-        statement = _shelves().where(stock.c.product_id.in_(select(wanted.c.product_id)))
-        values = columns_of(("product_id",), ((each,) for each in product_ids))
-        return {shelf.product_id: shelf for shelf in await self._locked(statement, values)}
+        values = rows_of(("product_id",), ((each,) for each in product_ids))
+        return {row.product_id: _shelf(row) for row in await self._connection.execute(_LOCK_BY_ID, values)}
 
     async def move(self, moves: Sequence[Move]) -> None:
         """Writes movements into the ledger, and what the last one of each product says into the balance.
@@ -51,13 +54,9 @@ class StockRepository(Repository):
         """
         if not moves:
             return
-        entries = insert(stock_movements).from_select(list(_MOVE), select(given(stock_movements, *_MOVE)))
-        await self._connection.execute(entries, columns_of(_MOVE, (_values(move) for move in moves)))
         levels = {move.product_id: (move.product_id, move.on_hand_after, move.held_after) for move in moves}
-        rows = given(stock, *_LEVEL)
-        balance = update(stock).where(stock.c.product_id == rows.c.product_id)
-        balance = balance.values(on_hand=rows.c.on_hand, held=rows.c.held)
-        await self._connection.execute(balance, columns_of(_LEVEL, levels.values()))
+        entries = rows_of(_MOVE, map(_values, moves), name="moves")
+        await self._connection.execute(_MOVE_ALL, entries | rows_of(_LEVEL, levels.values()))
 
     async def find_level(self, sku: str) -> Level | None:
         statement = select(products.c.sku, stock.c.on_hand, stock.c.held).join_from(products, stock)
@@ -74,14 +73,6 @@ class StockRepository(Repository):
         statement = statement.order_by(stock_movements.c.sequence.desc()).limit(limit)
         found = await self._connection.execute(statement)
         return [Movement(sequence, sku, StockReason(reason), *rest) for sequence, sku, reason, *rest in found]
-
-    async def _locked(self, statement: Any, values: dict[str, list[object]]) -> list[Shelf]:
-        ordered = statement.order_by(stock.c.product_id).with_for_update(of=stock)
-        return [_shelf(row) for row in await self._connection.execute(ordered, values)]
-
-
-def _shelves() -> Any:
-    return select(stock.c.product_id, *_SHELF, stock.c.on_hand, stock.c.held).join_from(stock, products)
 
 
 def _shelf(row: Row[Any]) -> Shelf:

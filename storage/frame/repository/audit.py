@@ -4,16 +4,16 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, Row, Select, Text, cast, exists, func, literal, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.base import Repository, TransactionId, columns_of, given
+from storage.base import Repository, TransactionId, inserting, rows_of
 from storage.frame.records import AuditEntry, AuditEvent, AuditFilter, AuditKey
 from storage.frame.signing import mac_of
 from storage.frame.tables import audit_entries, audit_seals
 
 _ENTRY = ("create_time", "caller_id", "action", "resource", "address", "call_id", "result", "id", "key_id", "mac")
 _TOLD = _ENTRY[:8]
+_RECORD = inserting(audit_entries, *_ENTRY)
 KEY = (audit_entries.c.transaction_id, audit_entries.c.sequence)
 """The order of the chain."""
 
@@ -37,9 +37,8 @@ class AuditRepository(Repository):
         if self._key is None:
             raise RuntimeError("this database was opened without a key to sign the record with")
         key = self._key
-        statement = insert(audit_entries).from_select(list(_ENTRY), select(given(audit_entries, *_ENTRY)))
         rows = ((*_values(entry), key.id, mac_of(entry, key.secret)) for entry in entries)
-        await self._connection.execute(statement, columns_of(_ENTRY, rows))
+        await self._connection.execute(_RECORD, rows_of(_ENTRY, rows))
 
     async def list_latest(
         self, wanted: AuditFilter, *, before: tuple[datetime, int] | None, limit: int

@@ -4,7 +4,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository, columns_of, given
+from storage.base import Repository, inserting, rows_of
 from storage.frame.records import AuditAnchor, AuditEvent, AuditLink, AuditSeal
 from storage.frame.repository.audit import EVENT, KEY, TRANSACTION, event_of, key_of, unsealed
 from storage.frame.tables import audit_anchors, audit_entries, audit_seals
@@ -15,6 +15,7 @@ _SEALING = 0x626B726D_00000010
 _MINE = audit_entries.c.sequence == audit_seals.c.sequence
 """Which event a place is of."""
 _SEAL = ("position", "sequence", "hash", "key_id", "create_time")
+_ADD = inserting(audit_seals, *_SEAL)
 
 
 class AuditChainRepository(Repository):
@@ -40,9 +41,8 @@ class AuditChainRepository(Repository):
         """Appends places to the chain."""
         if not seals:
             return
-        statement = insert(audit_seals).from_select(list(_SEAL), select(given(audit_seals, *_SEAL)))
         rows = (tuple(getattr(seal, name) for name in _SEAL) for seal in seals)
-        await self._connection.execute(statement, columns_of(_SEAL, rows))
+        await self._connection.execute(_ADD, rows_of(_SEAL, rows))
 
     async def find(self, position: int) -> AuditSeal | None:
         row = (await self._connection.execute(select(audit_seals).where(audit_seals.c.position == position))).first()

@@ -2,14 +2,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository, columns_of, given, some_of
+from storage.base import Repository, inserting, rows_of, some_of
 from storage.frame.records import Event
 from storage.frame.tables import events
 from storage.log import CURRENT
 
 _EVENT = ("type", "subject_id", "data", "create_time")
+_PUBLISH = inserting(events, *_EVENT)
 
 
 class EventRepository(Repository):
@@ -19,9 +19,8 @@ class EventRepository(Repository):
         """Writes events into the log, in their order; others are told once this transaction has committed."""
         if not new:
             return
-        statement = insert(events).from_select(list(_EVENT), select(given(events, *_EVENT)))
         rows = ((event.type, event.subject_id, event.data, event.create_time) for event in new)
-        await self._connection.execute(statement, columns_of(_EVENT, rows))
+        await self._connection.execute(_PUBLISH, rows_of(_EVENT, rows))
 
     async def snapshot(self) -> str:
         """What has committed by now; see `storage.log`."""

@@ -2,10 +2,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.sql.selectable import TableValuedAlias
 
-from storage.base import Repository, columns_of, given, some_of
+from storage.base import Repository, given, inserting, rows_of, some_of
 from storage.frame.records import Claim, EarlierRequest, RequestKey
 from storage.frame.tables import request_ids
 
@@ -14,6 +14,19 @@ Scope = tuple[UUID, UUID]
 _CLAIM = ("caller_id", "request_id", "digest", "answer")
 _SCOPE = ("caller_id", "request_id")
 _ANSWER = ("caller_id", "request_id", "answer")
+
+_KEY = (request_ids.c.caller_id, request_ids.c.request_id)
+_TAKE = inserting(request_ids, *_CLAIM).on_conflict_do_nothing().returning(*_KEY)
+
+
+def _mine(rows: TableValuedAlias) -> ColumnElement[bool]:
+    return (request_ids.c.caller_id == rows.c.caller_id) & (request_ids.c.request_id == rows.c.request_id)
+
+
+_ANSWERS, _SCOPES = given(request_ids, *_ANSWER), given(request_ids, *_SCOPE)
+_REMEMBER = update(request_ids).where(_mine(_ANSWERS)).values(answer=_ANSWERS.c.answer)
+_RELEASE = delete(request_ids).where(_mine(_SCOPES))
+_FIND = select(request_ids).where(_mine(_SCOPES))
 
 
 class RequestRepository(Repository):
@@ -28,15 +41,8 @@ class RequestRepository(Repository):
         if not claims:
             return {}
         ordered = sorted(claims, key=lambda claim: claim.key.scope)
-        rows = given(request_ids, *_CLAIM)
-        statement = (
-            insert(request_ids)
-            .from_select(list(_CLAIM), select(rows))
-            .on_conflict_do_nothing()
-            .returning(request_ids.c.caller_id, request_ids.c.request_id)
-        )
-        values = columns_of(_CLAIM, ((*claim.key.scope, claim.key.digest, claim.answer) for claim in ordered))
-        claimed = {tuple(row) for row in await self._connection.execute(statement, values)}
+        values = rows_of(_CLAIM, ((*claim.key.scope, claim.key.digest, claim.answer) for claim in ordered))
+        claimed = {tuple(row) for row in await self._connection.execute(_TAKE, values)}
         return await self._find([claim.key.scope for claim in ordered if claim.key.scope not in claimed])
 
     async def find(self, scope: Scope) -> EarlierRequest | None:
@@ -47,18 +53,14 @@ class RequestRepository(Repository):
         """Keeps the answers of requests that were claimed in this transaction."""
         if not answers:
             return
-        rows = given(request_ids, *_ANSWER)
-        mine = (request_ids.c.caller_id == rows.c.caller_id) & (request_ids.c.request_id == rows.c.request_id)
-        values = columns_of(_ANSWER, ((*key.scope, answer) for key, answer in answers.items()))
-        await self._connection.execute(update(request_ids).where(mine).values(answer=rows.c.answer), values)
+        values = rows_of(_ANSWER, ((*key.scope, answer) for key, answer in answers.items()))
+        await self._connection.execute(_REMEMBER, values)
 
     async def release(self, scopes: Sequence[Scope]) -> None:
         """Forgets requests that were claimed in this transaction and refused, so that they may be tried again."""
         if not scopes:
             return
-        rows = given(request_ids, *_SCOPE)
-        mine = (request_ids.c.caller_id == rows.c.caller_id) & (request_ids.c.request_id == rows.c.request_id)
-        await self._connection.execute(delete(request_ids).where(mine), columns_of(_SCOPE, scopes))
+        await self._connection.execute(_RELEASE, rows_of(_SCOPE, scopes))
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many requests that came before a time, and returns how many that were."""
@@ -68,6 +70,5 @@ class RequestRepository(Repository):
     async def _find(self, scopes: Sequence[Scope]) -> Mapping[Scope, EarlierRequest]:
         if not scopes:
             return {}
-        key = tuple_(request_ids.c.caller_id, request_ids.c.request_id)
-        found = await self._connection.execute(select(request_ids).where(key.in_(scopes)))
+        found = await self._connection.execute(_FIND, rows_of(_SCOPE, scopes))
         return {(row.caller_id, row.request_id): EarlierRequest(row.digest, row.answer) for row in found}

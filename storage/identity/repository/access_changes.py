@@ -3,16 +3,16 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.base import columns_of, given, some_of
+from storage.base import inserting, rows_of, some_of
 from storage.frame.records import ChangePage, Stretch
 from storage.identity.records import AccessChange
 from storage.identity.tables.accounts import access_changes
 from storage.log import LogRepository
 
 _CHANGE = ("account_id", "create_time")
+_ADD = inserting(access_changes, *_CHANGE)
 
 
 class AccessChangeRepository(LogRepository):
@@ -26,8 +26,7 @@ class AccessChangeRepository(LogRepository):
         if account_ids is not None and not account_ids:
             return
         rows = ((account_id, now) for account_id in (account_ids if account_ids is not None else [None]))
-        statement = insert(access_changes).from_select(list(_CHANGE), select(given(access_changes, *_CHANGE)))
-        await self._connection.execute(statement, columns_of(_CHANGE, rows))
+        await self._connection.execute(_ADD, rows_of(_CHANGE, rows))
 
     async def list_changes(self, stretch: Stretch, limit: int) -> ChangePage[AccessChange]:
         """The first `limit` changes of a stretch, in their order."""

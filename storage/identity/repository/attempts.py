@@ -1,14 +1,20 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, select
 
-from storage.base import Repository, columns_of, given, some_of
+from storage.base import Repository, changing, inserting, rows_of, some_of
 from storage.identity.records import Attempts
 from storage.identity.tables.attempts import attempts
 
 _ATTEMPTS = ("key", "count", "last_time")
+
+_LOCK = (
+    inserting(attempts, *_ATTEMPTS)
+    .on_conflict_do_update(index_elements=["key"], set_={"count": attempts.c.count})
+    .returning(*attempts.c)
+)
+_SAVE = changing(attempts, *_ATTEMPTS)
 
 
 class AttemptRepository(Repository):
@@ -24,25 +30,15 @@ class AttemptRepository(Repository):
 
         The rows are locked in the keys' order, so that two transactions never wait for one another.
         """
-        new = given(attempts, *_ATTEMPTS)
-        statement = (
-            insert(attempts)
-            .from_select(list(_ATTEMPTS), select(new))
-            .on_conflict_do_update(index_elements=["key"], set_={"count": attempts.c.count})
-            .returning(*attempts.c)
-        )
-        values = columns_of(_ATTEMPTS, ((key, 0, now) for key in sorted(set(keys))))
-        return {row.key: Attempts(*row) for row in await self._connection.execute(statement, values)}
+        values = rows_of(_ATTEMPTS, ((key, 0, now) for key in sorted(set(keys))))
+        return {row.key: Attempts(*row) for row in await self._connection.execute(_LOCK, values)}
 
     async def save(self, counted: Sequence[Attempts]) -> None:
         """Writes what is counted; the keys are to be locked."""
         if not counted:
             return
-        rows = given(attempts, *_ATTEMPTS)
-        statement = update(attempts).where(attempts.c.key == rows.c.key)
-        statement = statement.values(count=rows.c.count, last_time=rows.c.last_time)
-        values = columns_of(_ATTEMPTS, ((each.key, each.count, each.last_time) for each in counted))
-        await self._connection.execute(statement, values)
+        values = rows_of(_ATTEMPTS, ((each.key, each.count, each.last_time) for each in counted))
+        await self._connection.execute(_SAVE, values)
 
     async def clear(self, keys: Collection[bytes]) -> None:
         """Forgets what is counted under these keys, which are to be locked."""

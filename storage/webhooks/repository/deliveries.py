@@ -18,9 +18,9 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB
 
-from storage.base import Repository, columns_of, given, some_of
+from storage.base import Repository, given, inserting, names_of, rows_of, some_of
 from storage.webhooks.records import QUEUE, Delivery, DeliveryFilter, DeliveryState, Turn
 from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoints
@@ -32,7 +32,8 @@ _LARGEST_PIECE = 4 * 1024 * 1024
 _ROW = 256
 """In bytes, about: what a delivery takes beside its body."""
 
-_COLUMNS = tuple(each.name for each in deliveries.columns)
+_COLUMNS = names_of(deliveries)
+_ADD = inserting(deliveries, *_COLUMNS).on_conflict_do_nothing()
 _CHANGEABLE = ("state", "attempt_count", "next_attempt_time", "last_attempt_time", "response_status", "error")
 _FINISHED = (DeliveryState.SUCCEEDED, DeliveryState.FAILED)
 
@@ -47,10 +48,9 @@ class DeliveryRepository(Repository):
 
     async def add(self, new: Sequence[Delivery]) -> None:
         """Adds deliveries; one of the same event to the same endpoint stays as it is."""
-        statement = insert(deliveries).from_select(list(_COLUMNS), select(given(deliveries, *_COLUMNS)))
         for piece in _pieces(new):
             rows = ([getattr(delivery, name) for name in _COLUMNS] for delivery in piece)
-            await self._connection.execute(statement.on_conflict_do_nothing(), columns_of(_COLUMNS, rows))
+            await self._connection.execute(_ADD, rows_of(_COLUMNS, rows))
 
     async def find(self, delivery_id: UUID) -> Delivery | None:
         row = (await self._connection.execute(select(deliveries).where(deliveries.c.id == delivery_id))).first()
@@ -94,7 +94,7 @@ class DeliveryRepository(Repository):
         its = select(deliveries.c.id).where(deliveries.c.endpoint_id == wanted.c.id, is_due(now))
         first = its.order_by(deliveries.c.next_attempt_time, deliveries.c.id).limit(each).lateral("first")
         statement = select(wanted.c.id, first.c.id).join_from(wanted, first, true())
-        found = await self._connection.execute(statement, columns_of(("id",), ((each_id,) for each_id in endpoint_ids)))
+        found = await self._connection.execute(statement, rows_of(("id",), ((each_id,) for each_id in endpoint_ids)))
         return [Turn(endpoint_id, delivery_id) for endpoint_id, delivery_id in found]
 
     async def list_queued(self, endpoint_ids: Collection[UUID], now: datetime) -> Sequence[Turn]:

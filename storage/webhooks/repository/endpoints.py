@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import LargeBinary, Row, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository
+from storage.base import Repository, names_of
 from storage.webhooks.records import Endpoint, EndpointSecret, EndpointState
 from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoint_secrets, endpoints
@@ -24,7 +24,7 @@ _CHANGEABLE = (
     "version",
     "update_time",
 )
-_SECRET = tuple(column.name for column in endpoint_secrets.columns)
+_SECRET = names_of(endpoint_secrets)
 
 
 class EndpointRepository(Repository):

@@ -2,13 +2,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository, columns_of, given, some_of
+from storage.base import Repository, inserting, rows_of, some_of
 from storage.webhooks.records import EventKey, Received
 from storage.webhooks.tables import received
 
 _COLUMNS = ("source", "event_id", "body", "receive_time")
+_ADD = inserting(received, *_COLUMNS).on_conflict_do_nothing().returning(received.c.source, received.c.event_id)
 
 
 class ReceivedRepository(Repository):
@@ -24,10 +24,8 @@ class ReceivedRepository(Repository):
         for each in batch:
             first.setdefault(each.key, each)
         ordered = (first[key] for key in sorted(first))
-        statement = insert(received).from_select(list(_COLUMNS), select(given(received, *_COLUMNS)))
-        adding = statement.on_conflict_do_nothing().returning(received.c.source, received.c.event_id)
         values = ((each.source, each.event_id, each.body, each.receive_time) for each in ordered)
-        found = await self._connection.execute(adding, columns_of(_COLUMNS, values))
+        found = await self._connection.execute(_ADD, rows_of(_COLUMNS, values))
         return {(row.source, row.event_id) for row in found}
 
     async def find(self, source: str, event_id: str) -> bytes | None:
