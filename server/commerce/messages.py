@@ -47,6 +47,7 @@ _EDITABLE: Mapping[str, Callable[[products_pb2.Product], Any]] = {
     "archived": lambda product: product.archived,
 }
 """The fields that an update_mask may name."""
+_ORDER_STATES = {state: orders_pb2.OrderState.Value(f"ORDER_STATE_{state.name}") for state in OrderState}
 
 
 def price(money: money_pb2.Money) -> Price:
@@ -55,7 +56,7 @@ def price(money: money_pb2.Money) -> Price:
 
 def money(amount: Decimal, currency: str) -> money_pb2.Money:
     units = int(amount)
-    return money_pb2.Money(currency_code=currency, units=units, nanos=int((amount - units) / _NANO))
+    return money_pb2.Money(currency_code=currency, units=units, nanos=int((amount - units).scaleb(9)))
 
 
 def draft(product: products_pb2.Product) -> catalog.ProductDraft:
@@ -161,7 +162,7 @@ def order(kept: Order) -> orders_pb2.Order:
         reference=kept.reference or "",
         customer_id=kept.customer_id,
         placed_by=str(kept.placed_by),
-        state=orders_pb2.OrderState.Value(f"ORDER_STATE_{kept.state.name}"),
+        state=_ORDER_STATES[kept.state],
         lines=[_line(line, currency) for line in kept.lines],
         line_count=kept.line_count,
         unit_count=kept.unit_count,

@@ -7,6 +7,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from server.frame.errors import FieldInvalid
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @overload
 def timestamp(time: datetime) -> Timestamp: ...
@@ -18,9 +20,8 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     """An absent time is an absent message."""
     if time is None:
         return None
-    stamp = Timestamp()
-    stamp.FromDatetime(time)
-    return stamp
+    since = time - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def time_of(stamp: Timestamp, path: str) -> datetime:

@@ -14,15 +14,16 @@ from backroom.commerce.v1 import (
 )
 from server.commerce.jobs import tasks
 from server.commerce.providers.port import PaymentProvider
+from server.commerce.rules.catalog import ProductKey
 from server.commerce.rules.inventory import AdjustStock
-from server.commerce.rules.orders import HOLD, PlaceOrder
+from server.commerce.rules.orders import HOLD, PlaceOrder, ReadOrder
 from server.commerce.rules.settling import Settled
 from server.commerce.service import Catalog, Inventory, Orders, Paying, Payments, Settling, Watching
 from server.commerce.service.settling import Reported
 from server.commerce.servicer import CatalogServicer, InventoryServicer, OrderServicer, PaymentServicer
 from server.frame.batching import Batcher
 from server.wiring.parts import Clock, NewId, Part, Service
-from storage.commerce.records import Level, Order
+from storage.commerce.records import Level, Order, Product
 from storage.database import Database
 
 _HEAVIEST_BATCH = 4000
@@ -48,16 +49,18 @@ def commerce_part(database: Database, trade: Trade, now: Clock, new_id: NewId) -
     payments = Payments(database, trade.provider, now, new_id)
     adjusting = Batcher[AdjustStock, Level](inventory.adjust)
     placing = Batcher[PlaceOrder, Order](orders.place, weigh=lambda ask: 4 + len(ask.lines), largest=_HEAVIEST_BATCH)
+    reading_orders = Batcher[ReadOrder, Order](orders.read)
+    reading_products = Batcher[ProductKey, Product](catalog.read)
     settling = Batcher[Reported, Settled](Settling(database, now, new_id).settle)
     paying = Paying(database, trade.providers, settling, now)
     watching = Watching(database, now)
     services = _services(
-        CatalogServicer(catalog),
+        CatalogServicer(catalog, reading_products),
         InventoryServicer(inventory, adjusting, watching, now),
-        OrderServicer(orders, placing, watching, now, new_id),
+        OrderServicer(orders, placing, reading_orders, watching, now, new_id),
         PaymentServicer(payments, paying),
     )
-    batchers = (adjusting, placing, settling)
+    batchers = (adjusting, placing, settling, reading_orders, reading_products)
     return Part(services, tasks(orders, paying), batchers, feeds=(watching.orders, watching.stock))
 
 

@@ -4,8 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from server.frame.errors import EtagMismatch
+from server.commerce.errors import ProductNotFound
+from server.frame.errors import EtagMismatch, Refusal
 from storage.commerce.records import Price, Product
+
+ProductKey = UUID | str
+"""A product's id, or its SKU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,13 @@ class ImportCount:
     created: int
     updated: int
     unchanged: int
+
+
+def found(product: Product | None, key: ProductKey) -> Product | Refusal:
+    """What whoever asked for a product by its key is answered with."""
+    if product is not None:
+        return product
+    return ProductNotFound(product_id=str(key)) if isinstance(key, UUID) else ProductNotFound(sku=key)
 
 
 def etag_of(product: Product) -> str:

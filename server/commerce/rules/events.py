@@ -1,7 +1,8 @@
 """What others are told of: the types of commerce's events, and what each one says."""
 
-import json
 from collections.abc import Mapping
+
+import orjson
 
 from storage.commerce.records import Order, OrderState, Payment, Price
 from storage.frame.records import Event
@@ -23,36 +24,36 @@ def order_event(order: Order) -> Event:
     """What an order's new state is worth telling; `order.placed` for a new one."""
     happened = "placed" if order.state is OrderState.PENDING else order.state.value
     data = {
-        "order_id": str(order.id),
+        "order_id": order.id,
         "reference": order.reference or "",
         "customer_id": order.customer_id,
-        "placed_by": str(order.placed_by),
-        "state": order.state.value,
+        "placed_by": order.placed_by,
+        "state": order.state,
         "line_count": order.line_count,
         "unit_count": order.unit_count,
         "total": _money(order.total),
         "cancel_reason": order.cancel_reason,
-        "create_time": order.create_time.isoformat(),
-        "update_time": order.update_time.isoformat(),
+        "create_time": order.create_time,
+        "update_time": order.update_time,
     }
-    return Event(f"order.{happened}", order.id, json.dumps(data), order.update_time)
+    return Event(f"order.{happened}", order.id, orjson.dumps(data).decode(), order.update_time)
 
 
 def payment_event(happened: str, payment: Payment) -> Event:
     """What happened to a payment: captured, failed or refunded."""
     currency = payment.amount.currency
     data = {
-        "payment_id": str(payment.id),
-        "order_id": str(payment.order_id),
+        "payment_id": payment.id,
+        "order_id": payment.order_id,
         "provider": payment.provider,
-        "state": payment.state.value,
+        "state": payment.state,
         "amount": _money(payment.amount),
         "captured_amount": _money(Price(payment.captured, currency)),
         "refunded_amount": _money(Price(payment.refunded, currency)),
         "failure": payment.failure,
-        "update_time": payment.update_time.isoformat(),
+        "update_time": payment.update_time,
     }
-    return Event(f"payment.{happened}", payment.id, json.dumps(data), payment.update_time)
+    return Event(f"payment.{happened}", payment.id, orjson.dumps(data).decode(), payment.update_time)
 
 
 def _money(price: Price) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from server.commerce.errors import ProductNotFound, StockTooLow
@@ -91,12 +91,26 @@ class Ledger:
         self.moves.append(Move(product_id, reason, on_hand, held, *after, order_id, note, account_id, self._now))
 
 
+class Counted(Protocol):
+    """A line that asks for so many of something."""
+
+    @property
+    def sku(self) -> str: ...
+    @property
+    def quantity(self) -> int: ...
+
+
+def total_by_sku(lines: Iterable[Counted]) -> Mapping[str, int]:
+    """How many pieces of each SKU lines ask for together."""
+    total: dict[str, int] = {}
+    for line in lines:
+        total[line.sku] = total.get(line.sku, 0) + line.quantity
+    return total
+
+
 def pieces_of(order: Order) -> Mapping[str, int]:
     """How many pieces of each SKU an order's lines ask for together."""
-    pieces: Counter[str] = Counter()
-    for line in order.lines:
-        pieces[line.sku] += line.quantity
-    return pieces
+    return total_by_sku(order.lines)
 
 
 def sign_fits(reason: StockReason, delta: int) -> None:

@@ -1,4 +1,3 @@
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from server.commerce.errors import (
     ProductNotFound,
     ReferenceTaken,
 )
-from server.commerce.rules.inventory import Ledger
+from server.commerce.rules.inventory import Ledger, total_by_sku
 from server.frame.caller import Caller
 from server.frame.errors import PreconditionViolation, Refusal
 from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Shelf, StockReason
@@ -54,6 +53,14 @@ class PlaceOrder:
     @property
     def reference_key(self) -> Reference | None:
         return (self.caller.account_id, self.reference) if self.reference else None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOrder:
+    """An ask to see an order."""
+
+    caller: Caller
+    order_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +149,7 @@ class _Desk:
 
     def _check_stock(self, ask: PlaceOrder) -> None:
         """Raises OutOfStock with each SKU that there is too little of."""
-        wanted: Counter[str] = Counter()
-        for line in ask.lines:
-            wanted[line.sku] += line.quantity
+        wanted = total_by_sku(ask.lines)
         short = [sku for sku, quantity in wanted.items() if quantity > self.ledger.available(sku)]
         if short:
             raise OutOfStock(preconditions=[self._shortage(sku, wanted[sku]) for sku in short])
@@ -182,6 +187,14 @@ def visible(order: Order | None, caller: Caller, order_id: UUID) -> Order:
     if order is None or not may_see(order, caller):
         raise OrderNotFound(order_id=str(order_id))
     return order
+
+
+def seen(order: Order | None, ask: ReadOrder) -> Order | Refusal:
+    """What an ask to see an order is answered with."""
+    try:
+        return visible(order, ask.caller, ask.order_id)
+    except Refusal as refusal:
+        return refusal
 
 
 def customer_to_list(wanted: str | None, caller: Caller) -> str | None:

@@ -5,6 +5,7 @@ from uuid import UUID
 from server.commerce import errors
 from server.commerce.rules import catalog as rules
 from server.frame.contention import begun_again
+from server.frame.errors import Refusal
 from server.frame.repeating import once
 from storage.commerce.records import Product
 from storage.database import Database
@@ -46,21 +47,12 @@ class Catalog:
 
             return await once(tx, ask, Product, act, lambda product: f"product/{product.sku}")
 
-    async def get(self, product_id: UUID) -> Product:
-        """Raises ProductNotFound."""
+    async def read(self, keys: Sequence[rules.ProductKey]) -> Sequence[Product | Refusal]:
+        """The products of these ids and SKUs; ProductNotFound for a key without one."""
         async with self._database.reading() as tx:
-            product = await tx.products.find(product_id)
-        if product is None:
-            raise errors.ProductNotFound(product_id=str(product_id))
-        return product
-
-    async def get_by_sku(self, sku: str) -> Product:
-        """Raises ProductNotFound."""
-        async with self._database.reading() as tx:
-            product = await tx.products.find_by_sku(sku)
-        if product is None:
-            raise errors.ProductNotFound(sku=sku)
-        return product
+            by_id = await tx.products.find_many({key for key in keys if isinstance(key, UUID)})
+            by_sku = await tx.products.find_many_by_sku({key for key in keys if isinstance(key, str)})
+        return [rules.found(by_id.get(key) if isinstance(key, UUID) else by_sku.get(key), key) for key in keys]
 
     async def list_by_sku(self, *, after: str | None, limit: int, archived: bool) -> Sequence[Product]:
         async with self._database.reading() as tx:

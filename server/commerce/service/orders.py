@@ -48,10 +48,11 @@ class Orders:
             # A reference was taken by another server after it was looked for; begun again, it will be found.
             raise StoreContention from error
 
-    async def get(self, caller: Caller, order_id: UUID) -> Order:
-        """The order with its lines; raises OrderNotFound."""
+    async def read(self, asks: Sequence[rules.ReadOrder]) -> Sequence[Order | Refusal]:
+        """The orders asked for, with their lines; OrderNotFound for one that its caller may not see."""
         async with self._database.reading() as tx:
-            return rules.visible(await tx.orders.find(order_id), caller, order_id)
+            found = await tx.orders.find_many({ask.order_id for ask in asks})
+        return [rules.seen(found.get(ask.order_id), ask) for ask in asks]
 
     async def list_latest(
         self, caller: Caller, wanted: OrderFilter, *, before: tuple[datetime, UUID] | None, limit: int

@@ -5,17 +5,21 @@ from uuid import UUID
 from backroom.commerce.v1 import catalog_service_pb2 as pb
 from backroom.commerce.v1 import catalog_service_pb2_grpc
 from server.commerce import messages
+from server.commerce.rules.catalog import ProductKey
 from server.commerce.service import Catalog
+from server.frame.batching import Batcher
 from server.frame.errors import FieldInvalid
 from server.frame.paging import page_of
 from server.frame.repeating import ask_of, ask_of_stream
+from storage.commerce.records import Product
 
 MOST_IMPORTED = 100_000
 
 
 class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, reading: Batcher[ProductKey, Product]) -> None:
         self._catalog = catalog
+        self._reading = reading
 
     async def CreateProduct(self, request: pb.CreateProductRequest, context: Any) -> pb.CreateProductResponse:
         draft = messages.draft(request.product)
@@ -27,10 +31,8 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         return pb.UpdateProductResponse(product=messages.product(product))
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.GetProductResponse:
-        if request.WhichOneof("key") == "sku":
-            product = await self._catalog.get_by_sku(request.sku)
-        else:
-            product = await self._catalog.get(UUID(request.product_id))
+        by_sku = request.WhichOneof("key") == "sku"
+        product = await self._reading.submit(request.sku if by_sku else UUID(request.product_id))
         return pb.GetProductResponse(product=messages.product(product))
 
     async def ListProducts(self, request: pb.ListProductsRequest, context: Any) -> pb.ListProductsResponse:

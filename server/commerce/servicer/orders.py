@@ -7,7 +7,7 @@ from uuid import UUID
 from backroom.commerce.v1 import order_service_pb2 as pb
 from backroom.commerce.v1 import order_service_pb2_grpc
 from server.commerce import messages
-from server.commerce.rules.orders import PlaceOrder
+from server.commerce.rules.orders import PlaceOrder, ReadOrder
 from server.commerce.service import Orders, Watching
 from server.frame.batching import Batcher
 from server.frame.call import caller_of
@@ -30,12 +30,14 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
         self,
         orders: Orders,
         placing: Batcher[PlaceOrder, Order],
+        reading: Batcher[ReadOrder, Order],
         watching: Watching,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
         self._orders = orders
         self._placing = placing
+        self._reading = reading
         self._watching = watching
         self._now = now
         self._new_id = new_id
@@ -63,7 +65,7 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
             yield response
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Any) -> pb.GetOrderResponse:
-        order = await self._orders.get(caller_of(context), UUID(request.order_id))
+        order = await self._reading.submit(ReadOrder(caller_of(context), UUID(request.order_id)))
         return pb.GetOrderResponse(order=messages.order(order))
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Any) -> pb.ListOrdersResponse:

@@ -20,6 +20,15 @@ _FIND_REFERENCES = select(orders.c.placed_by, orders.c.reference, orders.c.id).w
 )
 _ADD = inserting(order_lines, *_LINE, name="lines").add_cte(inserting(orders, *_ORDER, name="heads").cte("placed"))
 _CHANGE = changing(orders, *_CHANGEABLE)
+_IDS = select(given(orders, "id").c.id)
+_FIND = select(orders).where(orders.c.id.in_(_IDS))
+_LOCK = _FIND.order_by(orders.c.id).with_for_update(key_share=True)
+_LINES = (
+    select(order_lines.c.order_id, products.c.id, products.c.sku, order_lines.c.quantity, order_lines.c.unit_price)
+    .join_from(order_lines, products)
+    .where(order_lines.c.order_id.in_(_IDS))
+    .order_by(order_lines.c.order_id, order_lines.c.position)
+)
 
 
 class OrderRepository(Repository):
@@ -50,10 +59,7 @@ class OrderRepository(Repository):
 
     async def find_many(self, order_ids: Collection[UUID]) -> Mapping[UUID, Order]:
         """The orders that exist of these, with their lines, in two statements."""
-        statement = select(orders).where(orders.c.id.in_(order_ids))
-        rows = (await self._connection.execute(statement)).all()
-        lines = await self._lines([row.id for row in rows])
-        return {row.id: _order(row, tuple(lines[row.id])) for row in rows}
+        return await self._with_lines(_FIND, _ids(order_ids))
 
     async def lock(self, order_id: UUID) -> Order | None:
         """The order with its lines, locked until the transaction ends."""
@@ -64,13 +70,13 @@ class OrderRepository(Repository):
 
         Whoever changes an order, its payments or its refunds locks it first, so that they need no locks of their own.
         """
-        return await self._locked(select(orders).where(orders.c.id.in_(order_ids)).order_by(orders.c.id))
+        return await self._with_lines(_LOCK, _ids(order_ids))
 
     async def lock_due(self, now: datetime, limit: int) -> Mapping[UUID, Order]:
         """Pending orders whose hold has ended, with their lines, locked; not those that others have locked."""
         due = (orders.c.state == OrderState.PENDING) & (orders.c.hold_end_time <= now)
         statement = select(orders).where(due).order_by(orders.c.hold_end_time).limit(limit)
-        return await self._locked(statement, skip_locked=True)
+        return await self._with_lines(statement.with_for_update(key_share=True, skip_locked=True))
 
     async def change(self, changed: Sequence[Order]) -> None:
         """Stores the new states of orders that were locked in this transaction."""
@@ -89,21 +95,20 @@ class OrderRepository(Repository):
         statement = statement.order_by(orders.c.create_time.desc(), orders.c.id.desc()).limit(limit)
         return [_order(row, ()) for row in await self._connection.execute(statement)]
 
-    async def _locked(self, statement: Select[Any], *, skip_locked: bool = False) -> Mapping[UUID, Order]:
-        locking = statement.with_for_update(key_share=True, skip_locked=skip_locked)
-        rows = (await self._connection.execute(locking)).all()
-        lines = await self._lines([row.id for row in rows]) if rows else {}
+    async def _with_lines(
+        self, statement: Select[Any], values: Mapping[str, str] | None = None
+    ) -> Mapping[UUID, Order]:
+        rows = (await self._connection.execute(statement, values)).all()
+        if not rows:
+            return {}
+        lines: dict[UUID, list[OrderLine]] = {row.id: [] for row in rows}
+        for order_id, *line in await self._connection.execute(_LINES, _ids(lines)):
+            lines[order_id].append(OrderLine(*line))
         return {row.id: _order(row, tuple(lines[row.id])) for row in rows}
 
-    async def _lines(self, order_ids: Collection[UUID]) -> Mapping[UUID, list[OrderLine]]:
-        columns = (order_lines.c.order_id, products.c.id, products.c.sku)
-        statement = select(*columns, order_lines.c.quantity, order_lines.c.unit_price).join_from(order_lines, products)
-        statement = statement.where(order_lines.c.order_id.in_(order_ids))
-        lines: dict[UUID, list[OrderLine]] = {order_id: [] for order_id in order_ids}
-        ordered = statement.order_by(order_lines.c.order_id, order_lines.c.position)
-        for order_id, *line in await self._connection.execute(ordered):
-            lines[order_id].append(OrderLine(*line))
-        return lines
+
+def _ids(order_ids: Collection[UUID]) -> dict[str, str]:
+    return rows_of(("id",), ((order_id,) for order_id in order_ids))
 
 
 def _conditions(wanted: OrderFilter) -> Iterator[Any]:

@@ -1,8 +1,8 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, Select, insert, select
 
 from storage.base import Repository, changing, given, inserting, names_of, rows_of
 from storage.commerce.records import Price, Product
@@ -13,8 +13,9 @@ _CHANGEABLE = ("id", "name", "description", "price", "currency", "archived", "ve
 
 _ADD = inserting(products, *_COLUMNS).on_conflict_do_nothing(index_elements=["sku"]).returning(products.c.id)
 _CHANGE = changing(products, *_CHANGEABLE)
-_NAMED = products.c.sku.in_(select(given(products, "sku").c.sku))
-_LOCK_BY_SKU = select(products).where(_NAMED).order_by(products.c.id).with_for_update(key_share=True)
+_FIND = select(products).where(products.c.id.in_(select(given(products, "id").c.id)))
+_FIND_BY_SKU = select(products).where(products.c.sku.in_(select(given(products, "sku").c.sku)))
+_LOCK_BY_SKU = _FIND_BY_SKU.order_by(products.c.id).with_for_update(key_share=True)
 
 
 class ProductRepository(Repository):
@@ -39,13 +40,16 @@ class ProductRepository(Repository):
         values = ([_values(product)[place] for place in places] for product in changed)
         await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
 
-    async def find(self, product_id: UUID) -> Product | None:
-        row = (await self._connection.execute(select(products).where(products.c.id == product_id))).first()
-        return _product(row) if row else None
+    async def find_many(self, product_ids: Collection[UUID]) -> Mapping[UUID, Product]:
+        """The products that exist of these."""
+        return {each.id: each for each in await self._find(_FIND, "id", product_ids)}
+
+    async def find_many_by_sku(self, skus: Collection[str]) -> Mapping[str, Product]:
+        """The products that exist of these SKUs."""
+        return {each.sku: each for each in await self._find(_FIND_BY_SKU, "sku", skus)}
 
     async def find_by_sku(self, sku: str) -> Product | None:
-        row = (await self._connection.execute(select(products).where(products.c.sku == sku))).first()
-        return _product(row) if row else None
+        return (await self.find_many_by_sku([sku])).get(sku)
 
     async def lock(self, product_id: UUID) -> Product | None:
         """The product, locked until the transaction ends."""
@@ -66,6 +70,12 @@ class ProductRepository(Repository):
         if not archived:
             statement = statement.where(products.c.archived.is_(False))
         return [_product(row) for row in await self._connection.execute(statement)]
+
+    async def _find(self, statement: Select[Any], name: str, keys: Collection[UUID | str]) -> Sequence[Product]:
+        if not keys:
+            return []
+        found = await self._connection.execute(statement, rows_of((name,), ((key,) for key in keys)))
+        return [_product(row) for row in found]
 
 
 def _values(product: Product) -> list[Any]:
