@@ -28,14 +28,14 @@ async def test_a_product_comes_back_as_it_was_stored(database: Database) -> None
     given = product("A", description="ä\n" * 5000, price=price("999999999.999999999", "EUR"), archived=True)
     await kept(database, given)
     async with database.reading() as tx:
-        assert await tx.products.find(given.id) == given
+        assert (await tx.products.find_many([given.id])).get(given.id) == given
         assert await tx.products.find_by_sku("A") == given
 
 
 async def test_what_is_not_there_is_none(database: Database) -> None:
     """Neither finding nor locking raises."""
     async with database.transaction() as tx:
-        assert await tx.products.find(uuid4()) is None
+        assert await tx.products.find_many([uuid4()]) == {}
         assert await tx.products.find_by_sku("NONE") is None
         assert await tx.products.lock(uuid4()) is None
         assert await tx.products.lock_by_sku(["NONE"]) == {}

@@ -40,7 +40,7 @@ class RequestRepository(Repository):
         """Claims the requests that are new, and returns the others as they first came; keys must differ."""
         if not claims:
             return {}
-        ordered = sorted(claims, key=lambda claim: claim.key.scope)
+        ordered = sorted(claims, key=_place)
         values = rows_of(_CLAIM, ((*claim.key.scope, claim.key.digest, claim.answer) for claim in ordered))
         claimed = {tuple(row) for row in await self._connection.execute(_TAKE, values)}
         return await self._find([claim.key.scope for claim in ordered if claim.key.scope not in claimed])
@@ -72,3 +72,8 @@ class RequestRepository(Repository):
             return {}
         found = await self._connection.execute(_FIND, rows_of(_SCOPE, scopes))
         return {(row.caller_id, row.request_id): EarlierRequest(row.digest, row.answer) for row in found}
+
+
+def _place(claim: Claim) -> tuple[int, int]:
+    """The key's order as PostgreSQL has it; numbers compare many times as fast as UUIDs do."""
+    return (claim.key.caller_id.int, claim.key.request_id.int)
