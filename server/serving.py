@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import socket
 from contextlib import suppress
+from dataclasses import dataclass
 
 import grpc
 import structlog
@@ -12,6 +14,7 @@ from server.edge import Edge
 from server.frame.jobs import Worker
 from server.frame.standard import add_standard
 from server.http.listener import Listener
+from server.http.metrics import Exposition, with_metrics
 from server.settings import Address
 from server.wiring import Application
 
@@ -22,6 +25,16 @@ _LAST_ANSWERS_WITHIN = 0.5
 
 class BindError(Exception):
     """An address cannot be listened on; the text names the setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a server has in common with others of its kind, each in a process of its own, on the same two ports."""
+
+    http_socket: socket.socket
+    """It listens already, and each of them takes connections from it."""
+    metrics: Exposition
+    """What all of them count together."""
 
 
 class Server:
@@ -37,36 +50,48 @@ class Server:
         edge: Edge = Edge(),  # noqa: B008 - it is frozen
         worker: Worker | None = None,
         drain_seconds: float = 0.0,
+        shared: Shared | None = None,
     ) -> None:
-        """Binds both addresses; raises BindError. `worker` does jobs beside the calls."""
+        """Binds both addresses; raises BindError. `worker` does jobs beside the calls.
+
+        With `shared` it is one of several: the HTTP socket is bound already, and whoever starts them holds the gRPC
+        port, since nobody else would be told that it is taken.
+        """
         if api_implementation.Type() == "python":
             raise RuntimeError("protobuf runs on its pure-Python backend, which is many times too slow: reinstall it")
         self._application = application
         self._logger = logger
         self._worker = worker
         self._drain_seconds = drain_seconds
-        self._grpc = grpc.aio.server(interceptors=[application.chain], options=edge.connection_limits.options())
+        options = edge.connection_limits.options(shared_port=shared is not None)
+        self._grpc = grpc.aio.server(interceptors=[application.chain], options=options)
         for service in application.services:
             service.add(service.servicer, self._grpc)
         names = [service.name for service in application.services]
         add_standard(self._grpc, application.health, names, reflection=edge.reflection)
-        self._bind(grpc_address, http_address, edge)
+        self._bind_grpc(grpc_address, edge)
+        self._bind_http(http_address, edge, shared)
         self._watches: list[asyncio.Task[None]] = []
 
-    def _bind(self, grpc_address: Address, http_address: Address, edge: Edge) -> None:
+    def _bind_grpc(self, address: Address, edge: Edge) -> None:
         try:
             if edge.certificates is None:
-                self.grpc_port = self._grpc.add_insecure_port(str(grpc_address))
+                self.grpc_port = self._grpc.add_insecure_port(str(address))
             else:
-                self.grpc_port = self._grpc.add_secure_port(str(grpc_address), edge.certificates.credentials())
+                self.grpc_port = self._grpc.add_secure_port(str(address), edge.certificates.credentials())
         except RuntimeError:
-            raise BindError(f"BACKROOM_GRPC_ADDRESS: {grpc_address} cannot be listened on; is it taken?") from None
+            raise BindError(f"BACKROOM_GRPC_ADDRESS: {address} cannot be listened on; is it taken?") from None
+
+    def _bind_http(self, address: Address, edge: Edge, shared: Shared | None) -> None:
         tls = edge.http_certificates.context if edge.http_certificates else None
-        host, port = http_address.host, http_address.port
+        app = with_metrics(self._application.http, shared.metrics) if shared else self._application.http
+        inherited = shared.http_socket if shared else None
         try:
-            self._http = Listener(self._application.http, host, port, tls=tls, descriptors=edge.descriptors)
+            self._http = Listener(
+                app, address.host, address.port, inherited=inherited, tls=tls, descriptors=edge.descriptors
+            )
         except OSError as error:
-            raise BindError(f"BACKROOM_HTTP_ADDRESS: {http_address}: {os.strerror(error.errno or 0)}") from None
+            raise BindError(f"BACKROOM_HTTP_ADDRESS: {address}: {os.strerror(error.errno or 0)}") from None
         self.http_port = self._http.port
 
     async def start(self) -> None:
@@ -79,7 +104,6 @@ class Server:
         if self._worker is not None:
             self._worker.start()
         self._watches.append(asyncio.create_task(self._application.health.watch()))
-        self._logger.info("serving", grpc_port=self.grpc_port, http_port=self.http_port)
 
     async def stop(self) -> None:
         """NOT_SERVING, wait for the load balancers, take no more calls, finish those under way, jobs and batches."""

@@ -46,12 +46,26 @@ def main() -> None:
 
 @app.command()
 def serve(
-    worker: Annotated[bool, typer.Option(help="Do the jobs in this process too.")] = True,
+    worker: Annotated[bool, typer.Option(help="Do the jobs too; of several processes, in the first.")] = True,
+    workers: Annotated[int, typer.Option(min=1, help="How many processes serve, on the same ports.")] = 1,
 ) -> None:
     """Serve the modules; without DATABASE_URL on an embedded PostgreSQL."""
-    from server.cli.serve import serve
+    if workers == 1:
+        from server.cli.serve import serve
 
-    serve(with_worker=worker)
+        serve(with_worker=worker)
+    else:
+        from server.cli.supervise import supervise
+
+        supervise(workers, with_worker=worker)
+
+
+@app.command("serving-process", hidden=True)
+def serving_process() -> None:
+    """Serve as one of several; started by `serve --workers`."""
+    from server.cli.serving.process import serving_process
+
+    serving_process()
 
 
 @app.command()

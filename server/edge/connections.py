@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from server.frame.interceptors.validation import LARGEST_MESSAGE
-
 _DESCRIPTORS_A_SECOND = 1024
 """With so many descriptors, idle connections may stay for a second; with twice as many, for two."""
 
@@ -36,11 +34,14 @@ class ConnectionLimits:
         patience = max(1.0, descriptors / _DESCRIPTORS_A_SECOND)
         return cls(idle=min(patience, cls.idle), handshake=min(patience, cls.handshake))
 
-    def options(self) -> Sequence[tuple[str, Any]]:
-        """As gRPC's core takes them."""
+    def options(self, *, shared_port: bool = False) -> Sequence[tuple[str, Any]]:
+        """As gRPC's core takes them; the port is shared with other processes, or with none."""
+        # Late: a supervisor of servers reads the rules of this package, and has no use for what stands around calls.
+        from server.frame.interceptors.validation import LARGEST_MESSAGE
+
         return (
             # A second server must not start silently on the same port.
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(shared_port)),
             # Above our own limit, which refuses with a reason.
             ("grpc.max_receive_message_length", 2 * LARGEST_MESSAGE),
             # Without a number announced, thousands of streams on one connection are answered CANCELLED.

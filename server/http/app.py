@@ -1,13 +1,14 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from server.frame.health import Health
+from server.http.metrics import metrics_route
 from storage.errors import StoreError
 
 
@@ -27,8 +28,8 @@ def create_app(
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "not ready", "why": health.reason}, status_code=503)
 
-    async def metrics(_request: Request) -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    async def metrics() -> str:
+        return generate_latest(registry).decode()
 
     async def key_set(_request: Request) -> Response:
         try:
@@ -36,5 +37,6 @@ def create_app(
         except StoreError:
             return JSONResponse({"status": "the database does not answer"}, status_code=503)
 
-    own = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics, "/.well-known/jwks.json": key_set}
-    return Starlette(routes=[*(Route(path, endpoint) for path, endpoint in own.items()), *routes])
+    own = {"/healthz": healthz, "/readyz": readyz, "/.well-known/jwks.json": key_set}
+    ours = (Route(path, endpoint) for path, endpoint in own.items())
+    return Starlette(routes=[*ours, metrics_route(metrics), *routes])

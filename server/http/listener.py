@@ -8,6 +8,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from server.edge.descriptors import Descriptors
+from server.http.binding import listening
 from server.http.connection import REQUEST_WITHIN, Connection
 
 _MOST_CONNECTIONS = 256
@@ -30,14 +31,17 @@ class Listener:
         host: str,
         port: int,
         *,
+        inherited: socket.socket | None = None,
         tls: Callable[[], ssl.SSLContext] | None = None,
         descriptors: Descriptors | None = None,
         request_within: float = REQUEST_WITHIN,
         most: int = _MOST_CONNECTIONS,
     ) -> None:
-        """Binds at once; raises OSError where the address is taken. `tls` is asked for each connection."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=128)
+        """Binds at once; raises OSError where the address is taken. `tls` is asked for each connection.
+
+        An `inherited` socket listens there already, and may be shared with other processes.
+        """
+        self._socket = inherited or listening(host, port)
         self._socket.setblocking(False)
         self._config = uvicorn.Config(
             app,

@@ -1,0 +1,98 @@
+"""A server by the settings, the same whether it serves alone or as one of several."""
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from server.cli.edge import edge_of, limits_of
+from server.cli.failure import Failure
+from server.cli.mail import mail_of
+from server.cli.serving.embedded import Surroundings
+from server.cli.trade import opened_trade, sources_of
+from server.frame.contract import ContractError
+from server.frame.jobs import Worker
+from server.frame.sealing import MasterKeys
+from server.serving import BindError, Server, Shared
+from server.settings import Settings
+from server.wiring import Application
+from server.wiring.commerce import Trade
+from storage.database import Database
+
+_YOUNG = 10_000
+"""How many new objects there are, less those that are gone, before the collector looks for cycles among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A server that has its ports, and answers once it is started."""
+
+    server: Server
+    application: Application
+    database: Database
+
+    async def start(self) -> None:
+        """Answers from here on."""
+        await self.server.start()
+        # What was imported and wired stays for good: the collector need not go through all of it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_YOUNG)
+
+
+@asynccontextmanager
+async def built(
+    configured: Settings,
+    keys: MasterKeys,
+    beside: Surroundings,
+    logger: structlog.typing.FilteringBoundLogger,
+    *,
+    with_worker: bool,
+    shared: Shared | None = None,
+) -> AsyncIterator[Built]:
+    """The server; its connections to others end with the block. With a worker, it does jobs too. Raises Failure."""
+    edge = edge_of(configured, logger)
+    database = Database(beside.url, audit_key=keys.audit_key, opening=edge.descriptors.reserved)
+    try:
+        async with opened_trade(configured, beside.sandbox) as trade:
+            application = _application(configured, database, keys, beside, trade, logger)
+            server = Server(
+                application,
+                configured.grpc_address,
+                configured.http_address,
+                logger,
+                edge=edge,
+                worker=Worker(beside.url, application.tasks, logger, application.registry) if with_worker else None,
+                drain_seconds=configured.drain_seconds,
+                shared=shared,
+            )
+            yield Built(server, application, database)
+    except (BindError, ContractError) as error:
+        raise Failure(str(error)) from None
+    finally:
+        await database.close()
+
+
+def _application(
+    configured: Settings,
+    database: Database,
+    keys: MasterKeys,
+    beside: Surroundings,
+    trade: Trade,
+    logger: structlog.typing.FilteringBoundLogger,
+) -> Application:
+    return Application(
+        database,
+        configured.modules,
+        logger,
+        keys,
+        trade=trade,
+        limits=limits_of(configured),
+        sources=sources_of(configured, beside.sandbox),
+        allowed_networks=configured.webhook_allowed_networks,
+        trusted_proxies=configured.trusted_proxies,
+        mail=mail_of(configured),
+        anchor_file=configured.audit_anchor_file,
+    )

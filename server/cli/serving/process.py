@@ -1,0 +1,73 @@
+"""One of several servers on the same ports, in the process that a supervisor started for it."""
+
+import asyncio
+import socket
+import sys
+from contextlib import suppress
+from functools import partial
+
+import structlog
+import uvloop
+from prometheus_client import generate_latest
+
+from server import settings
+from server.cli.failure import Failure
+from server.cli.master_key import master_keys, prepared
+from server.cli.own_sandbox import Sandbox
+from server.cli.serve import stop_asked
+from server.cli.serving.assignment import Assignment
+from server.cli.serving.built import Built, built
+from server.cli.serving.embedded import Surroundings
+from server.cli.serving.line import Line
+from server.frame import log
+from server.serving import Shared
+from server.settings import Address, Settings
+
+
+def serving_process() -> None:
+    """Serves until it is stopped, or its supervisor is gone, to whom standard input is the line."""
+    configured = settings.read()
+    log.configure(configured.log_level, configured.log_format)
+    try:
+        end = socket.socket(fileno=sys.stdin.fileno())
+    except OSError:
+        raise Failure("a serving process is started by: backroom serve --workers") from None
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_talk(configured, end))
+
+
+async def _talk(configured: Settings, end: socket.socket) -> None:
+    line, stop = await Line.open(end), stop_asked()
+    talking = asyncio.create_task(line.run())
+    talking.add_done_callback(lambda _: stop.set())
+    try:
+        assigned = Assignment.read(await line.ask("assignment"))
+    except ConnectionError:
+        raise Failure("the supervisor is gone") from None
+    try:
+        await _serve(configured, assigned, line, stop)
+    except Failure as failure:
+        with suppress(ConnectionError):  # it is gone, and so is whoever would be told
+            await line.ask("refusing", str(failure))
+        sys.exit(1)
+
+
+async def _serve(configured: Settings, assigned: Assignment, line: Line, stop: asyncio.Event) -> None:
+    addresses = {"grpc_address": Address(assigned.grpc_address), "http_address": Address(assigned.http_address)}
+    configured = configured.model_copy(update=addresses)
+    beside = Surroundings(assigned.database_url, Sandbox(**assigned.sandbox) if assigned.sandbox else None)
+    shared = Shared(socket.socket(fileno=assigned.http_socket), partial(line.ask, "metrics"))
+    logger = structlog.get_logger().bind(worker=assigned.number)
+    keys, with_worker = master_keys(configured), assigned.with_worker
+    async with built(configured, keys, beside, logger, with_worker=with_worker, shared=shared) as each:
+        await prepared(each.application, configured)
+        await each.start()
+        line.answer("metrics", partial(_metrics, each))
+        with suppress(ConnectionError):  # it is gone, and the stop is asked for
+            await line.ask("serving")
+        await stop.wait()
+        await each.server.stop()
+
+
+async def _metrics(each: Built, _: str) -> str:
+    return generate_latest(each.application.registry).decode()

@@ -1,0 +1,127 @@
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import structlog
+
+from server.cli.failure import Failure
+from server.cli.serving.assignment import Assignment
+from server.cli.serving.member import Member
+from server.cli.serving.restarts import Restarts
+from server.http.sums import Reading, added
+
+
+class Supervisor:
+    """Keeps several workers serving, each a process of its own, and knows what they count together."""
+
+    def __init__(
+        self,
+        assignments: Sequence[Assignment],
+        logger: structlog.typing.FilteringBoundLogger,
+        *,
+        on_serving: Callable[[], Awaitable[None]],
+        stopped_within: float,
+    ) -> None:
+        """`on_serving` is called once, when all of them serve; a worker that stops has so many seconds."""
+        self._assignments = assignments
+        self._logger = logger
+        self._on_serving = on_serving
+        self._stopped_within = stopped_within
+        self._members: dict[int, Member] = {}
+        self._ended = Reading()
+        """What those counted that are no more."""
+        self._all_served = False
+        self._failure: Failure | None = None
+        self._stop = asyncio.Event()
+        self._at_once = asyncio.Event()
+
+    async def run(self) -> None:
+        """Returns once it was asked to stop and all have ended; raises Failure where they cannot be kept serving.
+
+        A second Ctrl-C ends them at once.
+        """
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        async with asyncio.TaskGroup() as keeping:
+            for assignment in self._assignments:
+                keeping.create_task(self._keep(assignment))
+        if self._failure is not None:
+            raise self._failure
+        self._logger.info("stopped")
+
+    def _interrupt(self) -> None:
+        if self._stop.is_set():
+            self._give_up("interrupted twice: the calls under way were cut off")
+            self._at_once.set()
+        self._stop.set()
+
+    def _give_up(self, why: str) -> None:
+        self._failure = self._failure or Failure(why)
+        self._stop.set()
+
+    async def _keep(self, assignment: Assignment) -> None:
+        """Has one worker serve until the stop, however often it must be started."""
+        number, restarts = assignment.number, Restarts()
+        while not self._stop.is_set():
+            member = self._members[number] = await self._start(assignment)
+            code = await member.attend(self._stop, self._at_once, self._stopped_within)
+            del self._members[number]
+            self._ended = added([self._ended, member.metrics.lasting()])
+            pause = self._judge(number, member, code, restarts)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), pause)
+
+    async def _start(self, assignment: Assignment) -> Member:
+        member = await Member.start(assignment.http_socket)
+
+        async def assign(_: str) -> str:
+            return assignment.written()
+
+        async def serves(_: str) -> str:
+            member.serving_since = asyncio.get_running_loop().time()
+            self._logger.info("a worker serves", worker=assignment.number, pid=member.pid)
+            await self._look_whether_all_serve()
+            return ""
+
+        async def refuses(why: str) -> str:
+            member.refusal = why
+            return ""
+
+        member.line.answer("assignment", assign)
+        member.line.answer("serving", serves)
+        member.line.answer("refusing", refuses)
+        member.line.answer("metrics", self._metrics)
+        return member
+
+    async def _look_whether_all_serve(self) -> None:
+        serving = [member for member in self._members.values() if member.serving_since is not None]
+        if len(serving) == len(self._assignments) and not self._all_served:
+            self._all_served = True
+            await self._on_serving()
+
+    def _judge(self, number: int, member: Member, code: int, restarts: Restarts) -> float:
+        """Returns in how many seconds a worker that has ended is to be started again, or gives up."""
+        line: dict[str, object] = {"worker": number, "pid": member.pid, "code": code}
+        if member.refusal:
+            line["why"] = member.refusal
+        if self._stop.is_set():
+            if code not in (0, -signal.SIGTERM):  # that signal ends it itself as long as it does not serve
+                self._logger.error("a worker ended", **line)
+            return 0.0
+        if member.refusal and not self._all_served:
+            self._give_up(member.refusal)
+            return 0.0
+        since = member.serving_since
+        pause = restarts.pause(None if since is None else asyncio.get_running_loop().time() - since)
+        self._logger.error("a worker ended", **line, again_in=pause)
+        if pause is None:
+            self._give_up(member.refusal or f"worker {number} ends again and again before it serves")
+        return pause or 0.0
+
+    async def _metrics(self, _: str) -> str:
+        """What all have counted, those included that are no more."""
+        serving = [member for member in self._members.values() if member.serving_since is not None]
+        await asyncio.gather(*(member.look() for member in serving))
+        return str(added([self._ended, *(member.metrics for member in self._members.values())]))

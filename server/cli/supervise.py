@@ -1,0 +1,107 @@
+"""`backroom serve --workers`: several servers on one port, each in a process of its own."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from server import settings
+from server.cli.failure import Failure
+from server.cli.serving.announcing import announce
+from server.cli.serving.assignment import Assignment
+from server.cli.serving.ports import Ports, held_ports
+from server.cli.serving.supervisor import Supervisor
+from server.edge.start import reasons_not_to_start, warnings
+from server.frame import log
+from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.cli.own_sandbox import Sandbox
+
+_STOPPED_WITHIN = 60.0
+"""In seconds, beside the drain: longer than a server takes to finish calls, jobs and answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What there is once for all workers."""
+
+    database_url: str
+    sandbox: "Sandbox | None" = None
+    password: str | None = None
+    """Of an admin that was made."""
+
+
+def supervise(count: int, *, with_worker: bool) -> None:
+    """Serves by so many processes until it is stopped; with a worker, the first of them does the jobs too."""
+    configured = settings.read()
+    if reasons := reasons_not_to_start(configured):
+        raise Failure("\n".join(reasons))
+    log.configure(configured.log_level, configured.log_format)
+    logger = structlog.get_logger()
+    for warning in warnings(configured):
+        logger.warning(warning)
+    with held_ports(configured) as ports, _beside(configured) as beside, asyncio.Runner() as runner:
+        runner.run(_supervise(count, configured, ports, beside, logger, with_worker=with_worker))
+
+
+async def _supervise(
+    count: int,
+    configured: Settings,
+    ports: Ports,
+    beside: _Beside,
+    logger: structlog.typing.FilteringBoundLogger,
+    *,
+    with_worker: bool,
+) -> None:
+    began = time.perf_counter()
+    grpc_port, http_port = ports.grpc.port, ports.http.port
+
+    async def on_serving() -> None:
+        logger.info("serving", grpc_port=grpc_port, http_port=http_port, workers=count)
+        if beside.sandbox is not None:
+            from server.cli.serving.embedded import tell_sandbox
+
+            await tell_sandbox(configured, beside.sandbox, http_port)
+        seconds = time.perf_counter() - began
+        announce(configured, (grpc_port, http_port), beside.password, seconds, f" by {count} workers")
+
+    assignments = _assignments(count, ports, beside, with_worker=with_worker)
+    stopped_within = configured.drain_seconds + _STOPPED_WITHIN
+    await Supervisor(assignments, logger, on_serving=on_serving, stopped_within=stopped_within).run()
+
+
+def _assignments(count: int, ports: Ports, beside: _Beside, *, with_worker: bool) -> list[Assignment]:
+    return [
+        Assignment(
+            number,
+            # One is enough: jobs mostly wait, and each worker of jobs keeps connections and asks the queue all day.
+            with_worker and number == 1,
+            str(ports.grpc),
+            str(ports.http),
+            ports.http_socket.fileno(),
+            beside.database_url,
+            asdict(beside.sandbox) if beside.sandbox else None,
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+@contextmanager
+def _beside(configured: Settings) -> Iterator[_Beside]:
+    """A database of one's own is taken as it is; the embedded one is started and made ready, with its sandbox."""
+    if configured.database_url is not None:
+        yield _Beside(configured.database_url)
+        return
+    # Late: what all of this imports is several times as large as the supervisor without it.
+    from server.cli.master_key import master_keys
+    from server.cli.serving.embedded import prepared_once, surroundings
+
+    keys = master_keys(configured)
+    with surroundings(configured) as found:
+        password = asyncio.run(prepared_once(configured, keys, found.url))
+        yield _Beside(found.url, found.sandbox, password)
