@@ -1,6 +1,7 @@
 """What every table and every repository stands on."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,17 +10,17 @@ from sqlalchemy import (
     JSON,
     Column,
     ColumnElement,
-    Delete,
     MetaData,
     Table,
     Text,
     Update,
+    any_,
     bindparam,
     cast,
     delete,
     func,
+    literal_column,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import Insert, insert
@@ -54,6 +55,17 @@ class Repository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
+    async def _forget(self, time: Column[Any], before: datetime, limit: int, *conditions: ColumnElement[bool]) -> int:
+        """Deletes the first of the rows whose time, a column with an index, lies before; returns how many those were.
+
+        So few at once that no transaction takes long. They are found by where they lie: by their keys, the planner
+        would join them with the whole table.
+        """
+        table: Table = time.table
+        place: ColumnElement[Any] = literal_column(f"{table.fullname}.ctid")
+        first = select(place).where(time < before, *conditions).order_by(time).limit(limit).scalar_subquery()
+        return (await self._connection.execute(delete(table).where(place == any_(func.array(first))))).rowcount
+
 
 def names_of(table: Table) -> tuple[str, ...]:
     """The names of a table's columns, as plain text: what SQLAlchemy calls them is a kind of its own."""
@@ -81,12 +93,6 @@ def changing(table: Table, *names: str) -> Update:
     rows = given(table, *names)
     mine = table.columns[names[0]] == rows.columns[names[0]]
     return update(table).where(mine).values({name: rows.columns[name] for name in names[1:]})
-
-
-def some_of(table: Table, old: ColumnElement[bool], limit: int) -> Delete:
-    """Deletes so many of a table's rows that are old: so few at once that no transaction takes long."""
-    key = tuple_(*table.primary_key.columns)
-    return delete(table).where(key.in_(select(*table.primary_key.columns).where(old).limit(limit)))
 
 
 def rows_of(names: Sequence[str], rows: Iterable[Sequence[object]], *, name: str = "given") -> dict[str, str]:

@@ -3,7 +3,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from storage.base import Repository, inserting, rows_of, some_of
+from storage.base import Repository, inserting, rows_of
 from storage.frame.records import Event
 from storage.frame.tables import events
 from storage.log import CURRENT
@@ -28,4 +28,4 @@ class EventRepository(Repository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many events from before a time, and returns how many that were."""
-        return (await self._connection.execute(some_of(events, events.c.create_time < before, limit))).rowcount
+        return await self._forget(events.c.create_time, before, limit)

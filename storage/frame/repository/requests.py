@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from storage.base import Repository, given, inserting, rows_of, some_of
+from storage.base import Repository, given, inserting, rows_of
 from storage.frame.records import Claim, EarlierRequest, RequestKey
 from storage.frame.tables import request_ids
 
@@ -64,8 +64,7 @@ class RequestRepository(Repository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many requests that came before a time, and returns how many that were."""
-        old = request_ids.c.create_time < before
-        return (await self._connection.execute(some_of(request_ids, old, limit))).rowcount
+        return await self._forget(request_ids.c.create_time, before, limit)
 
     async def _find(self, scopes: Sequence[Scope]) -> Mapping[Scope, EarlierRequest]:
         if not scopes:

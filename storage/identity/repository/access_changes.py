@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.base import inserting, rows_of, some_of
+from storage.base import inserting, rows_of
 from storage.frame.records import ChangePage, Stretch
 from storage.identity.records import AccessChange
 from storage.identity.tables.accounts import access_changes
@@ -36,5 +36,4 @@ class AccessChangeRepository(LogRepository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many changes from before a time, and returns how many that were."""
-        old = access_changes.c.create_time < before
-        return (await self._connection.execute(some_of(access_changes, old, limit))).rowcount
+        return await self._forget(access_changes.c.create_time, before, limit)

@@ -3,7 +3,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from storage.base import Repository, changing, inserting, rows_of, some_of
+from storage.base import Repository, changing, inserting, rows_of
 from storage.identity.records import Attempts
 from storage.identity.tables.attempts import attempts
 
@@ -46,4 +46,4 @@ class AttemptRepository(Repository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many keys that nothing was tried under since, and returns how many those were."""
-        return (await self._connection.execute(some_of(attempts, attempts.c.last_time < before, limit))).rowcount
+        return await self._forget(attempts.c.last_time, before, limit)

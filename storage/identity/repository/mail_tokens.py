@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, func, select, text, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository, some_of
+from storage.base import Repository
 from storage.identity.records import MailPurpose, MailToken
 from storage.identity.tables.mails import mail_tokens
 from storage.identity.tables.sessions import sessions
@@ -55,8 +55,7 @@ class MailTokenRepository(Repository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many tokens that expired before a time, and returns how many those were."""
-        old = mail_tokens.c.expire_time < before
-        return (await self._connection.execute(some_of(mail_tokens, old, limit))).rowcount
+        return await self._forget(mail_tokens.c.expire_time, before, limit)
 
 
 def _live(token_hash: bytes, purpose: MailPurpose, now: datetime) -> ColumnElement[bool]:

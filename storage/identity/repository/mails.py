@@ -4,7 +4,7 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository, some_of
+from storage.base import Repository
 from storage.identity.records import SealedMail
 from storage.identity.tables.mails import mails
 
@@ -32,4 +32,4 @@ class MailRepository(Repository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many mails from before a time, and returns how many those were."""
-        return (await self._connection.execute(some_of(mails, mails.c.create_time < before, limit))).rowcount
+        return await self._forget(mails.c.create_time, before, limit)

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from storage.base import Repository, given, inserting, names_of, rows_of, some_of
+from storage.base import Repository, given, inserting, names_of, rows_of
 from storage.webhooks.records import QUEUE, Delivery, DeliveryFilter, DeliveryState, Turn
 from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoints
@@ -109,8 +109,8 @@ class DeliveryRepository(Repository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many finished deliveries from before a time, and returns how many that were."""
-        old = deliveries.c.state.in_(_FINISHED) & (deliveries.c.create_time < before)
-        return (await self._connection.execute(some_of(deliveries, old, limit))).rowcount
+        finished = deliveries.c.state.in_(_FINISHED)
+        return await self._forget(deliveries.c.create_time, before, limit, finished)
 
 
 def _latest(of: FromClause) -> Sequence[ColumnElement[Any]]:

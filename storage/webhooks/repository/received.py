@@ -3,7 +3,7 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
-from storage.base import Repository, inserting, rows_of, some_of
+from storage.base import Repository, inserting, rows_of
 from storage.webhooks.records import EventKey, Received
 from storage.webhooks.tables import received
 
@@ -45,5 +45,4 @@ class ReceivedRepository(Repository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many events that were processed and came before a time, and returns how many that were."""
-        old = (received.c.receive_time < before) & received.c.process_time.is_not(None)
-        return (await self._connection.execute(some_of(received, old, limit))).rowcount
+        return await self._forget(received.c.receive_time, before, limit, received.c.process_time.is_not(None))
