@@ -105,6 +105,29 @@ def replay(
 
 
 @app.command()
+def bench(
+    works: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORK]...", help="What to measure; all by default.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="The server's host:port; by default BACKROOM_GRPC_ADDRESS.")
+    ] = None,
+    callers: Annotated[int, typer.Option(min=1, max=10_000, help="How many call at once.")] = 64,
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="How long each work is measured.")] = 5,
+    products: Annotated[int, typer.Option(min=2, max=100_000, help="How many products to make.")] = 1000,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, max=1e6, help="Call so often a second, whatever the server does.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Write to a server that is not on this machine, too.")] = False,
+) -> None:
+    """Measure how fast a server answers, and check what it kept; leaves products and orders behind."""
+    from server.cli.bench import bench
+    from server.cli.bench_works import Load
+
+    bench(works or [], address, Load(callers, seconds, rate), products=products, yes=yes)
+
+
+@app.command()
 def verify() -> None:
     """Check what must hold of all that is kept, in one snapshot; exits with 1 where it does not."""
     from server.cli.verify import verify

@@ -1,0 +1,48 @@
+"""What a measured window saw."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+class Refused(Exception):
+    """A call was refused for the moment: by overload, a rate, or a server that is away."""
+
+    def __init__(self, code: str, retry_after: float | None = None) -> None:
+        """`code` is gRPC's name of it, such as RESOURCE_EXHAUSTED; `retry_after` is in seconds, from RetryInfo."""
+        super().__init__(code)
+        self.code = code
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The calls that ended within one window."""
+
+    seconds: float
+    """How long the window was."""
+    latencies: Sequence[float]
+    """Of the calls that were answered well, in seconds, sorted."""
+    refusals: Sequence[float]
+    """How long the refused calls took, in seconds, sorted."""
+    unhinted: int
+    """How many of the refusals did not say when to try again."""
+    failures: Mapping[str, int]
+    """How many calls failed otherwise, by a short text."""
+    cost: Mapping[str, float]
+    """CPU seconds within the window, by the meter's name."""
+
+    @property
+    def rate(self) -> float:
+        """Answered calls a second."""
+        return len(self.latencies) / self.seconds
+
+    def percentile(self, share: float) -> float:
+        """The latency that so large a share of the answered calls did not exceed; NaN where there are none."""
+        if not self.latencies:
+            return math.nan
+        return self.latencies[max(0, math.ceil(share * len(self.latencies)) - 1)]
+
+    def cost_of(self, meter: str) -> float:
+        """CPU seconds an answered call; NaN where there are none."""
+        return self.cost[meter] / len(self.latencies) if self.latencies else math.nan
