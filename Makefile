@@ -24,8 +24,8 @@ test: generate ## Run the tests, against a real database and real servers
 prove: generate ## Run the longer proofs, whose last figures are in docs/proofs.md
 	@$(BIN)/pytest -n 1 -m proof
 
-bench: generate ## Measure the CPU that access and validation cost a call
-	@$(BIN)/python -m bench.access_and_validation
+bench: generate ## Measure Backroom beside what would be written instead, in 3 minutes; BENCH=long for docs/performance.md
+	@$(BIN)/python -m bench $(if $(filter long,$(BENCH)),--long)
 
 check: generate ## Lint, type-check, hold the laws of imports and of the contract, compare migrations with tables
 	$(BIN)/ruff check .

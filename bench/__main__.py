@@ -1,0 +1,75 @@
+"""Measures Backroom beside what would be written instead of it, and prints one table of ratios.
+
+make bench              the short form, under three minutes
+make bench BENCH=long   the long form, whose table stands in docs/performance.md
+
+A call that fails, or an answer, a stock or a count that is not what it must be, ends it with exit code 1.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+
+from bench.document import Occasion, leave
+from bench.report import table
+from bench.row import Row
+from bench.setting import Bench
+from bench.works import WORKS
+from storage.embedded import temporary_postgres
+
+_FOLDER = Path(__file__).parent
+_WIDTH = 160
+"""Of the table in a file or a pipe, in characters."""
+_LAST = _FOLDER / "last.json"
+_DOCUMENT = _FOLDER.parent / "docs" / "performance.md"
+
+
+def main() -> None:
+    given = _arguments()
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
+    names = given.only or [name for name, work in WORKS.items() if given.long or work.short]
+    with temporary_postgres(durable=True) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        bench = Bench(url, long=given.long, say=_clocked(console))
+        rows = runner.run(_measure(bench, names, console))
+    console.print(table(rows))
+    if given.only is None:  # a run of some works is for looking at
+        day = datetime.now(UTC).date()
+        occasion = Occasion(day, given.long, bench.rounds, bench.seconds, bench.postgres.version)
+        leave(rows, occasion, _LAST, _DOCUMENT)
+
+
+def _arguments() -> argparse.Namespace:
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m bench", description=__doc__, formatter_class=form)
+    parser.add_argument("--long", action="store_true", help="more and longer rounds, and the works that take long")
+    parser.add_argument("--only", nargs="+", choices=list(WORKS), metavar="WORK", help=f"some of {', '.join(WORKS)}")
+    return parser.parse_args()
+
+
+async def _measure(bench: Bench, names: Sequence[str], console: Console) -> Sequence[Row]:
+    rows: list[Row] = []
+    for name in names:
+        bench.say(f"{name}: {WORKS[name].what}")
+        try:
+            rows += await WORKS[name].measure(bench)
+        except Exception:
+            console.print(f"[bold red]The bench failed in the work {name}; nothing was written.[/]")
+            raise
+    return rows
+
+
+def _clocked(console: Console) -> Callable[[str], None]:
+    """Prints what is being done, with the seconds since the start before it."""
+    began = time.monotonic()
+    return lambda text: console.print(f"{time.monotonic() - began:6.1f} s  {text}", markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

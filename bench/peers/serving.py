@@ -1,0 +1,48 @@
+"""The peers that are servers, each in a process of its own that is ready, and is stopped at the block's end."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.running import running
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    address: str
+    """As "127.0.0.1:port"."""
+    pid: int
+    log: Path
+
+
+@contextmanager
+def usual(url: str, storage: Literal["orm", "core"], public_key: str) -> Iterator[Served]:
+    """The usual stack on a database, in which it makes its tables; it takes tokens that fit the key, in PEM."""
+    with _serving("bench.peers.usual", "--url", url, "--storage", storage, JWT_PUBLIC_KEY=public_key) as served:
+        yield served
+
+
+@contextmanager
+def echo() -> Iterator[Served]:
+    """The floor."""
+    with _serving("bench.peers.echo") as served:
+        yield served
+
+
+@contextmanager
+def _serving(module: str, *options: str, **environment: str) -> Iterator[Served]:
+    command = (sys.executable, "-m", module, "--port", "0", *options)
+    with running(command, env=environment, ready=_serving_line) as process:
+        yield Served(f"127.0.0.1:{_serving_line(process.log)['port']}", process.pid, process.log)
+
+
+def _serving_line(log: Path) -> Mapping[str, int]:
+    """What a peer says of itself once it serves; empty until then."""
+    for text in log.read_text().splitlines(keepends=True):
+        if text.startswith("{") and text.endswith("}\n"):
+            return dict(json.loads(text))
+    return {}

@@ -1,0 +1,37 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, make_asgi_app
+
+from bench.peers.usual.database import create_engine, create_tables
+from bench.peers.usual.errors import Refusal, refused
+from bench.peers.usual.metrics import RequestMetrics
+from bench.peers.usual.repositories.core import CoreStorage
+from bench.peers.usual.repositories.orm import OrmStorage
+from bench.peers.usual.repositories.port import Storage
+from bench.peers.usual.routers import health, orders, products
+from bench.peers.usual.security import TokenVerifier
+from bench.peers.usual.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = create_engine(settings.url, pool_size=settings.pool_size, max_overflow=settings.max_overflow)
+        await create_tables(engine)
+        storage: Storage = OrmStorage(engine) if settings.storage == "orm" else CoreStorage(engine)
+        app.state.storage = storage
+        yield
+        await engine.dispose()
+
+    app = FastAPI(title="Orders", lifespan=lifespan)
+    app.state.verifier = TokenVerifier(settings.jwt_public_key)
+    registry = CollectorRegistry()
+    app.add_middleware(RequestMetrics, registry=registry)
+    app.add_exception_handler(Refusal, refused)
+    app.include_router(orders.router)
+    app.include_router(products.router)
+    app.include_router(health.router)
+    app.mount("/metrics", make_asgi_app(registry))
+    return app

@@ -1,0 +1,1 @@
+"""The store, twice: by the ORM and by Core, behind one port."""

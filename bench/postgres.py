@@ -1,0 +1,65 @@
+"""The PostgreSQL of a bench, as the operating system sees it: its processes, and the CPU that they took."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+# Where fields of /proc/<pid>/stat stand after the command's name: see proc(5).
+_PARENT = 1
+_USER_AND_SYSTEM = slice(11, 13)
+_USER_AND_SYSTEM_WITH_THE_ENDED = slice(11, 15)
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    postmaster: int
+    version: str
+
+    @classmethod
+    def of(cls, url: str) -> "Postgres":
+        """The server behind this URL, which must be of this machine."""
+        with psycopg.connect(url) as connection:
+            row = connection.execute("SELECT current_setting('data_directory'), version()").fetchone()
+        assert row is not None  # noqa: S101 - a query without FROM has one row
+        first, *_ = (Path(row[0]) / "postmaster.pid").read_text().split("\n", 1)
+        return cls(int(first), " ".join(str(row[1]).split()[:2]))
+
+    def pids(self) -> tuple[int, ...]:
+        """The postmaster and all its processes that live now."""
+        return (self.postmaster, *self._children())
+
+    def cpu(self) -> float:
+        """Seconds spent so far, by processes that have ended too: a meter for the loops."""
+        spent = sum(map(int, _stat(self.postmaster)[_USER_AND_SYSTEM_WITH_THE_ENDED]))
+        for pid in self._children():
+            try:
+                spent += sum(map(int, _stat(pid)[_USER_AND_SYSTEM]))
+            except (FileNotFoundError, ProcessLookupError):  # it ended just now
+                continue
+        return spent / _TICKS
+
+    def program(self, name: str) -> str | None:
+        """The path of a program of the same installation, or else of the search path; None where there is none."""
+        beside = Path(f"/proc/{self.postmaster}/exe").resolve().with_name(name)
+        return str(beside) if beside.exists() else shutil.which(name)
+
+    def _children(self) -> list[int]:
+        found = []
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit():
+                try:
+                    parent = int(_stat(int(folder.name))[_PARENT])
+                except (FileNotFoundError, ProcessLookupError):
+                    continue
+                if parent == self.postmaster:
+                    found.append(int(folder.name))
+        return found
+
+
+def _stat(pid: int) -> list[str]:
+    """Its fields after the command's name, which may hold spaces and parentheses."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

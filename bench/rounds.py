@@ -1,0 +1,101 @@
+"""Rounds: what is compared is measured turn about, so that what else the machine does falls on all of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from time import process_time
+from typing import Any, Generic, TypeVar
+
+from bench.setting import Bench
+from client.load.cpu import cpu_of
+from client.load.loops import Call, closed_loop
+from client.load.sample import Sample
+
+Figure = TypeVar("Figure")
+
+SERVER, POSTGRES, LOAD = "server", "postgres", "load"
+"""The meters of each window."""
+
+
+class CallsFailed(Exception):
+    """Calls were refused or failed, or none was answered, and so nothing is known of speed; the text counts them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side(Generic[Figure]):
+    """One of those that are compared, and what it came to in each round."""
+
+    name: str
+    measure: Callable[[], Awaitable[Figure]]
+    figures: list[Figure] = field(default_factory=list)
+
+
+async def rounds(bench: Bench, *sides: Side[Any]) -> None:
+    """Measures each side once in a round; every second round goes through the sides from the last to the first.
+
+    So none of them is always the one that comes after another's writes. Each begins once PostgreSQL is at rest.
+    """
+    order = list(sides)
+    for number in range(bench.rounds):
+        bench.say(f"  round {number + 1} of {bench.rounds}: {', '.join(side.name for side in order)}")
+        for side in order:
+            await bench.rest()
+            side.figures.append(await side.measure())
+        order.reverse()
+
+
+async def window(bench: Bench, call: Call, callers: int, pid: int) -> Sample:
+    """A closed loop of so many callers, with the CPU of a server's process, of PostgreSQL and of this process.
+
+    Each caller is answered once before, so that no window goes by while connections are opened.
+    """
+    await asyncio.gather(*(call(caller) for caller in range(callers)))
+    metered = meters(bench, pid)
+    return whole(await closed_loop(call, callers=callers, seconds=bench.seconds, warm_up=bench.warm_up, meters=metered))
+
+
+def meters(bench: Bench, pid: int) -> dict[str, Callable[[], float]]:
+    return {SERVER: cpu_of(pid), POSTGRES: bench.postgres.cpu, LOAD: process_time}
+
+
+def whole(sample: Sample) -> Sample:
+    """The sample, if every call of it was answered well; raises CallsFailed."""
+    if sample.failures or sample.refusals or not sample.latencies:
+        told = "; ".join(f"{count} of {failure}" for failure, count in sample.failures.items())
+        raise CallsFailed(f"{len(sample.latencies)} answered, {len(sample.refusals)} refused, failed: {told or 0}")
+    return sample
+
+
+def pairs(ours: Side[Sample], other: Side[Sample], figure: Callable[[Sample], float]) -> Sequence[tuple[float, float]]:
+    """One figure of both, round by round."""
+    return [(figure(one), figure(peer)) for one, peer in zip(ours.figures, other.figures, strict=True)]
+
+
+def limited(ours: Side[Sample], limit: float, figure: Callable[[Sample], float]) -> Sequence[tuple[float, float]]:
+    """One figure round by round, beside a limit."""
+    return [(figure(one), limit) for one in ours.figures]
+
+
+def rate(sample: Sample) -> float:
+    """Answered calls a second."""
+    return sample.rate
+
+
+def server_cpu(sample: Sample) -> float:
+    """Milliseconds of the server's CPU an answered call."""
+    return sample.cost_of(SERVER) * 1e3
+
+
+def postgres_cpu(sample: Sample) -> float:
+    """Milliseconds of PostgreSQL's CPU an answered call, in all its processes."""
+    return sample.cost_of(POSTGRES) * 1e3
+
+
+def load_share(sample: Sample) -> float:
+    """How much of one core the load generator took, in percent."""
+    return sample.cost[LOAD] / sample.seconds * 100
+
+
+def slowest_hundredth(sample: Sample) -> float:
+    """The 99th percentile of the latencies, in milliseconds."""
+    return sample.percentile(0.99) * 1e3

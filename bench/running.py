@@ -1,0 +1,75 @@
+"""The processes of a bench: started, waited for, and ended with the block."""
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_POLL = 0.02
+_STOPPED_WITHIN = 30.0
+
+
+class NotReady(Exception):
+    """A process ended before it was ready, or took too long; the text holds the last of what it wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    pid: int
+    log: Path
+    """Whatever it writes to standard output and to standard error; gone with the block."""
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def running(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] = {},
+    ready: Callable[[Path], object],
+    within: float = 30.0,
+) -> Iterator[Running]:
+    """Starts a process, and yields once `ready` finds in its log what it waits for; raises NotReady.
+
+    It runs in an empty folder of its own, with this process's environment less Backroom's settings, and `env` on top:
+    what is measured must not hang on where and as whom the bench is run.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BACKROOM_")}
+    with tempfile.TemporaryDirectory(prefix="backroom-bench-") as folder:
+        log = Path(folder) / "log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(  # noqa: S603 - the bench's own programs
+                command, env={**inherited, **env}, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            )
+        try:
+            _wait(process, log, ready, within)
+            yield Running(process.pid, log, process)
+        finally:
+            _end(process)
+
+
+def _wait(process: subprocess.Popen[bytes], log: Path, ready: Callable[[Path], object], within: float) -> None:
+    deadline = time.monotonic() + within
+    while not ready(log):
+        if process.poll() is not None:
+            raise NotReady(f"{process.args!r} ended with {process.returncode}:\n{_tail(log)}")
+        if time.monotonic() > deadline:
+            raise NotReady(f"{process.args!r} was not ready within {within:.0f} s:\n{_tail(log)}")
+        time.sleep(_POLL)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOPPED_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-4000:]

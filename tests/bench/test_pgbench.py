@@ -1,0 +1,126 @@
+"""The pgbench peer, on a real server: what it places is what Backroom would have placed."""
+
+import json
+from collections import Counter
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from bench.books import BooksWrong
+from bench.peers.pgbench import Pgbench, PgbenchFailed, read
+from bench.postgres import Postgres
+from server.commerce.rules.orders import Line, PlaceOrder
+from server.commerce.service import Orders
+from server.frame.caller import Caller
+from server.wiring import now
+from storage.commerce.records import Order
+from storage.database import Database
+from storage.frame.records import Ask, RequestKey
+
+_TABLES = (
+    "frame.request_ids",
+    "commerce.orders",
+    "commerce.order_lines",
+    "commerce.stock_movements",
+    "frame.events",
+    "frame.audit_entries",
+)
+_GROWS = ("sequence", "held_after", "transaction_id", "key_id")
+
+_OUT = """
+number of transactions actually processed: 1204
+number of failed transactions: {failed} (0.000%)
+latency average = 3.320 ms
+initial connection time = 4.513 ms
+tps = 301.229989 (without initial connection time)
+"""
+
+
+@pytest.fixture
+def peer(database_url: str) -> Pgbench:
+    program = Postgres.of(database_url).program("pgbench")
+    if program is None:
+        pytest.skip("this PostgreSQL comes without pgbench")
+    return Pgbench(program, database_url)
+
+
+async def test_its_orders_agree_with_stock_and_ledger(peer: Pgbench) -> None:
+    """Backroom's invariants hold of them, and there are as many as pgbench tells of."""
+    told = await peer.run(clients=4, seconds=1)
+    assert told.transactions > 0
+    await peer.check()
+
+
+async def test_it_writes_what_backroom_writes(peer: Pgbench, database: Database, database_url: str) -> None:
+    """In every table, one of its orders leaves as many rows as Backroom's, filled in the same columns alike."""
+    with psycopg.connect(database_url) as connection:
+        sku = _value(connection, "SELECT sku FROM commerce.products")
+        before = _written(connection)
+        (order,) = await Orders(database, now, uuid4).place([_ask(str(sku))])
+        assert isinstance(order, Order)
+        ours = _written(connection) - before
+        assert sum(ours.values()) == 6
+        told = await peer.run(clients=1, seconds=1)
+        theirs = _written(connection) - before - ours
+    assert theirs == Counter({row: count * told.transactions for row, count in ours.items()})
+
+
+async def test_an_order_that_is_lost_is_found(peer: Pgbench, database_url: str) -> None:
+    """The check compares what pgbench told with what is there."""
+    await peer.run(clients=1, seconds=1)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM commerce.order_lines")
+        connection.execute("DELETE FROM commerce.orders")
+    with pytest.raises(BooksWrong, match="orders were told of, and 0 are there"):
+        await peer.check()
+
+
+@pytest.mark.parametrize("out", [_OUT.format(failed=3), _OUT.format(failed=0).replace("tps", "speed"), ""])
+def test_a_run_that_says_less_than_a_whole_one_is_refused(out: str) -> None:
+    """Failed transactions, and figures that are not there, never become a rate."""
+    with pytest.raises(PgbenchFailed):
+        read(out)
+
+
+def test_its_figures_are_read() -> None:
+    """The rate is the one without the time that connections took."""
+    told = read(_OUT.format(failed=0))
+    assert [told.transactions, told.rate, told.latency] == pytest.approx([1204, 301.229989, 0.00332])
+
+
+def _ask(sku: str) -> PlaceOrder:
+    caller = Caller(uuid4(), frozenset())
+    method = "backroom.commerce.v1.OrderService/PlaceOrder"
+    asked = Ask(
+        caller.account_id, method, now(), "127.0.0.1", uuid4().hex, RequestKey(caller.account_id, uuid4(), bytes(32))
+    )
+    return PlaceOrder(caller, asked, uuid4(), None, None, (Line(sku, 1, None),))
+
+
+def _value(connection: psycopg.Connection[tuple[object, ...]], query: str) -> object:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _written(connection: psycopg.Connection[tuple[object, ...]]) -> Counter[str]:
+    """How many rows of each shape there are, a shape being the table and how its columns are filled."""
+    rows: list[tuple[str, object]] = []
+    for table in _TABLES:
+        rows += [(table, row) for (row,) in connection.execute(f"SELECT to_jsonb(t) FROM {table} AS t")]
+    connection.commit()
+    shapes: Counter[str] = Counter()
+    for table, row in rows:
+        assert isinstance(row, dict)
+        shapes[f"{table}: {sorted((name, _filled(name, value)) for name, value in row.items())}"] += 1
+    return shapes
+
+
+def _filled(name: str, value: object) -> str:
+    """The length of the value's text; of times and numbers that grow only that they are there, of JSON its keys."""
+    if value is None:
+        return "empty"
+    if name == "data":
+        return ", ".join(json.loads(str(value)))
+    return "filled" if name in _GROWS or name.endswith("_time") else str(len(str(value)))
