@@ -58,6 +58,10 @@ def submitted(batcher: Batcher[int, int], asks: Sequence[int]) -> "list[asyncio.
     return [asyncio.create_task(outcome(batcher, ask)) for ask in asks]
 
 
+BEGINS = 12
+"""In turns of the loop: by then a batch that nothing is added to has begun."""
+
+
 async def turns(count: int) -> None:
     """Lets everything run that is ready to, and lets no time pass."""
     for _ in range(count):
@@ -68,9 +72,9 @@ async def behind_a_batch(use_case: UseCase, batcher: Batcher[int, int], asks: Se
     """Submits asks while a first batch, of the ask 0, is held; returns their outcomes."""
     use_case.open.clear()
     first = submitted(batcher, [0])
-    await turns(3)
+    await turns(BEGINS)
     others = submitted(batcher, asks)
-    await turns(3)
+    await turns(BEGINS)
     use_case.open.set()
     assert await first[0] in (0, "ValueError", "StoreUnavailable", "Contention")
     return list(await asyncio.gather(*others))
@@ -121,7 +125,7 @@ async def test_a_lone_ask_waits_for_nobody() -> None:
     """It is answered without any time passing."""
     batcher = Batcher[int, int](UseCase())
     task = asyncio.create_task(batcher.submit(7))
-    await turns(6)
+    await turns(BEGINS + 5)
     assert task.done()
     assert task.result() == 70
 
@@ -132,6 +136,28 @@ async def test_what_arrives_while_a_batch_runs_is_the_next_batch() -> None:
     answers = await behind_a_batch(use_case, Batcher(use_case), range(1, 6))
     assert answers == [10, 20, 30, 40, 50]
     assert use_case.tried == [[0], [1, 2, 3, 4, 5]]
+
+
+async def test_what_comes_one_a_turn_is_one_batch() -> None:
+    """A batch is kept open as long as the loop brings more."""
+    use_case = UseCase()
+    batcher = Batcher[int, int](use_case)
+    tasks = []
+    for ask in range(20):
+        tasks += submitted(batcher, [ask])
+        await turns(1 + ask % 3)
+    await asyncio.gather(*tasks)
+    assert use_case.tried == [list(range(20))]
+
+
+async def test_a_full_batch_waits_for_nothing() -> None:
+    """However many come behind it."""
+    use_case = UseCase()
+    batcher = Batcher[int, int](use_case, largest=3)
+    tasks = submitted(batcher, range(3))
+    await turns(3)
+    assert use_case.tried == [[0, 1, 2]]
+    await asyncio.gather(*tasks)
 
 
 async def test_a_poisoned_ask_fails_alone() -> None:
@@ -182,9 +208,9 @@ async def test_a_caller_that_gives_up_takes_its_ask_back() -> None:
     batcher = Batcher[int, int](use_case)
     use_case.open.clear()
     tasks = submitted(batcher, [0])
-    await turns(3)
+    await turns(BEGINS)
     tasks += submitted(batcher, [1, 2, 3])
-    await turns(3)
+    await turns(BEGINS)
     tasks[2].cancel()
     use_case.open.set()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -198,10 +224,10 @@ async def test_once_its_batch_runs_an_ask_is_decided() -> None:
     batcher = Batcher[int, int](use_case)
     use_case.open.clear()
     tasks = submitted(batcher, [1, 2, 3])
-    await turns(3)
+    await turns(BEGINS)
     tasks[0].cancel()
     tasks[1].cancel()
-    await turns(3)
+    await turns(BEGINS)
     use_case.open.set()
     assert await tasks[2] == 30
     assert use_case.done == [[1, 2, 3]]
@@ -213,14 +239,14 @@ async def test_callers_that_all_give_up_leave_an_idle_batcher() -> None:
     batcher = Batcher[int, int](use_case)
     use_case.open.clear()
     first = submitted(batcher, [0])
-    await turns(3)
+    await turns(BEGINS)
     others = submitted(batcher, [1, 2])
-    await turns(3)
+    await turns(BEGINS)
     for task in others:
         task.cancel()
     use_case.open.set()
     await first[0]
-    await turns(5)
+    await turns(BEGINS)
     assert await batcher.submit(3) == 30
     assert use_case.tried == [[0], [3]]
 
@@ -231,9 +257,9 @@ async def test_closing_answers_what_was_taken_and_takes_no_more() -> None:
     batcher = Batcher[int, int](use_case, largest=1)
     use_case.open.clear()
     tasks = submitted(batcher, [1, 2, 3])
-    await turns(3)
+    await turns(BEGINS)
     closing = asyncio.create_task(batcher.close())
-    await turns(3)
+    await turns(BEGINS)
     with pytest.raises(Stopping):
         await batcher.submit(4)
     assert not closing.done()
