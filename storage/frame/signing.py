@@ -38,7 +38,9 @@ def _fields(entry: AuditEntry) -> tuple[object, ...]:
 
 def _told(time: datetime) -> str:
     """The same text for the same moment, whatever its time zone."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
+    if time.tzinfo is not UTC:
+        time = time.astimezone(UTC)
+    return time.isoformat(timespec="microseconds")
 
 
 def _joined(values: Iterable[object]) -> bytes:

@@ -21,7 +21,13 @@ class Server(uvicorn.Server):
 def main() -> None:
     settings = CliApp.run(Settings)
     config = uvicorn.Config(
-        create_app(settings), host="127.0.0.1", port=settings.port, loop="uvloop", http="httptools", ws="none"
+        create_app(settings),
+        host="127.0.0.1",
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        timeout_keep_alive=75,  # its callers come back after the other side's window
     )
     Server(config).run()
 

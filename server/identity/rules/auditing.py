@@ -1,7 +1,7 @@
 """What the chain that seals the record must hold to, and the first place where it does not."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -63,11 +63,10 @@ def sealed(
 ) -> Sequence[AuditSeal]:
     """The chain's next places, behind its head."""
     seals: list[AuditSeal] = []
-    previous, time = head, now()
-    for event in events:
-        place = AuditSeal(previous.position + 1, event.sequence, b"", key.id, time)
-        previous = AuditAnchor(place.position, hash_of(previous.hash, place, event, key.secret))
-        seals.append(replace(place, hash=previous.hash))
+    last, time = head.hash, now()
+    for position, event in enumerate(events, start=head.position + 1):
+        last = hash_of(last, AuditSeal(position, event.sequence, b"", key.id, time), event, key.secret)
+        seals.append(AuditSeal(position, event.sequence, last, key.id, time))
     return seals
 
 

@@ -80,7 +80,8 @@ class AuditRepository(Repository):
 
 
 def event_of(row: Row[Any], position: int | None = None, hash_: bytes | None = None) -> AuditEvent:
-    entry = AuditEntry(**{name: getattr(row, name) for name in _TOLD})
+    asked = (row.create_time, row.caller_id, row.action, row.resource, row.address, row.call_id)
+    entry = AuditEntry(*asked, row.result, row.id)
     return AuditEvent(row.sequence, row.transaction, entry, row.key_id, bytes(row.mac), position or 0, hash_ or b"")
 
 
