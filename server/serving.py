@@ -14,7 +14,7 @@ from google.protobuf.internal import api_implementation
 
 from server.edge import Edge
 from server.frame.jobs import Worker
-from server.frame.standard import add_standard
+from server.frame.standard import add_health, add_reflection
 from server.http.listener import Listener
 from server.http.metrics import Exposition, with_metrics
 from server.settings import Address
@@ -67,10 +67,12 @@ class Server:
         self._drain_seconds = drain_seconds
         options = edge.connection_limits.options(shared_port=shared is not None)
         self._grpc = grpc.aio.server(interceptors=[application.chain], options=options)
+        add_health(self._grpc, application.health)
+        unregistered = cast(grpc.aio.Server, _Unregistered(self._grpc))
         for service in application.services:
-            service.add(service.servicer, cast(grpc.aio.Server, _Unregistered(self._grpc)))
-        names = [service.name for service in application.services]
-        add_standard(self._grpc, application.health, names, reflection=edge.reflection)
+            service.add(service.servicer, unregistered)
+        if edge.reflection:
+            add_reflection(unregistered, [service.name for service in application.services])
         self._bind_grpc(grpc_address, edge)
         self._bind_http(http_address, edge, shared)
         self._watches: list[asyncio.Task[None]] = []

@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from typing import Any, TextIO
+from datetime import UTC, datetime
+from typing import TextIO
 
 import orjson
 import structlog
@@ -14,31 +15,32 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     `style` is "json", "pretty", or "auto": pretty on a terminal and JSON elsewhere.
     """
     pretty = style == "pretty" or (style == "auto" and stream.isatty())
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=8, sort_keys=False)
-        if pretty
-        else structlog.processors.JSONRenderer(_json)
-    )
-    shared: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="%H:%M:%S" if pretty else "iso", utc=not pretty, key="time"),
-    ]
-    if pretty:
-        shared[-1] = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="timestamp")
+    processors = _coloured(stream) if pretty else [_json]
     number = logging.getLevelNamesMapping()[level]
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_kind_alone, *shared, renderer]))
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_kind_alone, *processors]))
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
 
 
-def _json(line: Any, *, default: Any) -> str:
-    return orjson.dumps(line, default, orjson.OPT_NON_STR_KEYS).decode()
+def _coloured(stream: TextIO) -> list[structlog.typing.Processor]:
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="timestamp"),
+        structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=8, sort_keys=False),
+    ]
+
+
+def _json(_logger: structlog.typing.WrappedLogger, level: str, event: structlog.typing.EventDict) -> str:
+    """All at once, since there is a line for each call."""
+    event["level"] = level
+    event["time"] = datetime.now(UTC)
+    return orjson.dumps(event, repr, orjson.OPT_UTC_Z).decode()
 
 
 def _kind_alone(
