@@ -1,5 +1,6 @@
 """The command `backroom`; each command imports what it needs when it runs, so that help comes at once."""
 
+import gc
 import os
 import sys
 from datetime import date
@@ -51,6 +52,7 @@ def serve(
 ) -> None:
     """Serve the modules; without DATABASE_URL on an embedded PostgreSQL."""
     if workers == 1:
+        gc.disable()  # what is imported leaves nothing to collect; it is enabled once the server answers
         from server.cli.serve import serve
 
         serve(with_worker=worker)
@@ -63,6 +65,7 @@ def serve(
 @app.command("serving-process", hidden=True)
 def serving_process() -> None:
     """Serve as one of several; started by `serve --workers`."""
+    gc.disable()  # as for one process
     from server.cli.serving.process import serving_process
 
     serving_process()

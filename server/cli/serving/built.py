@@ -37,9 +37,9 @@ class Built:
         """Answers from here on."""
         await self.server.start()
         # What was imported and wired stays for good: the collector need not go through all of it again and again.
-        gc.collect()
         gc.freeze()
         gc.set_threshold(_YOUNG)
+        gc.enable()
 
 
 @asynccontextmanager
