@@ -32,7 +32,7 @@ WORKS: Mapping[str, Work] = {
     "lone": Work("one lone caller orders, through the batcher and without it", lone),
     "streaming": Work("orders over one stream, and by calls", streaming),
     "reading": Work("a crowd reads orders and products: Backroom, the usual stack, the floor", reading),
-    "sizes": Work("lists and orders on a large database, and on a small one", sizes),
+    "sizes": Work("lists and orders on a large database, and on a small one", sizes, short=False),
     "starting": Work("a server starts on a database that is there", starting),
     "memory": Work("the memory of a server, idle and along many calls", memory, short=False),
     "overload": Work("more calls than the server can carry", overload, short=False),

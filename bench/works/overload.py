@@ -1,7 +1,5 @@
 """More calls than the server can carry: what it still answers, how it refuses the rest, and whether it looks alive.
 
-    python -m bench.works.overload ADDRESS      asks a server for its health until stopped, a line for each answer
-
 First the peak is measured, by a crowd that the server can carry. Then calls come by a timetable, at multiples of that
 rate, whatever becomes of those before. Callers are seldom as stubborn as that: the last strain is ten times the
 crowd, of whom each that is refused waits for as long as it was told.
@@ -9,23 +7,19 @@ crowd, of whom each that is refused waits for as long as it was told.
 
 import asyncio
 import random
-import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import ceil
 from time import perf_counter
 
-import grpc
-from grpc_health.v1.health_pb2 import HealthCheckRequest
-
+from bench.probe import PATIENCE
 from bench.rounds import LOAD, CallsFailed, meters, whole
 from bench.row import Row, row
 from bench.running import Running, running
 from bench.setting import Bench
 from bench.works.sides import Ours, our_shop
-from client import AsyncBackroom
 from client.load.loops import NOT_SENT, Call, closed_loop, open_loop
 from client.load.sample import Refused, Sample
 
@@ -37,10 +31,6 @@ _GOODPUT = 0.9
 _REFUSED_WITHIN = 50.0
 """In milliseconds."""
 _HEALTHY_WITHIN = 1.0
-
-_HEALTH_EVERY = 0.1
-_HEALTH_PATIENCE = 5.0
-"""In seconds; a check that fails counts as one that took so long."""
 
 _MOST_LOAD = 0.7
 """How much of a core the load generator may take: above that, its own delays would be told as the server's."""
@@ -193,7 +183,7 @@ async def _health_of(ours: Ours) -> AsyncIterator[list[float]]:
     A process of its own asks: here, a check would wait for the load generator.
     """
     taken: list[float] = []
-    command = (sys.executable, "-m", "bench.works.overload", ours.server.address)
+    command = (sys.executable, "-m", "bench.probe", ours.server.address)
     with running(command, ready=lambda log: log.read_bytes()) as probe:
         yield taken
         await asyncio.to_thread(_stopped, probe)
@@ -202,28 +192,4 @@ async def _health_of(ours: Ours) -> AsyncIterator[list[float]]:
 
 def _stopped(probe: Running) -> None:
     probe.process.terminate()
-    probe.process.wait(2 * _HEALTH_PATIENCE)
-
-
-async def _probe(address: str) -> None:
-    """Asks for health every so often, on a connection of its own, and prints how long each answer took."""
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with AsyncBackroom(address) as backroom, asyncio.TaskGroup() as checks:
-        while not stop.is_set():
-            checks.create_task(_check(backroom))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _HEALTH_EVERY)
-
-
-async def _check(backroom: AsyncBackroom) -> None:
-    began = perf_counter()
-    try:
-        await backroom.health.Check(HealthCheckRequest(service="readiness"), timeout=_HEALTH_PATIENCE)
-        print(perf_counter() - began, flush=True)
-    except grpc.aio.AioRpcError:
-        print(_HEALTH_PATIENCE, flush=True)
-
-
-if __name__ == "__main__":
-    asyncio.run(_probe(sys.argv[1]))
+    probe.process.wait(2 * PATIENCE)

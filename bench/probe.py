@@ -1,0 +1,40 @@
+"""Asks a server for its health again and again until it is stopped, and prints how long each answer took, in seconds."""
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from time import perf_counter
+
+import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+
+from client import AsyncBackroom
+
+PATIENCE = 5.0
+"""In seconds; a check that fails counts as one that took so long."""
+_EVERY = 0.1
+
+
+async def probe(address: str) -> None:
+    """Asks for health every so often, on a connection of its own, and prints how long each answer took."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with AsyncBackroom(address) as backroom, asyncio.TaskGroup() as checks:
+        while not stop.is_set():
+            checks.create_task(_check(backroom))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _EVERY)
+
+
+async def _check(backroom: AsyncBackroom) -> None:
+    began = perf_counter()
+    try:
+        await backroom.health.Check(HealthCheckRequest(service="readiness"), timeout=PATIENCE)
+        print(perf_counter() - began, flush=True)
+    except grpc.aio.AioRpcError:
+        print(PATIENCE, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(probe(sys.argv[1]))
