@@ -1,4 +1,4 @@
-"""Asks a server for its health again and again until it is stopped, and prints how long each answer took, in seconds."""
+"""Asks a server for its health until it is stopped, and prints how long each answer took, in seconds."""
 
 import asyncio
 import signal

@@ -35,7 +35,8 @@ _RETRY = {
     "initialBackoff": "0.1s",
     "maxBackoff": "2s",
     "backoffMultiplier": 4,
-    "retryableStatusCodes": ["UNAVAILABLE"],
+    # A server under far too many calls refuses some before it looks at them: gRPC itself then says CANCELLED.
+    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 
 

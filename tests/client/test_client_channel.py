@@ -15,7 +15,7 @@ def test_every_method_but_login_is_retried() -> None:
 def test_only_an_unavailable_server_is_tried_again() -> None:
     """Any other answer is one."""
     (config,) = json.loads(service_config())["methodConfig"]
-    assert config["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert config["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE", "CANCELLED"]
     assert config["retryPolicy"]["maxAttempts"] == 4
 
 

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import grpc
 import pytest
+from google.rpc import status_pb2
 
 from backroom.commerce.v1.catalog_service_pb2 import ImportProductsRequest
 from backroom.commerce.v1.order_service_pb2 import (
@@ -17,6 +18,7 @@ from client import AsyncBackroom, Backroom, refusal_of
 from tests.client.fake_server import FakeServer, fake_server
 from tests.client.played import CREDENTIALS_INVALID, KEY, TOKEN_INVALID, refusal
 
+CANCELLED = status_pb2.Status(code=grpc.StatusCode.CANCELLED.value[0])
 UNAVAILABLE = refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
 
 
@@ -32,11 +34,12 @@ async def client(server: FakeServer) -> AsyncIterator[AsyncBackroom]:
         yield client
 
 
-async def test_a_call_tried_again_after_unavailable_carries_the_same_request_id(
-    server: FakeServer, client: AsyncBackroom
+@pytest.mark.parametrize("refusals", [[UNAVAILABLE, UNAVAILABLE], [CANCELLED, CANCELLED]])
+async def test_a_call_tried_again_after_a_lack_carries_the_same_request_id(
+    server: FakeServer, client: AsyncBackroom, refusals: list[status_pb2.Status]
 ) -> None:
-    """The server may have acted before it fell silent."""
-    server.refusals = [UNAVAILABLE, UNAVAILABLE]
+    """The server may have acted before it fell silent; its core says CANCELLED where it has no room."""
+    server.refusals = refusals
     request = PlaceOrderRequest(reference="7")
     await client.orders.PlaceOrder(request)
     assert [order.reference for order in server.orders_seen] == ["7"] * 3
