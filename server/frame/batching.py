@@ -63,13 +63,17 @@ class Batcher(Generic[Ask, Answer]):
 
         A caller that gives up while its ask waits takes it back; once its batch runs, the ask is decided.
         """
+        return await self.put(ask)
+
+    def put(self, ask: Ask) -> "asyncio.Future[Answer]":
+        """The same without waiting: the answer will be there; raises Stopping."""
         if self._closed:
             raise Stopping
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(ask, self._weigh(ask), answer))
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
-        return await answer
+        return answer
 
     async def close(self) -> None:
         """Takes no more asks, and returns when those taken are answered."""

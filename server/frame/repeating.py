@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -19,12 +20,12 @@ from storage.frame.records import Ask, Claim, EarlierRequest, RequestKey
 Answer = TypeVar("Answer")
 
 
-def ask_of(context: Any, request: Message, *, secret: bytes = b"") -> Ask:
-    """That this call asks for a change, to be handed to a use case.
+def ask_of(context: Any, request: Message, *, secret: bytes = b"", time: datetime | None = None) -> Ask:
+    """That this call asks for a change, to be handed to a use case; `time` is when, where the call came earlier.
 
     A request that holds a password takes a `secret`, so that its digest cannot be used to guess the password.
     """
-    return _ask(call_of(context), [request], secret)
+    return _ask(call_of(context), [request], secret, time)
 
 
 def ask_of_stream(context: Any, requests: Sequence[Message]) -> Ask:
@@ -129,9 +130,9 @@ async def sift(tx: Transaction, claims: Sequence[Claim | None]) -> Sifted:
     return Sifted(fresh, kept, reused, followers)
 
 
-def _ask(call: Call, requests: Sequence[Message], secret: bytes = b"") -> Ask:
+def _ask(call: Call, requests: Sequence[Message], secret: bytes = b"", time: datetime | None = None) -> Ask:
     key = _key(call.caller, requests, secret) if requests else None
-    return Ask(call.caller.account_id, call.method.removeprefix("/"), call.time, call.address, call.id, key)
+    return Ask(call.caller.account_id, call.method.removeprefix("/"), time or call.time, call.address, call.id, key)
 
 
 def _key(caller: Caller, requests: Sequence[Message], secret: bytes) -> RequestKey | None:

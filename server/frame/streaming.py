@@ -6,18 +6,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 Request = TypeVar("Request")
+Answer = TypeVar("Answer")
 Response = TypeVar("Response")
 
 
 async def answered_in_order(
-    requests: AsyncIterator[Request], answer: Callable[[Request], Awaitable[Response]], *, at_once: int
+    requests: AsyncIterator[Request],
+    answer: Callable[[Request], Awaitable[Answer]],
+    respond: Callable[[Request, "asyncio.Future[Answer]"], Response],
+    *,
+    at_once: int,
 ) -> AsyncIterator[Response]:
-    """Answers requests as they come, up to so many at once, and gives the answers in the requests' order.
+    """Answers requests as they come, up to so many at once, and gives the responses in the requests' order.
 
+    `respond` is handed each answer once it is there, or has failed; a future that `answer` returns costs no task.
     While that many wait, no more is read, so that a fast sender cannot fill the memory.
-    What the requests raise rises after the answers to those before it; what an answer raises rises in its place.
+    What the requests raise rises after the responses to those before it; what `respond` raises rises in its place.
     """
-    waiting: deque[asyncio.Future[Response]] = deque()
+    waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
     arrived = asyncio.Event()
     room = asyncio.Semaphore(at_once)
 
@@ -25,7 +31,7 @@ async def answered_in_order(
         try:
             await room.acquire()
             async for request in requests:
-                waiting.append(asyncio.ensure_future(answer(request)))
+                waiting.append((request, asyncio.ensure_future(answer(request))))
                 arrived.set()
                 await room.acquire()
         finally:
@@ -35,8 +41,8 @@ async def answered_in_order(
     try:
         while True:
             while waiting:
-                response = await waiting[0]
-                waiting.popleft()
+                await _ended(waiting[0][1])
+                response = respond(*waiting.popleft())
                 room.release()
                 yield response
             if reader.done():
@@ -47,7 +53,12 @@ async def answered_in_order(
             arrived.clear()
             await arrived.wait()
     finally:
-        unfinished: list[asyncio.Future[Any]] = [reader, *waiting]
+        unfinished: list[asyncio.Future[Any]] = [reader, *(answer for _, answer in waiting)]
         for each in unfinished:
             each.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
+
+
+async def _ended(answer: "asyncio.Future[Any]") -> None:
+    if not answer.done():
+        await asyncio.wait([answer])

@@ -58,6 +58,10 @@ class Answering:
         return number * 10
 
 
+def result(_number: int, answer: "asyncio.Future[int]") -> int:
+    return answer.result()
+
+
 async def turns(count: int) -> None:
     """Lets everything run that is ready to, and lets no time pass."""
     for _ in range(count):
@@ -88,7 +92,7 @@ async def test_answers_come_in_the_order_of_the_requests(
     """Whichever is ready first; an error takes the place of its answer, and the stream's own comes after all."""
     answering = Answering(dict(enumerate(delays)), fails)
     asks = Asks(range(len(delays)), RuntimeError() if broken else None)
-    seen, error = await collected(answered_in_order(asks.__aiter__(), answering, at_once=at_once))
+    seen, error = await collected(answered_in_order(asks.__aiter__(), answering, result, at_once=at_once))
     first_failure = min((number for number in fails if number < len(delays)), default=None)
     good = range(len(delays)) if first_failure is None else range(first_failure)
     assert seen == [number * 10 for number in good]
@@ -101,7 +105,7 @@ async def test_several_are_answered_at_once() -> None:
     """As many as may, and the next only when the first answer was taken."""
     answering = Answering()
     answering.open.clear()
-    answers = answered_in_order(Asks(range(9)).__aiter__(), answering, at_once=3)
+    answers = answered_in_order(Asks(range(9)).__aiter__(), answering, result, at_once=3)
     first = asyncio.ensure_future(anext(answers))
     await turns(10)
     assert answering.begun == [0, 1, 2]
@@ -116,7 +120,7 @@ async def test_no_more_is_read_than_may_wait() -> None:
     """A fast sender is held back: while three wait, the fourth is not even read."""
     answering, asks = Answering(), Asks(range(100))
     answering.open.clear()
-    answers = answered_in_order(asks.__aiter__(), answering, at_once=3)
+    answers = answered_in_order(asks.__aiter__(), answering, result, at_once=3)
     first = asyncio.ensure_future(anext(answers))
     await turns(20)
     read = asks.read
@@ -127,20 +131,20 @@ async def test_no_more_is_read_than_may_wait() -> None:
 
 async def test_an_empty_stream_has_no_answers() -> None:
     """It ends, and so does the answer."""
-    assert await collected(answered_in_order(Asks([]).__aiter__(), Answering(), at_once=2)) == ([], "")
+    assert await collected(answered_in_order(Asks([]).__aiter__(), Answering(), result, at_once=2)) == ([], "")
 
 
 async def test_an_error_of_the_requests_rises_after_the_answers_before_it() -> None:
     """What was asked before is answered."""
     asks = Asks([1, 2, 3], ValueError("the next message cannot be read"))
-    answers = answered_in_order(asks.__aiter__(), Answering({1: 9}), at_once=2)
+    answers = answered_in_order(asks.__aiter__(), Answering({1: 9}), result, at_once=2)
     assert await collected(answers) == ([10, 20, 30], "ValueError")
 
 
 async def test_after_an_error_nothing_goes_on() -> None:
     """The answers behind it are given up, and no more is read."""
     answering, asks = Answering({1: 3, 2: 50, 3: 50}, frozenset([1])), Asks(range(1, 100))
-    answers = answered_in_order(asks.__aiter__(), answering, at_once=3)
+    answers = answered_in_order(asks.__aiter__(), answering, result, at_once=3)
     assert await collected(answers) == ([], "LookupError")
     assert answering.cancelled == [2, 3]
     assert answering.at_once == 0
@@ -153,7 +157,7 @@ async def test_what_was_not_begun_is_given_up_in_silence() -> None:
     """An answer that fails at once leaves no warning of those behind it."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        answers = answered_in_order(Asks(range(1, 9)).__aiter__(), Answering(fails=frozenset([1])), at_once=3)
+        answers = answered_in_order(Asks(range(1, 9)).__aiter__(), Answering(fails=frozenset([1])), result, at_once=3)
         assert await collected(answers) == ([], "LookupError")
         del answers
         await turns(3)
@@ -165,7 +169,7 @@ async def test_a_caller_that_goes_leaves_nothing_running() -> None:
     """Answers that nobody waits for any more are given up."""
     answering = Answering()
     answering.open.clear()
-    answers = answered_in_order(Asks(range(9)).__aiter__(), answering, at_once=3)
+    answers = answered_in_order(Asks(range(9)).__aiter__(), answering, result, at_once=3)
     first = asyncio.ensure_future(anext(answers))
     await turns(10)
     first.cancel()
@@ -184,7 +188,7 @@ async def test_a_slow_sender_is_answered_as_it_goes() -> None:
         await gate.wait()
         yield 2
 
-    answers = answered_in_order(asks(), Answering(), at_once=5)
+    answers = answered_in_order(asks(), Answering(), result, at_once=5)
     assert await anext(answers) == 10
     gate.set()
     assert await collected(answers) == ([20], "")

@@ -1,5 +1,5 @@
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -51,17 +51,11 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
     ) -> AsyncIterator[pb.PlaceOrdersResponse]:
         caller = caller_of(context)
 
-        async def answer(request: pb.PlaceOrdersRequest) -> pb.PlaceOrdersResponse:
-            request_id = request.order.request_id
+        def place(request: pb.PlaceOrdersRequest) -> "asyncio.Future[Order]":
             # A stream may last for hours: each order came when it came.
-            asked = replace(ask_of(context, request.order), time=self._now())
-            try:
-                order = await self._place(request.order, caller, asked)
-            except Refusal as refusal:
-                return pb.PlaceOrdersResponse(request_id=request_id, refusal=status_of(refusal))
-            return pb.PlaceOrdersResponse(request_id=request_id, order=messages.order(order))
+            return self._place(request.order, caller, ask_of(context, request.order, time=self._now()))
 
-        async for response in answered_in_order(request_iterator, answer, at_once=IN_FLIGHT):
+        async for response in answered_in_order(request_iterator, place, _placed, at_once=IN_FLIGHT):
             yield response
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Any) -> pb.GetOrderResponse:
@@ -96,5 +90,14 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
             order = messages.order(told.change.order) if told.change else None
             yield pb.WatchOrdersResponse(resume_token=watch.token(told.position), order=order)
 
-    async def _place(self, request: pb.PlaceOrderRequest, caller: Caller, asked: Ask) -> Order:
-        return await self._placing.submit(messages.place_order(request, caller, asked, self._new_id()))
+    def _place(self, request: pb.PlaceOrderRequest, caller: Caller, asked: Ask) -> "asyncio.Future[Order]":
+        return self._placing.put(messages.place_order(request, caller, asked, self._new_id()))
+
+
+def _placed(request: pb.PlaceOrdersRequest, placed: "asyncio.Future[Order]") -> pb.PlaceOrdersResponse:
+    request_id = request.order.request_id
+    try:
+        order = placed.result()
+    except Refusal as refusal:
+        return pb.PlaceOrdersResponse(request_id=request_id, refusal=status_of(refusal))
+    return pb.PlaceOrdersResponse(request_id=request_id, order=messages.order(order))
