@@ -147,12 +147,15 @@ payments = Table(
     Column("client_secret", Text, nullable=False),
     Column("create_time", _TIME, nullable=False),
     Column("update_time", _TIME, nullable=False),
+    # Its order's, which never changes.
+    Column("customer_id", Text, nullable=False),
     UniqueConstraint("provider", "provider_id"),
     CheckConstraint("state IN ('pending', 'authorised', 'captured', 'refunded', 'failed', 'voided')", name="state"),
     CheckConstraint("0 <= refunded AND refunded <= captured AND captured <= authorised", name="amounts"),
     Index("ix_payments_by_order", "order_id"),
     Index("ix_payments_by_time", "create_time", "id"),
     Index("ix_payments_by_state", "state", "create_time", "id"),
+    Index("ix_payments_by_customer", "customer_id", "create_time", "id"),
     schema="commerce",
 )
 

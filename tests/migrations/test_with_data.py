@@ -188,3 +188,22 @@ def test_the_way_back_keeps_what_the_earlier_version_knows(old_url: str) -> None
         assert connection.execute(counts).fetchone() == (2, 4)
         left = "SELECT count(*) FROM pg_class WHERE relname LIKE 'procrastinate%' OR relname IN ('events', 'payments')"
         assert connection.execute(left).fetchone() == (0,)
+
+
+def test_payments_of_before_learn_whose_they_are(postgres: str) -> None:
+    """Each gets its order's customer; the way back forgets it."""
+    with standing_at(postgres, "0010") as url, psycopg.connect(url, autocommit=True) as shop:
+        shop.execute(
+            "INSERT INTO commerce.orders SELECT id, NULL, customer, gen_random_uuid(), 'paid', 1, 1, 6, 'GBP', '',"
+            " now(), now(), now() FROM (VALUES (%s::uuid, 'ada'), (%s, 'bob')) AS given (id, customer)",
+            (SESSION, ACCOUNT),
+        )
+        shop.execute(
+            "INSERT INTO commerce.payments SELECT id, id, gen_random_uuid(), 'sandbox', id::text, 'card', 'captured',"
+            " 6, 'GBP', 6, 6, 0, '', false, '', now(), now() FROM commerce.orders"
+        )
+        migrations.upgrade(url)
+        found = shop.execute("SELECT id, customer_id FROM commerce.payments").fetchall()
+        assert dict(found) == {SESSION: "ada", ACCOUNT: "bob"}
+        migrations.downgrade(url, "0010")
+        assert shop.execute("SELECT count(*) FROM commerce.payments").fetchone() == (2,)

@@ -19,7 +19,7 @@ from storage.commerce.records import (
 )
 from storage.commerce.tables import orders, payments, products, refund_lines, refunds
 
-_PAYMENT = names_of(payments)
+_PAYMENT = tuple(name for name in names_of(payments) if name != "customer_id")
 _REFUND = names_of(refunds)
 _LINE = names_of(refund_lines)
 _CHANGEABLE = (
@@ -38,7 +38,9 @@ class PaymentRepository(Repository):
     """Payments and their refunds; whoever changes them has locked their order."""
 
     async def add(self, payment: Payment) -> None:
-        await self._connection.execute(insert(payments).values(dict(zip(_PAYMENT, _values(payment), strict=True))))
+        customer = select(orders.c.customer_id).where(orders.c.id == payment.order_id).scalar_subquery()
+        values = dict(zip(_PAYMENT, _values(payment), strict=True))
+        await self._connection.execute(insert(payments).values(values | {"customer_id": customer}))
 
     async def change(self, changed: Sequence[Payment]) -> None:
         """Stores what became of payments; not their refunds."""
@@ -120,8 +122,6 @@ class PaymentRepository(Repository):
     ) -> Sequence[Payment]:
         """Payments without their refunds from the latest on, starting below a key of (create_time, id)."""
         statement = select(payments).where(*_conditions(wanted))
-        if wanted.customer_id is not None:
-            statement = statement.join_from(payments, orders).where(orders.c.customer_id == wanted.customer_id)
         if before is not None:
             statement = statement.where(tuple_(payments.c.create_time, payments.c.id) < before)
         statement = statement.order_by(payments.c.create_time.desc(), payments.c.id.desc()).limit(limit)
@@ -155,6 +155,8 @@ class PaymentRepository(Repository):
 def _conditions(wanted: PaymentFilter) -> Iterator[Any]:
     if wanted.order_id is not None:
         yield payments.c.order_id == wanted.order_id
+    if wanted.customer_id is not None:
+        yield payments.c.customer_id == wanted.customer_id
     if wanted.state is not None:
         yield payments.c.state == wanted.state
 
