@@ -1,7 +1,7 @@
 """The database: connections, transactions, and the repositories that share one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import cached_property
 from typing import Any
@@ -42,6 +42,8 @@ from storage.identity.repository import (
 from storage.invariants import InvariantRepository
 from storage.url import driver_url
 from storage.webhooks.repository import DeliveryRepository, EndpointRepository, ReceivedRepository, RelayRepository
+
+_ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 Opening = Callable[[], AbstractContextManager[None]]
 
@@ -193,8 +195,14 @@ class Database:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[InvariantRepository]:
         """The laws of all that is kept, to be checked in one snapshot, in which nothing changes."""
-        async with self._connected(isolation_level="REPEATABLE READ", postgresql_readonly=True) as connection:
+        async with self._connected(**_ONE_MOMENT) as connection:
             yield InvariantRepository(connection)
+
+    @asynccontextmanager
+    async def reading_at_once(self) -> AsyncIterator[Transaction]:
+        """Repositories for questions that are several statements, all of which see the same moment."""
+        async with self._connected(**_ONE_MOMENT) as connection:
+            yield Transaction(connection, self._audit_key)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:

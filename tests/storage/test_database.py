@@ -299,3 +299,15 @@ async def test_a_database_tells_at_which_migration_it_stands(database: Database,
     assert re.fullmatch(r"\d{4}", migrations.head())
     async with opened(sibling(postgres, "postgres")) as bare:
         assert await bare.revision() is None
+
+
+async def test_several_questions_can_see_the_same_moment(database: Database) -> None:
+    """What commits between them is not seen, and nothing can be changed."""
+    counting = "SELECT count(*) FROM frame.request_ids"
+    async with database.reading_at_once() as tx:
+        before = (await run(tx, counting)).scalar_one()
+        await run_alone(database, INSERT, **ROW)
+        assert (await run(tx, counting)).scalar_one() == before == 0
+        with pytest.raises(SQLAlchemyError, match="read-only"):
+            await run(tx, "DELETE FROM frame.request_ids")
+    assert await count(database) == 1
