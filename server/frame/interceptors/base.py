@@ -81,7 +81,9 @@ class Chain(grpc.aio.ServerInterceptor):
             proceed = interceptor.around(method, proceed)
 
         async def answer(request: Any, context: Any) -> Any:
-            return await proceed(request, Call(context, path, method.serialize))
+            call = Call(context, path, method.serialize)
+            call.set_trailing_metadata((("x-request-id", call.id),))
+            return await proceed(request, call)
 
         return _handler(method, answer)
 

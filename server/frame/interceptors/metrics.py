@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable
 from functools import cache
-from time import perf_counter
 from typing import Any
 
-import grpc
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from server.frame.call import Call
 from server.frame.interceptors.base import Behaviour, Method
-from server.frame.interceptors.request_log import ended_with
+from server.frame.interceptors.ending import watched
 
 _LABELS = ("grpc_type", "grpc_service", "grpc_method")
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -36,20 +34,15 @@ class Metrics:
         started, seconds = self._started.labels(*labels), self._seconds.labels(*labels)
         handled = cache(lambda code: self._handled.labels(*labels, _camel(code)))
 
+        def tell(_call: Call, code: str, took: float) -> None:
+            handled(code).inc()
+            seconds.observe(took)
+
+        told = watched(proceed, tell)
+
         async def counted(request: Any, call: Call) -> Any:
             started.inc()
-            began = perf_counter()
-            code = "CANCELLED"
-            try:
-                answer = await proceed(request, call)
-                code = ended_with(call)
-            except grpc.aio.AbortError:
-                code = ended_with(call)
-                raise
-            finally:
-                handled(code).inc()
-                seconds.observe(perf_counter() - began)
-            return answer
+            return await told(request, call)
 
         return counted
 

@@ -1,15 +1,10 @@
 """One log line a call: what was called, by whom, how it ended, and how long it took. Never what was said."""
 
-from time import perf_counter
-from typing import Any
-
-import grpc
 import structlog
 
 from server.frame.call import Call
 from server.frame.interceptors.base import Behaviour, Method
-
-_CODES = {code.value[0]: code.name for code in grpc.StatusCode}
+from server.frame.interceptors.ending import watched
 
 
 class RequestLog:
@@ -21,25 +16,14 @@ class RequestLog:
     def around(self, method: Method, proceed: Behaviour) -> Behaviour:
         write = self._logger.debug if method.quiet else self._logger.info
 
-        async def logged(request: Any, call: Call) -> Any:
-            began = perf_counter()
-            call.set_trailing_metadata((("x-request-id", call.id),))
-            code = "CANCELLED"
-            try:
-                answer = await proceed(request, call)
-                code = ended_with(call)
-            except grpc.aio.AbortError:
-                code = ended_with(call)
-                raise
-            finally:
-                line = _line(call, code, perf_counter() - began)
-                if call.fault:
-                    self._logger.error("call", **line, fault=call.fault)
-                else:
-                    write("call", **line)
-            return answer
+        def tell(call: Call, code: str, seconds: float) -> None:
+            line = _line(call, code, seconds)
+            if call.fault:
+                self._logger.error("call", **line, fault=call.fault)
+            else:
+                write("call", **line)
 
-        return logged
+        return watched(proceed, tell)
 
 
 def _line(call: Call, code: str, seconds: float) -> dict[str, object]:
@@ -54,9 +38,3 @@ def _line(call: Call, code: str, seconds: float) -> dict[str, object]:
     if call.refused_for:
         line["reason"] = call.refused_for
     return line
-
-
-def ended_with(call: Call) -> str:
-    """The name of the code that a call ended with, which gRPC keeps as an enum, as a number, or not at all."""
-    code = call.code()
-    return code.name if isinstance(code, grpc.StatusCode) else _CODES.get(code or 0, "UNKNOWN")
