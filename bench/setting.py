@@ -59,11 +59,11 @@ class Bench:
     @property
     def seconds(self) -> float:
         """How long a window is measured."""
-        return 6.0 if self.long else 1.5
+        return 4.0 if self.long else 1.5
 
     @property
     def warm_up(self) -> float:
-        return 2.0 if self.long else 0.5
+        return 1.0 if self.long else 0.5
 
     def postgres_pids(self) -> tuple[int, ...]:
         return self.postgres.pids()

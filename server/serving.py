@@ -3,10 +3,8 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
 
 import grpc
 import structlog
@@ -14,7 +12,7 @@ from google.protobuf.internal import api_implementation
 
 from server.edge import Edge
 from server.frame.jobs import Worker
-from server.frame.standard import add_health, add_reflection
+from server.frame.standard import add_standard
 from server.http.listener import Listener
 from server.http.metrics import Exposition, with_metrics
 from server.settings import Address
@@ -67,12 +65,10 @@ class Server:
         self._drain_seconds = drain_seconds
         options = edge.connection_limits.options(shared_port=shared is not None)
         self._grpc = grpc.aio.server(interceptors=[application.chain], options=options)
-        add_health(self._grpc, application.health)
-        unregistered = cast(grpc.aio.Server, _Unregistered(self._grpc))
         for service in application.services:
-            service.add(service.servicer, unregistered)
-        if edge.reflection:
-            add_reflection(unregistered, [service.name for service in application.services])
+            service.add(service.servicer, self._grpc)
+        names = [service.name for service in application.services]
+        add_standard(self._grpc, application.health, names, reflection=edge.reflection)
         self._bind_grpc(grpc_address, edge)
         self._bind_http(http_address, edge, shared)
         self._watches: list[asyncio.Task[None]] = []
@@ -131,20 +127,3 @@ class Server:
         await asyncio.gather(*self._watches, return_exceptions=True)
         await self._http.stop()
         self._logger.info("stopped")
-
-
-class _Unregistered:
-    """A server as the generated code sees it, which hands it each service twice: the second time, method by method.
-
-    gRPC would then wait for a call of each method apart, and go over all of them for each call that comes: with eighty
-    methods, 40 us. Health is left to it, so that probes are answered out of turn.
-    """
-
-    def __init__(self, server: grpc.aio.Server) -> None:
-        self._server = server
-
-    def add_generic_rpc_handlers(self, handlers: Sequence[Any]) -> None:
-        self._server.add_generic_rpc_handlers(handlers)
-
-    def add_registered_method_handlers(self, _service: str, _handlers: Mapping[str, Any]) -> None:
-        """Their generic handlers answer them."""

@@ -25,12 +25,14 @@ STANDARD_RULES = {
 """Their contracts are not ours to annotate; anyone may call them."""
 
 
-def add_health(server: grpc.aio.Server, health: Health) -> None:
+def add_standard(server: grpc.aio.Server, health: Health, services: Sequence[str], *, reflection: bool = True) -> None:
+    """Adds health, and reflection where it is wanted, to a server that has these services."""
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    if reflection:
+        _add_reflection(server, services)
 
 
-def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
-    """Lets callers ask what these services take and answer."""
+def _add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
     names = (*services, _HEALTH.full_name, _REFLECTION.full_name, _REFLECTION_V1)
     servicer = reflection.aio.ReflectionServicer(names)
     # The stub is generated without types.

@@ -1,4 +1,5 @@
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -204,11 +205,13 @@ async def test_an_order_sent_again_with_its_stream_carries_the_same_request_id(
 
 async def test_a_caller_waits_for_a_server_that_is_still_starting() -> None:
     """Signing in is the first thing that any caller does."""
-    async with fake_server() as taken:
-        address = taken.address
-    async with AsyncBackroom(address, KEY) as client:
-        call = client.orders.GetOrder(GetOrderRequest())
-        await asyncio.sleep(0.3)
-        async with fake_server(address) as server:
-            assert await call == GetOrderResponse()
-            assert server.keys_exchanged == 1
+    with socket.socket() as held:  # bound, not listening: nobody else gets the port, not even the caller that tries it
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        async with AsyncBackroom(address, KEY) as client:
+            call = client.orders.GetOrder(GetOrderRequest())
+            await asyncio.sleep(0.3)
+            async with fake_server(address) as server:
+                assert await call == GetOrderResponse()
+                assert server.keys_exchanged == 1
