@@ -100,10 +100,14 @@ async def test_who_goes_while_waiting_leaves_room_and_no_work(evaluations: "Coun
 
 
 async def test_a_flood_of_logins_starves_nobody_else(proxied: Running) -> None:
-    """While 150 accounts are tried at once, GetMe and health answer, and the excess is told when to try again."""
+    """While 150 accounts are tried at once, GetMe and health answer, and not only once it is over.
+
+    The excess is told when to try again.
+    """
     customer = await proxied.sign_in("customer")
     health: Any = health_pb2_grpc.HealthStub(proxied.channel)
     await me(customer)
+    flooded = time.perf_counter()
     async with asyncio.TaskGroup() as tasks:
         flood = [tasks.create_task(_tried(proxied, f"{place}@example.com", f"10.1.1.{place}")) for place in range(150)]
         waits = []
@@ -115,7 +119,7 @@ async def test_a_flood_of_logins_starves_nobody_else(proxied: Running) -> None:
     outcomes = Counter(each.result() for each in flood)
     assert set(outcomes) <= {("CREDENTIALS_INVALID", None), ("OVERLOADED", 1.0)}
     assert outcomes["OVERLOADED", 1.0]
-    assert max(waits) < 2
+    assert max(waits) < (time.perf_counter() - flooded) / 2
 
 
 async def _tried(server: Running, email: str, address: str) -> tuple[str, float | None]:
