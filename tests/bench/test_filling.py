@@ -14,6 +14,8 @@ from tests.fixtures.servers import Api
 from tests.invariants import broken
 from tests.serving.commands import backroom
 
+pytestmark = pytest.mark.proof
+
 ORDERS = 1_500
 LAWS_OF_NOTHING = {"no two bookings of a resource overlap (this version takes no bookings)"}
 LAWS_OF_THE_RECORD = {"I12"}

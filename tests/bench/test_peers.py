@@ -30,6 +30,8 @@ from bench.peers.usual.stocking import Goods, stock
 from client.load.asks import Unexpected
 from storage.url import sibling
 
+pytestmark = pytest.mark.proof
+
 PRICE = Decimal("2.55")
 PLACE = ("orders.place", "orders.read", "catalog.read")
 

@@ -18,6 +18,8 @@ from storage.commerce.records import Order
 from storage.database import Database
 from storage.frame.records import Ask, RequestKey
 
+pytestmark = pytest.mark.proof
+
 _TABLES = (
     "frame.request_ids",
     "commerce.orders",

@@ -208,6 +208,7 @@ async def test_what_keeps_workers_from_serving_is_said_once() -> None:
     assert (finished.code, finished.out) == (1, "")
 
 
+@pytest.mark.proof
 async def test_workers_that_end_before_they_serve_are_given_up(tmp_path: Path) -> None:
     """Each is started a little later each time, and not for ever: then the command fails, and names one."""
     with started(tmp_path, LOG_FORMAT="json", **ours("postgresql:///none")) as process:
@@ -249,6 +250,7 @@ def started(folder: Path, **settings: str) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
+@pytest.mark.proof
 async def test_a_first_start_makes_one_database_and_one_admin(tmp_path: Path) -> None:
     """Said once, when all workers serve; nothing is left running after Ctrl-C."""
     with started(tmp_path, **FREE) as process:
