@@ -15,6 +15,8 @@ from bench.row import Row
 BEGIN = "<!-- What `make bench` measured: begin -->"
 END = "<!-- What `make bench` measured: end -->"
 
+_LONG = "the long form"
+
 
 class MarkersMissing(Exception):
     """The document has no place for what was measured."""
@@ -33,14 +35,14 @@ class Occasion:
     """With its version."""
 
     def __str__(self) -> str:
-        form = "long" if self.long else "short"
-        return f"{self.day:%Y-%m-%d}, the {form} form: {self.rounds} rounds with windows of {self.seconds:g} s."
+        form = _LONG if self.long else "the short form"
+        return f"{self.day:%Y-%m-%d}, {form}: {self.rounds} rounds with windows of {self.seconds:g} s."
 
 
 def leave(rows: Sequence[Row], occasion: Occasion, last: Path, document: Path) -> None:
     """Writes the list of every run; the document and the picture beside it show the last long run.
 
-    A short run is written into the document where it says nothing yet. Raises MarkersMissing.
+    A short run is written into the document where no long one stands. Raises MarkersMissing.
     """
     last.write_text(listed(rows))
     text = document.read_text()
@@ -48,7 +50,7 @@ def leave(rows: Sequence[Row], occasion: Occasion, last: Path, document: Path) -
     within, ended, after = rest.partition(END)
     if not (began and ended):
         raise MarkersMissing(f"{document.name} needs the lines {BEGIN} and {END}")
-    if within.strip() and not occasion.long:
+    if _LONG in within and not occasion.long:
         return
     draw(rows, picture := document.with_suffix(".svg"))
     part = f"{occasion}\n\n{machine(occasion.postgres)}\n\n{markdown(rows)}\n\n![Ratios over goals]({picture.name})"

@@ -76,10 +76,12 @@ def test_the_list_holds_the_rows_with_a_goal_alone(rows: Sequence[Row]) -> None:
 
 
 def test_the_document_shows_the_last_long_run(document: Path, rows: Sequence[Row], tmp_path: Path) -> None:
-    """A short run is written where there is none yet; the list is of the last run of either form."""
+    """A short run is written where no long one stands; the list is of the last run of either form."""
     last = tmp_path / "last.json"
-    leave(rows[:1], SHORT, last, document)
-    assert "2026-05-04, the short form" in document.read_text()
+    for some in (rows[:1], rows[:2]):
+        leave(some, SHORT, last, document)
+        assert "2026-05-04, the short form" in document.read_text()
+        assert markdown(some) in document.read_text()
     leave(rows, LONG, last, document)
     shown = document.read_text()
     assert "2026-05-05, the long form" in shown
