@@ -1,5 +1,6 @@
 """The processes of a bench: started, waited for, and ended with the block."""
 
+import json
 import os
 import subprocess
 import tempfile
@@ -73,3 +74,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _tail(log: Path) -> str:
     return log.read_text(errors="replace")[-4000:]
+
+
+def serving_line(log: Path) -> Mapping[str, int]:
+    """What a server, of ours or a peer, says of itself in its log once it serves; empty until then."""
+    for text in log.read_text().splitlines(keepends=True):
+        line = json.loads(text) if text.startswith("{") and text.endswith("}\n") else {}
+        if line.get("event") == "serving":
+            return dict(line)
+    return {}

@@ -1,9 +1,8 @@
 """What every work of a bench is given: the database server, servers of Backroom, and how long to measure."""
 
 import asyncio
-import json
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from psycopg import sql
 
 import migrations
 from bench.postgres import Postgres
-from bench.running import running
+from bench.running import running, serving_line
 from server.cli.changing import asked_by
 from server.frame.sealing import MasterKeys, new_master_key, read_master_key
 from server.wiring import build_identity
@@ -125,12 +124,3 @@ class Bench:
         finally:
             identity.passwords.close()
             await database.close()
-
-
-def serving_line(log: Path) -> Mapping[str, int]:
-    """What a server, of ours or a peer, says of itself in its log once it serves; empty until then."""
-    for text in log.read_text().splitlines():
-        line = json.loads(text) if text.startswith("{") and text.endswith("}") else {}
-        if line.get("event") == "serving":
-            return dict(line)
-    return {}

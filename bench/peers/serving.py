@@ -1,14 +1,13 @@
 """The peers that are servers, each in a process of its own that is ready, and is stopped at the block's end."""
 
-import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bench.running import running
+from bench.running import running, serving_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +35,5 @@ def echo() -> Iterator[Served]:
 @contextmanager
 def _serving(module: str, *options: str, **environment: str) -> Iterator[Served]:
     command = (sys.executable, "-m", module, "--port", "0", *options)
-    with running(command, env=environment, ready=_serving_line) as process:
-        yield Served(f"127.0.0.1:{_serving_line(process.log)['port']}", process.pid, process.log)
-
-
-def _serving_line(log: Path) -> Mapping[str, int]:
-    """What a peer says of itself once it serves; empty until then."""
-    for text in log.read_text().splitlines(keepends=True):
-        if text.startswith("{") and text.endswith("}\n"):
-            return dict(json.loads(text))
-    return {}
+    with running(command, env=environment, ready=serving_line) as process:
+        yield Served(f"127.0.0.1:{serving_line(process.log)['port']}", process.pid, process.log)

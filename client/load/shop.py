@@ -19,6 +19,7 @@ from backroom.commerce.v1.order_service_pb2 import (
     PlaceOrderResponse,
 )
 from backroom.commerce.v1.orders_pb2 import Order
+from client.concurrently import concurrently
 from client.load.asks import Ask, Asks, Line, Unexpected
 from client.load.books import Books, Checked
 from client.load.calls import NotSent
@@ -28,7 +29,7 @@ from client.load.loops import NO_METERS, Call, closed_loop
 from client.load.order_stream import PLACE_ORDERS, OrderStream
 from client.load.sample import Refused, Sample
 from client.load.statuses import Failed
-from client.load.stocking import LIST_ORDERS, kept, many, patiently, stock_up
+from client.load.stocking import AT_ONCE, LIST_ORDERS, kept, patiently, stock_up
 
 PLACE_ORDER = "/backroom.commerce.v1.OrderService/PlaceOrder"
 GET_ORDER = "/backroom.commerce.v1.OrderService/GetOrder"
@@ -187,7 +188,7 @@ class Shop:
     async def fill(self, orders: int) -> None:
         """Places so many orders, for the works that read."""
         place = self.place_two if len(self._asks.skus) > 1 else self.place_hot
-        await many(lambda caller: patiently(lambda: place(caller)), range(orders))
+        await concurrently(lambda caller: patiently(lambda: place(caller)), range(orders), at_once=AT_ONCE)
 
     async def check(self) -> Checked:
         """Raises Mismatch unless the server keeps just what the answered calls add up to.

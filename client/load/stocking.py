@@ -1,7 +1,7 @@
 """Before a bench and after it: products are made and stocked, and what the server keeps of them is read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from backroom.commerce.v1.catalog_service_pb2 import ImportProductsRequest, ImportProductsResponse
@@ -14,6 +14,7 @@ from backroom.commerce.v1.inventory_service_pb2 import (
 from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest, ListOrdersResponse
 from backroom.commerce.v1.orders_pb2 import Order
 from backroom.commerce.v1.stock_pb2 import StockReason
+from client.concurrently import concurrently
 from client.load.asks import Asks, Unexpected
 from client.load.books import Kept
 from client.load.connections import Connections
@@ -24,13 +25,14 @@ ADJUST_STOCK = "/backroom.commerce.v1.InventoryService/AdjustStock"
 GET_STOCK = "/backroom.commerce.v1.InventoryService/GetStock"
 LIST_ORDERS = "/backroom.commerce.v1.OrderService/ListOrders"
 
-_AT_ONCE = 256
+AT_ONCE = 256
+"""Calls of those that set up a bench, and read what it left."""
+
 _LARGEST_PAGE = 1000
 _TRIES = 60
 _REST = 0.2
 """In seconds: how long to wait after a refusal that does not say how long."""
 
-Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
@@ -53,7 +55,7 @@ async def stock_up(connections: Connections, asks: Asks, pieces: int) -> None:
         if answer.stock.on_hand != pieces:
             raise Unexpected(f"{asks.skus[place]}: {answer.stock.on_hand:,} on hand after {pieces:,} were received")
 
-    await many(receive, range(len(asks.skus)))
+    await concurrently(receive, range(len(asks.skus)), at_once=AT_ONCE)
 
 
 async def kept(connections: Connections, asks: Asks) -> Kept:
@@ -66,29 +68,12 @@ async def kept(connections: Connections, asks: Asks) -> Kept:
         found = GetStockResponse.FromString(await patiently(lambda: get(place, request))).stock
         levels[place] = (found.on_hand, found.held)
 
-    await many(read, range(len(asks.skus)))
+    await concurrently(read, range(len(asks.skus)), at_once=AT_ONCE)
     orders = pieces = 0
     async for order in _orders_of(connections, asks.customer):
         orders += 1
         pieces += order.unit_count
     return Kept(levels, orders, pieces)
-
-
-async def many(act: Callable[[Item], Awaitable[None]], items: Iterable[Item]) -> None:
-    """Acts on all items, on a bounded number at once; the first failure ends the others, and rises."""
-    waiting = iter(items)
-
-    async def work() -> None:
-        for item in waiting:
-            await act(item)
-
-    workers = [asyncio.create_task(work()) for _ in range(_AT_ONCE)]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
 
 
 async def patiently(call: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -83,9 +83,7 @@ async def _reach(configured: Settings, target: Address, tls: ssl.SSLContext | No
 
 async def _key(configured: Settings, target: Address) -> str:
     """The key of the server that the settings are about is kept; another server must not be shown it."""
-    if configured.api_key:
-        return configured.api_key
-    if str(target) != str(configured.grpc_address):
+    if not configured.api_key and str(target) != str(configured.grpc_address):
         raise Failure(f"BACKROOM_API_KEY: is not set; {target} is not the server of these settings")
     return await service_key(configured, str(target), tls_of(configured))
 

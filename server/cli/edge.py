@@ -1,4 +1,4 @@
-"""What the settings say of the edge: whether to start, how to meet the network, and how a command calls a server."""
+"""What the settings say of the edge: how to meet the network, and how a command calls a server."""
 
 import math
 from pathlib import Path
@@ -8,15 +8,8 @@ import structlog
 from client.channel import Tls
 from server.cli.failure import Failure
 from server.edge import Certificates, CertificatesUnreadable, Descriptors, Edge
-from server.edge.start import reasons_not_to_start
 from server.frame.interceptors import CallLimits, MostAtOnce, Rate
 from server.settings import Settings
-
-
-def fit_to_start(configured: Settings, *, listens: bool = True) -> None:
-    """Raises Failure, with a line for each reason, where a process must not start so."""
-    if reasons := reasons_not_to_start(configured, listens=listens):
-        raise Failure("\n".join(reasons))
 
 
 def edge_of(configured: Settings, logger: structlog.typing.FilteringBoundLogger) -> Edge:

@@ -6,7 +6,7 @@ import structlog
 import uvloop
 
 from server import settings
-from server.cli.edge import fit_to_start
+from server.cli.fit import fit_to_start
 from server.cli.master_key import master_keys, prepared
 from server.cli.serving.announcing import announce
 from server.cli.serving.built import built

@@ -1,4 +1,4 @@
-"""The key that demo and replay sign in with, as an internal service does."""
+"""The key that demo, replay and bench sign in with, as an internal service does."""
 
 import json
 import secrets
@@ -12,7 +12,7 @@ from server.cli.private_file import write_private
 from server.settings import Settings
 
 ACCOUNT = "replay"
-"""The service account that demo and replay act as."""
+"""The service account that they act as."""
 
 
 async def service_key(configured: Settings, address: str, tls: Tls | None = None) -> str:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from server import settings
-from server.cli.failure import Failure
+from server.cli.fit import fit_to_start
 from server.cli.serving.announcing import announce
 from server.cli.serving.assignment import Assignment
 from server.cli.serving.ports import Ports, held_ports
 from server.cli.serving.supervisor import Supervisor
-from server.edge.start import reasons_not_to_start, warnings
+from server.edge.start import warnings
 from server.frame import log
 from server.settings import Settings
 
@@ -39,8 +39,7 @@ class _Beside:
 def supervise(count: int, *, with_worker: bool) -> None:
     """Serves by so many processes until it is stopped; with a worker, the first of them does the jobs too."""
     configured = settings.read()
-    if reasons := reasons_not_to_start(configured):
-        raise Failure("\n".join(reasons))
+    fit_to_start(configured)
     log.configure(configured.log_level, configured.log_format)
     logger = structlog.get_logger()
     for warning in warnings(configured):

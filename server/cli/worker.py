@@ -4,7 +4,7 @@ import structlog
 import uvloop
 
 from server import settings
-from server.cli.edge import fit_to_start
+from server.cli.fit import fit_to_start
 from server.cli.mail import mail_of
 from server.cli.master_key import master_keys, prepared
 from server.cli.opened import database_url, ready_database

@@ -1,6 +1,5 @@
 """How a replay calls: patiently, a bounded number at once, with a count of what was refused."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import Enum
@@ -9,6 +8,7 @@ from typing import Protocol, TypeVar
 import grpc
 
 from client import Refusal, refusal_of
+from client.concurrently import concurrently
 from server.cli.replay.figures import Refusals, UnexpectedAnswer
 
 IN_FLIGHT = 64
@@ -118,19 +118,7 @@ class Calls:
 
     async def concurrently(self, act: Callable[[Item], Awaitable[None]], items: Iterable[Item]) -> None:
         """Acts on all items, on a bounded number at once; the first failure ends the others and rises."""
-        waiting = iter(items)
-
-        async def work() -> None:
-            for item in waiting:
-                await act(item)
-
-        workers = [asyncio.ensure_future(work()) for _ in range(IN_FLIGHT)]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+        await concurrently(act, items, at_once=IN_FLIGHT)
 
     async def settle(
         self,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import grpc
 
 from server.frame.call import Call, unchanged
+from server.frame.errors import MethodUnknown
 
 if TYPE_CHECKING:
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
@@ -31,7 +32,6 @@ class Method:
     serialize: Callable[[Any], Any] = unchanged
     takes_stream: bool = False
     answers_stream: bool = False
-    exists: bool = True
 
     @property
     def streams(self) -> bool:
@@ -76,7 +76,7 @@ class Chain(grpc.aio.ServerInterceptor):
 
     def _built(self, path: str, handler: Handler | None) -> Handler:
         method = _method(path, handler)
-        proceed = _behaviour(handler) if handler is not None else _nothing
+        proceed = _behaviour(handler) if handler is not None else _unknown
         for interceptor in reversed(self.interceptors):
             proceed = interceptor.around(method, proceed)
 
@@ -90,7 +90,7 @@ class Chain(grpc.aio.ServerInterceptor):
 
 def _method(path: str, handler: Handler | None) -> Method:
     if handler is None:
-        return Method(path, takes_stream=True, answers_stream=True, exists=False)
+        return Method(path, takes_stream=True, answers_stream=True)
     parse, serialize = handler.request_deserializer or unchanged, handler.response_serializer or unchanged
     return Method(path, parse, serialize, bool(handler.request_streaming), bool(handler.response_streaming))
 
@@ -111,8 +111,8 @@ def _behaviour(handler: Handler) -> Behaviour:
     return writing
 
 
-async def _nothing(_request: Any, _call: Call) -> Any:
-    raise NotImplementedError("a method that does not exist is refused before this")
+async def _unknown(_request: Any, _call: Call) -> Any:
+    raise MethodUnknown
 
 
 def _handler(method: Method, answer: Callable[[Any, Any], Awaitable[Any]]) -> Handler:

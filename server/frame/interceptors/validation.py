@@ -8,7 +8,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from server.frame.call import Call
-from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, MessageTooLarge, MethodUnknown
+from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, MessageTooLarge
 from server.frame.interceptors.base import Behaviour, Method
 
 LARGEST_MESSAGE = 4 * 1024 * 1024
@@ -37,8 +37,6 @@ class Validation:
             answer = await proceed(self._each(method, bodies), call)
             return answer if method.answers_stream else method.serialize(answer)
 
-        if not method.exists:
-            return _unknown
         if method.takes_stream:
             return parsed_one_by_one
         return parsed if method.answers_stream else parsed_and_serialised
@@ -66,10 +64,6 @@ class Validation:
             violations = [FieldViolation(path, "must not hold the character NUL") for path in _nul_paths(message)]
         if violations:
             raise FieldInvalid(fields=violations)
-
-
-async def _unknown(_request: Any, _call: Call) -> Any:
-    raise MethodUnknown
 
 
 def _violation(violation: protovalidate.Violation) -> FieldViolation:
