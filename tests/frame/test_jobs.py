@@ -234,6 +234,9 @@ async def test_a_worker_goes_on_after_its_connections_were_ended(
     async with working(worker_of(database_url, log, Task("test.write", diary.run))):
         await deferred(database, "before")
         await until(lambda: diary.done == ["before"])
+        async with asyncio.timeout(10):  # a job whose end is just being written down would be done once more
+            while await undone(database):  # noqa: ASYNC110 - it is told by nobody
+                await asyncio.sleep(0.01)
         with psycopg.connect(database_url, autocommit=True) as connection:
             assert connection.execute(ended).fetchall()
         await deferred(database, "after")
