@@ -10,6 +10,8 @@ from sqlalchemy import text
 
 from backroom.commerce.v1 import inventory_service_pb2, order_service_pb2, orders_pb2
 from server.commerce.rules.events import order_event
+from server.commerce.rules.orders import HOLD
+from server.wiring.parts import now
 from storage.commerce.records import OrderState
 from storage.database import Database
 from tests.commerce.goods import cancelled, placed, receipt, stocked
@@ -101,7 +103,8 @@ async def come_late(database: Database, watchers: Sequence[Watcher], over: async
     """What has drawn its sequence commits only after all watchers were told of what came behind it; a few times."""
     for number in range(5):
         async with database.transaction() as late:
-            new = order((LATE, 1))
+            at = now()  # what happened months ago may be forgotten while this runs
+            new = order((LATE, 1), create_time=at, update_time=at, hold_end_time=at + HOLD)
             await late.orders.add([new])
             await late.events.publish([order_event(new)])
             await late.stock.move([move(LATE, 1, before=number)])
