@@ -60,6 +60,7 @@ async def _measure(bench: Bench, names: Sequence[str], console: Console) -> Sequ
         try:
             rows += await WORKS[name].measure(bench)
         except Exception:
+            console.print(table(rows))  # what took so long to measure is worth a look all the same
             console.print(f"[bold red]The bench failed in the work {name}; nothing was written.[/]")
             raise
     return rows

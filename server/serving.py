@@ -12,6 +12,7 @@ from google.protobuf.internal import api_implementation
 
 from server.edge import Edge
 from server.frame.jobs import Worker
+from server.frame.lanes import Lanes
 from server.frame.standard import add_standard
 from server.http.listener import Listener
 from server.http.metrics import Exposition, with_metrics
@@ -65,8 +66,9 @@ class Server:
         self._drain_seconds = drain_seconds
         options = edge.connection_limits.options(shared_port=shared is not None)
         self._grpc = grpc.aio.server(interceptors=[application.chain], options=options)
+        lanes = Lanes(self._grpc, application.lanes)
         for service in application.services:
-            service.add(service.servicer, self._grpc)
+            service.add(service.servicer, lanes)
         names = [service.name for service in application.services]
         add_standard(self._grpc, application.health, names, reflection=edge.reflection)
         self._bind_grpc(grpc_address, edge)

@@ -18,7 +18,7 @@ from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
 from server.http.app import create_app
 from server.identity.keys import MasterKeyWrong
-from server.identity.roles import PERMISSIONS
+from server.identity.roles import CUSTOMER, PERMISSIONS, ROLES
 from server.webhooks.rules.sources import Source
 from server.wiring.commerce import Trade, commerce_part
 from server.wiring.identity import Mail, build_identity, identity_part
@@ -80,6 +80,9 @@ class Application:
     ) -> None:
         """What stands around the calls, and the HTTP side."""
         rules = {**rules_of((service.descriptor for service in self.services), PERMISSIONS), **STANDARD_RULES}
+        customers = ROLES[CUSTOMER]
+        self.lanes = frozenset(path for path, rule in rules.items() if rule.permission in {None, *customers})
+        """The methods that anyone or any customer may crowd at; those that need more than that wait together."""
         self.in_flight = InFlight()
         self.chain = chain(
             rules, self.identity.standings, self.in_flight, self.registry, logger, limits, trusted_proxies

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from starlette.routing import BaseRoute
 
@@ -23,7 +22,8 @@ class Service:
     """One service of the contract, and the servicer that answers for it."""
 
     descriptor: ServiceDescriptor
-    add: Callable[[Any, grpc.aio.Server], None]
+    add: Callable[[Any, Any], None]
+    """Adds the servicer to a server, or to its lanes."""
     servicer: object
 
     @property
