@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.frame import batching
 from server.frame.batching import Batcher
 from server.frame.errors import Contention, Refusal, Stopping
 from server.frame.errors import RequestIdReused as Refused
@@ -148,6 +149,31 @@ async def test_what_comes_one_a_turn_is_one_batch() -> None:
         await turns(1 + ask % 3)
     await asyncio.gather(*tasks)
     assert use_case.tried == [list(range(20))]
+
+
+async def test_a_crowd_that_comes_back_is_one_batch_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who come first wait for the others, though the loop brings nobody for a while."""
+    monkeypatch.setattr(batching, "_PAUSE", 0.2)  # longer than the loop may be held up by another test
+    use_case = UseCase()
+    batcher = Batcher[int, int](use_case)
+    await asyncio.gather(*submitted(batcher, range(8)))
+    tasks = submitted(batcher, [8, 9])
+    await turns(BEGINS)
+    tasks += submitted(batcher, range(10, 16))
+    await asyncio.gather(*tasks)
+    assert use_case.tried == [list(range(8)), list(range(8, 16))]
+
+
+async def test_a_crowd_that_has_gone_is_not_waited_for_again() -> None:
+    """Who stayed is answered all the same, and from then on without any time passing."""
+    use_case = UseCase()
+    batcher = Batcher[int, int](use_case)
+    await asyncio.gather(*submitted(batcher, range(8)))
+    assert await batcher.submit(8) == 80
+    task = asyncio.create_task(batcher.submit(9))
+    await turns(BEGINS + 5)
+    assert task.done()
+    assert use_case.tried == [list(range(8)), [8], [9]]
 
 
 async def test_a_full_batch_waits_for_nothing() -> None:
