@@ -107,7 +107,9 @@ class Supervisor:
         if member.refusal:
             line["why"] = member.refusal
         if self._stop.is_set():
-            if code not in (0, -signal.SIGTERM):  # that signal ends it itself as long as it does not serve
+            said = self._failure is not None and member.refusal == str(self._failure)
+            # That signal ends it itself as long as it does not serve.
+            if code not in (0, -signal.SIGTERM) and not said:
                 self._logger.error("a worker ended", **line)
             return 0.0
         if member.refusal and not self._all_served:
