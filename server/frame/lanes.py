@@ -9,8 +9,6 @@ from typing import Any
 
 import grpc
 
-Handlers = Mapping[str, Any]
-
 
 class Lanes:
     """Stands for the server where services are added to it, and gives a lane to the methods with these paths alone.
@@ -25,6 +23,6 @@ class Lanes:
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Sequence[Any]) -> None:
         self._server.add_generic_rpc_handlers(generic_rpc_handlers)
 
-    def add_registered_method_handlers(self, service_name: str, method_handlers: Handlers) -> None:
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
         own = {name: each for name, each in method_handlers.items() if f"/{service_name}/{name}" in self._own}
         self._server.add_registered_method_handlers(service_name, own)

@@ -35,8 +35,8 @@ def add_standard(server: grpc.aio.Server, health: Health, services: Sequence[str
 def _add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
     names = (*services, _HEALTH.full_name, _REFLECTION.full_name, _REFLECTION_V1)
     servicer = reflection.aio.ReflectionServicer(names)
-    # The stub is generated without types.
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    add = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+    add(servicer, server)  # type: ignore[no-untyped-call]  # the stub is generated without types
     # The library serves v1alpha alone, and some tools ask for v1: the messages are the same.
     alias = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,

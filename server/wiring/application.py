@@ -80,8 +80,8 @@ class Application:
     ) -> None:
         """What stands around the calls, and the HTTP side."""
         rules = {**rules_of((service.descriptor for service in self.services), PERMISSIONS), **STANDARD_RULES}
-        customers = ROLES[CUSTOMER]
-        self.lanes = frozenset(path for path, rule in rules.items() if rule.permission in {None, *customers})
+        crowds = {None, *ROLES[CUSTOMER]}
+        self.lanes = frozenset(path for path, rule in rules.items() if rule.permission in crowds)
         """The methods that anyone or any customer may crowd at; those that need more than that wait together."""
         self.in_flight = InFlight()
         self.chain = chain(

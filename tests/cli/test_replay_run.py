@@ -178,11 +178,14 @@ def amount(price: Money, quantity: int) -> Money:
 async def shop() -> AsyncIterator[Shop]:
     made = Shop()
     server = grpc.aio.server()
-    # Each answers what a replay calls, and leaves the rest of its service out.
-    catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(Catalog(made), server)  # type: ignore[abstract]
-    inventory_service_pb2_grpc.add_InventoryServiceServicer_to_server(Inventory(made), server)  # type: ignore[abstract]
-    order_service_pb2_grpc.add_OrderServiceServicer_to_server(Orders(made), server)  # type: ignore[abstract]
-    payment_service_pb2_grpc.add_PaymentServiceServicer_to_server(Payments(), server)  # type: ignore[abstract]
+    catalog = Catalog(made)  # type: ignore[abstract]  # it answers what a replay calls, and nothing else
+    inventory = Inventory(made)  # type: ignore[abstract]  # it answers what a replay calls, and nothing else
+    orders = Orders(made)  # type: ignore[abstract]  # it answers what a replay calls, and nothing else
+    payments = Payments()  # type: ignore[abstract]  # it answers what a replay calls, and nothing else
+    catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, server)
+    inventory_service_pb2_grpc.add_InventoryServiceServicer_to_server(inventory, server)
+    order_service_pb2_grpc.add_OrderServiceServicer_to_server(orders, server)
+    payment_service_pb2_grpc.add_PaymentServiceServicer_to_server(payments, server)
     made.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     yield made

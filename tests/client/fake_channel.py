@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import grpc
-import grpc_testing  # type: ignore[import-untyped]
+import grpc_testing  # type: ignore[import-untyped]  # it comes without types
 
 from client.contract import SERVICES
 
