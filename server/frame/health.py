@@ -7,6 +7,7 @@ import structlog
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio
 
+from server.frame.outages import UNANSWERED, explained
 from storage.errors import StoreError
 
 LIVENESS = "liveness"
@@ -39,6 +40,7 @@ class Health:
         self._patience = patience
         self._draining = False
         self._reason: str | None = "starting"
+        self._said: str | None = None
 
     @property
     def reason(self) -> str | None:
@@ -61,27 +63,30 @@ class Health:
         """Asks the database once, and announces what changed."""
         try:
             async with asyncio.timeout(self._patience):
-                reason = await self._why_not()
-        except (StoreError, TimeoutError):
-            reason = "the database does not answer"
+                reason = said = await self._why_not()
+        except StoreError as error:
+            reason, said = UNANSWERED, explained(error)
+        except TimeoutError:
+            reason, said = UNANSWERED, f"{UNANSWERED} within {self._patience:g} s"
         if not self._draining:
-            await self._settle(reason)
+            await self._settle(reason, said)
 
     async def drain(self) -> None:
         """Not ready any more, for good: the server is stopping."""
         self._draining = True
-        await self._settle("stopping")
+        await self._settle("stopping", "stopping")
 
-    async def _settle(self, reason: str | None) -> None:
-        if reason == self._reason:
+    async def _settle(self, reason: str | None, said: str | None) -> None:
+        """Announces what changed; `said` is for the log, which may know more than whoever asks whether we are ready."""
+        if (reason, said) == (self._reason, self._said):
             return
-        self._reason = reason
+        self._reason, self._said = reason, said
         for service in self._follow:
             await self._announce(service, ready=reason is None)
         if reason is None:
             self._logger.info("ready")
         else:
-            self._logger.warning("not ready", why=reason)
+            self._logger.warning("not ready", why=said)
 
     async def _announce(self, service: str, *, ready: bool) -> None:
         await self.servicer.set(service, _SERVING if ready else _NOT_SERVING)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
+from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition, Job
 from procrastinate.manager import JobManager
@@ -21,13 +22,18 @@ from psycopg import Error as DriverError
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from server.frame.faults import described
+from server.frame.outages import explained
+from storage.connection import fit, opened, options_of
+from storage.errors import StoreError, translation
 from storage.frame.records import module_of
+from storage.pooler import Pooler
 
 _AT_ONCE = 32
 """How many jobs one worker does at once, of all its queues together."""
 _AT_ONCE_APART: Mapping[str, int] = {"deliveries": 400}
 """The queues whose jobs are counted apart, since they mostly wait for somebody else's answer."""
 
+_NAME = "backroom-worker"
 TRIES = 20
 """After so many a job is failed, and waits for a person: `backroom jobs`."""
 _LONGEST_WAIT = 300.0
@@ -82,11 +88,17 @@ class Worker:
         logger: structlog.typing.FilteringBoundLogger,
         registry: CollectorRegistry,
         *,
+        pooler: Pooler = Pooler.NONE,
+        direct_url: str | None = None,
         heartbeat: float = 2.0,
         missed_after: float = 10.0,
     ) -> None:
-        """`heartbeat` and `missed_after` in seconds: how often it says that it lives, and when it is taken for dead."""
+        """`pooler` is what stands before the database, and `direct_url` leads past it: there it hears of new jobs.
+
+        `heartbeat` and `missed_after` in seconds: how often it says that it lives, and when it is taken for dead."""
         self._url = database_url
+        self._pooler = pooler
+        self._direct_url = direct_url
         self._heartbeat = heartbeat
         self._missed_after = missed_after
         self._logger = logger
@@ -96,6 +108,8 @@ class Worker:
         )
         self._queue: JobManager | None = None
         self._running: Sequence[QueueWorker] = ()
+        self._waits_for = ""
+        """What it last said that it waits for."""
         self._stopping = asyncio.Event()
         self._supervising: asyncio.Task[None] | None = None
 
@@ -129,10 +143,11 @@ class Worker:
             try:
                 async with self._opened() as queue:
                     await self._take_up()
+                    self._waits_for = ""
                     self._running = [self._worker(lane, queue, wait=True) for lane in self._lanes]
                     await asyncio.gather(*map(self._to_the_end, self._running))
-            except (ConnectorException, DriverError, PoolTimeout):
-                self._logger.warning("the worker waits for the database")
+            except (StoreError, ConnectorException, DriverError, PoolTimeout) as error:
+                self._tell(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, jobs go on being done
                 self._logger.error("the worker begins again", fault=described(error))  # noqa: TRY400 - its text may quote a payload
             with suppress(TimeoutError):
@@ -150,15 +165,21 @@ class Worker:
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[PsycopgConnector]:
         """The queue, on connections of its own, by which jobs are fetched and ended."""
-        options = {"application_name": "backroom-worker", "connect_timeout": 3}
-        pool = AsyncConnectionPool[AsyncConnection[Any]](
-            self._url, min_size=1, max_size=4, timeout=5.0, open=False, kwargs=options, configure=_by_the_statement
-        )
-        async with pool:
-            connector = PsycopgConnector()
+        # The pool would wait without a word: this says why there is no connection.
+        await (await opened(self._url, application_name=_NAME, pooler=self._pooler)).close()
+        async with _pool(self._url, self._pooler, min_size=1) as pool:
+            connector = _Queue(_pool(self._direct_url, Pooler.NONE) if self._direct_url else pool)
             await connector.open_async(pool)
             self._queue = JobManager(connector)
             yield connector
+
+    def _tell(self, error: Exception) -> None:
+        """Says why it waits, once for as long as that is the same."""
+        trouble = translation(error)
+        why = explained(trouble) if isinstance(trouble, StoreError) else described(error)
+        if why != self._waits_for:
+            self._logger.warning("the worker waits for the database", why=why)
+        self._waits_for = why
 
     def _worker(self, lane: _Lane, connector: PsycopgConnector, *, wait: bool) -> QueueWorker:
         app = App(connector=connector)
@@ -170,7 +191,8 @@ class Worker:
             name=None,
             concurrency=lane.at_once,
             wait=wait,
-            listen_notify=wait,
+            # LISTEN is of the session, of which there is none behind such a pooler: new jobs are found by looking.
+            listen_notify=wait and (self._pooler is not Pooler.TRANSACTION or self._direct_url is not None),
             fetch_job_polling_interval=_LOOKS_EVERY,
             delete_jobs=DeleteJobCondition.SUCCESSFUL,
             install_signal_handlers=False,
@@ -187,9 +209,29 @@ class Worker:
                 await self._queue.retry_job(job)
 
 
-async def _by_the_statement(connection: AsyncConnection[Any]) -> None:
-    """What the queue asks is one statement each: a transaction around it would be two more."""
-    await connection.set_autocommit(True)
+class _Queue(PsycopgConnector):
+    """The queue, which hears of new jobs by the connections of a pool of its own."""
+
+    def __init__(self, hears_by: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+        super().__init__()
+        self._hears_by = hears_by
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        hearing = PsycopgConnector()
+        await hearing.open_async(self._hears_by)  # which is asked how to connect, and not opened
+        await hearing.listen_notify(on_notification, channels)
+
+
+def _pool(url: str, pooler: Pooler, *, min_size: int = 0) -> AsyncConnectionPool[AsyncConnection[Any]]:
+    async def configure(connection: AsyncConnection[Any]) -> None:
+        await fit(connection, pooler)
+        # What the queue asks is one statement each: a transaction around it would be two more.
+        await connection.set_autocommit(True)
+
+    options = dict(options_of(url, _NAME, pooler))
+    return AsyncConnectionPool(
+        min_size=min_size, max_size=4, timeout=5.0, open=False, kwargs=options, configure=configure
+    )
 
 
 def _register(task: Task, app: App) -> None:

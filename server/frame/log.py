@@ -25,6 +25,8 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_kind_alone, *processors]))
+    # Why it has no connection rises as an error from whoever wants one, once, and without the lines around it.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
 
 

@@ -14,12 +14,14 @@ import structlog
 from server.frame.caller import Caller
 from server.frame.errors import TokenInvalid
 from server.frame.faults import described
+from server.frame.outages import explained
 from server.frame.resuming import Snapshot
 from server.identity.keys import KeyRing
 from server.identity.roles import PERMISSIONS, permissions_of
 from server.identity.tokens import AccessTokens
 from server.identity.verifying import Verified
 from storage.database import Database, Transaction
+from storage.errors import StoreError
 from storage.frame.records import News, Stretch
 
 EVERY = 0.3
@@ -124,6 +126,10 @@ class Standings:
                 async with asyncio.timeout(_PATIENCE):
                     await self.look()
                 failing = False
+            except StoreError as error:
+                if not failing:
+                    logger.warning("standings are not followed", why=explained(error))
+                failing = True
             except Exception as error:  # noqa: BLE001 - nothing is trusted until a look succeeds
                 if not failing:
                     logger.warning("standings are not followed", fault=described(error))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import structlog
-from sqlalchemy import make_url
 
 from server.cli.doctor.finding import Finding, judged, noticed
 from server.cli.edge import limits_of
@@ -11,11 +10,15 @@ from server.cli.mail import way_of
 from server.edge import Certificates, CertificatesUnreadable
 from server.edge.start import reasons_not_to_start, warnings
 from server.settings import Settings
+from storage.url import shown
 
 
 def configuration(configured: Settings) -> Iterator[Finding]:
     yield Finding("BACKROOM_ENVIRONMENT", configured.environment)
-    yield Finding("DATABASE_URL", _shown(configured.database_url))
+    url, direct = configured.database_url, configured.direct_database_url
+    yield Finding("DATABASE_URL", shown(url) if url else "not set: the embedded PostgreSQL")
+    yield Finding("BACKROOM_DATABASE_POOLER", configured.pooler)
+    yield Finding("BACKROOM_DIRECT_DATABASE_URL", shown(direct) if direct else "not set")
     yield Finding("BACKROOM_DATA_DIR", str(configured.data_dir))
     yield Finding("BACKROOM_GRPC_ADDRESS", str(configured.grpc_address))
     yield Finding("BACKROOM_HTTP_ADDRESS", str(configured.http_address))
@@ -87,8 +90,3 @@ def _provider(configured: Settings) -> Finding:
     else:
         missing = ""
     return judged(what, chosen, missing)
-
-
-def _shown(url: str | None) -> str:
-    """A URL without its password, and without its query, which may hold another."""
-    return str(make_url(url).set(query={})) if url else "not set: the embedded PostgreSQL"

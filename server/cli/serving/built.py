@@ -54,7 +54,8 @@ async def built(
 ) -> AsyncIterator[Built]:
     """The server; its connections to others end with the block. With a worker, it does jobs too. Raises Failure."""
     edge = edge_of(configured, logger)
-    database = Database(beside.url, audit_key=keys.audit_key, opening=edge.descriptors.reserved)
+    reserved = edge.descriptors.reserved
+    database = Database(beside.url, audit_key=keys.audit_key, pooler=configured.pooler, opening=reserved)
     try:
         async with opened_trade(configured, beside.sandbox) as trade:
             application = _application(configured, database, keys, beside, trade, logger)
@@ -64,7 +65,7 @@ async def built(
                 configured.http_address,
                 logger,
                 edge=edge,
-                worker=Worker(beside.url, application.tasks, logger, application.registry) if with_worker else None,
+                worker=worker_of(configured, beside.url, application, logger) if with_worker else None,
                 drain_seconds=configured.drain_seconds,
                 shared=shared,
             )
@@ -73,6 +74,16 @@ async def built(
         raise Failure(str(error)) from None
     finally:
         await database.close()
+
+
+def worker_of(
+    configured: Settings, url: str, application: Application, logger: structlog.typing.FilteringBoundLogger
+) -> Worker:
+    """Does the jobs of an application."""
+    direct_url = configured.direct_database_url if configured.database_url else None
+    return Worker(
+        *(url, application.tasks, logger, application.registry), pooler=configured.pooler, direct_url=direct_url
+    )
 
 
 def _application(
