@@ -15,6 +15,7 @@ from server.frame.jobs import Task, Worker
 from storage.database import Database
 from storage.frame.records import Job, JobState
 from tests.faults.load import until
+from tests.fixtures.pgbouncer import POOLER
 from tests.fixtures.servers import keep_in
 
 CANARY = "canary-of-a-job"
@@ -62,7 +63,7 @@ def log() -> Log:
 
 
 def worker_of(url: str, log: Log, *tasks: Task, **rest: Any) -> Worker:
-    return Worker(url, tasks, log.logger, CollectorRegistry(), **rest)
+    return Worker(url, tasks, log.logger, CollectorRegistry(), pooler=POOLER, **rest)
 
 
 @asynccontextmanager
