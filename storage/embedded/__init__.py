@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: a first run and the tests need nothing installed.
 
-It listens on a Unix socket alone, in a folder that nobody else may enter. Decision 0017 says why it is started this way.
+It listens on a Unix socket alone, in a folder that nobody else may enter.
+Why it is started in this way: docs/decisions/0017.
 """
 
 from storage.embedded.errors import EmbeddedPostgresFailed, NotInstalled

@@ -21,6 +21,14 @@ _LOCALES = {
 }
 
 
+def holds_data(data: Path) -> bool:
+    """Whether there is anything that must not be lost; where it cannot be told, there is."""
+    try:
+        return version_of(data) is not None
+    except (EmbeddedPostgresFailed, OSError):
+        return True
+
+
 def version_of(data: Path) -> int | None:
     """The major version that a data folder is of; None where nothing is in it, or what initdb left unfinished.
 
