@@ -31,10 +31,21 @@ _MENDS: Mapping[Kind, str] = {
 
 def explained(error: StoreError, setting: str = "DATABASE_URL") -> str:
     """One line, without secrets: which setting it is about, what is the matter, and the mend."""
+    mended = mend(error, setting)
+    return f"{setting}: {said(error)}{'; ' if mended else ''}{mended}"
+
+
+def said(error: StoreError) -> str:
+    """What is the matter, without secrets."""
     if isinstance(error, StoreContention):
-        return f"{setting}: other transactions hold what this one needs; try again"
+        return "other transactions hold what this one needs"
     if isinstance(error, StoreTimeout):
-        return f"{setting}: a statement took longer than the database allows; try again"
-    kind = error.trouble.kind if isinstance(error, StoreUnavailable) else Kind.UNKNOWN
-    mend = _MENDS[kind].format(setting=setting)
-    return f"{setting}: {str(error) or UNANSWERED}{'; ' if mend else ''}{mend}"
+        return "a statement took longer than the database allows"
+    return str(error) or UNANSWERED
+
+
+def mend(error: StoreError, setting: str = "DATABASE_URL") -> str:
+    """What to do about it; empty where nobody knows."""
+    if isinstance(error, StoreUnavailable):
+        return _MENDS[error.trouble.kind].format(setting=setting)
+    return "try again"
