@@ -7,6 +7,8 @@ from storage.trouble import Kind
 
 UNANSWERED = "the database does not answer"
 
+POOLER_MEND = "set BACKROOM_DATABASE_POOLER to its pool mode, transaction or session"
+
 _MENDS: Mapping[Kind, str] = {
     Kind.UNKNOWN: "",
     Kind.ABSENT: "start PostgreSQL there, or correct the host and the port in {setting}",
@@ -24,7 +26,7 @@ _MENDS: Mapping[Kind, str] = {
     Kind.TLS: "correct sslmode and sslrootcert in {setting}, or the server's certificate",
     Kind.RIGHTS: "grant it to the role in {setting}: backroom doctor lists what is missing",
     Kind.VERSION: "upgrade PostgreSQL, or have {setting} name a newer one",
-    Kind.POOLER: "set BACKROOM_DATABASE_POOLER to its pool mode, transaction or session",
+    Kind.POOLER: POOLER_MEND,
     Kind.LIMITS: "run backroom migrate, which sets them for the role in {setting}",
 }
 

@@ -13,7 +13,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from storage.url import parameters
+from storage.url import parameters, sibling
+from tests.cli.test_doctor import row
 from tests.fixtures.keys import MASTER_KEY
 from tests.serving.commands import Finished, backroom, backroom_here
 from tests.storage.postgres_15 import PROGRAMS, postgres_15
@@ -67,7 +68,7 @@ def roles(postgres: str) -> Iterator[None]:
 
 
 @pytest.fixture
-async def doors(postgres: str, database_url: str, roles: None) -> AsyncIterator[Doors]:
+async def doors(postgres: str, database_url: str, roles: None) -> AsyncIterator[Doors]:  # noqa: ARG001 - they are there, and that is all
     found = parameters(postgres)
     place = f"{found['host']}/.s.PGSQL.{found.get('port', '5432')}"
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
@@ -109,7 +110,6 @@ TROUBLES = {
     "no connect": ("door_stranger/door_shut", 'permission denied for database "door_shut"', "grant it"),
     "full": ("door_full", 'too many connections for role "door_full"', "max_connections"),
     "no TLS": ("postgresql://postgres:{canary}@{doors.tcp}/shop?sslmode=require", "does not support SSL", "sslmode"),
-    "no rights": ("door_stranger", "permission denied for table alembic_version", "grant it to the role"),
 }
 """A role, or a role and a database, or a URL; what is said, and the mend."""
 
@@ -145,10 +145,10 @@ async def test_each_trouble_is_told_by_every_command(
     hold(await asyncio.to_thread(backroom_here, capsys, "jobs", **settings), said, mend)
     finished = await asyncio.to_thread(backroom_here, capsys, "doctor", COLUMNS="500", **settings, **FREE)
     assert finished.code == 1
-    (row,) = [line for line in finished.out.splitlines() if line[2:].startswith("database ")]
-    assert row.startswith("✗")
-    assert said in row
-    assert mend in row
+    found = row(finished, "database ")
+    assert found.startswith("✗")
+    assert said in found
+    assert mend in found
     silent_about_the_password(finished)
 
 
@@ -156,7 +156,7 @@ async def test_each_trouble_is_told_by_every_command(
 async def test_each_command_tells_it_in_the_same_words(doors: Doors, command: str) -> None:
     """In one line, and never with a traceback."""
     more = {
-        "admin": ["create-user", "a@example.com", "--password", "correct horse battery"],
+        "admin": ["create-service-account", "shop"],
         "keys": ["list"],
         "audit": ["list"],
     }
@@ -167,6 +167,35 @@ async def test_each_command_tells_it_in_the_same_words(doors: Doors, command: st
     assert 'password authentication failed for user "door_password"; correct the user and the password in' in line
     assert "Traceback" not in finished.err
     silent_about_the_password(finished)
+
+
+async def test_rights_that_a_role_lacks_to_serve_are_listed(
+    doors: Doors, postgres: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command names the first, and the doctor all of them until they are granted; then it may serve, not migrate."""
+    settings = {"DATABASE_URL": doors.by("door_stranger"), "BACKROOM_MASTER_KEY": MASTER_KEY}
+    finished = await asyncio.to_thread(backroom_here, capsys, "jobs", **settings)
+    hold(finished, "permission denied for table alembic_version", "backroom doctor lists what is missing")
+
+    async def rights() -> tuple[str, str]:
+        found = await asyncio.to_thread(backroom_here, capsys, "doctor", COLUMNS="500", **settings, **FREE)
+        return row(found, "rights to serve"), row(found, "rights to migrate")
+
+    serve, migrate = await rights()
+    assert serve.startswith("✗")
+    assert "USAGE on the schema commerce" in serve
+    assert "to own" in migrate
+    with psycopg.connect(sibling(postgres, doors.database), autocommit=True) as connection:
+        for schema in ("frame", "identity", "commerce", "webhooks", "public"):
+            connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO door_stranger")
+            for right in ("SELECT, INSERT, UPDATE, DELETE ON ALL TABLES", "USAGE ON ALL SEQUENCES"):
+                connection.execute(f"GRANT {right} IN SCHEMA {schema} TO door_stranger")
+        serve, migrate = await rights()
+        assert serve.startswith("✓")
+        assert migrate.startswith("-")
+        finished = await asyncio.to_thread(backroom_here, capsys, "jobs", **settings)
+        assert (finished.code, finished.err) == (0, "")
+        connection.execute("DROP OWNED BY door_stranger")
 
 
 async def test_a_role_that_may_not_migrate_is_told_what_it_lacks(
