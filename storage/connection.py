@@ -1,7 +1,8 @@
 """Connections to PostgreSQL: how they are opened, what is seen to at once, and how they let go."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -47,12 +48,23 @@ def options_of(url: str, application_name: str, pooler: Pooler) -> Mapping[str, 
     return options
 
 
-async def opened(url: str, *, application_name: str, pooler: Pooler = Pooler.NONE) -> Connection:
-    """A connection on which the limits hold; raises StoreUnavailable, which says why there is none."""
+@contextmanager
+def reasons(url: str) -> Iterator[None]:
+    """Why a connection by this URL is not to be had, as StoreUnavailable."""
     try:
-        connection = await Connection.connect(**options_of(url, application_name, pooler))
+        yield
     except psycopg.Error as error:
         raise StoreUnavailable(trouble_of(error, secrets(url))) from error
+    except UnicodeError:  # from Python's own encoding of host names, before anybody is asked
+        raise StoreUnavailable(
+            Trouble(Kind.NAME, "the host's name is none: a part of it is too long, or empty")
+        ) from None
+
+
+async def opened(url: str, *, application_name: str, pooler: Pooler = Pooler.NONE) -> Connection:
+    """A connection on which the limits hold; raises StoreUnavailable, which says why there is none."""
+    with reasons(url):
+        connection = await Connection.connect(**options_of(url, application_name, pooler))
     try:
         await fit(connection, pooler)
     except BaseException:
@@ -63,10 +75,8 @@ async def opened(url: str, *, application_name: str, pooler: Pooler = Pooler.NON
 
 def opened_for_a_change(url: str, *, application_name: str = "backroom-migrate") -> psycopg.Connection[Any]:
     """A connection on which nothing is limited, with a pooler between or without; raises StoreUnavailable."""
-    try:
+    with reasons(url):
         connection = psycopg.connect(**options_of(url, application_name, Pooler.TRANSACTION))
-    except psycopg.Error as error:
-        raise StoreUnavailable(trouble_of(error, secrets(url))) from error
     try:
         check_version(connection.pgconn)
     except StoreUnavailable:

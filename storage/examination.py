@@ -7,13 +7,12 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from storage.connection import check_version, options_of
+from storage.connection import check_version, options_of, reasons
 from storage.errors import StoreUnavailable
 from storage.limits import LIMITS, LOOK_AT_LIMITS, SET_LIMITS
 from storage.pooler import Pooler
 from storage.schema import METADATA, SCHEMAS
 from storage.trouble import trouble_of
-from storage.url import secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +53,9 @@ class Connections:
 
 async def examine(url: str, pooler: Pooler) -> Examination:
     """Raises StoreUnavailable where there is no connection, or to a server that is too old."""
-    try:
+    with reasons(url):
         options = options_of(url, "backroom-doctor", pooler)
         connection = await psycopg.AsyncConnection.connect(**options, autocommit=True, row_factory=dict_row)
-    except psycopg.Error as error:
-        raise StoreUnavailable(trouble_of(error, secrets(url))) from error
     async with connection:
         check_version(connection.pgconn)
         try:
