@@ -16,11 +16,12 @@ from storage.errors import StoreTimeout, StoreUnavailable
 from storage.limits import LIMITS, hold_limits
 from storage.pooler import Pooler
 from storage.trouble import Kind
+from tests.cli.test_doctor import row
 from tests.faults.load import until
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.pgbouncer import PgBouncer, pgbouncer
 from tests.frame.test_jobs import Diary, Log, deferred, working
-from tests.serving.commands import backroom, backroom_here
+from tests.serving.commands import Finished, backroom, backroom_here
 
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
 WITHOUT_THE_SETTING = (
@@ -64,6 +65,30 @@ async def test_without_the_setting_each_command_says_what_to_set(
     assert (finished.code, finished.out) == (1, "")
     assert finished.err.endswith(WITHOUT_THE_SETTING)
     assert "Traceback" not in finished.err
+
+
+async def test_the_doctor_sees_the_pooler(
+    bouncer: PgBouncer, direct_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the setting that is what is broken; with it, and migrated, all is well, save a direct way through it."""
+    url = bouncer.url(direct_url)
+    given = {"DATABASE_URL": url, "BACKROOM_MASTER_KEY": MASTER_KEY, "COLUMNS": "400"}
+    given |= {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:1"}
+
+    async def doctor(**settings: str) -> Finished:
+        return await asyncio.to_thread(backroom_here, capsys, "doctor", **given, **settings)
+
+    finished = await doctor()
+    assert finished.code == 1
+    assert "set BACKROOM_DATABASE_POOLER to its pool mode" in row(finished, "pooler")
+    await asyncio.to_thread(migrate, capsys, url)
+    finished = await doctor(BACKROOM_DATABASE_POOLER="transaction")
+    assert (finished.code, finished.err) == (0, "")
+    assert "in transaction mode" in row(finished, "pooler")
+    assert row(finished, "time limits").startswith("✓")
+    finished = await doctor(BACKROOM_DATABASE_POOLER="transaction", BACKROOM_DIRECT_DATABASE_URL=url)
+    assert finished.code == 1
+    assert "leads through a pooler" in row(finished, "the direct way")
 
 
 async def test_limits_that_do_not_hold_are_said_before_anything_is_done(bouncer: PgBouncer, direct_url: str) -> None:
