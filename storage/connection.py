@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import pq, waiting
+from psycopg import pq, sql, waiting
 
 from storage.errors import StoreUnavailable
-from storage.limits import LIMITS, LOOK_AT_LIMITS, SET_LIMITS
+from storage.limits import LIMITS, LOOK_AT_LIMITS, SET_LIMITS, set_limits_served_by
 from storage.pooler import Pooler
 from storage.trouble import OLDEST_VERSION, Kind, Trouble, trouble_of
 from storage.url import parameters, secrets
@@ -91,7 +91,7 @@ async def fit(connection: psycopg.AsyncConnection[Any], pooler: Pooler) -> None:
     autocommit = connection.autocommit
     try:
         await connection.set_autocommit(True)
-        cursor = await connection.execute(LOOK_AT_LIMITS if pooler is Pooler.TRANSACTION else SET_LIMITS)
+        cursor = await connection.execute(limits_by(pooler, connection.pgconn))
         found = await cursor.fetchone()
         await connection.set_autocommit(autocommit)
     except psycopg.Error as error:
@@ -101,6 +101,13 @@ async def fit(connection: psycopg.AsyncConnection[Any], pooler: Pooler) -> None:
     if pooler is Pooler.NONE and served_by != connection.pgconn.backend_pid:
         raise StoreUnavailable(Trouble(Kind.POOLER, "a connection pooler stands between Backroom and PostgreSQL"))
     check_limits(limits)
+
+
+def limits_by(pooler: Pooler, connection: pq.abc.PGconn) -> sql.Composed:
+    """What has the limits hold as far as that can be done here; returns the process that serves, and the limits."""
+    if pooler is Pooler.NONE:
+        return set_limits_served_by(connection.backend_pid)
+    return SET_LIMITS if pooler is Pooler.SESSION else LOOK_AT_LIMITS
 
 
 def check_version(connection: pq.abc.PGconn) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from storage.connection import check_version, options_of, reasons
+from storage.connection import check_version, limits_by, options_of, reasons
 from storage.errors import StoreUnavailable
-from storage.limits import LIMITS, LOOK_AT_LIMITS, SET_LIMITS
+from storage.limits import LIMITS
 from storage.pooler import Pooler
 from storage.schema import METADATA, SCHEMAS
 from storage.trouble import trouble_of
@@ -68,7 +68,7 @@ async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler:
     async def ask(query: Any, **values: object) -> dict[str, Any]:
         return await (await connection.execute(query, values or None)).fetchone() or {}
 
-    limits = await ask(LOOK_AT_LIMITS if pooler is Pooler.TRANSACTION else SET_LIMITS)
+    limits = await ask(limits_by(pooler, connection.pgconn))
     about = await ask(_ABOUT)
     revision = await ask("SELECT version_num FROM public.alembic_version") if about["readable"] else {}
     tables = [f"{table.schema}.{table.name}" for table in METADATA.sorted_tables]

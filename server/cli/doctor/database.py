@@ -53,8 +53,11 @@ def _migration(found: Examination) -> Finding:
 
 
 def _pooler(found: Examination, pooler: Pooler) -> Iterator[Finding]:
+    if pooler is Pooler.NONE and found.pooled:
+        yield judged("pooler", "there is one", POOLER_MEND)
+        return
     if pooler is Pooler.NONE:
-        yield judged("pooler", "there is one" if found.pooled else "none", POOLER_MEND if found.pooled else "")
+        yield Finding("pooler", "none")
     elif not found.pooled:
         yield noticed("pooler", "there is none", "leave BACKROOM_DATABASE_POOLER out")
     else:
