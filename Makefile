@@ -86,4 +86,5 @@ test-postgres-16: generate ## Migrate, run the demo, verify, the repositories an
 	@TEST_POSTGRES=16 $(BIN)/pytest $(ON_POSTGRES_16)
 
 test-pgbouncer: generate ## Run the calls, the jobs and a race behind a real PgBouncer in transaction mode, which must be installed
+	@PATH="$$PATH:/usr/sbin" command -v pgbouncer > /dev/null || { echo "PgBouncer is not installed: apt-get install pgbouncer" >&2; exit 1; }
 	@TEST_POOLER=transaction $(BIN)/pytest $(BEHIND_POOLER)
