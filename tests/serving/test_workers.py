@@ -109,6 +109,9 @@ def refuses_connections(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except ConnectionRefusedError:
         return True
+    except (ConnectionResetError, TimeoutError):
+        # The port was closed while the connection waited to be accepted, or nobody had time for it.
+        return False
     return False
 
 
