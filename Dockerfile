@@ -14,6 +14,7 @@ COPY server server
 COPY storage storage
 COPY migrations migrations
 COPY client client
+COPY load load
 RUN /tools/bin/python -m hatchling build -t wheel \
  && /tools/bin/uv pip install --no-cache --compile-bytecode --python /opt/backroom/bin/python --no-deps dist/*.whl
 

@@ -10,8 +10,8 @@ from backroom.commerce.v1.catalog_service_pb2 import ListProductsRequest
 from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest, GetStockRequest
 from backroom.commerce.v1.stock_pb2 import StockReason
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
-from client.load.books import Checked
-from client.load.sample import Sample
+from load.books import Checked
+from load.sample import Sample
 from server.cli.bench_report import print_checked, print_samples
 from server.cli.bench_works import WORKS
 from tests.fixtures.keys import MASTER_KEY

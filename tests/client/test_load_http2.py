@@ -29,10 +29,10 @@ from backroom.commerce.v1.order_service_pb2 import (
     PlaceOrdersResponse,
 )
 from backroom.commerce.v1.products_pb2 import Product
-from client.load.calls import NotSent, Stream
-from client.load.http2 import Connection
-from client.load.sample import Refused
-from client.load.statuses import Failed
+from load.calls import NotSent, Stream
+from load.http2 import Connection
+from load.sample import Refused
+from load.statuses import Failed
 from server.edge import Certificates, Edge
 from server.edge.connections import ConnectionLimits
 from server.frame.interceptors import CallLimits, MostAtOnce

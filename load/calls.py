@@ -6,7 +6,7 @@ from collections import deque
 from struct import Struct
 from typing import Protocol
 
-from client.load.statuses import Failed
+from load.statuses import Failed
 
 _PREFIX = Struct(">BI")
 

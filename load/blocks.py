@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import hpack
 from hpack.hpack import decode_integer
 
-from client.load.frames import Malformed
+from load.frames import Malformed
 
 _MOST_KEPT = 256
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from client.load.sample import Refused
+from load.sample import Refused
 
 _PASSING = frozenset({"RESOURCE_EXHAUSTED", "UNAVAILABLE"})
 """The codes of a server that would answer better in a moment."""

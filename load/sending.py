@@ -4,8 +4,8 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 
-from client.load import frames
-from client.load.frames import Malformed, Setting
+from load import frames
+from load.frames import Malformed, Setting
 
 
 class Sender:

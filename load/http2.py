@@ -5,9 +5,9 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
-from client.load.blocks import block_of
-from client.load.calls import Stream, Unary, framed
-from client.load.protocol import Http2
+from load.blocks import block_of
+from load.calls import Stream, Unary, framed
+from load.protocol import Http2
 
 _OPEN_WITHIN = 10.0
 """In seconds: how long a server may take until it speaks HTTP/2."""

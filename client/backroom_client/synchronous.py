@@ -22,8 +22,8 @@ from backroom.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from backroom.identity.v1.identity_service_pb2 import LoginRequest
 from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from backroom.webhooks.v1.webhook_service_pb2_grpc import WebhookServiceStub
-from client.channel import SIGN_IN_DEADLINE, UNARY_DEADLINE, Tls, open_channel
-from client.credentials import (
+from backroom_client.channel import SIGN_IN_DEADLINE, UNARY_DEADLINE, Tls, open_channel
+from backroom_client.credentials import (
     Credentials,
     SignInRequest,
     SignInResponse,
@@ -37,7 +37,7 @@ from client.credentials import (
     utc_now,
     ways_in,
 )
-from client.request_ids import new_request_id, with_request_id, with_request_ids
+from backroom_client.request_ids import new_request_id, with_request_id, with_request_ids
 
 
 class Health(Protocol):

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 import grpc
 
-from client.errors import refusal_of
+from backroom_client.errors import refusal_of
 
 _GOES_ON = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 _FIRST_WAIT = 0.2

@@ -2,11 +2,11 @@
 
 from collections import deque
 
-from client.load import frames
-from client.load.calls import Call, NotSent
-from client.load.frames import ErrorCode
-from client.load.sending import Sender
-from client.load.statuses import Failed
+from load import frames
+from load.calls import Call, NotSent
+from load.frames import ErrorCode
+from load.sending import Sender
+from load.statuses import Failed
 
 
 class UnderWay:

@@ -9,9 +9,9 @@ from time import time
 from typing import TypeAlias
 
 from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest, ExchangeKeyResponse
-from client.credentials import RENEW_BEFORE, Token, bearer, token_of
-from client.load.calls import Stream
-from client.load.http2 import Connection
+from backroom_client.credentials import RENEW_BEFORE, Token, bearer, token_of
+from load.calls import Stream
+from load.http2 import Connection
 
 _EXCHANGE_KEY = "/backroom.identity.v1.AccessService/ExchangeKey"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from client.load.asks import Line
+from load.asks import Line
 
 _NAMED = 5
 

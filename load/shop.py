@@ -19,17 +19,17 @@ from backroom.commerce.v1.order_service_pb2 import (
     PlaceOrderResponse,
 )
 from backroom.commerce.v1.orders_pb2 import Order
-from client.concurrently import concurrently
-from client.load.asks import Ask, Asks, Line, Unexpected
-from client.load.books import Books, Checked
-from client.load.calls import NotSent
-from client.load.connections import Connections, Server
-from client.load.cpu import Meter
-from client.load.loops import NO_METERS, Call, closed_loop
-from client.load.order_stream import PLACE_ORDERS, OrderStream
-from client.load.sample import Refused, Sample
-from client.load.statuses import Failed
-from client.load.stocking import AT_ONCE, LIST_ORDERS, kept, patiently, stock_up
+from backroom_client.concurrently import concurrently
+from load.asks import Ask, Asks, Line, Unexpected
+from load.books import Books, Checked
+from load.calls import NotSent
+from load.connections import Connections, Server
+from load.cpu import Meter
+from load.loops import NO_METERS, Call, closed_loop
+from load.order_stream import PLACE_ORDERS, OrderStream
+from load.sample import Refused, Sample
+from load.statuses import Failed
+from load.stocking import AT_ONCE, LIST_ORDERS, kept, patiently, stock_up
 
 PLACE_ORDER = "/backroom.commerce.v1.OrderService/PlaceOrder"
 GET_ORDER = "/backroom.commerce.v1.OrderService/GetOrder"

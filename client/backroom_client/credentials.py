@@ -9,8 +9,8 @@ import grpc
 
 from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest, ExchangeKeyResponse
 from backroom.identity.v1.identity_service_pb2 import LoginRequest, LoginResponse, RefreshRequest, RefreshResponse
-from client.contract import PROTECTED
-from client.errors import refusal_of
+from backroom_client.contract import PROTECTED
+from backroom_client.errors import refusal_of
 
 RENEW_BEFORE = timedelta(minutes=1)
 """How long before its expiry a token is renewed."""

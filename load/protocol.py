@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from client.load import frames
-from client.load.blocks import BlockReader
-from client.load.calls import NotSent, Reset
-from client.load.frames import ErrorCode, FrameReader, Malformed, Setting, Type
-from client.load.sending import Sender
-from client.load.statuses import Failed, failure_in
-from client.load.under_way import UnderWay
+from load import frames
+from load.blocks import BlockReader
+from load.calls import NotSent, Reset
+from load.frames import ErrorCode, FrameReader, Malformed, Setting, Type
+from load.sending import Sender
+from load.statuses import Failed, failure_in
+from load.under_way import UnderWay
 
 _LOOK_EVERY = 1.0
 """In seconds: how often it is looked for calls whose time is up or that nobody waits for."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from client.contract import SERVICES, path_of
+from backroom_client.contract import SERVICES, path_of
 
 _NOT_REPEATABLE = frozenset({"/backroom.identity.v1.IdentityService/Login"})
 """Each repetition would open another session."""
@@ -21,7 +21,7 @@ REPEATABLE: Mapping[str, Sequence[str]] = {
 }
 """The methods that are safe to repeat, by service; a change is safe because it carries a request_id.
 
-A watch is repeated only while nothing of it was told; `client.watching` goes on behind what was.
+A watch is repeated only while nothing of it was told; `backroom_client.watching` goes on behind what was.
 """
 
 UNARY_DEADLINE = 30.0

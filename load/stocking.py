@@ -14,11 +14,11 @@ from backroom.commerce.v1.inventory_service_pb2 import (
 from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest, ListOrdersResponse
 from backroom.commerce.v1.orders_pb2 import Order
 from backroom.commerce.v1.stock_pb2 import StockReason
-from client.concurrently import concurrently
-from client.load.asks import Asks, Unexpected
-from client.load.books import Kept
-from client.load.connections import Connections
-from client.load.sample import Refused
+from backroom_client.concurrently import concurrently
+from load.asks import Asks, Unexpected
+from load.books import Kept
+from load.connections import Connections
+from load.sample import Refused
 
 IMPORT_PRODUCTS = "/backroom.commerce.v1.CatalogService/ImportProducts"
 ADJUST_STOCK = "/backroom.commerce.v1.InventoryService/AdjustStock"

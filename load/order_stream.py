@@ -5,10 +5,10 @@ from collections import deque
 
 from backroom.commerce.v1.order_service_pb2 import PlaceOrderRequest, PlaceOrdersRequest, PlaceOrdersResponse
 from backroom.commerce.v1.orders_pb2 import Order
-from client.load.asks import Ask, Unexpected
-from client.load.calls import Stream
-from client.load.sample import Refused
-from client.load.statuses import failure_from
+from load.asks import Ask, Unexpected
+from load.calls import Stream
+from load.sample import Refused
+from load.statuses import failure_from
 
 PLACE_ORDERS = "/backroom.commerce.v1.OrderService/PlaceOrders"
 

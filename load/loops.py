@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import TypeAlias
 
-from client.load.cpu import Meter
-from client.load.sample import Refused, Sample
+from load.cpu import Meter
+from load.sample import Refused, Sample
 
 Call: TypeAlias = Callable[[int], Awaitable[None]]
 """One call, by the number of its caller (closed loop) or its own (open loop).
