@@ -5,9 +5,8 @@ BIN := $(VENV)/bin
 CONTRACTS := $(shell find proto/backroom -name '*.proto')
 
 .DEFAULT_GOAL := help
-AGAINST ?= main
 
-.PHONY: help run demo test prove bench check breaking access generate migrate lock clean
+.PHONY: help run demo test prove bench check contract breaking access generate migrate lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,11 +36,11 @@ check: generate ## Lint, type-check, hold the laws of imports and of the contrac
 	$(BIN)/python -m migrations.compare
 	$(BIN)/python -m server.cli.access_table --check
 
-breaking: generate ## Refuse a contract that breaks the callers of main's
-	@rm -rf proto/gen/against && mkdir -p proto/gen/against/proto/gen
-	@git archive $(AGAINST) buf.yaml proto | tar -x -C proto/gen/against
-	@cp -r proto/gen/third_party proto/gen/against/proto/gen
-	$(BIN)/buf breaking --against proto/gen/against
+contract: ## Lay out the contract with what it imports, and write dist/backroom.binpb; it needs Python alone
+	@$(PYTHON) proto/contract.py
+
+breaking: ## Refuse a contract that breaks the callers of the promised one, or of AGAINST=<revision>
+	@$(PYTHON) proto/breaking.py $(if $(AGAINST),--against $(AGAINST))
 
 access: generate ## Write docs/access.md anew, from the contract and the roles
 	@$(BIN)/python -m server.cli.access_table
@@ -66,7 +65,7 @@ $(VENV)/.ready: requirements/uv.txt requirements/dev.txt
 	@$(BIN)/uv pip sync -q --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	@touch $@
 
-proto/gen/.ready: $(CONTRACTS) proto/generate.py requirements/validate.txt $(VENV)/.ready
+proto/gen/.ready: $(CONTRACTS) proto/generate.py proto/contract.py requirements/validate.txt $(VENV)/.ready
 	@echo "Building the stubs ..."
 	@$(BIN)/python proto/generate.py
 	@touch $@

@@ -1,57 +1,23 @@
-"""Builds the stubs in proto/gen from the contracts, and lays out the contracts that they import.
-
-Third-party contracts are taken from pinned packages, at this step and not from git: google/type and google/rpc from
-googleapis-common-protos, buf/validate from the source distribution of protovalidate.
-"""
+"""Builds the stubs in proto/gen from the contract, which contract.py lays out with what it imports."""
 
 import shutil
-import subprocess
 import sys
 import sysconfig
-import tarfile
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 
+import contract
+from contract import PROTO, THIRD_PARTY
 from grpc_tools import protoc
 
-PROTO = Path(__file__).resolve().parent
 GEN = PROTO / "gen"
-THIRD_PARTY = GEN / "third_party"
-VALIDATE_LOCK = PROTO.parent / "requirements" / "validate.txt"
-"""protovalidate 1.2.0 with its hash: the last one whose source distribution holds validate.proto."""
 
 
 def main() -> None:
-    shutil.rmtree(GEN, ignore_errors=True)
-    lay_out_google()
-    lay_out_validate()
+    contract.lay_out()
+    for package in ("backroom", "buf"):
+        shutil.rmtree(GEN / package, ignore_errors=True)
     compile_stubs()
-
-
-def lay_out_google() -> None:
-    """Copies google/type and google/rpc out of googleapis-common-protos."""
-    for package in ("type", "rpc"):
-        target = THIRD_PARTY / "google" / package
-        target.mkdir(parents=True)
-        for source in Path(str(files("google") / package)).glob("*.proto"):
-            shutil.copy(source, target)
-
-
-def lay_out_validate() -> None:
-    """Takes buf/validate/validate.proto out of the pinned source distribution, which pip fetches and checks."""
-    with tempfile.TemporaryDirectory() as folder:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"]
-        source_only = ["--no-binary", ":all:", "--require-hashes"]
-        subprocess.run([*pip, *source_only, "-r", str(VALIDATE_LOCK), "-d", folder], check=True)
-        (archive,) = Path(folder).glob("protovalidate-*.tar.gz")
-        with tarfile.open(archive) as tar:
-            member = next(m for m in tar if m.name.endswith("upstream/proto/buf/validate/validate.proto"))
-            content = tar.extractfile(member)
-            assert content is not None
-            target = THIRD_PARTY / "buf" / "validate" / "validate.proto"
-            target.parent.mkdir(parents=True)
-            target.write_bytes(content.read())
 
 
 def compile_stubs() -> None:
