@@ -1,5 +1,6 @@
 """Builds the stubs in proto/gen from the contract, which contract.py lays out with what it imports."""
 
+import os
 import shutil
 import sys
 import sysconfig
@@ -20,10 +21,9 @@ def main() -> None:
     compile_stubs()
 
 
-def compile_stubs() -> None:
+def compile_stubs(target: Path = GEN) -> None:
     """Compiles our contracts, and validate.proto, which no wheel ships compiled."""
     well_known = files("grpc_tools") / "_proto"
-    scripts = Path(sysconfig.get_path("scripts"))
     sources = sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("backroom/**/*.proto"))
     services = [source for source in sources if source.endswith("_service.proto")]
     arguments = [
@@ -31,15 +31,21 @@ def compile_stubs() -> None:
         f"--proto_path={PROTO}",
         f"--proto_path={THIRD_PARTY}",
         f"--proto_path={well_known}",
-        f"--plugin=protoc-gen-mypy={scripts / 'protoc-gen-mypy'}",
-        f"--plugin=protoc-gen-mypy_grpc={scripts / 'protoc-gen-mypy_grpc'}",
-        f"--python_out={GEN}",
-        f"--mypy_out=quiet:{GEN}",
+        f"--plugin=protoc-gen-mypy={_script('protoc-gen-mypy')}",
+        f"--plugin=protoc-gen-mypy_grpc={_script('protoc-gen-mypy_grpc')}",
+        f"--python_out={target}",
+        f"--mypy_out=quiet:{target}",
     ]
-    rpcs = [*arguments[:-2], f"--grpc_python_out={GEN}", f"--mypy_grpc_out=quiet:{GEN}"]
+    rpcs = [*arguments[:-2], f"--grpc_python_out={target}", f"--mypy_grpc_out=quiet:{target}"]
     for command in ([*arguments, "buf/validate/validate.proto", *sources], [*rpcs, *services]):
         if protoc.main(command) != 0:
             sys.exit("protoc failed; its words stand above")
+
+
+def _script(name: str) -> str:
+    """Where a command is: beside this Python, or on the PATH, as in the environment that pip builds a wheel in."""
+    beside = sysconfig.get_path("scripts")
+    return shutil.which(name, path=os.pathsep.join((beside, os.environ.get("PATH", "")))) or name
 
 
 if __name__ == "__main__":
