@@ -1,12 +1,34 @@
 # Everything a person or a machine does with this checkout; `make` alone lists it.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 CONTRACTS := $(shell find proto/backroom -name '*.proto')
 
+# The first Python that runs and is new enough; PYTHON=... names another.
+PYTHON_CHOSEN := $(filter-out undefined default,$(origin PYTHON))
+PYTHON ?= $(shell for each in python3.13 python3.12 python3.11; do \
+  $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && exit; done; echo python3)
+require_python = "$(PYTHON)" -c 'import sys; v = sys.version_info[:3]; v < (3, 11) and sys.exit( \
+  "Backroom needs Python 3.11 or newer, and $(PYTHON) is %d.%d.%d: name another by PYTHON=..." % v)'
+
+# A company's own certificate authority stands in the system's store, which neither uv nor an older pip looks into.
+CERTIFICATES := $(or $(SSL_CERT_FILE),$(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt \
+  /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem)))
+TRUST := $(if $(CERTIFICATES),UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS:-true}" \
+  REQUESTS_CA_BUNDLE="$${REQUESTS_CA_BUNDLE:-$(CERTIFICATES)}")
+UV_INSTALL := $(TRUST) $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python
+LOCK := $(TRUST) $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-header --no-emit-package backroom-client pyproject.toml
+
+# An environment that no longer fits is forgotten: the checkout was moved, its Python is gone, or PYTHON is another.
+ifneq ($(wildcard $(VENV)/.python),)
+BASE := -c 'import sys; print(sys.base_prefix, sys.version)'
+$(shell test "$$(cat $(VENV)/.python)" = "$(CURDIR)" && found="$$($(BIN)/python $(BASE))" \
+  && test "$$found" = "$(if $(PYTHON_CHOSEN),$$("$(PYTHON)" $(BASE)),$$found)" || rm -f $(VENV)/.python)
+endif
+
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test prove bench check contract breaking access generate migrate lock clean
+.PHONY: help run demo test prove bench check contract breaking access generate migrate lock dist clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,16 +39,16 @@ run: generate ## Serve Backroom; without DATABASE_URL on an embedded PostgreSQL
 demo: generate ## Replay one real day of a real shop, and print its figures
 	@$(BIN)/backroom demo
 
-test: generate ## Run the tests, against a real database and real servers
+test: generate $(VENV)/.dev ## Run the tests, against a real database and real servers
 	@$(BIN)/pytest
 
-prove: generate ## Run the longer proofs, whose last figures are in docs/proofs.md
+prove: generate $(VENV)/.dev ## Run the longer proofs, whose last figures are in docs/proofs.md
 	@$(BIN)/pytest -n 1 -m proof
 
-bench: generate ## Measure Backroom beside what would be written instead, in 3 minutes; BENCH=long for docs/performance.md
+bench: generate $(VENV)/.bench ## Measure Backroom beside what would be written instead, in 3 minutes; BENCH=long for docs/performance.md
 	@$(BIN)/python -m bench $(if $(filter long,$(BENCH)),--long)
 
-check: generate ## Lint, type-check, hold the laws of imports and of the contract, compare migrations with tables
+check: generate $(VENV)/.dev ## Lint, type-check, hold the laws of imports and of the contract, compare migrations with tables
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,10 +59,12 @@ check: generate ## Lint, type-check, hold the laws of imports and of the contrac
 	$(BIN)/python -m server.cli.access_table --check
 
 contract: ## Lay out the contract with what it imports, and write dist/backroom.binpb; it needs Python alone
-	@$(PYTHON) proto/contract.py
+	@$(require_python)
+	@$(TRUST) "$(PYTHON)" proto/contract.py
 
 breaking: ## Refuse a contract that breaks the callers of the promised one, or of AGAINST=<revision>
-	@$(PYTHON) proto/breaking.py $(if $(AGAINST),--against $(AGAINST))
+	@$(require_python)
+	@$(TRUST) "$(PYTHON)" proto/breaking.py $(if $(AGAINST),--against $(AGAINST))
 
 access: generate ## Write docs/access.md anew, from the contract and the roles
 	@$(BIN)/python -m server.cli.access_table
@@ -50,27 +74,41 @@ generate: proto/gen/.ready $(VENV)/.installed ## Set up the virtual environment 
 migrate: generate ## Bring the database of DATABASE_URL, or the embedded one, up to date
 	@$(BIN)/backroom migrate
 
-lock: $(VENV)/.ready ## Lock the dependencies again, with hashes
-	$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header -o requirements/uv.txt requirements/uv.in
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+lock: $(VENV)/.python ## Lock the dependencies again, with hashes
+	@$(TRUST) $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header -o requirements/uv.txt requirements/uv.in
+	@$(LOCK) -o requirements/runtime.txt
+	@$(LOCK) --extra embedded --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(LOCK) --extra embedded --group run -c requirements/dev.txt -o requirements/run.txt
+	@$(LOCK) --extra embedded --group run --group bench -c requirements/dev.txt -o requirements/bench.txt
+
+dist: generate ## Build both distributions, for releases, into dist
+	@for each in client .; do $(TRUST) $(BIN)/uv build -q --no-build-isolation --python $(BIN)/python -o dist $$each || exit; done
 
 clean: ## Remove what was built and the embedded database
 	rm -rf $(VENV) proto/gen dist .backroom .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.ready: requirements/uv.txt requirements/dev.txt
-	@echo "Setting up $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(BIN)/uv pip sync -q --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
+$(VENV)/.python: requirements/uv.txt
+	@$(require_python)
+	@echo "Setting up $(VENV) with $$("$(PYTHON)" -V) ..."
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@$(TRUST) $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@echo "$(CURDIR)" > $@
+
+# Each layer holds the one before it, in the same versions: whoever has tested loses nothing by serving.
+$(VENV)/.run: requirements/run.txt $(VENV)/.python
+	@$(UV_INSTALL) --require-hashes -r $<
 	@touch $@
 
-proto/gen/.ready: $(CONTRACTS) proto/generate.py proto/contract.py requirements/validate.txt $(VENV)/.ready
+$(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt $(VENV)/.run
+	@echo "Adding what make $(if $(filter dev,$*),test and make check need,bench needs) ..."
+	@$(UV_INSTALL) --require-hashes -r $<
+	@touch $@
+
+proto/gen/.ready: $(CONTRACTS) proto/generate.py proto/contract.py requirements/validate.txt $(VENV)/.run
 	@echo "Building the stubs ..."
-	@$(BIN)/python proto/generate.py
+	@$(TRUST) $(BIN)/python proto/generate.py
 	@touch $@
 
-# After the stubs, which are a part of the package.
-$(VENV)/.installed: pyproject.toml proto/gen/.ready
-	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --no-deps --no-build-isolation -e .
+$(VENV)/.installed: pyproject.toml client/pyproject.toml proto/gen/.ready
+	@$(UV_INSTALL) --no-deps --no-build-isolation -e . -e client
 	@touch $@

@@ -7,12 +7,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class ClientBeside(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds `backroom-client @ file:...` to a wheel that is built in a checkout.
+    """Names the client's folder instead of its version in a wheel that is built in a checkout.
 
-    A wheel for others is built from the source distribution, which has no client beside it: it names a version only.
+    A wheel for others is built from the source distribution, which has no client beside it.
     """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         client = Path(self.root) / "client"
         if (client / "pyproject.toml").is_file():
-            build_data["dependencies"].append(f"backroom-client @ {client.as_uri()}")
+            # Hatchling only appends what a hook adds, and pip gives up at a version that no index has.
+            dependencies = self.metadata.core.dependencies
+            place = next(place for place, each in enumerate(dependencies) if each.startswith("backroom-client"))
+            dependencies[place] = f"backroom-client @ {client.as_uri()}"
