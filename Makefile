@@ -1,12 +1,16 @@
 # Everything a person or a machine does with this checkout; `make` alone lists it.
 VENV := .venv
 BIN := $(VENV)/bin
+# What fills the environment and is not needed to run: pip and uv.
+TOOLS := .tools
 CONTRACTS := $(shell find proto/backroom -name '*.proto')
 
 # The first Python that runs and is new enough; PYTHON=... names another.
-PYTHON_CHOSEN := $(filter-out undefined default,$(origin PYTHON))
-PYTHON ?= $(shell for each in python3.13 python3.12 python3.11; do \
-  $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && exit; done; echo python3)
+PYTHON_CHOSEN := $(filter-out undefined,$(origin PYTHON))
+ifndef PYTHON
+PYTHON = $(eval PYTHON := $(shell for each in python3.13 python3.12 python3.11; do \
+  $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && exit; done; echo python3))$(PYTHON)
+endif
 require_python = "$(PYTHON)" -c 'import sys; v = sys.version_info[:3]; v < (3, 11) and sys.exit( \
   "Backroom needs Python 3.11 or newer, and $(PYTHON) is %d.%d.%d: name another by PYTHON=..." % v)'
 
@@ -15,15 +19,19 @@ CERTIFICATES := $(or $(SSL_CERT_FILE),$(firstword $(wildcard /etc/ssl/certs/ca-c
   /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem)))
 TRUST := $(if $(CERTIFICATES),UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS:-true}" \
   REQUESTS_CA_BUNDLE="$${REQUESTS_CA_BUNDLE:-$(CERTIFICATES)}")
-UV_INSTALL := $(TRUST) $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python
-LOCK := $(TRUST) $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+# Bytecode is compiled once, at the first start, and not at every one.
+unexport PYTHONDONTWRITEBYTECODE
+
+UV := $(TRUST) $(TOOLS)/bin/uv
+INSTALL := $(UV) pip install -q --python $(BIN)/python
+LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-header --no-emit-package backroom-client pyproject.toml
 
 # An environment that no longer fits is forgotten: the checkout was moved, its Python is gone, or PYTHON is another.
 ifneq ($(wildcard $(VENV)/.python),)
 BASE := -c 'import sys; print(sys.base_prefix, sys.version)'
 $(shell test "$$(cat $(VENV)/.python)" = "$(CURDIR)" && found="$$($(BIN)/python $(BASE))" \
-  && test "$$found" = "$(if $(PYTHON_CHOSEN),$$("$(PYTHON)" $(BASE)),$$found)" || rm -f $(VENV)/.python)
+  && test "$$found" = "$(if $(PYTHON_CHOSEN),$$("$(PYTHON)" $(BASE)),$$found)" || rm -rf $(VENV)/.python $(TOOLS)/.ready)
 endif
 
 .DEFAULT_GOAL := help
@@ -74,41 +82,47 @@ generate: proto/gen/.ready $(VENV)/.installed ## Set up the virtual environment 
 migrate: generate ## Bring the database of DATABASE_URL, or the embedded one, up to date
 	@$(BIN)/backroom migrate
 
-lock: $(VENV)/.python ## Lock the dependencies again, with hashes
-	@$(TRUST) $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header -o requirements/uv.txt requirements/uv.in
+lock: $(TOOLS)/.ready ## Lock the dependencies again, with hashes
+	@$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header -o requirements/uv.txt requirements/uv.in
 	@$(LOCK) -o requirements/runtime.txt
 	@$(LOCK) --extra embedded --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	@$(LOCK) --extra embedded --group run -c requirements/dev.txt -o requirements/run.txt
 	@$(LOCK) --extra embedded --group run --group bench -c requirements/dev.txt -o requirements/bench.txt
 
 dist: generate ## Build both distributions, for releases, into dist
-	@for each in client .; do $(TRUST) $(BIN)/uv build -q --no-build-isolation --python $(BIN)/python -o dist $$each || exit; done
+	@for each in client .; do $(UV) build -q --no-build-isolation --python $(BIN)/python -o dist $$each || exit; done
 
 clean: ## Remove what was built and the embedded database
-	rm -rf $(VENV) proto/gen dist .backroom .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) proto/gen dist .backroom .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.python: requirements/uv.txt
+$(TOOLS)/.ready: requirements/uv.txt
 	@$(require_python)
-	@echo "Setting up $(VENV) with $$("$(PYTHON)" -V) ..."
-	@"$(PYTHON)" -m venv --clear $(VENV)
-	@$(TRUST) $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@echo "Setting up with $$("$(PYTHON)" -V) ..."
+	@"$(PYTHON)" -m venv --clear $(TOOLS)
+	@$(TRUST) $(TOOLS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(VENV)/.python: | $(TOOLS)/.ready
+	@$(require_python)
+	@"$(PYTHON)" -m venv --without-pip --clear $(VENV)
 	@echo "$(CURDIR)" > $@
 
 # Each layer holds the one before it, in the same versions: whoever has tested loses nothing by serving.
 $(VENV)/.run: requirements/run.txt $(VENV)/.python
-	@$(UV_INSTALL) --require-hashes -r $<
+	@$(INSTALL) --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt $(VENV)/.run
 	@echo "Adding what make $(if $(filter dev,$*),test and make check need,bench needs) ..."
-	@$(UV_INSTALL) --require-hashes -r $<
+	@$(INSTALL) --require-hashes -r $<
 	@touch $@
 
 proto/gen/.ready: $(CONTRACTS) proto/generate.py proto/contract.py requirements/validate.txt $(VENV)/.run
 	@echo "Building the stubs ..."
-	@$(TRUST) $(BIN)/python proto/generate.py
+	@cd proto && $(TRUST) ../$(TOOLS)/bin/python -c 'import contract; contract.lay_out()'
+	@$(BIN)/python proto/generate.py
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml client/pyproject.toml proto/gen/.ready
-	@$(UV_INSTALL) --no-deps --no-build-isolation -e . -e client
+	@$(INSTALL) --no-deps --no-build-isolation -e . -e client
 	@touch $@
