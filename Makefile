@@ -36,7 +36,7 @@ endif
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test prove bench check contract breaking access generate migrate lock dist clean
+.PHONY: help run demo test test-dist prove bench check contract breaking access generate migrate lock dist clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ demo: generate ## Replay one real day of a real shop, and print its figures
 
 test: generate $(VENV)/.dev ## Run the tests, against a real database and real servers
 	@$(BIN)/pytest
+
+test-dist: generate $(VENV)/.dev ## Build both distributions, and call Backroom from where the client alone is installed
+	@$(TRUST) $(BIN)/pytest -n 1 -m distribution tests/client/test_distribution.py
 
 prove: generate $(VENV)/.dev ## Run the longer proofs, whose last figures are in docs/proofs.md
 	@$(BIN)/pytest -n 1 -m proof
