@@ -8,13 +8,11 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from server.frame.call import Call
-from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, MessageTooLarge
+from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, MessageTooLarge, Refusal
 from server.frame.interceptors.base import Behaviour, Method
 
 LARGEST_MESSAGE = 4 * 1024 * 1024
 """In bytes; the server's own limit lies above it, so that a larger message is refused with a reason."""
-
-_MOST_VIOLATIONS = 20
 
 
 class Validation:
@@ -48,18 +46,24 @@ class Validation:
         try:
             message = method.parse(body)
         except DecodeError:
-            raise BodyMalformed from None
+            raise BodyMalformed(method=method.path.removeprefix("/")) from None
         if isinstance(message, Message):
             self._hold(message, may_hold_nul=b"\0" in body)
         return message
 
     async def _each(self, method: Method, bodies: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        number = 0
         async for body in bodies:
-            yield self.parse(method, body)
+            number += 1
+            try:
+                message = self.parse(method, body)
+            except Refusal as refusal:
+                raise refusal.at_message(number) from None
+            yield message
 
     def _hold(self, message: Message, *, may_hold_nul: bool) -> None:
         found = self._validator.collect_violations(message)
-        violations = [_violation(each) for each in found[:_MOST_VIOLATIONS]]
+        violations = [_violation(each) for each in found]
         if may_hold_nul and not violations:
             violations = [FieldViolation(path, "must not hold the character NUL") for path in _nul_paths(message)]
         if violations:
