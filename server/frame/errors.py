@@ -110,7 +110,7 @@ class Refusal(Exception):
         return self
 
     def _said(self) -> str:
-        more = f" ({self.count - 1:,} more like this)" if self.count > 1 else ""
+        more = f" (and {self.count - 1:,} more)" if self.count > 1 else ""
         if self.fields:
             first = self.fields[0]
             return f"{first.path}: {first.description}{more}" if first.path else f"{first.description}{more}"

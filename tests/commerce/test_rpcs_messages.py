@@ -20,9 +20,15 @@ async def test_a_field_is_named_by_its_path(service: Api) -> None:
     request = ask(("A", 1), ("B", 0), ("", 1))
     wrong = await refusal(service.orders.PlaceOrder(request))
     assert wrong.message.startswith("lines[1].quantity: ")
-    assert wrong.message.endswith(" (1 more like this)")
+    assert wrong.message.endswith(" (and 1 more)")
+    empty = await refusal(service.orders.PlaceOrder(ask()))
+    assert empty.message == "lines: must contain at least 1 item"
     nothing = await refusal(service.catalog.GetProduct(catalog_service_pb2.GetProductRequest()))
     assert nothing.message.startswith("key: ")
+    none = await refusal(service.catalog.CreateProduct(catalog_service_pb2.CreateProductRequest()))
+    assert none.message == "product: is required"
+    odd = await refusal(created(service, " A"))
+    assert odd.message == "product.sku: must be 1 to 64 printable ASCII characters, with no blank at either end"
 
 
 async def test_one_of_many_products_is_named_by_its_number(service: Api) -> None:
@@ -68,7 +74,7 @@ async def test_an_order_of_which_nothing_is_there_is_refused_as_such(service: Ap
     await service.catalog.ImportProducts(messages)
     found = await refusal(service.orders.PlaceOrder(ask(*((sku, 1) for sku in skus))))
     assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_STOCK")
-    assert found.message == f"{skus[0]}: 1 wanted, 0 available (1,999 more like this)"
+    assert found.message == f"{skus[0]}: 1 wanted, 0 available (and 1,999 more)"
     assert list(found.preconditions) == skus[:20]
 
 

@@ -157,7 +157,7 @@ def test_a_message_names_the_field_that_is_wrong() -> None:
     """The first of several by its path, and how many more there are, though not all are named in the details."""
     assert FieldInvalid.of("order_id", "must be a valid UUID").message() == "order_id: must be a valid UUID"
     many = FieldInvalid(fields=[FieldViolation(f"lines[{n}].sku", "must not be empty") for n in range(2000)])
-    assert many.message() == "lines[0].sku: must not be empty (1,999 more like this)"
+    assert many.message() == "lines[0].sku: must not be empty (and 1,999 more)"
     assert len(many.fields) == MOST_NAMED
     whole = FieldInvalid.of("", "exactly one field is required in oneof")
     assert whole.message() == "exactly one field is required in oneof"
@@ -166,7 +166,7 @@ def test_a_message_names_the_field_that_is_wrong() -> None:
 def test_a_message_names_what_stands_against_the_call() -> None:
     """By its subject, whatever characters that has."""
     violations = [PreconditionViolation("STOCK", sku, "6 wanted, fewer available") for sku in ("85123A", "B")]
-    assert EtagMismatch(preconditions=violations).message() == "85123A: 6 wanted, fewer available (1 more like this)"
+    assert EtagMismatch(preconditions=violations).message() == "85123A: 6 wanted, fewer available (and 1 more)"
     odd = PreconditionViolation("STOCK", "a\nb\N{RIGHT-TO-LEFT OVERRIDE}", "1 wanted, 0 available")
     assert EtagMismatch(preconditions=[odd]).message() == "a\\nb\\u202e: 1 wanted, 0 available"
 

@@ -1,5 +1,6 @@
 """The body is parsed here, and held against the rules in the contract."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,10 @@ from server.frame.interceptors.base import Behaviour, Method
 
 LARGEST_MESSAGE = 4 * 1024 * 1024
 """In bytes; the server's own limit lies above it, so that a larger message is refused with a reason."""
+
+
+_PLURAL = re.compile(r"(\d+) (\w+)\(s\)")
+_ONE_IN_LIST = re.compile(r"(must(?: not)? be) in list \[([^,\]]+)\]")
 
 
 class Validation:
@@ -77,7 +82,15 @@ def _violation(violation: protovalidate.Violation) -> FieldViolation:
         path += f".{element.field_name}" if path else str(element.field_name)
         if element.subscript is not None:
             path += f"[{element.subscript.value}]"
-    return FieldViolation(path, proto.message, proto.rule_id)
+    return FieldViolation(path, _plain(proto.message), proto.rule_id)
+
+
+def _plain(description: str) -> str:
+    """The validator's words as what stands behind a field's path, in plainer English."""
+    if one := _ONE_IN_LIST.fullmatch(description):
+        return f"{one[1]} {one[2]}"
+    counted = _PLURAL.sub(lambda found: f"{found[1]} {found[2]}{'' if found[1] == '1' else 's'}", description)
+    return counted.removeprefix("value ")
 
 
 def _nul_paths(message: Message, prefix: str = "") -> list[str]:
