@@ -6,10 +6,10 @@ CONTRACTS := $(shell find proto/backroom -name '*.proto')
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test prove bench check contract breaking access generate migrate lock clean
+.PHONY: help run demo test test-clients prove bench check contract breaking access generate migrate lock clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: generate ## Serve Backroom; without DATABASE_URL on an embedded PostgreSQL
 	@$(BIN)/backroom serve
@@ -19,6 +19,9 @@ demo: generate ## Replay one real day of a real shop, and print its figures
 
 test: generate ## Run the tests, against a real database and real servers
 	@$(BIN)/pytest
+
+test-clients: generate ## Have clients of other languages and tools call a server; needs Node 20 with npm
+	@$(BIN)/pytest -n 0 -m clients tests/clients
 
 prove: generate ## Run the longer proofs, whose last figures are in docs/proofs.md
 	@$(BIN)/pytest -n 1 -m proof
