@@ -66,13 +66,12 @@ def lay_out() -> None:
 def build_image(image: Path) -> None:
     """Writes the contract with all that it imports, comments included, as one FileDescriptorSet."""
     image.parent.mkdir(parents=True, exist_ok=True)
-    with buf() as command:
-        # A new file in the old one's place: nobody reads a half.
-        with tempfile.TemporaryDirectory(dir=image.parent) as folder:
-            built = Path(folder) / "image.binpb"
-            if subprocess.run([command, "build", str(ROOT), "-o", str(built)]).returncode:
-                raise ContractError("buf cannot build the contract: its words stand above")
-            built.replace(image)
+    # A new file in the old one's place: nobody reads a half.
+    with buf() as command, tempfile.TemporaryDirectory(dir=image.parent) as folder:
+        built = Path(folder) / "image.binpb"
+        if subprocess.run([command, "build", str(ROOT), "-o", str(built)]).returncode:
+            raise ContractError("buf cannot build the contract: its words stand above")
+        built.replace(image)
 
 
 def pinned(name: str, file: str) -> str:

@@ -1,13 +1,14 @@
 """What people read of a refusal, over the wire: the message alone says what is wrong with what."""
 
+from typing import Any
 from uuid import uuid4
 
 import grpc
 
-from backroom.commerce.v1 import catalog_service_pb2, inventory_service_pb2, order_service_pb2, payment_service_pb2
+from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2, payment_service_pb2, stock_pb2
 from backroom.identity.v1 import access_service_pb2
 from server.commerce.rules.orders import READ_STOCK
-from tests.commerce.goods import ask, created, draft, placed, pounds, stocked
+from tests.commerce.goods import ask, created, draft, placed, pounds, receipt, stocked
 from tests.contract.methods import METHODS
 from tests.fixtures.servers import Api, Running, refusal, refused_by
 from tests.fixtures.trading import Shop
@@ -98,8 +99,7 @@ async def test_what_is_named_in_an_order_is_named_in_its_refusal(service: Api, c
 async def test_stock_that_would_be_taken_away_is_told_with_what_there_is(service: Api) -> None:
     """Whoever adjusts stock is answered its level in any case."""
     await stocked(service, "TEA", 5)
-    request = inventory_service_pb2.AdjustStockRequest(sku="TEA", delta=-6, reason="STOCK_REASON_CORRECTED")
-    found = await refusal(service.inventory.AdjustStock(request))
+    found = await refusal(service.inventory.AdjustStock(receipt("TEA", -6, reason=stock_pb2.STOCK_REASON_WRITTEN_OFF)))
     assert found.message == "Of TEA, more would be taken away than the 5 that are available."
 
 
@@ -122,6 +122,6 @@ async def test_a_refund_that_is_too_large_says_what_is_left(shop: Shop) -> None:
 
 async def test_a_method_that_there_is_not_is_named(server: Running) -> None:
     """Whoever misspells one reads what arrived."""
-    call = server.channel.unary_unary("/backroom.commerce.v1.OrderService/PlaceOrdr")(b"", timeout=10)
-    found = await refusal(call)
+    misspelt: Any = server.channel.unary_unary("/backroom.commerce.v1.OrderService/PlaceOrdr")
+    found = await refusal(misspelt(b"", timeout=10))
     assert found.message == "This server has no method backroom.commerce.v1.OrderService/PlaceOrdr."

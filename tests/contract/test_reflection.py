@@ -87,7 +87,8 @@ def _declared(messages: Iterable[DescriptorProto], enums: Iterable[EnumDescripto
     for message in messages:
         name = f"{scope}{message.name}"
         yield name
-        yield from (f"{name}.{each.name}" for each in (*message.field, *message.oneof_decl, *message.extension))
+        for members in (message.field, message.oneof_decl, message.extension):
+            yield from (f"{name}.{each.name}" for each in members)
         yield from _declared(message.nested_type, message.enum_type, f"{name}.")
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Container, Iterator
 from pathlib import Path
 from string import Formatter
+from typing import Any
 
 import pytest
 from google.protobuf.descriptor import EnumDescriptor
@@ -102,9 +103,10 @@ def named(kind: type[Refusal]) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(line) if name}
 
 
-def raised(kind: type[Refusal], **metadata: str) -> Refusal:
+def raised(kind: type[Refusal], **rest: str) -> Refusal:
     """A refusal with a value for each of its names."""
-    return kind(**{name: f"<{name}>" for name in named(kind) - {"seconds"}}, **metadata)
+    metadata: dict[str, Any] = {**{name: f"<{name}>" for name in named(kind) - {"seconds"}}, **rest}
+    return kind(**metadata)
 
 
 @pytest.mark.parametrize("kind", refusals().values(), ids=lambda kind: kind.__name__)
