@@ -36,10 +36,10 @@ endif
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test test-dist prove bench check contract breaking access generate migrate lock dist clean
+.PHONY: help run demo test test-dist test-clients prove bench check contract breaking access generate migrate lock dist clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: generate ## Serve Backroom; without DATABASE_URL on an embedded PostgreSQL
 	@$(BIN)/backroom serve
@@ -52,6 +52,9 @@ test: generate $(VENV)/.dev ## Run the tests, against a real database and real s
 
 test-dist: generate $(VENV)/.dev ## Build both distributions, and call Backroom from where the client alone is installed
 	@$(TRUST) $(BIN)/pytest -n 1 -m distribution tests/client/test_distribution.py
+
+test-clients: generate $(VENV)/.dev ## Have clients of other languages and tools call a server; needs Node 20 with npm
+	@$(BIN)/pytest -n 0 -m clients tests/clients
 
 prove: generate $(VENV)/.dev ## Run the longer proofs, whose last figures are in docs/proofs.md
 	@$(BIN)/pytest -n 1 -m proof

@@ -28,16 +28,19 @@ IMAGE = ROOT / "dist" / "backroom.binpb"
 _REQUIREMENTS = ROOT / "requirements"
 _BACKENDS = ("hatchling.build", "setuptools.build_meta")
 _BACKEND = """
+import sys
 from pathlib import Path
 
 def prepare_metadata_for_build_wheel(directory, config_settings=None):
-    metadata = Path(directory, "{name}-{version}.dist-info", "METADATA")
+    metadata = Path(directory, "{folder}.dist-info", "METADATA")
     metadata.parent.mkdir()
     metadata.write_text("Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
     return metadata.parent.name
 
 def get_requires_for_build_wheel(config_settings=None):
     return []
+
+__legacy__ = sys.modules[__name__]
 """
 _VALIDATE = "upstream/proto/buf/validate/validate.proto"
 
@@ -63,13 +66,12 @@ def lay_out() -> None:
 def build_image(image: Path) -> None:
     """Writes the contract with all that it imports, comments included, as one FileDescriptorSet."""
     image.parent.mkdir(parents=True, exist_ok=True)
-    with buf() as command:
-        # A new file in the old one's place: nobody reads a half.
-        with tempfile.TemporaryDirectory(dir=image.parent) as folder:
-            built = Path(folder) / "image.binpb"
-            if subprocess.run([command, "build", str(ROOT), "-o", str(built)]).returncode:
-                raise ContractError("buf cannot build the contract: its words stand above")
-            built.replace(image)
+    # A new file in the old one's place: nobody reads a half.
+    with buf() as command, tempfile.TemporaryDirectory(dir=image.parent) as folder:
+        built = Path(folder) / "image.binpb"
+        if subprocess.run([command, "build", str(ROOT), "-o", str(built)]).returncode:
+            raise ContractError("buf cannot build the contract: its words stand above")
+        built.replace(image)
 
 
 def pinned(name: str, file: str) -> str:
@@ -138,7 +140,7 @@ def source_distribution(pip: Sequence[str], pin: str, folder: Path) -> Path:
             path = Path(backends, *module.split(".")).with_suffix(".py")
             path.parent.mkdir()
             (path.parent / "__init__.py").touch()
-            path.write_text(_BACKEND.format(name=name, version=version))
+            path.write_text(_BACKEND.format(name=name, version=version, folder=f"{name.replace('-', '_')}-{version}"))
         options = ("--no-binary", ":all:", "--no-build-isolation", "--use-pep517")
         return _downloaded(pip, pin, folder, *options, environment={"PYTHONPATH": backends})
 

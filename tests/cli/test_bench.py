@@ -84,7 +84,8 @@ async def test_a_wrong_key_is_said_in_one_line(server: Running, capsys: pytest.C
     settings = {"BACKROOM_API_KEY": "brk_none", "BACKROOM_GRPC_ADDRESS": server.address}
     ended = await asyncio.to_thread(backroom_here, capsys, "bench", **settings)
     assert ended.code == 1
-    assert ended.err == "backroom: the bench ended early: UNAUTHENTICATED: These credentials sign nobody in.\n"
+    said = "These credentials are wrong or expired, or their account may not sign in."
+    assert ended.err == f"backroom: the bench ended early: UNAUTHENTICATED: {said}\n"
 
 
 BAD: Mapping[str, tuple[tuple[str, ...], Mapping[str, str], str]] = {

@@ -100,7 +100,7 @@ async def test_a_call_that_the_server_turns_down_fails_by_its_code(connection: C
     get = connection.method(f"{CATALOG}/GetProduct")
     with pytest.raises(Failed) as missing:
         await get(GetProductRequest(sku="none").SerializeToString())
-    assert (missing.value.code, missing.value.message) == ("NOT_FOUND", "No product has this id or SKU.")
+    assert (missing.value.code, missing.value.message) == ("NOT_FOUND", "No product has the SKU none.")
     with pytest.raises(Failed) as malformed:
         await connection.method(f"{ORDERS}/GetOrder")(GetOrderRequest(order_id="7").SerializeToString())
     assert malformed.value.code == "INVALID_ARGUMENT"

@@ -11,6 +11,7 @@ import pytest
 from tests.contract.proto_comments import PROTO
 
 ROOT = PROTO.parents[1]
+GIT = shutil.which("git") or "git"
 AUTHOR = {
     f"GIT_{role}_{what}": value
     for role in ("AUTHOR", "COMMITTER")
@@ -20,7 +21,7 @@ AUTHOR = {
 
 def git(repository: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", "-C", str(repository), "-c", "init.defaultBranch=main", *arguments],
+        [GIT, "-C", str(repository), "-c", "init.defaultBranch=main", *arguments],
         env={**os.environ, **AUTHOR, "GIT_CONFIG_GLOBAL": os.devnull},
         capture_output=True,
         text=True,
