@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-
 _USES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
 _SIGNS_CERTIFICATES = x509.KeyUsage(
     **dict.fromkeys(_USES, False), key_cert_sign=True, crl_sign=False, encipher_only=False, decipher_only=False
