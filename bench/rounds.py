@@ -7,9 +7,9 @@ from time import process_time
 from typing import Any, Generic, TypeVar
 
 from bench.setting import Bench
-from client.load.cpu import cpu_of
-from client.load.loops import Call, closed_loop
-from client.load.sample import Sample
+from load.cpu import cpu_of
+from load.loops import Call, closed_loop
+from load.sample import Sample
 
 Figure = TypeVar("Figure")
 

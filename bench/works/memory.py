@@ -12,10 +12,10 @@ from uuid import uuid4
 from backroom.commerce.v1.order_service_pb2 import GetOrderRequest, LineItem, PlaceOrderRequest
 from bench.row import Row, row
 from bench.setting import Bench
-from client.load.connections import Connections, Server
-from client.load.loops import Call
-from client.load.shop import GET_ORDER, PLACE_ORDER, Shop
-from client.load.statuses import Failed
+from load.connections import Connections, Server
+from load.loops import Call
+from load.shop import GET_ORDER, PLACE_ORDER, Shop
+from load.statuses import Failed
 
 LIMIT = 150.0
 """Of an idle server, in megabytes of 1,000,000 bytes."""

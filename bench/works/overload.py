@@ -20,8 +20,8 @@ from bench.row import Row, row
 from bench.running import Running, running
 from bench.setting import Bench
 from bench.works.sides import Ours, our_shop
-from client.load.loops import NOT_SENT, Call, closed_loop, open_loop
-from client.load.sample import Refused, Sample
+from load.loops import NOT_SENT, Call, closed_loop, open_loop
+from load.sample import Refused, Sample
 
 _CALLERS = 128
 _WARM_UP = 1.0

@@ -22,7 +22,7 @@ from bench.rounds import (
 from bench.row import Row, row
 from bench.setting import Bench
 from bench.works.sides import CALLERS, Ours, calling, our_shop, usual_shop
-from client.load.sample import Sample
+from load.sample import Sample
 
 Comparison: TypeAlias = tuple[Side[Told], float]
 """With the goal of the ratio."""

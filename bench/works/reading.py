@@ -9,9 +9,9 @@ from bench.rounds import Side, load_share, pairs, rate, rounds, server_cpu
 from bench.row import Row, row
 from bench.setting import Bench
 from bench.works.sides import CALLERS, CONNECTIONS, calling, our_shop, usual_shop
-from client.load.http2 import Connection
-from client.load.loops import Call, closed_loop
-from client.load.sample import Sample
+from load.http2 import Connection
+from load.loops import Call, closed_loop
+from load.sample import Sample
 
 _PRODUCTS = 100
 _PLACING = 1.0

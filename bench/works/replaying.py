@@ -9,9 +9,9 @@ from uuid import uuid4
 import psycopg
 from rich.console import Console
 
+from backroom_client import AsyncBackroom, Key
 from bench.row import Row, row
 from bench.setting import Bench
-from client import AsyncBackroom, Key
 from server.cli.demo import first_day
 from server.cli.replay import Dataset, Outcome, progress_on, read_dataset, replay
 

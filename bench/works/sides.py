@@ -10,9 +10,9 @@ from bench.peers.usual.issuing import TokenIssuer
 from bench.peers.usual.load import UsualShop
 from bench.rounds import Side, window
 from bench.setting import Backroom, Bench
-from client.load.loops import Call
-from client.load.sample import Sample
-from client.load.shop import Shop
+from load.loops import Call
+from load.sample import Sample
+from load.shop import Shop
 
 CALLERS = 64
 CONNECTIONS = 4

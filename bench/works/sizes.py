@@ -14,11 +14,11 @@ from bench.rounds import Side, meters, pairs, postgres_cpu, rate, rounds, server
 from bench.row import Row, row
 from bench.setting import Bench
 from bench.works.sides import CONNECTIONS, Ours, calling
-from client.load.connections import Connections, Server, Unary
-from client.load.loops import closed_loop
-from client.load.sample import Sample
-from client.load.shop import Shop
-from client.load.stocking import LIST_ORDERS
+from load.connections import Connections, Server, Unary
+from load.loops import closed_loop
+from load.sample import Sample
+from load.shop import Shop
+from load.stocking import LIST_ORDERS
 
 WITHIN = 1.3
 """How many times as much one call may cost as another."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
+from backroom_client import AsyncBackroom
 from bench.row import Row, row
 from bench.setting import Bench
-from client import AsyncBackroom
 
 LIMIT = 1.5
 """In seconds."""

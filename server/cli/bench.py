@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 import uvloop
 from rich.console import Console
 
-from client.load.asks import Unexpected
-from client.load.books import Mismatch
-from client.load.http2 import Connection
-from client.load.sample import Refused, Sample
-from client.load.shop import Shop
-from client.load.statuses import Failed
+from load.asks import Unexpected
+from load.books import Mismatch
+from load.http2 import Connection
+from load.sample import Refused, Sample
+from load.shop import Shop
+from load.statuses import Failed
 from server import settings
 from server.cli.bench_report import print_checked, print_samples
 from server.cli.bench_works import READABLE, Load, Work, works_named

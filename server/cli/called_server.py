@@ -13,7 +13,7 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from client import Tls
+from backroom_client import Tls
 from server.cli.edge import tls_of
 from server.cli.failure import Failure
 from server.settings import Settings

@@ -17,7 +17,7 @@ from rich.table import Table
 from sqlalchemy import make_url
 
 import migrations
-from client import Backroom, Tls
+from backroom_client import Backroom, Tls
 from server import settings
 from server.cli.edge import limits_of, tls_of
 from server.cli.mail import way_of

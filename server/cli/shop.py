@@ -8,7 +8,7 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from client import AsyncBackroom, Key
+from backroom_client import AsyncBackroom, Key
 from server import settings
 from server.cli import replay as replaying
 from server.cli.called_server import called_server

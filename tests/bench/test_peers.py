@@ -27,7 +27,7 @@ from bench.peers.usual.database import create_engine
 from bench.peers.usual.issuing import TokenIssuer
 from bench.peers.usual.load import UsualShop
 from bench.peers.usual.stocking import Goods, stock
-from client.load.asks import Unexpected
+from load.asks import Unexpected
 from storage.url import sibling
 
 pytestmark = pytest.mark.proof

@@ -14,7 +14,7 @@ from bench.picture import draw
 from bench.report import listed, markdown, rounded, table
 from bench.rounds import CallsFailed, whole
 from bench.row import Row, row
-from client.load.sample import Sample
+from load.sample import Sample
 
 SHORT = Occasion(date(2026, 5, 4), long=False, rounds=2, seconds=2.0, postgres="PostgreSQL 18.4")
 LONG = Occasion(date(2026, 5, 5), long=True, rounds=5, seconds=6.0, postgres="PostgreSQL 18.4")

@@ -10,8 +10,8 @@ from backroom.commerce.v1.catalog_service_pb2 import ListProductsRequest
 from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest, GetStockRequest
 from backroom.commerce.v1.stock_pb2 import StockReason
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
-from client.load.books import Checked
-from client.load.sample import Sample
+from load.books import Checked
+from load.sample import Sample
 from server.cli.bench_report import print_checked, print_samples
 from server.cli.bench_works import WORKS
 from tests.fixtures.keys import MASTER_KEY
@@ -84,7 +84,8 @@ async def test_a_wrong_key_is_said_in_one_line(server: Running, capsys: pytest.C
     settings = {"BACKROOM_API_KEY": "brk_none", "BACKROOM_GRPC_ADDRESS": server.address}
     ended = await asyncio.to_thread(backroom_here, capsys, "bench", **settings)
     assert ended.code == 1
-    assert ended.err == "backroom: the bench ended early: UNAUTHENTICATED: These credentials sign nobody in.\n"
+    said = "These credentials are wrong or expired, or their account may not sign in."
+    assert ended.err == f"backroom: the bench ended early: UNAUTHENTICATED: {said}\n"
 
 
 BAD: Mapping[str, tuple[tuple[str, ...], Mapping[str, str], str]] = {

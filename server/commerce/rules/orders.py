@@ -23,6 +23,12 @@ from storage.frame.records import Ask
 HOLD = timedelta(minutes=15)
 """For how long an order holds its stock where nobody says otherwise."""
 
+SET_PRICE = "orders.set_price"
+PLACE_FOR = "orders.place_for"
+READ_ALL = "orders.read_all"
+READ_STOCK = "inventory.read"
+"""What GetStock needs."""
+
 Reference = tuple[UUID, str]
 """Who placed an order, and that caller's own number of it."""
 
@@ -122,10 +128,10 @@ class _Desk:
         return order
 
     def _check_rights(self, ask: PlaceOrder) -> None:
-        if any(line.unit_price for line in ask.lines) and not ask.caller.may("orders.set_price"):
-            raise PriceNotPermitted
-        if not _is_own(ask.customer_id, ask.caller) and not ask.caller.may("orders.place_for"):
-            raise CustomerNotPermitted
+        if any(line.unit_price for line in ask.lines) and not ask.caller.may(SET_PRICE):
+            raise PriceNotPermitted(permission=SET_PRICE)
+        if not _is_own(ask.customer_id, ask.caller) and not ask.caller.may(PLACE_FOR):
+            raise CustomerNotPermitted(permission=PLACE_FOR)
 
     def _check_reference(self, ask: PlaceOrder) -> None:
         if ask.reference_key in self._taken:
@@ -152,10 +158,11 @@ class _Desk:
         wanted = total_by_sku(ask.lines)
         short = [sku for sku, quantity in wanted.items() if quantity > self.ledger.available(sku)]
         if short:
-            raise OutOfStock(preconditions=[self._shortage(sku, wanted[sku]) for sku in short])
+            raise OutOfStock(preconditions=[self._shortage(ask.caller, sku, wanted[sku]) for sku in short])
 
-    def _shortage(self, sku: str, wanted: int) -> PreconditionViolation:
-        available = self.ledger.available(sku)
+    def _shortage(self, caller: Caller, sku: str, wanted: int) -> PreconditionViolation:
+        """How much there is, is told to whom GetStock would tell it."""
+        available = self.ledger.available(sku) if caller.may(READ_STOCK) else "fewer"
         return PreconditionViolation("STOCK", sku, f"{wanted} wanted, {available} available")
 
 
@@ -199,10 +206,10 @@ def seen(order: Order | None, ask: ReadOrder) -> Order | Refusal:
 
 def customer_to_list(wanted: str | None, caller: Caller) -> str | None:
     """Whose orders a list may show, None being everybody's; raises CustomerNotPermitted."""
-    if caller.may("orders.read_all"):
+    if caller.may(READ_ALL):
         return wanted
     if not _is_own(wanted, caller):
-        raise CustomerNotPermitted
+        raise CustomerNotPermitted(permission=READ_ALL)
     return str(caller.account_id)
 
 
@@ -212,4 +219,4 @@ def _is_own(customer_id: str | None, caller: Caller) -> bool:
 
 def may_see(order: Order, caller: Caller) -> bool:
     own = order.customer_id == str(caller.account_id) or order.placed_by == caller.account_id
-    return own or caller.may("orders.read_all")
+    return own or caller.may(READ_ALL)
