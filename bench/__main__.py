@@ -17,7 +17,8 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from bench.document import Occasion, leave
+from bench.document import Files, Occasion, leave
+from bench.figures import Finding
 from bench.report import table
 from bench.row import Row
 from bench.setting import Bench
@@ -27,8 +28,9 @@ from storage.embedded import temporary_postgres
 _FOLDER = Path(__file__).parent
 _WIDTH = 160
 """Of the table in a file or a pipe, in characters."""
-_LAST = _FOLDER / "last.json"
-_DOCUMENT = _FOLDER.parent / "docs" / "performance.md"
+_FILES = Files(
+    last=_FOLDER / "last.json", picture=_FOLDER / "picture.json", document=_FOLDER.parent / "docs" / "performance.md"
+)
 
 
 def main() -> None:
@@ -37,12 +39,12 @@ def main() -> None:
     names = given.only or [name for name, work in WORKS.items() if given.long or work.short]
     with temporary_postgres(durable=True) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         bench = Bench(url, long=given.long, say=_clocked(console))
-        rows = runner.run(_measure(bench, names, console))
-    console.print(table(rows))
+        findings = runner.run(_measure(bench, names, console))
+    console.print(table(_rows(findings)))
     if given.only is None:  # a run of some works is for looking at
         day = datetime.now(UTC).date()
         occasion = Occasion(day, given.long, bench.rounds, bench.seconds, bench.postgres.version)
-        leave(rows, occasion, _LAST, _DOCUMENT)
+        leave(findings, occasion, _FILES)
 
 
 def _arguments() -> argparse.Namespace:
@@ -53,17 +55,21 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _measure(bench: Bench, names: Sequence[str], console: Console) -> Sequence[Row]:
-    rows: list[Row] = []
+async def _measure(bench: Bench, names: Sequence[str], console: Console) -> Sequence[Finding]:
+    findings: list[Finding] = []
     for name in names:
         bench.say(f"{name}: {WORKS[name].what}")
         try:
-            rows += await WORKS[name].measure(bench)
+            findings += await WORKS[name].measure(bench)
         except Exception:
-            console.print(table(rows))  # what took so long to measure is worth a look all the same
+            console.print(table(_rows(findings)))  # what took so long to measure is worth a look all the same
             console.print(f"[bold red]The bench failed in the work {name}; nothing was written.[/]")
             raise
-    return rows
+    return findings
+
+
+def _rows(findings: Sequence[Finding]) -> Sequence[Row]:
+    return [each for each in findings if isinstance(each, Row)]
 
 
 def _clocked(console: Console) -> Callable[[str], None]:

@@ -30,14 +30,16 @@ class Side(Generic[Figure]):
     figures: list[Figure] = field(default_factory=list)
 
 
-async def rounds(bench: Bench, *sides: Side[Any]) -> None:
+async def rounds(bench: Bench, *sides: Side[Any], count: int | None = None) -> None:
     """Measures each side once in a round; every second round goes through the sides from the last to the first.
 
     So none of them is always the one that comes after another's writes. Each begins once PostgreSQL is at rest.
+    There are as many rounds as the bench has, unless `count` says otherwise.
     """
     order = list(sides)
-    for number in range(bench.rounds):
-        bench.say(f"  round {number + 1} of {bench.rounds}: {', '.join(side.name for side in order)}")
+    count = count or bench.rounds
+    for number in range(count):
+        bench.say(f"  round {number + 1} of {count}: {', '.join(side.name for side in order)}")
         for side in order:
             await bench.rest()
             side.figures.append(await side.measure())
@@ -71,11 +73,6 @@ def pairs(ours: Side[Sample], other: Side[Sample], figure: Callable[[Sample], fl
     return [(figure(one), figure(peer)) for one, peer in zip(ours.figures, other.figures, strict=True)]
 
 
-def limited(ours: Side[Sample], limit: float, figure: Callable[[Sample], float]) -> Sequence[tuple[float, float]]:
-    """One figure round by round, beside a limit."""
-    return [(figure(one), limit) for one in ours.figures]
-
-
 def rate(sample: Sample) -> float:
     """Answered calls a second."""
     return sample.rate
@@ -94,6 +91,11 @@ def postgres_cpu(sample: Sample) -> float:
 def load_share(sample: Sample) -> float:
     """How much of one core the load generator took, in percent."""
     return sample.cost[LOAD] / sample.seconds * 100
+
+
+def median_latency(sample: Sample) -> float:
+    """In milliseconds."""
+    return sample.percentile(0.5) * 1e3
 
 
 def slowest_hundredth(sample: Sample) -> float:

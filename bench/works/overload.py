@@ -16,7 +16,7 @@ from time import perf_counter
 
 from bench.probe import PATIENCE
 from bench.rounds import LOAD, CallsFailed, meters, whole
-from bench.row import Row, row
+from bench.row import LIMIT, Row, row
 from bench.running import Running, running
 from bench.setting import Bench
 from bench.works.sides import Ours, our_shop
@@ -96,7 +96,7 @@ async def _by_timetable(bench: Bench, ours: Ours, factor: int) -> _Strain:
 
 
 async def _by_crowd(bench: Bench, ours: Ours, factor: int) -> _Strain:
-    name, peak = f"{factor} times the callers, who wait as they are told", await _peak(bench, ours)
+    name, peak = f"{factor} times the callers, who wait as long as refusals say", await _peak(bench, ours)
     bench.say(f"  {name}: {factor * _CALLERS}, against {peak.rate:.0f} calls/s")
     patient = _Patient(ours.shop.place_hot, _WARM_UP + _seconds(bench))
     async with _health_of(ours) as health:
@@ -161,19 +161,31 @@ class _Patient:
 def _rows(strain: _Strain) -> Sequence[Row]:
     work = f"PlaceOrder at {strain.name}"
     told = [
-        row(f"{work}: goodput, against the peak", "orders/s", [(strain.sample.rate, strain.peak.rate)], goal=_GOODPUT),
+        row(
+            f"{work}: goodput",
+            "orders/s",
+            [(strain.sample.rate, strain.peak.rate)],
+            against="its own peak",
+            goal=_GOODPUT,
+        ),
         _limited(f"{work}: 99th percentile of the refusals' latency", "ms", strain.refusal, _REFUSED_WITHIN),
-        row(f"{work}: calls answered, or refused with RetryInfo", "%", [(strain.told, 100.0)], goal=1),
+        row(
+            f"{work}: calls answered, or refused with RetryInfo",
+            "%",
+            [(strain.told, 100.0)],
+            against=LIMIT,
+            goal=1,
+        ),
         _limited(f"{work}: slowest health check", "s", strain.slowest_health, _HEALTHY_WITHIN),
     ]
     if strain.wanted:
         ended = [(strain.ended, strain.wanted)]
-        told.append(row(f"{work}: calls that ended, of those wanted", "calls/s", ended, goal=None))
+        told.append(row(f"{work}: calls that ended", "calls/s", ended, against="those wanted", goal=None))
     return told
 
 
 def _limited(work: str, unit: str, figure: float, limit: float) -> Row:
-    return row(work, unit, [(figure, limit)], goal=1, lower_is_better=True)
+    return row(work, unit, [(figure, limit)], against=LIMIT, goal=1, lower_is_better=True)
 
 
 @asynccontextmanager

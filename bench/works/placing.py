@@ -1,15 +1,13 @@
 """PlaceOrder: by a crowd on one product, by a crowd on many, and over a stream."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
 
-from bench.peers.pgbench import Pgbench, Told
+from bench.figures import BACKROOM, ECHO, PLACE_ORDER, USUAL, Finding, Latency
 from bench.rounds import (
     Side,
-    limited,
     load_share,
+    median_latency,
     meters,
     pairs,
     postgres_cpu,
@@ -21,65 +19,111 @@ from bench.rounds import (
 )
 from bench.row import Row, row
 from bench.setting import Bench
-from bench.works.sides import CALLERS, Ours, calling, our_shop, usual_shop
+from bench.works.pgbench import against_pgbench, fastest, pgbench_on, pgbench_side, pgbench_throughput
+from bench.works.sides import (
+    CALLERS,
+    Ours,
+    bare_echo,
+    calling,
+    latency,
+    our_shop,
+    throughput,
+    usual_shop,
+)
+from client.load.loops import Call
 from client.load.sample import Sample
 
-Comparison: TypeAlias = tuple[Side[Told], float]
-"""With the goal of the ratio."""
+MOST_OF_ECHO = 2.0
+"""How many times the bare echo's CPU of a call an order may take."""
 
 _HOT = f"PlaceOrder, one hot product, {CALLERS} callers"
+_FEWER_CALLERS = (1, 4, 16)
+"""Beside the crowd: what the picture shows latency for."""
 _PRODUCTS = 10_000
 _STREAMS, _UNDER_WAY = 4, 256
 _CLIENTS = (1, 4, 8, 16, 32, 64)
 """Numbers of clients that pgbench may be at its best with."""
-_TRIAL = 2
-"""Seconds that each of them is tried for: 64 connections take one to open."""
+_TRIAL_SECONDS = 2
+"""For which each of them is tried: 64 connections take one second to open."""
 
 
-async def hot(bench: Bench) -> list[Row]:
+async def hot(bench: Bench) -> list[Finding]:
     """All callers order one product, of which each order locks the stock."""
     async with (
         our_shop(bench, "hot", products=1) as ours,
         usual_shop(bench, "hot", "orm", products=1) as orm,
         usual_shop(bench, "hot", "core", products=1) as core,
+        bare_echo() as echo,
     ):
         backroom = calling(bench, "Backroom", ours.shop.place_hot, ours.server.pid)
         on_orm = calling(bench, "the usual stack (ORM)", orm.shop.place_hot, orm.server.pid)
         on_core = calling(bench, "the usual stack (Core)", core.shop.place_hot, core.server.pid)
-        await rounds(bench, backroom, on_orm, on_core)
+        bare = calling(bench, "the bare gRPC echo", echo.place_order, echo.pid)
+        await rounds(bench, backroom, on_orm, on_core, bare)
+        systems = {BACKROOM: (ours.shop.place_hot, ours.server.pid), USUAL: (orm.shop.place_hot, orm.server.pid)}
+        fewer = await _latencies(bench, systems)
     return [
-        row(f"{_HOT}, against {on_orm.name}", "orders/s", pairs(backroom, on_orm, rate), goal=10),
-        row(f"{_HOT}, against {on_core.name}", "orders/s", pairs(backroom, on_core, rate), goal=None),
-        *_costs(_HOT, backroom, on_orm, 0.45),
+        row(_HOT, "orders/s", pairs(backroom, on_orm, rate), against=on_orm.name, goal=10),
+        row(_HOT, "orders/s", pairs(backroom, on_core, rate), against=on_core.name, goal=None),
+        *_costs(_HOT, backroom, on_orm, bare),
+        *(throughput(PLACE_ORDER, name, side) for name, side in ((BACKROOM, backroom), (USUAL, on_orm), (ECHO, bare))),
+        *fewer,
+        *(latency(name, CALLERS, side) for name, side in ((BACKROOM, backroom), (USUAL, on_orm))),
     ]
 
 
-async def hot_pgbench(bench: Bench) -> list[Row]:
+async def _latencies(bench: Bench, systems: Mapping[str, tuple[Call, int]]) -> list[Latency]:
+    """Of each system's call, by fewer callers than the crowd; each is given with its server's process."""
+    sides = {
+        (name, callers): calling(bench, f"{name} by {callers}", call, pid, callers=callers)
+        for callers in _FEWER_CALLERS
+        for name, (call, pid) in systems.items()
+    }
+    # In the short form one round, so that it keeps within its three minutes.
+    await rounds(bench, *sides.values(), count=None if bench.long else 1)
+    return [latency(name, callers, side) for (name, callers), side in sides.items()]
+
+
+async def hot_pgbench(bench: Bench) -> list[Finding]:
     """The same beside pgbench; without the usual stack, since PostgreSQL has no connections for all of them at once."""
-    async with _pgbench(bench) as comparisons:
-        if not comparisons:
+    async with pgbench_on(bench, "pgbench") as pgbench:
+        if pgbench is None:
             return []
+        best = await fastest(bench, pgbench.run, _CLIENTS, _TRIAL_SECONDS)
+        many, few = (
+            pgbench_side(bench, name, pgbench.run, clients, least_seconds=_TRIAL_SECONDS)
+            for name, clients in (
+                (f"pgbench with {CALLERS} clients", CALLERS),
+                (f"pgbench at its best number of clients, {best}", best),
+            )
+        )
         async with our_shop(bench, "hot_pgbench", products=1) as ours:
             backroom = calling(bench, "Backroom", ours.shop.place_hot, ours.server.pid)
-            await rounds(bench, backroom, *(side for side, _ in comparisons))
-    return [_against_pgbench(backroom, *comparison) for comparison in comparisons]
+            await rounds(bench, backroom, many, few)
+    return [
+        against_pgbench(_HOT, "orders/s", backroom, many, goal=2),
+        against_pgbench(_HOT, "orders/s", backroom, few, goal=1.4),
+        pgbench_throughput(PLACE_ORDER, few),
+    ]
 
 
-async def two_lines(bench: Bench) -> list[Row]:
+async def two_lines(bench: Bench) -> list[Finding]:
     """Each order has two lines of products picked at random."""
     work = f"PlaceOrder, 2 lines over {_PRODUCTS:,} products, {CALLERS} callers"
     async with (
         our_shop(bench, "two_lines", products=_PRODUCTS) as ours,
         usual_shop(bench, "two_lines", "orm", products=_PRODUCTS) as usual,
+        bare_echo() as echo,
     ):
         backroom = calling(bench, "Backroom", ours.shop.place_two, ours.server.pid)
         on_orm = calling(bench, "the usual stack (ORM)", usual.shop.place_two, usual.server.pid)
-        await rounds(bench, backroom, on_orm)
-    against = row(f"{work}, against {on_orm.name}", "orders/s", pairs(backroom, on_orm, rate), goal=6)
-    return [against, *_costs(work, backroom, on_orm, 0.5)]
+        bare = calling(bench, "the bare gRPC echo", echo.place_order, echo.pid)
+        await rounds(bench, backroom, on_orm, bare)
+    against_orm = row(work, "orders/s", pairs(backroom, on_orm, rate), against=on_orm.name, goal=6)
+    return [against_orm, *_costs(work, backroom, on_orm, bare)]
 
 
-async def streaming(bench: Bench) -> list[Row]:
+async def streaming(bench: Bench) -> list[Finding]:
     """The same orders of one product, over streams and by calls.
 
     A stream lets its client send on while answers are under way, as many as the server takes: that is held against
@@ -94,12 +138,13 @@ async def streaming(bench: Bench) -> list[Row]:
         await rounds(bench, full, even, unary)
     work = f"PlaceOrders, {_STREAMS} streams, one hot product"
     return [
-        row(f"{work}, {_UNDER_WAY} under way, against {unary.name}", "orders/s", pairs(full, unary, rate), goal=2),
-        row(f"{work}, {CALLERS} under way, against {unary.name}", "orders/s", pairs(even, unary, rate), goal=None),
+        row(f"{work}, {_UNDER_WAY} under way", "orders/s", pairs(full, unary, rate), against=unary.name, goal=2),
+        row(f"{work}, {CALLERS} under way", "orders/s", pairs(even, unary, rate), against=unary.name, goal=None),
         row(
-            f"{work}, {_UNDER_WAY} under way: server CPU of an order, against {unary.name}",
+            f"{work}, {_UNDER_WAY} under way: server CPU of an order",
             "ms",
             pairs(full, unary, server_cpu),
+            against=unary.name,
             goal=None,
             lower_is_better=True,
         ),
@@ -117,47 +162,24 @@ async def _stream(bench: Bench, ours: Ours, under_way: int) -> Sample:
     return whole(sample)
 
 
-@asynccontextmanager
-async def _pgbench(bench: Bench) -> AsyncIterator[Sequence[Comparison]]:
-    """pgbench with as many clients as there are callers, and with the number that it is fastest with; or neither."""
-    program = bench.postgres.program("pgbench")
-    if program is None:
-        bench.say("  pgbench is left out: this PostgreSQL comes without it, and there is none on the search path")
-        yield []
-        return
-    peer = Pgbench(program, bench.database("pgbench"))
-    trials = {clients: (await peer.run(clients, _TRIAL)).rate for clients in _CLIENTS}
-    bench.say("  pgbench alone: " + ", ".join(f"{rate:.0f}/s with {clients}" for clients, rate in trials.items()))
-    best = max(trials, key=lambda clients: trials[clients])
-    seconds = max(_TRIAL, round(bench.seconds))
-    yield [
-        (Side(f"pgbench with {CALLERS} clients", lambda: peer.run(CALLERS, seconds)), 2),
-        (Side(f"pgbench at its best number of clients, {best}", lambda: peer.run(best, seconds)), 1.4),
-    ]
-    await peer.check()
-
-
-def _against_pgbench(ours: Side[Sample], side: Side[Told], goal: float) -> Row:
-    figures = [(sample.rate, told.rate) for sample, told in zip(ours.figures, side.figures, strict=True)]
-    return row(f"{_HOT}, against {side.name}", "orders/s", figures, goal=goal)
-
-
-def _costs(work: str, ours: Side[Sample], other: Side[Sample], limit: float) -> list[Row]:
-    """What an order costs, of which the server's CPU is held against a limit."""
+def _costs(work: str, ours: Side[Sample], usual: Side[Sample], echo: Side[Sample]) -> list[Row]:
+    """What an order costs, of which the server's CPU is held against the bare echo's in the same rounds."""
     beside: Sequence[tuple[str, str, Callable[[Sample], float]]] = [
         ("server CPU of an order", "ms", server_cpu),
         ("PostgreSQL's CPU of an order", "ms", postgres_cpu),
         ("the load generator's share of a core", "%", load_share),
+        ("median latency", "ms", median_latency),
         ("99th percentile of the latency", "ms", slowest_hundredth),
     ]
-    held = row(
-        f"{work}: server CPU of an order, against the limit",
+    against_echo = row(
+        f"{work}: server CPU of an order",
         "ms",
-        limited(ours, limit, server_cpu),
-        goal=1,
+        pairs(ours, echo, server_cpu),
+        against=echo.name,
+        goal=1 / MOST_OF_ECHO,
         lower_is_better=True,
     )
-    return [held] + [
-        row(f"{work}: {what}, against {other.name}", unit, pairs(ours, other, figure), goal=None, lower_is_better=True)
+    return [against_echo] + [
+        row(f"{work}: {what}", unit, pairs(ours, usual, figure), against=usual.name, goal=None, lower_is_better=True)
         for what, unit, figure in beside
     ]

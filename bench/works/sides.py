@@ -1,22 +1,30 @@
-"""Those that are compared, ready to be called: a server's process, a shop on it, and its books' check at the end."""
+"""The systems that are compared, ready to be called: a server's process, a shop on it, and a check of its books."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from statistics import median
 from typing import Literal
+from uuid import uuid4
 
+from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2
+from bench.figures import Latency, Throughput
+from bench.peers import echo
 from bench.peers.serving import Served, usual
+from bench.peers.serving import echo as serve_echo
 from bench.peers.usual.issuing import TokenIssuer
 from bench.peers.usual.load import UsualShop
-from bench.rounds import Side, window
+from bench.rounds import Side, median_latency, rate, slowest_hundredth, window
 from bench.setting import Backroom, Bench
+from client.load.asks import Asks
+from client.load.http2 import Connection
 from client.load.loops import Call
 from client.load.sample import Sample
-from client.load.shop import Shop
+from client.load.shop import GET_ORDER, GET_PRODUCT, PLACE_ORDER, Shop
 
 CALLERS = 64
 CONNECTIONS = 4
-"""Of Backroom's callers together, and of the floor's: gRPC carries many calls on one."""
+"""Of Backroom's callers together, and of the echo's: gRPC carries many calls on one."""
 _STOCK = 10_000_000
 """Pieces of each product: more than a bench sells."""
 
@@ -31,6 +39,20 @@ class Ours:
 class Usual:
     server: Served
     shop: UsualShop
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The calls of the bare gRPC echo, each of which checks its answer."""
+
+    pid: int
+    place_order: Call
+    get_order: Call
+    get_product: Call
+
+
+class NoEcho(Exception):
+    """The echo answered something else."""
 
 
 @asynccontextmanager
@@ -56,6 +78,50 @@ async def usual_shop(
         await shop.close()
 
 
+@asynccontextmanager
+async def bare_echo() -> AsyncIterator[Echo]:
+    """A server that answers with messages of the same size and does nothing else; it keeps nothing to check."""
+    with serve_echo() as server:
+        connections = [await Connection.open(server.address) for _ in range(CONNECTIONS)]
+        placing, reading, finding = (
+            [connection.method(method) for connection in connections]
+            for method in (PLACE_ORDER, GET_ORDER, GET_PRODUCT)
+        )
+        asks = Asks(uuid4(), products=1)
+        order = order_service_pb2.GetOrderRequest(order_id=echo.ORDER_ID).SerializeToString()
+        product = catalog_service_pb2.GetProductRequest(sku=echo.SKU).SerializeToString()
+
+        async def place_order(caller: int) -> None:
+            answer = await placing[caller % CONNECTIONS](asks.hot().request)
+            if order_service_pb2.PlaceOrderResponse.FromString(answer).order.order_id != echo.ORDER_ID:
+                raise NoEcho
+
+        async def get_order(caller: int) -> None:
+            answer = await reading[caller % CONNECTIONS](order)
+            if order_service_pb2.GetOrderResponse.FromString(answer).order.order_id != echo.ORDER_ID:
+                raise NoEcho
+
+        async def get_product(caller: int) -> None:
+            answer = await finding[caller % CONNECTIONS](product)
+            if catalog_service_pb2.GetProductResponse.FromString(answer).product.sku != echo.SKU:
+                raise NoEcho
+
+        yield Echo(server.pid, place_order, get_order, get_product)
+        for connection in connections:
+            await connection.close()
+
+
 def calling(bench: Bench, name: str, call: Call, pid: int, *, callers: int = CALLERS) -> Side[Sample]:
     """A side that is called by so many callers in a closed loop."""
     return Side(name, lambda: window(bench, call, callers, pid))
+
+
+def throughput(method: str, system: str, side: Side[Sample]) -> Throughput:
+    """What the picture shows of a side's rounds."""
+    return Throughput(method, system, median(map(rate, side.figures)))
+
+
+def latency(system: str, callers: int, side: Side[Sample]) -> Latency:
+    """What the picture shows of a side's rounds with so many callers."""
+    typical, slow = (median(map(figure, side.figures)) for figure in (median_latency, slowest_hundredth))
+    return Latency(system, callers, typical, slow)

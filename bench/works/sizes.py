@@ -102,15 +102,15 @@ def _compared(bench: Bench, work: str, sides: Sequence[Side[Sample]]) -> list[Ro
         figures = ", ".join(f"{median(map(figure, side.figures)):.2f}" for figure in (_cpu, _latency))
         bench.say(f"  {side.name}: {figures} ms of CPU and of latency")
     figures_of: Sequence[tuple[str, Callable[[Sample], float], float | None]] = [
-        ("CPU of server and PostgreSQL", _cpu, 1.0),
+        ("CPU of server and PostgreSQL", _cpu, 1 / WITHIN),
         ("median latency", _latency, None),
     ]
     rows = []
     for what, figure, goal in figures_of:
         ordered = sorted(sides, key=lambda side: median(map(figure, side.figures)))
         least, most = ordered[0], ordered[-1]
-        text = f"{work}: {what}, {most.name} against {WITHIN} x {least.name}"
-        rows.append(row(text, "ms", _within(most, least, figure), goal=goal, lower_is_better=True))
+        compared, text = pairs(most, least, figure), f"{work}: {what}, {most.name}"
+        rows.append(row(text, "ms", compared, against=least.name, goal=goal, lower_is_better=True))
     return rows
 
 
@@ -123,16 +123,18 @@ async def _placing(bench: Bench, orders: int, url: str) -> list[Row]:
     work = f"PlaceOrder, 2 lines over {_PRODUCTS:,} products, at {orders:,} orders"
     return [
         row(
-            f"{work}, against an empty database / {WITHIN}",
+            work,
             "orders/s",
-            [(ours, other / WITHIN) for ours, other in pairs(large, empty, rate)],
-            goal=1,
+            pairs(large, empty, rate),
+            against="an empty database",
+            goal=1 / WITHIN,
         ),
         row(
-            f"{work}: CPU of server and PostgreSQL, against {WITHIN} x that of an empty database",
+            f"{work}: CPU of server and PostgreSQL",
             "ms",
-            _within(large, empty, _cpu),
-            goal=1,
+            pairs(large, empty, _cpu),
+            against="an empty database",
+            goal=1 / WITHIN,
             lower_is_better=True,
         ),
     ]
@@ -148,13 +150,6 @@ async def _shop(bench: Bench, url: str) -> AsyncIterator[Ours]:
         yield Ours(server, shop)
         await shop.check()
         await shop.close()
-
-
-def _within(
-    ours: Side[Sample], other: Side[Sample], figure: Callable[[Sample], float]
-) -> Sequence[tuple[float, float]]:
-    """One figure round by round, beside the most that it may be by the other's."""
-    return [(most, least * WITHIN) for most, least in pairs(ours, other, figure)]
 
 
 def _cpu(sample: Sample) -> float:
