@@ -88,8 +88,8 @@ def described(figures: Figures) -> str:
     sentences = []
     for method in METHODS:
         rates = [(system, figures.per_second(method, system)) for system in SYSTEMS]
-        told = ", ".join(f"{system} {rate:,.0f}" for system, rate in rates if rate is not None)
-        sentences.append(f"{method} calls per second: {told}.")
+        listed_rates = ", ".join(f"{system} {rate:,.0f}" for system, rate in rates if rate is not None)
+        sentences.append(f"{method} calls per second: {listed_rates}.")
     for system in SYSTEMS:
         for last in figures.curve(system)[-1:]:
             slow = f"median {last.median_ms:,.0f} ms, 99th percentile {last.p99_ms:,.0f} ms"

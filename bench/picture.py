@@ -51,7 +51,7 @@ _LEFT, _RIGHT, _GAP = 0.185, 0.985, 0.03
 """Of the bars' columns, in shares of the width."""
 _BAR = 0.62
 """The share of a row that its bar fills."""
-_BEYOND, _ROOM_FOR_VALUE = 1.1, 1.45
+_BEYOND, _ROOM_FOR_VALUE = 1.1, 1.55
 """How much longer than the longest bar of a server a bar may be, and a column is."""
 
 

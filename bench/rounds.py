@@ -1,4 +1,4 @@
-"""Rounds: what is compared is measured turn about, so that what else the machine does falls on all of it."""
+"""Rounds: the compared systems take turns, so that what else the machine does affects all of them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -63,8 +63,8 @@ def meters(bench: Bench, pid: int) -> dict[str, Callable[[], float]]:
 def whole(sample: Sample) -> Sample:
     """The sample, if every call of it was answered well; raises CallsFailed."""
     if sample.failures or sample.refusals or not sample.latencies:
-        told = "; ".join(f"{count} of {failure}" for failure, count in sample.failures.items())
-        raise CallsFailed(f"{len(sample.latencies)} answered, {len(sample.refusals)} refused, failed: {told or 0}")
+        failures = "; ".join(f"{count} of {failure}" for failure, count in sample.failures.items())
+        raise CallsFailed(f"{len(sample.latencies)} answered, {len(sample.refusals)} refused, failed: {failures or 0}")
     return sample
 
 

@@ -1,7 +1,7 @@
 """One lone caller: what gathering calls into batches costs where there is nothing to gather.
 
 The use case is run in this process on the real PostgreSQL: handed an order directly, as a server without batches
-would hand it over, and through the batcher, turn about, order by order. All else that a call costs is equal by
+would hand it over, and through the batcher, in turns, order by order. All else that a call costs is equal by
 construction, and so is left out, which makes the difference larger in proportion than a caller over the wire sees it.
 """
 

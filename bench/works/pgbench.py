@@ -38,7 +38,7 @@ async def fastest(bench: Bench, run: Run, clients: Sequence[int], seconds: int) 
 
 def pgbench_side(bench: Bench, name: str, run: Run, clients: int, *, least_seconds: int = 1) -> Side[PgbenchRun]:
     """A side of so many clients; pgbench runs for whole seconds."""
-    seconds = max(least_seconds, round(bench.seconds))
+    seconds = max(least_seconds, int(bench.seconds))
     return Side(name, lambda: run(clients, seconds))
 
 

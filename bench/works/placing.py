@@ -41,7 +41,7 @@ _FEWER_CALLERS = (1, 4, 16)
 """Beside the crowd: what the picture shows latency for."""
 _PRODUCTS = 10_000
 _STREAMS, _UNDER_WAY = 4, 256
-_CLIENTS = (1, 4, 8, 16, 32, 64)
+_CLIENTS, _CLIENTS_IN_SHORT = (1, 4, 8, 16, 32, 64), (4, 8, 16, 32)
 """Numbers of clients that pgbench may be at its best with."""
 _TRIAL_SECONDS = 2
 """For which each of them is tried: 64 connections take one second to open."""
@@ -89,7 +89,7 @@ async def hot_pgbench(bench: Bench) -> list[Finding]:
     async with pgbench_on(bench, "pgbench") as pgbench:
         if pgbench is None:
             return []
-        best = await fastest(bench, pgbench.run, _CLIENTS, _TRIAL_SECONDS)
+        best = await fastest(bench, pgbench.run, _CLIENTS if bench.long else _CLIENTS_IN_SHORT, _TRIAL_SECONDS)
         many, few = (
             pgbench_side(bench, name, pgbench.run, clients, least_seconds=_TRIAL_SECONDS)
             for name, clients in (

@@ -13,7 +13,7 @@ from client.load.sample import Sample
 _PRODUCTS = 100
 _PLACING = 1.0
 """Seconds: for orders to read."""
-_CLIENTS = (2, 4, 8, 16)
+_CLIENTS, _CLIENTS_IN_SHORT = (2, 4, 8, 16), (4, 16)
 """Numbers of clients that pgbench may be at its best with: more need more connections than PostgreSQL has left."""
 _TRIAL_SECONDS = 1
 
@@ -49,7 +49,7 @@ async def reading(bench: Bench) -> list[Finding]:
 
 async def _pgbench_side(bench: Bench, pgbench: Pgbench, method: str) -> Side[PgbenchRun]:
     read = {GET_ORDER: pgbench.read_order, GET_PRODUCT: pgbench.read_product}[method]
-    clients = await fastest(bench, read, _CLIENTS, _TRIAL_SECONDS)
+    clients = await fastest(bench, read, _CLIENTS if bench.long else _CLIENTS_IN_SHORT, _TRIAL_SECONDS)
     return pgbench_side(bench, f"pgbench at its best number of clients, {clients}", read, clients)
 
 

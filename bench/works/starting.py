@@ -38,8 +38,8 @@ async def starting(bench: Bench) -> list[Row]:
 async def _ready(address: str) -> None:
     """Returns once the server says so; raises TimeoutError, or NeverReady where it ends the watch before."""
     async with asyncio.timeout(_READY_WITHIN), AsyncBackroom(address) as backroom:
-        async for told in backroom.health.Watch(HealthCheckRequest(service="readiness")):
-            if told.status == HealthCheckResponse.SERVING:
+        async for answer in backroom.health.Watch(HealthCheckRequest(service="readiness")):
+            if answer.status == HealthCheckResponse.SERVING:
                 return
     raise NeverReady
 

@@ -27,6 +27,7 @@ from bench.peers.usual.database import create_engine
 from bench.peers.usual.issuing import TokenIssuer
 from bench.peers.usual.load import UsualShop
 from bench.peers.usual.stocking import Goods, stock
+from bench.works.sides import CONNECTIONS, bare_echo
 from client.load.asks import Unexpected
 from storage.url import sibling
 
@@ -260,7 +261,7 @@ async def test_the_client_tells_of_a_broken_connection() -> None:
                 await connection.call(b"GET", b"/", head("127.0.0.1", port))
 
 
-async def test_the_floor_answers_as_backroom_does() -> None:
+async def test_the_echo_answers_as_backroom_does() -> None:
     """Filled messages: an order with a line, and a product."""
     with echo() as served:
         async with grpc.aio.insecure_channel(served.address) as channel:
@@ -275,6 +276,13 @@ async def test_the_floor_answers_as_backroom_does() -> None:
     ) - optional
     assert [line.sku for line in placed.lines] == [found.sku]
     assert (found.price, found.etag) == (placed.lines[0].unit_price, "v1")
+
+
+async def test_the_calls_of_the_echo_take_its_answers() -> None:
+    """Each of the bench's calls reaches the method that it is named after, whichever connection its caller has."""
+    async with bare_echo() as bare:
+        for call in (bare.place_order, bare.get_order, bare.get_product):
+            await asyncio.gather(*(call(caller) for caller in range(CONNECTIONS)))
 
 
 def _bearing(token: str) -> dict[str, str]:
