@@ -1,7 +1,7 @@
-"""Measures Backroom beside what would be written instead of it, and prints one table of ratios.
+"""Measures Backroom beside what would be written instead of it, prints a table of ratios, and draws a picture.
 
 make bench              the short form, under three minutes
-make bench BENCH=long   the long form, whose table stands in docs/performance.md
+make bench BENCH=long   the long form, which writes docs/performance.md anew
 
 A call that fails, or an answer, a stock or a count that is not what it must be, ends it with exit code 1.
 """
@@ -19,10 +19,10 @@ from rich.console import Console
 
 from bench.document import Files, Occasion, leave
 from bench.figures import Finding
+from bench.measurements import MEASUREMENTS
 from bench.report import table
 from bench.row import Row
 from bench.setting import Bench
-from bench.works import WORKS
 from storage.embedded import temporary_postgres
 
 _FOLDER = Path(__file__).parent
@@ -36,12 +36,12 @@ _FILES = Files(
 def main() -> None:
     given = _arguments()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
-    names = given.only or [name for name, work in WORKS.items() if given.long or work.short]
+    names = given.only or [name for name, measurement in MEASUREMENTS.items() if given.long or measurement.short]
     with temporary_postgres(durable=True) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         bench = Bench(url, long=given.long, say=_clocked(console))
         findings = runner.run(_measure(bench, names, console))
     console.print(table(_rows(findings)))
-    if given.only is None:  # a run of some works is for looking at
+    if given.only is None:  # a run of some measurements is for looking at
         day = datetime.now(UTC).date()
         occasion = Occasion(day, given.long, bench.rounds, bench.seconds, bench.postgres.version)
         leave(findings, occasion, _FILES)
@@ -50,20 +50,21 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m bench", description=__doc__, formatter_class=form)
-    parser.add_argument("--long", action="store_true", help="more and longer rounds, and the works that take long")
-    parser.add_argument("--only", nargs="+", choices=list(WORKS), metavar="WORK", help=f"some of {', '.join(WORKS)}")
+    parser.add_argument("--long", action="store_true", help="more and longer rounds, and what takes long")
+    names = list(MEASUREMENTS)
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"some of {', '.join(names)}")
     return parser.parse_args()
 
 
 async def _measure(bench: Bench, names: Sequence[str], console: Console) -> Sequence[Finding]:
     findings: list[Finding] = []
     for name in names:
-        bench.say(f"{name}: {WORKS[name].what}")
+        bench.say(f"{name}: {MEASUREMENTS[name].what}")
         try:
-            findings += await WORKS[name].measure(bench)
+            findings += await MEASUREMENTS[name].measure(bench)
         except Exception:
             console.print(table(_rows(findings)))  # what took so long to measure is worth a look all the same
-            console.print(f"[bold red]The bench failed in the work {name}; nothing was written.[/]")
+            console.print(f"[bold red]The bench failed in the measurement {name}; nothing was written.[/]")
             raise
     return findings
 

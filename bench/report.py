@@ -23,7 +23,7 @@ def table(rows: Sequence[Row]) -> Table:
     shown.add_column("", no_wrap=True)
     for row in rows:
         style = {"reached": None, "missed": "bold red", "": "dim"}[verdict(row)]
-        shown.add_row(row.work, row.against, row.unit, *figures(row), Text(verdict(row)), style=style)
+        shown.add_row(row.measured, row.against, row.unit, *figures(row), Text(verdict(row)), style=style)
     return shown
 
 
@@ -71,8 +71,8 @@ def rounded(figure: float) -> str:
 def _compared(row: Row) -> tuple[str, ...]:
     ours, peer = (f"{rounded(figure)} {row.unit}" for figure in (row.ours, row.peer))
     if row.against == LIMIT:
-        return (row.work, ours, "", "", "")
-    return (row.work, ours, row.against, peer, rounded(row.multiple))
+        return (row.measured, ours, "", "", "")
+    return (row.measured, ours, row.against, peer, rounded(row.multiple))
 
 
 def _markdown(heads: Sequence[str], sides: str, lines: Sequence[Sequence[str]]) -> str:

@@ -11,7 +11,7 @@ LIMIT = "the limit"
 class Row:
     """Figures are medians over rounds; a ratio at or above its goal is good."""
 
-    work: str
+    measured: str
     """What was measured, such as "PlaceOrder, one hot product, 64 callers"."""
     against: str
     """What it is compared with, such as "pgbench with 64 clients"; LIMIT where the goal is an absolute one."""
@@ -29,7 +29,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        return f"{self.work}, against {self.against}, {self.unit}"
+        return f"{self.measured}, against {self.against}, {self.unit}"
 
     @property
     def good(self) -> bool:
@@ -53,7 +53,7 @@ class Row:
 
 
 def row(
-    work: str,
+    measured: str,
     unit: str,
     pairs: Sequence[tuple[float, float]],
     *,
@@ -65,7 +65,7 @@ def row(
     ratios = [peer / ours if lower_is_better else ours / peer for ours, peer in pairs]
     ratio = median(ratios)
     return Row(
-        work,
+        measured,
         against,
         unit,
         ours=median(ours for ours, _ in pairs),

@@ -21,13 +21,13 @@ from backroom.commerce.v1 import (
     orders_pb2,
 )
 from bench.books import BooksWrong
+from bench.measurements.sides import CONNECTIONS, bare_echo
 from bench.peers.http1 import Connection, head
 from bench.peers.serving import Served, echo, usual
 from bench.peers.usual.database import create_engine
 from bench.peers.usual.issuing import TokenIssuer
 from bench.peers.usual.load import UsualShop
 from bench.peers.usual.stocking import Goods, stock
-from bench.works.sides import CONNECTIONS, bare_echo
 from client.load.asks import Unexpected
 from storage.url import sibling
 
@@ -224,8 +224,8 @@ async def test_each_request_leaves_a_log_line_and_is_counted(peer: Usual, client
     assert 'http_request_duration_seconds_count{method="GET",path="/healthz"}' in metrics
 
 
-async def test_the_works_add_up(peer: Usual) -> None:
-    """Each work runs, and the check finds what does not agree with the answered calls."""
+async def test_what_is_called_adds_up(peer: Usual) -> None:
+    """Each call of the bench runs, and the check finds what does not agree with the answered calls."""
     shop = await UsualShop.open(peer.served.address, peer.url, peer.issuer, products=3, pieces=1000, callers=10)
     for _ in range(6):
         await asyncio.gather(*(shop.place_hot(caller) for caller in range(10)))
@@ -235,8 +235,8 @@ async def test_the_works_add_up(peer: Usual) -> None:
         await short(0)  # 20 orders are left for it
     for _ in range(3):
         await asyncio.gather(*(shop.place_hot(caller) for caller in range(10)))
-    for work in (shop.get_order, shop.get_product, shop.list_orders, await shop.list_orders_on(2)):
-        await work(0)
+    for call in (shop.get_order, shop.get_product, shop.list_orders, await shop.list_orders_on(2)):
+        await call(0)
     await shop.check()
     peer.rows("UPDATE stock SET held = held - 1 WHERE held > 100 RETURNING 1")
     with pytest.raises(BooksWrong, match="stock"):

@@ -1,4 +1,4 @@
-"""The works of a bench on the usual stack: `client.load.asks` asked for in JSON, as `client.load.shop` does in gRPC."""
+"""The calls of a bench on the usual stack: `client.load.asks` asked for in JSON, as `client.load.shop` does in gRPC."""
 
 import itertools
 from collections.abc import Sequence

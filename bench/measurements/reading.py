@@ -1,12 +1,12 @@
 """GetOrder and GetProduct by a crowd: against the usual stack, a gRPC server that does nothing, and pgbench."""
 
 from bench.figures import BACKROOM, ECHO, GET_ORDER, GET_PRODUCT, USUAL, Finding
+from bench.measurements.pgbench import against_pgbench, fastest, pgbench_on, pgbench_side, pgbench_throughput
+from bench.measurements.sides import CALLERS, bare_echo, calling, our_shop, throughput, usual_shop
 from bench.peers.pgbench import Pgbench, PgbenchRun
 from bench.rounds import Side, load_share, pairs, rate, rounds, server_cpu
 from bench.row import Row, row
 from bench.setting import Bench
-from bench.works.pgbench import against_pgbench, fastest, pgbench_on, pgbench_side, pgbench_throughput
-from bench.works.sides import CALLERS, bare_echo, calling, our_shop, throughput, usual_shop
 from client.load.loops import closed_loop
 from client.load.sample import Sample
 
@@ -53,13 +53,13 @@ async def _pgbench_side(bench: Bench, pgbench: Pgbench, method: str) -> Side[Pgb
     return pgbench_side(bench, f"pgbench at its best number of clients, {clients}", read, clients)
 
 
-def _rows(work: str, ours: Side[Sample], usual: Side[Sample], echo: Side[Sample]) -> list[Row]:
+def _rows(measured: str, ours: Side[Sample], usual: Side[Sample], echo: Side[Sample]) -> list[Row]:
     return [
-        row(work, "calls/s", pairs(ours, usual, rate), against=usual.name, goal=5),
-        row(work, "calls/s", pairs(ours, echo, rate), against=echo.name, goal=0.5),
+        row(measured, "calls/s", pairs(ours, usual, rate), against=usual.name, goal=5),
+        row(measured, "calls/s", pairs(ours, echo, rate), against=echo.name, goal=0.5),
         *(
             row(
-                f"{work}: {what}",
+                f"{measured}: {what}",
                 unit,
                 pairs(ours, other, figure),
                 against=other.name,

@@ -54,9 +54,9 @@ async def lone(bench: Bench) -> list[Row]:
         await batcher.close()
         await database.close()
     await check_books(url, 2 * (_WARM_UP + each * bench.rounds))
-    work = "PlaceOrder, one lone caller, median latency of the use case"
+    measured = "PlaceOrder, one lone caller, median latency of the use case"
     figures = [(median(batched) * 1e3, median(direct) * 1e3) for direct, batched in taken]
-    return [row(work, "ms", figures, against="the same without batches", goal=1 / 1.05, lower_is_better=True)]
+    return [row(measured, "ms", figures, against="the same without batches", goal=1 / 1.05, lower_is_better=True)]
 
 
 async def _turns(

@@ -4,6 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from bench.figures import BACKROOM, ECHO, PLACE_ORDER, USUAL, Finding, Latency
+from bench.measurements.pgbench import against_pgbench, fastest, pgbench_on, pgbench_side, pgbench_throughput
+from bench.measurements.sides import (
+    CALLERS,
+    Ours,
+    bare_echo,
+    calling,
+    latency,
+    our_shop,
+    throughput,
+    usual_shop,
+)
 from bench.rounds import (
     Side,
     load_share,
@@ -19,17 +30,6 @@ from bench.rounds import (
 )
 from bench.row import Row, row
 from bench.setting import Bench
-from bench.works.pgbench import against_pgbench, fastest, pgbench_on, pgbench_side, pgbench_throughput
-from bench.works.sides import (
-    CALLERS,
-    Ours,
-    bare_echo,
-    calling,
-    latency,
-    our_shop,
-    throughput,
-    usual_shop,
-)
 from client.load.loops import Call
 from client.load.sample import Sample
 
@@ -109,7 +109,7 @@ async def hot_pgbench(bench: Bench) -> list[Finding]:
 
 async def two_lines(bench: Bench) -> list[Finding]:
     """Each order has two lines of products picked at random."""
-    work = f"PlaceOrder, 2 lines over {_PRODUCTS:,} products, {CALLERS} callers"
+    measured = f"PlaceOrder, 2 lines over {_PRODUCTS:,} products, {CALLERS} callers"
     async with (
         our_shop(bench, "two_lines", products=_PRODUCTS) as ours,
         usual_shop(bench, "two_lines", "orm", products=_PRODUCTS) as usual,
@@ -119,8 +119,8 @@ async def two_lines(bench: Bench) -> list[Finding]:
         on_orm = calling(bench, "the usual stack (ORM)", usual.shop.place_two, usual.server.pid)
         bare = calling(bench, "the bare gRPC echo", echo.place_order, echo.pid)
         await rounds(bench, backroom, on_orm, bare)
-    against_orm = row(work, "orders/s", pairs(backroom, on_orm, rate), against=on_orm.name, goal=6)
-    return [against_orm, *_costs(work, backroom, on_orm, bare)]
+    against_orm = row(measured, "orders/s", pairs(backroom, on_orm, rate), against=on_orm.name, goal=6)
+    return [against_orm, *_costs(measured, backroom, on_orm, bare)]
 
 
 async def streaming(bench: Bench) -> list[Finding]:
@@ -136,12 +136,12 @@ async def streaming(bench: Bench) -> list[Finding]:
         ]
         unary = calling(bench, f"PlaceOrder of {CALLERS} callers", ours.shop.place_hot, ours.server.pid)
         await rounds(bench, full, even, unary)
-    work = f"PlaceOrders, {_STREAMS} streams, one hot product"
+    measured = f"PlaceOrders, {_STREAMS} streams, one hot product"
     return [
-        row(f"{work}, {_UNDER_WAY} under way", "orders/s", pairs(full, unary, rate), against=unary.name, goal=2),
-        row(f"{work}, {CALLERS} under way", "orders/s", pairs(even, unary, rate), against=unary.name, goal=None),
+        row(f"{measured}, {_UNDER_WAY} under way", "orders/s", pairs(full, unary, rate), against=unary.name, goal=2),
+        row(f"{measured}, {CALLERS} under way", "orders/s", pairs(even, unary, rate), against=unary.name, goal=None),
         row(
-            f"{work}, {_UNDER_WAY} under way: server CPU of an order",
+            f"{measured}, {_UNDER_WAY} under way: server CPU of an order",
             "ms",
             pairs(full, unary, server_cpu),
             against=unary.name,
@@ -162,7 +162,7 @@ async def _stream(bench: Bench, ours: Ours, under_way: int) -> Sample:
     return whole(sample)
 
 
-def _costs(work: str, ours: Side[Sample], usual: Side[Sample], echo: Side[Sample]) -> list[Row]:
+def _costs(measured: str, ours: Side[Sample], usual: Side[Sample], echo: Side[Sample]) -> list[Row]:
     """What an order costs, of which the server's CPU is held against the bare echo's in the same rounds."""
     beside: Sequence[tuple[str, str, Callable[[Sample], float]]] = [
         ("server CPU of an order", "ms", server_cpu),
@@ -172,14 +172,22 @@ def _costs(work: str, ours: Side[Sample], usual: Side[Sample], echo: Side[Sample
         ("99th percentile of the latency", "ms", slowest_hundredth),
     ]
     against_echo = row(
-        f"{work}: server CPU of an order",
+        f"{measured}: server CPU of an order",
         "ms",
         pairs(ours, echo, server_cpu),
         against=echo.name,
         goal=1 / MOST_OF_ECHO,
         lower_is_better=True,
     )
-    return [against_echo] + [
-        row(f"{work}: {what}", unit, pairs(ours, usual, figure), against=usual.name, goal=None, lower_is_better=True)
+    against_usual = [
+        row(
+            f"{measured}: {what}",
+            unit,
+            pairs(ours, usual, figure),
+            against=usual.name,
+            goal=None,
+            lower_is_better=True,
+        )
         for what, unit, figure in beside
     ]
+    return [against_echo, *against_usual]

@@ -43,11 +43,11 @@ def pgbench_side(bench: Bench, name: str, run: Run, clients: int, *, least_secon
 
 
 def against_pgbench(
-    work: str, unit: str, ours: Side[Sample], side: Side[PgbenchRun], *, goal: float | None = None
+    measured: str, unit: str, ours: Side[Sample], side: Side[PgbenchRun], *, goal: float | None = None
 ) -> Row:
     """The rates of both, round by round."""
     figures = [(sample.rate, run.rate) for sample, run in zip(ours.figures, side.figures, strict=True)]
-    return row(work, unit, figures, against=side.name, goal=goal)
+    return row(measured, unit, figures, against=side.name, goal=goal)
 
 
 def pgbench_throughput(method: str, side: Side[PgbenchRun]) -> Throughput:
