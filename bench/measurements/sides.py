@@ -1,6 +1,6 @@
 """The systems that are compared, ready to be called: a server's process, a shop on it, and a check of its books."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -81,34 +81,48 @@ async def usual_shop(
 @asynccontextmanager
 async def bare_echo() -> AsyncIterator[Echo]:
     """A server that answers with messages of the same size and does nothing else; it keeps nothing to check."""
+    asks = Asks(uuid4(), products=1)
+    order = order_service_pb2.GetOrderRequest(order_id=echo.ORDER_ID).SerializeToString()
+    product = catalog_service_pb2.GetProductRequest(sku=echo.SKU).SerializeToString()
     with serve_echo() as server:
         connections = [await Connection.open(server.address) for _ in range(CONNECTIONS)]
-        placing, reading, finding = (
-            [connection.method(method) for connection in connections]
-            for method in (PLACE_ORDER, GET_ORDER, GET_PRODUCT)
+        yield Echo(
+            server.pid,
+            _echoing(connections, PLACE_ORDER, lambda: asks.hot().request, _placed, echo.ORDER_ID),
+            _echoing(connections, GET_ORDER, lambda: order, _read, echo.ORDER_ID),
+            _echoing(connections, GET_PRODUCT, lambda: product, _found, echo.SKU),
         )
-        asks = Asks(uuid4(), products=1)
-        order = order_service_pb2.GetOrderRequest(order_id=echo.ORDER_ID).SerializeToString()
-        product = catalog_service_pb2.GetProductRequest(sku=echo.SKU).SerializeToString()
-
-        async def place_order(caller: int) -> None:
-            answer = await placing[caller % CONNECTIONS](asks.hot().request)
-            if order_service_pb2.PlaceOrderResponse.FromString(answer).order.order_id != echo.ORDER_ID:
-                raise NoEcho
-
-        async def get_order(caller: int) -> None:
-            answer = await reading[caller % CONNECTIONS](order)
-            if order_service_pb2.GetOrderResponse.FromString(answer).order.order_id != echo.ORDER_ID:
-                raise NoEcho
-
-        async def get_product(caller: int) -> None:
-            answer = await finding[caller % CONNECTIONS](product)
-            if catalog_service_pb2.GetProductResponse.FromString(answer).product.sku != echo.SKU:
-                raise NoEcho
-
-        yield Echo(server.pid, place_order, get_order, get_product)
         for connection in connections:
             await connection.close()
+
+
+def _echoing(
+    connections: Sequence[Connection],
+    path: str,
+    request: Callable[[], bytes],
+    named: Callable[[bytes], str],
+    expected: str,
+) -> Call:
+    """Calls a method with a request, and compares what its answer names with what is expected."""
+    methods = [connection.method(path) for connection in connections]
+
+    async def call(caller: int) -> None:
+        if named(await methods[caller % len(methods)](request())) != expected:
+            raise NoEcho
+
+    return call
+
+
+def _placed(answer: bytes) -> str:
+    return order_service_pb2.PlaceOrderResponse.FromString(answer).order.order_id
+
+
+def _read(answer: bytes) -> str:
+    return order_service_pb2.GetOrderResponse.FromString(answer).order.order_id
+
+
+def _found(answer: bytes) -> str:
+    return catalog_service_pb2.GetProductResponse.FromString(answer).product.sku
 
 
 def calling(bench: Bench, name: str, call: Call, pid: int, *, callers: int = CALLERS) -> Side[Sample]:
