@@ -36,7 +36,7 @@ async def test_readiness_follows_a_frozen_database(server: Running, cluster: Clu
 async def test_calls_end_by_their_callers_deadline_while_the_database_is_frozen(
     server: Running, service: Api, cluster: Cluster
 ) -> None:
-    """On the server too, which holds nothing for callers that are gone; who repeats a change learns what became of it."""
+    """On the server too, which holds nothing for those who left; who repeats a change learns what became of it."""
     await stocked(service, "TEA", 10)
     asks = [ask(("TEA", 1)) for _ in range(10)]
     async with cluster.frozen():

@@ -1,4 +1,4 @@
-"""The works of a bench on the usual stack: `load.asks` asked for in JSON, as `load.shop` does in gRPC."""
+"""The calls of a bench on the usual stack: `load.asks` asked for in JSON, as `load.shop` does in gRPC."""
 
 import itertools
 from collections.abc import Sequence

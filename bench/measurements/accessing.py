@@ -5,7 +5,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 
 from bench import access_and_validation
-from bench.row import Row, row
+from bench.row import LIMIT, Row, row
 from bench.setting import Bench
 
 _LINE = re.compile(r"^(\S.*?) +both +([\d.]+) us +\(([\d.]+) to ([\d.]+)\)", re.MULTILINE)
@@ -19,9 +19,10 @@ async def accessing(bench: Bench) -> list[Row]:
     limit = access_and_validation.GOAL
     return [
         row(
-            f"access and validation of {what}, against the limit",
+            f"Access and validation of {what}",
             "us CPU a call",
             [(float(figure), limit) for figure in figures],
+            against=LIMIT,
             goal=1,
             lower_is_better=True,
         )

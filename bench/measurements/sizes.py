@@ -10,10 +10,10 @@ from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest
 from backroom.commerce.v1.orders_pb2 import ORDER_STATE_FULFILLED
 from bench.filling import MOST_LOYAL, fill
 from bench.lists import Page, first_and_deep
+from bench.measurements.sides import CONNECTIONS, Ours, calling
 from bench.rounds import Side, meters, pairs, postgres_cpu, rate, rounds, server_cpu, whole
 from bench.row import Row, row
 from bench.setting import Bench
-from bench.works.sides import CONNECTIONS, Ours, calling
 from load.connections import Connections, Server, Unary
 from load.loops import closed_loop
 from load.sample import Sample
@@ -96,21 +96,21 @@ async def _window(bench: Bench, pid: int, list_orders: Unary, page: Page) -> Sam
     return whole(await closed_loop(read, callers=_READERS, meters=meters(bench, pid), **times))
 
 
-def _compared(bench: Bench, work: str, sides: Sequence[Side[Sample]]) -> list[Row]:
+def _compared(bench: Bench, measured: str, sides: Sequence[Side[Sample]]) -> list[Row]:
     """The page that costs most beside the one that costs least, by CPU, which has the goal, and by latency."""
     for side in sides:
         figures = ", ".join(f"{median(map(figure, side.figures)):.2f}" for figure in (_cpu, _latency))
         bench.say(f"  {side.name}: {figures} ms of CPU and of latency")
     figures_of: Sequence[tuple[str, Callable[[Sample], float], float | None]] = [
-        ("CPU of server and PostgreSQL", _cpu, 1.0),
+        ("CPU of server and PostgreSQL", _cpu, 1 / WITHIN),
         ("median latency", _latency, None),
     ]
     rows = []
     for what, figure, goal in figures_of:
         ordered = sorted(sides, key=lambda side: median(map(figure, side.figures)))
         least, most = ordered[0], ordered[-1]
-        text = f"{work}: {what}, {most.name} against {WITHIN} x {least.name}"
-        rows.append(row(text, "ms", _within(most, least, figure), goal=goal, lower_is_better=True))
+        compared, text = pairs(most, least, figure), f"{measured}: {what}, {most.name}"
+        rows.append(row(text, "ms", compared, against=least.name, goal=goal, lower_is_better=True))
     return rows
 
 
@@ -120,19 +120,21 @@ async def _placing(bench: Bench, orders: int, url: str) -> list[Row]:
         large = calling(bench, f"at {orders:,} orders", many.shop.place_two, many.server.pid)
         empty = calling(bench, "on an empty database", none.shop.place_two, none.server.pid)
         await rounds(bench, large, empty)
-    work = f"PlaceOrder, 2 lines over {_PRODUCTS:,} products, at {orders:,} orders"
+    measured = f"PlaceOrder, 2 lines over {_PRODUCTS:,} products, at {orders:,} orders"
     return [
         row(
-            f"{work}, against an empty database / {WITHIN}",
+            measured,
             "orders/s",
-            [(ours, other / WITHIN) for ours, other in pairs(large, empty, rate)],
-            goal=1,
+            pairs(large, empty, rate),
+            against="an empty database",
+            goal=1 / WITHIN,
         ),
         row(
-            f"{work}: CPU of server and PostgreSQL, against {WITHIN} x that of an empty database",
+            f"{measured}: CPU of server and PostgreSQL",
             "ms",
-            _within(large, empty, _cpu),
-            goal=1,
+            pairs(large, empty, _cpu),
+            against="an empty database",
+            goal=1 / WITHIN,
             lower_is_better=True,
         ),
     ]
@@ -148,13 +150,6 @@ async def _shop(bench: Bench, url: str) -> AsyncIterator[Ours]:
         yield Ours(server, shop)
         await shop.check()
         await shop.close()
-
-
-def _within(
-    ours: Side[Sample], other: Side[Sample], figure: Callable[[Sample], float]
-) -> Sequence[tuple[float, float]]:
-    """One figure round by round, beside the most that it may be by the other's."""
-    return [(most, least * WITHIN) for most, least in pairs(ours, other, figure)]
 
 
 def _cpu(sample: Sample) -> float:

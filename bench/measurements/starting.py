@@ -8,18 +8,17 @@ from pathlib import Path
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from backroom_client import AsyncBackroom
-from bench.row import Row, row
+from bench.row import LIMIT, Row, row
 from bench.setting import Bench
 
-LIMIT = 1.5
-"""In seconds."""
+SLOWEST_SECONDS = 1.5
 
 _READY_WITHIN = 30.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class NeverReady(Exception):
-    """The server told of its readiness to the end, and never was ready."""
+    """The server answered for its readiness to the end, and never was ready."""
 
 
 async def starting(bench: Bench) -> list[Row]:
@@ -30,15 +29,16 @@ async def starting(bench: Bench) -> list[Row]:
         async with bench.backroom(database) as server:
             await _ready(server.address)
             taken.append(time.clock_gettime(time.CLOCK_BOOTTIME) - _started(server.pid))
-    work = "start on an existing database, from the start of the process to readiness, against the limit"
-    return [row(work, "s", [(seconds, LIMIT) for seconds in taken], goal=1.0, lower_is_better=True)]
+    measured = "Start on an existing database, from the start of the process to readiness"
+    beside_limit = [(seconds, SLOWEST_SECONDS) for seconds in taken]
+    return [row(measured, "s", beside_limit, against=LIMIT, goal=1.0, lower_is_better=True)]
 
 
 async def _ready(address: str) -> None:
     """Returns once the server says so; raises TimeoutError, or NeverReady where it ends the watch before."""
     async with asyncio.timeout(_READY_WITHIN), AsyncBackroom(address) as backroom:
-        async for told in backroom.health.Watch(HealthCheckRequest(service="readiness")):
-            if told.status == HealthCheckResponse.SERVING:
+        async for answer in backroom.health.Watch(HealthCheckRequest(service="readiness")):
+            if answer.status == HealthCheckResponse.SERVING:
                 return
     raise NeverReady
 

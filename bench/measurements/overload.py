@@ -2,7 +2,7 @@
 
 First the peak is measured, by a crowd that the server can carry. Then calls come by a timetable, at multiples of that
 rate, whatever becomes of those before. Callers are seldom as stubborn as that: the last strain is ten times the
-crowd, of whom each that is refused waits for as long as it was told.
+crowd, of whom each that is refused waits for as long as the refusal says.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from math import ceil
 from time import perf_counter
 
+from bench.measurements.sides import Ours, our_shop
 from bench.probe import PATIENCE
 from bench.rounds import LOAD, CallsFailed, meters, whole
-from bench.row import Row, row
+from bench.row import LIMIT, Row, row
 from bench.running import Running, running
 from bench.setting import Bench
-from bench.works.sides import Ours, our_shop
 from load.loops import NOT_SENT, Call, closed_loop, open_loop
 from load.sample import Refused, Sample
 
@@ -33,7 +33,7 @@ _REFUSED_WITHIN = 50.0
 _HEALTHY_WITHIN = 1.0
 
 _MOST_LOAD = 0.7
-"""How much of a core the load generator may take: above that, its own delays would be told as the server's."""
+"""How much of a core the load generator may take: above that, its own delays would count as the server's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class _Strain:
         return refusals[ceil(0.99 * len(refusals)) - 1] * 1e3
 
     @property
-    def told(self) -> float:
-        """The share of the calls, in percent, that were answered well or told when to try again; failures are not."""
-        told = len(self.sample.latencies) + len(self.sample.refusals) - self.sample.unhinted
-        return 100 * told / self._ended
+    def answered(self) -> float:
+        """The share of the calls, in percent, that were answered well or refused with RetryInfo."""
+        answered = len(self.sample.latencies) + len(self.sample.refusals) - self.sample.unhinted
+        return 100 * answered / self._ended
 
     @property
     def _ended(self) -> int:
@@ -79,7 +79,7 @@ async def overload(bench: Bench) -> list[Row]:
     async with our_shop(bench, "overload", products=1) as ours:
         strains = [await _by_timetable(bench, ours, factor) for factor in times]
         strains.append(await _by_crowd(bench, ours, _TIMES[-1]))
-    return [told for strain in strains for told in _rows(strain)]
+    return [each for strain in strains for each in _rows(strain)]
 
 
 async def _by_timetable(bench: Bench, ours: Ours, factor: int) -> _Strain:
@@ -96,7 +96,7 @@ async def _by_timetable(bench: Bench, ours: Ours, factor: int) -> _Strain:
 
 
 async def _by_crowd(bench: Bench, ours: Ours, factor: int) -> _Strain:
-    name, peak = f"{factor} times the callers, who wait as they are told", await _peak(bench, ours)
+    name, peak = f"{factor} times the callers, who wait as long as refusals say", await _peak(bench, ours)
     bench.say(f"  {name}: {factor * _CALLERS}, against {peak.rate:.0f} calls/s")
     patient = _Patient(ours.shop.place_hot, _WARM_UP + _seconds(bench))
     async with _health_of(ours) as health:
@@ -104,7 +104,7 @@ async def _by_crowd(bench: Bench, ours: Ours, factor: int) -> _Strain:
         sample = await closed_loop(
             patient, callers=factor * _CALLERS, seconds=_seconds(bench), warm_up=_WARM_UP, meters=metered
         )
-    return _Strain(name, 0, peak, _some(patient.told(sample)), max(health))
+    return _Strain(name, 0, peak, _some(patient.with_refusals(sample)), max(health))
 
 
 async def _peak(bench: Bench, ours: Ours) -> Sample:
@@ -129,7 +129,7 @@ def _some(sample: Sample) -> Sample:
 
 
 class _Patient:
-    """A call whose caller, refused, waits for as long as it was told, and up to as long again, and then repeats it."""
+    """A call that is repeated after a refusal, once its caller has waited for as long as it says to twice as long."""
 
     def __init__(self, call: Call, seconds: float) -> None:
         """Nobody's patience lasts longer than these seconds from now."""
@@ -151,7 +151,7 @@ class _Patient:
                 if perf_counter() >= self._until:
                     raise
 
-    def told(self, sample: Sample) -> Sample:
+    def with_refusals(self, sample: Sample) -> Sample:
         """The sample with the refusals, those of the warm-up too."""
         took = sorted(seconds for seconds, _ in self._refusals)
         unhinted = sum(wait is None for _, wait in self._refusals)
@@ -159,21 +159,33 @@ class _Patient:
 
 
 def _rows(strain: _Strain) -> Sequence[Row]:
-    work = f"PlaceOrder at {strain.name}"
-    told = [
-        row(f"{work}: goodput, against the peak", "orders/s", [(strain.sample.rate, strain.peak.rate)], goal=_GOODPUT),
-        _limited(f"{work}: 99th percentile of the refusals' latency", "ms", strain.refusal, _REFUSED_WITHIN),
-        row(f"{work}: calls answered, or refused with RetryInfo", "%", [(strain.told, 100.0)], goal=1),
-        _limited(f"{work}: slowest health check", "s", strain.slowest_health, _HEALTHY_WITHIN),
+    measured = f"PlaceOrder at {strain.name}"
+    rows = [
+        row(
+            f"{measured}: goodput",
+            "orders/s",
+            [(strain.sample.rate, strain.peak.rate)],
+            against="its own peak",
+            goal=_GOODPUT,
+        ),
+        _limited(f"{measured}: 99th percentile of the refusals' latency", "ms", strain.refusal, _REFUSED_WITHIN),
+        row(
+            f"{measured}: calls answered, or refused with RetryInfo",
+            "%",
+            [(strain.answered, 100.0)],
+            against=LIMIT,
+            goal=1,
+        ),
+        _limited(f"{measured}: slowest health check", "s", strain.slowest_health, _HEALTHY_WITHIN),
     ]
     if strain.wanted:
         ended = [(strain.ended, strain.wanted)]
-        told.append(row(f"{work}: calls that ended, of those wanted", "calls/s", ended, goal=None))
-    return told
+        rows.append(row(f"{measured}: calls that ended", "calls/s", ended, against="those wanted", goal=None))
+    return rows
 
 
-def _limited(work: str, unit: str, figure: float, limit: float) -> Row:
-    return row(work, unit, [(figure, limit)], goal=1, lower_is_better=True)
+def _limited(measured: str, unit: str, figure: float, limit: float) -> Row:
+    return row(measured, unit, [(figure, limit)], against=LIMIT, goal=1, lower_is_better=True)
 
 
 @asynccontextmanager

@@ -51,8 +51,8 @@ async def _rows(bench: Bench, what: str, dataset: Dataset, rounds: int) -> list[
         whole.append((lines / outcome.seconds, lines / copied))
         bench.say(f"{what}: {lines:,} lines in {outcome.seconds:.1f} s, by a bare COPY in {copied:.2f} s")
     return [
-        row(f"replay of {what}, its orders, against a bare COPY of the same rows", "lines/s", placed, goal=None),
-        row(f"replay of {what} with its products and stock, against the same COPY", "lines/s", whole, goal=None),
+        row(f"Replay of {what}, its orders", "lines/s", placed, against="a bare COPY of the same rows", goal=None),
+        row(f"Replay of {what} with its products and stock", "lines/s", whole, against="the same COPY", goal=None),
     ]
 
 
