@@ -25,7 +25,7 @@ async def test_a_field_is_named_by_its_path(service: Api) -> None:
     empty = await refusal(service.orders.PlaceOrder(ask()))
     assert empty.message == "lines: must contain at least 1 item"
     nothing = await refusal(service.catalog.GetProduct(catalog_service_pb2.GetProductRequest()))
-    assert nothing.message.startswith("key: ")
+    assert nothing.message == "key: needs one of product_id, sku"
     none = await refusal(service.catalog.CreateProduct(catalog_service_pb2.CreateProductRequest()))
     assert none.message == "product: is required"
     odd = await refusal(created(service, " A"))
@@ -42,6 +42,16 @@ async def test_one_of_many_products_is_named_by_its_number(service: Api) -> None
         found = await refusal(service.catalog.ImportProducts(iter(messages)))
         assert found.message.startswith(said)
         assert found.metadata == {"message_number": "2"}
+
+
+async def test_an_order_of_a_stream_that_is_out_of_bounds_is_named_by_its_number(service: Api) -> None:
+    """It ends the stream, behind the answers to those before it."""
+    await stocked(service, "TEA", 5)
+    orders = [ask(("TEA", 1)), ask(("TEA", 0))]
+    call = service.orders.PlaceOrders(iter([order_service_pb2.PlaceOrdersRequest(order=order) for order in orders]))
+    assert (await anext(aiter(call))).WhichOneof("outcome") == "order"
+    found = await refusal(anext(aiter(call)))
+    assert found.message.startswith("message 2 of the stream: order.lines[0].quantity: must be ")
 
 
 async def test_how_much_there_is_is_told_to_whom_get_stock_would_tell_it(server: Running) -> None:
