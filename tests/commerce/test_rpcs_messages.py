@@ -7,7 +7,6 @@ import grpc
 
 from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2, payment_service_pb2, stock_pb2
 from backroom.identity.v1 import access_service_pb2
-from server.commerce.rules.orders import READ_STOCK
 from tests.commerce.goods import ask, created, draft, placed, pounds, receipt, stocked
 from tests.contract.methods import METHODS
 from tests.fixtures.servers import Api, Running, refusal, refused_by
@@ -57,12 +56,15 @@ async def test_an_order_of_a_stream_that_is_out_of_bounds_is_named_by_its_number
 async def test_how_much_there_is_is_told_to_whom_get_stock_would_tell_it(server: Running) -> None:
     """A customer learns that there is not enough, and no number; by either way to place, in message and details."""
     await stocked(await server.sign_in("admin"), "TEA", 5)
-    blind = access_service_pb2.CreateRoleRequest()
-    blind.role.name = "blind"
-    blind.role.permissions.extend(["orders.place"])
+    get_stock = next(method for method in METHODS if method.name == "GetStock").rule.permission
+    assert get_stock
     admin = await server.sign_in("admin")
-    await admin.access.CreateRole(blind)
-    for role, available in (("customer", "fewer"), ("blind", "fewer"), ("staff", "5"), ("service", "5")):
+    for name, permissions in (("blind", ["orders.place"]), ("sighted", ["orders.place", get_stock])):
+        request = access_service_pb2.CreateRoleRequest()
+        request.role.name = name
+        request.role.permissions.extend(permissions)
+        await admin.access.CreateRole(request)
+    for role, available in (("customer", "fewer"), ("blind", "fewer"), ("sighted", "5"), ("staff", "5")):
         api = await server.sign_in(role)
         one = await refusal(api.orders.PlaceOrder(ask(("TEA", 6))))
         stream = iter([order_service_pb2.PlaceOrdersRequest(order=ask(("TEA", 6)))])
@@ -71,11 +73,6 @@ async def test_how_much_there_is_is_told_to_whom_get_stock_would_tell_it(server:
             assert found.message == f"TEA: 6 wanted, {available} available", role
             assert found.preconditions == {"TEA": f"6 wanted, {available} available"}, role
             assert "5" not in f"{found.message}{found.preconditions}{found.metadata}" or available == "5", role
-
-
-def test_the_permission_for_numbers_is_that_of_get_stock() -> None:
-    """As the contract declares it."""
-    assert next(method for method in METHODS if method.name == "GetStock").rule.permission == READ_STOCK
 
 
 async def test_an_order_of_which_nothing_is_there_is_refused_as_such(service: Api) -> None:
