@@ -1,5 +1,7 @@
 """Refuses a contract that breaks the callers of the promised one, which is that of the commit in proto/BASELINE."""
 
+from __future__ import annotations
+
 import argparse
 import re
 import shutil
@@ -47,8 +49,11 @@ def _commit_of(revision: str) -> str:
     return found.stdout.decode().strip()
 
 
-def _git(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run(["git", "-C", str(ROOT), *arguments], stdout=subprocess.PIPE)
+def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(["git", "-C", str(ROOT), *arguments], stdout=subprocess.PIPE)
+    except FileNotFoundError:
+        raise ContractError("git is not installed, and the promised contract is to be read from it") from None
 
 
 def main() -> None:

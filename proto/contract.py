@@ -5,6 +5,8 @@ google/type and google/rpc from googleapis-common-protos, buf/validate from prot
 buf itself, which builds the image, from buf-bin; pip fetches them and checks their hashes.
 """
 
+from __future__ import annotations  # so that an older Python than the server's does
+
 import argparse
 import importlib.util
 import os
@@ -121,7 +123,9 @@ def _downloaded(
         requirement = Path(inner) / "requirement.txt"
         requirement.write_text(pin)
         quietly = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-        command = [*pip, "download", *quietly, *options, "-r", str(requirement), "-d", inner]
+        # Its files are read, and none of it runs.
+        any_python = "--ignore-requires-python"
+        command = [*pip, "download", *quietly, any_python, *options, "-r", str(requirement), "-d", inner]
         if subprocess.run(command, env={**os.environ, **(environment or {})}).returncode:
             raise ContractError(f"pip cannot download {pin.split()[0]}: its words stand above")
         (found,) = (path for path in Path(inner).iterdir() if path != requirement)

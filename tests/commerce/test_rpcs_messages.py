@@ -7,7 +7,6 @@ import grpc
 
 from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2, payment_service_pb2, stock_pb2
 from backroom.identity.v1 import access_service_pb2
-from server.commerce.rules.orders import READ_STOCK
 from tests.commerce.goods import ask, created, draft, placed, pounds, receipt, stocked
 from tests.contract.methods import METHODS
 from tests.fixtures.servers import Api, Running, refusal, refused_by
@@ -25,7 +24,7 @@ async def test_a_field_is_named_by_its_path(service: Api) -> None:
     empty = await refusal(service.orders.PlaceOrder(ask()))
     assert empty.message == "lines: must contain at least 1 item"
     nothing = await refusal(service.catalog.GetProduct(catalog_service_pb2.GetProductRequest()))
-    assert nothing.message.startswith("key: ")
+    assert nothing.message == "key: needs one of product_id, sku"
     none = await refusal(service.catalog.CreateProduct(catalog_service_pb2.CreateProductRequest()))
     assert none.message == "product: is required"
     odd = await refusal(created(service, " A"))
@@ -44,15 +43,28 @@ async def test_one_of_many_products_is_named_by_its_number(service: Api) -> None
         assert found.metadata == {"message_number": "2"}
 
 
+async def test_an_order_of_a_stream_that_is_out_of_bounds_is_named_by_its_number(service: Api) -> None:
+    """It ends the stream, behind the answers to those before it."""
+    await stocked(service, "TEA", 5)
+    orders = [ask(("TEA", 1)), ask(("TEA", 0))]
+    call = service.orders.PlaceOrders(iter([order_service_pb2.PlaceOrdersRequest(order=order) for order in orders]))
+    assert (await anext(aiter(call))).WhichOneof("outcome") == "order"
+    found = await refusal(anext(aiter(call)))
+    assert found.message.startswith("message 2 of the stream: order.lines[0].quantity: must be ")
+
+
 async def test_how_much_there_is_is_told_to_whom_get_stock_would_tell_it(server: Running) -> None:
     """A customer learns that there is not enough, and no number; by either way to place, in message and details."""
     await stocked(await server.sign_in("admin"), "TEA", 5)
-    blind = access_service_pb2.CreateRoleRequest()
-    blind.role.name = "blind"
-    blind.role.permissions.extend(["orders.place"])
+    get_stock = next(method for method in METHODS if method.name == "GetStock").rule.permission
+    assert get_stock
     admin = await server.sign_in("admin")
-    await admin.access.CreateRole(blind)
-    for role, available in (("customer", "fewer"), ("blind", "fewer"), ("staff", "5"), ("service", "5")):
+    for name, permissions in (("blind", ["orders.place"]), ("sighted", ["orders.place", get_stock])):
+        request = access_service_pb2.CreateRoleRequest()
+        request.role.name = name
+        request.role.permissions.extend(permissions)
+        await admin.access.CreateRole(request)
+    for role, available in (("customer", "fewer"), ("blind", "fewer"), ("sighted", "5"), ("staff", "5")):
         api = await server.sign_in(role)
         one = await refusal(api.orders.PlaceOrder(ask(("TEA", 6))))
         stream = iter([order_service_pb2.PlaceOrdersRequest(order=ask(("TEA", 6)))])
@@ -61,11 +73,6 @@ async def test_how_much_there_is_is_told_to_whom_get_stock_would_tell_it(server:
             assert found.message == f"TEA: 6 wanted, {available} available", role
             assert found.preconditions == {"TEA": f"6 wanted, {available} available"}, role
             assert "5" not in f"{found.message}{found.preconditions}{found.metadata}" or available == "5", role
-
-
-def test_the_permission_for_numbers_is_that_of_get_stock() -> None:
-    """As the contract declares it."""
-    assert next(method for method in METHODS if method.name == "GetStock").rule.permission == READ_STOCK
 
 
 async def test_an_order_of_which_nothing_is_there_is_refused_as_such(service: Api) -> None:

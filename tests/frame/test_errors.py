@@ -1,6 +1,7 @@
 """Refusals, held against the contract and put on the wire."""
 
 import ast
+import base64
 import importlib
 import pkgutil
 import re
@@ -171,6 +172,18 @@ def test_a_message_names_what_stands_against_the_call() -> None:
     assert EtagMismatch(preconditions=violations).message() == "85123A: 6 wanted, fewer available (and 1 more)"
     odd = PreconditionViolation("STOCK", "a\nb\N{RIGHT-TO-LEFT OVERRIDE}", "1 wanted, 0 available")
     assert EtagMismatch(preconditions=[odd]).message() == "a\\nb\\u202e: 1 wanted, 0 available"
+
+
+def test_details_fit_into_the_metadata_of_an_answer() -> None:
+    """Whatever stands in them; the first is always named."""
+    odd = "\N{PILE OF POO}" * 64
+    subjects = [PreconditionViolation("SOLD", odd, f"{number:,} to put back, 0 sold") for number in range(2000)]
+    fields = [FieldViolation(f"lines[{number}].{'a' * 300}", "is wrong " * 30) for number in range(2000)]
+    for refusal in (EtagMismatch(preconditions=subjects), FieldInvalid(fields=fields)):
+        status = status_of(refusal)
+        assert len(base64.b64encode(status.SerializeToString())) < 7000
+        read = refused_by(status)
+        assert read.fields or read.preconditions
 
 
 def test_a_message_of_a_stream_is_told_by_its_number() -> None:

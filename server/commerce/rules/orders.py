@@ -23,12 +23,6 @@ from storage.frame.records import Ask
 HOLD = timedelta(minutes=15)
 """For how long an order holds its stock where nobody says otherwise."""
 
-SET_PRICE = "orders.set_price"
-PLACE_FOR = "orders.place_for"
-READ_ALL = "orders.read_all"
-READ_STOCK = "inventory.read"
-"""What GetStock needs."""
-
 Reference = tuple[UUID, str]
 """Who placed an order, and that caller's own number of it."""
 
@@ -128,10 +122,10 @@ class _Desk:
         return order
 
     def _check_rights(self, ask: PlaceOrder) -> None:
-        if any(line.unit_price for line in ask.lines) and not ask.caller.may(SET_PRICE):
-            raise PriceNotPermitted(permission=SET_PRICE)
-        if not _is_own(ask.customer_id, ask.caller) and not ask.caller.may(PLACE_FOR):
-            raise CustomerNotPermitted(permission=PLACE_FOR)
+        if any(line.unit_price for line in ask.lines) and not ask.caller.may("orders.set_price"):
+            raise PriceNotPermitted(permission="orders.set_price")
+        if not _is_own(ask.customer_id, ask.caller) and not ask.caller.may("orders.place_for"):
+            raise CustomerNotPermitted(permission="orders.place_for")
 
     def _check_reference(self, ask: PlaceOrder) -> None:
         if ask.reference_key in self._taken:
@@ -162,7 +156,7 @@ class _Desk:
 
     def _shortage(self, caller: Caller, sku: str, wanted: int) -> PreconditionViolation:
         """How much there is, is told to whom GetStock would tell it."""
-        available = self.ledger.available(sku) if caller.may(READ_STOCK) else "fewer"
+        available = self.ledger.available(sku) if caller.may("inventory.read") else "fewer"
         return PreconditionViolation("STOCK", sku, f"{wanted} wanted, {available} available")
 
 
@@ -206,10 +200,10 @@ def seen(order: Order | None, ask: ReadOrder) -> Order | Refusal:
 
 def customer_to_list(wanted: str | None, caller: Caller) -> str | None:
     """Whose orders a list may show, None being everybody's; raises CustomerNotPermitted."""
-    if caller.may(READ_ALL):
+    if caller.may("orders.read_all"):
         return wanted
     if not _is_own(wanted, caller):
-        raise CustomerNotPermitted(permission=READ_ALL)
+        raise CustomerNotPermitted(permission="orders.read_all")
     return str(caller.account_id)
 
 
@@ -219,4 +213,4 @@ def _is_own(customer_id: str | None, caller: Caller) -> bool:
 
 def may_see(order: Order, caller: Caller) -> bool:
     own = order.customer_id == str(caller.account_id) or order.placed_by == caller.account_id
-    return own or caller.may(READ_ALL)
+    return own or caller.may("orders.read_all")

@@ -68,20 +68,23 @@ class Validation:
 
     def _hold(self, message: Message, *, may_hold_nul: bool) -> None:
         found = self._validator.collect_violations(message)
-        violations = [_violation(each) for each in found]
+        violations = [_violation(each, message) for each in found]
         if may_hold_nul and not violations:
             violations = [FieldViolation(path, "must not hold the character NUL") for path in _nul_paths(message)]
         if violations:
             raise FieldInvalid(fields=violations)
 
 
-def _violation(violation: protovalidate.Violation) -> FieldViolation:
+def _violation(violation: protovalidate.Violation, message: Message) -> FieldViolation:
     proto = violation.proto
     path = ""
     for element in proto.field.elements if proto.field else ():
         path += f".{element.field_name}" if path else str(element.field_name)
         if element.subscript is not None:
             path += f"[{element.subscript.value}]"
+    oneof = message.DESCRIPTOR.oneofs_by_name.get(path)
+    if oneof is not None:
+        return FieldViolation(path, f"needs one of {', '.join(field.name for field in oneof.fields)}", proto.rule_id)
     return FieldViolation(path, _plain(proto.message), proto.rule_id)
 
 
