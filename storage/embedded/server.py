@@ -112,11 +112,11 @@ class EmbeddedPostgres:
                 return None
             if free:  # somebody else started it, without the lock
                 self._server.release()
-            if found is not None and found.alive and found.status == "ready" and found.socket_folder is not None:
-                if found.answers():
-                    self._hold_version(version)
-                    return found.socket_folder
-                self._end()  # its socket is gone, and nobody can reach it any more
+            if found is not None and found.socket_folder is not None and found.alive and found.answers():
+                self._hold_version(version)
+                return found.socket_folder
+            if found is not None and found.alive and found.status == "ready" and not found.has_socket:
+                self._end()  # nobody can reach it any more
             time.sleep(_POLL_SECONDS)
         raise EmbeddedPostgresFailed(f"the PostgreSQL that runs in {self._data} does not answer; end it")
 
@@ -207,10 +207,10 @@ class EmbeddedPostgres:
 
     def _signal(self, found: Postmaster | None, number: int) -> None:
         with suppress(ProcessLookupError):
-            if self._process is not None:
-                self._process.send_signal(number)
-            elif found is not None and (not self._is_free() or found.serves(self._data)):
+            if found is not None and (not self._is_free() or found.serves(self._data)):
                 os.kill(found.pid, number)
+            elif self._process is not None:
+                self._process.send_signal(number)
 
     def _gone(self, found: Postmaster | None, seconds: float) -> bool:
         """Whether none of its processes is left, at the latest after so many seconds."""
