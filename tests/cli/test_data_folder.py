@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 import tempfile
@@ -23,11 +24,11 @@ from server.wiring.parts import now
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres, running_url
 from storage.frame.records import NOBODY, Ask
-from tests.cli.test_serve import read, serve, signed_in_by
+from tests.cli.test_serve import read, serve, signed_in_by, start
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Running
 from tests.serving.commands import BACKROOM, Finished, backroom, backroom_here, bare_environment
-from tests.storage.embedded.users import end, servers_of
+from tests.storage.embedded.users import end, none_left, servers_of
 
 EVERY_COMMAND = (
     ("serve",),
@@ -148,6 +149,31 @@ async def test_two_first_starts_at_once_serve_with_one_admin(tmp_path: Path) -> 
                 each.kill()
     assert running_url(tmp_path / ".backroom" / "postgres") is None
     assert not [name for name in names_in(tmp_path / ".backroom") if name.startswith(".") or name.endswith(".new")]
+
+
+async def killed_and_started(folder: Path, seconds: float) -> None:
+    """Kills a first start after so long, and sees that the next one serves, with an admin who can sign in."""
+    with serve(folder) as process:
+        await asyncio.sleep(seconds)
+        process.kill()
+    started = await start(folder, until="Ctrl-C stops it.")
+    assert (started.signed_in, started.code) == ("admin@localhost: admin", 0)
+    assert await asyncio.to_thread(none_left, folder)
+
+
+@pytest.mark.parametrize("seconds", [0.9, 1.4, 1.8])
+async def test_a_first_start_that_was_killed_is_finished_by_the_next(tmp_path: Path, seconds: float) -> None:
+    """In the middle of making the data, the tables or the admin, as it happens; nothing is left running."""
+    await killed_and_started(tmp_path, seconds)
+
+
+@pytest.mark.proof
+async def test_a_first_start_may_be_killed_at_any_time(tmp_path: Path) -> None:
+    """Twenty times."""
+    for number in range(20):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        await killed_and_started(folder, random.uniform(0.2, 3.2))  # noqa: S311 - not for secrets
 
 
 def command(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
