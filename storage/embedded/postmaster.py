@@ -74,8 +74,11 @@ def read_postmaster(data: Path) -> Postmaster | None:
 
 
 def running_url(data: Path) -> str | None:
-    """The URL of the server that runs on a data folder; None where none does. Starts nothing."""
-    found = read_postmaster(data)
+    """The URL of the server that runs on a data folder; None where none does, or it is closed. Starts nothing."""
+    try:
+        found = read_postmaster(data)
+    except PermissionError:
+        return None
     if found is None or found.socket_folder is None or not found.serves(data):
         return None
     return url_of(found.socket_folder)

@@ -167,6 +167,17 @@ async def test_a_first_start_that_was_killed_is_finished_by_the_next(tmp_path: P
     await killed_and_started(tmp_path, seconds)
 
 
+async def test_a_closed_terminal_leaves_nothing_running(tmp_path: Path) -> None:
+    """SIGHUP stops the server as Ctrl-C does, and its database and sandbox with it."""
+    with serve(tmp_path) as process:
+        assert process.stdout is not None
+        await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "Ctrl-C stops it."), 120)
+        process.send_signal(signal.SIGHUP)
+        await asyncio.wait_for(asyncio.to_thread(process.stdout.read), 60)
+        assert await asyncio.to_thread(process.wait, 60) == 0
+    assert running_url(tmp_path / ".backroom" / "postgres") is None
+
+
 @pytest.mark.proof
 async def test_a_first_start_may_be_killed_at_any_time(tmp_path: Path) -> None:
     """Twenty times."""
