@@ -21,6 +21,10 @@ MODULES = ("identity", "commerce", "webhooks")
 """What a process can serve."""
 
 _PREFIX = "BACKROOM_"
+_OF_TESTS = "BACKROOM_TEST_"
+"""What the tests alone read."""
+_ENCODING = "utf-8-sig"
+"""Of `.env`: some editors begin a file in UTF-8 with a mark that says so."""
 
 
 class SettingsError(Exception):
@@ -45,7 +49,12 @@ class Settings(BaseSettings):
     """Every setting, with its default; where the environment is silent, a `.env` in the working directory counts."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_file=".env", env_ignore_empty=True, arbitrary_types_allowed=True
+        frozen=True,
+        extra="ignore",
+        env_file=".env",
+        env_file_encoding=_ENCODING,
+        env_ignore_empty=True,
+        arbitrary_types_allowed=True,
     )
 
     database_url: str | None = Field(None, validation_alias="DATABASE_URL", repr=False)
@@ -206,7 +215,8 @@ def names() -> frozenset[str]:
 
 def read() -> Settings:
     """Reads the environment; raises SettingsError, which names each setting that is unknown or malformed."""
-    unknown = sorted(name for name in _given() if name.startswith(_PREFIX) and name not in names())
+    given = (name for name in _given() if name.startswith(_PREFIX) and not name.startswith(_OF_TESTS))
+    unknown = sorted(name for name in given if name not in names())
     problems = [f"{name}: there is no such setting; the settings are {', '.join(sorted(names()))}" for name in unknown]
     try:
         settings = Settings()
@@ -219,7 +229,16 @@ def read() -> Settings:
 
 
 def _given() -> Mapping[str, object]:
-    """The names of the environment and of `.env`."""
+    """The names of the environment and of `.env`; raises SettingsError where that is no text."""
     from dotenv import dotenv_values
 
-    return {**dotenv_values(".env"), **os.environ}
+    path = Path(".env")
+    try:
+        is_text = not path.is_file() or "\0" not in path.read_text(_ENCODING)
+    except UnicodeDecodeError:
+        is_text = False
+    except OSError as error:
+        raise SettingsError(f".env: {error.strerror}; let this user read it, or remove it") from None
+    if not is_text:
+        raise SettingsError(".env: is not written in UTF-8, as Windows's UTF-16 or Latin-1 are not; save it as UTF-8")
+    return {**dotenv_values(path, encoding=_ENCODING), **os.environ}

@@ -39,10 +39,27 @@ def main() -> None:
     # Its fork handlers can crash a child that is started beside it, before that becomes another program.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     try:
+        _hold_docstrings()
         app()
     except (Failure, SettingsError) as failure:
         print(f"backroom: {failure}", file=sys.stderr)
         sys.exit(2 if isinstance(failure, SettingsError) else 1)
+    except OSError as error:
+        from server.cli.disk_trouble import disk_trouble
+
+        trouble = disk_trouble(error)
+        if trouble is None:
+            raise
+        print(f"backroom: {trouble}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _hold_docstrings() -> None:
+    if sys.flags.optimize > 1:
+        raise SettingsError(
+            "PYTHONOPTIMIZE: at 2, or with -OO, Python drops the docstrings, which hold what callers are told;"
+            " unset it, or set it to 1"
+        )
 
 
 @app.command()

@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 import migrations
 from backroom_client import Backroom, Tls
 from server import settings
+from server.cli.disk_trouble import unusable
 from server.cli.edge import limits_of, tls_of
 from server.cli.mail import way_of
 from server.edge import Certificates, CertificatesUnreadable
@@ -64,7 +65,7 @@ def doctor() -> None:
 def _configuration(configured: Settings) -> Iterator[Finding]:
     yield Finding("BACKROOM_ENVIRONMENT", configured.environment)
     yield Finding("DATABASE_URL", _shown(configured.database_url))
-    yield Finding("BACKROOM_DATA_DIR", str(configured.data_dir))
+    yield _data_dir(configured)
     yield Finding("BACKROOM_GRPC_ADDRESS", str(configured.grpc_address))
     yield Finding("BACKROOM_HTTP_ADDRESS", str(configured.http_address))
     yield from _edge(configured)
@@ -99,6 +100,13 @@ def _edge(configured: Settings) -> Iterator[Finding]:
     for warning in warnings(configured):
         setting, _, mend = warning.partition(": ")
         yield Finding(f"warning: {setting}", "in plain text", mend)
+
+
+def _data_dir(configured: Settings) -> Finding:
+    what, folder = "BACKROOM_DATA_DIR", configured.data_dir
+    trouble = unusable(folder)
+    mend = str(trouble).removeprefix(f"{what}: ") if trouble else ""
+    return Finding(what, str(folder), mend, broken=trouble is not None)
 
 
 def _certificate(configured: Settings) -> Finding:

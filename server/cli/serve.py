@@ -28,9 +28,10 @@ def serve(*, with_worker: bool = True) -> None:
 
 
 def stop_asked() -> asyncio.Event:
-    """Is set once the process is asked to stop."""
+    """Is set once the process is asked to stop, or its terminal is closed and nobody said to go on then."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    goes_on = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as nohup has it
+    for number in (signal.SIGTERM, signal.SIGINT, *(() if goes_on else (signal.SIGHUP,))):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 

@@ -205,6 +205,22 @@ def test_an_unknown_setting_in_a_dotenv_file_is_named(tmp_path: Path) -> None:
     assert line.startswith("BACKROOM_GPRC_ADDRESS: ")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
+def test_a_dotenv_file_in_another_encoding_is_named(tmp_path: Path, encoding: str) -> None:
+    """As some editors write it; in one line, with the mend."""
+    (tmp_path / ".env").write_bytes("# Grüße\nLOG_LEVEL=ERROR\n".encode(encoding))
+    (line,) = problems()
+    assert line.startswith(".env: ")
+    assert "save it as UTF-8" in line
+
+
+def test_a_dotenv_file_may_begin_with_a_mark(tmp_path: Path) -> None:
+    """As some editors begin a file in UTF-8: its first setting counts like any other."""
+    (tmp_path / ".env").write_bytes("LOG_LEVEL=ERROR\nBACKROOM_DRAIN_SECONDS=7\n".encode("utf-8-sig"))
+    read = settings.read()
+    assert (read.log_level, read.drain_seconds) == ("ERROR", 7)
+
+
 def test_settings_do_not_change_and_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are frozen, and what a traceback or a log may show of them holds neither password nor key."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:hunter2@h/db")

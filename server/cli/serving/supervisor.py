@@ -43,6 +43,8 @@ class Supervisor:
         """
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, self._stop.set)
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         async with asyncio.TaskGroup() as keeping:
             for assignment in self._assignments:
