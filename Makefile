@@ -6,7 +6,7 @@ TOOLS := .tools
 CONTRACTS := $(shell find proto/backroom -name '*.proto')
 
 # The first Python that runs and is new enough; PYTHON=... names another.
-PYTHON_CHOSEN := $(filter-out undefined,$(origin PYTHON))
+PYTHON_CHOSEN := $(PYTHON)
 ifndef PYTHON
 PYTHON = $(eval PYTHON := $(shell for each in python3.13 python3.12 python3.11; do \
   $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && exit; done; echo python3))$(PYTHON)

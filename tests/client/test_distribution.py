@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -9,6 +10,7 @@ import venv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 from zipfile import ZipFile
 
@@ -157,7 +159,7 @@ def test_the_source_distributions_build_what_the_checkout_builds(client_wheel: P
     there = built(source_distribution(ROOT, tmp_path / "source"), tmp_path / "there")
     assert packed(here) == packed(there)
     assert f"Requires-Dist: backroom-client @ {CLIENT.as_uri()}" in metadata(here)
-    assert f"Requires-Dist: backroom-client=={version(CLIENT)}" in metadata(there)
+    assert f"Requires-Dist: backroom-client=={project(CLIENT)['version']}" in metadata(there)
 
 
 @pytest.mark.distribution
@@ -171,14 +173,20 @@ def test_no_file_belongs_to_both_distributions(client_wheel: Path, tmp_path: Pat
         assert any(name.endswith("/licenses/LICENSE") for name in ZipFile(wheel).namelist())
 
 
-def version(folder: Path) -> str:
-    found: str = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["version"]
-    return found
+def project(folder: Path) -> dict[str, Any]:
+    declared: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    return declared
 
 
 def test_both_distributions_have_one_version_and_one_license() -> None:
     """A server asks for the client of its own contract."""
-    assert version(ROOT) == version(CLIENT)
-    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert f"backroom-client=={version(CLIENT)}" in dependencies
+    version = project(CLIENT)["version"]
+    assert project(ROOT)["version"] == version
+    assert f"backroom-client=={version}" in project(ROOT)["dependencies"]
     assert (ROOT / "LICENSE").read_text() == (CLIENT / "LICENSE").read_text()
+
+
+def test_the_client_asks_for_ranges() -> None:
+    """An application has other dependencies, which want their own versions of gRPC and protobuf."""
+    for each in project(CLIENT)["dependencies"]:
+        assert re.fullmatch(r"[a-z-]+>=[\d.]+,<\d+", each)
