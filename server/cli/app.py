@@ -42,7 +42,7 @@ def main() -> None:
         app()
     except (Failure, SettingsError) as failure:
         print(f"backroom: {failure}", file=sys.stderr)
-        sys.exit(2 if isinstance(failure, SettingsError) else 1)
+        sys.exit(2 if isinstance(failure, SettingsError) else failure.exit_code)
 
 
 @app.command()

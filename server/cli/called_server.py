@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from client import Tls
 from server.cli.edge import tls_of
 from server.cli.failure import Failure
+from server.cli.this_program import this_program
 from server.settings import Settings
 
 _READY_WITHIN = 120.0
@@ -45,7 +45,7 @@ async def _own_server() -> AsyncIterator[str]:
     """The address of a `backroom serve` with the settings of this process, but for its ports, which are free ones."""
     ports = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "server", "serve"),
+        *this_program("serve"),
         env={**os.environ, **ports, "LOG_FORMAT": "json", "LOG_LEVEL": "INFO"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,

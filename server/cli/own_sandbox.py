@@ -4,7 +4,6 @@ import base64
 import json
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ import httpx
 
 from server.cli.failure import Failure
 from server.cli.private_file import write_private
+from server.cli.this_program import this_program
 from server.settings import Settings
 
 _STOPPED_WITHIN = 10.0
@@ -63,7 +63,7 @@ class StartedSandbox:
         self._key = kept.get("key") or secrets.token_urlsafe(32)
         self._secret = kept.get("webhook_secret") or f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
         data_dir.mkdir(parents=True, exist_ok=True)
-        command = (*(sys.executable, "-m", "server", "sandbox-provider"), "--address", "127.0.0.1:0")
+        command = this_program("sandbox-provider", "--address", "127.0.0.1:0")
         self._process = subprocess.Popen(  # noqa: S603 - this very program
             [*command, "--ledger", str(data_dir / "sandbox.sqlite"), "--secrets-stdin", "--with-parent"],
             stdin=subprocess.PIPE,

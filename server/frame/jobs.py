@@ -21,6 +21,8 @@ from psycopg import Error as DriverError
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from server.frame.faults import described
+from server.frame.outage import Outage
+from storage.errors import StoreUnavailable
 from storage.frame.records import module_of
 
 _AT_ONCE = 32
@@ -33,6 +35,11 @@ TRIES = 20
 _LONGEST_WAIT = 300.0
 _LOOKS_EVERY = 0.5
 """In seconds: a new job is told of at once; one whose time has come, or whose lock is free, is found by looking."""
+_AWAY = "the database does not answer"
+_TOLD_AFTER_SECONDS = 4.0
+"""Longer than readiness takes to tell that the database is away."""
+_SETTLED_SECONDS = 2.0
+"""A worker that runs for so long is over what had ended it."""
 _BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60)
 
 
@@ -84,12 +91,23 @@ class Worker:
         *,
         heartbeat: float = 2.0,
         missed_after: float = 10.0,
+        told: Callable[[], bool] | None = None,
     ) -> None:
-        """`heartbeat` and `missed_after` in seconds: how often it says that it lives, and when it is taken for dead."""
+        """`heartbeat` and `missed_after` in seconds: how often it says that it lives, and when it is taken for dead.
+
+        `told` is whether another line of the log says already that the database is away.
+        """
         self._url = database_url
         self._heartbeat = heartbeat
         self._missed_after = missed_after
-        self._logger = logger
+        self._away = Outage(
+            logger,
+            "the worker waits for the database",
+            "the worker goes on",
+            patience=_TOLD_AFTER_SECONDS if told else 0.0,
+            told=told or (lambda: False),
+        )
+        self._faulty = Outage(logger, "the worker begins again", "the worker goes on")
         self._lanes = _lanes([*tasks, Task("frame.take_up", self._take_up, every="* * * * * */5")])
         self._record = _Record(
             registry, logger, {task.name for lane in self._lanes for task in lane.tasks if task.every}
@@ -127,16 +145,29 @@ class Worker:
     async def _supervise(self) -> None:
         while not self._stopping.is_set():
             try:
-                async with self._opened() as queue:
-                    await self._take_up()
-                    self._running = [self._worker(lane, queue, wait=True) for lane in self._lanes]
-                    await asyncio.gather(*map(self._to_the_end, self._running))
+                await self._work()
+                if not self._stopping.is_set():  # a queue lost its connection, and ended by itself
+                    self._away.met()
             except (ConnectorException, DriverError, PoolTimeout):
-                self._logger.warning("the worker waits for the database")
+                self._away.met()
             except Exception as error:  # noqa: BLE001 - whatever it is, jobs go on being done
-                self._logger.error("the worker begins again", fault=described(error))  # noqa: TRY400 - its text may quote a payload
+                self._faulty.met(fault=described(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), 1.0)
+
+    async def _work(self) -> None:
+        async with self._opened() as queue:
+            await self._take_up()
+            settled = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, self._settled)
+            self._running = [self._worker(lane, queue, wait=True) for lane in self._lanes]
+            try:
+                await asyncio.gather(*map(self._to_the_end, self._running))
+            finally:
+                settled.cancel()
+
+    def _settled(self) -> None:
+        self._away.over()
+        self._faulty.over()
 
     async def _to_the_end(self, worker: QueueWorker) -> None:
         """Runs one queue's worker; when it ends, whyever, the others end too, to begin again together."""
@@ -248,7 +279,7 @@ class _Record:
             await run()
             outcome = "done"
         except Exception as error:
-            outcome, fault = "failed", described(error)
+            outcome, fault = "failed", _fault(error)
             if job.task_name not in self._quiet:
                 raise
         finally:
@@ -259,9 +290,16 @@ class _Record:
         self._seconds.labels(job.task_name).observe(seconds)
         line: dict[str, object] = {"task": job.task_name, "job_id": job.id, "outcome": outcome}
         line |= {"duration_ms": round(seconds * 1000, 2), "attempt": job.attempts + 1}
-        if fault:
+        if fault == _AWAY:
+            self._logger.warning("job", **line, fault=fault)
+        elif fault:
             self._logger.error("job", **line, fault=fault)
         elif job.task_name in self._quiet:
             self._logger.debug("job", **line)
         else:
             self._logger.info("job", **line)
+
+
+def _fault(error: Exception) -> str:
+    """Where in the code a job was when the database went away is of no use to anybody."""
+    return _AWAY if isinstance(error, StoreUnavailable) else described(error)

@@ -58,13 +58,15 @@ async def built(
     try:
         async with opened_trade(configured, beside.sandbox) as trade:
             application = _application(configured, database, keys, beside, trade, logger)
+            tells, registry = application.health.tells, application.registry
+            worker = Worker(beside.url, application.tasks, logger, registry, told=tells) if with_worker else None
             server = Server(
                 application,
                 configured.grpc_address,
                 configured.http_address,
                 logger,
                 edge=edge,
-                worker=Worker(beside.url, application.tasks, logger, application.registry) if with_worker else None,
+                worker=worker,
                 drain_seconds=configured.drain_seconds,
                 shared=shared,
             )
