@@ -120,7 +120,9 @@ class Standings:
                     return current
                 await asyncio.wait([told], timeout=self._seconds_left(known))
 
-    async def watch(self, logger: structlog.typing.FilteringBoundLogger, told: Callable[[], bool]) -> None:
+    async def watch(
+        self, logger: structlog.typing.FilteringBoundLogger, told: Callable[[], bool] = lambda: False
+    ) -> None:
         """Looks every so often, until cancelled; while that fails, nothing is trusted, and each call reads anew.
 
         `told` is whether another line of the log says already that the database is away.

@@ -61,7 +61,7 @@ def log() -> Log:
     return Log()
 
 
-def worker_of(url: str, log: Log, *tasks: Task, **rest: float) -> Worker:
+def worker_of(url: str, log: Log, *tasks: Task, **rest: Any) -> Worker:
     return Worker(url, tasks, log.logger, CollectorRegistry(), **rest)
 
 

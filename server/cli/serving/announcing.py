@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -10,12 +10,13 @@ from rich.console import Console
 from server.cli.process_age import process_age
 from server.settings import Settings
 
-_LOGIN = "backroom.identity.v1.IdentityService/Login"
-_ME = "backroom.identity.v1.IdentityService/GetMe"
-_PRODUCTS = "backroom.commerce.v1.CatalogService/ListProducts"
+_LOGIN = "identity.v1.IdentityService/Login"
+_ME = "identity.v1.IdentityService/GetMe"
+_PRODUCTS = "commerce.v1.CatalogService/ListProducts"
 _BEARER = '-H "authorization: Bearer $TOKEN"'
 # buf writes accessToken; grpcurl before 1.8.7 writes access_token.
-_PICK = r"""sed -n 's/.*"access_\{0,1\}[Tt]oken": *"\([^"]*\)".*/\1/p'"""
+_PICK = r"""sed -n 's/.*"access_*[Tt]oken": *"\([^"]*\)".*/\1/p'"""
+_TYPED = """'{"email": "you@example.com", "password": "..."}'"""
 
 
 def announce(configured: Settings, ports: tuple[int, int], *, made_admin: bool, by: str = "") -> None:
@@ -36,70 +37,51 @@ def announce(configured: Settings, ports: tuple[int, int], *, made_admin: bool, 
         console.print(_first_calls(configured, grpc_port, made_admin=made_admin), markup=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tool:
-    """How one tool makes a call."""
-
-    name: str
-    command: str
-    """With its options."""
-    target: str
-    """The address, and what stands between it and a method's path."""
-
-    def call(self, method: str, options: str = "") -> str:
-        return f"{self.command} {options} {self.target}{method}" if options else f"{self.command} {self.target}{method}"
-
-
 def _first_calls(configured: Settings, port: int, *, made_admin: bool) -> str:
-    buf, grpcurl = _buf(configured, port), _grpcurl(configured, port)
-    admin = configured.data_dir / "admin.json"
+    kept = configured.data_dir / "admin.json"
+    file = shlex.quote(str(kept)) if configured.embedded and kept.exists() else None
     lines = [""]
-    if not (configured.embedded and admin.exists()):
-        lines += ["To make an admin: backroom admin create-user you@example.com --role admin --password-stdin"]
-        lines += ["Put the address and the password into a file that nobody else may read, such as admin.json:"]
-        lines += ['{"email": "you@example.com", "password": "..."}', ""]
-        admin = Path("admin.json")
+    if file is None:
+        lines += [f"To make an admin: {_installed('backroom')} admin create-user you@example.com --role admin", ""]
     elif made_admin:
-        lines += [f"An admin was made, admin@localhost; the password is kept in {admin}.", ""]
+        lines += [f"An admin was made, admin@localhost; the password is kept in {kept}.", ""]
+    lines += ["Calls to paste:", "", *_by_buf(configured, port, file)]
+    lines += ["", "The same with grpcurl:", "", *_by_grpcurl(configured, port, file)]
     if not configured.reflects:
-        lines += ["Without BACKROOM_REFLECTION a tool needs the contract: --schema proto for buf, in the checkout.", ""]
-    file = shlex.quote(str(admin))
-    lines += ["Calls to paste:", ""]
-    lines += [f"  TOKEN=$({buf.call(_LOGIN, f'-d @{file}')} | {_PICK})", *_further(configured, buf, "pageSize")]
-    lines += ["", "The same with grpcurl:", ""]
-    login = f"{grpcurl.call(_LOGIN, '-d @')} < {file}"
-    lines += [f"  TOKEN=$({login} | {_PICK})", *_further(configured, grpcurl, "page_size")]
+        lines += ["", "Reflection is off: give buf --schema, or grpcurl -protoset, with the contract."]
     if configured.embedded:
         lines += ["", "`make demo` in another terminal replays one real day of a real shop."]
     return "\n".join([*lines, ""])
 
 
-def _further(configured: Settings, tool: _Tool, page_size: str) -> list[str]:
-    calls = [f"  {tool.call(_ME, _BEARER)}"]
-    if "commerce" in configured.modules:
-        body = f"""-d '{{"{page_size}": 5}}'"""
-        calls.append(f"  {tool.call(_PRODUCTS, f'{_BEARER} {body}')}")
-    return calls
-
-
-def _buf(configured: Settings, port: int) -> _Tool:
+def _by_buf(configured: Settings, port: int, file: str | None) -> Iterator[str]:
     encrypted = configured.tls_certificate is not None
-    flags = _tls_flags(configured, "--", "servername") if encrypted else "--http2-prior-knowledge"
-    scheme = "https" if encrypted else "http"
-    command = " ".join(filter(None, [_installed("buf"), "curl --protocol grpc", flags]))
-    return _Tool("buf", command, f"{scheme}://{_reached(configured.grpc_address.host, port)}/")
+    flags = _tls_flags(configured, "--") if encrypted else "--http2-prior-knowledge"
+    url = f"{'https' if encrypted else 'http'}://{_reached(configured.grpc_address.host, port)}"
+    curl = f"{_installed('buf')} curl --protocol grpc {flags}"
+    yield f'  call() {{ method=$1; shift; {curl} "$@" {url}/backroom.$method; }}'
+    given = f"@{file}" if file else _TYPED
+    yield f"  TOKEN=$(call {_LOGIN} -d {given} | {_PICK})"
+    yield f"  call {_ME} {_BEARER}"
+    if "commerce" in configured.modules:
+        yield f"  call {_PRODUCTS} {_BEARER} -d '{{\"pageSize\": 5}}'"
 
 
-def _grpcurl(configured: Settings, port: int) -> _Tool:
-    flags = _tls_flags(configured, "-", "servername") if configured.tls_certificate is not None else "-plaintext"
-    return _Tool("grpcurl", f"grpcurl {flags}".strip(), f"{_reached(configured.grpc_address.host, port)} ")
+def _by_grpcurl(configured: Settings, port: int, file: str | None) -> Iterator[str]:
+    address = _reached(configured.grpc_address.host, port)
+    flags = _tls_flags(configured, "-") if configured.tls_certificate is not None else "-plaintext"
+    given, source = ("@", f" < {file}") if file else (_TYPED, "")
+    yield f"  TOKEN=$(grpcurl {flags} -d {given} {address} backroom.{_LOGIN}{source} | {_PICK})"
+    yield f"  grpcurl {flags} {_BEARER} {address} backroom.{_ME}"
+    if "commerce" in configured.modules:
+        yield f"  grpcurl {flags} {_BEARER} -d '{{\"page_size\": 5}}' {address} backroom.{_PRODUCTS}"
 
 
-def _tls_flags(configured: Settings, dash: str, server_name: str) -> str:
+def _tls_flags(configured: Settings, dash: str) -> str:
     """By whom the server's certificate is known, and the caller's own where the server asks for one."""
     given: list[tuple[str, object]] = [("cacert", configured.tls_ca or configured.tls_certificate)]
     if configured.tls_server_name:
-        given.append((server_name, configured.tls_server_name))
+        given.append(("servername", configured.tls_server_name))
     if configured.tls_client_ca:
         given.append(("cert", configured.tls_caller_certificate or "YOUR-CERTIFICATE.pem"))
         given.append(("key", configured.tls_caller_key or "YOUR-KEY.pem"))

@@ -12,9 +12,11 @@ from server.cli.failure import Failure
 from server.cli.mail import mail_of
 from server.cli.serving.embedded import Surroundings
 from server.cli.trade import opened_trade, sources_of
+from server.cli.version import version
 from server.frame.contract import ContractError
 from server.frame.jobs import Worker
 from server.frame.sealing import MasterKeys
+from server.http.app import NAME, about_text
 from server.serving import BindError, Server, Shared
 from server.settings import Settings
 from server.wiring import Application
@@ -97,4 +99,5 @@ def _application(
         trusted_proxies=configured.trusted_proxies,
         mail=mail_of(configured),
         anchor_file=configured.audit_anchor_file,
+        about=about_text(version()) if configured.reflects else NAME,
     )
