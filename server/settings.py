@@ -17,7 +17,8 @@ from server.frame.sealing import MasterKeyMalformed, read_master_key
 from server.identity.outbox.smtp import SmtpServer, read_smtp_url
 from server.webhooks.rules.networks import read_networks
 from server.webhooks.rules.sources import Source, read_sources
-from storage.url import driver_url
+from storage.pooler import Pooler
+from storage.url import parameters
 
 MODULES = ("identity", "commerce", "webhooks")
 """What a process can serve."""
@@ -56,6 +57,8 @@ class Settings(BaseSettings):
     )
 
     database_url: str | None = Field(None, validation_alias="DATABASE_URL", repr=False)
+    database_pooler: Pooler = Field(Pooler.NONE, validation_alias="BACKROOM_DATABASE_POOLER")
+    direct_database_url: str | None = Field(None, validation_alias="BACKROOM_DIRECT_DATABASE_URL", repr=False)
     master_keys: Annotated[tuple[bytes, ...], NoDecode] = Field((), validation_alias="BACKROOM_MASTER_KEY", repr=False)
     data_dir: Path = Field(Path(".backroom"), validation_alias="BACKROOM_DATA_DIR")
     grpc_address: Address = Field(Address("127.0.0.1:50051"), validation_alias="BACKROOM_GRPC_ADDRESS")
@@ -111,11 +114,16 @@ class Settings(BaseSettings):
         """Whether the server tells its contract to anyone who asks: by default not in production."""
         return self.environment != "production" if self.reflection is None else self.reflection
 
-    @field_validator("database_url")
+    @property
+    def pooler(self) -> Pooler:
+        """What stands before the database; nothing stands before the embedded one."""
+        return Pooler.NONE if self.embedded else self.database_pooler
+
+    @field_validator("database_url", "direct_database_url")
     @classmethod
-    def _known_scheme(cls, value: str | None) -> str | None:
+    def _well_formed(cls, value: str | None) -> str | None:
         if value is not None:
-            driver_url(value)
+            parameters(value)
         return value
 
     @field_validator("master_keys", mode="before")
@@ -197,7 +205,7 @@ class Settings(BaseSettings):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("environment", "log_format", mode="before")
+    @field_validator("environment", "log_format", "database_pooler", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -2,10 +2,12 @@
 
 from server.cli.failure import Failure
 from server.cli.private_file import write_private
+from server.frame.outages import explained
 from server.frame.sealing import MasterKeyMalformed, MasterKeys, SealBroken, new_master_key, read_master_key
 from server.identity.keys import MasterKeyWrong
 from server.settings import Settings
 from server.wiring import Application
+from storage.errors import StoreUnavailable
 
 
 def master_keys(settings: Settings) -> MasterKeys:
@@ -26,11 +28,13 @@ def master_keys(settings: Settings) -> MasterKeys:
 
 
 async def prepared(application: Application, settings: Settings) -> None:
-    """Has the application open what is sealed; raises Failure where the master key is another."""
+    """Has the application open what is sealed; raises Failure where the master key is another, or we are not let in."""
     try:
         await application.prepare()
     except (MasterKeyWrong, SealBroken):
         raise wrong(settings) from None
+    except StoreUnavailable as error:
+        raise Failure(explained(error)) from None
 
 
 def wrong(settings: Settings) -> Failure:

@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager, contextmanager
 
 import migrations
 from server.cli.failure import Failure
+from server.frame.outages import explained
 from server.settings import Settings
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres, NotInstalled
-from storage.errors import StoreUnavailable
+from storage.errors import StoreError
 from storage.frame.records import AuditKey
 
 
@@ -41,7 +42,7 @@ async def ready_database(
     settings: Settings, url: str, *, audit_key: AuditKey | None = None, pool_size: int = 10
 ) -> AsyncIterator[Database]:
     """The database of a URL, at the newest migration; the embedded one is brought there."""
-    database = Database(url, audit_key=audit_key, pool_size=pool_size)
+    database = Database(url, audit_key=audit_key, pool_size=pool_size, pooler=settings.pooler)
     try:
         revision = await database.revision()
         if revision != migrations.head() and settings.embedded:
@@ -49,7 +50,7 @@ async def ready_database(
         elif revision is None or revision < migrations.head():
             raise Failure(f"the database stands at migration {revision}; bring it up with: backroom migrate")
         yield database
-    except StoreUnavailable:
-        raise Failure("DATABASE_URL: the database does not answer") from None
+    except StoreError as error:
+        raise Failure(explained(error)) from None
     finally:
         await database.close()

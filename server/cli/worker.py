@@ -10,9 +10,9 @@ from server.cli.master_key import master_keys, prepared
 from server.cli.opened import database_url, ready_database
 from server.cli.own_sandbox import running_sandbox
 from server.cli.serve import run_until_stopped, stop_asked
+from server.cli.serving.built import worker_of
 from server.cli.trade import opened_trade
 from server.frame import log
-from server.frame.jobs import Worker
 from server.frame.sealing import MasterKeys
 from server.settings import Settings
 from server.wiring import Application
@@ -48,7 +48,7 @@ async def _work(configured: Settings, url: str, keys: MasterKeys) -> None:
             anchor_file=configured.audit_anchor_file,
         )
         await prepared(application, configured)
-        worker = Worker(url, application.tasks, logger, application.registry)
+        worker = worker_of(configured, url, application, logger)
         worker.start()
         logger.info("working", modules=list(configured.modules))
         await stop.wait()

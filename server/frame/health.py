@@ -7,7 +7,7 @@ import structlog
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio
 
-from server.frame.outage import Outage
+from server.frame.outages import UNANSWERED, Outage, explained
 from storage.errors import StoreError
 
 LIVENESS = "liveness"
@@ -72,11 +72,13 @@ class Health:
         """Asks the database once, and announces what changed."""
         try:
             async with asyncio.timeout(self._patience):
-                reason = await self._why_not()
-        except (StoreError, TimeoutError):
-            reason = "the database does not answer"
+                reason = said = await self._why_not()
+        except StoreError as error:
+            reason, said = UNANSWERED, explained(error)
+        except TimeoutError:
+            reason, said = UNANSWERED, f"{UNANSWERED} within {self._patience:g} s"
         if not self._draining:
-            await self._settle(reason)
+            await self._settle(reason, said)
 
     async def drain(self) -> None:
         """Not ready any more, for good: the server is stopping."""
@@ -84,12 +86,13 @@ class Health:
         self._logger.info("stopping")
         await self._announce_all("stopping")
 
-    async def _settle(self, reason: str | None) -> None:
+    async def _settle(self, reason: str | None, said: str | None) -> None:
+        """Announces what changed; `said` is for the log, which may know more than whoever asks whether we are ready."""
         began = self._reason == "starting"
         if reason != self._reason:
             await self._announce_all(reason)
         if reason is not None:
-            self._not_ready.met(why=reason)
+            self._not_ready.met(why=said)
         elif began:
             self._logger.info("ready")
         else:

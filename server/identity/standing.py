@@ -14,7 +14,7 @@ import structlog
 from server.frame.caller import Caller
 from server.frame.errors import TokenInvalid
 from server.frame.faults import described
-from server.frame.outage import Outage
+from server.frame.outages import UNANSWERED, Outage, explained
 from server.frame.resuming import Snapshot
 from server.identity.keys import KeyRing
 from server.identity.roles import PERMISSIONS, permissions_of
@@ -135,8 +135,10 @@ class Standings:
                     await self.look()
                 away.over()
                 faulty.over()
-            except (StoreError, TimeoutError):
-                away.met(why="the database does not answer")
+            except TimeoutError:
+                away.met(why=UNANSWERED)
+            except StoreError as error:
+                away.met(why=explained(error))
             except Exception as error:  # noqa: BLE001 - nothing is trusted until a look succeeds
                 faulty.met(fault=described(error))
             await asyncio.sleep(EVERY)

@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -25,7 +24,7 @@ from server.wiring.identity import Mail, build_identity, identity_part
 from server.wiring.parts import Clock, NewId, Part, now
 from server.wiring.webhooks import webhooks_part
 from storage.database import Database
-from storage.errors import StoreError
+from storage.errors import StoreError, StoreUnavailable
 
 
 class Application:
@@ -96,15 +95,20 @@ class Application:
     async def prepare(self) -> None:
         """Makes, opens and seals the keys, and seals other secrets; nothing on a database that is not ready.
 
-        Raises MasterKeyWrong, SealBroken.
+        Raises MasterKeyWrong, SealBroken, and StoreUnavailable where that will not pass by itself.
         """
-        with suppress(StoreError):  # readiness tells of it, and opens the keys once the database answers
+        try:
             if await self._behind() is not None:
                 return
             await self.identity.keys.load()
             for part in self._parts:
                 for prepare in part.preparing:
                     await prepare()
+        except StoreUnavailable as error:
+            if not error.trouble.passing:
+                raise
+        except StoreError:
+            pass  # readiness tells of it, and opens the keys once the database answers
 
     async def drain(self) -> None:
         """Ends the watches, which would not end by themselves."""

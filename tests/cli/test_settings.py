@@ -14,6 +14,8 @@ from tests.serving.commands import backroom
 
 MALFORMED = {
     "DATABASE_URL": ["mysql://u:hunter2@h/db", "nonsense", "postgresql:/h/db", "postgresql://u:hunter2@h:port/db"],
+    "BACKROOM_DATABASE_POOLER": ["pgbouncer", "statement"],
+    "BACKROOM_DIRECT_DATABASE_URL": ["mysql://u:hunter2@h/db", "postgresql://u:hunter2%@h/db"],
     "BACKROOM_GRPC_ADDRESS": ["50051", ":50051", "localhost:", "localhost:65536", "localhost:-1", "localhost:http"],
     "BACKROOM_HTTP_ADDRESS": ["8080", "[::1]"],
     "BACKROOM_ENVIRONMENT": ["prod"],
@@ -41,6 +43,8 @@ MALFORMED = {
 }
 WELL_FORMED = {
     "DATABASE_URL": "postgres://u@h/db",
+    "BACKROOM_DATABASE_POOLER": "Transaction",
+    "BACKROOM_DIRECT_DATABASE_URL": "postgres://u@direct/db",
     "BACKROOM_MASTER_KEY": "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=",
     "BACKROOM_DATA_DIR": "/somewhere",
     "BACKROOM_GRPC_ADDRESS": "[::1]:1",
@@ -116,6 +120,8 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(WELL_FORMED) == settings.names()
     assert shown(settings.read()) == {
         "database_url": "postgres://u@h/db",
+        "database_pooler": "transaction",
+        "direct_database_url": "postgres://u@direct/db",
         "master_keys": str((b"x" * 32,)),
         "data_dir": "/somewhere",
         "grpc_address": "[::1]:1",

@@ -1,7 +1,7 @@
 """A server by the settings, the same whether it serves alone or as one of several."""
 
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -56,12 +56,13 @@ async def built(
 ) -> AsyncIterator[Built]:
     """The server; its connections to others end with the block. With a worker, it does jobs too. Raises Failure."""
     edge = edge_of(configured, logger)
-    database = Database(beside.url, audit_key=keys.audit_key, opening=edge.descriptors.reserved)
+    reserved = edge.descriptors.reserved
+    database = Database(beside.url, audit_key=keys.audit_key, pooler=configured.pooler, opening=reserved)
     try:
         async with opened_trade(configured, beside.sandbox) as trade:
             application = _application(configured, database, keys, beside, trade, logger)
-            tells, registry = application.health.tells, application.registry
-            worker = Worker(beside.url, application.tasks, logger, registry, told=tells) if with_worker else None
+            tells = application.health.tells
+            worker = worker_of(configured, beside.url, application, logger, told=tells) if with_worker else None
             server = Server(
                 application,
                 configured.grpc_address,
@@ -77,6 +78,20 @@ async def built(
         raise Failure(str(error)) from None
     finally:
         await database.close()
+
+
+def worker_of(
+    configured: Settings,
+    url: str,
+    application: Application,
+    logger: structlog.typing.FilteringBoundLogger,
+    *,
+    told: Callable[[], bool] | None = None,
+) -> Worker:
+    """Does the jobs of an application; `told` is whether the log says already that the database is away."""
+    direct_url = configured.direct_database_url if configured.database_url else None
+    given = (url, application.tasks, logger, application.registry)
+    return Worker(*given, pooler=configured.pooler, direct_url=direct_url, told=told)
 
 
 def _application(
