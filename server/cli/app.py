@@ -9,27 +9,23 @@ from typing import Annotated
 
 import typer
 
-from server.cli.failure import Failure
+from server.cli.failure import Failure, Interrupted
 from server.settings import SettingsError
 
-app = typer.Typer(
-    name="backroom",
-    help="The back room of a product: identity and commerce behind gRPC, on PostgreSQL.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="backroom", invoke_without_command=True, pretty_exceptions_enable=False)
 admin = typer.Typer(help="Accounts, made on the database itself.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
-keys = typer.Typer(help="The keys that sign tokens and derive secrets.", no_args_is_help=True)
+keys = typer.Typer(help="The server's keys: list, rotate, revoke; and a new master key.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
-jobs = typer.Typer(help="The jobs that wait, run or have failed.", invoke_without_command=True)
+jobs = typer.Typer(invoke_without_command=True)
 app.add_typer(jobs, name="jobs")
 audit = typer.Typer(help="The record of who changed what.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
 
 From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="The first day, such as 2011-11-01.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="The last day.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead; the exit code is the same.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Write without asking.")]
 Role = Annotated[list[str] | None, typer.Option("--role", help="A role to grant; may be given more than once.")]
 
 
@@ -43,14 +39,38 @@ def main() -> None:
     except (Failure, SettingsError) as failure:
         print(f"backroom: {failure}", file=sys.stderr)
         sys.exit(2 if isinstance(failure, SettingsError) else failure.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(Interrupted.exit_code)
+    except OSError as error:
+        # What no command foresaw: no rights, a full disk. It says which file, and a traceback would say no more.
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"backroom: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.callback()
+def backroom(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is, and on what it runs.")] = False,
+) -> None:
+    """The back room of a product: identity, orders and webhooks behind gRPC, on PostgreSQL.
+
+    It is configured by the environment or a .env file: `backroom doctor` says how, and what is missing.
+    """
+    if version:
+        from server.cli.version import versions
+
+        typer.echo(versions())
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
 def serve(
-    worker: Annotated[bool, typer.Option(help="Do the jobs too; of several processes, in the first.")] = True,
+    worker: Annotated[bool, typer.Option(help="Do the background jobs too; of several, the first does.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="How many processes serve, on the same ports.")] = 1,
 ) -> None:
-    """Serve the modules; without DATABASE_URL on an embedded PostgreSQL."""
+    """Serve calls until Ctrl-C; without DATABASE_URL on an embedded PostgreSQL, in BACKROOM_DATA_DIR."""
     if workers == 1:
         gc.disable()  # what is imported leaves nothing to collect; it is enabled once the server answers
         from server.cli.serve import serve
@@ -73,7 +93,7 @@ def serving_process() -> None:
 
 @app.command()
 def worker() -> None:
-    """Do the jobs that the servers leave behind their answers, and serve nothing."""
+    """Do the background jobs, such as payments and webhooks, and serve no calls."""
     from server.cli.worker import worker
 
     worker()
@@ -81,18 +101,23 @@ def worker() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database up to date."""
+    """Bring the database's tables up to date; repeating it changes nothing."""
     from server.cli.migrate import migrate
 
     migrate()
 
 
 @app.command()
-def demo() -> None:
-    """Replay one real day of a real shop; through the running server, or through one of its own."""
+def demo(yes: Yes = False) -> None:
+    """Replay one real day of a real shop, through the running server or through one that it starts.
+
+    It asks before it writes in production, with DATABASE_URL or BACKROOM_API_KEY
+    set, to a server on another machine, or to one that does not stand on the
+    embedded database of BACKROOM_DATA_DIR. Without a terminal it needs --yes then.
+    """
     from server.cli.shop import demo
 
-    demo()
+    demo(yes=yes)
 
 
 @app.command()
@@ -100,11 +125,15 @@ def replay(
     file: Annotated[Path, typer.Argument(help="Orders of the UCI Online Retail form: .csv or .csv.xz.")],
     first: From = None,
     last: To = None,
+    yes: Yes = False,
 ) -> None:
-    """Replay a file of real orders; twice changes nothing more."""
+    """Replay a file of real orders; a second time changes nothing.
+
+    It asks first where `backroom demo` does.
+    """
     from server.cli.shop import replay
 
-    replay(file, _day("--from", first), _day("--to", last))
+    replay(file, _day("--from", first), _day("--to", last), yes=yes)
 
 
 @app.command()
@@ -121,9 +150,12 @@ def bench(
     rate: Annotated[
         float | None, typer.Option(min=0.1, max=1e6, help="Call so often a second, whatever the server does.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Write to a server that is not on this machine, too.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Measure how fast a server answers, and check what it kept; leaves products and orders behind."""
+    """Measure how fast a server answers, and check what it kept.
+
+    It leaves its products and orders behind, and asks first where `backroom demo` does.
+    """
     from server.cli.bench import bench
     from server.cli.bench_works import Load
 
@@ -131,28 +163,38 @@ def bench(
 
 
 @app.command()
-def verify() -> None:
-    """Check what must hold of all that is kept, in one snapshot; exits with 1 where it does not."""
+def verify(as_json: Json = False) -> None:
+    """Check that stock, orders, payments and the audit record add up; exits with 1 where they do not.
+
+    --json: holds, laws (id, law, checked, broken, broken_by) and unchecked.
+    """
     from server.cli.verify import verify
 
-    verify()
+    verify(as_json=as_json)
 
 
 @app.command()
-def doctor() -> None:
-    """Say what is configured, what answers, what is missing, and the mend."""
+def doctor(as_json: Json = False) -> None:
+    """Say what is configured, what answers, what is missing, and the mend; exits with 1 where something is broken.
+
+    --json: findings (name, found, state: fine, notice or broken, mend).
+    """
     from server.cli.doctor import doctor
 
-    doctor()
+    doctor(as_json=as_json)
 
 
 @jobs.callback()
-def list_jobs(context: typer.Context) -> None:
-    """List the jobs that wait, run or have failed."""
+def list_jobs(context: typer.Context, as_json: Json = False) -> None:
+    """List the background jobs that wait, run or have failed, 200 at most.
+
+    --json: jobs (id, task, state: waiting, running or failed, tries, not_before,
+    args), and more: whether there are more.
+    """
     if context.invoked_subcommand is None:
         from server.cli.jobs import list_jobs
 
-        list_jobs()
+        list_jobs(as_json=as_json)
 
 
 @jobs.command("retry")
@@ -199,11 +241,18 @@ def list_audit(
     first: From = None,
     last: To = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
+    as_json: Json = False,
 ) -> None:
-    """List what was changed, the latest last."""
+    """List what was changed, the latest last.
+
+    --json: events (sequence, create_time, caller_id, action, resource, result,
+    address, call_id, position).
+    """
     from server.cli.audit import Wanted, list_audit
 
-    list_audit(Wanted(caller, action, resource, result, _day("--from", first), _day("--to", last)), limit)
+    list_audit(
+        Wanted(caller, action, resource, result, _day("--from", first), _day("--to", last)), limit, as_json=as_json
+    )
 
 
 @admin.command("create-user")
@@ -230,11 +279,14 @@ def create_service_account(
 
 
 @keys.command("list")
-def list_keys() -> None:
-    """List the keys, what each is good for, and until when."""
+def list_keys(as_json: Json = False) -> None:
+    """List the keys, what each is good for, and until when.
+
+    --json: keys (id, use, state, activate_time, end_time, resealing_due).
+    """
     from server.cli.keys import list_keys
 
-    list_keys()
+    list_keys(as_json=as_json)
 
 
 @keys.command("rotate")

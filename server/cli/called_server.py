@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,11 +25,15 @@ _LAST_LINES = 20
 
 
 @asynccontextmanager
-async def called_server(configured: Settings) -> AsyncIterator[str]:
-    """The address of the server that runs, or of one that runs as long as the block."""
+async def called_server(configured: Settings, before: Callable[[bool], None] = lambda _: None) -> AsyncIterator[str]:
+    """The address of the server that runs, or of one that runs as long as the block.
+
+    `before` is called first, with whether one answers, and may raise.
+    """
     address = str(configured.grpc_address)
     tls = tls_of(configured)
     status = await _readiness(address, tls)
+    before(status is not None)
     if status == HealthCheckResponse.SERVING:
         yield address
     elif status is not None:
