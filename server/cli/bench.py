@@ -36,10 +36,12 @@ def bench(names: Sequence[str], address: str | None, load: Load, *, products: in
     works = works_named(names)
     configured = settings.read()
     target = configured.grpc_address if address is None else _address(address)
+    reasons = reasons_to_ask(configured, target, answers=True)
+    ask_before_writing(f"a bench leaves products and orders on {target}", reasons, yes=yes)
     console = Console(highlight=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_benched(configured, target, works, load, products, console, yes=yes))
+            runner.run(_benched(configured, target, works, load, products, console))
         except Mismatch as mismatch:
             console.print(f"does not add up: {mismatch}", style="red", markup=False, soft_wrap=True)
             sys.exit(1)
@@ -48,19 +50,10 @@ def bench(names: Sequence[str], address: str | None, load: Load, *, products: in
 
 
 async def _benched(
-    configured: Settings,
-    target: Address,
-    works: Mapping[str, Work],
-    load: Load,
-    products: int,
-    console: Console,
-    *,
-    yes: bool,
+    configured: Settings, target: Address, works: Mapping[str, Work], load: Load, products: int, console: Console
 ) -> None:
     tls = _context(configured)
     await _reach(configured, target, tls)
-    reasons = reasons_to_ask(configured, target, answers=True)
-    ask_before_writing(f"a bench leaves products and orders on {target}", reasons, yes=yes)
     key = await _key(configured, target)
     what = f"{products:,} products and their orders, of {load.seconds:g} s each of {', '.join(works)}"
     console.print(f"{target} will be left with {what}", markup=False, soft_wrap=True)

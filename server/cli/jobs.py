@@ -1,6 +1,7 @@
 """What waits, what runs, what has failed: the queue as an operator sees it."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -43,7 +44,8 @@ def _on(job: QueuedJob) -> str:
     """What a job is about; a periodic one is about the time that it was due at."""
     if list(job.args) == ["timestamp"]:
         return f"due {datetime.fromtimestamp(int(str(job.args['timestamp'])), UTC):%Y-%m-%d %H:%M:%S UTC}"
-    return " ".join(str(value) for value in job.args.values() if value is not None)
+    values = (value for value in job.args.values() if value is not None)
+    return " ".join(value if isinstance(value, str) else json.dumps(value) for value in values)
 
 
 def _described(job: QueuedJob) -> Mapping[str, object]:

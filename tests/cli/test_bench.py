@@ -88,12 +88,21 @@ async def test_a_wrong_key_is_said_in_one_line(server: Running, capsys: pytest.C
 
 
 BAD: Mapping[str, tuple[tuple[str, ...], Mapping[str, str], str]] = {
-    "no server there": ((), NOBODY, "no server answers on 127.0.0.1:1: "),
+    "no server there": (("--yes",), NOBODY, "no server answers on 127.0.0.1:1: "),
     "an unknown work": (("place-all",), NOBODY, "there is no work 'place-all'; the works are place-hot, place-two, "),
     "an address that is none": (("--address", "here"), NOBODY, "--address: must be host:port"),
-    "a server elsewhere": (("--address", "192.0.2.1:50051"), NOBODY, "192.0.2.1:50051 is not on this machine, and a "),
-    "no authority": (
+    "a server elsewhere": (
+        ("--address", "192.0.2.1:50051"),
+        NOBODY,
+        "a bench leaves products and orders on 192.0.2.1:50051, and 192.0.2.1:50051 is not on this machine: say --yes",
+    ),
+    "another folder's server": (
         (),
+        NOBODY,
+        "a bench leaves products and orders on 127.0.0.1:1, and the server on 127.0.0.1:1 does not stand on the ",
+    ),
+    "no authority": (
+        ("--yes",),
         {**NOBODY, "BACKROOM_TLS_CA": "none.pem"},
         "BACKROOM_TLS_CA, BACKROOM_TLS_CALLER_CERTIFICATE: No such file",
     ),
@@ -116,7 +125,7 @@ async def test_a_key_is_not_shown_to_a_server_of_other_settings(
 ) -> None:
     """The one that is kept, or would be made, is of the server that the settings name."""
     settings = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY}
-    ended = await asyncio.to_thread(backroom_here, capsys, "bench", "--address", server.address, **settings)
+    ended = await asyncio.to_thread(backroom_here, capsys, "bench", "--yes", "--address", server.address, **settings)
     assert ended.code == 1
     assert ended.err.startswith("backroom: BACKROOM_API_KEY: is not set; ")
 

@@ -109,7 +109,7 @@ def test_a_person_is_asked_at_a_terminal(tmp_path: Path) -> None:
     assert code == 1
     assert "- BACKROOM_ENVIRONMENT is production" in screen
     assert "- DATABASE_URL is set: the database is not the embedded one" in screen
-    assert "Go on? [y/N]: n" in screen
+    assert "Go on? [y/N]: " in screen
     assert screen.endswith("backroom: nothing was written\r\n")
 
 

@@ -48,7 +48,7 @@ def test_a_shell_completes_commands_and_options(typed: str, completed: list[str]
     assert ended.stdout.split() == completed
 
 
-def test_the_completion_is_a_script_that_bash_takes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_completion_is_a_script_that_bash_takes() -> None:
     """Nothing but the script is printed, so that `source` may read it."""
     shell = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     script = subprocess.run(
