@@ -24,7 +24,7 @@ def run(capsys: pytest.CaptureFixture[str], database_url: str) -> Run:
         ours = {"DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY}
         nobody = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:1"}
         option = ["--json"] if as_json else []
-        return await asyncio.to_thread(backroom_here, capsys, *words, *option, **ours, **nobody, **settings)
+        return await asyncio.to_thread(backroom_here, capsys, *words, *option, **{**ours, **nobody, **settings})
 
     return ran
 
