@@ -13,7 +13,7 @@ from server.cli.failure import Failure, Interrupted
 from server.settings import SettingsError
 
 app = typer.Typer(name="backroom", invoke_without_command=True, pretty_exceptions_enable=False)
-admin = typer.Typer(help="Accounts, made on the database itself.", no_args_is_help=True)
+admin = typer.Typer(help="Create accounts on the database itself, such as the first admin.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
 keys = typer.Typer(help="The server's keys: list, rotate, revoke; and a new master key.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
@@ -122,7 +122,9 @@ def demo(yes: Yes = False) -> None:
 
 @app.command()
 def replay(
-    file: Annotated[Path, typer.Argument(help="Orders of the UCI Online Retail form: .csv or .csv.xz.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Orders in the form of UCI Online Retail: .csv or .csv.xz.")
+    ],
     first: From = None,
     last: To = None,
     yes: Yes = False,
@@ -139,7 +141,8 @@ def replay(
 @app.command()
 def bench(
     works: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORK]...", help="What to measure; all by default.")
+        list[str] | None,
+        typer.Argument(metavar="[WORK]...", help="What to measure; all by default. A name that is none lists them."),
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="The server's host:port; by default BACKROOM_GRPC_ADDRESS.")
@@ -198,7 +201,9 @@ def list_jobs(context: typer.Context, as_json: Json = False) -> None:
 
 
 @jobs.command("retry")
-def retry_job(job_id: Annotated[int, typer.Argument(help="The number of a job that has failed.")]) -> None:
+def retry_job(
+    job_id: Annotated[int, typer.Argument(metavar="JOB", help="The number of a job that has failed.")],
+) -> None:
     """Put a job that has failed back into the queue."""
     from server.cli.jobs import retry_job
 
@@ -208,8 +213,10 @@ def retry_job(job_id: Annotated[int, typer.Argument(help="The number of a job th
 @app.command("sandbox-provider")
 def sandbox_provider(
     address: Annotated[str, typer.Option(help="Where to listen; with port 0, a free one.")] = "127.0.0.1:8090",
-    ledger: Annotated[Path, typer.Option(help="Its books, one SQLite file.")] = Path(".backroom/sandbox.sqlite"),
-    webhook_url: Annotated[str, typer.Option(help="Where to tell what happened; empty for nowhere.")] = "",
+    ledger: Annotated[Path, typer.Option(help="Where it keeps its payments: one SQLite file.")] = Path(
+        ".backroom/sandbox.sqlite"
+    ),
+    webhook_url: Annotated[str, typer.Option(help="Where to send its webhooks; empty: nowhere.")] = "",
     secrets_stdin: Annotated[
         bool, typer.Option(help="Read the key and the webhooks' secret from standard input, a line each.")
     ] = False,
@@ -223,10 +230,15 @@ def sandbox_provider(
 
 @audit.command("verify")
 def verify_audit(
-    anchor_file: Annotated[Path | None, typer.Option(help="Anchors that it must contain, a JSON line each.")] = None,
-    anchor: Annotated[str | None, typer.Option(metavar="POSITION:HASH", help="One that it must contain.")] = None,
+    anchor_file: Annotated[
+        Path | None, typer.Option(help="A file of anchors, as BACKROOM_AUDIT_ANCHOR_FILE has them, that must be in it.")
+    ] = None,
+    anchor: Annotated[
+        str | None,
+        typer.Option(metavar="POSITION:HASH", help="One anchor that must be in it, as this command prints it."),
+    ] = None,
 ) -> None:
-    """Check the record from its first event to its last; exits with 1 where it is not whole, and names what is not."""
+    """Prove that the record of changes is whole; exits with 1 where it is not, and names the first fault."""
     from server.cli.audit import verify_audit
 
     verify_audit(anchor_file, anchor)
@@ -257,11 +269,11 @@ def list_audit(
 
 @admin.command("create-user")
 def create_user(
-    email: Annotated[str, typer.Argument(help="The address to sign in with.")],
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The address to sign in with.")],
     role: Role = None,
     password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
 ) -> None:
-    """Create a user; without a password given, a random one is made and printed."""
+    """Create a user, by default a customer; a random password is made and printed unless one is given."""
     from server.cli.admin import create_user
 
     create_user(email, role or ["customer"], sys.stdin.readline().rstrip("\n") if password_stdin else None)
@@ -269,10 +281,10 @@ def create_user(
 
 @admin.command("create-service-account")
 def create_service_account(
-    name: Annotated[str, typer.Argument(help="The service's name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The service's name.")],
     role: Role = None,
 ) -> None:
-    """Create a service account and print its key, once."""
+    """Create a service account, by default with the role service, and print its key, once."""
     from server.cli.admin import create_service_account
 
     create_service_account(name, role or ["service"])
@@ -295,7 +307,7 @@ def rotate_keys(
         float, typer.Option(min=2, max=86_400, help="After how many seconds the new keys are used.")
     ] = 600,
 ) -> None:
-    """Make new keys, and seal everything by the first master key; no call fails meanwhile."""
+    """Make new keys, and seal every secret by the first master key; calls go on meanwhile."""
     from server.cli.keys import rotate_keys
 
     rotate_keys(activate_after)
@@ -303,7 +315,7 @@ def rotate_keys(
 
 @keys.command("revoke")
 def revoke_key(key_id: Annotated[str, typer.Argument(metavar="KID", help="The key's id.")]) -> None:
-    """Have nothing taken any more that a leaked key made; within a second on every server."""
+    """Revoke a key that leaked: within a second no server accepts what was signed by it."""
     from server.cli.keys import revoke_key
 
     revoke_key(key_id)
