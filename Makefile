@@ -7,10 +7,10 @@ CONTRACTS := $(shell find proto/backroom -name '*.proto')
 .DEFAULT_GOAL := help
 AGAINST ?= main
 
-.PHONY: help run demo test prove bench check breaking access generate migrate lock clean
+.PHONY: help run demo test prove bench check test-postgres-16 test-pgbouncer breaking access generate migrate lock clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: generate ## Serve Backroom; without DATABASE_URL on an embedded PostgreSQL
 	@$(BIN)/backroom serve
@@ -75,3 +75,15 @@ proto/gen/.ready: $(CONTRACTS) proto/generate.py requirements/validate.txt $(VEN
 $(VENV)/.installed: pyproject.toml proto/gen/.ready
 	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
+
+# What a person or CI asks of the databases that Backroom promises to run on, beside the newest.
+BEHIND_POOLER := tests/pooler tests/commerce/test_rpcs_*.py tests/identity/test_*_rpcs.py tests/webhooks/test_endpoint_rpcs.py \
+	tests/frame/test_jobs.py tests/races/test_stock.py
+ON_POSTGRES_16 := tests/migrations tests/*/test_repository*.py tests/storage/test_database.py tests/cli/test_demo.py \
+	tests/cli/test_verify.py tests/races/test_stock.py
+
+test-postgres-16: generate ## Migrate, run the demo, verify, the repositories and a race on PostgreSQL 16, the oldest promised
+	@TEST_POSTGRES=16 $(BIN)/pytest $(ON_POSTGRES_16)
+
+test-pgbouncer: generate ## Run the calls, the jobs and a race behind a real PgBouncer in transaction mode, which must be installed
+	@TEST_POOLER=transaction $(BIN)/pytest $(BEHIND_POOLER)

@@ -24,6 +24,10 @@ MODULES = ("identity", "commerce", "webhooks")
 """What a process can serve."""
 
 _PREFIX = "BACKROOM_"
+_OF_TESTS = "BACKROOM_TEST_"
+"""What the tests alone read."""
+_ENCODING = "utf-8-sig"
+"""Of `.env`: some editors begin a file in UTF-8 with a mark that says so."""
 
 
 class SettingsError(Exception):
@@ -51,6 +55,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="ignore",
         env_file=".env",
+        env_file_encoding=_ENCODING,
         env_ignore_empty=True,
         case_sensitive=True,
         arbitrary_types_allowed=True,
@@ -245,7 +250,7 @@ def read() -> Settings:
 def _mistyped(given: Collection[str]) -> Iterator[str]:
     """The names that are no settings, and were surely meant as such."""
     for name in sorted(given):
-        if name in names():
+        if name in names() or name.startswith(_OF_TESTS):
             continue
         capitals = name.upper()
         if capitals in names():
@@ -297,7 +302,16 @@ def _either(choices: Sequence[str]) -> str:
 
 
 def _given() -> Mapping[str, object]:
-    """The names of the environment and of `.env`."""
+    """The names of the environment and of `.env`; raises SettingsError where that is no text."""
     from dotenv import dotenv_values
 
-    return {**dotenv_values(".env"), **os.environ}
+    path = Path(".env")
+    try:
+        is_text = not path.is_file() or "\0" not in path.read_text(_ENCODING)
+    except UnicodeDecodeError:
+        is_text = False
+    except OSError as error:
+        raise SettingsError(f".env: {error.strerror}; let this user read it, or remove it") from None
+    if not is_text:
+        raise SettingsError(".env: is not written in UTF-8, as Windows's UTF-16 or Latin-1 are not; save it as UTF-8")
+    return {**dotenv_values(path, encoding=_ENCODING), **os.environ}

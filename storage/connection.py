@@ -1,14 +1,15 @@
 """Connections to PostgreSQL: how they are opened, what is seen to at once, and how they let go."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import pq, waiting
+from psycopg import pq, sql, waiting
 
 from storage.errors import StoreUnavailable
-from storage.limits import LIMITS, LOOK_AT_LIMITS, SET_LIMITS
+from storage.limits import LIMITS, LOOK_AT_LIMITS, SET_LIMITS, set_limits_served_by
 from storage.pooler import Pooler
 from storage.trouble import OLDEST_VERSION, Kind, Trouble, trouble_of
 from storage.url import parameters, secrets
@@ -47,12 +48,23 @@ def options_of(url: str, application_name: str, pooler: Pooler) -> Mapping[str, 
     return options
 
 
-async def opened(url: str, *, application_name: str, pooler: Pooler = Pooler.NONE) -> Connection:
-    """A connection on which the limits hold; raises StoreUnavailable, which says why there is none."""
+@contextmanager
+def reasons(url: str) -> Iterator[None]:
+    """Why a connection by this URL is not to be had, as StoreUnavailable."""
     try:
-        connection = await Connection.connect(**options_of(url, application_name, pooler))
+        yield
     except psycopg.Error as error:
         raise StoreUnavailable(trouble_of(error, secrets(url))) from error
+    except UnicodeError:  # from Python's own encoding of host names, before anybody is asked
+        raise StoreUnavailable(
+            Trouble(Kind.NAME, "the host's name is none: a part of it is too long, or empty")
+        ) from None
+
+
+async def opened(url: str, *, application_name: str, pooler: Pooler = Pooler.NONE) -> Connection:
+    """A connection on which the limits hold; raises StoreUnavailable, which says why there is none."""
+    with reasons(url):
+        connection = await Connection.connect(**options_of(url, application_name, pooler))
     try:
         await fit(connection, pooler)
     except BaseException:
@@ -63,10 +75,8 @@ async def opened(url: str, *, application_name: str, pooler: Pooler = Pooler.NON
 
 def opened_for_a_change(url: str, *, application_name: str = "backroom-migrate") -> psycopg.Connection[Any]:
     """A connection on which nothing is limited, with a pooler between or without; raises StoreUnavailable."""
-    try:
+    with reasons(url):
         connection = psycopg.connect(**options_of(url, application_name, Pooler.TRANSACTION))
-    except psycopg.Error as error:
-        raise StoreUnavailable(trouble_of(error, secrets(url))) from error
     try:
         check_version(connection.pgconn)
     except StoreUnavailable:
@@ -81,7 +91,7 @@ async def fit(connection: psycopg.AsyncConnection[Any], pooler: Pooler) -> None:
     autocommit = connection.autocommit
     try:
         await connection.set_autocommit(True)
-        cursor = await connection.execute(LOOK_AT_LIMITS if pooler is Pooler.TRANSACTION else SET_LIMITS)
+        cursor = await connection.execute(limits_by(pooler, connection.pgconn))
         found = await cursor.fetchone()
         await connection.set_autocommit(autocommit)
     except psycopg.Error as error:
@@ -91,6 +101,13 @@ async def fit(connection: psycopg.AsyncConnection[Any], pooler: Pooler) -> None:
     if pooler is Pooler.NONE and served_by != connection.pgconn.backend_pid:
         raise StoreUnavailable(Trouble(Kind.POOLER, "a connection pooler stands between Backroom and PostgreSQL"))
     check_limits(limits)
+
+
+def limits_by(pooler: Pooler, connection: pq.abc.PGconn) -> sql.Composed:
+    """What has the limits hold as far as that can be done here; returns the process that serves, and the limits."""
+    if pooler is Pooler.NONE:
+        return set_limits_served_by(connection.backend_pid)
+    return SET_LIMITS if pooler is Pooler.SESSION else LOOK_AT_LIMITS
 
 
 def check_version(connection: pq.abc.PGconn) -> None:

@@ -46,6 +46,9 @@ from storage.webhooks.repository import DeliveryRepository, EndpointRepository, 
 
 _ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
+POOL_SIZE = 10
+"""Connections of one server, beside the one that it keeps apart."""
+
 Opening = Callable[[], AbstractContextManager[None]]
 
 
@@ -168,7 +171,7 @@ class Database:
         url: str,
         *,
         audit_key: AuditKey | None = None,
-        pool_size: int = 10,
+        pool_size: int = POOL_SIZE,
         application_name: str = "backroom",
         pooler: Pooler = Pooler.NONE,
         opening: Opening = nullcontext,

@@ -21,6 +21,19 @@ SET_LIMITS = sql.SQL("SELECT pg_backend_pid(), ARRAY[{}]::text[]").format(
 )
 """Sets them for the session; returns the process that serves it, and the limits."""
 
+
+def set_limits_served_by(process: int) -> sql.Composed:
+    """Does the same where this process serves the session, and sets nothing on the connection of a pooler."""
+    return sql.SQL("SELECT pg_backend_pid(), ARRAY[{}]::text[]").format(
+        sql.SQL(", ").join(
+            sql.SQL("CASE pg_backend_pid() WHEN {} THEN set_config({}, {}, false) ELSE '0' END").format(
+                sql.Literal(process), sql.Literal(name), sql.Literal(value)
+            )
+            for name, value in LIMITS.items()
+        )
+    )
+
+
 _DEFAULT = """
     (SELECT substr(setting, strpos(setting, '=') + 1) FROM pg_db_role_setting, unnest(setconfig) AS setting
       WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())

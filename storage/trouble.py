@@ -46,12 +46,12 @@ class Kind(Enum):
     POOLER = auto()
     """A pooler stands between, and nobody has told us of it."""
     LIMITS = auto()
-    """The time limits do not hold behind the pooler."""
+    """The time limits do not hold behind the pooler: the database was not migrated by way of it yet."""
 
 
 _PASSING = {
     *(Kind.UNKNOWN, Kind.ABSENT, Kind.NAME, Kind.SILENT, Kind.LOST),
-    *(Kind.STARTING, Kind.FULL, Kind.BUSY, Kind.STANDBY),
+    *(Kind.STARTING, Kind.FULL, Kind.BUSY, Kind.STANDBY, Kind.LIMITS),
 }
 
 

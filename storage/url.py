@@ -51,8 +51,9 @@ def shown(url: str) -> str:
     host, port, user = found.get("host", ""), found.get("port", ""), found.get("user", "")
     place = f"{user}@" if user else ""
     place += "" if host.startswith("/") else f"[{host}]" if ":" in host else host
-    place += f":{port}" if port else ""
-    return f"postgresql://{place}/{found.get('dbname', '')}"
+    place += f":{port}" if port and not host.startswith("/") else ""
+    socket = f"?host={host}" + (f"&port={port}" if port else "") if host.startswith("/") else ""
+    return f"postgresql://{place}/{found.get('dbname', '')}{socket}"
 
 
 def secrets(url: str) -> frozenset[str]:

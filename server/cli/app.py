@@ -35,6 +35,7 @@ def main() -> None:
     # Its fork handlers can crash a child that is started beside it, before that becomes another program.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     try:
+        _hold_docstrings()
         app()
     except (Failure, SettingsError) as failure:
         print(f"backroom: {failure}", file=sys.stderr)
@@ -42,9 +43,11 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(Interrupted.exit_code)
     except OSError as error:
-        # What no command foresaw: no rights, a full disk. It says which file, and a traceback would say no more.
+        from server.cli.disk_trouble import disk_trouble
+
+        # What no command foresaw, such as a port or a file without rights: a traceback would say no more.
         where = f"{error.filename}: " if error.filename else ""
-        print(f"backroom: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"backroom: {disk_trouble(error) or f'{where}{error.strerror or error}'}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -63,6 +66,14 @@ def backroom(
         typer.echo(versions())
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def _hold_docstrings() -> None:
+    if sys.flags.optimize > 1:
+        raise SettingsError(
+            "PYTHONOPTIMIZE: at 2, or with -OO, Python drops the docstrings, which hold what callers are told;"
+            " unset it, or set it to 1"
+        )
 
 
 @app.command()

@@ -98,7 +98,15 @@ async def _read(process: asyncio.subprocess.Process, last: "deque[str]", port: "
         elif ready and serving:
             port.set_result(serving)
     if not port.done():
-        port.set_exception(Failure("the server that was started ended:\n" + "".join(last)))
+        port.set_exception(Failure(_why_it_ended(last)))
+
+
+def _why_it_ended(last: "deque[str]") -> str:
+    """What it said itself where that is why, as this command would have said it."""
+    ours, said, why = last[-1].partition("backroom: ") if last else ("", "", "")
+    if said and not ours:
+        return why.rstrip()
+    return "the server that was started ended:\n" + "".join(last).rstrip()
 
 
 async def _readiness(address: str, tls: Tls | None) -> int | None:

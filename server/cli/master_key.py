@@ -1,12 +1,15 @@
 """The master key, without which what is sealed in the database stays sealed."""
 
+from pathlib import Path
+
 from server.cli.failure import Failure
-from server.cli.private_file import write_private
+from server.cli.private_file import keep_private
 from server.frame.outages import explained
 from server.frame.sealing import MasterKeyMalformed, MasterKeys, SealBroken, new_master_key, read_master_key
 from server.identity.keys import MasterKeyWrong
 from server.settings import Settings
 from server.wiring import Application
+from storage.embedded.data import holds_data
 from storage.errors import StoreUnavailable
 
 
@@ -18,13 +21,27 @@ def master_keys(settings: Settings) -> MasterKeys:
         raise Failure(
             "BACKROOM_MASTER_KEY: is not set, and a database of your own needs one: backroom keys new-master-key"
         )
-    path = settings.data_dir / "master.key"
-    if not path.exists():
-        write_private(path, new_master_key())
     try:
-        return MasterKeys([read_master_key(path.read_text())])
-    except MasterKeyMalformed:
-        raise Failure(f"{path}: holds no master key") from None
+        return MasterKeys([read_master_key(_kept(settings.data_dir))])
+    except (MasterKeyMalformed, UnicodeDecodeError):
+        raise Failure(
+            f"{settings.data_dir / 'master.key'}: holds no master key, and the database beside it was sealed with one;"
+            " put the key back there, or set BACKROOM_DATA_DIR to a new folder"
+        ) from None
+
+
+def _kept(data_dir: Path) -> str:
+    """What stands in master.key: made where there is none, or an empty one and nothing yet that it could have sealed.
+
+    A full disk once left empty ones behind.
+    """
+    path = data_dir / "master.key"
+    if path.exists():
+        text = path.read_text()
+        if text.strip() or holds_data(data_dir / "postgres"):
+            return text
+        path.unlink()
+    return keep_private(path, new_master_key())
 
 
 async def prepared(application: Application, settings: Settings) -> None:

@@ -3,12 +3,17 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import psycopg
+from sqlalchemy.exc import DBAPIError
+
 import migrations
+from server.cli.disk_trouble import full_disk
 from server.cli.failure import Failure
+from server.cli.private_file import private_folder
 from server.frame.outages import explained
 from server.settings import Settings
 from storage.database import Database
-from storage.embedded import EmbeddedPostgres, NotInstalled
+from storage.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, NotInstalled
 from storage.errors import StoreError
 from storage.frame.records import AuditKey
 
@@ -19,12 +24,18 @@ def database_url(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
+    folder = settings.data_dir.absolute()
+    private_folder(folder)
     try:
-        server = EmbeddedPostgres(settings.data_dir.absolute() / "postgres")
+        server = EmbeddedPostgres(folder / "postgres")
     except NotInstalled:
         raise Failure("DATABASE_URL: is not set, and the embedded PostgreSQL is not installed") from None
+    except EmbeddedPostgresFailed as error:
+        raise full_disk(folder) or Failure(f"BACKROOM_DATA_DIR: {error}") from None
     try:
         yield server.url
+    except (Failure, StoreError, DBAPIError, psycopg.Error) as error:
+        raise full_disk(folder) or error from None
     finally:
         server.stop()
 

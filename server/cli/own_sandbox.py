@@ -5,14 +5,14 @@ import json
 import secrets
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import httpx
 
 from server.cli.failure import Failure
-from server.cli.private_file import write_private
+from server.cli.private_file import keep_private, write_private
 from server.cli.this_program import this_program
 from server.settings import Settings
 
@@ -50,8 +50,8 @@ def own_sandbox(configured: Settings) -> Iterator["StartedSandbox | None"]:
 
 def running_sandbox(configured: Settings) -> Sandbox | None:
     """The one that a server with the same data folder has started last; None where there is none."""
-    path = _path(configured.data_dir)
-    return Sandbox(**json.loads(path.read_text())) if path.exists() else None
+    kept = _read(_path(configured.data_dir))
+    return kept if kept is not None and kept.url else None
 
 
 class StartedSandbox:
@@ -59,10 +59,7 @@ class StartedSandbox:
 
     def __init__(self, data_dir: Path) -> None:
         self._path = _path(data_dir)
-        kept = json.loads(self._path.read_text()) if self._path.exists() else {}
-        self._key = kept.get("key") or secrets.token_urlsafe(32)
-        self._secret = kept.get("webhook_secret") or f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
-        data_dir.mkdir(parents=True, exist_ok=True)
+        self._kept = _kept(self._path)
         command = this_program("sandbox-provider", "--address", "127.0.0.1:0")
         self._process = subprocess.Popen(  # noqa: S603 - this very program
             [*command, "--ledger", str(data_dir / "sandbox.sqlite"), "--secrets-stdin", "--with-parent"],
@@ -73,16 +70,20 @@ class StartedSandbox:
             start_new_session=True,
         )
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-        self._process.stdin.write(f"{self._key}\n{self._secret}\n")
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # it has ended, and says why
+            self._process.stdin.write(f"{self._kept.key}\n{self._kept.webhook_secret}\n")
+            self._process.stdin.close()
 
     def ready(self) -> Sandbox:
         """Waits until it answers; raises Failure where it ended instead."""
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
-        url = self._process.stdout.readline().strip()
-        if not url:
-            raise Failure("the sandbox payment provider does not start; BACKROOM_PAYMENT_PROVIDER=none does without")
-        sandbox = Sandbox(url, self._key, self._secret)
+        said = self._process.stdout.readline().strip()
+        if not said.startswith("http"):
+            raise Failure(
+                f"BACKROOM_DATA_DIR: the sandbox payment provider does not start: {said or 'it ended'};"
+                " mend that, or do without by BACKROOM_PAYMENT_PROVIDER=none"
+            )
+        sandbox = replace(self._kept, url=said)
         write_private(self._path, json.dumps(asdict(sandbox)))
         return sandbox
 
@@ -99,3 +100,22 @@ class StartedSandbox:
 
 def _path(data_dir: Path) -> Path:
     return data_dir / "sandbox.json"
+
+
+def _kept(path: Path) -> Sandbox:
+    """The secrets that are kept from the last time, or new ones; of two first starts at once, both have the same."""
+    kept = _read(path)
+    if kept is not None:
+        return kept
+    path.unlink(missing_ok=True)  # it holds nothing that could be read
+    secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    keep_private(path, json.dumps(asdict(Sandbox("", secrets.token_urlsafe(32), secret))))
+    return _read(path) or _kept(path)
+
+
+def _read(path: Path) -> Sandbox | None:
+    """None where there is none, or what is there was not written by this."""
+    try:
+        return Sandbox(**json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None

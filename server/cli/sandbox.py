@@ -33,13 +33,23 @@ def sandbox_provider(
     secrets = _read_secrets() if secrets_stdin else os.environ
     config = _config(address, ledger, webhook_url, secrets, with_parent=with_parent)
     log.configure("INFO", "auto")
+    try:
+        _run(config, address)
+    except Failure as failure:
+        if not with_parent:
+            raise
+        print(failure, flush=True)  # in the place of the URL: the parent says it, in its one line
+        sys.exit(1)
+
+
+def _run(config: Config, address: str) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(run(config, lambda url: print(url, flush=True), structlog.get_logger()))
         except OSError as error:
-            raise Failure(f"{address}, {ledger}: {os.strerror(error.errno or 0)}") from None
+            raise Failure(f"{address}, {config.ledger}: {os.strerror(error.errno or 0)}") from None
         except sqlite3.Error as error:
-            raise Failure(f"{ledger}: {error}") from None
+            raise Failure(f"{config.ledger}: {error}") from None
 
 
 def _read_secrets() -> Mapping[str, str]:

@@ -8,7 +8,7 @@ import grpc
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest, ExchangeKeyRequest
 from client import AsyncBackroom, Password, Tls, refusal_of, request_id_for
 from server.cli.failure import Failure
-from server.cli.private_file import write_private
+from server.cli.private_file import kept_value, write_private
 from server.settings import Settings
 
 ACCOUNT = "replay"
@@ -20,8 +20,9 @@ async def service_key(configured: Settings, address: str, tls: Tls | None = None
     if configured.api_key:
         return configured.api_key
     kept = configured.data_dir / "replay.json"
-    if kept.exists() and await _signs_in(address, tls, key := json.loads(kept.read_text())["key"]):
-        return str(key)
+    held = kept_value(kept, "key")
+    if held is not None and await _signs_in(address, tls, held):
+        return held
     key = await _new_key(configured, address, tls)
     write_private(kept, json.dumps({"name": ACCOUNT, "key": key}))
     return key
@@ -29,8 +30,9 @@ async def service_key(configured: Settings, address: str, tls: Tls | None = None
 
 async def _new_key(configured: Settings, address: str, tls: Tls | None) -> str:
     admin = configured.data_dir / "admin.json"
-    if admin.exists():
-        return await _key_by_admin(address, tls, Password(**json.loads(admin.read_text())))
+    email, password = kept_value(admin, "email"), kept_value(admin, "password")
+    if email is not None and password is not None:
+        return await _key_by_admin(address, tls, Password(email, password))
     if configured.database_url:
         # It brings the whole server along, which takes a second to import and is seldom needed.
         from server.cli.admin import create_service_key

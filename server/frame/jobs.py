@@ -33,6 +33,8 @@ _AT_ONCE = 32
 _AT_ONCE_APART: Mapping[str, int] = {"deliveries": 400}
 """The queues whose jobs are counted apart, since they mostly wait for somebody else's answer."""
 
+MOST_CONNECTIONS = 5
+"""Of one worker: one of them hears of new jobs."""
 _NAME = "backroom-worker"
 TRIES = 20
 """After so many a job is failed, and waits for a person: `backroom jobs`."""
@@ -247,7 +249,7 @@ def _pool(url: str, pooler: Pooler, *, min_size: int = 0) -> AsyncConnectionPool
 
     options = dict(options_of(url, _NAME, pooler))
     return AsyncConnectionPool(
-        min_size=min_size, max_size=4, timeout=5.0, open=False, kwargs=options, configure=configure
+        min_size=min_size, max_size=MOST_CONNECTIONS - 1, timeout=5.0, open=False, kwargs=options, configure=configure
     )
 
 

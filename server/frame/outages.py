@@ -14,6 +14,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0
 _TOLD_AT_ONCE = 5
 """So many different details of one outage are told as they come; further ones wait for the next line."""
 
+POOLER_MEND = "set BACKROOM_DATABASE_POOLER to its pool mode, transaction or session"
+
 _MENDS: Mapping[Kind, str] = {
     Kind.UNKNOWN: "",
     Kind.ABSENT: "start PostgreSQL there, or correct the host and the port in {setting}",
@@ -31,20 +33,31 @@ _MENDS: Mapping[Kind, str] = {
     Kind.TLS: "correct sslmode and sslrootcert in {setting}, or the server's certificate",
     Kind.RIGHTS: "grant it to the role in {setting}: backroom doctor lists what is missing",
     Kind.VERSION: "upgrade PostgreSQL, or have {setting} name a newer one",
-    Kind.POOLER: "set BACKROOM_DATABASE_POOLER to its pool mode, transaction or session",
+    Kind.POOLER: POOLER_MEND,
     Kind.LIMITS: "run backroom migrate, which sets them for the role in {setting}",
 }
 
 
 def explained(error: StoreError, setting: str = "DATABASE_URL") -> str:
     """One line, without secrets: which setting it is about, what is the matter, and the mend."""
+    mended = mend(error, setting)
+    return f"{setting}: {said(error)}{'; ' if mended else ''}{mended}"
+
+
+def said(error: StoreError) -> str:
+    """What is the matter, without secrets."""
     if isinstance(error, StoreContention):
-        return f"{setting}: other transactions hold what this one needs; try again"
+        return "other transactions hold what this one needs"
     if isinstance(error, StoreTimeout):
-        return f"{setting}: a statement took longer than the database allows; try again"
-    kind = error.trouble.kind if isinstance(error, StoreUnavailable) else Kind.UNKNOWN
-    mend = _MENDS[kind].format(setting=setting)
-    return f"{setting}: {str(error) or UNANSWERED}{'; ' if mend else ''}{mend}"
+        return "a statement took longer than the database allows"
+    return str(error) or UNANSWERED
+
+
+def mend(error: StoreError, setting: str = "DATABASE_URL") -> str:
+    """What to do about it; empty where nobody knows."""
+    if isinstance(error, StoreUnavailable):
+        return _MENDS[error.trouble.kind].format(setting=setting)
+    return "try again"
 
 
 class Outage:

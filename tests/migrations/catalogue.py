@@ -1,6 +1,6 @@
 """All that stands in a database beside the data, as far as it does not depend on the server's version.
 
-Run as a program, it writes that of a migrated database as JSON, on the embedded server that the environment chooses.
+Run as a program, it writes that of a migrated database as JSON, on a server of the version that it is given.
 """
 
 import json
@@ -42,6 +42,6 @@ def catalogue(url: str) -> set[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    with temporary_postgres() as migrated:
+    with temporary_postgres(version=int(sys.argv[1])) as migrated:
         migrations.upgrade(migrated)
         json.dump(sorted(catalogue(migrated)), sys.stdout)

@@ -1,7 +1,6 @@
 """The queue's schema is procrastinate's own, on every version of PostgreSQL, though it is made in one transaction."""
 
 import json
-import os
 import subprocess
 import sys
 from importlib import import_module
@@ -44,8 +43,7 @@ def test_every_version_of_postgresql_is_led_to_the_same(database_url: str) -> No
         here = connection.info.server_version // 10_000
     other = {16: "18", 18: "16"}[here]
     finished = subprocess.run(
-        [sys.executable, "-m", "tests.migrations.catalogue"],
-        env={**os.environ, "PGSERVER_POSTGRES_VERSION": other, "BACKROOM_TEST_POSTGRES": other},
+        [sys.executable, "-m", "tests.migrations.catalogue", other],
         capture_output=True,
         text=True,
         check=True,

@@ -1,17 +1,22 @@
 """What runs beside a server that has no database of its own: an embedded one, and a payment provider to try."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import migrations
 from server.cli.admin import ensure_first_admin
+from server.cli.failure import Failure
 from server.cli.opened import database_url
 from server.cli.own_sandbox import Sandbox, own_sandbox
 from server.frame.sealing import MasterKeys
 from server.settings import Settings
 from storage.database import Database
+from storage.embedded.locks import FileLock
+
+_TURN_WITHIN_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,27 @@ def surroundings(configured: Settings) -> Iterator[Surroundings]:
 
 
 async def prepare_embedded(configured: Settings, database: Database, keys: MasterKeys, url: str) -> str | None:
-    """Migrates the embedded database, and returns the password of an admin that was made; other databases are left."""
+    """Migrates the embedded database, and returns the password of an admin that was made; other databases are left.
+
+    Of two that do so at once, one waits for the other.
+    """
     if not configured.embedded:
         return None
-    if await database.revision() != migrations.head():
-        await asyncio.to_thread(migrations.upgrade, url)
-    return await ensure_first_admin(database, keys, configured.data_dir)
+    async with _alone(configured.data_dir):
+        if await database.revision() != migrations.head():
+            await asyncio.to_thread(migrations.upgrade, url)
+        return await ensure_first_admin(database, keys, configured.data_dir)
+
+
+@asynccontextmanager
+async def _alone(data_dir: Path) -> AsyncIterator[None]:
+    lock = FileLock(data_dir / "first-start.lock")
+    try:
+        if not await asyncio.to_thread(lock.take, _TURN_WITHIN_SECONDS):
+            raise Failure(f"BACKROOM_DATA_DIR: the process {lock.holder()} has been preparing {data_dir}; end it")
+        yield
+    finally:
+        lock.close()
 
 
 async def prepared_once(configured: Settings, keys: MasterKeys, url: str) -> str | None:

@@ -1,0 +1,106 @@
+"""The server that a data folder says is running, and whether it is."""
+
+import os
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.embedded.sockets import PORT, url_of
+
+_ANSWERS_WITHIN_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Postmaster:
+    """What stands in postmaster.pid, which the server fills by and by."""
+
+    pid: int
+    socket_folder: Path | None
+    status: str
+    """Such as starting, ready or stopping."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process has this number."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return not _is_zombie(self.pid)
+
+    def serves(self, data: Path) -> bool:
+        """Whether this process is the PostgreSQL of this folder, and not another that was given its number since."""
+        if not self.alive:
+            return False
+        process = Path(f"/proc/{self.pid}")
+        try:
+            return (process / "cwd").samefile(data)
+        except PermissionError:
+            # Another user's process, as it is for root in a container that may not look into others.
+            return bytes(data) in (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return not Path("/proc/self").exists() and "postgres" in _command(self.pid)
+
+    def answers(self) -> bool:
+        """Whether it takes connections, at the socket that it says."""
+        if self.socket_folder is None:
+            return False
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(_ANSWERS_WITHIN_SECONDS)
+            try:
+                client.connect(str(self.socket_folder / f".s.PGSQL.{PORT}"))
+            except OSError:
+                return False
+        return True
+
+
+def read_postmaster(data: Path) -> Postmaster | None:
+    """None where there is none, or nothing in it yet."""
+    try:
+        lines = _pid_file(data).read_text(errors="surrogateescape").splitlines()
+        pid = int(lines[0])
+    except (FileNotFoundError, NotADirectoryError, ValueError, IndexError):
+        return None
+    folder, status = (lines[number].strip() if len(lines) > number else "" for number in (4, 7))
+    return Postmaster(pid, Path(folder) if folder else None, status) if pid > 0 else None
+
+
+def running_url(data: Path) -> str | None:
+    """The URL of the server that runs on a data folder; None where none does. Starts nothing."""
+    found = read_postmaster(data)
+    if found is None or found.socket_folder is None or not found.serves(data):
+        return None
+    return url_of(found.socket_folder)
+
+
+def forget_number(data: Path, left: Postmaster | None) -> None:
+    """Has PostgreSQL start though postmaster.pid is empty, or its number is another process's by now.
+
+    It would take any process with that number for its predecessor, but never the process that starts it. That one's
+    number goes there, and the rest stays, by which PostgreSQL finds out whether the shared memory is still in use.
+    """
+    path = _pid_file(data)
+    if left is None:
+        path.unlink(missing_ok=True)
+    elif left.alive:
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join([b"%d\n" % os.getpid(), *lines[1:]]))
+
+
+def _pid_file(data: Path) -> Path:
+    return data / "postmaster.pid"
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return False
+
+
+def _command(pid: int) -> str:
+    ps = ["/bin/ps", "-o", "command=", "-p", str(pid)]
+    return subprocess.run(ps, capture_output=True, text=True, check=False).stdout  # noqa: S603 - a number alone is ours
