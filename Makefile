@@ -36,10 +36,10 @@ endif
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test test-dist test-clients prove bench check contract breaking access generate migrate lock dist clean
+.PHONY: help run demo test test-dist test-clients test-postgres-16 test-pgbouncer prove bench check contract breaking access generate migrate lock dist clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: generate ## Serve Backroom; without DATABASE_URL on an embedded PostgreSQL
 	@$(BIN)/backroom serve
@@ -132,3 +132,15 @@ proto/gen/.ready: $(CONTRACTS) proto/generate.py proto/contract.py requirements/
 $(VENV)/.installed: pyproject.toml client/pyproject.toml proto/gen/.ready
 	@$(INSTALL) --no-deps --no-build-isolation -e . -e client
 	@touch $@
+
+# What a person or CI asks of the databases that Backroom promises to run on, beside the newest.
+BEHIND_POOLER := tests/pooler tests/commerce/test_rpcs_*.py tests/identity/test_*_rpcs.py tests/webhooks/test_endpoint_rpcs.py \
+	tests/frame/test_jobs.py tests/races/test_stock.py
+ON_POSTGRES_16 := tests/migrations tests/*/test_repository*.py tests/storage/test_database.py tests/cli/test_demo.py \
+	tests/cli/test_verify.py tests/races/test_stock.py
+
+test-postgres-16: generate $(VENV)/.dev ## Migrate, run the demo, verify, the repositories and a race on PostgreSQL 16, the oldest promised
+	@BACKROOM_TEST_POSTGRES=16 $(BIN)/pytest $(ON_POSTGRES_16)
+
+test-pgbouncer: generate $(VENV)/.dev ## Run the calls, the jobs and a race behind a real PgBouncer in transaction mode, which must be installed
+	@BACKROOM_TEST_POOLER=transaction $(BIN)/pytest $(BEHIND_POOLER)

@@ -168,7 +168,7 @@ async def test_a_stop_lets_all_workers_answer_what_they_took(database: Database,
         await until(lambda: len(book.ok) > 100)
         begun = set(book.asked)
         server.process.send_signal(signal.SIGTERM)
-        await until(lambda: any(b'"not ready"' in line for line in server.said))
+        await until(lambda: any(b'"stopping"' in line for line in server.said))
         answered = len(book.ok)
         await until(lambda: len(book.ok) > answered + 50)
         assert await asyncio.wait_for(server.process.wait(), ENOUGH) == 0
