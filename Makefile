@@ -3,6 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What fills the environment and is not needed to run: pip and uv.
 TOOLS := .tools
+FAULTS := tests/races tests/faults
 CONTRACTS := $(shell find proto/backroom -name '*.proto')
 
 # The first Python that runs and is new enough; PYTHON=... names another.
@@ -36,7 +37,7 @@ endif
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test test-dist test-clients test-postgres-16 test-pgbouncer prove bench check contract breaking access generate migrate lock dist clean
+.PHONY: help run demo test test-faults test-dist test-clients test-postgres-16 test-pgbouncer prove bench check contract breaking access generate migrate lock dist clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +49,10 @@ demo: generate ## Replay one real day of a real shop, and print its figures
 	@$(BIN)/backroom demo
 
 test: generate $(VENV)/.dev ## Run the tests, against a real database and real servers
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(addprefix --ignore=,$(FAULTS))
+
+test-faults: generate $(VENV)/.dev ## Run the longer tests: races of many callers and servers, and whatever may be killed or frozen
+	@$(BIN)/pytest $(FAULTS)
 
 test-dist: generate $(VENV)/.dev ## Build both distributions, and call Backroom from where the client alone is installed
 	@$(TRUST) $(BIN)/pytest -n 1 -m distribution tests/client/test_distribution.py
