@@ -24,7 +24,9 @@ def parameters(url: str) -> Mapping[str, str]:
         raise ValueError(_malformed(str(error))) from None
     ports = found.get("port", "").split(",")
     name = rest.partition("?")[0].partition("/")[2]
-    if "@" in found.get("host", "") + name or not all(not port or _is_port(port) for port in ports):
+    host = found.get("host", "")
+    misread = "@" in name or ("@" in host and not host.startswith("/"))
+    if misread or not all(not port or _is_port(port) for port in ports):
         raise ValueError(
             "the host or the port in the database's URL is malformed; in a user, a password or a name,"
             " @ is written as %40, : as %3A, / as %2F and % as %25"

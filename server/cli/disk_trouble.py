@@ -40,6 +40,16 @@ def full_disk(folder: Path) -> Failure | None:
     return Failure(f"BACKROOM_DATA_DIR: {folder}: {os.strerror(errno.ENOSPC)}; {_mend(errno.ENOSPC, ours=True)}")
 
 
+def unusable(folder: Path) -> Failure | None:
+    """A Failure where a data folder is none, or this user may not use it; one that is not there yet is to be made."""
+    if not folder.exists():
+        return None
+    number = 0 if folder.is_dir() else errno.ENOTDIR
+    if not number and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        number = errno.EACCES
+    return disk_trouble(OSError(number, "", str(folder))) if number else None
+
+
 def _mend(number: int, *, ours: bool) -> str:
     another = " or set it to another folder" if ours else " and try again"
     if number in _FULL:
@@ -47,7 +57,7 @@ def _mend(number: int, *, ours: bool) -> str:
     if number in _CLOSED:
         return f"let this user read and write it,{another}"
     if number in _NO_FOLDER:
-        return f"it must be a folder, or be free to become one,{another}" if ours else "correct the path"
+        return f"move away what is there,{another}" if ours else "correct the path"
     return f"mend that,{another}"
 
 

@@ -1,5 +1,7 @@
 """The database that the settings name, opened for a command."""
 
+import signal
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -17,6 +19,8 @@ from storage.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, NotInstal
 from storage.errors import StoreError
 from storage.frame.records import AuditKey
 
+_ASKED = (signal.SIGTERM, signal.SIGHUP)
+
 
 @contextmanager
 def database_url(settings: Settings) -> Iterator[str]:
@@ -27,17 +31,39 @@ def database_url(settings: Settings) -> Iterator[str]:
     folder = settings.data_dir.absolute()
     private_folder(folder)
     try:
-        server = EmbeddedPostgres(folder / "postgres")
+        with _ended_in_order():
+            server = EmbeddedPostgres(folder / "postgres")
+            try:
+                yield server.url
+            finally:
+                server.stop()
     except NotInstalled:
         raise Failure("DATABASE_URL: is not set, and the embedded PostgreSQL is not installed") from None
     except EmbeddedPostgresFailed as error:
         raise full_disk(folder) or Failure(f"BACKROOM_DATA_DIR: {error}") from None
+    except (Failure, StoreError, DBAPIError, psycopg.Error):
+        if (full := full_disk(folder)) is not None:
+            raise full from None
+        raise
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Has a command that is asked to end, or whose terminal is closed, leave no server behind."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    asked = [number for number in _ASKED if signal.getsignal(number) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():  # which alone is told
+        asked = []
+    for number in asked:
+        signal.signal(number, end)
     try:
-        yield server.url
-    except (Failure, StoreError, DBAPIError, psycopg.Error) as error:
-        raise full_disk(folder) or error from None
+        yield
     finally:
-        server.stop()
+        for number in asked:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @asynccontextmanager

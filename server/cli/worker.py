@@ -9,7 +9,7 @@ from server.cli.mail import mail_of
 from server.cli.master_key import master_keys, prepared
 from server.cli.opened import database_url, ready_database
 from server.cli.own_sandbox import running_sandbox
-from server.cli.serve import stop_asked
+from server.cli.serve import run_until_stopped, stop_asked
 from server.cli.serving.built import worker_of
 from server.cli.trade import opened_trade
 from server.frame import log
@@ -25,7 +25,7 @@ def worker() -> None:
     keys = master_keys(configured)
     log.configure(configured.log_level, configured.log_format)
     with database_url(configured) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_work(configured, url, keys))
+        run_until_stopped(runner, _work(configured, url, keys))
 
 
 async def _work(configured: Settings, url: str, keys: MasterKeys) -> None:

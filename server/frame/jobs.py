@@ -22,9 +22,9 @@ from psycopg import Error as DriverError
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from server.frame.faults import described
-from server.frame.outages import explained
+from server.frame.outages import UNANSWERED, Outage, explained
 from storage.connection import fit, opened, options_of
-from storage.errors import StoreError, translation
+from storage.errors import StoreError, StoreUnavailable, translation
 from storage.frame.records import module_of
 from storage.pooler import Pooler
 
@@ -41,6 +41,10 @@ TRIES = 20
 _LONGEST_WAIT = 300.0
 _LOOKS_EVERY = 0.5
 """In seconds: a new job is told of at once; one whose time has come, or whose lock is free, is found by looking."""
+_TOLD_AFTER_SECONDS = 4.0
+"""Longer than readiness takes to tell that the database is away."""
+_SETTLED_SECONDS = 2.0
+"""A worker that runs for so long is over what had ended it."""
 _BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60)
 
 
@@ -94,24 +98,32 @@ class Worker:
         direct_url: str | None = None,
         heartbeat: float = 2.0,
         missed_after: float = 10.0,
+        told: Callable[[], bool] | None = None,
     ) -> None:
         """`pooler` is what stands before the database, and `direct_url` leads past it: there it hears of new jobs.
 
-        `heartbeat` and `missed_after` in seconds: how often it says that it lives, and when it is taken for dead."""
+        `heartbeat` and `missed_after` in seconds: how often it says that it lives, and when it is taken for dead.
+        `told` is whether another line of the log says already that the database is away.
+        """
         self._url = database_url
         self._pooler = pooler
         self._direct_url = direct_url
         self._heartbeat = heartbeat
         self._missed_after = missed_after
-        self._logger = logger
+        self._away = Outage(
+            logger,
+            "the worker waits for the database",
+            "the worker goes on",
+            patience=_TOLD_AFTER_SECONDS if told else 0.0,
+            told=told or (lambda: False),
+        )
+        self._faulty = Outage(logger, "the worker begins again", "the worker goes on")
         self._lanes = _lanes([*tasks, Task("frame.take_up", self._take_up, every="* * * * * */5")])
         self._record = _Record(
             registry, logger, {task.name for lane in self._lanes for task in lane.tasks if task.every}
         )
         self._queue: JobManager | None = None
         self._running: Sequence[QueueWorker] = ()
-        self._waits_for = ""
-        """What it last said that it waits for."""
         self._stopping = asyncio.Event()
         self._supervising: asyncio.Task[None] | None = None
 
@@ -143,17 +155,30 @@ class Worker:
     async def _supervise(self) -> None:
         while not self._stopping.is_set():
             try:
-                async with self._opened() as queue:
-                    await self._take_up()
-                    self._waits_for = ""
-                    self._running = [self._worker(lane, queue, wait=True) for lane in self._lanes]
-                    await asyncio.gather(*map(self._to_the_end, self._running))
+                await self._work()
+                if not self._stopping.is_set():  # a queue lost its connection, and ended by itself
+                    self._away.met(why=UNANSWERED)
             except (StoreError, ConnectorException, DriverError, PoolTimeout) as error:
-                self._tell(error)
+                trouble = translation(error)
+                self._away.met(why=explained(trouble) if isinstance(trouble, StoreError) else described(error))
             except Exception as error:  # noqa: BLE001 - whatever it is, jobs go on being done
-                self._logger.error("the worker begins again", fault=described(error))  # noqa: TRY400 - its text may quote a payload
+                self._faulty.met(fault=described(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), 1.0)
+
+    async def _work(self) -> None:
+        async with self._opened() as queue:
+            await self._take_up()
+            settled = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, self._settled)
+            self._running = [self._worker(lane, queue, wait=True) for lane in self._lanes]
+            try:
+                await asyncio.gather(*map(self._to_the_end, self._running))
+            finally:
+                settled.cancel()
+
+    def _settled(self) -> None:
+        self._away.over()
+        self._faulty.over()
 
     async def _to_the_end(self, worker: QueueWorker) -> None:
         """Runs one queue's worker; when it ends, whyever, the others end too, to begin again together."""
@@ -174,14 +199,6 @@ class Worker:
             await connector.open_async(pool)
             self._queue = JobManager(connector)
             yield connector
-
-    def _tell(self, error: Exception) -> None:
-        """Says why it waits, once for as long as that is the same."""
-        trouble = translation(error)
-        why = explained(trouble) if isinstance(trouble, StoreError) else described(error)
-        if why != self._waits_for:
-            self._logger.warning("the worker waits for the database", why=why)
-        self._waits_for = why
 
     def _worker(self, lane: _Lane, connector: PsycopgConnector, *, wait: bool) -> QueueWorker:
         app = App(connector=connector)
@@ -292,7 +309,7 @@ class _Record:
             await run()
             outcome = "done"
         except Exception as error:
-            outcome, fault = "failed", described(error)
+            outcome, fault = "failed", _fault(error)
             if job.task_name not in self._quiet:
                 raise
         finally:
@@ -303,9 +320,16 @@ class _Record:
         self._seconds.labels(job.task_name).observe(seconds)
         line: dict[str, object] = {"task": job.task_name, "job_id": job.id, "outcome": outcome}
         line |= {"duration_ms": round(seconds * 1000, 2), "attempt": job.attempts + 1}
-        if fault:
+        if fault == UNANSWERED:
+            self._logger.warning("job", **line, fault=fault)
+        elif fault:
             self._logger.error("job", **line, fault=fault)
         elif job.task_name in self._quiet:
             self._logger.debug("job", **line)
         else:
             self._logger.info("job", **line)
+
+
+def _fault(error: Exception) -> str:
+    """Where in the code a job was when the database went away is of no use to anybody."""
+    return UNANSWERED if isinstance(error, StoreUnavailable) else described(error)

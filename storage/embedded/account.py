@@ -20,7 +20,7 @@ _NOBODY = "nobody"
 _HELPER = Path(__file__).with_name("as_user.py")
 _PASSES = {"CAP_DAC_READ_SEARCH": 2, "CAP_DAC_OVERRIDE": 1}
 """What passes closed folders, the lesser first, by the numbers of linux/capability.h."""
-_NEEDED = {"CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_SETPCAP": 8, "CAP_CHOWN": 0}
+_NEEDED = {"CAP_CHOWN": 0, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_SETPCAP": 8}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,15 @@
 """The server that a data folder says is running, and whether it is."""
 
 import os
-import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from psycopg import pq
+
 from storage.embedded.sockets import PORT, url_of
 
-_ANSWERS_WITHIN_SECONDS = 3.0
+_ANSWERS_WITHIN_SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +22,20 @@ class Postmaster:
     """Such as starting, ready or stopping."""
 
     @property
-    def alive(self) -> bool:
-        """Whether a process has this number."""
+    def number_is_taken(self) -> bool:
+        """Whether a process has this number, be it one that has ended and that nobody asked about yet."""
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return False
         except PermissionError:
-            return True
-        return not _is_zombie(self.pid)
+            pass
+        return True
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process with this number runs."""
+        return self.number_is_taken and not _is_zombie(self.pid)
 
     def serves(self, data: Path) -> bool:
         """Whether this process is the PostgreSQL of this folder, and not another that was given its number since."""
@@ -44,17 +50,16 @@ class Postmaster:
         except OSError:
             return not Path("/proc/self").exists() and "postgres" in _command(self.pid)
 
+    @property
+    def has_socket(self) -> bool:
+        return self.socket_folder is not None and (self.socket_folder / f".s.PGSQL.{PORT}").exists()
+
     def answers(self) -> bool:
-        """Whether it takes connections, at the socket that it says."""
-        if self.socket_folder is None:
+        """Whether it takes connections, which one that is about to end may no longer do."""
+        if self.socket_folder is None or self.status != "ready":
             return False
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(_ANSWERS_WITHIN_SECONDS)
-            try:
-                client.connect(str(self.socket_folder / f".s.PGSQL.{PORT}"))
-            except OSError:
-                return False
-        return True
+        asked = f"{url_of(self.socket_folder)}&connect_timeout={_ANSWERS_WITHIN_SECONDS}"
+        return pq.PGconn.ping(asked.encode()) == pq.Ping.OK
 
 
 def read_postmaster(data: Path) -> Postmaster | None:
@@ -69,8 +74,11 @@ def read_postmaster(data: Path) -> Postmaster | None:
 
 
 def running_url(data: Path) -> str | None:
-    """The URL of the server that runs on a data folder; None where none does. Starts nothing."""
-    found = read_postmaster(data)
+    """The URL of the server that runs on a data folder; None where none does, or it is closed. Starts nothing."""
+    try:
+        found = read_postmaster(data)
+    except PermissionError:
+        return None
     if found is None or found.socket_folder is None or not found.serves(data):
         return None
     return url_of(found.socket_folder)
@@ -83,9 +91,10 @@ def forget_number(data: Path, left: Postmaster | None) -> None:
     number goes there, and the rest stays, by which PostgreSQL finds out whether the shared memory is still in use.
     """
     path = _pid_file(data)
+    (data / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)  # has the same number, and nothing else
     if left is None:
         path.unlink(missing_ok=True)
-    elif left.alive:
+    elif left.number_is_taken:
         lines = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join([b"%d\n" % os.getpid(), *lines[1:]]))
 

@@ -48,6 +48,7 @@ class EmbeddedPostgres:
         if "\n" in str(self._data):
             raise EmbeddedPostgresFailed("the folder's name has a line break; choose another folder")
         binaries(version or NEWEST)
+        self._account()
         self._locks = self._data.with_name(f"{self._data.name}.locks")
         _make_private(self._locks)
         self._start, self._users, self._server = (FileLock(self._locks / name) for name in _LOCKS)
@@ -112,11 +113,11 @@ class EmbeddedPostgres:
                 return None
             if free:  # somebody else started it, without the lock
                 self._server.release()
-            if found is not None and found.alive and found.status == "ready" and found.socket_folder is not None:
-                if found.answers():
-                    self._hold_version(version)
-                    return found.socket_folder
-                self._end()  # its socket is gone, and nobody can reach it any more
+            if found is not None and found.socket_folder is not None and found.alive and found.answers():
+                self._hold_version(version)
+                return found.socket_folder
+            if found is not None and found.alive and found.status == "ready" and not found.has_socket:
+                self._end()  # nobody can reach it any more
             time.sleep(_POLL_SECONDS)
         raise EmbeddedPostgresFailed(f"the PostgreSQL that runs in {self._data} does not answer; end it")
 
@@ -129,10 +130,12 @@ class EmbeddedPostgres:
             )
         return found
 
+    def _account(self) -> Account:
+        return account_for(self._data if self._data.exists() else None)
+
     def _begin(self, version: int | None) -> Path:
         """Starts it, and makes its data first where there is none; returns where it listens."""
-        programs = binaries(self._hold_version(version))
-        account = account_for(self._data if self._data.exists() else None)
+        programs, account = binaries(self._hold_version(version)), self._account()
         if data_folder.version_of(self._data) is None:
             account = account_for(None)
             data_folder.make(self._data, programs, account, self._start, durable=self._durable)
@@ -153,7 +156,7 @@ class EmbeddedPostgres:
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
             if output.tell() > _LOG_BYTES:
                 output.truncate(0)
-            begin = output.tell()
+            begin = output.seek(0, os.SEEK_END)
             arguments = [str(programs.program("postgres")), "-D", str(self._data), "-p", str(PORT)]
             for setting in self._settings(folder):
                 arguments += ["-c", setting]
@@ -207,10 +210,10 @@ class EmbeddedPostgres:
 
     def _signal(self, found: Postmaster | None, number: int) -> None:
         with suppress(ProcessLookupError):
-            if self._process is not None:
-                self._process.send_signal(number)
-            elif found is not None and (not self._is_free() or found.serves(self._data)):
+            if found is not None and found.serves(self._data):
                 os.kill(found.pid, number)
+            elif self._process is not None:
+                self._process.send_signal(number)
 
     def _gone(self, found: Postmaster | None, seconds: float) -> bool:
         """Whether none of its processes is left, at the latest after so many seconds."""

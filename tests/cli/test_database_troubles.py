@@ -168,7 +168,7 @@ async def test_each_command_tells_it_in_the_same_words(doors: Doors, capsys: pyt
     said, mend = 'password authentication failed for user "door_password"', "correct the user and the password in"
     for command in IN_PROCESS:
         hold(await asyncio.to_thread(backroom_here, capsys, *command, **settings), said, mend)
-    for command in (["worker"], ["serve"], ["serve", "--workers", "2"], ["demo"]):
+    for command in (["worker"], ["serve"], ["serve", "--workers", "2"], ["demo", "--yes"]):
         finished = await backroom(*command, **settings)
         assert finished.code == 1
         line = finished.err.splitlines()[-1]

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import psycopg
 
+from tests.fixtures.postgres import POSTGRES_VERSION
+
 _START = """
 import os, pathlib, sys
 from storage.embedded import EmbeddedPostgres
-print(EmbeddedPostgres(pathlib.Path(sys.argv[1])).url, flush=True)
+print(EmbeddedPostgres(pathlib.Path(sys.argv[1]), version=int(sys.argv[2])).url, flush=True)
 os._exit(0)  # leaves it running
 """
 """Run in a process of its own: to fork from one in which gRPC is at work may crash the child."""
@@ -26,7 +28,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self._pid_file = folder / "postmaster.pid"
-        self._start = [sys.executable, "-c", _START, str(folder)]
+        self._start = [sys.executable, "-c", _START, str(folder), str(POSTGRES_VERSION)]
         self.url = self._started()
 
     @asynccontextmanager

@@ -95,7 +95,7 @@ async def until_there(ask: Callable[[], Awaitable[None]]) -> None:
 async def undone(database: Database) -> Sequence[tuple[str, JobState]]:
     async with database.reading() as tx:
         jobs = await tx.jobs.list_undone(100)
-    return [(job.args["name"], job.state) for job in jobs if "name" in job.args]  # not the worker's own
+    return [(str(job.args["name"]), job.state) for job in jobs if "name" in job.args]  # not the worker's own
 
 
 async def test_a_job_is_done_if_its_transaction_commits_and_only_then(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
@@ -11,15 +12,19 @@ from server.cli.doctor.answers import machine, server
 from server.cli.doctor.configuration import configuration
 from server.cli.doctor.database import database
 from server.cli.doctor.finding import Finding, State
+from server.cli.document import print_document
 from server.settings import Settings
 
 _MARKS = {State.FINE: "[green]✓[/]", State.NOTICE: "[yellow]-[/]", State.BROKEN: "[red]✗[/]"}
 
 
-def doctor() -> None:
+def doctor(*, as_json: bool = False) -> None:
     """Prints the findings; exits with 1 where something is broken."""
     findings = examined(settings.read())
-    _print(findings)
+    if as_json:
+        print_document({"findings": [asdict(finding) for finding in findings]})
+    else:
+        _print(findings)
     if any(finding.state is State.BROKEN for finding in findings):
         sys.exit(1)
 

@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.internal import api_implementation
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from client import Backroom, Tls
+from backroom_client import Backroom, Tls
 from server.cli.doctor.finding import Finding, judged, noticed
 from server.cli.edge import tls_of
 from server.settings import Address, Settings

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import structlog
 
+from server.cli.disk_trouble import unusable
 from server.cli.doctor.finding import Finding, judged, noticed
 from server.cli.edge import limits_of
 from server.cli.mail import way_of
@@ -19,7 +20,7 @@ def configuration(configured: Settings) -> Iterator[Finding]:
     yield Finding("DATABASE_URL", shown(url) if url else "not set: the embedded PostgreSQL")
     yield Finding("BACKROOM_DATABASE_POOLER", configured.pooler)
     yield Finding("BACKROOM_DIRECT_DATABASE_URL", shown(direct) if direct else "not set")
-    yield Finding("BACKROOM_DATA_DIR", str(configured.data_dir))
+    yield _data_dir(configured)
     yield Finding("BACKROOM_GRPC_ADDRESS", str(configured.grpc_address))
     yield Finding("BACKROOM_HTTP_ADDRESS", str(configured.http_address))
     yield from _edge(configured)
@@ -54,6 +55,12 @@ def _edge(configured: Settings) -> Iterator[Finding]:
     for warning in warnings(configured):
         setting, _, mend = warning.partition(": ")
         yield noticed(f"warning: {setting}", "in plain text", mend)
+
+
+def _data_dir(configured: Settings) -> Finding:
+    what, folder = "BACKROOM_DATA_DIR", configured.data_dir
+    trouble = unusable(folder)
+    return judged(what, str(folder), str(trouble).removeprefix(f"{what}: ") if trouble else "")
 
 
 def _certificate(configured: Settings) -> Finding:

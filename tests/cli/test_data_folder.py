@@ -1,0 +1,279 @@
+"""The data folder of a first run: what goes wrong with it is one line, and what was begun is finished the next time."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backroom.identity.v1 import identity_service_pb2
+from server.cli.admin import FIRST_ADMIN, ensure_first_admin
+from server.cli.failure import Failure
+from server.cli.master_key import master_keys
+from server.cli.own_sandbox import running_sandbox
+from server.cli.private_file import keep_private, kept_value, write_private
+from server.settings import Settings
+from server.wiring import build_identity
+from server.wiring.parts import now
+from storage.database import Database
+from storage.embedded import EmbeddedPostgres, running_url
+from storage.frame.records import NOBODY, Ask
+from tests.cli.test_serve import read, serve, signed_in_by, start
+from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.servers import Running
+from tests.serving.commands import BACKROOM, Finished, backroom, backroom_here, bare_environment
+from tests.storage.embedded.users import end, none_left, servers_of
+
+EVERY_COMMAND = (
+    ("serve",),
+    ("worker",),
+    ("migrate",),
+    ("verify",),
+    ("keys", "list"),
+    ("audit", "list"),
+    ("admin", "create-user", "ada@example.com"),
+)
+
+
+def line_of(finished: Finished) -> str:
+    """The one line that a command ended with."""
+    (line,) = finished.err.splitlines()
+    assert finished.code == 1
+    return line
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND, ids=" ".join)
+def test_a_data_folder_that_is_a_file_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """By every command, with the mend; the file stays."""
+    (tmp_path / "data").write_text("a letter")
+    line = line_of(backroom_here(capsys, *command, BACKROOM_DATA_DIR=str(tmp_path / "data")))
+    assert line.startswith(f"backroom: BACKROOM_DATA_DIR: {tmp_path / 'data'}: ")
+    assert "set it to another folder" in line
+    assert (tmp_path / "data").read_text() == "a letter"
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND[:3], ids=" ".join)
+def test_a_data_folder_that_cannot_be_made_is_named(
+    capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    """As where everything is read-only; /sys is, even for root."""
+    line = line_of(backroom_here(capsys, *command, BACKROOM_DATA_DIR="/sys/backroom"))
+    assert line.startswith("backroom: BACKROOM_DATA_DIR: /sys/backroom: ")
+    assert "let this user read and write it, or set it to another folder" in line
+
+
+def test_the_doctor_names_a_data_folder_that_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It is broken, with the mend."""
+    (tmp_path / "data").write_text("a letter")
+    finished = backroom_here(capsys, "doctor", BACKROOM_DATA_DIR=str(tmp_path / "data"), COLUMNS="300")
+    (line,) = (line for line in finished.out.splitlines() if "BACKROOM_DATA_DIR" in line)
+    assert "✗" in line
+    assert "set it to another folder" in line
+    assert finished.code == 1
+
+
+def test_what_lies_in_the_way_of_the_data_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With the setting, where the embedded server itself says what is wrong."""
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "thesis.txt").write_text("ten years")
+    line = line_of(backroom_here(capsys, "migrate", BACKROOM_DATA_DIR=str(tmp_path)))
+    assert line.startswith(f"backroom: BACKROOM_DATA_DIR: {tmp_path / 'postgres'} holds something else")
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A folder on a disk of 8 MB; not in pytest's own, which cannot remove what is mounted there."""
+    folder = Path(tempfile.mkdtemp(prefix="backroom-small-"))
+    mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        folder.rmdir()
+        pytest.skip("a disk that is full is made by mount, which root alone may use, and not in every container")
+    yield folder
+    end(servers_of(folder))
+    subprocess.run(["/bin/umount", "-l", str(folder)], check=True)
+    folder.rmdir()
+
+
+@pytest.mark.parametrize("megabytes", [8, 40], ids=["for the data", "for the migrations"])
+async def test_a_full_disk_is_named_and_the_next_start_serves(small_disk: Path, megabytes: int) -> None:
+    """What was begun is finished, once there is room."""
+
+    def resize(megabytes: int) -> None:
+        subprocess.run(["/bin/mount", "-o", f"remount,size={megabytes}m", str(small_disk)], check=True)
+
+    resize(megabytes)
+    settings = {"BACKROOM_DATA_DIR": str(small_disk), "BACKROOM_GRPC_ADDRESS": "127.0.0.1:0"}
+    for arguments in (("serve",), ("serve", "--workers", "2"), ("migrate",)):
+        line = line_of(await backroom(*arguments, BACKROOM_HTTP_ADDRESS="127.0.0.1:0", **settings))
+        assert line.startswith(f"backroom: BACKROOM_DATA_DIR: {small_disk}: No space left on device; make room")
+    assert running_url(small_disk / "postgres") is None
+    resize(300)
+    finished = await backroom("migrate", **settings)
+    assert (finished.code, finished.err) == (0, "")
+
+
+def test_python_without_docstrings_is_refused() -> None:
+    """They hold what callers are told: every refusal would be UNKNOWN."""
+    environment = bare_environment(PYTHONOPTIMIZE="2")
+    ended = subprocess.run([BACKROOM, "migrate"], env=environment, capture_output=True, text=True, timeout=60)
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("backroom: PYTHONOPTIMIZE: ")
+    assert "unset it, or set it to 1" in line
+    assert ended.returncode == 2
+
+
+async def test_two_first_starts_at_once_serve_with_one_admin(tmp_path: Path) -> None:
+    """One waits for the other, beside a third that migrates; the password in admin.json signs in with both."""
+    with serve(tmp_path) as one, serve(tmp_path) as other, command(tmp_path, "migrate") as third:
+        try:
+            for process in (one, other):
+                assert process.stdout is not None
+                said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "Ctrl-C stops it."), 120)
+                admin = json.loads((tmp_path / ".backroom" / "admin.json").read_text())
+                assert await signed_in_by(said, **admin) == "admin@localhost: admin"
+            assert await asyncio.to_thread(third.wait, 120) == 0
+            assert running_sandbox(Settings(BACKROOM_DATA_DIR=tmp_path / ".backroom")) is not None
+            for process in (one, other):
+                process.send_signal(signal.SIGINT)
+            assert [await asyncio.to_thread(each.wait, 60) for each in (one, other)] == [0, 0]
+        finally:
+            for each in (one, other, third):
+                each.kill()
+    assert running_url(tmp_path / ".backroom" / "postgres") is None
+    assert not [name for name in names_in(tmp_path / ".backroom") if name.startswith(".") or name.endswith(".new")]
+
+
+async def killed_and_started(folder: Path, seconds: float) -> None:
+    """Kills a first start after so long, and sees that the next one serves, with an admin who can sign in."""
+    with serve(folder) as process:
+        await asyncio.sleep(seconds)
+        process.kill()
+    started = await start(folder, until="Ctrl-C stops it.")
+    assert (started.signed_in, started.code) == ("admin@localhost: admin", 0)
+    assert await asyncio.to_thread(none_left, folder)
+
+
+@pytest.mark.parametrize("seconds", [0.9, 1.4, 1.8])
+async def test_a_first_start_that_was_killed_is_finished_by_the_next(tmp_path: Path, seconds: float) -> None:
+    """In the middle of making the data, the tables or the admin, as it happens; nothing is left running."""
+    await killed_and_started(tmp_path, seconds)
+
+
+async def test_a_closed_terminal_leaves_nothing_running(tmp_path: Path) -> None:
+    """SIGHUP stops the server as Ctrl-C does, and its database and sandbox with it."""
+    with serve(tmp_path) as process:
+        assert process.stdout is not None
+        await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "Ctrl-C stops it."), 120)
+        process.send_signal(signal.SIGHUP)
+        await asyncio.wait_for(asyncio.to_thread(process.stdout.read), 60)
+        assert await asyncio.to_thread(process.wait, 60) == 0
+    assert running_url(tmp_path / ".backroom" / "postgres") is None
+
+
+@pytest.mark.proof
+async def test_a_first_start_may_be_killed_at_any_time(tmp_path: Path) -> None:
+    """Twenty times."""
+    for number in range(20):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        await killed_and_started(folder, random.uniform(0.2, 3.2))  # noqa: S311 - not for secrets
+
+
+def command(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    pipe = subprocess.DEVNULL
+    return subprocess.Popen([BACKROOM, *arguments], cwd=folder, env=bare_environment(), stdout=pipe, text=True)
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+async def password_in(folder: Path, server: Running) -> str:
+    """The password in admin.json, which signs in."""
+    password = kept_value(folder / "admin.json", "password")
+    assert password is not None
+    await server.anonymous.identity.Login(identity_service_pb2.LoginRequest(email=FIRST_ADMIN, password=password))
+    return password
+
+
+async def test_an_admin_whose_making_was_interrupted_can_sign_in(
+    server: Running, database: Database, tmp_path: Path
+) -> None:
+    """Whether it was killed before the account was made, or before its password was kept."""
+    write_private(tmp_path / "admin.json", json.dumps({"email": FIRST_ADMIN, "password": "of another database"}))
+    write_private(tmp_path / "admin.json.new", json.dumps({"email": FIRST_ADMIN, "password": "was never used"}))
+    made = await ensure_first_admin(database, MASTER_KEYS, tmp_path)
+    assert made == await password_in(tmp_path, server)
+    assert made is not None
+    (tmp_path / "admin.json").rename(tmp_path / "admin.json.new")
+    assert await ensure_first_admin(database, MASTER_KEYS, tmp_path) == made
+    assert await password_in(tmp_path, server) == made
+    write_private(tmp_path / "admin.json.new", json.dumps({"email": FIRST_ADMIN, "password": "of a lost race"}))
+    assert await ensure_first_admin(database, MASTER_KEYS, tmp_path) is None
+    assert await password_in(tmp_path, server) == made
+    assert names_in(tmp_path) == ["admin.json"]
+
+
+async def test_an_address_that_is_taken_leaves_no_password_behind(database: Database, tmp_path: Path) -> None:
+    """Where somebody else has the first admin's, the line says how an admin is made."""
+    identity = build_identity(database, MASTER_KEYS)
+    await identity.accounts.create(FIRST_ADMIN, "correct horse battery", "", [], Ask(NOBODY, "test", now()))
+    identity.passwords.close()
+    with pytest.raises(Failure, match=f"{FIRST_ADMIN} is another account; make one with: backroom admin create-user"):
+        await ensure_first_admin(database, MASTER_KEYS, tmp_path)
+    assert names_in(tmp_path) == []
+
+
+def test_an_empty_master_key_is_made_anew_where_nothing_was_sealed(tmp_path: Path) -> None:
+    """As a full disk left it behind, before there was a database."""
+    (tmp_path / "master.key").touch()
+    settings = Settings(BACKROOM_DATA_DIR=tmp_path)
+    assert master_keys(settings).audit_key == master_keys(settings).audit_key
+    assert (tmp_path / "master.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", [b"", b"eHh4", b"\xff\xfe"], ids=["empty", "half", "no text"])
+def test_a_master_key_that_was_lost_is_named_where_something_was_sealed(tmp_path: Path, content: bytes) -> None:
+    """Another one would open nothing: the file stays as it is."""
+    EmbeddedPostgres(tmp_path / "postgres", durable=False).stop()
+    (tmp_path / "master.key").write_bytes(content)
+    with pytest.raises(Failure, match="holds no master key, and the database beside it was sealed with one; put") as no:
+        master_keys(Settings(BACKROOM_DATA_DIR=tmp_path))
+    assert str(no.value).startswith(str(tmp_path / "master.key"))
+    assert (tmp_path / "master.key").read_bytes() == content
+
+
+def test_two_who_keep_a_file_agree_on_one(tmp_path: Path) -> None:
+    """The one that was there first."""
+    assert keep_private(tmp_path / "key", "first") == "first\n"
+    assert keep_private(tmp_path / "key", "second") == "first\n"
+    assert names_in(tmp_path) == ["key"]
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk gives up in the middle, it holds what it held, and nothing lies beside it."""
+    write_private(tmp_path / "key", "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for write in (write_private, keep_private):
+        with pytest.raises(OSError, match="No space left"):
+            write(tmp_path / "key", "new")
+    assert (tmp_path / "key").read_text() == "old\n"
+    assert names_in(tmp_path) == ["key"]
+
+
+def test_a_sandbox_that_was_half_written_is_none(tmp_path: Path) -> None:
+    """No command runs into it."""
+    (tmp_path / "sandbox.json").write_text('{"url": "http')
+    assert running_sandbox(Settings(BACKROOM_DATA_DIR=tmp_path)) is None

@@ -1,0 +1,257 @@
+"""The embedded PostgreSQL starts wherever its folder is, and stops with the last who uses it."""
+
+import os
+import random
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from storage.database import Database
+from storage.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, running_url, server
+from storage.embedded.binaries import binaries
+from storage.embedded.postmaster import read_postmaster
+from tests.storage.embedded.users import end, none_left, servers_of, using
+
+ODD = {
+    "all that a shell or a URL means something by": "a b'c\"d$HOME%41?e+f#g@h:i&j=k;l\\m`id`",
+    "a comma, which libpq takes for the end": "a,b",
+    "letters of other languages": "Büro-店",
+    "220 characters": "x" * 220,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Where the data is to be; whatever a failed test leaves running there is ended."""
+    yield tmp_path / "data"
+    end(servers_of(tmp_path))
+
+
+def answer(url: str, query: str = "SELECT 42") -> object:
+    with psycopg.connect(url, connect_timeout=30) as connection:
+        row = connection.execute(query).fetchone()
+        return row[0] if row else None
+
+
+def served(folder: Path) -> object:
+    """What a first and last user of the folder's server is answered."""
+    used = EmbeddedPostgres(folder, durable=False)
+    try:
+        return answer(used.url)
+    finally:
+        used.stop()
+
+
+@pytest.mark.parametrize("name", ODD.values(), ids=ODD)
+async def test_it_serves_whatever_the_name_of_its_folder(tmp_path: Path, name: str) -> None:
+    """By the one URL for libpq and for our own pool, at a socket that nobody else can reach."""
+    folder = tmp_path / name / "data"
+    used = EmbeddedPostgres(folder, durable=False)
+    try:
+        assert answer(used.url, "SHOW data_directory") == str(folder)
+        database = Database(used.url)
+        assert await database.revision() is None
+        await database.close()
+        running = read_postmaster(folder)
+        assert running is not None
+        assert running.socket_folder is not None
+        assert stat.S_IMODE(running.socket_folder.stat().st_mode) == 0o700
+        assert running_url(folder) == used.url
+        where = running.socket_folder
+    finally:
+        used.stop()
+    assert running_url(folder) is None
+    assert none_left(tmp_path)
+    assert where == folder or not where.exists()
+
+
+def test_the_environment_does_not_move_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by a port nor by a language that is not installed, both of which are meant for other things."""
+    for name, value in {"PGPORT": "1", "PGDATA": "/nowhere", "LC_ALL": "xx_YY.UTF-8", "LANG": "xx_YY"}.items():
+        monkeypatch.setenv(name, value)
+    assert served(folder) == 42
+
+
+def test_two_first_starts_at_once_have_one_server(folder: Path) -> None:
+    """One waits while the other makes the data; the server goes with the last of them."""
+    with using(folder) as one, using(folder) as other:
+        url = one.url()
+        assert url
+        assert other.url() == url
+        assert one.leave() == ""
+        assert answer(url) == 42
+        assert other.leave() == ""
+    assert none_left(folder)
+
+
+def test_a_server_that_was_left_behind_is_used_and_stopped_by_the_last(folder: Path) -> None:
+    """After a kill -9 of its only user it runs on, until somebody has used it."""
+    with using(folder) as killed:
+        url = killed.url()
+        killed.kill()
+    assert running_url(folder) == url
+    before = read_postmaster(folder)
+    with using(folder) as one, using(folder) as other:
+        assert (one.url(), other.url()) == (url, url)
+        assert read_postmaster(folder) == before
+        one.leave()
+        assert answer(url) == 42
+        other.leave()
+    assert none_left(folder)
+
+
+def test_a_killed_server_starts_again(folder: Path) -> None:
+    """Its data is what was committed, though its processes are gone without a word."""
+    used = EmbeddedPostgres(folder)
+    with psycopg.connect(used.url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
+    end(servers_of(folder))
+    again = EmbeddedPostgres(folder)
+    assert answer(again.url, "SELECT value FROM kept") == 7
+    again.stop()
+    used.stop()
+    assert none_left(folder)
+
+
+@pytest.mark.parametrize("alive", [True, False], ids=["another process has it", "nobody has it"])
+def test_a_stale_number_does_not_keep_it_from_starting(folder: Path, alive: bool) -> None:
+    """PostgreSQL takes any process with the number in postmaster.pid for its predecessor."""
+    served(folder)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        if not alive:
+            other.communicate(b"\n")
+        (folder / "postmaster.pid").write_text(f"{other.pid}\n{folder}\n1700000000\n5432\n{folder}\n\n123 456\nready\n")
+        os.chown(folder / "postmaster.pid", folder.stat().st_uid, folder.stat().st_gid)
+        assert running_url(folder) is None
+        assert served(folder) == 42
+        assert other.poll() == (None if alive else 0)
+        other.kill()
+
+
+def test_an_empty_number_does_not_keep_it_from_starting(folder: Path) -> None:
+    """As a full disk or a kill leaves it behind."""
+    served(folder)
+    (folder / "postmaster.pid").touch()
+    assert served(folder) == 42
+
+
+def killed_after(folder: Path, seconds: float) -> None:
+    """Kills a first start, and then sees that the next one serves, and leaves nothing behind."""
+    with using(folder) as user:
+        time.sleep(seconds)
+        user.kill()
+    assert served(folder) == 42
+    assert none_left(folder)
+    left = {path.name for path in folder.parent.iterdir()}
+    assert left == {"data", "data.locks", "data.log"}
+
+
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
+def test_a_first_start_that_was_killed_is_made_good(folder: Path, part: float) -> None:
+    """Whenever that was, the next start serves and the last stop leaves nothing running, nor half-made data."""
+    begin = time.monotonic()
+    with using(folder.with_name("measured")) as user:
+        assert user.url()
+        lasted = time.monotonic() - begin
+        user.leave()
+    own = folder.with_name("own")
+    own.mkdir()
+    killed_after(own / "data", part * lasted)
+
+
+@pytest.mark.proof
+def test_a_first_start_may_be_killed_at_any_moment(tmp_path: Path) -> None:
+    """Twenty times, from the first moment to the last."""
+    for number in range(20):
+        (tmp_path / str(number)).mkdir()
+        killed_after(tmp_path / str(number) / "data", random.uniform(0.05, 2.5))  # noqa: S311 - not for secrets
+
+
+def test_what_initdb_left_unfinished_is_put_aside(folder: Path) -> None:
+    """It is made anew, and nothing is deleted."""
+    (folder / "global").mkdir(parents=True)
+    (folder / "PG_VERSION").write_text("18\n")
+    (folder / "base").mkdir()
+    assert served(folder) == 42
+    assert (folder.with_name("data.unfinished-1") / "PG_VERSION").read_text() == "18\n"
+
+
+def test_what_is_not_postgresql_s_is_left_alone(folder: Path) -> None:
+    """It says so."""
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("ten years")
+    with pytest.raises(EmbeddedPostgresFailed, match="holds something else than PostgreSQL's data"):
+        EmbeddedPostgres(folder)
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
+
+
+def test_data_is_served_by_its_own_version(folder: Path) -> None:
+    """What was made by 16 is not the newest's, and is not taken for it where that one is asked for."""
+    made = EmbeddedPostgres(folder, version=16, durable=False)
+    made.stop()
+    used = EmbeddedPostgres(folder, durable=False)
+    assert str(answer(used.url, "SHOW server_version")).startswith("16.")
+    used.stop()
+    with pytest.raises(EmbeddedPostgresFailed, match="is of PostgreSQL 16, and 18 is wanted"):
+        EmbeddedPostgres(folder, version=18)
+
+
+def test_an_unknown_version_is_named(folder: Path) -> None:
+    """With those that there are."""
+    with pytest.raises(
+        EmbeddedPostgresFailed, match="PostgreSQL 17 is not among the embedded ones, which are 16 and 18"
+    ):
+        EmbeddedPostgres(folder, version=17)
+    served(folder)
+    (folder / "PG_VERSION").write_text("15\n")
+    with pytest.raises(EmbeddedPostgresFailed, match="PostgreSQL 15 is not among"):
+        EmbeddedPostgres(folder)
+
+
+def test_a_server_that_does_not_stop_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By force, once it had its time."""
+    monkeypatch.setattr(server, "_STOPS", ((signal.SIGINT, 0.2), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 30.0)))
+    used = EmbeddedPostgres(folder)
+    running = read_postmaster(folder)
+    assert running is not None
+    os.kill(running.pid, signal.SIGSTOP)
+    used.stop()
+    assert none_left(folder)
+
+
+def test_a_start_that_fails_says_why(folder: Path) -> None:
+    """In PostgreSQL's own words, in one line, and leaves nothing running."""
+    served(folder)
+    (folder / "postgresql.auto.conf").write_text("max_connections = many\n")
+    with pytest.raises(EmbeddedPostgresFailed) as raised:
+        EmbeddedPostgres(folder)
+    assert len(str(raised.value).splitlines()) == 1
+    assert str(raised.value).startswith(f"PostgreSQL does not start in {folder}: ")
+    assert none_left(folder)
+
+
+def test_initdb_runs_where_a_shell_would_take_its_path_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs may lie in a folder whose name has a $, as the checkout may."""
+    odd, package = tmp_path / 'with $HOME and "', binaries(18).folder.parent
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        if part.is_dir():
+            shutil.copytree(part, odd / part.name, copy_function=linked)
+    monkeypatch.setattr(sys, "path", [str(odd), *sys.path])
+    assert binaries(18).folder.is_relative_to(odd)
+    assert served(tmp_path / "data") == 42
+
+
+def linked(source: str, target: str) -> None:
+    """A copy that takes no room, where that can be had."""
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)
