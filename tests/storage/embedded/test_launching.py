@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 from storage.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, running_url, server
 from storage.embedded.binaries import binaries
@@ -59,9 +59,8 @@ def test_it_serves_whatever_the_name_of_its_folder(tmp_path: Path, name: str) ->
     used = EmbeddedPostgres(folder, durable=False)
     try:
         assert answer(used.url, "SHOW data_directory") == str(folder)
-        with create_engine(driver_url(used.url)).connect() as connection:
+        with create_engine(driver_url(used.url), poolclass=NullPool).connect() as connection:
             assert connection.execute(text("SELECT 42")).scalar() == 42
-            connection.engine.dispose()
         running = read_postmaster(folder)
         assert running is not None
         assert running.socket_folder is not None
