@@ -1,26 +1,32 @@
-# Builds the stubs and the wheel, and installs both into an environment of their own.
-FROM python:3.11-slim AS build
+# A digest holds it: --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:...
+ARG PYTHON_IMAGE=python:3.11-slim
+
+# Builds the stubs and both wheels, and installs them into an environment of their own.
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 COPY requirements requirements
 RUN python -m venv /tools \
  && /tools/bin/pip install --no-cache-dir --require-hashes -r requirements/uv.txt \
- && /tools/bin/uv pip install --no-cache --python /tools/bin/python --require-hashes -r requirements/dev.txt
+ && /tools/bin/uv pip install --no-cache --python /tools/bin/python --require-hashes -r requirements/run.txt
 RUN python -m venv --without-pip /opt/backroom \
  && /tools/bin/uv pip install --no-cache --compile-bytecode --python /opt/backroom/bin/python --require-hashes -r requirements/runtime.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY proto proto
-RUN /tools/bin/python proto/generate.py
+COPY client client
 COPY server server
 COPY storage storage
 COPY migrations migrations
-COPY client client
-RUN /tools/bin/python -m hatchling build -t wheel \
+COPY load load
+# The server's wheel from its source distribution: it names the client by its version, and no folder of this stage.
+RUN /tools/bin/uv build --no-cache --no-build-isolation --python /tools/bin/python --wheel -o dist client \
+ && /tools/bin/uv build --no-cache --no-build-isolation --python /tools/bin/python -o dist . \
  && /tools/bin/uv pip install --no-cache --compile-bytecode --python /opt/backroom/bin/python --no-deps dist/*.whl
 
 # Runs: no compiler, no build tools, no root. A production server: it refuses to start until it is told
 # DATABASE_URL, BACKROOM_MASTER_KEY, and either certificates or BACKROOM_ALLOW_PLAINTEXT.
-FROM python:3.11-slim
-RUN useradd --system --uid 10001 --no-create-home backroom
+FROM ${PYTHON_IMAGE}
+RUN useradd --system --uid 10001 --user-group --no-create-home backroom \
+ && install --directory --owner=10001 /var/lib/backroom
 COPY --from=build /opt/backroom /opt/backroom
 ENV PATH=/opt/backroom/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -29,7 +35,8 @@ ENV PATH=/opt/backroom/bin:$PATH \
     BACKROOM_HTTP_ADDRESS=0.0.0.0:8080 \
     BACKROOM_DRAIN_SECONDS=5 \
     LOG_FORMAT=json
-USER backroom
+# By its number, so that Kubernetes can see that it is not root's.
+USER 10001
 WORKDIR /
 EXPOSE 50051 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \

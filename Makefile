@@ -1,16 +1,46 @@
 # Everything a person or a machine does with this checkout; `make` alone lists it.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# What fills the environment and is not needed to run: pip and uv.
+TOOLS := .tools
+FAULTS := tests/races tests/faults
 CONTRACTS := $(shell find proto/backroom -name '*.proto')
 
-.DEFAULT_GOAL := help
-AGAINST ?= main
+# The first Python that runs and is new enough; PYTHON=... names another.
+PYTHON_CHOSEN := $(PYTHON)
+ifndef PYTHON
+PYTHON = $(eval PYTHON := $(shell for each in python3.13 python3.12 python3.11; do \
+  $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && exit; done; echo python3))$(PYTHON)
+endif
+require_python = "$(PYTHON)" -c 'import sys; v = sys.version_info[:3]; v < (3, 11) and sys.exit( \
+  "Backroom needs Python 3.11 or newer, and $(PYTHON) is %d.%d.%d: name another by PYTHON=..." % v)'
 
-.PHONY: help run demo test prove bench check breaking access generate migrate lock clean
+# A company's own certificate authority stands in the system's store, which neither uv nor an older pip looks into.
+CERTIFICATES := $(or $(SSL_CERT_FILE),$(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt \
+  /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem)))
+TRUST := $(if $(CERTIFICATES),UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS:-true}" \
+  REQUESTS_CA_BUNDLE="$${REQUESTS_CA_BUNDLE:-$(CERTIFICATES)}")
+# Bytecode is compiled once, at the first start, and not at every one.
+unexport PYTHONDONTWRITEBYTECODE
+
+UV := $(TRUST) $(TOOLS)/bin/uv
+INSTALL := $(UV) pip install -q --python $(BIN)/python
+LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-header --no-emit-package backroom-client pyproject.toml
+
+# An environment that no longer fits is forgotten: the checkout was moved, its Python is gone, or PYTHON is another.
+ifneq ($(wildcard $(VENV)/.python),)
+BASE := -c 'import sys; print(sys.base_prefix, sys.version)'
+$(shell test "$$(cat $(VENV)/.python)" = "$(CURDIR)" && found="$$($(BIN)/python $(BASE))" \
+  && test "$$found" = "$(if $(PYTHON_CHOSEN),$$("$(PYTHON)" $(BASE)),$$found)" || rm -rf $(VENV)/.python $(TOOLS)/.ready)
+endif
+
+.DEFAULT_GOAL := help
+
+.PHONY: help run demo test test-faults test-dist test-clients test-postgres-16 test-pgbouncer prove bench check contract breaking access generate migrate lock dist clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: generate ## Serve Backroom; without DATABASE_URL on an embedded PostgreSQL
 	@$(BIN)/backroom serve
@@ -18,16 +48,25 @@ run: generate ## Serve Backroom; without DATABASE_URL on an embedded PostgreSQL
 demo: generate ## Replay one real day of a real shop, and print its figures
 	@$(BIN)/backroom demo
 
-test: generate ## Run the tests, against a real database and real servers
-	@$(BIN)/pytest
+test: generate $(VENV)/.dev ## Run the tests, against a real database and real servers
+	@$(BIN)/pytest $(addprefix --ignore=,$(FAULTS))
 
-prove: generate ## Run the longer proofs, whose last figures are in docs/proofs.md
+test-faults: generate $(VENV)/.dev ## Run the longer tests: races of many callers and servers, and whatever may be killed or frozen
+	@$(BIN)/pytest $(FAULTS)
+
+test-dist: generate $(VENV)/.dev ## Build both distributions, and call Backroom from where the client alone is installed
+	@$(TRUST) $(BIN)/pytest -n 1 -m distribution tests/client/test_distribution.py
+
+test-clients: generate $(VENV)/.dev ## Have clients of other languages and tools call a server; needs Node 20 with npm
+	@$(BIN)/pytest -n 0 -m clients tests/clients
+
+prove: generate $(VENV)/.dev ## Run the longer proofs, whose last figures are in docs/proofs.md
 	@$(BIN)/pytest -n 1 -m proof
 
-bench: generate ## Measure Backroom beside what would be written instead, in 3 minutes; BENCH=long for docs/performance.md
+bench: generate $(VENV)/.bench ## Measure Backroom beside what would be written instead, in 3 minutes; BENCH=long for docs/performance.md
 	@$(BIN)/python -m bench $(if $(filter long,$(BENCH)),--long)
 
-check: generate ## Lint, type-check, hold the laws of imports and of the contract, compare migrations with tables
+check: generate $(VENV)/.dev ## Lint, type-check, hold the laws of imports and of the contract, compare migrations with tables
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,11 +76,13 @@ check: generate ## Lint, type-check, hold the laws of imports and of the contrac
 	$(BIN)/python -m migrations.compare
 	$(BIN)/python -m server.cli.access_table --check
 
-breaking: generate ## Refuse a contract that breaks the callers of main's
-	@rm -rf proto/gen/against && mkdir -p proto/gen/against/proto/gen
-	@git archive $(AGAINST) buf.yaml proto | tar -x -C proto/gen/against
-	@cp -r proto/gen/third_party proto/gen/against/proto/gen
-	$(BIN)/buf breaking --against proto/gen/against
+contract: ## Lay out the contract with what it imports, and write dist/backroom.binpb; it needs Python alone
+	@$(require_python)
+	@$(TRUST) "$(PYTHON)" proto/contract.py
+
+breaking: ## Refuse a contract that breaks the callers of the promised one, or of AGAINST=<revision>
+	@$(require_python)
+	@$(TRUST) "$(PYTHON)" proto/breaking.py $(if $(AGAINST),--against $(AGAINST))
 
 access: generate ## Write docs/access.md anew, from the contract and the roles
 	@$(BIN)/python -m server.cli.access_table
@@ -51,27 +92,59 @@ generate: proto/gen/.ready $(VENV)/.installed ## Set up the virtual environment 
 migrate: generate ## Bring the database of DATABASE_URL, or the embedded one, up to date
 	@$(BIN)/backroom migrate
 
-lock: $(VENV)/.ready ## Lock the dependencies again, with hashes
-	$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header -o requirements/uv.txt requirements/uv.in
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+lock: $(TOOLS)/.ready ## Lock the dependencies again, with hashes
+	@$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header -o requirements/uv.txt requirements/uv.in
+	@$(LOCK) -o requirements/runtime.txt
+	@$(LOCK) --extra embedded --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(LOCK) --extra embedded --group run -c requirements/dev.txt -o requirements/run.txt
+	@$(LOCK) --extra embedded --group run --group bench -c requirements/dev.txt -o requirements/bench.txt
+
+dist: generate ## Build both distributions, for releases, into dist
+	@for each in client .; do $(UV) build -q --no-build-isolation --python $(BIN)/python -o dist $$each || exit; done
 
 clean: ## Remove what was built and the embedded database
-	rm -rf $(VENV) proto/gen dist .backroom .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) proto/gen dist .backroom .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.ready: requirements/uv.txt requirements/dev.txt
-	@echo "Setting up $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(BIN)/uv pip sync -q --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
+$(TOOLS)/.ready: requirements/uv.txt
+	@$(require_python)
+	@echo "Setting up with $$("$(PYTHON)" -V) ..."
+	@"$(PYTHON)" -m venv --clear $(TOOLS)
+	@$(TRUST) $(TOOLS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-proto/gen/.ready: $(CONTRACTS) proto/generate.py requirements/validate.txt $(VENV)/.ready
+$(VENV)/.python: | $(TOOLS)/.ready
+	@$(require_python)
+	@"$(PYTHON)" -m venv --without-pip --clear $(VENV)
+	@echo "$(CURDIR)" > $@
+
+# Each layer holds the one before it, in the same versions: whoever has tested loses nothing by serving.
+$(VENV)/.run: requirements/run.txt $(VENV)/.python
+	@$(INSTALL) --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt $(VENV)/.run
+	@echo "Adding what make $(if $(filter dev,$*),test and make check need,bench needs) ..."
+	@$(INSTALL) --require-hashes -r $<
+	@touch $@
+
+proto/gen/.ready: $(CONTRACTS) proto/generate.py proto/contract.py requirements/validate.txt $(VENV)/.run
 	@echo "Building the stubs ..."
+	@cd proto && $(TRUST) ../$(TOOLS)/bin/python -c 'import contract; contract.lay_out()'
 	@$(BIN)/python proto/generate.py
 	@touch $@
 
-# After the stubs, which are a part of the package.
-$(VENV)/.installed: pyproject.toml proto/gen/.ready
-	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --no-deps --no-build-isolation -e .
+$(VENV)/.installed: pyproject.toml client/pyproject.toml proto/gen/.ready
+	@$(INSTALL) --no-deps --no-build-isolation -e . -e client
 	@touch $@
+
+# What a person or CI asks of the databases that Backroom promises to run on, beside the newest.
+BEHIND_POOLER := tests/pooler tests/commerce/test_rpcs_*.py tests/identity/test_*_rpcs.py tests/webhooks/test_endpoint_rpcs.py \
+	tests/frame/test_jobs.py tests/races/test_stock.py
+ON_POSTGRES_16 := tests/migrations tests/*/test_repository*.py tests/storage/test_database.py tests/cli/test_demo.py \
+	tests/cli/test_verify.py tests/races/test_stock.py
+
+test-postgres-16: generate $(VENV)/.dev ## Migrate, run the demo, verify, the repositories and a race on PostgreSQL 16, the oldest promised
+	@BACKROOM_TEST_POSTGRES=16 $(BIN)/pytest $(ON_POSTGRES_16)
+
+test-pgbouncer: generate $(VENV)/.dev ## Run the calls, the jobs and a race behind a real PgBouncer in transaction mode, which must be installed
+	@BACKROOM_TEST_POOLER=transaction $(BIN)/pytest $(BEHIND_POOLER)

@@ -1,7 +1,7 @@
-"""Measures Backroom beside what would be written instead of it, and prints one table of ratios.
+"""Measures Backroom beside what would be written instead of it, prints a table of ratios, and draws a picture.
 
 make bench              the short form, under three minutes
-make bench BENCH=long   the long form, whose table stands in docs/performance.md
+make bench BENCH=long   the long form, which writes docs/performance.md anew
 
 A call that fails, or an answer, a stock or a count that is not what it must be, ends it with exit code 1.
 """
@@ -17,53 +17,60 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from bench.document import Occasion, leave
+from bench.document import Files, Occasion, leave
+from bench.figures import Finding
+from bench.measurements import MEASUREMENTS
 from bench.report import table
 from bench.row import Row
 from bench.setting import Bench
-from bench.works import WORKS
 from storage.embedded import temporary_postgres
 
 _FOLDER = Path(__file__).parent
 _WIDTH = 160
 """Of the table in a file or a pipe, in characters."""
-_LAST = _FOLDER / "last.json"
-_DOCUMENT = _FOLDER.parent / "docs" / "performance.md"
+_FILES = Files(
+    last=_FOLDER / "last.json", picture=_FOLDER / "picture.json", document=_FOLDER.parent / "docs" / "performance.md"
+)
 
 
 def main() -> None:
     given = _arguments()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
-    names = given.only or [name for name, work in WORKS.items() if given.long or work.short]
+    names = given.only or [name for name, measurement in MEASUREMENTS.items() if given.long or measurement.short]
     with temporary_postgres(durable=True) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         bench = Bench(url, long=given.long, say=_clocked(console))
-        rows = runner.run(_measure(bench, names, console))
-    console.print(table(rows))
-    if given.only is None:  # a run of some works is for looking at
+        findings = runner.run(_measure(bench, names, console))
+    console.print(table(_rows(findings)))
+    if given.only is None:  # a run of some measurements is for looking at
         day = datetime.now(UTC).date()
         occasion = Occasion(day, given.long, bench.rounds, bench.seconds, bench.postgres.version)
-        leave(rows, occasion, _LAST, _DOCUMENT)
+        leave(findings, occasion, _FILES)
 
 
 def _arguments() -> argparse.Namespace:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m bench", description=__doc__, formatter_class=form)
-    parser.add_argument("--long", action="store_true", help="more and longer rounds, and the works that take long")
-    parser.add_argument("--only", nargs="+", choices=list(WORKS), metavar="WORK", help=f"some of {', '.join(WORKS)}")
+    parser.add_argument("--long", action="store_true", help="more and longer rounds, and what takes long")
+    names = list(MEASUREMENTS)
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"some of {', '.join(names)}")
     return parser.parse_args()
 
 
-async def _measure(bench: Bench, names: Sequence[str], console: Console) -> Sequence[Row]:
-    rows: list[Row] = []
+async def _measure(bench: Bench, names: Sequence[str], console: Console) -> Sequence[Finding]:
+    findings: list[Finding] = []
     for name in names:
-        bench.say(f"{name}: {WORKS[name].what}")
+        bench.say(f"{name}: {MEASUREMENTS[name].what}")
         try:
-            rows += await WORKS[name].measure(bench)
+            findings += await MEASUREMENTS[name].measure(bench)
         except Exception:
-            console.print(table(rows))  # what took so long to measure is worth a look all the same
-            console.print(f"[bold red]The bench failed in the work {name}; nothing was written.[/]")
+            console.print(table(_rows(findings)))  # what took so long to measure is worth a look all the same
+            console.print(f"[bold red]The bench failed in the measurement {name}; nothing was written.[/]")
             raise
-    return rows
+    return findings
+
+
+def _rows(findings: Sequence[Finding]) -> Sequence[Row]:
+    return [each for each in findings if isinstance(each, Row)]
 
 
 def _clocked(console: Console) -> Callable[[str], None]:

@@ -23,7 +23,7 @@ _PRODUCT = """
 
 
 class BooksWrong(Exception):
-    """What was written does not add up, or is not what was told; the text says what."""
+    """What was written does not add up, or is not what was reported; the text says what."""
 
 
 def stock_product(url: str) -> str:
@@ -48,6 +48,6 @@ async def check_books(url: str, orders: int) -> None:
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT count(*) FROM commerce.orders").fetchone()
     if row != (orders,):
-        wrong.append(f"{orders} orders were told of, and {row and row[0]} are there")
+        wrong.append(f"{orders} orders were reported, and {row and row[0]} are there")
     if wrong:
         raise BooksWrong("; ".join(wrong))

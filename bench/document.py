@@ -1,4 +1,4 @@
-"""What a run leaves behind: the list of its rows, and its part of the document with the picture."""
+"""What a run leaves behind: the list of its rows, what the picture shows, and its parts of the document."""
 
 import os
 import platform
@@ -8,12 +8,13 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.figures import METHODS, SYSTEMS, Figures, Finding, Latency, Throughput
 from bench.picture import draw
-from bench.report import listed, markdown
+from bench.report import goals, listed, others
 from bench.row import Row
 
-BEGIN = "<!-- What `make bench` measured: begin -->"
-END = "<!-- What `make bench` measured: end -->"
+PICTURE, TABLES = "picture", "tables"
+"""The parts of the document that a run writes."""
 
 _LONG = "the long form"
 
@@ -36,25 +37,74 @@ class Occasion:
 
     def __str__(self) -> str:
         form = _LONG if self.long else "the short form"
-        return f"{self.day:%Y-%m-%d}, {form}: {self.rounds} rounds with windows of {self.seconds:g} s."
+        return f"Measured on {self.day:%Y-%m-%d}, {form}: {self.rounds} rounds with windows of {self.seconds:g} s."
 
 
-def leave(rows: Sequence[Row], occasion: Occasion, last: Path, document: Path) -> None:
-    """Writes the list of every run; the document and the picture beside it show the last long run.
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a run writes."""
 
-    A short run is written into the document where no long one stands. Raises MarkersMissing.
+    last: Path
+    """The list of the last run's rows."""
+    picture: Path
+    """What the document's picture shows, as JSON."""
+    document: Path
+    """The picture itself stands beside it, under the same name with the suffix .svg."""
+
+
+def leave(findings: Sequence[Finding], occasion: Occasion, files: Files) -> None:
+    """Writes the list of every run; the document and its picture show the last long run.
+
+    A short run is written into a part of the document where no long one stands. Raises MarkersMissing.
     """
-    last.write_text(listed(rows))
-    text = document.read_text()
-    before, began, rest = text.partition(BEGIN)
-    within, ended, after = rest.partition(END)
-    if not (began and ended):
-        raise MarkersMissing(f"{document.name} needs the lines {BEGIN} and {END}")
-    if _LONG in within and not occasion.long:
-        return
-    draw(rows, picture := document.with_suffix(".svg"))
-    part = f"{occasion}\n\n{machine(occasion.postgres)}\n\n{markdown(rows)}\n\n![Ratios over goals]({picture.name})"
-    document.write_text(f"{before}{BEGIN}\n\n{part}\n\n{END}{after}")
+    rows = [each for each in findings if isinstance(each, Row)]
+    text = files.document.read_text()
+    if _yields(text, TABLES, occasion):
+        text = _with_part(text, TABLES, tables(rows, occasion))
+    if _yields(text, PICTURE, occasion):
+        shown = _figures(findings, occasion)
+        svg = files.document.with_suffix(".svg")
+        text = _with_part(text, PICTURE, f"![{described(shown)}]({svg.name})\n\n{shown.occasion}\n{shown.machine}")
+        files.picture.write_text(shown.json())
+        draw(shown, svg)
+    files.last.write_text(listed(rows))
+    files.document.write_text(text)
+
+
+def tables(rows: Sequence[Row], occasion: Occasion) -> str:
+    """The part of the document with all rows."""
+    return "\n\n".join(
+        (
+            f"{occasion}\n{machine(occasion.postgres)}",
+            goals(rows),
+            "### Measured beside, without a goal",
+            others(rows),
+        )
+    )
+
+
+def described(figures: Figures) -> str:
+    """The picture in words, for who cannot see it."""
+    sentences = []
+    for method in METHODS:
+        rates = [(system, figures.per_second(method, system)) for system in SYSTEMS]
+        listed_rates = ", ".join(f"{system} {rate:,.0f}" for system, rate in rates if rate is not None)
+        sentences.append(f"{method} calls per second: {listed_rates}.")
+    for system in SYSTEMS:
+        for last in figures.curve(system)[-1:]:
+            slow = f"median {last.median_ms:,.0f} ms, 99th percentile {last.p99_ms:,.0f} ms"
+            sentences.append(f"Latency of an order with {last.callers} callers, {system}: {slow}.")
+    return " ".join(sentences)
+
+
+def begin(part: str) -> str:
+    """The line before a part."""
+    return f"<!-- {part}, written by `make bench`: begin -->"
+
+
+def end(part: str) -> str:
+    """The line after a part."""
+    return f"<!-- {part}, written by `make bench`: end -->"
 
 
 def machine(postgres: str) -> str:
@@ -63,6 +113,30 @@ def machine(postgres: str) -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     libraries = ", ".join(f"{name} {version(name)}" for name in ("grpcio", "psycopg", "uvloop"))
     return f"{cores} cores of {_processor()}; {platform.system()}; {python}; {postgres}; {libraries}."
+
+
+def _figures(findings: Sequence[Finding], occasion: Occasion) -> Figures:
+    throughput = [each for each in findings if isinstance(each, Throughput)]
+    latency = [each for each in findings if isinstance(each, Latency)]
+    return Figures(str(occasion), machine(occasion.postgres), throughput, latency)
+
+
+def _yields(text: str, part: str, occasion: Occasion) -> bool:
+    """Whether what stands in a part is to be replaced."""
+    return occasion.long or _LONG not in _split(text, part)[1]
+
+
+def _with_part(text: str, part: str, content: str) -> str:
+    before, _, after = _split(text, part)
+    return f"{before}{begin(part)}\n\n{content}\n\n{end(part)}{after}"
+
+
+def _split(text: str, part: str) -> tuple[str, str, str]:
+    before, began, rest = text.partition(begin(part))
+    within, ended, after = rest.partition(end(part))
+    if not (began and ended):
+        raise MarkersMissing(f"the document needs the lines {begin(part)} and {end(part)}")
+    return before, within, after
 
 
 def _processor() -> str:

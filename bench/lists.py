@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest, ListOrdersResponse
-from client.load.connections import Unary
+from load.connections import Unary
 
 PAGE = 50
 """How many orders a page has."""

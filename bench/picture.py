@@ -1,57 +1,160 @@
-"""The picture: how far each row is from its goal."""
+"""The picture at the head of docs/performance.md: calls a second of four systems, and latency as callers grow.
 
-from collections.abc import Sequence
+.venv/bin/python -m bench.picture     draws it again from what the last run kept in bench/picture.json
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
-from textwrap import fill
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bench.report import rounded
-from bench.row import Row
+from bench.figures import (
+    BACKROOM,
+    ECHO,
+    GET_ORDER,
+    GET_PRODUCT,
+    METHODS,
+    PGBENCH,
+    PLACE_ORDER,
+    SYSTEMS,
+    USUAL,
+    Figures,
+    Latency,
+)
 
-_GOOD, _MISSED, _INK = "#2a7f9e", "#d1662b", "#333333"
-_WIDTH, _BAR, _BELOW = 11.0, 0.45, 0.7
-"""In inches: a bar's is its height with the gap, for three lines of text; the last is for the axis."""
-_TEXT, _CHARACTERS = 0.43, 62
-"""The share of the width that the rows' names have, and how many characters of a line it holds."""
+KEPT = Path(__file__).with_name("picture.json")
+PICTURE = Path(__file__).parent.parent / "docs" / "performance.svg"
+
+_WIDTH, _HEIGHT = 9.2, 5.9
+"""In inches, of 96 pixels each where the picture is shown at its own size."""
+_SMALL, _TEXT, _HEAD = 9.0, 9.75, 12.0
+"""Sizes of text in points: 12, 13 and 16 pixels."""
+_LINE = 12.5
+"""From one line of text to the next, in points."""
+_INK, _FAINT, _CARD = "#1f2328", "#59636e", "#ffffff"
+# Blue and orange, which the color-blind tell apart, and dark enough for text.
+_COLORS: Mapping[str, str] = {BACKROOM: "#0072b2", USUAL: "#bc4c00", PGBENCH: "#8c959f", ECHO: "#8c959f"}
+_ROWS: Mapping[str, str] = {
+    BACKROOM: "Backroom",
+    USUAL: "FastAPI, SQLAlchemy,\nasyncpg",
+    PGBENCH: "pgbench: PostgreSQL\nwithout an API",
+    ECHO: "bare gRPC echo:\nno work, no database",
+}
+_COLUMNS: Mapping[str, str] = {
+    PLACE_ORDER: "orders placed",
+    GET_ORDER: "orders read",
+    GET_PRODUCT: "products read",
+}
+_LEFT, _RIGHT, _GAP = 0.185, 0.985, 0.03
+"""Of the bars' columns, in shares of the width."""
+_BAR = 0.62
+"""The share of a row that its bar fills."""
+_BEYOND, _ROOM_FOR_VALUE = 1.1, 1.55
+"""How much longer than the longest bar of a server a bar may be, and a column is."""
 
 
-def draw(rows: Sequence[Row], path: Path) -> None:
-    """Writes bars of ratio over goal on a logarithmic axis, the goal being a line; the format is by the file's suffix.
-
-    Rows without a goal have no bar.
-    """
-    held = [(row, row.goal) for row in rows if row.goal is not None]
-    # The same rows give the same bytes, and texts stay texts.
-    with matplotlib.rc_context({"svg.hashsalt": "backroom", "svg.fonttype": "none", "font.size": 8.5}):
-        height = _BELOW + _BAR * len(held)
-        figure = Figure(figsize=(_WIDTH, height), facecolor="white")
-        axes = figure.add_axes((_TEXT, _BELOW / height, 1 - _TEXT - 0.01, 1 - _BELOW / height))
-        shares = [row.ratio / goal for row, goal in held]
-        # Bars start at the goal: on a logarithmic axis no other start means anything.
-        colours = [_GOOD if row.good else _MISSED for row, _ in held]
-        axes.barh(range(len(held)), [share - 1 for share in shares], left=1, color=colours, height=0.5)
-        for place, (share, (row, goal)) in enumerate(zip(shares, held, strict=True)):
-            text = f"{rounded(row.ratio)} (goal {goal:.3g})"
-            axes.annotate(text, (max(share, 1), place), (5, 0), textcoords="offset points", va="center")
-        axes.set_yticks(range(len(held)), [fill(f"{row.work}, {row.unit}", _CHARACTERS) for row, _ in held])
-        _scale(axes, min(0.5, *shares), max(2, *shares))
+def draw(figures: Figures, path: Path) -> None:
+    """Writes the picture; the format is by the file's suffix. The same figures give the same bytes."""
+    with matplotlib.rc_context(
+        {
+            "svg.hashsalt": "backroom",
+            "svg.fonttype": "none",  # texts stay texts
+            "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
+            "font.size": _TEXT,
+            "text.color": _INK,
+            "axes.edgecolor": _FAINT,
+            "xtick.color": _FAINT,
+            "ytick.color": _FAINT,
+        }
+    ):
+        # An own background, since a page's may be white or dark.
+        figure = Figure(figsize=(_WIDTH, _HEIGHT), facecolor=_CARD)
+        _head(figure, 0.965, "Calls answered per second", "by 64 callers at once; longer is better")
+        _bars(figure, figures)
+        _head(figure, 0.475, "Time that an order takes", "as more callers order at once; lower is better")
+        _curves(figure.add_axes((0.07, 0.095, 0.615, 0.315)), figures)
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def _scale(axes: Axes, least: float, most: float) -> None:
-    axes.invert_yaxis()
-    axes.axvline(1, color=_INK, linewidth=1.2)
-    axes.set_xscale("log")
-    axes.set_xlim(least / 1.1, most * (most / least) ** 0.35)  # with room for the last bar's text
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("ratio over its goal, on a logarithmic axis; right of the line is good")
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(visible=True, axis="x", color="#dddddd", linewidth=0.6)
+def _head(figure: Figure, height: float, text: str, explained: str) -> None:
+    figure.text(0.015, height, text, size=_HEAD, weight="bold", va="center")
+    figure.text(0.985, height, explained, color=_FAINT, va="center", ha="right")
+
+
+def _bars(figure: Figure, figures: Figures) -> None:
+    """A column for each method, and a row for each system."""
+    width = (_RIGHT - _LEFT - _GAP * (len(METHODS) - 1)) / len(METHODS)
+    for place, method in enumerate(METHODS):
+        axes = figure.add_axes((_LEFT + place * (width + _GAP), 0.545, width, 0.335))
+        _column(axes, {system: figures.per_second(method, system) for system in SYSTEMS})
+        axes.set_title(_COLUMNS[method], size=_TEXT, loc="left", pad=4, color=_INK)
+        axes.set_yticks(range(len(SYSTEMS)), list(_ROWS.values()) if place == 0 else [""] * len(SYSTEMS))
+
+
+def _column(axes: Axes, values: Mapping[str, float | None]) -> None:
+    """Bars from zero on a scale of their own, which is that of the servers; pgbench, where far beyond, has a gap."""
+    scale = max((value or 0 for system, value in values.items() if system != PGBENCH), default=0) or 1
+    for row, (system, value) in enumerate(values.items()):
+        length = min(value or 0, scale * _BEYOND)
+        axes.barh(row, length, color=_COLORS[system], height=_BAR)
+        if length < (value or 0):
+            gap, slant = length * 0.88, scale * 0.02
+            axes.plot((gap - slant, gap + slant), (row + _BAR / 2, row - _BAR / 2), color=_CARD, linewidth=4)
+        text = "not measured" if value is None else f"{value:,.0f}"
+        weight = "bold" if system == BACKROOM else "normal"
+        axes.annotate(text, (length, row), (5, 0), textcoords="offset points", va="center", weight=weight)
+    axes.set_xlim(0, scale * _ROOM_FOR_VALUE)
+    axes.set_ylim(len(values) - 0.5, -0.5)
+    axes.set_xticks([])
+    axes.tick_params(axis="y", length=0, labelcolor=_INK)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+
+
+def _curves(axes: Axes, figures: Figures) -> None:
+    """Of each system the median, and above it a band up to the 99th percentile."""
+    for system in (USUAL, BACKROOM):
+        curve = figures.curve(system)
+        if not curve:
+            continue
+        places, color = range(len(curve)), _COLORS[system]
+        medians, slowest = [each.median_ms for each in curve], [each.p99_ms for each in curve]
+        axes.fill_between(places, medians, slowest, color=color, alpha=0.16, linewidth=0)
+        axes.plot(places, slowest, color=color, linewidth=1.2, linestyle=(0, (4, 2)), clip_on=False)
+        axes.plot(places, medians, color=color, linewidth=2.4, marker="o", markersize=5, clip_on=False)
+        axes.set_xticks(places, [f"{each.callers}" for each in curve])
+        _label(axes, system, curve[-1], places[-1])
+    axes.set_xlabel("callers at once", color=_FAINT, size=_SMALL)
+    axes.set_ylabel("milliseconds", color=_FAINT, size=_SMALL)
+    axes.tick_params(labelsize=_SMALL, length=0)
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.01)
+    axes.grid(visible=True, axis="y", color="#d1d9e0", linewidth=0.6)
     axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _label(axes: Axes, system: str, last: Latency, place: int) -> None:
+    """Three lines beside the end of a system's curves: its name, and the two figures there."""
+    middle = (last.median_ms + last.p99_ms) / 2
+    texts = (system, f"{last.p99_ms:,.0f} ms: 99th percentile", f"{last.median_ms:,.0f} ms: median")
+    for line, text in enumerate(texts):
+        axes.annotate(
+            text,
+            (place, middle),
+            (12, (1 - line) * _LINE),
+            textcoords="offset points",
+            va="center",
+            color=_COLORS[system],
+            weight="normal" if line else "bold",
+            annotation_clip=False,
+        )
+
+
+def main() -> None:
+    draw(Figures.of(KEPT.read_text()), PICTURE)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ from time import perf_counter
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
-from client import AsyncBackroom
+from backroom_client import AsyncBackroom
 
 PATIENCE = 5.0
 """In seconds; a check that fails counts as one that took so long."""

@@ -1,4 +1,4 @@
-"""How the rows are shown: a table for a terminal, a list for programs, a table for the document."""
+"""How the rows are shown: a table for a terminal, a list for programs, two tables for the document."""
 
 import json
 from collections.abc import Sequence
@@ -7,31 +7,39 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from bench.row import Row
+from bench.row import LIMIT, Row
 
-_COLUMNS = ("ours", "peer or limit", "ratio", "goal", "spread")
+_FIGURES = ("Backroom", "the other", "ratio", "goal", "spread")
 
 
 def table(rows: Sequence[Row]) -> Table:
     """For a terminal; a row that misses its goal is marked."""
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("work", ratio=1)
+    shown.add_column("measured", ratio=3)
+    shown.add_column("compared with", ratio=2)
     shown.add_column("unit", no_wrap=True)
-    for column in _COLUMNS:
+    for column in _FIGURES:
         shown.add_column(column, justify="right", no_wrap=True)
     shown.add_column("", no_wrap=True)
     for row in rows:
-        style = {"good": "green", "missed": "bold red", "": "dim"}[verdict(row)]
-        shown.add_row(row.work, row.unit, *figures(row), Text(verdict(row)), style=style if style != "green" else None)
+        style = {"reached": None, "missed": "bold red", "": "dim"}[verdict(row)]
+        shown.add_row(row.measured, row.against, row.unit, *figures(row), Text(verdict(row)), style=style)
     return shown
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """The same as a table of a Markdown document."""
-    heads = ("work", "unit", *_COLUMNS, "")
-    lines = [heads, ("---", "---", *["---:"] * len(_COLUMNS), "---")]
-    lines += [(row.work, row.unit, *figures(row), verdict(row)) for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def goals(rows: Sequence[Row]) -> str:
+    """The rows that have a goal, as a table of a Markdown document."""
+    heads = ("measured", "Backroom", "compared with", "its figure", "ratio", "goal", "spread", "")
+    held = [row for row in rows if row.goal is not None]
+    return _markdown(
+        heads, "lrlrrrrl", [(*_compared(row), row.bound, f"{row.spread:.0%}", verdict(row)) for row in held]
+    )
+
+
+def others(rows: Sequence[Row]) -> str:
+    """The rows without a goal, as a table of a Markdown document."""
+    heads = ("measured", "Backroom", "compared with", "its figure", "ratio", "spread")
+    return _markdown(heads, "lrlrrr", [(*_compared(row), f"{row.spread:.0%}") for row in rows if row.goal is None])
 
 
 def listed(rows: Sequence[Row]) -> str:
@@ -40,16 +48,15 @@ def listed(rows: Sequence[Row]) -> str:
 
 
 def verdict(row: Row) -> str:
-    """good, missed, or nothing where there is no goal."""
+    """reached, missed, or nothing where there is no goal."""
     if row.goal is None:
         return ""
-    return "good" if row.good else "missed"
+    return "reached" if row.good else "missed"
 
 
 def figures(row: Row) -> tuple[str, ...]:
     """In the order of the columns."""
-    goal = "" if row.goal is None else f"{row.goal:.3g}"
-    return (rounded(row.ours), rounded(row.peer), rounded(row.ratio), goal, f"{row.spread:.0%}")
+    return (rounded(row.ours), rounded(row.peer), rounded(row.multiple), row.bound, f"{row.spread:.0%}")
 
 
 def rounded(figure: float) -> str:
@@ -61,6 +68,19 @@ def rounded(figure: float) -> str:
     return f"{figure:.2f}" if abs(figure) >= 1 or figure == 0 else f"{figure:.3f}"
 
 
+def _compared(row: Row) -> tuple[str, ...]:
+    ours, peer = (f"{rounded(figure)} {row.unit}" for figure in (row.ours, row.peer))
+    if row.against == LIMIT:
+        return (row.measured, ours, "", "", "")
+    return (row.measured, ours, row.against, peer, rounded(row.multiple))
+
+
+def _markdown(heads: Sequence[str], sides: str, lines: Sequence[Sequence[str]]) -> str:
+    """`sides` says of each column whether it is aligned to the left, l, or to the right, r."""
+    rule = ["---:" if side == "r" else "---" for side in sides]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, rule, *lines))
+
+
 def _entry(row: Row) -> dict[str, object]:
-    told = {"ours": row.ours, "peer": row.peer, "ratio": row.ratio, "goal": row.goal, "spread": row.spread}
-    return {"work": f"{row.work}, {row.unit}", **{name: round(value or 0.0, 6) for name, value in told.items()}}
+    kept = {"ours": row.ours, "peer": row.peer, "ratio": row.ratio, "goal": row.goal, "spread": row.spread}
+    return {"work": row.name, **{name: round(value or 0.0, 6) for name, value in kept.items()}}

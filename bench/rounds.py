@@ -1,4 +1,4 @@
-"""Rounds: what is compared is measured turn about, so that what else the machine does falls on all of it."""
+"""Rounds: the compared systems take turns, so that what else the machine does affects all of them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -7,9 +7,9 @@ from time import process_time
 from typing import Any, Generic, TypeVar
 
 from bench.setting import Bench
-from client.load.cpu import cpu_of
-from client.load.loops import Call, closed_loop
-from client.load.sample import Sample
+from load.cpu import cpu_of
+from load.loops import Call, closed_loop
+from load.sample import Sample
 
 Figure = TypeVar("Figure")
 
@@ -30,14 +30,16 @@ class Side(Generic[Figure]):
     figures: list[Figure] = field(default_factory=list)
 
 
-async def rounds(bench: Bench, *sides: Side[Any]) -> None:
+async def rounds(bench: Bench, *sides: Side[Any], count: int | None = None) -> None:
     """Measures each side once in a round; every second round goes through the sides from the last to the first.
 
     So none of them is always the one that comes after another's writes. Each begins once PostgreSQL is at rest.
+    There are as many rounds as the bench has, unless `count` says otherwise.
     """
     order = list(sides)
-    for number in range(bench.rounds):
-        bench.say(f"  round {number + 1} of {bench.rounds}: {', '.join(side.name for side in order)}")
+    count = count or bench.rounds
+    for number in range(count):
+        bench.say(f"  round {number + 1} of {count}: {', '.join(side.name for side in order)}")
         for side in order:
             await bench.rest()
             side.figures.append(await side.measure())
@@ -61,19 +63,14 @@ def meters(bench: Bench, pid: int) -> dict[str, Callable[[], float]]:
 def whole(sample: Sample) -> Sample:
     """The sample, if every call of it was answered well; raises CallsFailed."""
     if sample.failures or sample.refusals or not sample.latencies:
-        told = "; ".join(f"{count} of {failure}" for failure, count in sample.failures.items())
-        raise CallsFailed(f"{len(sample.latencies)} answered, {len(sample.refusals)} refused, failed: {told or 0}")
+        failures = "; ".join(f"{count} of {failure}" for failure, count in sample.failures.items())
+        raise CallsFailed(f"{len(sample.latencies)} answered, {len(sample.refusals)} refused, failed: {failures or 0}")
     return sample
 
 
 def pairs(ours: Side[Sample], other: Side[Sample], figure: Callable[[Sample], float]) -> Sequence[tuple[float, float]]:
     """One figure of both, round by round."""
     return [(figure(one), figure(peer)) for one, peer in zip(ours.figures, other.figures, strict=True)]
-
-
-def limited(ours: Side[Sample], limit: float, figure: Callable[[Sample], float]) -> Sequence[tuple[float, float]]:
-    """One figure round by round, beside a limit."""
-    return [(figure(one), limit) for one in ours.figures]
 
 
 def rate(sample: Sample) -> float:
@@ -94,6 +91,11 @@ def postgres_cpu(sample: Sample) -> float:
 def load_share(sample: Sample) -> float:
     """How much of one core the load generator took, in percent."""
     return sample.cost[LOAD] / sample.seconds * 100
+
+
+def median_latency(sample: Sample) -> float:
+    """In milliseconds."""
+    return sample.percentile(0.5) * 1e3
 
 
 def slowest_hundredth(sample: Sample) -> float:

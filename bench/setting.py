@@ -1,4 +1,4 @@
-"""What every work of a bench is given: the database server, servers of Backroom, and how long to measure."""
+"""What every measurement of a bench is given: the database server, servers of Backroom, and how long to measure."""
 
 import asyncio
 import sys

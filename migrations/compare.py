@@ -5,14 +5,16 @@ constraints, collations and storage parameters.
 """
 
 import sys
+from functools import partial
 
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
 
 import migrations
+from storage.connection import opened_for_a_change
 from storage.embedded import temporary_postgres
 from storage.schema import METADATA, SCHEMAS
-from storage.url import driver_url, sibling
+from storage.url import sibling
 
 _CATALOGUE = """
 SELECT n.nspname || '.' || c.relname AS place,
@@ -53,7 +55,8 @@ def main() -> None:
 
 
 def _connected(url: str) -> Connection:
-    engine = create_engine(driver_url(url), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    connect = partial(opened_for_a_change, url)
+    engine = create_engine("postgresql+psycopg://", creator=connect, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     return engine.connect()
 
 

@@ -1,17 +1,24 @@
 """Run by Alembic: applies the revisions to the database whose URL `migrations.upgrade` was given."""
 
+from functools import partial
+
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
-from storage.url import driver_url
+from storage.connection import opened_for_a_change
+from storage.limits import LIMITS
 
 _LOCK = 0x6261636B726F6F6D
 """Held while migrating, so that two servers that start together do not both do it."""
 
 
 def run() -> None:
-    engine = create_engine(driver_url(context.config.attributes["url"]), poolclass=pool.NullPool)
+    connect = partial(opened_for_a_change, context.config.attributes["url"])
+    engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=pool.NullPool)
     with engine.begin() as connection:
+        # A change may take long, and so may the wait for another one: the role's limits are those of calls.
+        for name in LIMITS:
+            connection.execute(text(f"SET LOCAL {name} = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         context.configure(connection=connection)
         context.run_migrations()

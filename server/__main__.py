@@ -1,3 +1,3 @@
-from server.cli.app import main
+from server.cli.begin import main
 
 main()

@@ -100,7 +100,8 @@ class Server:
         """Answers from here on; readiness follows the database."""
         await self._application.health.start()
         await self._application.health.look()
-        self._watches.append(asyncio.create_task(self._application.identity.standings.watch(self._logger)))
+        standings, told = self._application.identity.standings, self._application.health.tells
+        self._watches.append(asyncio.create_task(standings.watch(self._logger, told)))
         await self._grpc.start()
         self._http.start()
         if self._worker is not None:

@@ -3,11 +3,13 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.frame.addresses import Network
@@ -15,7 +17,8 @@ from server.frame.sealing import MasterKeyMalformed, read_master_key
 from server.identity.outbox.smtp import SmtpServer, read_smtp_url
 from server.webhooks.rules.networks import read_networks
 from server.webhooks.rules.sources import Source, read_sources
-from storage.url import driver_url
+from storage.pooler import Pooler
+from storage.url import parameters
 
 MODULES = ("identity", "commerce", "webhooks")
 """What a process can serve."""
@@ -54,10 +57,13 @@ class Settings(BaseSettings):
         env_file=".env",
         env_file_encoding=_ENCODING,
         env_ignore_empty=True,
+        case_sensitive=True,
         arbitrary_types_allowed=True,
     )
 
     database_url: str | None = Field(None, validation_alias="DATABASE_URL", repr=False)
+    database_pooler: Pooler = Field(Pooler.NONE, validation_alias="BACKROOM_DATABASE_POOLER")
+    direct_database_url: str | None = Field(None, validation_alias="BACKROOM_DIRECT_DATABASE_URL", repr=False)
     master_keys: Annotated[tuple[bytes, ...], NoDecode] = Field((), validation_alias="BACKROOM_MASTER_KEY", repr=False)
     data_dir: Path = Field(Path(".backroom"), validation_alias="BACKROOM_DATA_DIR")
     grpc_address: Address = Field(Address("127.0.0.1:50051"), validation_alias="BACKROOM_GRPC_ADDRESS")
@@ -113,11 +119,16 @@ class Settings(BaseSettings):
         """Whether the server tells its contract to anyone who asks: by default not in production."""
         return self.environment != "production" if self.reflection is None else self.reflection
 
-    @field_validator("database_url")
+    @property
+    def pooler(self) -> Pooler:
+        """What stands before the database; nothing stands before the embedded one."""
+        return Pooler.NONE if self.embedded else self.database_pooler
+
+    @field_validator("database_url", "direct_database_url")
     @classmethod
-    def _known_scheme(cls, value: str | None) -> str | None:
+    def _well_formed(cls, value: str | None) -> str | None:
         if value is not None:
-            driver_url(value)
+            parameters(value)
         return value
 
     @field_validator("master_keys", mode="before")
@@ -140,7 +151,8 @@ class Settings(BaseSettings):
             return value
         sides = _listed(value)
         if not sides or not set(sides) <= {"grpc", "http"}:
-            raise ValueError("must be grpc, http, or both with a comma between")
+            near = did_you_mean(next(iter(set(sides) - {"grpc", "http"}), ""), ("grpc", "http"))
+            raise ValueError(f"must be grpc, http, or both with a comma between{near}")
         return sides
 
     @field_validator("modules", mode="before")
@@ -153,7 +165,8 @@ class Settings(BaseSettings):
             return MODULES
         unknown = [name for name in names if name not in MODULES]
         if unknown or not names:
-            raise ValueError(f"must be all, or some of {', '.join(MODULES)}, with commas between")
+            near = did_you_mean(unknown[0], ("all", *MODULES)) if unknown else ""
+            raise ValueError(f"must be all, or some of {', '.join(MODULES)}, with commas between{near}")
         return names
 
     @field_validator("webhook_sources", mode="before")
@@ -197,7 +210,7 @@ class Settings(BaseSettings):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("environment", "log_format", mode="before")
+    @field_validator("environment", "log_format", "database_pooler", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -208,6 +221,14 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
+def did_you_mean(typed: str, choices: Iterable[str]) -> str:
+    """ "; did you mean ...?" with what is nearest to what was typed; empty where nothing is near."""
+    folded = {each.casefold(): each for each in choices}
+    begun = [each for each in folded if typed and each.startswith(typed.casefold())]
+    found = begun if len(begun) == 1 else get_close_matches(typed.casefold(), folded, n=1)
+    return f"; did you mean {folded[found[0]]}?" if found else ""
+
+
 def names() -> frozenset[str]:
     """The settings' names in the environment."""
     return frozenset(str(field.validation_alias) for field in Settings.model_fields.values())
@@ -215,17 +236,69 @@ def names() -> frozenset[str]:
 
 def read() -> Settings:
     """Reads the environment; raises SettingsError, which names each setting that is unknown or malformed."""
-    given = (name for name in _given() if name.startswith(_PREFIX) and not name.startswith(_OF_TESTS))
-    unknown = sorted(name for name in given if name not in names())
-    problems = [f"{name}: there is no such setting; the settings are {', '.join(sorted(names()))}" for name in unknown]
+    problems = list(_mistyped(_given().keys()))
     try:
         settings = Settings()
     except ValidationError as error:
-        problems += [f"{each['loc'][0]}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors()]
+        problems += [_problem(each) for each in error.errors()]
         raise SettingsError("\n".join(problems)) from None
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def _mistyped(given: Collection[str]) -> Iterator[str]:
+    """The names that are no settings, and were surely meant as such."""
+    for name in sorted(given):
+        if name in names() or name.startswith(_OF_TESTS):
+            continue
+        capitals = name.upper()
+        if capitals in names():
+            yield f"{name}: settings are written in capitals: {capitals}"
+        elif capitals.startswith(_PREFIX):
+            # Without what they all begin with, which alone would make any two of them near.
+            ends = [each.removeprefix(_PREFIX) for each in names() if each.startswith(_PREFIX)]
+            near = did_you_mean(capitals.removeprefix(_PREFIX), ends).replace("mean ", f"mean {_PREFIX}")
+            yield f"{name}: there is no such setting{near or '; README.md and .env.example list them'}"
+        elif "DATABASE_URL" not in given and _slipped(capitals, "DATABASE_URL"):
+            # With it unread, the embedded database would be served in silence.
+            yield f"{name}: there is no such setting; did you mean DATABASE_URL?"
+
+
+def _slipped(typed: str, meant: str) -> bool:
+    """Whether one letter was left out or typed twice, or two were swapped: what is never another program's name."""
+    places = range(len(meant))
+    slips = {meant[:at] + meant[at + 1 :] for at in places}
+    slips |= {meant[:at] + meant[at] + meant[at:] for at in places}
+    slips |= {meant[:at] + meant[at : at + 2][::-1] + meant[at + 2 :] for at in places}
+    return typed in slips
+
+
+def _problem(error: ErrorDetails) -> str:
+    name, given, context = str(error["loc"][0]), str(error["input"]), error.get("ctx", {})
+    if error["type"] == "literal_error":
+        choices = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        return f"{name}: must be {_either(choices)}{did_you_mean(given, choices)}"
+    if plain := _PLAIN.get(error["type"]):
+        return f"{name}: must be {plain.format(**context)}"
+    return f"{name}: {error['msg'].removeprefix('Value error, ')}"
+
+
+_PLAIN = {
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "finite_number": "a number",
+    "bool_parsing": "true or false",
+    "greater_than": "more than {gt:,.15g}",
+    "greater_than_equal": "at least {ge:,.15g}",
+    "less_than_equal": "at most {le:,.15g}",
+}
+"""What pydantic says of its kinds of error, in fewer words."""
+
+
+def _either(choices: Sequence[str]) -> str:
+    return f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
 def _given() -> Mapping[str, object]:

@@ -1,10 +1,27 @@
-"""The driver's connection, made to let go at once."""
+"""Connections to PostgreSQL: how they are opened, what is seen to at once, and how they let go."""
 
 import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import waiting
+from psycopg import pq, sql, waiting
+
+from storage.errors import StoreUnavailable
+from storage.limits import LIMITS, LOOK_AT_LIMITS, SET_LIMITS, set_limits_served_by
+from storage.pooler import Pooler
+from storage.trouble import OLDEST_VERSION, Kind, Trouble, trouble_of
+from storage.url import parameters, secrets
+
+_DEFAULTS: Mapping[str, str | int] = {
+    "connect_timeout": 3,
+    # A server that is gone without a word, as after a failover, is found out within half a minute.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 
 
 class Connection(psycopg.AsyncConnection[Any]):
@@ -20,3 +37,90 @@ class Connection(psycopg.AsyncConnection[Any]):
         except asyncio.CancelledError:
             self.pgconn.finish()
             raise
+
+
+def options_of(url: str, application_name: str, pooler: Pooler) -> Mapping[str, Any]:
+    """What to connect with; what the URL says counts."""
+    options: dict[str, Any] = {**_DEFAULTS, "application_name": application_name, **parameters(url)}
+    if pooler is Pooler.TRANSACTION:
+        # A statement that has a name is known to one connection of the server's, and the next may be another one.
+        options["prepare_threshold"] = None
+    return options
+
+
+@contextmanager
+def reasons(url: str) -> Iterator[None]:
+    """Why a connection by this URL is not to be had, as StoreUnavailable."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise StoreUnavailable(trouble_of(error, secrets(url))) from error
+    except UnicodeError:  # from Python's own encoding of host names, before anybody is asked
+        raise StoreUnavailable(
+            Trouble(Kind.NAME, "the host's name is none: a part of it is too long, or empty")
+        ) from None
+
+
+async def opened(url: str, *, application_name: str, pooler: Pooler = Pooler.NONE) -> Connection:
+    """A connection on which the limits hold; raises StoreUnavailable, which says why there is none."""
+    with reasons(url):
+        connection = await Connection.connect(**options_of(url, application_name, pooler))
+    try:
+        await fit(connection, pooler)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+def opened_for_a_change(url: str, *, application_name: str = "backroom-migrate") -> psycopg.Connection[Any]:
+    """A connection on which nothing is limited, with a pooler between or without; raises StoreUnavailable."""
+    with reasons(url):
+        connection = psycopg.connect(**options_of(url, application_name, Pooler.TRANSACTION))
+    try:
+        check_version(connection.pgconn)
+    except StoreUnavailable:
+        connection.close()
+        raise
+    return connection
+
+
+async def fit(connection: psycopg.AsyncConnection[Any], pooler: Pooler) -> None:
+    """Sees to it that the server is new enough and the limits hold; raises StoreUnavailable where that cannot be."""
+    check_version(connection.pgconn)
+    autocommit = connection.autocommit
+    try:
+        await connection.set_autocommit(True)
+        cursor = await connection.execute(limits_by(pooler, connection.pgconn))
+        found = await cursor.fetchone()
+        await connection.set_autocommit(autocommit)
+    except psycopg.Error as error:
+        raise StoreUnavailable(trouble_of(error)) from error
+    assert found is not None  # noqa: S101 - one row
+    served_by, limits = found
+    if pooler is Pooler.NONE and served_by != connection.pgconn.backend_pid:
+        raise StoreUnavailable(Trouble(Kind.POOLER, "a connection pooler stands between Backroom and PostgreSQL"))
+    check_limits(limits)
+
+
+def limits_by(pooler: Pooler, connection: pq.abc.PGconn) -> sql.Composed:
+    """What has the limits hold as far as that can be done here; returns the process that serves, and the limits."""
+    if pooler is Pooler.NONE:
+        return set_limits_served_by(connection.backend_pid)
+    return SET_LIMITS if pooler is Pooler.SESSION else LOOK_AT_LIMITS
+
+
+def check_version(connection: pq.abc.PGconn) -> None:
+    """Raises StoreUnavailable where PostgreSQL is older than what is promised."""
+    found = connection.server_version // 10_000
+    if found < OLDEST_VERSION:
+        shown = (connection.parameter_status(b"server_version") or b"").decode() or str(found)
+        said = f"the server is PostgreSQL {shown.split()[0]}, and {OLDEST_VERSION} or newer is needed"
+        raise StoreUnavailable(Trouble(Kind.VERSION, said))
+
+
+def check_limits(found: Sequence[str]) -> None:
+    """Raises StoreUnavailable where one of the limits does not hold."""
+    missing = [name for name, value in zip(LIMITS, found, strict=True) if value == "0"]
+    if missing:
+        raise StoreUnavailable(Trouble(Kind.LIMITS, f"behind the pooler there is no {', no '.join(missing)}"))

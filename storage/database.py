@@ -1,7 +1,7 @@
 """The database: connections, transactions, and the repositories that share one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from storage.commerce.repository import (
     StockChangeRepository,
     StockRepository,
 )
-from storage.connection import Connection
+from storage.connection import Connection, opened
 from storage.errors import translated
 from storage.frame.records import AuditKey
 from storage.frame.repository import (
@@ -40,10 +40,14 @@ from storage.identity.repository import (
     StandingRepository,
 )
 from storage.invariants import InvariantRepository
-from storage.url import driver_url
+from storage.pooler import Pooler
+from storage.url import parameters
 from storage.webhooks.repository import DeliveryRepository, EndpointRepository, ReceivedRepository, RelayRepository
 
 _ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+POOL_SIZE = 10
+"""Connections of one server, beside the one that it keeps apart."""
 
 Opening = Callable[[], AbstractContextManager[None]]
 
@@ -167,17 +171,26 @@ class Database:
         url: str,
         *,
         audit_key: AuditKey | None = None,
-        pool_size: int = 10,
+        pool_size: int = POOL_SIZE,
         application_name: str = "backroom",
+        pooler: Pooler = Pooler.NONE,
         opening: Opening = nullcontext,
     ) -> None:
-        """`audit_key` signs the record; without one, nothing can be changed that leaves an entry there.
+        """Raises ValueError where the URL is malformed.
 
-        `opening` stands around the opening of each connection.
+        `audit_key` signs the record; without one, nothing can be changed that leaves an entry there.
+
+        `pooler` is what stands between, and `opening` stands around the opening of each connection.
         """
         self._audit_key = audit_key
-        self._engine = _engine(url, pool_size, application_name, opening)
-        self._engine_apart = _engine(url, 1, application_name, opening)
+        parameters(url)
+
+        async def connect() -> Connection:
+            with opening():
+                return await opened(url, application_name=application_name, pooler=pooler)
+
+        self._engine = _engine(pool_size, connect)
+        self._engine_apart = _engine(1, connect)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -246,35 +259,15 @@ class Database:
                 yield connection
 
 
-def _engine(url: str, pool_size: int, application_name: str, opening: Opening) -> AsyncEngine:
-    async def connect(*args: Any, **options: Any) -> Connection:
-        with opening():
-            return await Connection.connect(*args, **options)
-
-    limits = {
-        "statement_timeout": "20s",
-        "lock_timeout": "10s",
-        "idle_in_transaction_session_timeout": "30s",
-        "client_connection_check_interval": "1s",
-    }
+def _engine(pool_size: int, connect: Callable[[], Awaitable[Connection]]) -> AsyncEngine:
     return create_async_engine(
-        driver_url(url),
+        "postgresql+psycopg://",
+        async_creator=connect,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
         # An error's text must never carry the values of a row: it may end in a log.
         hide_parameters=True,
-        connect_args={
-            "async_creator_fn": connect,
-            "application_name": application_name,
-            "connect_timeout": 3,
-            # A server that is gone without a word, as after a failover, is found out within half a minute.
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 30_000,
-            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
-        },
     )
 
 

@@ -8,13 +8,19 @@ from procrastinate.exceptions import ConnectorException
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from storage.trouble import Kind, Trouble, trouble_of
+
 
 class StoreError(Exception):
     """Something is wrong with the store, not with the call."""
 
 
 class StoreUnavailable(StoreError):
-    """The database does not answer, or has no connection to spare; whether a commit under way took is unknown."""
+    """The database does not answer, or does not let us do our work; whether a commit under way took is unknown."""
+
+    def __init__(self, trouble: Trouble = Trouble()) -> None:  # noqa: B008 - it is frozen
+        super().__init__(trouble.said)
+        self.trouble = trouble
 
 
 class StoreContention(StoreError):
@@ -42,6 +48,9 @@ _TIMEOUT = "57014"  # statement timeout
 _UNIQUE = "23505"
 _GONE = ("08", "53", "57P", "25P03", "58")  # connection lost, out of resources, shutting down, idle too long, I/O error
 _READ_ONLY = "25006"  # a standby, or a primary demoted: it cannot write now
+_REFUSED = ("28", "3D000", "42501")  # a login, an unknown database, a missing right
+_DRIVERS = (PoolTimeoutError, DBAPIError, ConnectorException, psycopg.OperationalError)
+_NAMED_STATEMENTS = {"26000", "42P05"}  # what a pooler in transaction mode makes of them
 
 
 @contextmanager
@@ -49,14 +58,21 @@ def translated() -> Iterator[None]:
     """Turns the driver's errors into a StoreError or AlreadyExists; anything else is a defect and rises as it is."""
     try:
         yield
-    except PoolTimeoutError as error:
-        raise StoreUnavailable from error
-    except DBAPIError as error:
-        raise _translated(error, error.orig, invalidated=error.connection_invalidated) from error
-    except ConnectorException as error:  # the queue's name for any error of the driver's
-        raise _translated(error, error.__cause__) from error
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable from error
+    except _DRIVERS as error:
+        raise translation(error) from error
+
+
+def translation(error: Exception) -> BaseException:
+    """What an error of the driver's, of a pool's or of the queue's means: a StoreError, AlreadyExists, or itself."""
+    if isinstance(error, PoolTimeoutError):
+        return StoreUnavailable(Trouble(Kind.BUSY, "all connections of the pool are in use"))
+    if isinstance(error, DBAPIError):
+        return _translated(error, error.orig, invalidated=error.connection_invalidated)
+    if isinstance(error, ConnectorException):  # the queue's name for any error of the driver's
+        return _translated(error, error.__cause__)
+    if isinstance(error, psycopg.OperationalError):
+        return StoreUnavailable(trouble_of(error))
+    return error
 
 
 def _translated(error: Exception, cause: BaseException | None, *, invalidated: bool = False) -> BaseException:
@@ -67,8 +83,9 @@ def _translated(error: Exception, cause: BaseException | None, *, invalidated: b
         return StoreTimeout()
     if state == _UNIQUE and isinstance(cause, psycopg.Error):
         return AlreadyExists(cause.diag.constraint_name or "")
-    if state.startswith(_GONE) or state == _READ_ONLY or invalidated:
-        return StoreUnavailable()
-    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not state:
-        return StoreUnavailable()
+    if isinstance(cause, StoreUnavailable):  # why there is no connection
+        return cause
+    gone = state.startswith((*_GONE, *_REFUSED)) or state == _READ_ONLY or state in _NAMED_STATEMENTS or invalidated
+    if gone or (isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not state):
+        return StoreUnavailable(trouble_of(cause) if isinstance(cause, psycopg.Error) else Trouble())
     return error

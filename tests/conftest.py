@@ -9,6 +9,7 @@ import uvloop
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 pytest_plugins = [
+    "tests.fixtures.pgbouncer",
     "tests.fixtures.postgres",
     "tests.fixtures.servers",
     "tests.fixtures.processes",

@@ -1,4 +1,4 @@
-"""The floor: a bare `grpc.aio` server on uvloop, whose answers are fixed messages of the size of Backroom's own.
+"""The bare gRPC echo: a `grpc.aio` server on uvloop, whose answers are fixed messages of the size of Backroom's own.
 
     .venv/bin/python -m bench.peers.echo --port 0
 

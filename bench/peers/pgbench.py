@@ -1,4 +1,4 @@
-"""pgbench: what PostgreSQL gives a C client that places one order a transaction, on Backroom's own tables."""
+"""pgbench: what PostgreSQL gives a C client that places or reads one order at a time, on Backroom's own tables."""
 
 import asyncio
 import os
@@ -13,7 +13,9 @@ import psycopg
 
 from bench.books import check_books, stock_product
 
-_SCRIPT = Path(__file__).with_name("place_order.sql")
+PLACE_ORDER, READ_ORDER, READ_PRODUCT = (
+    Path(__file__).with_name(name) for name in ("place_order.sql", "read_order.sql", "read_product.sql")
+)
 _HAS_UUIDV7 = 180_000
 """From this version on the server makes such ids itself."""
 
@@ -23,8 +25,8 @@ class PgbenchFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What one run of pgbench says of itself."""
+class PgbenchRun:
+    """What one run of pgbench reports."""
 
     transactions: int
     rate: float
@@ -34,7 +36,7 @@ class Told:
 
 
 class Pgbench:
-    """Orders for one hot product in a database of its own, which it makes and stocks."""
+    """Orders of one hot product in a database of its own, in which it makes and stocks the product."""
 
     def __init__(self, program: str, url: str) -> None:
         """`url` is of a migrated, empty database, which no server is serving."""
@@ -55,10 +57,28 @@ class Pgbench:
             "address": "127.0.0.1",
         }
 
-    async def run(self, clients: int, seconds: int) -> Told:
+    async def run(self, clients: int, seconds: int) -> PgbenchRun:
         """Places orders by so many clients, each with a connection and one order at a time; raises PgbenchFailed."""
+        run = await self._run(PLACE_ORDER, clients, seconds)
+        self._placed += run.transactions
+        return run
+
+    async def read_order(self, clients: int, seconds: int) -> PgbenchRun:
+        """Reads one of the placed orders again and again; raises PgbenchFailed, also where none was placed."""
+        with psycopg.connect(self._url) as connection:
+            found = connection.execute("SELECT id FROM commerce.orders LIMIT 1").fetchone()
+        if found is None:
+            raise PgbenchFailed("no order was placed that could be read")
+        self._variables["order_id"] = str(found[0])
+        return await self._run(READ_ORDER, clients, seconds)
+
+    async def read_product(self, clients: int, seconds: int) -> PgbenchRun:
+        """Reads the product again and again; raises PgbenchFailed."""
+        return await self._run(READ_PRODUCT, clients, seconds)
+
+    async def _run(self, path: Path, clients: int, seconds: int) -> PgbenchRun:
         with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-            script.write(_script(makes_ids=self._makes_ids))
+            script.write(_script(path, makes_ids=self._makes_ids))
             script.flush()
             process = await asyncio.create_subprocess_exec(
                 *self._command(script.name, clients, seconds),
@@ -68,9 +88,7 @@ class Pgbench:
             out, err = await process.communicate()
         if process.returncode != 0:
             raise PgbenchFailed(f"pgbench ended with {process.returncode}: {err.decode()[-2000:]}")
-        told = read(out.decode())
-        self._placed += told.transactions
-        return told
+        return read(out.decode())
 
     async def check(self) -> None:
         """Holds what was written against Backroom's own invariants, and the number of orders; raises BooksWrong."""
@@ -83,12 +101,12 @@ class Pgbench:
         return [self._program, "--no-vacuum", "--protocol=prepared", f"--file={script}", *sizes, *variables, self._url]
 
 
-def read(out: str) -> Told:
+def read(out: str) -> PgbenchRun:
     """What pgbench printed at the end of a run; raises PgbenchFailed where transactions failed, or a figure misses."""
     failed = _figure(r"number of failed transactions: (\d+)", out)
     if failed:
         raise PgbenchFailed(f"{failed:.0f} of pgbench's transactions failed")
-    return Told(
+    return PgbenchRun(
         transactions=int(_figure(r"number of transactions actually processed: (\d+)", out)),
         rate=_figure(r"tps = ([\d.]+) \(without initial connection time\)", out),
         latency=_figure(r"latency average = ([\d.]+) ms", out) / 1000,
@@ -102,7 +120,7 @@ def _figure(pattern: str, out: str) -> float:
     return float(found[1])
 
 
-def _script(*, makes_ids: bool) -> str:
+def _script(path: Path, *, makes_ids: bool) -> str:
     """The script; a server that cannot make ordered ids makes random ones."""
-    text = _SCRIPT.read_text()
+    text = path.read_text()
     return text if makes_ids else text.replace("uuidv7()", "gen_random_uuid()")

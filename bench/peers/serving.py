@@ -27,7 +27,7 @@ def usual(url: str, storage: Literal["orm", "core"], public_key: str) -> Iterato
 
 @contextmanager
 def echo() -> Iterator[Served]:
-    """The floor."""
+    """The bare gRPC echo."""
     with _serving("bench.peers.echo") as served:
         yield served
 

@@ -9,27 +9,23 @@ from typing import Annotated
 
 import typer
 
-from server.cli.failure import Failure
+from server.cli.failure import Failure, Interrupted
 from server.settings import SettingsError
 
-app = typer.Typer(
-    name="backroom",
-    help="The back room of a product: identity and commerce behind gRPC, on PostgreSQL.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-admin = typer.Typer(help="Accounts, made on the database itself.", no_args_is_help=True)
+app = typer.Typer(name="backroom", invoke_without_command=True, pretty_exceptions_enable=False)
+admin = typer.Typer(help="Create accounts on the database itself, such as the first admin.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
-keys = typer.Typer(help="The keys that sign tokens and derive secrets.", no_args_is_help=True)
+keys = typer.Typer(help="The server's keys: list, rotate, revoke; and a new master key.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
-jobs = typer.Typer(help="The jobs that wait, run or have failed.", invoke_without_command=True)
+jobs = typer.Typer(invoke_without_command=True)
 app.add_typer(jobs, name="jobs")
 audit = typer.Typer(help="The record of who changed what.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
 
 From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="The first day, such as 2011-11-01.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="The last day.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead; the exit code is the same.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Write without asking.")]
 Role = Annotated[list[str] | None, typer.Option("--role", help="A role to grant; may be given more than once.")]
 
 
@@ -43,15 +39,33 @@ def main() -> None:
         app()
     except (Failure, SettingsError) as failure:
         print(f"backroom: {failure}", file=sys.stderr)
-        sys.exit(2 if isinstance(failure, SettingsError) else 1)
+        sys.exit(2 if isinstance(failure, SettingsError) else failure.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(Interrupted.exit_code)
     except OSError as error:
         from server.cli.disk_trouble import disk_trouble
 
-        trouble = disk_trouble(error)
-        if trouble is None:
-            raise
-        print(f"backroom: {trouble}", file=sys.stderr)
+        # What no command foresaw, such as a port or a file without rights: a traceback would say no more.
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"backroom: {disk_trouble(error) or f'{where}{error.strerror or error}'}", file=sys.stderr)
         sys.exit(1)
+
+
+@app.callback()
+def backroom(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is, and on what it runs.")] = False,
+) -> None:
+    """The back room of a product: identity, orders and webhooks behind gRPC, on PostgreSQL.
+
+    It is configured by the environment or a .env file: `backroom doctor` says how, and what is missing.
+    """
+    if version:
+        from server.cli.version import versions
+
+        typer.echo(versions())
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def _hold_docstrings() -> None:
@@ -64,10 +78,10 @@ def _hold_docstrings() -> None:
 
 @app.command()
 def serve(
-    worker: Annotated[bool, typer.Option(help="Do the jobs too; of several processes, in the first.")] = True,
+    worker: Annotated[bool, typer.Option(help="Do the background jobs too; of several, the first does.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="How many processes serve, on the same ports.")] = 1,
 ) -> None:
-    """Serve the modules; without DATABASE_URL on an embedded PostgreSQL."""
+    """Serve calls until Ctrl-C; without DATABASE_URL on an embedded PostgreSQL, in BACKROOM_DATA_DIR."""
     if workers == 1:
         gc.disable()  # what is imported leaves nothing to collect; it is enabled once the server answers
         from server.cli.serve import serve
@@ -90,7 +104,7 @@ def serving_process() -> None:
 
 @app.command()
 def worker() -> None:
-    """Do the jobs that the servers leave behind their answers, and serve nothing."""
+    """Do the background jobs, such as payments and webhooks, and serve no calls."""
     from server.cli.worker import worker
 
     worker()
@@ -98,36 +112,48 @@ def worker() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database up to date."""
+    """Bring the database's tables up to date; repeating it changes nothing."""
     from server.cli.migrate import migrate
 
     migrate()
 
 
 @app.command()
-def demo() -> None:
-    """Replay one real day of a real shop; through the running server, or through one of its own."""
+def demo(yes: Yes = False) -> None:
+    """Replay one real day of a real shop, through the running server or through one that it starts.
+
+    It asks before it writes in production, with DATABASE_URL or BACKROOM_API_KEY
+    set, to a server on another machine, or to one that does not stand on the
+    embedded database of BACKROOM_DATA_DIR. Without a terminal it needs --yes then.
+    """
     from server.cli.shop import demo
 
-    demo()
+    demo(yes=yes)
 
 
 @app.command()
 def replay(
-    file: Annotated[Path, typer.Argument(help="Orders of the UCI Online Retail form: .csv or .csv.xz.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Orders in the form of UCI Online Retail: .csv or .csv.xz.")
+    ],
     first: From = None,
     last: To = None,
+    yes: Yes = False,
 ) -> None:
-    """Replay a file of real orders; twice changes nothing more."""
+    """Replay a file of real orders; a second time changes nothing.
+
+    It asks first where `backroom demo` does.
+    """
     from server.cli.shop import replay
 
-    replay(file, _day("--from", first), _day("--to", last))
+    replay(file, _day("--from", first), _day("--to", last), yes=yes)
 
 
 @app.command()
 def bench(
     works: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORK]...", help="What to measure; all by default.")
+        list[str] | None,
+        typer.Argument(metavar="[WORK]...", help="What to measure; all by default. A name that is none lists them."),
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="The server's host:port; by default BACKROOM_GRPC_ADDRESS.")
@@ -138,9 +164,12 @@ def bench(
     rate: Annotated[
         float | None, typer.Option(min=0.1, max=1e6, help="Call so often a second, whatever the server does.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Write to a server that is not on this machine, too.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Measure how fast a server answers, and check what it kept; leaves products and orders behind."""
+    """Measure how fast a server answers, and check what it kept.
+
+    It leaves its products and orders behind, and asks first where `backroom demo` does.
+    """
     from server.cli.bench import bench
     from server.cli.bench_works import Load
 
@@ -148,32 +177,44 @@ def bench(
 
 
 @app.command()
-def verify() -> None:
-    """Check what must hold of all that is kept, in one snapshot; exits with 1 where it does not."""
+def verify(as_json: Json = False) -> None:
+    """Check that stock, orders, payments and the audit record add up; exits with 1 where they do not.
+
+    --json: holds, laws (id, law, checked, broken, broken_by) and unchecked.
+    """
     from server.cli.verify import verify
 
-    verify()
+    verify(as_json=as_json)
 
 
 @app.command()
-def doctor() -> None:
-    """Say what is configured, what answers, what is missing, and the mend."""
+def doctor(as_json: Json = False) -> None:
+    """Say what is configured, what answers, what is missing, and the mend; exits with 1 where something is broken.
+
+    --json: findings (name, found, state: fine, notice or broken, mend).
+    """
     from server.cli.doctor import doctor
 
-    doctor()
+    doctor(as_json=as_json)
 
 
 @jobs.callback()
-def list_jobs(context: typer.Context) -> None:
-    """List the jobs that wait, run or have failed."""
+def list_jobs(context: typer.Context, as_json: Json = False) -> None:
+    """List the background jobs that wait, run or have failed, 200 at most.
+
+    --json: jobs (id, task, state: waiting, running or failed, tries, not_before,
+    args), and more: whether there are more.
+    """
     if context.invoked_subcommand is None:
         from server.cli.jobs import list_jobs
 
-        list_jobs()
+        list_jobs(as_json=as_json)
 
 
 @jobs.command("retry")
-def retry_job(job_id: Annotated[int, typer.Argument(help="The number of a job that has failed.")]) -> None:
+def retry_job(
+    job_id: Annotated[int, typer.Argument(metavar="JOB", help="The number of a job that has failed.")],
+) -> None:
     """Put a job that has failed back into the queue."""
     from server.cli.jobs import retry_job
 
@@ -183,8 +224,10 @@ def retry_job(job_id: Annotated[int, typer.Argument(help="The number of a job th
 @app.command("sandbox-provider")
 def sandbox_provider(
     address: Annotated[str, typer.Option(help="Where to listen; with port 0, a free one.")] = "127.0.0.1:8090",
-    ledger: Annotated[Path, typer.Option(help="Its books, one SQLite file.")] = Path(".backroom/sandbox.sqlite"),
-    webhook_url: Annotated[str, typer.Option(help="Where to tell what happened; empty for nowhere.")] = "",
+    ledger: Annotated[Path, typer.Option(help="Where it keeps its payments: one SQLite file.")] = Path(
+        ".backroom/sandbox.sqlite"
+    ),
+    webhook_url: Annotated[str, typer.Option(help="Where to send its webhooks; empty: nowhere.")] = "",
     secrets_stdin: Annotated[
         bool, typer.Option(help="Read the key and the webhooks' secret from standard input, a line each.")
     ] = False,
@@ -198,10 +241,15 @@ def sandbox_provider(
 
 @audit.command("verify")
 def verify_audit(
-    anchor_file: Annotated[Path | None, typer.Option(help="Anchors that it must contain, a JSON line each.")] = None,
-    anchor: Annotated[str | None, typer.Option(metavar="POSITION:HASH", help="One that it must contain.")] = None,
+    anchor_file: Annotated[
+        Path | None, typer.Option(help="A file of anchors, as BACKROOM_AUDIT_ANCHOR_FILE has them, that must be in it.")
+    ] = None,
+    anchor: Annotated[
+        str | None,
+        typer.Option(metavar="POSITION:HASH", help="One anchor that must be in it, as this command prints it."),
+    ] = None,
 ) -> None:
-    """Check the record from its first event to its last; exits with 1 where it is not whole, and names what is not."""
+    """Prove that the record of changes is whole; exits with 1 where it is not, and names the first fault."""
     from server.cli.audit import verify_audit
 
     verify_audit(anchor_file, anchor)
@@ -216,20 +264,27 @@ def list_audit(
     first: From = None,
     last: To = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
+    as_json: Json = False,
 ) -> None:
-    """List what was changed, the latest last."""
+    """List what was changed, the latest last.
+
+    --json: events (sequence, create_time, caller_id, action, resource, result,
+    address, call_id, position).
+    """
     from server.cli.audit import Wanted, list_audit
 
-    list_audit(Wanted(caller, action, resource, result, _day("--from", first), _day("--to", last)), limit)
+    list_audit(
+        Wanted(caller, action, resource, result, _day("--from", first), _day("--to", last)), limit, as_json=as_json
+    )
 
 
 @admin.command("create-user")
 def create_user(
-    email: Annotated[str, typer.Argument(help="The address to sign in with.")],
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The address to sign in with.")],
     role: Role = None,
     password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
 ) -> None:
-    """Create a user; without a password given, a random one is made and printed."""
+    """Create a user, by default a customer; a random password is made and printed unless one is given."""
     from server.cli.admin import create_user
 
     create_user(email, role or ["customer"], sys.stdin.readline().rstrip("\n") if password_stdin else None)
@@ -237,21 +292,24 @@ def create_user(
 
 @admin.command("create-service-account")
 def create_service_account(
-    name: Annotated[str, typer.Argument(help="The service's name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The service's name.")],
     role: Role = None,
 ) -> None:
-    """Create a service account and print its key, once."""
+    """Create a service account, by default with the role service, and print its key, once."""
     from server.cli.admin import create_service_account
 
     create_service_account(name, role or ["service"])
 
 
 @keys.command("list")
-def list_keys() -> None:
-    """List the keys, what each is good for, and until when."""
+def list_keys(as_json: Json = False) -> None:
+    """List the keys, what each is good for, and until when.
+
+    --json: keys (id, use, state, activate_time, end_time, resealing_due).
+    """
     from server.cli.keys import list_keys
 
-    list_keys()
+    list_keys(as_json=as_json)
 
 
 @keys.command("rotate")
@@ -260,7 +318,7 @@ def rotate_keys(
         float, typer.Option(min=2, max=86_400, help="After how many seconds the new keys are used.")
     ] = 600,
 ) -> None:
-    """Make new keys, and seal everything by the first master key; no call fails meanwhile."""
+    """Make new keys, and seal every secret by the first master key; calls go on meanwhile."""
     from server.cli.keys import rotate_keys
 
     rotate_keys(activate_after)
@@ -268,7 +326,7 @@ def rotate_keys(
 
 @keys.command("revoke")
 def revoke_key(key_id: Annotated[str, typer.Argument(metavar="KID", help="The key's id.")]) -> None:
-    """Have nothing taken any more that a leaked key made; within a second on every server."""
+    """Revoke a key that leaked: within a second no server accepts what was signed by it."""
     from server.cli.keys import revoke_key
 
     revoke_key(key_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from uuid import UUID
 from rich.console import Console
 
 from server import settings
+from server.cli.document import print_document
 from server.cli.failure import Failure
 from server.cli.master_key import master_keys
 from server.cli.opened import migrated_database
@@ -51,15 +52,34 @@ def verify_audit(anchor_file: Path | None, anchor: str | None) -> None:
         console.print(f"it ends at {found.last.position}:{found.last.hash.hex()}")
 
 
-def list_audit(wanted: Wanted, limit: int) -> None:
+def list_audit(wanted: Wanted, limit: int, *, as_json: bool = False) -> None:
     """Prints a line an event, the latest last, for a person to read and for others to search."""
-    for event in reversed(asyncio.run(_listed(_filter(wanted), limit))):
+    events = list(reversed(asyncio.run(_listed(_filter(wanted), limit))))
+    if as_json:
+        print_document({"events": [_as_document(event) for event in events]})
+        return
+    for event in events:
         entry = event.entry
         when = entry.create_time.astimezone(UTC).isoformat(timespec="milliseconds")
         who = "nobody" if entry.caller_id == NOBODY else str(entry.caller_id)
         place = f"sealed at {event.position}" if event.position else "not sealed yet"
         what = (entry.result, entry.action, entry.resource, f"by {who}", entry.address, entry.call_id, place)
         print(event.sequence, when, *filter(None, what), sep="  ")
+
+
+def _as_document(event: AuditEvent) -> Mapping[str, object]:
+    entry = event.entry
+    return {
+        "sequence": event.sequence,
+        "create_time": entry.create_time,
+        "caller_id": None if entry.caller_id == NOBODY else str(entry.caller_id),
+        "action": entry.action,
+        "resource": entry.resource or None,
+        "result": entry.result,
+        "address": entry.address or None,
+        "call_id": entry.call_id or None,
+        "position": event.position or None,
+    }
 
 
 async def verified_whole(database: Database, keys: MasterKeys) -> tuple[int, Fault | None]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import ipaddress
 import ssl
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,15 +9,16 @@ from collections.abc import Mapping, Sequence
 import uvloop
 from rich.console import Console
 
-from client.load.asks import Unexpected
-from client.load.books import Mismatch
-from client.load.http2 import Connection
-from client.load.sample import Refused, Sample
-from client.load.shop import Shop
-from client.load.statuses import Failed
+from load.asks import Unexpected
+from load.books import Mismatch
+from load.http2 import Connection
+from load.sample import Refused, Sample
+from load.shop import Shop
+from load.statuses import Failed
 from server import settings
 from server.cli.bench_report import print_checked, print_samples
 from server.cli.bench_works import READABLE, Load, Work, works_named
+from server.cli.consent import ask_before_writing, reasons_to_ask
 from server.cli.edge import tls_of
 from server.cli.failure import Failure
 from server.cli.service_key import service_key
@@ -31,13 +31,13 @@ _STOCK = 1_000_000_000
 def bench(names: Sequence[str], address: str | None, load: Load, *, products: int, yes: bool) -> None:
     """Measures these works, or all, on the server of an address or of the settings; exits with 1 on a mismatch.
 
-    `yes` lets it write to a server that is not on this machine.
+    `yes` lets it write without asking to a server that may be somebody else's.
     """
     works = works_named(names)
     configured = settings.read()
     target = configured.grpc_address if address is None else _address(address)
-    if not yes and not _is_local(target):
-        raise Failure(f"{target} is not on this machine, and a bench leaves products and orders there: say --yes")
+    reasons = reasons_to_ask(configured, target, answers=True)
+    ask_before_writing(f"a bench leaves products and orders on {target}", reasons, yes=yes)
     console = Console(highlight=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
@@ -108,14 +108,3 @@ def _address(text: str) -> Address:
         return Address(text)
     except ValueError as error:
         raise Failure(f"--address: {error}") from None
-
-
-def _is_local(address: Address) -> bool:
-    """Whether it leads to this machine; a server's own address may be 0.0.0.0, which does."""
-    if address.host == "localhost":
-        return True
-    try:
-        ip = ipaddress.ip_address(address.host)
-    except ValueError:
-        return False
-    return ip.is_loopback or ip.is_unspecified

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from rich.console import Console
 from rich.table import Table
 
-from client.load.books import Checked
-from client.load.sample import Sample
+from load.books import Checked
+from load.sample import Sample
 from server.cli.bench_works import LOAD
 
 _NAMED = 5

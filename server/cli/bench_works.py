@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from time import process_time
 from typing import TypeAlias
 
-from client.load.loops import Call, closed_loop, open_loop
-from client.load.sample import Sample
-from client.load.shop import PAGE, Shop
+from load.loops import Call, closed_loop, open_loop
+from load.sample import Sample
+from load.shop import PAGE, Shop
 from server.cli.failure import Failure
 
 LOAD = "load"

@@ -3,9 +3,8 @@
 import asyncio
 import json
 import os
-import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,9 +12,10 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from client import Tls
+from backroom_client import Tls
 from server.cli.edge import tls_of
 from server.cli.failure import Failure
+from server.cli.this_program import this_program
 from server.settings import Settings
 
 _READY_WITHIN = 120.0
@@ -25,11 +25,15 @@ _LAST_LINES = 20
 
 
 @asynccontextmanager
-async def called_server(configured: Settings) -> AsyncIterator[str]:
-    """The address of the server that runs, or of one that runs as long as the block."""
+async def called_server(configured: Settings, before: Callable[[bool], None] = lambda _: None) -> AsyncIterator[str]:
+    """The address of the server that runs, or of one that runs as long as the block.
+
+    `before` is called first, with whether one answers, and may raise.
+    """
     address = str(configured.grpc_address)
     tls = tls_of(configured)
     status = await _readiness(address, tls)
+    before(status is not None)
     if status == HealthCheckResponse.SERVING:
         yield address
     elif status is not None:
@@ -45,7 +49,7 @@ async def _own_server() -> AsyncIterator[str]:
     """The address of a `backroom serve` with the settings of this process, but for its ports, which are free ones."""
     ports = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "server", "serve"),
+        *this_program("serve"),
         env={**os.environ, **ports, "LOG_FORMAT": "json", "LOG_LEVEL": "INFO"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
@@ -94,7 +98,15 @@ async def _read(process: asyncio.subprocess.Process, last: "deque[str]", port: "
         elif ready and serving:
             port.set_result(serving)
     if not port.done():
-        port.set_exception(Failure("the server that was started ended:\n" + "".join(last)))
+        port.set_exception(Failure(_why_it_ended(last)))
+
+
+def _why_it_ended(last: "deque[str]") -> str:
+    """What it said itself where that is why, as this command would have said it."""
+    ours, said, why = last[-1].partition("backroom: ") if last else ("", "", "")
+    if said and not ours:
+        return why.rstrip()
+    return "the server that was started ended:\n" + "".join(last).rstrip()
 
 
 async def _readiness(address: str, tls: Tls | None) -> int | None:

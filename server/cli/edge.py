@@ -5,7 +5,7 @@ from pathlib import Path
 
 import structlog
 
-from client.channel import Tls
+from backroom_client.channel import Tls
 from server.cli.failure import Failure
 from server.edge import Certificates, CertificatesUnreadable, Descriptors, Edge
 from server.frame.interceptors import CallLimits, MostAtOnce, Rate

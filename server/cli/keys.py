@@ -1,10 +1,11 @@
 """The keys that sign tokens and derive secrets, changed on the database itself."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from server.cli.changing import asked_by, on_the_database
+from server.cli.document import print_document
 from server.frame.sealing import MasterKeys, new_master_key
 from server.identity.service import KeyRotation, ListedKey
 from server.webhooks.seals import SecretSeals
@@ -16,15 +17,30 @@ from storage.identity.records import Key
 _WIDTHS = (16, 6, 9, 25, 25, 0)
 
 
-def list_keys() -> None:
+def list_keys(*, as_json: bool = False) -> None:
     async def listed(database: Database, keys: MasterKeys) -> Sequence[ListedKey]:
         return await KeyRotation(database, keys, now).list_all()
 
+    found = asyncio.run(on_the_database(listed))
+    if as_json:
+        print_document({"keys": [_described(each) for each in found]})
+        return
     _print_row("key", "use", "state", "active from", "taken until", "sealed by")
-    for each in asyncio.run(on_the_database(listed)):
+    for each in found:
         sealed_by = "an earlier master key: rotate" if each.resealing_due else "the first master key"
         times = map(_shown, (each.key.activate_time, each.end_time))
         _print_row(each.key.id, each.key.use, each.state.value, *times, sealed_by)
+
+
+def _described(each: ListedKey) -> Mapping[str, object]:
+    times = {"activate_time": each.key.activate_time, "end_time": each.end_time}
+    return {
+        "id": each.key.id,
+        "use": each.key.use,
+        "state": each.state.value,
+        **times,
+        "resealing_due": each.resealing_due,
+    }
 
 
 def rotate_keys(activate_after: float) -> None:

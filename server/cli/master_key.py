@@ -4,11 +4,13 @@ from pathlib import Path
 
 from server.cli.failure import Failure
 from server.cli.private_file import keep_private
+from server.frame.outages import explained
 from server.frame.sealing import MasterKeyMalformed, MasterKeys, SealBroken, new_master_key, read_master_key
 from server.identity.keys import MasterKeyWrong
 from server.settings import Settings
 from server.wiring import Application
 from storage.embedded.data import holds_data
+from storage.errors import StoreUnavailable
 
 
 def master_keys(settings: Settings) -> MasterKeys:
@@ -43,11 +45,13 @@ def _kept(data_dir: Path) -> str:
 
 
 async def prepared(application: Application, settings: Settings) -> None:
-    """Has the application open what is sealed; raises Failure where the master key is another."""
+    """Has the application open what is sealed; raises Failure where the master key is another, or we are not let in."""
     try:
         await application.prepare()
     except (MasterKeyWrong, SealBroken):
         raise wrong(settings) from None
+    except StoreUnavailable as error:
+        raise Failure(explained(error)) from None
 
 
 def wrong(settings: Settings) -> Failure:

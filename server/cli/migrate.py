@@ -1,16 +1,44 @@
+from sqlalchemy.exc import DBAPIError
+
 import migrations
 from server import settings
 from server.cli.failure import Failure
 from server.cli.opened import database_url
+from server.frame.outages import explained
+from server.settings import Settings
+from storage.connection import opened_for_a_change
 from storage.errors import StoreError, translated
+from storage.limits import hold_limits
+from storage.pooler import Pooler
 
 
 def migrate() -> None:
+    """Migrates the database, past a pooler where its own URL is known; behind one, has the limits hold."""
     configured = settings.read()
     with database_url(configured) as url:
+        direct = configured.direct_database_url if configured.database_url else None
+        setting = "BACKROOM_DIRECT_DATABASE_URL" if direct else "DATABASE_URL"
         try:
             with translated():
-                migrations.upgrade(url)
-        except StoreError:
-            raise Failure("DATABASE_URL: the database does not answer") from None
+                migrations.upgrade(direct or url)
+        except StoreError as error:
+            raise Failure(explained(error, setting)) from None
+        except DBAPIError as error:
+            raise Failure(f"{setting}: the migration was taken back: {_first_line(error.orig)}") from None
+        _hold_limits(configured, url)
     print(f"the database stands at migration {migrations.head()}")
+
+
+def _hold_limits(configured: Settings, url: str) -> None:
+    """By the role that serves, since each may set its own; on the way that it takes, so that it holds there at once."""
+    if configured.pooler is not Pooler.TRANSACTION:
+        return
+    try:
+        with translated(), opened_for_a_change(url) as connection:
+            hold_limits(connection)
+    except StoreError as error:
+        raise Failure(explained(error)) from None
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).partition("\n")[0]

@@ -12,10 +12,11 @@ import migrations
 from server.cli.disk_trouble import full_disk
 from server.cli.failure import Failure
 from server.cli.private_file import private_folder
+from server.frame.outages import explained
 from server.settings import Settings
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, NotInstalled
-from storage.errors import StoreError, StoreUnavailable
+from storage.errors import StoreError
 from storage.frame.records import AuditKey
 
 _ASKED = (signal.SIGTERM, signal.SIGHUP)
@@ -78,7 +79,7 @@ async def ready_database(
     settings: Settings, url: str, *, audit_key: AuditKey | None = None, pool_size: int = 10
 ) -> AsyncIterator[Database]:
     """The database of a URL, at the newest migration; the embedded one is brought there."""
-    database = Database(url, audit_key=audit_key, pool_size=pool_size)
+    database = Database(url, audit_key=audit_key, pool_size=pool_size, pooler=settings.pooler)
     try:
         revision = await database.revision()
         if revision != migrations.head() and settings.embedded:
@@ -86,7 +87,7 @@ async def ready_database(
         elif revision is None or revision < migrations.head():
             raise Failure(f"the database stands at migration {revision}; bring it up with: backroom migrate")
         yield database
-    except StoreUnavailable:
-        raise Failure("DATABASE_URL: the database does not answer") from None
+    except StoreError as error:
+        raise Failure(explained(error)) from None
     finally:
         await database.close()

@@ -4,7 +4,6 @@ import base64
 import json
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -14,6 +13,7 @@ import httpx
 
 from server.cli.failure import Failure
 from server.cli.private_file import keep_private, write_private
+from server.cli.this_program import this_program
 from server.settings import Settings
 
 _STOPPED_WITHIN = 10.0
@@ -60,7 +60,7 @@ class StartedSandbox:
     def __init__(self, data_dir: Path) -> None:
         self._path = _path(data_dir)
         self._kept = _kept(self._path)
-        command = (*(sys.executable, "-m", "server", "sandbox-provider"), "--address", "127.0.0.1:0")
+        command = this_program("sandbox-provider", "--address", "127.0.0.1:0")
         self._process = subprocess.Popen(  # noqa: S603 - this very program
             [*command, "--ledger", str(data_dir / "sandbox.sqlite"), "--secrets-stdin", "--with-parent"],
             stdin=subprocess.PIPE,

@@ -1,11 +1,13 @@
 import asyncio
 import signal
-import time
+from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 import uvloop
 
 from server import settings
+from server.cli.failure import Interrupted
 from server.cli.fit import fit_to_start
 from server.cli.master_key import master_keys, prepared
 from server.cli.serving.announcing import announce
@@ -13,6 +15,7 @@ from server.cli.serving.built import built
 from server.cli.serving.embedded import Surroundings, prepare_embedded, surroundings, tell_sandbox
 from server.edge.start import warnings
 from server.frame import log
+from server.frame.health import Health
 from server.frame.sealing import MasterKeys
 from server.settings import Settings
 
@@ -24,20 +27,38 @@ def serve(*, with_worker: bool = True) -> None:
     keys = master_keys(configured)
     log.configure(configured.log_level, configured.log_format)
     with surroundings(configured) as beside, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(configured, keys, beside, with_worker=with_worker))
+        run_until_stopped(runner, _serve(configured, keys, beside, with_worker=with_worker))
+
+
+def run_until_stopped(runner: asyncio.Runner, serving: Coroutine[Any, Any, None]) -> None:
+    """Raises Interrupted where a second Ctrl-C cut it off."""
+    try:
+        runner.run(serving)
+    except asyncio.CancelledError:
+        raise Interrupted("interrupted twice: what was under way was cut off") from None
 
 
 def stop_asked() -> asyncio.Event:
-    """Is set once the process is asked to stop, or its terminal is closed and nobody said to go on then."""
-    stop = asyncio.Event()
+    """Is set once the process is asked to stop, or its terminal is closed and nobody said to go on then.
+
+    A second Ctrl-C ends what runs in the loop at once.
+    """
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    running = asyncio.current_task()
+
+    def interrupt() -> None:
+        if stop.is_set() and running is not None:
+            running.cancel()
+        stop.set()
+
     goes_on = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as nohup has it
-    for number in (signal.SIGTERM, signal.SIGINT, *(() if goes_on else (signal.SIGHUP,))):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, *(() if goes_on else (signal.SIGHUP,))):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
     return stop
 
 
 async def _serve(configured: Settings, keys: MasterKeys, beside: Surroundings, *, with_worker: bool) -> None:
-    began = time.perf_counter()
     logger = structlog.get_logger()
     stop = stop_asked()
     for warning in warnings(configured):
@@ -47,8 +68,18 @@ async def _serve(configured: Settings, keys: MasterKeys, beside: Surroundings, *
         password = await prepare_embedded(configured, each.database, keys, beside.url)
         await prepared(each.application, configured)
         await each.start()
-        logger.info("serving", grpc_port=server.grpc_port, http_port=server.http_port)
-        await tell_sandbox(configured, beside.sandbox, server.http_port)
-        announce(configured, ports, password, time.perf_counter() - began)
-        await stop.wait()
+        if await ready(each.application.health, stop):
+            logger.info("serving", grpc_port=server.grpc_port, http_port=server.http_port)
+            await tell_sandbox(configured, beside.sandbox, server.http_port)
+            announce(configured, ports, made_admin=password is not None)
+            await stop.wait()
         await server.stop()
+
+
+async def ready(health: Health, stop: asyncio.Event) -> bool:
+    """Waits until calls are answered; False where the stop came first."""
+    either = [asyncio.create_task(health.ready()), asyncio.create_task(stop.wait())]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    for each in either:
+        each.cancel()
+    return not stop.is_set()

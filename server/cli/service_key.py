@@ -6,7 +6,7 @@ import secrets
 import grpc
 
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest, ExchangeKeyRequest
-from client import AsyncBackroom, Password, Tls, refusal_of, request_id_for
+from backroom_client import AsyncBackroom, Password, Tls, refusal_of, request_id_for
 from server.cli.failure import Failure
 from server.cli.private_file import kept_value, write_private
 from server.settings import Settings

@@ -1,7 +1,6 @@
 """`backroom serve --workers`: several servers on one port, each in a process of its own."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -57,7 +56,6 @@ async def _supervise(
     *,
     with_worker: bool,
 ) -> None:
-    began = time.perf_counter()
     grpc_port, http_port = ports.grpc.port, ports.http.port
 
     async def on_serving() -> None:
@@ -66,8 +64,7 @@ async def _supervise(
             from server.cli.serving.embedded import tell_sandbox
 
             await tell_sandbox(configured, beside.sandbox, http_port)
-        seconds = time.perf_counter() - began
-        announce(configured, (grpc_port, http_port), beside.password, seconds, f" by {count} workers")
+        announce(configured, (grpc_port, http_port), made_admin=beside.password is not None, by=f" by {count} workers")
 
     assignments = _assignments(count, ports, beside, with_worker=with_worker)
     stopped_within = configured.drain_seconds + _STOPPED_WITHIN

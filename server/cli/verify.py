@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from server import settings
 from server.cli.audit import described, verified_whole
+from server.cli.document import print_document
 from server.cli.master_key import master_keys
 from server.cli.opened import migrated_database
 from server.cli.own_sandbox import running_sandbox
@@ -21,14 +22,33 @@ from storage.database import Database
 from storage.invariants import Finding
 
 _NAMED = 20
+_UNSIGNED = "I12 was not checked by its signatures: BACKROOM_MASTER_KEY is not set"
 
 
-def verify() -> None:
+def verify(*, as_json: bool = False) -> None:
     """Prints each invariant with its counts, and what breaks it; exits with 1 where one is, or was not checked."""
-    console = Console(highlight=False)
     configured = settings.read()
     keys = master_keys(configured) if configured.embedded or configured.master_keys else None
     findings, away = asyncio.run(_findings(configured, keys))
+    broken = any(finding.violations for finding in findings)
+    unchecked = [f"I7 was not checked: the provider {provider} does not answer" for provider in away]
+    if as_json:
+        unsigned = [] if keys else [_UNSIGNED]
+        laws = [_described(finding) for finding in findings]
+        print_document({"holds": not broken and not away, "laws": laws, "unchecked": [*unchecked, *unsigned]})
+    else:
+        _print(findings, unchecked, signed=keys is not None)
+    if away or broken:
+        sys.exit(1)
+
+
+def _described(finding: Finding) -> Mapping[str, object]:
+    counts = {"checked": finding.checked, "broken": finding.violations}
+    return {"id": finding.id, "law": finding.law, **counts, "broken_by": list(finding.named)}
+
+
+def _print(findings: Sequence[Finding], unchecked: Sequence[str], *, signed: bool) -> None:
+    console = Console(highlight=False)
     table = Table(box=None, pad_edge=False)
     for title in ("", "checked", "broken", ""):
         table.add_column(title, overflow="fold", justify="right" if title in ("checked", "broken") else "left")
@@ -39,12 +59,10 @@ def verify() -> None:
     for finding in findings:
         for name in finding.named:
             console.print(f"{finding.id} is broken by {name}", style="red", markup=False)
-    for provider in away:
-        console.print(f"I7 was not checked: the provider {provider} does not answer", style="red", markup=False)
-    if keys is None:
-        console.print("I12 was not checked by its signatures: BACKROOM_MASTER_KEY is not set", style="yellow")
-    if away or any(finding.violations for finding in findings):
-        sys.exit(1)
+    for line in unchecked:
+        console.print(line, style="red", markup=False)
+    if not signed:
+        console.print(_UNSIGNED, style="yellow")
 
 
 async def _findings(configured: Settings, keys: MasterKeys | None) -> tuple[Sequence[Finding], Sequence[str]]:

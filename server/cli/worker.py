@@ -9,10 +9,10 @@ from server.cli.mail import mail_of
 from server.cli.master_key import master_keys, prepared
 from server.cli.opened import database_url, ready_database
 from server.cli.own_sandbox import running_sandbox
-from server.cli.serve import stop_asked
+from server.cli.serve import run_until_stopped, stop_asked
+from server.cli.serving.built import worker_of
 from server.cli.trade import opened_trade
 from server.frame import log
-from server.frame.jobs import Worker
 from server.frame.sealing import MasterKeys
 from server.settings import Settings
 from server.wiring import Application
@@ -25,7 +25,7 @@ def worker() -> None:
     keys = master_keys(configured)
     log.configure(configured.log_level, configured.log_format)
     with database_url(configured) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_work(configured, url, keys))
+        run_until_stopped(runner, _work(configured, url, keys))
 
 
 async def _work(configured: Settings, url: str, keys: MasterKeys) -> None:
@@ -48,7 +48,7 @@ async def _work(configured: Settings, url: str, keys: MasterKeys) -> None:
             anchor_file=configured.audit_anchor_file,
         )
         await prepared(application, configured)
-        worker = Worker(url, application.tasks, logger, application.registry)
+        worker = worker_of(configured, url, application, logger)
         worker.start()
         logger.info("working", modules=list(configured.modules))
         await stop.wait()

@@ -4,21 +4,25 @@ from server.frame.errors import Code, Refusal
 
 
 class ProductNotFound(Refusal):
-    """No product has this id or SKU."""
+    """No product has the SKU {sku}."""
 
     code = Code.NOT_FOUND
     reason = "PRODUCT_NOT_FOUND"
 
+    def sentence(self) -> str:
+        product_id = self.metadata.get("product_id")
+        return f"No product has the id {product_id}." if product_id else super().sentence()
+
 
 class SkuTaken(Refusal):
-    """A product with this SKU exists."""
+    """A product with the SKU {sku} exists."""
 
     code = Code.ALREADY_EXISTS
     reason = "SKU_TAKEN"
 
 
 class ProductArchived(Refusal):
-    """The product is archived and no longer sold."""
+    """The product {sku} is archived and no longer sold."""
 
     code = Code.FAILED_PRECONDITION
     reason = "PRODUCT_ARCHIVED"
@@ -32,84 +36,84 @@ class OutOfStock(Refusal):
 
 
 class StockTooLow(Refusal):
-    """Less would be on hand than orders hold."""
+    """Of {sku}, more would be taken away than the {available} that are available."""
 
     code = Code.FAILED_PRECONDITION
     reason = "STOCK_TOO_LOW"
 
 
 class OrderNotFound(Refusal):
-    """No order of yours has this id."""
+    """No order that you may see has the id {order_id}."""
 
     code = Code.NOT_FOUND
     reason = "ORDER_NOT_FOUND"
 
 
 class ReferenceTaken(Refusal):
-    """Another order of yours has this reference."""
+    """Another order of yours has this reference: {order_id}."""
 
     code = Code.ALREADY_EXISTS
     reason = "REFERENCE_TAKEN"
 
 
 class OrderStateForbids(Refusal):
-    """The order's state does not allow this."""
+    """The order is {state}: this needs it to be {needed}."""
 
     code = Code.FAILED_PRECONDITION
     reason = "ORDER_STATE"
 
 
 class PriceNotPermitted(Refusal):
-    """Only a caller with the permission orders.set_price sets a line's price."""
+    """A line has a unit_price, which needs the permission {permission}."""
 
     code = Code.PERMISSION_DENIED
     reason = "PRICE_NOT_PERMITTED"
 
 
 class CustomerNotPermitted(Refusal):
-    """This needs a permission to act for other customers."""
+    """The customer_id is another's, which needs the permission {permission}."""
 
     code = Code.PERMISSION_DENIED
     reason = "CUSTOMER_NOT_PERMITTED"
 
 
 class CurrencyMixed(Refusal):
-    """The lines of one order are priced in more than one currency."""
+    """All amounts must be in one currency: these are in {currencies}."""
 
     code = Code.INVALID_ARGUMENT
     reason = "CURRENCY_MIXED"
 
 
 class PaymentNotFound(Refusal):
-    """No payment of yours has this id."""
+    """No payment that you may see has the id {payment_id}."""
 
     code = Code.NOT_FOUND
     reason = "PAYMENT_NOT_FOUND"
 
 
 class PaymentUnderWay(Refusal):
-    """Another payment of the order has neither failed nor been let go."""
+    """The order has a payment that has neither failed nor been voided: {payment_id}."""
 
     code = Code.FAILED_PRECONDITION
     reason = "PAYMENT_UNDER_WAY"
 
 
 class PaymentStateForbids(Refusal):
-    """The payment's state does not allow this."""
+    """The payment is {state}: this needs it to be {needed}."""
 
     code = Code.FAILED_PRECONDITION
     reason = "PAYMENT_STATE"
 
 
 class RefundTooLarge(Refusal):
-    """That much is not left to be paid back."""
+    """The refund exceeds the refundable amount: {left} of {captured} {currency} left."""
 
     code = Code.FAILED_PRECONDITION
     reason = "REFUND_TOO_LARGE"
 
 
 class RestockTooLarge(Refusal):
-    """The order did not take that many pieces, or they were put back before."""
+    """More pieces are to be put back than were sold and are not put back yet."""
 
     code = Code.FAILED_PRECONDITION
     reason = "RESTOCK_TOO_LARGE"
@@ -124,7 +128,11 @@ class ProviderAway(Refusal):
 
 
 class ProviderMissing(Refusal):
-    """This server has no such payment provider."""
+    """This server takes no payments: it has no payment provider."""
 
     code = Code.FAILED_PRECONDITION
     reason = "PROVIDER_MISSING"
+
+    def sentence(self) -> str:
+        provider = self.metadata.get("provider")
+        return f"This server does not have the payment's provider, {provider}." if provider else super().sentence()

@@ -1,13 +1,15 @@
 """What a refusal is, and the refusals that are the same for every service.
 
 A refusal's docstring is its message, its `reason` stands in the module's errors.proto, and what it is raised with
-becomes the metadata that a client reads.
+becomes the metadata that a client reads, and fills the {names} in the message. So it may hold ids, SKUs, names of roles
+and the like, and never a secret or a text of a caller's own.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from math import ceil
+from typing import ClassVar, Self
 
 
 class Code(Enum):
@@ -47,6 +49,18 @@ class PreconditionViolation:
     description: str
 
 
+MOST_NAMED = 20
+_LONGEST_SHOWN = 100
+"""In characters."""
+
+
+def shown(value: str) -> str:
+    """A value as a message shows it: in one line, whatever characters it holds, and not longer than 100 of them."""
+    if not value.isprintable():
+        value = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in value)
+    return value if len(value) <= _LONGEST_SHOWN else f"{value[: _LONGEST_SHOWN - 1]}…"
+
+
 class Refusal(Exception):
     """The call is refused."""
 
@@ -63,18 +77,46 @@ class Refusal(Exception):
         retry_after: float | None = None,
         **metadata: str,
     ) -> None:
-        """`retry_after` is in seconds, where the class does not say it."""
-        super().__init__(self.message())
+        """`retry_after` is in seconds, where the class does not say it.
+
+        Of many fields or preconditions the first 20 are named and the rest is counted: an answer's metadata is bounded.
+        """
+        super().__init__()
         if retry_after is not None:
             self.retry_after = retry_after
-        self.fields = tuple(fields)
-        self.preconditions = tuple(preconditions)
+        self.fields = tuple(fields[:MOST_NAMED])
+        self.preconditions = tuple(preconditions[:MOST_NAMED])
+        self.count = len(fields) + len(preconditions)
+        """How many fields and preconditions there are, also where not all are named."""
         self.metadata = metadata
 
-    @classmethod
-    def message(cls) -> str:
-        """The docstring's first line."""
-        return (cls.__doc__ or "").strip().splitlines()[0]
+    def __str__(self) -> str:
+        return self.message()
+
+    def message(self) -> str:
+        """What is wrong with what, in one line for people, who often see nothing but this."""
+        number = self.metadata.get("message_number")
+        return f"message {number} of the stream: {self._said()}" if number else self._said()
+
+    def sentence(self) -> str:
+        """The docstring's first line, with the metadata in the place of their {names}, and {seconds} to wait."""
+        line = (type(self).__doc__ or "").strip().splitlines()[0]
+        values = {name: shown(value) for name, value in self.metadata.items()}
+        return line.format_map({"seconds": ceil(self.retry_after or 0), **values})
+
+    def at_message(self, number: int) -> Self:
+        """The same, of a message of a stream by its number, which counts from 1."""
+        self.metadata["message_number"] = str(number)
+        return self
+
+    def _said(self) -> str:
+        more = f" (and {self.count - 1:,} more)" if self.count > 1 else ""
+        if self.fields:
+            first = self.fields[0]
+            return f"{first.path}: {first.description}{more}" if first.path else f"{first.description}{more}"
+        if self.preconditions:
+            return f"{shown(self.preconditions[0].subject)}: {self.preconditions[0].description}{more}"
+        return self.sentence()
 
 
 class FieldInvalid(Refusal):
@@ -89,35 +131,35 @@ class FieldInvalid(Refusal):
 
 
 class BodyMalformed(Refusal):
-    """The body is not a message of the method's request type."""
+    """The body cannot be read as the request of {method}."""
 
     code = Code.INVALID_ARGUMENT
     reason = "BODY_MALFORMED"
 
 
 class MessageTooLarge(Refusal):
-    """The message is larger than this server takes."""
+    """The message is larger than the {limit_bytes} bytes that this server takes."""
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "MESSAGE_TOO_LARGE"
 
 
 class MethodUnknown(Refusal):
-    """This server has no such method."""
+    """This server has no method {method}."""
 
     code = Code.UNIMPLEMENTED
     reason = "METHOD_UNKNOWN"
 
 
 class TokenInvalid(Refusal):
-    """A valid access token is needed: send one as "authorization: Bearer <token>"."""
+    """The access token is missing, malformed, expired or revoked: send one as "authorization: Bearer <token>"."""
 
     code = Code.UNAUTHENTICATED
     reason = "TOKEN_INVALID"
 
 
 class PermissionMissing(Refusal):
-    """None of the caller's roles holds the permission that this method needs."""
+    """The permission {permission} is needed, which none of the caller's roles holds."""
 
     code = Code.PERMISSION_DENIED
     reason = "PERMISSION_MISSING"
@@ -160,7 +202,7 @@ class ResumeTokenExpired(Refusal):
 
 
 class EtagMismatch(Refusal):
-    """The resource has changed since the etag was read: read it again."""
+    """The resource has changed since the etag was read, and its etag is now {etag}: read it again."""
 
     code = Code.ABORTED
     reason = "ETAG_MISMATCH"
@@ -206,14 +248,14 @@ class Overloaded(Refusal):
 
 
 class RateLimited(Refusal):
-    """This caller calls more often than it may: try again later."""
+    """This caller calls more often than it may: try again in {seconds} s."""
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "RATE_LIMITED"
 
 
 class Internal(Refusal):
-    """Something unforeseen went wrong; the server's log knows it under the call's id."""
+    """Something unforeseen went wrong; the server's log has it under the request_id {request_id}."""
 
     code = Code.INTERNAL
     reason = "INTERNAL"

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
+from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition, Job
 from procrastinate.manager import JobManager
@@ -21,18 +22,29 @@ from psycopg import Error as DriverError
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from server.frame.faults import described
+from server.frame.outages import UNANSWERED, Outage, explained
+from storage.connection import fit, opened, options_of
+from storage.errors import StoreError, StoreUnavailable, translation
 from storage.frame.records import module_of
+from storage.pooler import Pooler
 
 _AT_ONCE = 32
 """How many jobs one worker does at once, of all its queues together."""
 _AT_ONCE_APART: Mapping[str, int] = {"deliveries": 400}
 """The queues whose jobs are counted apart, since they mostly wait for somebody else's answer."""
 
+MOST_CONNECTIONS = 5
+"""Of one worker: one of them hears of new jobs."""
+_NAME = "backroom-worker"
 TRIES = 20
 """After so many a job is failed, and waits for a person: `backroom jobs`."""
 _LONGEST_WAIT = 300.0
 _LOOKS_EVERY = 0.5
 """In seconds: a new job is told of at once; one whose time has come, or whose lock is free, is found by looking."""
+_TOLD_AFTER_SECONDS = 4.0
+"""Longer than readiness takes to tell that the database is away."""
+_SETTLED_SECONDS = 2.0
+"""A worker that runs for so long is over what had ended it."""
 _BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60)
 
 
@@ -82,14 +94,30 @@ class Worker:
         logger: structlog.typing.FilteringBoundLogger,
         registry: CollectorRegistry,
         *,
+        pooler: Pooler = Pooler.NONE,
+        direct_url: str | None = None,
         heartbeat: float = 2.0,
         missed_after: float = 10.0,
+        told: Callable[[], bool] | None = None,
     ) -> None:
-        """`heartbeat` and `missed_after` in seconds: how often it says that it lives, and when it is taken for dead."""
+        """`pooler` is what stands before the database, and `direct_url` leads past it: there it hears of new jobs.
+
+        `heartbeat` and `missed_after` in seconds: how often it says that it lives, and when it is taken for dead.
+        `told` is whether another line of the log says already that the database is away.
+        """
         self._url = database_url
+        self._pooler = pooler
+        self._direct_url = direct_url
         self._heartbeat = heartbeat
         self._missed_after = missed_after
-        self._logger = logger
+        self._away = Outage(
+            logger,
+            "the worker waits for the database",
+            "the worker goes on",
+            patience=_TOLD_AFTER_SECONDS if told else 0.0,
+            told=told or (lambda: False),
+        )
+        self._faulty = Outage(logger, "the worker begins again", "the worker goes on")
         self._lanes = _lanes([*tasks, Task("frame.take_up", self._take_up, every="* * * * * */5")])
         self._record = _Record(
             registry, logger, {task.name for lane in self._lanes for task in lane.tasks if task.every}
@@ -127,16 +155,30 @@ class Worker:
     async def _supervise(self) -> None:
         while not self._stopping.is_set():
             try:
-                async with self._opened() as queue:
-                    await self._take_up()
-                    self._running = [self._worker(lane, queue, wait=True) for lane in self._lanes]
-                    await asyncio.gather(*map(self._to_the_end, self._running))
-            except (ConnectorException, DriverError, PoolTimeout):
-                self._logger.warning("the worker waits for the database")
+                await self._work()
+                if not self._stopping.is_set():  # a queue lost its connection, and ended by itself
+                    self._away.met(why=UNANSWERED)
+            except (StoreError, ConnectorException, DriverError, PoolTimeout) as error:
+                trouble = translation(error)
+                self._away.met(why=explained(trouble) if isinstance(trouble, StoreError) else described(error))
             except Exception as error:  # noqa: BLE001 - whatever it is, jobs go on being done
-                self._logger.error("the worker begins again", fault=described(error))  # noqa: TRY400 - its text may quote a payload
+                self._faulty.met(fault=described(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), 1.0)
+
+    async def _work(self) -> None:
+        async with self._opened() as queue:
+            await self._take_up()
+            settled = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, self._settled)
+            self._running = [self._worker(lane, queue, wait=True) for lane in self._lanes]
+            try:
+                await asyncio.gather(*map(self._to_the_end, self._running))
+            finally:
+                settled.cancel()
+
+    def _settled(self) -> None:
+        self._away.over()
+        self._faulty.over()
 
     async def _to_the_end(self, worker: QueueWorker) -> None:
         """Runs one queue's worker; when it ends, whyever, the others end too, to begin again together."""
@@ -150,12 +192,10 @@ class Worker:
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[PsycopgConnector]:
         """The queue, on connections of its own, by which jobs are fetched and ended."""
-        options = {"application_name": "backroom-worker", "connect_timeout": 3}
-        pool = AsyncConnectionPool[AsyncConnection[Any]](
-            self._url, min_size=1, max_size=4, timeout=5.0, open=False, kwargs=options, configure=_by_the_statement
-        )
-        async with pool:
-            connector = PsycopgConnector()
+        # The pool would wait without a word: this says why there is no connection.
+        await (await opened(self._url, application_name=_NAME, pooler=self._pooler)).close()
+        async with _pool(self._url, self._pooler, min_size=1) as pool:
+            connector = _Queue(_pool(self._direct_url, Pooler.NONE) if self._direct_url else pool)
             await connector.open_async(pool)
             self._queue = JobManager(connector)
             yield connector
@@ -170,7 +210,8 @@ class Worker:
             name=None,
             concurrency=lane.at_once,
             wait=wait,
-            listen_notify=wait,
+            # LISTEN is of the session, of which there is none behind such a pooler: new jobs are found by looking.
+            listen_notify=wait and (self._pooler is not Pooler.TRANSACTION or self._direct_url is not None),
             fetch_job_polling_interval=_LOOKS_EVERY,
             delete_jobs=DeleteJobCondition.SUCCESSFUL,
             install_signal_handlers=False,
@@ -187,9 +228,29 @@ class Worker:
                 await self._queue.retry_job(job)
 
 
-async def _by_the_statement(connection: AsyncConnection[Any]) -> None:
-    """What the queue asks is one statement each: a transaction around it would be two more."""
-    await connection.set_autocommit(True)
+class _Queue(PsycopgConnector):
+    """The queue, which hears of new jobs by the connections of a pool of its own."""
+
+    def __init__(self, hears_by: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+        super().__init__()
+        self._hears_by = hears_by
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        hearing = PsycopgConnector()
+        await hearing.open_async(self._hears_by)  # which is asked how to connect, and not opened
+        await hearing.listen_notify(on_notification, channels)
+
+
+def _pool(url: str, pooler: Pooler, *, min_size: int = 0) -> AsyncConnectionPool[AsyncConnection[Any]]:
+    async def configure(connection: AsyncConnection[Any]) -> None:
+        await fit(connection, pooler)
+        # What the queue asks is one statement each: a transaction around it would be two more.
+        await connection.set_autocommit(True)
+
+    options = dict(options_of(url, _NAME, pooler))
+    return AsyncConnectionPool(
+        min_size=min_size, max_size=MOST_CONNECTIONS - 1, timeout=5.0, open=False, kwargs=options, configure=configure
+    )
 
 
 def _register(task: Task, app: App) -> None:
@@ -248,7 +309,7 @@ class _Record:
             await run()
             outcome = "done"
         except Exception as error:
-            outcome, fault = "failed", described(error)
+            outcome, fault = "failed", _fault(error)
             if job.task_name not in self._quiet:
                 raise
         finally:
@@ -259,9 +320,16 @@ class _Record:
         self._seconds.labels(job.task_name).observe(seconds)
         line: dict[str, object] = {"task": job.task_name, "job_id": job.id, "outcome": outcome}
         line |= {"duration_ms": round(seconds * 1000, 2), "attempt": job.attempts + 1}
-        if fault:
+        if fault == UNANSWERED:
+            self._logger.warning("job", **line, fault=fault)
+        elif fault:
             self._logger.error("job", **line, fault=fault)
         elif job.task_name in self._quiet:
             self._logger.debug("job", **line)
         else:
             self._logger.info("job", **line)
+
+
+def _fault(error: Exception) -> str:
+    """Where in the code a job was when the database went away is of no use to anybody."""
+    return UNANSWERED if isinstance(error, StoreUnavailable) else described(error)

@@ -25,7 +25,17 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_kind_alone, *processors]))
+    handler.addFilter(_not_told_elsewhere)
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+
+
+_TOLD_BY_US = ("psycopg.pool", "procrastinate.utils")
+"""Loggers of each failed attempt to reach the database: the error reaches us too, and `Outage` tells of it."""
+
+
+def _not_told_elsewhere(record: logging.LogRecord) -> bool:
+    # A queue's worker says so each time it has lost its connection, and ends; `Worker` then begins again, and tells.
+    return record.name not in _TOLD_BY_US and getattr(record, "action", "") != "side_task_failed"
 
 
 def _coloured(stream: TextIO) -> list[structlog.typing.Processor]:

@@ -9,6 +9,9 @@ from storage.errors import StoreContention, StoreError, StoreTimeout
 
 DOMAIN = "backroom"
 
+_DETAIL_BYTES = 3000
+"""What names fields or subjects ends here: clients take 8 KiB of metadata for sure, in which a detail is base64."""
+
 
 def status_of(refusal: Refusal) -> status_pb2.Status:
     """The refusal as a status: its code, its message, and what its details say."""
@@ -36,11 +39,15 @@ def _details(refusal: Refusal) -> list[Message]:
         bad = error_details_pb2.BadRequest()
         for field in refusal.fields:
             bad.field_violations.add(field=field.path, description=field.description, reason=field.rule)
+            if bad.ByteSize() > _DETAIL_BYTES:
+                break
         details.append(bad)
     if refusal.preconditions:
         failure = error_details_pb2.PreconditionFailure()
         for violation in refusal.preconditions:
             failure.violations.add(type=violation.kind, subject=violation.subject, description=violation.description)
+            if failure.ByteSize() > _DETAIL_BYTES:
+                break
         details.append(failure)
     if refusal.retry_after is not None:
         delay = duration_pb2.Duration()

@@ -4,7 +4,7 @@ from server.frame.errors import Code, Refusal
 
 
 class CredentialsInvalid(Refusal):
-    """These credentials sign nobody in."""
+    """These credentials are wrong or expired, or their account may not sign in."""
 
     code = Code.UNAUTHENTICATED
     reason = "CREDENTIALS_INVALID"
@@ -18,21 +18,21 @@ class EmailTaken(Refusal):
 
 
 class NameTaken(Refusal):
-    """A service account with this name exists."""
+    """A service account with the name {name} exists."""
 
     code = Code.ALREADY_EXISTS
     reason = "NAME_TAKEN"
 
 
 class AccountNotFound(Refusal):
-    """No account has this id."""
+    """No account to which this applies has the id {account_id}."""
 
     code = Code.NOT_FOUND
     reason = "ACCOUNT_NOT_FOUND"
 
 
 class RoleNotFound(Refusal):
-    """No role has this name."""
+    """No role has the name {role}."""
 
     code = Code.NOT_FOUND
     reason = "ROLE_NOT_FOUND"
@@ -46,21 +46,21 @@ class LastAdmin(Refusal):
 
 
 class PasswordAbsent(Refusal):
-    """A service account has no password."""
+    """A service account has no password: it signs in with a key."""
 
     code = Code.FAILED_PRECONDITION
     reason = "PASSWORD_ABSENT"
 
 
 class SessionNotFound(Refusal):
-    """You have had no session of this id."""
+    """None of your sessions has the id {session_id}."""
 
     code = Code.NOT_FOUND
     reason = "SESSION_NOT_FOUND"
 
 
 class KeyNotFound(Refusal):
-    """No key has this id."""
+    """No key has the id {key_id}."""
 
     code = Code.NOT_FOUND
     reason = "KEY_NOT_FOUND"
@@ -74,56 +74,56 @@ class KeysExhausted(Refusal):
 
 
 class RoleExists(Refusal):
-    """A role has this name."""
+    """A role with the name {role} exists."""
 
     code = Code.ALREADY_EXISTS
     reason = "ROLE_EXISTS"
 
 
 class RoleBuiltIn(Refusal):
-    """This role comes with Backroom, and stays as it is."""
+    """The role {role} comes with Backroom, and can be neither changed nor deleted."""
 
     code = Code.FAILED_PRECONDITION
     reason = "ROLE_BUILT_IN"
 
 
 class RoleHeld(Refusal):
-    """An account holds this role: revoke it first, or set force."""
+    """An account holds the role {role}: revoke it first, or set force."""
 
     code = Code.FAILED_PRECONDITION
     reason = "ROLE_HELD"
 
 
 class PermissionUnknown(Refusal):
-    """No method of the contract asks for this permission."""
+    """There is no permission {permission}."""
 
     code = Code.INVALID_ARGUMENT
     reason = "PERMISSION_UNKNOWN"
 
 
 class PermissionNotHeld(Refusal):
-    """Nobody gives, changes or takes away a permission that he does not hold himself."""
+    """You do not hold the permission {permission}, and so cannot give, change or take it away."""
 
     code = Code.PERMISSION_DENIED
     reason = "PERMISSION_NOT_HELD"
 
 
 class TooManyAttempts(Refusal):
-    """Too many attempts: try again later."""
+    """Too many attempts: try again in {seconds} s."""
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "TOO_MANY_ATTEMPTS"
 
 
 class PasswordCommon(Refusal):
-    """Many others use this password: take another one."""
+    """The password is one that many use, or follows from the address: choose another one."""
 
     code = Code.INVALID_ARGUMENT
     reason = "PASSWORD_COMMON"
 
 
 class MailTokenInvalid(Refusal):
-    """This token is malformed, used, replaced, or too old: ask for another mail."""
+    """The token is malformed, used, replaced or expired: ask for another mail."""
 
     code = Code.FAILED_PRECONDITION
     reason = "MAIL_TOKEN_INVALID"

@@ -64,7 +64,9 @@ class Passwords:
     def refuse_common(self, password: str, email: str, field: str) -> None:
         """Raises PasswordCommon, naming the field, where many use the password, or the account's address gives it."""
         if is_common(password, self._common, own_words(email)):
-            raise PasswordCommon(fields=[FieldViolation(field, PasswordCommon.message())])
+            raise PasswordCommon(
+                fields=[FieldViolation(field, "is one that many use, or follows from the address: choose another one")]
+            )
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)

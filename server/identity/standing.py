@@ -14,12 +14,14 @@ import structlog
 from server.frame.caller import Caller
 from server.frame.errors import TokenInvalid
 from server.frame.faults import described
+from server.frame.outages import UNANSWERED, Outage, explained
 from server.frame.resuming import Snapshot
 from server.identity.keys import KeyRing
 from server.identity.roles import PERMISSIONS, permissions_of
 from server.identity.tokens import AccessTokens
 from server.identity.verifying import Verified
 from storage.database import Database, Transaction
+from storage.errors import StoreError
 from storage.frame.records import News, Stretch
 
 EVERY = 0.3
@@ -29,6 +31,8 @@ TRUSTED = 0.9
 
 _PATIENCE = 3.0
 """In seconds: how long one look may take."""
+_TOLD_AFTER = 4.0
+"""In seconds: longer than readiness takes to tell that the database is away."""
 _LONGEST_SLEEP = 60.0
 _REMEMBERED = 10_000
 _MOST_CHANGES = 1000
@@ -116,18 +120,27 @@ class Standings:
                     return current
                 await asyncio.wait([told], timeout=self._seconds_left(known))
 
-    async def watch(self, logger: structlog.typing.FilteringBoundLogger) -> None:
-        """Looks every so often, until cancelled; while that fails, nothing is trusted, and each call reads anew."""
-        failing = False
+    async def watch(
+        self, logger: structlog.typing.FilteringBoundLogger, told: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Looks every so often, until cancelled; while that fails, nothing is trusted, and each call reads anew.
+
+        `told` is whether another line of the log says already that the database is away.
+        """
+        lines = ("standings are not followed", "standings are followed again")
+        away, faulty = Outage(logger, *lines, patience=_TOLD_AFTER, told=told), Outage(logger, *lines)
         while True:
             try:
                 async with asyncio.timeout(_PATIENCE):
                     await self.look()
-                failing = False
+                away.over()
+                faulty.over()
+            except TimeoutError:
+                away.met(why=UNANSWERED)
+            except StoreError as error:
+                away.met(why=explained(error))
             except Exception as error:  # noqa: BLE001 - nothing is trusted until a look succeeds
-                if not failing:
-                    logger.warning("standings are not followed", fault=described(error))
-                failing = True
+                faulty.met(fault=described(error))
             await asyncio.sleep(EVERY)
 
     async def look(self) -> None:

@@ -56,6 +56,8 @@ class Sender:
         """When a copy of which event is to be sent, and how often it was tried; a heap."""
         self._sending: set[asyncio.Task[None]] = set()
         self._reachable = True
+        self._taken = True
+        """Whether the last answer took its event."""
         self._wake = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
@@ -164,8 +166,9 @@ class Sender:
         if not self._reachable:
             self._reached_again()
         taken = 200 <= status < 300
-        if not taken:
+        if not taken and self._taken:  # as long as none is taken, the first line is enough
             self._logger.warning("the merchant does not take an event", event_id=event.id, status=status)
+        self._taken = taken
         return taken
 
     def _reached_again(self) -> None:

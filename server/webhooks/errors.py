@@ -11,21 +11,21 @@ class SignatureInvalid(Exception):
 
 
 class EndpointNotFound(Refusal):
-    """No endpoint has this id."""
+    """No endpoint has the id {endpoint_id}."""
 
     code = Code.NOT_FOUND
     reason = "ENDPOINT_NOT_FOUND"
 
 
 class TooManyEndpoints(Refusal):
-    """There are as many endpoints as there may be."""
+    """There are {limit} endpoints, which is as many as there may be: delete one first."""
 
     code = Code.FAILED_PRECONDITION
     reason = "TOO_MANY_ENDPOINTS"
 
 
 class EventTypeUnknown(Refusal):
-    """There is no such event type: ListEventTypes names those there are."""
+    """There is no event type {event_type}: ListEventTypes names those there are."""
 
     code = Code.INVALID_ARGUMENT
     reason = "EVENT_TYPE_UNKNOWN"
@@ -39,14 +39,14 @@ class UrlForbidden(Refusal):
 
 
 class DeliveryNotFound(Refusal):
-    """No delivery has this id."""
+    """No delivery has the id {delivery_id}."""
 
     code = Code.NOT_FOUND
     reason = "DELIVERY_NOT_FOUND"
 
 
 class EndpointDisabled(Refusal):
-    """The endpoint is disabled: enable it first."""
+    """The endpoint {endpoint_id} is disabled: enable it first."""
 
     code = Code.FAILED_PRECONDITION
     reason = "ENDPOINT_DISABLED"

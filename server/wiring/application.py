@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -16,7 +15,7 @@ from server.frame.jobs import Task
 from server.frame.keeping import keeping_tasks
 from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
-from server.http.app import create_app
+from server.http.app import NAME, create_app
 from server.identity.keys import MasterKeyWrong
 from server.identity.roles import CUSTOMER, PERMISSIONS, ROLES
 from server.webhooks.rules.sources import Source
@@ -25,7 +24,7 @@ from server.wiring.identity import Mail, build_identity, identity_part
 from server.wiring.parts import Clock, NewId, Part, now
 from server.wiring.webhooks import webhooks_part
 from storage.database import Database
-from storage.errors import StoreError
+from storage.errors import StoreError, StoreUnavailable
 
 
 class Application:
@@ -45,12 +44,13 @@ class Application:
         trusted_proxies: Sequence[Network] = (),
         mail: Mail = Mail(),  # noqa: B008 - it is frozen
         anchor_file: Path | None = None,
+        about: str = NAME,
         now: Clock = now,
         new_id: NewId = uuid_utils.compat.uuid7,
     ) -> None:
         """`sources` may send webhooks, and `allowed_networks` be sent to, public or not; raises ContractError.
 
-        The record's anchors are kept in `anchor_file`, where one is given.
+        The record's anchors are kept in `anchor_file`, where one is given; `about` is what the HTTP root says.
         """
         self.database = database
         self.registry = CollectorRegistry()
@@ -70,13 +70,14 @@ class Application:
             *(task for part in self._parts for task in part.tasks),
             *keeping_tasks(database, now),
         )
-        self._build_doors(limits, logger, trusted_proxies)
+        self._build_doors(limits, logger, trusted_proxies, about)
 
     def _build_doors(
         self,
         limits: CallLimits,
         logger: structlog.typing.FilteringBoundLogger,
         trusted_proxies: Sequence[Network],
+        about: str,
     ) -> None:
         """What stands around the calls, and the HTTP side."""
         rules = {**rules_of((service.descriptor for service in self.services), PERMISSIONS), **STANDARD_RULES}
@@ -89,20 +90,25 @@ class Application:
         )
         self.health = Health([service.name for service in self.services], self._why_not_ready, logger)
         routes = [route for part in self._parts for route in part.routes]
-        self.http = create_app(self.health, self.registry, self.identity.keys.jwks, routes)
+        self.http = create_app(self.health, self.registry, self.identity.keys.jwks, routes, about=about)
 
     async def prepare(self) -> None:
         """Makes, opens and seals the keys, and seals other secrets; nothing on a database that is not ready.
 
-        Raises MasterKeyWrong, SealBroken.
+        Raises MasterKeyWrong, SealBroken, and StoreUnavailable where that will not pass by itself.
         """
-        with suppress(StoreError):  # readiness tells of it, and opens the keys once the database answers
+        try:
             if await self._behind() is not None:
                 return
             await self.identity.keys.load()
             for part in self._parts:
                 for prepare in part.preparing:
                     await prepare()
+        except StoreUnavailable as error:
+            if not error.trouble.passing:
+                raise
+        except StoreError:
+            pass  # readiness tells of it, and opens the keys once the database answers
 
     async def drain(self) -> None:
         """Ends the watches, which would not end by themselves."""

@@ -179,7 +179,8 @@ class QueuedJob:
 
     id: int
     task: str
-    args: Mapping[str, str]
+    args: Mapping[str, object]
+    """Of any of JSON's types: a periodic job has its time there, as a number."""
     state: JobState
     attempts: int
     """How often it was begun before."""

@@ -21,13 +21,14 @@ from backroom.commerce.v1 import (
     orders_pb2,
 )
 from bench.books import BooksWrong
+from bench.measurements.sides import CONNECTIONS, bare_echo
 from bench.peers.http1 import Connection, head
 from bench.peers.serving import Served, echo, usual
 from bench.peers.usual.database import create_engine
 from bench.peers.usual.issuing import TokenIssuer
 from bench.peers.usual.load import UsualShop
 from bench.peers.usual.stocking import Goods, stock
-from client.load.asks import Unexpected
+from load.asks import Unexpected
 from storage.url import sibling
 
 pytestmark = pytest.mark.proof
@@ -223,8 +224,8 @@ async def test_each_request_leaves_a_log_line_and_is_counted(peer: Usual, client
     assert 'http_request_duration_seconds_count{method="GET",path="/healthz"}' in metrics
 
 
-async def test_the_works_add_up(peer: Usual) -> None:
-    """Each work runs, and the check finds what does not agree with the answered calls."""
+async def test_what_is_called_adds_up(peer: Usual) -> None:
+    """Each call of the bench runs, and the check finds what does not agree with the answered calls."""
     shop = await UsualShop.open(peer.served.address, peer.url, peer.issuer, products=3, pieces=1000, callers=10)
     for _ in range(6):
         await asyncio.gather(*(shop.place_hot(caller) for caller in range(10)))
@@ -234,8 +235,8 @@ async def test_the_works_add_up(peer: Usual) -> None:
         await short(0)  # 20 orders are left for it
     for _ in range(3):
         await asyncio.gather(*(shop.place_hot(caller) for caller in range(10)))
-    for work in (shop.get_order, shop.get_product, shop.list_orders, await shop.list_orders_on(2)):
-        await work(0)
+    for call in (shop.get_order, shop.get_product, shop.list_orders, await shop.list_orders_on(2)):
+        await call(0)
     await shop.check()
     peer.rows("UPDATE stock SET held = held - 1 WHERE held > 100 RETURNING 1")
     with pytest.raises(BooksWrong, match="stock"):
@@ -260,7 +261,7 @@ async def test_the_client_tells_of_a_broken_connection() -> None:
                 await connection.call(b"GET", b"/", head("127.0.0.1", port))
 
 
-async def test_the_floor_answers_as_backroom_does() -> None:
+async def test_the_echo_answers_as_backroom_does() -> None:
     """Filled messages: an order with a line, and a product."""
     with echo() as served:
         async with grpc.aio.insecure_channel(served.address) as channel:
@@ -275,6 +276,13 @@ async def test_the_floor_answers_as_backroom_does() -> None:
     ) - optional
     assert [line.sku for line in placed.lines] == [found.sku]
     assert (found.price, found.etag) == (placed.lines[0].unit_price, "v1")
+
+
+async def test_the_calls_of_the_echo_take_its_answers() -> None:
+    """Each of the bench's calls reaches the method that it is named after, whichever connection its caller has."""
+    async with bare_echo() as bare:
+        for call in (bare.place_order, bare.get_order, bare.get_product):
+            await asyncio.gather(*(call(caller) for caller in range(CONNECTIONS)))
 
 
 def _bearing(token: str) -> dict[str, str]:

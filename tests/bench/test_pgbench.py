@@ -48,9 +48,9 @@ def peer(database_url: str) -> Pgbench:
 
 
 async def test_its_orders_agree_with_stock_and_ledger(peer: Pgbench) -> None:
-    """Backroom's invariants hold of them, and there are as many as pgbench tells of."""
-    told = await peer.run(clients=4, seconds=1)
-    assert told.transactions > 0
+    """Backroom's invariants hold of them, and there are as many as pgbench reports."""
+    run = await peer.run(clients=4, seconds=1)
+    assert run.transactions > 0
     await peer.check()
 
 
@@ -63,19 +63,38 @@ async def test_it_writes_what_backroom_writes(peer: Pgbench, database: Database,
         assert isinstance(order, Order)
         ours = _written(connection) - before
         assert sum(ours.values()) == 6
-        told = await peer.run(clients=1, seconds=1)
+        run = await peer.run(clients=1, seconds=1)
         theirs = _written(connection) - before - ours
-    assert theirs == Counter({row: count * told.transactions for row, count in ours.items()})
+    assert theirs == Counter({row: count * run.transactions for row, count in ours.items()})
 
 
 async def test_an_order_that_is_lost_is_found(peer: Pgbench, database_url: str) -> None:
-    """The check compares what pgbench told with what is there."""
+    """The check compares what pgbench reported with what is there."""
     await peer.run(clients=1, seconds=1)
     with psycopg.connect(database_url) as connection:
         connection.execute("DELETE FROM commerce.order_lines")
         connection.execute("DELETE FROM commerce.orders")
-    with pytest.raises(BooksWrong, match="orders were told of, and 0 are there"):
+    with pytest.raises(BooksWrong, match="orders were reported, and 0 are there"):
         await peer.check()
+
+
+async def test_it_reads_what_is_there(peer: Pgbench) -> None:
+    """An order that it placed, and the product; reading changes nothing that the check looks at."""
+    await peer.run(clients=1, seconds=1)
+    for read_again in (peer.read_order, peer.read_product):
+        found = await read_again(2, 1)
+        assert found.transactions > 0
+    await peer.check()
+
+
+async def test_a_read_that_finds_nothing_fails(peer: Pgbench, database_url: str) -> None:
+    """It would be a fast one: of no order at all, and of a product that is gone."""
+    with pytest.raises(PgbenchFailed, match="no order was placed"):
+        await peer.read_order(1, 1)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE commerce.products SET sku = 'another'")
+    with pytest.raises(PgbenchFailed):
+        await peer.read_product(1, 1)
 
 
 @pytest.mark.parametrize("out", [_OUT.format(failed=3), _OUT.format(failed=0).replace("tps", "speed"), ""])
@@ -87,8 +106,8 @@ def test_a_run_that_says_less_than_a_whole_one_is_refused(out: str) -> None:
 
 def test_its_figures_are_read() -> None:
     """The rate is the one without the time that connections took."""
-    told = read(_OUT.format(failed=0))
-    assert [told.transactions, told.rate, told.latency] == pytest.approx([1204, 301.229989, 0.00332])
+    run = read(_OUT.format(failed=0))
+    assert [run.transactions, run.rate, run.latency] == pytest.approx([1204, 301.229989, 0.00332])
 
 
 def _ask(sku: str) -> PlaceOrder:

@@ -10,8 +10,8 @@ from backroom.commerce.v1.catalog_service_pb2 import ListProductsRequest
 from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest, GetStockRequest
 from backroom.commerce.v1.stock_pb2 import StockReason
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
-from client.load.books import Checked
-from client.load.sample import Sample
+from load.books import Checked
+from load.sample import Sample
 from server.cli.bench_report import print_checked, print_samples
 from server.cli.bench_works import WORKS
 from tests.fixtures.keys import MASTER_KEY
@@ -33,7 +33,7 @@ async def test_each_work_has_a_row_and_what_was_sold_adds_up(database_url: str) 
     """Before the first call one line says what will be left there."""
     async with serving(database_url) as server:
         settings = {"DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY, "COLUMNS": "120"}
-        words = ("bench", "--seconds", "0.2", "--callers", "8", "--products", "20")
+        words = ("bench", "--yes", "--seconds", "0.2", "--callers", "8", "--products", "20")
         ended = await backroom(*words, BACKROOM_GRPC_ADDRESS=server.address, **settings)
     assert ended.code == 0, ended.err
     first, head, *rows, last = ended.out.splitlines()
@@ -50,7 +50,7 @@ async def test_each_work_has_a_row_and_what_was_sold_adds_up(database_url: str) 
 
 async def test_named_works_are_called_by_a_timetable(server: Running, admin: Api) -> None:
     """At the rate that was asked for; the address and the key may be given."""
-    words = ("bench", "get-product", "place-hot", "--rate", "50", "--seconds", "0.5", "--products", "5")
+    words = ("bench", "--yes", "get-product", "place-hot", "--rate", "50", "--seconds", "0.5", "--products", "5")
     ended = await backroom(*words, "--address", server.address, BACKROOM_API_KEY=await made_key(admin))
     assert ended.code == 0, ended.err
     rows = [line.split() for line in ended.out.splitlines()[2:-1]]
@@ -62,7 +62,7 @@ async def test_named_works_are_called_by_a_timetable(server: Running, admin: Api
 async def test_stock_that_does_not_add_up_is_said_and_exits_with_1(server: Running, admin: Api) -> None:
     """Here because somebody else received a piece meanwhile."""
     settings = {"BACKROOM_API_KEY": await made_key(admin), "BACKROOM_GRPC_ADDRESS": server.address}
-    words = ("bench", "place-hot", "--seconds", "1", "--products", "2")
+    words = ("bench", "--yes", "place-hot", "--seconds", "1", "--products", "2")
     benching = asyncio.create_task(backroom(*words, **settings))
     sku = ""
     async with asyncio.timeout(50):
@@ -82,18 +82,28 @@ async def test_stock_that_does_not_add_up_is_said_and_exits_with_1(server: Runni
 async def test_a_wrong_key_is_said_in_one_line(server: Running, capsys: pytest.CaptureFixture[str]) -> None:
     """The server's own words say what is the matter."""
     settings = {"BACKROOM_API_KEY": "brk_none", "BACKROOM_GRPC_ADDRESS": server.address}
-    ended = await asyncio.to_thread(backroom_here, capsys, "bench", **settings)
+    ended = await asyncio.to_thread(backroom_here, capsys, "bench", "--yes", **settings)
     assert ended.code == 1
-    assert ended.err == "backroom: the bench ended early: UNAUTHENTICATED: These credentials sign nobody in.\n"
+    said = "These credentials are wrong or expired, or their account may not sign in."
+    assert ended.err == f"backroom: the bench ended early: UNAUTHENTICATED: {said}\n"
 
 
 BAD: Mapping[str, tuple[tuple[str, ...], Mapping[str, str], str]] = {
-    "no server there": ((), NOBODY, "no server answers on 127.0.0.1:1: "),
+    "no server there": (("--yes",), NOBODY, "no server answers on 127.0.0.1:1: "),
     "an unknown work": (("place-all",), NOBODY, "there is no work 'place-all'; the works are place-hot, place-two, "),
     "an address that is none": (("--address", "here"), NOBODY, "--address: must be host:port"),
-    "a server elsewhere": (("--address", "192.0.2.1:50051"), NOBODY, "192.0.2.1:50051 is not on this machine, and a "),
-    "no authority": (
+    "a server elsewhere": (
+        ("--address", "192.0.2.1:50051"),
+        NOBODY,
+        "a bench leaves products and orders on 192.0.2.1:50051, and 192.0.2.1:50051 is not on this machine: say --yes",
+    ),
+    "another folder's server": (
         (),
+        NOBODY,
+        "a bench leaves products and orders on 127.0.0.1:1, and the server on 127.0.0.1:1 does not stand on the ",
+    ),
+    "no authority": (
+        ("--yes",),
         {**NOBODY, "BACKROOM_TLS_CA": "none.pem"},
         "BACKROOM_TLS_CA, BACKROOM_TLS_CALLER_CERTIFICATE: No such file",
     ),
@@ -116,7 +126,7 @@ async def test_a_key_is_not_shown_to_a_server_of_other_settings(
 ) -> None:
     """The one that is kept, or would be made, is of the server that the settings name."""
     settings = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY}
-    ended = await asyncio.to_thread(backroom_here, capsys, "bench", "--address", server.address, **settings)
+    ended = await asyncio.to_thread(backroom_here, capsys, "bench", "--yes", "--address", server.address, **settings)
     assert ended.code == 1
     assert ended.err.startswith("backroom: BACKROOM_API_KEY: is not set; ")
 

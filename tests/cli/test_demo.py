@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tests.cli.replays import row_counts
@@ -42,7 +44,7 @@ async def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
         "BACKROOM_SANDBOX_URL": shared_sandbox.url,
         "BACKROOM_SANDBOX_KEY": shared_sandbox.key,
     }
-    first = await asyncio.to_thread(backroom, "demo", folder=tmp_path, **paid)
+    first = await asyncio.to_thread(backroom, "demo", "--yes", folder=tmp_path, **paid)
     assert first.returncode == 0, first.stderr
     assert set(FIGURES) <= set(lines_of(first.stdout))
     counts = row_counts(database_url)
@@ -50,7 +52,7 @@ async def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
     assert counts["commerce.order_lines"] == 3081
     assert (counts["commerce.payments"], counts["commerce.refunds"]) == (136, 1)
 
-    second = await asyncio.to_thread(backroom, "demo", folder=tmp_path, **paid)
+    second = await asyncio.to_thread(backroom, "demo", "--yes", folder=tmp_path, **paid)
     assert second.returncode == 0, second.stderr
     assert set(FIGURES) <= set(lines_of(second.stdout))
     assert row_counts(database_url) == counts
@@ -59,7 +61,7 @@ async def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
 
 def test_the_demo_says_that_the_database_is_not_migrated(postgres: str, tmp_path: Path) -> None:
     """It ends in one line with the mend, and does not wait for ever."""
-    ended = backroom("demo", folder=tmp_path, DATABASE_URL=postgres, BACKROOM_MASTER_KEY=MASTER_KEY)
+    ended = backroom("demo", "--yes", folder=tmp_path, DATABASE_URL=postgres, BACKROOM_MASTER_KEY=MASTER_KEY)
     assert ended.returncode == 1
     assert "backroom migrate" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -84,6 +86,47 @@ def test_a_day_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
 def test_a_database_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> None:
     """The demo's own server is given up as soon as it says why it is not ready."""
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
-    ended = backroom("demo", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
+    ended = backroom("demo", "--yes", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
     assert ended.returncode == 1
-    assert ended.stderr == ("backroom: the server that was started is not ready: the database does not answer\n")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("backroom: the server that was started is not ready: DATABASE_URL: ")
+    assert "Connection refused; start PostgreSQL there" in line
+
+
+def test_nothing_is_written_where_nobody_said_yes(tmp_path: Path) -> None:
+    """Without a terminal to ask at, into a database that is not this folder's: one line, which names the reason."""
+    nowhere = "postgresql://nobody@127.0.0.1:1/none"
+    ended = backroom("demo", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
+    said = "this writes products, orders and payments through a server of its own"
+    reason = "DATABASE_URL is set: the database is not the embedded one"
+    assert (ended.returncode, ended.stderr) == (1, f"backroom: {said}, and {reason}: say --yes\n")
+
+
+def test_a_person_is_asked_at_a_terminal(tmp_path: Path) -> None:
+    """With each reason; any answer but yes writes nothing."""
+    settings = {"BACKROOM_ENVIRONMENT": "production", "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    code, screen = at_a_terminal("demo", typed=b"n\n", folder=tmp_path, **settings)
+    assert code == 1
+    assert "- BACKROOM_ENVIRONMENT is production" in screen
+    assert "- DATABASE_URL is set: the database is not the embedded one" in screen
+    assert "Go on? [y/N]: " in screen
+    assert screen.endswith("backroom: nothing was written\r\n")
+
+
+def at_a_terminal(*words: str, typed: bytes, folder: Path, **environment: str) -> tuple[int, str]:
+    """How a command ends at a terminal where this is typed, and what stands on the screen."""
+    ours, theirs = pty.openpty()
+    settings = {"BACKROOM_DATA_DIR": str(folder), "BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", **environment}
+    command = [sys.executable, "-m", "server", *words]
+    with subprocess.Popen(
+        command, env={**os.environ, **settings}, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        os.write(ours, typed)
+        screen = b""
+        with suppress(OSError):  # the terminal's end, once nobody writes to it any more
+            while read := os.read(ours, 4096):
+                screen += read
+        code = process.wait(60)
+    os.close(ours)
+    return code, screen.decode()

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 import migrations
+from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.servers import Running
 from tests.serving.commands import Finished, backroom, backroom_here
 
@@ -23,6 +24,7 @@ async def doctor(capsys: pytest.CaptureFixture[str], server: Running, url: str, 
         "BACKROOM_GRPC_ADDRESS": server.address,
         "BACKROOM_HTTP_ADDRESS": server.http.removeprefix("http://"),
         "DATABASE_URL": url,
+        "BACKROOM_MASTER_KEY": MASTER_KEY,
         "COLUMNS": "200",
     }
     return await asyncio.to_thread(backroom_here, capsys, "doctor", **beside, **settings)
@@ -63,7 +65,7 @@ async def test_a_database_that_does_not_answer_is_broken(server: Running, capsys
     url = "postgresql://postgres:hunter2@/backroom?host=/nonexistent&password=hunter2"
     finished = await doctor(capsys, server, url)
     assert finished.code == 1
-    assert "does not answer" in row(finished, "database ")
+    assert "failed: No such file" in row(finished, "database ")
     assert "hunter2" not in finished.out + finished.err
 
 

@@ -1,6 +1,7 @@
 """The queue as an operator sees it, and the process that does nothing but jobs."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -68,6 +69,33 @@ async def test_jobs_are_listed_and_one_that_failed_is_retried(
         1,
         f"backroom: job {number}: there is none that has failed; backroom jobs lists them\n",
     )
+
+
+async def test_periodic_jobs_are_listed_with_the_time_that_they_were_due(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their one argument is a number; others may be of any of JSON's types."""
+    with psycopg.connect(database_url) as connection:
+        put = "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES ('frame', %s, %s::jsonb)"
+        connection.execute(put, ["frame.take_up", '{"timestamp": 1795998005}'])
+        connection.execute(put, ["test.odd", '{"n": 1, "none": null, "list": ["a"], "yes": true}'])
+
+    def run(*arguments: str) -> Finished:
+        return backroom_here(capsys, *arguments, DATABASE_URL=database_url, COLUMNS="120")
+
+    listed = await asyncio.to_thread(run, "jobs")
+    assert (listed.code, listed.err) == (0, "")
+    _, periodic, odd, _ = listed.out.splitlines()
+    assert periodic.split()[1:] == ["frame.take_up", "waiting", "0", "due", "2026-11-30", "00:20:05", "UTC"]
+    assert odd.split()[1:] == ["test.odd", "waiting", "0", "1", "true", '["a"]']
+    found = json.loads((await asyncio.to_thread(run, "jobs", "--json")).out)
+    assert found["more"] is False
+    assert [job["args"] for job in found["jobs"]] == [
+        {"timestamp": 1795998005},
+        {"n": 1, "none": None, "list": ["a"], "yes": True},
+    ]
+    first = {name: value for name, value in found["jobs"][0].items() if name not in ("id", "args")}
+    assert first == {"task": "frame.take_up", "state": "waiting", "tries": 0, "not_before": None}
 
 
 async def test_an_empty_queue_is_said_to_be(database_url: str) -> None:

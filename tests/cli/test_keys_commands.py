@@ -76,7 +76,7 @@ def test_a_key_is_revoked(capsys: pytest.CaptureFixture[str], database_url: str)
     assert new != leaked
     assert new in finished.out
     refused = backroom_here(capsys, "keys", "revoke", "f" * 16, **given(database_url))
-    assert (refused.code, refused.out, refused.err) == (1, "", "backroom: No key has this id.\n")
+    assert (refused.code, refused.out, refused.err) == (1, "", f"backroom: No key has the id {'f' * 16}.\n")
 
 
 def test_the_master_key_is_changed(capsys: pytest.CaptureFixture[str], database_url: str) -> None:

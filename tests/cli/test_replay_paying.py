@@ -13,7 +13,7 @@ import pytest
 from backroom.commerce.v1 import orders_pb2
 from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
-from client import AsyncBackroom, Key
+from backroom_client import AsyncBackroom, Key
 from server.cli.replay.calling import ReplayFailed, Step
 from server.cli.replay.dataset import Dataset, Line, NotReplayed, Order, Return
 from server.cli.replay.figures import Outcome, Paid

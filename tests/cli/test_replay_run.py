@@ -27,7 +27,7 @@ from backroom.commerce.v1.order_service_pb2 import PlaceOrderRequest, PlaceOrder
 from backroom.commerce.v1.orders_pb2 import Order as PlacedOrder
 from backroom.commerce.v1.orders_pb2 import OrderLine
 from backroom.commerce.v1.payment_service_pb2 import CreatePaymentRequest, CreatePaymentResponse
-from client import AsyncBackroom
+from backroom_client import AsyncBackroom
 from server.cli.replay.calling import DELAYS, ReplayFailed, Step
 from server.cli.replay.dataset import Dataset, Line, NotReplayed, Order, WriteOff
 from server.cli.replay.figures import Figures, Outcome

@@ -1,4 +1,4 @@
-"""The first start, as the README has it: nothing is installed or set up, and three calls can be pasted."""
+"""A start as the README has it: nothing is set up, and the calls that it prints can be pasted."""
 
 import asyncio
 import json
@@ -8,20 +8,22 @@ import signal
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import grpc
+import httpx
 import pytest
 
 from backroom.identity.v1 import identity_service_pb2
 from storage.embedded import running_url
+from tests.cli.foreign import imported_foreign_packages, put_foreign_packages
+from tests.edge.papers import authority, files_in, issued
 from tests.fixtures.servers import Api
 from tests.serving.commands import BACKROOM, bare_environment
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Start:
     """One `backroom serve` on the embedded database, once it has ended."""
 
     said: str
+    seconds: float
+    """How long it took until it said so."""
     admin: str
     """What admin.json held while it ran."""
     modes: set[int]
@@ -36,33 +40,38 @@ class Start:
     signed_in: str
     """Whom the password in admin.json signed in."""
     answered: str
-    """What the calls to paste for buf answered; nothing where none were printed."""
+    """What the calls to paste for buf answered."""
+    about: tuple[httpx.Response, httpx.Response]
+    """What GET / and HEAD / answered."""
     code: int | None
 
 
-async def start(folder: Path, *, until: str) -> Start:
-    """Starts it, waits until it has said this much, looks around, and stops it as Ctrl-C does."""
-    with serve(folder) as process:
+async def start(folder: Path, ca: Path | None = None, **settings: str) -> Start:
+    """Starts it, waits until it has said all, looks around, and stops it as Ctrl-C does."""
+    began = time.monotonic()
+    with serve(folder, **settings) as process:
         assert process.stdout is not None
         try:
-            said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, until), 60)
+            said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "replays one real day"), 60)
+            seconds = time.monotonic() - began
             admin = folder / ".backroom" / "admin.json"
-            signed_in = await signed_in_by(said, **json.loads(admin.read_text()))
-            answered = await asyncio.to_thread(pasted, calls_of(said, "buf"))
+            signed_in = await signed_in_by(said, ca, **json.loads(admin.read_text()))
+            answered = await asyncio.to_thread(pasted, calls_of(said, "buf"), folder)
+            about = await asyncio.to_thread(about_of, said)
             process.send_signal(signal.SIGINT)
             said += await asyncio.wait_for(asyncio.to_thread(process.stdout.read), 60)
             code = await asyncio.to_thread(process.wait, 60)
         finally:
             process.kill()
     modes = {stat.S_IMODE(path.stat().st_mode) for path in (admin, admin.with_name("master.key"))}
-    return Start(said, admin.read_text(), modes, signed_in, answered, code)
+    return Start(said, seconds, admin.read_text(), modes, signed_in, answered, about, code)
 
 
-def serve(folder: Path) -> "subprocess.Popen[str]":
+def serve(folder: Path, **settings: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [BACKROOM, "serve"],
         cwd=folder,
-        env=bare_environment(BACKROOM_GRPC_ADDRESS="127.0.0.1:0", BACKROOM_HTTP_ADDRESS="127.0.0.1:0"),
+        env=bare_environment(BACKROOM_GRPC_ADDRESS="127.0.0.1:0", BACKROOM_HTTP_ADDRESS="127.0.0.1:0", **settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -78,31 +87,46 @@ def read(stream: IO[str], until: str) -> str:
 
 
 def calls_of(said: str, tool: str) -> list[str]:
-    """The calls that were printed for a tool."""
-    return [line.strip() for line in said.splitlines() if re.match(rf" *(TOKEN=\$\()?(\.venv/bin/)?{tool} ", line)]
+    """The lines to paste for a tool: those between what introduces them and the next blank line."""
+    introduced = {"buf": "Calls to paste:\n\n", "grpcurl": "The same with grpcurl:\n\n"}[tool]
+    return [line.strip() for line in said.partition(introduced)[2].partition("\n\n")[0].splitlines()]
 
 
-def pasted(lines: list[str]) -> str:
-    """What a shell in the checkout prints for these lines, which must all succeed."""
-    shell = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True, timeout=60)  # noqa: S607
+def pasted(lines: list[str], folder: Path) -> str:
+    """What a shell in the server's folder prints for these lines, which must all succeed."""
+    shell = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=folder, capture_output=True, text=True, timeout=60)  # noqa: S607
     assert shell.returncode == 0, shell.stderr
     return shell.stdout
 
 
-async def signed_in_by(said: str, *, email: str, password: str) -> str:
+async def signed_in_by(said: str, ca: Path | None = None, *, email: str, password: str) -> str:
     """Signs in at the address that was printed, and returns who that is."""
     address = re.search(r"gRPC on (\S+:\d+)", said)
     assert address
-    async with grpc.aio.insecure_channel(address[1]) as channel:
+    async with channel_to(address[1], ca) as channel:
         login = identity_service_pb2.LoginRequest(email=email, password=password)
         tokens = (await Api(channel).identity.Login(login)).tokens
         me = await Api(channel, tokens.access_token).identity.GetMe(identity_service_pb2.GetMeRequest())
     return f"{me.user.email}: {', '.join(me.user.roles)}"
 
 
+def channel_to(address: str, ca: Path | None) -> grpc.aio.Channel:
+    if ca is None:
+        return grpc.aio.insecure_channel(address)
+    return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(ca.read_bytes()))
+
+
+def about_of(said: str) -> tuple[httpx.Response, httpx.Response]:
+    """What the HTTP side's root answers at the address that was printed."""
+    address = re.search(r"HTTP on (\S+:\d+)", said)
+    assert address
+    with httpx.Client(base_url=f"http://{address[1]}", trust_env=False) as client:
+        return client.get("/"), client.head("/")
+
+
 @dataclass(frozen=True)
 class Starts:
-    """A first start and a second one, in one folder."""
+    """A first start and a second one, with TLS, in one folder, which has a package `server` of its own."""
 
     folder: Path
     first: Start
@@ -112,35 +136,73 @@ class Starts:
 @pytest.fixture(scope="module")
 async def starts() -> AsyncIterator[Starts]:
     folder = Path(tempfile.mkdtemp(prefix="backroom-first-"))
+    put_foreign_packages(folder)
+    files, ca = files_in(folder), folder / "ca.pem"
+    issuer = authority()
+    files.hold(issued(issuer))
+    ca.write_bytes(issuer.pem)
+    tls = {"BACKROOM_TLS_CERTIFICATE": str(files.certificate), "BACKROOM_TLS_KEY": str(files.key)}
     try:
-        first = await start(folder, until="replays one real day")
-        second = await start(folder, until="Ctrl-C stops it.")
+        first = await start(folder)
+        second = await start(folder, ca, BACKROOM_TLS_CA=str(ca), BACKROOM_REFLECTION="true", **tls)
         yield Starts(folder, first, second)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 async def test_the_first_start_makes_an_admin_whose_password_signs_in(starts: Starts) -> None:
-    """It is kept in a file that nobody else may read, and so is the master key."""
+    """It is kept in a file that nobody else may read, as the master key is, and is not shown on the screen."""
     assert starts.first.signed_in == "admin@localhost: admin"
     assert starts.first.modes == {0o600}
-    assert json.loads(starts.first.admin)["password"] in starts.first.said
+    assert "An admin was made, admin@localhost; the password is kept in .backroom/admin.json." in starts.first.said
+    assert json.loads(starts.first.admin)["password"] not in starts.first.said
 
 
-async def test_the_first_start_prints_three_calls_for_grpcurl_and_for_buf(starts: Starts) -> None:
-    """One that signs in and two that use the token, the same three for either tool."""
+async def test_every_start_prints_the_calls_first_for_buf_then_for_grpcurl(starts: Starts) -> None:
+    """One that signs in by the file that holds the password, and two that use the token; in TLS as the server is."""
     methods = ["IdentityService/Login", "IdentityService/GetMe", "CatalogService/ListProducts"]
-    for tool in ("grpcurl", "buf"):
-        calls = calls_of(starts.first.said, tool)
-        assert len(calls) == 3
-        assert all(method in call for method, call in zip(methods, calls, strict=True))
+    for said, flag in ((starts.first.said, "-plaintext"), (starts.second.said, f"-cacert {starts.folder}/ca.pem")):
+        function, *by_buf = calls_of(said, "buf")
+        by_grpcurl = calls_of(said, "grpcurl")
+        assert said.index(function) < said.index(by_grpcurl[0])
+        for calls in (by_buf, by_grpcurl):
+            assert all(method in call for method, call in zip(methods, calls, strict=True))
+            assert ".backroom/admin.json" in calls[0]
+        assert all(flag in call for call in by_grpcurl)
 
 
 async def test_the_calls_can_be_pasted(starts: Starts) -> None:
-    """In a shell in the checkout, those for buf answer who the caller is and what is sold, which is nothing yet."""
-    me, products = starts.first.answered.rsplit("{", 1)
-    assert json.loads(me)["user"]["email"] == "admin@localhost"
-    assert json.loads(f"{{{products}") == {}
+    """In a shell in the server's folder, those for buf answer who the caller is and what is sold: nothing yet."""
+    for each in (starts.first, starts.second):
+        me, products = each.answered.rsplit("{", 1)
+        assert json.loads(me)["user"]["email"] == "admin@localhost"
+        assert json.loads(f"{{{products}") == {}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ['{\n  "tokens": {\n    "accessToken": "ey.J0",\n    "refreshToken": "r"', '  "access_token": "ey.J0",\n  "x": 1'],
+    ids=["buf, and grpcurl from 1.8.7 on", "grpcurl 1.8.6"],
+)
+async def test_the_token_is_found_however_a_tool_writes_its_field(starts: Starts, answer: str) -> None:
+    """By the recipe that is printed for either tool."""
+    for tool in ("buf", "grpcurl"):
+        (login,) = (call for call in calls_of(starts.first.said, tool) if call.startswith("TOKEN="))
+        recipe = login.removesuffix(")").partition(" | ")[2]
+        assert filtered(recipe, answer) == "ey.J0\n"
+
+
+def filtered(recipe: str, text: str) -> str:
+    """What a shell makes of a text."""
+    return subprocess.run(["sh", "-c", recipe], input=text, capture_output=True, text=True).stdout  # noqa: S607
+
+
+async def test_a_start_says_how_long_it_took(starts: Starts) -> None:
+    """From the process's beginning, its imports and the database included."""
+    for each in (starts.first, starts.second):
+        said = re.search(r", after (\d+\.\d) s\. Ctrl-C stops it\.", each.said)
+        assert said
+        assert 0.2 < float(said[1]) <= each.seconds + 0.1
 
 
 async def test_the_second_start_prints_and_changes_no_password(starts: Starts) -> None:
@@ -148,10 +210,26 @@ async def test_the_second_start_prints_and_changes_no_password(starts: Starts) -
     assert starts.second.admin == starts.first.admin
     assert starts.second.signed_in == "admin@localhost: admin"
     assert json.loads(starts.first.admin)["password"] not in starts.second.said
-    assert calls_of(starts.second.said, "buf") == calls_of(starts.second.said, "grpcurl") == []
+    assert "An admin was made" not in starts.second.said
+
+
+async def test_the_http_root_says_what_answers_and_where_to_look(starts: Starts) -> None:
+    """In plain text, with the version and the paths; HEAD answers alike, without the text."""
+    got, head = starts.first.about
+    assert (got.status_code, got.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert got.text.startswith("Backroom ")
+    for path in ("/healthz", "/readyz", "/metrics", "/.well-known/jwks.json", "/webhooks/{source}"):
+        assert f"  {path} " in got.text
+    assert "grpc.reflection" in got.text
+    assert (head.status_code, head.text, head.headers["content-length"]) == (200, "", got.headers["content-length"])
 
 
 async def test_ctrl_c_ends_the_server_and_its_database(starts: Starts) -> None:
     """With exit code 0; nothing is left running."""
     assert (starts.first.code, starts.second.code) == (0, 0)
     assert running_url(starts.folder / ".backroom" / "postgres") is None
+
+
+async def test_a_package_of_the_same_name_in_the_current_folder_is_not_run(starts: Starts) -> None:
+    """Neither by the server nor by the sandbox that it starts."""
+    assert imported_foreign_packages(starts.folder) == []

@@ -14,6 +14,8 @@ from tests.serving.commands import backroom
 
 MALFORMED = {
     "DATABASE_URL": ["mysql://u:hunter2@h/db", "nonsense", "postgresql:/h/db", "postgresql://u:hunter2@h:port/db"],
+    "BACKROOM_DATABASE_POOLER": ["pgbouncer", "statement"],
+    "BACKROOM_DIRECT_DATABASE_URL": ["mysql://u:hunter2@h/db", "postgresql://u:hunter2%@h/db"],
     "BACKROOM_GRPC_ADDRESS": ["50051", ":50051", "localhost:", "localhost:65536", "localhost:-1", "localhost:http"],
     "BACKROOM_HTTP_ADDRESS": ["8080", "[::1]"],
     "BACKROOM_ENVIRONMENT": ["prod"],
@@ -41,6 +43,8 @@ MALFORMED = {
 }
 WELL_FORMED = {
     "DATABASE_URL": "postgres://u@h/db",
+    "BACKROOM_DATABASE_POOLER": "Transaction",
+    "BACKROOM_DIRECT_DATABASE_URL": "postgres://u@direct/db",
     "BACKROOM_MASTER_KEY": "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=",
     "BACKROOM_DATA_DIR": "/somewhere",
     "BACKROOM_GRPC_ADDRESS": "[::1]:1",
@@ -116,6 +120,8 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(WELL_FORMED) == settings.names()
     assert shown(settings.read()) == {
         "database_url": "postgres://u@h/db",
+        "database_pooler": "transaction",
+        "direct_database_url": "postgres://u@direct/db",
         "master_keys": str((b"x" * 32,)),
         "data_dir": "/somewhere",
         "grpc_address": "[::1]:1",
@@ -174,12 +180,57 @@ def test_a_malformed_value_names_its_setting(monkeypatch: pytest.MonkeyPatch, na
     assert "hunter2" not in line
 
 
-def test_an_unknown_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slip of the pen does not pass unseen; the line lists the names there are."""
-    monkeypatch.setenv("BACKROOM_GRPC_ADRESS", "127.0.0.1:1")
-    (line,) = problems()
-    assert line.startswith("BACKROOM_GRPC_ADRESS: there is no such setting")
-    assert all(name in line for name in settings.names())
+MISTYPED = {
+    "BACKROOM_GRPC_ADRESS": "there is no such setting; did you mean BACKROOM_GRPC_ADDRESS?",
+    "BACKROOM_TLS_CERT": "there is no such setting; did you mean BACKROOM_TLS_CERTIFICATE?",
+    "BACKROOM_DATADIR": "there is no such setting; did you mean BACKROOM_DATA_DIR?",
+    "backroom_grpc_adress": "there is no such setting; did you mean BACKROOM_GRPC_ADDRESS?",
+    "Backroom_Grpc_Address": "settings are written in capitals: BACKROOM_GRPC_ADDRESS",
+    "Database_Url": "settings are written in capitals: DATABASE_URL",
+    "DATABSE_URL": "there is no such setting; did you mean DATABASE_URL?",
+    "DATABASE_ULR": "there is no such setting; did you mean DATABASE_URL?",
+    "BACKROOM_X": "there is no such setting; README.md and .env.example list them",
+}
+
+
+@pytest.mark.parametrize("name", MISTYPED)
+def test_a_mistyped_setting_is_named_with_the_one_that_was_meant(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """In one line, in whatever case it was typed; without a guess where none is near."""
+    monkeypatch.setenv(name, "127.0.0.1:1")
+    assert problems() == [f"{name}: {MISTYPED[name]}"]
+
+
+def test_what_may_be_another_programs_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name without our prefix is a mistake only where DATABASE_URL is not set, and a slip of the pen explains it."""
+    monkeypatch.setenv("DATABASE_URI", "postgresql://u@h/other")
+    monkeypatch.setenv("DATABASES_URLS", "postgresql://u@h/other")
+    assert settings.read().embedded
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u@h/db")
+    monkeypatch.setenv("DATABASE_URLL", "postgresql://u@h/other")
+    assert settings.read().database_url == "postgresql://u@h/db"
+
+
+WRONG = {
+    ("BACKROOM_ENVIRONMENT", "prod"): "must be development or production; did you mean production?",
+    ("BACKROOM_PAYMENT_PROVIDER", "Strip"): "must be sandbox, stripe or none; did you mean stripe?",
+    ("BACKROOM_MAIL", "pigeon"): "must be log, file or smtp",
+    ("LOG_LEVEL", "warn"): "must be DEBUG, INFO, WARNING or ERROR; did you mean WARNING?",
+    ("BACKROOM_MODULES", "identity,commerse"): (
+        "must be all, or some of identity, commerce, webhooks, with commas between; did you mean commerce?"
+    ),
+    ("BACKROOM_ALLOW_PLAINTEXT", "htp"): "must be grpc, http, or both with a comma between; did you mean http?",
+    ("BACKROOM_MAX_CALLS", "many"): "must be a whole number",
+    ("BACKROOM_HTTP_TLS", "perhaps"): "must be true or false",
+    ("BACKROOM_HOLD_SECONDS", "2592001"): "must be at most 2,592,000",
+    ("BACKROOM_CALLS_PER_SECOND", "0"): "must be more than 0",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_value_is_told_what_may_stand_there(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """In plain words, with the choice that was meant where one is near."""
+    monkeypatch.setenv(name, value)
+    assert problems() == [f"{name}: {WRONG[name, value]}"]
 
 
 def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

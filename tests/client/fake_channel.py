@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import grpc
 import grpc_testing  # type: ignore[import-untyped]  # it comes without types
 
-from client.contract import SERVICES
+from backroom_client.contract import SERVICES
 
 
 class FakeChannel(grpc.Channel):

@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 
 from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
-from client import Backroom, Credentials, Key
+from backroom_client import Backroom, Credentials, Key
 from tests.client.fake_channel import FakeChannel
 
 KEY = Key("a key")

@@ -1,7 +1,7 @@
 import json
 
-from client.channel import REPEATABLE, service_config
-from client.contract import PROTECTED, SERVICES
+from backroom_client.channel import REPEATABLE, service_config
+from backroom_client.contract import PROTECTED, SERVICES
 
 
 def test_every_method_but_login_is_retried() -> None:

@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from backroom.commerce.v1.order_service_pb2 import PlaceOrderRequest
-from client import FieldViolation, PreconditionViolation, Refusal, refusal_from, refusal_of
+from backroom_client import FieldViolation, PreconditionViolation, Refusal, refusal_from, refusal_of
 from tests.client.played import PLACE_ORDER, Played, refusal
 
 FIELDS = error_details_pb2.BadRequest(

@@ -15,7 +15,7 @@ from backroom.commerce.v1.order_service_pb2 import (
     PlaceOrdersRequest,
 )
 from backroom.commerce.v1.products_pb2 import Product
-from client import AsyncBackroom, Backroom, refusal_of
+from backroom_client import AsyncBackroom, Backroom, refusal_of
 from tests.client.fake_server import FakeServer, fake_server
 from tests.client.played import CREDENTIALS_INVALID, KEY, TOKEN_INVALID, refusal
 

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest, ListOrdersResponse
 from backroom.commerce.v1.orders_pb2 import Order
-from client import AsyncPages, Pages
+from backroom_client import AsyncPages, Pages
 from tests.client.played import LIST_ORDERS, Played
 
 PAGES = {

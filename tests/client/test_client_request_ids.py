@@ -12,8 +12,8 @@ from backroom.commerce.v1.order_service_pb2 import (
     PlaceOrdersRequest,
 )
 from backroom.commerce.v1.products_pb2 import Product
-from client import request_id_for
-from client.request_ids import new_request_id, with_request_id
+from backroom_client import request_id_for
+from backroom_client.request_ids import new_request_id, with_request_id
 from tests.client.played import IMPORT_PRODUCTS, PLACE_ORDER, Played
 
 OWN = "11111111-1111-4111-8111-111111111111"

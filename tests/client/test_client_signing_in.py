@@ -13,7 +13,7 @@ from backroom.commerce.v1.order_service_pb2 import (
     PlaceOrdersResponse,
 )
 from backroom.identity.v1.identity_service_pb2 import LoginResponse, RefreshResponse, RegisterRequest, RegisterResponse
-from client import Password, refusal_of
+from backroom_client import Password, refusal_of
 from tests.client.played import (
     CREDENTIALS_INVALID,
     EXCHANGE_KEY,

@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from backroom.commerce.v1.order_service_pb2 import WatchOrdersRequest, WatchOrdersResponse
-from client import AsyncWatch, Watch
+from backroom_client import AsyncWatch, Watch
 from tests.client.played import refusal
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.load import frames
-from client.load.blocks import BlockReader, block_of
-from client.load.frames import Frame, FrameReader, Malformed, Setting, Type
+from load import frames
+from load.blocks import BlockReader, block_of
+from load.frames import Frame, FrameReader, Malformed, Setting, Type
 
 FRAMES = st.lists(
     st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 2**31 - 1), st.binary(max_size=300)), max_size=8

@@ -29,10 +29,10 @@ from backroom.commerce.v1.order_service_pb2 import (
     PlaceOrdersResponse,
 )
 from backroom.commerce.v1.products_pb2 import Product
-from client.load.calls import NotSent, Stream
-from client.load.http2 import Connection
-from client.load.sample import Refused
-from client.load.statuses import Failed
+from load.calls import NotSent, Stream
+from load.http2 import Connection
+from load.sample import Refused
+from load.statuses import Failed
 from server.edge import Certificates, Edge
 from server.edge.connections import ConnectionLimits
 from server.frame.interceptors import CallLimits, MostAtOnce
@@ -100,7 +100,7 @@ async def test_a_call_that_the_server_turns_down_fails_by_its_code(connection: C
     get = connection.method(f"{CATALOG}/GetProduct")
     with pytest.raises(Failed) as missing:
         await get(GetProductRequest(sku="none").SerializeToString())
-    assert (missing.value.code, missing.value.message) == ("NOT_FOUND", "No product has this id or SKU.")
+    assert (missing.value.code, missing.value.message) == ("NOT_FOUND", "No product has the SKU none.")
     with pytest.raises(Failed) as malformed:
         await connection.method(f"{ORDERS}/GetOrder")(GetOrderRequest(order_id="7").SerializeToString())
     assert malformed.value.code == "INVALID_ARGUMENT"

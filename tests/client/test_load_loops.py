@@ -3,8 +3,8 @@ from time import perf_counter, process_time
 
 import pytest
 
-from client.load.loops import NOT_SENT, closed_loop, open_loop
-from client.load.sample import Refused
+from load.loops import NOT_SENT, closed_loop, open_loop
+from load.sample import Refused
 
 
 async def test_callers_call_again_once_they_are_answered() -> None:

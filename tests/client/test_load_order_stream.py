@@ -8,11 +8,11 @@ from google.rpc import code_pb2, status_pb2
 
 from backroom.commerce.v1.order_service_pb2 import PlaceOrdersRequest, PlaceOrdersResponse
 from backroom.commerce.v1.orders_pb2 import Order
-from client.load.asks import Asks, Unexpected
-from client.load.calls import NotSent, Stream, framed
-from client.load.order_stream import OrderStream
-from client.load.sample import Refused
-from client.load.statuses import Failed
+from load.asks import Asks, Unexpected
+from load.calls import NotSent, Stream, framed
+from load.order_stream import OrderStream
+from load.sample import Refused
+from load.statuses import Failed
 
 
 class Line:

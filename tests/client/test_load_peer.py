@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from client.load import frames
-from client.load.blocks import block_of
-from client.load.calls import NotSent, Reset, framed
-from client.load.frames import ErrorCode, FrameReader, Setting, Type
-from client.load.http2 import Connection
-from client.load.statuses import Failed
+from load import frames
+from load.blocks import block_of
+from load.calls import NotSent, Reset, framed
+from load.frames import ErrorCode, FrameReader, Setting, Type
+from load.http2 import Connection
+from load.statuses import Failed
 
 BEGIN = block_of([(":status", "200"), ("content-type", "application/grpc")])
 WELL = block_of([("grpc-status", "0"), ("x-request-id", "7")])

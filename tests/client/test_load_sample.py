@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.load.cpu import cpu_of
-from client.load.sample import Sample
+from load.cpu import cpu_of
+from load.sample import Sample
 
 
 def sample(*latencies: float, cost: float = 0.0) -> Sample:

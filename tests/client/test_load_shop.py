@@ -13,12 +13,12 @@ from backroom.commerce.v1.order_service_pb2 import LineItem, PlaceOrderRequest
 from backroom.commerce.v1.orders_pb2 import Order, OrderLine, OrderState
 from backroom.commerce.v1.stock_pb2 import StockReason
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
-from client.load.asks import Ask, Asks, Unexpected
-from client.load.books import Books, Checked, Kept, Mismatch
-from client.load.connections import Connections, Server
-from client.load.sample import Refused
-from client.load.shop import Shop
-from client.load.statuses import Failed
+from load.asks import Ask, Asks, Unexpected
+from load.books import Books, Checked, Kept, Mismatch
+from load.connections import Connections, Server
+from load.sample import Refused
+from load.shop import Shop
+from load.statuses import Failed
 from server.frame.interceptors import CallLimits, MostAtOnce
 from storage.database import Database
 from tests.client.fake_server import fake_server

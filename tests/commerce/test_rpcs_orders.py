@@ -41,7 +41,8 @@ async def test_another_s_order_answers_exactly_as_none(server: Running, service:
         hidden, none = await refusal(ask(order.order_id)), await refusal(ask(absent))
         assert (none.code, none.reason) == (grpc.StatusCode.NOT_FOUND, "ORDER_NOT_FOUND")
         assert none.metadata == {"order_id": absent}
-        assert hidden == replace(none, metadata={"order_id": order.order_id})
+        told = none.message.replace(absent, order.order_id)
+        assert hidden == replace(none, metadata={"order_id": order.order_id}, message=told)
     assert (await found(customer, order.order_id)) == order
     assert await stock_of(service, "A") == (10, 2, 8)
 
@@ -83,7 +84,8 @@ async def test_a_second_cancel_without_a_request_id_is_told_the_state(server: Ru
     first = await cancelled(service, order, reason="first")
     refused = await refusal(cancelled(service, order, reason="second"))
     assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ORDER_STATE")
-    assert refused.metadata == {"state": "CANCELLED"}
+    assert refused.metadata == {"state": "CANCELLED", "needed": "PENDING or PAID"}
+    assert refused.message == "The order is CANCELLED: this needs it to be PENDING or PAID."
     assert await found(service, order.order_id) == first
     assert await stock_of(service, "A") == (5, 0, 5)
     assert await broken(server.database) == {}
@@ -119,7 +121,7 @@ async def test_a_refused_cancel_may_be_tried_again(server: Running, service: Api
     order = await placed(service, ("A", 1))
     request_id = str(uuid4())
     await run(server.database, "UPDATE commerce.orders SET state = 'fulfilled'")
-    assert (await refusal(cancelled(service, order, request_id=request_id))).metadata == {"state": "FULFILLED"}
+    assert (await refusal(cancelled(service, order, request_id=request_id))).metadata["state"] == "FULFILLED"
     await run(server.database, "UPDATE commerce.orders SET state = 'pending'")
     assert (await cancelled(service, order, request_id=request_id)).state == orders_pb2.ORDER_STATE_CANCELLED
     assert await broken(server.database) == {}
@@ -133,7 +135,7 @@ async def test_an_order_that_is_over_is_not_cancelled(server: Running, service: 
         await run(server.database, f"UPDATE commerce.orders SET state = '{state.lower()}'")
         refused = await refusal(cancelled(service, order))
         assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ORDER_STATE")
-        assert refused.metadata == {"state": state}
+        assert refused.metadata == {"state": state, "needed": "PENDING or PAID"}
         assert await stock_of(service, "A") == (5, 1, 4)
         assert orders_pb2.OrderState.Name((await found(service, order.order_id)).state) == f"ORDER_STATE_{state}"
 

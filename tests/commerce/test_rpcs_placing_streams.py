@@ -64,8 +64,12 @@ async def test_a_refusal_does_not_end_the_stream(server: Running, service: Api, 
     told = [refused_by(each.refusal) for each in given[1:5]]
     reasons = ["OUT_OF_STOCK", "PRODUCT_NOT_FOUND", "REFERENCE_TAKEN", "CUSTOMER_NOT_PERMITTED"]
     assert [each.reason for each in told] == reasons
-    assert told[0].preconditions == {"A": "2 wanted, 1 available"}
-    assert [each.metadata for each in told[1:]] == [{"sku": "NONE"}, {"order_id": taken.order_id}, {}]
+    assert told[0].preconditions == {"A": "2 wanted, fewer available"}
+    assert [each.metadata for each in told[1:]] == [
+        {"sku": "NONE"},
+        {"order_id": taken.order_id},
+        {"permission": "orders.place_for"},
+    ]
     assert told[1:] == [await refusal(customer.orders.PlaceOrder(each)) for each in asks[2:5]]
     assert await stock_of(service, "A") == (3, 3, 0)
     assert await broken(server.database) == {}

@@ -136,6 +136,8 @@ def _plain(field: FieldDescriptor) -> Any:
         wanted = known or rules.required or rules.repeated.min_items
         return filled(_type_of(field), **(known or {})) if wanted else None
     if field.type == _F.TYPE_STRING:
+        if rules.cel:  # what a pattern of characters is said in words by
+            return CANARY
         return _plain_string(rules.string if not field.is_repeated else rules.repeated.items.string)
     if field.type == _F.TYPE_INT64 and (rules.int64.gte > 0 or rules.int64.not_in):
         return 1
@@ -149,7 +151,7 @@ def _plain_string(rules: validate_pb2.StringRules) -> str | None:
         return str(uuid4())
     if rules.email:
         return f"{CANARY}@example.com"
-    if rules.pattern or rules.min_len:
+    if rules.min_len:
         return CANARY.ljust(rules.min_len, "x")
     return None
 

@@ -80,6 +80,7 @@ async def test_http_probes_answer(server: Running) -> None:
     """A live and ready server says so, and nothing but the listed paths is there."""
     assert (await get(server, "/healthz")).json() == {"status": "alive"}
     assert (await get(server, "/readyz")).json() == {"status": "ready"}
-    assert (await get(server, "/")).status_code == 404
+    assert (await get(server, "/")).text == "Backroom\n"
+    assert (await get(server, "/else")).status_code == 404
     async with httpx.AsyncClient() as client:
         assert (await client.post(f"{server.http}/metrics")).status_code == 405

@@ -11,6 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+_USES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    **dict.fromkeys(_USES, False), key_cert_sign=True, crl_sign=False, encipher_only=False, decipher_only=False
+)
+
 
 @dataclass(frozen=True)
 class Paper:
@@ -63,7 +68,12 @@ def _made(
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + timedelta(hours=1))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        # Python 3.13 and newer hold certificates to RFC 5280, which asks for these.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False)
     )
+    if authority:
+        builder = builder.add_extension(_SIGNS_CERTIFICATES, critical=True)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return Paper(builder.sign(signing, hashes.SHA256()), key)

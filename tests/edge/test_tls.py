@@ -15,7 +15,7 @@ import structlog
 from cryptography import x509
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from client import AsyncBackroom, Backroom, Tls
+from backroom_client import AsyncBackroom, Backroom, Tls
 from server.edge import Certificates, CertificatesUnreadable, Edge
 from storage.database import Database
 from tests.contract.probes import checked

@@ -7,6 +7,7 @@ from backroom.commerce.v1 import catalog_service_pb2
 from tests.commerce.goods import ask, stocked
 from tests.contract.probes import becomes, checked
 from tests.faults.cluster import Cluster
+from tests.faults.load import until
 from tests.fixtures.servers import Api, Running, refusal
 
 SOON = 5.0
@@ -46,3 +47,21 @@ async def test_calls_are_refused_while_the_database_is_stopped_and_succeed_after
             assert found.retry_after > 0
     assert (await service.orders.PlaceOrder(placed)).order.unit_count == 1
     assert len((await service.catalog.ListProducts(LIST)).products) == 1
+
+
+async def test_the_log_says_why_in_the_database_s_own_words(server: Running, cluster: Cluster) -> None:
+    """With the setting and the mend; whoever asks for readiness learns less."""
+    async with cluster.stopped():
+        await becomes(server.channel, "readiness", "NOT_SERVING", within=SOON)
+        await until(lambda: bool(reasons(server)), within=SOON)
+    why = reasons(server)[-1]
+    assert why.startswith("DATABASE_URL: connection to server on socket ")
+    assert "failed: " in why
+    assert "; start PostgreSQL there" in why or "; wait until it is ready" in why
+    await becomes(server.channel, "readiness", "SERVING", within=SOON)
+
+
+def reasons(server: Running) -> list[str]:
+    """What the log says of why there is no connection."""
+    lines = [line for line in server.log if line["event"] == "not ready"]
+    return [str(line["why"]) for line in lines if "connection to server" in str(line["why"])]

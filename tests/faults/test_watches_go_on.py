@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import grpc
 
 from backroom.commerce.v1.order_service_pb2 import WatchOrdersRequest
-from client import AsyncWatch
-from client.channel import open_aio_channel
+from backroom_client import AsyncWatch
+from backroom_client.channel import open_aio_channel
 from tests.commerce.goods import cancelled, placed, stocked
 from tests.commerce.watched import begun
 from tests.faults.cluster import Cluster

@@ -1,9 +1,14 @@
 """Refusals, held against the contract and put on the wire."""
 
+import ast
+import base64
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from pathlib import Path
+from string import Formatter
+from typing import Any
 
 import pytest
 from google.protobuf.descriptor import EnumDescriptor
@@ -11,6 +16,7 @@ from google.rpc import code_pb2, error_details_pb2
 
 import server
 from server.frame.errors import (
+    MOST_NAMED,
     Code,
     Contention,
     DeadlineExceeded,
@@ -18,9 +24,11 @@ from server.frame.errors import (
     FieldInvalid,
     FieldViolation,
     PreconditionViolation,
+    RateLimited,
     Refusal,
     Stopping,
     Unavailable,
+    shown,
 )
 from server.frame.statuses import refusal_of, status_of
 from storage.errors import StoreContention, StoreError, StoreTimeout, StoreUnavailable
@@ -90,25 +98,125 @@ def test_nothing_is_sent_as_unspecified() -> None:
     assert {enum.values_by_number[0].name for enum in _enums()} == {"REASON_UNSPECIFIED"}
 
 
+def named(kind: type[Refusal]) -> set[str]:
+    """The {names} in a refusal's message."""
+    line = (kind.__doc__ or "").strip().splitlines()[0]
+    return {name for _, name, _, _ in Formatter().parse(line) if name}
+
+
+def raised(kind: type[Refusal], **rest: str) -> Refusal:
+    """A refusal with a value for each of its names."""
+    metadata: dict[str, Any] = {**{name: f"<{name}>" for name in named(kind) - {"seconds"}}, **rest}
+    return kind(**metadata)
+
+
 @pytest.mark.parametrize("kind", refusals().values(), ids=lambda kind: kind.__name__)
 def test_a_refusal_says_one_sentence(kind: type[Refusal]) -> None:
-    """Its message is one line, ends like a sentence, and holds none of what it was raised with."""
-    message = kind(secret="s3cret").message()
-    assert message == str(kind())
+    """Its message is one line, ends like a sentence, and of what it was raised with holds what it names alone."""
+    message = raised(kind, secret="s3cret").message()
+    assert message == str(raised(kind))
     assert message[0].isupper()
-    assert message.endswith((".", '"', ": try again.", ": read it again."))
+    assert message.endswith((".", '"', ">")), message
     assert "\n" not in message
     assert "s3cret" not in message
+    assert all(f"<{name}>" in message for name in named(kind) - {"seconds"})
+
+
+def test_each_refusal_is_raised_with_all_that_its_message_names() -> None:
+    """A message that misses one would be INTERNAL: each place in the source that makes one is read."""
+    kinds = {kind.__name__: kind for kind in refusals().values()}
+    made = [(file, call) for file in SOURCES for call in makings(ast.parse(file.read_text()), kinds)]
+    lacking = [
+        (str(file), name, missing)
+        for file, (name, given) in made
+        if (missing := named(kinds[name]) - given - {"seconds"}) and not given & OTHERWISE.get(name, set())
+    ]
+    assert lacking == []
+    assert len(made) > 60
+
+
+OTHERWISE = {
+    "FieldInvalid": {"fields"},
+    "ProductNotFound": {"product_id"},
+}
+"""What a refusal may be made with in the place of what its message names: it then says something else."""
+SOURCES = sorted(Path(server.__path__[0]).rglob("*.py"))
+
+
+def makings(tree: ast.AST, kinds: Container[str]) -> Iterator[tuple[str, set[str]]]:
+    """Each place that makes a refusal: its name, and the keywords that it is given."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (name := _name(node.func)) in kinds:
+            yield name, {keyword.arg for keyword in node.keywords if keyword.arg}
+        elif isinstance(node, ast.Raise) and node.exc and (name := _name(node.exc)) in kinds:
+            yield name, set()
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def test_a_message_names_the_field_that_is_wrong() -> None:
+    """The first of several by its path, and how many more there are, though not all are named in the details."""
+    assert FieldInvalid.of("order_id", "must be a valid UUID").message() == "order_id: must be a valid UUID"
+    many = FieldInvalid(fields=[FieldViolation(f"lines[{n}].sku", "must not be empty") for n in range(2000)])
+    assert many.message() == "lines[0].sku: must not be empty (and 1,999 more)"
+    assert len(many.fields) == MOST_NAMED
+    whole = FieldInvalid.of("", "exactly one field is required in oneof")
+    assert whole.message() == "exactly one field is required in oneof"
+
+
+def test_a_message_names_what_stands_against_the_call() -> None:
+    """By its subject, whatever characters that has."""
+    violations = [PreconditionViolation("STOCK", sku, "6 wanted, fewer available") for sku in ("85123A", "B")]
+    assert EtagMismatch(preconditions=violations).message() == "85123A: 6 wanted, fewer available (and 1 more)"
+    odd = PreconditionViolation("STOCK", "a\nb\N{RIGHT-TO-LEFT OVERRIDE}", "1 wanted, 0 available")
+    assert EtagMismatch(preconditions=[odd]).message() == "a\\nb\\u202e: 1 wanted, 0 available"
+
+
+def test_details_fit_into_the_metadata_of_an_answer() -> None:
+    """Whatever stands in them; the first is always named."""
+    odd = "\N{PILE OF POO}" * 64
+    subjects = [PreconditionViolation("SOLD", odd, f"{number:,} to put back, 0 sold") for number in range(2000)]
+    fields = [FieldViolation(f"lines[{number}].{'a' * 300}", "is wrong " * 30) for number in range(2000)]
+    for refusal in (EtagMismatch(preconditions=subjects), FieldInvalid(fields=fields)):
+        status = status_of(refusal)
+        assert len(base64.b64encode(status.SerializeToString())) < 7000
+        read = refused_by(status)
+        assert read.fields or read.preconditions
+
+
+def test_a_message_of_a_stream_is_told_by_its_number() -> None:
+    """Whoever sent thousands learns which one is meant; a program reads it in the metadata."""
+    refusal = FieldInvalid.of("product.sku", "is required").at_message(17)
+    assert refusal.message() == "message 17 of the stream: product.sku: is required"
+    assert refused_by(status_of(refusal)).metadata == {"message_number": "17"}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("a" * 5000, "a" * 99 + "\N{HORIZONTAL ELLIPSIS}"), ("a\r\n\x1b[31m", "a\\r\\n\\x1b[31m"), ("{sku}%s", "{sku}%s")],
+)
+def test_a_value_is_shown_in_one_short_line(value: str, said: str) -> None:
+    """Whoever reads a message in a terminal or a log reads one line, and what is in braces is no name in it."""
+    assert EtagMismatch(etag=value).message().count(said) == 1
+    assert shown(value) == said
+
+
+def test_how_long_to_wait_is_said_in_whole_seconds() -> None:
+    """Rounded up: whoever waits that long may call."""
+    assert RateLimited(retry_after=2.1).message().endswith("try again in 3 s.")
 
 
 @pytest.mark.parametrize("kind", refusals().values(), ids=lambda kind: kind.__name__)
 def test_every_refusal_becomes_a_status_that_a_machine_can_read(kind: type[Refusal]) -> None:
     """Its code, and exactly one ErrorInfo of our domain with its reason and its metadata."""
-    status = status_of(kind(subject="7"))
+    refusal = raised(kind, subject="7")
+    status = status_of(refusal)
     assert status.code == code_pb2.Code.Value(kind.code.value)
-    assert status.message == kind.message()
+    assert status.message == refusal.message()
     read = refused_by(status)
-    assert (read.reason, read.metadata) == (kind.reason, {"subject": "7"})
+    assert (read.reason, read.metadata) == (kind.reason, refusal.metadata)
     assert read.retry_after == kind.retry_after
 
 
@@ -142,7 +250,7 @@ def test_what_stands_against_a_call_is_told_one_by_one() -> None:
 
 def test_a_plain_refusal_has_no_details_but_its_reason() -> None:
     """No empty list of fields or preconditions, and no time to try again where that is no use."""
-    assert len(status_of(EtagMismatch()).details) == 1
+    assert len(status_of(EtagMismatch(etag="v2")).details) == 1
 
 
 @pytest.mark.parametrize("refusal", [Unavailable(), Contention(), Stopping()])

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import event
 
 from backroom.identity.v1 import audit_pb2, audit_service_pb2
-from client import AsyncBackroom, AsyncPages, Backroom
+from backroom_client import AsyncBackroom, AsyncPages, Backroom
 from storage.database import Database
 from storage.frame.records import NOBODY, AuditFilter
 from tests.commerce.goods import stocked

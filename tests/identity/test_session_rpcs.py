@@ -1,5 +1,6 @@
 """ListSessions, RevokeSession and RevokeAllSessions, over the wire."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -103,7 +104,7 @@ async def test_anothers_session_is_none(server: Running) -> None:
     for session_id in (other.session.id, uuid4()):
         answer = await refusal(person.api.identity.RevokeSession(revoking(session_id)))
         assert answer.metadata.pop("session_id") == str(session_id)
-        answers.append(answer)
+        answers.append(replace(answer, message=answer.message.replace(str(session_id), "ID")))
     assert answers[0] == answers[1]
     assert (answers[0].code, answers[0].reason) == (grpc.StatusCode.NOT_FOUND, "SESSION_NOT_FOUND")
     assert await next_token(server.anonymous, other.refresh_token) is not None

@@ -16,14 +16,14 @@ async def admins(database: Database) -> int:
 
 
 async def test_two_admins_that_revoke_one_another_at_once_leave_one(server: Running) -> None:
-    """One of them comes second, and would have left nobody to grant roles."""
+    """One of them comes second, and would have left nobody to grant roles; or so late that it is no admin any more."""
     for _ in range(5):
         one, two = await server.sign_in("admin"), await server.sign_in("admin")
         outcomes = await asyncio.gather(
             outcome(one.access.RevokeRole(revoking(two.account_id, "admin"))),
             outcome(two.access.RevokeRole(revoking(one.account_id, "admin"))),
         )
-        assert Counter(outcomes) == {"done": 1, "LAST_ADMIN": 1}
+        assert Counter(outcomes) in ({"done": 1, "LAST_ADMIN": 1}, {"done": 1, "PERMISSION_MISSING": 1})
         assert await admins(server.database) == 1
         async with server.database.transaction() as tx:
             (left,) = await tx.accounts.lock_holders("admin")

@@ -180,7 +180,7 @@ class Outbox:
         """The deliveries that stand in the queue of jobs."""
         async with self.database.reading() as tx:
             jobs = await tx.jobs.list_undone(1000)
-        return [UUID(job.args["delivery_id"]) for job in jobs if job.task == "webhooks.deliver"]
+        return [UUID(str(job.args["delivery_id"])) for job in jobs if job.task == "webhooks.deliver"]
 
     def moves(self, **by: float) -> None:
         self.time += timedelta(**by)

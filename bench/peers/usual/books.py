@@ -19,7 +19,7 @@ from bench.peers.usual.models import (
     Stock,
     StockMovement,
 )
-from client.load.asks import Line
+from load.asks import Line
 
 _NAMED = 3
 

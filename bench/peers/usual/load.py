@@ -1,4 +1,4 @@
-"""The works of a bench on the usual stack: `client.load.asks` asked for in JSON, as `client.load.shop` does in gRPC."""
+"""The calls of a bench on the usual stack: `load.asks` asked for in JSON, as `load.shop` does in gRPC."""
 
 import itertools
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from bench.peers.usual.issuing import TokenIssuer
 from bench.peers.usual.models import Order
 from bench.peers.usual.paging import token_after
 from bench.peers.usual.stocking import Goods, stock
-from client.load.asks import Ask, Asks, Line, Unexpected
-from client.load.loops import Call
-from client.load.shop import PAGE
+from load.asks import Ask, Asks, Line, Unexpected
+from load.loops import Call
+from load.shop import PAGE
 
 _HOLD = 86_400
-"""In seconds, as in `client.load.asks`."""
+"""In seconds, as in `load.asks`."""
 _NANO = Decimal("1e-9")
 _PERMISSIONS = ("orders.place", "orders.place_for", "orders.read", "orders.read_all", "catalog.read")
 _SECONDS = slice(len("2026-01-01T00:00:00"))

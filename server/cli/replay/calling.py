@@ -7,8 +7,8 @@ from typing import Protocol, TypeVar
 
 import grpc
 
-from client import Refusal, refusal_of
-from client.concurrently import concurrently
+from backroom_client import Refusal, refusal_of
+from backroom_client.concurrently import concurrently
 from server.cli.replay.figures import Refusals, UnexpectedAnswer
 
 IN_FLIGHT = 64

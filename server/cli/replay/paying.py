@@ -6,7 +6,7 @@ import grpc
 
 from backroom.commerce.v1.payment_service_pb2 import CreatePaymentResponse, ListPaymentsRequest
 from backroom.commerce.v1.payments_pb2 import Payment, PaymentState
-from client import AsyncBackroom, refusal_of
+from backroom_client import AsyncBackroom, refusal_of
 from server.cli.replay import plan
 from server.cli.replay.calling import Calls, Step
 from server.cli.replay.figures import UnexpectedAnswer

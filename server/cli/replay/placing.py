@@ -7,7 +7,7 @@ from contextlib import aclosing
 import grpc
 
 from backroom.commerce.v1.order_service_pb2 import PlaceOrdersRequest, PlaceOrdersResponse
-from client import AsyncBackroom, refusal_from
+from backroom_client import AsyncBackroom, refusal_from
 from server.cli.replay import plan
 from server.cli.replay.calling import DELAYS, Calls, Step, may_pass, reason_of
 from server.cli.replay.dataset import Order

@@ -14,7 +14,7 @@ from backroom.commerce.v1.order_service_pb2 import LineItem, PlaceOrderRequest
 from backroom.commerce.v1.payment_service_pb2 import CreatePaymentRequest, RefundPaymentRequest, RestockItem
 from backroom.commerce.v1.products_pb2 import Product
 from backroom.commerce.v1.stock_pb2 import StockReason
-from client import request_id_for
+from backroom_client import request_id_for
 from server.cli.replay.dataset import Dataset, Line, Order, WriteOff
 from server.cli.replay.figures import CURRENCY
 from server.cli.replay.returns import GoodsBack

@@ -6,7 +6,7 @@ from decimal import Decimal
 from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest
 from backroom.commerce.v1.payment_service_pb2 import GetPaymentRequest
 from backroom.commerce.v1.payments_pb2 import Payment, Refund, RefundState
-from client import AsyncBackroom
+from backroom_client import AsyncBackroom
 from server.cli.replay import plan
 from server.cli.replay.calling import Calls, Step
 from server.cli.replay.figures import UnexpectedAnswer, exact_amount

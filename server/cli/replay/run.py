@@ -4,7 +4,7 @@ import asyncio
 import time
 from decimal import Decimal
 
-from client import AsyncBackroom
+from backroom_client import AsyncBackroom
 from server.cli.replay.calling import Calls, Clock, Progress, Sleep, Step, guarded
 from server.cli.replay.dataset import Dataset
 from server.cli.replay.figures import Outcome, expected, paid

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest
-from client import AsyncBackroom
+from backroom_client import AsyncBackroom
 from server.cli.replay import plan
 from server.cli.replay.calling import Calls, Step
 from server.cli.replay.dataset import Dataset, WriteOff

@@ -1,7 +1,7 @@
 """A server by the settings, the same whether it serves alone or as one of several."""
 
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,9 +12,11 @@ from server.cli.failure import Failure
 from server.cli.mail import mail_of
 from server.cli.serving.embedded import Surroundings
 from server.cli.trade import opened_trade, sources_of
+from server.cli.version import version
 from server.frame.contract import ContractError
 from server.frame.jobs import Worker
 from server.frame.sealing import MasterKeys
+from server.http.app import NAME, about_text
 from server.serving import BindError, Server, Shared
 from server.settings import Settings
 from server.wiring import Application
@@ -54,17 +56,20 @@ async def built(
 ) -> AsyncIterator[Built]:
     """The server; its connections to others end with the block. With a worker, it does jobs too. Raises Failure."""
     edge = edge_of(configured, logger)
-    database = Database(beside.url, audit_key=keys.audit_key, opening=edge.descriptors.reserved)
+    reserved = edge.descriptors.reserved
+    database = Database(beside.url, audit_key=keys.audit_key, pooler=configured.pooler, opening=reserved)
     try:
         async with opened_trade(configured, beside.sandbox) as trade:
             application = _application(configured, database, keys, beside, trade, logger)
+            tells = application.health.tells
+            worker = worker_of(configured, beside.url, application, logger, told=tells) if with_worker else None
             server = Server(
                 application,
                 configured.grpc_address,
                 configured.http_address,
                 logger,
                 edge=edge,
-                worker=Worker(beside.url, application.tasks, logger, application.registry) if with_worker else None,
+                worker=worker,
                 drain_seconds=configured.drain_seconds,
                 shared=shared,
             )
@@ -73,6 +78,20 @@ async def built(
         raise Failure(str(error)) from None
     finally:
         await database.close()
+
+
+def worker_of(
+    configured: Settings,
+    url: str,
+    application: Application,
+    logger: structlog.typing.FilteringBoundLogger,
+    *,
+    told: Callable[[], bool] | None = None,
+) -> Worker:
+    """Does the jobs of an application; `told` is whether the log says already that the database is away."""
+    direct_url = configured.direct_database_url if configured.database_url else None
+    given = (url, application.tasks, logger, application.registry)
+    return Worker(*given, pooler=configured.pooler, direct_url=direct_url, told=told)
 
 
 def _application(
@@ -95,4 +114,5 @@ def _application(
         trusted_proxies=configured.trusted_proxies,
         mail=mail_of(configured),
         anchor_file=configured.audit_anchor_file,
+        about=about_text(version()) if configured.reflects else NAME,
     )

@@ -1,9 +1,9 @@
 import asyncio
 import socket
-import sys
 from contextlib import suppress
 
 from server.cli.serving.line import Line
+from server.cli.this_program import this_program
 from server.http.sums import Reading
 
 _ANSWERS_WITHIN = 1.0
@@ -17,7 +17,9 @@ class Member:
         self._process = process
         self.line = line
         self.serving_since: float | None = None
-        """By the loop's clock; None where it does not serve yet."""
+        """By the loop's clock, from when it listens on; None before."""
+        self.ready = False
+        """Whether its calls were answered, once."""
         self.refusal = ""
         """Why it does not serve, where it said so."""
         self.metrics = Reading()
@@ -29,7 +31,7 @@ class Member:
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "server", "serving-process"),
+                *this_program("serving-process"),
                 stdin=theirs.fileno(),
                 pass_fds=inherited,
                 # Ctrl-C is the supervisor's to handle: it stops its workers.

@@ -14,7 +14,7 @@ from server import settings
 from server.cli.failure import Failure
 from server.cli.master_key import master_keys, prepared
 from server.cli.own_sandbox import Sandbox
-from server.cli.serve import stop_asked
+from server.cli.serve import ready, run_until_stopped, stop_asked
 from server.cli.serving.assignment import Assignment
 from server.cli.serving.built import Built, built
 from server.cli.serving.embedded import Surroundings
@@ -33,7 +33,7 @@ def serving_process() -> None:
     except OSError:
         raise Failure("a serving process is started by: backroom serve --workers") from None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_talk(configured, end))
+        run_until_stopped(runner, _talk(configured, end))
 
 
 async def _talk(configured: Settings, end: socket.socket) -> None:
@@ -65,6 +65,8 @@ async def _serve(configured: Settings, assigned: Assignment, line: Line, stop: a
         line.answer("metrics", partial(_metrics, each))
         with suppress(ConnectionError):  # it is gone, and the stop is asked for
             await line.ask("serving")
+            if await ready(each.application.health, stop):
+                await line.ask("ready")
         await stop.wait()
         await each.server.stop()
 

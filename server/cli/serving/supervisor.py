@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import structlog
 
-from server.cli.failure import Failure
+from server.cli.failure import Failure, Interrupted
 from server.cli.serving.assignment import Assignment
 from server.cli.serving.member import Member
 from server.cli.serving.restarts import Restarts
@@ -55,7 +55,7 @@ class Supervisor:
 
     def _interrupt(self) -> None:
         if self._stop.is_set():
-            self._give_up("interrupted twice: the calls under way were cut off")
+            self._failure = self._failure or Interrupted("interrupted twice: the calls under way were cut off")
             self._at_once.set()
         self._stop.set()
 
@@ -83,6 +83,10 @@ class Supervisor:
 
         async def serves(_: str) -> str:
             member.serving_since = asyncio.get_running_loop().time()
+            return ""
+
+        async def is_ready(_: str) -> str:
+            member.ready = True
             self._logger.info("a worker serves", worker=assignment.number, pid=member.pid)
             await self._look_whether_all_serve()
             return ""
@@ -93,12 +97,13 @@ class Supervisor:
 
         member.line.answer("assignment", assign)
         member.line.answer("serving", serves)
+        member.line.answer("ready", is_ready)
         member.line.answer("refusing", refuses)
         member.line.answer("metrics", self._metrics)
         return member
 
     async def _look_whether_all_serve(self) -> None:
-        serving = [member for member in self._members.values() if member.serving_since is not None]
+        serving = [member for member in self._members.values() if member.ready]
         if len(serving) == len(self._assignments) and not self._all_served:
             self._all_served = True
             await self._on_serving()

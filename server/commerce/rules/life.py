@@ -30,4 +30,5 @@ def moved(order: Order, state: OrderState, now: datetime, *, cancel_reason: str 
 def check(order: Order, state: OrderState) -> None:
     """Raises OrderStateForbids where an order may not get into a state."""
     if state not in NEXT[order.state]:
-        raise OrderStateForbids(state=order.state.name)
+        needed = " or ".join(before.name for before, after in NEXT.items() if state in after)
+        raise OrderStateForbids(state=order.state.name, needed=needed)

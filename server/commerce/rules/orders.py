@@ -123,9 +123,9 @@ class _Desk:
 
     def _check_rights(self, ask: PlaceOrder) -> None:
         if any(line.unit_price for line in ask.lines) and not ask.caller.may("orders.set_price"):
-            raise PriceNotPermitted
+            raise PriceNotPermitted(permission="orders.set_price")
         if not _is_own(ask.customer_id, ask.caller) and not ask.caller.may("orders.place_for"):
-            raise CustomerNotPermitted
+            raise CustomerNotPermitted(permission="orders.place_for")
 
     def _check_reference(self, ask: PlaceOrder) -> None:
         if ask.reference_key in self._taken:
@@ -152,10 +152,11 @@ class _Desk:
         wanted = total_by_sku(ask.lines)
         short = [sku for sku, quantity in wanted.items() if quantity > self.ledger.available(sku)]
         if short:
-            raise OutOfStock(preconditions=[self._shortage(sku, wanted[sku]) for sku in short])
+            raise OutOfStock(preconditions=[self._shortage(ask.caller, sku, wanted[sku]) for sku in short])
 
-    def _shortage(self, sku: str, wanted: int) -> PreconditionViolation:
-        available = self.ledger.available(sku)
+    def _shortage(self, caller: Caller, sku: str, wanted: int) -> PreconditionViolation:
+        """How much there is, is told to whom GetStock would tell it."""
+        available = self.ledger.available(sku) if caller.may("inventory.read") else "fewer"
         return PreconditionViolation("STOCK", sku, f"{wanted} wanted, {available} available")
 
 
@@ -202,7 +203,7 @@ def customer_to_list(wanted: str | None, caller: Caller) -> str | None:
     if caller.may("orders.read_all"):
         return wanted
     if not _is_own(wanted, caller):
-        raise CustomerNotPermitted
+        raise CustomerNotPermitted(permission="orders.read_all")
     return str(caller.account_id)
 
 

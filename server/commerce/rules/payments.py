@@ -67,7 +67,7 @@ def new_payment(
     Raises OrderStateForbids, PaymentUnderWay, and ProviderMissing where there is none to make it with.
     """
     if order.state is not OrderState.PENDING:
-        raise OrderStateForbids(state=order.state.name)
+        raise OrderStateForbids(state=order.state.name, needed=OrderState.PENDING.name)
     for other in payments:
         if other.state in OPEN:
             raise PaymentUnderWay(payment_id=str(other.id))
@@ -113,15 +113,21 @@ def new_refund(
 ) -> Refund:
     """A refund as a caller asks for it; raises PaymentStateForbids, CurrencyMixed, RefundTooLarge, RestockTooLarge."""
     if payment.state is not PaymentState.CAPTURED:
-        raise PaymentStateForbids(state=payment.state.name)
+        raise PaymentStateForbids(state=payment.state.name, needed=PaymentState.CAPTURED.name)
     if ask.amount is not None and ask.amount.currency != payment.amount.currency:
         raise CurrencyMixed(currencies=",".join(sorted({ask.amount.currency, payment.amount.currency})))
     left = left_to_refund(payment)
     amount = ask.amount.amount if ask.amount is not None else left
     if not 0 < amount <= left:
-        raise RefundTooLarge(left=f"{left:f}")
+        raise RefundTooLarge(left=_text(left), captured=_text(payment.captured), currency=payment.amount.currency)
     restock = _restock(order, ask.restock, back.get(order.id, {}))
     return made_refund(payment, refund_id, amount, RefundReason.REQUESTED, now, note=ask.note, restock=restock)
+
+
+def _text(amount: Decimal) -> str:
+    """An amount as people write it, with two decimals or with as many more as it has."""
+    plain = amount.quantize(Decimal("0.01"))
+    return f"{plain if plain == amount else amount.normalize():f}"
 
 
 def made_refund(
@@ -157,7 +163,9 @@ def _restock(order: Order, wanted: Mapping[str, int], returned: Mapping[UUID, in
     if too_many:
         raise RestockTooLarge(
             preconditions=[
-                PreconditionViolation("SOLD", sku, f"{wanted[sku]} to put back, {left.get(sku, 0)} sold")
+                PreconditionViolation(
+                    "SOLD", sku, f"{wanted[sku]} to put back, {left.get(sku, 0)} sold and not back yet"
+                )
                 for sku in too_many
             ]
         )

@@ -48,7 +48,8 @@ class Settling:
             entries: list[AuditEntry] = []
             for place, ask in enumerate(asks):
                 if place not in found:
-                    answers.append(PaymentNotFound())
+                    unknown = str(ask.report.payment_id or ask.report.provider_id)
+                    answers.append(PaymentNotFound(payment_id=unknown))
                     continue
                 settled = clerk.take_up(found[place][0], ask.report)
                 answers.append(settled)

@@ -5,7 +5,7 @@ from uuid import UUID
 from backroom.commerce.v1 import catalog_service_pb2 as pb
 from backroom.commerce.v1 import catalog_service_pb2_grpc
 from server.commerce import messages
-from server.commerce.rules.catalog import ProductKey
+from server.commerce.rules.catalog import ProductDraft, ProductKey
 from server.commerce.service import Catalog
 from server.frame.batching import Batcher
 from server.frame.errors import FieldInvalid
@@ -48,11 +48,18 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         self, request_iterator: AsyncIterator[pb.ImportProductsRequest], context: Any
     ) -> pb.ImportProductsResponse:
         requests = [request async for request in _bounded(request_iterator)]
-        drafts = [messages.draft(request.product) for request in requests]
+        drafts = [_draft(request, number) for number, request in enumerate(requests, start=1)]
         count = await self._catalog.import_all(drafts, ask_of_stream(context, requests))
         return pb.ImportProductsResponse(
             created_count=count.created, updated_count=count.updated, unchanged_count=count.unchanged
         )
+
+
+def _draft(request: pb.ImportProductsRequest, number: int) -> ProductDraft:
+    try:
+        return messages.draft(request.product)
+    except FieldInvalid as refusal:
+        raise refusal.at_message(number) from None
 
 
 async def _bounded(requests: AsyncIterator[pb.ImportProductsRequest]) -> AsyncIterator[pb.ImportProductsRequest]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import grpc
 
 from server.frame.call import Call, unchanged
-from server.frame.errors import MethodUnknown
+from server.frame.errors import MethodUnknown, shown
 
 if TYPE_CHECKING:
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
@@ -111,8 +111,8 @@ def _behaviour(handler: Handler) -> Behaviour:
     return writing
 
 
-async def _unknown(_request: Any, _call: Call) -> Any:
-    raise MethodUnknown
+async def _unknown(_request: Any, call: Call) -> Any:
+    raise MethodUnknown(method=shown(call.method.removeprefix("/")))
 
 
 def _handler(method: Method, answer: Callable[[Any, Any], Awaitable[Any]]) -> Handler:

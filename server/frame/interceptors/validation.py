@@ -1,5 +1,6 @@
 """The body is parsed here, and held against the rules in the contract."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,13 +9,15 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from server.frame.call import Call
-from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, MessageTooLarge
+from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, MessageTooLarge, Refusal
 from server.frame.interceptors.base import Behaviour, Method
 
 LARGEST_MESSAGE = 4 * 1024 * 1024
 """In bytes; the server's own limit lies above it, so that a larger message is refused with a reason."""
 
-_MOST_VIOLATIONS = 20
+
+_PLURAL = re.compile(r"(\d+) (\w+)\(s\)")
+_ONE_IN_LIST = re.compile(r"(must(?: not)? be) in list \[([^,\]]+)\]")
 
 
 class Validation:
@@ -48,32 +51,49 @@ class Validation:
         try:
             message = method.parse(body)
         except DecodeError:
-            raise BodyMalformed from None
+            raise BodyMalformed(method=method.path.removeprefix("/")) from None
         if isinstance(message, Message):
             self._hold(message, may_hold_nul=b"\0" in body)
         return message
 
     async def _each(self, method: Method, bodies: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        number = 0
         async for body in bodies:
-            yield self.parse(method, body)
+            number += 1
+            try:
+                message = self.parse(method, body)
+            except Refusal as refusal:
+                raise refusal.at_message(number) from None
+            yield message
 
     def _hold(self, message: Message, *, may_hold_nul: bool) -> None:
         found = self._validator.collect_violations(message)
-        violations = [_violation(each) for each in found[:_MOST_VIOLATIONS]]
+        violations = [_violation(each, message) for each in found]
         if may_hold_nul and not violations:
             violations = [FieldViolation(path, "must not hold the character NUL") for path in _nul_paths(message)]
         if violations:
             raise FieldInvalid(fields=violations)
 
 
-def _violation(violation: protovalidate.Violation) -> FieldViolation:
+def _violation(violation: protovalidate.Violation, message: Message) -> FieldViolation:
     proto = violation.proto
     path = ""
     for element in proto.field.elements if proto.field else ():
         path += f".{element.field_name}" if path else str(element.field_name)
         if element.subscript is not None:
             path += f"[{element.subscript.value}]"
-    return FieldViolation(path, proto.message, proto.rule_id)
+    oneof = message.DESCRIPTOR.oneofs_by_name.get(path)
+    if oneof is not None:
+        return FieldViolation(path, f"needs one of {', '.join(field.name for field in oneof.fields)}", proto.rule_id)
+    return FieldViolation(path, _plain(proto.message), proto.rule_id)
+
+
+def _plain(description: str) -> str:
+    """The validator's words as what stands behind a field's path, in plainer English."""
+    if one := _ONE_IN_LIST.fullmatch(description):
+        return f"{one[1]} {one[2]}"
+    counted = _PLURAL.sub(lambda found: f"{found[1]} {found[2]}{'' if found[1] == '1' else 's'}", description)
+    return counted.removeprefix("value ")
 
 
 def _nul_paths(message: Message, prefix: str = "") -> list[str]:

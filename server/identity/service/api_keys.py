@@ -47,7 +47,7 @@ class ApiKeys:
                 granted = await grantable(tx, caller, roles or [SERVICE])
                 account = Account(self._new_id(), AccountKind.SERVICE, None, name, granted, self._now())
                 if not await tx.accounts.add(account):
-                    raise NameTaken
+                    raise NameTaken(name=name)
                 # The first key has the account's id, and so it is found again.
                 await _make(tx, making, account.id, account.id, account.create_time, None)
                 return account

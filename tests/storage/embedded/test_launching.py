@@ -13,13 +13,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import NullPool, create_engine, text
 
+from storage.database import Database
 from storage.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, running_url, server
 from storage.embedded.binaries import binaries
 from storage.embedded.locks import FileLock
 from storage.embedded.postmaster import read_postmaster
-from storage.url import driver_url
 from tests.storage.embedded.users import end, none_left, servers_of, using
 
 ODD = {
@@ -53,14 +52,15 @@ def served(folder: Path) -> object:
 
 
 @pytest.mark.parametrize("name", ODD.values(), ids=ODD)
-def test_it_serves_whatever_the_name_of_its_folder(tmp_path: Path, name: str) -> None:
-    """By the one URL for psycopg and SQLAlchemy, at a socket that nobody else can reach."""
+async def test_it_serves_whatever_the_name_of_its_folder(tmp_path: Path, name: str) -> None:
+    """By the one URL for libpq and for our own pool, at a socket that nobody else can reach."""
     folder = tmp_path / name / "data"
     used = EmbeddedPostgres(folder, durable=False)
     try:
         assert answer(used.url, "SHOW data_directory") == str(folder)
-        with create_engine(driver_url(used.url), poolclass=NullPool).connect() as connection:
-            assert connection.execute(text("SELECT 42")).scalar() == 42
+        database = Database(used.url)
+        assert await database.revision() is None
+        await database.close()
         running = read_postmaster(folder)
         assert running is not None
         assert running.socket_folder is not None

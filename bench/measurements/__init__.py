@@ -1,0 +1,41 @@
+"""What is measured, in the order of the tables."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.figures import Finding
+from bench.measurements.accessing import accessing
+from bench.measurements.lone import lone
+from bench.measurements.memory import memory
+from bench.measurements.overload import overload
+from bench.measurements.placing import hot, hot_pgbench, streaming, two_lines
+from bench.measurements.reading import reading
+from bench.measurements.replaying import replaying
+from bench.measurements.sizes import sizes
+from bench.measurements.starting import starting
+from bench.setting import Bench
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    what: str
+    """What it does, for who watches it."""
+    measure: Callable[[Bench], Awaitable[Sequence[Finding]]]
+    short: bool = True
+    """Whether the short form has it."""
+
+
+MEASUREMENTS: Mapping[str, Measurement] = {
+    "hot": Measurement("a crowd orders one product: Backroom, the usual stack, the echo", hot),
+    "hot_pgbench": Measurement("a crowd orders one product: Backroom, pgbench", hot_pgbench),
+    "two_lines": Measurement("a crowd orders two of 10,000 products: Backroom, the usual stack, the echo", two_lines),
+    "lone": Measurement("one lone caller orders, through the batcher and without it", lone),
+    "streaming": Measurement("orders over one stream, and by calls", streaming),
+    "reading": Measurement("a crowd reads orders and products: all four systems", reading),
+    "sizes": Measurement("lists and orders on a large database, and on a small one", sizes, short=False),
+    "starting": Measurement("a server starts on a database that is there", starting),
+    "memory": Measurement("the memory of a server, idle and along many calls", memory, short=False),
+    "overload": Measurement("more calls than the server can carry", overload, short=False),
+    "replaying": Measurement("a real shop's orders are replayed, and copied", replaying, short=False),
+    "accessing": Measurement("access and validation alone, within one process", accessing, short=False),
+}

@@ -1,0 +1,207 @@
+"""More calls than the server can carry: what it still answers, how it refuses the rest, and whether it looks alive.
+
+First the peak is measured, by a crowd that the server can carry. Then calls come by a timetable, at multiples of that
+rate, whatever becomes of those before. Callers are seldom as stubborn as that: the last strain is ten times the
+crowd, of whom each that is refused waits for as long as the refusal says.
+"""
+
+import asyncio
+import random
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from math import ceil
+from time import perf_counter
+
+from bench.measurements.sides import Ours, our_shop
+from bench.probe import PATIENCE
+from bench.rounds import LOAD, CallsFailed, meters, whole
+from bench.row import LIMIT, Row, row
+from bench.running import Running, running
+from bench.setting import Bench
+from load.loops import NOT_SENT, Call, closed_loop, open_loop
+from load.sample import Refused, Sample
+
+_CALLERS = 128
+_WARM_UP = 1.0
+_TIMES = (2, 5, 10)
+_GOODPUT = 0.9
+"""Of the peak."""
+_REFUSED_WITHIN = 50.0
+"""In milliseconds."""
+_HEALTHY_WITHIN = 1.0
+
+_MOST_LOAD = 0.7
+"""How much of a core the load generator may take: above that, its own delays would count as the server's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Strain:
+    """What one strain came to."""
+
+    name: str
+    wanted: float
+    """Calls a second; 0 of a closed loop."""
+    peak: Sample
+    sample: Sample
+    slowest_health: float
+    """In seconds."""
+
+    @property
+    def ended(self) -> float:
+        """Calls a second that were made, and ended in any way."""
+        return self._ended / self.sample.seconds
+
+    @property
+    def refusal(self) -> float:
+        """The 99th percentile, in milliseconds; the whole window where calls ended in no other way than by failing."""
+        refusals = self.sample.refusals
+        if not refusals:
+            return self.sample.seconds * 1e3
+        return refusals[ceil(0.99 * len(refusals)) - 1] * 1e3
+
+    @property
+    def answered(self) -> float:
+        """The share of the calls, in percent, that were answered well or refused with RetryInfo."""
+        answered = len(self.sample.latencies) + len(self.sample.refusals) - self.sample.unhinted
+        return 100 * answered / self._ended
+
+    @property
+    def _ended(self) -> int:
+        failed = sum(count for why, count in self.sample.failures.items() if why != NOT_SENT)
+        return len(self.sample.latencies) + len(self.sample.refusals) + failed
+
+
+async def overload(bench: Bench) -> list[Row]:
+    """Orders of one product, at multiples of what the server can carry of them."""
+    times = _TIMES if bench.long else (_TIMES[0], _TIMES[-1])
+    async with our_shop(bench, "overload", products=1) as ours:
+        strains = [await _by_timetable(bench, ours, factor) for factor in times]
+        strains.append(await _by_crowd(bench, ours, _TIMES[-1]))
+    return [each for strain in strains for each in _rows(strain)]
+
+
+async def _by_timetable(bench: Bench, ours: Ours, factor: int) -> _Strain:
+    name, peak = f"{factor} times the load it can carry", await _peak(bench, ours)
+    wanted = factor * peak.rate
+    rate = min(wanted, _MOST_LOAD / peak.cost_of(LOAD))
+    bench.say(f"  {name}: {rate:.0f} calls/s of {wanted:.0f}, which are {factor} times {peak.rate:.0f}")
+    async with _health_of(ours) as health:
+        metered = meters(bench, ours.server.pid)
+        sample = await open_loop(
+            ours.shop.place_hot, rate=rate, seconds=_seconds(bench), warm_up=_WARM_UP, meters=metered
+        )
+    return _Strain(name, wanted, peak, _some(sample), max(health))
+
+
+async def _by_crowd(bench: Bench, ours: Ours, factor: int) -> _Strain:
+    name, peak = f"{factor} times the callers, who wait as long as refusals say", await _peak(bench, ours)
+    bench.say(f"  {name}: {factor * _CALLERS}, against {peak.rate:.0f} calls/s")
+    patient = _Patient(ours.shop.place_hot, _WARM_UP + _seconds(bench))
+    async with _health_of(ours) as health:
+        metered = meters(bench, ours.server.pid)
+        sample = await closed_loop(
+            patient, callers=factor * _CALLERS, seconds=_seconds(bench), warm_up=_WARM_UP, meters=metered
+        )
+    return _Strain(name, 0, peak, _some(patient.with_refusals(sample)), max(health))
+
+
+async def _peak(bench: Bench, ours: Ours) -> Sample:
+    """Right before what is held against it, as the machine may do more or less another time."""
+    await bench.rest()
+    metered = meters(bench, ours.server.pid)
+    return whole(
+        await closed_loop(
+            ours.shop.place_hot, callers=_CALLERS, seconds=bench.seconds, warm_up=bench.warm_up, meters=metered
+        )
+    )
+
+
+def _seconds(bench: Bench) -> float:
+    return 10.0 if bench.long else 3.0
+
+
+def _some(sample: Sample) -> Sample:
+    if not sample.latencies:
+        raise CallsFailed(f"no call was answered well: {len(sample.refusals)} refused, failed: {sample.failures}")
+    return sample
+
+
+class _Patient:
+    """A call that is repeated after a refusal, once its caller has waited for as long as it says to twice as long."""
+
+    def __init__(self, call: Call, seconds: float) -> None:
+        """Nobody's patience lasts longer than these seconds from now."""
+        self._call = call
+        self._until = perf_counter() + seconds
+        self._refusals: list[tuple[float, float | None]] = []
+
+    async def __call__(self, caller: int) -> None:
+        while True:
+            began = perf_counter()
+            try:
+                return await self._call(caller)
+            except Refused as refused:
+                now = perf_counter()
+                self._refusals.append((now - began, refused.retry_after))
+                # Those that were refused together must not come back together.
+                wait = (refused.retry_after or 0) * random.uniform(1, 2)  # noqa: S311 - no secret hangs on it
+                await asyncio.sleep(min(wait, self._until - now))
+                if perf_counter() >= self._until:
+                    raise
+
+    def with_refusals(self, sample: Sample) -> Sample:
+        """The sample with the refusals, those of the warm-up too."""
+        took = sorted(seconds for seconds, _ in self._refusals)
+        unhinted = sum(wait is None for _, wait in self._refusals)
+        return Sample(sample.seconds, sample.latencies, took, unhinted, sample.failures, sample.cost)
+
+
+def _rows(strain: _Strain) -> Sequence[Row]:
+    measured = f"PlaceOrder at {strain.name}"
+    rows = [
+        row(
+            f"{measured}: goodput",
+            "orders/s",
+            [(strain.sample.rate, strain.peak.rate)],
+            against="its own peak",
+            goal=_GOODPUT,
+        ),
+        _limited(f"{measured}: 99th percentile of the refusals' latency", "ms", strain.refusal, _REFUSED_WITHIN),
+        row(
+            f"{measured}: calls answered, or refused with RetryInfo",
+            "%",
+            [(strain.answered, 100.0)],
+            against=LIMIT,
+            goal=1,
+        ),
+        _limited(f"{measured}: slowest health check", "s", strain.slowest_health, _HEALTHY_WITHIN),
+    ]
+    if strain.wanted:
+        ended = [(strain.ended, strain.wanted)]
+        rows.append(row(f"{measured}: calls that ended", "calls/s", ended, against="those wanted", goal=None))
+    return rows
+
+
+def _limited(measured: str, unit: str, figure: float, limit: float) -> Row:
+    return row(measured, unit, [(figure, limit)], against=LIMIT, goal=1, lower_is_better=True)
+
+
+@asynccontextmanager
+async def _health_of(ours: Ours) -> AsyncIterator[list[float]]:
+    """Fills the list, at the end of the block, with the seconds that each check took which began within it.
+
+    A process of its own asks: here, a check would wait for the load generator.
+    """
+    taken: list[float] = []
+    command = (sys.executable, "-m", "bench.probe", ours.server.address)
+    with running(command, ready=lambda log: log.read_bytes()) as probe:
+        yield taken
+        await asyncio.to_thread(_stopped, probe)
+        taken += map(float, probe.log.read_text().split())
+
+
+def _stopped(probe: Running) -> None:
+    probe.process.terminate()
+    probe.process.wait(2 * PATIENCE)

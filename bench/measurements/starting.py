@@ -1,0 +1,50 @@
+"""How long a server takes to start on a database that is there, until it says that it is ready."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
+from backroom_client import AsyncBackroom
+from bench.row import LIMIT, Row, row
+from bench.setting import Bench
+
+SLOWEST_SECONDS = 1.5
+
+_READY_WITHIN = 30.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class NeverReady(Exception):
+    """The server answered for its readiness to the end, and never was ready."""
+
+
+async def starting(bench: Bench) -> list[Row]:
+    """From the start of the process to the health service's SERVING for "readiness"."""
+    database = bench.database("starting")
+    taken = []
+    for _ in range(bench.rounds * 2 + 1):
+        async with bench.backroom(database) as server:
+            await _ready(server.address)
+            taken.append(time.clock_gettime(time.CLOCK_BOOTTIME) - _started(server.pid))
+    measured = "Start on an existing database, from the start of the process to readiness"
+    beside_limit = [(seconds, SLOWEST_SECONDS) for seconds in taken]
+    return [row(measured, "s", beside_limit, against=LIMIT, goal=1.0, lower_is_better=True)]
+
+
+async def _ready(address: str) -> None:
+    """Returns once the server says so; raises TimeoutError, or NeverReady where it ends the watch before."""
+    async with asyncio.timeout(_READY_WITHIN), AsyncBackroom(address) as backroom:
+        async for answer in backroom.health.Watch(HealthCheckRequest(service="readiness")):
+            if answer.status == HealthCheckResponse.SERVING:
+                return
+    raise NeverReady
+
+
+def _started(pid: int) -> float:
+    """When the kernel began the process, in seconds since it was booted; to a hundredth."""
+    # The name before the last parenthesis may itself hold blanks and parentheses; see proc(5).
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[19]) / _TICKS

@@ -1,0 +1,155 @@
+"""All changes, watch after watch: each is opened right behind what the one before it told."""
+
+import asyncio
+import copy
+import random
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from typing import Generic, Protocol, TypeVar
+
+import grpc
+
+from backroom_client.errors import refusal_of
+
+_GOES_ON = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+_FIRST_WAIT = 0.2
+_LONGEST_WAIT = 5.0
+
+
+class WatchRequest(Protocol):
+    """What every Watch method takes."""
+
+    resume_token: str
+
+
+class WatchResponse(Protocol):
+    """What every Watch method returns."""
+
+    resume_token: str
+
+
+Request = TypeVar("Request", bound=WatchRequest)
+Response = TypeVar("Response", bound=WatchResponse)
+Message = TypeVar("Message", covariant=True)
+
+
+class Call(Protocol[Message]):
+    """A watch under way."""
+
+    def __iter__(self) -> Iterator[Message]: ...
+
+    def cancel(self) -> bool: ...
+
+
+class AsyncCall(Protocol[Message]):
+    """The same for asyncio."""
+
+    def __aiter__(self) -> AsyncIterator[Message]: ...
+
+    def cancel(self) -> bool: ...
+
+
+class Watch(Generic[Response]):
+    """The messages of a watch that goes on, on another server if need be, until it is refused or left.
+
+    Without a token in the request it begins with the changes to come, and with a message that holds a token alone, as
+    others do now and then. Whoever keeps the token of the last message that was dealt with can go on behind it:
+
+        for message in Watch(backroom.orders.WatchOrders, WatchOrdersRequest(resume_token=kept)):
+
+    It is opened again when it ends, and when its server does not answer.
+    """
+
+    def __init__(
+        self,
+        method: Callable[[Request], Call[Response]],
+        request: Request,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+        spread: Callable[[], float] = random.random,
+    ) -> None:
+        """`pause` waits for so many seconds; `spread`, from 0 to 1, keeps many watches from coming back all at once."""
+        self._open: Callable[[str], Call[Response]] = lambda token: method(_behind(request, token))
+        self._token = request.resume_token
+        self._pause = pause
+        self._waits = _Waits(spread)
+
+    def __iter__(self) -> Generator[Response, None, None]:
+        while True:
+            call = self._open(self._token)
+            try:
+                for message in call:
+                    self._token = message.resume_token
+                    self._waits.begin_again()
+                    yield message
+                wait = self._waits.after_end()
+            except grpc.RpcError as error:
+                wait = self._waits.after(error)
+            finally:
+                call.cancel()
+            self._pause(wait)
+
+
+class AsyncWatch(Generic[Response]):
+    """The same for asyncio:
+
+    async for message in AsyncWatch(backroom.orders.WatchOrders, WatchOrdersRequest(resume_token=kept)):
+    """
+
+    def __init__(
+        self,
+        method: Callable[[Request], AsyncCall[Response]],
+        request: Request,
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        spread: Callable[[], float] = random.random,
+    ) -> None:
+        self._open: Callable[[str], AsyncCall[Response]] = lambda token: method(_behind(request, token))
+        self._token = request.resume_token
+        self._pause = pause
+        self._waits = _Waits(spread)
+
+    async def __aiter__(self) -> AsyncGenerator[Response, None]:
+        while True:
+            call = self._open(self._token)
+            try:
+                async for message in call:
+                    self._token = message.resume_token
+                    self._waits.begin_again()
+                    yield message
+                wait = self._waits.after_end()
+            except grpc.RpcError as error:
+                wait = self._waits.after(error)
+            finally:
+                call.cancel()
+            await self._pause(wait)
+
+
+class _Waits:
+    """How long to wait before a watch is opened again: longer each time, until one tells something."""
+
+    def __init__(self, spread: Callable[[], float]) -> None:
+        self._spread = spread
+        self._next = _FIRST_WAIT
+
+    def begin_again(self) -> None:
+        self._next = _FIRST_WAIT
+
+    def after_end(self) -> float:
+        wait, self._next = self._next, min(2 * self._next, _LONGEST_WAIT)
+        return wait * (0.5 + self._spread() / 2)
+
+    def after(self, error: grpc.RpcError) -> float:
+        """Raises the error where opening it again is no use."""
+        if error.code() not in _GOES_ON:
+            raise error
+        refusal = refusal_of(error)
+        asked = refusal.retry_delay.total_seconds() if refusal and refusal.retry_delay else 0.0
+        return max(asked, self.after_end())
+
+
+def _behind(request: Request, token: str) -> Request:
+    """The request for the next watch; the caller's own stays as it is."""
+    following = copy.deepcopy(request)
+    following.resume_token = token
+    return following

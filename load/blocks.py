@@ -1,0 +1,89 @@
+"""Blocks of headers (HPACK, RFC 7541) that carry no state from one to the next: both sides' tables are empty."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import hpack
+from hpack.hpack import decode_integer
+
+from load.frames import Malformed
+
+_MOST_KEPT = 256
+
+_LONGEST_NUMBER = 6
+"""In bytes: more than a block's length needs."""
+
+_WELL = tuple(kind + b"\x0bgrpc-status\x010" for kind in (b"\x40", b"\x00", b"\x10"))
+"""The status 0, as a literal that is to be indexed, not, or never: nothing else of such an end matters."""
+
+
+def block_of(headers: Iterable[tuple[str, str]]) -> bytes:
+    """A block that can be sent any number of times."""
+    # What is never to be indexed goes into no table; without Huffman's code it is read faster.
+    return hpack.Encoder().encode([(name, value, True) for name, value in headers], huffman=False)
+
+
+class BlockReader:
+    """Reads a peer's blocks, which was told to keep no table; what comes again and again is decoded once."""
+
+    def __init__(self) -> None:
+        self._decoder = hpack.Decoder()
+        self._decoder.header_table_size = 0
+        self._decoder.max_allowed_table_size = 0
+        self._kept: dict[bytes, Mapping[str, str]] = {}
+        self._good = b""
+
+    def ends_well(self, block: bytes) -> bool:
+        """Whether a block that ends an answer begins with the status OK; it may have that further on as well."""
+        return block.startswith(_WELL)
+
+    def begins_well(self, block: bytes) -> bool:
+        """Whether a block that does not end an answer lets one follow. Raises Malformed."""
+        if block != self._good:
+            status = self.read(block).get(":status", "")
+            if status != "200" and not status.startswith("1"):
+                return False
+            self._good = block
+        return True
+
+    def read(self, block: bytes) -> Mapping[str, str]:
+        """The headers by name; of one that is there twice, the last. Raises Malformed.
+
+        Without state each header stands for itself, and it is single ones that come again: beside them a block may
+        bear an id of its own.
+        """
+        headers: dict[str, str] = {}
+        try:
+            for part in _parts(block):
+                headers.update(self._kept.get(part) or self._decoded(part))
+        except (hpack.HPACKError, IndexError) as error:
+            raise Malformed(f"a block of headers that cannot be read: {error}") from None
+        return headers
+
+    def _decoded(self, part: bytes) -> Mapping[str, str]:
+        header = {str(name): str(value) for name, value in self._decoder.decode(part)}
+        if len(self._kept) >= _MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[part] = header
+        return header
+
+
+def _parts(block: bytes) -> Iterator[bytes]:
+    """Cuts a block into its headers, and its changes of the table's size."""
+    end = 0
+    while end < len(block):
+        begin, first = end, block[end]
+        literal = not first & 0x80 and first & 0xE0 != 0x20
+        index, end = _number(block, end, 7 if first & 0x80 else 6 if first & 0x40 else 5 if first & 0x20 else 4)
+        for _ in range((1 if index else 2) if literal else 0):
+            length, end = _number(block, end, 7)
+            end += length
+        yield block[begin:end]
+
+
+def _number(block: bytes, place: int, bits: int) -> tuple[int, int]:
+    """A number that begins in the last bits of a byte, and the place behind it."""
+    most = (1 << bits) - 1
+    if (number := block[place] & most) < most:
+        return number, place + 1
+    number, size = decode_integer(block[place : place + _LONGEST_NUMBER], bits)
+    return number, place + size

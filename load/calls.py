@@ -1,0 +1,160 @@
+"""The calls of a connection: what each sends and receives, and how it ends."""
+
+import asyncio
+import math
+from collections import deque
+from struct import Struct
+from typing import Protocol
+
+from load.statuses import Failed
+
+_PREFIX = Struct(">BI")
+
+
+class NotSent(ConnectionError):
+    """The server has not dealt with the call, and will not: it can be made again, elsewhere."""
+
+
+class Reset(ConnectionError):
+    """The server broke off this call alone; what became of it is not known."""
+
+
+class Call(Protocol):
+    """A call, as its connection deals with it."""
+
+    ends_at: float
+    """By the event loop's clock."""
+    received: int
+    """In bytes: what the server was not told yet that there is room for again."""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether nobody waits for it any more."""
+
+    def begin(self, number: int) -> None:
+        """It has its turn, as the stream of this number."""
+
+    def take(self, payload: bytes) -> None:
+        """A part of the answer."""
+
+    def end(self, error: Exception | None) -> None:
+        """Nothing more will come of it; None means that it ended well."""
+
+
+class Line(Protocol):
+    """What a stream speaks through: its connection."""
+
+    def say(self, number: int, payload: bytes, *, ends: bool) -> None: ...
+
+    def cancel(self, number: int, error: Exception | None = None) -> None: ...
+
+
+def framed(message: bytes) -> bytes:
+    """A message as gRPC sends it: uncompressed, behind its length."""
+    return _PREFIX.pack(0, len(message)) + message
+
+
+class Unary:
+    """One request, one answer."""
+
+    __slots__ = ("_parts", "answer", "ends_at", "received")
+
+    def __init__(self, answer: "asyncio.Future[bytes]", ends_at: float) -> None:
+        self.answer = answer
+        self.ends_at = ends_at
+        self.received = 0
+        self._parts: list[bytes] = []
+
+    @property
+    def given_up(self) -> bool:
+        return self.answer.done()
+
+    def begin(self, number: int) -> None:
+        """Its request follows by itself."""
+
+    def take(self, payload: bytes) -> None:
+        self._parts.append(payload)
+
+    def end(self, error: Exception | None) -> None:
+        if self.answer.done():
+            return
+        if error is not None:
+            self.answer.set_exception(error)
+            return
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        if len(body) < _PREFIX.size or _PREFIX.unpack_from(body) != (0, len(body) - _PREFIX.size):
+            self.answer.set_exception(Failed("INTERNAL", "the answer is not one uncompressed message"))
+        else:
+            self.answer.set_result(body[_PREFIX.size :])
+
+
+class Stream:
+    """Messages both ways, for one task that sends and one that receives."""
+
+    def __init__(self, line: Line) -> None:
+        self.ends_at = math.inf
+        self.received = 0
+        self.given_up = False
+        self.begun = asyncio.Event()
+        self._line = line
+        self._number = 0
+        self._buffer = bytearray()
+        self._messages: deque[bytes] = deque()
+        self._sending = True
+        self._ended = False
+        self._error: Exception | None = None
+        self._arrived = asyncio.Event()
+
+    def send(self, message: bytes) -> None:
+        """Sends as soon as the server has room for it; raises what the call ended with, where it has ended."""
+        if self._ended or not self._sending:
+            raise self._error or NotSent("the call has ended")
+        self._line.say(self._number, framed(message), ends=False)
+
+    def end_sending(self) -> None:
+        """Says that no message will follow."""
+        if self._sending and not self._ended:
+            self._sending = False
+            self._line.say(self._number, b"", ends=True)
+
+    async def receive(self) -> bytes | None:
+        """The next message; None after the last. Raises Refused, Failed, or ConnectionError."""
+        while not self._messages:
+            if self._error is not None:
+                raise self._error
+            if self._ended:
+                return None
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._messages.popleft()
+
+    def cancel(self) -> None:
+        """Ends the call now, on both sides."""
+        self.given_up = True
+        if not self._ended:
+            self._line.cancel(self._number)
+
+    def begin(self, number: int) -> None:
+        self._number = number
+        self.begun.set()
+
+    def take(self, payload: bytes) -> None:
+        self._buffer += payload
+        while len(self._buffer) >= _PREFIX.size:
+            compressed, size = _PREFIX.unpack_from(self._buffer)
+            if compressed:
+                self._line.cancel(self._number, Failed("INTERNAL", "a compressed message"))
+                return
+            if len(self._buffer) < _PREFIX.size + size:
+                return
+            self._messages.append(bytes(self._buffer[_PREFIX.size : _PREFIX.size + size]))
+            del self._buffer[: _PREFIX.size + size]
+            self._arrived.set()
+
+    def end(self, error: Exception | None) -> None:
+        if error is None and self._buffer:
+            error = Failed("INTERNAL", "the last message is not whole")
+        self._ended = True
+        self._error = error
+        self.begun.set()
+        self._arrived.set()

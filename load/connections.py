@@ -1,0 +1,136 @@
+"""Signed-in connections that many callers share, opened anew where one ends or its access token does."""
+
+import asyncio
+import math
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from time import time
+from typing import TypeAlias
+
+from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest, ExchangeKeyResponse
+from backroom_client.credentials import RENEW_BEFORE, Token, bearer, token_of
+from load.calls import Stream
+from load.http2 import Connection
+
+_EXCHANGE_KEY = "/backroom.identity.v1.AccessService/ExchangeKey"
+
+Unary: TypeAlias = Callable[[int, bytes], Awaitable[bytes]]
+"""A unary method, by the number of its caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a server is, how to speak to it, and as whom."""
+
+    address: str
+    """host:port"""
+    key: str = field(repr=False)
+    """A service account's."""
+    tls: ssl.SSLContext | None = None
+    """None means in plain text; otherwise it must offer h2 by ALPN."""
+    server_name: str | None = None
+    """The name that the server's certificate must bear, where it is not the one in the address."""
+
+
+class Connections:
+    """So many connections as one account; each caller keeps to one of them."""
+
+    def __init__(self, server: Server, count: int, clock: Callable[[], float] = time) -> None:
+        """`clock` tells the seconds since 1970."""
+        self._server = server
+        self._clock = clock
+        self._token: Token | None = None
+        self._renewing = asyncio.Lock()
+        self._lanes = [_Lane() for _ in range(count)]
+
+    async def open(self) -> None:
+        """Opens all of them; raises ConnectionError, and Failed where the key signs nobody in."""
+        for lane in self._lanes:
+            await self._renew(lane)
+
+    def method(self, path: str) -> Unary:
+        """A unary method; its calls raise what Connection's do."""
+
+        async def call(caller: int, message: bytes) -> bytes:
+            lane = self._lanes[caller % len(self._lanes)]
+            if not lane.fit(self._clock()):
+                await self._renew(lane)
+            method = lane.methods.get(path) or lane.bind(path)
+            return await method(message)
+
+        return call
+
+    async def stream(self, caller: int, path: str) -> Stream:
+        """A call of a method that streams; it lasts for the life of an access token at least."""
+        lane = self._lanes[caller % len(self._lanes)]
+        if not lane.fit(self._clock()):
+            await self._renew(lane)
+        return await lane.connection.stream(path)
+
+    async def close(self) -> None:
+        for lane in self._lanes:
+            await lane.close()
+
+    async def _renew(self, lane: "_Lane") -> None:
+        """Of the callers that find a lane unfit, one opens it anew, and the others wait for that."""
+        async with self._renewing:
+            if lane.fit(self._clock()):
+                return
+            if self._token is None or self._clock() >= _good_until(self._token):
+                self._token = await self._sign_in()
+            opened = await self._opened((bearer(self._token),))
+            await lane.take(opened, _good_until(self._token))
+
+    async def _sign_in(self) -> Token:
+        connection = await self._opened(())
+        try:
+            request = ExchangeKeyRequest(key=self._server.key).SerializeToString()
+            answer = await connection.method(_EXCHANGE_KEY)(request)
+        finally:
+            await connection.close()
+        return token_of(ExchangeKeyResponse.FromString(answer))
+
+    async def _opened(self, metadata: tuple[tuple[str, str], ...]) -> Connection:
+        server = self._server
+        return await Connection.open(server.address, tls=server.tls, server_name=server.server_name, metadata=metadata)
+
+
+class _Lane:
+    """One connection after another."""
+
+    def __init__(self) -> None:
+        self.methods: dict[str, Callable[[bytes], Awaitable[bytes]]] = {}
+        self._connections: list[Connection] = []
+        """The present one, behind those before that have calls under way yet."""
+        self._good_until = -math.inf
+
+    @property
+    def connection(self) -> Connection:
+        return self._connections[-1]
+
+    def fit(self, now: float) -> bool:
+        return now < self._good_until and not self._connections[-1].ending
+
+    def bind(self, path: str) -> Callable[[bytes], Awaitable[bytes]]:
+        method = self.methods[path] = self.connection.method(path)
+        return method
+
+    async def take(self, opened: Connection, good_until: float) -> None:
+        """Goes on with this connection until that time."""
+        for former in [former for former in self._connections if former.idle]:
+            self._connections.remove(former)
+            await former.close()
+        self._connections.append(opened)
+        self._good_until = good_until
+        self.methods.clear()
+
+    async def close(self) -> None:
+        for connection in self._connections:
+            await connection.close()
+        self._connections.clear()
+        self._good_until = -math.inf
+
+
+def _good_until(token: Token) -> float:
+    return (token.expire_time - RENEW_BEFORE).timestamp()

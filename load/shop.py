@@ -1,0 +1,234 @@
+"""The works of a bench on a Backroom server: products of its own are ordered, read and listed; each answer is checked.
+
+It leaves its products and its orders behind.
+"""
+
+import asyncio
+import itertools
+import ssl
+from collections.abc import Mapping
+from typing import Self
+from uuid import UUID, uuid4
+
+from backroom.commerce.v1.catalog_service_pb2 import GetProductRequest, GetProductResponse
+from backroom.commerce.v1.order_service_pb2 import (
+    GetOrderRequest,
+    GetOrderResponse,
+    ListOrdersRequest,
+    ListOrdersResponse,
+    PlaceOrderResponse,
+)
+from backroom.commerce.v1.orders_pb2 import Order
+from backroom_client.concurrently import concurrently
+from load.asks import Ask, Asks, Line, Unexpected
+from load.books import Books, Checked
+from load.calls import NotSent
+from load.connections import Connections, Server
+from load.cpu import Meter
+from load.loops import NO_METERS, Call, closed_loop
+from load.order_stream import PLACE_ORDERS, OrderStream
+from load.sample import Refused, Sample
+from load.statuses import Failed
+from load.stocking import AT_ONCE, LIST_ORDERS, kept, patiently, stock_up
+
+PLACE_ORDER = "/backroom.commerce.v1.OrderService/PlaceOrder"
+GET_ORDER = "/backroom.commerce.v1.OrderService/GetOrder"
+GET_PRODUCT = "/backroom.commerce.v1.CatalogService/GetProduct"
+
+PAGE = 50
+"""How many orders a page has."""
+
+_LARGEST_PAGE = 1000
+_FIRST_PAGE = ListOrdersRequest(page_size=PAGE).SerializeToString()
+_MOST_READ = 10_000
+"""So many orders are remembered, to be read again."""
+
+_ANSWERED_WITHIN = 30.0
+"""In seconds: how long the last orders of a stream may take."""
+
+_NOT_DONE = frozenset(
+    {
+        "INVALID_ARGUMENT",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "UNAUTHENTICATED",
+        "FAILED_PRECONDITION",
+        "RESOURCE_EXHAUSTED",
+        "UNIMPLEMENTED",
+    }
+)
+"""The codes after which an order surely was not placed."""
+
+
+class Shop:
+    """Products made and stocked for one bench, and one customer of theirs.
+
+    Its works are calls for the loops: each goes over the connection of its caller, and checks what it is answered.
+    """
+
+    def __init__(self, connections: Connections, asks: Asks, books: Books) -> None:
+        """`open` opens one."""
+        self._connections = connections
+        self._asks = asks
+        self._books = books
+        self._placed: list[tuple[str, tuple[Line, ...]]] = []
+        self._reads = itertools.count()
+        self._place_order = connections.method(PLACE_ORDER)
+        self._get_order = connections.method(GET_ORDER)
+        self._get_product = connections.method(GET_PRODUCT)
+        self._list_orders = connections.method(LIST_ORDERS)
+
+    @classmethod
+    async def open(
+        cls,
+        address: str,
+        key: str,
+        *,
+        products: int,
+        stock: int,
+        connections: int = 4,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+        bench_id: UUID | None = None,
+    ) -> Self:
+        """Signs in by a service account's key, and makes so many products with so many pieces of each.
+
+        `tls` must offer h2 by ALPN; without it the calls go in plain text. `server_name` is what the certificate must
+        bear where it is not the host. `bench_id` must be a new one; by default a random one is made.
+        Raises ConnectionError, Failed, Refused.
+        """
+        opened = Connections(Server(address, key, tls, server_name), connections)
+        try:
+            await opened.open()
+            asks = Asks(bench_id or uuid4(), products)
+            await stock_up(opened, asks, stock)
+        except BaseException:
+            await opened.close()
+            raise
+        return cls(opened, asks, Books(asks.skus, stock))
+
+    async def place_hot(self, caller: int) -> None:
+        """An order of one line, of the product that everybody orders."""
+        await self._place(caller, self._asks.hot())
+
+    async def place_two(self, caller: int) -> None:
+        """An order of two lines, of two of all the products."""
+        await self._place(caller, self._asks.two())
+
+    async def get_order(self, caller: int) -> None:
+        """One of the orders placed so far, of which there must be one."""
+        if not self._placed:
+            raise Unexpected("no order was placed that could be read")
+        order_id, lines = self._placed[next(self._reads) % len(self._placed)]
+        answer = await self._get_order(caller, GetOrderRequest(order_id=order_id).SerializeToString())
+        order = GetOrderResponse.FromString(answer).order
+        if order.order_id != order_id:
+            raise Unexpected(f"order {order.order_id}, asked for {order_id}")
+        self._asks.expect(order, lines)
+
+    async def get_product(self, caller: int) -> None:
+        """One of all the products, by its SKU."""
+        place = next(self._reads) % len(self._asks.skus)
+        request = GetProductRequest(sku=self._asks.skus[place]).SerializeToString()
+        answer = await self._get_product(caller, request)
+        self._asks.expect_product(GetProductResponse.FromString(answer).product, place)
+
+    async def list_orders(self, caller: int) -> None:
+        """The first page of all orders that the account may see, of which there must be a page full."""
+        await self._list(caller, _FIRST_PAGE)
+
+    async def list_orders_on(self, page: int) -> Call:
+        """The call for a later page, the first being 1: there must be orders to its end."""
+        request = ListOrdersRequest(page_size=PAGE)
+        before = (page - 1) * PAGE
+        while before:
+            request.page_size = _LARGEST_PAGE if before >= _LARGEST_PAGE else PAGE
+            answer = ListOrdersResponse.FromString(await self._list_orders(0, request.SerializeToString()))
+            if not answer.next_page_token:
+                raise Unexpected(f"there are too few orders for page {page:,}")
+            before -= request.page_size
+            request.page_token = answer.next_page_token
+        request.page_size = PAGE
+        body = request.SerializeToString()
+
+        async def call(caller: int) -> None:
+            await self._list(caller, body)
+
+        return call
+
+    async def stream_orders(
+        self,
+        seconds: float,
+        *,
+        in_flight: int = 256,
+        streams: int = 4,
+        warm_up: float = 1.0,
+        meters: Mapping[str, Meter] = NO_METERS,
+    ) -> Sample:
+        """Orders of the hot product over so many streams, with so many unanswered at any time, in a closed loop.
+
+        Raises what a stream ended with that nobody waited for, and TimeoutError where the last answers do not come.
+        """
+        opened = [OrderStream(await self._connections.stream(number, PLACE_ORDERS)) for number in range(streams)]
+
+        async def place(caller: int) -> None:
+            await self._place_streamed(opened[caller % streams], self._asks.hot())
+
+        try:
+            async with asyncio.timeout(warm_up + seconds + _ANSWERED_WITHIN):
+                sample = await closed_loop(place, callers=in_flight, seconds=seconds, warm_up=warm_up, meters=meters)
+                for stream in opened:
+                    await stream.close()
+        finally:
+            for stream in opened:
+                await stream.abandon()
+        return sample
+
+    async def fill(self, orders: int) -> None:
+        """Places so many orders, for the works that read."""
+        place = self.place_two if len(self._asks.skus) > 1 else self.place_hot
+        await concurrently(lambda caller: patiently(lambda: place(caller)), range(orders), at_once=AT_ONCE)
+
+    async def check(self) -> Checked:
+        """Raises Mismatch unless the server keeps just what the answered calls add up to.
+
+        An order that was not answered may have been placed or not; how many were is told. No call may be under way.
+        """
+        return self._books.check(await kept(self._connections, self._asks))
+
+    async def close(self) -> None:
+        await self._connections.close()
+
+    async def _place(self, caller: int, ask: Ask) -> None:
+        try:
+            answer = await self._place_order(caller, ask.request)
+            self._take(PlaceOrderResponse.FromString(answer).order, ask)
+        except BaseException as error:
+            self._record(error, ask)
+            raise
+
+    async def _place_streamed(self, stream: OrderStream, ask: Ask) -> None:
+        try:
+            self._take(await stream.place(ask), ask)
+        except BaseException as error:
+            self._record(error, ask)
+            raise
+
+    def _take(self, order: Order, ask: Ask) -> None:
+        self._asks.expect(order, ask.lines)
+        self._books.place(ask.lines)
+        if len(self._placed) < _MOST_READ:
+            self._placed.append((order.order_id, ask.lines))
+
+    def _record(self, error: BaseException, ask: Ask) -> None:
+        """What ended a call may have come after its order was placed."""
+        answered = isinstance(error, Failed | Refused) and error.code in _NOT_DONE
+        if not answered and not isinstance(error, NotSent):
+            self._books.lose(ask.lines)
+
+    async def _list(self, caller: int, request: bytes) -> None:
+        orders = ListOrdersResponse.FromString(await self._list_orders(caller, request)).orders
+        times = [(order.create_time.seconds, order.create_time.nanos) for order in orders]
+        if len(orders) != PAGE or times != sorted(times, reverse=True):
+            raise Unexpected(f"a page of {len(orders)} orders, or not the latest first")

@@ -1,0 +1,12 @@
+"""Where the command `backroom` begins."""
+
+import sys
+
+
+def main() -> None:
+    """Runs the command; all that takes a moment to import is imported where Ctrl-C ends it without a traceback."""
+    try:
+        from server.cli.app import main as run
+    except KeyboardInterrupt:
+        sys.exit(130)
+    run()

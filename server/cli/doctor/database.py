@@ -1,0 +1,110 @@
+"""What the database says of itself, and what opens what is sealed in it."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import migrations
+from server.cli.doctor.finding import Finding, State, judged, noticed
+from server.cli.doctor.sealed import master_key
+from server.frame.jobs import MOST_CONNECTIONS as OF_A_WORKER
+from server.frame.outages import POOLER_MEND, mend, said
+from server.settings import Settings
+from storage.database import POOL_SIZE
+from storage.embedded import running_url
+from storage.errors import StoreError
+from storage.examination import Examination, examine
+from storage.pooler import Pooler
+
+_OF_A_SERVER = POOL_SIZE + 1
+"""Each keeps one connection apart."""
+_NAMED = 4
+
+
+def database(configured: Settings) -> Iterator[Finding]:
+    url = configured.database_url or running_url(configured.data_dir.absolute() / "postgres")
+    if url is None:
+        yield noticed("database", "the embedded one is not running", "make run")
+        return
+    try:
+        found = asyncio.run(examine(url, configured.pooler))
+    except StoreError as error:
+        yield Finding("database", said(error), State.BROKEN, mend(error))
+        return
+    yield _migration(found)
+    yield Finding("PostgreSQL", found.version)
+    yield judged(
+        "writing", found.read_only or "possible", "have DATABASE_URL name the primary" if found.read_only else ""
+    )
+    yield from _pooler(found, configured.pooler)
+    yield from _rights(found, configured)
+    yield _connections(found)
+    if configured.direct_database_url and configured.database_url:
+        yield _direct(configured.direct_database_url)
+    yield from master_key(configured, url, migrated=found.revision == migrations.head() and not found.lacks_to_serve)
+
+
+def _migration(found: Examination) -> Finding:
+    head = migrations.head()
+    if found.revision == "":
+        return judged("database", "answers; at which migration it stands may not be read", "see the rights to serve")
+    behind = found.revision is None or found.revision < head
+    state = f"answers, at migration {found.revision or 'none'} of {head}"
+    return judged("database", state, "backroom migrate" if behind else "")
+
+
+def _pooler(found: Examination, pooler: Pooler) -> Iterator[Finding]:
+    if pooler is Pooler.NONE and found.pooled:
+        yield judged("pooler", "there is one", POOLER_MEND)
+        return
+    if pooler is Pooler.NONE:
+        yield Finding("pooler", "none")
+    elif not found.pooled:
+        yield noticed("pooler", "there is none", "leave BACKROOM_DATABASE_POOLER out")
+    else:
+        yield Finding("pooler", f"in {pooler} mode")
+    held = f"missing for the role {found.role}: {', '.join(found.unlimited)}" if found.unlimited else "hold"
+    again = "backroom migrate; then RECONNECT in PgBouncer's console, where connections are older than that"
+    yield judged("time limits", held, again if found.unlimited else "")
+
+
+def _rights(found: Examination, configured: Settings) -> Iterator[Finding]:
+    lacks = _listed(found.lacks_to_serve)
+    yield judged(
+        "rights to serve",
+        f"the role {found.role} lacks {lacks}" if lacks else f"the role {found.role} has them",
+        "GRANT them, as the owner of the tables" if lacks else "",
+    )
+    lacks = _listed(found.lacks_to_migrate)
+    if not configured.direct_database_url or not configured.database_url:
+        yield noticed(
+            "rights to migrate",
+            f"the role {found.role} lacks {lacks}" if lacks else f"the role {found.role} has them",
+            "migrate as the role that owns the tables" if lacks else "",
+        )
+
+
+def _connections(found: Examination) -> Finding:
+    left, bound = found.connections.left, found.connections.bound
+    needed = f"each server takes up to {_OF_A_SERVER}, and {OF_A_WORKER} more where it does jobs"
+    few = left < _OF_A_SERVER + OF_A_WORKER
+    return judged(
+        "connections", f"{left} left for Backroom; {needed}", f"raise {bound}, or put a pooler between" if few else ""
+    )
+
+
+def _direct(url: str) -> Finding:
+    what, setting = "the direct way", "BACKROOM_DIRECT_DATABASE_URL"
+    try:
+        found = asyncio.run(examine(url, Pooler.NONE))
+    except StoreError as error:
+        return Finding(what, said(error), State.BROKEN, mend(error, setting))
+    if found.pooled:
+        return judged(what, "leads through a pooler", f"have {setting} lead past it")
+    lacks = _listed(found.lacks_to_migrate)
+    state = f"answers; the role {found.role} {f'lacks {lacks} to migrate' if lacks else 'may migrate'}"
+    return noticed(what, state, "migrate as the role that owns the tables" if lacks else "")
+
+
+def _listed(found: Sequence[str]) -> str:
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return "; ".join(found[:_NAMED]) + more

@@ -1,0 +1,33 @@
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """How it stands with what was looked at."""
+
+    FINE = "fine"
+    NOTICE = "notice"
+    """There is something that may be done."""
+    BROKEN = "broken"
+    """There is something that must be mended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    found: str
+    state: State = State.FINE
+    mend: str = ""
+    """What to do about it; empty where there is nothing to do."""
+
+
+def noticed(name: str, found: str, mend: str) -> Finding:
+    """A notice where there is something that may be done."""
+    return Finding(name, found, State.NOTICE if mend else State.FINE, mend)
+
+
+def judged(name: str, found: str, mend: str) -> Finding:
+    """Broken where there is something that must be mended."""
+    return Finding(name, found, State.BROKEN if mend else State.FINE, mend)

@@ -1,0 +1,162 @@
+"""What PostgreSQL says of itself and of the role that asks: for whoever looks why something does not work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from storage.connection import check_version, limits_by, options_of, reasons
+from storage.errors import StoreUnavailable
+from storage.limits import LIMITS
+from storage.pooler import Pooler
+from storage.schema import METADATA, SCHEMAS
+from storage.trouble import trouble_of
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """How things are; none of it was changed."""
+
+    version: str
+    revision: str | None
+    """The migration that the database stands at; None where none was applied, and "" where that may not be read."""
+    read_only: str
+    """Why nothing can be written; empty where it can."""
+    pooled: bool
+    """Whether something stands between that gives its clients other connections than their own."""
+    unlimited: Sequence[str]
+    """The time limits that do not hold."""
+    role: str
+    connections: "Connections"
+    lacks_to_serve: Sequence[str]
+    lacks_to_migrate: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Of the whole server, except where the role or the database have less."""
+
+    most: int
+    used: int
+    ours: int
+    """How many of those that are used are Backroom's."""
+    bound: str
+    """What there are no more because of, such as max_connections."""
+
+    @property
+    def left(self) -> int:
+        """How many Backroom can have, its own included."""
+        return max(0, self.most - self.used + self.ours)
+
+
+async def examine(url: str, pooler: Pooler) -> Examination:
+    """Raises StoreUnavailable where there is no connection, or to a server that is too old."""
+    with reasons(url):
+        options = options_of(url, "backroom-doctor", pooler)
+        connection = await psycopg.AsyncConnection.connect(**options, autocommit=True, row_factory=dict_row)
+    async with connection:
+        check_version(connection.pgconn)
+        try:
+            return await _examined(connection, pooler)
+        except psycopg.Error as error:
+            raise StoreUnavailable(trouble_of(error)) from error
+
+
+async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler: Pooler) -> Examination:
+    async def ask(query: Any, **values: object) -> dict[str, Any]:
+        return await (await connection.execute(query, values or None)).fetchone() or {}
+
+    limits = await ask(limits_by(pooler, connection.pgconn))
+    about = await ask(_ABOUT)
+    revision = await ask("SELECT version_num FROM public.alembic_version") if about["readable"] else {}
+    tables = [f"{table.schema}.{table.name}" for table in METADATA.sorted_tables]
+    rights = await ask(_RIGHTS, schemas=SCHEMAS, tables=tables)
+    connections = await ask(_CONNECTIONS)
+    return Examination(
+        version=about["version"].split()[0],
+        revision="" if about["readable"] is False else revision.get("version_num"),
+        read_only=about["read_only"],
+        pooled=limits["pg_backend_pid"] != connection.pgconn.backend_pid,
+        unlimited=[name for name, value in zip(LIMITS, limits["array"], strict=True) if value == "0"],
+        role=about["role"],
+        connections=Connections(**connections),
+        lacks_to_serve=rights["to_serve"],
+        lacks_to_migrate=rights["to_migrate"],
+    )
+
+
+_ABOUT = """
+    SELECT current_setting('server_version') AS version, session_user AS role,
+           has_table_privilege(to_regclass('public.alembic_version')::oid, 'SELECT') AS readable,
+           CASE WHEN pg_is_in_recovery() THEN 'it is a standby'
+                WHEN current_setting('transaction_read_only') = 'on' THEN 'default_transaction_read_only is on'
+                ELSE '' END AS read_only
+"""
+
+_RIGHTS = """
+    WITH wanted AS (
+        SELECT 'the database' AS place, 'CONNECT' AS its_right,
+               has_database_privilege(current_database(), 'CONNECT') AS held
+        UNION ALL
+        SELECT 'the schema ' || nspname, 'USAGE', has_schema_privilege(oid, 'USAGE')
+          FROM pg_namespace WHERE nspname = ANY(%(schemas)s) OR nspname = 'public'
+        UNION ALL
+        SELECT name, its_right, has_table_privilege(to_regclass(name)::oid, its_right)
+          FROM (SELECT unnest(%(tables)s::text[]) AS name
+                 UNION ALL
+                SELECT 'public.' || relname FROM pg_class
+                 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname LIKE 'procrastinate\\_%%'
+               ) AS named, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS its_right
+         WHERE EXISTS (SELECT FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+                        WHERE n.nspname || '.' || relname = name AND has_schema_privilege(n.oid, 'USAGE'))
+        UNION ALL
+        SELECT 'public.alembic_version', 'SELECT', has_table_privilege(oid, 'SELECT')
+          FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = 'alembic_version'
+        UNION ALL
+        SELECT 'the sequence ' || relname, 'USAGE', CASE relkind WHEN 'S' THEN has_sequence_privilege(oid, 'USAGE') END
+          FROM pg_class
+         WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace AND relname LIKE 'procrastinate\\_%%'
+    ), lacking AS (
+        SELECT place, string_agg(its_right, ', ' ORDER BY its_right DESC) AS rights
+          FROM wanted WHERE held IS FALSE GROUP BY place
+    ), owned AS (
+        SELECT n.nspname || '.' || relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+         WHERE relkind = 'r' AND NOT pg_has_role(relowner, 'USAGE')
+           AND (nspname = ANY(%(schemas)s) OR nspname = 'public' AND relname ~ '^(alembic_version$|procrastinate_)')
+    )
+    SELECT ARRAY(SELECT concat(rights, ' on ', min(place), ' and ' || nullif(count(*) - 1, 0) || ' more')
+                   FROM lacking GROUP BY split_part(place, '.', 1), rights
+                  ORDER BY starts_with(min(place), 'the ') DESC, min(place)) AS to_serve,
+           ARRAY(SELECT 'CREATE on the database' WHERE NOT has_database_privilege(current_database(), 'CREATE')
+                  UNION ALL
+                 SELECT 'CREATE on the schema public' WHERE NOT has_schema_privilege('public', 'CREATE')
+                  UNION ALL
+                 SELECT concat('to own ', min(name), ' and ' || nullif(count(*) - 1, 0) || ' more')
+                   FROM owned HAVING count(*) > 0) AS to_migrate
+"""
+
+_CONNECTIONS = """
+    WITH bounds (bound, most, used) AS (
+        SELECT 'max_connections',
+               current_setting('max_connections')::int
+               - CASE WHEN current_setting('is_superuser') = 'on' THEN 0
+                      ELSE current_setting('superuser_reserved_connections')::int
+                           + current_setting('reserved_connections')::int END,
+               (SELECT sum(numbackends)::int FROM pg_stat_database)
+        UNION ALL
+        SELECT 'the role''s CONNECTION LIMIT', rolconnlimit,
+               (SELECT count(*)::int FROM pg_stat_activity WHERE usesysid = pg_roles.oid)
+          FROM pg_roles WHERE rolname = session_user AND rolconnlimit >= 0
+        UNION ALL
+        SELECT 'the database''s CONNECTION LIMIT', datconnlimit,
+               (SELECT numbackends FROM pg_stat_database d WHERE d.datid = pg_database.oid)
+          FROM pg_database WHERE datname = current_database() AND datconnlimit >= 0
+    )
+    SELECT bound, most, used,
+           (SELECT count(*)::int FROM pg_stat_activity
+             WHERE datname = current_database() AND usename = session_user AND application_name LIKE 'backroom%'
+           ) AS ours
+      FROM bounds ORDER BY most - used LIMIT 1
+"""

@@ -1,0 +1,21 @@
+"""A folder of somebody else's, whose packages bear the names of ours."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+NAMES = ("server", "storage", "migrations", "client")
+
+
+def put_foreign_packages(folder: Path) -> None:
+    """Puts packages there that leave a file behind where they are imported or run."""
+    for name in NAMES:
+        package = folder / name
+        package.mkdir()
+        code = f"import pathlib\npathlib.Path({str(folder / name)!r} + '.imported').touch()\n"
+        for module in ("__init__.py", "__main__.py"):
+            (package / module).write_text(code)
+
+
+def imported_foreign_packages(folder: Path) -> Sequence[str]:
+    """Which of them were imported or run."""
+    return sorted(path.stem for path in folder.glob("*.imported"))

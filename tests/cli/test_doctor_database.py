@@ -1,0 +1,134 @@
+"""The doctor looks at the database as one that is served on, and at what opens what is sealed in it."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from server.frame.sealing import new_master_key
+from storage.url import parameters, sibling
+from tests.cli.test_doctor import row
+from tests.fixtures.keys import MASTER_KEY
+from tests.serving.commands import Finished, backroom_here
+
+FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:1", "COLUMNS": "400"}
+
+
+async def doctor(capsys: pytest.CaptureFixture[str], url: str, **settings: str) -> Finished:
+    given = {"DATABASE_URL": url, "BACKROOM_MASTER_KEY": MASTER_KEY, **FREE, **settings}
+    return await asyncio.to_thread(backroom_here, capsys, "doctor", **given)
+
+
+@contextmanager
+def as_owner(url: str, *statements: str) -> Iterator[None]:
+    """Statements on the server, of which each second one takes the first back."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements[::2]:
+            connection.execute(statement)
+        try:
+            yield
+        finally:
+            for statement in statements[1::2]:
+                connection.execute(statement)
+
+
+async def test_all_that_it_looks_at_is_fine(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0; the version is the server's own."""
+    with psycopg.connect(database_url) as connection:
+        version = connection.info.parameter_status("server_version") or ""
+    finished = await doctor(capsys, database_url)
+    assert (finished.code, finished.err) == (0, "")
+    assert version.split()[0] in row(finished, "PostgreSQL")
+    for what in ("writing", "pooler", "time limits", "rights to serve", "rights to migrate", "connections"):
+        assert row(finished, what).startswith("✓"), what
+
+
+async def test_a_master_key_that_is_missing_is_told_with_how_to_make_one(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A database of one's own needs one."""
+    finished = await doctor(capsys, database_url, BACKROOM_MASTER_KEY="")
+    assert finished.code == 1
+    found = row(finished, "BACKROOM_MASTER_KEY")
+    assert found.startswith("✗")
+    assert "is not set" in found
+    assert "backroom keys new-master-key" in found
+
+
+async def test_a_master_key_that_opens_nothing_is_told_and_nothing_is_made(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A look makes no keys; once there are, it opens all of them, or says how many."""
+    assert "nothing is sealed yet" in row(await doctor(capsys, database_url), "BACKROOM_MASTER_KEY")
+    settings = {"DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY}
+    made = await asyncio.to_thread(backroom_here, capsys, "admin", "create-service-account", "shop", **settings)
+    assert made.code == 0
+    assert "opens what is sealed: 2 keys" in row(await doctor(capsys, database_url), "BACKROOM_MASTER_KEY")
+    finished = await doctor(capsys, database_url, BACKROOM_MASTER_KEY=new_master_key())
+    assert finished.code == 1
+    found = row(finished, "BACKROOM_MASTER_KEY")
+    assert found.startswith("✗")
+    assert "opens 0 of the 2 keys" in found
+    assert "set the key that sealed them" in found
+    both = f"{new_master_key()},{MASTER_KEY}"
+    assert row(await doctor(capsys, database_url, BACKROOM_MASTER_KEY=both), "BACKROOM_MASTER_KEY").startswith("✓")
+
+
+async def test_a_database_that_nothing_can_be_written_to_is_broken(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One whose role or administrator has made it read-only, as after a failover."""
+    name = parameters(database_url)["dbname"]
+    only = f"ALTER DATABASE {name} SET default_transaction_read_only = on"
+    with as_owner(database_url, only, "SELECT 1"):
+        finished = await doctor(capsys, database_url)
+    assert finished.code == 1
+    assert "default_transaction_read_only is on" in row(finished, "writing")
+    assert "name the primary" in row(finished, "writing")
+
+
+async def test_too_few_connections_are_broken(
+    postgres: str, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What bounds them is named: the database's own limit here, beside one connection that is in use."""
+    name = parameters(database_url)["dbname"]
+    limited = as_owner(postgres, f"ALTER DATABASE {name} CONNECTION LIMIT 12", "SELECT 1")
+    with limited, psycopg.connect(database_url):
+        finished = await doctor(capsys, database_url)
+    assert finished.code == 1
+    found = row(finished, "connections")
+    assert "11 left for Backroom; each server takes up to 11, and 5 more where it does jobs" in found
+    assert "raise the database's CONNECTION LIMIT" in found
+
+
+async def test_a_pooler_that_is_set_and_is_not_there_is_noticed(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not broken, once the limits hold; before they do, the mend is to migrate."""
+    settings = {"BACKROOM_DATABASE_POOLER": "transaction"}
+    finished = await doctor(capsys, database_url, **settings)
+    assert finished.code == 1
+    assert "there is none" in row(finished, "pooler")
+    assert "statement_timeout, lock_timeout" in row(finished, "time limits")
+    assert "backroom migrate" in row(finished, "time limits")
+    migrated = await asyncio.to_thread(backroom_here, capsys, "migrate", DATABASE_URL=database_url, **settings)
+    assert (migrated.code, migrated.err) == (0, "")
+    finished = await doctor(capsys, database_url, **settings)
+    assert finished.code == 0
+    assert row(finished, "time limits").startswith("✓")
+
+
+async def test_the_direct_way_is_looked_at_by_itself(
+    postgres: str, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And its trouble is told with its own setting."""
+    settings = {"BACKROOM_DIRECT_DATABASE_URL": database_url}
+    assert "may migrate" in row(await doctor(capsys, database_url, **settings), "the direct way")
+    missing = sibling(postgres, "missing")
+    finished = await doctor(capsys, database_url, BACKROOM_DIRECT_DATABASE_URL=missing)
+    assert finished.code == 1
+    found = row(finished, "the direct way")
+    assert 'database "missing" does not exist' in found
+    assert "BACKROOM_DIRECT_DATABASE_URL" in found

@@ -1,0 +1,110 @@
+"""The README's blocks do, as they stand, what the README says they do."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_serve import read, serve
+from tests.serving.commands import bare_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str, heading: str) -> list[str]:
+    """The blocks of a language below a heading."""
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+
+
+class Reader:
+    """Somebody who pastes what the README says into a shell, in the folder of a server that runs."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        self._folder = folder
+        self._address = address
+        self._pasted: list[str] = []
+
+    def paste(self, *pasted: str) -> str:
+        """What the shell prints for these blocks, behind those that were pasted before; they must not fail."""
+        again = "".join(self._pasted)
+        script = self._here(f"set -e\n{{ {again or ':'}\n}} >/dev/null\n{''.join(pasted)}")
+        shell = subprocess.run(["sh", "-c", script], **self._run)  # type: ignore[call-overload]  # noqa: S607
+        assert shell.returncode == 0, shell.stderr
+        return str(shell.stdout)
+
+    def remember(self, *pasted: str) -> None:
+        """What the shell goes on knowing."""
+        self._pasted += pasted
+
+    def python(self, block: str, **environment: str) -> str:
+        """What a Python file of this text prints."""
+        (self._folder / "order.py").write_text(self._here(block))
+        command = [sys.executable, "order.py"]
+        ended = subprocess.run(command, **{**self._run, "env": bare_environment(**environment)})  # type: ignore[call-overload]
+        assert ended.returncode == 0, ended.stderr
+        return str(ended.stdout)
+
+    @property
+    def _run(self) -> Mapping[str, object]:
+        return {"cwd": self._folder, "env": bare_environment(), "capture_output": True, "text": True, "timeout": 120}
+
+    def _here(self, text: str) -> str:
+        """With the port that this server has."""
+        return text.replace("127.0.0.1:50051", self._address)
+
+
+@pytest.fixture
+async def reader(tmp_path: Path) -> AsyncIterator[Reader]:
+    """In a folder that is set up as a checkout is after `make run`, which goes on running."""
+    (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    with serve(tmp_path) as process:
+        assert process.stdout is not None
+        try:
+            said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "replays one real day"), 60)
+            address = re.search(r"gRPC on (\S+:\d+)", said)
+            assert address
+            yield Reader(tmp_path, address[1])
+            process.terminate()
+            assert await asyncio.to_thread(process.wait, 60) == 0
+        finally:
+            process.kill()
+
+
+async def test_what_the_readme_says_can_be_pasted(reader: Reader) -> None:
+    """A paid order, somebody who registers, and an order from Python, one after the other, as a reader does it."""
+    await asyncio.to_thread(read_on, reader)
+
+
+def read_on(reader: Reader) -> None:
+    run, signing_in, ordering = blocks("sh", "A paid order, in a minute")
+    assert run == "make run\n"
+    reader.remember(signing_in)
+    assert '"ORDER_STATE_PAID"' in reader.paste(ordering).splitlines()[-1]
+    (registering,) = blocks("sh", "Somebody who registers")
+    *_, tokens = re.findall(r"^\{$.*?^\}$", reader.paste(registering), re.MULTILINE | re.DOTALL)
+    assert json.loads(tokens)["tokens"]["accessToken"]
+    (key,) = blocks("sh", "Calling it from Python")
+    (sample,) = blocks("python", "Calling it from Python")
+    made = reader.paste(key, 'echo "$TILL_KEY"\n').strip()
+    assert re.fullmatch(r"[0-9a-f-]{36}\n", reader.python(sample, TILL_KEY=made))
+
+
+def test_what_is_pasted_holds_no_comment() -> None:
+    """An interactive zsh takes a # for a word."""
+    for block in re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
+        assert not re.search(r"(^|\s)#", block)
+
+
+def test_every_command_that_the_readme_names_is_there() -> None:
+    """Of make and of backroom."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)", README))
+    assert named
+    assert named <= targets

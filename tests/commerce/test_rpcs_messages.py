@@ -1,0 +1,134 @@
+"""What people read of a refusal, over the wire: the message alone says what is wrong with what."""
+
+from typing import Any
+from uuid import uuid4
+
+import grpc
+
+from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2, payment_service_pb2, stock_pb2
+from backroom.identity.v1 import access_service_pb2
+from tests.commerce.goods import ask, created, draft, placed, pounds, receipt, stocked
+from tests.contract.methods import METHODS
+from tests.fixtures.servers import Api, Running, refusal, refused_by
+from tests.fixtures.trading import Shop
+
+
+async def test_a_field_is_named_by_its_path(service: Api) -> None:
+    """Also where it is one of many, in a list of messages; what else is wrong is counted."""
+    wrong = await refusal(service.orders.GetOrder(order_service_pb2.GetOrderRequest(order_id="42")))
+    assert wrong.message == "order_id: must be a valid UUID"
+    request = ask(("A", 1), ("B", 0), ("", 1))
+    wrong = await refusal(service.orders.PlaceOrder(request))
+    assert wrong.message.startswith("lines[1].quantity: ")
+    assert wrong.message.endswith(" (and 1 more)")
+    empty = await refusal(service.orders.PlaceOrder(ask()))
+    assert empty.message == "lines: must contain at least 1 item"
+    nothing = await refusal(service.catalog.GetProduct(catalog_service_pb2.GetProductRequest()))
+    assert nothing.message == "key: needs one of product_id, sku"
+    none = await refusal(service.catalog.CreateProduct(catalog_service_pb2.CreateProductRequest()))
+    assert none.message == "product: is required"
+    odd = await refusal(created(service, " A"))
+    assert odd.message == "product.sku: must be 1 to 64 printable ASCII characters, with no blank at either end"
+
+
+async def test_one_of_many_products_is_named_by_its_number(service: Api) -> None:
+    """An import of thousands that is refused says which one it was refused for."""
+    for wrong, said in (
+        (draft("B", price=pounds(-1)), "message 2 of the stream: product.price: must be "),
+        (draft(""), "message 2 of the stream: product.sku: is required"),
+    ):
+        messages = [catalog_service_pb2.ImportProductsRequest(product=product) for product in (draft("A"), wrong)]
+        found = await refusal(service.catalog.ImportProducts(iter(messages)))
+        assert found.message.startswith(said)
+        assert found.metadata == {"message_number": "2"}
+
+
+async def test_an_order_of_a_stream_that_is_out_of_bounds_is_named_by_its_number(service: Api) -> None:
+    """It ends the stream, behind the answers to those before it."""
+    await stocked(service, "TEA", 5)
+    orders = [ask(("TEA", 1)), ask(("TEA", 0))]
+    call = service.orders.PlaceOrders(iter([order_service_pb2.PlaceOrdersRequest(order=order) for order in orders]))
+    assert (await anext(aiter(call))).WhichOneof("outcome") == "order"
+    found = await refusal(anext(aiter(call)))
+    assert found.message.startswith("message 2 of the stream: order.lines[0].quantity: must be ")
+
+
+async def test_how_much_there_is_is_told_to_whom_get_stock_would_tell_it(server: Running) -> None:
+    """A customer learns that there is not enough, and no number; by either way to place, in message and details."""
+    await stocked(await server.sign_in("admin"), "TEA", 5)
+    get_stock = next(method for method in METHODS if method.name == "GetStock").rule.permission
+    assert get_stock
+    admin = await server.sign_in("admin")
+    for name, permissions in (("blind", ["orders.place"]), ("sighted", ["orders.place", get_stock])):
+        request = access_service_pb2.CreateRoleRequest()
+        request.role.name = name
+        request.role.permissions.extend(permissions)
+        await admin.access.CreateRole(request)
+    for role, available in (("customer", "fewer"), ("blind", "fewer"), ("sighted", "5"), ("staff", "5")):
+        api = await server.sign_in(role)
+        one = await refusal(api.orders.PlaceOrder(ask(("TEA", 6))))
+        stream = iter([order_service_pb2.PlaceOrdersRequest(order=ask(("TEA", 6)))])
+        (answer,) = [answer async for answer in api.orders.PlaceOrders(stream)]
+        for found in (one, refused_by(answer.refusal)):
+            assert found.message == f"TEA: 6 wanted, {available} available", role
+            assert found.preconditions == {"TEA": f"6 wanted, {available} available"}, role
+            assert "5" not in f"{found.message}{found.preconditions}{found.metadata}" or available == "5", role
+
+
+async def test_an_order_of_which_nothing_is_there_is_refused_as_such(service: Api) -> None:
+    """2,000 products with long SKUs are more than an answer's metadata may hold: the first are named, all counted."""
+    skus = [f"{number:04}{'X' * 60}" for number in range(2000)]
+    messages = (catalog_service_pb2.ImportProductsRequest(product=draft(sku)) for sku in skus)
+    await service.catalog.ImportProducts(messages)
+    found = await refusal(service.orders.PlaceOrder(ask(*((sku, 1) for sku in skus))))
+    assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_STOCK")
+    assert found.message == f"{skus[0]}: 1 wanted, 0 available (and 1,999 more)"
+    assert list(found.preconditions) == skus[:20]
+
+
+async def test_what_is_named_in_an_order_is_named_in_its_refusal(service: Api, customer: Api) -> None:
+    """The product, the reference's order, the permission, the currencies."""
+    await stocked(service, "TEA", 5)
+    await created(service, "EURO", price=type(pounds(1))(currency_code="EUR", units=1))
+    first = await placed(customer, ("TEA", 1), reference="R-1")
+    for request, said in (
+        (ask(("NONE", 1)), "No product has the SKU NONE."),
+        (ask(("TEA", 1), reference="R-1"), f"Another order of yours has this reference: {first.order_id}."),
+        (
+            ask(("TEA", 1), customer_id="17850"),
+            "The customer_id is another's, which needs the permission orders.place_for.",
+        ),
+        (ask(("TEA", 1), ("EURO", 1)), "All amounts must be in one currency: these are in EUR,GBP."),
+    ):
+        assert (await refusal(customer.orders.PlaceOrder(request))).message == said
+
+
+async def test_stock_that_would_be_taken_away_is_told_with_what_there_is(service: Api) -> None:
+    """Whoever adjusts stock is answered its level in any case."""
+    await stocked(service, "TEA", 5)
+    found = await refusal(service.inventory.AdjustStock(receipt("TEA", -6, reason=stock_pb2.STOCK_REASON_WRITTEN_OFF)))
+    assert found.message == "Of TEA, more would be taken away than the 5 that are available."
+
+
+async def test_a_refund_that_is_too_large_says_what_is_left(shop: Shop) -> None:
+    """Of how much, in which currency."""
+    await stocked(shop.seller, "TEA", 5, price=pounds(5))
+    order = await placed(shop.seller, ("TEA", 2))
+    payment = await shop.settled(await shop.pay(order), "CAPTURED")
+    request = payment_service_pb2.RefundPaymentRequest(payment_id=payment.payment_id, amount=pounds(6))
+    await shop.seller.payments.RefundPayment(request)
+    found = await refusal(shop.seller.payments.RefundPayment(request))
+    assert found.message == "The refund exceeds the refundable amount: 4.00 of 10.00 GBP left."
+    item = payment_service_pb2.RestockItem(sku="TEA", quantity=3)
+    request = payment_service_pb2.RefundPaymentRequest(
+        payment_id=payment.payment_id, amount=pounds(1), restock=[item], request_id=str(uuid4())
+    )
+    found = await refusal(shop.seller.payments.RefundPayment(request))
+    assert found.message == "TEA: 3 to put back, 2 sold and not back yet"
+
+
+async def test_a_method_that_there_is_not_is_named(server: Running) -> None:
+    """Whoever misspells one reads what arrived."""
+    misspelt: Any = server.channel.unary_unary("/backroom.commerce.v1.OrderService/PlaceOrdr")
+    found = await refusal(misspelt(b"", timeout=10))
+    assert found.message == "This server has no method backroom.commerce.v1.OrderService/PlaceOrdr."

@@ -1,0 +1,96 @@
+"""What a person reads while the database is away: a few lines, and a promise that is kept."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+from tests.faults.cluster import Cluster
+from tests.faults.load import until
+from tests.fixtures.keys import MASTER_KEY
+
+
+class Process:
+    """A `backroom serve`, and what it has said; it does not outlive the block."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.log: list[dict[str, Any]] = []
+        self.other: list[str] = []
+        """Lines of the log that are none of ours."""
+        self.screen = ""
+        self._reading = [asyncio.create_task(self._read_log()), asyncio.create_task(self._read_screen())]
+
+    async def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            if line.startswith(b"{"):
+                self.log.append({**json.loads(line), "length": len(line)})
+            else:
+                self.other.append(line.decode())
+
+    async def _read_screen(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.screen += line.decode()
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.log if line["event"] == event]
+
+    async def until(self, event: str, count: int = 1) -> None:
+        await until(lambda: len(self.of(event)) >= count, within=60)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.ended()
+
+    async def ended(self) -> int:
+        code = await asyncio.wait_for(self.process.wait(), 60)
+        await asyncio.gather(*self._reading)
+        return code
+
+
+async def test_a_server_waits_for_its_database_and_says_so_in_few_words(cluster: Cluster, database_url: str) -> None:
+    """At its start and later: one line with growing pauses, one when it is back, and "serves" only once it is ready."""
+    settings = {
+        "DATABASE_URL": database_url,
+        "BACKROOM_MASTER_KEY": MASTER_KEY,
+        "BACKROOM_GRPC_ADDRESS": "127.0.0.1:0",
+        "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0",
+        "LOG_FORMAT": "json",
+    }
+    pipe = asyncio.subprocess.PIPE
+    async with AsyncExitStack() as stack:
+        async with cluster.stopped():
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "server", "serve"), env={**os.environ, **settings}, stdout=pipe, stderr=pipe
+            )
+            server = await stack.enter_async_context(Process(process))
+            await server.until("not ready", 2)
+            assert server.screen == ""
+        await server.until("serving")
+        async with cluster.stopped():
+            began, lines = time.monotonic(), len(server.log)
+            await server.until("not ready", len(server.of("not ready")) + 3)
+            lasted = time.monotonic() - began
+            told = server.log[lines:]
+        await server.until("ready", 2)
+        process.send_signal(signal.SIGINT)
+        assert await server.ended() == 0
+    # That connections ended, and that there are no new ones, may each be told; then the pauses grow.
+    assert {line["event"] for line in told} <= {"not ready", "job"}
+    assert lasted > 1
+    assert server.screen.count("Backroom serves") == 1
+    assert server.other == []
+    warned = [line for line in server.log if line["level"] not in ("info", "debug")]
+    assert {line["event"] for line in warned} <= {"not ready", "job"}
+    assert max(line["length"] for line in warned) < 500
+    assert [line["event"] for line in server.log[-2:]] == ["stopping", "stopped"]

@@ -1,0 +1,84 @@
+"""What the log is told of a trouble that is met again and again."""
+
+from typing import Any
+
+import structlog
+
+from server.frame.outages import Outage
+from tests.fixtures.servers import keep_in
+
+
+class Told:
+    """An outage, its clock and its lines."""
+
+    def __init__(self, **options: Any) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.now = 0.0
+        logger = structlog.wrap_logger(None, [keep_in(self.lines)], structlog.make_filtering_bound_logger(0))
+        self.outage = Outage(logger, "away", "back", elapsed=lambda: self.now, **options)
+
+    def lasts(self, seconds: float, *, every: float = 0.5, **details: object) -> list[float]:
+        """Meets it again and again for so long, and returns when lines were written."""
+        written = []
+        for _ in range(round(seconds / every)):
+            count = len(self.lines)
+            self.outage.met(**details)
+            written += [self.now] * (len(self.lines) - count)
+            self.now += every
+        return written
+
+
+def test_the_pause_between_lines_grows_and_is_bounded() -> None:
+    """At once, then after 2, 4, 8 seconds and so on, and at least once a minute, however often it is met."""
+    told = Told()
+    assert told.lasts(300) == [0, 2, 6, 14, 30, 62, 122, 182, 242]
+    assert "seconds" not in told.lines[0]
+    assert told.lines[-1]["seconds"] == 242
+
+
+def test_its_end_is_one_line_and_the_next_outage_begins_anew() -> None:
+    """How long it lasted; without an outage nothing is said."""
+    told = Told()
+    told.outage.over()
+    told.lasts(3)
+    told.outage.over()
+    told.outage.over()
+    assert told.lasts(3) == [3, 5]
+    assert [line["event"] for line in told.lines] == ["away", "away", "back", "away", "away"]
+    assert told.lines[2]["seconds"] == 3
+
+
+def test_other_details_are_told_at_once() -> None:
+    """Once each: those that come and go are no news."""
+    told = Told()
+    told.lasts(1, why="a")
+    told.lasts(1, why="b")
+    told.lasts(0.5, why="a")
+    told.lasts(0.5, why="b")
+    assert [line["why"] for line in told.lines] == ["a", "b"]
+
+
+def test_details_that_are_ever_new_do_not_fill_the_log() -> None:
+    """The first few are told as they come, the others at the pauses."""
+    told = Told()
+    for number in range(1000):
+        told.lasts(0.1, every=0.1, why=str(number))
+    assert len(told.lines) < 12
+
+
+def test_a_short_outage_is_not_told_where_there_is_patience() -> None:
+    """A longer one is, from then on."""
+    told = Told(patience=4)
+    assert told.lasts(3.5) == []
+    told.outage.over()
+    assert told.lasts(7) == [7.5, 9.5]
+
+
+def test_what_another_line_tells_is_not_told_again() -> None:
+    """Only once that does not tell of it any more, and the outage lasts."""
+    elsewhere = [True]
+    told = Told(told=lambda: elsewhere[0])
+    assert told.lasts(10) == []
+    elsewhere.clear()
+    elsewhere.append(False)
+    assert told.lasts(1) == [10]

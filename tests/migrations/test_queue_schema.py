@@ -1,0 +1,64 @@
+"""The queue's schema is procrastinate's own, on every version of PostgreSQL, though it is made in one transaction."""
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+from importlib.resources import files
+
+import psycopg
+
+import migrations
+from tests.migrations.catalogue import catalogue
+
+revision = import_module("migrations.versions.0004_events_and_jobs")
+
+
+def queue_of(url: str) -> set[tuple[str, str]]:
+    return {(place, what) for place, what in catalogue(url) if "procrastinate" in place}
+
+
+def test_the_steps_in_one_transaction_lead_where_they_lead_one_by_one(empty_url: str, database_url: str) -> None:
+    """Tables, columns, labels, functions, indexes and triggers."""
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        for step in revision._steps():
+            connection.execute(step)
+    assert queue_of(database_url) == queue_of(empty_url)
+    kinds = {what.split()[0] for _, what in queue_of(database_url)}
+    assert kinds >= {"column", "constraint", "function", "index", "labels", "relation", "trigger", "type"}
+
+
+def test_the_steps_lead_to_the_schema_of_the_library(empty_url: str, database_url: str) -> None:
+    """A library whose steps go further needs a revision that applies them."""
+    steps = files("procrastinate") / "sql" / "migrations"
+    assert max(step.name for step in steps.iterdir() if step.name.endswith(".sql")) == revision.NEWEST_STEP
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute((files("procrastinate") / "sql" / "schema.sql").read_text())
+    assert queue_of(database_url) == queue_of(empty_url)
+
+
+def test_every_version_of_postgresql_is_led_to_the_same(database_url: str) -> None:
+    """The oldest that is promised, and the newest that is embedded; the tests run on one of the two."""
+    with psycopg.connect(database_url) as connection:
+        here = connection.info.server_version // 10_000
+    other = {16: "18", 18: "16"}[here]
+    finished = subprocess.run(
+        [sys.executable, "-m", "tests.migrations.catalogue", other],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert {(place, what) for place, what in json.loads(finished.stdout)} == catalogue(database_url)
+
+
+def test_nothing_is_left_in_the_queue_s_place_by_the_way_down(empty_url: str) -> None:
+    """Types and functions too."""
+    migrations.upgrade(empty_url)
+    migrations.downgrade(empty_url, "base")
+    assert {place for place, _ in catalogue(empty_url)} <= {
+        "alembic_version",
+        "alembic_version_pkc",
+        "public.alembic_version",
+        "_alembic_version",
+    }
