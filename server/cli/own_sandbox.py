@@ -84,7 +84,7 @@ class StartedSandbox:
                 " mend that, or do without by BACKROOM_PAYMENT_PROVIDER=none"
             )
         sandbox = replace(self._kept, url=said)
-        write_private(self._path, json.dumps(asdict(sandbox)))
+        write_private(self._path, json.dumps(asdict(sandbox)), durable=False)  # another URL at each start
         return sandbox
 
     def stop(self) -> None:

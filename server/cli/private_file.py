@@ -10,12 +10,13 @@ from pathlib import Path
 _WITHOUT_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str, *, durable: bool = True) -> None:
     """Writes a file that nobody else may read, in place of the one that is there.
 
     Whatever happens meanwhile, the file holds what it held or the text: it is on the disk before it takes its place.
+    What can be written anew at any time need not be durable: it does not wait, and a power failure may leave it empty.
     """
-    unfinished = _written(path, text)
+    unfinished = _written(path, text, durable=durable)
     try:
         unfinished.replace(path)
     except OSError:
@@ -25,7 +26,7 @@ def write_private(path: Path, text: str) -> None:
 
 def keep_private(path: Path, text: str) -> str:
     """Writes such a file where there is none, and returns what stands there then, be it of another who was faster."""
-    unfinished = _written(path, text)
+    unfinished = _written(path, text, durable=True)
     try:
         with suppress(FileExistsError):
             _link(unfinished, path)
@@ -62,7 +63,7 @@ def _link(unfinished: Path, path: Path) -> None:
             unfinished.rename(path)
 
 
-def _written(path: Path, text: str) -> Path:
+def _written(path: Path, text: str, *, durable: bool) -> Path:
     """A new file beside, which `mkstemp` makes with mode 600."""
     private_folder(path.parent)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -70,7 +71,8 @@ def _written(path: Path, text: str) -> Path:
         with os.fdopen(descriptor, "w") as file:
             file.write(text + "\n")
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
     except OSError:
         Path(name).unlink()
         raise

@@ -17,6 +17,7 @@ import pytest
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, running_url, server
 from storage.embedded.binaries import binaries
+from storage.embedded.locks import FileLock
 from storage.embedded.postmaster import read_postmaster
 from tests.storage.embedded.users import end, none_left, servers_of, using
 
@@ -106,6 +107,28 @@ def test_a_server_that_was_left_behind_is_used_and_stopped_by_the_last(folder: P
         assert answer(url) == 42
         other.leave()
     assert none_left(folder)
+
+
+def test_a_server_whose_socket_is_gone_starts_again(folder: Path) -> None:
+    """As where old files are removed from folders for temporary ones: nobody could reach it any more."""
+    with using(folder) as killed:
+        assert killed.url()
+        killed.kill()
+    (folder / ".s.PGSQL.5432").unlink()
+    assert served(folder) == 42
+    assert none_left(folder)
+
+
+def test_who_keeps_the_folder_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another process starts or stops the server for longer than anybody waits."""
+    served(folder)
+    monkeypatch.setattr(server, "_TURN_WITHIN_SECONDS", 0.1)
+    other = FileLock(folder.with_name("data.locks") / "start")
+    assert other.take(0)
+    with pytest.raises(EmbeddedPostgresFailed, match=f"the process {os.getpid()} has started or stopped"):
+        EmbeddedPostgres(folder)
+    other.close()
+    assert served(folder) == 42
 
 
 def test_a_killed_server_starts_again(folder: Path) -> None:
