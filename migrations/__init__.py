@@ -14,6 +14,15 @@ def head() -> str:
     return max(path.name[:4] for path in (_FOLDER / "versions").glob("[0-9]*_*.py"))
 
 
+def lacking(revision: str | None) -> str | None:
+    """What a database at this revision lacks, in a sentence with the mend; None where it is up to date, or newer."""
+    if revision is None:
+        return "the database is not migrated yet: run backroom migrate"
+    if revision < head():
+        return f"the database stands at migration {revision}, and {head()} is needed: run backroom migrate"
+    return None
+
+
 def upgrade(url: str, revision: str = "head") -> None:
     """Brings the database up to a revision; several servers may do so at once, and one of them does the work."""
     from alembic import command

@@ -84,8 +84,8 @@ async def ready_database(
         revision = await database.revision()
         if revision != migrations.head() and settings.embedded:
             migrations.upgrade(url)
-        elif revision is None or revision < migrations.head():
-            raise Failure(f"the database stands at migration {revision}; bring it up with: backroom migrate")
+        elif lack := migrations.lacking(revision):
+            raise Failure(lack)
         yield database
     except StoreError as error:
         raise Failure(explained(error)) from None

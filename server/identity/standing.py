@@ -125,10 +125,11 @@ class Standings:
     ) -> None:
         """Looks every so often, until cancelled; while that fails, nothing is trusted, and each call reads anew.
 
-        `told` is whether another line of the log says already that the database is away.
+        `told` is whether another line of the log says already why the server is not ready.
         """
         lines = ("standings are not followed", "standings are followed again")
-        away, faulty = Outage(logger, *lines, patience=_TOLD_AFTER, told=told), Outage(logger, *lines)
+        # Two, since a fault is none of the database's; where that is not migrated, one line says so already.
+        away, faulty = (Outage(logger, *lines, patience=_TOLD_AFTER, told=told) for _ in range(2))
         while True:
             try:
                 async with asyncio.timeout(_PATIENCE):

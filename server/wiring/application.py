@@ -133,7 +133,4 @@ class Application:
         return behind
 
     async def _behind(self) -> str | None:
-        revision = await self.database.revision()
-        if revision is None or revision < migrations.head():
-            return f"the database stands at migration {revision}, and {migrations.head()} is needed: backroom migrate"
-        return None
+        return migrations.lacking(await self.database.revision())

@@ -9,6 +9,10 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
+import psycopg
+
+import migrations
+from storage.url import sibling
 from tests.faults.cluster import Cluster
 from tests.faults.load import until
 from tests.fixtures.keys import MASTER_KEY
@@ -58,8 +62,7 @@ class Process:
         return code
 
 
-async def test_a_server_waits_for_its_database_and_says_so_in_few_words(cluster: Cluster, database_url: str) -> None:
-    """At its start and later: one line with growing pauses, one when it is back, and "serves" only once it is ready."""
+async def served(database_url: str) -> Process:
     settings = {
         "DATABASE_URL": database_url,
         "BACKROOM_MASTER_KEY": MASTER_KEY,
@@ -68,12 +71,17 @@ async def test_a_server_waits_for_its_database_and_says_so_in_few_words(cluster:
         "LOG_FORMAT": "json",
     }
     pipe = asyncio.subprocess.PIPE
+    command = (sys.executable, "-m", "server", "serve")
+    return Process(
+        await asyncio.create_subprocess_exec(*command, env={**os.environ, **settings}, stdout=pipe, stderr=pipe)
+    )
+
+
+async def test_a_server_waits_for_its_database_and_says_so_in_few_words(cluster: Cluster, database_url: str) -> None:
+    """At its start and later: one line with growing pauses, one when it is back, and "serves" only once it is ready."""
     async with AsyncExitStack() as stack:
         async with cluster.stopped():
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "server", "serve"), env={**os.environ, **settings}, stdout=pipe, stderr=pipe
-            )
-            server = await stack.enter_async_context(Process(process))
+            server = await stack.enter_async_context(await served(database_url))
             await server.until("not ready", 2)
             assert server.screen == ""
         await server.until("serving")
@@ -83,7 +91,7 @@ async def test_a_server_waits_for_its_database_and_says_so_in_few_words(cluster:
             lasted = time.monotonic() - began
             told = server.log[lines:]
         await server.until("ready", 2)
-        process.send_signal(signal.SIGINT)
+        server.process.send_signal(signal.SIGINT)
         assert await server.ended() == 0
     # That connections ended, and that there are no new ones, may each be told; then the pauses grow.
     assert {line["event"] for line in told} <= {"not ready", "job"}
@@ -94,3 +102,16 @@ async def test_a_server_waits_for_its_database_and_says_so_in_few_words(cluster:
     assert {line["event"] for line in warned} <= {"not ready", "job"}
     assert max(line["length"] for line in warned) < 500
     assert [line["event"] for line in server.log[-2:]] == ["stopping", "stopped"]
+
+
+async def test_a_server_on_a_database_that_is_not_migrated_says_that_alone(cluster: Cluster) -> None:
+    """With the mend, and nothing of what else cannot work until then."""
+    with psycopg.connect(cluster.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE unmigrated")
+    async with await served(sibling(cluster.url, "unmigrated")) as server:
+        await server.until("not ready", 3)
+        server.process.send_signal(signal.SIGINT)
+        assert await server.ended() == 0
+    warned = [line for line in server.log if line["level"] != "info"]
+    assert {(line["event"], line["why"]) for line in warned} == {("not ready", str(migrations.lacking(None)))}
+    assert server.other == []
