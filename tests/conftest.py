@@ -4,9 +4,14 @@ import os
 from collections.abc import Callable, Mapping
 
 import uvloop
+from hypothesis import HealthCheck, settings
 
 # Before gRPC is loaded: as `server.cli.app` has it for a command.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+# No test is timed: on a busy machine any example may take long.
+settings.register_profile("backroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("backroom")
 
 pytest_plugins = [
     "tests.fixtures.pgbouncer",

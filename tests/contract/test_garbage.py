@@ -121,7 +121,7 @@ async def test_a_message_above_the_transports_limit_is_refused_too(admin: Api) -
 
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_no_message_breaks_a_method_or_leaks(
     server: Running, caplog: pytest.LogCaptureFixture, method: Method, data: st.DataObject

@@ -84,7 +84,7 @@ async def behind_a_batch(use_case: UseCase, batcher: Batcher[int, int], asks: Se
 moments = st.lists(st.integers(0, 4), max_size=25)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     gaps=moments,
     largest=st.integers(1, 8),
@@ -110,7 +110,7 @@ async def test_every_ask_is_answered_exactly_once_and_in_order(
     assert all(0 < len(batch) <= largest for batch in use_case.tried)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(weights=st.lists(st.integers(1, 12), max_size=20), largest=st.integers(1, 10))
 async def test_a_batch_weighs_no_more_than_it_may(weights: list[int], largest: int) -> None:
     """But for one ask that is too heavy by itself, which goes alone."""

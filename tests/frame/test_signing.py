@@ -29,7 +29,7 @@ entries = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(entries, entries)
 def test_two_entries_share_a_signature_only_where_they_are_the_same(one: AuditEntry, other: AuditEntry) -> None:
     """Wherever one field ends and the next begins."""
@@ -37,7 +37,7 @@ def test_two_entries_share_a_signature_only_where_they_are_the_same(one: AuditEn
     assert mac_of(one, SECRET) != mac_of(one, b"another")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(texts, texts)
 def test_no_text_flows_from_one_field_into_the_next(one: str, two: str) -> None:
     """As it would where the fields were merely put behind one another."""

@@ -79,7 +79,7 @@ async def collected(answers: AsyncIterator[int]) -> tuple[list[int], str]:
     return seen, ""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     delays=st.lists(st.integers(0, 6), max_size=15),
     at_once=st.integers(1, 5),

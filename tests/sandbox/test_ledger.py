@@ -67,7 +67,7 @@ calls = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(calls, max_size=25))
 def test_the_books_add_up_whatever_is_asked(asked: list[Call]) -> None:
     """Nothing is taken that was not secured, nor paid back that was not taken, and a key has one answer."""

@@ -53,7 +53,7 @@ async def test_rows_given_to_a_statement_come_back_as_they_were(database: Databa
             assert [tuple(row) for row in found] == rows
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(VALUES, max_size=5))
 async def test_whatever_a_row_holds_comes_back_exactly(database: Database, rows: list[tuple[object, ...]]) -> None:
     """Any text that PostgreSQL can hold, any amount to nine decimals, any number that fits its column."""
