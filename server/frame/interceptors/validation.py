@@ -1,5 +1,6 @@
 """The body is parsed here, and held against the rules in the contract."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -12,6 +13,9 @@ from server.frame.call import Call
 from server.frame.contract import BODY_BYTES
 from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, MessageTooLarge, Refusal
 from server.frame.interceptors.base import Behaviour, Method
+
+_HEAVY_BYTES = 8 * 1024
+"""Larger messages are parsed one a turn of the loop: the largest take 10 ms each, and a crowd of them would hold it."""
 
 _MANY = 100
 """Elements of lists: of a message that holds more, the first violation alone is looked for.
@@ -35,13 +39,15 @@ class Validation:
         """`largest_bodies` is how large a message a method takes, in bytes, by its path."""
         self._validator = validator
         self._largest_bodies = largest_bodies
+        self._turn = asyncio.Lock()
 
     def around(self, method: Method, proceed: Behaviour) -> Behaviour:
         async def parsed(request: Any, call: Call) -> Any:
-            return await proceed(self.parse(method, request), call)
+            heavy = len(request) > _HEAVY_BYTES
+            return await proceed(await self._in_turn(method, request) if heavy else self.parse(method, request), call)
 
         async def parsed_and_serialised(request: Any, call: Call) -> Any:
-            return method.serialize(await proceed(self.parse(method, request), call))
+            return method.serialize(await parsed(request, call))
 
         async def parsed_one_by_one(bodies: AsyncIterator[bytes], call: Call) -> Any:
             answer = await proceed(self._each(method, bodies), call)
@@ -66,12 +72,16 @@ class Validation:
             self._hold(message, may_hold_nul=b"\0" in body)
         return message
 
+    async def _in_turn(self, method: Method, body: bytes) -> Any:
+        async with self._turn:
+            return self.parse(method, body)
+
     async def _each(self, method: Method, bodies: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         number = 0
         async for body in bodies:
             number += 1
             try:
-                message = self.parse(method, body)
+                message = await self._in_turn(method, body) if len(body) > _HEAVY_BYTES else self.parse(method, body)
             except Refusal as refusal:
                 raise refusal.at_message(number) from None
             yield message
