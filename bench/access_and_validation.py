@@ -23,7 +23,7 @@ import uvloop
 import migrations
 from backroom.commerce.v1.order_service_pb2 import GetOrderRequest, LineItem, PlaceOrderRequest
 from server.frame.call import Call
-from server.frame.contract import rules_of
+from server.frame.contract import largest_bodies_of, rules_of
 from server.frame.interceptors.access import Access
 from server.frame.interceptors.base import Behaviour, Interceptor, Method
 from server.frame.interceptors.validation import Validation
@@ -98,7 +98,9 @@ async def bench(url: str) -> None:
     async with grpc.aio.insecure_channel("127.0.0.1:1") as nowhere:
         token = (await sign_in(application, nowhere, ["admin"])).token or ""
     watching = asyncio.create_task(application.identity.standings.watch(logger))
-    access, validation = Access(rules, application.identity.standings), Validation(protovalidate.Validator())
+    access = Access(rules, application.identity.standings)
+    largest = largest_bodies_of(service.descriptor for service in application.services)
+    validation = Validation(protovalidate.Validator(), largest)
     lines = [LineItem(sku=f"sku-{number}", quantity=number + 1) for number in range(5)]
     requests = {
         "GetOrder": GetOrderRequest(order_id=str(uuid4())),

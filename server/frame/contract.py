@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from backroom.common.v1 import access_pb2
+from backroom.common.v1 import access_pb2, limits_pb2
+
+BODY_BYTES = 16 * 1024
+"""How large a message may be where its method does not say."""
+
+SMALLEST_LIMIT_BYTES, LARGEST_LIMIT_BYTES = 1024, 512 * 1024
+"""Between these a method may say how large a message it takes."""
 
 
 class ContractError(Exception):
@@ -45,3 +51,25 @@ def _rule_of(method: MethodDescriptor, known: frozenset[str]) -> AccessRule:
             raise ContractError(f"{method.full_name}: no role knows the permission {access.permission!r}")
         case _:
             raise ContractError(f"{method.full_name}: the option (backroom.common.v1.access) is missing")
+
+
+def largest_bodies_of(services: Iterable[ServiceDescriptor]) -> Mapping[str, int]:
+    """How large a message each method takes, in bytes, by its path.
+
+    Raises ContractError, naming the method, where it says less than 1 KiB or more than 512.
+    """
+    methods = (method for service in services for method in service.methods)
+    return {f"/{method.containing_service.full_name}/{method.name}": _largest_body_of(method) for method in methods}
+
+
+def _largest_body_of(method: MethodDescriptor) -> int:
+    options = method.GetOptions()
+    if not options.HasExtension(limits_pb2.limits):
+        return BODY_BYTES
+    largest: int = options.Extensions[limits_pb2.limits].largest_body_bytes
+    if not SMALLEST_LIMIT_BYTES <= largest <= LARGEST_LIMIT_BYTES:
+        raise ContractError(
+            f"{method.full_name}: (backroom.common.v1.limits).largest_body_bytes must be "
+            f"{SMALLEST_LIMIT_BYTES:,} to {LARGEST_LIMIT_BYTES:,}, and is {largest:,}"
+        )
+    return largest

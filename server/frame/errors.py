@@ -138,7 +138,7 @@ class BodyMalformed(Refusal):
 
 
 class MessageTooLarge(Refusal):
-    """The message is larger than the {limit_bytes} bytes that this server takes."""
+    """The message is {size_bytes} bytes large, and {method} takes at most {limit_bytes}."""
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "MESSAGE_TOO_LARGE"

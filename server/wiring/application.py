@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 import migrations
 from server.frame.addresses import Network
-from server.frame.contract import rules_of
+from server.frame.contract import largest_bodies_of, rules_of
 from server.frame.health import Health
 from server.frame.interceptors import CallLimits, InFlight, chain
 from server.frame.jobs import Task
@@ -80,13 +80,15 @@ class Application:
         about: str,
     ) -> None:
         """What stands around the calls, and the HTTP side."""
-        rules = {**rules_of((service.descriptor for service in self.services), PERMISSIONS), **STANDARD_RULES}
+        contract = [service.descriptor for service in self.services]
+        rules = {**rules_of(contract, PERMISSIONS), **STANDARD_RULES}
         crowds = {None, *ROLES[CUSTOMER]}
         self.lanes = frozenset(path for path, rule in rules.items() if rule.permission in crowds)
         """The methods that anyone or any customer may crowd at; those that need more than that wait together."""
         self.in_flight = InFlight()
+        largest = largest_bodies_of(contract)
         self.chain = chain(
-            rules, self.identity.standings, self.in_flight, self.registry, logger, limits, trusted_proxies
+            rules, largest, self.identity.standings, self.in_flight, self.registry, logger, limits, trusted_proxies
         )
         self.health = Health([service.name for service in self.services], self._why_not_ready, logger)
         routes = [route for part in self._parts for route in part.routes]

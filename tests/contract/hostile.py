@@ -50,7 +50,7 @@ def filled(kind: Descriptor, **given: Any) -> Message:
     for oneof in kind.oneofs:
         if oneof.GetOptions().Extensions[validate_pb2.oneof].required and message.WhichOneof(oneof.name) is None:
             first = oneof.fields[0]
-            _put(message, first, filled(_type_of(first)) if first.type == _F.TYPE_MESSAGE else _plain(first))
+            _put(message, first, filled(type_of(first)) if first.type == _F.TYPE_MESSAGE else _plain(first))
     return message
 
 
@@ -61,7 +61,7 @@ def with_nul(kind: Descriptor, depth: int = 0) -> Iterator[tuple[str, Message]]:
         if field.type == _F.TYPE_STRING:
             yield path, _with(kind, field, "a\0b")
         elif field.type == _F.TYPE_MESSAGE and depth < _DEEPEST:
-            for inner, message in with_nul(_type_of(field), depth + 1):
+            for inner, message in with_nul(type_of(field), depth + 1):
                 yield f"{path}.{inner}", _with(kind, field, message)
 
 
@@ -106,7 +106,7 @@ def _of(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
 
 def _value(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
     if field.type == _F.TYPE_MESSAGE:
-        return messages(_type_of(field), depth + 1)
+        return messages(type_of(field), depth + 1)
     if field.type == _F.TYPE_STRING:
         return st.sampled_from(_STRINGS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
     if field.type == _F.TYPE_BYTES:
@@ -132,9 +132,9 @@ def _plain(field: FieldDescriptor) -> Any:
     """A value that the field's own rules ask for; None where the field may be left out."""
     rules = field.GetOptions().Extensions[validate_pb2.field]
     if field.type == _F.TYPE_MESSAGE:
-        known = _PLAIN.get(_type_of(field).full_name)
+        known = _PLAIN.get(type_of(field).full_name)
         wanted = known or rules.required or rules.repeated.min_items
-        return filled(_type_of(field), **(known or {})) if wanted else None
+        return filled(type_of(field), **(known or {})) if wanted else None
     if field.type == _F.TYPE_STRING:
         if rules.cel:  # what a pattern of characters is said in words by
             return CANARY
@@ -156,7 +156,7 @@ def _plain_string(rules: validate_pb2.StringRules) -> str | None:
     return None
 
 
-def _type_of(field: FieldDescriptor) -> Descriptor:
+def type_of(field: FieldDescriptor) -> Descriptor:
     assert field.message_type is not None
     return field.message_type
 

@@ -1,15 +1,18 @@
 """Bodies that are no messages, and messages that mean harm: each is refused as documented, and nothing leaks."""
 
+from typing import Any
+
 import grpc
 import pytest
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from server.frame.contract import BODY_BYTES, LARGEST_LIMIT_BYTES, largest_bodies_of
 from server.frame.errors import shown
-from server.frame.interceptors.validation import LARGEST_MESSAGE
+from server.frame.standard import STANDARD_RULES
 from tests.contract.hostile import CANARY, messages, with_nul
-from tests.contract.methods import METHODS, Method, sent
+from tests.contract.methods import METHODS, SERVICES, Method, sent
 from tests.contract.proto_comments import documented
 from tests.fixtures.servers import Api, Refused, Running, refusal, refused
 
@@ -98,26 +101,45 @@ def padded(size: int) -> bytes:
 
 
 async def test_a_message_at_the_limit_is_taken(admin: Api) -> None:
-    """4 MiB may be sent."""
+    """16 KiB may be sent where the contract says nothing else."""
     method = next(method for method in METHODS if method.name == "GetMe")
-    assert await outcome(admin, method, padded(4 * 1024 * 1024)) is None
+    assert await outcome(admin, method, padded(BODY_BYTES)) is None
 
 
 async def test_a_message_above_the_limit_is_refused_with_the_limit(admin: Api) -> None:
-    """A byte more than 4 MiB may not, to any method, and the refusal says how much may."""
+    """A byte more than its limit may not be sent to any method, and the refusal says how much may."""
+    limits = largest_bodies_of(SERVICES)
     for method in METHODS:
-        found = await outcome(admin, method, padded(4 * 1024 * 1024 + 1))
+        found = await outcome(admin, method, padded(limits[method.path] + 1))
         assert found is not None, method
         assert found.code is grpc.StatusCode.RESOURCE_EXHAUSTED, method
         assert found.reason == "MESSAGE_TOO_LARGE", method
-        assert found.metadata["limit_bytes"] == str(4 * 1024 * 1024), method
+        assert found.metadata["limit_bytes"] == str(limits[method.path]), method
+        assert found.metadata["size_bytes"] == str(limits[method.path] + 1), method
+
+
+async def test_the_standard_services_take_no_more_than_others(server: Running) -> None:
+    """A name of a service to watch could else be as large as the transport takes."""
+    for path in STANDARD_RULES:
+        found = await refusal(sent(server.anonymous, path, padded(BODY_BYTES + 1)))
+        assert (found.reason, found.metadata["limit_bytes"]) == ("MESSAGE_TOO_LARGE", str(BODY_BYTES)), path
 
 
 async def test_a_message_above_the_transports_limit_is_refused_too(admin: Api) -> None:
     """gRPC itself refuses it, unread and without a reason."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await sent(admin, METHODS[0], bytes(3 * LARGEST_MESSAGE))
+        await sent(admin, METHODS[0], bytes(3 * LARGEST_LIMIT_BYTES))
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate], ids=str)
+async def test_a_compressed_message_is_not_read(server: Running, compression: grpc.Compression) -> None:
+    """It is answered UNIMPLEMENTED by gRPC itself, as its specification has it, and nothing is decompressed."""
+    check: Any = server.channel.unary_unary("/grpc.health.v1.Health/Check")
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await check(padded(BODY_BYTES), compression=compression, timeout=30)
+    assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "is disabled" in (raised.value.details() or "")
 
 
 @pytest.mark.parametrize("method", METHODS, ids=str)

@@ -5,29 +5,32 @@ from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from backroom.common.v1 import access_pb2
-from server.frame.contract import PUBLIC, AccessRule, ContractError, rules_of
+from backroom.common.v1 import access_pb2, limits_pb2
+from server.frame.contract import PUBLIC, AccessRule, ContractError, largest_bodies_of, rules_of
 from server.frame.standard import STANDARD_RULES
 from server.identity.roles import PERMISSIONS
 from tests.frame.contracts import contract_files
 
 KNOWN = frozenset(["shop.read"])
 Access = access_pb2.Access
+Limits = limits_pb2.Limits
 
 
-def service(**methods: Access | None) -> ServiceDescriptor:
+def service(limits: limits_pb2.Limits | None = None, **methods: Access | None) -> ServiceDescriptor:
     """A service of a contract of its own, whose methods bear these options."""
     pool = DescriptorPool()
-    for file in (descriptor_pb2.DESCRIPTOR, access_pb2.DESCRIPTOR):
+    for file in (descriptor_pb2.DESCRIPTOR, access_pb2.DESCRIPTOR, limits_pb2.DESCRIPTOR):
         pool.AddSerializedFile(file.serialized_pb)
     made = descriptor_pb2.FileDescriptorProto(name="shop/v1/shop.proto", package="shop.v1", syntax="proto3")
-    made.dependency.append("backroom/common/v1/access.proto")
+    made.dependency.extend(["backroom/common/v1/access.proto", "backroom/common/v1/limits.proto"])
     made.message_type.add(name="Empty")
     described = made.service.add(name="ShopService")
     for name, access in methods.items():
         method = described.method.add(name=name, input_type=".shop.v1.Empty", output_type=".shop.v1.Empty")
         if access is not None:
             method.options.Extensions[access_pb2.access].CopyFrom(access)
+        if limits is not None:
+            method.options.Extensions[limits_pb2.limits].CopyFrom(limits)
     pool.AddSerializedFile(made.SerializeToString())
     found: ServiceDescriptor = pool.FindServiceByName("shop.v1.ShopService")
     return found
@@ -60,6 +63,25 @@ def test_a_permission_that_no_role_knows_keeps_the_server_from_starting(permissi
     with pytest.raises(ContractError) as raised:
         rules_of([service(Buy=Access(permission=permission))], KNOWN)
     assert str(raised.value) == f"shop.v1.ShopService.Buy: no role knows the permission {permission!r}"
+
+
+def test_a_method_takes_as_large_a_message_as_it_declares() -> None:
+    """By the path under which it is called; 16 KiB where it declares nothing."""
+    assert largest_bodies_of([service(Buy=None)]) == {"/shop.v1.ShopService/Buy": 16_384}
+    for limit in (1024, 524_288):
+        declared = service(Limits(largest_body_bytes=limit), Buy=None)
+        assert largest_bodies_of([declared]) == {"/shop.v1.ShopService/Buy": limit}
+
+
+@pytest.mark.parametrize("limits", [Limits(), *(Limits(largest_body_bytes=n) for n in (-1, 1023, 524_289))], ids=str)
+def test_a_limit_that_makes_no_sense_keeps_the_server_from_starting(limits: limits_pb2.Limits) -> None:
+    """The error names the method, the option, what it may be and what it is."""
+    with pytest.raises(ContractError) as raised:
+        largest_bodies_of([service(limits, Buy=None)])
+    assert str(raised.value) == (
+        "shop.v1.ShopService.Buy: (backroom.common.v1.limits).largest_body_bytes must be 1,024 to 524,288, "
+        f"and is {limits.largest_body_bytes:,}"
+    )
 
 
 def test_no_services_have_no_rules() -> None:

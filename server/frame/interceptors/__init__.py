@@ -41,6 +41,7 @@ class CallLimits:
 
 def chain(
     rules: Mapping[str, AccessRule],
+    largest_bodies: Mapping[str, int],
     doorkeeper: Doorkeeper,
     in_flight: InFlight,
     registry: CollectorRegistry,
@@ -62,6 +63,7 @@ def chain(
         Access(rules, doorkeeper),  # on the metadata alone, before the body is parsed
         # inside of access, which says whose bucket it is; before a body is parsed
         *([RateLimit(limits.rate, registry)] if limits.rate else []),
-        Validation(protovalidate.Validator()),  # innermost: only who may call learns what is wrong with a body
+        # innermost: only who may call learns what is wrong with a body
+        Validation(protovalidate.Validator(), largest_bodies),
     )
     return Chain(order)

@@ -1,0 +1,73 @@
+"""The largest message that keeps the contract's rules, of any type."""
+
+from typing import Any
+
+from buf.validate import validate_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from tests.contract.hostile import type_of
+
+_F = FieldDescriptor
+_WIDEST = "\N{PILE OF POO}"
+"""Four bytes in UTF-8, as many as a character can take."""
+_UUID = "ffffffff-ffff-4fff-bfff-ffffffffffff"
+_GIVEN: dict[str, Any] = {
+    "google.type.Money": {"currency_code": "GBP", "units": 999_999_999, "nanos": 999_999_999},
+    "google.protobuf.Timestamp": {"seconds": 253_402_300_799, "nanos": 999_999_999},
+    "google.protobuf.Duration": {"seconds": 2_591_999, "nanos": 999_999_999},
+}
+_TEXTS = {"product.sku": "~" * 64, "role.name": "z" * 40, "service_account.name": "z" * 64}
+"""What fits the rules that are written as expressions, by their ids."""
+_MASK = "google.protobuf.FieldMask"
+
+
+def largest(kind: Descriptor) -> Message:
+    """Every field is set, as long and as often as its rules allow; a field without a bound of its own is left short."""
+    message = GetMessageClass(kind)(**_GIVEN.get(kind.full_name, {}))
+    for field in kind.fields:
+        if kind.full_name in _GIVEN or (field.containing_oneof and message.WhichOneof(field.containing_oneof.name)):
+            continue
+        rules = field.GetOptions().Extensions[validate_pb2.field]
+        if field.is_repeated:
+            items = rules.repeated.items
+            values = [_value(field, items, place) for place in range(rules.repeated.max_items)]
+            getattr(message, field.name).extend(values)
+        elif field.type == _F.TYPE_MESSAGE:
+            getattr(message, field.name).CopyFrom(_value(field, rules, 0))
+        else:
+            setattr(message, field.name, _value(field, rules, 0))
+    return message
+
+
+def _value(field: FieldDescriptor, rules: validate_pb2.FieldRules, place: int) -> Any:
+    match field.type:
+        case _F.TYPE_MESSAGE:
+            kind = type_of(field)
+            mask = getattr(rules.field_mask, "in")
+            return GetMessageClass(kind)(paths=mask) if kind.full_name == _MASK else largest(kind)
+        case _F.TYPE_STRING:
+            return _text(rules, place)
+        case _F.TYPE_BYTES:
+            return b""
+        case _F.TYPE_BOOL:
+            return True
+        case _F.TYPE_ENUM:
+            return 1
+    number = getattr(rules, {_F.TYPE_INT32: "int32", _F.TYPE_INT64: "int64"}[field.type])
+    return number.lte or (2**31 if field.type == _F.TYPE_INT32 else 2**63) - 1
+
+
+def _text(rules: validate_pb2.FieldRules, place: int) -> str:
+    if rules.cel:
+        return _TEXTS[rules.cel[0].id]
+    text = rules.string
+    if text.uuid:
+        return _UUID
+    if text.email:
+        return f"{'x' * 60}@{'x' * 60}.example.com"
+    number = str(place)  # where they must differ
+    if text.max_bytes:
+        return number.rjust(text.max_bytes, "~")
+    return number + _WIDEST * (text.max_len - len(number)) if text.max_len else number

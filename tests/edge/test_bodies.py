@@ -1,0 +1,89 @@
+"""A body costs a server little more than it costs whoever sends it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import structlog
+
+from server.settings import MODULES
+from server.wiring import Application
+from storage.database import Database
+from tests.contract.probes import checked
+from tests.edge.bodies import BODIES, Body
+from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.processes import serving
+from tests.fixtures.servers import sign_in
+
+MOST_MEGABYTES = 100
+MOST_SECONDS = 2.0
+"""What a probe may wait on a machine that has more to do; it was 21.8 s."""
+EXPECTED = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+
+
+def megabytes(pid: int, name: str) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
+
+
+async def answered(channel: grpc.aio.Channel, body: Body, token: str) -> Any:
+    """The code of the answer to one call."""
+    metadata = (("authorization", f"Bearer {token}"),) if body.token else ()
+    call: Any = channel.unary_stream(body.path)
+    try:
+        return [answer async for answer in call(body.content, metadata=metadata, timeout=60)]
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+
+
+@asynccontextmanager
+async def probed(channel: grpc.aio.Channel) -> AsyncIterator[list[float]]:
+    """How long each of the probes waited, in seconds, that are sent one after another meanwhile."""
+    waited: list[float] = []
+
+    async def probe() -> None:
+        while True:
+            began = time.perf_counter()
+            await checked(channel, "liveness")
+            waited.append(time.perf_counter() - began)
+            await asyncio.sleep(0.01)
+
+    probing = asyncio.create_task(probe())
+    try:
+        yield waited
+        await asyncio.sleep(0.05)
+    finally:
+        probing.cancel()
+        await asyncio.gather(probing, return_exceptions=True)
+
+
+async def test_no_body_holds_the_server_or_eats_its_memory(database_url: str, database: Database) -> None:
+    """A megabyte of each, all at once over one connection: each is refused, and probes are answered meanwhile."""
+    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    application = Application(database, MODULES, logger, MASTER_KEYS)
+    options = (("grpc.use_local_subchannel_pool", 1),)
+    async with (
+        serving(database_url) as server,
+        grpc.aio.insecure_channel(server.address, options=options) as attacking,
+        grpc.aio.insecure_channel(server.address, options=options) as probing,
+    ):
+        token = (await sign_in(application, attacking, ["customer"])).token or ""
+        pid = server.process.pid
+        await asyncio.gather(*(answered(attacking, BODIES["100 empty lines"], token) for _ in range(50)))
+        for name, body in BODIES.items():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+            before = megabytes(pid, "VmRSS")
+            async with probed(probing) as waited:
+                codes = set(await asyncio.gather(*(answered(attacking, body, token) for _ in range(body.times))))
+            assert codes <= EXPECTED, (name, codes)
+            assert megabytes(pid, "VmHWM") - before < MOST_MEGABYTES, name
+            assert max(waited) < MOST_SECONDS, name
