@@ -86,7 +86,14 @@ class Application:
         """The methods that anyone or any customer may crowd at; those that need more than that wait together."""
         self.in_flight = InFlight()
         self.chain = chain(
-            rules, self.identity.standings, self.in_flight, self.registry, logger, limits, trusted_proxies
+            rules,
+            self.identity.standings,
+            self.in_flight,
+            self.registry,
+            logger,
+            limits,
+            trusted_proxies,
+            customers=ROLES[CUSTOMER],
         )
         self.health = Health([service.name for service in self.services], self._why_not_ready, logger)
         routes = [route for part in self._parts for route in part.routes]

@@ -34,7 +34,9 @@ def call(*metadata: tuple[str, str | bytes], method: str = "/shop.v1.ShopService
 async def test_the_order_of_what_stands_around_a_call(server: Running) -> None:
     """From the outside in; the reasons stand in the chain."""
     order = [type(each).__name__ for each in server.application.chain.interceptors]
-    assert order == ["InFlight", "RequestLog", "Metrics", "Refusals", "Shedding", "Deadline", "Access", "Validation"]
+    around = ["InFlight", "RequestLog", "Metrics", "Refusals"]
+    before = ["MetadataLimit", "Shedding", "Deadline", "Access", "FairShare"]
+    assert order == [*around, *before, "Body", "Validation"]
 
 
 async def test_each_call_has_one_log_line_whatever_becomes_of_it(server: Running, customer: Api) -> None:
