@@ -11,7 +11,6 @@ from server.edge import Certificates, CertificatesUnreadable, Descriptors, Edge
 from server.frame.interceptors import CallLimits, MostAtOnce, Rate
 from server.settings import Settings
 
-
 _CUSTOMERS_RATE = Rate(per_second=100, burst=200)
 """Of a customer, or of a network without an account, where nothing is set: above what a person or their app does."""
 

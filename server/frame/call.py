@@ -62,7 +62,8 @@ class Call(Context):
         self.fault: str | None = None
         self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
         """Stands around each writing of an answer."""
-        self.metadata: Mapping[str, str | bytes] = dict(self._received)
+        self.metadata: Mapping[str, str | bytes] = {name: cleaned(value) for name, value in self._received}
+        """What was sent last under each name; in texts, a space stands for each character that cannot be printed."""
         self.id = _matched(_CALL_ID, self.metadata.get("x-request-id")) or str(uuid4())
         self.trace_id = _matched(_TRACE_PARENT, self.metadata.get("traceparent"), group=1) or uuid4().hex
 
@@ -150,6 +151,13 @@ class Call(Context):
 
     def done(self) -> bool:
         return self._context.done()
+
+
+def cleaned(value: str | bytes) -> str | bytes:
+    """A text without the characters that would do something where it is shown or stored; bytes as they are."""
+    if isinstance(value, bytes) or value.isprintable():
+        return value
+    return "".join(each if each.isprintable() else " " for each in value)
 
 
 def fits(metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:

@@ -16,11 +16,13 @@ _PATIENCE_SECONDS = 30
 def main(address: str) -> None:
     stop = threading.Event()
     with grpc.insecure_channel(address) as channel:
-        check: Any = health_pb2_grpc.HealthStub(channel).Check
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        check = stub.Check
         request = health_pb2.HealthCheckRequest(service="liveness")
         for _ in range(20):
             check(request, timeout=_PATIENCE_SECONDS)
-        print("ready", flush=True)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
         threading.Thread(target=_until_told, args=(stop,), daemon=True).start()
         took = []
         while not stop.is_set():
@@ -28,7 +30,7 @@ def main(address: str) -> None:
             check(request, timeout=_PATIENCE_SECONDS)
             took.append(perf_counter() - began)
             sleep(_PAUSE_SECONDS)
-    print(json.dumps(took))
+    sys.stdout.write(json.dumps(took))
 
 
 def _until_told(stop: threading.Event) -> None:

@@ -39,6 +39,8 @@ class Attack:
     reads: bool = True
     acknowledges: bool = True
     connections: int = 1
+    exceeds: str = ""
+    """Why it costs more than the budget, where it does: what must be mended, and by whom."""
 
     def run(self, port: int, token: str) -> int:
         """Returns how many bytes were sent."""

@@ -79,6 +79,12 @@ def test_an_id_that_would_not_fit_a_log_is_not_taken(sent: str) -> None:
     assert call(("x-request-id", "x" * 64)).id == "x" * 64
 
 
+def test_a_text_of_the_callers_does_nothing_where_it_is_shown_or_stored() -> None:
+    """NUL, escape codes and line ends become spaces; bytes stay as they are."""
+    sent = call(("user-agent", "a\0b\x1b[2J\r\nc\u2028d é"), ("x-bin", b"\0\x1b")).metadata
+    assert sent == {"user-agent": "a b [2J  c d é", "x-bin": b"\0\x1b"}
+
+
 def test_a_trace_goes_on_where_the_caller_has_one() -> None:
     """By the W3C's header, and under a new id where that is malformed."""
     trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
