@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     reflection: bool | None = Field(None, validation_alias="BACKROOM_REFLECTION")
     max_calls: int = Field(1000, ge=1, le=100_000, validation_alias="BACKROOM_MAX_CALLS")
     max_streams: int = Field(1000, ge=1, le=100_000, validation_alias="BACKROOM_MAX_STREAMS")
-    calls_per_second: float | None = Field(None, gt=0, le=1e6, validation_alias="BACKROOM_CALLS_PER_SECOND")
+    calls_per_second: float | None = Field(None, ge=0, le=1e6, validation_alias="BACKROOM_CALLS_PER_SECOND")
     calls_burst: int | None = Field(None, ge=1, le=1_000_000, validation_alias="BACKROOM_CALLS_BURST")
     modules: Annotated[tuple[str, ...], NoDecode] = Field(MODULES, validation_alias="BACKROOM_MODULES")
     hold_seconds: float = Field(900.0, ge=1, le=30 * 86_400, validation_alias="BACKROOM_HOLD_SECONDS")

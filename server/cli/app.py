@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from server.ciphers import CIPHER_SUITES
 from server.cli.failure import Failure, Interrupted
 from server.settings import SettingsError
 
@@ -34,6 +35,7 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Its fork handlers can crash a child that is started beside it, before that becomes another program.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    os.environ.setdefault("GRPC_SSL_CIPHER_SUITES", CIPHER_SUITES)
     try:
         _hold_docstrings()
         app()

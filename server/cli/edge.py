@@ -11,6 +11,9 @@ from server.edge import Certificates, CertificatesUnreadable, Descriptors, Edge
 from server.frame.interceptors import CallLimits, MostAtOnce, Rate
 from server.settings import Settings
 
+_CUSTOMERS_RATE = Rate(per_second=100, burst=200)
+"""Of a customer, or of a network without an account, where nothing is set: above what a person or their app does."""
+
 
 def edge_of(configured: Settings, logger: structlog.typing.FilteringBoundLogger) -> Edge:
     """Reads the certificates, and lets this process have as many descriptors as it may; raises Failure."""
@@ -29,6 +32,8 @@ def edge_of(configured: Settings, logger: structlog.typing.FilteringBoundLogger)
 def limits_of(configured: Settings) -> CallLimits:
     at_once = MostAtOnce(configured.max_calls, configured.max_streams)
     if configured.calls_per_second is None:
+        return CallLimits(at_once, _CUSTOMERS_RATE, rate_spares_staff=True)
+    if not configured.calls_per_second:
         return CallLimits(at_once)
     burst = configured.calls_burst or math.ceil(configured.calls_per_second)
     return CallLimits(at_once, Rate(configured.calls_per_second, burst))

@@ -8,6 +8,8 @@ from threading import Lock
 import grpc
 import structlog
 
+from server.ciphers import CIPHER_SUITES
+
 _Stamp = tuple[tuple[int, int, int], ...]
 
 
@@ -100,6 +102,7 @@ class Certificates:
             stamp = self._stamp()
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(CIPHER_SUITES)
             # Without a password given, OpenSSL would ask for one at the terminal.
             context.load_cert_chain(self._certificate, self._key, password="")
             authorities = self._authorities()

@@ -12,6 +12,9 @@ from uuid_utils import uuid4
 
 from server.frame.caller import ANONYMOUS, Caller
 
+MOST_METADATA = 16 * 1024
+"""In bytes, of one call, each pair with the 32 that HTTP/2 counts beside its text (RFC 9113, 6.5.2)."""
+
 _CALL_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _TRACE_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 """https://www.w3.org/TR/trace-context/#traceparent-header, which forbids the version ff and ids of zeros."""
@@ -35,11 +38,22 @@ class Call(Context):
     `serialize` makes bytes of what is written.
     """
 
-    def __init__(self, context: Context, method: str, serialize: Callable[[Any], Any] = unchanged) -> None:
+    def __init__(
+        self,
+        context: Context,
+        method: str,
+        serialize: Callable[[Any], Any] = unchanged,
+        *,
+        metadata_fits: bool = True,
+    ) -> None:
+        """Of metadata that does not fit, nothing is kept."""
         self._context = context
         self._serialize = serialize
+        self.metadata_fits = metadata_fits
         # gRPC builds it anew each time it is asked.
-        self._received: Sequence[tuple[str, str | bytes]] = tuple(context.invocation_metadata() or ())
+        self._received: Sequence[tuple[str, str | bytes]] = (
+            tuple(context.invocation_metadata() or ()) if metadata_fits else ()
+        )
         self._address: str | None = None
         self.method = method
         self.time = datetime.now(UTC)
@@ -48,7 +62,8 @@ class Call(Context):
         self.fault: str | None = None
         self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
         """Stands around each writing of an answer."""
-        self.metadata: Mapping[str, str | bytes] = dict(self._received)
+        self.metadata: Mapping[str, str | bytes] = {name: cleaned(value) for name, value in self._received}
+        """What was sent last under each name; in texts, a space stands for each character that cannot be printed."""
         self.id = _matched(_CALL_ID, self.metadata.get("x-request-id")) or str(uuid4())
         self.trace_id = _matched(_TRACE_PARENT, self.metadata.get("traceparent"), group=1) or uuid4().hex
 
@@ -136,6 +151,18 @@ class Call(Context):
 
     def done(self) -> bool:
         return self._context.done()
+
+
+def cleaned(value: str | bytes) -> str | bytes:
+    """A text without the characters that would do something where it is shown or stored; bytes as they are."""
+    if isinstance(value, bytes) or value.isprintable():
+        return value
+    return "".join(each if each.isprintable() else " " for each in value)
+
+
+def fits(metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:
+    """Whether a call may have so much metadata."""
+    return not metadata or sum([len(name) + len(value) + 32 for name, value in metadata]) <= MOST_METADATA
 
 
 def caller_of(context: Any) -> Caller:

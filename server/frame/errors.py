@@ -144,6 +144,13 @@ class MessageTooLarge(Refusal):
     reason = "MESSAGE_TOO_LARGE"
 
 
+class MetadataTooLarge(Refusal):
+    """The call's metadata is larger than the {limit_bytes} bytes that this server takes."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "METADATA_TOO_LARGE"
+
+
 class MethodUnknown(Refusal):
     """This server has no method {method}."""
 
@@ -244,6 +251,14 @@ class Overloaded(Refusal):
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "OVERLOADED"
+    retry_after = 1.0
+
+
+class TooManyAtOnce(Refusal):
+    """This caller has {most} calls or streams of this kind under way already: let some of them end."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "TOO_MANY_AT_ONCE"
     retry_after = 1.0
 
 

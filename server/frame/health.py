@@ -1,20 +1,75 @@
 """Health by the standard protocol: Kubernetes probes "liveness" and "readiness", clients a service's own name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
 
+import grpc
 import structlog
-from grpc_health.v1 import health_pb2
-from grpc_health.v1.health import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from server.frame.outages import UNANSWERED, Outage, explained
 from storage.errors import StoreError
+
+_pb2: Any = health_pb2
+"""As it is: the stubs of its types do not know List yet."""
+_Status = Any
 
 LIVENESS = "liveness"
 READINESS = "readiness"
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+
+class HealthServicer(health_pb2_grpc.HealthServicer):
+    """Tells the statuses of a fixed set of names; of any other name, nothing is kept.
+
+    The library's own remembers each name that is watched, known or not, for as long as the watch lasts.
+    """
+
+    def __init__(self) -> None:
+        self._statuses: dict[str, _Status] = {}
+        self._changed = asyncio.Event()
+
+    def set(self, changes: Mapping[str, _Status]) -> None:
+        """What is told from now on of these names."""
+        self._statuses.update(changes)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def Check(  # noqa: N802 - the names are the protocol's
+        self, request: health_pb2.HealthCheckRequest, context: Any
+    ) -> health_pb2.HealthCheckResponse:
+        status = self._statuses.get(request.service)
+        if status is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "This server has no service of that name.")
+        return health_pb2.HealthCheckResponse(status=status)
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:  # noqa: N802
+        """Tells the status at once, and then each other one; a name that is unknown stays so, since none are added."""
+        if request.service not in self._statuses:
+            await context.write(health_pb2.HealthCheckResponse(status=_SERVICE_UNKNOWN))
+            del request
+            await asyncio.Event().wait()
+            return
+        name, told = request.service, None
+        while True:
+            changed, status = self._changed, self._statuses[name]
+            if status != told:
+                await context.write(health_pb2.HealthCheckResponse(status=status))
+                told = status
+            else:
+                await changed.wait()
+
+    async def List(  # noqa: N802
+        self, _request: Any, _context: Any
+    ) -> Any:
+        statuses = self._statuses.items()
+        return _pb2.HealthListResponse(
+            statuses={name: health_pb2.HealthCheckResponse(status=status) for name, status in statuses}
+        )
 
 
 class Health:
@@ -32,7 +87,7 @@ class Health:
         every: float = 1.0,
         patience: float = 2.0,
     ) -> None:
-        self.servicer = aio.HealthServicer()
+        self.servicer = HealthServicer()
         self._follow = ("", READINESS, *services)
         self._why_not = why_not
         self._logger = logger
@@ -58,9 +113,7 @@ class Health:
 
     async def start(self) -> None:
         """Announces every service, not ready yet, and alive."""
-        await self._announce(LIVENESS, ready=True)
-        for service in self._follow:
-            await self._announce(service, ready=False)
+        self.servicer.set({LIVENESS: _SERVING, **dict.fromkeys(self._follow, _NOT_SERVING)})
 
     async def watch(self) -> None:
         """Asks the database every so often, until cancelled."""
@@ -78,19 +131,19 @@ class Health:
         except TimeoutError:
             reason, said = UNANSWERED, f"{UNANSWERED} within {self._patience:g} s"
         if not self._draining:
-            await self._settle(reason, said)
+            self._settle(reason, said)
 
     async def drain(self) -> None:
         """Not ready any more, for good: the server is stopping."""
         self._draining = True
         self._logger.info("stopping")
-        await self._announce_all("stopping")
+        self._announce_all("stopping")
 
-    async def _settle(self, reason: str | None, said: str | None) -> None:
+    def _settle(self, reason: str | None, said: str | None) -> None:
         """Announces what changed; `said` is for the log, which may know more than whoever asks whether we are ready."""
         began = self._reason == "starting"
         if reason != self._reason:
-            await self._announce_all(reason)
+            self._announce_all(reason)
         if reason is not None:
             self._not_ready.met(why=said)
         elif began:
@@ -98,14 +151,10 @@ class Health:
         else:
             self._not_ready.over()
 
-    async def _announce_all(self, reason: str | None) -> None:
+    def _announce_all(self, reason: str | None) -> None:
         self._reason = reason
         if reason is None:
             self._ready.set()
         else:
             self._ready.clear()
-        for service in self._follow:
-            await self._announce(service, ready=reason is None)
-
-    async def _announce(self, service: str, *, ready: bool) -> None:
-        await self.servicer.set(service, _SERVING if ready else _NOT_SERVING)
+        self.servicer.set(dict.fromkeys(self._follow, _SERVING if reason is None else _NOT_SERVING))

@@ -1,8 +1,11 @@
 """How the log is written: JSON for machines, coloured lines for a person at a terminal."""
 
 import logging
+import math
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from time import monotonic
 from typing import TextIO
 
 import orjson
@@ -26,11 +29,39 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_kind_alone, *processors]))
     handler.addFilter(_not_told_elsewhere)
+    handler.addFilter(_GrpcBounded())
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
 
 
 _TOLD_BY_US = ("psycopg.pool", "procrastinate.utils")
 """Loggers of each failed attempt to reach the database: the error reaches us too, and `Outage` tells of it."""
+
+
+class _GrpcBounded(logging.Filter):
+    """Says each thing that gRPC has to say once a minute, and never with what it says it of.
+
+    Whoever calls can have it written: a header that is no text is quoted whole, a token too, at each call.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._told_at: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] != "grpc":
+            return True
+        place = f"{record.filename}:{record.lineno}"
+        now = self._clock()
+        if now - self._told_at.get(place, -math.inf) < _QUIET_SECONDS:
+            return False
+        self._told_at[place] = now
+        record.msg = f"gRPC reports something at {place}"
+        record.args = ()
+        return True
+
+
+_QUIET_SECONDS = 60.0
 
 
 def _not_told_elsewhere(record: logging.LogRecord) -> bool:

@@ -88,7 +88,15 @@ class Application:
         self.in_flight = InFlight()
         largest = largest_bodies_of(contract)
         self.chain = chain(
-            rules, largest, self.identity.standings, self.in_flight, self.registry, logger, limits, trusted_proxies
+            rules,
+            largest,
+            self.identity.standings,
+            self.in_flight,
+            self.registry,
+            logger,
+            limits,
+            trusted_proxies,
+            customers=ROLES[CUSTOMER],
         )
         self.health = Health([service.name for service in self.services], self._why_not_ready, logger)
         routes = [route for part in self._parts for route in part.routes]

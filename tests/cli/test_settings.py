@@ -24,7 +24,7 @@ MALFORMED = {
     "BACKROOM_REFLECTION": ["perhaps"],
     "BACKROOM_MAX_CALLS": ["0", "100001", "many"],
     "BACKROOM_MAX_STREAMS": ["0", "100001", "many"],
-    "BACKROOM_CALLS_PER_SECOND": ["0", "-1", "nan", "inf"],
+    "BACKROOM_CALLS_PER_SECOND": ["-1", "nan", "inf"],
     "BACKROOM_CALLS_BURST": ["0", "1.5"],
     "BACKROOM_MODULES": ["files", "commerce;identity", ",", "Commerce"],
     "BACKROOM_HOLD_SECONDS": ["0", "2592001", "soon"],
@@ -222,7 +222,7 @@ WRONG = {
     ("BACKROOM_MAX_CALLS", "many"): "must be a whole number",
     ("BACKROOM_HTTP_TLS", "perhaps"): "must be true or false",
     ("BACKROOM_HOLD_SECONDS", "2592001"): "must be at most 2,592,000",
-    ("BACKROOM_CALLS_PER_SECOND", "0"): "must be more than 0",
+    ("BACKROOM_CALLS_PER_SECOND", "-1"): "must be at least 0",
 }
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import httpx
 import pytest
 import structlog
+from grpc_health.v1 import health_pb2
 
 from server.serving import Server
 from server.settings import MODULES, Address
@@ -16,6 +18,8 @@ from tests.contract.methods import SERVICES
 from tests.contract.probes import checked, watched
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Running
+
+_PB2: Any = health_pb2
 
 FOLLOWING = ("", "readiness", *(service.full_name for service in SERVICES))
 """Those that follow the database."""
@@ -51,6 +55,13 @@ async def test_an_unknown_service_is_not_found(server: Running) -> None:
     assert await checked(server.channel, "backroom.nothing.v1.NoService") == "NOT_FOUND"
     async with asyncio.timeout(5):
         assert await anext(watched(server.channel, "backroom.nothing.v1.NoService")) == "SERVICE_UNKNOWN"
+
+
+async def test_a_list_tells_of_every_name(server: Running) -> None:
+    """As Check does of each."""
+    call: Any = server.channel.unary_unary("/grpc.health.v1.Health/List", None, _PB2.HealthListResponse.FromString)
+    found = (await call(b"", timeout=5)).statuses
+    assert {name: status.status for name, status in found.items()} == dict.fromkeys((*FOLLOWING, "liveness"), 1)
 
 
 async def test_a_draining_server_is_alive_and_not_ready(server_of_its_own: Running) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+import grpc
 import pytest
 
 from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2
@@ -36,7 +37,9 @@ async def test_a_call_is_one_line(server: Running, admin: Api) -> None:
     """With its method, code, time in milliseconds, caller, and both ids."""
     await called(admin)
     line = await only_line(server)
-    assert set(line) == {"level", "event", "method", "code", "duration_ms", "caller", "request_id", "trace_id"}
+    known = {"level", "event", "method", "code", "duration_ms", "caller", "source", "request_id", "trace_id"}
+    assert set(line) == known
+    assert line["source"] == "127.0.0.1"
     assert (line["level"], line["event"], line["method"], line["code"]) == ("info", "call", GET_ME, "OK")
     assert line["caller"] == str(admin.account_id)
     assert 0 < line["duration_ms"] < 60_000
@@ -54,6 +57,16 @@ async def test_a_refused_call_is_one_line_with_its_reason(server: Running, admin
     await called(server.anonymous)
     line = await only_line(server)
     assert (line["code"], line["reason"], line["caller"]) == ("UNAUTHENTICATED", "TOKEN_INVALID", None)
+
+
+async def test_a_method_that_is_not_there_cannot_write_the_log(server: Running) -> None:
+    """Escape codes and line ends are shown by their codes, and a long name is cut."""
+    for path in ("/a.B/\x1b[2J", f"/a.B/{'c' * 5000}"):
+        stub: Any = server.channel.unary_unary(path)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub(b"", timeout=10)
+    await server.idle()
+    assert [len(line["method"]) <= 100 and line["method"].isprintable() for line in server.log] == [True, True]
 
 
 async def test_a_stream_is_one_line(server: Running, admin: Api) -> None:

@@ -20,6 +20,7 @@ from server.edge import Certificates, CertificatesUnreadable, Edge
 from storage.database import Database
 from tests.contract.probes import checked
 from tests.edge.papers import Files, Paper, authority, files_in, issued
+from tests.fixtures.processes import serving
 from tests.fixtures.servers import Running, keep_in, running
 
 READINESS = HealthCheckRequest(service="readiness")
@@ -101,6 +102,30 @@ async def test_an_old_protocol_is_refused(database: Database, tmp_path: Path) ->
                 context.minimum_version = context.maximum_version = version
                 _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
                 writer.close()
+
+
+async def test_a_suite_that_does_not_seal_is_refused(database_url: str, tmp_path: Path) -> None:
+    """Of TLS 1.2, CBC with a MAC beside it, and keys that are not forgotten; on both sides of a server."""
+    ca, files = authority(), files_in(tmp_path)
+    files.hold(issued(ca))
+    given = {"BACKROOM_TLS_CERTIFICATE": str(files.certificate), "BACKROOM_TLS_KEY": str(files.key)}
+    async with serving(database_url, BACKROOM_HTTP_TLS="true", **given) as server:
+        for port in (server.grpc_port, server.http_port):
+            for suites, taken in (("ECDHE-ECDSA-AES128-SHA", False), ("ECDHE-ECDSA-AES128-GCM-SHA256", True)):
+                context = ssl.create_default_context(cadata=ca.pem.decode())
+                context.set_alpn_protocols(["h2", "http/1.1"])
+                context.set_ciphers(suites)
+                context.maximum_version = ssl.TLSVersion.TLSv1_2
+                assert await connects(port, context) is taken
+
+
+async def connects(port: int, context: ssl.SSLContext) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    except (ssl.SSLError, ConnectionResetError):
+        return False
+    writer.close()
+    return True
 
 
 async def test_with_an_authority_of_clients_a_caller_needs_its_certificate(database: Database, tmp_path: Path) -> None:

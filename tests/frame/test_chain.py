@@ -34,7 +34,9 @@ def call(*metadata: tuple[str, str | bytes], method: str = "/shop.v1.ShopService
 async def test_the_order_of_what_stands_around_a_call(server: Running) -> None:
     """From the outside in; the reasons stand in the chain."""
     order = [type(each).__name__ for each in server.application.chain.interceptors]
-    assert order == ["InFlight", "RequestLog", "Metrics", "Refusals", "Shedding", "Deadline", "Access", "Validation"]
+    around = ["InFlight", "RequestLog", "Metrics", "Refusals"]
+    before = ["MetadataLimit", "Shedding", "Deadline", "Access", "FairShare"]
+    assert order == [*around, *before, "Body", "Validation"]
 
 
 async def test_each_call_has_one_log_line_whatever_becomes_of_it(server: Running, customer: Api) -> None:
@@ -75,6 +77,12 @@ def test_an_id_that_would_not_fit_a_log_is_not_taken(sent: str) -> None:
     assert len(named.id) == 36
     assert len(call(("x-request-id", b"bytes")).id) == 36
     assert call(("x-request-id", "x" * 64)).id == "x" * 64
+
+
+def test_a_text_of_the_callers_does_nothing_where_it_is_shown_or_stored() -> None:
+    """NUL, escape codes and line ends become spaces; bytes stay as they are."""
+    sent = call(("user-agent", "a\0b\x1b[2J\r\nc\u2028d é"), ("x-bin", b"\0\x1b")).metadata
+    assert sent == {"user-agent": "a b [2J  c d é", "x-bin": b"\0\x1b"}
 
 
 def test_a_trace_goes_on_where_the_caller_has_one() -> None:

@@ -46,8 +46,9 @@ def _edge(configured: Settings) -> Iterator[Finding]:
     yield Finding("BACKROOM_HTTP_TLS", str(configured.http_tls).lower())
     yield Finding("BACKROOM_REFLECTION", str(configured.reflects).lower())
     yield Finding("BACKROOM_MAX_CALLS, _STREAMS", f"{configured.max_calls}, {configured.max_streams}")
-    rate = limits_of(configured).rate
-    shown = f"{rate.per_second:g} and {rate.burst} at once" if rate else "as many as a caller wants"
+    limits = limits_of(configured)
+    whose = ", of each customer" if limits.rate_spares_staff else ""
+    shown = f"{limits.rate.per_second:g} and {limits.rate.burst} at once{whose}" if limits.rate else "no limit"
     yield Finding("BACKROOM_CALLS_PER_SECOND", shown)
     for reason in reasons_not_to_start(configured):
         setting, _, mend = reason.partition(": ")

@@ -3,7 +3,7 @@
 A test holds the order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import protovalidate
@@ -14,9 +14,12 @@ from server.frame.addresses import Network
 from server.frame.contract import AccessRule
 from server.frame.interceptors.access import Access, Doorkeeper
 from server.frame.interceptors.base import Chain, Interceptor
+from server.frame.interceptors.body import Body
 from server.frame.interceptors.deadline import Deadline
+from server.frame.interceptors.fair_share import FairShare
 from server.frame.interceptors.forwarded import Forwarded
 from server.frame.interceptors.in_flight import InFlight
+from server.frame.interceptors.metadata_limit import MetadataLimit
 from server.frame.interceptors.metrics import Metrics
 from server.frame.interceptors.rate_limit import Rate, RateLimit
 from server.frame.interceptors.refusals import Refusals
@@ -28,6 +31,8 @@ __all__ = ["CallLimits", "Doorkeeper", "InFlight", "MostAtOnce", "Rate", "chain"
 
 LONGEST_CALL = 30.0
 """In seconds."""
+LONGEST_BODY = 10.0
+"""In seconds: how long a call's one message may take to arrive."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class CallLimits:
     at_once: MostAtOnce = field(default_factory=MostAtOnce)
     rate: Rate | None = None
     """Of each caller; None means as much as it wants."""
+    rate_spares_staff: bool = False
+    """Whether staff and services, who may more than any customer, call as often as they want."""
 
 
 def chain(
@@ -48,7 +55,10 @@ def chain(
     logger: structlog.typing.FilteringBoundLogger,
     limits: CallLimits,
     trusted_proxies: Sequence[Network] = (),
+    customers: Collection[str] = (),
 ) -> Chain:
+    """`customers` are the permissions of any customer: who has others is staff, or a service."""
+    spared = frozenset(customers) if limits.rate_spares_staff else None
     order: Sequence[Interceptor] = (
         in_flight,  # outermost: a call is over when all that stands around it is
         # before all that goes by where a call comes from
@@ -58,11 +68,14 @@ def chain(
         ),  # around all the rest: whatever becomes of a call, there is one line of it, with the whole time
         Metrics(registry, rules),  # outside of the refusals: it counts the code that the caller is answered
         Refusals(),  # around all that decides: nothing rises past it
+        MetadataLimit(),  # before anything is done that goes by the metadata, of which too much was not kept
         Shedding(limits.at_once, registry),  # inside of the refusals, which carry its own; before any work is done
         Deadline(LONGEST_CALL),  # around all that may wait, the token's check included
-        Access(rules, doorkeeper),  # on the metadata alone, before the body is parsed
-        # inside of access, which says whose bucket it is; before a body is parsed
-        *([RateLimit(limits.rate, registry)] if limits.rate else []),
+        Access(rules, doorkeeper),  # on the metadata alone, before the body is read
+        FairShare(limits.at_once, customers),  # inside of access, which says whose share it is; before a body is read
+        # so is this; a stream takes a token for each of its messages too
+        *([RateLimit(limits.rate, registry, spared=spared)] if limits.rate else []),
+        Body(LONGEST_BODY),  # inside of all that refuses without it
         # innermost: only who may call learns what is wrong with a body
         Validation(protovalidate.Validator(), largest_bodies),
     )

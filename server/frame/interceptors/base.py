@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import grpc
 
-from server.frame.call import Call, unchanged
+from server.frame.call import Call, fits, unchanged
 from server.frame.errors import MethodUnknown, shown
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Chain(grpc.aio.ServerInterceptor):
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
         path = handler_call_details.method
+        if not fits(handler_call_details.invocation_metadata):
+            return self._built(path, None, metadata_fits=False)
         built = self._handlers.get(path)
         if built is None:
             found = await continuation(handler_call_details)
@@ -74,14 +76,14 @@ class Chain(grpc.aio.ServerInterceptor):
                 self._handlers[path] = built
         return built
 
-    def _built(self, path: str, handler: Handler | None) -> Handler:
+    def _built(self, path: str, handler: Handler | None, *, metadata_fits: bool = True) -> Handler:
         method = _method(path, handler)
         proceed = _behaviour(handler) if handler is not None else _unknown
         for interceptor in reversed(self.interceptors):
             proceed = interceptor.around(method, proceed)
 
         async def answer(request: Any, context: Any) -> Any:
-            call = Call(context, path, method.serialize)
+            call = Call(context, path, method.serialize, metadata_fits=metadata_fits)
             call.set_trailing_metadata((("x-request-id", call.id),))
             return await proceed(request, call)
 
@@ -116,12 +118,7 @@ async def _unknown(_request: Any, call: Call) -> Any:
 
 
 def _handler(method: Method, answer: Callable[[Any, Any], Awaitable[Any]]) -> Handler:
-    kinds = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, False): grpc.stream_unary_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }
-    kind: Any = kinds[method.takes_stream, method.answers_stream]
-    handler: Handler = kind(answer)
+    # All as takers of streams: of a method that takes one message, gRPC would read that before it asks any of us.
+    make = grpc.stream_stream_rpc_method_handler if method.answers_stream else grpc.stream_unary_rpc_method_handler
+    handler: Handler = make(answer)
     return handler

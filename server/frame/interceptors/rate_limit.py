@@ -69,9 +69,12 @@ class RateLimit:
         rate: Rate,
         registry: CollectorRegistry,
         *,
+        spared: frozenset[str] | None = None,
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """With `spared`, whoever has a permission that is not among these calls as often as it wants."""
+        self._spared = spared
         self._buckets = Buckets(rate, clock)
         self._sleep = sleep
         self._limited = Counter(
@@ -83,6 +86,8 @@ class RateLimit:
             return proceed
 
         async def limited(request: Any, call: Call) -> Any:
+            if self._spared is not None and not call.caller.permissions <= self._spared:
+                return await proceed(request, call)
             if wait := self._buckets.take(bucket_of(call)):
                 self._limited.inc()
                 raise RateLimited(retry_after=wait)

@@ -3,6 +3,7 @@
 import structlog
 
 from server.frame.call import Call
+from server.frame.errors import shown
 from server.frame.interceptors.base import Behaviour, Method
 from server.frame.interceptors.ending import watched
 
@@ -14,10 +15,11 @@ class RequestLog:
         self._logger: structlog.typing.FilteringBoundLogger = logger.bind()  # a lazy one would be bound at each line
 
     def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+        named = shown(method.path)  # of a method that there is not, it is the caller's own text
         write = self._logger.debug if method.quiet else self._logger.info
 
         def tell(call: Call, code: str, seconds: float) -> None:
-            line = _line(call, code, seconds)
+            line = _line(named, call, code, seconds)
             if call.fault:
                 self._logger.error("call", **line, fault=call.fault)
             else:
@@ -26,12 +28,13 @@ class RequestLog:
         return watched(proceed, tell)
 
 
-def _line(call: Call, code: str, seconds: float) -> dict[str, object]:
+def _line(method: str, call: Call, code: str, seconds: float) -> dict[str, object]:
     line: dict[str, object] = {
-        "method": call.method,
+        "method": method,
         "code": code,
         "duration_ms": round(seconds * 1000, 2),
         "caller": str(call.caller.account_id) if call.caller.signed_in else None,
+        "source": call.address,
         "request_id": call.id,
         "trace_id": call.trace_id,
     }

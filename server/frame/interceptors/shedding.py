@@ -5,9 +5,13 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from server.frame.addresses import source_of
 from server.frame.call import Call
-from server.frame.errors import Overloaded
+from server.frame.errors import Overloaded, TooManyAtOnce
 from server.frame.interceptors.base import Behaviour, Method
+
+KINDS = ("unary", "stream", "client_stream")
+"""Counted apart: a watch lasts for hours and mostly does nothing, a stream of orders may keep a core busy."""
 
 
 @dataclass(frozen=True)
@@ -17,25 +21,38 @@ class MostAtOnce:
     calls: int = 1000
     """What is above would only wait: a call takes its turn at the database behind all of these."""
     streams: int = 1000
-    """Counted apart: a watch lasts for hours and mostly does nothing, and must not keep calls out, nor they it."""
+    """That the server writes, and as many that the caller writes: they must not keep calls out, nor calls them."""
+    of_one: int = 100
+    """Of each kind: of one account that may no more than any customer, or of one network without an account."""
+    probes: int = 32
+    """Health watches and reflection's streams on one connection."""
+    probes_of_one: int = 128
+    """The same of one network."""
+    checks: int = 100
+    """Calls of Health/Check on one connection: one that probes has a single one."""
+
+    def of(self, kind: str) -> int:
+        return self.calls if kind == "unary" else self.streams
 
 
 class Shedding:
-    """Refuses the excess before any work is done for it; never health, nor reflection.
+    """Refuses the excess before any work is done for it.
 
-    Whoever asks whether the server lives must not be told that it is busy: it would be restarted for that.
+    Health is not among it, nor is reflection: whoever asks whether the server lives must not be told that it is busy,
+    and be restarted for that. They are bounded for each connection and network alone.
     """
 
     def __init__(self, most: MostAtOnce, registry: CollectorRegistry) -> None:
         under_way = Gauge("backroom_calls_under_way", "Calls that were taken", ("kind",), registry=registry)
         shed = Counter("backroom_calls_shed", "Calls refused for too many under way", ("kind",), registry=registry)
-        self._calls = _Lane(most.calls, under_way.labels("unary"), shed.labels("unary"))
-        self._streams = _Lane(most.streams, under_way.labels("stream"), shed.labels("stream"))
+        self._lanes = {kind: _Lane(most.of(kind), under_way.labels(kind), shed.labels(kind)) for kind in KINDS}
+        self._probes = Shares(most.probes), Shares(most.probes_of_one)
+        self._checks = Shares(most.checks)
 
     def around(self, method: Method, proceed: Behaviour) -> Behaviour:
         if method.quiet:
-            return proceed
-        lane = self._streams if method.streams else self._calls
+            return self._probing(method, proceed)
+        lane = self._lanes[kind_of(method)]
 
         async def carried(request: Any, call: Call) -> Any:
             lane.enter()
@@ -45,6 +62,64 @@ class Shedding:
                 lane.leave()
 
         return carried
+
+    def _probing(self, method: Method, proceed: Behaviour) -> Behaviour:
+        of_connection, of_source = self._probes
+
+        async def watching(request: Any, call: Call) -> Any:
+            with of_connection.one(call.peer()), of_source.one(source_of(call.address)):
+                return await proceed(request, call)
+
+        async def checking(request: Any, call: Call) -> Any:
+            with self._checks.one(call.peer()):
+                return await proceed(request, call)
+
+        return watching if method.streams else checking
+
+
+class Shares:
+    """How many there are of each, up to so many."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._counts: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """Of how many there are any."""
+        return len(self._counts)
+
+    def one(self, of: str) -> "_Share":
+        """Counts for as long as its block lasts; entering it raises TooManyAtOnce where there are too many."""
+        return _Share(self, of)
+
+    def enter(self, of: str) -> None:
+        count = self._counts.get(of, 0)
+        if count >= self._most:
+            raise TooManyAtOnce(most=str(self._most))
+        self._counts[of] = count + 1
+
+    def leave(self, of: str) -> None:
+        count = self._counts[of]
+        if count == 1:
+            del self._counts[of]
+        else:
+            self._counts[of] = count - 1
+
+
+class _Share:
+    """A generator would cost three times as much, at each call."""
+
+    __slots__ = ("_of", "_shares")
+
+    def __init__(self, shares: Shares, of: str) -> None:
+        self._shares = shares
+        self._of = of
+
+    def __enter__(self) -> None:
+        self._shares.enter(self._of)
+
+    def __exit__(self, *_error: object) -> None:
+        self._shares.leave(self._of)
 
 
 class _Lane:
@@ -65,3 +140,10 @@ class _Lane:
 
     def leave(self) -> None:
         self._count -= 1
+
+
+def kind_of(method: Method) -> str:
+    """One of KINDS."""
+    if method.takes_stream:
+        return "client_stream"
+    return "stream" if method.answers_stream else "unary"

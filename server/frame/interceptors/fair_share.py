@@ -1,0 +1,77 @@
+"""No caller takes so much of the server that the others are refused for it."""
+
+from collections.abc import Collection
+from typing import Any
+
+from server.frame.addresses import source_of
+from server.frame.call import Call
+from server.frame.caller import Caller
+from server.frame.errors import Overloaded
+from server.frame.interceptors.base import Behaviour, Method
+from server.frame.interceptors.shedding import KINDS, MostAtOnce, Shares, kind_of
+
+_RESERVE = 5
+"""The fifth part of what is taken is kept for staff and services."""
+
+
+class FairShare:
+    """Inside of access, which says who calls: counts each account's calls, and each network's, by their kind.
+
+    Who may do more than any customer is staff, or a service that calls for many, and is bounded by the whole alone.
+    All others together leave those a reserve, and half of what is left to callers from other networks.
+    """
+
+    def __init__(self, most: MostAtOnce, customers: Collection[str]) -> None:
+        """`customers` are the permissions of any customer."""
+        self._customers = frozenset(customers)
+        self._kinds = {kind: _Kind(most.of(kind), most.of_one) for kind in KINDS}
+
+    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+        if method.quiet:
+            return proceed
+        kind = self._kinds[kind_of(method)]
+
+        async def shared(request: Any, call: Call) -> Any:
+            if not call.caller.permissions <= self._customers:
+                return await proceed(request, call)
+            source = source_of(call.address)
+            kind.enter(call.caller, source)
+            try:
+                return await proceed(request, call)
+            finally:
+                kind.leave(call.caller, source)
+
+        return shared
+
+
+class _Kind:
+    """The calls of one kind of all but staff and services."""
+
+    def __init__(self, most: int, of_one: int) -> None:
+        self._most = most - most // _RESERVE
+        self._count = 0
+        self._of_one = Shares(of_one)
+        self._of_source = Shares(max(of_one, self._most // 2))
+
+    def enter(self, caller: Caller, source: str) -> None:
+        """Raises Overloaded, or TooManyAtOnce."""
+        if self._count >= self._most:
+            raise Overloaded
+        self._of_one.enter(_name(caller, source))
+        if caller.signed_in:
+            try:
+                self._of_source.enter(source)
+            except BaseException:
+                self._of_one.leave(_name(caller, source))
+                raise
+        self._count += 1
+
+    def leave(self, caller: Caller, source: str) -> None:
+        self._count -= 1
+        self._of_one.leave(_name(caller, source))
+        if caller.signed_in:
+            self._of_source.leave(source)
+
+
+def _name(caller: Caller, source: str) -> str:
+    return str(caller.account_id) if caller.signed_in else source

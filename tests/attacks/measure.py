@@ -1,0 +1,61 @@
+"""What an attack does to a server: how much memory it takes at its worst, and how long a probe waits."""
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import PIPE, Popen
+
+PROBE = "tests.attacks.probe"
+_MEBI = 1024.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The worst of one attack."""
+
+    megabytes: float
+    """By how much the server's memory rose."""
+    delay: float
+    """In seconds: the longest that a probe waited."""
+    probes: int
+
+
+def resident(pid: int, name: str = "VmRSS") -> float:
+    """In MiB: a process's memory, or its peak (VmHWM) since `forget_peak`."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / _MEBI
+    raise AssertionError(f"{pid} has no {name}")
+
+
+def forget_peak(pid: int) -> None:
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+class Probe:
+    """A caller of Health/Check in a process of its own, over a connection of its own, as a kubelet is."""
+
+    def __init__(self, address: str) -> None:
+        self._process = Popen([sys.executable, "-m", PROBE, address], stdin=PIPE, stdout=PIPE, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline().strip() == "ready"
+
+    def stop(self) -> list[float]:
+        """How long each of its probes waited, in seconds, in their order."""
+        told, _ = self._process.communicate("stop\n", timeout=60)
+        found: list[float] = json.loads(told)
+        return found
+
+
+def settled(pid: int) -> float:
+    """The server's memory once it has stopped growing after its start."""
+    before = resident(pid)
+    for _ in range(20):
+        time.sleep(0.25)
+        now = resident(pid)
+        if abs(now - before) < 0.25:
+            return now
+        before = now
+    return before

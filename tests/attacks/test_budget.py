@@ -1,0 +1,64 @@
+"""The budget of SECURITY.md: what whoever connects, or has a customer's token, can cost by 1,000 streams and 1 MB."""
+
+import asyncio
+
+import grpc
+import pytest
+import structlog
+
+from server.settings import MODULES
+from server.wiring import Application
+from storage.database import Database
+from tests.attacks.measure import Cost, Probe, forget_peak, resident, settled
+from tests.attacks.table import ATTACKS, BYTES, Attack
+from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.processes import serving
+from tests.fixtures.servers import sign_in
+
+MOST_MEGABYTES = {"stranger": 50.0, "customer": 100.0}
+MOST_DELAY_SECONDS = 0.25
+_TRIES = 3
+"""A machine that does other work delays a probe too: the least delayed of so many runs counts."""
+
+
+@pytest.fixture
+async def token(database: Database) -> str:
+    """A customer's."""
+    logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    application = Application(database, MODULES, logger, MASTER_KEYS)
+    await application.prepare()
+    async with grpc.aio.insecure_channel("127.0.0.1:1") as nowhere:
+        found = (await sign_in(application, nowhere, ["customer"])).token
+    assert found is not None
+    return found
+
+
+def _rows() -> list[object]:
+    return [
+        pytest.param(attack, id=attack.name, marks=[pytest.mark.xfail(reason=attack.exceeds)] if attack.exceeds else [])
+        for attack in ATTACKS
+    ]
+
+
+@pytest.mark.parametrize("attack", _rows())
+async def test_an_attack_stays_within_the_budget(database_url: str, token: str, attack: Attack) -> None:
+    """By memory and by how long Health/Check waits, on a server as it is by default; and it goes on to answer."""
+    costs: list[Cost] = []
+    for _ in range(_TRIES):
+        # Its rate of calls is the default one, which the other tests' servers do not have.
+        async with serving(database_url, BACKROOM_CALLS_PER_SECOND="") as server:
+            costs.append(await asyncio.to_thread(_cost, attack, server.process.pid, server.grpc_port, token))
+        if costs[-1].delay <= MOST_DELAY_SECONDS:
+            break
+    assert max(cost.megabytes for cost in costs) <= MOST_MEGABYTES[attack.who], costs
+    assert min(cost.delay for cost in costs) <= MOST_DELAY_SECONDS, costs
+
+
+def _cost(attack: Attack, pid: int, port: int, token: str) -> Cost:
+    probe = Probe(f"127.0.0.1:{port}")
+    before = settled(pid)
+    forget_peak(pid)
+    sent = attack.run(port, token)
+    waits = probe.stop()
+    assert sent <= BYTES * 1.01, f"{sent:,} bytes are more than the budget speaks of"
+    return Cost(resident(pid, "VmHWM") - before, max(waits), len(waits))

@@ -1,0 +1,118 @@
+"""An attacker's HTTP/2: whatever frames it likes, as bytes, and no more than a socket to send them by."""
+
+import gzip
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from struct import pack
+
+from hpack import Encoder
+
+from load import frames
+
+Header = tuple[bytes, bytes]
+
+
+class Attacker:
+    """One connection that says what it likes; what the server says is read and forgotten, or not even read."""
+
+    def __init__(self, port: int, token: str, *, reads: bool = True, acknowledges: bool = True) -> None:
+        """`reads` is whether it reads at all, `acknowledges` whether it takes the server's settings."""
+        self.token = token
+        self.port = port
+        self.sent = 0
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._encoder = Encoder()
+        self._next = 1
+        self.send(frames.PREFACE + frames.settings({}))
+        if reads:
+            threading.Thread(target=self._drain, daemon=True).start()
+        if acknowledges:
+            self.send(frames.settings_ack())
+
+    def send(self, data: bytes) -> None:
+        """Sends until the server no longer takes it: one that has hung up has defended itself."""
+        with suppress(OSError):
+            self._socket.sendall(data)
+            self.sent += len(data)
+
+    def stream(self) -> int:
+        number, self._next = self._next, self._next + 2
+        return number
+
+    def block(self, path: str, *further: Header, token: bool = False, authority: str = "x") -> bytes:
+        """A call's headers, compressed as the connection's table has it by now."""
+        headers: list[Header] = [
+            (b":method", b"POST"),
+            (b":scheme", b"http"),
+            (b":path", path.encode()),
+            (b":authority", authority.encode()),
+            (b"content-type", b"application/grpc"),
+            (b"te", b"trailers"),
+        ]
+        if token:
+            headers.append((b"authorization", b"Bearer " + self.token.encode()))
+        encoded: bytes = self._encoder.encode([*headers, *further])
+        return encoded
+
+    def open(self, path: str, *further: Header, token: bool = False, ends: bool = False) -> int:
+        """Opens a call, and returns its number."""
+        number = self.stream()
+        self.send(frames.headers(number, self.block(path, *further, token=token), ends=ends))
+        return number
+
+    def call(self, path: str, body: bytes, *further: Header, token: bool = False) -> int:
+        """A whole call: headers, one message, and the end."""
+        number = self.stream()
+        block = self.block(path, *further, token=token)
+        self.send(frames.headers(number, block) + b"".join(pieces(number, body)))
+        return number
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _drain(self) -> None:
+        with suppress(OSError):
+            while self._socket.recv(1 << 16):
+                pass
+
+
+@contextmanager
+def attacker(port: int, token: str, *, reads: bool = True, acknowledges: bool = True) -> Iterator[Attacker]:
+    opened = Attacker(port, token, reads=reads, acknowledges=acknowledges)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def pieces(number: int, body: bytes, *, ends: bool = True) -> Sequence[bytes]:
+    """A body as DATA frames."""
+    size = frames.LARGEST_FRAME
+    cut = [body[start : start + size] for start in range(0, len(body), size)] or [b""]
+    return [frames.data(number, each, ends=ends and at == len(cut) - 1) for at, each in enumerate(cut)]
+
+
+def message(content: bytes, *, compressed: bool = False) -> bytes:
+    """A message with gRPC's prefix; compressed by gzip where that is asked for."""
+    body = gzip.compress(content, 9) if compressed else content
+    return pack(">BI", compressed, len(body)) + body
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of bytes, a string or a message."""
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    found = bytearray()
+    while value > 127:
+        found.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*found, value])
+
+
+GZIP: Header = (b"grpc-encoding", b"gzip")

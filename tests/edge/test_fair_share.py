@@ -1,0 +1,103 @@
+"""No caller takes so much that others are refused for it."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+
+from backroom.commerce.v1 import inventory_service_pb2, order_service_pb2
+from server.frame.errors import TooManyAtOnce
+from server.frame.interceptors import CallLimits, MostAtOnce, Rate
+from server.frame.interceptors.shedding import Shares
+from storage.database import Database
+from tests.commerce.watched import begun
+from tests.contract.probes import checked, watched
+from tests.contract.stand_ins import get_me
+from tests.faults.load import until
+from tests.fixtures.servers import Api, Running, refusal, running
+
+ORDERS = order_service_pb2.WatchOrdersRequest()
+STOCK = inventory_service_pb2.WatchStockRequest()
+
+
+async def watching(api: Api, count: int) -> list[Any]:
+    """So many watches of its orders, all of them begun."""
+    watches = [api.orders.WatchOrders(ORDERS, timeout=None) for _ in range(count)]
+    for watch in watches:
+        await begun(watch)
+    return watches
+
+
+async def test_one_customer_takes_its_share_and_no_more(database: Database) -> None:
+    """The next is told so, while another customer's watch begins; a share that is given back may be taken again."""
+    async with running(database, limits=CallLimits(MostAtOnce(streams=20, of_one=3))) as opened:
+        greedy, other = await opened.sign_in("customer"), await opened.sign_in("customer")
+        watches = await watching(greedy, 3)
+        found = await refusal(greedy.orders.WatchOrders(ORDERS).read())
+        assert (found.code, found.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_AT_ONCE")
+        assert found.retry_after is not None
+        watches += await watching(other, 1)
+        watches.pop(0).cancel()
+        await until(lambda: streams(opened) == 3)
+        watches += await watching(greedy, 1)
+        for watch in watches:
+            watch.cancel()
+
+
+async def test_customers_together_leave_a_reserve_for_staff_and_services(database: Database) -> None:
+    """A fifth of the streams; and streams that callers write are counted apart."""
+    async with running(database, limits=CallLimits(MostAtOnce(streams=5))) as opened:
+        customer, service = await opened.sign_in("customer"), await opened.sign_in("service")
+        watches = await watching(customer, 4)
+        found = await refusal(customer.orders.WatchOrders(ORDERS).read())
+        assert found.reason == "OVERLOADED"
+        await begun(taken := service.inventory.WatchStock(STOCK, timeout=None))
+        placing = customer.orders.PlaceOrders(iter(()))
+        assert [answer async for answer in placing] == []
+        for watch in (*watches, taken):
+            watch.cancel()
+
+
+async def test_health_watches_are_bounded_for_each_connection(database: Database) -> None:
+    """And for a network; Check is answered all the while, on the same connection too."""
+    limits = CallLimits(MostAtOnce(probes=3, probes_of_one=5))
+    async with running(database, limits=limits) as opened:
+        watches = [watched(opened.channel, "") for _ in range(3)]
+        assert [await anext(watch) for watch in watches] == ["SERVING"] * 3
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await anext(watched(opened.channel, "liveness"))
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await checked(opened.channel, "liveness") == "SERVING"
+        local = (("grpc.use_local_subchannel_pool", 1),)
+        async with grpc.aio.insecure_channel(opened.address, local) as another:
+            assert [await anext(watched(another, "")) for _ in range(2)] == ["SERVING"] * 2
+            with pytest.raises(grpc.aio.AioRpcError):
+                await anext(watched(another, ""))
+            assert await checked(another, "liveness") == "SERVING"
+
+
+async def test_by_default_a_rate_holds_customers_alone(database: Database) -> None:
+    """And strangers; staff and services call as often as they want."""
+    limits = CallLimits(rate=Rate(per_second=0.1, burst=2), rate_spares_staff=True)
+    async with running(database, limits=limits) as opened:
+        customer, service = await opened.sign_in("customer"), await opened.sign_in("service")
+        await asyncio.gather(get_me(customer), get_me(customer))
+        assert (await refusal(get_me(customer))).reason == "RATE_LIMITED"
+        for _ in range(5):
+            await get_me(service)
+
+
+def test_shares_are_given_back_and_forgotten() -> None:
+    """Whoever has none is not remembered, and a refusal takes none."""
+    shares = Shares(2)
+    with shares.one("a"), shares.one("a"):
+        with pytest.raises(TooManyAtOnce), shares.one("a"):
+            pass
+        with shares.one("b"):
+            assert len(shares) == 2
+    assert len(shares) == 0
+
+
+def streams(opened: Running) -> float | None:
+    return opened.application.registry.get_sample_value("backroom_calls_under_way", {"kind": "stream"})

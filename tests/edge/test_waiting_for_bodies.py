@@ -1,0 +1,70 @@
+"""A call's body is read behind all that can refuse the call without it, and not waited for without end."""
+
+from typing import Any
+
+import grpc
+import pytest
+
+from load import frames
+from server.frame import interceptors
+from storage.database import Database
+from tests.attacks.table import GET_ME, LOGIN, PLACE
+from tests.attacks.wire import Attacker, attacker, message
+from tests.contract.probes import checked
+from tests.faults.load import until
+from tests.fixtures.servers import Api, Running, refusal, running
+
+
+def under_way(opened: Running) -> float:
+    return opened.application.registry.get_sample_value("backroom_calls_under_way", {"kind": "unary"}) or 0.0
+
+
+def codes(opened: Running) -> list[tuple[str, str | None]]:
+    lines = [line for line in opened.log if line["event"] == "call" and line["level"] != "debug"]
+    return [(line["code"], line.get("reason")) for line in lines]
+
+
+def half_of_a_body(by: Attacker, path: str, *, token: bool = False) -> None:
+    number = by.open(path, token=token)
+    by.send(frames.data(number, message(b"\0" * 1000)[:100]))
+
+
+async def test_without_a_token_a_call_is_refused_before_its_body_comes(server: Running) -> None:
+    """However large it says that it will be."""
+    with attacker(server.server.grpc_port, "none") as by:
+        half_of_a_body(by, PLACE, token=True)
+        await until(lambda: codes(server) == [("UNAUTHENTICATED", "TOKEN_INVALID")])
+    assert under_way(server) == 0
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a public method as of any other; others are answered meanwhile."""
+    monkeypatch.setattr(interceptors, "LONGEST_BODY", 0.5)
+    async with running(database) as opened:
+        api = await opened.sign_in("customer")
+        assert api.token is not None
+        with attacker(opened.server.grpc_port, api.token) as by:
+            half_of_a_body(by, LOGIN)
+            half_of_a_body(by, GET_ME, token=True)
+            await until(lambda: under_way(opened) == 2)
+            assert await checked(opened.channel, "readiness") == "SERVING"
+            await until(lambda: codes(opened) == [("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")] * 2)
+        assert under_way(opened) == 0
+
+
+async def test_a_call_that_ends_without_a_body_is_told_so(server: Running, customer: Api) -> None:
+    """gRPC itself would never answer it."""
+    call: Any = server.channel.stream_unary(GET_ME)
+    metadata = (("authorization", f"Bearer {customer.token}"),)
+    found = await refusal(call(iter(()), metadata=metadata, timeout=10))
+    assert (found.code, found.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "BODY_MALFORMED")
+
+
+async def test_metadata_is_bounded_before_the_peer_has_heard_of_the_bound(server: Running) -> None:
+    """And whatever its size is made of, none of it is kept or logged."""
+    filling = (b"x-filling", b"f" * 3000)
+    with attacker(server.server.grpc_port, "none", acknowledges=False) as by:
+        by.open("/grpc.health.v1.Health/List", filling)
+        by.call(GET_ME, message(b""), *[filling] * 10)
+        await until(lambda: codes(server) == [("RESOURCE_EXHAUSTED", "METADATA_TOO_LARGE")])
+    assert "ffff" not in repr(server.log)
