@@ -1,8 +1,9 @@
 """What strangers send to the HTTP side to keep it busy: each of them takes its port, and ends by itself."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from typing import Any
 
 SOURCE = "hub"
 """The source of webhooks that those are sent to which nobody signed."""
@@ -99,7 +100,7 @@ async def many_bodies(port: int) -> bytes:
     return answers[0]
 
 
-ATTACKS: Mapping[str, Callable[[int], Awaitable[bytes]]] = {
+ATTACKS: Mapping[str, Callable[[int], Coroutine[Any, Any, bytes]]] = {
     each.__name__: each
     for each in (
         tiny_chunks,

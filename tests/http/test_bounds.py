@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from time import monotonic
+from typing import Any
 
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -26,7 +27,7 @@ async def hub(database: Database) -> AsyncIterator[Running]:
 
 async def longest_wait(server: Running, attack: "asyncio.Task[bytes]") -> float:
     """How many seconds the slowest Health/Check took while an attack went on."""
-    stub = health_pb2_grpc.HealthStub(server.channel)
+    stub: Any = health_pb2_grpc.HealthStub(server.channel)
     longest = 0.0
     while not attack.done():
         began = monotonic()
