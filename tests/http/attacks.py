@@ -100,6 +100,19 @@ async def many_bodies(port: int) -> bytes:
     return answers[0]
 
 
+async def scrapes(port: int) -> bytes:
+    """Eight who ask for the metrics, each again as soon as it is answered, for three seconds."""
+    ends = asyncio.get_running_loop().time() + 3.0
+
+    async def ask() -> bytes:
+        answer = b""
+        while asyncio.get_running_loop().time() < ends:
+            answer = await send(port, head("connection: close", target="/metrics", method="GET"))
+        return answer
+
+    return (await asyncio.gather(*(ask() for _ in range(8))))[0]
+
+
 ATTACKS: Mapping[str, Callable[[int], Coroutine[Any, Any, bytes]]] = {
     each.__name__: each
     for each in (
@@ -114,5 +127,6 @@ ATTACKS: Mapping[str, Callable[[int], Coroutine[Any, Any, bytes]]] = {
         pipelined,
         pipelined_unread,
         many_bodies,
+        scrapes,
     )
 }
