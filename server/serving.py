@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import grpc
 import structlog
 from google.protobuf.internal import api_implementation
+from starlette.applications import Starlette
 
 from server.edge import Edge
 from server.frame.jobs import Worker
 from server.frame.lanes import Lanes
 from server.frame.standard import add_standard
 from server.http.listener import Listener
-from server.http.metrics import Exposition, with_metrics
+from server.http.metrics import Exposition, Kept, Scraping, metrics_app, rendered, with_metrics
 from server.settings import Address
 from server.wiring import Application
 
@@ -36,6 +37,8 @@ class Shared:
     """It listens already, and each of them takes connections from it."""
     metrics: Exposition
     """What all of them count together."""
+    metrics_socket: socket.socket | None = None
+    """Where the metrics are shown, where they have an address of their own."""
 
 
 class Server:
@@ -49,12 +52,15 @@ class Server:
         logger: structlog.typing.FilteringBoundLogger,
         *,
         edge: Edge = Edge(),  # noqa: B008 - it is frozen
+        scraping: Scraping = Scraping(),  # noqa: B008 - it is frozen
+        metrics_address: Address | None = None,
         worker: Worker | None = None,
         drain_seconds: float = 0.0,
         shared: Shared | None = None,
     ) -> None:
         """Binds both addresses; raises BindError. `worker` does jobs beside the calls.
 
+        With a `metrics_address` the metrics are shown there and not at the HTTP address.
         With `shared` it is one of several: the HTTP socket is bound already, and whoever starts them holds the gRPC
         port, since nobody else would be told that it is taken.
         """
@@ -72,7 +78,8 @@ class Server:
         names = [service.name for service in application.services]
         add_standard(self._grpc, application.health, names, reflection=edge.reflection)
         self._bind_grpc(grpc_address, edge)
-        self._bind_http(http_address, edge, shared)
+        self._listeners: list[Listener] = []
+        self.http_port, self.metrics_port = self._bind_http(http_address, metrics_address, edge, scraping, shared)
         self._watches: list[asyncio.Task[None]] = []
 
     def _bind_grpc(self, address: Address, edge: Edge) -> None:
@@ -84,17 +91,30 @@ class Server:
         except RuntimeError:
             raise BindError(f"BACKROOM_GRPC_ADDRESS: {address} cannot be listened on; is it taken?") from None
 
-    def _bind_http(self, address: Address, edge: Edge, shared: Shared | None) -> None:
+    def _bind_http(
+        self, address: Address, metrics: Address | None, edge: Edge, scraping: Scraping, shared: Shared | None
+    ) -> tuple[int, int | None]:
+        """Returns the port, and that of the metrics where they have one of their own."""
+        http, registry = self._application.http, self._application.registry
+        exposition = Kept(shared.metrics if shared else rendered(registry), scraping.kept_seconds)
+        app = http if metrics else with_metrics(http, exposition, scraping)
+        port = self._listen("BACKROOM_HTTP_ADDRESS", app, address, edge, shared.http_socket if shared else None)
+        if metrics is None:
+            return port, None
+        app, inherited = metrics_app(exposition, scraping), shared.metrics_socket if shared else None
+        return port, self._listen("BACKROOM_METRICS_ADDRESS", app, metrics, edge, inherited)
+
+    def _listen(
+        self, setting: str, app: Starlette, address: Address, edge: Edge, inherited: socket.socket | None
+    ) -> int:
         tls = edge.http_certificates.context if edge.http_certificates else None
-        app = with_metrics(self._application.http, shared.metrics) if shared else self._application.http
-        inherited = shared.http_socket if shared else None
+        where, descriptors = (address.host, address.port), edge.descriptors
         try:
-            self._http = Listener(
-                app, address.host, address.port, inherited=inherited, tls=tls, descriptors=edge.descriptors
-            )
+            listener = Listener(app, *where, inherited=inherited, tls=tls, descriptors=descriptors)
         except OSError as error:
-            raise BindError(f"BACKROOM_HTTP_ADDRESS: {address}: {os.strerror(error.errno or 0)}") from None
-        self.http_port = self._http.port
+            raise BindError(f"{setting}: {address}: {os.strerror(error.errno or 0)}") from None
+        self._listeners.append(listener)
+        return listener.port
 
     async def start(self) -> None:
         """Answers from here on; readiness follows the database."""
@@ -103,7 +123,8 @@ class Server:
         standings, told = self._application.identity.standings, self._application.health.tells
         self._watches.append(asyncio.create_task(standings.watch(self._logger, told)))
         await self._grpc.start()
-        self._http.start()
+        for listener in self._listeners:
+            listener.start()
         if self._worker is not None:
             self._worker.start()
         self._watches.append(asyncio.create_task(self._application.health.watch()))
@@ -128,5 +149,6 @@ class Server:
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
-        await self._http.stop()
+        for listener in self._listeners:
+            await listener.stop()
         self._logger.info("stopped")

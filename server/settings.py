@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".backroom"), validation_alias="BACKROOM_DATA_DIR")
     grpc_address: Address = Field(Address("127.0.0.1:50051"), validation_alias="BACKROOM_GRPC_ADDRESS")
     http_address: Address = Field(Address("127.0.0.1:8080"), validation_alias="BACKROOM_HTTP_ADDRESS")
+    metrics_address: Address | None = Field(None, validation_alias="BACKROOM_METRICS_ADDRESS")
+    metrics_token: str | None = Field(None, min_length=16, validation_alias="BACKROOM_METRICS_TOKEN", repr=False)
     environment: Literal["development", "production"] = Field("development", validation_alias="BACKROOM_ENVIRONMENT")
     allow_plaintext: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="BACKROOM_ALLOW_PLAINTEXT")
     tls_certificate: Path | None = Field(None, validation_alias="BACKROOM_TLS_CERTIFICATE")
@@ -139,7 +141,14 @@ class Settings(BaseSettings):
         except MasterKeyMalformed:
             raise ValueError("must be 32 random bytes in base64; more than one, with commas between") from None
 
-    @field_validator("grpc_address", "http_address", mode="before")
+    @field_validator("metrics_token")
+    @classmethod
+    def _bearer_token(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9\-._~+/]+=*", value):
+            raise ValueError("must be a bearer token: letters, digits and -._~+/ with = at its end")
+        return value
+
+    @field_validator("grpc_address", "http_address", "metrics_address", mode="before")
     @classmethod
     def _address(cls, value: object) -> object:
         return Address(value) if isinstance(value, str) else value
@@ -285,6 +294,7 @@ def _problem(error: ErrorDetails) -> str:
 
 
 _PLAIN = {
+    "string_too_short": "at least {min_length} characters",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
     "float_parsing": "a number",

@@ -80,6 +80,7 @@ def _assignments(count: int, ports: Ports, beside: _Beside, *, with_worker: bool
             str(ports.grpc),
             str(ports.http),
             ports.http_socket.fileno(),
+            ports.metrics_socket.fileno() if ports.metrics_socket else None,
             beside.database_url,
             asdict(beside.sandbox) if beside.sandbox else None,
         )

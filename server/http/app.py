@@ -1,14 +1,12 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from server.frame.health import Health
-from server.http.metrics import metrics_route
 from storage.errors import StoreError
 
 NAME = "Backroom\n"
@@ -21,40 +19,53 @@ def about_text(version: str) -> str:
 
 def create_app(
     health: Health,
-    registry: CollectorRegistry,
     jwks: Callable[[], Awaitable[dict[str, Any]]],
     routes: Sequence[BaseRoute] = (),
     *,
     about: str = NAME,
 ) -> Starlette:
-    """GET /, /healthz, /readyz, /metrics and /.well-known/jwks.json, what the modules' routes answer, and nothing else.
+    """GET /, /healthz, /readyz and /.well-known/jwks.json, what the modules' routes answer, and nothing else.
 
     `about` is what / says, in plain text.
     """
 
+    told, alive, ready = PlainTextResponse(about), JSONResponse({"status": "alive"}), JSONResponse({"status": "ready"})
+    published = _Published()
+
     async def root(_request: Request) -> Response:
-        return PlainTextResponse(about)
+        return told
 
     async def healthz(_request: Request) -> Response:
-        return JSONResponse({"status": "alive"})
+        return alive
 
     async def readyz(_request: Request) -> Response:
         if health.reason is None:
-            return JSONResponse({"status": "ready"})
+            return ready
         return JSONResponse({"status": "not ready", "why": health.reason}, status_code=503)
-
-    async def metrics() -> str:
-        return generate_latest(registry).decode()
 
     async def key_set(_request: Request) -> Response:
         try:
-            return JSONResponse(await jwks(), headers={"cache-control": "public, max-age=300"})
+            return published.answer(await jwks())
         except StoreError:
             return JSONResponse({"status": "the database does not answer"}, status_code=503)
 
     own = {"/": root, "/healthz": healthz, "/readyz": readyz, "/.well-known/jwks.json": key_set}
     ours = (Route(path, endpoint) for path, endpoint in own.items())
-    return Starlette(routes=[*ours, metrics_route(metrics), *routes])
+    return Starlette(routes=[*ours, *routes])
+
+
+class _Published:
+    """The key set as it is answered, which is written anew only where it has changed."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, Any] | None = None
+        self._answer = Response()
+
+    def answer(self, keys: dict[str, Any]) -> Response:
+        if keys != self._keys:
+            self._keys = keys
+            self._answer = JSONResponse(keys, headers={"cache-control": "public, max-age=300"})
+        return self._answer
 
 
 _ABOUT = """Backroom {version}

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from server.edge.descriptors import Descriptors
 from server.http.binding import listening
 from server.http.connection import REQUEST_WITHIN, Connection
+from server.http.turns import Turns
 
 _MOST_CONNECTIONS = 256
 _SHARE = 8
@@ -49,6 +50,8 @@ class Listener:
             lifespan="off",
             access_log=False,
             log_config=None,
+            # What strangers send wrong is no line of the log: there would be as many as they want.
+            log_level="error",
             server_header=False,
             timeout_graceful_shutdown=5,
         )
@@ -58,6 +61,7 @@ class Listener:
         self._request_within = request_within
         self._most = min(most, max(1, self._descriptors.limit // _SHARE))
         self._awaited: dict[Connection, None] = {}
+        self._turns = Turns()
         self._opening: set[asyncio.Task[None]] = set()
         self._resting: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -125,7 +129,8 @@ class Listener:
             taken.close()
 
     def _connection(self) -> Connection:
-        return Connection(self._config, self._server.server_state, self._awaited, request_within=self._request_within)
+        state = self._server.server_state
+        return Connection(self._config, state, self._awaited, self._turns, request_within=self._request_within)
 
 
 class _Server(uvicorn.Server):

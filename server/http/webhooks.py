@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.frame.errors import Contention, Stopping
 from server.frame.faults import described
+from server.http.bodies import Bodies
 from server.webhooks.errors import SignatureInvalid
 from server.webhooks.rules.sources import Source
 from server.webhooks.service import Inbox
@@ -50,6 +51,7 @@ _NOT_POST = _Answer("not_post", 405, "only POST is answered", (("allow", "POST")
 _TOO_LARGE = _Answer("too_large", 413, "the body is too large", (_CLOSE,))
 _FAILED = _Answer("failed", 500, "something went wrong")
 _UNAVAILABLE = _Answer("unavailable", 503, "try again", (("retry-after", "2"),))
+_OVERTAKEN = _Answer("overtaken", 503, "too many requests at once: send the whole body", (("retry-after", "2"), _CLOSE))
 
 
 class WebhookDoor:
@@ -76,6 +78,7 @@ class WebhookDoor:
         self._receive = receive
         self._logger = logger
         self._within = within
+        self._bodies = Bodies()
         self._received = Counter(
             "backroom_webhooks_received", "Webhooks that came in, by outcome", ("source", "outcome"), registry=registry
         )
@@ -102,9 +105,12 @@ class WebhookDoor:
         if request.method != "POST":
             return _NOT_POST
         try:
-            body = await _body(request)
+            async with self._bodies.place(source.name):
+                body = await _body(request)
         except ClientDisconnect:
             return _CUT_OFF
+        except TimeoutError:
+            return _OVERTAKEN
         return _TOO_LARGE if body is None else await self._take(request, source, body)
 
     async def _take(self, request: Request, source: Source, body: bytes) -> _Answer:

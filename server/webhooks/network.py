@@ -5,10 +5,12 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
+from typing import Any
 
 import httpcore
 
 from server.frame.addresses import Address, Network
+from server.webhooks.bounded import BoundedStream
 from server.webhooks.rules.networks import literal, permitted
 
 _MOST_ADDRESSES = 4
@@ -58,10 +60,13 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
             share = timeout and timeout / len(addresses)
             for address in addresses[:-1]:
                 try:
-                    return await self._network.connect_tcp(address, port, share, local_address, socket_options)
+                    return await self._connected(address, port, share, local_address, socket_options)
                 except (httpcore.NetworkError, httpcore.TimeoutException):
                     continue
-            return await self._network.connect_tcp(addresses[-1], port, share, local_address, socket_options)
+            return await self._connected(addresses[-1], port, share, local_address, socket_options)
+
+    async def _connected(self, address: str, *rest: Any) -> httpcore.AsyncNetworkStream:
+        return BoundedStream(await self._network.connect_tcp(address, *rest))
 
     async def _checked(self, host: str, port: int) -> Sequence[str]:
         address = literal(host)

@@ -10,7 +10,7 @@ import httpcore
 
 from server.frame.addresses import Network
 from server.webhooks.network import AddressForbidden, CheckedNetwork, NameUnknown, Resolve
-from server.webhooks.rules.attempts import Answer
+from server.webhooks.rules.answers import Answer, retry_after
 from server.webhooks.rules.urls import target_of
 
 _MOST_READ = 16 * 1024
@@ -66,12 +66,13 @@ class Sender:
         self._opened: list[httpcore.AsyncConnectionPool] = []
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Raises nothing: whatever comes of it is an answer, so that the attempt is counted."""
         answer = None
         try:
             async with asyncio.timeout(self._limit), self._stream(url, headers, body) as response:
-                answer = Answer(response.status, _header(response, b"retry-after"))
+                answer = Answer(response.status, retry_after(_header(response, b"retry-after")))
                 await _read(response)
-        except tuple(_IN_WORDS) as error:
+        except Exception as error:  # noqa: BLE001 - what a receiver brings about is never more than a failed attempt
             # What goes wrong after the status changes nothing: the endpoint has answered.
             answer = answer or Answer(error=_in_words(error))
         return answer
@@ -132,7 +133,8 @@ def _header(response: httpcore.Response, wanted: bytes) -> str:
 
 def _in_words(error: BaseException) -> str:
     chain = [*_chain(error)]
-    return next(words for kind, words in _IN_WORDS.items() if any(isinstance(each, kind) for each in chain))
+    known = (words for kind, words in _IN_WORDS.items() if any(isinstance(each, kind) for each in chain))
+    return next(known, f"failed by {type(error).__name__}")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

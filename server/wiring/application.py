@@ -100,7 +100,7 @@ class Application:
         )
         self.health = Health([service.name for service in self.services], self._why_not_ready, logger)
         routes = [route for part in self._parts for route in part.routes]
-        self.http = create_app(self.health, self.registry, self.identity.keys.jwks, routes, about=about)
+        self.http = create_app(self.health, self.identity.keys.jwks, routes, about=about)
 
     async def prepare(self) -> None:
         """Makes, opens and seals the keys, and seals other secrets; nothing on a database that is not ready.

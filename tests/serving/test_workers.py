@@ -82,6 +82,7 @@ async def callers(two: ServerProcess, shared_database: Database) -> AsyncIterato
 
 async def scraped(server: ServerProcess) -> Scrape:
     """One scrape, on a connection of its own."""
+    await asyncio.sleep(1.1)  # for so long one scrape is as good as another
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"http://127.0.0.1:{server.http_port}/metrics")
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (200, "text/plain")

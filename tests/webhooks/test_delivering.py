@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from time import process_time
 from typing import Any
 from uuid import uuid4
 
@@ -14,14 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
-from server.webhooks.rules.attempts import DISABLED_AFTER, SCHEDULE, Answer, Attempt, delivery_after
+from server.webhooks.rules.answers import Answer, retry_after
+from server.webhooks.rules.attempts import DISABLED_AFTER, SCHEDULE, Attempt, delivery_after
 from server.webhooks.rules.endpoints import EndpointEdit
 from server.webhooks.rules.relaying import sample_delivery
 from server.webhooks.rules.signing import shown
+from server.webhooks.sender import Sender
 from storage.database import Database
 from storage.frame.records import NOBODY, AuditFilter
 from storage.webhooks.records import Delivery, DeliveryState, Endpoint, EndpointState
-from tests.webhooks.outgoing import SECRET, Outbox, Subscriber, answer, listening, outbox_on, subscriber
+from tests.webhooks.outgoing import LOOPBACK, SECRET, Outbox, Subscriber, answer, listening, outbox_on, subscriber
 
 PENDING, SUCCEEDED, FAILED = DeliveryState.PENDING, DeliveryState.SUCCEEDED, DeliveryState.FAILED
 
@@ -90,6 +94,13 @@ def test_waits_differ_by_a_fifth(made: int, jitter: float) -> None:
         (503, "-1", 5),
         (503, "Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
         (503, "Mon, 01 Jan 2001 00:00:00 GMT", 5),
+        (503, "Friday, 31-Dec-68 23:59:59 GMT", 86_400),
+        (503, "Fri Dec 31 23:59:59 9999", 86_400),
+        (503, "Wed, 21 Oct 99999999999999999999 07:28:00 GMT", 5),
+        (503, "Wed, 21 Oct 2099 99:28:00 GMT", 5),
+        (503, "Fri, 31 Dec 9999 23:59:59 -9999", 5),
+        (503, "Fri, 31 Dec 9999 23:59:59 -99999999999999999999", 5),
+        (503, "Mon, 01 Jan 0001 00:00:00 +2359", 5),
         (503, timedelta(seconds=90), 90),
         (500, "120", 5),
     ],
@@ -99,7 +110,7 @@ def test_an_endpoint_that_asks_for_time_gets_up_to_a_day(status: int, asked: Any
     delivery, endpoint = some_delivery()
     now = delivery.create_time.replace(microsecond=0)
     header = format_datetime(now + asked, usegmt=True) if isinstance(asked, timedelta) else asked
-    after = delivery_after(Attempt(delivery, now, Answer(status, header)), delivery, endpoint, now, 0.5)
+    after = delivery_after(Attempt(delivery, now, Answer(status, retry_after(header))), delivery, endpoint, now, 0.5)
     assert after.next_attempt_time == now + timedelta(seconds=waited)
 
 
@@ -111,12 +122,96 @@ async def test_how_long_to_wait_is_read_however_it_is_written(outbox: Outbox, sh
         assert delivery.next_attempt_time == outbox.time + timedelta(seconds=120)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Wed, 21 Oct 99999999999999999999 07:28:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -9999",
+        "Wed, 21 Oct 2099 07:28:00 +99999999999",
+        "9" * 5000,
+    ],
+)
+async def test_an_attempt_is_counted_whatever_its_answer_says(outbox: Outbox, shop: Subscriber, header: str) -> None:
+    """And the endpoint is disabled at its time."""
+    shop.answers = [answer(503, **{"Retry-After": header})]
+    endpoint = await outbox.endpoint(shop.url)
+    delivery = await outbox.attempt(await outbox.test_event(endpoint))
+    assert (delivery.state, delivery.attempt_count, delivery.response_status) == (PENDING, 1, 503)
+    outbox.moves(days=5)
+    await outbox.attempt(await outbox.test_event(endpoint))
+    assert not (await outbox.endpoint_now(endpoint)).enabled
+
+
+class Unforeseen(Exception):
+    """Of a library, which no list of errors knows."""
+
+
+async def test_an_attempt_is_counted_whatever_a_library_raises(database: Database) -> None:
+    """Its kind is told, and nothing of its text."""
+
+    async def resolve(host: str, port: int) -> list[Any]:
+        raise Unforeseen(f"hunter2 {host} {port}")
+
+    sender = Sender(resolve, LOOPBACK)
+    outbox = Outbox(database, sender)
+    delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint("http://shop.example")))
+    assert (delivery.attempt_count, delivery.error) == (1, "failed by Unforeseen")
+    await sender.close()
+
+
+INTERIM = b"HTTP/1.1 103\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (INTERIM * 400_000, "no valid HTTP"),
+        ((INTERIM[:-2] + b"a:\r\n" * 20 + b"\r\n") * 50_000, "no valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\n" + b"a:\r\n" * 500_000, "no valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\na: " + b"a" * 5_000_000, "no valid HTTP"),
+        (INTERIM * 3 + b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 500_000, ""),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n" + b"\n" * 9_999, ""),
+    ],
+    ids=["interim answers", "their headers", "headers", "a long header", "tiny chunks", "many lines"],
+)
+async def test_an_answer_without_an_end_is_read_no_further_than_it_must(
+    outbox: Outbox, said: bytes, error: str
+) -> None:
+    """Once its status has come it counts; before, the attempt has failed."""
+    sent = 0
+
+    async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        with suppress(ConnectionError):
+            for begin in range(0, len(said), 16_384):
+                writer.write(said[begin : begin + 16_384])
+                sent = begin
+                await writer.drain()
+        writer.close()
+
+    async with listening(go_on) as port:
+        began = process_time()
+        delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(f"http://127.0.0.1:{port}")))
+        assert delivery.error == error
+        assert process_time() - began < 2.0
+    assert sent < len(said)
+
+
+async def test_each_answer_on_a_connection_has_a_measure_of_its_own(outbox: Outbox, shop: Subscriber) -> None:
+    """Many short ones are as good as one."""
+    shop.answers = [b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n" + b"a: b\r\n" * 60 + b"\r\n\n\n\n"]
+    endpoint = await outbox.endpoint(shop.url)
+    for _ in range(8):
+        assert (await outbox.attempt(await outbox.test_event(endpoint))).state is SUCCEEDED
+
+
 @given(header=st.text())
 def test_no_header_can_break_the_schedule(header: str) -> None:
     """Whatever it says, the next attempt is made, within a day."""
     delivery, endpoint = some_delivery()
     now = delivery.create_time
-    after = delivery_after(Attempt(delivery, now, Answer(503, header)), delivery, endpoint, now, 0.5)
+    after = delivery_after(Attempt(delivery, now, Answer(503, retry_after(header))), delivery, endpoint, now, 0.5)
     assert after.next_attempt_time is not None
     assert timedelta(seconds=5) <= after.next_attempt_time - now <= timedelta(days=1)
 

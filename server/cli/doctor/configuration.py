@@ -23,6 +23,10 @@ def configuration(configured: Settings) -> Iterator[Finding]:
     yield _data_dir(configured)
     yield Finding("BACKROOM_GRPC_ADDRESS", str(configured.grpc_address))
     yield Finding("BACKROOM_HTTP_ADDRESS", str(configured.http_address))
+    hidden = configured.environment == "production" and not configured.metrics_token
+    here = "not set: /metrics is not shown" if hidden else "not set: /metrics is at the HTTP address"
+    yield Finding("BACKROOM_METRICS_ADDRESS", str(configured.metrics_address or here))
+    yield Finding("BACKROOM_METRICS_TOKEN", "set" if configured.metrics_token else "not set")
     yield from _edge(configured)
     yield Finding("BACKROOM_MODULES", ", ".join(configured.modules))
     yield Finding("BACKROOM_HOLD_SECONDS", f"{configured.hold_seconds:g}")

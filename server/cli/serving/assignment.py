@@ -14,9 +14,16 @@ class Assignment:
     http_address: str
     http_socket: int
     """The descriptor that it inherited."""
+    metrics_socket: int | None
+    """Another one, where the metrics have an address of their own."""
     database_url: str = field(repr=False)
     sandbox: dict[str, str] | None = field(default=None, repr=False)
     """Where the sandbox is, and its secrets."""
+
+    @property
+    def inherited(self) -> tuple[int, ...]:
+        """The descriptors that it is to be started with."""
+        return (self.http_socket,) if self.metrics_socket is None else (self.http_socket, self.metrics_socket)
 
     @classmethod
     def read(cls, text: str) -> "Assignment":

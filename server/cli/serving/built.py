@@ -17,6 +17,7 @@ from server.frame.contract import ContractError
 from server.frame.jobs import Worker
 from server.frame.sealing import MasterKeys
 from server.http.app import NAME, about_text
+from server.http.metrics import Scraping
 from server.serving import BindError, Server, Shared
 from server.settings import Settings
 from server.wiring import Application
@@ -69,6 +70,8 @@ async def built(
                 configured.http_address,
                 logger,
                 edge=edge,
+                scraping=Scraping(configured.environment != "production", configured.metrics_token),
+                metrics_address=configured.metrics_address,
                 worker=worker,
                 drain_seconds=configured.drain_seconds,
                 shared=shared,

@@ -20,6 +20,8 @@ class Ports:
     http: Address
     http_socket: socket.socket
     """It listens; each worker takes connections from it, so that none is lost with one of them."""
+    metrics_socket: socket.socket | None = None
+    """Where the metrics have an address of their own."""
 
 
 @contextmanager
@@ -31,11 +33,17 @@ def held_ports(configured: Settings) -> Iterator[Ports]:
             grpc_port = _hold(grpc, held)
         except OSError:
             raise Failure(f"BACKROOM_GRPC_ADDRESS: {grpc} cannot be listened on; is it taken?") from None
-        try:
-            http_socket = held.enter_context(closing(listening(http.host, http.port)))
-        except OSError as error:
-            raise Failure(f"BACKROOM_HTTP_ADDRESS: {http}: {os.strerror(error.errno or 0)}") from None
-        yield Ports(_with(grpc, grpc_port), _with(http, http_socket.getsockname()[1]), http_socket)
+        http_socket = _listen("BACKROOM_HTTP_ADDRESS", http, held)
+        apart = configured.metrics_address
+        metrics_socket = _listen("BACKROOM_METRICS_ADDRESS", apart, held) if apart else None
+        yield Ports(_with(grpc, grpc_port), _with(http, http_socket.getsockname()[1]), http_socket, metrics_socket)
+
+
+def _listen(setting: str, address: Address, held: ExitStack) -> socket.socket:
+    try:
+        return held.enter_context(closing(listening(address.host, address.port)))
+    except OSError as error:
+        raise Failure(f"{setting}: {address}: {os.strerror(error.errno or 0)}") from None
 
 
 def _hold(address: Address, held: ExitStack) -> int:

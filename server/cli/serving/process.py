@@ -8,7 +8,6 @@ from functools import partial
 
 import structlog
 import uvloop
-from prometheus_client import generate_latest
 
 from server import settings
 from server.cli.failure import Failure
@@ -20,6 +19,7 @@ from server.cli.serving.built import Built, built
 from server.cli.serving.embedded import Surroundings
 from server.cli.serving.line import Line
 from server.frame import log
+from server.http.metrics import rendered
 from server.serving import Shared
 from server.settings import Address, Settings
 
@@ -56,7 +56,8 @@ async def _serve(configured: Settings, assigned: Assignment, line: Line, stop: a
     addresses = {"grpc_address": Address(assigned.grpc_address), "http_address": Address(assigned.http_address)}
     configured = configured.model_copy(update=addresses)
     beside = Surroundings(assigned.database_url, Sandbox(**assigned.sandbox) if assigned.sandbox else None)
-    shared = Shared(socket.socket(fileno=assigned.http_socket), partial(line.ask, "metrics"))
+    metrics_socket = None if assigned.metrics_socket is None else socket.socket(fileno=assigned.metrics_socket)
+    shared = Shared(socket.socket(fileno=assigned.http_socket), partial(line.ask, "metrics"), metrics_socket)
     logger = structlog.get_logger().bind(worker=assigned.number)
     keys, with_worker = master_keys(configured), assigned.with_worker
     async with built(configured, keys, beside, logger, with_worker=with_worker, shared=shared) as each:
@@ -72,4 +73,4 @@ async def _serve(configured: Settings, assigned: Assignment, line: Line, stop: a
 
 
 async def _metrics(each: Built, _: str) -> str:
-    return generate_latest(each.application.registry).decode()
+    return await rendered(each.application.registry)()

@@ -76,7 +76,7 @@ class Supervisor:
                 await asyncio.wait_for(self._stop.wait(), pause)
 
     async def _start(self, assignment: Assignment) -> Member:
-        member = await Member.start(assignment.http_socket)
+        member = await Member.start(*assignment.inherited)
 
         async def assign(_: str) -> str:
             return assignment.written()

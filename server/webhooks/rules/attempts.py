@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
+from server.webhooks.rules.answers import Answer
 from server.webhooks.rules.endpoints import changed
 from storage.webhooks.records import Delivery, DeliveryState, Endpoint, EndpointState
 
@@ -26,30 +26,8 @@ GIVEN_UP = "endpoint disabled"
 """The error of a delivery that was still to be attempted when its endpoint was disabled."""
 
 _JITTER = 0.2
-_LONGEST_WAIT = timedelta(days=1)
 _GONE = 410
 _WAIT = (429, 503)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of a request."""
-
-    status: int = 0
-    """The HTTP status; 0 where there was no answer."""
-    retry_after: str = ""
-    """The header of that name, as it came."""
-    error: str = ""
-    """Why there was no answer, in a few words of our own."""
-
-    @property
-    def succeeded(self) -> bool:
-        return 200 <= self.status <= 299
-
-    @property
-    def failure(self) -> str:
-        """Why the attempt failed; empty where it did not."""
-        return "" if self.succeeded else self.error or f"HTTP {self.status}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +97,5 @@ def _next_time(
 
 
 def _asked_for(answer: Answer, now: datetime) -> timedelta:
-    """How long the endpoint asks us to wait, of which up to a day is granted; nothing where it cannot be read."""
-    text = answer.retry_after.strip()
-    if answer.status not in _WAIT or not text:
-        return timedelta(0)
-    if text.isascii() and text.isdigit():
-        return min(timedelta(seconds=int(text[:9])), _LONGEST_WAIT)
-    try:
-        time = parsedate_to_datetime(text)
-    except ValueError:
-        return timedelta(0)
-    return min((time if time.tzinfo else time.replace(tzinfo=UTC)) - now, _LONGEST_WAIT)
+    """How long the endpoint asks us to wait, where it says that it is too busy."""
+    return answer.asks_for(now) if answer.status in _WAIT else timedelta(0)

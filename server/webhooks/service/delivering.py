@@ -7,6 +7,7 @@ from uuid import UUID
 from server.frame.contention import begun_again
 from server.webhooks.rules import attempts as rules
 from server.webhooks.rules import turns
+from server.webhooks.rules.answers import Answer
 from server.webhooks.rules.relaying import disabled_event
 from server.webhooks.rules.signing import signed_headers
 from server.webhooks.seals import SecretSeals
@@ -19,7 +20,7 @@ from storage.webhooks.records import Delivery, Endpoint
 class Sender(Protocol):
     """Sends requests to whom nobody vouches for."""
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> rules.Answer:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """What came of it, within a bounded time; whatever goes wrong on the way is an answer too."""
 
 

@@ -1,0 +1,132 @@
+"""What strangers send to the HTTP side to keep it busy: each of them takes its port, and ends by itself."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any
+
+SOURCE = "hub"
+"""The source of webhooks that those are sent to which nobody signed."""
+
+_ENDS_WITHIN_SECONDS = 20.0
+_UNREAD_SECONDS = 2.0
+
+
+async def send(port: int, wire: bytes, *, piece: int = 0, reads: bool = True) -> bytes:
+    """Sends bytes on a connection of their own, in pieces of so many where that is told, and returns what came back."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        async with asyncio.timeout(_ENDS_WITHIN_SECONDS):
+            with suppress(ConnectionError):
+                for start in range(0, len(wire), piece or len(wire)):
+                    writer.write(wire[start : start + (piece or len(wire))])
+                    await writer.drain()
+                    if piece:
+                        await asyncio.sleep(0)
+            if not reads:
+                await asyncio.sleep(_UNREAD_SECONDS)
+            return await reader.read()
+    except (TimeoutError, ConnectionError):
+        return b""
+    finally:
+        writer.transport.abort()
+
+
+def head(*lines: str, target: str = f"/webhooks/{SOURCE}", method: str = "POST") -> bytes:
+    return "\r\n".join([f"{method} {target} HTTP/1.1", "host: x", *lines, "", ""]).encode()
+
+
+CHUNKED = "transfer-encoding: chunked"
+
+
+async def tiny_chunks(port: int) -> bytes:
+    """A body of 262,000 chunks of one byte: 1.6 MB."""
+    return await send(port, head(CHUNKED) + b"1\r\nx\r\n" * 262_000 + b"0\r\n\r\n")
+
+
+async def tiny_chunks_at_once(port: int) -> bytes:
+    """Three of them."""
+    return (await asyncio.gather(*(tiny_chunks(port) for _ in range(3))))[0]
+
+
+async def tiny_chunks_that_nobody_reads(port: int) -> bytes:
+    """The same to a page that takes no body."""
+    wire = head(CHUNKED, target="/healthz", method="GET")
+    return await send(port, wire + b"1\r\nx\r\n" * 160_000 + b"0\r\n\r\n")
+
+
+async def tiny_headers(port: int) -> bytes:
+    """Twenty heads of 12,000 lines, each of which is there at once."""
+    wire = head()[:-2] + b"a:\r\n" * 12_000 + b"\r\n"
+    return (await asyncio.gather(*(send(port, wire) for _ in range(20))))[0]
+
+
+async def folded_headers(port: int) -> bytes:
+    """Headers that go on for 12,000 lines."""
+    wire = head()[:-2] + b"a: b\r\n" + b" c\r\n" * 12_000 + b"\r\n"
+    return (await asyncio.gather(*(send(port, wire) for _ in range(20))))[0]
+
+
+async def tiny_trailers(port: int) -> bytes:
+    """Empty bodies, and 12,000 lines behind each."""
+    wire = head(CHUNKED) + b"0\r\n" + b"a:\r\n" * 12_000 + b"\r\n"
+    return (await asyncio.gather(*(send(port, wire) for _ in range(20))))[0]
+
+
+async def long_extensions(port: int) -> bytes:
+    """Chunks of one byte whose extensions are 16 KB each."""
+    return await send(port, head(CHUNKED) + (b"1;" + b"e" * 16_000 + b"\r\nx\r\n") * 60 + b"0\r\n\r\n")
+
+
+async def byte_by_byte(port: int) -> bytes:
+    """A head that comes one byte at a time, 20,000 of them."""
+    return await send(port, head()[:-2] + b"a: " + b"x" * 20_000, piece=1)
+
+
+async def pipelined(port: int) -> bytes:
+    """30,000 requests without waiting for an answer: 1 MB."""
+    return await send(port, head(target="/healthz", method="GET") * 30_000)
+
+
+async def pipelined_unread(port: int) -> bytes:
+    """The same, whose answers nobody reads."""
+    return await send(port, head(target="/", method="GET") * 30_000, reads=False)
+
+
+async def many_bodies(port: int) -> bytes:
+    """250 bodies of which the last byte does not come."""
+    wire = head("content-length: 262144") + b"x" * 4_000
+    answers = await asyncio.gather(*(send(port, wire) for _ in range(250)))
+    return answers[0]
+
+
+async def scrapes(port: int) -> bytes:
+    """Eight who ask for the metrics, each again as soon as it is answered, for three seconds."""
+    ends = asyncio.get_running_loop().time() + 3.0
+
+    async def ask() -> bytes:
+        answer = b""
+        while asyncio.get_running_loop().time() < ends:
+            answer = await send(port, head("connection: close", target="/metrics", method="GET"))
+        return answer
+
+    return (await asyncio.gather(*(ask() for _ in range(8))))[0]
+
+
+ATTACKS: Mapping[str, Callable[[int], Coroutine[Any, Any, bytes]]] = {
+    each.__name__: each
+    for each in (
+        tiny_chunks,
+        tiny_chunks_at_once,
+        tiny_chunks_that_nobody_reads,
+        tiny_headers,
+        folded_headers,
+        tiny_trailers,
+        long_extensions,
+        byte_by_byte,
+        pipelined,
+        pipelined_unread,
+        many_bodies,
+        scrapes,
+    )
+}

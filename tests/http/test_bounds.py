@@ -1,0 +1,153 @@
+"""What a request may be made of, and how long it keeps others waiting."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import Any
+
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from server.http.bodies import Bodies
+from server.webhooks.rules.sources import Source
+from storage.database import Database
+from tests.fixtures.servers import Running, running
+from tests.http.attacks import ATTACKS, CHUNKED, SOURCE, head, send
+
+REFUSED = b"HTTP/1.1 400 "
+SIGNED_BY_NOBODY = b"the request is not signed as it should be"
+
+
+@pytest.fixture
+async def hub(database: Database) -> AsyncIterator[Running]:
+    """A server that takes webhooks from one source."""
+    async with running(database, sources=[Source(SOURCE, "github", ("secret",))]) as opened:
+        yield opened
+
+
+async def longest_wait(server: Running, attack: "asyncio.Task[bytes]") -> float:
+    """How many seconds the slowest Health/Check took while an attack went on."""
+    stub: Any = health_pb2_grpc.HealthStub(server.channel)
+    longest = 0.0
+    while not attack.done():
+        began = monotonic()
+        await stub.Check(health_pb2.HealthCheckRequest(service="liveness"))
+        longest = max(longest, monotonic() - began)
+        await asyncio.sleep(0.01)
+    return longest
+
+
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name != "many_bodies"])
+async def test_others_do_not_wait_for_what_strangers_send(hub: Running, name: str) -> None:
+    """Alone on a machine they wait for some hundredths of a second; before there were bounds, for two to ten."""
+    attack = asyncio.create_task(ATTACKS[name](hub.server.http_port))
+    assert await longest_wait(hub, attack) < 1.0
+    assert (await send(hub.server.http_port, head("connection: close", target="/healthz", method="GET")))[
+        9:12
+    ] == b"200"
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        head(CHUNKED) + b"1\r\nx\r\n" * 1_000,
+        head(CHUNKED) + b"0\r\n" + b"a:\r\n" * 200 + b"\r\n",
+        head(CHUNKED) + b"1\r\nx\r\n0;e=1\r\n" + b"a:\r\n" * 200 + b"\r\n",
+        head()[:-2] + b"a:\r\n" * 200 + b"\r\n",
+        head()[:-2] + b"a: b\r\n" + b" c\r\n" * 200 + b"\r\n",
+        head()[:-2] + b"a: " + b"x" * 20_000 + b"\r\n\r\n",
+        head("content-length: 2", CHUNKED) + b"0\r\n\r\n",
+        head("content-length: 2", CHUNKED) + b"{}",
+        head(CHUNKED).replace(b"HTTP/1.1", b"HTTP/1.0") + b"0\r\n\r\n",
+        head("content-length: 2", "content-length: 3") + b"{}",
+        head("transfer-encoding: gzip, chunked") + b"0\r\n\r\n",
+    ],
+    ids=[
+        *("tiny chunks", "many trailers", "many trailers of a body", "many headers"),
+        *("a folded header", "a long header", "a length beside chunks", "chunks beside a length", "chunks in HTTP/1.0"),
+        *("two lengths", "an encoding beside chunks"),
+    ],
+)
+async def test_what_a_request_may_not_be_made_of_ends_its_connection(hub: Running, wire: bytes) -> None:
+    """With 400 or 501, though a further request stands behind it: where that begins, others may read otherwise."""
+    answer = await send(hub.server.http_port, wire + head(target="/healthz", method="GET"))
+    assert answer[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 501")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        head(CHUNKED, "connection: close") + b"1\r\nx\r\n" * 400 + b"0\r\n\r\n",
+        head(CHUNKED, "connection: close") + (b"40\r\n" + b"x" * 64 + b"\r\n") * 4_000 + b"0\r\n\r\n",
+        head(CHUNKED, "connection: close")
+        + b"40;e=1\r\n"
+        + b"\r\n0\r\na:\r\n" * 7
+        + b"x" * 1
+        + b"\r\n0\r\na: b\r\n\r\n",
+        head("content-length: 262144", "connection: close") + b"\r\n0\r\n" + b"\n" * 262_139,
+        head("content-length: 2", "connection: close", *(f"a{number}: b" for number in range(90))) + b"{}",
+    ],
+    ids=["some tiny chunks", "many small chunks", "a chunk that looks like trailers", "lines", "headers"],
+)
+async def test_what_honest_senders_send_is_read(hub: Running, wire: bytes) -> None:
+    """To the end: the answer is about its signature."""
+    answer = await send(hub.server.http_port, wire)
+    assert answer.startswith(REFUSED)
+    assert answer.endswith(SIGNED_BY_NOBODY)
+
+
+async def test_a_body_is_asked_for_only_where_it_would_be_read(hub: Running) -> None:
+    """Expect: 100-continue is answered by 100, and where the request is refused without its body, by the refusal."""
+    port = hub.server.http_port
+    asked = ("expect: 100-continue", "connection: close")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head("content-length: 2", *asked))
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+    writer.write(b"{}")
+    assert (await reader.read()).startswith(REFUSED)
+    writer.close()
+    assert (await send(port, head("content-length: 999999", *asked))).startswith(b"HTTP/1.1 413 ")
+    assert (await send(port, head("content-length: 2", *asked, target="/webhooks/x"))).startswith(b"HTTP/1.1 404 ")
+
+
+async def test_requests_in_a_row_are_answered_in_their_order_up_to_a_thousand(hub: Running) -> None:
+    """Then the connection ends, after the last answer."""
+    answer = await send(hub.server.http_port, head(target="/healthz", method="GET") * 1_200)
+    assert answer.count(b"HTTP/1.1 200 ") == 1_000
+
+
+async def test_a_body_that_is_slow_gives_its_place_to_a_new_one(hub: Running) -> None:
+    """Above 32 of one source; the one that began first is told to send the whole body at once."""
+    port = hub.server.http_port
+    slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(33)]
+    for _, writer in slow:
+        writer.write(head("content-length: 2") + b"{")
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        assert (await slow[0][0].readuntil(b"\r\n")).startswith(b"HTTP/1.1 503 ")
+    slow[32][1].write(b"}")
+    assert (await slow[32][0].readuntil(b"\r\n")).startswith(REFUSED)
+    for _, writer in slow:
+        writer.transport.abort()
+
+
+async def test_the_places_of_all_sources_together_are_bounded() -> None:
+    """A source with fewer than its own bound gives way too, where all together are too many."""
+    bodies, ended = Bodies(most=3, each=2), list[str]()
+
+    async def reads(name: str) -> None:
+        try:
+            async with bodies.place(name[0]):
+                await asyncio.sleep(60)
+        except TimeoutError:
+            ended.append(name)
+
+    tasks = []
+    for name in ("a1", "b1", "b2", "b3", "c1"):
+        tasks.append(asyncio.create_task(reads(name)))
+        await asyncio.sleep(0.01)
+    assert ended == ["b1", "a1"]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
