@@ -14,7 +14,7 @@ from backroom.identity.v1 import (
 )
 from server.frame.sealing import MasterKeys
 from server.identity.anchoring import AnchorFile
-from server.identity.jobs import audit_tasks, mail_tasks, standing_tasks, throttling_tasks
+from server.identity.jobs import account_tasks, audit_tasks, mail_tasks, standing_tasks, throttling_tasks
 from server.identity.keys import KeyRing
 from server.identity.outbox import Outbox
 from server.identity.outbox.log import LogOutbox
@@ -140,6 +140,7 @@ def identity_part(identity: Identity, database: Database, now: Clock) -> Part:
     tasks = (
         *standing_tasks(database, now),
         *audit_tasks(identity.auditing),
+        *account_tasks(identity.accounts),
         *mail_tasks(identity.mailing),
         *throttling_tasks(identity.throttling),
     )

@@ -85,14 +85,14 @@ async def test_every_failure_is_held_up_alike(peopled: Running) -> None:
 
 
 async def test_every_failure_leaves_an_entry(peopled: Running) -> None:
-    """With the account where there is one; a refused call does not take its entry back."""
+    """With the account where the address is verified; a refused call does not take its entry back."""
     await execute(peopled.database, "TRUNCATE frame.audit_entries CASCADE")
     for each in ATTEMPTS:
         await refusal(peopled.calling_from("10.9.8.7").identity.Login(logging_in(*each)))
     entries = await kept(peopled.database, "frame.audit_entries")
     assert entries.count('"result":"CREDENTIALS_INVALID"') == 4
     assert entries.count('"address":"10.9.8.7"') == 4
-    assert entries.count('"resource":"account/"') == 1
+    assert entries.count('"resource":"account/"') == 2
     assert WRONG not in entries
     assert PASSWORD not in entries
 

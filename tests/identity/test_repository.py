@@ -73,8 +73,8 @@ async def test_an_account_without_roles_has_an_empty_tuple(database: Database) -
 
 
 async def test_an_email_belongs_to_one_person(database: Database) -> None:
-    """The second with the same address is not added, and neither are its roles."""
-    ada, other = person("ada@example.com"), person("ada@example.com", "admin")
+    """Of whoever verified it: another with the same address is not added, and neither are its roles."""
+    ada, other = person("ada@example.com", verify_time=NOW), person("ada@example.com", "admin")
     await added(database, ada)
     async with database.transaction() as tx:
         assert not await tx.accounts.add(other, password_hash="other")

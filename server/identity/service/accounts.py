@@ -5,20 +5,24 @@ from uuid import UUID
 
 from server.frame.caller import Caller
 from server.frame.errors import Overloaded, TokenInvalid
+from server.frame.keeping import forget
 from server.frame.repeating import once, repeated
 from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent
 from server.identity.passwords import Passwords
 from server.identity.roles import CUSTOMER
 from server.identity.rules import throttling
-from server.identity.rules.accounts import normal_email
+from server.identity.rules.accounts import UNVERIFIED_KEPT, normal_email
 from server.identity.rules.mails import Occasion
 from server.identity.service.granting import grantable
 from server.identity.service.mailing import Mailing
+from server.identity.service.owning import settle_address
 from server.identity.service.places import places_of
 from server.identity.service.throttling import Attempt, Throttling
 from storage.database import Database, Transaction
-from storage.frame.records import Ask
+from storage.frame.records import NOBODY, Ask
 from storage.identity.records import Account, AccountKind
+
+PURGE_UNVERIFIED = "identity.purge_unverified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +60,21 @@ class Accounts:
         now = self._now()
         async with self._database.transaction() as tx:
             granted = await grantable(tx, None, roles)
-            account = Account(self._new_id(), AccountKind.PERSON, normal_email(email), name, granted, now, now)
+            address = normal_email(email)
+            await tx.accounts.lock_email(address)
+            account = Account(self._new_id(), AccountKind.PERSON, address, name, granted, now, now)
             if not await tx.accounts.add(account, password_hash=password_hash):
                 raise EmailTaken
             await tx.audit.record([ask.entry(f"account/{account.id}")])
+            await settle_address(tx, address, now, ask)
         return account
 
     async def register(self, email: str, password: str, name: str, ask: Ask) -> Account:
         """Registers a person who is to verify the address; where another has it, says so to nobody but its owner.
 
-        The answer is then an account that does not exist. Raises PasswordCommon, TooManyAttempts, Overloaded.
+        The answer is then an account that does not exist. Of several that register with one address, each has a token
+        of its own, and the first that is used decides whose password and name count.
+        Raises PasswordCommon, TooManyAttempts, Overloaded.
         """
         earlier = await repeated(self._database, ask, Account)
         if earlier is not None:
@@ -97,6 +106,18 @@ class Accounts:
             entry = ask.entry(f"account/{owner.id}" if owner else "account/", EmailTaken.reason)
         await self._mailing.ask(tx, Occasion.REGISTERED, address, account.id)
         await tx.audit.record([entry])
+
+    async def purge_unverified(self) -> None:
+        """Removes those who registered long ago and did not verify their address."""
+        now = self._now()
+
+        async def some(tx: Transaction, limit: int) -> int:
+            removed = await tx.accounts.purge_unverified(now - UNVERIFIED_KEPT, limit)
+            job = Ask(NOBODY, PURGE_UNVERIFIED, now)
+            await tx.audit.record([job.entry(f"account/{account_id}") for account_id in removed])
+            return len(removed)
+
+        await forget(self._database, some)
 
     async def get(self, caller: Caller) -> Account:
         """The caller's own account; raises TokenInvalid where it no longer exists."""

@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from datetime import datetime
-from uuid import UUID
 
 from server.frame.repeating import once, repeated
 from server.identity.errors import MailTokenInvalid
@@ -10,10 +9,11 @@ from server.identity.rules import throttling
 from server.identity.rules.accounts import normal_email
 from server.identity.rules.mails import Occasion
 from server.identity.service.mailing import Mailing
+from server.identity.service.owning import owner_by_token, settle_address
 from server.identity.service.throttling import Throttling
 from storage.database import Database, Transaction
 from storage.frame.records import Ask
-from storage.identity.records import MailPurpose
+from storage.identity.records import Account, MailPurpose
 
 
 class Recovery:
@@ -42,16 +42,18 @@ class Recovery:
         await self._ask_for_mail(Occasion.RESET, email, ask)
 
     async def verify_email(self, token: str, ask: Ask) -> None:
-        """Verifies the address that a token was sent to; raises MailTokenInvalid."""
+        """Verifies the address that a token was sent to, and ends all other registrations with it.
+
+        Raises MailTokenInvalid.
+        """
         async with self._database.transaction() as tx:
 
             async def act() -> bool:
                 now = self._now()
-                account_id = await tx.mail_tokens.use(mail_token_hash(token), MailPurpose.VERIFY, now, ask.address)
-                if account_id is None:
-                    raise MailTokenInvalid
-                await tx.accounts.verify(account_id, now)
-                await tx.audit.record([ask.entry(f"account/{account_id}")])
+                account = await owner_by_token(tx, mail_token_hash(token), MailPurpose.VERIFY, now, ask)
+                await tx.accounts.verify(account.id, now)
+                await tx.audit.record([ask.entry(f"account/{account.id}")])
+                await settle_address(tx, account.email or "", now, ask)
                 return True
 
             await once(tx, ask, bool, act, None)
@@ -72,27 +74,30 @@ class Recovery:
         async with self._database.transaction() as tx:
 
             async def act() -> bool:
-                owner = await tx.mail_tokens.use(found, MailPurpose.RESET, self._now(), ask.address)
-                if owner is None or password_hash is None:
+                if password_hash is None:
                     raise MailTokenInvalid
+                owner = await owner_by_token(tx, found, MailPurpose.RESET, self._now(), ask)
                 await self._reset(tx, owner, password_hash, ask)
                 return True
 
             await once(tx, ask, bool, act, None)
 
-    async def _reset(self, tx: Transaction, account_id: UUID, password_hash: str, ask: Ask) -> None:
+    async def _reset(self, tx: Transaction, owner: Account, password_hash: str, ask: Ask) -> None:
         """Sets the password, and lets the owner in at once from here, however many have failed to before."""
         now = self._now()
-        await tx.accounts.replace_password_hash(account_id, password_hash)
-        await tx.accounts.verify(account_id, now)
-        await tx.mail_tokens.end_live(account_id)
-        await tx.sessions.end_all(account_id, now)
-        await tx.access_changes.add([account_id], now)
-        account = await tx.accounts.find(account_id)
-        email = account.email or "" if account else ""
+        await tx.accounts.replace_password_hash(owner.id, password_hash)
+        if owner.verify_time is None:
+            # Who registered chose the name, and whoever reads the mails of the address may be somebody else.
+            await tx.accounts.set_name(owner.id, "")
+            await tx.accounts.verify(owner.id, now)
+        await tx.mail_tokens.end_live(owner.id)
+        await tx.sessions.end_all(owner.id, now)
+        await tx.access_changes.add([owner.id], now)
+        email = owner.email or ""
         counters = throttling.signing_in(email, ask.address, known=())
         await self._throttling.cleared(tx, [counter for counter in counters if not counter.shared])
-        await tx.audit.record([ask.entry(f"account/{account_id}")])
+        await tx.audit.record([ask.entry(f"account/{owner.id}")])
+        await settle_address(tx, email, now, ask)
 
     async def _ask_for_mail(self, occasion: Occasion, email: str, ask: Ask) -> None:
         if await repeated(self._database, ask, bool):
