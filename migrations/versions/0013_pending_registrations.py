@@ -1,4 +1,7 @@
-"""An address is its owner's once it is verified; until then, each registration with it is pending by itself."""
+"""An address is its owner's once it is verified; until then, each registration with it is pending by itself.
+
+And when a password was changed, since which no device that signed in before counts as its owner's.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +19,7 @@ DUPLICATES = """
 
 
 def upgrade() -> None:
+    op.add_column("accounts", sa.Column("password_time", sa.DateTime(timezone=True)), schema="identity")
     op.drop_constraint("uq_accounts_email", "accounts", schema="identity")
     op.create_index(
         "uq_accounts_email",
@@ -35,6 +39,7 @@ def downgrade() -> None:
     for table in ("mail_tokens", "sessions", "role_grants"):
         op.execute(f"DELETE FROM identity.{table} WHERE account_id IN ({DUPLICATES})")
     op.execute(f"DELETE FROM identity.accounts WHERE id IN ({DUPLICATES})")
+    op.drop_column("accounts", "password_time", schema="identity")
     op.drop_index("ix_accounts_unverified", "accounts", schema="identity")
     op.drop_index("uq_accounts_email", "accounts", schema="identity")
     op.create_unique_constraint("uq_accounts_email", "accounts", ["email"], schema="identity")

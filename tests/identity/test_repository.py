@@ -196,9 +196,9 @@ async def test_a_password_is_replaced_only_where_no_other_change_came_first(data
     await added(database, ada)
     known = f"hash of {ada.id}"
     async with database.transaction() as tx:
-        assert await tx.accounts.set_password_hash(ada.id, "new", instead_of=known)
-        assert not await tx.accounts.set_password_hash(ada.id, "newer", instead_of=known)
-        assert not await tx.accounts.set_password_hash(NOBODY, "newer", instead_of=known)
+        assert await tx.accounts.renew_password_hash(ada.id, "new", instead_of=known)
+        assert not await tx.accounts.renew_password_hash(ada.id, "newer", instead_of=known)
+        assert not await tx.accounts.renew_password_hash(NOBODY, "newer", instead_of=known)
         assert await tx.accounts.password_hash(ada.id) == "new"
 
 

@@ -16,7 +16,6 @@ from server.identity.rules.mails import Occasion
 from server.identity.service.granting import grantable
 from server.identity.service.mailing import Mailing
 from server.identity.service.owning import settle_address
-from server.identity.service.places import places_of
 from server.identity.service.throttling import Attempt, Throttling
 from storage.database import Database, Transaction
 from storage.frame.records import NOBODY, Ask
@@ -81,7 +80,7 @@ class Accounts:
             return earlier
         address = normal_email(email)
         self._passwords.refuse_common(password, address, "password")
-        attempt = await self._throttling.begin([throttling.registering(ask.address)])
+        attempt = await self._throttling.begin(throttling.registering(ask.address))
         try:
             password_hash = await self._passwords.hash(password)
         except Overloaded:
@@ -128,7 +127,7 @@ class Accounts:
         return account
 
     async def change_password(self, caller: Caller, current: str, new: str, ask: Ask) -> None:
-        """Changes the caller's password and ends its sessions.
+        """Changes the caller's password, and ends its sessions, its devices and the tokens of mails.
 
         Raises PasswordAbsent, PasswordCommon, TooManyAttempts, Overloaded, CredentialsInvalid.
         """
@@ -137,12 +136,11 @@ class Accounts:
         async with self._database.reading() as tx:
             account = await tx.accounts.find(caller.account_id)
             known = await tx.accounts.password_hash(caller.account_id)
-            places = await places_of(tx, account, self._now())
         if account is None or account.email is None or known is None:
             raise PasswordAbsent
         self._passwords.refuse_common(new, account.email, "new_password")
-        # The current password may be guessed here as well as where people sign in: it counts with those attempts.
-        attempt = await self._throttling.begin(throttling.signing_in(account.email, ask.address, places))
+        # Whoever holds a stolen token may guess here. It counts by the session, so that nobody else holds its owner up.
+        attempt = await self._throttling.begin(throttling.signing_in_with(caller.issued_for or caller.account_id))
         try:
             changed = await self._passwords.hash(new) if await self._passwords.verify(current, known) else None
         except Overloaded:
@@ -162,10 +160,11 @@ class Accounts:
 
             async def act() -> bool:
                 now = self._now()
-                if change.to is None or not await tx.accounts.set_password_hash(
-                    change.account_id, change.to, instead_of=change.of
+                if change.to is None or not await tx.accounts.change_password_hash(
+                    change.account_id, change.to, now, instead_of=change.of
                 ):
                     raise CredentialsInvalid
+                await tx.mail_tokens.end_live(change.account_id)
                 await tx.sessions.end_all(change.account_id, now)
                 await tx.access_changes.add([change.account_id], now)
                 return True

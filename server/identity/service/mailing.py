@@ -124,9 +124,9 @@ class Mailing:
         return await self._throttling.within(tx, throttling.mailing(to, kind))
 
     async def purge(self) -> None:
-        """Forgets tokens whose use tells nothing any more, and mails that nobody took care of."""
-        used_before = self._now() - throttling.KNOWN_FOR
-        await forget(self._database, lambda tx, limit: tx.mail_tokens.purge(used_before, limit))
+        """Forgets tokens that are good for nothing any more, and mails that nobody took care of."""
+        now = self._now()
+        await forget(self._database, lambda tx, limit: tx.mail_tokens.purge(now, limit))
         given_up = self._now() - rules.GIVEN_UP_AFTER - timedelta(days=1)
         await forget(self._database, lambda tx, limit: tx.mails.purge(given_up, limit))
 

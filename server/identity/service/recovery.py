@@ -2,6 +2,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from server.frame.repeating import once, repeated
+from server.identity.devices import Devices
 from server.identity.errors import MailTokenInvalid
 from server.identity.mail_tokens import mail_token_hash
 from server.identity.passwords import Passwords
@@ -25,12 +26,14 @@ class Recovery:
         passwords: Passwords,
         throttling: Throttling,
         mailing: Mailing,
+        devices: Devices,
         now: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._throttling = throttling
         self._mailing = mailing
+        self._devices = devices
         self._now = now
 
     async def send_verification(self, email: str, ask: Ask) -> None:
@@ -58,10 +61,13 @@ class Recovery:
 
             await once(tx, ask, bool, act, None)
 
-    async def reset_password(self, token: str, new_password: str, ask: Ask) -> None:
-        """Sets a password by a token that was sent; raises MailTokenInvalid, PasswordCommon, Overloaded."""
+    async def reset_password(self, token: str, new_password: str, ask: Ask) -> str:
+        """Sets a password by a token that was sent, and returns a token of the owner's device.
+
+        That is empty where the request is repeated. Raises MailTokenInvalid, PasswordCommon, Overloaded.
+        """
         if await repeated(self._database, ask, bool):
-            return
+            return ""
         await self._throttling.ready()
         found = mail_token_hash(token)
         async with self._database.reading() as tx:
@@ -71,21 +77,26 @@ class Recovery:
         if account is not None:
             self._passwords.refuse_common(new_password, account.email or "", "new_password")
             password_hash = await self._passwords.hash(new_password)
+        now = self._now()
+        device = await self._devices.token(account_id, now) if account_id else ""
+        made = False
         async with self._database.transaction() as tx:
 
             async def act() -> bool:
+                nonlocal made
                 if password_hash is None:
                     raise MailTokenInvalid
-                owner = await owner_by_token(tx, found, MailPurpose.RESET, self._now(), ask)
-                await self._reset(tx, owner, password_hash, ask)
+                owner = await owner_by_token(tx, found, MailPurpose.RESET, now, ask)
+                await self._reset(tx, owner, password_hash, now, ask)
+                made = True
                 return True
 
             await once(tx, ask, bool, act, None)
+        return device if made else ""
 
-    async def _reset(self, tx: Transaction, owner: Account, password_hash: str, ask: Ask) -> None:
+    async def _reset(self, tx: Transaction, owner: Account, password_hash: str, now: datetime, ask: Ask) -> None:
         """Sets the password, and lets the owner in at once from here, however many have failed to before."""
-        now = self._now()
-        await tx.accounts.replace_password_hash(owner.id, password_hash)
+        await tx.accounts.change_password_hash(owner.id, password_hash, now)
         if owner.verify_time is None:
             # Who registered chose the name, and whoever reads the mails of the address may be somebody else.
             await tx.accounts.set_name(owner.id, "")
@@ -94,7 +105,7 @@ class Recovery:
         await tx.sessions.end_all(owner.id, now)
         await tx.access_changes.add([owner.id], now)
         email = owner.email or ""
-        counters = throttling.signing_in(email, ask.address, known=())
+        counters = throttling.signing_in(email, ask.address)
         await self._throttling.cleared(tx, [counter for counter in counters if not counter.shared])
         await tx.audit.record([ask.entry(f"account/{owner.id}")])
         await settle_address(tx, email, now, ask)
@@ -103,7 +114,7 @@ class Recovery:
         if await repeated(self._database, ask, bool):
             return
         address = normal_email(email)
-        await self._throttling.begin([throttling.asking_for_mail(ask.address)])
+        await self._throttling.begin(throttling.asking_for_mail(ask.address))
         async with self._database.transaction() as tx:
 
             async def act() -> bool:

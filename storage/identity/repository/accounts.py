@@ -24,7 +24,7 @@ from storage.identity.tables.accounts import accounts, role_grants
 from storage.identity.tables.mails import mail_tokens
 from storage.identity.tables.sessions import sessions
 
-_ACCOUNT = ("id", "kind", "email", "name", "create_time", "verify_time", "disable_time")
+_ACCOUNT = ("id", "kind", "email", "name", "create_time", "verify_time", "disable_time", "password_time")
 
 
 class AccountRepository(Repository):
@@ -127,16 +127,21 @@ class AccountRepository(Repository):
         statement = select(accounts.c.password_hash).where(enabled).with_for_update(read=True)
         return (await self._connection.execute(statement)).scalar()
 
-    async def set_password_hash(self, account_id: UUID, password_hash: str, *, instead_of: str) -> bool:
-        """Replaces a password's hash; False where another change came first."""
+    async def renew_password_hash(self, account_id: UUID, password_hash: str, *, instead_of: str) -> bool:
+        """Replaces the hash of a password by another one of the same; False where a change came first."""
         unchanged = (accounts.c.id == account_id) & (accounts.c.password_hash == instead_of)
         statement = update(accounts).where(unchanged).values(password_hash=password_hash)
         return (await self._connection.execute(statement)).rowcount == 1
 
-    async def replace_password_hash(self, account_id: UUID, password_hash: str) -> None:
-        """Sets the hash of a person's password, whatever it was."""
-        statement = update(accounts).where(accounts.c.id == account_id)
-        await self._connection.execute(statement.values(password_hash=password_hash))
+    async def change_password_hash(
+        self, account_id: UUID, password_hash: str, now: datetime, *, instead_of: str | None = None
+    ) -> bool:
+        """Sets the hash of a person's new password; False where it is to replace one that another change replaced."""
+        unchanged = accounts.c.id == account_id
+        if instead_of is not None:
+            unchanged &= accounts.c.password_hash == instead_of
+        statement = update(accounts).where(unchanged).values(password_hash=password_hash, password_time=now)
+        return (await self._connection.execute(statement)).rowcount == 1
 
     async def set_name(self, account_id: UUID, name: str) -> None:
         await self._connection.execute(update(accounts).where(accounts.c.id == account_id).values(name=name))
@@ -186,4 +191,5 @@ def _accounts() -> Select[Any]:
 
 def _account(row: Row[Any]) -> Account:
     kind, roles = AccountKind(row.kind), tuple(row.roles)
-    return Account(row.id, kind, row.email, row.name, roles, row.create_time, row.verify_time, row.disable_time)
+    times = (row.create_time, row.verify_time, row.disable_time, row.password_time)
+    return Account(row.id, kind, row.email, row.name, roles, *times)

@@ -30,6 +30,8 @@ accounts = Table(
     Column("create_time", _TIME, nullable=False),
     Column("verify_time", _TIME),
     Column("disable_time", _TIME),
+    # When the password was last changed; absent where it is the first one.
+    Column("password_time", _TIME),
     CheckConstraint(
         "(kind = 'person' AND email IS NOT NULL AND password_hash IS NOT NULL)"
         " OR (kind = 'service' AND email IS NULL AND password_hash IS NULL)",
