@@ -8,5 +8,8 @@ def encoded(content: bytes) -> str:
 
 
 def decoded(text: str) -> bytes:
-    """Raises ValueError where it holds anything else."""
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    """Raises ValueError where it holds anything else, or is not what `encoded` writes for these bytes."""
+    content = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if encoded(content) != text:
+        raise ValueError("not written in the one form")
+    return content

@@ -16,6 +16,11 @@ def new_mail_token(purpose: MailPurpose, random_bytes: Callable[[int], bytes] = 
     return PREFIXES[purpose] + base64url.encoded(random_bytes(_SIZE))
 
 
+def with_purpose(token: str, purpose: MailPurpose) -> str:
+    """The token, with the prefix of what it is to be good for."""
+    return PREFIXES[purpose] + token.partition("_")[2]
+
+
 def mail_token_hash(token: str) -> bytes:
     """What is stored of a token; it holds 160 random bits, so that no slow hash is needed."""
     return hashlib.sha256(token.encode()).digest()

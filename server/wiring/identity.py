@@ -14,7 +14,8 @@ from backroom.identity.v1 import (
 )
 from server.frame.sealing import MasterKeys
 from server.identity.anchoring import AnchorFile
-from server.identity.jobs import audit_tasks, mail_tasks, standing_tasks, throttling_tasks
+from server.identity.devices import Devices
+from server.identity.jobs import account_tasks, audit_tasks, mail_tasks, standing_tasks, throttling_tasks
 from server.identity.keys import KeyRing
 from server.identity.outbox import Outbox
 from server.identity.outbox.log import LogOutbox
@@ -87,6 +88,7 @@ def build_identity(
     passwords = Passwords()
     tokens = AccessTokens(keys, now)
     secrets = Secrets(keys)
+    devices = Devices(keys, now, new_id)
     throttling = Throttling(database, keys, now)
     log = logger or structlog.get_logger()
     outbox = mail.outbox or LogOutbox(log)
@@ -98,9 +100,9 @@ def build_identity(
         standings=Standings(database, keys, tokens, now),
         secrets=secrets,
         accounts=Accounts(database, passwords, throttling, mailing, now, new_id),
-        signing_in=SigningIn(database, passwords, throttling, tokens, secrets, now, new_id),
+        signing_in=SigningIn(database, passwords, throttling, tokens, secrets, devices, now, new_id),
         sessions=Sessions(database, tokens, secrets, now),
-        recovery=Recovery(database, passwords, throttling, mailing, now),
+        recovery=Recovery(database, passwords, throttling, mailing, devices, now),
         throttling=throttling,
         mailing=mailing,
         access=AccessControl(database, now),
@@ -140,6 +142,7 @@ def identity_part(identity: Identity, database: Database, now: Clock) -> Part:
     tasks = (
         *standing_tasks(database, now),
         *audit_tasks(identity.auditing),
+        *account_tasks(identity.accounts),
         *mail_tasks(identity.mailing),
         *throttling_tasks(identity.throttling),
     )

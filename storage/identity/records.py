@@ -30,6 +30,8 @@ class Account:
     """When the address was verified; a service needs none."""
     disable_time: datetime | None = None
     """Since when it may not come in."""
+    password_time: datetime | None = None
+    """When its password was last changed; None where it is the first one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from backroom.identity.v1 import access_service_pb2, identity_service_pb2
 from backroom.webhooks.v1 import webhook_service_pb2
 from storage.schema import METADATA
 from tests.contract.methods import METHODS
+from tests.fixtures.mailboxes import token_for
 from tests.fixtures.servers import Api, Running
-from tests.identity.people import kept, logged_in, refreshed, registered
+from tests.identity.people import NEW_PASSWORD, kept, logging_in, refreshed, registered
 
 SHOWN_BY = {
     "IdentityService/Login",
     "IdentityService/Refresh",
+    "IdentityService/ResetPassword",
     "AccessService/CreateServiceAccount",
     "AccessService/ExchangeKey",
     "AccessService/CreateKey",
@@ -85,7 +87,7 @@ async def test_no_secret_that_was_shown_can_be_read_in_the_database(server: Runn
     )
     answers += [endpoint, await admin.webhooks.RotateSecret(rotating)]
     shown = [secret for answer in answers for secret in secrets_of(answer)]
-    assert len(shown) == 9
+    assert len(shown) == 11
     tables = {name: await kept(server.database, name) for name in METADATA.tables}
     found = {name for name, rows in tables.items() for secret in shown for form in forms_of(secret) if form in rows}
     assert found == set()
@@ -94,7 +96,8 @@ async def test_no_secret_that_was_shown_can_be_read_in_the_database(server: Runn
 async def _identity_secrets(server: Running, admin: Api) -> list[Message]:
     email = f"{uuid4().hex}@example.com"
     await registered(server.anonymous, email)
-    tokens = await logged_in(server.anonymous, email)
+    signed_in = await server.anonymous.identity.Login(logging_in(email))
+    tokens = signed_in.tokens
     creating = access_service_pb2.CreateServiceAccountRequest(request_id=str(uuid4()), name=f"till-{uuid4().hex}")
     created = await admin.access.CreateServiceAccount(creating)
     keying = access_service_pb2.CreateKeyRequest(
@@ -102,8 +105,14 @@ async def _identity_secrets(server: Running, admin: Api) -> list[Message]:
     )
     exchanged = await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.key))
     again = identity_service_pb2.RefreshResponse(tokens=await refreshed(server.anonymous, tokens.refresh_token))
+    asking = identity_service_pb2.RequestPasswordResetRequest(email=email)
+    await server.anonymous.identity.RequestPasswordReset(asking)
+    resetting = identity_service_pb2.ResetPasswordRequest(
+        token=await token_for(server.mailbox, email), new_password=NEW_PASSWORD
+    )
     return [
-        identity_service_pb2.LoginResponse(tokens=tokens),
+        signed_in,
+        await server.anonymous.identity.ResetPassword(resetting),
         again,
         created,
         await admin.access.CreateKey(keying),

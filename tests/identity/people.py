@@ -77,8 +77,10 @@ async def verified(api: Api, email: str = "ada@example.com") -> None:
     await api.identity.VerifyEmail(identity_service_pb2.VerifyEmailRequest(request_id=str(uuid4()), token=token))
 
 
-def logging_in(email: str = "ada@example.com", password: str = PASSWORD) -> identity_service_pb2.LoginRequest:
-    return identity_service_pb2.LoginRequest(email=email, password=password)
+def logging_in(
+    email: str = "ada@example.com", password: str = PASSWORD, device_token: str = ""
+) -> identity_service_pb2.LoginRequest:
+    return identity_service_pb2.LoginRequest(email=email, password=password, device_token=device_token)
 
 
 async def logged_in(api: Api, email: str = "ada@example.com", password: str = PASSWORD) -> accounts_pb2.Tokens:

@@ -35,11 +35,12 @@ from tests.fixtures.servers import keep_in
 
 TOKEN = "brv_" + "A" * 27
 SENDER = "no-reply@example.org"
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def letter(to: str = "ada@example.com", kind: MailKind = MailKind.VERIFY, link: str = "") -> Letter:
-    said = words(kind, TOKEN, link)
-    return Letter(UUID(int=7), kind, to, said.subject, said.text, datetime(2026, 3, 1, tzinfo=UTC))
+    said = words(kind, TOKEN, link, NOW)
+    return Letter(UUID(int=7), kind, to, said.subject, said.text, NOW)
 
 
 async def test_the_log_tells_neither_to_whom_nor_what() -> None:
@@ -105,7 +106,8 @@ def test_a_broken_line_in_an_address_is_refused(to: str) -> None:
 @pytest.mark.parametrize("kind", list(MailKind))
 def test_a_mail_says_what_it_is_for(kind: MailKind) -> None:
     """In lines that any program shows; with a link, the token stands in it and nowhere else."""
-    bare, linked = words(kind, TOKEN, ""), words(kind, TOKEN, "https://shop.example/mail?token={token}&x=1")
+    link = "https://shop.example/mail?token={token}&x=1"
+    bare, linked = words(kind, TOKEN, "", NOW), words(kind, TOKEN, link, NOW)
     assert (TOKEN in bare.text) == (TOKEN in linked.text) == (kind is not MailKind.TAKEN)
     assert linked.text.count(TOKEN) == linked.text.count(f"https://shop.example/mail?token={TOKEN}&x=1")
     assert "\n" not in bare.subject

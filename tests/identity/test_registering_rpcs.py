@@ -106,15 +106,6 @@ async def test_a_taken_address_is_recorded_on_its_owner(server: Running) -> None
     assert sum(f"account/{user.user_id}" in each and '"EMAIL_TAKEN"' in each for each in entries) == 1
 
 
-async def test_registering_again_before_verifying_tells_how_to_go_on(server: Running) -> None:
-    """The first token goes on, and a new password makes the account the owner's, whoever registered first."""
-    await server.anonymous.identity.Register(registering(password="chosen by a stranger"))
-    await server.anonymous.identity.Register(registering())
-    first, told = await server.mailbox.texts_for("ada@example.com")
-    assert TOKEN.search(first)
-    assert "ask for a new password" in told
-
-
 async def test_a_repeated_registration_returns_the_first_user(server: Running) -> None:
     """The same request gets the same answer, and there is one account."""
     request = registering()

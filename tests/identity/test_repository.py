@@ -73,8 +73,8 @@ async def test_an_account_without_roles_has_an_empty_tuple(database: Database) -
 
 
 async def test_an_email_belongs_to_one_person(database: Database) -> None:
-    """The second with the same address is not added, and neither are its roles."""
-    ada, other = person("ada@example.com"), person("ada@example.com", "admin")
+    """Of whoever verified it: another with the same address is not added, and neither are its roles."""
+    ada, other = person("ada@example.com", verify_time=NOW), person("ada@example.com", "admin")
     await added(database, ada)
     async with database.transaction() as tx:
         assert not await tx.accounts.add(other, password_hash="other")
@@ -196,9 +196,9 @@ async def test_a_password_is_replaced_only_where_no_other_change_came_first(data
     await added(database, ada)
     known = f"hash of {ada.id}"
     async with database.transaction() as tx:
-        assert await tx.accounts.set_password_hash(ada.id, "new", instead_of=known)
-        assert not await tx.accounts.set_password_hash(ada.id, "newer", instead_of=known)
-        assert not await tx.accounts.set_password_hash(NOBODY, "newer", instead_of=known)
+        assert await tx.accounts.renew_password_hash(ada.id, "new", instead_of=known)
+        assert not await tx.accounts.renew_password_hash(ada.id, "newer", instead_of=known)
+        assert not await tx.accounts.renew_password_hash(NOBODY, "newer", instead_of=known)
         assert await tx.accounts.password_hash(ada.id) == "new"
 
 

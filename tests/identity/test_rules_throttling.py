@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -18,12 +20,14 @@ from server.identity.rules.throttling import (
     mailing,
     registering,
     signing_in,
+    signing_in_with,
     taken_off,
     verdict,
 )
 from storage.identity.records import Attempts
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
+DEVICE = UUID(int=7)
 EMAIL = "ada@example.com"
 HOME, ELSEWHERE = "203.0.113.7", "198.51.100.9"
 ATTACKERS = [f"192.0.2.{place}" for place in range(1, 51)]
@@ -50,7 +54,7 @@ class Counted:
         due = dict.fromkeys(sources, since)
         while (now := min(due.values())) < until:
             source = min(due, key=lambda each: due[each])
-            wait = self.tried(signing_in(EMAIL, source, [HOME]), now)
+            wait = self.tried(signing_in(EMAIL, source), now)
             if wait == timedelta():
                 made.append(now)
             due[source] = now + wait
@@ -61,11 +65,11 @@ def test_the_first_are_free_and_then_each_waits_for_longer() -> None:
     """5 attempts at an account, then 1, 2, 4 ... s, and at most 300."""
     counted, now, waits = Counted(), BEGIN, []
     for _ in range(18):
-        wait = counted.tried(signing_in(EMAIL, HOME, [HOME]), now)
+        wait = counted.tried(signing_in_with(DEVICE), now)
         now += wait
         waits.append(wait.total_seconds())
         if wait:
-            assert counted.tried(signing_in(EMAIL, HOME, [HOME]), now) == timedelta()
+            assert counted.tried(signing_in_with(DEVICE), now) == timedelta()
     assert waits == [0] * 5 + [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300]
 
 
@@ -73,10 +77,10 @@ def test_what_waits_is_not_counted() -> None:
     """Knocking meanwhile makes nobody wait for longer."""
     counted = Counted()
     for _ in range(5):
-        assert not counted.tried(signing_in(EMAIL, HOME, []), BEGIN)
+        assert not counted.tried(signing_in(EMAIL, HOME), BEGIN)
     before = dict(counted.rows)
     for _ in range(100):
-        assert counted.tried(signing_in(EMAIL, HOME, []), BEGIN) == timedelta(seconds=1)
+        assert counted.tried(signing_in(EMAIL, HOME), BEGIN) == timedelta(seconds=1)
     assert counted.rows == before
 
 
@@ -84,11 +88,11 @@ def test_an_hour_without_attempts_forgets_them() -> None:
     """Not a moment less."""
     counted = Counted()
     for _ in range(5):
-        counted.tried([registering(HOME)], BEGIN)
+        counted.tried(registering(HOME), BEGIN)
     key = next(iter(counted.rows))
-    counted.tried([registering(HOME)], BEGIN + FORGOTTEN_AFTER - timedelta(microseconds=1))
+    counted.tried(registering(HOME), BEGIN + FORGOTTEN_AFTER - timedelta(microseconds=1))
     assert counted.rows[key].count == 6
-    counted.tried([registering(HOME)], BEGIN + 2 * FORGOTTEN_AFTER)
+    counted.tried(registering(HOME), BEGIN + 2 * FORGOTTEN_AFTER)
     assert counted.rows[key].count == 1
 
 
@@ -106,9 +110,9 @@ def _longest_locked(made: Sequence[datetime], end: datetime) -> timedelta:
     """The longest stretch within which nobody but the attacker may try, who always comes first where both may."""
     counted, longest, since = Counted(), timedelta(), BEGIN
     for place, moment in enumerate(made):
-        assert not counted.tried(signing_in(EMAIL, ATTACKERS[0], [HOME]), moment)
+        assert not counted.tried(signing_in(EMAIL, ATTACKERS[0]), moment)
         following = made[place + 1] if place + 1 < len(made) else end
-        wait = verdict(counted.rows, _keyed(signing_in(EMAIL, ELSEWHERE, [HOME])), moment).wait
+        wait = verdict(counted.rows, _keyed(signing_in(EMAIL, ELSEWHERE)), moment).wait
         if moment + wait < following:
             longest = max(longest, moment + wait - since)
             since = following
@@ -120,14 +124,14 @@ def _keyed(counters: Sequence[Counter]) -> dict[bytes, Limit]:
 
 
 @pytest.mark.parametrize("attackers", [1, 50])
-def test_the_owner_gets_in_from_where_it_was_before(attackers: int) -> None:
+def test_the_owner_gets_in_by_its_device(attackers: int) -> None:
     """At any moment of hours of attack, from one address and from fifty."""
     counted = Counted()
     for minute in range(0, 8 * 60, 20):
         since = BEGIN + timedelta(minutes=minute)
         counted.attacked(ATTACKERS[:attackers], since, since + timedelta(minutes=20))
         arriving = since + timedelta(minutes=20)
-        assert verdict(counted.rows, _keyed(signing_in(EMAIL, HOME, [HOME])), arriving).wait == timedelta()
+        assert verdict(counted.rows, _keyed(signing_in_with(DEVICE)), arriving).wait == timedelta()
 
 
 def test_fifty_attackers_make_few_guesses() -> None:
@@ -140,7 +144,7 @@ def test_guessing_at_many_accounts_from_one_address_is_held_up() -> None:
     """20 are free; in an hour no more than 34 are made."""
     counted, now, made = Counted(), BEGIN, 0
     while now < BEGIN + timedelta(hours=1):
-        wait = counted.tried(signing_in(f"{made}@example.com", ELSEWHERE, []), now)
+        wait = counted.tried(signing_in(f"{made}@example.com", ELSEWHERE), now)
         made += not wait
         now += wait
     assert made <= 34
@@ -166,7 +170,7 @@ def test_waits_never_shrink_nor_pass_their_bound(limit: Limit, count: int) -> No
 def test_no_more_is_let_through_than_the_limit_allows(gaps: list[float]) -> None:
     """Whenever attempts come: between two that follow one another lies the wait that the first one made."""
     counted, now = Counted(), BEGIN
-    counter = registering(HOME)
+    [counter] = registering(HOME)
     for gap in gaps:
         now += timedelta(seconds=gap)
         before = next(iter(counted.rows.values()), None)
@@ -182,7 +186,17 @@ def test_what_is_taken_off_was_never_tried() -> None:
 
 def test_each_thing_is_counted_apart() -> None:
     """Mails of one kind keep none of another from an address, nor registering from asking for mails."""
-    counters = [registering(HOME), asking_for_mail(HOME), mailing(EMAIL, "a"), mailing(EMAIL, "b")]
-    counters += [*signing_in(EMAIL, HOME, []), *signing_in(EMAIL, ELSEWHERE, [HOME])]
+    counters = [*registering(HOME), *asking_for_mail(HOME), mailing(EMAIL, "a"), mailing(EMAIL, "b")]
+    counters += [*signing_in_with(DEVICE), *signing_in(EMAIL, ELSEWHERE)]
     names = {each.name for each in counters}
-    assert len(names) == 9
+    assert len(names) == 8
+
+
+@pytest.mark.parametrize("apart", [64, 56])
+def test_an_ipv6_caller_that_changes_its_network_is_held_up(apart: int) -> None:
+    """Of 200 guesses at as many accounts, each from another network of one /48, few are made."""
+    counted, made = Counted(), 0
+    for place in range(200):
+        address = str(IPv6Address((0x20010DB80001 << 80) + (place << 128 - apart)))
+        made += not counted.tried(signing_in(f"{place}@example.com", address), BEGIN)
+    assert made == (30 if apart == 64 else 40)

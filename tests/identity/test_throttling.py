@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -14,6 +15,7 @@ from storage.database import Database
 from tests.fixtures.keys import MASTER_KEYS
 from tests.identity.people import Clock, kept
 
+DEVICE = UUID(int=7)
 EMAIL = "ada@example.com"
 HOME, ELSEWHERE = "203.0.113.7", "198.51.100.9"
 ATTACKERS = [f"192.0.2.{place}" for place in range(1, 51)]
@@ -35,7 +37,7 @@ async def wait_of(throttling: Throttling, counters: Sequence[rules.Counter]) -> 
 
 async def test_of_200_attempts_at_once_five_are_made(throttling: Throttling) -> None:
     """Each is counted, and that committed, before it is made."""
-    counters = rules.signing_in(EMAIL, HOME, [])
+    counters = rules.signing_in(EMAIL, HOME)
     waits = await asyncio.gather(*(wait_of(throttling, counters) for _ in range(200)))
     assert waits.count(0) == 5
     assert set(waits) == {0, 1}
@@ -44,7 +46,7 @@ async def test_of_200_attempts_at_once_five_are_made(throttling: Throttling) -> 
 async def test_attempts_at_once_in_any_order_never_wait_for_one_another(throttling: Throttling) -> None:
     """Many accounts from many addresses, all crossing: no deadlock."""
     pairs = [(f"{one}@example.com", f"192.0.2.{two}") for one in range(6) for two in range(6)]
-    crossing = [rules.signing_in(email, address, []) for email, address in pairs]
+    crossing = [rules.signing_in(email, address) for email, address in pairs]
     turned = [tuple(reversed(counters)) for counters in crossing]
     waits = await asyncio.gather(*(wait_of(throttling, counters) for counters in [*crossing, *turned]))
     assert waits.count(0) == 30
@@ -52,7 +54,7 @@ async def test_attempts_at_once_in_any_order_never_wait_for_one_another(throttli
 
 async def test_the_wait_is_told_exactly(throttling: Throttling, clock: Clock) -> None:
     """A moment earlier is too early, and then is not."""
-    counters = rules.signing_in(EMAIL, HOME, [])
+    counters = rules.signing_in(EMAIL, HOME)
     for wait in (0, 0, 0, 0, 0, 1, 2, 4, 8):
         if wait:
             assert await wait_of(throttling, counters) == wait
@@ -65,16 +67,16 @@ async def test_the_wait_is_told_exactly(throttling: Throttling, clock: Clock) ->
 async def test_a_wait_of_one_counter_counts_under_none(throttling: Throttling) -> None:
     """Who is held up at one account has not used up anything elsewhere."""
     for _ in range(5):
-        await throttling.begin(rules.signing_in(EMAIL, HOME, []))
+        await throttling.begin(rules.signing_in(EMAIL, HOME))
     before = await kept(throttling._database, "identity.attempts")
     for address in (HOME, ELSEWHERE):
-        assert await wait_of(throttling, rules.signing_in(EMAIL, address, [])) == 1
+        assert await wait_of(throttling, rules.signing_in(EMAIL, address)) == 1
     assert await kept(throttling._database, "identity.attempts") == before
 
 
 async def test_neither_an_address_nor_what_was_typed_is_kept(throttling: Throttling) -> None:
     """What is counted is known by a keyed hash alone."""
-    await throttling.begin(rules.signing_in("typed my passw0rd here", HOME, []))
+    await throttling.begin(rules.signing_in("typed my passw0rd here", HOME))
     everything = await kept(throttling._database, "identity.attempts")
     assert everything.count("key") == 3
     assert HOME not in everything
@@ -83,9 +85,9 @@ async def test_neither_an_address_nor_what_was_typed_is_kept(throttling: Throttl
 
 async def test_a_success_forgets_what_is_the_accounts_own(throttling: Throttling, database: Database) -> None:
     """It is taken off what counts for the address it came from, where others' failures stay."""
-    counters = rules.signing_in(EMAIL, HOME, [])
+    counters = rules.signing_in(EMAIL, HOME)
     for place in range(3):
-        await throttling.begin(rules.signing_in(f"{place}@example.com", HOME, []))
+        await throttling.begin(rules.signing_in(f"{place}@example.com", HOME))
     attempts = [await throttling.begin(counters) for _ in range(4)]
     async with database.transaction() as tx:
         await throttling.succeeded(tx, attempts[-1])
@@ -98,25 +100,25 @@ async def test_a_success_forgets_what_is_the_accounts_own(throttling: Throttling
 async def test_an_attempt_that_was_not_made_does_not_count(throttling: Throttling) -> None:
     """However often."""
     for _ in range(8):
-        await throttling.taken_back(await throttling.begin(rules.signing_in(EMAIL, HOME, [])))
+        await throttling.taken_back(await throttling.begin(rules.signing_in(EMAIL, HOME)))
 
 
 async def test_an_owner_gets_in_whatever_an_attacker_does(throttling: Throttling, clock: Clock) -> None:
     """Three addresses hammer for six hours; from a known address the owner may always try."""
     begin = clock()
     while clock() - begin < timedelta(hours=6):
-        waits = [await wait_of(throttling, rules.signing_in(EMAIL, each, [HOME])) for each in ATTACKERS[:3]]
-        assert await wait_of(throttling, rules.signing_in(EMAIL, HOME, [HOME])) == 0
+        waits = [await wait_of(throttling, rules.signing_in(EMAIL, each)) for each in ATTACKERS[:3]]
+        assert await wait_of(throttling, rules.signing_in_with(DEVICE)) == 0
         async with throttling._database.transaction() as tx:
-            await throttling.cleared(tx, rules.signing_in(EMAIL, HOME, [HOME]))
+            await throttling.cleared(tx, rules.signing_in_with(DEVICE))
         clock.advance(seconds=max(1, min(waits)))
 
 
 async def test_what_was_long_not_tried_is_forgotten(throttling: Throttling, clock: Clock) -> None:
     """And nothing else is."""
-    await throttling.begin([rules.registering(HOME)])
+    await throttling.begin(rules.registering(HOME))
     clock.advance(minutes=59)
-    await throttling.begin([rules.registering(ELSEWHERE)])
+    await throttling.begin(rules.registering(ELSEWHERE))
     clock.advance(minutes=2)
     await throttling.purge()
     assert (await kept(throttling._database, "identity.attempts")).count("key") == 1

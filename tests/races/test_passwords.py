@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from backroom.identity.v1 import identity_service_pb2 as pb
-from tests.fixtures.mailboxes import token_for
+from tests.fixtures.mailboxes import TOKEN, token_for
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Running
 from tests.identity.people import (
@@ -28,8 +28,6 @@ async def test_two_servers_evaluate_few_of_200_wrong_passwords(pair: Pair, email
     """They count together: at most 10, whether the account is there or not."""
     await registered(pair.anonymous[0])
     await execute(pair.database, "TRUNCATE identity.attempts")
-    # The address that verified is this one: it counts as the owner's only after that.
-    await execute(pair.database, "UPDATE identity.mail_tokens SET address = '203.0.113.7'")
     calls = (pair.anonymous[place % 2].identity.Login(logging_in(email, "wrong")) for place in range(200))
     told = Counter(await asyncio.gather(*map(outcome, calls)))
     assert set(told) == {"CREDENTIALS_INVALID", "TOO_MANY_ATTEMPTS"}
@@ -40,10 +38,10 @@ async def test_two_servers_evaluate_few_of_200_wrong_passwords(pair: Pair, email
 
 
 async def test_owner_and_strangers_at_once(proxied: Running) -> None:
-    """However the strangers hammer, each sign-in of the owner from where it was before gets through."""
+    """However the strangers hammer, each sign-in of the owner with the device it used before gets through."""
     await registered(proxied.anonymous)
     home = proxied.calling_from("10.1.1.1")
-    await logged_in(home)
+    device = (await home.identity.Login(logging_in())).device_token
 
     async def hammer(place: int) -> None:
         stranger = proxied.calling_from(f"10.2.2.{place}")
@@ -52,7 +50,7 @@ async def test_owner_and_strangers_at_once(proxied: Running) -> None:
 
     done = asyncio.Event()
     strangers = [asyncio.create_task(hammer(place)) for place in range(10)]
-    told = [await outcome(home.identity.Login(logging_in())) for _ in range(5)]
+    told = [await outcome(home.identity.Login(logging_in(device_token=device))) for _ in range(5)]
     done.set()
     await asyncio.gather(*strangers)
     # Hashing may be overloaded for a moment, but nobody is held up for what others tried.
@@ -60,15 +58,54 @@ async def test_owner_and_strangers_at_once(proxied: Running) -> None:
     assert "done" in told
 
 
-async def test_of_many_that_register_one_address_at_once_one_gets_it(server: Running) -> None:
-    """However they write it, all are answered alike."""
-    emails = ["ada@example.com", "ADA@example.com", "Ada@Example.com", "ada@EXAMPLE.com"] * 2
-    calls = (outcome(server.anonymous.identity.Register(registering(email))) for email in emails)
-    assert Counter(await asyncio.gather(*calls)) == {"done": 8}
-    assert (await kept(server.database, "identity.accounts")).count("ada@example.com") == 1
+async def test_of_many_that_register_and_verify_one_address_at_once_one_gets_it(server: Running) -> None:
+    """However they write it, all are answered alike; whose token is used first has the address, and nobody else."""
+    emails = ["ada@example.com", "ADA@example.com", "Ada@Example.com"]
+    choices = [f"a password of one's own, number {place}." for place in range(3)]
+    calls = (
+        outcome(server.anonymous.identity.Register(registering(email, password=choice)))
+        for email, choice in zip(emails, choices, strict=True)
+    )
+    assert Counter(await asyncio.gather(*calls)) == {"done": 3}
     await server.mailbox.send_all()
-    kinds = Counter(letter.kind for letter in server.mailbox.sent.letters)
-    assert kinds == {"verify_email": 1, "address_registered_again": 3}
+    tokens = [found.group() for each in server.mailbox.sent.letters if (found := TOKEN.search(each.text))]
+    assert len(set(tokens)) == 3
+    uses = [server.anonymous.identity.VerifyEmail(pb.VerifyEmailRequest(token=token)) for token in tokens * 3]
+    asked = server.anonymous.identity.Register(registering(password="chosen by a stranger"))
+    told = await asyncio.gather(*map(outcome, (*uses, asked)))
+    assert Counter(told[:-1]) == {"done": 1, "MAIL_TOKEN_INVALID": 8}
+    signs_in = [await outcome(server.anonymous.identity.Login(logging_in(password=choice))) for choice in choices]
+    assert sorted(signs_in) == ["CREDENTIALS_INVALID", "CREDENTIALS_INVALID", "done"]
+    assert await outcome(server.anonymous.identity.Login(logging_in(password="chosen by a stranger"))) != "done"
+    # What registered while another verified can verify no more.
+    server.mailbox.sent.letters.clear()
+    await server.mailbox.send_all()
+    assert {letter.kind for letter in server.mailbox.sent.letters} <= {"address_registered_again"}
+
+
+def _only(place: int) -> list[str]:
+    return ["done" if each == place else "MAIL_TOKEN_INVALID" for each in range(3)]
+
+
+async def test_verifying_and_setting_a_password_at_once_leaves_one_owner(server: Running) -> None:
+    """Of several tokens of one address, the one that was used last decides which password signs in."""
+    await server.anonymous.identity.Register(registering(password="chosen by a stranger"))
+    await server.anonymous.identity.Register(registering())
+    await server.anonymous.identity.RequestPasswordReset(pb.RequestPasswordResetRequest(email="ada@example.com"))
+    await server.mailbox.send_all()
+    tokens = [found.group() for each in server.mailbox.sent.letters if (found := TOKEN.search(each.text))]
+    verifying = [server.anonymous.identity.VerifyEmail(pb.VerifyEmailRequest(token=token)) for token in tokens[:2]]
+    resetting = server.anonymous.identity.ResetPassword(
+        pb.ResetPasswordRequest(token=tokens[2], new_password=NEW_PASSWORD)
+    )
+    told = await asyncio.gather(*map(outcome, (*verifying, resetting)))
+    # The token that sets a password is of the first registration: it counts after that one was verified, too.
+    assert told in (["done", "MAIL_TOKEN_INVALID", "done"], *(_only(place) for place in range(3)))
+    passwords = ("chosen by a stranger", PASSWORD, NEW_PASSWORD)
+    signs_in = [await outcome(server.anonymous.identity.Login(logging_in(password=each))) for each in passwords]
+    deciding = 2 if told[2] == "done" else told.index("done")
+    assert signs_in == ["done" if place == deciding else "CREDENTIALS_INVALID" for place in range(3)]
+    assert (await kept(server.database, "identity.accounts")).count("ada@example.com") == 1
 
 
 async def test_a_registration_sent_many_times_at_once_registers_one_user(server: Running) -> None:

@@ -1,4 +1,9 @@
+from datetime import timedelta
+
 from storage.identity.records import Account
+
+UNVERIFIED_KEPT = timedelta(days=7)
+"""For how long somebody may verify the address that was registered."""
 
 
 def normal_email(email: str) -> str:

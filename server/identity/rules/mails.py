@@ -1,5 +1,6 @@
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from storage.identity.records import Account, MailPurpose
@@ -49,15 +50,39 @@ class Words:
     text: str = field(repr=False)
 
 
-def mail_due(occasion: Occasion, content: Content, owner: Account | None) -> MailKind | None:
-    """Which mail the owner of an address is to have; None where there is no owner, or nothing to be told."""
-    if owner is None or owner.disable_time is not None:
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Which mail is to go out, and the account that its token is for."""
+
+    kind: MailKind
+    account: Account
+
+
+def mail_due(occasion: Occasion, content: Content, owner: Account | None, registered: Sequence[Account]) -> Due | None:
+    """Which mail an address is to have; None where it has no account, or there is nothing to be told.
+
+    `owner` is who verified it; `registered` are those who registered with it and may still verify it, the first first.
+    A registration is told of its own token alone. Where several are pending, nobody else knows which of them is the
+    owner's, so that whoever asks is sent what sets a new password and ends them all.
+    """
+    if owner is not None:
+        return _due_to_owner(occasion, content, owner)
+    if occasion is Occasion.REGISTERED:
+        mine = (each for each in registered if str(each.id) == content.account_id)
+        return next((Due(MailKind.VERIFY, each) for each in mine), None)
+    if not registered:
+        return None
+    alone = occasion is Occasion.VERIFY and len(registered) == 1
+    return Due(MailKind.VERIFY if alone else MailKind.RESET, registered[0])
+
+
+def _due_to_owner(occasion: Occasion, content: Content, owner: Account) -> Due | None:
+    if owner.disable_time is not None:
         return None
     if occasion is Occasion.RESET:
-        return MailKind.RESET
-    if occasion is Occasion.REGISTERED and str(owner.id) != content.account_id:
-        return MailKind.TAKEN
-    return MailKind.VERIFY if owner.verify_time is None else None
+        return Due(MailKind.RESET, owner)
+    taken = occasion is Occasion.REGISTERED and str(owner.id) != content.account_id
+    return Due(MailKind.TAKEN, owner) if taken else None
 
 
 def wait_after(attempts: int) -> timedelta:
@@ -66,8 +91,10 @@ def wait_after(attempts: int) -> timedelta:
     return min(timedelta(minutes=2**doublings), _LONGEST_WAIT)
 
 
-def words(kind: MailKind, token: str, link: str) -> Words:
+def words(kind: MailKind, token: str, link: str, registered: datetime) -> Words:
     """What is said; `link` holds "{token}", or is empty where the token is to be shown as it is.
+
+    `registered` is when the account registered that the mail is about.
 
     Nothing that a stranger may have typed stands in it.
     """
@@ -76,8 +103,10 @@ def words(kind: MailKind, token: str, link: str) -> Words:
     if kind is MailKind.VERIFY:
         return Words(
             "Confirm your address",
-            f"{how} to confirm your address, within 24 hours:\n\n  {shown}\n\n"
-            "If you did not register, leave it alone: nobody can sign in before.\n",
+            f"Somebody registered with this address on {registered:%Y-%m-%d at %H:%M} UTC.\n\n"
+            f"{how} to confirm that it was you, within 24 hours:\n\n  {shown}\n\n"
+            "If it was not you, leave it alone: nobody can sign in before. If you have more than one such mail, the"
+            " first that you confirm decides which password counts.\n",
         )
     if kind is MailKind.RESET:
         return Words(

@@ -1,14 +1,16 @@
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from ipaddress import IPv6Network
+from uuid import UUID
 
-from server.frame.addresses import source_of
+from server.frame.addresses import address_in, source_of
 from storage.identity.records import Attempts
 
 FORGOTTEN_AFTER = timedelta(hours=1)
 """What nobody tried for so long was never tried."""
-KNOWN_FOR = timedelta(days=90)
-"""For how long an address that an account was used from counts as its owner's."""
+_WIDER = ((56, 1.5), (48, 2.0))
+"""Networks of IPv6 that one caller may have all of, and how many times as much is free in each as in a /64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +48,48 @@ _ASKING = Limit(10, 60, 900)
 _MAILS = Limit(3, 1200, 3600)
 
 
-def signing_in(email: str, address: str, known: Collection[str]) -> Sequence[Counter]:
-    """By what an attempt to sign in counts.
+def signing_in(email: str, address: str) -> Sequence[Counter]:
+    """By what an attempt to sign in counts that shows no device of the account's owner.
 
-    From where the owner has been before, the account has a counter of its own, which no stranger's failures touch.
-    From elsewhere it counts by the account, by where it comes from, and by both together: whoever tries one account
-    from one place soon waits for longer than the account does, and leaves the owner room in between.
+    By the account, by where it comes from, and by both together: whoever tries one account from one place soon waits
+    for longer than the account does, and leaves the owner room in between. Nothing of it hangs on whether there is
+    such an account, or where its owner was.
     """
-    source = source_of(address)
-    pair = f"sign-in/account-and-source/{source}/{email}"
-    if source in {source_of(each) for each in known}:
-        return (Counter(pair, _ACCOUNT),)
     return (
         Counter(f"sign-in/account/{email}", _ACCOUNT),
-        Counter(pair, _PAIR),
-        Counter(f"sign-in/source/{source}", _SOURCE, shared=True),
+        Counter(f"sign-in/account-and-source/{source_of(address)}/{email}", _PAIR),
+        *_by_source("sign-in/source", _SOURCE, address),
     )
 
 
-def registering(address: str) -> Counter:
-    return Counter(f"register/{source_of(address)}", _ASKING)
+def signing_in_with(device: UUID) -> Sequence[Counter]:
+    """By what an attempt counts that shows a device of the owner's, or a session: no stranger's failures touch it."""
+    return (Counter(f"sign-in/device/{device}", _ACCOUNT),)
 
 
-def asking_for_mail(address: str) -> Counter:
+def registering(address: str) -> Sequence[Counter]:
+    return _by_source("register", _ASKING, address)
+
+
+def asking_for_mail(address: str) -> Sequence[Counter]:
     """By what it counts to ask for a mail, whatever for and to whom."""
-    return Counter(f"ask-for-mail/{source_of(address)}", _ASKING)
+    return _by_source("ask-for-mail", _ASKING, address)
 
 
 def mailing(email: str, kind: str) -> Counter:
     """By what a mail counts that is sent to an address."""
     return Counter(f"mail/{kind}/{email}", _MAILS)
+
+
+def _by_source(name: str, limit: Limit, address: str) -> Sequence[Counter]:
+    """By an address, or by the networks of an IPv6 one."""
+    counters = [Counter(f"{name}/{source_of(address)}", limit, shared=True)]
+    found = address_in(address)
+    if found is not None and found.version == 6:
+        for bits, times in _WIDER:
+            network = IPv6Network((int(found) >> 128 - bits << 128 - bits, bits))
+            counters.append(Counter(f"{name}/{network}", replace(limit, free=int(limit.free * times)), shared=True))
+    return counters
 
 
 @dataclass(frozen=True, slots=True)

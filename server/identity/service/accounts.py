@@ -5,20 +5,23 @@ from uuid import UUID
 
 from server.frame.caller import Caller
 from server.frame.errors import Overloaded, TokenInvalid
+from server.frame.keeping import forget
 from server.frame.repeating import once, repeated
 from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent
 from server.identity.passwords import Passwords
 from server.identity.roles import CUSTOMER
 from server.identity.rules import throttling
-from server.identity.rules.accounts import normal_email
+from server.identity.rules.accounts import UNVERIFIED_KEPT, normal_email
 from server.identity.rules.mails import Occasion
 from server.identity.service.granting import grantable
 from server.identity.service.mailing import Mailing
-from server.identity.service.places import places_of
+from server.identity.service.owning import settle_address
 from server.identity.service.throttling import Attempt, Throttling
 from storage.database import Database, Transaction
-from storage.frame.records import Ask
+from storage.frame.records import NOBODY, Ask
 from storage.identity.records import Account, AccountKind
+
+PURGE_UNVERIFIED = "identity.purge_unverified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +59,28 @@ class Accounts:
         now = self._now()
         async with self._database.transaction() as tx:
             granted = await grantable(tx, None, roles)
-            account = Account(self._new_id(), AccountKind.PERSON, normal_email(email), name, granted, now, now)
+            address = normal_email(email)
+            await tx.accounts.lock_email(address)
+            account = Account(self._new_id(), AccountKind.PERSON, address, name, granted, now, now)
             if not await tx.accounts.add(account, password_hash=password_hash):
                 raise EmailTaken
             await tx.audit.record([ask.entry(f"account/{account.id}")])
+            await settle_address(tx, address, now, ask)
         return account
 
     async def register(self, email: str, password: str, name: str, ask: Ask) -> Account:
         """Registers a person who is to verify the address; where another has it, says so to nobody but its owner.
 
-        The answer is then an account that does not exist. Raises PasswordCommon, TooManyAttempts, Overloaded.
+        The answer is then an account that does not exist. Of several that register with one address, each has a token
+        of its own, and the first that is used decides whose password and name count.
+        Raises PasswordCommon, TooManyAttempts, Overloaded.
         """
         earlier = await repeated(self._database, ask, Account)
         if earlier is not None:
             return earlier
         address = normal_email(email)
         self._passwords.refuse_common(password, address, "password")
-        attempt = await self._throttling.begin([throttling.registering(ask.address)])
+        attempt = await self._throttling.begin(throttling.registering(ask.address))
         try:
             password_hash = await self._passwords.hash(password)
         except Overloaded:
@@ -98,6 +106,18 @@ class Accounts:
         await self._mailing.ask(tx, Occasion.REGISTERED, address, account.id)
         await tx.audit.record([entry])
 
+    async def purge_unverified(self) -> None:
+        """Removes those who registered long ago and did not verify their address."""
+        now = self._now()
+
+        async def some(tx: Transaction, limit: int) -> int:
+            removed = await tx.accounts.purge_unverified(now - UNVERIFIED_KEPT, limit)
+            job = Ask(NOBODY, PURGE_UNVERIFIED, now)
+            await tx.audit.record([job.entry(f"account/{account_id}") for account_id in removed])
+            return len(removed)
+
+        await forget(self._database, some)
+
     async def get(self, caller: Caller) -> Account:
         """The caller's own account; raises TokenInvalid where it no longer exists."""
         async with self._database.reading() as tx:
@@ -107,7 +127,7 @@ class Accounts:
         return account
 
     async def change_password(self, caller: Caller, current: str, new: str, ask: Ask) -> None:
-        """Changes the caller's password and ends its sessions.
+        """Changes the caller's password, and ends its sessions, its devices and the tokens of mails.
 
         Raises PasswordAbsent, PasswordCommon, TooManyAttempts, Overloaded, CredentialsInvalid.
         """
@@ -116,12 +136,11 @@ class Accounts:
         async with self._database.reading() as tx:
             account = await tx.accounts.find(caller.account_id)
             known = await tx.accounts.password_hash(caller.account_id)
-            places = await places_of(tx, account, self._now())
         if account is None or account.email is None or known is None:
             raise PasswordAbsent
         self._passwords.refuse_common(new, account.email, "new_password")
-        # The current password may be guessed here as well as where people sign in: it counts with those attempts.
-        attempt = await self._throttling.begin(throttling.signing_in(account.email, ask.address, places))
+        # Whoever holds a stolen token may guess here. It counts by the session, so that nobody else holds its owner up.
+        attempt = await self._throttling.begin(throttling.signing_in_with(caller.issued_for or caller.account_id))
         try:
             changed = await self._passwords.hash(new) if await self._passwords.verify(current, known) else None
         except Overloaded:
@@ -141,10 +160,11 @@ class Accounts:
 
             async def act() -> bool:
                 now = self._now()
-                if change.to is None or not await tx.accounts.set_password_hash(
-                    change.account_id, change.to, instead_of=change.of
+                if change.to is None or not await tx.accounts.change_password_hash(
+                    change.account_id, change.to, now, instead_of=change.of
                 ):
                     raise CredentialsInvalid
+                await tx.mail_tokens.end_live(change.account_id)
                 await tx.sessions.end_all(change.account_id, now)
                 await tx.access_changes.add([change.account_id], now)
                 return True

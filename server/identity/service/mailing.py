@@ -8,7 +8,7 @@ import structlog
 
 from server.frame.keeping import forget
 from server.frame.sealing import MasterKeys
-from server.identity.mail_tokens import mail_token_hash, new_mail_token
+from server.identity.mail_tokens import mail_token_hash, new_mail_token, with_purpose
 from server.identity.outbox import Letter, NotSent, Outbox
 from server.identity.rules import mails as rules
 from server.identity.rules import throttling
@@ -94,28 +94,39 @@ class Mailing:
     async def _letter(self, tx: Transaction, mail: SealedMail) -> Letter | None:
         """What is to go out, whose token counts from then on; None where nothing is, and the mail is forgotten."""
         content = rules.Content(**json.loads(self._master_keys.open(_purpose(mail.id), mail.content)))
-        owner, _ = await tx.accounts.find_by_email(content.to) or (None, None)
-        kind = rules.mail_due(rules.Occasion(mail.kind), content, owner)
+        due = await self._due(tx, rules.Occasion(mail.kind), content)
         first = mail.attempt_count == 0
-        if kind is None or owner is None or (first and not await self._is_let_out(tx, kind, content.to)):
+        if due is None or (first and not await self._is_let_out(tx, due.kind, content.to)):
             await tx.mails.delete(mail.id)
             return None
-        purpose = rules.PURPOSE.get(kind)
+        token, purpose = content.token, rules.PURPOSE.get(due.kind)
+        if purpose is not None:
+            token = with_purpose(token, purpose)
         if first and purpose is not None:
             now = self._now()
             lasting = now + rules.TOKEN_LIFE[purpose]
-            await tx.mail_tokens.put(MailToken(mail_token_hash(content.token), owner.id, purpose, now, lasting))
-        said = rules.words(kind, content.token, self._link)
-        return Letter(mail.id, kind, content.to, said.subject, said.text, mail.create_time)
+            await tx.mail_tokens.put(MailToken(mail_token_hash(token), due.account.id, purpose, now, lasting))
+        said = rules.words(due.kind, token, self._link, due.account.create_time)
+        return Letter(mail.id, due.kind, content.to, said.subject, said.text, mail.create_time)
+
+    async def _due(self, tx: Transaction, occasion: rules.Occasion, content: rules.Content) -> rules.Due | None:
+        await tx.accounts.lock_email(content.to)
+        owner, _ = await tx.accounts.find_by_email(content.to) or (None, None)
+        if occasion is rules.Occasion.REGISTERED:
+            registered = await tx.accounts.find(UUID(content.account_id))
+            pending = [registered] if registered is not None and registered.disable_time is None else []
+        else:
+            pending = list(await tx.accounts.list_unverified(content.to, limit=2))
+        return rules.mail_due(occasion, content, owner, pending)
 
     async def _is_let_out(self, tx: Transaction, kind: rules.MailKind, to: str) -> bool:
         """Whether the address has not had enough mails of this kind lately; the token it was sent last goes on."""
         return await self._throttling.within(tx, throttling.mailing(to, kind))
 
     async def purge(self) -> None:
-        """Forgets tokens whose use tells nothing any more, and mails that nobody took care of."""
-        used_before = self._now() - throttling.KNOWN_FOR
-        await forget(self._database, lambda tx, limit: tx.mail_tokens.purge(used_before, limit))
+        """Forgets tokens that are good for nothing any more, and mails that nobody took care of."""
+        now = self._now()
+        await forget(self._database, lambda tx, limit: tx.mail_tokens.purge(now, limit))
         given_up = self._now() - rules.GIVEN_UP_AFTER - timedelta(days=1)
         await forget(self._database, lambda tx, limit: tx.mails.purge(given_up, limit))
 

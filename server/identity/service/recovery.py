@@ -1,8 +1,8 @@
 from collections.abc import Callable
 from datetime import datetime
-from uuid import UUID
 
 from server.frame.repeating import once, repeated
+from server.identity.devices import Devices
 from server.identity.errors import MailTokenInvalid
 from server.identity.mail_tokens import mail_token_hash
 from server.identity.passwords import Passwords
@@ -10,10 +10,11 @@ from server.identity.rules import throttling
 from server.identity.rules.accounts import normal_email
 from server.identity.rules.mails import Occasion
 from server.identity.service.mailing import Mailing
+from server.identity.service.owning import owner_by_token, settle_address
 from server.identity.service.throttling import Throttling
 from storage.database import Database, Transaction
 from storage.frame.records import Ask
-from storage.identity.records import MailPurpose
+from storage.identity.records import Account, MailPurpose
 
 
 class Recovery:
@@ -25,12 +26,14 @@ class Recovery:
         passwords: Passwords,
         throttling: Throttling,
         mailing: Mailing,
+        devices: Devices,
         now: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._throttling = throttling
         self._mailing = mailing
+        self._devices = devices
         self._now = now
 
     async def send_verification(self, email: str, ask: Ask) -> None:
@@ -42,24 +45,29 @@ class Recovery:
         await self._ask_for_mail(Occasion.RESET, email, ask)
 
     async def verify_email(self, token: str, ask: Ask) -> None:
-        """Verifies the address that a token was sent to; raises MailTokenInvalid."""
+        """Verifies the address that a token was sent to, and ends all other registrations with it.
+
+        Raises MailTokenInvalid.
+        """
         async with self._database.transaction() as tx:
 
             async def act() -> bool:
                 now = self._now()
-                account_id = await tx.mail_tokens.use(mail_token_hash(token), MailPurpose.VERIFY, now, ask.address)
-                if account_id is None:
-                    raise MailTokenInvalid
-                await tx.accounts.verify(account_id, now)
-                await tx.audit.record([ask.entry(f"account/{account_id}")])
+                account = await owner_by_token(tx, mail_token_hash(token), MailPurpose.VERIFY, now, ask)
+                await tx.accounts.verify(account.id, now)
+                await tx.audit.record([ask.entry(f"account/{account.id}")])
+                await settle_address(tx, account.email or "", now, ask)
                 return True
 
             await once(tx, ask, bool, act, None)
 
-    async def reset_password(self, token: str, new_password: str, ask: Ask) -> None:
-        """Sets a password by a token that was sent; raises MailTokenInvalid, PasswordCommon, Overloaded."""
+    async def reset_password(self, token: str, new_password: str, ask: Ask) -> str:
+        """Sets a password by a token that was sent, and returns a token of the owner's device.
+
+        That is empty where the request is repeated. Raises MailTokenInvalid, PasswordCommon, Overloaded.
+        """
         if await repeated(self._database, ask, bool):
-            return
+            return ""
         await self._throttling.ready()
         found = mail_token_hash(token)
         async with self._database.reading() as tx:
@@ -69,36 +77,44 @@ class Recovery:
         if account is not None:
             self._passwords.refuse_common(new_password, account.email or "", "new_password")
             password_hash = await self._passwords.hash(new_password)
+        now = self._now()
+        device = await self._devices.token(account_id, now) if account_id else ""
+        made = False
         async with self._database.transaction() as tx:
 
             async def act() -> bool:
-                owner = await tx.mail_tokens.use(found, MailPurpose.RESET, self._now(), ask.address)
-                if owner is None or password_hash is None:
+                nonlocal made
+                if password_hash is None:
                     raise MailTokenInvalid
-                await self._reset(tx, owner, password_hash, ask)
+                owner = await owner_by_token(tx, found, MailPurpose.RESET, now, ask)
+                await self._reset(tx, owner, password_hash, now, ask)
+                made = True
                 return True
 
             await once(tx, ask, bool, act, None)
+        return device if made else ""
 
-    async def _reset(self, tx: Transaction, account_id: UUID, password_hash: str, ask: Ask) -> None:
+    async def _reset(self, tx: Transaction, owner: Account, password_hash: str, now: datetime, ask: Ask) -> None:
         """Sets the password, and lets the owner in at once from here, however many have failed to before."""
-        now = self._now()
-        await tx.accounts.replace_password_hash(account_id, password_hash)
-        await tx.accounts.verify(account_id, now)
-        await tx.mail_tokens.end_live(account_id)
-        await tx.sessions.end_all(account_id, now)
-        await tx.access_changes.add([account_id], now)
-        account = await tx.accounts.find(account_id)
-        email = account.email or "" if account else ""
-        counters = throttling.signing_in(email, ask.address, known=())
+        await tx.accounts.change_password_hash(owner.id, password_hash, now)
+        if owner.verify_time is None:
+            # Who registered chose the name, and whoever reads the mails of the address may be somebody else.
+            await tx.accounts.set_name(owner.id, "")
+            await tx.accounts.verify(owner.id, now)
+        await tx.mail_tokens.end_live(owner.id)
+        await tx.sessions.end_all(owner.id, now)
+        await tx.access_changes.add([owner.id], now)
+        email = owner.email or ""
+        counters = throttling.signing_in(email, ask.address)
         await self._throttling.cleared(tx, [counter for counter in counters if not counter.shared])
-        await tx.audit.record([ask.entry(f"account/{account_id}")])
+        await tx.audit.record([ask.entry(f"account/{owner.id}")])
+        await settle_address(tx, email, now, ask)
 
     async def _ask_for_mail(self, occasion: Occasion, email: str, ask: Ask) -> None:
         if await repeated(self._database, ask, bool):
             return
         address = normal_email(email)
-        await self._throttling.begin([throttling.asking_for_mail(ask.address)])
+        await self._throttling.begin(throttling.asking_for_mail(ask.address))
         async with self._database.transaction() as tx:
 
             async def act() -> bool:

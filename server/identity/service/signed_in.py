@@ -14,6 +14,8 @@ class SignedIn:
     access_token_expire_time: datetime
     refresh_token: str
     refresh_token_expire_time: datetime
+    device_token: str = ""
+    """That the owner has signed in with this device; for a sign-in alone."""
 
 
 async def signed_in(tokens: AccessTokens, secrets: Secrets, account: Account, session: Session) -> SignedIn:

@@ -1,16 +1,16 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from server.frame.errors import Overloaded
+from server.identity.devices import Devices
 from server.identity.errors import CredentialsInvalid
 from server.identity.passwords import Passwords
 from server.identity.rules import throttling
 from server.identity.rules.accounts import may_sign_in, normal_email
 from server.identity.rules.sessions import SESSION_LIFE
 from server.identity.secrets import Secrets
-from server.identity.service.places import places_of
 from server.identity.service.signed_in import SignedIn, signed_in
 from server.identity.service.throttling import Attempt, Throttling
 from server.identity.tokens import AccessTokens
@@ -42,6 +42,7 @@ class SigningIn:
         throttling: Throttling,
         tokens: AccessTokens,
         secrets: Secrets,
+        devices: Devices,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
@@ -50,18 +51,20 @@ class SigningIn:
         self._throttling = throttling
         self._tokens = tokens
         self._secrets = secrets
+        self._devices = devices
         self._now = now
         self._new_id = new_id
 
-    async def login(self, email: str, password: str, user_agent: str, ask: Ask) -> SignedIn:
-        """Opens a session.
+    async def login(self, email: str, password: str, user_agent: str, ask: Ask, device_token: str = "") -> SignedIn:
+        """Opens a session; who shows a device of the account's owner is not held up by what others tried.
 
         Raises TooManyAttempts and Overloaded, before anything is checked, and CredentialsInvalid, after the same work
         whatever was wrong.
         """
         address = normal_email(email)
-        account, known, places = await self._found(address)
-        counters = throttling.signing_in(address, ask.address, places)
+        account, known = await self._found(address)
+        device = await self._devices.read(device_token, account)
+        counters = throttling.signing_in_with(device.id) if device else throttling.signing_in(address, ask.address)
         knock = _Knock(password, user_agent, ask, await self._throttling.begin(counters))
         session = await self._opened(knock, account, known)
         if account is None or session is None:
@@ -69,13 +72,13 @@ class SigningIn:
                 resource = f"account/{account.id}" if account else "account/"
                 await tx.audit.record([ask.entry(resource, CredentialsInvalid.reason)])
             raise CredentialsInvalid
-        return await signed_in(self._tokens, self._secrets, account, session)
+        opened = await signed_in(self._tokens, self._secrets, account, session)
+        return replace(opened, device_token=await self._devices.token(account.id, session.create_time))
 
-    async def _found(self, address: str) -> tuple[Account | None, str | None, Sequence[str]]:
-        """The account, the hash of its password, and where its owner was: the same statements where there is none."""
+    async def _found(self, address: str) -> tuple[Account | None, str | None]:
+        """The account and the hash of its password."""
         async with self._database.reading() as tx:
-            account, known = await tx.accounts.find_by_email(address) or (None, None)
-            return account, known, await places_of(tx, account, self._now())
+            return await tx.accounts.find_by_email(address) or (None, None)
 
     async def _opened(self, knock: _Knock, account: Account | None, known: str | None) -> Session | None:
         """A new session; None where the password is wrong, or nobody may sign in with it."""
@@ -124,4 +127,4 @@ class SigningIn:
         except Overloaded:
             return  # the next sign-in will do
         async with self._database.transaction() as tx:
-            await tx.accounts.set_password_hash(account.id, renewed, instead_of=known)
+            await tx.accounts.renew_password_hash(account.id, renewed, instead_of=known)

@@ -32,8 +32,8 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
     async def Login(self, request: pb.LoginRequest, context: Any) -> pb.LoginResponse:
         user_agent = messages.user_agent(call_of(context).metadata)
         ask = ask_of(context, request)
-        signed_in = await self._signing_in.login(request.email, request.password, user_agent, ask)
-        return pb.LoginResponse(tokens=messages.tokens(signed_in))
+        signed_in = await self._signing_in.login(request.email, request.password, user_agent, ask, request.device_token)
+        return pb.LoginResponse(tokens=messages.tokens(signed_in), device_token=signed_in.device_token)
 
     async def Refresh(self, request: pb.RefreshRequest, context: Any) -> pb.RefreshResponse:
         signed_in = await self._sessions.refresh(request.refresh_token, ask_of(context, request))
@@ -75,8 +75,8 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
 
     async def ResetPassword(self, request: pb.ResetPasswordRequest, context: Any) -> pb.ResetPasswordResponse:
         ask = await self._secret_ask(context, request)
-        await self._recovery.reset_password(request.token, request.new_password, ask)
-        return pb.ResetPasswordResponse()
+        device_token = await self._recovery.reset_password(request.token, request.new_password, ask)
+        return pb.ResetPasswordResponse(device_token=device_token)
 
     async def ListSessions(self, request: pb.ListSessionsRequest, context: Any) -> pb.ListSessionsResponse:
         caller = caller_of(context)

@@ -3,34 +3,42 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, delete, func, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    delete,
+    exists,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array, insert
 
 from storage.base import Repository
 from storage.identity.records import Account, AccountKind
 from storage.identity.tables.accounts import accounts, role_grants
+from storage.identity.tables.mails import mail_tokens
+from storage.identity.tables.sessions import sessions
+
+_ACCOUNT = ("id", "kind", "email", "name", "create_time", "verify_time", "disable_time", "password_time")
 
 
 class AccountRepository(Repository):
     """Accounts and the roles granted to them."""
 
     async def add(self, account: Account, *, password_hash: str | None = None) -> bool:
-        """Adds an account with its roles; False where its email or name is taken."""
-        statement = (
-            insert(accounts)
-            .values(
-                id=account.id,
-                kind=account.kind,
-                email=account.email,
-                name=account.name,
-                password_hash=password_hash,
-                create_time=account.create_time,
-                verify_time=account.verify_time,
-                disable_time=account.disable_time,
-            )
-            .on_conflict_do_nothing()
-            .returning(accounts.c.id)
-        )
+        """Adds an account with its roles; False where its name is taken, or a verified account has its email.
+
+        Any number of people may have registered with one email before the first of them verifies it.
+        """
+        values = {name: getattr(account, name) for name in _ACCOUNT} | {"password_hash": password_hash}
+        given = select(*(literal(value, accounts.c[name].type) for name, value in values.items()))
+        free = given.where(~exists().where(_verified(account.email or "")))
+        statement = insert(accounts).from_select(list(values), free).on_conflict_do_nothing().returning(accounts.c.id)
         if (await self._connection.execute(statement)).first() is None:
             return False
         await self.grant(account.id, account.roles, account.create_time)
@@ -73,10 +81,40 @@ class AccountRepository(Repository):
         return _account(row) if row else None
 
     async def find_by_email(self, email: str) -> tuple[Account, str] | None:
-        """A person and the hash of its password."""
-        statement = _accounts().add_columns(accounts.c.password_hash).where(accounts.c.email == email)
+        """The person who verified an email, and the hash of its password; nobody has it before."""
+        statement = _accounts().add_columns(accounts.c.password_hash).where(_verified(email))
         row = (await self._connection.execute(statement)).first()
         return (_account(row), row.password_hash) if row else None
+
+    async def list_unverified(self, email: str, limit: int) -> Sequence[Account]:
+        """People who registered with an email, did not verify it, and are not disabled; the first first."""
+        pending = _unverified() & (accounts.c.email == email) & accounts.c.disable_time.is_(None)
+        statement = _accounts().where(pending).order_by(accounts.c.create_time, accounts.c.id).limit(limit)
+        return [_account(row) for row in await self._connection.execute(statement)]
+
+    async def lock_email(self, email: str) -> None:
+        """Until the transaction ends, nobody else who locks it decides whose an email is."""
+        named = func.hashtextextended(f"identity.accounts/{email}", 0)
+        await self._connection.execute(select(func.pg_advisory_xact_lock(named)))
+
+    async def remove_unverified(self, email: str) -> Sequence[UUID]:
+        """Removes the registrations with an email that were not verified, with all that hangs on them."""
+        return await self._remove(select(accounts.c.id).where(_unverified(), accounts.c.email == email))
+
+    async def purge_unverified(self, before: datetime, limit: int) -> Sequence[UUID]:
+        """Removes up to so many people who registered before a time and did not verify their email."""
+        old = select(accounts.c.id).where(_unverified(), accounts.c.create_time < before)
+        return await self._remove(old.order_by(accounts.c.create_time, accounts.c.id).limit(limit))
+
+    async def _remove(self, chosen: Select[Any]) -> Sequence[UUID]:
+        # What hangs on them is looked up once they are locked: nobody adds to it any more.
+        ids = list((await self._connection.execute(chosen.with_for_update())).scalars())
+        if not ids:
+            return ids
+        for table in (mail_tokens, sessions, role_grants):
+            await self._connection.execute(delete(table).where(table.c.account_id.in_(ids)))
+        await self._connection.execute(delete(accounts).where(accounts.c.id.in_(ids)))
+        return ids
 
     async def password_hash(self, account_id: UUID) -> str | None:
         """The hash of a person's password; None for a service, or where there is no such account."""
@@ -89,16 +127,24 @@ class AccountRepository(Repository):
         statement = select(accounts.c.password_hash).where(enabled).with_for_update(read=True)
         return (await self._connection.execute(statement)).scalar()
 
-    async def set_password_hash(self, account_id: UUID, password_hash: str, *, instead_of: str) -> bool:
-        """Replaces a password's hash; False where another change came first."""
+    async def renew_password_hash(self, account_id: UUID, password_hash: str, *, instead_of: str) -> bool:
+        """Replaces the hash of a password by another one of the same; False where a change came first."""
         unchanged = (accounts.c.id == account_id) & (accounts.c.password_hash == instead_of)
         statement = update(accounts).where(unchanged).values(password_hash=password_hash)
         return (await self._connection.execute(statement)).rowcount == 1
 
-    async def replace_password_hash(self, account_id: UUID, password_hash: str) -> None:
-        """Sets the hash of a person's password, whatever it was."""
-        statement = update(accounts).where(accounts.c.id == account_id)
-        await self._connection.execute(statement.values(password_hash=password_hash))
+    async def change_password_hash(
+        self, account_id: UUID, password_hash: str, now: datetime, *, instead_of: str | None = None
+    ) -> bool:
+        """Sets the hash of a person's new password; False where it is to replace one that another change replaced."""
+        unchanged = accounts.c.id == account_id
+        if instead_of is not None:
+            unchanged &= accounts.c.password_hash == instead_of
+        statement = update(accounts).where(unchanged).values(password_hash=password_hash, password_time=now)
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def set_name(self, account_id: UUID, name: str) -> None:
+        await self._connection.execute(update(accounts).where(accounts.c.id == account_id).values(name=name))
 
     async def verify(self, account_id: UUID, now: datetime) -> None:
         """That a person's address is its own; one that was verified keeps its time."""
@@ -121,6 +167,14 @@ class AccountRepository(Repository):
         return [_account(row) for row in found]
 
 
+def _verified(email: str) -> ColumnElement[bool]:
+    return (accounts.c.email == email) & accounts.c.verify_time.is_not(None)
+
+
+def _unverified() -> ColumnElement[bool]:
+    return (accounts.c.kind == literal_column("'person'")) & accounts.c.verify_time.is_(None)
+
+
 def _page(kind: AccountKind, after: tuple[datetime, UUID] | None, limit: int) -> Select[Any]:
     statement = _accounts().where(accounts.c.kind == kind)
     if after is not None:
@@ -131,11 +185,11 @@ def _page(kind: AccountKind, after: tuple[datetime, UUID] | None, limit: int) ->
 def _accounts() -> Select[Any]:
     granted = aggregate_order_by(role_grants.c.role, role_grants.c.role)
     roles = select(func.array_agg(granted)).where(role_grants.c.account_id == accounts.c.id).scalar_subquery()
-    names = ("id", "kind", "email", "name", "create_time", "verify_time", "disable_time")
-    columns = (accounts.c[name] for name in names)
+    columns = (accounts.c[name] for name in _ACCOUNT)
     return select(*columns, func.coalesce(roles, array([], type_=role_grants.c.role.type)).label("roles"))
 
 
 def _account(row: Row[Any]) -> Account:
     kind, roles = AccountKind(row.kind), tuple(row.roles)
-    return Account(row.id, kind, row.email, row.name, roles, row.create_time, row.verify_time, row.disable_time)
+    times = (row.create_time, row.verify_time, row.disable_time, row.password_time)
+    return Account(row.id, kind, row.email, row.name, roles, *times)

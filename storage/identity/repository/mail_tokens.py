@@ -1,14 +1,12 @@
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select, text, union_all, update
+from sqlalchemy import ColumnElement, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.base import Repository
 from storage.identity.records import MailPurpose, MailToken
 from storage.identity.tables.mails import mail_tokens
-from storage.identity.tables.sessions import sessions
 
 
 class MailTokenRepository(Repository):
@@ -40,18 +38,6 @@ class MailTokenRepository(Repository):
         """Ends the tokens of an account that were not used."""
         live = (mail_tokens.c.account_id == account_id) & mail_tokens.c.use_time.is_(None)
         await self._connection.execute(delete(mail_tokens).where(live))
-
-    async def known_addresses(self, account_id: UUID, since: datetime, limit: int) -> Sequence[str]:
-        """Where the owner of an account was since then, by sessions and by tokens that were used; the latest first."""
-        signed_in = select(sessions.c.address, sessions.c.create_time.label("time")).where(
-            sessions.c.account_id == account_id, sessions.c.create_time >= since
-        )
-        proven = select(mail_tokens.c.address, mail_tokens.c.use_time.label("time")).where(
-            mail_tokens.c.account_id == account_id, mail_tokens.c.use_time >= since
-        )
-        seen = union_all(signed_in, proven).subquery()
-        latest = select(seen.c.address).group_by(seen.c.address).order_by(func.max(seen.c.time).desc()).limit(limit)
-        return list((await self._connection.execute(latest)).scalars())
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many tokens that expired before a time, and returns how many those were."""

@@ -11,7 +11,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
-    UniqueConstraint,
     Uuid,
     text,
 )
@@ -31,7 +30,8 @@ accounts = Table(
     Column("create_time", _TIME, nullable=False),
     Column("verify_time", _TIME),
     Column("disable_time", _TIME),
-    UniqueConstraint("email"),
+    # When the password was last changed; absent where it is the first one.
+    Column("password_time", _TIME),
     CheckConstraint(
         "(kind = 'person' AND email IS NOT NULL AND password_hash IS NOT NULL)"
         " OR (kind = 'service' AND email IS NULL AND password_hash IS NULL)",
@@ -39,6 +39,9 @@ accounts = Table(
     ),
     # A service account is known by its name; persons may share one.
     Index("uq_accounts_service_name", "name", unique=True, postgresql_where=text("kind = 'service'")),
+    # Whoever verified an address has it; until then, any number may have registered with it.
+    Index("uq_accounts_email", "email", unique=True, postgresql_where=text("verify_time IS NOT NULL")),
+    Index("ix_accounts_unverified", "email", postgresql_where=text("kind = 'person' AND verify_time IS NULL")),
     Index("ix_accounts_list", "kind", "create_time", "id"),
     schema="identity",
 )
