@@ -30,6 +30,10 @@ _ENCODING = "utf-8-sig"
 """Of `.env`: some editors begin a file in UTF-8 with a mark that says so."""
 
 
+LOCAL_ISSUER = "http://localhost"
+"""Where nobody says which environment this is: one machine's own, to try things on."""
+
+
 class SettingsError(Exception):
     """The environment holds a setting that is unknown or malformed; the text names it."""
 
@@ -69,6 +73,7 @@ class Settings(BaseSettings):
     grpc_address: Address = Field(Address("127.0.0.1:50051"), validation_alias="BACKROOM_GRPC_ADDRESS")
     http_address: Address = Field(Address("127.0.0.1:8080"), validation_alias="BACKROOM_HTTP_ADDRESS")
     environment: Literal["development", "production"] = Field("development", validation_alias="BACKROOM_ENVIRONMENT")
+    issuer_url: str | None = Field(None, validation_alias="BACKROOM_ISSUER")
     allow_plaintext: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="BACKROOM_ALLOW_PLAINTEXT")
     tls_certificate: Path | None = Field(None, validation_alias="BACKROOM_TLS_CERTIFICATE")
     tls_key: Path | None = Field(None, validation_alias="BACKROOM_TLS_KEY")
@@ -115,6 +120,11 @@ class Settings(BaseSettings):
         return self.database_url is None
 
     @property
+    def issuer(self) -> str:
+        """The URL of this environment, by which its tokens and its database are told from another one's."""
+        return self.issuer_url or LOCAL_ISSUER
+
+    @property
     def reflects(self) -> bool:
         """Whether the server tells its contract to anyone who asks: by default not in production."""
         return self.environment != "production" if self.reflection is None else self.reflection
@@ -138,6 +148,13 @@ class Settings(BaseSettings):
             return tuple(map(read_master_key, value.split(","))) if isinstance(value, str) else value
         except MasterKeyMalformed:
             raise ValueError("must be 32 random bytes in base64; more than one, with commas between") from None
+
+    @field_validator("issuer_url")
+    @classmethod
+    def _issuer(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[!-\"$->@-~]{1,200}", value):
+            raise ValueError("must be a URL without ? and #, such as https://backroom.example.com")
+        return value
 
     @field_validator("grpc_address", "http_address", mode="before")
     @classmethod

@@ -41,6 +41,10 @@ class MailTokenRepository(Repository):
         live = (mail_tokens.c.account_id == account_id) & mail_tokens.c.use_time.is_(None)
         await self._connection.execute(delete(mail_tokens).where(live))
 
+    async def end_everyones(self) -> None:
+        """Ends the tokens of all accounts that were not used."""
+        await self._connection.execute(delete(mail_tokens).where(mail_tokens.c.use_time.is_(None)))
+
     async def known_addresses(self, account_id: UUID, since: datetime, limit: int) -> Sequence[str]:
         """Where the owner of an account was since then, by sessions and by tokens that were used; the latest first."""
         signed_in = select(sessions.c.address, sessions.c.create_time.label("time")).where(
