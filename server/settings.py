@@ -30,6 +30,10 @@ _ENCODING = "utf-8-sig"
 """Of `.env`: some editors begin a file in UTF-8 with a mark that says so."""
 
 
+LOCAL_ISSUER = "http://localhost"
+"""Where nobody says which environment this is: one machine's own, to try things on."""
+
+
 class SettingsError(Exception):
     """The environment holds a setting that is unknown or malformed; the text names it."""
 
@@ -71,6 +75,7 @@ class Settings(BaseSettings):
     metrics_address: Address | None = Field(None, validation_alias="BACKROOM_METRICS_ADDRESS")
     metrics_token: str | None = Field(None, min_length=16, validation_alias="BACKROOM_METRICS_TOKEN", repr=False)
     environment: Literal["development", "production"] = Field("development", validation_alias="BACKROOM_ENVIRONMENT")
+    issuer_url: str | None = Field(None, validation_alias="BACKROOM_ISSUER")
     allow_plaintext: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="BACKROOM_ALLOW_PLAINTEXT")
     tls_certificate: Path | None = Field(None, validation_alias="BACKROOM_TLS_CERTIFICATE")
     tls_key: Path | None = Field(None, validation_alias="BACKROOM_TLS_KEY")
@@ -117,6 +122,11 @@ class Settings(BaseSettings):
         return self.database_url is None
 
     @property
+    def issuer(self) -> str:
+        """The URL of this environment, by which its tokens and its database are told from another one's."""
+        return self.issuer_url or LOCAL_ISSUER
+
+    @property
     def reflects(self) -> bool:
         """Whether the server tells its contract to anyone who asks: by default not in production."""
         return self.environment != "production" if self.reflection is None else self.reflection
@@ -146,6 +156,13 @@ class Settings(BaseSettings):
     def _bearer_token(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"[A-Za-z0-9\-._~+/]+=*", value):
             raise ValueError("must be a bearer token: letters, digits and -._~+/ with = at its end")
+        return value
+
+    @field_validator("issuer_url")
+    @classmethod
+    def _issuer(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[!-\"$->@-~]{1,200}", value):
+            raise ValueError("must be a URL without ? and #, such as https://backroom.example.com")
         return value
 
     @field_validator("grpc_address", "http_address", "metrics_address", mode="before")

@@ -61,12 +61,14 @@ def reasons(url: str) -> Iterator[None]:
         ) from None
 
 
-async def opened(url: str, *, application_name: str, pooler: Pooler = Pooler.NONE) -> Connection:
-    """A connection on which the limits hold; raises StoreUnavailable, which says why there is none."""
+async def opened(
+    url: str, *, application_name: str, pooler: Pooler = Pooler.NONE, issuer: str | None = None
+) -> Connection:
+    """A connection on which the limits hold, to this issuer's database; raises StoreUnavailable, which says why not."""
     with reasons(url):
         connection = await Connection.connect(**options_of(url, application_name, pooler))
     try:
-        await fit(connection, pooler)
+        await fit(connection, pooler, issuer)
     except BaseException:
         await connection.close()
         raise
@@ -85,14 +87,18 @@ def opened_for_a_change(url: str, *, application_name: str = "backroom-migrate")
     return connection
 
 
-async def fit(connection: psycopg.AsyncConnection[Any], pooler: Pooler) -> None:
-    """Sees to it that the server is new enough and the limits hold; raises StoreUnavailable where that cannot be."""
+async def fit(connection: psycopg.AsyncConnection[Any], pooler: Pooler, issuer: str | None = None) -> None:
+    """Sees to it that the server is new enough and the limits hold; raises StoreUnavailable where that cannot be.
+
+    And where the database is another issuer's than this one; None is let into any.
+    """
     check_version(connection.pgconn)
     autocommit = connection.autocommit
     try:
         await connection.set_autocommit(True)
         cursor = await connection.execute(limits_by(pooler, connection.pgconn))
         found = await cursor.fetchone()
+        belongs_to = await _belongs_to(connection) if issuer is not None else None
         await connection.set_autocommit(autocommit)
     except psycopg.Error as error:
         raise StoreUnavailable(trouble_of(error)) from error
@@ -101,6 +107,17 @@ async def fit(connection: psycopg.AsyncConnection[Any], pooler: Pooler) -> None:
     if pooler is Pooler.NONE and served_by != connection.pgconn.backend_pid:
         raise StoreUnavailable(Trouble(Kind.POOLER, "a connection pooler stands between Backroom and PostgreSQL"))
     check_limits(limits)
+    if issuer is not None and belongs_to is not None:
+        check_issuer(belongs_to, issuer)
+
+
+async def _belongs_to(connection: psycopg.AsyncConnection[Any]) -> str | None:
+    """Whose database it is; None where nobody has claimed it yet, or it is not migrated so far."""
+    try:
+        row = await (await connection.execute("SELECT issuer FROM frame.environment")).fetchone()
+    except psycopg.errors.UndefinedTable:
+        return None
+    return str(row[0]) if row else None
 
 
 def limits_by(pooler: Pooler, connection: pq.abc.PGconn) -> sql.Composed:
@@ -124,3 +141,10 @@ def check_limits(found: Sequence[str]) -> None:
     missing = [name for name, value in zip(LIMITS, found, strict=True) if value == "0"]
     if missing:
         raise StoreUnavailable(Trouble(Kind.LIMITS, f"behind the pooler there is no {', no '.join(missing)}"))
+
+
+def check_issuer(belongs_to: str, issuer: str) -> None:
+    """Raises StoreUnavailable where the database is another one's."""
+    if belongs_to != issuer:
+        said = f"the database belongs to {belongs_to}, and BACKROOM_ISSUER is {issuer}"
+        raise StoreUnavailable(Trouble(Kind.ENVIRONMENT, said))

@@ -23,6 +23,7 @@ from storage.frame.records import AuditKey
 from storage.frame.repository import (
     AuditChainRepository,
     AuditRepository,
+    EnvironmentRepository,
     EventRepository,
     JobRepository,
     RequestRepository,
@@ -66,6 +67,10 @@ class Transaction:
     @cached_property
     def audit_chain(self) -> AuditChainRepository:
         return AuditChainRepository(self._connection)
+
+    @cached_property
+    def environment(self) -> EnvironmentRepository:
+        return EnvironmentRepository(self._connection)
 
     @cached_property
     def requests(self) -> RequestRepository:
@@ -174,6 +179,7 @@ class Database:
         pool_size: int = POOL_SIZE,
         application_name: str = "backroom",
         pooler: Pooler = Pooler.NONE,
+        issuer: str | None = None,
         opening: Opening = nullcontext,
     ) -> None:
         """Raises ValueError where the URL is malformed.
@@ -181,13 +187,15 @@ class Database:
         `audit_key` signs the record; without one, nothing can be changed that leaves an entry there.
 
         `pooler` is what stands between, and `opening` stands around the opening of each connection.
+
+        There is no connection to a database that belongs to another than `issuer`; None is let into any.
         """
         self._audit_key = audit_key
         parameters(url)
 
         async def connect() -> Connection:
             with opening():
-                return await opened(url, application_name=application_name, pooler=pooler)
+                return await opened(url, application_name=application_name, pooler=pooler, issuer=issuer)
 
         self._engine = _engine(pool_size, connect)
         self._engine_apart = _engine(1, connect)

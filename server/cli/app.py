@@ -121,6 +121,19 @@ def migrate() -> None:
 
 
 @app.command()
+def adopt(yes: Yes = False) -> None:
+    """Make a copied database that of BACKROOM_ISSUER; stop the servers on it first.
+
+    Nothing that was begun in the other environment goes on: it ends sessions, API
+    keys, the keys that sign, queued jobs, deliveries and mails, and disables the
+    webhooks' endpoints. It asks first; without a terminal it needs --yes.
+    """
+    from server.cli.adopt import adopt
+
+    adopt(yes=yes)
+
+
+@app.command()
 def demo(yes: Yes = False) -> None:
     """Replay one real day of a real shop, through the running server or through one that it starts.
 

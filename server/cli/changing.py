@@ -26,7 +26,7 @@ async def on_the_database(act: Callable[[Database, MasterKeys], Awaitable[Result
     """Acts on the database that the settings name; raises Failure where that is refused, or the master key is wrong."""
     configured = settings.read()
     keys = master_keys(configured)
-    async with migrated_database(configured, audit_key=keys.audit_key) as database:
+    async with migrated_database(configured, audit_key=keys.audit_key, issuer=configured.issuer) as database:
         try:
             return await act(database, keys)
         except Refusal as refusal:

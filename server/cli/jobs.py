@@ -65,5 +65,6 @@ async def _undone() -> list[QueuedJob]:
 
 
 async def _retried(job_id: int) -> bool:
-    async with migrated_database(settings.read()) as database, database.transaction() as tx:
+    configured = settings.read()
+    async with migrated_database(configured, issuer=configured.issuer) as database, database.transaction() as tx:
         return await tx.jobs.retry(job_id)

@@ -67,19 +67,29 @@ def _ended_in_order() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def migrated_database(settings: Settings, *, audit_key: AuditKey | None = None) -> AsyncIterator[Database]:
-    """The database, at the newest migration; the embedded one is brought there."""
+async def migrated_database(
+    settings: Settings, *, audit_key: AuditKey | None = None, issuer: str | None = None
+) -> AsyncIterator[Database]:
+    """The database, at the newest migration; the embedded one is brought there.
+
+    One that belongs to another than `issuer` is refused; None, for what only reads, takes any.
+    """
     with database_url(settings) as url:
-        async with ready_database(settings, url, audit_key=audit_key, pool_size=2) as database:
+        async with ready_database(settings, url, audit_key=audit_key, pool_size=2, issuer=issuer) as database:
             yield database
 
 
 @asynccontextmanager
 async def ready_database(
-    settings: Settings, url: str, *, audit_key: AuditKey | None = None, pool_size: int = 10
+    settings: Settings,
+    url: str,
+    *,
+    audit_key: AuditKey | None = None,
+    pool_size: int = 10,
+    issuer: str | None = None,
 ) -> AsyncIterator[Database]:
-    """The database of a URL, at the newest migration; the embedded one is brought there."""
-    database = Database(url, audit_key=audit_key, pool_size=pool_size, pooler=settings.pooler)
+    """The database of a URL, likewise."""
+    database = Database(url, audit_key=audit_key, pool_size=pool_size, pooler=settings.pooler, issuer=issuer)
     try:
         revision = await database.revision()
         if revision != migrations.head() and settings.embedded:

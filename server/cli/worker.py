@@ -33,7 +33,7 @@ async def _work(configured: Settings, url: str, keys: MasterKeys) -> None:
     stop = stop_asked()
     sandbox = running_sandbox(configured) if configured.embedded else None
     async with (
-        ready_database(configured, url, audit_key=keys.audit_key) as database,
+        ready_database(configured, url, audit_key=keys.audit_key, issuer=configured.issuer) as database,
         opened_trade(configured, sandbox) as trade,
     ):
         networks = configured.webhook_allowed_networks
@@ -42,6 +42,7 @@ async def _work(configured: Settings, url: str, keys: MasterKeys) -> None:
             configured.modules,
             logger,
             keys,
+            issuer=configured.issuer,
             trade=trade,
             allowed_networks=networks,
             mail=mail_of(configured),

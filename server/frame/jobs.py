@@ -96,11 +96,13 @@ class Worker:
         *,
         pooler: Pooler = Pooler.NONE,
         direct_url: str | None = None,
+        issuer: str | None = None,
         heartbeat: float = 2.0,
         missed_after: float = 10.0,
         told: Callable[[], bool] | None = None,
     ) -> None:
         """`pooler` is what stands before the database, and `direct_url` leads past it: there it hears of new jobs.
+        It does none of a database that belongs to another than `issuer`.
 
         `heartbeat` and `missed_after` in seconds: how often it says that it lives, and when it is taken for dead.
         `told` is whether another line of the log says already that the database is away.
@@ -108,6 +110,7 @@ class Worker:
         self._url = database_url
         self._pooler = pooler
         self._direct_url = direct_url
+        self._issuer = issuer
         self._heartbeat = heartbeat
         self._missed_after = missed_after
         self._away = Outage(
@@ -193,9 +196,10 @@ class Worker:
     async def _opened(self) -> AsyncIterator[PsycopgConnector]:
         """The queue, on connections of its own, by which jobs are fetched and ended."""
         # The pool would wait without a word: this says why there is no connection.
-        await (await opened(self._url, application_name=_NAME, pooler=self._pooler)).close()
-        async with _pool(self._url, self._pooler, min_size=1) as pool:
-            connector = _Queue(_pool(self._direct_url, Pooler.NONE) if self._direct_url else pool)
+        only_to_see = await opened(self._url, application_name=_NAME, pooler=self._pooler, issuer=self._issuer)
+        await only_to_see.close()
+        async with _pool(self._url, self._pooler, self._issuer, min_size=1) as pool:
+            connector = _Queue(_pool(self._direct_url, Pooler.NONE, self._issuer) if self._direct_url else pool)
             await connector.open_async(pool)
             self._queue = JobManager(connector)
             yield connector
@@ -241,9 +245,11 @@ class _Queue(PsycopgConnector):
         await hearing.listen_notify(on_notification, channels)
 
 
-def _pool(url: str, pooler: Pooler, *, min_size: int = 0) -> AsyncConnectionPool[AsyncConnection[Any]]:
+def _pool(
+    url: str, pooler: Pooler, issuer: str | None, *, min_size: int = 0
+) -> AsyncConnectionPool[AsyncConnection[Any]]:
     async def configure(connection: AsyncConnection[Any]) -> None:
-        await fit(connection, pooler)
+        await fit(connection, pooler, issuer)
         # What the queue asks is one statement each: a transaction around it would be two more.
         await connection.set_autocommit(True)
 

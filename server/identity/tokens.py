@@ -9,8 +9,8 @@ from uuid_utils import uuid4
 
 from server.identity.keys import KeyRing
 from server.identity.rules.sessions import ACCESS_TOKEN_LIFE
-from server.identity.verifying import ALGORITHM, AUDIENCE, ISSUER, TYPE, Verified, Verifier
-from storage.identity.records import Account
+from server.identity.verifying import ALGORITHM, TYPE, Verified, Verifier
+from storage.identity.records import Account, AccountKind
 
 
 class AccessTokens:
@@ -20,10 +20,12 @@ class AccessTokens:
     whether it may still come in, is looked up (`server.identity.standing`).
     """
 
-    def __init__(self, keys: KeyRing, now: Callable[[], datetime]) -> None:
+    def __init__(self, keys: KeyRing, now: Callable[[], datetime], issuer: str) -> None:
+        """`issuer` is the URL of this environment, BACKROOM_ISSUER."""
         self._keys = keys
         self._now = now
-        self._verifier = Verifier(keys, now)
+        self._issuer = issuer
+        self._verifier = Verifier(keys, now, issuer)
 
     async def issue(self, account: Account, issued_for: UUID, *, until: datetime | None = None) -> tuple[str, datetime]:
         """A token for the account, issued for a session or a key, and when it ends: at `until` at the latest."""
@@ -33,9 +35,11 @@ class AccessTokens:
         if until is not None:
             expire = min(expire, until)
         claims = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
+            "iss": self._issuer,
+            "aud": self._issuer,
             "sub": str(account.id),
+            # Who asked for it: a service for itself; for a person it was our own Login.
+            "client_id": str(account.id) if account.kind is AccountKind.SERVICE else self._issuer,
             "iat": int(now.timestamp()),
             "exp": int(expire.timestamp()),
             "jti": str(uuid4()),

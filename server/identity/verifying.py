@@ -15,7 +15,6 @@ from server.frame import base64url
 from server.frame.errors import TokenInvalid
 from server.identity.keys import KeyRing
 
-ISSUER = AUDIENCE = "backroom"
 ALGORITHM = "EdDSA"
 TYPE = "at+jwt"
 """RFC 9068: an access token, which no other kind of JWT can pass for."""
@@ -27,7 +26,7 @@ SKEW = timedelta(seconds=5)
 _FORM = re.compile(r"([0-9A-Za-z_-]+)\.([0-9A-Za-z_-]+)\.([0-9A-Za-z_-]{86})")
 _KID = re.compile(r"[0-9a-f]{16}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]
+_REQUIRED = ["iss", "aud", "sub", "client_id", "sid", "iat", "exp", "jti"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +48,11 @@ class Verifier:
     one, or an extension. A member that stands twice in a JSON object is refused, since two readers may take one each.
     """
 
-    def __init__(self, keys: KeyRing, now: Callable[[], datetime]) -> None:
+    def __init__(self, keys: KeyRing, now: Callable[[], datetime], issuer: str) -> None:
+        """`issuer` is the URL of this environment: a token of another one is none of ours."""
         self._keys = keys
         self._now = now
+        self._issuer = issuer
 
     async def verified(self, token: str) -> Verified:
         """Raises TokenInvalid, whatever is wrong."""
@@ -63,7 +64,7 @@ class Verifier:
             key = await self._keys.verifying(kid)
             if key is None:
                 raise TokenInvalid
-            claims = _claims(token, form.groups(), key)
+            claims = _claims(token, form.groups(), key, self._issuer)
             return self._read(claims, kid)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise TokenInvalid from None
@@ -74,10 +75,12 @@ class Verifier:
         expire = _time(claims["exp"])
         if max(earliest) > now + SKEW or now >= expire:
             raise TokenInvalid
+        if not isinstance(claims["client_id"], str):
+            raise TypeError
         return Verified(_uuid(claims["sub"]), _uuid(claims["sid"]), kid, expire)
 
 
-def _claims(token: str, parts: Sequence[str], key: Ed25519PublicKey) -> dict[str, Any]:
+def _claims(token: str, parts: Sequence[str], key: Ed25519PublicKey, issuer: str) -> dict[str, Any]:
     """The claims under a signature of this key; raises jwt.PyJWTError, ValueError."""
     if base64url.encoded(base64url.decoded(parts[2])) != parts[2]:
         raise ValueError("another way to write the same signature")
@@ -85,8 +88,8 @@ def _claims(token: str, parts: Sequence[str], key: Ed25519PublicKey) -> dict[str
         token,
         key,
         algorithms=[ALGORITHM],
-        issuer=ISSUER,
-        audience=AUDIENCE,
+        issuer=issuer,
+        audience=issuer,
         # The times are held against the injected clock instead.
         options={
             "require": _REQUIRED,

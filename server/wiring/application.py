@@ -18,11 +18,13 @@ from server.frame.standard import STANDARD_RULES
 from server.http.app import NAME, create_app
 from server.identity.keys import MasterKeyWrong
 from server.identity.roles import CUSTOMER, PERMISSIONS, ROLES
+from server.settings import LOCAL_ISSUER
 from server.webhooks.rules.sources import Source
 from server.wiring.commerce import Trade, commerce_part
 from server.wiring.identity import Mail, build_identity, identity_part
 from server.wiring.parts import Clock, NewId, Part, now
 from server.wiring.webhooks import webhooks_part
+from storage.connection import check_issuer
 from storage.database import Database
 from storage.errors import StoreError, StoreUnavailable
 
@@ -37,6 +39,7 @@ class Application:
         logger: structlog.typing.FilteringBoundLogger,
         master_keys: MasterKeys,
         *,
+        issuer: str = LOCAL_ISSUER,
         trade: Trade = Trade(),  # noqa: B008 - it is frozen
         limits: CallLimits = CallLimits(),  # noqa: B008 - it is frozen
         sources: Sequence[Source] = (),
@@ -50,12 +53,15 @@ class Application:
     ) -> None:
         """`sources` may send webhooks, and `allowed_networks` be sent to, public or not; raises ContractError.
 
-        The record's anchors are kept in `anchor_file`, where one is given; `about` is what the HTTP root says.
+        `issuer` is the URL of this environment. The record's anchors are kept in `anchor_file`, where one is given;
+        `about` is what the HTTP root says.
         """
         self.database = database
+        self._issuer = issuer
+        self._claimed = False
         self.registry = CollectorRegistry()
         self.identity = build_identity(
-            database, master_keys, now, new_id, mail=mail, anchor_file=anchor_file, logger=logger
+            database, master_keys, now, new_id, issuer=issuer, mail=mail, anchor_file=anchor_file, logger=logger
         )
         builders: Mapping[str, Callable[[], Part]] = {
             "identity": lambda: identity_part(self.identity, database, now),
@@ -105,11 +111,13 @@ class Application:
     async def prepare(self) -> None:
         """Makes, opens and seals the keys, and seals other secrets; nothing on a database that is not ready.
 
-        Raises MasterKeyWrong, SealBroken, and StoreUnavailable where that will not pass by itself.
+        Raises MasterKeyWrong, SealBroken, and StoreUnavailable where that will not pass by itself, as where the
+        database belongs to another environment.
         """
         try:
             if await self._behind() is not None:
                 return
+            await self._claim()
             await self.identity.keys.load()
             for part in self._parts:
                 for prepare in part.preparing:
@@ -135,12 +143,20 @@ class Application:
 
     async def _why_not_ready(self) -> str | None:
         behind = await self._behind()
+        if behind is None and not self._claimed:
+            await self._claim()
         if behind is None and not self.identity.keys.loaded:
             try:
                 await self.identity.keys.load()
             except MasterKeyWrong:
                 return "BACKROOM_MASTER_KEY does not open the keys of this database"
         return behind
+
+    async def _claim(self) -> None:
+        """Has the database belong to this environment; raises StoreUnavailable where it is another one's."""
+        async with self.database.transaction() as tx:
+            check_issuer(await tx.environment.claim(self._issuer), self._issuer)
+        self._claimed = True
 
     async def _behind(self) -> str | None:
         return migrations.lacking(await self.database.revision())

@@ -37,6 +37,7 @@ from server.identity.service import (
 from server.identity.servicer import AccessServicer, AuditServicer, IdentityServicer
 from server.identity.standing import Standings
 from server.identity.tokens import AccessTokens
+from server.settings import LOCAL_ISSUER
 from server.wiring.parts import Clock, NewId, Part, Service, now
 from storage.database import Database
 
@@ -79,6 +80,7 @@ def build_identity(
     now: Clock = now,
     new_id: NewId = uuid_utils.compat.uuid7,
     *,
+    issuer: str = LOCAL_ISSUER,
     mail: Mail = Mail(),
     anchor_file: Path | None = None,
     logger: structlog.typing.FilteringBoundLogger | None = None,
@@ -86,7 +88,7 @@ def build_identity(
     """The record's anchors are kept in `anchor_file`, where one is given."""
     keys = KeyRing(database, master_keys, now)
     passwords = Passwords()
-    tokens = AccessTokens(keys, now)
+    tokens = AccessTokens(keys, now, issuer)
     secrets = Secrets(keys)
     devices = Devices(keys, now, new_id)
     throttling = Throttling(database, keys, now)

@@ -1,9 +1,11 @@
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     DateTime,
     Identity,
     Index,
+    Integer,
     LargeBinary,
     PrimaryKeyConstraint,
     Table,
@@ -43,6 +45,17 @@ events = Table(
     Column("transaction_id", TransactionId, server_default=text("pg_current_xact_id()"), nullable=False),
     Index("ix_events_since", "transaction_id"),
     Index(None, "create_time"),
+    schema="frame",
+)
+
+environment = Table(
+    "environment",
+    METADATA,
+    # One row: whose database this is, so that a copy is not taken for the original.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("issuer", Text, nullable=False),
+    Column("adopt_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("id = 1", name="one_row"),
     schema="frame",
 )
 

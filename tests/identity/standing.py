@@ -10,6 +10,7 @@ import uuid_utils.compat
 from server.identity.keys import KeyRing
 from server.identity.standing import Standings
 from server.identity.tokens import AccessTokens
+from server.settings import LOCAL_ISSUER
 from storage.database import Database
 from storage.identity.records import Account, ApiKey, Session
 from tests.fixtures.keys import MASTER_KEYS
@@ -51,7 +52,7 @@ class Door:
         self.time = datetime.now(UTC)
         self.elapsed = Elapsing()
         keys = KeyRing(database, MASTER_KEYS, self.now)
-        self.tokens = AccessTokens(keys, self.now)
+        self.tokens = AccessTokens(keys, self.now, LOCAL_ISSUER)
         self.standings = Standings(database, keys, self.tokens, self.now, self.elapsed)
 
     def now(self) -> datetime:

@@ -19,6 +19,7 @@ from backroom.identity.v1 import identity_service_pb2
 from server.frame.interceptors.base import Method
 from server.frame.interceptors.validation import Validation
 from server.identity.roles import ROLES
+from server.settings import LOCAL_ISSUER
 from server.wiring.parts import now
 from storage.identity.records import Session
 from tests.fixtures.servers import Api, Refused, Running, refusal
@@ -64,7 +65,13 @@ class Forger:
     @property
     def claims(self) -> Mapping[str, Any]:
         second = int(now().timestamp())
-        said = {"iss": "backroom", "aud": "backroom", "sub": self.account_id, "iat": second, "exp": second + 900}
+        said: dict[str, object] = {
+            "iss": LOCAL_ISSUER,
+            "aud": LOCAL_ISSUER,
+            "client_id": LOCAL_ISSUER,
+            "sub": self.account_id,
+        }
+        said |= {"iat": second, "exp": second + 900}
         return {**said, "jti": str(uuid4()), "sid": self.session_id, "roles": ["admin"]}
 
     @property
@@ -179,9 +186,12 @@ def badly_claimed(forger: Forger) -> dict[str, str]:
         "another audience": {"aud": "frontroom"},
         "audience a number": {"aud": 7},
         "another issuer": {"iss": "frontroom"},
-        "issuer a list": {"iss": ["backroom"]},
-        "both audiences": {"aud": ["backroom", "frontroom"]},
-        "audience a list": {"aud": ["backroom"]},
+        "issuer a list": {"iss": [LOCAL_ISSUER]},
+        "both audiences": {"aud": [LOCAL_ISSUER, "frontroom"]},
+        "audience a list": {"aud": [LOCAL_ISSUER]},
+        "issuer of before there was one": {"iss": "backroom", "aud": "backroom"},
+        "issuer with a slash behind": {"iss": f"{LOCAL_ISSUER}/"},
+        "client a number": {"client_id": 7},
         "audience empty": {"aud": ""},
         "expired": {"iat": second - 901, "exp": second - 1},
         "expired by 61 s": {"iat": second - 961, "exp": second - 61},
@@ -209,7 +219,8 @@ def badly_claimed(forger: Forger) -> dict[str, str]:
         "subject no account": {"sub": "admin"},
         "subject a number": {"sub": 1},
     }
-    missing = {f"no {name}": forger.token(without=[name]) for name in ("iss", "aud", "sub", "sid", "iat", "exp", "jti")}
+    required = ("iss", "aud", "sub", "client_id", "sid", "iat", "exp", "jti")
+    missing = {f"no {name}": forger.token(without=[name]) for name in required}
     head = json.dumps(forger.header).encode()
     others = {"sub": str(uuid4()), "exp": second + 10**6, "aud": "frontroom", "sid": str(uuid4())}
     twice = {f"{name} twice": forger.signed(head, _twice(forger.claims, name, others[name])) for name in others}

@@ -1,5 +1,6 @@
 """Access tokens, made and checked without a wire between."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -14,7 +15,9 @@ from server.identity.keys import KeyRing
 from server.identity.rules.sessions import ACCESS_TOKEN_LIFE
 from server.identity.tokens import AccessTokens
 from server.identity.verifying import Verifier
+from server.settings import LOCAL_ISSUER
 from storage.database import Database
+from storage.identity.records import AccountKind
 from tests.fixtures.keys import MASTER_KEYS
 from tests.identity.people import Clock, person
 
@@ -26,7 +29,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 @pytest.fixture
 def access_tokens(database: Database, clock: Clock) -> AccessTokens:
-    return AccessTokens(KeyRing(database, MASTER_KEYS, clock), clock)
+    return AccessTokens(KeyRing(database, MASTER_KEYS, clock), clock, LOCAL_ISSUER)
 
 
 async def test_an_access_token_names_its_account_and_what_it_was_issued_for(access_tokens: AccessTokens) -> None:
@@ -47,14 +50,32 @@ async def test_an_access_token_says_what_it_is(access_tokens: AccessTokens, cloc
     assert (header["alg"], header["typ"], set(header)) == ("EdDSA", "at+jwt", {"alg", "typ", "kid"})
     assert UUID(claims.pop("jti"))
     assert claims == {
-        "iss": "backroom",
-        "aud": "backroom",
+        "iss": LOCAL_ISSUER,
+        "aud": LOCAL_ISSUER,
         "sub": str(ada.id),
+        "client_id": LOCAL_ISSUER,
         "sid": str(SESSION),
         "iat": int(clock().timestamp()),
         "exp": int(expire_time.timestamp()),
         "roles": ["staff"],
     }
+
+
+async def test_a_service_asks_for_its_tokens_itself(access_tokens: AccessTokens) -> None:
+    """`client_id` is the account's own id (RFC 9068, section 2.2)."""
+    shop = replace(person(), kind=AccountKind.SERVICE)
+    token, _ = await access_tokens.issue(shop, SESSION)
+    assert jwt.decode(token, options={"verify_signature": False})["client_id"] == str(shop.id)
+
+
+async def test_a_token_of_another_environment_is_none_of_ours(database: Database, clock: Clock) -> None:
+    """Though it is signed by the very same key, as one of a copied database is."""
+    ring = KeyRing(database, MASTER_KEYS, clock)
+    here, there = (AccessTokens(ring, clock, f"https://{name}.example.com") for name in ("here", "there"))
+    token, _ = await there.issue(person(), SESSION)
+    assert (await there.verified(token)).issued_for == SESSION
+    with pytest.raises(TokenInvalid):
+        await here.verified(token)
 
 
 async def test_an_access_token_lives_for_fifteen_minutes(access_tokens: AccessTokens, clock: Clock) -> None:
@@ -84,9 +105,9 @@ async def test_a_token_from_a_clock_a_little_ahead_is_taken(database: Database, 
     token_of = {}
     for seconds in (5, 6):
         ahead.time = clock().replace(microsecond=0) + timedelta(seconds=seconds)
-        token_of[seconds], _ = await AccessTokens(ring, ahead).issue(person(), SESSION)
+        token_of[seconds], _ = await AccessTokens(ring, ahead, LOCAL_ISSUER).issue(person(), SESSION)
     clock.time = clock().replace(microsecond=0)
-    here = AccessTokens(ring, clock)
+    here = AccessTokens(ring, clock, LOCAL_ISSUER)
     assert (await here.verified(token_of[5])).issued_for == SESSION
     with pytest.raises(TokenInvalid):
         await here.verified(token_of[6])
@@ -118,13 +139,14 @@ async def test_no_change_to_a_token_makes_another(place: int, put: str) -> None:
 
 def _token() -> str:
     second = int(NOW.timestamp())
-    claims = {"iss": "backroom", "aud": "backroom", "sub": str(uuid4()), "sid": str(SESSION), "jti": "1"}
+    claims = {"iss": LOCAL_ISSUER, "aud": LOCAL_ISSUER, "client_id": LOCAL_ISSUER}
+    claims |= {"sub": str(uuid4()), "sid": str(SESSION), "jti": "1"}
     headers = {"kid": KID, "typ": "at+jwt"}
     return jwt.encode({**claims, "iat": second, "exp": second + 900}, KEY, algorithm="EdDSA", headers=headers)
 
 
 def _verifier() -> Verifier:
-    return Verifier(_OneKey(), lambda: NOW)  # type: ignore[arg-type] # all that it asks of a ring
+    return Verifier(_OneKey(), lambda: NOW, LOCAL_ISSUER)  # type: ignore[arg-type] # all that it asks of a ring
 
 
 class _OneKey:

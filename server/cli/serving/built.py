@@ -58,7 +58,13 @@ async def built(
     """The server; its connections to others end with the block. With a worker, it does jobs too. Raises Failure."""
     edge = edge_of(configured, logger)
     reserved = edge.descriptors.reserved
-    database = Database(beside.url, audit_key=keys.audit_key, pooler=configured.pooler, opening=reserved)
+    database = Database(
+        beside.url,
+        audit_key=keys.audit_key,
+        pooler=configured.pooler,
+        issuer=configured.issuer,
+        opening=reserved,
+    )
     try:
         async with opened_trade(configured, beside.sandbox) as trade:
             application = _application(configured, database, keys, beside, trade, logger)
@@ -94,7 +100,7 @@ def worker_of(
     """Does the jobs of an application; `told` is whether the log says already that the database is away."""
     direct_url = configured.direct_database_url if configured.database_url else None
     given = (url, application.tasks, logger, application.registry)
-    return Worker(*given, pooler=configured.pooler, direct_url=direct_url, told=told)
+    return Worker(*given, pooler=configured.pooler, direct_url=direct_url, issuer=configured.issuer, told=told)
 
 
 def _application(
@@ -110,6 +116,7 @@ def _application(
         configured.modules,
         logger,
         keys,
+        issuer=configured.issuer,
         trade=trade,
         limits=limits_of(configured),
         sources=sources_of(configured, beside.sandbox),

@@ -60,7 +60,7 @@ async def _alone(data_dir: Path) -> AsyncIterator[None]:
 
 async def prepared_once(configured: Settings, keys: MasterKeys, url: str) -> str | None:
     """The same, before there is a server."""
-    database = Database(url, audit_key=keys.audit_key, pool_size=1)
+    database = Database(url, audit_key=keys.audit_key, pool_size=1, issuer=configured.issuer)
     try:
         return await prepare_embedded(configured, database, keys, url)
     finally:

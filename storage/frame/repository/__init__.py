@@ -2,8 +2,16 @@
 
 from storage.frame.repository.audit import AuditRepository
 from storage.frame.repository.chain import AuditChainRepository
+from storage.frame.repository.environment import EnvironmentRepository
 from storage.frame.repository.events import EventRepository
 from storage.frame.repository.jobs import JobRepository
 from storage.frame.repository.requests import RequestRepository
 
-__all__ = ["AuditChainRepository", "AuditRepository", "EventRepository", "JobRepository", "RequestRepository"]
+__all__ = [
+    "AuditChainRepository",
+    "AuditRepository",
+    "EnvironmentRepository",
+    "EventRepository",
+    "JobRepository",
+    "RequestRepository",
+]

@@ -30,6 +30,10 @@ class JobRepository(Repository):
         """Puts a job that has failed back into the queue, to be done at once; whether there was one."""
         return (await self._connection.execute(_RETRY, {"job_id": job_id})).scalar() is not None
 
+    async def cancel_all(self) -> int:
+        """Takes all jobs out of the queue, those that run or have failed too, and returns how many those were."""
+        return len((await self._connection.execute(_CANCEL)).all())
+
 
 _UNDONE = text("""
     SELECT id, task_name, args, status::text, attempts, scheduled_at FROM procrastinate_jobs
@@ -38,6 +42,10 @@ _UNDONE = text("""
 _RETRY = text("""
     UPDATE procrastinate_jobs SET status = 'todo', scheduled_at = NULL, attempts = 0
     WHERE id = :job_id AND status = 'failed' RETURNING id
+""")
+_CANCEL = text("""
+    UPDATE procrastinate_jobs SET status = 'cancelled'
+    WHERE status IN ('todo', 'doing', 'failed') RETURNING id
 """)
 
 

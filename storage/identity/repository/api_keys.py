@@ -46,6 +46,12 @@ class ApiKeyRepository(Repository):
         alive = (api_keys.c.id == key_id) & api_keys.c.end_time.is_(None)
         return (await self._connection.execute(update(api_keys).where(alive).values(end_time=now))).rowcount == 1
 
+    async def end_everyones(self, now: datetime) -> int:
+        """Ends all keys of all accounts, and returns how many of them had not expired."""
+        statement = update(api_keys).where(api_keys.c.end_time.is_(None)).values(end_time=now)
+        ended = await self._connection.execute(statement.returning(api_keys.c.expire_time))
+        return sum(expire_time is None or expire_time > now for expire_time in ended.scalars())
+
     async def note_use(self, key_id: UUID, time: datetime) -> bool:
         """Notes a key's last use; False where it is noted, or somebody else is just noting it."""
         earlier = api_keys.c.last_use_time.is_(None) | (api_keys.c.last_use_time < time)

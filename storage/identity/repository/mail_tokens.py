@@ -39,6 +39,10 @@ class MailTokenRepository(Repository):
         live = (mail_tokens.c.account_id == account_id) & mail_tokens.c.use_time.is_(None)
         await self._connection.execute(delete(mail_tokens).where(live))
 
+    async def end_everyones(self) -> None:
+        """Ends the tokens of all accounts that were not used."""
+        await self._connection.execute(delete(mail_tokens).where(mail_tokens.c.use_time.is_(None)))
+
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many tokens that expired before a time, and returns how many those were."""
         return await self._forget(mail_tokens.c.expire_time, before, limit)

@@ -30,6 +30,10 @@ class MailRepository(Repository):
     async def delete(self, mail_id: UUID) -> None:
         await self._connection.execute(delete(mails).where(mails.c.id == mail_id))
 
+    async def delete_all(self) -> int:
+        """Forgets all mails, and returns how many those were."""
+        return (await self._connection.execute(delete(mails))).rowcount
+
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many mails from before a time, and returns how many those were."""
         return await self._forget(mails.c.create_time, before, limit)

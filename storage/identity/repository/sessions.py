@@ -42,6 +42,12 @@ class SessionRepository(Repository):
         statement = update(sessions).where(alive).values(end_time=now).returning(sessions.c.expire_time)
         return sum(expire_time > now for expire_time in (await self._connection.execute(statement)).scalars())
 
+    async def end_everyones(self, now: datetime) -> int:
+        """Ends all sessions of all accounts, and returns how many of them had not expired."""
+        statement = update(sessions).where(sessions.c.end_time.is_(None)).values(end_time=now)
+        ended = await self._connection.execute(statement.returning(sessions.c.expire_time))
+        return sum(expire_time > now for expire_time in ended.scalars())
+
     async def find(self, session_id: UUID) -> Session | None:
         row = (await self._connection.execute(select(sessions).where(sessions.c.id == session_id))).first()
         return Session(*row) if row else None

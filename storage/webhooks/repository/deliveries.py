@@ -67,6 +67,12 @@ class DeliveryRepository(Repository):
         values = {"state": DeliveryState.FAILED, "next_attempt_time": None, "error": error}
         await self._connection.execute(update(deliveries).where(pending).values(values))
 
+    async def give_up_all(self, error: str) -> int:
+        """Fails all pending deliveries, and returns how many those were."""
+        pending = deliveries.c.state == DeliveryState.PENDING
+        values = {"state": DeliveryState.FAILED, "next_attempt_time": None, "error": error}
+        return (await self._connection.execute(update(deliveries).where(pending).values(values))).rowcount
+
     async def list_latest(
         self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int, size: int
     ) -> Sequence[Delivery]:

@@ -79,6 +79,13 @@ class EndpointRepository(Repository):
         statement = update(endpoints).where(endpoints.c.id == changed.id)
         await self._connection.execute(statement.values({name: values[name] for name in _CHANGEABLE}))
 
+    async def disable_all(self, reason: str, now: datetime) -> int:
+        """Disables all endpoints, and returns how many were enabled."""
+        enabled = endpoints.c.state == EndpointState.ENABLED
+        values = {"state": EndpointState.DISABLED, "disabled_reason": reason, "update_time": now}
+        statement = update(endpoints).where(enabled).values(values).values(version=endpoints.c.version + 1)
+        return (await self._connection.execute(statement)).rowcount
+
     async def delete(self, endpoint_id: UUID) -> bool:
         """Deletes an endpoint with its secrets and deliveries; False where there is none."""
         result = await self._connection.execute(delete(endpoints).where(endpoints.c.id == endpoint_id))

@@ -6,7 +6,7 @@ And when a password was changed, since which no device that signed in before cou
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
+revision = "0012"
 down_revision = "0011"
 
 UNVERIFIED = "kind = 'person' AND verify_time IS NULL"

@@ -1,0 +1,23 @@
+"""Which environment the database belongs to."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "environment",
+        sa.Column("id", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("issuer", sa.Text, nullable=False),
+        sa.Column("adopt_time", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.PrimaryKeyConstraint("id", name="pk_environment"),
+        sa.CheckConstraint("id = 1", name="ck_environment_one_row"),
+        schema="frame",
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("environment", schema="frame")

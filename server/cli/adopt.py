@@ -1,0 +1,86 @@
+"""A copy of a database becomes an environment of its own: nothing that was begun in the other one goes on here."""
+
+import asyncio
+from datetime import datetime
+
+from server import settings
+from server.cli.changing import asked_by
+from server.cli.consent import ask_before_writing
+from server.cli.master_key import master_keys, wrong
+from server.cli.opened import migrated_database
+from server.frame.sealing import MasterKeys
+from server.identity.keys import MasterKeyWrong, completed, new_key, opened_material
+from server.settings import Settings
+from storage.database import Database, Transaction
+from storage.identity.records import KeyUse
+
+_REASON = "the database became another environment's"
+
+
+def adopt(*, yes: bool = False) -> None:
+    """Makes the database that of BACKROOM_ISSUER; raises Failure where nobody agrees."""
+    configured = settings.read()
+    asyncio.run(_adopt(configured, master_keys(configured), yes=yes))
+
+
+async def _adopt(configured: Settings, keys: MasterKeys, *, yes: bool) -> None:
+    issuer = configured.issuer
+    async with migrated_database(configured, audit_key=keys.audit_key) as database:
+        async with database.reading() as tx:
+            kept, servers = await tx.environment.find(), await tx.environment.count_servers()
+        if kept == issuer:
+            print(f"the database belongs to {issuer} already; nothing was changed")
+            return
+        _ask(kept or "nobody", issuer, servers, yes=yes)
+        try:
+            ended = await _adopted(database, issuer, keys)
+        except MasterKeyWrong:
+            raise wrong(configured) from None
+    print(f"the database belonged to {kept or 'nobody'}, and belongs to {issuer} now")
+    print(f"ended: {ended}")
+
+
+def _ask(kept: str, issuer: str, servers: int, *, yes: bool) -> None:
+    reasons = ["sessions, API keys, keys that sign, queued jobs, deliveries and mails end, and endpoints are disabled"]
+    if servers:
+        reasons.append(f"servers or workers have {servers} connections to it: stop them first")
+    ask_before_writing(f"the database of {kept} becomes that of {issuer}", reasons, yes=yes)
+
+
+async def _adopted(database: Database, issuer: str, keys: MasterKeys) -> str:
+    """Does it in one transaction, and returns what ended, for a person to read."""
+    ask = asked_by("adopt")
+    async with database.transaction() as tx:
+        await tx.environment.lift_limits()
+        await tx.environment.adopt(issuer, ask.time)
+        ended = {
+            "sessions": await tx.sessions.end_everyones(ask.time),
+            "API keys": await tx.api_keys.end_everyones(ask.time),
+            "keys that sign or derive": await _replaced(tx, keys, ask.time),
+            "queued jobs": await tx.jobs.cancel_all(),
+            "mails": await tx.mails.delete_all(),
+            "deliveries": await tx.deliveries.give_up_all(_REASON),
+            "endpoints": await tx.endpoints.disable_all(_REASON, ask.time),
+        }
+        await tx.mail_tokens.end_everyones()
+        # What happened before is nobody's to be told of here.
+        await tx.relay.move(await tx.relay.present())
+        await tx.access_changes.add(None, ask.time)
+        await tx.audit.record([ask.entry(f"environment/{issuer}")])
+    return ", ".join(f"{count:,} {what}" for what, count in ended.items())
+
+
+async def _replaced(tx: Transaction, keys: MasterKeys, time: datetime) -> int:
+    """Revokes the keys and makes new ones, which the other environment does not have; returns how many there were.
+
+    Raises MasterKeyWrong where one of them does not open: a server could not start then.
+    """
+    kept = await completed(tx, keys, time)
+    for key in kept:
+        opened_material(key, keys)
+    good = [key for key in kept if key.revoke_time is None]
+    for key in good:
+        await tx.keys.revoke(key.id, time)
+    for use in KeyUse:
+        await tx.keys.add(new_key(use, keys, time, time))
+    return len(good)

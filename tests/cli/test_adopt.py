@@ -1,0 +1,242 @@
+"""Two environments are told apart, and a copy of a database does nothing of the other's until it is adopted."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from backroom.identity.v1 import access_service_pb2
+from server.frame.sealing import new_master_key
+from storage.connection import opened
+from storage.database import Database
+from storage.errors import StoreUnavailable
+from storage.frame.records import AuditFilter, Job
+from storage.trouble import Kind
+from storage.webhooks.records import DeliveryState, EndpointState
+from tests.fixtures.keys import MASTER_KEY
+from tests.fixtures.pgbouncer import POOLER
+from tests.fixtures.processes import serving
+from tests.fixtures.servers import Api, Running, running
+from tests.fixtures.trading import eventually
+from tests.identity.people import logged_in, me, outcome, refreshing, registered
+from tests.invariants import broken
+from tests.serving.commands import backroom, backroom_here
+from tests.webhooks.outgoing import LOOPBACK, Outbox, Subscriber, outbox_on, subscriber
+
+PRODUCTION, STAGING = "https://backroom.example.com", "https://backroom.staging.example.com"
+OTHERS = f"the database belongs to {PRODUCTION}, and BACKROOM_ISSUER is {STAGING}"
+REASON = "the database became another environment's"
+MEND = "correct DATABASE_URL or BACKROOM_ISSUER; to make a copy an environment of its own: backroom adopt"
+
+
+def settings(url: str, issuer: str = STAGING, **rest: str) -> dict[str, Any]:
+    ports = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
+    return {"DATABASE_URL": url, "BACKROOM_MASTER_KEY": MASTER_KEY, "BACKROOM_ISSUER": issuer, **ports, **rest}
+
+
+async def claimed(database: Database, issuer: str) -> None:
+    async with database.transaction() as tx:
+        assert await tx.environment.claim(issuer) == issuer
+
+
+async def belongs_to(database: Database) -> str | None:
+    async with database.reading() as tx:
+        return await tx.environment.find()
+
+
+async def test_the_first_server_claims_the_database(database: Database, database_url: str) -> None:
+    """Where nothing is said, as one machine's own; a second server of the same environment is let in."""
+    assert await belongs_to(database) is None
+    async with serving(database_url, **settings(database_url, PRODUCTION)):
+        assert await belongs_to(database) == PRODUCTION
+    async with running(database, issuer=PRODUCTION) as server:
+        await server.application.health.ready()
+    assert await belongs_to(database) == PRODUCTION
+
+
+@pytest.mark.parametrize(
+    "command", [("serve",), ("serve", "--workers", "2"), ("worker",), ("admin", "create-service-account", "x")]
+)
+async def test_another_environment_is_refused_in_a_line(
+    database: Database, database_url: str, command: tuple[str, ...]
+) -> None:
+    """Exit code 1, with both values and the mend; nothing was changed."""
+    await claimed(database, PRODUCTION)
+    finished = await backroom(*command, **settings(database_url))
+    lines = [line for line in finished.err.splitlines() if line.startswith("backroom: ")]
+    assert finished.code == 1
+    assert lines == [f"backroom: DATABASE_URL: {OTHERS}; {MEND}"]
+    assert await belongs_to(database) == PRODUCTION
+
+
+async def test_no_connection_of_a_server_reaches_another_environment_s_database(
+    database: Database, database_url: str
+) -> None:
+    """Nor one that is opened later, as after the database was replaced by a copy while a server ran."""
+    opening = Database(database_url, issuer=STAGING, pooler=POOLER)
+    try:
+        await (await opened(database_url, application_name="test", pooler=POOLER, issuer=STAGING)).close()
+        await claimed(database, PRODUCTION)
+        with pytest.raises(StoreUnavailable) as refused:
+            await opening.revision()
+    finally:
+        await opening.close()
+    assert (refused.value.trouble.kind, str(refused.value)) == (Kind.ENVIRONMENT, OTHERS)
+    assert not refused.value.trouble.passing
+
+
+async def test_a_server_that_runs_does_no_job_of_a_database_that_became_another_s(
+    database: Database, database_url: str
+) -> None:
+    """It is not ready, says why, and leaves the queue alone."""
+    async with subscriber() as shop, outbox_on(database) as outbox:
+        await claimed(database, PRODUCTION)
+        own = Database(database_url, issuer=STAGING, pooler=POOLER)
+        parts: dict[str, Any] = {"jobs_on": database_url, "issuer": STAGING, "allowed_networks": LOOPBACK}
+        async with running(own, **parts) as server:
+            await outbox.test_event(await outbox.endpoint(shop.url))
+            async with database.transaction() as tx:
+                await tx.jobs.defer([Job("webhooks.relay")])
+            await eventually(lambda: asyncio.sleep(0, said(server, "the worker waits for the database")), bool)
+            assert any(OTHERS in str(line.get("why")) for line in said(server, "not ready"))
+            assert await waiting(database) > 0
+        await own.close()
+        assert shop.heard == []
+
+
+async def waiting(database: Database) -> int:
+    """How many jobs are queued."""
+    async with database.reading() as tx:
+        return len(await tx.jobs.list_undone(1000))
+
+
+def said(server: Running, event: str) -> list[Mapping[str, object]]:
+    return [line for line in server.log if line["event"] == event]
+
+
+async def test_what_only_reads_takes_a_copy_as_it_is(
+    database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever looks at a backup need not adopt it."""
+    await claimed(database, PRODUCTION)
+    for command in (("verify",), ("jobs",), ("audit", "list"), ("audit", "verify")):
+        finished = await asyncio.to_thread(backroom_here, capsys, *command, **settings(database_url))
+        assert (finished.code, finished.err) == (0, ""), command
+
+
+@dataclass
+class Copied:
+    """What production left behind in a database, and what it had given out."""
+
+    outbox: Outbox
+    shop: Subscriber
+    token: str
+    refresh_token: str
+    api_key: str
+
+
+async def left_behind(server: Running, outbox: Outbox, shop: Subscriber) -> Copied:
+    """Somebody signed in, a service with a key, a mail, a job, a failed one, a delivery, and an event that waits."""
+    await registered(server.anonymous)
+    tokens = await logged_in(server.anonymous)
+    admin = await server.sign_in("admin")
+    made = await admin.access.CreateServiceAccount(access_service_pb2.CreateServiceAccountRequest(name="till"))
+    endpoint = await outbox.endpoint(shop.url)
+    await outbox.relayed()
+    await outbox.happens("order.paid")
+    await outbox.test_event(endpoint)
+    async with server.database.transaction() as tx:
+        await tx.jobs.defer([Job("webhooks.relay")])
+    return Copied(outbox, shop, tokens.access_token, tokens.refresh_token, made.key)
+
+
+async def adopted(url: str, capsys: pytest.CaptureFixture[str], *options: str, **rest: str) -> tuple[int | None, str]:
+    finished = await asyncio.to_thread(backroom_here, capsys, "adopt", *options, **{**settings(url), **rest})
+    return finished.code, finished.out + finished.err
+
+
+async def test_an_adopted_copy_does_nothing_of_the_other_environment_s(
+    database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No token, session or key of there is taken, and nothing of there is sent; it serves its own people."""
+    async with subscriber() as shop, outbox_on(database) as outbox:
+        async with running(database, issuer=PRODUCTION) as server:
+            copied = await left_behind(server, outbox, shop)
+        code, text = await adopted(database_url, capsys, "--yes")
+        assert code == 0, text
+        assert text.startswith(f"the database belonged to {PRODUCTION}, and belongs to {STAGING} now\nended: ")
+        for part in ("2 sessions", "1 API keys", "2 keys that sign or derive", "1 deliveries", "1 endpoints"):
+            assert part in text
+        parts: dict[str, Any] = {"jobs_on": database_url, "issuer": STAGING, "allowed_networks": LOOPBACK}
+        async with running(database, **parts) as server:
+            await server.application.health.ready()
+            await nothing_goes_on(server, copied)
+            customer = await server.sign_in("customer")
+            assert await outcome(me(customer)) == "done"
+        assert await broken(database) == {}
+
+
+async def nothing_goes_on(server: Running, copied: Copied) -> None:
+    api, anonymous = Api(server.channel, copied.token), server.anonymous
+    assert await outcome(me(api)) == "TOKEN_INVALID"
+    assert await outcome(anonymous.identity.Refresh(refreshing(copied.refresh_token))) == "CREDENTIALS_INVALID"
+    exchange = access_service_pb2.ExchangeKeyRequest(key=copied.api_key)
+    assert await outcome(anonymous.access.ExchangeKey(exchange)) == "CREDENTIALS_INVALID"
+    async with server.database.reading() as tx:
+        (endpoint,) = await tx.endpoints.list_latest(before=None, limit=10)
+        assert (endpoint.state, endpoint.disabled_reason) == (EndpointState.DISABLED, REASON)
+    (delivery,) = await copied.outbox.sent(endpoint)
+    assert (delivery.state, delivery.error) == (DeliveryState.FAILED, REASON)
+    assert await copied.outbox.due() == []
+    await copied.outbox.relayed()
+    assert len(await copied.outbox.sent(endpoint)) == 1
+    assert copied.shop.heard == []
+
+
+async def test_an_adoption_is_recorded(
+    database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As what the command did, beside what was recorded before."""
+    await claimed(database, PRODUCTION)
+    assert (await adopted(database_url, capsys, "--yes"))[0] == 0
+    async with database.reading() as tx:
+        events = await tx.audit.list_latest(AuditFilter(resource=f"environment/{STAGING}"), before=None, limit=10)
+    assert [(event.entry.action, event.entry.result) for event in events] == [("backroom adopt", "OK")]
+
+
+async def test_an_adoption_is_asked_for(
+    database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a terminal it needs --yes, and changes nothing without."""
+    await claimed(database, PRODUCTION)
+    code, text = await adopted(database_url, capsys)
+    assert code == 1
+    assert text.startswith(f"backroom: the database of {PRODUCTION} becomes that of {STAGING}, and ")
+    assert text.endswith(": say --yes\n")
+    assert await belongs_to(database) == PRODUCTION
+
+
+async def test_adopting_one_s_own_changes_nothing(
+    database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sessions go on."""
+    async with running(database, issuer=STAGING) as server:
+        await server.application.prepare()
+        customer = await server.sign_in("customer")
+        code, text = await adopted(database_url, capsys, "--yes")
+        assert (code, text) == (0, f"the database belongs to {STAGING} already; nothing was changed\n")
+        assert await outcome(me(customer)) == "done"
+
+
+async def test_a_wrong_master_key_adopts_nothing(
+    database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server could not start on it afterwards."""
+    async with running(database, issuer=PRODUCTION) as server:
+        await server.application.prepare()
+    code, text = await adopted(database_url, capsys, "--yes", BACKROOM_MASTER_KEY=new_master_key())
+    assert code == 1
+    assert text.startswith("backroom: BACKROOM_MASTER_KEY: does not open what is sealed in this database")
+    assert await belongs_to(database) == PRODUCTION
