@@ -4,6 +4,7 @@ import httpx
 import jwt
 import pytest
 
+from server.settings import LOCAL_ISSUER
 from tests.fixtures.servers import Api, Running
 
 PATH = "/.well-known/jwks.json"
@@ -17,7 +18,7 @@ async def test_the_published_key_verifies_an_access_token(server: Running, admin
     keys = jwt.PyJWKSet.from_dict(answer.json())
     header = jwt.get_unverified_header(admin.token)
     claims = jwt.decode(
-        admin.token, keys[header["kid"]].key, algorithms=["EdDSA"], audience="backroom", issuer="backroom"
+        admin.token, keys[header["kid"]].key, algorithms=["EdDSA"], audience=LOCAL_ISSUER, issuer=LOCAL_ISSUER
     )
     assert claims["sub"] == str(admin.account_id)
     assert "max-age" in answer.headers["cache-control"]
@@ -31,7 +32,7 @@ async def test_the_published_key_verifies_no_other_token(server: Running, admin:
     header, claims, signature = admin.token.split(".")
     forged = ".".join((header, claims[:-1] + ("A" if claims[-1] != "A" else "Q"), signature))
     with pytest.raises(jwt.InvalidTokenError):
-        jwt.decode(forged, key.key, algorithms=["EdDSA"], audience="backroom", issuer="backroom")
+        jwt.decode(forged, key.key, algorithms=["EdDSA"], audience=LOCAL_ISSUER, issuer=LOCAL_ISSUER)
 
 
 async def test_no_secret_is_published(server: Running) -> None:
