@@ -17,6 +17,7 @@ from backroom.commerce.v1.stock_pb2 import StockReason
 from backroom_client.concurrently import concurrently
 from load.asks import Asks, Unexpected
 from load.books import Kept
+from load.calls import NotSent
 from load.connections import Connections
 from load.sample import Refused
 
@@ -77,12 +78,14 @@ async def kept(connections: Connections, asks: Asks) -> Kept:
 
 
 async def patiently(call: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Calls again where the server is busy for the moment, as after a bench that was too much for it."""
+    """Calls again where the server is busy for the moment, as after a bench, or ended a connection that was idle."""
     for _ in range(_TRIES):
         try:
             return await call()
         except Refused as refused:
             await asyncio.sleep(refused.retry_after or _REST)
+        except NotSent:
+            continue
     return await call()
 
 
