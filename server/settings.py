@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     calls_burst: int | None = Field(None, ge=1, le=1_000_000, validation_alias="BACKROOM_CALLS_BURST")
     modules: Annotated[tuple[str, ...], NoDecode] = Field(MODULES, validation_alias="BACKROOM_MODULES")
     hold_seconds: float = Field(900.0, ge=1, le=30 * 86_400, validation_alias="BACKROOM_HOLD_SECONDS")
+    max_unpaid_orders: int = Field(20, ge=1, le=1_000_000, validation_alias="BACKROOM_MAX_UNPAID_ORDERS")
+    max_held_pieces: int = Field(1000, ge=1, le=10**12, validation_alias="BACKROOM_MAX_HELD_PIECES")
     payment_provider: Literal["sandbox", "stripe", "none"] | None = Field(
         None, validation_alias="BACKROOM_PAYMENT_PROVIDER"
     )

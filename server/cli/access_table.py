@@ -106,6 +106,7 @@ def _permissions() -> Iterator[str]:
 
 
 _WITHIN = {
+    "orders.hold_more": "PlaceOrder and PlaceOrders, for a longer hold or more unpaid orders than a customer may have",
     "orders.place_for": "PlaceOrder and PlaceOrders, for another customer",
     "orders.read_all": "methods on orders and payments, for those of others",
     "orders.set_price": "PlaceOrder and PlaceOrders, at a price of the caller's own",

@@ -25,7 +25,8 @@ async def opened_trade(configured: Settings, sandbox: Sandbox | None) -> AsyncIt
             needed = "BACKROOM_SANDBOX_URL and BACKROOM_SANDBOX_KEY" if chosen == "sandbox" else "BACKROOM_STRIPE_KEY"
             raise Failure(f"BACKROOM_PAYMENT_PROVIDER: {chosen} needs {needed}")
         hold = timedelta(seconds=configured.hold_seconds)
-        yield Trade(hold, providers, None if chosen == "none" else chosen)
+        bounds = (configured.max_unpaid_orders, configured.max_held_pieces)
+        yield Trade(hold, providers, None if chosen == "none" else chosen, *bounds)
 
 
 def sources_of(configured: Settings, sandbox: Sandbox | None) -> Sequence[Source]:

@@ -77,6 +77,27 @@ class CustomerNotPermitted(Refusal):
     reason = "CUSTOMER_NOT_PERMITTED"
 
 
+class HoldNotPermitted(Refusal):
+    """The hold_duration is longer than {longest_seconds} s, which needs the permission {permission}."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "HOLD_NOT_PERMITTED"
+
+
+class TooMuchUnpaid(Refusal):
+    """With this order {orders} would be unpaid and hold {pieces} pieces; {most_orders} and {most_pieces} may be."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "TOO_MUCH_UNPAID"
+
+
+class TotalNotPayable(Refusal):
+    """The order's total, {total} {currency}, is finer than can be paid in {currency}."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "TOTAL_NOT_PAYABLE"
+
+
 class CurrencyMixed(Refusal):
     """All amounts must be in one currency: these are in {currencies}."""
 

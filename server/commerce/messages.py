@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
+from unicodedata import normalize
 from uuid import UUID
 
 from google.type import money_pb2
@@ -139,9 +140,13 @@ def place_order(
         for line in request.lines
     )
     hold = request.hold_duration.ToTimedelta() if request.HasField("hold_duration") else None
-    return orders.PlaceOrder(
-        caller, asked, order_id, request.reference or None, request.customer_id or None, lines, hold
-    )
+    reference, customer_id = same_form(request.reference), same_form(request.customer_id)
+    return orders.PlaceOrder(caller, asked, order_id, reference, customer_id, lines, hold)
+
+
+def same_form(text: str) -> str | None:
+    """A text that names something in Unicode's form NFC, so that two that look alike are one; None for none."""
+    return normalize("NFC", text) or None
 
 
 def order_filter(request: order_service_pb2.ListOrdersRequest) -> OrderFilter:
@@ -149,7 +154,7 @@ def order_filter(request: order_service_pb2.ListOrdersRequest) -> OrderFilter:
     state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
     return OrderFilter(
         state=OrderState[state] if request.state else None,
-        customer_id=request.customer_id or None,
+        customer_id=same_form(request.customer_id),
         start_time=time_of(request.start_time, "start_time") if request.HasField("start_time") else None,
         end_time=time_of(request.end_time, "end_time") if request.HasField("end_time") else None,
     )

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 _BUY = {"catalog.read", "orders.place", "orders.read", "orders.cancel", "payments.create", "payments.read"}
-_SELL = _BUY | {"orders.read_all", "orders.place_for", "orders.fulfil", "inventory.read", "inventory.adjust"}
+_PLACE = {"orders.place_for", "orders.hold_more"}
+_SELL = _BUY | _PLACE | {"orders.read_all", "orders.fulfil", "inventory.read", "inventory.adjust"}
 _KEEP_SHOP = _SELL | {"catalog.write", "orders.set_price", "payments.refund", "webhooks.manage"}
 _GOVERN = {"users.list", "access.manage", "audit.read"}
 

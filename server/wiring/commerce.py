@@ -16,7 +16,7 @@ from server.commerce.jobs import tasks
 from server.commerce.providers.port import PaymentProvider
 from server.commerce.rules.catalog import ProductKey
 from server.commerce.rules.inventory import AdjustStock
-from server.commerce.rules.orders import HOLD, PlaceOrder, ReadOrder
+from server.commerce.rules.orders import HOLD, MOST_HELD_PIECES, MOST_UNPAID_ORDERS, PlaceOrder, ReadOrder, Terms
 from server.commerce.rules.settling import Settled
 from server.commerce.service import Catalog, Inventory, Orders, Paying, Payments, Settling, Watching
 from server.commerce.service.settling import Reported
@@ -40,12 +40,22 @@ class Trade:
     """The payment providers by name: all that payments may have been made with."""
     provider: str | None = None
     """The one that new payments are made with; None where there is none."""
+    most_unpaid_orders: int = MOST_UNPAID_ORDERS
+    most_held_pieces: int = MOST_HELD_PIECES
+    """What a customer may have unpaid at a time: so many orders, which hold so many pieces."""
+
+    @property
+    def terms(self) -> Terms:
+        """What may be held; what cannot be paid with the provider, no order may come to."""
+        provider = self.providers.get(self.provider) if self.provider else None
+        bounds = (self.hold, self.most_unpaid_orders, self.most_held_pieces)
+        return Terms(*bounds, provider.payable) if provider else Terms(*bounds)
 
 
 def commerce_part(database: Database, trade: Trade, now: Clock, new_id: NewId) -> Part:
     catalog = Catalog(database, now, new_id)
     inventory = Inventory(database, now)
-    orders = Orders(database, now, new_id, trade.hold)
+    orders = Orders(database, now, new_id, trade.terms)
     payments = Payments(database, trade.provider, now, new_id)
     adjusting = Batcher[AdjustStock, Level](inventory.adjust)
     placing = Batcher[PlaceOrder, Order](orders.place, weigh=lambda ask: 4 + len(ask.lines), largest=_HEAVIEST_BATCH)

@@ -134,6 +134,14 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpaid:
+    """What of one customer's is placed and neither paid, cancelled nor expired."""
+
+    orders: int
+    pieces: int
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     id: UUID
     reference: str | None

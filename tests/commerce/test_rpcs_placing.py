@@ -170,3 +170,25 @@ async def test_a_reference_is_unique_among_one_caller_s_orders(server: Running, 
     assert await count(server.database, "orders") == 5
     await cancelled(service, first)
     assert (await refusal(placed(service, ("A", 1), reference="R-1"))).metadata == {"order_id": first.order_id}
+
+
+async def test_references_that_look_alike_are_one(service: Api) -> None:
+    """Kept in Unicode's form NFC, whichever they came in; so is the customer's number, also where it is looked for."""
+    await stocked(service, "A", 10)
+    composed, decomposed = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
+    order = await placed(service, ("A", 1), reference=decomposed, customer_id=decomposed)
+    assert (order.reference, order.customer_id) == (composed, composed)
+    for form in (composed, decomposed):
+        refused = await refusal(placed(service, ("A", 1), reference=form))
+        assert (refused.reason, refused.metadata) == ("REFERENCE_TAKEN", {"order_id": order.order_id})
+        listed = await service.orders.ListOrders(order_service_pb2.ListOrdersRequest(customer_id=form))
+        assert [each.order_id for each in listed.orders] == [order.order_id]
+
+
+async def test_a_reference_is_one_line(service: Api) -> None:
+    """Line breaks and other control characters are refused, in it and in the customer's number."""
+    await stocked(service, "A", 10)
+    for field in ("reference", "customer_id"):
+        for character in ("\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\N{LINE SEPARATOR}", "\N{PARAGRAPH SEPARATOR}"):
+            refused = await refusal(placed(service, ("A", 1), **{field: f"R{character}1"}))
+            assert refused.fields == {field: "must not hold line breaks or other control characters"}

@@ -6,18 +6,24 @@ import pytest
 
 from server.commerce.errors import CustomerNotPermitted, OrderNotFound
 from server.commerce.rules.orders import as_placed, customer_to_list, visible
-from storage.commerce.records import OrderState
+from server.commerce.rules.watching import audience_of
+from storage.commerce.records import OrderAudience, OrderState
 from tests.commerce.values import CUSTOMER, LATER, SERVICE, STAFF, order, product
 
 OTHERS = order((product("A"), 2), customer_id="17850", placed_by=SERVICE.account_id)
 
 
 def test_an_order_is_seen_by_its_customer_by_who_placed_it_and_by_staff() -> None:
-    """Either relation is enough, and so is the permission."""
+    """A customer needs no permission for its own; whoever placed it for another must be allowed to do so still."""
     mine = replace(OTHERS, customer_id=str(CUSTOMER.account_id))
     placed_by_me = replace(OTHERS, placed_by=CUSTOMER.account_id)
     assert visible(mine, CUSTOMER, mine.id) is mine
-    assert visible(placed_by_me, CUSTOMER, placed_by_me.id) is placed_by_me
+    with pytest.raises(OrderNotFound):
+        visible(placed_by_me, CUSTOMER, placed_by_me.id)
+    placing = replace(CUSTOMER, permissions=CUSTOMER.permissions | {"orders.place_for"})
+    assert visible(placed_by_me, placing, placed_by_me.id) is placed_by_me
+    assert audience_of(None, placing) == OrderAudience(account_id=placing.account_id)
+    assert audience_of(None, CUSTOMER) == OrderAudience(customer_id=str(CUSTOMER.account_id))
     assert visible(OTHERS, STAFF, OTHERS.id) is OTHERS
 
 

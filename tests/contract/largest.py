@@ -60,7 +60,7 @@ def _value(field: FieldDescriptor, rules: validate_pb2.FieldRules, place: int) -
 
 
 def _text(rules: validate_pb2.FieldRules, place: int) -> str:
-    if rules.cel:
+    if rules.cel and rules.cel[0].id in _TEXTS:
         return _TEXTS[rules.cel[0].id]
     text = rules.string
     if text.uuid:

@@ -35,6 +35,10 @@ def megabytes(pid: int, name: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
 
 
+def forget_peak(pid: int) -> None:
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 async def answered(channel: grpc.aio.Channel, body: Body, token: str) -> Any:
     """The code of the answer to one call."""
     metadata = (("authorization", f"Bearer {token}"),) if body.token else ()
@@ -80,7 +84,7 @@ async def test_no_body_holds_the_server_or_eats_its_memory(database_url: str, da
         pid = server.process.pid
         await asyncio.gather(*(answered(attacking, BODIES["100 empty lines"], token) for _ in range(50)))
         for name, body in BODIES.items():
-            Path(f"/proc/{pid}/clear_refs").write_text("5")
+            forget_peak(pid)
             before = megabytes(pid, "VmRSS")
             async with probed(probing) as waited:
                 codes = set(await asyncio.gather(*(answered(attacking, body, token) for _ in range(body.times))))

@@ -43,7 +43,14 @@ def test_a_customer_buys_for_itself_and_no_more() -> None:
         (
             "staff",
             "customer",
-            {"orders.read_all", "orders.place_for", "orders.fulfil", "inventory.read", "inventory.adjust"},
+            {
+                "orders.read_all",
+                "orders.place_for",
+                "orders.hold_more",
+                "orders.fulfil",
+                "inventory.read",
+                "inventory.adjust",
+            },
         ),
         ("service", "staff", {"catalog.write", "orders.set_price", "payments.refund", "webhooks.manage"}),
         ("manager", "service", {"users.list"}),

@@ -30,6 +30,8 @@ def configuration(configured: Settings) -> Iterator[Finding]:
     yield from _edge(configured)
     yield Finding("BACKROOM_MODULES", ", ".join(configured.modules))
     yield Finding("BACKROOM_HOLD_SECONDS", f"{configured.hold_seconds:g}")
+    yield Finding("BACKROOM_MAX_UNPAID_ORDERS", f"{configured.max_unpaid_orders:,}")
+    yield Finding("BACKROOM_MAX_HELD_PIECES", f"{configured.max_held_pieces:,}")
     yield _provider(configured)
     sources = ", ".join(source.name for source in configured.webhook_sources)
     yield Finding("BACKROOM_WEBHOOK_SOURCES", sources or "none")

@@ -56,6 +56,9 @@ class PaymentProvider(Protocol):
     @property
     def name(self) -> str: ...
 
+    def payable(self, amount: Price) -> bool:
+        """Whether its currency holds the amount, as the provider counts: Stripe's yen has no half."""
+
     async def authorise(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
         """Secures the money, without taking it; `method` is the provider's token of what to pay with."""
 

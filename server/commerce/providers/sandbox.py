@@ -91,6 +91,9 @@ class SandboxProvider:
             trust_env=False,
         )
 
+    def payable(self, amount: Price) -> bool:
+        return True  # it counts as we do, to nine decimals
+
     async def authorise(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
         body = {
             "amount": f"{amount.amount:f}",

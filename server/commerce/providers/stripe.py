@@ -63,6 +63,9 @@ class StripeProvider:
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
 
+    def payable(self, amount: Price) -> bool:
+        return minor_units(amount) is not None
+
     async def authorise(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
         units = minor_units(amount)
         none = PaymentReport(payment_id, "", amount.currency)

@@ -1,30 +1,53 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from uuid import UUID
 
 from server.commerce.errors import (
     CurrencyMixed,
     CustomerNotPermitted,
+    HoldNotPermitted,
     OrderNotFound,
     OutOfStock,
     PriceNotPermitted,
     ProductArchived,
     ProductNotFound,
     ReferenceTaken,
+    TooMuchUnpaid,
+    TotalNotPayable,
 )
 from server.commerce.rules.inventory import Ledger, total_by_sku
 from server.frame.caller import Caller
 from server.frame.errors import PreconditionViolation, Refusal
-from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Shelf, StockReason
+from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Shelf, StockReason, Unpaid
 from storage.frame.records import Ask
 
 HOLD = timedelta(minutes=15)
 """For how long an order holds its stock where nobody says otherwise."""
 
+MOST_UNPAID_ORDERS = 20
+MOST_HELD_PIECES = 1000
+
+NO_UNPAID: Mapping[str, Unpaid] = MappingProxyType({})
+
 Reference = tuple[UUID, str]
 """Who placed an order, and that caller's own number of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a customer may hold without having paid, for how long, and what can be paid at all."""
+
+    hold: timedelta = HOLD
+    """For how long an order holds its stock where its caller does not say, and at most without `orders.hold_more`."""
+    most_unpaid_orders: int = MOST_UNPAID_ORDERS
+    """Of one customer at a time, where whoever places them lacks `orders.hold_more`."""
+    most_held_pieces: int = MOST_HELD_PIECES
+    """Which those orders hold together."""
+    payable: Callable[[Price], bool] = lambda _: True
+    """Whether an amount can be paid: a provider may know no fraction of a penny."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +77,11 @@ class PlaceOrder:
     def reference_key(self) -> Reference | None:
         return (self.caller.account_id, self.reference) if self.reference else None
 
+    @property
+    def customer(self) -> str:
+        """Whose order it will be."""
+        return self.customer_id or str(self.caller.account_id)
+
 
 @dataclass(frozen=True, slots=True)
 class ReadOrder:
@@ -80,15 +108,24 @@ def references_of(asks: Sequence[PlaceOrder]) -> set[Reference]:
     return {key for ask in asks if (key := ask.reference_key)}
 
 
+def bounded_customers(asks: Sequence[PlaceOrder]) -> set[str]:
+    """The customers whose unpaid orders are to be counted."""
+    return {ask.customer for ask in asks if not ask.caller.may("orders.hold_more")}
+
+
 def decide(
     asks: Sequence[PlaceOrder],
     shelves: Mapping[str, Shelf],
     taken: Mapping[Reference, UUID],
     now: datetime,
-    hold: timedelta = HOLD,
+    terms: Terms = Terms(),
+    unpaid: Mapping[str, Unpaid] = NO_UNPAID,
 ) -> Verdicts:
-    """Decides orders in the order they came: the first that fits gets it, and holds its stock for a while."""
-    desk = _Desk(shelves, taken, now, hold)
+    """Decides orders in the order they came: the first that fits gets it, and holds its stock for a while.
+
+    `unpaid` is what the bounded customers have not paid yet; who is not in it has paid all.
+    """
+    desk = _Desk(shelves, taken, now, terms, unpaid)
     answers = [desk.decide(ask) for ask in asks]
     return Verdicts(answers, desk.placed, desk.ledger.moves)
 
@@ -97,12 +134,18 @@ class _Desk:
     """The state of one decision, from the first ask to the last."""
 
     def __init__(
-        self, shelves: Mapping[str, Shelf], taken: Mapping[Reference, UUID], now: datetime, hold: timedelta
+        self,
+        shelves: Mapping[str, Shelf],
+        taken: Mapping[Reference, UUID],
+        now: datetime,
+        terms: Terms,
+        unpaid: Mapping[str, Unpaid],
     ) -> None:
         self._shelves = shelves
         self._taken = dict(taken)
         self._now = now
-        self._hold = hold
+        self._terms = terms
+        self._unpaid = dict(unpaid)
         self.ledger = Ledger(shelves.values(), now)
         self.placed: list[Order] = []
 
@@ -111,10 +154,14 @@ class _Desk:
             self._check_rights(ask)
             self._check_reference(ask)
             lines, currency = self._priced(ask)
+            total = Price(sum((line.quantity * line.unit_price for line in lines), Decimal(0)), currency)
+            self._check_total(total)
             self._check_stock(ask)
+            unpaid = self._held_with(ask)
         except Refusal as refusal:
             return refusal
-        order = _order(ask, lines, currency, self._now, ask.hold or self._hold)
+        order = _order(ask, lines, total, self._now, ask.hold or self._terms.hold)
+        self._unpaid[ask.customer] = unpaid
         self.ledger.book(order, StockReason.HELD, ask.caller.account_id)
         if ask.reference_key:
             self._taken[ask.reference_key] = order.id
@@ -126,6 +173,9 @@ class _Desk:
             raise PriceNotPermitted(permission="orders.set_price")
         if not _is_own(ask.customer_id, ask.caller) and not ask.caller.may("orders.place_for"):
             raise CustomerNotPermitted(permission="orders.place_for")
+        if ask.hold and ask.hold > self._terms.hold and not ask.caller.may("orders.hold_more"):
+            longest = str(int(self._terms.hold.total_seconds()))
+            raise HoldNotPermitted(permission="orders.hold_more", longest_seconds=longest)
 
     def _check_reference(self, ask: PlaceOrder) -> None:
         if ask.reference_key in self._taken:
@@ -147,6 +197,24 @@ class _Desk:
             raise CurrencyMixed(currencies=",".join(sorted(currencies)))
         return tuple(lines), currencies.pop()
 
+    def _check_total(self, total: Price) -> None:
+        if not self._terms.payable(total):
+            raise TotalNotPayable(total=f"{total.amount.normalize():f}", currency=total.currency)
+
+    def _held_with(self, ask: PlaceOrder) -> Unpaid:
+        """What the customer has not paid with this order; raises TooMuchUnpaid."""
+        before = self._unpaid.get(ask.customer, Unpaid(0, 0))
+        held = Unpaid(before.orders + 1, before.pieces + sum(line.quantity for line in ask.lines))
+        most = Unpaid(self._terms.most_unpaid_orders, self._terms.most_held_pieces)
+        if (held.orders > most.orders or held.pieces > most.pieces) and not ask.caller.may("orders.hold_more"):
+            raise TooMuchUnpaid(
+                orders=str(held.orders),
+                pieces=str(held.pieces),
+                most_orders=str(most.orders),
+                most_pieces=str(most.pieces),
+            )
+        return held
+
     def _check_stock(self, ask: PlaceOrder) -> None:
         """Raises OutOfStock with each SKU that there is too little of."""
         wanted = total_by_sku(ask.lines)
@@ -160,17 +228,17 @@ class _Desk:
         return PreconditionViolation("STOCK", sku, f"{wanted} wanted, {available} available")
 
 
-def _order(ask: PlaceOrder, lines: tuple[OrderLine, ...], currency: str, now: datetime, hold: timedelta) -> Order:
+def _order(ask: PlaceOrder, lines: tuple[OrderLine, ...], total: Price, now: datetime, hold: timedelta) -> Order:
     return Order(
         id=ask.order_id,
         reference=ask.reference,
-        customer_id=ask.customer_id or str(ask.caller.account_id),
+        customer_id=ask.customer,
         placed_by=ask.caller.account_id,
         state=OrderState.PENDING,
         lines=lines,
         line_count=len(lines),
         unit_count=sum(line.quantity for line in lines),
-        total=Price(sum((line.quantity * line.unit_price for line in lines), Decimal(0)), currency),
+        total=total,
         cancel_reason="",
         create_time=now,
         update_time=now,
@@ -212,5 +280,7 @@ def _is_own(customer_id: str | None, caller: Caller) -> bool:
 
 
 def may_see(order: Order, caller: Caller) -> bool:
-    own = order.customer_id == str(caller.account_id) or order.placed_by == caller.account_id
-    return own or caller.may("orders.read_all")
+    """A customer its own; what it placed for others, an account that may do so now; all, who may read all."""
+    if order.customer_id == str(caller.account_id) or caller.may("orders.read_all"):
+        return True
+    return order.placed_by == caller.account_id and caller.may("orders.place_for")

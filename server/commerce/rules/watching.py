@@ -7,7 +7,7 @@ from storage.commerce.records import Order, OrderAudience
 
 def audience_of(customer_id: str | None, caller: Caller) -> OrderAudience:
     """Which orders a caller is told of who asks for one customer's, or for all; raises CustomerNotPermitted."""
-    if customer_id is None and not caller.may("orders.read_all"):
+    if customer_id is None and caller.may("orders.place_for") and not caller.may("orders.read_all"):
         return OrderAudience(account_id=caller.account_id)
     return OrderAudience(customer_id=customer_to_list(customer_id, caller))
 

@@ -21,6 +21,8 @@ EXPIRE = "commerce.expire"
 """The task that ends holds."""
 
 _EXPIRED_AT_ONCE = 100
+_EXPIRED_WITHIN = timedelta(hours=1)
+"""After its hold has ended: while the worker was away, an order could be pending for longer."""
 
 
 class Orders:
@@ -31,13 +33,13 @@ class Orders:
         database: Database,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
-        hold: timedelta = rules.HOLD,
+        terms: rules.Terms = rules.Terms(),  # noqa: B008 - it is frozen
     ) -> None:
-        """`hold` is for how long an order holds its stock where its caller does not say."""
+        """`terms` is what may be held without having been paid."""
         self._database = database
         self._now = now
         self._new_id = new_id
-        self._hold = hold
+        self._terms = terms
 
     async def place(self, asks: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
         """Decides orders in the order they came, all in one transaction."""
@@ -120,7 +122,10 @@ class Orders:
         fresh = [asks[place] for place in sifted.fresh]
         shelves = await tx.stock.lock(rules.skus_of(fresh))  # rows in key order: no deadlock
         taken = await tx.orders.find_references(rules.references_of(fresh))
-        verdicts = rules.decide(fresh, shelves, taken, self._now(), self._hold)
+        # Once the stock is locked: an order of the same product that another server placed is counted, too.
+        now, bounded = self._now(), rules.bounded_customers(fresh)
+        unpaid = await tx.orders.count_unpaid(bounded, now - self._terms.hold - _EXPIRED_WITHIN)
+        verdicts = rules.decide(fresh, shelves, taken, now, self._terms, unpaid)
         await tx.orders.add(verdicts.placed)
         await tx.stock.move(verdicts.moves)
         await tx.events.publish([order_event(order) for order in verdicts.placed])

@@ -1,0 +1,67 @@
+"""What a customer may hold without having paid, over the wire and over all of its orders."""
+
+import grpc
+
+from backroom.commerce.v1 import order_service_pb2 as pb
+from server.wiring import Trade
+from storage.database import Database
+from tests.commerce.goods import ask, cancelled, placed, stock_of, stocked
+from tests.fixtures.servers import Api, Running, refusal, refused, running
+from tests.fixtures.trading import eventually
+from tests.identity.people import revoking
+
+MONTH = {"seconds": 30 * 86_400}
+
+
+async def reads(api: Api, order_id: str) -> bool:
+    """Whether the caller may see the order."""
+    try:
+        await api.orders.GetOrder(pb.GetOrderRequest(order_id=order_id))
+    except grpc.aio.AioRpcError as error:
+        if refused(error).reason == "ORDER_NOT_FOUND":
+            return False
+        raise
+    return True
+
+
+async def test_a_customer_cannot_take_the_stock_for_a_month(service: Api, customer: Api) -> None:
+    """Longer than the server's own hold needs a permission that staff has."""
+    await stocked(service, "TEA", 990)
+    found = await refusal(placed(customer, ("TEA", 1), hold_duration=MONTH))
+    assert (found.code, found.reason) == (grpc.StatusCode.PERMISSION_DENIED, "HOLD_NOT_PERMITTED")
+    assert found.metadata == {"permission": "orders.hold_more", "longest_seconds": "900"}
+    assert await stock_of(service, "TEA") == (990, 0, 990)
+    assert (await placed(service, ("TEA", 1), hold_duration=MONTH)).order_id
+
+
+async def test_a_customer_holds_so_much_unpaid_and_no_more(database: Database) -> None:
+    """Over one order after another and over many at once; what is cancelled no longer counts, another's never does."""
+    async with running(database, trade=Trade(most_unpaid_orders=3, most_held_pieces=100)) as server:
+        service, customer, other = [await server.sign_in(role) for role in ("service", "customer", "customer")]
+        await stocked(service, "TEA", 1000)
+        first = await placed(customer, ("TEA", 40))
+        found = await refusal(placed(customer, ("TEA", 61)))
+        assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TOO_MUCH_UNPAID")
+        assert found.metadata == {"orders": "2", "pieces": "101", "most_orders": "3", "most_pieces": "100"}
+        asks = (pb.PlaceOrdersRequest(order=ask(("TEA", 1))) for _ in range(5))
+        answers = [answer async for answer in customer.orders.PlaceOrders(asks)]
+        assert [answer.WhichOneof("outcome") for answer in answers] == ["order"] * 2 + ["refusal"] * 3
+        await cancelled(customer, first)
+        assert (await placed(customer, ("TEA", 98))).order_id
+        assert (await placed(other, ("TEA", 100))).order_id
+        for _ in range(5):
+            assert (await placed(service, ("TEA", 100))).order_id
+
+
+async def test_who_lost_the_role_no_longer_acts_on_what_it_placed_for_others(server: Running, customer: Api) -> None:
+    """To see it, cancel it or watch it is decided by what the account may do now; its own stays its own."""
+    admin, clerk = await server.sign_in("admin"), await server.sign_in("staff", "customer")
+    await stocked(admin, "TEA", 10)
+    theirs = await placed(clerk, ("TEA", 1), customer_id=str(customer.account_id))
+    own = await placed(clerk, ("TEA", 1))
+    assert (await clerk.orders.GetOrder(pb.GetOrderRequest(order_id=theirs.order_id))).order == theirs
+    await admin.access.RevokeRole(revoking(clerk.account_id, "staff"))
+    await eventually(lambda: reads(clerk, theirs.order_id), lambda read: not read)
+    assert (await refusal(cancelled(clerk, theirs))).reason == "ORDER_NOT_FOUND"
+    assert (await cancelled(clerk, own)).order_id == own.order_id
+    assert (await cancelled(customer, theirs)).order_id == theirs.order_id

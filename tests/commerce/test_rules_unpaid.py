@@ -1,0 +1,81 @@
+"""What a customer may hold without having paid."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from server.commerce.errors import HoldNotPermitted, TooMuchUnpaid, TotalNotPayable
+from server.commerce.providers.minor_units import minor_units
+from server.commerce.rules.orders import NO_UNPAID, PlaceOrder, Terms, bounded_customers, decide
+from server.frame.errors import Refusal
+from storage.commerce.records import Order, Unpaid
+from tests.commerce.values import CUSTOMER, NOW, SERVICE, STAFF, by_sku, place, price, shelf
+
+TERMS = Terms(hold=timedelta(minutes=15), most_unpaid_orders=3, most_held_pieces=10)
+ME = str(CUSTOMER.account_id)
+
+
+def answers(
+    *asks: PlaceOrder, unpaid: Mapping[str, Unpaid] = NO_UNPAID, terms: Terms = TERMS, cost: str = "2.55"
+) -> Sequence[Order | Refusal]:
+    currency = "JPY" if cost == "500.5" else "GBP"
+    return decide(asks, by_sku([shelf("TEA", 1000, cost=price(cost, currency))]), {}, NOW, terms, unpaid).answers
+
+
+def mine(pieces: int, **rest: Any) -> PlaceOrder:
+    return place(("TEA", pieces), caller=CUSTOMER, **rest)
+
+
+def test_a_longer_hold_than_the_servers_needs_the_permission() -> None:
+    """A shorter one or just that one needs none; the refusal says how long it may be."""
+    longer = TERMS.hold + timedelta(seconds=1)
+    refused, *fine = answers(mine(1, hold=longer), mine(1, hold=TERMS.hold), mine(1, hold=timedelta(seconds=1)))
+    assert isinstance(refused, HoldNotPermitted)
+    assert refused.metadata == {"permission": "orders.hold_more", "longest_seconds": "900"}
+    assert all(isinstance(answer, Order) for answer in fine)
+    [order] = answers(place(("TEA", 1), caller=STAFF, hold=timedelta(days=30)))
+    assert isinstance(order, Order)
+    assert order.hold_end_time == NOW + timedelta(days=30)
+
+
+def test_unpaid_orders_are_counted_within_a_batch_and_with_those_before() -> None:
+    """One more than may be is refused, with the numbers; a refused one counts for nothing."""
+    batch = (mine(1), mine(1), mine(1), mine(1))
+    assert [type(answer) for answer in answers(*batch)] == [Order, Order, Order, TooMuchUnpaid]
+    before = {ME: Unpaid(2, 4)}
+    first, second = answers(mine(1), mine(1), unpaid=before)
+    assert isinstance(first, Order)
+    assert isinstance(second, TooMuchUnpaid)
+    assert second.metadata == {"orders": "4", "pieces": "6", "most_orders": "3", "most_pieces": "10"}
+    assert str(second) == "With this order 4 would be unpaid and hold 6 pieces; 3 and 10 may be."
+
+
+def test_held_pieces_are_counted_over_all_lines_and_orders() -> None:
+    """As many as may be are fine; one order alone can ask for too many."""
+    whole = place(("TEA", 6), ("TEA", 4), caller=CUSTOMER)
+    assert [type(answer) for answer in answers(whole, mine(1))] == [Order, TooMuchUnpaid]
+    assert [type(answer) for answer in answers(mine(11), mine(10))] == [TooMuchUnpaid, Order]
+    assert [type(answer) for answer in answers(mine(7), unpaid={ME: Unpaid(1, 4)})] == [TooMuchUnpaid]
+
+
+def test_whoever_may_hold_more_is_not_bounded() -> None:
+    """Nor need its orders be counted; another customer's count for nobody else."""
+    many = [place(("TEA", 20), caller=SERVICE) for _ in range(9)]
+    assert all(isinstance(answer, Order) for answer in answers(*many, unpaid={str(SERVICE.account_id): Unpaid(99, 99)}))
+    assert bounded_customers([*many, mine(1), mine(2)]) == {ME}
+    assert isinstance(answers(mine(1), unpaid={"another": Unpaid(99, 99)})[0], Order)
+
+
+@pytest.mark.parametrize(("cost", "pieces", "taken"), [("500.5", 1, False), ("500.5", 2, True), ("0.001", 10, True)])
+def test_what_counts_is_whether_the_total_can_be_paid(cost: str, pieces: int, taken: bool) -> None:
+    """A price may be finer than its currency: 10 pieces at 0.001 GBP are a penny, 1 at 500.5 JPY is nothing."""
+    payable = Terms(payable=lambda total: minor_units(total) is not None)
+    [answer] = answers(mine(pieces), terms=payable, cost=cost)
+    assert isinstance(answer, Order) is taken
+    if not taken:
+        assert isinstance(answer, TotalNotPayable)
+        assert answer.metadata == {"total": f"{Decimal(cost)}", "currency": "JPY"}
+        assert str(answer) == "The order's total, 500.5 JPY, is finer than can be paid in JPY."
