@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What fills the environment and is not needed to run: pip and uv.
 TOOLS := .tools
-FAULTS := tests/races tests/faults
+FAULTS := tests/races tests/faults tests/attacks
 CONTRACTS := $(shell find proto/backroom -name '*.proto')
 
 # The first Python that runs and is new enough; PYTHON=... names another.
@@ -51,7 +51,7 @@ demo: generate ## Replay one real day of a real shop, and print its figures
 test: generate $(VENV)/.dev ## Run the tests, against a real database and real servers
 	@$(BIN)/pytest $(addprefix --ignore=,$(FAULTS))
 
-test-faults: generate $(VENV)/.dev ## Run the longer tests: races of many callers and servers, and whatever may be killed or frozen
+test-faults: generate $(VENV)/.dev ## Run the longer tests: races of many callers and servers, attacks on their budget, and whatever may be killed or frozen
 	@$(BIN)/pytest $(FAULTS)
 
 test-dist: generate $(VENV)/.dev ## Build both distributions, and call Backroom from where the client alone is installed

@@ -1,10 +1,13 @@
 """Network addresses, as callers have them and settings name them."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+_REMEMBERED = 1024
+"""Reading an address takes longer than all else that is done with it at each call."""
 _HOST_BITS = 64
 """An IPv6 host chooses that much of its address itself."""
 
@@ -18,6 +21,7 @@ def address_in(text: str) -> Address | None:
     return (found.ipv4_mapped or found) if found.version == 6 else found
 
 
+@lru_cache(_REMEMBERED)
 def source_of(address: str) -> str:
     """What stands for whoever calls from an address: the address, or the network of an IPv6 one."""
     found = address_in(address)

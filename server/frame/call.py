@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -176,6 +177,7 @@ def call_of(context: Any) -> Call:
     return context
 
 
+@lru_cache(1024)
 def address_of(peer: str) -> str:
     """The network address of a peer as gRPC names it, such as "ipv4:10.0.0.7:51234"; empty where it has none."""
     kind, _, rest = peer.partition(":")

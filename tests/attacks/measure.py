@@ -44,7 +44,7 @@ class Probe:
 
     def stop(self) -> list[float]:
         """How long each of its probes waited, in seconds, in their order."""
-        told, _ = self._process.communicate("stop\n", timeout=60)
+        told, _ = self._process.communicate("stop\n", timeout=90)
         found: list[float] = json.loads(told)
         return found
 

@@ -40,7 +40,9 @@ class Attack:
     acknowledges: bool = True
     connections: int = 1
     exceeds: str = ""
-    """Why it costs more than the budget, where it does: what must be mended, and by whom."""
+    """Why it costs more than the budget, where it does."""
+    bodies: bool = False
+    """Whether it is for each method's bound on its body to hold, and for compressed bodies not to be taken."""
 
     def run(self, port: int, token: str) -> int:
         """Returns how many bytes were sent."""
@@ -218,6 +220,26 @@ def _unknown_frames(by: Attacker) -> None:
     by.send(frames.frame(0xFA, 0, 0, b"") * (BYTES // 9))
 
 
+def _once(path: str, content: bytes) -> Act:
+    return _each(path, content, 1)
+
+
+def _each(path: str, content: bytes, count: int) -> Act:
+    """So many calls of a customer with this body."""
+
+    def act(by: Attacker) -> None:
+        for _ in range(count):
+            by.call(path, message(content), token=True)
+
+    return act
+
+
+def _resets_kept(by: Attacker) -> None:
+    for _ in range(8 * STREAMS):
+        number = by.stream()
+        by.send(frames.headers(number, by.block(GET_ME, token=True)) + frames.rst_stream(number, ErrorCode.CANCEL))
+
+
 def _tiny_messages(path: str, *, token: bool) -> Act:
     """One stream of as many empty messages as fit."""
 
@@ -257,26 +279,40 @@ def _watching(by: Attacker) -> None:
 MEBIS = 3_900_000
 """In bytes: what a message of 4 MB may hold, which is a few kB where all of it is the same."""
 
+UNACKNOWLEDGED = "gRPC's core keeps up to 16 MB of metadata a call until its settings are acknowledged"
+
 ATTACKS = [
-    Attack("health watches with long names, compressed", _compressed(WATCH, field(1, b"n" * MEBIS))),
-    Attack("health checks with long names, compressed", _compressed(CHECK, field(1, b"n" * MEBIS))),
+    Attack("health watches with long names, compressed", _compressed(WATCH, field(1, b"n" * MEBIS)), bodies=True),
+    Attack("health checks with long names, compressed", _compressed(CHECK, field(1, b"n" * MEBIS)), bodies=True),
     Attack("health watches with invented names", _many_calls(WATCH, message(field(1, b"n" * 700)))),
     Attack("health watches of a known name", _many_calls(WATCH, message(b""))),
     Attack("health watches that send no message", _without_message(WATCH)),
     Attack("health checks that send half a message", _half_sent(CHECK, 4_000, 700)),
-    Attack("health watches with unknown fields, compressed", _compressed(WATCH, field(99, b"") * 1_300_000)),
+    Attack(
+        "health watches with unknown fields, compressed",
+        _compressed(WATCH, field(99, b"") * 1_300_000),
+        bodies=True,
+    ),
     Attack("references to one large header, 370 each", _references(WATCH, 370, 200, size=3000), acknowledges=False),
     Attack(
-        "references to one large header, 4,000 each", _references(GET_ME, 4_000, 200, size=3000), acknowledges=False
+        "references to one large header, 4,000 each",
+        _references(GET_ME, 4_000, 200, size=3000),
+        acknowledges=False,
+        exceeds=UNACKNOWLEDGED,
     ),
-    Attack("references to one small header in one call", _references(GET_ME, 400_000, 1, size=1), acknowledges=False),
+    Attack(
+        "references to one small header in one call",
+        _references(GET_ME, 400_000, 1, size=1),
+        acknowledges=False,
+        exceeds=UNACKNOWLEDGED,
+    ),
     Attack("references to one large header, acknowledged", _references(WATCH, 370, 200, size=3000)),
     Attack("calls without a token that send no message", _without_message(GET_ME)),
     Attack("calls without a token that send half a message", _half_sent(PLACE, 4_000_000, 700)),
     Attack("logins that send half a message", _half_sent(LOGIN, 4_000, 700)),
     Attack("logins that send no message", _many_calls(LOGIN, b"", ends=False)),
-    Attack("logins of unknown fields, compressed", _compressed(LOGIN, field(99, b"") * 1_300_000)),
-    Attack("logins of a long address, compressed", _compressed(LOGIN, field(1, b"a" * MEBIS))),
+    Attack("logins of unknown fields, compressed", _compressed(LOGIN, field(99, b"") * 1_300_000), bodies=True),
+    Attack("logins of a long address, compressed", _compressed(LOGIN, field(1, b"a" * MEBIS)), bodies=True),
     Attack("a login in frames of one byte", _bytewise),
     Attack("registrations with nothing in them", _many_calls(REGISTER, message(b""))),
     Attack("calls with forged signatures", _wrong_tokens),
@@ -310,7 +346,28 @@ ATTACKS = [
         "a customer's order of empty lines, compressed",
         _compressed(PLACE, field(4, b"") * 500_000, token=True),
         who="customer",
+        bodies=True,
     ),
+    Attack(
+        "a customer's order of 500,000 empty lines", _once(PLACE, field(4, b"") * 490_000), who="customer", bodies=True
+    ),
+    Attack(
+        "a customer's ten orders of 45,000 lines", _each(PLACE, field(4, b"") * 45_000, 10), who="customer", bodies=True
+    ),
+    Attack("a customer's order of unknown fields", _once(PLACE, field(99, b"") * 320_000), who="customer", bodies=True),
+    Attack(
+        "a customer's order of nested unknown groups",
+        _once(PLACE, b"\xa3\x06" * 100 + b"\xa4\x06" * 100),
+        who="customer",
+    ),
+    Attack("a customer's calls that end without a message", _without_message(GET_ME, token=True), who="customer"),
+    Attack(
+        "a customer's answers that are not read",
+        _many_calls(GET_ME, message(b""), token=True),
+        who="customer",
+        reads=False,
+    ),
+    Attack("a customer's calls, reset at once", _resets_kept, who="customer"),
     Attack("a customer's streams of empty orders", _tiny_messages(PLACE_MANY, token=True), who="customer"),
     Attack(
         "a customer's streams that say nothing", _many_calls(PLACE_MANY, b"", token=True, ends=False), who="customer"
@@ -321,5 +378,6 @@ ATTACKS = [
         "a customer's calls with unknown fields, compressed",
         _compressed(GET_ORDER, field(99, b"") * 1_300_000, token=True),
         who="customer",
+        bodies=True,
     ),
 ]

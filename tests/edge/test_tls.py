@@ -108,7 +108,7 @@ async def test_a_suite_that_does_not_seal_is_refused(database_url: str, tmp_path
     """Of TLS 1.2, CBC with a MAC beside it, and keys that are not forgotten; on both sides of a server."""
     ca, files = authority(), files_in(tmp_path)
     files.hold(issued(ca))
-    given = {"BACKROOM_TLS_CERTIFICATE": str(files.certificate), "BACKROOM_TLS_KEY": str(files.key)}
+    given: dict[str, Any] = {"BACKROOM_TLS_CERTIFICATE": str(files.certificate), "BACKROOM_TLS_KEY": str(files.key)}
     async with serving(database_url, BACKROOM_HTTP_TLS="true", **given) as server:
         for port in (server.grpc_port, server.http_port):
             for suites, taken in (("ECDHE-ECDSA-AES128-SHA", False), ("ECDHE-ECDSA-AES128-GCM-SHA256", True)):

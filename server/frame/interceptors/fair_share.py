@@ -6,7 +6,7 @@ from typing import Any
 from server.frame.addresses import source_of
 from server.frame.call import Call
 from server.frame.caller import Caller
-from server.frame.errors import Overloaded
+from server.frame.errors import Overloaded, TooManyAtOnce
 from server.frame.interceptors.base import Behaviour, Method
 from server.frame.interceptors.shedding import KINDS, MostAtOnce, Shares, kind_of
 
@@ -57,21 +57,21 @@ class _Kind:
         """Raises Overloaded, or TooManyAtOnce."""
         if self._count >= self._most:
             raise Overloaded
-        self._of_one.enter(_name(caller, source))
         if caller.signed_in:
+            self._of_source.enter(source)
             try:
-                self._of_source.enter(source)
-            except BaseException:
-                self._of_one.leave(_name(caller, source))
+                self._of_one.enter(caller.account_id)
+            except TooManyAtOnce:
+                self._of_source.leave(source)
                 raise
+        else:
+            self._of_one.enter(source)
         self._count += 1
 
     def leave(self, caller: Caller, source: str) -> None:
         self._count -= 1
-        self._of_one.leave(_name(caller, source))
         if caller.signed_in:
             self._of_source.leave(source)
-
-
-def _name(caller: Caller, source: str) -> str:
-    return str(caller.account_id) if caller.signed_in else source
+            self._of_one.leave(caller.account_id)
+        else:
+            self._of_one.leave(source)

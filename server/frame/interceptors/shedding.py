@@ -1,5 +1,6 @@
 """More work than the server can carry is refused at the door, while what it has taken is answered in time."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,23 +83,23 @@ class Shares:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._counts: dict[str, int] = {}
+        self._counts: dict[Hashable, int] = {}
 
     def __len__(self) -> int:
         """Of how many there are any."""
         return len(self._counts)
 
-    def one(self, of: str) -> "_Share":
+    def one(self, of: Hashable) -> "_Share":
         """Counts for as long as its block lasts; entering it raises TooManyAtOnce where there are too many."""
         return _Share(self, of)
 
-    def enter(self, of: str) -> None:
+    def enter(self, of: Hashable) -> None:
         count = self._counts.get(of, 0)
         if count >= self._most:
             raise TooManyAtOnce(most=str(self._most))
         self._counts[of] = count + 1
 
-    def leave(self, of: str) -> None:
+    def leave(self, of: Hashable) -> None:
         count = self._counts[of]
         if count == 1:
             del self._counts[of]
@@ -111,7 +112,7 @@ class _Share:
 
     __slots__ = ("_of", "_shares")
 
-    def __init__(self, shares: Shares, of: str) -> None:
+    def __init__(self, shares: Shares, of: Hashable) -> None:
         self._shares = shares
         self._of = of
 
