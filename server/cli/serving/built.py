@@ -61,7 +61,7 @@ async def built(
     database = Database(beside.url, audit_key=keys.audit_key, pooler=configured.pooler, opening=reserved)
     try:
         async with opened_trade(configured, beside.sandbox) as trade:
-            application = _application(configured, database, keys, beside, trade, logger)
+            application = application_of(configured, database, keys, beside, trade, logger)
             tells = application.health.tells
             worker = worker_of(configured, beside.url, application, logger, told=tells) if with_worker else None
             server = Server(
@@ -97,7 +97,7 @@ def worker_of(
     return Worker(*given, pooler=configured.pooler, direct_url=direct_url, told=told)
 
 
-def _application(
+def application_of(
     configured: Settings,
     database: Database,
     keys: MasterKeys,
