@@ -80,7 +80,7 @@ def _hold_docstrings() -> None:
 
 @app.command()
 def serve(
-    worker: Annotated[bool, typer.Option(help="Do the background jobs too; of several, the first does.")] = True,
+    worker: Annotated[bool, typer.Option(help="Do the jobs too; beside several, in a process of its own.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="How many processes serve, on the same ports.")] = 1,
 ) -> None:
     """Serve calls until Ctrl-C; without DATABASE_URL on an embedded PostgreSQL, in BACKROOM_DATA_DIR."""

@@ -36,7 +36,7 @@ class _Beside:
 
 
 def supervise(count: int, *, with_worker: bool) -> None:
-    """Serves by so many processes until it is stopped; with a worker, the first of them does the jobs too."""
+    """Serves by so many processes until it is stopped; with a worker, one more does the jobs."""
     configured = settings.read()
     fit_to_start(configured)
     log.configure(configured.log_level, configured.log_format)
@@ -75,8 +75,7 @@ def _assignments(count: int, ports: Ports, beside: _Beside, *, with_worker: bool
     return [
         Assignment(
             number,
-            # One is enough: jobs mostly wait, and each worker of jobs keeps connections and asks the queue all day.
-            with_worker and number == 1,
+            number <= count,
             str(ports.grpc),
             str(ports.http),
             ports.http_socket.fileno(),
@@ -84,7 +83,9 @@ def _assignments(count: int, ports: Ports, beside: _Beside, *, with_worker: bool
             beside.database_url,
             asdict(beside.sandbox) if beside.sandbox else None,
         )
-        for number in range(1, count + 1)
+        # One for the jobs is enough: they mostly wait. It is none of those that serve, so that what others answer to
+        # webhooks keeps no call waiting.
+        for number in range(1, count + 1 + with_worker)
     ]
 
 

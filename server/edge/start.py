@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from server.frame.addresses import is_this_machine
 from server.settings import Settings
+from server.webhooks.rules.networks import unbounded
 
 
 def reasons_not_to_start(settings: Settings, *, listens: bool = True) -> list[str]:
@@ -38,6 +39,8 @@ def _unfit_for_production(settings: Settings) -> Iterator[str]:
         yield "BACKROOM_MASTER_KEY: is needed in production; backroom keys new-master-key makes one"
     if settings.embedded:
         yield "DATABASE_URL: is needed in production, where the embedded PostgreSQL is not used"
+    if wide := unbounded(settings.webhook_allowed_networks):
+        yield f"BACKROOM_WEBHOOK_ALLOWED_NETWORKS: {wide} allows nearly all addresses; name the networks that are meant"
 
 
 def _exposed(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Who calls."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -22,5 +23,8 @@ class Caller:
     def signed_in(self) -> bool:
         return self.account_id != NOBODY
 
+
+PermissionsOf = Callable[[UUID], Awaitable[frozenset[str] | None]]
+"""What an account may do now, whoever asks for it; None where it is let in no more, or there is none."""
 
 ANONYMOUS = Caller(NOBODY, frozenset())

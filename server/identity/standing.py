@@ -108,6 +108,12 @@ class Standings:
             raise TokenInvalid
         return await self._caller(verified.account_id, verified.issued_for)
 
+    async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
+        """What an account may do now, without a token; None where it is disabled, or there is none."""
+        async with self._database.reading() as tx:
+            found = await tx.standings.find_account(account_id)
+        return None if found is None else permissions_of(found.roles) | (PERMISSIONS & set(found.made_permissions))
+
     async def changed(self, caller: Caller) -> Caller:
         """Waits until what the caller may do is no longer this, and returns what it is; raises TokenInvalid."""
         assert caller.issued_for is not None  # noqa: S101 - a token's caller

@@ -20,8 +20,8 @@ _EDITABLE: Mapping[str, Callable[[webhook_service_pb2.UpdateEndpointRequest], An
 """The fields that an update_mask may name."""
 
 
-def draft(request: webhook_service_pb2.CreateEndpointRequest) -> endpoints.EndpointDraft:
-    return endpoints.EndpointDraft(request.url, request.description, _types(request.event_types))
+def draft(request: webhook_service_pb2.CreateEndpointRequest, caller: Caller) -> endpoints.EndpointDraft:
+    return endpoints.EndpointDraft(request.url, request.description, _types(request.event_types), caller)
 
 
 def edit(request: webhook_service_pb2.UpdateEndpointRequest, caller: Caller) -> endpoints.EndpointEdit:
@@ -32,7 +32,7 @@ def edit(request: webhook_service_pb2.UpdateEndpointRequest, caller: Caller) -> 
     set_fields = {field.name for field, _ in request.ListFields()}
     paths = request.update_mask.paths or [name for name in _EDITABLE if name in set_fields]
     values = {path: _EDITABLE[path](request) for path in paths}
-    return endpoints.EndpointEdit(UUID(request.endpoint_id), request.etag, values, caller.account_id)
+    return endpoints.EndpointEdit(UUID(request.endpoint_id), request.etag, values, caller)
 
 
 def endpoint(kept: Endpoint) -> endpoints_pb2.Endpoint:
@@ -47,6 +47,8 @@ def endpoint(kept: Endpoint) -> endpoints_pb2.Endpoint:
         etag=endpoints.etag_of(kept),
         create_time=timestamp(kept.create_time),
         update_time=timestamp(kept.update_time),
+        created_by=str(kept.created_by or ""),
+        granted_by=str(kept.granted_by or ""),
     )
 
 
@@ -58,7 +60,8 @@ def delivery_filter(request: webhook_service_pb2.ListDeliveriesRequest) -> Deliv
     )
 
 
-def delivery(kept: Delivery) -> deliveries_pb2.Delivery:
+def delivery(kept: Delivery, *, readable: bool) -> deliveries_pb2.Delivery:
+    """Without its body where that is not readable to the caller."""
     return deliveries_pb2.Delivery(
         delivery_id=str(kept.id),
         endpoint_id=str(kept.endpoint_id),
@@ -69,7 +72,7 @@ def delivery(kept: Delivery) -> deliveries_pb2.Delivery:
         last_attempt_time=timestamp(kept.last_attempt_time) if kept.last_attempt_time else None,
         response_status=kept.response_status,
         error=kept.error,
-        body=kept.body,
+        body=kept.body if readable else "",
         create_time=timestamp(kept.create_time),
     )
 

@@ -3,8 +3,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from backroom.webhooks.v1 import deliveries_pb2, webhook_service_pb2_grpc
 from backroom.webhooks.v1 import webhook_service_pb2 as pb
-from backroom.webhooks.v1 import webhook_service_pb2_grpc
 from server.frame.call import caller_of
 from server.frame.paging import Page, page_of
 from server.frame.repeating import ask_of
@@ -13,6 +13,7 @@ from server.webhooks import messages
 from server.webhooks.rules.relaying import fitting
 from server.webhooks.rules.signing import shown
 from server.webhooks.service import Endpoints
+from storage.webhooks.records import Delivery
 
 
 class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
@@ -21,7 +22,7 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
 
     async def CreateEndpoint(self, request: pb.CreateEndpointRequest, context: Any) -> pb.CreateEndpointResponse:
         ask = ask_of(context, request)
-        endpoint, secret = await self._endpoints.create(messages.draft(request), ask)
+        endpoint, secret = await self._endpoints.create(messages.draft(request, caller_of(context)), ask)
         return pb.CreateEndpointResponse(endpoint=messages.endpoint(endpoint), secret=shown(secret))
 
     async def GetEndpoint(self, request: pb.GetEndpointRequest, context: Any) -> pb.GetEndpointResponse:
@@ -49,12 +50,15 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
 
     async def SendTestEvent(self, request: pb.SendTestEventRequest, context: Any) -> pb.SendTestEventResponse:
         delivery = await self._endpoints.send_test(UUID(request.endpoint_id), ask_of(context, request))
-        return pb.SendTestEventResponse(delivery=messages.delivery(delivery))
+        return pb.SendTestEventResponse(delivery=self._shown(delivery, context))
 
     async def ListEventTypes(self, request: pb.ListEventTypesRequest, context: Any) -> pb.ListEventTypesResponse:
         types = self._endpoints.list_types()
         return pb.ListEventTypesResponse(
-            event_types=[pb.EventType(name=name, description=description) for name, description in types]
+            event_types=[
+                pb.EventType(name=name, description=each.description, permissions=each.permissions)
+                for name, each in types
+            ]
         )
 
     async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: Any) -> pb.ListDeliveriesResponse:
@@ -63,11 +67,16 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
         found = await self._endpoints.list_deliveries(wanted, before=_before(page), limit=page.limit)
         smaller = replace(page, size=min(page.size, fitting(found)))
         deliveries, next_page_token = smaller.cut(found, lambda each: (each.create_time, each.id))
-        return pb.ListDeliveriesResponse(deliveries=map(messages.delivery, deliveries), next_page_token=next_page_token)
+        page_deliveries = [self._shown(delivery, context) for delivery in deliveries]
+        return pb.ListDeliveriesResponse(deliveries=page_deliveries, next_page_token=next_page_token)
 
     async def Redeliver(self, request: pb.RedeliverRequest, context: Any) -> pb.RedeliverResponse:
         delivery = await self._endpoints.redeliver(UUID(request.delivery_id), ask_of(context, request))
-        return pb.RedeliverResponse(delivery=messages.delivery(delivery))
+        return pb.RedeliverResponse(delivery=self._shown(delivery, context))
+
+    def _shown(self, delivery: Delivery, context: Any) -> deliveries_pb2.Delivery:
+        readable = self._endpoints.may_read(caller_of(context), delivery.event_type)
+        return messages.delivery(delivery, readable=readable)
 
 
 def _before(page: Page) -> tuple[datetime, UUID] | None:

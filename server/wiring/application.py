@@ -67,7 +67,15 @@ class Application:
             "identity": lambda: identity_part(self.identity, database, now),
             "commerce": lambda: commerce_part(database, trade, now, new_id),
             "webhooks": lambda: webhooks_part(
-                database, sources, allowed_networks, master_keys, self.registry, logger, now, new_id
+                database,
+                sources,
+                allowed_networks,
+                master_keys,
+                self.registry,
+                logger,
+                now,
+                new_id,
+                self.identity.standings.permissions_of,
             ),
         }
         self._parts = [builders[module]() for module in modules]

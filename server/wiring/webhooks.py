@@ -11,6 +11,8 @@ from backroom.webhooks.v1 import webhook_service_pb2, webhook_service_pb2_grpc
 from server.commerce.rules.events import EVENT_TYPES
 from server.frame.addresses import Network
 from server.frame.batching import Batcher
+from server.frame.caller import PermissionsOf
+from server.frame.events import EventType
 from server.frame.sealing import MasterKeys
 from server.http.webhooks import WebhookDoor
 from server.identity.rules import auditing
@@ -20,6 +22,7 @@ from server.webhooks.rules.received import event_type
 from server.webhooks.rules.relaying import OWN_TYPES
 from server.webhooks.rules.signing import SECRET_BYTES
 from server.webhooks.rules.sources import Source
+from server.webhooks.rules.telling import MANAGE
 from server.webhooks.seals import SecretSeals
 from server.webhooks.sender import Sender
 from server.webhooks.service import Deliveries, Endpoints, Inbox, Purging, Relay, Sealing, Turns
@@ -31,6 +34,7 @@ from storage.webhooks.records import Received
 _TAKEN_BY: Mapping[str, str] = dict.fromkeys(("sandbox", "stripe"), "commerce.take_payment_event")
 """Payment providers, by their names in commerce; what other sources tell is republished."""
 
+_TOLD_ON = "A webhook came in from {name}, and is told on as it came."
 _HEAVIEST_BATCH = 4 * 1024 * 1024
 """In bytes."""
 _ROW = 1024
@@ -46,23 +50,25 @@ def webhooks_part(
     logger: structlog.typing.FilteringBoundLogger,
     now: Clock,
     new_id: NewId,
+    permissions_of: PermissionsOf,
 ) -> Part:
     inbox = Inbox(database, sources, _TAKEN_BY, now)
     receiving = Batcher[Received, bool](inbox.receive, weigh=lambda ask: _ROW + len(ask.body), largest=_HEAVIEST_BATCH)
     door = WebhookDoor(inbox, receiving.submit, registry, logger)
     # Whatever the rest of the path is: the door answers for what no source can be called, too.
     routes = (Route("/webhooks/{source:path}", door),)
-    out = _outgoing(database, _event_types(sources), allowed, SecretSeals(master_keys), now, new_id)
+    out = _outgoing(database, _event_types(sources), allowed, SecretSeals(master_keys), now, new_id, permissions_of)
     return replace(out, tasks=(*inbox_tasks(inbox), *out.tasks), batchers=(receiving,), routes=routes)
 
 
 def _outgoing(
     database: Database,
-    event_types: Mapping[str, str],
+    event_types: Mapping[str, EventType],
     allowed: Sequence[Network],
     seals: SecretSeals,
     now: Clock,
     new_id: NewId,
+    permissions_of: PermissionsOf,
 ) -> Part:
     resolver = Resolver()
     sender = Sender(resolver, allowed)
@@ -70,7 +76,7 @@ def _outgoing(
     relay = Relay(database, now, new_id)
     turns = Turns(database, now, random)
     sealing = Sealing(database, seals)
-    deliveries = Deliveries(database, sender, seals, now, random)
+    deliveries = Deliveries(database, sender, seals, now, random, event_types, permissions_of)
     service = Service(
         webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
         webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server,
@@ -80,12 +86,12 @@ def _outgoing(
     return Part((service,), tasks, preparing=(sealing.seal,), closing=(sender.close, resolver.close))
 
 
-def _event_types(sources: Sequence[Source]) -> Mapping[str, str]:
+def _event_types(sources: Sequence[Source]) -> Mapping[str, EventType]:
     """What endpoints can ask for, from all modules; what a source tells is told on where no other task takes it."""
     told_on = [source.name for source in sources if source.name not in _TAKEN_BY]
     return {
         **EVENT_TYPES,
         **auditing.EVENT_TYPES,
         **OWN_TYPES,
-        **{event_type(name): f"A webhook came in from {name}, and is told on as it came." for name in told_on},
+        **{event_type(name): EventType(_TOLD_ON.format(name=name), (MANAGE,)) for name in told_on},
     }

@@ -53,6 +53,10 @@ class Endpoint:
     """Counts the changes from 1 on."""
     create_time: datetime
     update_time: datetime
+    created_by: UUID | None = None
+    """None for one that the record of changes does not know of."""
+    granted_by: UUID | None = None
+    """Whose permissions decide what it is told: who last set its URL or types, or enabled it."""
 
     @property
     def enabled(self) -> bool:

@@ -49,6 +49,9 @@ endpoints = Table(
     Column("version", Integer, nullable=False),
     Column("create_time", _TIME, nullable=False),
     Column("update_time", _TIME, nullable=False),
+    Column("created_by", Uuid),
+    # Whose permissions decide what it is told.
+    Column("granted_by", Uuid),
     CheckConstraint("state IN ('enabled', 'disabled')", name="state"),
     schema="webhooks",
 )

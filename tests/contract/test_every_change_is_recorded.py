@@ -179,7 +179,7 @@ async def subscribe(scenario: Scenario) -> None:
     """An endpoint, from its beginning to its end."""
     seller, pb = scenario.shop.seller, webhook_service_pb2
     create = pb.CreateEndpointRequest(
-        request_id=fresh(), url="https://example.com/hook", event_types=["audit.anchored"]
+        request_id=fresh(), url="https://example.com/hook", event_types=["webhook.endpoint_disabled"]
     )
     made = await scenario.change(seller, "CreateEndpoint", create, "endpoint/{answer.endpoint.endpoint_id}")
     endpoint_id = made.endpoint.endpoint_id

@@ -54,6 +54,14 @@ def test_production_does_not_start_without(missing: str) -> None:
     assert named(**{name: value for name, value in FIT.items() if name != missing}) == [missing]
 
 
+@pytest.mark.parametrize("networks", ["0.0.0.0/0", "::/0", "10.0.0.0/8,0.0.0.0/1", "fd00::/8,8000::/1"])
+def test_production_sends_no_webhooks_into_all_networks(networks: str) -> None:
+    """Private ones can be allowed, however large."""
+    given = "BACKROOM_WEBHOOK_ALLOWED_NETWORKS"
+    assert named(**FIT, **{given: networks}) == [given]
+    assert named(**FIT, **{given: "10.0.0.0/8,fc00::/7,127.0.0.1/32"}) == []
+
+
 def test_production_listens_on_no_public_address_in_plain_text() -> None:
     """Each side is named that would."""
     assert named(**FIT, **PUBLIC) == ["BACKROOM_GRPC_ADDRESS", "BACKROOM_HTTP_ADDRESS"]

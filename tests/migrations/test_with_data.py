@@ -207,3 +207,25 @@ def test_payments_of_before_learn_whose_they_are(postgres: str) -> None:
         assert dict(found) == {SESSION: "ada", ACCOUNT: "bob"}
         migrations.downgrade(url, "0010")
         assert shop.execute("SELECT count(*) FROM commerce.payments").fetchone() == (2,)
+
+
+def test_endpoints_of_before_grants_learn_who_made_them(postgres: str) -> None:
+    """From the record of changes; of one that it does not know, nobody answers for what it is told."""
+    made, unknown, maker = uuid4(), uuid4(), uuid4()
+    create, update = (f"backroom.webhooks.v1.WebhookService/{method}Endpoint" for method in ("Create", "Update"))
+    with standing_at(postgres, "0011") as url, psycopg.connect(url, autocommit=True) as connection:
+        for endpoint_id in (made, unknown):
+            connection.execute(
+                "INSERT INTO webhooks.endpoints VALUES (%s, 'https://example.com', '', '{}', 'enabled', '', NULL, 1,"
+                " now(), now())",
+                [endpoint_id],
+            )
+        for caller, action, endpoint_id in ((maker, create, made), (uuid4(), update, made), (uuid4(), update, unknown)):
+            connection.execute(
+                "INSERT INTO frame.audit_entries (create_time, caller_id, action, resource, address, call_id, result,"
+                " id, key_id, mac) VALUES (now(), %s, %s, %s, '', '', 'OK', %s, '', '')",
+                [caller, action, f"endpoint/{endpoint_id}", uuid4()],
+            )
+        migrations.upgrade(url)
+        found = connection.execute("SELECT id, created_by, granted_by FROM webhooks.endpoints").fetchall()
+        assert {*found} == {(made, maker, maker), (unknown, None, None)}

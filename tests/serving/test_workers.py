@@ -29,6 +29,7 @@ from tests.faults.load import Book, crowd, goods, until
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api, sign_in
+from tests.fixtures.trading import eventually
 from tests.invariants import assert_kept, count_orders
 from tests.serving.commands import BACKROOM, backroom, backroom_here, bare_environment
 from tests.serving.servers import QUIET
@@ -70,7 +71,7 @@ async def shared_database(shared_url: str) -> AsyncIterator[Database]:
 @pytest.fixture(scope="module")
 async def two(shared_url: str) -> AsyncIterator[ServerProcess]:
     """Two workers, for the tests that leave two behind."""
-    async with serving(shared_url, "--workers", "2") as server:
+    async with serving(shared_url, "--workers", "2", "--no-worker") as server:
         yield server
 
 
@@ -188,7 +189,7 @@ async def test_workers_do_not_outlive_their_supervisor(database_url: str) -> Non
         await server.process.wait()
         for port in (server.grpc_port, server.http_port):
             await until(lambda: refuses_connections(port), within=ENOUGH)  # noqa: B023 - awaited within the loop
-        await until(lambda: sum(b'"stopped"' in line for line in server.said) == 2)
+        await until(lambda: sum(b'"stopped"' in line for line in server.said) == 3)
 
 
 async def test_a_taken_port_is_one_line_that_names_the_setting() -> None:
@@ -222,7 +223,7 @@ async def test_workers_that_end_before_they_serve_are_given_up(tmp_path: Path) -
             await asyncio.sleep(0.05)
         assert process.stderr is not None
         *lines, last = process.stderr.read().splitlines()
-    given_up = re.fullmatch("backroom: worker ([12]) ends again and again before it serves", last)
+    given_up = re.fullmatch("backroom: worker ([123]) ends again and again before it serves", last)
     assert given_up
     ends = [line for line in map(json.loads, lines) if line.get("worker") == int(given_up[1])]
     assert [(each["event"], each.get("again_in")) for each in ends] == [
@@ -267,3 +268,47 @@ async def test_a_first_start_makes_one_database_and_one_admin(tmp_path: Path) ->
         assert await asyncio.to_thread(process.wait, 60) == 0
     assert said.count("Backroom serves") == said.count("An admin was made") == 1
     assert running_url(tmp_path / ".backroom" / "postgres") is None
+
+
+async def test_the_jobs_have_a_process_of_their_own(database_url: str) -> None:
+    """Which is started again when it is killed; the metrics, at an address of their own, count its jobs too."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as found:
+        apart = f"127.0.0.1:{found.getsockname()[1]}"
+    token = "scrape-scrape-scrape"
+    async with (
+        serving(database_url, "--workers", "2", BACKROOM_METRICS_ADDRESS=apart, BACKROOM_METRICS_TOKEN=token) as server,
+        httpx.AsyncClient() as client,
+    ):
+        assert len(workers_of(server.process.pid)) == 3
+        assert (await client.get(f"http://127.0.0.1:{server.http_port}/metrics")).status_code == 404
+        assert (await client.get(f"http://{apart}/metrics")).status_code == 401
+
+        async def jobs_done() -> float:
+            await asyncio.sleep(1.1)
+            answer = await client.get(f"http://{apart}/metrics", headers={"authorization": f"Bearer {token}"})
+            families = text_string_to_metric_families(answer.text)
+            samples = (sample for family in families for sample in family.samples)
+            return sum(each.value for each in samples if each.name == "backroom_jobs_total")
+
+        first = await eventually(jobs_done, bool)
+        assert {line["worker"] for line in map(json.loads, list(server.said)) if line["event"] == "job"} <= {3}
+        (does_jobs,) = workers_of(server.process.pid) - serving_pids(server)
+        os.kill(does_jobs, signal.SIGKILL)
+        await until(lambda: any(b'"a worker does the jobs"' in line for line in server.said), within=ENOUGH)
+        await eventually(jobs_done, lambda done: done > first)
+
+
+def serving_pids(server: ServerProcess) -> set[int]:
+    """Those that have a socket which listens on the gRPC port."""
+    return {pid for pid in workers_of(server.process.pid) if sockets_of(pid) & listening_on(server.grpc_port)}
+
+
+def listening_on(port: int) -> set[str]:
+    """The sockets on a port, as the system names them."""
+    tables = (Path(f"/proc/net/{each}").read_text().splitlines()[1:] for each in ("tcp", "tcp6"))
+    rows = (line.split() for table in tables for line in table)
+    return {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
+
+
+def sockets_of(pid: int) -> set[str]:
+    return {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()}

@@ -13,6 +13,8 @@ from uuid import UUID, uuid4
 
 import uuid_utils.compat
 
+from server.frame.caller import Caller
+from server.frame.events import EventType
 from server.webhooks.network import Resolver
 from server.webhooks.rules.endpoints import EndpointDraft
 from server.webhooks.rules.relaying import OWN_TYPES
@@ -25,7 +27,10 @@ from storage.webhooks.records import Delivery, DeliveryFilter, Endpoint
 from tests.fixtures.keys import MASTER_KEYS
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-TYPES = {"order.placed": "Placed.", "order.paid": "Paid.", **OWN_TYPES}
+READ = ("orders.read_all",)
+TYPES = {"order.placed": EventType("Placed.", READ), "order.paid": EventType("Paid.", READ), **OWN_TYPES}
+CALLER = Caller(uuid4(), frozenset({"orders.read_all", "webhooks.manage"}))
+"""Who makes and changes endpoints, and may read all that they are told."""
 SECRET = bytes(range(32))
 SEALS = SecretSeals(MASTER_KEYS)
 
@@ -111,6 +116,12 @@ class Outbox:
     sender: Sender
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
+    permissions: frozenset[str] | None = CALLER.permissions
+    """What those may do by now who answer for the endpoints."""
+
+    async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
+        return self.permissions if account_id == CALLER.account_id else None
+
     def now(self) -> datetime:
         return self.time
 
@@ -125,7 +136,7 @@ class Outbox:
 
     @property
     def deliveries(self) -> Deliveries:
-        return Deliveries(self.database, self.sender, SEALS, self.now, lambda: 0.5)
+        return Deliveries(self.database, self.sender, SEALS, self.now, lambda: 0.5, TYPES, self.permissions_of)
 
     @property
     def turns(self) -> Turns:
@@ -140,7 +151,7 @@ class Outbox:
             pass
 
     async def endpoint(self, url: str = "https://example.com", *types: str) -> Endpoint:
-        endpoint, _ = await self.endpoints.create(EndpointDraft(url, "", types), self.ask)
+        endpoint, _ = await self.endpoints.create(EndpointDraft(url, "", types, CALLER), self.ask)
         return endpoint
 
     async def endpoint_now(self, endpoint: Endpoint) -> Endpoint:

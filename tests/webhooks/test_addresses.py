@@ -25,10 +25,20 @@ from tests.webhooks.outgoing import LOOPBACK, answer, subscriber
 INNER_4 = [
     *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"),
     *("192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4"),
-    *("240.0.0.0/4", "168.63.129.16/32"),
+    *("240.0.0.0/4", "168.63.129.16/32", "192.88.99.0/24"),
 ]
 INNER_6 = [
-    *("::/128", "::1/128", "::/96", "100::/64", "64:ff9b:1::/48", "2001::/32", "2001:db8::/32", "fc00::/7"),
+    *(
+        "::/128",
+        "::1/128",
+        "::/96",
+        "100::/64",
+        "64:ff9b:1::/48",
+        "2001::/32",
+        "2001:db8::/32",
+        "3fff::/20",
+        "fc00::/7",
+    ),
     *("fe80::/10", "fec0::/10", "ff00::/8", "4000::/3"),
 ]
 """What is not of the public internet, by https://www.iana.org/assignments/iana-ipv4-special-registry and its like.
@@ -99,6 +109,15 @@ def test_networks_that_are_none_are_refused(text: str) -> None:
         *("https://[::1%25lo]", "https://[fe80::1%lo]", "https://[::1", "https://::1", "https://exa mple.com"),
         *("https://example.com\\@evil.com", "https://ex\u00e4mple.com", "https://example.com/\n", "https://a..b"),
         *("https://-a.com", f"https://{'a' * 64}.com", f"https://{'a.' * 127}com", "https://%31%32%37.0.0.1"),
+        *(
+            "https://[v1.x]",
+            "https://[v1.x]:443/",
+            "https://[vf.127.0.0.1]",
+            "https://[127.0.0.1]",
+            "https://[localhost]",
+        ),
+        *("https://[::]", "https://[::127.0.0.1]", "https://[2002:7f00:1::1]", "https://[2001:0:1::1]"),
+        *("https://[::ffff:7f00:1]", "https://[64:ff9b::7f00:1]", "https://[64:ff9b:1::7f00:1]", "https://192.88.99.1"),
         *("https://1.1.1.1.1", "https://example.1", "https://example.0x1"),
     ],
 )

@@ -25,7 +25,17 @@ from server.webhooks.sender import Sender
 from storage.database import Database
 from storage.frame.records import NOBODY, AuditFilter
 from storage.webhooks.records import Delivery, DeliveryState, Endpoint, EndpointState
-from tests.webhooks.outgoing import LOOPBACK, SECRET, Outbox, Subscriber, answer, listening, outbox_on, subscriber
+from tests.webhooks.outgoing import (
+    CALLER,
+    LOOPBACK,
+    SECRET,
+    Outbox,
+    Subscriber,
+    answer,
+    listening,
+    outbox_on,
+    subscriber,
+)
 
 PENDING, SUCCEEDED, FAILED = DeliveryState.PENDING, DeliveryState.SUCCEEDED, DeliveryState.FAILED
 
@@ -342,7 +352,7 @@ async def test_an_endpoint_that_fails_for_five_days_is_disabled(outbox: Outbox, 
     assert not disabled.enabled
     assert disabled.disabled_reason.endswith("the last one with: HTTP 500")
     assert (last.state, [delivery.state for delivery in await outbox.sent(endpoint)]) == (FAILED, [FAILED] * 3)
-    edit = EndpointEdit(endpoint.id, "", {"state": EndpointState.ENABLED}, uuid4())
+    edit = EndpointEdit(endpoint.id, "", {"state": EndpointState.ENABLED}, CALLER)
     enabled = await outbox.endpoints.edit(edit, outbox.ask)
     assert (enabled.enabled, enabled.disabled_reason, enabled.failing_since) == (True, "", None)
 
@@ -388,7 +398,7 @@ async def test_what_is_wanted_again_during_an_attempt_is_sent_again(outbox: Outb
 
     async with listening(slow) as port:
         url = f"http://127.0.0.1:{port}"
-        await outbox.endpoints.edit(EndpointEdit(delivery.endpoint_id, "", {"url": url}, uuid4()), outbox.ask)
+        await outbox.endpoints.edit(EndpointEdit(delivery.endpoint_id, "", {"url": url}, CALLER), outbox.ask)
         attempt = asyncio.create_task(outbox.deliveries.attempt(delivery.id))
         await heard.wait()
         outbox.moves(seconds=1)

@@ -150,8 +150,9 @@ async def test_what_nothing_may_be_sent_to_is_refused(service: Api) -> None:
     assert (await get(service, endpoint_id)).url == URL
 
 
-async def test_a_type_that_nobody_knows_is_refused(service: Api) -> None:
+async def test_a_type_that_nobody_knows_is_refused(server: Running) -> None:
     """It is named, and ListEventTypes names those there are, in their order."""
+    service = await server.sign_in("admin")
     endpoint_id = (await created(service)).endpoint_id
     for call in (
         create(service, event_types=["order.paid", "b", "a"]),

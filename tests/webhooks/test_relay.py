@@ -21,7 +21,7 @@ from tests.commerce.goods import placed, stocked
 from tests.fixtures.servers import running
 from tests.fixtures.trading import eventually
 from tests.storage.waiting import waits
-from tests.webhooks.outgoing import LOOPBACK, Outbox, outbox_on, subscriber
+from tests.webhooks.outgoing import CALLER, LOOPBACK, Outbox, outbox_on, subscriber
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KILL_WHO_WAITS = text(
@@ -72,7 +72,7 @@ async def test_an_event_goes_to_each_endpoint_that_wants_it(outbox: Outbox) -> N
     everything = await outbox.endpoint()
     paid = await outbox.endpoint("https://example.com", "order.paid")
     disabled = await outbox.endpoint()
-    await outbox.endpoints.edit(EndpointEdit(disabled.id, "", {"state": EndpointState.DISABLED}, uuid4()), outbox.ask)
+    await outbox.endpoints.edit(EndpointEdit(disabled.id, "", {"state": EndpointState.DISABLED}, CALLER), outbox.ask)
     await outbox.happens("order.placed", "order.paid", "something.unknown")
     await outbox.relayed()
     assert await outbox.types_of(everything) == ["order.paid", "order.placed", "something.unknown"]

@@ -11,7 +11,7 @@ from server.webhooks.rules.signing import shown
 from server.webhooks.seals import SecretSeals
 from server.webhooks.service import Deliveries, Sealing
 from tests.identity.people import execute, kept
-from tests.webhooks.outgoing import SEALS, SECRET, Outbox, Subscriber, subscriber
+from tests.webhooks.outgoing import SEALS, SECRET, TYPES, Outbox, Subscriber, subscriber
 
 OTHER = bytes(range(32, 64))
 SECRETS = "webhooks.endpoint_secrets"
@@ -80,6 +80,7 @@ async def test_master_keys_are_changed_in_turn(outbox: Outbox, shop: Subscriber)
     assert await Sealing(outbox.database, both).seal() == 1
     assert await Sealing(outbox.database, new).seal() == 0
     delivery = await outbox.test_event(endpoint)
-    await Deliveries(outbox.database, outbox.sender, new, outbox.now, lambda: 0.5).attempt(delivery.id)
+    rest = (lambda: 0.5, TYPES, outbox.permissions_of)
+    await Deliveries(outbox.database, outbox.sender, new, outbox.now, *rest).attempt(delivery.id)
     (heard,) = shop.heard
     Webhook(shown(SECRET)).verify(heard.body, dict(heard.headers))

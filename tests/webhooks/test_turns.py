@@ -10,7 +10,7 @@ from uuid import uuid4
 from server.webhooks.rules.endpoints import EndpointDraft, EndpointEdit
 from server.webhooks.rules.turns import FAILING_AT_ONCE, SLOTS, turns
 from storage.webhooks.records import Endpoint, EndpointState, Turn
-from tests.webhooks.outgoing import Outbox, answer, subscriber
+from tests.webhooks.outgoing import CALLER, Outbox, answer, subscriber
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LONG = timedelta(minutes=1)
@@ -18,7 +18,7 @@ RANDOM = Random(7)  # noqa: S311 - not for secrets
 
 
 def an_endpoint(*, failing_for: timedelta | None = None) -> Endpoint:
-    endpoint = EndpointDraft("https://example.com", "", ()).as_endpoint(uuid4(), NOW)
+    endpoint = EndpointDraft("https://example.com", "", (), CALLER).as_endpoint(uuid4(), NOW)
     return replace(endpoint, failing_since=NOW - failing_for if failing_for is not None else None)
 
 
@@ -97,7 +97,7 @@ async def test_what_is_not_due_has_no_turn(outbox: Outbox) -> None:
         delivery = await outbox.attempt(await outbox.test_event(endpoint))
         await outbox.test_event(disabled)
         for state in (EndpointState.DISABLED, EndpointState.ENABLED):
-            await outbox.endpoints.edit(EndpointEdit(disabled.id, "", {"state": state}, uuid4()), outbox.ask)
+            await outbox.endpoints.edit(EndpointEdit(disabled.id, "", {"state": state}, CALLER), outbox.ask)
             await outbox.turns.give()
             assert await outbox.due() == []
         outbox.moves(seconds=5)

@@ -8,8 +8,8 @@ class Assignment:
 
     number: int
     """From 1 on."""
-    with_worker: bool
-    """Whether it does jobs too."""
+    serves: bool
+    """Whether it serves; otherwise it does the jobs."""
     grpc_address: str
     http_address: str
     http_socket: int

@@ -67,7 +67,7 @@ async def built(
     )
     try:
         async with opened_trade(configured, beside.sandbox) as trade:
-            application = _application(configured, database, keys, beside, trade, logger)
+            application = application_of(configured, database, keys, beside, trade, logger)
             tells = application.health.tells
             worker = worker_of(configured, beside.url, application, logger, told=tells) if with_worker else None
             server = Server(
@@ -103,7 +103,7 @@ def worker_of(
     return Worker(*given, pooler=configured.pooler, direct_url=direct_url, issuer=configured.issuer, told=told)
 
 
-def _application(
+def application_of(
     configured: Settings,
     database: Database,
     keys: MasterKeys,

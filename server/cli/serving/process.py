@@ -17,6 +17,7 @@ from server.cli.serve import ready, run_until_stopped, stop_asked
 from server.cli.serving.assignment import Assignment
 from server.cli.serving.built import Built, built
 from server.cli.serving.embedded import Surroundings
+from server.cli.serving.jobs import do_jobs
 from server.cli.serving.line import Line
 from server.frame import log
 from server.http.metrics import rendered
@@ -45,22 +46,23 @@ async def _talk(configured: Settings, end: socket.socket) -> None:
     except ConnectionError:
         raise Failure("the supervisor is gone") from None
     try:
-        await _serve(configured, assigned, line, stop)
+        beside = Surroundings(assigned.database_url, Sandbox(**assigned.sandbox) if assigned.sandbox else None)
+        await (_serve if assigned.serves else do_jobs)(configured, assigned, beside, line, stop)
     except Failure as failure:
         with suppress(ConnectionError):  # it is gone, and so is whoever would be told
             await line.ask("refusing", str(failure))
         sys.exit(1)
 
 
-async def _serve(configured: Settings, assigned: Assignment, line: Line, stop: asyncio.Event) -> None:
+async def _serve(
+    configured: Settings, assigned: Assignment, beside: Surroundings, line: Line, stop: asyncio.Event
+) -> None:
     addresses = {"grpc_address": Address(assigned.grpc_address), "http_address": Address(assigned.http_address)}
     configured = configured.model_copy(update=addresses)
-    beside = Surroundings(assigned.database_url, Sandbox(**assigned.sandbox) if assigned.sandbox else None)
     metrics_socket = None if assigned.metrics_socket is None else socket.socket(fileno=assigned.metrics_socket)
     shared = Shared(socket.socket(fileno=assigned.http_socket), partial(line.ask, "metrics"), metrics_socket)
     logger = structlog.get_logger().bind(worker=assigned.number)
-    keys, with_worker = master_keys(configured), assigned.with_worker
-    async with built(configured, keys, beside, logger, with_worker=with_worker, shared=shared) as each:
+    async with built(configured, master_keys(configured), beside, logger, with_worker=False, shared=shared) as each:
         await prepared(each.application, configured)
         await each.start()
         line.answer("metrics", partial(_metrics, each))

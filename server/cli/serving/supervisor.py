@@ -87,7 +87,8 @@ class Supervisor:
 
         async def is_ready(_: str) -> str:
             member.ready = True
-            self._logger.info("a worker serves", worker=assignment.number, pid=member.pid)
+            does = "serves" if assignment.serves else "does the jobs"
+            self._logger.info(f"a worker {does}", worker=assignment.number, pid=member.pid)
             await self._look_whether_all_serve()
             return ""
 

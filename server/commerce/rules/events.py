@@ -4,19 +4,23 @@ from collections.abc import Mapping
 
 import orjson
 
+from server.frame.events import EventType
 from storage.commerce.records import Order, OrderState, Payment, Price
 from storage.frame.records import Event
 
-EVENT_TYPES: Mapping[str, str] = {
-    "order.placed": "An order was placed and holds its stock.",
-    "order.paid": "An order was paid; its goods are sold.",
-    "order.fulfilled": "An order was handed over to the customer.",
-    "order.cancelled": "An order was called off; its stock is free again.",
-    "order.expired": "An order was not paid in time; its stock is free again.",
-    "order.refunded": "All that was paid for an order was paid back.",
-    "payment.captured": "Money was taken.",
-    "payment.failed": "The provider refused a payment.",
-    "payment.refunded": "Money was paid back, whole or in part.",
+_ORDERS = ("orders.read", "orders.read_all")
+_PAYMENTS = ("payments.read", "orders.read_all")
+
+EVENT_TYPES: Mapping[str, EventType] = {
+    "order.placed": EventType("An order was placed and holds its stock.", _ORDERS),
+    "order.paid": EventType("An order was paid; its goods are sold.", _ORDERS),
+    "order.fulfilled": EventType("An order was handed over to the customer.", _ORDERS),
+    "order.cancelled": EventType("An order was called off; its stock is free again.", _ORDERS),
+    "order.expired": EventType("An order was not paid in time; its stock is free again.", _ORDERS),
+    "order.refunded": EventType("All that was paid for an order was paid back.", _ORDERS),
+    "payment.captured": EventType("Money was taken.", _PAYMENTS),
+    "payment.failed": EventType("The provider refused a payment.", _PAYMENTS),
+    "payment.refunded": EventType("Money was paid back, whole or in part.", _PAYMENTS),
 }
 
 

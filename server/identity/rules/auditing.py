@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from server.frame.events import EventType
 from storage.frame.records import AuditAnchor, AuditEvent, AuditKey, AuditLink, AuditSeal
 from storage.frame.signing import START, hash_of, mac_of
 
 ANCHORED = "audit.anchored"
-EVENT_TYPES: Mapping[str, str] = {
-    ANCHORED: "The record of changes was sealed up to a place; whoever keeps its hash can prove that nothing was cut.",
+EVENT_TYPES: Mapping[str, EventType] = {
+    ANCHORED: EventType(
+        "The record of changes was sealed up to a place; whoever keeps its hash can prove that nothing was cut.",
+        ("audit.read",),
+    ),
 }
 """The events that this module adds to the log."""
 

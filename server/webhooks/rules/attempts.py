@@ -82,6 +82,11 @@ def delivery_after(attempt: Attempt, delivery: Delivery, endpoint: Endpoint, now
     )
 
 
+def withheld(delivery: Delivery, why: str) -> Delivery:
+    """The delivery, given up without an attempt."""
+    return replace(delivery, state=DeliveryState.FAILED, next_attempt_time=None, error=why)
+
+
 def _next_time(
     attempt: Attempt, delivery: Delivery, endpoint: Endpoint, now: datetime, jitter: float
 ) -> datetime | None:

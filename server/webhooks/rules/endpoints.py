@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from server.frame.caller import Caller
 from server.frame.errors import EtagMismatch
 from server.webhooks.errors import EventTypeUnknown, TooManyEndpoints
 from storage.webhooks.records import Endpoint, EndpointState
@@ -20,10 +21,11 @@ class EndpointDraft:
     url: str
     description: str
     event_types: tuple[str, ...]
+    caller: Caller
 
     def as_endpoint(self, endpoint_id: UUID, now: datetime) -> Endpoint:
-        text = (self.url, self.description, self.event_types)
-        return Endpoint(endpoint_id, *text, EndpointState.ENABLED, "", None, 1, now, now)
+        text, caller_id = (self.url, self.description, self.event_types), self.caller.account_id
+        return Endpoint(endpoint_id, *text, EndpointState.ENABLED, "", None, 1, now, now, caller_id, caller_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class EndpointEdit:
     etag: str
     """Empty where the caller does not mind edits in between."""
     values: Mapping[str, Any]
-    caller_id: UUID
+    caller: Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,16 @@ def edited(endpoint: Endpoint, edit: EndpointEdit, now: datetime) -> Endpoint:
         case EndpointState.ENABLED:
             values |= {"disabled_reason": "", "failing_since": None}
         case EndpointState.DISABLED if endpoint.enabled:
-            values["disabled_reason"] = f"disabled by {edit.caller_id}"
+            values["disabled_reason"] = f"disabled by {edit.caller.account_id}"
+    if grants(endpoint, values):
+        values["granted_by"] = edit.caller.account_id
     return changed(endpoint, values, now)
+
+
+def grants(endpoint: Endpoint, values: Mapping[str, Any]) -> bool:
+    """Whether new values decide anew what is told, and where: then whoever sets them answers for it."""
+    news = {name for name, value in values.items() if getattr(endpoint, name) != value}
+    return bool(news & {"url", "event_types"}) or ("state" in news and values["state"] is EndpointState.ENABLED)
 
 
 def changed(endpoint: Endpoint, values: Mapping[str, Any], now: datetime) -> Endpoint:

@@ -6,10 +6,16 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from server.frame.addresses import Address, Network
 
 _UNICAST = IPv6Network("2000::/3")
+_DOCUMENTS = IPv6Network("3fff::/20")
+"""RFC 9637's, which the standard library does not know everywhere."""
 _NAT64 = IPv6Network("64:ff9b::/96")
+_LARGEST_PRIVATE = {4: 8, 6: 7}
+"""In bits of a network's prefix, by IP's version: 10.0.0.0/8 and fc00::/7."""
 _INWARD = (
     # IETF's own protocols, which the standard library knows in part; some cloud's metadata are among them.
     IPv4Network("192.0.0.0/24"),
+    # 6to4's anycast relays, which are no more: whoever announces that network is sent what was meant for others.
+    IPv4Network("192.88.99.0/24"),
     # The host under a virtual machine of Azure's.
     IPv4Network("168.63.129.16/32"),
 )
@@ -19,6 +25,11 @@ _INWARD = (
 def read_networks(text: str) -> tuple[Network, ...]:
     """Networks such as 10.0.0.0/8 and fd00::/8, with commas between; raises ValueError."""
     return tuple(_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def unbounded(networks: Sequence[Network]) -> Network | None:
+    """The first of networks that is larger than any private one, as 0.0.0.0/0 is: it allows nearly all addresses."""
+    return next((each for each in networks if each.prefixlen < _LARGEST_PRIVATE[each.version]), None)
 
 
 def literal(host: str) -> Address | None:
@@ -43,7 +54,7 @@ def permitted(address: Address, allowed: Sequence[Network], *, plain: bool) -> b
 
 def _is_global(address: Address) -> bool:
     if isinstance(address, IPv6Address):
-        return address in _UNICAST and address.is_global
+        return address in _UNICAST and address not in _DOCUMENTS and address.is_global
     if any(address in network for network in _INWARD):
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved)

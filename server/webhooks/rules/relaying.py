@@ -6,13 +6,17 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from uuid import UUID
 
+from server.frame.events import EventType
+from server.webhooks.rules.telling import MANAGE
 from storage.frame.records import Event
 from storage.webhooks.records import Delivery, DeliveryState, Endpoint, LoggedEvent
 
 TEST = "webhook.test"
 DISABLED = "webhook.endpoint_disabled"
-OWN_TYPES: Mapping[str, str] = {
-    DISABLED: "An endpoint is sent to no more, because it failed for days or answered that it is gone.",
+OWN_TYPES: Mapping[str, EventType] = {
+    DISABLED: EventType(
+        "An endpoint is sent to no more, because it failed for days or answered that it is gone.", (MANAGE,)
+    ),
 }
 """The events that this module adds to the log."""
 

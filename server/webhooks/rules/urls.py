@@ -92,7 +92,8 @@ def _host(parts: SplitResult) -> str:
     host = parts.hostname or ""
     is_address = literal(host) is not None and "%" not in host
     is_name = _NAME.fullmatch(host) and not _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2])
-    if not is_address and not is_name:
+    # In brackets, what is no address passes for one of a version to come, such as [v1.x].
+    if (not is_address and not is_name) or ("[" in parts.netloc and ":" not in host):
         raise _forbidden("must name a host")
     return host
 

@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from server.frame.caller import PermissionsOf
 from server.frame.contention import begun_again
+from server.frame.events import EventType
 from server.webhooks.rules import attempts as rules
-from server.webhooks.rules import turns
+from server.webhooks.rules import telling, turns
 from server.webhooks.rules.answers import Answer
 from server.webhooks.rules.relaying import disabled_event
 from server.webhooks.rules.signing import signed_headers
@@ -41,28 +43,53 @@ class Deliveries:
         seals: SecretSeals,
         now: Callable[[], datetime],
         random: Callable[[], float],
+        event_types: Mapping[str, EventType],
+        permissions_of: PermissionsOf,
     ) -> None:
+        """`event_types` say what it takes to be told of each, and `permissions_of` what an account may do now."""
         self._database = database
         self._sender = sender
         self._seals = seals
         self._now = now
         self._random = random
+        self._event_types = event_types
+        self._permissions_of = permissions_of
 
     async def attempt(self, delivery_id: UUID) -> None:
         """Makes the attempt that is due, and stores what came of it; nothing where none is due.
 
         No connection to the database is held meanwhile. One that ends between the answer and its being stored is made
-        again: whoever receives it tells it by its id.
+        again: whoever receives it tells it by its id. What its endpoint may not be told, by what the account may do
+        now that answers for it, is given up without an attempt.
         """
         began = self._now()
         loaded = await self._load(delivery_id, began)
         if loaded is None:
+            return
+        if why := await self._why_withheld(loaded):
+            await begun_again(lambda: self._withhold(loaded.delivery, why))
             return
         body = loaded.delivery.body.encode()
         headers = signed_headers(delivery_id, body, loaded.secrets, began)
         answer = await self._sender.post(loaded.endpoint.url, headers, body)
         attempt = rules.Attempt(loaded.delivery, began, answer)
         await begun_again(lambda: self._store(attempt))
+
+    async def _why_withheld(self, loaded: _Loaded) -> str:
+        granted_by = loaded.endpoint.granted_by
+        if granted_by is None:
+            return telling.UNKNOWN
+        permissions = await self._permissions_of(granted_by)
+        return telling.why_withheld(permissions, loaded.delivery.event_type, self._event_types)
+
+    async def _withhold(self, loaded: Delivery, why: str) -> None:
+        async with self._database.transaction() as tx:
+            endpoint = await tx.endpoints.lock(loaded.endpoint_id)
+            delivery = await tx.deliveries.find(loaded.id)
+            if endpoint is None or delivery is None or delivery.next_attempt_time != loaded.next_attempt_time:
+                return
+            await tx.deliveries.change(rules.withheld(delivery, why))
+            await self._pass_on(tx, endpoint, self._now())
 
     async def _load(self, delivery_id: UUID, now: datetime) -> _Loaded | None:
         async with self._database.reading() as tx:

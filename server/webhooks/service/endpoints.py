@@ -1,12 +1,15 @@
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from server.frame.addresses import Network
+from server.frame.caller import Caller
+from server.frame.events import EventType
 from server.frame.repeating import once
 from server.webhooks import errors
 from server.webhooks.rules import endpoints as rules
+from server.webhooks.rules import telling
 from server.webhooks.rules.attempts import GIVEN_UP
 from server.webhooks.rules.relaying import LARGEST_PAGE, sample_delivery
 from server.webhooks.rules.urls import check_url
@@ -22,14 +25,14 @@ class Endpoints:
     def __init__(
         self,
         database: Database,
-        event_types: Mapping[str, str],
+        event_types: Mapping[str, EventType],
         allowed: Sequence[Network],
         seals: SecretSeals,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
         new_secret: Callable[[], bytes],
     ) -> None:
-        """`event_types` are those that may be asked for, with their descriptions.
+        """`event_types` are those that may be asked for, with what it takes to be told of each.
 
         `allowed` are the networks that may be sent to although they are not of the public internet.
         """
@@ -41,13 +44,18 @@ class Endpoints:
         self._new_id = new_id
         self._new_secret = new_secret
 
-    def list_types(self) -> Sequence[tuple[str, str]]:
-        """(name, description), by name."""
-        return sorted(self._event_types.items())
+    def list_types(self) -> Sequence[tuple[str, EventType]]:
+        """Each with its name, by name."""
+        return sorted(self._event_types.items(), key=lambda each: each[0])
+
+    def may_read(self, caller: Caller, event_type: str) -> bool:
+        """Whether a caller may read what events of a type are about."""
+        return telling.may_read(caller.permissions, event_type, self._event_types)
 
     async def create(self, draft: rules.EndpointDraft, ask: Ask) -> tuple[Endpoint, bytes]:
-        """An enabled endpoint and its secret; raises UrlForbidden, EventTypeUnknown, TooManyEndpoints.
+        """An enabled endpoint and its secret.
 
+        Raises UrlForbidden, EventTypeUnknown, PermissionMissing, TooManyEndpoints.
         The answer that is remembered is the endpoint without its secret. A repeated call reads that from where secrets
         are kept, and raises EndpointNotFound where it was deleted since.
         """
@@ -56,15 +64,16 @@ class Endpoints:
             async def act() -> Endpoint:
                 check_url(draft.url, self._allowed)
                 rules.check_types(draft.event_types, self._event_types)
+                telling.check_readable(draft.caller, draft.event_types, self._event_types)
                 rules.check_count(await tx.endpoints.count())
                 endpoint = draft.as_endpoint(self._new_id(), self._now())
                 await tx.endpoints.add(endpoint)
                 first = self._seals.new(endpoint.id, 1, self._new_secret(), endpoint.create_time)
                 await tx.endpoints.add_secret(first)
-                return endpoint
+                return self._seals.hidden(endpoint)
 
-            endpoint = await once(tx, ask, Endpoint, act, lambda endpoint: f"endpoint/{endpoint.id}")
-            return endpoint, await self._secret(tx, endpoint.id, 1)
+            kept = await once(tx, ask, Endpoint, act, lambda endpoint: f"endpoint/{endpoint.id}")
+            return self._seals.shown(kept), await self._secret(tx, kept.id, 1)
 
     async def get(self, endpoint_id: UUID) -> Endpoint:
         """Raises EndpointNotFound."""
@@ -78,7 +87,8 @@ class Endpoints:
     async def edit(self, edit: rules.EndpointEdit, ask: Ask) -> Endpoint:
         """Changes the fields that the edit names; what is still to be sent to an endpoint that is disabled fails.
 
-        Raises UrlForbidden, EventTypeUnknown, EndpointNotFound, EtagMismatch.
+        What decides anew what it is told takes the permissions to read that, whichever of its types are new.
+        Raises UrlForbidden, EventTypeUnknown, EndpointNotFound, EtagMismatch, PermissionMissing.
         """
         async with self._database.transaction() as tx:
 
@@ -88,13 +98,15 @@ class Endpoints:
                 rules.check_types(edit.values.get("event_types", ()), self._event_types)
                 endpoint = _existing(await tx.endpoints.lock(edit.endpoint_id), edit.endpoint_id)
                 edited = rules.edited(endpoint, edit, self._now())
+                if rules.grants(endpoint, edit.values):
+                    telling.check_readable(edit.caller, edited.event_types, self._event_types)
                 if edited is not endpoint:
                     await tx.endpoints.change(edited)
                 if endpoint.enabled and not edited.enabled:
                     await tx.deliveries.give_up(endpoint.id, GIVEN_UP)
-                return edited
+                return self._seals.hidden(edited)
 
-            return await once(tx, ask, Endpoint, act, f"endpoint/{edit.endpoint_id}")
+            return self._seals.shown(await once(tx, ask, Endpoint, act, f"endpoint/{edit.endpoint_id}"))
 
     async def delete(self, endpoint_id: UUID, ask: Ask) -> None:
         """Deletes an endpoint with its secrets and deliveries; raises EndpointNotFound."""
@@ -133,7 +145,7 @@ class Endpoints:
                 await tx.deliveries.add([delivery])
                 return delivery
 
-            return await once(tx, ask, Delivery, act, lambda delivery: f"endpoint/{delivery.endpoint_id}")
+            return await _once(tx, ask, act)
 
     async def list_deliveries(
         self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int
@@ -160,13 +172,23 @@ class Endpoints:
                 await tx.deliveries.change(again)
                 return again
 
-            return await once(tx, ask, Delivery, act, lambda delivery: f"endpoint/{delivery.endpoint_id}")
+            return await _once(tx, ask, act)
 
     async def _secret(self, tx: Transaction, endpoint_id: UUID, generation: int) -> bytes:
         found = await tx.endpoints.find_secret(endpoint_id, generation)
         if found is None:
             raise errors.EndpointNotFound(endpoint_id=str(endpoint_id))
         return self._seals.opened(found)
+
+
+async def _once(tx: Transaction, ask: Ask, act: Callable[[], Awaitable[Delivery]]) -> Delivery:
+    """As `once` has it, but what is remembered holds no body: that stands with the delivery, and never changes."""
+
+    async def bodiless() -> Delivery:
+        return replace(await act(), body="")
+
+    kept = await once(tx, ask, Delivery, bodiless, lambda delivery: f"endpoint/{delivery.endpoint_id}")
+    return replace(kept, body=_delivery(await tx.deliveries.find(kept.id), kept.id).body)
 
 
 def _existing(endpoint: Endpoint | None, endpoint_id: UUID) -> Endpoint:

@@ -33,6 +33,17 @@ class StandingRepository(Repository):
         row = (await self._connection.execute(statement)).first()
         return Standing(tuple(row.roles), tuple(row.made_permissions), row.expire_time) if row else None
 
+    async def find_account(self, account_id: UUID) -> Standing | None:
+        """How an account stands by itself, without a token; None where it is disabled, or there is none."""
+        granted = select(role_grants.c.role).where(role_grants.c.account_id == account_id)
+        made = select(func.unnest(roles.c.permissions)).where(roles.c.name.in_(granted))
+        statement = select(
+            func.array(granted.scalar_subquery(), type_=ARRAY(Text)).label("roles"),
+            func.array(made.scalar_subquery(), type_=ARRAY(Text)).label("made_permissions"),
+        ).where(accounts.c.id == account_id, accounts.c.disable_time.is_(None))
+        row = (await self._connection.execute(statement.select_from(accounts))).first()
+        return Standing(tuple(row.roles), tuple(row.made_permissions), None) if row else None
+
 
 def _live(table: Table, issued_for: UUID) -> ColumnElement[bool]:
     return and_(table.c.id == issued_for, table.c.account_id == accounts.c.id, table.c.end_time.is_(None))

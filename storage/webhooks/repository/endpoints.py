@@ -23,6 +23,7 @@ _CHANGEABLE = (
     "failing_since",
     "version",
     "update_time",
+    "granted_by",
 )
 _SECRET = names_of(endpoint_secrets)
 
@@ -134,7 +135,9 @@ class EndpointRepository(Repository):
 
 
 def _values(endpoint: Endpoint) -> dict[str, Any]:
-    values: dict[str, Any] = {name: getattr(endpoint, name) for name in ("id", *_CHANGEABLE, "create_time")}
+    values: dict[str, Any] = {
+        name: getattr(endpoint, name) for name in ("id", *_CHANGEABLE, "create_time", "created_by")
+    }
     return {**values, "event_types": list(endpoint.event_types)}
 
 
@@ -150,4 +153,6 @@ def _endpoint(row: Row[Any]) -> Endpoint:
         version=row.version,
         create_time=row.create_time,
         update_time=row.update_time,
+        created_by=row.created_by,
+        granted_by=row.granted_by,
     )

@@ -1,0 +1,52 @@
+"""The process that does the jobs beside several that serve: no receiver of webhooks keeps a call waiting."""
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+
+import structlog
+
+from server.cli.master_key import master_keys, prepared
+from server.cli.serve import ready
+from server.cli.serving.assignment import Assignment
+from server.cli.serving.built import application_of, worker_of
+from server.cli.serving.embedded import Surroundings
+from server.cli.serving.line import Line
+from server.cli.trade import opened_trade
+from server.http.metrics import Exposition, rendered
+from server.settings import Settings
+from storage.database import Database
+
+
+async def do_jobs(
+    configured: Settings, assigned: Assignment, beside: Surroundings, line: Line, stop: asyncio.Event
+) -> None:
+    """Does jobs until it is to stop; raises Failure."""
+    logger = structlog.get_logger().bind(worker=assigned.number)
+    keys = master_keys(configured)
+    database = Database(beside.url, audit_key=keys.audit_key, pooler=configured.pooler)
+    try:
+        async with opened_trade(configured, beside.sandbox) as trade:
+            application = application_of(configured, database, keys, beside, trade, logger)
+            health = application.health
+            worker = worker_of(configured, beside.url, application, logger, told=health.tells)
+            await prepared(application, configured)
+            await health.start()
+            watching = asyncio.create_task(health.watch())
+            worker.start()
+            line.answer("metrics", partial(_metrics, rendered(application.registry)))
+            with suppress(ConnectionError):  # it is gone, and the stop is asked for
+                await line.ask("serving")
+                if await ready(health, stop):
+                    await line.ask("ready")
+            await stop.wait()
+            watching.cancel()
+            await worker.stop()
+            await application.finish()
+            logger.info("stopped")
+    finally:
+        await database.close()
+
+
+async def _metrics(exposition: Exposition, _: str) -> str:
+    return await exposition()
