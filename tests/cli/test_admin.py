@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -118,6 +119,42 @@ def test_what_is_taken_is_one_line_and_keeps_its_secret(capsys: pytest.CaptureFi
     again = backroom_here(capsys, "admin", "create-service-account", "till", **given_here(database_url))
     assert (again.code, again.out, again.err) == (1, "", "backroom: A service account with the name till exists.\n")
     assert on(database_url, lambda identity: identity.api_keys.exchange(key, asked()))[0]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r"])
+def test_a_password_from_standard_input_ends_with_its_line(
+    capsys: pytest.CaptureFixture[str], database_url: str, end: bytes
+) -> None:
+    """As Windows ends lines, too; a byte order mark is no part of it either, and any form of a letter is the letter."""
+    given = b"\xef\xbb\xbf" + "Ångström fährt Ski".encode() + end
+    arguments = ("admin", "create-user", EMAIL, "--password-stdin")
+    finished = backroom_here(capsys, *arguments, given=given, **given_here(database_url))
+    assert (finished.code, finished.err) == (0, "")
+    apart = unicodedata.normalize("NFD", "Ångström fährt Ski")
+    assert on(database_url, lambda identity: signed_in(identity, apart)).access_token
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (b"letmeinletmein\n", "is easy to guess"),
+        (b"ADA@example.com\n", "is easy to guess"),
+        (b"not in \xff UTF-8, alas\n", "--password-stdin: what stands on standard input is not UTF-8"),
+        (b"", "password: "),
+        ("u\u0308".encode() * 6, "characters or more"),
+    ],
+)
+def test_a_password_that_cannot_be_taken_is_one_line(
+    capsys: pytest.CaptureFixture[str], database_url: str, given: bytes, told: str
+) -> None:
+    """Without the password, and no account is made."""
+    arguments = ("admin", "create-user", EMAIL, "--password-stdin")
+    finished = backroom_here(capsys, *arguments, given=given, **given_here(database_url))
+    assert (finished.code, finished.out) == (1, "")
+    (line,) = finished.err.splitlines()
+    assert told in line
+    assert "letmein" not in line
+    assert on(database_url, lambda identity: identity.access.list_users(role=None, after=None, limit=9)) == []
 
 
 def test_a_short_password_makes_no_account(capsys: pytest.CaptureFixture[str], database_url: str) -> None:

@@ -4,10 +4,10 @@ from datetime import datetime
 from uuid import UUID
 
 from server.frame.caller import Caller
-from server.frame.errors import Overloaded, TokenInvalid
+from server.frame.errors import FieldInvalid, Overloaded, TokenInvalid
 from server.frame.keeping import forget
 from server.frame.repeating import once, repeated
-from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent
+from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent, PasswordCommon
 from server.identity.passwords import Passwords
 from server.identity.roles import CUSTOMER
 from server.identity.rules import throttling
@@ -54,7 +54,11 @@ class Accounts:
         self._new_id = new_id
 
     async def create(self, email: str, password: str, name: str, roles: Sequence[str], ask: Ask) -> Account:
-        """Creates a person whose address counts as verified; raises EmailTaken, RoleNotFound."""
+        """Creates a person whose address counts as verified.
+
+        Raises PasswordCommon, FieldInvalid, EmailTaken, RoleNotFound.
+        """
+        await self._passwords.refuse_weak(password, normal_email(email), "password")
         password_hash = await self._passwords.hash(password)
         now = self._now()
         async with self._database.transaction() as tx:
@@ -79,9 +83,10 @@ class Accounts:
         if earlier is not None:
             return earlier
         address = normal_email(email)
-        self._passwords.refuse_common(password, address, "password")
+        # Counted first: how hard a password is to guess is worked out at some cost.
         attempt = await self._throttling.begin(throttling.registering(ask.address))
         try:
+            await self._passwords.refuse_weak(password, address, "password")
             password_hash = await self._passwords.hash(password)
         except Overloaded:
             await self._throttling.taken_back(attempt)
@@ -138,12 +143,12 @@ class Accounts:
             known = await tx.accounts.password_hash(caller.account_id)
         if account is None or account.email is None or known is None:
             raise PasswordAbsent
-        self._passwords.refuse_common(new, account.email, "new_password")
         # Whoever holds a stolen token may guess here. It counts by the session, so that nobody else holds its owner up.
         attempt = await self._throttling.begin(throttling.signing_in_with(caller.issued_for or caller.account_id))
         try:
+            await self._passwords.refuse_weak(new, account.email, "new_password")
             changed = await self._passwords.hash(new) if await self._passwords.verify(current, known) else None
-        except Overloaded:
+        except (FieldInvalid, PasswordCommon, Overloaded):
             await self._throttling.taken_back(attempt)
             raise
         change = _Change(account.id, known, changed)
