@@ -11,7 +11,7 @@ from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsen
 from server.identity.passwords import Passwords
 from server.identity.roles import CUSTOMER
 from server.identity.rules import throttling
-from server.identity.rules.accounts import UNVERIFIED_KEPT, normal_email
+from server.identity.rules.accounts import UNVERIFIED_KEPT, new_email
 from server.identity.rules.mails import Occasion
 from server.identity.service.granting import grantable
 from server.identity.service.mailing import Mailing
@@ -58,12 +58,12 @@ class Accounts:
 
         Raises PasswordCommon, FieldInvalid, EmailTaken, RoleNotFound.
         """
-        await self._passwords.refuse_weak(password, normal_email(email), "password")
+        address = new_email(email)
+        await self._passwords.refuse_weak(password, address, "password")
         password_hash = await self._passwords.hash(password)
         now = self._now()
         async with self._database.transaction() as tx:
             granted = await grantable(tx, None, roles)
-            address = normal_email(email)
             await tx.accounts.lock_email(address)
             account = Account(self._new_id(), AccountKind.PERSON, address, name, granted, now, now)
             if not await tx.accounts.add(account, password_hash=password_hash):
@@ -77,12 +77,12 @@ class Accounts:
 
         The answer is then an account that does not exist. Of several that register with one address, each has a token
         of its own, and the first that is used decides whose password and name count.
-        Raises PasswordCommon, TooManyAttempts, Overloaded.
+        Raises FieldInvalid, PasswordCommon, TooManyAttempts, Overloaded.
         """
         earlier = await repeated(self._database, ask, Account)
         if earlier is not None:
             return earlier
-        address = normal_email(email)
+        address = new_email(email)
         # Counted first: how hard a password is to guess is worked out at some cost.
         attempt = await self._throttling.begin(throttling.registering(ask.address))
         try:
