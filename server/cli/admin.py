@@ -50,7 +50,8 @@ def password_from(given: BinaryIO) -> str:
 
 
 def create_service_account(name: str, roles: Sequence[str]) -> None:
-    print(f"key, not to be shown again: {asyncio.run(create_service_key(name, roles))}")
+    key = asyncio.run(create_service_key(name, roles))
+    print(f"service account {name} with the roles {', '.join(sorted(roles))}; key, not to be shown again: {key}")
 
 
 async def create_service_key(name: str, roles: Sequence[str]) -> str:

@@ -71,12 +71,13 @@ async def test_a_user_gets_a_password_that_signs_in(
 async def test_a_service_account_gets_a_key_that_is_exchanged(
     server: Running, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is printed once."""
+    """It is printed once, and so is what it may do where nobody said: the role service."""
     arguments = ("admin", "create-service-account", "till.1")
     finished = await asyncio.to_thread(backroom_here, capsys, *arguments, **given_here(database_url))
     assert (finished.code, finished.err) == (0, "")
     (line,) = finished.out.splitlines()
-    key = line.removeprefix("key, not to be shown again: ")
+    told, key = line.split("; key, not to be shown again: ")
+    assert told == "service account till.1 with the roles service"
     exchanged = await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=key))
     assert exchanged.access_token
 

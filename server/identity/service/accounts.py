@@ -8,6 +8,7 @@ from server.frame.errors import FieldInvalid, Overloaded, TokenInvalid
 from server.frame.keeping import forget
 from server.frame.repeating import once, repeated
 from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent, PasswordCommon
+from server.identity.finishing import Finishing
 from server.identity.passwords import Passwords
 from server.identity.roles import CUSTOMER
 from server.identity.rules import throttling
@@ -43,6 +44,7 @@ class Accounts:
         passwords: Passwords,
         throttling: Throttling,
         mailing: Mailing,
+        finishing: Finishing,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
@@ -50,6 +52,7 @@ class Accounts:
         self._passwords = passwords
         self._throttling = throttling
         self._mailing = mailing
+        self._finishing = finishing
         self._now = now
         self._new_id = new_id
 
@@ -136,6 +139,9 @@ class Accounts:
 
         Raises PasswordAbsent, PasswordCommon, TooManyAttempts, Overloaded, CredentialsInvalid.
         """
+        await self._finishing.finished(self._change_password(caller, current, new, ask))
+
+    async def _change_password(self, caller: Caller, current: str, new: str, ask: Ask) -> None:
         if await repeated(self._database, ask, bool):
             return
         async with self._database.reading() as tx:

@@ -6,6 +6,7 @@ from uuid import UUID
 from server.frame.errors import Overloaded
 from server.identity.devices import Devices
 from server.identity.errors import CredentialsInvalid
+from server.identity.finishing import Finishing
 from server.identity.passwords import Match, Passwords
 from server.identity.rules import throttling
 from server.identity.rules.accounts import may_sign_in, normal_email
@@ -43,6 +44,7 @@ class SigningIn:
         tokens: AccessTokens,
         secrets: Secrets,
         devices: Devices,
+        finishing: Finishing,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
@@ -52,6 +54,7 @@ class SigningIn:
         self._tokens = tokens
         self._secrets = secrets
         self._devices = devices
+        self._finishing = finishing
         self._now = now
         self._new_id = new_id
 
@@ -59,8 +62,11 @@ class SigningIn:
         """Opens a session; who shows a device of the account's owner is not held up by what others tried.
 
         Raises TooManyAttempts and Overloaded, before anything is checked, and CredentialsInvalid, after the same work
-        whatever was wrong.
+        whatever was wrong. An attempt is recorded, whatever its caller does meanwhile.
         """
+        return await self._finishing.finished(self._login(email, password, user_agent, ask, device_token))
+
+    async def _login(self, email: str, password: str, user_agent: str, ask: Ask, device_token: str) -> SignedIn:
         address = normal_email(email)
         account, known = await self._found(address)
         device = await self._devices.read(device_token, account)
