@@ -19,6 +19,7 @@ DUPLICATES = """
 
 
 def upgrade() -> None:
+    op.create_index("ix_sessions_expire_time", "sessions", ["expire_time"], schema="identity")
     op.add_column("accounts", sa.Column("password_time", sa.DateTime(timezone=True)), schema="identity")
     op.drop_constraint("uq_accounts_email", "accounts", schema="identity")
     op.create_index(
@@ -39,6 +40,7 @@ def downgrade() -> None:
     for table in ("mail_tokens", "sessions", "role_grants"):
         op.execute(f"DELETE FROM identity.{table} WHERE account_id IN ({DUPLICATES})")
     op.execute(f"DELETE FROM identity.accounts WHERE id IN ({DUPLICATES})")
+    op.drop_index("ix_sessions_expire_time", "sessions", schema="identity")
     op.drop_column("accounts", "password_time", schema="identity")
     op.drop_index("ix_accounts_unverified", "accounts", schema="identity")
     op.drop_index("uq_accounts_email", "accounts", schema="identity")

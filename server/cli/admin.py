@@ -5,7 +5,7 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import protovalidate
 from google.protobuf.message import Message
@@ -21,6 +21,8 @@ from server.wiring import Identity, build_identity
 from storage.database import Database
 
 FIRST_ADMIN = "admin@localhost"
+_LONGEST_LINE = 4096
+"""In bytes: more than the longest password has."""
 
 Result = TypeVar("Result")
 
@@ -38,8 +40,18 @@ def create_user(email: str, roles: Sequence[str], password: str | None) -> None:
         print(f"password, not to be shown again: {chosen}")
 
 
+def password_from(given: BinaryIO) -> str:
+    """The first line, in UTF-8, without a byte order mark and the line's end, be it \\n or \\r\\n; raises Failure."""
+    line = given.readline(_LONGEST_LINE)
+    try:
+        return line.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise Failure("--password-stdin: what stands on standard input is not UTF-8") from None
+
+
 def create_service_account(name: str, roles: Sequence[str]) -> None:
-    print(f"key, not to be shown again: {asyncio.run(create_service_key(name, roles))}")
+    key = asyncio.run(create_service_key(name, roles))
+    print(f"service account {name} with the roles {', '.join(sorted(roles))}; key, not to be shown again: {key}")
 
 
 async def create_service_key(name: str, roles: Sequence[str]) -> str:
@@ -80,7 +92,7 @@ async def _signs_in(database: Database, identity: Identity, password: str) -> bo
     """Whether a predecessor made the first admin, and was killed before it could keep the password."""
     async with database.reading() as tx:
         found = await tx.accounts.find_by_email(FIRST_ADMIN)
-    return found is not None and await identity.passwords.verify(password, found[1])
+    return found is not None and bool(await identity.passwords.verify(password, found[1]))
 
 
 async def _first_admin(identity: Identity, kept: Path, coming: Path) -> str:

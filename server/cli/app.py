@@ -300,9 +300,9 @@ def create_user(
     password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
 ) -> None:
     """Create a user, by default a customer; a random password is made and printed unless one is given."""
-    from server.cli.admin import create_user
+    from server.cli.admin import create_user, password_from
 
-    create_user(email, role or ["customer"], sys.stdin.readline().rstrip("\n") if password_stdin else None)
+    create_user(email, role or ["customer"], password_from(sys.stdin.buffer) if password_stdin else None)
 
 
 @admin.command("create-service-account")

@@ -116,7 +116,7 @@ class TooManyAttempts(Refusal):
 
 
 class PasswordCommon(Refusal):
-    """The password is one that many use, or follows from the address: choose another one."""
+    """The password is one that many use, or is easy to guess: choose another one."""
 
     code = Code.INVALID_ARGUMENT
     reason = "PASSWORD_COMMON"

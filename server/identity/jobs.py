@@ -6,7 +6,7 @@ from uuid import UUID
 
 from server.frame.jobs import Task
 from server.frame.keeping import forget
-from server.identity.service import Accounts, Auditing, Mailing, Throttling
+from server.identity.service import Accounts, Auditing, Mailing, Sessions, Throttling
 from server.identity.service.accounts import PURGE_UNVERIFIED
 from server.identity.service.mailing import SEND as SEND_MAIL
 from storage.database import Database
@@ -47,8 +47,11 @@ def mail_tasks(mailing: Mailing) -> Sequence[Task]:
     return (Task(SEND_MAIL, send), Task("identity.purge_mails", mailing.purge, every="47 * * * * 20"))
 
 
-def account_tasks(accounts: Accounts) -> Sequence[Task]:
-    return (Task(PURGE_UNVERIFIED, accounts.purge_unverified, every="57 * * * * 10"),)
+def account_tasks(accounts: Accounts, sessions: Sessions) -> Sequence[Task]:
+    return (
+        Task(PURGE_UNVERIFIED, accounts.purge_unverified, every="57 * * * * 10"),
+        Task("identity.purge_sessions", sessions.purge, every="57 * * * * 50"),
+    )
 
 
 def throttling_tasks(throttling: Throttling) -> Sequence[Task]:

@@ -5,8 +5,9 @@ import base64
 import lzma
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from enum import IntEnum
 from functools import cached_property, partial
 from importlib.resources import files
 from threading import Lock
@@ -15,10 +16,19 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import ARGON2_VERSION
+from zxcvbn_rs_py import zxcvbn
 
-from server.frame.errors import FieldViolation, Overloaded
+from server.frame.errors import FieldInvalid, FieldViolation, Overloaded
 from server.identity.errors import PasswordCommon
-from server.identity.rules.passwords import is_common, own_words
+from server.identity.rules.passwords import (
+    ESTIMATED,
+    PLAIN,
+    SHORTEST,
+    STRONG_FROM,
+    is_common,
+    normalized,
+    own_words,
+)
 
 _THREADS = max(1, min((os.cpu_count() or 2) - 1, 8))
 """One hash takes 17 ms of a core: one core is always left to all the rest."""
@@ -26,6 +36,15 @@ _WAITING = 25 * _THREADS
 """How many may wait: about half a second's work."""
 
 Result = TypeVar("Result")
+
+
+class Match(IntEnum):
+    """Whether a password fits a hash; true where it does."""
+
+    NONE = 0
+    NORMALIZED = 1
+    AS_TYPED = 2
+    """It fits a hash of before passwords were normalized, which is to be made anew."""
 
 
 class Passwords:
@@ -47,13 +66,14 @@ class Passwords:
         self._counting = Lock()
 
     async def hash(self, password: str) -> str:
-        """Raises Overloaded."""
-        return await self._soon(partial(self._hasher.hash, password))
+        """The hash of a password's normal form; raises Overloaded."""
+        return await self._soon(partial(self._hasher.hash, normalized(password)))
 
-    async def verify(self, password: str, password_hash: str | None) -> bool:
+    async def verify(self, password: str, password_hash: str | None) -> Match:
         """Whether it is the password; the work is the same where there is no hash to hold it against.
 
-        Raises Overloaded.
+        Earlier versions hashed passwords as they were typed: where the normal form is another and does not fit, what
+        was typed is tried, too. Raises Overloaded.
         """
         return await self._soon(partial(self._verify, password, password_hash))
 
@@ -61,11 +81,17 @@ class Passwords:
         """Whether a hash was made by other parameters than those of now."""
         return self._hasher.check_needs_rehash(password_hash)
 
-    def refuse_common(self, password: str, email: str, field: str) -> None:
-        """Raises PasswordCommon, naming the field, where many use the password, or the account's address gives it."""
-        if is_common(password, self._common, own_words(email)):
+    async def refuse_weak(self, password: str, email: str, field: str) -> None:
+        """Refuses a password that is too short once it is normalized, that many use, or that is easy to guess.
+
+        Raises FieldInvalid and PasswordCommon, which name the field, and Overloaded.
+        """
+        text = normalized(password)
+        if len(text) < SHORTEST:
+            raise FieldInvalid.of(field, f"must have {SHORTEST} characters or more, once it is normalized (NFKC)")
+        if await self._soon(partial(self._is_weak, text, own_words(email))):
             raise PasswordCommon(
-                fields=[FieldViolation(field, "is one that many use, or follows from the address: choose another one")]
+                fields=[FieldViolation(field, "is one that many use, or is easy to guess: choose another one")]
             )
 
     def close(self) -> None:
@@ -90,9 +116,20 @@ class Passwords:
         with self._counting:
             self._taken -= 1
 
-    def _verify(self, password: str, password_hash: str | None) -> bool:
+    def _is_weak(self, text: str, own: Sequence[str]) -> bool:
+        if is_common(text, self._common, own):
+            return True
+        return int(zxcvbn(text[:ESTIMATED], [*own, *PLAIN]).score) < STRONG_FROM
+
+    def _verify(self, password: str, password_hash: str | None) -> Match:
+        text = normalized(password)
+        if self._fits(text, password_hash):
+            return Match.NORMALIZED
+        return Match.AS_TYPED if text != password and self._fits(password, password_hash) else Match.NONE
+
+    def _fits(self, text: str, password_hash: str | None) -> bool:
         try:
-            self._hasher.verify(password_hash or self._nobodys, password)
+            self._hasher.verify(password_hash or self._nobodys, text)
         except (VerificationError, InvalidHashError):
             return False
         return password_hash is not None

@@ -15,6 +15,7 @@ from backroom.identity.v1 import (
 from server.frame.sealing import MasterKeys
 from server.identity.anchoring import AnchorFile
 from server.identity.devices import Devices
+from server.identity.finishing import Finishing
 from server.identity.jobs import account_tasks, audit_tasks, mail_tasks, standing_tasks, throttling_tasks
 from server.identity.keys import KeyRing
 from server.identity.outbox import Outbox
@@ -29,6 +30,7 @@ from server.identity.service import (
     KeyRotation,
     Mailing,
     Recovery,
+    Refusals,
     Roles,
     Sessions,
     SigningIn,
@@ -56,6 +58,7 @@ class Mail:
 class Identity:
     """The use cases of identity, for the servicers and for the commands that run beside a server."""
 
+    finishing: Finishing
     keys: KeyRing
     passwords: Passwords
     tokens: AccessTokens
@@ -91,25 +94,28 @@ def build_identity(
     tokens = AccessTokens(keys, now, issuer)
     secrets = Secrets(keys)
     devices = Devices(keys, now, new_id)
+    finishing = Finishing()
+    refusals = Refusals(database, finishing)
     throttling = Throttling(database, keys, now)
     log = logger or structlog.get_logger()
     outbox = mail.outbox or LogOutbox(log)
     mailing = Mailing(database, master_keys, throttling, outbox, mail.link, log, now, new_id)
     return Identity(
+        finishing=finishing,
         keys=keys,
         passwords=passwords,
         tokens=tokens,
         standings=Standings(database, keys, tokens, now),
         secrets=secrets,
-        accounts=Accounts(database, passwords, throttling, mailing, now, new_id),
-        signing_in=SigningIn(database, passwords, throttling, tokens, secrets, devices, now, new_id),
+        accounts=Accounts(database, passwords, throttling, mailing, finishing, now, new_id),
+        signing_in=SigningIn(database, passwords, throttling, tokens, secrets, devices, finishing, now, new_id),
         sessions=Sessions(database, tokens, secrets, now),
         recovery=Recovery(database, passwords, throttling, mailing, devices, now),
         throttling=throttling,
         mailing=mailing,
-        access=AccessControl(database, now),
-        roles=Roles(database, now),
-        api_keys=ApiKeys(database, tokens, secrets, now, new_id),
+        access=AccessControl(database, refusals, now),
+        roles=Roles(database, refusals, now),
+        api_keys=ApiKeys(database, tokens, secrets, throttling, refusals, finishing, now, new_id),
         key_rotation=KeyRotation(database, master_keys, now),
         auditing=Auditing(
             database,
@@ -144,8 +150,8 @@ def identity_part(identity: Identity, database: Database, now: Clock) -> Part:
     tasks = (
         *standing_tasks(database, now),
         *audit_tasks(identity.auditing),
-        *account_tasks(identity.accounts),
+        *account_tasks(identity.accounts, identity.sessions),
         *mail_tasks(identity.mailing),
         *throttling_tasks(identity.throttling),
     )
-    return Part(services, tasks)
+    return Part(services, tasks, closing=(identity.finishing.close,))

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -70,12 +71,13 @@ async def test_a_user_gets_a_password_that_signs_in(
 async def test_a_service_account_gets_a_key_that_is_exchanged(
     server: Running, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is printed once."""
+    """It is printed once, and so is what it may do where nobody said: the role service."""
     arguments = ("admin", "create-service-account", "till.1")
     finished = await asyncio.to_thread(backroom_here, capsys, *arguments, **given_here(database_url))
     assert (finished.code, finished.err) == (0, "")
     (line,) = finished.out.splitlines()
-    key = line.removeprefix("key, not to be shown again: ")
+    told, key = line.split("; key, not to be shown again: ")
+    assert told == "service account till.1 with the roles service"
     exchanged = await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=key))
     assert exchanged.access_token
 
@@ -118,6 +120,42 @@ def test_what_is_taken_is_one_line_and_keeps_its_secret(capsys: pytest.CaptureFi
     again = backroom_here(capsys, "admin", "create-service-account", "till", **given_here(database_url))
     assert (again.code, again.out, again.err) == (1, "", "backroom: A service account with the name till exists.\n")
     assert on(database_url, lambda identity: identity.api_keys.exchange(key, asked()))[0]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r"])
+def test_a_password_from_standard_input_ends_with_its_line(
+    capsys: pytest.CaptureFixture[str], database_url: str, end: bytes
+) -> None:
+    """As Windows ends lines, too; a byte order mark is no part of it either, and any form of a letter is the letter."""
+    given = b"\xef\xbb\xbf" + "Ångström fährt Ski".encode() + end
+    arguments = ("admin", "create-user", EMAIL, "--password-stdin")
+    finished = backroom_here(capsys, *arguments, given=given, **given_here(database_url))
+    assert (finished.code, finished.err) == (0, "")
+    apart = unicodedata.normalize("NFD", "Ångström fährt Ski")
+    assert on(database_url, lambda identity: signed_in(identity, apart)).access_token
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (b"letmeinletmein\n", "is easy to guess"),
+        (b"ADA@example.com\n", "is easy to guess"),
+        (b"not in \xff UTF-8, alas\n", "--password-stdin: what stands on standard input is not UTF-8"),
+        (b"", "password: "),
+        ("u\u0308".encode() * 6, "characters or more"),
+    ],
+)
+def test_a_password_that_cannot_be_taken_is_one_line(
+    capsys: pytest.CaptureFixture[str], database_url: str, given: bytes, told: str
+) -> None:
+    """Without the password, and no account is made."""
+    arguments = ("admin", "create-user", EMAIL, "--password-stdin")
+    finished = backroom_here(capsys, *arguments, given=given, **given_here(database_url))
+    assert (finished.code, finished.out) == (1, "")
+    (line,) = finished.err.splitlines()
+    assert told in line
+    assert "letmein" not in line
+    assert on(database_url, lambda identity: identity.access.list_users(role=None, after=None, limit=9)) == []
 
 
 def test_a_short_password_makes_no_account(capsys: pytest.CaptureFixture[str], database_url: str) -> None:

@@ -129,6 +129,28 @@ async def test_a_mail_is_given_up_after_a_day(post: Post, clock: Clock) -> None:
     assert [line["level"] for line in post.log] == ["warning", "error"]
 
 
+@pytest.mark.parametrize(
+    "to", ["=?utf-8?q?a=40evil.example=2cb?=@example.com", "=?utf-8?q?a=0d=0a?=@example.com", "a\r\nb@example.com"]
+)
+async def test_a_mail_that_can_never_be_sent_is_given_up_at_once(
+    post: Post, clock: Clock, tmp_path: Path, to: str
+) -> None:
+    """An earlier version took such addresses: a line in the log has no address, and nothing is tried again."""
+    async with post.database.transaction() as tx:
+        assert await tx.accounts.add(person(to, verify_time=clock()), password_hash="none")
+    mailing = post.mailing
+    mailing._outbox = FileOutbox(tmp_path / "outbox", "backroom@localhost")
+    mail_id = await post.asked(to=to)
+    jobs = len(await post.jobs())
+    await mailing.send(mail_id)
+    assert await post.waiting() == []
+    assert len(await post.jobs()) == jobs
+    assert not (tmp_path / "outbox").exists()
+    [line] = post.log
+    assert (line["level"], line["event"]) == ("error", "a mail is given up")
+    assert "example.com" not in str(line)
+
+
 async def test_two_workers_send_a_mail_once(post: Post) -> None:
     """Whoever takes it has it for a minute; the other looks again then, in case the first has died."""
     post.outbox.broken = False

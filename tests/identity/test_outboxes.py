@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.identity.outbox import Letter, NotSent
+from server.identity.outbox import Letter, NeverSent, NotSent
 from server.identity.outbox.file import FileOutbox
 from server.identity.outbox.log import LogOutbox
 from server.identity.outbox.port import composed
@@ -94,6 +94,17 @@ def test_no_address_adds_a_header(to: str) -> None:
         *("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"),
         *("Content-Type", "Content-Transfer-Encoding", "MIME-Version"),
     ]
+
+
+@given(plain)
+def test_an_address_stays_the_same_in_the_header(to: str) -> None:
+    """Read again, it is the one address that was meant, and nobody else's."""
+    try:
+        message = composed(letter(to), SENDER)
+    except NeverSent:
+        return
+    read = email.message_from_bytes(message.as_bytes(), policy=email.policy.default)
+    assert [each.addr_spec for each in read["To"].addresses] == [to]
 
 
 @pytest.mark.parametrize("to", ["ada@example.com\r\nBcc: eve@example.com", "ada@example.com\nX: y", "a\rb@example.com"])

@@ -163,10 +163,11 @@ async def test_a_reset_lets_the_owner_in_at_once(proxied: Running) -> None:
     for _ in range(6):
         await outcome(new_phone.identity.Login(logging_in()))
     assert await outcome(new_phone.identity.Login(logging_in())) == "TOO_MANY_ATTEMPTS"
-    await new_phone.identity.ResetPassword(resetting(await reset_token(proxied)))
+    device = (await new_phone.identity.ResetPassword(resetting(await reset_token(proxied)))).device_token
+    assert (await logged_in(new_phone, password=NEW_PASSWORD)).access_token
     for place in range(8):
         await outcome(proxied.calling_from(f"10.4.4.{place}").identity.Login(logging_in(password="wrong")))
-    assert (await logged_in(new_phone, password=NEW_PASSWORD)).access_token
+    assert await outcome(new_phone.identity.Login(logging_in(password=NEW_PASSWORD, device_token=device))) == "done"
 
 
 async def test_asking_tells_nothing_of_an_address(

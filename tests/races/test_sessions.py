@@ -11,6 +11,7 @@ import pytest
 from backroom.identity.v1 import identity_service_pb2
 from server.frame.caller import Caller
 from server.identity.errors import CredentialsInvalid
+from server.identity.passwords import Match
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask
 from tests.fixtures.processes import Pair
@@ -177,7 +178,7 @@ async def test_a_login_overtaken_by_a_change_of_password_leaves_no_session(
     owner = Caller(UUID(user.user_id), frozenset())
     verify = identity.passwords.verify
 
-    async def overtaken(password: str, known: str | None) -> bool:
+    async def overtaken(password: str, known: str | None) -> Match:
         """Right after the old password was found to fit, its owner changes it."""
         fits = await verify(password, known)
         monkeypatch.setattr(identity.passwords, "verify", verify)

@@ -46,7 +46,9 @@ async def backroom(*arguments: str, **settings: str) -> Finished:
     return await asyncio.to_thread(run)
 
 
-def backroom_here(capsys: pytest.CaptureFixture[str], *arguments: str, given: str = "", **settings: str) -> Finished:
+def backroom_here(
+    capsys: pytest.CaptureFixture[str], *arguments: str, given: str | bytes = "", **settings: str
+) -> Finished:
     """The same within this process and with a standard input, in a fraction of the time; a coroutine needs a thread."""
     with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory(prefix="backroom-") as folder:
         for name in names():
@@ -55,7 +57,8 @@ def backroom_here(capsys: pytest.CaptureFixture[str], *arguments: str, given: st
             patched.setenv(name, value)
         patched.chdir(folder)
         patched.setattr(sys, "argv", ["backroom", *arguments])
-        patched.setattr(sys, "stdin", io.StringIO(given))
+        typed = given if isinstance(given, bytes) else given.encode()
+        patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed)))
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()

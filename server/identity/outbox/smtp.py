@@ -6,10 +6,12 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from server.frame.addresses import is_this_machine
-from server.identity.outbox.port import Letter, NotSent, composed
+from server.identity.outbox.port import Letter, NeverSent, NotSent, composed
 
 _ANSWERS_WITHIN = 15.0
 """In seconds, for each of the server's answers."""
+_FOR_GOOD = 500
+"""Replies from this code on are permanent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,10 @@ class SmtpOutbox:
         except smtplib.SMTPResponseException as error:
             raise NotSent(f"{type(error).__name__} {error.smtp_code}") from None
         except smtplib.SMTPRecipientsRefused as error:
-            codes = ", ".join(str(code) for code, _ in error.recipients.values())
-            raise NotSent(f"{type(error).__name__} {codes}") from None
+            codes = [code for code, _ in error.recipients.values()]
+            # There is one recipient; 5xx means that it never will be taken (RFC 5321, section 4.2.1).
+            kind = NeverSent if min(codes, default=0) >= _FOR_GOOD else NotSent
+            raise kind(f"{type(error).__name__} {', '.join(map(str, codes))}") from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
             # Its text may quote what was sent.
             raise NotSent(type(error).__name__) from None

@@ -1,7 +1,21 @@
+import unicodedata
 from collections.abc import Callable, Collection
 
 Known = Callable[[str], bool]
 
+SHORTEST = 12
+"""In characters, of the normal form."""
+STRONG_FROM = 3
+"""The score of zxcvbn's that a password needs: more than 10^8 guesses."""
+ESTIMATED = 24
+"""How many characters of a password are held against the estimator: it takes 0.2 s at worst for these, and seconds for
+128 of the figures and signs that stand for letters."""
+_LONGEST = 256
+"""How many characters of a normal form are looked at; a few characters have one that is many times as long."""
+_FAMOUS = ("correcthorsebatterystaple",)
+"""Passwords that are known for being good examples, by their letters alone."""
+PLAIN = ("backroom",)
+"""Words that everybody thinks of here."""
 SHORTEST_BASE = 4
 """A common password of fewer characters makes a longer one no easier to guess."""
 
@@ -12,13 +26,20 @@ def is_common(password: str, common: Collection[str], own: Collection[str]) -> b
     It is where it is one of `common` (case-folded) or one of the account's `own` words, or such a word that is merely
     repeated, or that has only digits, or one repeated character, before or behind it.
     """
-    folded = password.casefold()
+    folded = password[:_LONGEST].casefold()
+    if "".join(filter(str.isalpha, folded)) in _FAMOUS:
+        return True
     words = {word.casefold() for word in own}
 
     def known(text: str) -> bool:
         return text in common or text in words
 
     return known(folded) or _is_repeated(folded, known) or _is_lengthened(folded, known)
+
+
+def normalized(password: str) -> str:
+    """The form that a password is hashed in, however it was typed (NFKC, as NIST SP 800-63B recommends)."""
+    return unicodedata.normalize("NFKC", password)
 
 
 def own_words(email: str) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from storage.identity.records import Session
 
 ACCESS_TOKEN_LIFE = timedelta(minutes=15)
 SESSION_LIFE = timedelta(days=30)
+EXPIRED_KEPT = timedelta(days=1)
+"""For how long an expired session, with the address that it was opened from, is kept."""
 REFRESH_GRACE = timedelta(seconds=10)
 """How long a used refresh token may be sent once more by a client that lost the answer."""
 

@@ -67,6 +67,12 @@ def signing_in_with(device: UUID) -> Sequence[Counter]:
     return (Counter(f"sign-in/device/{device}", _ACCOUNT),)
 
 
+def exchanging(address: str) -> Counter:
+    """By what keys count that are refused, so that few of very many are recorded."""
+    *_, widest = _by_source("exchange", _SOURCE, address)
+    return widest
+
+
 def registering(address: str) -> Sequence[Counter]:
     return _by_source("register", _ASKING, address)
 

@@ -8,6 +8,7 @@ from server.identity.errors import AccountNotFound
 from server.identity.roles import ADMIN
 from server.identity.rules.roles import may_lose, must_hold, permissions_of
 from server.identity.service.granting import held_roles, must_hold_all_of
+from server.identity.service.refusals import Refusals
 from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Account
@@ -19,8 +20,9 @@ class AccessControl:
     Whatever changes that is told to all servers in the same transaction.
     """
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, refusals: Refusals, now: Callable[[], datetime]) -> None:
         self._database = database
+        self._refusals = refusals
         self._now = now
 
     async def grant(self, caller: Caller, account_id: UUID, role: str, ask: Ask) -> Sequence[str]:
@@ -28,7 +30,7 @@ class AccessControl:
 
         Raises RoleNotFound, AccountNotFound, PermissionNotHeld.
         """
-        async with self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"account/{account_id}"), self._database.transaction() as tx:
 
             async def act() -> tuple[str, ...]:
                 permissions = permissions_of(await held_roles(tx, [role]))
@@ -45,7 +47,7 @@ class AccessControl:
 
         Raises RoleNotFound, AccountNotFound, PermissionNotHeld, LastAdmin.
         """
-        async with self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"account/{account_id}"), self._database.transaction() as tx:
 
             async def act() -> tuple[str, ...]:
                 permissions = permissions_of(await held_roles(tx, [role]))
@@ -72,7 +74,7 @@ class AccessControl:
 
     async def disable(self, caller: Caller, account_id: UUID, ask: Ask) -> None:
         """Lets an account in no more, and ends its sessions; raises AccountNotFound, PermissionNotHeld, LastAdmin."""
-        async with self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"account/{account_id}"), self._database.transaction() as tx:
 
             async def act() -> bool:
                 admins = await tx.accounts.lock_holders(ADMIN)
@@ -89,7 +91,7 @@ class AccessControl:
 
     async def enable(self, caller: Caller, account_id: UUID, ask: Ask) -> None:
         """Lets a disabled account in again; raises AccountNotFound, PermissionNotHeld."""
-        async with self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"account/{account_id}"), self._database.transaction() as tx:
 
             async def act() -> bool:
                 account = await _locked(tx, account_id)

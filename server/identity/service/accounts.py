@@ -4,14 +4,15 @@ from datetime import datetime
 from uuid import UUID
 
 from server.frame.caller import Caller
-from server.frame.errors import Overloaded, TokenInvalid
+from server.frame.errors import FieldInvalid, Overloaded, TokenInvalid
 from server.frame.keeping import forget
 from server.frame.repeating import once, repeated
-from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent
+from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent, PasswordCommon
+from server.identity.finishing import Finishing
 from server.identity.passwords import Passwords
 from server.identity.roles import CUSTOMER
 from server.identity.rules import throttling
-from server.identity.rules.accounts import UNVERIFIED_KEPT, normal_email
+from server.identity.rules.accounts import UNVERIFIED_KEPT, new_email
 from server.identity.rules.mails import Occasion
 from server.identity.service.granting import grantable
 from server.identity.service.mailing import Mailing
@@ -43,6 +44,7 @@ class Accounts:
         passwords: Passwords,
         throttling: Throttling,
         mailing: Mailing,
+        finishing: Finishing,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
@@ -50,16 +52,21 @@ class Accounts:
         self._passwords = passwords
         self._throttling = throttling
         self._mailing = mailing
+        self._finishing = finishing
         self._now = now
         self._new_id = new_id
 
     async def create(self, email: str, password: str, name: str, roles: Sequence[str], ask: Ask) -> Account:
-        """Creates a person whose address counts as verified; raises EmailTaken, RoleNotFound."""
+        """Creates a person whose address counts as verified.
+
+        Raises PasswordCommon, FieldInvalid, EmailTaken, RoleNotFound.
+        """
+        address = new_email(email)
+        await self._passwords.refuse_weak(password, address, "password")
         password_hash = await self._passwords.hash(password)
         now = self._now()
         async with self._database.transaction() as tx:
             granted = await grantable(tx, None, roles)
-            address = normal_email(email)
             await tx.accounts.lock_email(address)
             account = Account(self._new_id(), AccountKind.PERSON, address, name, granted, now, now)
             if not await tx.accounts.add(account, password_hash=password_hash):
@@ -73,15 +80,16 @@ class Accounts:
 
         The answer is then an account that does not exist. Of several that register with one address, each has a token
         of its own, and the first that is used decides whose password and name count.
-        Raises PasswordCommon, TooManyAttempts, Overloaded.
+        Raises FieldInvalid, PasswordCommon, TooManyAttempts, Overloaded.
         """
         earlier = await repeated(self._database, ask, Account)
         if earlier is not None:
             return earlier
-        address = normal_email(email)
-        self._passwords.refuse_common(password, address, "password")
+        address = new_email(email)
+        # Counted first: how hard a password is to guess is worked out at some cost.
         attempt = await self._throttling.begin(throttling.registering(ask.address))
         try:
+            await self._passwords.refuse_weak(password, address, "password")
             password_hash = await self._passwords.hash(password)
         except Overloaded:
             await self._throttling.taken_back(attempt)
@@ -131,6 +139,9 @@ class Accounts:
 
         Raises PasswordAbsent, PasswordCommon, TooManyAttempts, Overloaded, CredentialsInvalid.
         """
+        await self._finishing.finished(self._change_password(caller, current, new, ask))
+
+    async def _change_password(self, caller: Caller, current: str, new: str, ask: Ask) -> None:
         if await repeated(self._database, ask, bool):
             return
         async with self._database.reading() as tx:
@@ -138,12 +149,12 @@ class Accounts:
             known = await tx.accounts.password_hash(caller.account_id)
         if account is None or account.email is None or known is None:
             raise PasswordAbsent
-        self._passwords.refuse_common(new, account.email, "new_password")
         # Whoever holds a stolen token may guess here. It counts by the session, so that nobody else holds its owner up.
         attempt = await self._throttling.begin(throttling.signing_in_with(caller.issued_for or caller.account_id))
         try:
+            await self._passwords.refuse_weak(new, account.email, "new_password")
             changed = await self._passwords.hash(new) if await self._passwords.verify(current, known) else None
-        except Overloaded:
+        except (FieldInvalid, PasswordCommon, Overloaded):
             await self._throttling.taken_back(attempt)
             raise
         change = _Change(account.id, known, changed)

@@ -6,10 +6,14 @@ from uuid import UUID
 from server.frame.caller import Caller
 from server.frame.repeating import once
 from server.identity.errors import CredentialsInvalid, KeyNotFound, NameTaken
+from server.identity.finishing import Finishing
 from server.identity.roles import SERVICE
 from server.identity.rules import api_keys as rules
+from server.identity.rules.throttling import exchanging
 from server.identity.secrets import KeyMaking, Secrets, key_hash, well_formed
 from server.identity.service.granting import grantable, must_hold_all_of
+from server.identity.service.refusals import Refusals
+from server.identity.service.throttling import Throttling
 from server.identity.tokens import AccessTokens
 from storage.database import Database, Transaction
 from storage.frame.records import Ask
@@ -24,12 +28,18 @@ class ApiKeys:
         database: Database,
         tokens: AccessTokens,
         secrets: Secrets,
+        throttling: Throttling,
+        refusals: Refusals,
+        finishing: Finishing,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
         self._database = database
         self._tokens = tokens
         self._secrets = secrets
+        self._throttling = throttling
+        self._refusals = refusals
+        self._finishing = finishing
         self._now = now
         self._new_id = new_id
 
@@ -41,7 +51,7 @@ class ApiKeys:
         A command has no caller, and gives whatever roles it is told.
         """
         making = await self._secrets.key_making(self._now())
-        async with self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, "account/"), self._database.transaction() as tx:
 
             async def act() -> Account:
                 granted = await grantable(tx, caller, roles or [SERVICE])
@@ -60,7 +70,7 @@ class ApiKeys:
     ) -> tuple[ApiKey, str]:
         """Makes another key; raises FieldInvalid, AccountNotFound, PermissionNotHeld, KeysExhausted."""
         making = await self._secrets.key_making(self._now())
-        async with self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"account/{account_id}"), self._database.transaction() as tx:
 
             async def act() -> ApiKey:
                 now = self._now()
@@ -81,7 +91,7 @@ class ApiKeys:
 
     async def delete(self, caller: Caller, key_id: UUID, ask: Ask) -> None:
         """Ends a key, on every server within a second; raises KeyNotFound, PermissionNotHeld."""
-        async with self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"key/{key_id}"), self._database.transaction() as tx:
 
             async def act() -> None:
                 key = await tx.api_keys.find(key_id)
@@ -95,19 +105,37 @@ class ApiKeys:
             await once(tx, ask, type(None), act, f"key/{key_id}")
 
     async def exchange(self, key: str, ask: Ask) -> tuple[str, datetime]:
-        """An access token, and its end, which is not after the key's; raises CredentialsInvalid."""
-        if not well_formed(key):
-            raise CredentialsInvalid
-        now = self._now()
-        async with self._database.reading() as tx:
-            kept = await tx.api_keys.find_by_hash(key_hash(key))
-            found, account = rules.taken(kept, await tx.accounts.find(kept.account_id) if kept else None, now)
+        """An access token, and its end, which is not after the key's; raises CredentialsInvalid.
+
+        What is refused is recorded: of very many from one address, those that the limit of sign-ins would let through.
+        """
+        return await self._finishing.finished(self._exchange(key, ask))
+
+    async def _exchange(self, key: str, ask: Ask) -> tuple[str, datetime]:
+        now, kept, account = self._now(), None, None
+        if well_formed(key):
+            async with self._database.reading() as tx:
+                kept = await tx.api_keys.find_by_hash(key_hash(key))
+                account = await tx.accounts.find(kept.account_id) if kept else None
+        try:
+            found, account = rules.taken(kept, account, now)
+        except CredentialsInvalid:
+            await self._refuse(kept, ask)
+            raise
         minute = rules.use_to_note(found, now)
         if minute is not None:
             async with self._database.transaction() as tx:
                 if await tx.api_keys.note_use(found.id, minute):
                     await tx.audit.record([replace(ask, caller_id=account.id).entry(f"key/{found.id}")])
         return await self._tokens.issue(account, found.id, until=found.expire_time)
+
+    async def _refuse(self, kept: ApiKey | None, ask: Ask) -> None:
+        await self._throttling.ready()
+        async with self._database.transaction() as tx:
+            # The record is kept for ever, and must not grow by whatever anybody sends.
+            if await self._throttling.within(tx, exchanging(ask.address)):
+                resource = f"key/{kept.id}" if kept else "key/"
+                await tx.audit.record([ask.entry(resource, CredentialsInvalid.reason)])
 
 
 async def _make(

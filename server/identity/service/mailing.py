@@ -9,7 +9,7 @@ import structlog
 from server.frame.keeping import forget
 from server.frame.sealing import MasterKeys
 from server.identity.mail_tokens import mail_token_hash, new_mail_token, with_purpose
-from server.identity.outbox import Letter, NotSent, Outbox
+from server.identity.outbox import Letter, NeverSent, NotSent, Outbox
 from server.identity.rules import mails as rules
 from server.identity.rules import throttling
 from server.identity.service.throttling import Throttling
@@ -85,6 +85,11 @@ class Mailing:
     async def _hand_over(self, letter: Letter, until: datetime) -> None:
         try:
             await self._outbox.send(letter)
+        except NeverSent as error:
+            # Without the frames of an exception, which may show the address.
+            why = str(error)
+            self._logger.error("a mail is given up", kind=letter.kind, mail_id=str(letter.id), why=why)  # noqa: TRY400
+            await self._forget(letter.id)
         except NotSent as error:
             self._logger.warning("a mail was not sent", kind=letter.kind, mail_id=str(letter.id), why=str(error))
             await self._try_again(letter.id, until)

@@ -75,7 +75,7 @@ class Recovery:
             account = await tx.accounts.find(account_id) if account_id else None
         password_hash = None
         if account is not None:
-            self._passwords.refuse_common(new_password, account.email or "", "new_password")
+            await self._passwords.refuse_weak(new_password, account.email or "", "new_password")
             password_hash = await self._passwords.hash(new_password)
         now = self._now()
         device = await self._devices.token(account_id, now) if account_id else ""

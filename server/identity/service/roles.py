@@ -7,6 +7,7 @@ from server.identity.errors import RoleExists, RoleHeld, RoleNotFound
 from server.identity.roles import ROLES
 from server.identity.rules import roles as rules
 from server.identity.rules.roles import KnownRole, RoleDraft, RoleEdit
+from server.identity.service.refusals import Refusals
 from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Role
@@ -15,13 +16,14 @@ from storage.identity.records import Role
 class Roles:
     """What may be granted."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, refusals: Refusals, now: Callable[[], datetime]) -> None:
         self._database = database
+        self._refusals = refusals
         self._now = now
 
     async def create(self, caller: Caller, draft: RoleDraft, ask: Ask) -> KnownRole:
         """Makes a role; raises PermissionUnknown, PermissionNotHeld, RoleExists."""
-        async with self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"role/{draft.name}"), self._database.transaction() as tx:
 
             async def act() -> KnownRole:
                 role = rules.drafted(draft, caller, self._now())
@@ -53,7 +55,7 @@ class Roles:
 
         Raises RoleNotFound, RoleBuiltIn, EtagMismatch, PermissionUnknown, PermissionNotHeld.
         """
-        async with self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"role/{edit.name}"), self._database.transaction() as tx:
 
             async def act() -> KnownRole:
                 role = rules.edited(await _locked(tx, edit.name), edit, caller, self._now())
@@ -69,7 +71,7 @@ class Roles:
 
         Raises RoleHeld where somebody holds it and `force` is not set.
         """
-        async with self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"role/{name}"), self._database.transaction() as tx:
 
             async def act() -> bool:
                 role = await _locked(tx, name)

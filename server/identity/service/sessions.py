@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from server.frame.caller import Caller
+from server.frame.keeping import forget
 from server.frame.repeating import once
 from server.identity.errors import CredentialsInvalid, SessionNotFound
 from server.identity.rules import sessions as rules
@@ -77,6 +78,11 @@ class Sessions:
                 return count
 
             return await once(tx, ask, int, act, f"account/{caller.account_id}")
+
+    async def purge(self) -> None:
+        """Forgets sessions that have expired, with where they were opened from and by which program."""
+        before = self._now() - rules.EXPIRED_KEPT
+        await forget(self._database, lambda tx, limit: tx.sessions.purge(before, limit))
 
     async def _renew(self, tx: Transaction, claim: rules.RefreshClaim, ask: Ask) -> tuple[Account, Session] | None:
         """The session as it goes on; None where it does not, which must be committed and not rolled back."""

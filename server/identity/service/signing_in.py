@@ -6,7 +6,8 @@ from uuid import UUID
 from server.frame.errors import Overloaded
 from server.identity.devices import Devices
 from server.identity.errors import CredentialsInvalid
-from server.identity.passwords import Passwords
+from server.identity.finishing import Finishing
+from server.identity.passwords import Match, Passwords
 from server.identity.rules import throttling
 from server.identity.rules.accounts import may_sign_in, normal_email
 from server.identity.rules.sessions import SESSION_LIFE
@@ -43,6 +44,7 @@ class SigningIn:
         tokens: AccessTokens,
         secrets: Secrets,
         devices: Devices,
+        finishing: Finishing,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
@@ -52,6 +54,7 @@ class SigningIn:
         self._tokens = tokens
         self._secrets = secrets
         self._devices = devices
+        self._finishing = finishing
         self._now = now
         self._new_id = new_id
 
@@ -59,8 +62,11 @@ class SigningIn:
         """Opens a session; who shows a device of the account's owner is not held up by what others tried.
 
         Raises TooManyAttempts and Overloaded, before anything is checked, and CredentialsInvalid, after the same work
-        whatever was wrong.
+        whatever was wrong. An attempt is recorded, whatever its caller does meanwhile.
         """
+        return await self._finishing.finished(self._login(email, password, user_agent, ask, device_token))
+
+    async def _login(self, email: str, password: str, user_agent: str, ask: Ask, device_token: str) -> SignedIn:
         address = normal_email(email)
         account, known = await self._found(address)
         device = await self._devices.read(device_token, account)
@@ -83,18 +89,19 @@ class SigningIn:
     async def _opened(self, knock: _Knock, account: Account | None, known: str | None) -> Session | None:
         """A new session; None where the password is wrong, or nobody may sign in with it."""
         for _ in range(_CHECKS):
-            if not await self._fits(knock, known) or account is None or known is None or not may_sign_in(account):
+            match = await self._fits(knock, known)
+            if not match or account is None or known is None or not may_sign_in(account):
                 return None
             session, held = await self._open(knock, account, known)
             if session is not None:
                 # Only whoever knows the password can tell that this takes longer.
-                await self._strengthen(account, known, knock.password)
+                await self._strengthen(account, known, knock.password, match)
             if session is not None or held is None:
                 return session
             known = held
         return None
 
-    async def _fits(self, knock: _Knock, known: str | None) -> bool:
+    async def _fits(self, knock: _Knock, known: str | None) -> Match:
         try:
             return await self._passwords.verify(knock.password, known)
         except Overloaded:
@@ -118,9 +125,9 @@ class SigningIn:
             await self._throttling.succeeded(tx, knock.attempt)
         return session, held
 
-    async def _strengthen(self, account: Account, known: str, password: str) -> None:
-        """Hashes a password anew where the parameters have risen, unless it was changed meanwhile."""
-        if not self._passwords.outdated(known):
+    async def _strengthen(self, account: Account, known: str, password: str, match: Match) -> None:
+        """Hashes a password anew where the parameters have risen, or it was not normalized; unless it was changed."""
+        if match is not Match.AS_TYPED and not self._passwords.outdated(known):
             return
         try:
             renewed = await self._passwords.hash(password)

@@ -48,6 +48,10 @@ class SessionRepository(Repository):
         ended = await self._connection.execute(statement.returning(sessions.c.expire_time))
         return sum(expire_time > now for expire_time in ended.scalars())
 
+    async def purge(self, before: datetime, limit: int) -> int:
+        """Forgets up to so many sessions that expired before a time, and returns how many those were."""
+        return await self._forget(sessions.c.expire_time, before, limit)
+
     async def find(self, session_id: UUID) -> Session | None:
         row = (await self._connection.execute(select(sessions).where(sessions.c.id == session_id))).first()
         return Session(*row) if row else None

@@ -19,5 +19,6 @@ sessions = Table(
     Column("address", Text, nullable=False, server_default=""),
     Column("user_agent", Text, nullable=False, server_default=""),
     Index("ix_sessions_account_id", "account_id", "create_time", "id"),
+    Index(None, "expire_time"),
     schema="identity",
 )

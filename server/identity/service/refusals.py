@@ -1,0 +1,30 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from server.frame.errors import Refusal, RequestIdReused
+from server.identity.finishing import Finishing
+from storage.database import Database
+from storage.frame.records import Ask
+
+
+class Refusals:
+    """The record of those who asked to change who may do what, and were refused."""
+
+    def __init__(self, database: Database, finishing: Finishing) -> None:
+        self._database = database
+        self._finishing = finishing
+
+    @asynccontextmanager
+    async def recorded(self, ask: Ask, resource: str) -> AsyncIterator[None]:
+        """Stands around a transaction: where it is refused, and so rolled back, an entry says so with the reason."""
+        try:
+            yield
+        except RequestIdReused:
+            raise
+        except Refusal as refusal:
+            await self._finishing.finished(self._record(ask, resource, refusal.reason))
+            raise
+
+    async def _record(self, ask: Ask, resource: str, reason: str) -> None:
+        async with self._database.transaction() as tx:
+            await tx.audit.record([ask.entry(resource, reason)])
