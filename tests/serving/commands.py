@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,14 +47,20 @@ async def backroom(*arguments: str, **settings: str) -> Finished:
     return await asyncio.to_thread(run)
 
 
-def backroom_here(capsys: pytest.CaptureFixture[str], *arguments: str, given: str = "", **settings: str) -> Finished:
+def backroom_here(
+    capsys: pytest.CaptureFixture[str], *arguments: str, given: str = "", within: str = "", **settings: str
+) -> Finished:
     """The same within this process and with a standard input, in a fraction of the time; a coroutine needs a thread."""
-    with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory(prefix="backroom-") as folder:
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        tempfile.TemporaryDirectory(prefix="backroom-") as empty,
+        _umask_kept(),
+    ):
         for name in names():
             patched.delenv(name, raising=False)
         for name, value in settings.items():
             patched.setenv(name, value)
-        patched.chdir(folder)
+        patched.chdir(within or empty)
         patched.setattr(sys, "argv", ["backroom", *arguments])
         patched.setattr(sys, "stdin", io.StringIO(given))
         capsys.readouterr()
@@ -61,3 +68,14 @@ def backroom_here(capsys: pytest.CaptureFixture[str], *arguments: str, given: st
             main()
     code = ended.value.code
     return Finished(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
+
+
+@contextmanager
+def _umask_kept() -> Iterator[None]:
+    """A command sets its process's own, which is the tests' here."""
+    before = os.umask(0o022)
+    os.umask(before)
+    try:
+        yield
+    finally:
+        os.umask(before)
