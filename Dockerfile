@@ -23,7 +23,7 @@ RUN /tools/bin/uv build --no-cache --no-build-isolation --python /tools/bin/pyth
  && /tools/bin/uv pip install --no-cache --compile-bytecode --python /opt/backroom/bin/python --no-deps dist/*.whl
 
 # Runs: no compiler, no build tools, no root. A production server: it refuses to start until it is told
-# DATABASE_URL, BACKROOM_MASTER_KEY, and either certificates or BACKROOM_ALLOW_PLAINTEXT.
+# DATABASE_URL, BACKROOM_MASTER_KEY, BACKROOM_ISSUER, BACKROOM_MAIL, and certificates or BACKROOM_ALLOW_PLAINTEXT.
 FROM ${PYTHON_IMAGE}
 RUN useradd --system --uid 10001 --user-group --no-create-home backroom \
  && install --directory --owner=10001 /var/lib/backroom

@@ -23,6 +23,8 @@ from storage.url import parameters
 MODULES = ("identity", "commerce", "webhooks")
 """What a process can serve."""
 
+_SIDES = ("grpc", "http", "database")
+"""What may be in plain text across a network where it is allowed."""
 _PREFIX = "BACKROOM_"
 _OF_TESTS = "BACKROOM_TEST_"
 """What the tests alone read."""
@@ -68,6 +70,7 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, validation_alias="DATABASE_URL", repr=False)
     database_pooler: Pooler = Field(Pooler.NONE, validation_alias="BACKROOM_DATABASE_POOLER")
     direct_database_url: str | None = Field(None, validation_alias="BACKROOM_DIRECT_DATABASE_URL", repr=False)
+    serving_role: str | None = Field(None, max_length=63, validation_alias="BACKROOM_SERVING_ROLE")
     master_keys: Annotated[tuple[bytes, ...], NoDecode] = Field((), validation_alias="BACKROOM_MASTER_KEY", repr=False)
     data_dir: Path = Field(Path(".backroom"), validation_alias="BACKROOM_DATA_DIR")
     grpc_address: Address = Field(Address("127.0.0.1:50051"), validation_alias="BACKROOM_GRPC_ADDRESS")
@@ -178,9 +181,9 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         sides = _listed(value)
-        if not sides or not set(sides) <= {"grpc", "http"}:
-            near = did_you_mean(next(iter(set(sides) - {"grpc", "http"}), ""), ("grpc", "http"))
-            raise ValueError(f"must be grpc, http, or both with a comma between{near}")
+        if not sides or not set(sides) <= set(_SIDES):
+            near = did_you_mean(next(iter(set(sides) - set(_SIDES)), ""), _SIDES)
+            raise ValueError(f"must be some of {', '.join(_SIDES)}, with commas between{near}")
         return sides
 
     @field_validator("modules", mode="before")

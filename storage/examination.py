@@ -11,7 +11,8 @@ from storage.connection import check_version, limits_by, options_of, reasons
 from storage.errors import StoreUnavailable
 from storage.limits import LIMITS
 from storage.pooler import Pooler
-from storage.schema import METADATA, SCHEMAS
+from storage.rights import rights_to_serve
+from storage.schema import SCHEMAS
 from storage.trouble import trouble_of
 
 
@@ -22,6 +23,8 @@ class Examination:
     version: str
     revision: str | None
     """The migration that the database stands at; None where none was applied, and "" where that may not be read."""
+    issuer: str | None
+    """Whose database it is; None where nobody has claimed it, or that may not be read."""
     read_only: str
     """Why nothing can be written; empty where it can."""
     pooled: bool
@@ -71,12 +74,14 @@ async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler:
     limits = await ask(limits_by(pooler, connection.pgconn))
     about = await ask(_ABOUT)
     revision = await ask("SELECT version_num FROM public.alembic_version") if about["readable"] else {}
-    tables = [f"{table.schema}.{table.name}" for table in METADATA.sorted_tables]
-    rights = await ask(_RIGHTS, schemas=SCHEMAS, tables=tables)
+    belongs_to = await ask("SELECT issuer FROM frame.environment") if about["claimable"] else {}
+    tables, needed = zip(*rights_to_serve(), strict=True)
+    rights = await ask(_RIGHTS, schemas=SCHEMAS, tables=list(tables), needed=list(needed))
     connections = await ask(_CONNECTIONS)
     return Examination(
         version=about["version"].split()[0],
         revision="" if about["readable"] is False else revision.get("version_num"),
+        issuer=belongs_to.get("issuer"),
         read_only=about["read_only"],
         pooled=limits["pg_backend_pid"] != connection.pgconn.backend_pid,
         unlimited=[name for name, value in zip(LIMITS, limits["array"], strict=True) if value == "0"],
@@ -90,6 +95,9 @@ async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler:
 _ABOUT = """
     SELECT current_setting('server_version') AS version, session_user AS role,
            has_table_privilege(to_regclass('public.alembic_version')::oid, 'SELECT') AS readable,
+           has_schema_privilege(to_regnamespace('frame')::oid, 'USAGE')
+           AND has_table_privilege((SELECT oid FROM pg_class WHERE relname = 'environment'
+                                       AND relnamespace = to_regnamespace('frame')), 'SELECT') AS claimable,
            CASE WHEN pg_is_in_recovery() THEN 'it is a standby'
                 WHEN current_setting('transaction_read_only') = 'on' THEN 'default_transaction_read_only is on'
                 ELSE '' END AS read_only
@@ -104,11 +112,12 @@ _RIGHTS = """
           FROM pg_namespace WHERE nspname = ANY(%(schemas)s) OR nspname = 'public'
         UNION ALL
         SELECT name, its_right, has_table_privilege(to_regclass(name)::oid, its_right)
-          FROM (SELECT unnest(%(tables)s::text[]) AS name
+          FROM (SELECT * FROM unnest(%(tables)s::text[], %(needed)s::text[]) AS of_ours (name, its_right)
                  UNION ALL
-                SELECT 'public.' || relname FROM pg_class
+                SELECT 'public.' || relname, its_right
+                  FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS its_right
                  WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname LIKE 'procrastinate\\_%%'
-               ) AS named, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS its_right
+               ) AS named
          WHERE EXISTS (SELECT FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
                         WHERE n.nspname || '.' || relname = name AND has_schema_privilege(n.oid, 'USAGE'))
         UNION ALL

@@ -47,6 +47,8 @@ class Kind(Enum):
     """A pooler stands between, and nobody has told us of it."""
     LIMITS = auto()
     """The time limits do not hold behind the pooler: the database was not migrated by way of it yet."""
+    SERVING_ROLE = auto()
+    """The role that is to serve is one that nothing can be denied."""
     ENVIRONMENT = auto()
     """The database belongs to another environment."""
 

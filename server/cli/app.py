@@ -31,6 +31,7 @@ Role = Annotated[list[str] | None, typer.Option("--role", help="A role to grant;
 
 
 def main() -> None:
+    os.umask(0o077)  # what a command writes is nobody else's to read, whichever library writes it
     # What its core has to say reaches us as errors; its own lines on the screen would only repeat them.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Its fork handlers can crash a child that is started beside it, before that becomes another program.

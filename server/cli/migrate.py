@@ -10,10 +10,14 @@ from storage.connection import opened_for_a_change
 from storage.errors import StoreError, translated
 from storage.limits import hold_limits
 from storage.pooler import Pooler
+from storage.rights import grant_to_serve
 
 
 def migrate() -> None:
-    """Migrates the database, past a pooler where its own URL is known; behind one, has the limits hold."""
+    """Migrates the database, past a pooler where its own URL is known; behind one, has the limits hold.
+
+    Then the role that serves is given what it needs for that.
+    """
     configured = settings.read()
     with database_url(configured) as url:
         direct = configured.direct_database_url if configured.database_url else None
@@ -26,7 +30,8 @@ def migrate() -> None:
         except DBAPIError as error:
             raise Failure(f"{setting}: the migration was taken back: {_first_line(error.orig)}") from None
         _hold_limits(configured, url)
-    print(f"the database stands at migration {migrations.head()}")
+        print(f"the database stands at migration {migrations.head()}")
+        _grant(configured, direct or url)
 
 
 def _hold_limits(configured: Settings, url: str) -> None:
@@ -38,6 +43,19 @@ def _hold_limits(configured: Settings, url: str) -> None:
             hold_limits(connection)
     except StoreError as error:
         raise Failure(explained(error)) from None
+
+
+def _grant(configured: Settings, url: str) -> None:
+    """By the role that migrates, to the one that serves, where that is another one."""
+    role = configured.serving_role
+    if role is None:
+        return
+    try:
+        with translated(), opened_for_a_change(url) as connection:
+            grant_to_serve(connection, role)
+    except StoreError as error:
+        raise Failure(explained(error, "BACKROOM_SERVING_ROLE")) from None
+    print(f"the role {role} may serve on it, and change nothing in the record")
 
 
 def _first_line(error: BaseException | None) -> str:

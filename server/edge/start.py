@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from server.edge.exposure import covers_the_public, in_plain_text
 from server.frame.addresses import is_this_machine
 from server.settings import Settings
-from server.webhooks.rules.networks import unbounded
 
 
 def reasons_not_to_start(settings: Settings, *, listens: bool = True) -> list[str]:
@@ -39,8 +39,38 @@ def _unfit_for_production(settings: Settings) -> Iterator[str]:
         yield "BACKROOM_MASTER_KEY: is needed in production; backroom keys new-master-key makes one"
     if settings.embedded:
         yield "DATABASE_URL: is needed in production, where the embedded PostgreSQL is not used"
-    if wide := unbounded(settings.webhook_allowed_networks):
-        yield f"BACKROOM_WEBHOOK_ALLOWED_NETWORKS: {wide} allows nearly all addresses; name the networks that are meant"
+    if not settings.issuer_url:
+        yield "BACKROOM_ISSUER: is needed in production; set it to this environment's URL, such as https://example.com"
+    yield from _readable_on_the_way(settings)
+    for network in filter(covers_the_public, settings.trusted_proxies):
+        yield (
+            f"BACKROOM_TRUSTED_PROXIES: {network} has strangers in it, who could say to call from anywhere;"
+            " name the proxies' own networks"
+        )
+    for network in filter(covers_the_public, settings.webhook_allowed_networks):
+        yield f"BACKROOM_WEBHOOK_ALLOWED_NETWORKS: {network} allows nearly all addresses; name the networks that are meant"
+    if "commerce" in settings.modules and settings.payment_provider == "sandbox":
+        yield "BACKROOM_PAYMENT_PROVIDER: sandbox moves no money; set it to stripe, or to none"
+    if "identity" in settings.modules:
+        yield from _unfit_to_mail(settings)
+
+
+def _readable_on_the_way(settings: Settings) -> Iterator[str]:
+    """The databases that passwords and all that is kept would travel to in plain text."""
+    urls = {"DATABASE_URL": settings.database_url, "BACKROOM_DIRECT_DATABASE_URL": settings.direct_database_url}
+    for setting, url in urls.items():
+        if url and "database" not in settings.allow_plaintext and (host := in_plain_text(url)):
+            yield (
+                f"{setting}: the way to {host} may be in plain text; add sslmode=verify-full, or sslmode=require,"
+                " to it, or list database in BACKROOM_ALLOW_PLAINTEXT"
+            )
+
+
+def _unfit_to_mail(settings: Settings) -> Iterator[str]:
+    if settings.mail in (None, "file"):
+        yield "BACKROOM_MAIL: is needed in production; set it to smtp, or to log where nobody is to have a mail"
+    if settings.mail_link and settings.mail_link.startswith("http:"):
+        yield "BACKROOM_MAIL_LINK: would have tokens travel in plain text; let it begin with https://"
 
 
 def _exposed(settings: Settings) -> Iterator[tuple[str, str]]:

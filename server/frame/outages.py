@@ -35,6 +35,7 @@ _MENDS: Mapping[Kind, str] = {
     Kind.VERSION: "upgrade PostgreSQL, or have {setting} name a newer one",
     Kind.POOLER: POOLER_MEND,
     Kind.LIMITS: "run backroom migrate, which sets them for the role in {setting}",
+    Kind.SERVING_ROLE: "create one for it by createuser, and name that one in {setting}",
     Kind.ENVIRONMENT: "correct {setting} or BACKROOM_ISSUER; to make a copy an environment of its own: backroom adopt",
 }
 

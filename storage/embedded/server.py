@@ -180,6 +180,7 @@ class EmbeddedPostgres:
     def _settings(self, folder: Path) -> Iterator[str]:
         yield "listen_addresses="
         yield f"unix_socket_directories={quoted(folder)}"
+        yield "unix_socket_permissions=0700"
         if not self._durable:
             yield from _FOR_SPEED
 

@@ -21,6 +21,7 @@ MALFORMED = {
     "BACKROOM_METRICS_ADDRESS": ["9090"],
     "BACKROOM_METRICS_TOKEN": ["hunter2", "hunter2 hunter2 hunter2"],
     "BACKROOM_ENVIRONMENT": ["prod"],
+    "BACKROOM_ISSUER": ["backroom", "https://", "https://a b", "https://a/?b", "https://a/#b", "ftp://a"],
     "BACKROOM_ALLOW_PLAINTEXT": ["https", "grpc;http", ","],
     "BACKROOM_HTTP_TLS": ["perhaps"],
     "BACKROOM_REFLECTION": ["perhaps"],
@@ -49,6 +50,8 @@ WELL_FORMED = {
     "DATABASE_URL": "postgres://u@h/db",
     "BACKROOM_DATABASE_POOLER": "Transaction",
     "BACKROOM_DIRECT_DATABASE_URL": "postgres://u@direct/db",
+    "BACKROOM_SERVING_ROLE": "backroom",
+    "BACKROOM_ISSUER": "https://backroom.example.com",
     "BACKROOM_MASTER_KEY": "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=",
     "BACKROOM_DATA_DIR": "/somewhere",
     "BACKROOM_GRPC_ADDRESS": "[::1]:1",
@@ -130,6 +133,8 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "database_url": "postgres://u@h/db",
         "database_pooler": "transaction",
         "direct_database_url": "postgres://u@direct/db",
+        "serving_role": "backroom",
+        "issuer_url": "https://backroom.example.com",
         "master_keys": str((b"x" * 32,)),
         "data_dir": "/somewhere",
         "grpc_address": "[::1]:1",
@@ -230,7 +235,10 @@ WRONG = {
     ("BACKROOM_MODULES", "identity,commerse"): (
         "must be all, or some of identity, commerce, webhooks, with commas between; did you mean commerce?"
     ),
-    ("BACKROOM_ALLOW_PLAINTEXT", "htp"): "must be grpc, http, or both with a comma between; did you mean http?",
+    (
+        "BACKROOM_ALLOW_PLAINTEXT",
+        "htp",
+    ): "must be some of grpc, http, database, with commas between; did you mean http?",
     ("BACKROOM_MAX_CALLS", "many"): "must be a whole number",
     ("BACKROOM_HTTP_TLS", "perhaps"): "must be true or false",
     ("BACKROOM_HOLD_SECONDS", "2592001"): "must be at most 2,592,000",

@@ -13,9 +13,13 @@ from tests.serving.commands import backroom, backroom_here
 
 FIT = {
     "BACKROOM_ENVIRONMENT": "production",
-    "DATABASE_URL": "postgresql://u@h/db",
+    "BACKROOM_ISSUER": "https://backroom.example.com",
+    "BACKROOM_MAIL": "smtp",
+    "DATABASE_URL": "postgresql://u@h/db?sslmode=verify-full",
     "BACKROOM_MASTER_KEY": MASTER_KEY,
 }
+UNSET = ["BACKROOM_MASTER_KEY", "DATABASE_URL", "BACKROOM_ISSUER", "BACKROOM_MAIL"]
+"""What production needs, in the order in which it is told."""
 PUBLIC = {"BACKROOM_GRPC_ADDRESS": "0.0.0.0:50051", "BACKROOM_HTTP_ADDRESS": "[::]:8080"}
 TLS = {"BACKROOM_TLS_CERTIFICATE": "/tls/chain.pem", "BACKROOM_TLS_KEY": "/tls/key.pem"}
 
@@ -48,7 +52,7 @@ def test_production_starts_with_what_it_needs() -> None:
     assert named(**FIT, **PUBLIC, **TLS, BACKROOM_ALLOW_PLAINTEXT="http") == []
 
 
-@pytest.mark.parametrize("missing", ["DATABASE_URL", "BACKROOM_MASTER_KEY"])
+@pytest.mark.parametrize("missing", ["DATABASE_URL", "BACKROOM_MASTER_KEY", "BACKROOM_ISSUER", "BACKROOM_MAIL"])
 def test_production_does_not_start_without(missing: str) -> None:
     """Each is named; the embedded database is none for production."""
     assert named(**{name: value for name, value in FIT.items() if name != missing}) == [missing]
@@ -67,6 +71,94 @@ def test_production_listens_on_no_public_address_in_plain_text() -> None:
     assert named(**FIT, **PUBLIC) == ["BACKROOM_GRPC_ADDRESS", "BACKROOM_HTTP_ADDRESS"]
     assert named(**FIT, **PUBLIC, **TLS) == ["BACKROOM_HTTP_ADDRESS"]
     assert named(**FIT, **PUBLIC, BACKROOM_ALLOW_PLAINTEXT="http") == ["BACKROOM_GRPC_ADDRESS"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u@db.example.com/b",
+        "postgresql://u@10.0.0.5/b?sslmode=prefer",
+        "postgresql://u@/b?host=/run/postgresql,db.example.com",
+        "postgresql://u@localhost/b?hostaddr=10.0.0.5&sslmode=allow",
+    ],
+)
+def test_production_reaches_no_database_in_plain_text(url: str) -> None:
+    """Across a network, by either URL, unless that is allowed by name."""
+    assert named(**{**FIT, "DATABASE_URL": url}) == ["DATABASE_URL"]
+    assert named(**FIT, BACKROOM_DIRECT_DATABASE_URL=url) == ["BACKROOM_DIRECT_DATABASE_URL"]
+    assert named(**{**FIT, "DATABASE_URL": url}, BACKROOM_ALLOW_PLAINTEXT="database") == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u@db.example.com/b?sslmode=require",
+        "postgresql://u@db.example.com/b?sslmode=verify-full&sslrootcert=system",
+        "postgresql://u@127.0.0.1/b",
+        "postgresql://u@[::1]/b",
+        "postgresql:///b?host=/run/postgresql",
+        "postgresql:///b",
+    ],
+)
+def test_production_reaches_a_database_by_tls_or_on_this_machine(url: str) -> None:
+    """A socket and the loopback need no TLS."""
+    assert named(**{**FIT, "DATABASE_URL": url}) == []
+
+
+def test_what_libpq_takes_from_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL may leave the host and sslmode open."""
+    bare = {**FIT, "DATABASE_URL": "postgresql:///b"}
+    monkeypatch.setenv("PGHOST", "db.example.com")
+    assert named(**bare) == ["DATABASE_URL"]
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    assert named(**bare) == []
+
+
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "2000::/3"])
+def test_production_takes_no_stranger_s_word_for_where_a_call_comes_from(network: str) -> None:
+    """Nor beside networks that are the proxies' own."""
+    assert named(**FIT, BACKROOM_TRUSTED_PROXIES=f"10.0.0.0/8,{network}") == ["BACKROOM_TRUSTED_PROXIES"]
+    assert named(BACKROOM_TRUSTED_PROXIES=network) == []
+    own = "10.0.0.0/8,fc00::/7,100.64.0.0/10,203.0.113.0/24,2001:db8::/32"
+    assert named(**FIT, BACKROOM_TRUSTED_PROXIES=own) == []
+
+
+@pytest.mark.parametrize(
+    ("unfit", "module"),
+    [
+        ({"BACKROOM_PAYMENT_PROVIDER": "sandbox"}, "commerce"),
+        ({"BACKROOM_MAIL": "file"}, "identity"),
+        ({"BACKROOM_MAIL_LINK": "http://example.com/?t={token}"}, "identity"),
+    ],
+)
+def test_production_does_not_start_with_what_is_to_try_things_with(unfit: dict[str, str], module: str) -> None:
+    """Where this process serves what it is for; in development it does."""
+    assert named(**{**FIT, **unfit}) == list(unfit)
+    assert named(**{**FIT, **unfit}, BACKROOM_MODULES=module) == list(unfit)
+    assert named(**{**FIT, **unfit}, BACKROOM_MODULES="webhooks") == []
+    assert named(**unfit) == []
+
+
+def test_production_starts_without_mails_where_somebody_says_so() -> None:
+    """As where all accounts are made by admins."""
+    assert named(**{**FIT, "BACKROOM_MAIL": "log"}) == []
+
+
+def test_each_reason_is_one_line_that_names_the_mend() -> None:
+    """The setting, what is wrong with it, and what to do."""
+    given = {"BACKROOM_TRUSTED_PROXIES": "0.0.0.0/0", "BACKROOM_PAYMENT_PROVIDER": "sandbox", "BACKROOM_MAIL": "file"}
+    url = "postgresql://u:hunter2@db.example.com/b"
+    lines = reasons_not_to_start(settings(**{**FIT, **given, "DATABASE_URL": url}))
+    assert [line.replace("; ", "\n").splitlines()[-1] for line in lines] == [
+        "add sslmode=verify-full, or sslmode=require, to it, or list database in BACKROOM_ALLOW_PLAINTEXT",
+        "name the proxies' own networks",
+        "set it to stripe, or to none",
+        "set it to smtp, or to log where nobody is to have a mail",
+    ]
+    assert lines[0].startswith("DATABASE_URL: the way to db.example.com may be in plain text; ")
+    assert lines[1].startswith("BACKROOM_TRUSTED_PROXIES: 0.0.0.0/0 has strangers in it")
+    assert lines[2].startswith("BACKROOM_PAYMENT_PROVIDER: sandbox moves no money; ")
+    assert lines[3].startswith("BACKROOM_MAIL: is needed in production; ")
 
 
 def test_a_public_plain_text_port_is_warned_of_in_development() -> None:
@@ -110,14 +202,14 @@ async def test_a_refused_start_says_each_reason_in_a_line() -> None:
     finished = await backroom("serve", BACKROOM_ENVIRONMENT="production", **PUBLIC)
     assert (finished.code, finished.out) == (1, "")
     lines = finished.err.removeprefix("backroom: ").splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["BACKROOM_MASTER_KEY", "DATABASE_URL", *PUBLIC]
+    assert [line.partition(":")[0] for line in lines] == [*UNSET, *PUBLIC]
 
 
 def test_a_worker_opens_no_port_and_needs_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is refused for the database and the key alone."""
+    """It is refused for all but the ports."""
     finished = backroom_here(capsys, "worker", BACKROOM_ENVIRONMENT="production", **PUBLIC)
     lines = finished.err.removeprefix("backroom: ").splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["BACKROOM_MASTER_KEY", "DATABASE_URL"]
+    assert [line.partition(":")[0] for line in lines] == UNSET
 
 
 async def test_a_certificate_that_cannot_be_read_stops_the_start(database_url: str, tmp_path: Path) -> None:
@@ -137,6 +229,6 @@ def test_the_doctor_says_what_keeps_a_server_from_starting(capsys: pytest.Captur
     """With the mend, and exit code 1."""
     finished = backroom_here(capsys, "doctor", BACKROOM_ENVIRONMENT="production", COLUMNS="250", **PUBLIC)
     assert finished.code == 1
-    for setting in ("BACKROOM_MASTER_KEY", "DATABASE_URL", *PUBLIC):
+    for setting in (*UNSET, *PUBLIC):
         (row,) = [line for line in finished.out.splitlines() if f"start: {setting}" in line]
         assert "refuses to start" in row

@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,15 +48,23 @@ async def backroom(*arguments: str, **settings: str) -> Finished:
 
 
 def backroom_here(
-    capsys: pytest.CaptureFixture[str], *arguments: str, given: str | bytes = "", **settings: str
+    capsys: pytest.CaptureFixture[str],
+    *arguments: str,
+    given: str | bytes = "",
+    within: str = "",
+    **settings: str,
 ) -> Finished:
     """The same within this process and with a standard input, in a fraction of the time; a coroutine needs a thread."""
-    with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory(prefix="backroom-") as folder:
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        tempfile.TemporaryDirectory(prefix="backroom-") as empty,
+        _umask_kept(),
+    ):
         for name in names():
             patched.delenv(name, raising=False)
         for name, value in settings.items():
             patched.setenv(name, value)
-        patched.chdir(folder)
+        patched.chdir(within or empty)
         patched.setattr(sys, "argv", ["backroom", *arguments])
         typed = given if isinstance(given, bytes) else given.encode()
         patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed)))
@@ -64,3 +73,14 @@ def backroom_here(
             main()
     code = ended.value.code
     return Finished(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
+
+
+@contextmanager
+def _umask_kept() -> Iterator[None]:
+    """A command sets its process's own, which is the tests' here."""
+    before = os.umask(0o022)
+    os.umask(before)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -1,6 +1,7 @@
 """What the settings say, without asking anything that runs."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import structlog
 
@@ -15,11 +16,15 @@ from storage.url import shown
 
 
 def configuration(configured: Settings) -> Iterator[Finding]:
+    yield from _env_file()
     yield Finding("BACKROOM_ENVIRONMENT", configured.environment)
+    default = "" if configured.issuer_url else " (not set)"
+    yield Finding("BACKROOM_ISSUER", f"{configured.issuer}{default}")
     url, direct = configured.database_url, configured.direct_database_url
     yield Finding("DATABASE_URL", shown(url) if url else "not set: the embedded PostgreSQL")
     yield Finding("BACKROOM_DATABASE_POOLER", configured.pooler)
     yield Finding("BACKROOM_DIRECT_DATABASE_URL", shown(direct) if direct else "not set")
+    yield Finding("BACKROOM_SERVING_ROLE", configured.serving_role or "not set: migrate grants nothing")
     yield _data_dir(configured)
     yield Finding("BACKROOM_GRPC_ADDRESS", str(configured.grpc_address))
     yield Finding("BACKROOM_HTTP_ADDRESS", str(configured.http_address))
@@ -66,8 +71,20 @@ def _edge(configured: Settings) -> Iterator[Finding]:
 
 def _data_dir(configured: Settings) -> Finding:
     what, folder = "BACKROOM_DATA_DIR", configured.data_dir
-    trouble = unusable(folder)
-    return judged(what, str(folder), str(trouble).removeprefix(f"{what}: ") if trouble else "")
+    if trouble := unusable(folder):
+        return judged(what, str(folder), str(trouble).removeprefix(f"{what}: "))
+    return noticed(what, str(folder), f"others may look into it: chmod 700 {folder}" if _is_shared(folder) else "")
+
+
+def _env_file() -> Iterator[Finding]:
+    path = Path(".env")
+    if path.exists():
+        yield noticed(".env", "is read", "others may read it: chmod 600 .env" if _is_shared(path) else "")
+
+
+def _is_shared(path: Path) -> bool:
+    """Whether others than the owner may read it, write to it or enter it."""
+    return path.exists() and bool(path.stat().st_mode & 0o077)
 
 
 def _certificate(configured: Settings) -> Finding:

@@ -32,6 +32,7 @@ def database(configured: Settings) -> Iterator[Finding]:
         return
     yield _migration(found)
     yield Finding("PostgreSQL", found.version)
+    yield _environment(found.issuer, configured.issuer)
     yield judged(
         "writing", found.read_only or "possible", "have DATABASE_URL name the primary" if found.read_only else ""
     )
@@ -50,6 +51,14 @@ def _migration(found: Examination) -> Finding:
     behind = found.revision is None or found.revision < head
     state = f"answers, at migration {found.revision or 'none'} of {head}"
     return judged("database", state, "backroom migrate" if behind else "")
+
+
+def _environment(belongs_to: str | None, issuer: str) -> Finding:
+    what = "the database belongs to"
+    if belongs_to is None:
+        return Finding(what, f"nobody yet; the first server makes it that of {issuer}")
+    mend = f"correct DATABASE_URL or BACKROOM_ISSUER, which is {issuer}; to make a copy its own: backroom adopt"
+    return judged(what, belongs_to, mend if belongs_to != issuer else "")
 
 
 def _pooler(found: Examination, pooler: Pooler) -> Iterator[Finding]:
@@ -72,7 +81,7 @@ def _rights(found: Examination, configured: Settings) -> Iterator[Finding]:
     yield judged(
         "rights to serve",
         f"the role {found.role} lacks {lacks}" if lacks else f"the role {found.role} has them",
-        "GRANT them, as the owner of the tables" if lacks else "",
+        f"BACKROOM_SERVING_ROLE={found.role} backroom migrate, as the owner of the tables" if lacks else "",
     )
     lacks = _listed(found.lacks_to_migrate)
     if not configured.direct_database_url or not configured.database_url:

@@ -9,8 +9,6 @@ _UNICAST = IPv6Network("2000::/3")
 _DOCUMENTS = IPv6Network("3fff::/20")
 """RFC 9637's, which the standard library does not know everywhere."""
 _NAT64 = IPv6Network("64:ff9b::/96")
-_LARGEST_PRIVATE = {4: 8, 6: 7}
-"""In bits of a network's prefix, by IP's version: 10.0.0.0/8 and fc00::/7."""
 _INWARD = (
     # IETF's own protocols, which the standard library knows in part; some cloud's metadata are among them.
     IPv4Network("192.0.0.0/24"),
@@ -25,11 +23,6 @@ _INWARD = (
 def read_networks(text: str) -> tuple[Network, ...]:
     """Networks such as 10.0.0.0/8 and fd00::/8, with commas between; raises ValueError."""
     return tuple(_network(part.strip()) for part in text.split(",") if part.strip())
-
-
-def unbounded(networks: Sequence[Network]) -> Network | None:
-    """The first of networks that is larger than any private one, as 0.0.0.0/0 is: it allows nearly all addresses."""
-    return next((each for each in networks if each.prefixlen < _LARGEST_PRIVATE[each.version]), None)
 
 
 def literal(host: str) -> Address | None:

@@ -1,0 +1,173 @@
+"""One role migrates and another serves, which may change nothing in the record and make no table."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from storage.database import Database
+from storage.rights import APPENDED
+from storage.url import parameters
+from tests.cli.test_doctor import row
+from tests.cli.test_doctor_database import FREE
+from tests.commerce.goods import placed, stocked
+from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS
+from tests.fixtures.sandbox import Sandbox
+from tests.fixtures.servers import Api
+from tests.fixtures.trading import eventually, trading
+from tests.identity.people import logged_in, me, registered
+from tests.invariants import broken
+from tests.serving.commands import Finished, backroom_here
+
+ROLES_SQL = Path(__file__).parents[2] / "deploy" / "roles.sql"
+OWNER, SERVING, DATABASE = "backroom_owner", "backroom", "backroom"
+
+
+@pytest.fixture
+def roles(postgres: str) -> Iterator[str]:
+    """What compose.yaml makes in a new volume: both roles and the database; returns the server's socket folder."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        for statement in statements(owner_password="for the owner", serving_password="for the server"):
+            connection.execute(statement)
+        yield parameters(postgres)["host"]
+        connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+        connection.execute(f"DROP ROLE {OWNER}, {SERVING}")
+
+
+def statements(**variables: str) -> list[bytes]:
+    """The script's statements as psql reads them, with these values for its variables."""
+    lines = [line for line in ROLES_SQL.read_text().splitlines() if not line.startswith(("--", "\\getenv "))]
+    text = re.sub(r":'(\w+)'", lambda found: f"'{variables[found[1]]}'", "\n".join(lines))
+    return [each.encode() for each in text.split(";") if each.strip()]
+
+
+def by(role: str, folder: str) -> str:
+    return f"postgresql://{role}@/{DATABASE}?host={folder}"
+
+
+def command(capsys: pytest.CaptureFixture[str], *arguments: str, **settings: str) -> Finished:
+    return backroom_here(capsys, *arguments, BACKROOM_MASTER_KEY=MASTER_KEY, **settings)
+
+
+def migrated(capsys: pytest.CaptureFixture[str], folder: str, role: str = SERVING) -> Finished:
+    return command(capsys, "migrate", DATABASE_URL=by(OWNER, folder), BACKROOM_SERVING_ROLE=role)
+
+
+@pytest.fixture
+async def granted(roles: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """The URL of the role that serves, on a database that the owner migrated."""
+    finished = await asyncio.to_thread(migrated, capsys, roles)
+    assert (finished.code, finished.err) == (0, "")
+    assert finished.out.endswith("the role backroom may serve on it, and change nothing in the record\n")
+    return by(SERVING, roles)
+
+
+async def test_the_role_that_serves_has_all_that_calls_and_jobs_need(granted: str, sandbox: Sandbox) -> None:
+    """Somebody registers and signs in; an order is placed and paid; the record is sealed, and the laws hold."""
+    database = Database(granted, audit_key=MASTER_KEYS.audit_key, pool_size=5)
+    try:
+        async with trading(database, granted, sandbox) as shop:
+            await shop.server.application.prepare()
+            await registered(shop.server.anonymous)
+            tokens = await logged_in(shop.server.anonymous)
+            assert (await me(Api(shop.server.channel, tokens.access_token))).user.email == "ada@example.com"
+            await stocked(shop.seller, "TEA", 3)
+            order = await placed(shop.seller, ("TEA", 2))
+            await shop.settled(await shop.pay(order), "CAPTURED")
+            await eventually(lambda: sealed(database), lambda position: position > 3)
+        assert await broken(database) == {}
+    finally:
+        await database.close()
+
+
+async def sealed(database: Database) -> int:
+    async with database.reading() as tx:
+        head = await tx.audit_chain.head()
+    return head.position if head else 0
+
+
+async def test_the_role_that_serves_changes_nothing_that_stands_in_the_record(granted: str) -> None:
+    """Nor does it make tables, drop them, or give itself more."""
+    with psycopg.connect(granted, autocommit=True) as connection:
+        (superuser,) = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = session_user").fetchone() or ()
+        assert superuser is False
+        refused = [
+            *(f"UPDATE {table} SET {column} = {column}" for table, column in a_column_of_each(connection)),
+            *(f"DELETE FROM {table}" for table in sorted(APPENDED)),
+            *(f"TRUNCATE {table}" for table in sorted(APPENDED)),
+            "CREATE TABLE public.mine (id int)",
+            "CREATE TABLE frame.mine (id int)",
+            "CREATE SCHEMA mine",
+            "DROP TABLE frame.audit_entries",
+            "ALTER TABLE frame.audit_entries OWNER TO backroom",
+            "SET ROLE backroom_owner",
+            "UPDATE alembic_version SET version_num = '0001'",
+        ]
+        assert len(refused) == 3 * len(APPENDED) + 7
+        for statement in refused:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+
+
+def a_column_of_each(connection: psycopg.Connection[tuple[object, ...]]) -> list[tuple[str, str]]:
+    """Each table of the record, with a column of it."""
+    found = connection.execute(
+        """
+        SELECT table_schema || '.' || table_name, min(column_name) FROM information_schema.columns
+         WHERE table_schema || '.' || table_name = ANY(%s) GROUP BY 1 ORDER BY 1
+    """,
+        (sorted(APPENDED),),
+    )
+    return [(str(table), str(column)) for table, column in found]
+
+
+async def test_what_was_granted_before_is_taken_back(
+    roles: str, granted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A role that was given everything, as an earlier version asked for, has what it needs after the next migration."""
+    with psycopg.connect(by(OWNER, roles), autocommit=True) as connection:
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA frame TO backroom")
+    assert (await asyncio.to_thread(migrated, capsys, roles)).code == 0
+    with psycopg.connect(granted, autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM frame.audit_entries")
+        connection.execute("DELETE FROM frame.request_ids")
+
+
+async def test_the_doctor_asks_of_the_role_that_serves_only_what_it_needs(
+    granted: str, roles: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And names what is missing once something is, with the command that mends it."""
+
+    async def rights() -> str:
+        settings = {"DATABASE_URL": granted, **FREE}
+        return row(await asyncio.to_thread(command, capsys, "doctor", **settings), "rights to serve")
+
+    assert (await rights()).startswith("✓")
+    with psycopg.connect(by(OWNER, roles), autocommit=True) as connection:
+        connection.execute("REVOKE INSERT ON frame.audit_entries FROM backroom")
+    found = await rights()
+    assert found.startswith("✗")
+    assert "INSERT on frame.audit_entries" in found
+    assert "BACKROOM_SERVING_ROLE=backroom backroom migrate" in found
+
+
+@pytest.mark.parametrize(
+    ("role", "said"),
+    [
+        ("nobody_there", 'role "nobody_there" does not exist'),
+        ("postgres", 'the role "postgres" is a superuser, whom nothing can be denied'),
+        (OWNER, f'the role "{OWNER}" is the one that migrates'),
+    ],
+)
+async def test_a_role_that_cannot_serve_with_less_is_named(
+    roles: str, capsys: pytest.CaptureFixture[str], role: str, said: str
+) -> None:
+    """In one line; the migration stands."""
+    finished = await asyncio.to_thread(migrated, capsys, roles, role)
+    assert finished.code == 1
+    assert finished.err.startswith(f"backroom: BACKROOM_SERVING_ROLE: {said}; ")
+    assert finished.err.count("\n") == 1
