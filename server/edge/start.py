@@ -48,7 +48,7 @@ def _unfit_for_production(settings: Settings) -> Iterator[str]:
             " name the proxies' own networks"
         )
     for network in filter(covers_the_public, settings.webhook_allowed_networks):
-        yield f"BACKROOM_WEBHOOK_ALLOWED_NETWORKS: {network} allows nearly all addresses; name the networks that are meant"
+        yield f"BACKROOM_WEBHOOK_ALLOWED_NETWORKS: {network} has strangers in it; name the networks that are meant"
     if "commerce" in settings.modules and settings.payment_provider == "sandbox":
         yield "BACKROOM_PAYMENT_PROVIDER: sandbox moves no money; set it to stripe, or to none"
     if "identity" in settings.modules:

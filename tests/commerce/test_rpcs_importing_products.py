@@ -102,6 +102,21 @@ async def test_too_many_products_import_nothing(server: Running, service: Api, m
     assert await count(server.database, "products") == 3
 
 
+async def test_too_large_an_import_imports_nothing(
+    server: Running, service: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it is kept until the last product has come; what the contract does not know of it is not kept."""
+    large = draft("A", description="x" * 400)
+    monkeypatch.setattr(f"{SERVICER}.MOST_IMPORTED_BYTES", 1000)
+    refused = await refusal(service.catalog.ImportProducts(stream(large, large, large)))
+    assert refused.fields == {"product": "can be sent up to 1,000 bytes in one import"}
+    assert await count(server.database, "products") == 0
+    unknown = b"\xfa\x01\x7f" + bytes(127)
+    bodies = [message.SerializeToString() + unknown for message in stream(*[draft("A")] * 9)]
+    answer = await service.catalog.ImportProducts(map(pb.ImportProductsRequest.FromString, bodies))
+    assert answer.created_count == 1
+
+
 async def test_a_repeated_import_gets_the_first_answer(service: Api) -> None:
     """Byte for byte, and what has changed since is not undone."""
     await created(service, "OLD")

@@ -14,6 +14,8 @@ from server.frame.repeating import ask_of, ask_of_stream
 from storage.commerce.records import Product
 
 MOST_IMPORTED = 100_000
+MOST_IMPORTED_BYTES = 64 * 1024 * 1024
+"""Of all products together: they are kept until the last one has come."""
 
 
 class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
@@ -63,9 +65,12 @@ def _draft(request: pb.ImportProductsRequest, number: int) -> ProductDraft:
 
 
 async def _bounded(requests: AsyncIterator[pb.ImportProductsRequest]) -> AsyncIterator[pb.ImportProductsRequest]:
-    count = 0
+    count = size = 0
     async for request in requests:
         count += 1
+        size += request.ByteSize()
         if count > MOST_IMPORTED:
             raise FieldInvalid.of("product", f"can be sent at most {MOST_IMPORTED:,} times in one import")
+        if size > MOST_IMPORTED_BYTES:
+            raise FieldInvalid.of("product", f"can be sent up to {MOST_IMPORTED_BYTES:,} bytes in one import")
         yield request

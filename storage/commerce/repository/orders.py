@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Row, Select, bindparam, cast, func, literal, select, tuple_
+from sqlalchemy import BigInteger, Row, Select, bindparam, cast, func, literal, select, true, tuple_
 
 from storage.base import Repository, changing, given, inserting, names_of, rows_of
 from storage.commerce.records import Order, OrderFilter, OrderLine, OrderState, Price, Unpaid
@@ -29,17 +29,19 @@ _PENDING = orders.c.state == literal(OrderState.PENDING.value, literal_execute=T
 _LOCK_PENDING = (
     select(orders).where(_PENDING).order_by(orders.c.hold_end_time).with_for_update(key_share=True, skip_locked=True)
 )
-# By their customers and times alone, for which there is an index: of a state, the planner would go through all.
 _CUSTOMERS = given(orders, "customer_id")
 _OPEN = orders.c.state == OrderState.PENDING.value
-_COUNT_UNPAID = (
+# Each customer's by itself and by time, for which there is an index: joined, the planner goes through all orders.
+_UNPAID = (
     select(
-        orders.c.customer_id,
-        func.count().filter(_OPEN),
-        cast(func.coalesce(func.sum(orders.c.unit_count).filter(_OPEN), 0), BigInteger),
+        func.count().filter(_OPEN).label("orders"),
+        cast(func.coalesce(func.sum(orders.c.unit_count).filter(_OPEN), 0), BigInteger).label("pieces"),
     )
     .where(orders.c.customer_id == _CUSTOMERS.c.customer_id, orders.c.create_time >= bindparam("since"))
-    .group_by(orders.c.customer_id)
+    .lateral("unpaid")
+)
+_COUNT_UNPAID = select(_CUSTOMERS.c.customer_id, _UNPAID.c.orders, _UNPAID.c.pieces).join_from(
+    _CUSTOMERS, _UNPAID, true()
 )
 _LINES = (
     select(order_lines.c.order_id, products.c.id, products.c.sku, order_lines.c.quantity, order_lines.c.unit_price)
@@ -60,7 +62,7 @@ class OrderRepository(Repository):
         return {(row.placed_by, row.reference): row.id for row in found}
 
     async def count_unpaid(self, customer_ids: Collection[str], since: datetime) -> Mapping[str, Unpaid]:
-        """What of these customers' orders, placed since then, is not paid; a customer without any may be left out."""
+        """What of these customers' orders, placed since then, is not paid."""
         if not customer_ids:
             return {}
         values = rows_of(("customer_id",), ((each,) for each in customer_ids))

@@ -6,8 +6,8 @@ And when a password was changed, since which no device that signed in before cou
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 UNVERIFIED = "kind = 'person' AND verify_time IS NULL"
 DUPLICATES = """
