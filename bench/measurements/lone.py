@@ -35,7 +35,7 @@ Place = Callable[[PlaceOrder], Awaitable[object]]
 
 async def lone(bench: Bench) -> list[Row]:
     url = bench.database("lone")
-    sku, caller = stock_product(url), Caller(uuid4(), frozenset())
+    sku, caller = stock_product(url), Caller(uuid4(), frozenset(["orders.hold_more"]))
     database = Database(url, audit_key=MasterKeys([secrets.token_bytes(32)]).audit_key, pool_size=1)
     orders = Orders(database, now, uuid_utils.compat.uuid7)
     batcher = Batcher[PlaceOrder, Order](orders.place)

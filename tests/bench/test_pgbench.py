@@ -111,7 +111,7 @@ def test_its_figures_are_read() -> None:
 
 
 def _ask(sku: str) -> PlaceOrder:
-    caller = Caller(uuid4(), frozenset())
+    caller = Caller(uuid4(), frozenset(["orders.hold_more"]))
     method = "backroom.commerce.v1.OrderService/PlaceOrder"
     asked = Ask(
         caller.account_id, method, now(), "127.0.0.1", uuid4().hex, RequestKey(caller.account_id, uuid4(), bytes(32))
