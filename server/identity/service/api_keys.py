@@ -1,11 +1,12 @@
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from server.frame.caller import Caller
 from server.frame.repeating import once
-from server.identity.errors import CredentialsInvalid, KeyNotFound, NameTaken
+from server.identity.errors import CredentialsInvalid, KeyNotFound, NameTaken, TooManyAttempts
 from server.identity.finishing import Finishing
 from server.identity.roles import SERVICE
 from server.identity.rules import api_keys as rules
@@ -130,10 +131,10 @@ class ApiKeys:
         return await self._tokens.issue(account, found.id, until=found.expire_time)
 
     async def _refuse(self, kept: ApiKey | None, ask: Ask) -> None:
-        await self._throttling.ready()
-        async with self._database.transaction() as tx:
-            # The record is kept for ever, and must not grow by whatever anybody sends.
-            if await self._throttling.within(tx, exchanging(ask.address)):
+        # The record is kept for ever, and must not grow by whatever anybody sends.
+        with suppress(TooManyAttempts):
+            await self._throttling.begin([exchanging(ask.address)])
+            async with self._database.transaction() as tx:
                 resource = f"key/{kept.id}" if kept else "key/"
                 await tx.audit.record([ask.entry(resource, CredentialsInvalid.reason)])
 
