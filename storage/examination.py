@@ -111,15 +111,15 @@ _RIGHTS = """
         SELECT 'the schema ' || nspname, 'USAGE', has_schema_privilege(oid, 'USAGE')
           FROM pg_namespace WHERE nspname = ANY(%(schemas)s) OR nspname = 'public'
         UNION ALL
-        SELECT name, its_right, has_table_privilege(to_regclass(name)::oid, its_right)
+        SELECT name, its_right, has_table_privilege(c.oid, its_right)
           FROM (SELECT * FROM unnest(%(tables)s::text[], %(needed)s::text[]) AS of_ours (name, its_right)
                  UNION ALL
                 SELECT 'public.' || relname, its_right
                   FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS its_right
                  WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname LIKE 'procrastinate\\_%%'
                ) AS named
-         WHERE EXISTS (SELECT FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
-                        WHERE n.nspname || '.' || relname = name AND has_schema_privilege(n.oid, 'USAGE'))
+          JOIN (pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace) ON n.nspname || '.' || c.relname = name
+         WHERE has_schema_privilege(n.oid, 'USAGE')
         UNION ALL
         SELECT 'public.alembic_version', 'SELECT', has_table_privilege(oid, 'SELECT')
           FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = 'alembic_version'

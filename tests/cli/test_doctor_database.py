@@ -132,3 +132,23 @@ async def test_the_direct_way_is_looked_at_by_itself(
     found = row(finished, "the direct way")
     assert 'database "missing" does not exist' in found
     assert "BACKROOM_DIRECT_DATABASE_URL" in found
+
+
+async def test_whose_the_database_is_is_told_with_whose_it_should_be(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody's before the first start; another environment's is broken, and both values and the mend are told."""
+    what, here, there = "the database belongs to", "https://here.example.com", "https://there.example.com"
+    assert "nobody yet" in row(await doctor(capsys, database_url), what)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO frame.environment (id, issuer) VALUES (1, %s)", (there,))
+    finished = await doctor(capsys, database_url, BACKROOM_ISSUER=there)
+    assert row(finished, what).startswith("✓")
+    assert there in row(finished, "BACKROOM_ISSUER")
+    finished = await doctor(capsys, database_url, BACKROOM_ISSUER=here)
+    assert finished.code == 1
+    found = row(finished, what)
+    assert found.startswith("✗")
+    assert there in found
+    assert f"BACKROOM_ISSUER, which is {here}" in found
+    assert "backroom adopt" in found

@@ -33,7 +33,7 @@ def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(
     """With exit code 2, as for any wrong usage."""
     said = backroom_here(capsys, typed)
     assert said.code == 2
-    assert f"No such command '{typed}'. Did you mean '{meant}'?" in said.err
+    assert f"No such command '{typed}'. Did you mean '{meant}'" in said.err
 
 
 @pytest.mark.parametrize(
