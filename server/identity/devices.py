@@ -26,10 +26,14 @@ class Devices:
         self._now = now
         self._new_id = new_id
 
-    async def token(self, account_id: UUID, issue_time: datetime) -> str:
-        """A token of a new device."""
-        since = (issue_time - _EPOCH) // timedelta(microseconds=1)
-        claim = account_id.bytes + self._new_id().bytes + since.to_bytes(8)
+    def made(self, account_id: UUID, issue_time: datetime) -> Device:
+        """A new device of the account's owner."""
+        return Device(account_id, self._new_id(), issue_time)
+
+    async def token(self, device: Device) -> str:
+        """The device's token, the same each time."""
+        since = (device.issue_time - _EPOCH) // timedelta(microseconds=1)
+        claim = device.account_id.bytes + device.id.bytes + since.to_bytes(8)
         return self.PREFIX + base64url.encoded(claim + await self._mac(claim))
 
     async def read(self, token: str, account: Account | None) -> Device | None:

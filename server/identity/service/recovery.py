@@ -8,6 +8,7 @@ from server.identity.mail_tokens import mail_token_hash
 from server.identity.passwords import Passwords
 from server.identity.rules import throttling
 from server.identity.rules.accounts import normal_email
+from server.identity.rules.devices import Device
 from server.identity.rules.mails import Occasion
 from server.identity.service.mailing import Mailing
 from server.identity.service.owning import owner_by_token, settle_address
@@ -64,10 +65,12 @@ class Recovery:
     async def reset_password(self, token: str, new_password: str, ask: Ask) -> str:
         """Sets a password by a token that was sent, and returns a token of the owner's device.
 
-        That is empty where the request is repeated. Raises MailTokenInvalid, PasswordCommon, Overloaded.
+        Raises MailTokenInvalid, PasswordCommon, Overloaded.
         """
-        if await repeated(self._database, ask, bool):
-            return ""
+        device = await repeated(self._database, ask, Device)
+        return await self._devices.token(device or await self._decided(token, new_password, ask))
+
+    async def _decided(self, token: str, new_password: str, ask: Ask) -> Device:
         await self._throttling.ready()
         found = mail_token_hash(token)
         async with self._database.reading() as tx:
@@ -78,21 +81,16 @@ class Recovery:
             await self._passwords.refuse_weak(new_password, account.email or "", "new_password")
             password_hash = await self._passwords.hash(new_password)
         now = self._now()
-        device = await self._devices.token(account_id, now) if account_id else ""
-        made = False
         async with self._database.transaction() as tx:
 
-            async def act() -> bool:
-                nonlocal made
+            async def act() -> Device:
                 if password_hash is None:
                     raise MailTokenInvalid
                 owner = await owner_by_token(tx, found, MailPurpose.RESET, now, ask)
                 await self._reset(tx, owner, password_hash, now, ask)
-                made = True
-                return True
+                return self._devices.made(owner.id, now)
 
-            await once(tx, ask, bool, act, None)
-        return device if made else ""
+            return await once(tx, ask, Device, act, None)
 
     async def _reset(self, tx: Transaction, owner: Account, password_hash: str, now: datetime, ask: Ask) -> None:
         """Sets the password, and lets the owner in at once from here, however many have failed to before."""

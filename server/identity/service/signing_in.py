@@ -79,7 +79,9 @@ class SigningIn:
                 await tx.audit.record([ask.entry(resource, CredentialsInvalid.reason)])
             raise CredentialsInvalid
         opened = await signed_in(self._tokens, self._secrets, account, session)
-        return replace(opened, device_token=await self._devices.token(account.id, session.create_time))
+        return replace(
+            opened, device_token=await self._devices.token(self._devices.made(account.id, session.create_time))
+        )
 
     async def _found(self, address: str) -> tuple[Account | None, str | None]:
         """The account and the hash of its password."""
