@@ -33,7 +33,7 @@ async def test_each_work_has_a_row_and_what_was_sold_adds_up(database_url: str) 
     """Before the first call one line says what will be left there."""
     async with serving(database_url) as server:
         settings = {"DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY, "COLUMNS": "120"}
-        words = ("bench", "--yes", "--seconds", "0.2", "--callers", "8", "--products", "20")
+        words = ("bench", "--yes", "--seconds", "0.8", "--callers", "8", "--products", "20")
         ended = await backroom(*words, BACKROOM_GRPC_ADDRESS=server.address, **settings)
     assert ended.code == 0, ended.err
     first, head, *rows, last = ended.out.splitlines()

@@ -1,11 +1,15 @@
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 
 import argon2
 import pytest
 from sqlalchemy import event
 
 from storage.database import Database
+from tests.fixtures import servers
 from tests.fixtures.servers import Running
 from tests.identity.people import Clock, running
 
@@ -22,6 +26,21 @@ async def timed(database: Database, clock: Clock) -> AsyncIterator[Running]:
     """A server that goes by `clock`."""
     async with running(database, clock) as server:
         yield server
+
+
+@pytest.fixture
+async def proxied(database: Database) -> AsyncIterator[Running]:
+    """A server that takes this machine's word for where a call comes from; its time moves by a microsecond a look.
+
+    However slow the machine is, nobody waits for long enough to guess again.
+    """
+    began, looks = datetime.now(UTC), itertools.count()
+
+    def now() -> datetime:
+        return began + timedelta(microseconds=next(looks))
+
+    async with servers.running(database, trusted_proxies=[ip_network("127.0.0.0/8")], now=now) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -211,10 +211,10 @@ async def test_strengthening_never_undoes_a_change(weakened: Running, monkeypatc
         passwords.close()
 
 
-async def test_a_stranger_cannot_name_its_own_address(server: Running) -> None:
+async def test_a_stranger_cannot_name_its_own_address(timed: Running) -> None:
     """A server that trusts no proxy goes by the connection, whatever is sent along."""
     told = [
-        await outcome(server.calling_from(f"10.0.0.{place}").identity.Login(logging_in(f"{place}@example.com")))
+        await outcome(timed.calling_from(f"10.0.0.{place}").identity.Login(logging_in(f"{place}@example.com")))
         for place in range(22)
     ]
     assert Counter(told) == {"CREDENTIALS_INVALID": 20, "TOO_MANY_ATTEMPTS": 2}
