@@ -6,7 +6,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class ClientBeside(BuildHookInterface):  # type: ignore[type-arg]
+class ClientBeside(BuildHookInterface):  # type: ignore[type-arg]  # any configuration
     """Names the client's folder instead of its version in a wheel that is built in a checkout.
 
     A wheel for others is built from the source distribution, which has no client beside it.

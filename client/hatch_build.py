@@ -14,7 +14,7 @@ PACKAGES = ("backroom", "buf/validate")
 SOURCES = ("generate.py", "contract.py", "backroom", "gen/third_party")
 
 
-class Stubs(BuildHookInterface):  # type: ignore[type-arg]
+class Stubs(BuildHookInterface):  # type: ignore[type-arg]  # any configuration
     """Puts the contract into a source distribution, and freshly compiled stubs with their types into a wheel.
 
     An editable installation reads those in proto/gen, which `make generate` builds; here they are only where missing.

@@ -30,7 +30,7 @@ _WIDEST_PUBLIC = {4: 8, 6: 19}
 
 def covers_the_public(network: Network) -> bool:
     """Whether a network is so wide that strangers are in it."""
-    private = any(network.version == each.version and network.subnet_of(each) for each in _PRIVATE)  # type: ignore[arg-type]
+    private = any(network.version == each.version and network.subnet_of(each) for each in _PRIVATE)  # type: ignore[arg-type]  # of one version
     return not private and network.prefixlen < _WIDEST_PUBLIC[network.version]
 
 

@@ -48,13 +48,13 @@ class Describable:
     def FindMessageTypeByName(self, name: str) -> Descriptor:  # noqa: N802
         """Raises KeyError."""
         try:
-            return self._pool.FindMessageTypeByName(name)  # type: ignore[no-any-return]
+            return self._pool.FindMessageTypeByName(name)  # type: ignore[no-any-return]  # as above
         except KeyError:
             return self._newer.FindMessageTypeByName(name)
 
     def FindExtensionByNumber(self, message: Descriptor, number: int) -> FieldDescriptor:  # noqa: N802
         """Raises KeyError."""
-        return self._pool.FindExtensionByNumber(message, number)  # type: ignore[no-any-return]
+        return self._pool.FindExtensionByNumber(message, number)  # type: ignore[no-any-return]  # as above
 
     def FindAllExtensions(self, message: Descriptor) -> list[FieldDescriptor]:  # noqa: N802
         # A message of the other pool has none.
