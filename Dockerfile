@@ -7,7 +7,7 @@ WORKDIR /build
 COPY requirements requirements
 RUN python -m venv /tools \
  && /tools/bin/pip install --no-cache-dir --require-hashes -r requirements/uv.txt \
- && /tools/bin/uv pip install --no-cache --python /tools/bin/python --require-hashes -r requirements/run.txt
+ && /tools/bin/uv pip install --no-cache --python /tools/bin/python --no-deps --require-hashes -r requirements/run.txt
 RUN python -m venv --without-pip /opt/backroom \
  && /tools/bin/uv pip install --no-cache --compile-bytecode --python /opt/backroom/bin/python --require-hashes -r requirements/runtime.txt
 COPY pyproject.toml hatch_build.py README.md LICENSE ./

@@ -25,8 +25,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 UV := $(TRUST) $(TOOLS)/bin/uv
 INSTALL := $(UV) pip install -q --python $(BIN)/python
+# grpcio-tools asks for setuptools for a command of setup.py, which nobody here runs.
 LOCK := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-  --no-header --no-emit-package backroom-client pyproject.toml
+  --no-header --no-emit-package backroom-client --no-emit-package setuptools pyproject.toml
 
 # An environment that no longer fits is forgotten: the checkout was moved, its Python is gone, or PYTHON is another.
 ifneq ($(wildcard $(VENV)/.python),)
@@ -118,8 +119,9 @@ $(VENV)/.python: | $(TOOLS)/.ready
 	@echo "$(CURDIR)" > $@
 
 # Each layer holds the one before it, in the same versions: whoever has tested loses nothing by serving.
+# A lock is complete: nothing is installed that it does not name.
 $(VENV)/.run: requirements/run.txt $(VENV)/.python
-	@$(INSTALL) --require-hashes -r $<
+	@$(INSTALL) --no-deps --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt $(VENV)/.run
