@@ -26,6 +26,8 @@ _HELD_SECONDS = 0.5
 """How long callers are held up at first for the calls under way to end; each further time is twice as long."""
 _RELEASED_SECONDS = 0.05
 _LOOK_SECONDS, _IDLE_LOOKS = 0.01, 3
+_TOLD_WITHIN_SECONDS = 1.0
+"""How long callers, which may be busy, have to read that they are to send no more."""
 _LEAVE_WITHIN_SECONDS = 1.0
 """How long callers have to close their side of a connection."""
 
@@ -153,8 +155,9 @@ class Server:
     async def _let_callers_go(self) -> None:
         """Ends the gRPC side at a moment at which no call is under way, and what comes is not read.
 
-        gRPC's core cancels each call that it reads once it is stopping, though no caller can know of the stop yet. What
-        it did not read, its last word to the caller says so of, and the caller's gRPC sends it to another server.
+        gRPC's core cancels each call that it reads once it is stopping, though no caller can know of the stop yet. So
+        none is read: callers are told to send no more, and then which was the last call that was read. Their gRPC sends
+        the later ones to another server, whoever wrote it.
         """
         callers = Callers(self.grpc_port)
         callers.hold()
@@ -169,7 +172,8 @@ class Server:
                     await asyncio.sleep(_RELEASED_SECONDS)
                     held_for *= 2
         callers.keep()
-        await self._grpc.stop(None)  # health watches, which would never end by themselves, are cut off
+        # Health watches, which would never end by themselves, are cut off then.
+        await self._grpc.stop(_TOLD_WITHIN_SECONDS)
         await callers.leave(_LEAVE_WITHIN_SECONDS)
 
     async def _idle(self, callers: Callers, within: float) -> bool:

@@ -5,7 +5,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
@@ -151,7 +150,7 @@ async def _until_it_listens(url: str) -> None:
     listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%%'"
     connection = await psycopg.AsyncConnection.connect(**parameters(url), autocommit=True)  # type: ignore[arg-type]
     async with connection:
-        while (await (await connection.execute(listening)).fetchone() or (0,))[0] == 0:
+        while (await (await connection.execute(listening)).fetchone() or (0,))[0] == 0:  # noqa: ASYNC110 - it is told by nobody
             await asyncio.sleep(0.1)
 
 
