@@ -11,7 +11,7 @@ import structlog
 from google.protobuf.internal import api_implementation
 from starlette.applications import Starlette
 
-from server.edge import Edge
+from server.edge import Callers, Edge
 from server.frame.jobs import Worker
 from server.frame.lanes import Lanes
 from server.frame.standard import add_standard
@@ -22,7 +22,14 @@ from server.wiring import Application
 
 _FINISH_WITHIN = 30.0
 """In seconds: how long calls under way may take once the server is stopping."""
-_LAST_ANSWERS_WITHIN = 0.5
+_HELD_SECONDS = 0.5
+"""How long callers are held up at first for the calls under way to end; each further time is twice as long."""
+_RELEASED_SECONDS = 0.05
+_LOOK_SECONDS, _IDLE_LOOKS = 0.01, 3
+_TOLD_WITHIN_SECONDS = 1.0
+"""How long callers, which may be busy, have to read that they are to send no more."""
+_LEAVE_WITHIN_SECONDS = 1.0
+"""How long callers have to close their side of a connection."""
 
 
 class BindError(Exception):
@@ -130,19 +137,11 @@ class Server:
         self._watches.append(asyncio.create_task(self._application.health.watch()))
 
     async def stop(self) -> None:
-        """NOT_SERVING, wait for the load balancers, take no more calls, finish those under way, jobs and batches."""
+        """NOT_SERVING, wait for the load balancers, finish calls, let the callers go, finish jobs and batches."""
         await self._application.health.drain()
         await asyncio.sleep(self._drain_seconds)
-        stopping = asyncio.create_task(self._grpc.stop(_FINISH_WITHIN))
         working = asyncio.create_task(self._worker.stop()) if self._worker else None
-        await self._application.drain()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_FINISH_WITHIN):
-                await self._application.in_flight.idle()
-        # The last answers leave; health watches, which would never end by themselves, are then cut off.
-        await asyncio.wait([stopping], timeout=_LAST_ANSWERS_WITHIN)
-        await self._grpc.stop(None)
-        await stopping
+        await self._let_callers_go()
         if working is not None:
             await working
         await self._application.finish()
@@ -152,3 +151,40 @@ class Server:
         for listener in self._listeners:
             await listener.stop()
         self._logger.info("stopped")
+
+    async def _let_callers_go(self) -> None:
+        """Ends the gRPC side at a moment at which no call is under way, and what comes is not read.
+
+        gRPC's core cancels each call that it reads once it is stopping, though no caller can know of the stop yet. So
+        none is read: callers are told to send no more, and then which was the last call that was read. Their gRPC sends
+        the later ones to another server, whoever wrote it.
+        """
+        callers = Callers(self.grpc_port)
+        callers.hold()
+        # Watches would not end by themselves; those that begin them anew are held up, and go elsewhere.
+        await self._application.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FINISH_WITHIN):
+                held_for = _HELD_SECONDS
+                while not await self._idle(callers, held_for):
+                    # A call under way may wait for what its caller sends.
+                    callers.release()
+                    await asyncio.sleep(_RELEASED_SECONDS)
+                    held_for *= 2
+        callers.keep()
+        # Health watches, which would never end by themselves, are cut off then.
+        await self._grpc.stop(_TOLD_WITHIN_SECONDS)
+        await callers.leave(_LEAVE_WITHIN_SECONDS)
+
+    async def _idle(self, callers: Callers, within: float) -> bool:
+        """Whether all calls under way end within so many seconds, while callers are held up, new ones too."""
+        looks = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while looks < _IDLE_LOOKS:
+                    callers.hold()
+                    await asyncio.sleep(_LOOK_SECONDS)
+                    # What the core has read and not handed over yet is under way, and comes with the next looks.
+                    looks = 0 if self._application.in_flight.count else looks + 1
+                return True
+        return False

@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     mail_from: str | None = Field(None, validation_alias="BACKROOM_MAIL_FROM")
     mail_link: str | None = Field(None, validation_alias="BACKROOM_MAIL_LINK")
     smtp_url: SmtpServer | None = Field(None, validation_alias="BACKROOM_SMTP_URL", repr=False)
-    drain_seconds: float = Field(0.0, ge=0, le=300, validation_alias="BACKROOM_DRAIN_SECONDS")
+    drain_seconds: float = Field(3.0, ge=0, le=300, validation_alias="BACKROOM_DRAIN_SECONDS")
     api_key: str | None = Field(None, validation_alias="BACKROOM_API_KEY", repr=False)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LOG_LEVEL")
     log_format: Literal["auto", "json", "pretty"] = Field("auto", validation_alias="LOG_FORMAT")

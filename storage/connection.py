@@ -21,6 +21,8 @@ _DEFAULTS: Mapping[str, str | int] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
+    # In a database of no encoding, texts would come as bytes, and the worker would find no job of its own among them.
+    "client_encoding": "UTF8",
 }
 
 

@@ -27,6 +27,7 @@ from storage.connection import fit, opened, options_of
 from storage.errors import StoreError, StoreUnavailable, translation
 from storage.frame.records import module_of
 from storage.pooler import Pooler
+from storage.url import places
 
 _AT_ONCE = 32
 """How many jobs one worker does at once, of all its queues together."""
@@ -41,6 +42,8 @@ TRIES = 20
 _LONGEST_WAIT = 300.0
 _LOOKS_EVERY = 0.5
 """In seconds: a new job is told of at once; one whose time has come, or whose lock is free, is found by looking."""
+_PATIENCE_SECONDS = 5.0
+"""How long a connection of the pool is waited for, beside the time that it takes to open one."""
 _TOLD_AFTER_SECONDS = 4.0
 """Longer than readiness takes to tell that the database is away."""
 _SETTLED_SECONDS = 2.0
@@ -254,8 +257,15 @@ def _pool(
         await connection.set_autocommit(True)
 
     options = dict(options_of(url, _NAME, pooler))
+    # Each host that is silent takes its time before the next one is asked.
+    patience = _PATIENCE_SECONDS + len(places(options)) * float(options["connect_timeout"])
     return AsyncConnectionPool(
-        min_size=min_size, max_size=MOST_CONNECTIONS - 1, timeout=5.0, open=False, kwargs=options, configure=configure
+        min_size=min_size,
+        max_size=MOST_CONNECTIONS - 1,
+        timeout=patience,
+        open=False,
+        kwargs=options,
+        configure=configure,
     )
 
 

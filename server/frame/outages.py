@@ -11,7 +11,7 @@ from storage.trouble import Kind
 UNANSWERED = "the database does not answer"
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0
 """In seconds, between the lines of one outage."""
-_TOLD_AT_ONCE = 5
+_TOLD_AT_ONCE = 2
 """So many different details of one outage are told as they come; further ones wait for the next line."""
 
 POOLER_MEND = "set BACKROOM_DATABASE_POOLER to its pool mode, transaction or session"

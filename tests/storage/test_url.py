@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from storage.url import parameters, secrets, shown, sibling
+from storage.url import parameters, places, secrets, shown, sibling
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -39,6 +39,47 @@ def test_a_password_that_was_not_encoded_is_told_without_it(password: str) -> No
     assert parameters(f"postgresql://ada:{quote(password, safe='')}@db:5432/shop")["password"] == password
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("service=shop", "service is not supported"),
+        ("host=a,b&port=1,2,3", "one port for each host"),
+        ("host=a,", "a host in the list"),
+        ("hostaddr=db", "hostaddr"),
+        ("host=a,b&hostaddr=127.0.0.1", "host and hostaddr"),
+        ("connect_timeout=soon", "connect_timeout"),
+        ("connect_timeout=0", "connect_timeout"),
+        ("keepalives_idle=-1", "keepalives_idle"),
+        ("target_session_attrs=standby", "target_session_attrs"),
+        ("target_session_attrs=prefer-standby", "target_session_attrs"),
+        ("target_session_attrs=writable", "target_session_attrs"),
+        ("replication=database", "replication"),
+        ("client_encoding=SQL_ASCII", "client_encoding"),
+        ("options=-c%20default_transaction_read_only%3Don", "default_transaction_read_only"),
+        ("sslmode=sometimes", "sslmode"),
+        ("require_auth=blood", "require_auth"),
+        ("sslnegotiation=direct", "sslnegotiation"),
+        ("unheard_of=1", "none of libpq's"),
+    ],
+)
+def test_what_some_connection_of_ours_could_not_use_is_refused_at_the_start(query: str, said: str) -> None:
+    """In one line that names the parameter, and holds no value of it."""
+    with pytest.raises(ValueError, match=said) as raised:
+        parameters(f"postgresql://ada:c4nary@/shop?{query}")
+    assert "c4nary" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_several_hosts_are_read_each_with_its_port() -> None:
+    """As libpq reads them, and shown as they are written."""
+    url = "postgresql://ada:hunter2@[::1]:5432,db.example.com:5433/shop"
+    found = parameters(url)
+    assert (found["host"], found["port"]) == ("::1,db.example.com", "5432,5433")
+    assert places(found) == [("::1", "5432"), ("db.example.com", "5433")]
+    assert shown(url) == "postgresql://ada@[::1]:5432,db.example.com:5433/shop"
+    assert shown("postgresql://a,b/shop?port=1") == "postgresql://a:1,b:1/shop"
+
+
 def test_a_url_is_shown_without_its_passwords() -> None:
     """With all that tells one database from another."""
     assert (
@@ -59,3 +100,4 @@ def test_another_database_of_the_same_server() -> None:
     """Only the database's name changes, with a socket's folder as with a host."""
     assert sibling("postgresql://a:b@host:1/one?x=y", "two") == "postgresql://a:b@host:1/two?x=y"
     assert sibling("postgresql://postgres:@/one?host=/tmp/x", "two") == "postgresql://postgres:@/two?host=/tmp/x"
+    assert sibling("postgresql://?host=/tmp/x&dbname=one", "two") == "postgresql:///two?host=/tmp/x"

@@ -1,0 +1,81 @@
+"""Servers that are restarted one after the other fail no call of a client that knows nothing of it."""
+
+import asyncio
+import json
+import os
+import signal
+from contextlib import AsyncExitStack
+
+import grpc
+
+from server.settings import MODULES
+from server.wiring import Application
+from storage.database import Database
+from tests.faults.load import goods, until
+from tests.faults.rolling import CHANNELS, Fleet, Tally, calling, channel_to
+from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.processes import ServerProcess, serving
+from tests.fixtures.servers import Api, sign_in
+from tests.invariants import assert_kept
+from tests.serving.servers import QUIET
+from tests.serving.test_workers import workers_of
+
+CALLS_PER_SECOND = 200.0
+BY_DEFAULT = {"BACKROOM_DRAIN_SECONDS": ""}
+"""The settings as they are where nobody sets anything, which the tests' servers do to end sooner."""
+RESTARTS = int(os.environ.get("BACKROOM_TEST_RESTARTS", "2"))
+"""Of each server."""
+
+
+async def _signed_in(database: Database, channels: list[grpc.aio.Channel]) -> list[Api]:
+    first = await sign_in(Application(database, MODULES, QUIET, MASTER_KEYS), channels[0], ["service"])
+    await goods(first)
+    return [Api(channel, first.token, first.account_id) for channel in channels]
+
+
+async def test_a_rolling_restart_fails_no_call(database: Database, database_url: str) -> None:
+    """By the default settings and gRPC's plain client, each server in its turn, and no order is lost."""
+    fleet, tally = Fleet(database_url, 2, **BY_DEFAULT), Tally()
+    async with AsyncExitStack() as stack:
+        await fleet.start()
+        stack.push_async_callback(fleet.close)
+        channels = [await stack.enter_async_context(channel_to(fleet.ports, each)) for each in range(CHANNELS)]
+        apis = await _signed_in(database, channels)
+        async with calling(apis, CALLS_PER_SECOND, tally):
+            await asyncio.sleep(1)
+            for _ in range(RESTARTS):
+                for number in range(2):
+                    await fleet.restart(number)
+            await asyncio.sleep(1)
+    assert set(tally.codes) == {"OK"}, (tally.codes, tally.said, tally.slowest)
+    assert set(fleet.exit_codes) == {0}
+    assert tally.asked == set(tally.orders)
+    assert_kept(database_url, tally.orders.values())
+
+
+async def test_one_of_several_workers_is_replaced_and_fails_no_call(database: Database, database_url: str) -> None:
+    """Asked to stop by itself, as a process that is killed for its memory is not, it finishes what it took."""
+    tally = Tally()
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(serving(database_url, "--workers", "2", **BY_DEFAULT))
+        ports = [server.grpc_port]
+        channels = [await stack.enter_async_context(channel_to(ports, each)) for each in range(2 * CHANNELS)]
+        apis = await _signed_in(database, channels)
+        serving_now = sorted(workers_of(server.process.pid))[:2]  # the third does the jobs
+        async with calling(apis, CALLS_PER_SECOND, tally):
+            for _ in range(RESTARTS):
+                await asyncio.sleep(1)
+                os.kill(serving_now.pop(0), signal.SIGTERM)
+                already = len(_begun(server))
+                await until(lambda: len(_begun(server)) > already, within=90)  # noqa: B023 - awaited within the loop
+                serving_now.append(_begun(server)[-1])
+            await asyncio.sleep(1)
+    assert set(tally.codes) == {"OK"}, (tally.codes, tally.said, tally.slowest)
+    assert tally.asked == set(tally.orders)
+    assert_kept(database_url, tally.orders.values())
+
+
+def _begun(server: ServerProcess) -> list[int]:
+    """The processes that have begun to serve in the place of others."""
+    lines = (json.loads(line) for line in server.said if line.startswith(b"{"))
+    return [line["pid"] for line in lines if line["event"] == "a worker serves"]
