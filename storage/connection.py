@@ -15,11 +15,9 @@ from psycopg import pq, sql, waiting
 from storage.errors import StoreUnavailable
 from storage.limits import LIMITS, LOOK_AT_LIMITS, SET_LIMITS, set_limits_served_by
 from storage.pooler import Pooler
+from storage.time_limits import CONNECT_SECONDS
 from storage.trouble import OLDEST_VERSION, Kind, Trouble, trouble_of
 from storage.url import parameters, secrets
-
-CONNECT_SECONDS = 3.0
-"""How long one host may take to let us in."""
 
 _DEFAULTS: Mapping[str, str | int] = {
     # A server that is gone without a word, as after a failover, is found out within half a minute.
@@ -81,8 +79,8 @@ class Connection(psycopg.AsyncConnection[Any]):
     async def notifies(
         self,
         *,
-        timeout: float | None = None,
-        stop_after: int | None = None,  # noqa: ASYNC109 - theirs
+        timeout: float | None = None,  # noqa: ASYNC109 - theirs
+        stop_after: int | None = None,
     ) -> AsyncGenerator[psycopg.Notify, None]:
         """No answer is due while it listens."""
         self._listens = True

@@ -17,8 +17,9 @@ from weakref import WeakSet
 import psycopg
 from psycopg.conninfo import conninfo_attempts_async
 
-from storage.connection import CONNECT_SECONDS, Connection, fit, options_of, reasons
+from storage.connection import Connection, fit, options_of, reasons
 from storage.pooler import Pooler
+from storage.time_limits import TimeLimits
 from storage.trouble import Kind, trouble_of
 from storage.url import parameters
 
@@ -48,18 +49,6 @@ _STANDING = """
 """Each promotion begins a timeline with a higher number; in recovery there is none of one's own."""
 
 Opening = Callable[[], AbstractContextManager[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class TimeLimits:
-    """How long the database may leave us waiting, in seconds; what PostgreSQL itself holds is in `storage.limits`."""
-
-    connect: float = CONNECT_SECONDS
-    """For one host to let us in; the URL's own connect_timeout counts first."""
-    answer: float = 5.0
-    """For a commit to be confirmed, and for a batch of changes as a whole. Then whoever waits is told that nobody
-    knows. Longer than what an honest commit takes on a busy machine and a slow disk, and shorter than the patience of
-    most callers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +82,7 @@ class Connector:
         application_name: str,
         pooler: Pooler = Pooler.NONE,
         issuer: str | None = None,
-        limits: TimeLimits = TimeLimits(),
+        limits: TimeLimits = TimeLimits(),  # noqa: B008 - it is frozen
         opening: Opening = nullcontext,
     ) -> None:
         """`pooler` is what stands between, and `opening` stands around the opening of each connection.
@@ -107,7 +96,6 @@ class Connector:
         self._connect_seconds = limits.connect if given is None else float(given) or None
         self._pooler = pooler
         self._issuer = issuer
-        self._limits = limits
         self._opening = opening
         self._hosts: Mapping[str, Mapping[str, Any]] = {}
         """What to connect with, by the host's name, as they were resolved last."""
@@ -120,10 +108,6 @@ class Connector:
         self._looking: asyncio.TimerHandle | None = None
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._probed_at: dict[str, float] = {}
-
-    @property
-    def limits(self) -> TimeLimits:
-        return self._limits
 
     async def open(self) -> Connection:
         """A connection on which the limits hold; raises StoreUnavailable, which says why there is none."""

@@ -20,7 +20,7 @@ from storage.commerce.repository import (
     StockRepository,
 )
 from storage.commits import Commits
-from storage.connector import Connector, Opening, TimeLimits
+from storage.connector import Connector, Opening
 from storage.errors import translated
 from storage.frame.records import AuditKey
 from storage.frame.repository import (
@@ -45,6 +45,7 @@ from storage.identity.repository import (
 )
 from storage.invariants import InvariantRepository
 from storage.pooler import Pooler
+from storage.time_limits import TimeLimits
 from storage.webhooks.repository import DeliveryRepository, EndpointRepository, ReceivedRepository, RelayRepository
 
 _ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -208,6 +209,7 @@ class Database:
         There is no connection to a database that belongs to another than `issuer`; None is let into any.
         """
         self._audit_key = audit_key
+        self.limits = limits
         self._connector = Connector(
             url, application_name=application_name, pooler=pooler, issuer=issuer, limits=limits, opening=opening
         )

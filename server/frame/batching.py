@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from server.frame.contention import begun_again
 from server.frame.errors import Contention, Refusal, Stopping
 from storage.errors import StoreUnavailable
+from storage.time_limits import ANSWER_SECONDS
 from storage.trouble import Kind, Trouble
 
 _PATIENCE = 8
@@ -26,10 +27,6 @@ _LIKE = 0.75
 _PAUSES, _PAUSE = 2, 0.001
 """How often that is waited for, and how long each time, in seconds; the loop's timers know no shorter ones."""
 
-LONGEST_SECONDS = 5.0
-"""How long a batch may take. All others wait behind it, so that one which never ends would stop them all. It is longer
-than what an honest batch takes on a busy machine and a slow disk; whoever waits longer than that for a lock or for a
-commit to be confirmed is better told to try again."""
 _MARKED_SECONDS = 10.0
 """For how long a batch that was given up counts against readiness where none has been tried since."""
 
@@ -59,9 +56,9 @@ class Batcher(Generic[Ask, Answer]):
     batch has happened. A batch that collides with another server's is tried again. One that fails for any other
     reason is halved until the ask that makes it fail stands alone, and that one fails alone.
 
-    A batch that takes too long is given up: `run` is cancelled, and its callers get StoreUnavailable, since nobody
-    knows whether it committed. No ask is at fault, so it is not halved; but the next batches begin smaller, in case it
-    was too large for a slow machine, and grow again as they succeed.
+    All others wait behind a batch, so that one which takes too long is given up: `run` is cancelled, and its callers
+    get StoreUnavailable, since nobody knows whether it committed. No ask is at fault, so it is not halved; but the next
+    batches begin smaller, in case it was too large for a slow machine, and grow again as they succeed.
     """
 
     def __init__(
@@ -70,7 +67,7 @@ class Batcher(Generic[Ask, Answer]):
         *,
         weigh: Callable[[Ask], int] = lambda _: 1,
         largest: int = 256,
-        longest_seconds: float = LONGEST_SECONDS,
+        longest_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._run = run
         self._weigh = weigh

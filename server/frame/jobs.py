@@ -23,10 +23,11 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from server.frame.faults import described
 from server.frame.outages import UNANSWERED, Outage, explained
-from storage.connector import Connector, TimeLimits
+from storage.connector import Connector
 from storage.errors import StoreError, StoreUnavailable, translation
 from storage.frame.records import module_of
 from storage.pooler import Pooler
+from storage.time_limits import TimeLimits
 
 _AT_ONCE = 32
 """How many jobs one worker does at once, of all its queues together."""
