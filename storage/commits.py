@@ -22,8 +22,15 @@ class Commits:
         """`seconds` is how long a commit is waited for."""
         self._seconds = seconds
         self._most_waiting = most_waiting
+        self._began: dict[asyncio.Future[None], float] = {}
         self._held: dict[AsyncConnection, AsyncExitStack] = {}
         self._given_up: dict[asyncio.Task[None], asyncio.Future[None]] = {}
+
+    @property
+    def overdue(self) -> bool:
+        """Whether one has waited for half of the time that it may take, or was given up and has not ended yet."""
+        began = min(self._began.values(), default=None)
+        return began is not None and asyncio.get_running_loop().time() - began > self._seconds / 2
 
     @property
     def waiting(self) -> int:
@@ -52,6 +59,8 @@ class Commits:
         Raises StoreUnavailable after the time that a commit may take; it may still come to pass.
         """
         commit = asyncio.ensure_future(connection.commit())
+        self._began[commit] = asyncio.get_running_loop().time()
+        commit.add_done_callback(self._began.pop)
         cancelled = await _waited_for(commit, self._seconds)
         if commit.done():
             commit.result()

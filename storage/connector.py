@@ -6,6 +6,7 @@ by a connection of its own, and only one that does not answer that is given up, 
 """
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -41,6 +42,7 @@ _OF_THE_DRIVER = frozenset({"autocommit", "prepare_threshold", "context", "row_f
 _MAY_TURN = frozenset({Kind.STANDBY, Kind.STARTING})
 """What a host says that is about to become the primary."""
 _AWAY = frozenset({Kind.SILENT, Kind.ABSENT, Kind.NAME})
+_HOST = re.compile(r"^connection to server (at|on) .*? failed: ")
 _STANDING = """
     SELECT system_identifier, CASE WHEN pg_is_in_recovery() THEN 0
       ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END
@@ -340,4 +342,5 @@ def _name(attempt: Mapping[str, Any]) -> str:
 
 
 def _said(error: psycopg.Error) -> str:
-    return trouble_of(error).said
+    """Without the host, which is named already."""
+    return _HOST.sub("", trouble_of(error).said)

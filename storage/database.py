@@ -219,9 +219,9 @@ class Database:
         self._commits = Commits(limits.answer, most_waiting=max(1, pool_size // 2))
 
     @property
-    def commits_wait(self) -> bool:
-        """Whether a commit was given up that the database has not confirmed yet."""
-        return self._commits.waiting > 0
+    def commits_overdue(self) -> bool:
+        """Whether a commit waits for so long to be confirmed that it was given up, or soon will be."""
+        return self._commits.overdue
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

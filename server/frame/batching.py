@@ -73,6 +73,7 @@ class Batcher(Generic[Ask, Answer]):
         self._weigh = weigh
         self._largest = self._limit = largest
         self._longest_seconds = longest_seconds
+        self._began_at: float | None = None
         self._given_up_at: float | None = None
         self._queue: deque[_Waiting[Ask, Answer]] = deque()
         self._worker: asyncio.Task[None] | None = None
@@ -81,10 +82,11 @@ class Batcher(Generic[Ask, Answer]):
         """How many the last batch held."""
 
     def stuck(self) -> bool:
-        """Whether the last batch was given up, a moment ago."""
-        if self._given_up_at is None:
-            return False
-        return asyncio.get_running_loop().time() - self._given_up_at < _MARKED_SECONDS
+        """Whether the batch that runs has used half of its time, or the last one was given up a moment ago."""
+        now = asyncio.get_running_loop().time()
+        if self._began_at is not None and now - self._began_at > self._longest_seconds / 2:
+            return True
+        return self._given_up_at is not None and now - self._given_up_at < _MARKED_SECONDS
 
     async def submit(self, ask: Ask) -> Answer:
         """The answer to one ask; raises its refusal.
@@ -165,6 +167,7 @@ class Batcher(Generic[Ask, Answer]):
                 _settle(waiting.answer, answer)
 
     async def _try(self, asks: Sequence[Ask]) -> Sequence[Answer | Refusal]:
+        self._began_at = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._longest_seconds) as limit:
                 answers = await begun_again(lambda: self._run(asks))
@@ -180,6 +183,8 @@ class Batcher(Generic[Ask, Answer]):
                 raise
             # A stray one must not end the worker, and leave the callers waiting for answers that never come.
             raise _Stray from error
+        finally:
+            self._began_at = None
         self._limit, self._given_up_at = min(2 * self._limit, self._largest), None
         if len(answers) != len(asks):
             raise _WrongCount(f"{len(answers)} answers to {len(asks)} asks")

@@ -44,8 +44,10 @@ _LOOKS_EVERY = 0.5
 """In seconds: a new job is told of at once; one whose time has come, or whose lock is free, is found by looking."""
 _TOLD_AFTER_SECONDS = 4.0
 """Longer than readiness takes to tell that the database is away."""
-_UNREADY_AFTER_SECONDS = 2.5
+_UNREADY_AFTER_SECONDS = 3.5
 """How long jobs may not be done before the process is not ready: a worker that lost a connection is back sooner."""
+_REACHED_SECONDS = 1.0
+"""A worker that runs for so long reaches its queue."""
 _SETTLED_SECONDS = 2.0
 """A worker that runs for so long is over what had ended it."""
 _BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60)
@@ -193,15 +195,22 @@ class Worker:
     async def _work(self) -> None:
         async with self._opened() as queue:
             await self._take_up()
-            settled = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, self._settled)
+            loop = asyncio.get_running_loop()
+            timers = (
+                loop.call_later(_REACHED_SECONDS, self._reached),
+                loop.call_later(_SETTLED_SECONDS, self._settled),
+            )
             self._running = [self._worker(lane, queue, wait=True) for lane in self._lanes]
             try:
                 await asyncio.gather(*map(self._to_the_end, self._running))
             finally:
-                settled.cancel()
+                for timer in timers:
+                    timer.cancel()
+
+    def _reached(self) -> None:
+        self._away_since = None
 
     def _settled(self) -> None:
-        self._away_since = None
         self._away.over()
         self._faulty.over()
 

@@ -157,7 +157,7 @@ class Application:
             return behind
         if look.read_only:
             raise StoreUnavailable(Trouble(Kind.STANDBY, "it is a standby, or set read-only"))
-        if self.database.commits_wait or any(batcher.stuck() for part in self._parts for batcher in part.batchers):
+        if self.database.commits_overdue or any(batcher.stuck() for part in self._parts for batcher in part.batchers):
             raise StoreUnavailable(Trouble(Kind.UNCONFIRMED, "it answers, but changes are not confirmed in time"))
         if not self._claimed:
             await self._claim()
