@@ -41,7 +41,7 @@ _OF_THE_DRIVER = frozenset({"autocommit", "prepare_threshold", "context", "row_f
 """What the driver takes beside libpq's parameters."""
 _MAY_TURN = frozenset({Kind.STANDBY, Kind.STARTING})
 """What a host says that is about to become the primary."""
-_AWAY = frozenset({Kind.SILENT, Kind.ABSENT, Kind.NAME})
+_AWAY = frozenset({Kind.SILENT, Kind.ABSENT, Kind.NAME, Kind.LOST})
 _HOST = re.compile(r"^connection to server (at|on) .*? failed: ")
 _STANDING = """
     SELECT system_identifier, CASE WHEN pg_is_in_recovery() THEN 0

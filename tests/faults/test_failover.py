@@ -26,6 +26,8 @@ BUSY = 3.0
 """How many times as long these tests let it take: on this machine others run too."""
 OURS = "SELECT wait_event FROM pg_stat_activity WHERE application_name LIKE 'backroom%%'"
 """A commit that waits for the standby cannot be ended by anybody, and nobody listens to it any more."""
+Note = Callable[[str, object], None]
+"""Writes a figure into the tests' report."""
 KINDS = ("PlaceOrder", "CreateProduct", "GetOrder", "WatchOrders")
 
 
@@ -95,13 +97,13 @@ class Track:
     async def all_again(self, since: float, within: float) -> dict[str, float | None]:
         """The same of each kind of call; raises TimeoutError where one does not succeed in time."""
         async with asyncio.timeout(within):
-            while None in (found := {kind: self.first(kind, since) for kind in self._succeeded}).values():
+            while None in (found := {kind: self.first(kind, since) for kind in KINDS}).values():  # noqa: ASYNC110 - polled
                 await asyncio.sleep(0.05)
         return found
 
-    def became(self, status: str, since: float) -> float:
-        """How many seconds after a moment readiness said so first."""
-        return next(round(at - since, 2) for at, told in self.readiness if told == status and at > since)
+    def changes(self, since: float) -> list[tuple[float, str]]:
+        """How readiness changed, by seconds after a moment."""
+        return [(round(at - since, 2), status) for at, status in self.readiness]
 
 
 @asynccontextmanager
@@ -142,7 +144,7 @@ async def jobs_go_on(serving: Running, within: float) -> float:
     """How many seconds it took until another job was done; one is due every five."""
     began, before = time.monotonic(), jobs_done(serving)
     async with asyncio.timeout(within):
-        while jobs_done(serving) == before:
+        while jobs_done(serving) == before:  # noqa: ASYNC110 - it is told by nobody
             await asyncio.sleep(0.05)
     return round(time.monotonic() - began, 2)
 
@@ -157,11 +159,16 @@ async def orders_placed(serving: Running, track: Track) -> None:
     assert placed
 
 
-async def test_a_hung_primary_is_given_up_for_the_one_that_was_promoted(nodes: Pair, serving: Running) -> None:
+@pytest.mark.parametrize("told_before", [False, True])
+async def test_a_hung_primary_is_given_up_for_the_one_that_was_promoted(
+    nodes: Pair, serving: Running, told_before: bool, record_property: Note
+) -> None:
     """Its kernel answers and it does not; when it moves again, nobody goes back to it."""
     async with tracked(serving) as (track, _):
         with nodes.primary.frozen():
             hung = time.monotonic()
+            if told_before:
+                await becomes(serving.channel, "readiness", "NOT_SERVING", within=TOLD_SECONDS * BUSY)
             await asyncio.to_thread(nodes.standby.promote)
             promoted = time.monotonic()
             found = await track.all_again(promoted, HUNG_SECONDS * BUSY)
@@ -172,13 +179,15 @@ async def test_a_hung_primary_is_given_up_for_the_one_that_was_promoted(nodes: P
         await track.all_again(time.monotonic(), HUNG_SECONDS * BUSY)
     assert [row for row in nodes.primary.ask(OURS) if row != ("SyncRep",)] == []
     await orders_placed(serving, track)
-    readiness = [(round(at - hung, 2), status) for at, status in track.readiness]
-    print("HUNG", found, "jobs", jobs, "readiness", readiness, "promoted", round(promoted - hung, 2))
-    print(*told(serving), sep="\n")
-    assert len(told(serving)) <= 6
+    record_property("again", {**found, "jobs": jobs})
+    record_property("readiness since the fault", track.changes(hung))
+    record_property("promoted after", round(promoted - hung, 2))
+    assert len(told(serving)) <= 6, told(serving)
 
 
-async def test_a_dead_primary_is_left_for_the_one_that_was_promoted(nodes: Pair, serving: Running) -> None:
+async def test_a_dead_primary_is_left_for_the_one_that_was_promoted(
+    nodes: Pair, serving: Running, record_property: Note
+) -> None:
     """Nothing listens there any more."""
     async with tracked(serving) as (track, _):
         died = time.monotonic()
@@ -190,12 +199,15 @@ async def test_a_dead_primary_is_left_for_the_one_that_was_promoted(nodes: Pair,
         jobs = await jobs_go_on(serving, 3 * HUNG_SECONDS)
         await becomes(serving.channel, "readiness", "SERVING", within=TOLD_SECONDS * BUSY)
     await orders_placed(serving, track)
-    readiness = [(round(at - died, 2), status) for at, status in track.readiness]
-    print("DEAD", found, "jobs", jobs, "readiness", readiness, "promoted", round(promoted - died, 2))
-    print(*told(serving), sep="\n")
+    record_property("again", {**found, "jobs": jobs})
+    record_property("readiness since the fault", track.changes(died))
+    record_property("promoted after", round(promoted - died, 2))
+    assert len(told(serving)) <= 6, told(serving)
 
 
-async def test_changes_wait_for_a_frozen_standby_and_readings_do_not(nodes: Pair, serving: Running) -> None:
+async def test_changes_wait_for_a_frozen_standby_and_readings_do_not(
+    nodes: Pair, serving: Running, record_property: Note
+) -> None:
     """Their callers are told UNAVAILABLE, and repeating a request when the standby is back gives the one order of it."""
     async with tracked(serving) as (track, api):
         placed = next(order_id for found in track.orders.values() for order_id in found)
@@ -205,7 +217,7 @@ async def test_changes_wait_for_a_frozen_standby_and_readings_do_not(nodes: Pair
             request = ask(("TEA", 1))
             found = await refusal(api.orders.PlaceOrder(request, timeout=60))
             assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
-            given_up = time.monotonic() - frozen
+            given_up = time.monotonic()
             await becomes(serving.channel, "readiness", "NOT_SERVING", within=TOLD_SECONDS * BUSY)
             for _ in range(20):
                 await asyncio.sleep(0.5)
@@ -217,6 +229,7 @@ async def test_changes_wait_for_a_frozen_standby_and_readings_do_not(nodes: Pair
         orders = {(await api.orders.PlaceOrder(request)).order.order_id for _ in range(2)}
         assert len(orders) == 1
     await orders_placed(serving, track)
-    readiness = [(round(at - frozen, 2), status) for at, status in track.readiness]
-    print("FROZEN", again, "given up", round(given_up, 2), "thawed", round(thawed - frozen, 2), "readiness", readiness)
-    print(*told(serving), sep="\n")
+    record_property("again", again)
+    record_property("given up after", round(given_up - frozen, 2))
+    record_property("readiness since the fault", track.changes(frozen))
+    record_property("back after", round(thawed - frozen, 2))
