@@ -208,7 +208,7 @@ async def test_a_dead_primary_is_left_for_the_one_that_was_promoted(
 async def test_changes_wait_for_a_frozen_standby_and_readings_do_not(
     nodes: Pair, serving: Running, record_property: Note
 ) -> None:
-    """Their callers are told UNAVAILABLE, and repeating a request when the standby is back gives the one order of it."""
+    """Their callers are told UNAVAILABLE; repeating a request when the standby is back gives the one order of it."""
     async with tracked(serving) as (track, api):
         placed = next(order_id for found in track.orders.values() for order_id in found)
         get = order_service_pb2.GetOrderRequest(order_id=placed)
@@ -233,3 +233,19 @@ async def test_changes_wait_for_a_frozen_standby_and_readings_do_not(
     record_property("given up after", round(given_up - frozen, 2))
     record_property("readiness since the fault", track.changes(frozen))
     record_property("back after", round(thawed - frozen, 2))
+
+
+async def test_an_old_primary_that_still_answers_is_left_for_the_one_that_was_promoted(
+    nodes: Pair, serving: Running, record_property: Note
+) -> None:
+    """Its commits wait for a standby that it no longer has: that another host is ahead of it is found out by asking."""
+    async with tracked(serving) as (track, _):
+        await asyncio.to_thread(nodes.standby.promote)
+        promoted = time.monotonic()
+        found = await track.all_again(promoted, HUNG_SECONDS * BUSY)
+        await becomes(serving.channel, "readiness", "SERVING", within=TOLD_SECONDS * BUSY)
+        await asyncio.sleep(2)
+        await track.all_again(time.monotonic(), HUNG_SECONDS * BUSY)
+    assert [row for row in nodes.primary.ask(OURS) if row != ("SyncRep",)] == []
+    await orders_placed(serving, track)
+    record_property("again", found)
