@@ -38,6 +38,8 @@ class Connection(psycopg.AsyncConnection[Any]):
 
     host_name = ""
     """Which of the URL's hosts it leads to."""
+    host_options: Mapping[str, Any] = {}
+    """What that one is connected to with."""
     given_up = ""
     """Why nothing is to be asked of it any more; empty while it is good."""
     answered_at = 0.0

@@ -130,9 +130,9 @@ class Connector:
         """A connection on which no limits hold yet, with more of the driver's parameters; raises psycopg.Error."""
         options = {**self._options, **more}
         of_driver = {name: options.pop(name) for name in _OF_THE_DRIVER & options.keys()}
-        attempts = await conninfo_attempts_async(options)
-        self._hosts = {_name(attempt): attempt for attempt in attempts}
         with self._opening():
+            attempts = await conninfo_attempts_async(options)
+            self._hosts = {_name(attempt): attempt for attempt in attempts}
             connection = await self._won(of_driver)
         self._worked = connection.host_name
         self._hanging.discard(connection.host_name)
@@ -173,10 +173,11 @@ class Connector:
 
     async def _attempt(self, name: str, of_driver: Mapping[str, Any]) -> Connection:
         connection: Connection | None = None
+        options = self._hosts[name]
         try:
             async with asyncio.timeout(self._connect_seconds):
-                connection = await Connection.connect(**self._hosts[name], **of_driver)
-                connection.host_name = name
+                connection = await Connection.connect(**options, **of_driver)
+                connection.host_name, connection.host_options = name, options
                 if len(self._hosts) > 1:
                     await self._check_timeline(connection)
         except TimeoutError:
@@ -213,15 +214,15 @@ class Connector:
         connections = [each for each in self._connections if not each.closed]
         for name in {each.host_name for each in connections if each.waiting_seconds(now) > SUSPECT_SECONDS}:
             if name not in self._probes and now - self._probed_at.get(name, 0) > PROBE_PAUSE_SECONDS:
-                self._probes[name] = asyncio.create_task(self._probe(name))
+                options = next(each.host_options for each in connections if each.host_name == name)
+                self._probes[name] = asyncio.create_task(self._probe(name, {**self._hosts, name: options}))
         if connections:
             self._watch()
 
-    async def _probe(self, suspect: str) -> None:
+    async def _probe(self, suspect: str, hosts: Mapping[str, Mapping[str, Any]]) -> None:
         """Gives up all connections to a host that does not answer, or that another has taken the place of."""
         began = monotonic()
         try:
-            hosts = {**self._hosts}
             answers = dict(zip(hosts, await asyncio.gather(*map(_asked, hosts.values())), strict=True))
         finally:
             del self._probes[suspect]
@@ -229,7 +230,7 @@ class Connector:
         if monotonic() - began > 2 * PROBE_SECONDS:  # it is we who stood still, and heard nobody
             return
         theirs = [each for each in self._connections if each.host_name == suspect]
-        answer = answers.get(suspect)
+        answer = answers[suspect]
         if answer is None and not any(each.answered_at > began for each in theirs):
             self._give_up(suspect, f"{suspect} timed out: it hangs, and its connections were given up")
         elif isinstance(answer, _Standing) and any(_succeeds(other, answer) for other in answers.values()):
@@ -253,21 +254,33 @@ class _Race:
 
     async def run(self) -> Connection:
         """The connection that stands first, the others being given up; raises OperationalError."""
+        won: Connection | None = None
         try:
-            while self._waiting or self._running:
-                pause = HEAD_START_SECONDS if self._waiting else RETRY_SECONDS
-                if self._waiting:
-                    name = self._waiting.popleft()
-                    self._running[asyncio.create_task(self._attempt(name))] = name
-                done, _ = await asyncio.wait(self._running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    if (connection := self._outcome(task)) is not None:
-                        return connection
-                if not done and not self._waiting:
-                    self._again()
-        finally:
+            while won is None and (self._waiting or self._running):
+                won = await self._go_on()
             await self._end()
-        raise psycopg.OperationalError("; ".join(f"{name}: {_said(error)}" for name, error in self._failures.items()))
+        except BaseException:  # whoever waits is cancelled
+            _finish(won)
+            await self._end()
+            raise
+        if won is None:
+            said = "; ".join(f"{name}: {_said(error)}" for name, error in self._failures.items())
+            raise psycopg.OperationalError(said)
+        return won
+
+    async def _go_on(self) -> Connection | None:
+        """Begins the next attempt, and gives those under way a moment."""
+        pause = HEAD_START_SECONDS if self._waiting else RETRY_SECONDS
+        if self._waiting:
+            name = self._waiting.popleft()
+            self._running[asyncio.create_task(self._attempt(name))] = name
+        done, _ = await asyncio.wait(self._running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if (connection := self._outcome(task)) is not None:
+                return connection
+        if not done and not self._waiting:
+            self._again()
+        return None
 
     def _outcome(self, task: asyncio.Task[Connection]) -> Connection | None:
         name = self._running.pop(task)
