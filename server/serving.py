@@ -76,6 +76,8 @@ class Server:
         self._application = application
         self._logger = logger
         self._worker = worker
+        if worker is not None:
+            application.health.follow(worker.why_not)
         self._drain_seconds = drain_seconds
         options = edge.connection_limits.options(shared_port=shared is not None)
         self._grpc = grpc.aio.server(interceptors=[application.chain], options=options)

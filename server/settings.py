@@ -18,6 +18,7 @@ from server.identity.outbox.smtp import SmtpServer, read_smtp_url
 from server.webhooks.rules.networks import read_networks
 from server.webhooks.rules.sources import Source, read_sources
 from storage.pooler import Pooler
+from storage.time_limits import ANSWER_SECONDS, CONNECT_SECONDS, TimeLimits
 from storage.url import parameters
 
 MODULES = ("identity", "commerce", "webhooks")
@@ -70,6 +71,12 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, validation_alias="DATABASE_URL", repr=False)
     database_pooler: Pooler = Field(Pooler.NONE, validation_alias="BACKROOM_DATABASE_POOLER")
     direct_database_url: str | None = Field(None, validation_alias="BACKROOM_DIRECT_DATABASE_URL", repr=False)
+    database_connect_seconds: float = Field(
+        CONNECT_SECONDS, ge=0.2, le=60, validation_alias="BACKROOM_DATABASE_CONNECT_SECONDS"
+    )
+    database_answer_seconds: float = Field(
+        ANSWER_SECONDS, ge=1, le=60, validation_alias="BACKROOM_DATABASE_ANSWER_SECONDS"
+    )
     serving_role: str | None = Field(None, max_length=63, validation_alias="BACKROOM_SERVING_ROLE")
     master_keys: Annotated[tuple[bytes, ...], NoDecode] = Field((), validation_alias="BACKROOM_MASTER_KEY", repr=False)
     data_dir: Path = Field(Path(".backroom"), validation_alias="BACKROOM_DATA_DIR")
@@ -130,6 +137,11 @@ class Settings(BaseSettings):
     def issuer(self) -> str:
         """The URL of this environment, by which its tokens and its database are told from another one's."""
         return self.issuer_url or LOCAL_ISSUER
+
+    @property
+    def time_limits(self) -> TimeLimits:
+        """How long the database may keep us waiting."""
+        return TimeLimits(self.database_connect_seconds, self.database_answer_seconds)
 
     @property
     def reflects(self) -> bool:

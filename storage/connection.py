@@ -1,8 +1,12 @@
 """Connections to PostgreSQL: how they are opened, what is seen to at once, and how they let go."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import os
+import socket
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
+from math import ceil
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -11,11 +15,11 @@ from psycopg import pq, sql, waiting
 from storage.errors import StoreUnavailable
 from storage.limits import LIMITS, LOOK_AT_LIMITS, SET_LIMITS, set_limits_served_by
 from storage.pooler import Pooler
+from storage.time_limits import CONNECT_SECONDS
 from storage.trouble import OLDEST_VERSION, Kind, Trouble, trouble_of
 from storage.url import parameters, secrets
 
 _DEFAULTS: Mapping[str, str | int] = {
-    "connect_timeout": 3,
     # A server that is gone without a word, as after a failover, is found out within half a minute.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -27,26 +31,87 @@ _DEFAULTS: Mapping[str, str | int] = {
 
 
 class Connection(psycopg.AsyncConnection[Any]):
-    """A connection whose cancelled statement ends with the connection.
+    """A connection that can be given up at any moment, and knows for how long it has waited for an answer.
 
-    The driver would ask the server to cancel it and wait up to ten seconds for an answer, which a frozen server never
-    gives, so that no deadline would hold. The server notices by `client_connection_check_interval` that nobody listens.
+    A cancelled statement ends with its connection. The driver would ask the server to cancel it and wait up to ten
+    seconds for an answer, which a frozen server never gives, so that no deadline would hold. The server notices by
+    `client_connection_check_interval` that nobody listens.
     """
 
+    host_name = ""
+    """Which of the URL's hosts it leads to."""
+    host_options: Mapping[str, Any] = {}
+    """What that one is connected to with."""
+    given_up = ""
+    """Why nothing is to be asked of it any more; empty while it is good."""
+    answered_at = 0.0
+    """By the monotonic clock: when its last answer was complete."""
+    _asked_at: float | None = None
+    _listens = False
+
+    def waiting_seconds(self, now: float) -> float:
+        """For how long an answer has been due; 0 while none is, as while it only listens for notifications."""
+        return 0.0 if self._asked_at is None or self._listens else now - self._asked_at
+
+    def give_up(self, why: str) -> None:
+        """Ends it without asking the server; whoever waits on it is told at once, and so is whoever uses it later.
+
+        The socket is shut down and not closed: its number must not become another connection's while the event loop
+        still waits on it.
+        """
+        self.given_up = why
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.pgconn.socket)) as ours:
+            ours.shutdown(socket.SHUT_RDWR)
+
     async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - theirs
+        # Two readings of the clock are all that it costs: a timer for each statement would cost more than the rest.
+        self._asked_at = monotonic()
         try:
-            return await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)
+            answer = await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)
         except asyncio.CancelledError:
             self.pgconn.finish()
             raise
+        except psycopg.OperationalError:
+            if self.given_up:
+                raise psycopg.OperationalError(self.given_up) from None
+            raise
+        finally:
+            self._asked_at = None
+        self.answered_at = monotonic()
+        return answer
+
+    async def notifies(
+        self,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - theirs
+        stop_after: int | None = None,
+    ) -> AsyncGenerator[psycopg.Notify, None]:
+        """No answer is due while it listens."""
+        self._listens = True
+        try:
+            async with aclosing(super().notifies(timeout=timeout, stop_after=stop_after)) as heard:
+                async for each in heard:
+                    yield each
+        finally:
+            self._listens = False
 
 
-def options_of(url: str, application_name: str, pooler: Pooler) -> Mapping[str, Any]:
-    """What to connect with; what the URL says counts."""
-    options: dict[str, Any] = {**_DEFAULTS, "application_name": application_name, **parameters(url)}
+def options_of(
+    url: str, application_name: str, pooler: Pooler, *, connect_seconds: float = CONNECT_SECONDS
+) -> Mapping[str, Any]:
+    """What to connect with; what the URL says counts, as its own `connect_timeout`."""
+    options: dict[str, Any] = {
+        **_DEFAULTS,
+        "connect_timeout": ceil(connect_seconds),
+        "application_name": application_name,
+        **parameters(url),
+    }
     if pooler is Pooler.TRANSACTION:
         # A statement that has a name is known to one connection of the server's, and the next may be another one.
         options["prepare_threshold"] = None
+    if "," in f"{options.get('host', '')}{options.get('hostaddr', '')}":
+        # Of several hosts one is the primary, and nothing of ours is of use on the others.
+        options.setdefault("target_session_attrs", "read-write")
     return options
 
 
@@ -61,20 +126,6 @@ def reasons(url: str) -> Iterator[None]:
         raise StoreUnavailable(
             Trouble(Kind.NAME, "the host's name is none: a part of it is too long, or empty")
         ) from None
-
-
-async def opened(
-    url: str, *, application_name: str, pooler: Pooler = Pooler.NONE, issuer: str | None = None
-) -> Connection:
-    """A connection on which the limits hold, to this issuer's database; raises StoreUnavailable, which says why not."""
-    with reasons(url):
-        connection = await Connection.connect(**options_of(url, application_name, pooler))
-    try:
-        await fit(connection, pooler, issuer)
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
 
 
 def opened_for_a_change(url: str, *, application_name: str = "backroom-migrate") -> psycopg.Connection[Any]:

@@ -1,12 +1,14 @@
 """The database: connections, transactions, and the repositories that share one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.commerce.repository import (
@@ -17,7 +19,8 @@ from storage.commerce.repository import (
     StockChangeRepository,
     StockRepository,
 )
-from storage.connection import Connection, opened
+from storage.commits import Commits
+from storage.connector import Connector, Opening
 from storage.errors import translated
 from storage.frame.records import AuditKey
 from storage.frame.repository import (
@@ -42,15 +45,29 @@ from storage.identity.repository import (
 )
 from storage.invariants import InvariantRepository
 from storage.pooler import Pooler
-from storage.url import parameters
+from storage.time_limits import TimeLimits
 from storage.webhooks.repository import DeliveryRepository, EndpointRepository, ReceivedRepository, RelayRepository
 
 _ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
+_LOOK = text(
+    "SELECT to_regclass('public.alembic_version') IS NOT NULL,"
+    " pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
+)
+_REVISION = text("SELECT version_num FROM alembic_version")
+
 POOL_SIZE = 10
 """Connections of one server, beside the one that it keeps apart."""
 
-Opening = Callable[[], AbstractContextManager[None]]
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a database stands."""
+
+    revision: str | None
+    """The migration that it stands at; None where none was applied."""
+    read_only: bool
+    """Whether it takes no changes: a standby, or set so."""
 
 
 class Transaction:
@@ -181,6 +198,7 @@ class Database:
         pooler: Pooler = Pooler.NONE,
         issuer: str | None = None,
         opening: Opening = nullcontext,
+        limits: TimeLimits = TimeLimits(),  # noqa: B008 - it is frozen
     ) -> None:
         """Raises ValueError where the URL is malformed.
 
@@ -191,27 +209,32 @@ class Database:
         There is no connection to a database that belongs to another than `issuer`; None is let into any.
         """
         self._audit_key = audit_key
-        parameters(url)
+        self.limits = limits
+        self._connector = Connector(
+            url, application_name=application_name, pooler=pooler, issuer=issuer, limits=limits, opening=opening
+        )
+        self._engine = _engine(pool_size, self._connector)
+        self._engine_apart = _engine(1, self._connector)
+        # As many connections as are left by those that wait, so that readings go on meanwhile.
+        self._commits = Commits(limits.answer, most_waiting=max(1, pool_size // 2))
 
-        async def connect() -> Connection:
-            with opening():
-                return await opened(url, application_name=application_name, pooler=pooler, issuer=issuer)
-
-        self._engine = _engine(pool_size, connect)
-        self._engine_apart = _engine(1, connect)
+    @property
+    def commits_overdue(self) -> bool:
+        """Whether a commit waits for so long to be confirmed that it was given up, or soon will be."""
+        return self._commits.overdue
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction that commits at the end of the block, and leaves nothing behind if the block raises.
 
         Once the commit has begun, a cancelled caller waits for its end: otherwise the row might stand and nobody be
-        told of it.
+        told of it. Where that takes too long, StoreUnavailable is raised, and nobody knows whether it took.
         """
         with translated():
-            async with self._engine.connect() as connection:
+            async with self._commits.connected(self._engine) as connection:
                 await connection.begin()
                 yield Transaction(connection, self._audit_key)
-                await _to_the_end(connection)
+                await self._commits.commit(connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[InvariantRepository]:
@@ -239,15 +262,22 @@ class Database:
 
     async def revision(self) -> str | None:
         """The migration that the database stands at; None where none was applied."""
+        return (await self.look()).revision
+
+    async def look(self) -> Look:
+        """How the database stands, asked by a connection of the pool that all calls use."""
         async with self._connected(isolation_level="AUTOCOMMIT") as connection:
-            exists = await connection.execute(text("SELECT to_regclass('public.alembic_version')"))
-            if exists.scalar() is None:
-                return None
-            return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+            exists, read_only = (await connection.execute(_LOOK)).one()
+            if not exists:
+                return Look(None, read_only)
+            return Look((await connection.execute(_REVISION)).scalar(), read_only)
 
     async def close(self) -> None:
+        """Ends all connections; commits that were given up are waited for no longer."""
+        await self._commits.close()
         await self._engine.dispose()
         await self._engine_apart.dispose()
+        await self._connector.close()
 
     @asynccontextmanager
     async def _connected(self, engine: AsyncEngine | None = None, **options: Any) -> AsyncIterator[AsyncConnection]:
@@ -267,10 +297,10 @@ class Database:
                 yield connection
 
 
-def _engine(pool_size: int, connect: Callable[[], Awaitable[Connection]]) -> AsyncEngine:
-    return create_async_engine(
+def _engine(pool_size: int, connector: Connector) -> AsyncEngine:
+    engine = create_async_engine(
         "postgresql+psycopg://",
-        async_creator=connect,
+        async_creator=connector.open,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
@@ -278,15 +308,10 @@ def _engine(pool_size: int, connect: Callable[[], Awaitable[Connection]]) -> Asy
         hide_parameters=True,
     )
 
+    @event.listens_for(engine.sync_engine, "checkout")
+    def check_out(connection: Any, *_: object) -> None:
+        """Has the pool open another one in the place of one that was given up while nobody used it."""
+        if connection.driver_connection.given_up:
+            raise DisconnectionError(connection.driver_connection.given_up)
 
-async def _to_the_end(connection: AsyncConnection) -> None:
-    commit = asyncio.ensure_future(connection.commit())
-    cancelled = False
-    while not commit.done():
-        try:
-            await asyncio.wait([commit])
-        except asyncio.CancelledError:
-            cancelled = True
-    commit.result()
-    if cancelled:
-        raise asyncio.CancelledError
+    return engine

@@ -7,12 +7,14 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from storage.connection import check_version, limits_by, options_of, reasons
+from storage.connection import check_version, limits_by, reasons
+from storage.connector import Connector
 from storage.errors import StoreUnavailable
 from storage.limits import LIMITS
 from storage.pooler import Pooler
 from storage.rights import rights_to_serve
 from storage.schema import SCHEMAS
+from storage.time_limits import TimeLimits
 from storage.trouble import trouble_of
 
 
@@ -54,11 +56,11 @@ class Connections:
         return max(0, self.most - self.used + self.ours)
 
 
-async def examine(url: str, pooler: Pooler) -> Examination:
+async def examine(url: str, pooler: Pooler, limits: TimeLimits = TimeLimits()) -> Examination:  # noqa: B008
     """Raises StoreUnavailable where there is no connection, or to a server that is too old."""
+    connector = Connector(url, application_name="backroom-doctor", pooler=pooler, limits=limits)
     with reasons(url):
-        options = options_of(url, "backroom-doctor", pooler)
-        connection = await psycopg.AsyncConnection.connect(**options, autocommit=True, row_factory=dict_row)
+        connection = await connector.connect(autocommit=True, row_factory=dict_row)
     async with connection:
         check_version(connection.pgconn)
         try:

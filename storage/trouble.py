@@ -29,6 +29,8 @@ class Kind(Enum):
     """It has no connection to spare."""
     BUSY = auto()
     """All connections of our own pool are in use."""
+    UNCONFIRMED = auto()
+    """It answers, and confirms no commits: a synchronous standby is away, or its disk hangs."""
     STANDBY = auto()
     """It cannot write: a standby, or a primary that was demoted."""
     PASSWORD = auto()
@@ -55,7 +57,7 @@ class Kind(Enum):
 
 _PASSING = {
     *(Kind.UNKNOWN, Kind.ABSENT, Kind.NAME, Kind.SILENT, Kind.LOST),
-    *(Kind.STARTING, Kind.FULL, Kind.BUSY, Kind.STANDBY, Kind.LIMITS),
+    *(Kind.STARTING, Kind.FULL, Kind.BUSY, Kind.UNCONFIRMED, Kind.STANDBY, Kind.LIMITS),
 }
 
 
@@ -103,6 +105,7 @@ _BY_WORDS = [
         (r"\bSSL\b|\bTLS\b|certificate|sslmode|sslrootcert", Kind.TLS),
         (r"connection refused|no such file or directory|not known to be listening", Kind.ABSENT),
         (r"timeout|timed out|no route to host|network is unreachable", Kind.SILENT),
+        (r"session is read-only|hot standby|an old primary", Kind.STANDBY),
         (r"terminating connection|closed the connection|connection is closed|connection reset|lost", Kind.LOST),
     )
 ]

@@ -89,7 +89,14 @@ async def ready_database(
     issuer: str | None = None,
 ) -> AsyncIterator[Database]:
     """The database of a URL, likewise."""
-    database = Database(url, audit_key=audit_key, pool_size=pool_size, pooler=settings.pooler, issuer=issuer)
+    database = Database(
+        url,
+        audit_key=audit_key,
+        pool_size=pool_size,
+        pooler=settings.pooler,
+        issuer=issuer,
+        limits=settings.time_limits,
+    )
     try:
         revision = await database.revision()
         if revision != migrations.head() and settings.embedded:

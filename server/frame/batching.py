@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 from server.frame.contention import begun_again
 from server.frame.errors import Contention, Refusal, Stopping
 from storage.errors import StoreUnavailable
+from storage.time_limits import ANSWER_SECONDS
+from storage.trouble import Kind, Trouble
 
 _PATIENCE = 8
 """In turns of the loop: gRPC takes several of them to bring one call, however many have arrived."""
@@ -24,6 +26,9 @@ _LIKE = 0.75
 """The share of the last batch that is waited for."""
 _PAUSES, _PAUSE = 2, 0.001
 """How often that is waited for, and how long each time, in seconds; the loop's timers know no shorter ones."""
+
+_MARKED_SECONDS = 10.0
+"""For how long a batch that was given up counts against readiness where none has been tried since."""
 
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
@@ -50,6 +55,10 @@ class Batcher(Generic[Ask, Answer]):
     `run` decides a batch in one transaction, with one answer or refusal for each ask; if it raises, nothing of the
     batch has happened. A batch that collides with another server's is tried again. One that fails for any other
     reason is halved until the ask that makes it fail stands alone, and that one fails alone.
+
+    All others wait behind a batch, so that one which takes too long is given up: `run` is cancelled, and its callers
+    get StoreUnavailable, since nobody knows whether it committed. No ask is at fault, so it is not halved; but the next
+    batches begin smaller, in case it was too large for a slow machine, and grow again as they succeed.
     """
 
     def __init__(
@@ -58,15 +67,26 @@ class Batcher(Generic[Ask, Answer]):
         *,
         weigh: Callable[[Ask], int] = lambda _: 1,
         largest: int = 256,
+        longest_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._run = run
         self._weigh = weigh
-        self._largest = largest
+        self._largest = self._limit = largest
+        self._longest_seconds = longest_seconds
+        self._began_at: float | None = None
+        self._given_up_at: float | None = None
         self._queue: deque[_Waiting[Ask, Answer]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
         self._last = 0
         """How many the last batch held."""
+
+    def stuck(self) -> bool:
+        """Whether the batch that runs has used half of its time, or the last one was given up a moment ago."""
+        now = asyncio.get_running_loop().time()
+        if self._began_at is not None and now - self._began_at > self._longest_seconds / 2:
+            return True
+        return self._given_up_at is not None and now - self._given_up_at < _MARKED_SECONDS
 
     async def submit(self, ask: Ask) -> Answer:
         """The answer to one ask; raises its refusal.
@@ -119,7 +139,7 @@ class Batcher(Generic[Ask, Answer]):
         """The next asks that together weigh no more than the largest batch may, and at least one where any waits."""
         batch: list[_Waiting[Ask, Answer]] = []
         weight = 0
-        while self._queue and (not batch or weight + self._queue[0].weight <= self._largest):
+        while self._queue and (not batch or weight + self._queue[0].weight <= self._limit):
             waiting = self._queue.popleft()
             if not waiting.answer.done():
                 batch.append(waiting)
@@ -147,13 +167,25 @@ class Batcher(Generic[Ask, Answer]):
                 _settle(waiting.answer, answer)
 
     async def _try(self, asks: Sequence[Ask]) -> Sequence[Answer | Refusal]:
+        self._began_at = asyncio.get_running_loop().time()
         try:
-            answers = await begun_again(lambda: self._run(asks))
+            async with asyncio.timeout(self._longest_seconds) as limit:
+                answers = await begun_again(lambda: self._run(asks))
+        except TimeoutError as error:
+            if not limit.expired():  # the use case's own
+                raise
+            self._limit = max(1, self._limit // 2)
+            self._given_up_at = asyncio.get_running_loop().time()
+            said = f"a batch took longer than {self._longest_seconds:g} s: nobody knows whether it will stand"
+            raise StoreUnavailable(Trouble(Kind.UNCONFIRMED, said)) from error
         except asyncio.CancelledError as error:
             if (worker := asyncio.current_task()) and worker.cancelling():
                 raise
             # A stray one must not end the worker, and leave the callers waiting for answers that never come.
             raise _Stray from error
+        finally:
+            self._began_at = None
+        self._limit, self._given_up_at = min(2 * self._limit, self._largest), None
         if len(answers) != len(asks):
             raise _WrongCount(f"{len(answers)} answers to {len(asks)} asks")
         return answers

@@ -9,11 +9,17 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from server.frame.outages import UNANSWERED, Outage, explained
-from storage.errors import StoreError
+from storage.errors import StoreError, StoreUnavailable
+from storage.trouble import Kind
 
 _pb2: Any = health_pb2
 """As it is: the stubs of its types do not know List yet."""
 _Status = Any
+
+READ_ONLY = "the database takes no changes"
+UNCONFIRMED = "the database does not confirm changes"
+_REASONS = {Kind.STANDBY: READ_ONLY, Kind.UNCONFIRMED: UNCONFIRMED}
+"""What whoever asks is told, where that is more than that the database does not answer."""
 
 LIVENESS = "liveness"
 READINESS = "readiness"
@@ -94,6 +100,7 @@ class Health:
         self._not_ready = Outage(logger, "not ready", "ready")
         self._every = every
         self._patience = patience
+        self._also: list[Callable[[], str | None]] = []
         self._draining = False
         self._reason: str | None = "starting"
         self._ready = asyncio.Event()
@@ -102,6 +109,10 @@ class Health:
     def reason(self) -> str | None:
         """Why the server is not ready; None where it is."""
         return self._reason
+
+    def follow(self, why_not: Callable[[], str | None]) -> None:
+        """Has readiness depend on this too, which is asked while the database answers."""
+        self._also.append(why_not)
 
     def tells(self) -> bool:
         """Whether the log says already that the server is not ready."""
@@ -122,14 +133,18 @@ class Health:
             await asyncio.sleep(self._every)
 
     async def look(self) -> None:
-        """Asks the database once, and announces what changed."""
+        """Asks the database once, and announces what changed; within `patience`, whatever hangs."""
         try:
             async with asyncio.timeout(self._patience):
                 reason = said = await self._why_not()
+        except StoreUnavailable as error:
+            reason, said = _REASONS.get(error.trouble.kind, UNANSWERED), explained(error)
         except StoreError as error:
             reason, said = UNANSWERED, explained(error)
         except TimeoutError:
             reason, said = UNANSWERED, f"{UNANSWERED} within {self._patience:g} s"
+        if reason is None:
+            reason = said = next(filter(None, (also() for also in self._also)), None)
         if not self._draining:
             self._settle(reason, said)
 

@@ -23,11 +23,11 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from server.frame.faults import described
 from server.frame.outages import UNANSWERED, Outage, explained
-from storage.connection import fit, opened, options_of
+from storage.connector import Connector
 from storage.errors import StoreError, StoreUnavailable, translation
 from storage.frame.records import module_of
 from storage.pooler import Pooler
-from storage.url import places
+from storage.time_limits import TimeLimits
 
 _AT_ONCE = 32
 """How many jobs one worker does at once, of all its queues together."""
@@ -43,9 +43,13 @@ _LONGEST_WAIT = 300.0
 _LOOKS_EVERY = 0.5
 """In seconds: a new job is told of at once; one whose time has come, or whose lock is free, is found by looking."""
 _PATIENCE_SECONDS = 5.0
-"""How long a connection of the pool is waited for, beside the time that it takes to open one."""
+"""How long a connection of the pool is waited for."""
 _TOLD_AFTER_SECONDS = 4.0
 """Longer than readiness takes to tell that the database is away."""
+_UNREADY_AFTER_SECONDS = 3.5
+"""How long jobs may not be done before the process is not ready: a worker that lost a connection is back sooner."""
+_REACHED_SECONDS = 1.0
+"""A worker that runs for so long reaches its queue."""
 _SETTLED_SECONDS = 2.0
 """A worker that runs for so long is over what had ended it."""
 _BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60)
@@ -103,6 +107,7 @@ class Worker:
         heartbeat: float = 2.0,
         missed_after: float = 10.0,
         told: Callable[[], bool] | None = None,
+        limits: TimeLimits = TimeLimits(),  # noqa: B008 - it is frozen
     ) -> None:
         """`pooler` is what stands before the database, and `direct_url` leads past it: there it hears of new jobs.
         It does none of a database that belongs to another than `issuer`.
@@ -110,10 +115,10 @@ class Worker:
         `heartbeat` and `missed_after` in seconds: how often it says that it lives, and when it is taken for dead.
         `told` is whether another line of the log says already that the database is away.
         """
-        self._url = database_url
-        self._pooler = pooler
-        self._direct_url = direct_url
-        self._issuer = issuer
+        given: Any = {"application_name": _NAME, "issuer": issuer, "limits": limits}
+        self._connector = Connector(database_url, pooler=pooler, **given)
+        self._direct = Connector(direct_url, **given) if direct_url else None
+        self._hears = pooler is not Pooler.TRANSACTION or direct_url is not None
         self._heartbeat = heartbeat
         self._missed_after = missed_after
         self._away = Outage(
@@ -132,6 +137,14 @@ class Worker:
         self._running: Sequence[QueueWorker] = ()
         self._stopping = asyncio.Event()
         self._supervising: asyncio.Task[None] | None = None
+        self._away_since: float | None = None
+
+    def why_not(self) -> str | None:
+        """Why jobs are not done, for readiness; None where they are, or their connections were lost a moment ago."""
+        since = self._away_since
+        if since is None or asyncio.get_running_loop().time() - since < _UNREADY_AFTER_SECONDS:
+            return None
+        return "the worker does not reach its queue"
 
     def start(self) -> None:
         self._supervising = asyncio.create_task(self._supervise())
@@ -163,24 +176,41 @@ class Worker:
             try:
                 await self._work()
                 if not self._stopping.is_set():  # a queue lost its connection, and ended by itself
+                    self._lost()
                     self._away.met(why=UNANSWERED)
             except (StoreError, ConnectorException, DriverError, PoolTimeout) as error:
+                self._lost()
                 trouble = translation(error)
                 self._away.met(why=explained(trouble) if isinstance(trouble, StoreError) else described(error))
             except Exception as error:  # noqa: BLE001 - whatever it is, jobs go on being done
+                self._lost()
                 self._faulty.met(fault=described(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), 1.0)
+        for connector in filter(None, (self._connector, self._direct)):
+            await connector.close()
+
+    def _lost(self) -> None:
+        if self._away_since is None:
+            self._away_since = asyncio.get_running_loop().time()
 
     async def _work(self) -> None:
         async with self._opened() as queue:
             await self._take_up()
-            settled = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, self._settled)
+            loop = asyncio.get_running_loop()
+            timers = (
+                loop.call_later(_REACHED_SECONDS, self._reached),
+                loop.call_later(_SETTLED_SECONDS, self._settled),
+            )
             self._running = [self._worker(lane, queue, wait=True) for lane in self._lanes]
             try:
                 await asyncio.gather(*map(self._to_the_end, self._running))
             finally:
-                settled.cancel()
+                for timer in timers:
+                    timer.cancel()
+
+    def _reached(self) -> None:
+        self._away_since = None
 
     def _settled(self) -> None:
         self._away.over()
@@ -199,10 +229,10 @@ class Worker:
     async def _opened(self) -> AsyncIterator[PsycopgConnector]:
         """The queue, on connections of its own, by which jobs are fetched and ended."""
         # The pool would wait without a word: this says why there is no connection.
-        only_to_see = await opened(self._url, application_name=_NAME, pooler=self._pooler, issuer=self._issuer)
+        only_to_see = await self._connector.open()
         await only_to_see.close()
-        async with _pool(self._url, self._pooler, self._issuer, min_size=1) as pool:
-            connector = _Queue(_pool(self._direct_url, Pooler.NONE, self._issuer) if self._direct_url else pool)
+        async with _pool(self._connector, min_size=1) as pool:
+            connector = _Queue(_pool(self._direct) if self._direct else pool)
             await connector.open_async(pool)
             self._queue = JobManager(connector)
             yield connector
@@ -218,7 +248,7 @@ class Worker:
             concurrency=lane.at_once,
             wait=wait,
             # LISTEN is of the session, of which there is none behind such a pooler: new jobs are found by looking.
-            listen_notify=wait and (self._pooler is not Pooler.TRANSACTION or self._direct_url is not None),
+            listen_notify=wait and self._hears,
             fetch_job_polling_interval=_LOOKS_EVERY,
             delete_jobs=DeleteJobCondition.SUCCESSFUL,
             install_signal_handlers=False,
@@ -248,23 +278,18 @@ class _Queue(PsycopgConnector):
         await hearing.listen_notify(on_notification, channels)
 
 
-def _pool(
-    url: str, pooler: Pooler, issuer: str | None, *, min_size: int = 0
-) -> AsyncConnectionPool[AsyncConnection[Any]]:
+def _pool(connector: Connector, *, min_size: int = 0) -> AsyncConnectionPool[AsyncConnection[Any]]:
     async def configure(connection: AsyncConnection[Any]) -> None:
-        await fit(connection, pooler, issuer)
+        await connector.fit(connection)
         # What the queue asks is one statement each: a transaction around it would be two more.
         await connection.set_autocommit(True)
 
-    options = dict(options_of(url, _NAME, pooler))
-    # Each host that is silent takes its time before the next one is asked.
-    patience = _PATIENCE_SECONDS + len(places(options)) * float(options["connect_timeout"])
     return AsyncConnectionPool(
+        connection_class=connector.connection_class(),
         min_size=min_size,
         max_size=MOST_CONNECTIONS - 1,
-        timeout=patience,
+        timeout=_PATIENCE_SECONDS,
         open=False,
-        kwargs=options,
         configure=configure,
     )
 

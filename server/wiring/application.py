@@ -27,6 +27,7 @@ from server.wiring.webhooks import webhooks_part
 from storage.connection import check_issuer
 from storage.database import Database
 from storage.errors import StoreError, StoreUnavailable
+from storage.trouble import Kind, Trouble
 
 
 class Application:
@@ -150,15 +151,22 @@ class Application:
         self.identity.passwords.close()
 
     async def _why_not_ready(self) -> str | None:
-        behind = await self._behind()
-        if behind is None and not self._claimed:
+        look = await self.database.look()
+        behind = migrations.lacking(look.revision)
+        if behind is not None:
+            return behind
+        if look.read_only:
+            raise StoreUnavailable(Trouble(Kind.STANDBY, "it is a standby, or set read-only"))
+        if self.database.commits_overdue or any(batcher.stuck() for part in self._parts for batcher in part.batchers):
+            raise StoreUnavailable(Trouble(Kind.UNCONFIRMED, "it answers, but changes are not confirmed in time"))
+        if not self._claimed:
             await self._claim()
-        if behind is None and not self.identity.keys.loaded:
+        if not self.identity.keys.loaded:
             try:
                 await self.identity.keys.load()
             except MasterKeyWrong:
                 return "BACKROOM_MASTER_KEY does not open the keys of this database"
-        return behind
+        return None
 
     async def _claim(self) -> None:
         """Has the database belong to this environment; raises StoreUnavailable where it is another one's."""

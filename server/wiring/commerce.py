@@ -57,11 +57,14 @@ def commerce_part(database: Database, trade: Trade, now: Clock, new_id: NewId) -
     inventory = Inventory(database, now)
     orders = Orders(database, now, new_id, trade.terms)
     payments = Payments(database, trade.provider, now, new_id)
-    adjusting = Batcher[AdjustStock, Level](inventory.adjust)
-    placing = Batcher[PlaceOrder, Order](orders.place, weigh=lambda ask: 4 + len(ask.lines), largest=_HEAVIEST_BATCH)
-    reading_orders = Batcher[ReadOrder, Order](orders.read)
-    reading_products = Batcher[ProductKey, Product](catalog.read)
-    settling = Batcher[Reported, Settled](Settling(database, now, new_id).settle)
+    longest = database.limits.answer
+    adjusting = Batcher[AdjustStock, Level](inventory.adjust, longest_seconds=longest)
+    placing = Batcher[PlaceOrder, Order](
+        orders.place, weigh=lambda ask: 4 + len(ask.lines), largest=_HEAVIEST_BATCH, longest_seconds=longest
+    )
+    reading_orders = Batcher[ReadOrder, Order](orders.read, longest_seconds=longest)
+    reading_products = Batcher[ProductKey, Product](catalog.read, longest_seconds=longest)
+    settling = Batcher[Reported, Settled](Settling(database, now, new_id).settle, longest_seconds=longest)
     paying = Paying(database, trade.providers, settling, now)
     watching = Watching(database, now)
     services = _services(

@@ -53,7 +53,12 @@ def webhooks_part(
     permissions_of: PermissionsOf,
 ) -> Part:
     inbox = Inbox(database, sources, _TAKEN_BY, now)
-    receiving = Batcher[Received, bool](inbox.receive, weigh=lambda ask: _ROW + len(ask.body), largest=_HEAVIEST_BATCH)
+    receiving = Batcher[Received, bool](
+        inbox.receive,
+        weigh=lambda ask: _ROW + len(ask.body),
+        largest=_HEAVIEST_BATCH,
+        longest_seconds=database.limits.answer,
+    )
     door = WebhookDoor(inbox, receiving.submit, registry, logger)
     # Whatever the rest of the path is: the door answers for what no source can be called, too.
     routes = (Route("/webhooks/{source:path}", door),)

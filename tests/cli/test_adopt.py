@@ -9,7 +9,7 @@ import pytest
 
 from backroom.identity.v1 import access_service_pb2
 from server.frame.sealing import new_master_key
-from storage.connection import opened
+from storage.connector import Connector
 from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import AuditFilter, Job
@@ -77,7 +77,8 @@ async def test_no_connection_of_a_server_reaches_another_environment_s_database(
     """Nor one that is opened later, as after the database was replaced by a copy while a server ran."""
     opening = Database(database_url, issuer=STAGING, pooler=POOLER)
     try:
-        await (await opened(database_url, application_name="test", pooler=POOLER, issuer=STAGING)).close()
+        connector = Connector(database_url, application_name="test", pooler=POOLER, issuer=STAGING)
+        await (await connector.open()).close()
         await claimed(database, PRODUCTION)
         with pytest.raises(StoreUnavailable) as refused:
             await opening.revision()

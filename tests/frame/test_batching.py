@@ -325,3 +325,53 @@ async def test_contention_is_a_refusal_that_may_be_tried_again() -> None:
     with pytest.raises(Contention) as raised:
         await batcher.submit(1)
     assert raised.value.retry_after == 0.1
+
+
+async def test_a_batch_that_takes_too_long_is_given_up_and_the_next_one_runs() -> None:
+    """Nobody knows whether it took; nobody is at fault, so that it is not halved."""
+    use_case = UseCase()
+    batcher = Batcher(use_case, longest_seconds=0.1)
+    use_case.open.clear()
+    stuck = submitted(batcher, [1, 2])
+    await turns(BEGINS)
+    behind = submitted(batcher, [3])
+    assert await asyncio.gather(*stuck) == ["StoreUnavailable", "StoreUnavailable"]
+    use_case.open.set()
+    assert await asyncio.gather(*behind) == [30]
+    assert use_case.tried == [[1, 2], [3]]
+    assert use_case.done == [[3]]
+
+
+async def test_a_batch_that_is_given_up_marks_the_batcher_until_one_succeeds() -> None:
+    """And so does one that has run for half of its time."""
+    use_case = UseCase()
+    batcher = Batcher(use_case, longest_seconds=0.4)
+    use_case.open.clear()
+    (stuck,) = submitted(batcher, [1])
+    await turns(BEGINS)
+    assert not batcher.stuck()
+    await asyncio.sleep(0.3)
+    assert batcher.stuck()
+    assert await stuck == "StoreUnavailable"
+    assert batcher.stuck()
+    use_case.open.set()
+    assert await outcome(batcher, 2) == 20
+    assert not batcher.stuck()
+
+
+async def test_after_a_batch_that_was_given_up_the_next_are_smaller_and_grow_again() -> None:
+    """It may have been too large for the time that it had."""
+    use_case = UseCase()
+    batcher = Batcher(use_case, largest=4, longest_seconds=0.1)
+    use_case.open.clear()
+    stuck = submitted(batcher, range(4))
+    await asyncio.gather(*stuck)
+    use_case.open.set()
+    assert await asyncio.gather(*submitted(batcher, range(10, 20))) == [ask * 10 for ask in range(10, 20)]
+    assert [len(batch) for batch in use_case.done] == [2, 4, 4]
+
+
+async def test_a_use_case_that_is_out_of_time_by_itself_fails_as_any_other() -> None:
+    """Its TimeoutError is its own, and is halved."""
+    batcher = Batcher(UseCase(poison={2}, error=TimeoutError))
+    assert await asyncio.gather(*submitted(batcher, [1, 2, 3])) == [10, "TimeoutError", 30]

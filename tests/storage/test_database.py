@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import migrations
-from storage.database import Database, Transaction, _to_the_end
+from storage.commits import Commits
+from storage.database import Database, Transaction
 from storage.errors import AlreadyExists, StoreContention, StoreTimeout, StoreUnavailable
 from storage.frame.records import Claim, RequestKey
 from storage.url import sibling
@@ -111,7 +112,7 @@ class SlowCommit:
 async def test_a_commit_once_begun_is_waited_for_however_often_its_caller_goes() -> None:
     """Otherwise the row might stand and nobody be told of it; the cancellation counts when it is over."""
     connection = SlowCommit()
-    task = asyncio.create_task(_to_the_end(cast(AsyncConnection, connection)))
+    task = asyncio.create_task(Commits(60, most_waiting=1).commit(cast(AsyncConnection, connection)))
     for _ in range(3):
         await asyncio.sleep(0)
         task.cancel()
@@ -126,7 +127,7 @@ async def test_a_commit_once_begun_is_waited_for_however_often_its_caller_goes()
 async def test_a_commit_that_fails_says_so_even_to_a_caller_that_goes() -> None:
     """What the store says outweighs the cancellation."""
     connection = SlowCommit(StoreUnavailable())
-    task = asyncio.create_task(_to_the_end(cast(AsyncConnection, connection)))
+    task = asyncio.create_task(Commits(60, most_waiting=1).commit(cast(AsyncConnection, connection)))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.sleep(0)

@@ -23,6 +23,8 @@ def configuration(configured: Settings) -> Iterator[Finding]:
     url, direct = configured.database_url, configured.direct_database_url
     yield Finding("DATABASE_URL", shown(url) if url else "not set: the embedded PostgreSQL")
     yield Finding("BACKROOM_DATABASE_POOLER", configured.pooler)
+    yield Finding("BACKROOM_DATABASE_CONNECT_SECONDS", f"{configured.database_connect_seconds:g}")
+    yield Finding("BACKROOM_DATABASE_ANSWER_SECONDS", f"{configured.database_answer_seconds:g}")
     yield Finding("BACKROOM_DIRECT_DATABASE_URL", shown(direct) if direct else "not set")
     yield Finding("BACKROOM_SERVING_ROLE", configured.serving_role or "not set: migrate grants nothing")
     yield _data_dir(configured)

@@ -26,7 +26,7 @@ def database(configured: Settings) -> Iterator[Finding]:
         yield noticed("database", "the embedded one is not running", "make run")
         return
     try:
-        found = asyncio.run(examine(url, configured.pooler))
+        found = asyncio.run(examine(url, configured.pooler, configured.time_limits))
     except StoreError as error:
         yield Finding("database", said(error), State.BROKEN, mend(error))
         return

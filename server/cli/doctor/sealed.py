@@ -46,7 +46,7 @@ def master_key(configured: Settings, url: str, *, migrated: bool) -> Iterator[Fi
 
 async def _opened(url: str, keys: MasterKeys, configured: Settings) -> tuple[int, int]:
     """How many keys are sealed, and how many of those open."""
-    database = Database(url, pool_size=1, pooler=configured.pooler)
+    database = Database(url, pool_size=1, pooler=configured.pooler, limits=configured.time_limits)
     try:
         async with database.reading() as tx:
             sealed = [key for key in await tx.keys.list_all() if key.sealed]

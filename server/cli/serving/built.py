@@ -64,6 +64,7 @@ async def built(
         pooler=configured.pooler,
         issuer=configured.issuer,
         opening=reserved,
+        limits=configured.time_limits,
     )
     try:
         async with opened_trade(configured, beside.sandbox) as trade:
@@ -100,7 +101,14 @@ def worker_of(
     """Does the jobs of an application; `told` is whether the log says already that the database is away."""
     direct_url = configured.direct_database_url if configured.database_url else None
     given = (url, application.tasks, logger, application.registry)
-    return Worker(*given, pooler=configured.pooler, direct_url=direct_url, issuer=configured.issuer, told=told)
+    return Worker(
+        *given,
+        pooler=configured.pooler,
+        direct_url=direct_url,
+        issuer=configured.issuer,
+        told=told,
+        limits=configured.time_limits,
+    )
 
 
 def application_of(

@@ -24,12 +24,14 @@ async def do_jobs(
     """Does jobs until it is to stop; raises Failure."""
     logger = structlog.get_logger().bind(worker=assigned.number)
     keys = master_keys(configured)
-    database = Database(beside.url, audit_key=keys.audit_key, pooler=configured.pooler)
+    limits = configured.time_limits
+    database = Database(beside.url, audit_key=keys.audit_key, pooler=configured.pooler, limits=limits)
     try:
         async with opened_trade(configured, beside.sandbox) as trade:
             application = application_of(configured, database, keys, beside, trade, logger)
             health = application.health
             worker = worker_of(configured, beside.url, application, logger, told=health.tells)
+            health.follow(worker.why_not)
             await prepared(application, configured)
             await health.start()
             watching = asyncio.create_task(health.watch())

@@ -1,0 +1,359 @@
+"""Opens connections to the host that is the primary, and gives up those to a host that hangs.
+
+A host that hangs is one whose kernel answers for it while PostgreSQL does not: neither keepalives nor tcp_user_timeout
+notice. A statement that takes long proves nothing either, since it may wait for a lock or a disk. So the host is asked
+by a connection of its own, and only one that does not answer that is given up, with all its connections at once.
+"""
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+from weakref import WeakSet
+
+import psycopg
+from psycopg.conninfo import conninfo_attempts_async
+
+from storage.connection import Connection, fit, options_of, reasons
+from storage.pooler import Pooler
+from storage.time_limits import TimeLimits
+from storage.trouble import Kind, trouble_of
+from storage.url import parameters
+
+HEAD_START_SECONDS = 0.3
+"""How long one host has to let us in before the next is tried beside it: RFC 8305's idea, for servers."""
+RETRY_SECONDS = 0.5
+"""How soon a host that is no primary yet is asked again, while another one still leaves us waiting."""
+LOOK_SECONDS = 0.5
+"""How often it is looked whether an answer is overdue."""
+SUSPECT_SECONDS = 1.0
+"""How long an answer may be due before its host is asked whether it lives: most take milliseconds."""
+PROBE_SECONDS = 2.0
+"""How long a host may take to answer that: a busy machine takes tenths of a second to start a session."""
+PROBE_PAUSE_SECONDS = 2.0
+"""Between two questions to a host that answers them: a statement that takes long may take very long."""
+
+_OF_THE_DRIVER = frozenset({"autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory"})
+"""What the driver takes beside libpq's parameters."""
+_MAY_TURN = frozenset({Kind.STANDBY, Kind.STARTING})
+"""What a host says that is about to become the primary."""
+_AWAY = frozenset({Kind.SILENT, Kind.ABSENT, Kind.NAME, Kind.LOST})
+_HOST = re.compile(r"^connection to server (at|on) .*? failed: ")
+_STANDING = """
+    SELECT system_identifier, CASE WHEN pg_is_in_recovery() THEN 0
+      ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END
+    FROM pg_control_system()
+"""
+"""Each promotion begins a timeline with a higher number; in recovery there is none of one's own."""
+
+Opening = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What a host says of itself."""
+
+    system: int
+    timeline: int
+    """0 for a standby."""
+
+
+class _Alive:
+    """A host that answers, though not what it was asked."""
+
+
+_Answer = _Standing | _Alive | None
+"""None for a host that does not answer."""
+
+
+class Connector:
+    """One process's way to one database, whichever of the URL's hosts is its primary.
+
+    Attempts race: the host that worked last has a head start, and the first that takes changes wins. An old primary
+    that is back is refused once a promotion was seen.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        application_name: str,
+        pooler: Pooler = Pooler.NONE,
+        issuer: str | None = None,
+        limits: TimeLimits = TimeLimits(),  # noqa: B008 - it is frozen
+        opening: Opening = nullcontext,
+    ) -> None:
+        """`pooler` is what stands between, and `opening` stands around the opening of each connection.
+
+        There is no connection to a database that belongs to another than `issuer`; None is let into any.
+        Raises ValueError where the URL is malformed.
+        """
+        self._url = url
+        self._options = options_of(url, application_name, pooler, connect_seconds=limits.connect)
+        given = parameters(url).get("connect_timeout")
+        self._connect_seconds = limits.connect if given is None else float(given) or None
+        self._pooler = pooler
+        self._issuer = issuer
+        self._opening = opening
+        self._hosts: Mapping[str, Mapping[str, Any]] = {}
+        """What to connect with, by the host's name, as they were resolved last."""
+        self._worked = ""
+        """The host that was the primary last."""
+        self._hanging: set[str] = set()
+        self._timelines: dict[int, int] = {}
+        """The newest that was seen, by the system's identifier."""
+        self._connections: WeakSet[Connection] = WeakSet()
+        self._looking: asyncio.TimerHandle | None = None
+        self._probes: dict[str, asyncio.Task[None]] = {}
+        self._probed_at: dict[str, float] = {}
+
+    async def open(self) -> Connection:
+        """A connection on which the limits hold; raises StoreUnavailable, which says why there is none."""
+        with reasons(self._url):
+            connection = await self.connect()
+        try:
+            await self.fit(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def fit(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Sees to it that the limits hold on a connection of this connector's; raises StoreUnavailable."""
+        await fit(connection, self._pooler, self._issuer)
+
+    async def connect(self, **more: Any) -> Connection:
+        """A connection on which no limits hold yet, with more of the driver's parameters; raises psycopg.Error."""
+        options = {**self._options, **more}
+        of_driver = {name: options.pop(name) for name in _OF_THE_DRIVER & options.keys()}
+        with self._opening():
+            attempts = await conninfo_attempts_async(options)
+            self._hosts = {_name(attempt): attempt for attempt in attempts}
+            connection = await self._won(of_driver)
+        self._worked = connection.host_name
+        self._hanging.discard(connection.host_name)
+        self._watch()
+        return connection
+
+    def connection_class(self) -> type[Connection]:
+        """For pools that are given a class to connect by: its connections are opened by this connector."""
+        connector = self
+
+        class Connected(Connection):
+            @classmethod
+            async def connect(cls, conninfo: str = "", **more: Any) -> Any:  # noqa: ARG003 - all is known already
+                return await connector.connect(**more)
+
+        return Connected
+
+    async def close(self) -> None:
+        """Asks no more whether hosts live; the connections are whoever's opened them."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        probes = tuple(self._probes.values())
+        for probe in probes:
+            probe.cancel()
+        await asyncio.gather(*probes, return_exceptions=True)
+
+    async def _won(self, of_driver: Mapping[str, Any]) -> Connection:
+        """The connection of the first host that takes changes."""
+        if len(self._hosts) == 1:
+            (name,) = self._hosts
+            return await self._attempt(name, of_driver)
+        race = _Race(lambda name: self._attempt(name, of_driver), self._in_order())
+        return await race.run()
+
+    def _in_order(self) -> Iterable[str]:
+        return sorted(self._hosts, key=lambda name: (name in self._hanging, name != self._worked))
+
+    async def _attempt(self, name: str, of_driver: Mapping[str, Any]) -> Connection:
+        connection: Connection | None = None
+        options = self._hosts[name]
+        try:
+            async with asyncio.timeout(self._connect_seconds):
+                connection = await Connection.connect(**options, **of_driver)
+                connection.host_name, connection.host_options = name, options
+                if len(self._hosts) > 1:
+                    await self._check_timeline(connection)
+        except TimeoutError:
+            _finish(connection)
+            raise psycopg.errors.ConnectionTimeout(
+                f"timed out: it let nobody in within {self._connect_seconds:g} s"
+            ) from None
+        except BaseException:
+            _finish(connection)
+            raise
+        self._connections.add(connection)
+        return connection
+
+    async def _check_timeline(self, connection: Connection) -> None:
+        """Raises OperationalError where another host was promoted since this one was the primary."""
+        standing = await _standing(connection)
+        if standing is None:
+            return
+        newest = self._timelines.get(standing.system, 0)
+        if 0 < standing.timeline < newest:
+            raise psycopg.OperationalError(
+                f"an old primary: it is at timeline {standing.timeline}, and one at {newest} was seen; stop it"
+            )
+        self._timelines[standing.system] = max(standing.timeline, newest)
+
+    def _watch(self) -> None:
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Asks each host that leaves somebody waiting whether it lives."""
+        self._looking = None
+        now = monotonic()
+        connections = [each for each in self._connections if not each.closed]
+        for name in {each.host_name for each in connections if each.waiting_seconds(now) > SUSPECT_SECONDS}:
+            if name not in self._probes and now - self._probed_at.get(name, 0) > PROBE_PAUSE_SECONDS:
+                options = next(each.host_options for each in connections if each.host_name == name)
+                self._probes[name] = asyncio.create_task(self._probe(name, {**self._hosts, name: options}))
+        if connections:
+            self._watch()
+
+    async def _probe(self, suspect: str, hosts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Gives up all connections to a host that does not answer, or that another has taken the place of."""
+        began = monotonic()
+        try:
+            answers = dict(zip(hosts, await asyncio.gather(*map(_asked, hosts.values())), strict=True))
+        finally:
+            del self._probes[suspect]
+            self._probed_at[suspect] = monotonic()
+        if monotonic() - began > 2 * PROBE_SECONDS:  # it is we who stood still, and heard nobody
+            return
+        theirs = [each for each in self._connections if each.host_name == suspect]
+        answer = answers[suspect]
+        if answer is None and not any(each.answered_at > began for each in theirs):
+            self._give_up(suspect, f"{suspect} timed out: it hangs, and its connections were given up")
+        elif isinstance(answer, _Standing) and any(_succeeds(other, answer) for other in answers.values()):
+            self._give_up(suspect, f"{suspect} is an old primary: another was promoted, and its connections given up")
+
+    def _give_up(self, name: str, why: str) -> None:
+        self._hanging.add(name)
+        for connection in self._connections:
+            if connection.host_name == name:
+                connection.give_up(why)
+
+
+class _Race:
+    """Attempts at several hosts, each begun a moment after the one before or when that has failed."""
+
+    def __init__(self, attempt: Callable[[str], Coroutine[Any, Any, Connection]], names: Iterable[str]) -> None:
+        self._attempt = attempt
+        self._waiting = deque(names)
+        self._running: dict[asyncio.Task[Connection], str] = {}
+        self._failures: dict[str, psycopg.Error] = {}
+
+    async def run(self) -> Connection:
+        """The connection that stands first, the others being given up; raises OperationalError."""
+        won: Connection | None = None
+        try:
+            while won is None and (self._waiting or self._running):
+                won = await self._go_on()
+            await self._end()
+        except BaseException:  # whoever waits is cancelled
+            _finish(won)
+            await self._end()
+            raise
+        if won is None:
+            said = "; ".join(f"{name}: {_said(error)}" for name, error in self._failures.items())
+            raise psycopg.OperationalError(said)
+        return won
+
+    async def _go_on(self) -> Connection | None:
+        """Begins the next attempt, and gives those under way a moment."""
+        pause = HEAD_START_SECONDS if self._waiting else RETRY_SECONDS
+        if self._waiting:
+            name = self._waiting.popleft()
+            self._running[asyncio.create_task(self._attempt(name))] = name
+        done, _ = await asyncio.wait(self._running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if (connection := self._outcome(task)) is not None:
+                return connection
+        if not done and not self._waiting:
+            self._again()
+        return None
+
+    def _outcome(self, task: asyncio.Task[Connection]) -> Connection | None:
+        name = self._running.pop(task)
+        try:
+            return task.result()
+        except psycopg.Error as error:
+            self._failures[name] = error
+            return None
+
+    def _again(self) -> None:
+        """Asks once more who may be promoted at any moment, since another one still leaves us waiting."""
+        running = set(self._running.values())
+        turning = (name for name, error in self._failures.items() if trouble_of(error).kind in _MAY_TURN)
+        self._waiting.extend(name for name in turning if name not in running)
+
+    async def _end(self) -> None:
+        """Ends what is still under way, and what came too late."""
+        for task in self._running:
+            task.cancel()
+        for outcome in await asyncio.gather(*self._running, return_exceptions=True):
+            if isinstance(outcome, Connection):
+                _finish(outcome)
+
+
+async def _asked(options: Mapping[str, Any]) -> _Answer:
+    """What a host says of itself, or just that it lives; None where it does not answer."""
+    options = {**options, "application_name": "backroom-probe", "target_session_attrs": "any"}
+    connection: Connection | None = None
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            connection = await Connection.connect(**options, prepare_threshold=None)
+            return await _standing(connection) or _Alive()
+    except TimeoutError:
+        return None
+    except psycopg.Error as error:
+        return None if trouble_of(error).kind in _AWAY else _Alive()
+    finally:
+        _finish(connection)
+
+
+async def _standing(connection: Connection) -> _Standing | None:
+    """None where the role may not know."""
+    autocommit = connection.autocommit
+    await connection.set_autocommit(True)
+    try:
+        row = await (await connection.execute(_STANDING, prepare=False)).fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        row = None
+    await connection.set_autocommit(autocommit)
+    if row is None:
+        return None
+    system, timeline = row.values() if isinstance(row, dict) else row
+    return _Standing(int(system), int(timeline))
+
+
+def _succeeds(other: _Answer, host: _Standing) -> bool:
+    """Whether another host was promoted since this one was."""
+    return isinstance(other, _Standing) and other.system == host.system and other.timeline > host.timeline
+
+
+def _finish(connection: Connection | None) -> None:
+    """Closes it at once; nobody waits on it."""
+    if connection is not None:
+        connection.pgconn.finish()
+
+
+def _name(attempt: Mapping[str, Any]) -> str:
+    host = attempt.get("host") or attempt.get("hostaddr") or "localhost"
+    address = attempt.get("hostaddr")
+    named = host if address in (None, host) else f"{host} ({address})"
+    return f"{named}:{attempt.get('port') or 5432}"
+
+
+def _said(error: psycopg.Error) -> str:
+    """Without the host, which is named already."""
+    return _HOST.sub("", trouble_of(error).said)

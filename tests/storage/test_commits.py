@@ -1,0 +1,108 @@
+"""Commits that take long."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from storage.database import Database
+from storage.errors import StoreUnavailable
+from storage.time_limits import TimeLimits
+from storage.trouble import Kind
+
+SLOW = """
+    CREATE TABLE slow (seconds float);
+    CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(NEW.seconds); RETURN NEW; END';
+    CREATE CONSTRAINT TRIGGER sleep AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
+      FOR EACH ROW EXECUTE FUNCTION sleep()
+"""
+"""A transaction that adds a row takes so many seconds to commit, as one does that waits for a standby."""
+
+
+@asynccontextmanager
+async def opened(url: str, **limits: float) -> AsyncIterator[Database]:
+    """With two connections, of which one commit at most may wait without its caller."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(SLOW)
+    database = Database(url, pool_size=2, limits=TimeLimits(**limits))
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def add(database: Database, seconds: float) -> None:
+    async with database.transaction() as tx:
+        await tx._connection.execute(text("INSERT INTO slow VALUES (:seconds)"), {"seconds": seconds})
+
+
+async def count(database: Database) -> int:
+    async with database.reading() as tx:
+        return int((await tx._connection.execute(text("SELECT count(*) FROM slow"))).scalar_one())
+
+
+async def quiet(database: Database) -> None:
+    """Returns once no commit waits any more."""
+    async with asyncio.timeout(60):
+        while database.commits_overdue or checked_out(database):  # noqa: ASYNC110 - it is told by nobody
+            await asyncio.sleep(0.05)
+
+
+def checked_out(database: Database) -> int:
+    return int(cast(Any, database._engine.pool).checkedout())
+
+
+async def test_a_commit_that_takes_too_long_is_unknown_to_its_caller_and_goes_on(database_url: str) -> None:
+    """The row stands in the end, and the connection serves again."""
+    async with opened(database_url, answer=0.5) as database:
+        with pytest.raises(StoreUnavailable) as raised:
+            await add(database, 5)
+        assert raised.value.trouble.kind is Kind.UNCONFIRMED
+        assert await count(database) == 0
+        assert database.commits_overdue
+        assert checked_out(database) == 1
+        await quiet(database)
+        assert await count(database) == 1
+
+
+async def test_while_commits_wait_no_more_are_begun_and_readings_go_on(database_url: str) -> None:
+    """Otherwise each retry would take one more connection, until nobody has one."""
+    async with opened(database_url, answer=0.5) as database:
+        with pytest.raises(StoreUnavailable):
+            await add(database, 5)
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="1 commits wait"):
+            await add(database, 0)
+        assert time.monotonic() - began < 3
+        assert await count(database) == 0
+        await quiet(database)
+        await add(database, 0)
+        assert await count(database) == 2
+
+
+async def test_a_commit_whose_caller_is_cancelled_is_given_up_as_soon_as_any(database_url: str) -> None:
+    """The cancellation counts then, and the commit goes on."""
+    async with opened(database_url, answer=1.0) as database:
+        adding = asyncio.create_task(add(database, 5))
+        while not database.commits_overdue:  # noqa: ASYNC110 - it is told by nobody
+            await asyncio.sleep(0.05)
+        adding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+        assert await count(database) == 0
+        await quiet(database)
+        assert await count(database) == 1
+
+
+async def test_closing_waits_for_no_commit_that_was_given_up(database_url: str) -> None:
+    """A server that stops ends, whatever its database waits for."""
+    began = time.monotonic()
+    async with opened(database_url, answer=0.5) as database:
+        with pytest.raises(StoreUnavailable):
+            await add(database, 15)
+    assert time.monotonic() - began < 12
