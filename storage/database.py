@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.commerce.repository import (
@@ -18,6 +18,7 @@ from storage.commerce.repository import (
     StockRepository,
 )
 from storage.connection import Connection, opened
+from storage.durability import WAIT_FOR_STANDBY
 from storage.errors import translated
 from storage.frame.records import AuditKey
 from storage.frame.repository import (
@@ -59,6 +60,14 @@ class Transaction:
     def __init__(self, connection: AsyncConnection, audit_key: AuditKey | None = None) -> None:
         self._connection = connection
         self._audit_key = audit_key
+
+    async def wait_for_standby(self) -> None:
+        """Has the end of this transaction wait for the synchronous standby, if there is one, though it writes nothing.
+
+        For an answer by which a caller takes an earlier change for done, and for what is done outside because of one:
+        a change that can be read may still be undone by a promotion. In a reading, the wait is over on return.
+        """
+        await self._connection.execute(select(WAIT_FOR_STANDBY))
 
     @cached_property
     def audit(self) -> AuditRepository:
@@ -205,7 +214,8 @@ class Database:
         """A transaction that commits at the end of the block, and leaves nothing behind if the block raises.
 
         Once the commit has begun, a cancelled caller waits for its end: otherwise the row might stand and nobody be
-        told of it.
+        told of it. Raises StoreUnavailable where it is unknown whether the commit will last, as where the wait for a
+        synchronous standby was cut short.
         """
         with translated():
             async with self._engine.connect() as connection:

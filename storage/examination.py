@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from storage.connection import check_version, limits_by, options_of, reasons
 from storage.errors import StoreUnavailable
-from storage.limits import LIMITS
+from storage.limits import HIDING_WARNINGS, LIMITS, MESSAGES
 from storage.pooler import Pooler
 from storage.rights import rights_to_serve
 from storage.schema import SCHEMAS
@@ -30,7 +30,7 @@ class Examination:
     pooled: bool
     """Whether something stands between that gives its clients other connections than their own."""
     unlimited: Sequence[str]
-    """The time limits that do not hold."""
+    """The time limits that do not hold, and the setting that hides a commit's warnings where one does."""
     role: str
     connections: "Connections"
     lacks_to_serve: Sequence[str]
@@ -72,6 +72,7 @@ async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler:
         return await (await connection.execute(query, values or None)).fetchone() or {}
 
     limits = await ask(limits_by(pooler, connection.pgconn))
+    hiding = [MESSAGES] if limits["messages"] in HIDING_WARNINGS else []
     about = await ask(_ABOUT)
     revision = await ask("SELECT version_num FROM public.alembic_version") if about["readable"] else {}
     belongs_to = await ask("SELECT issuer FROM frame.environment") if about["claimable"] else {}
@@ -84,7 +85,7 @@ async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler:
         issuer=belongs_to.get("issuer"),
         read_only=about["read_only"],
         pooled=limits["pg_backend_pid"] != connection.pgconn.backend_pid,
-        unlimited=[name for name, value in zip(LIMITS, limits["array"], strict=True) if value == "0"],
+        unlimited=[name for name, value in zip(LIMITS, limits["array"], strict=True) if value == "0"] + hiding,
         role=about["role"],
         connections=Connections(**connections),
         lacks_to_serve=rights["to_serve"],

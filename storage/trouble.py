@@ -29,6 +29,8 @@ class Kind(Enum):
     """It has no connection to spare."""
     BUSY = auto()
     """All connections of our own pool are in use."""
+    UNCONFIRMED = auto()
+    """A commit stands there, and the synchronous standby has not confirmed it."""
     STANDBY = auto()
     """It cannot write: a standby, or a primary that was demoted."""
     PASSWORD = auto()
@@ -55,7 +57,7 @@ class Kind(Enum):
 
 _PASSING = {
     *(Kind.UNKNOWN, Kind.ABSENT, Kind.NAME, Kind.SILENT, Kind.LOST),
-    *(Kind.STARTING, Kind.FULL, Kind.BUSY, Kind.STANDBY, Kind.LIMITS),
+    *(Kind.STARTING, Kind.FULL, Kind.BUSY, Kind.UNCONFIRMED, Kind.STANDBY, Kind.LIMITS),
 }
 
 
@@ -90,6 +92,7 @@ _BY_STATE = {
 _BY_WORDS = [
     (re.compile(words, re.IGNORECASE), kind)
     for words, kind in (
+        (r"not confirmed by the synchronous standby", Kind.UNCONFIRMED),
         (r"failed to resolve|could not translate host name|name or service not known", Kind.NAME),
         (r"password authentication failed|no password supplied|SASL authentication failed", Kind.PASSWORD),
         (r"role .* does not exist|not permitted to log ?in|no such user", Kind.ROLE),

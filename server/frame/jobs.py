@@ -24,6 +24,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from server.frame.faults import described
 from server.frame.outages import UNANSWERED, Outage, explained
 from storage.connection import fit, opened, options_of
+from storage.durability import ConfirmingConnection
 from storage.errors import StoreError, StoreUnavailable, translation
 from storage.frame.records import module_of
 from storage.pooler import Pooler
@@ -255,7 +256,14 @@ def _pool(
 
     options = dict(options_of(url, _NAME, pooler))
     return AsyncConnectionPool(
-        min_size=min_size, max_size=MOST_CONNECTIONS - 1, timeout=5.0, open=False, kwargs=options, configure=configure
+        # A job is begun once it is certain that it was fetched: what it does outside, no promotion undoes.
+        connection_class=ConfirmingConnection,
+        min_size=min_size,
+        max_size=MOST_CONNECTIONS - 1,
+        timeout=5.0,
+        open=False,
+        kwargs=options,
+        configure=configure,
     )
 
 
