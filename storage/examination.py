@@ -32,6 +32,9 @@ class Examination:
     unlimited: Sequence[str]
     """The time limits that do not hold, and the setting that hides a commit's warnings where one does."""
     role: str
+    synchronous_commit: str
+    standbys: str
+    """The synchronous ones that each commit waits for, as PostgreSQL has it set; empty where it waits for none."""
     connections: "Connections"
     lacks_to_serve: Sequence[str]
     lacks_to_migrate: Sequence[str]
@@ -87,6 +90,8 @@ async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler:
         pooled=limits["pg_backend_pid"] != connection.pgconn.backend_pid,
         unlimited=[name for name, value in zip(LIMITS, limits["array"], strict=True) if value == "0"] + hiding,
         role=about["role"],
+        synchronous_commit=about["synchronous_commit"],
+        standbys=about["standbys"],
         connections=Connections(**connections),
         lacks_to_serve=rights["to_serve"],
         lacks_to_migrate=rights["to_migrate"],
@@ -95,6 +100,8 @@ async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler:
 
 _ABOUT = """
     SELECT current_setting('server_version') AS version, session_user AS role,
+           current_setting('synchronous_commit') AS synchronous_commit,
+           current_setting('synchronous_standby_names') AS standbys,
            has_table_privilege(to_regclass('public.alembic_version')::oid, 'SELECT') AS readable,
            has_schema_privilege(to_regnamespace('frame')::oid, 'USAGE')
            AND has_table_privilege((SELECT oid FROM pg_class WHERE relname = 'environment'

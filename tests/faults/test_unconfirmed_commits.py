@@ -20,6 +20,8 @@ from storage.limits import hold_limits
 from storage.pooler import Pooler
 from storage.trouble import Kind
 from storage.url import parameters, sibling
+from tests.cli.test_doctor import row
+from tests.cli.test_doctor_database import doctor
 from tests.faults.cluster import Cluster
 from tests.faults.unconfirmed import SETTLED_SECONDS, cancel, held_up, terminate, unconfirmed, waits
 from tests.fixtures.keys import MASTER_KEYS
@@ -116,6 +118,20 @@ async def test_what_is_not_found_waits_for_nobody(database: Database, cluster: C
         assert await found(database) is None
         async with database.transaction() as tx:
             assert await tx.requests.find(KEY.scope) is None
+
+
+async def test_the_doctor_says_which_standby_commits_wait_for(
+    database_url: str, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And where a role's own setting has them wait for none."""
+    name = parameters(database_url)["dbname"]
+    async with unconfirmed(cluster.url):
+        found = row(await doctor(capsys, database_url), "commits")
+        assert "wait for the disk and a standby, by synchronous_standby_names = absent" in found
+        with psycopg.connect(cluster.url, autocommit=True, options="-c synchronous_commit=local") as connection:
+            connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = 'local'")
+        found = row(await doctor(capsys, database_url), "commits")
+        assert "wait for the disk alone, since synchronous_commit is local" in found
 
 
 async def test_without_a_standby_a_repetition_costs_what_it_did(database: Database) -> None:
