@@ -12,8 +12,9 @@ from typing import Any
 import psycopg
 from psycopg import pq, sql, waiting
 
+from storage.durability import ConfirmingConnection
 from storage.errors import StoreUnavailable
-from storage.limits import LIMITS, LOOK_AT_LIMITS, SET_LIMITS, set_limits_served_by
+from storage.limits import HIDING_WARNINGS, LIMITS, LOOK_AT_LIMITS, MESSAGES, SET_LIMITS, set_limits_served_by
 from storage.pooler import Pooler
 from storage.time_limits import CONNECT_SECONDS
 from storage.trouble import OLDEST_VERSION, Kind, Trouble, trouble_of
@@ -30,7 +31,7 @@ _DEFAULTS: Mapping[str, str | int] = {
 }
 
 
-class Connection(psycopg.AsyncConnection[Any]):
+class Connection(ConfirmingConnection):
     """A connection that can be given up at any moment, and knows for how long it has waited for an answer.
 
     A cancelled statement ends with its connection. The driver would ask the server to cancel it and wait up to ten
@@ -63,7 +64,7 @@ class Connection(psycopg.AsyncConnection[Any]):
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.pgconn.socket)) as ours:
             ours.shutdown(socket.SHUT_RDWR)
 
-    async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - theirs
+    async def _exchanged(self, gen: Any, interval: float, timeout: float | None) -> Any:  # noqa: ASYNC109 - theirs
         # Two readings of the clock are all that it costs: a timer for each statement would cost more than the rest.
         self._asked_at = monotonic()
         try:
@@ -156,10 +157,11 @@ async def fit(connection: psycopg.AsyncConnection[Any], pooler: Pooler, issuer: 
     except psycopg.Error as error:
         raise StoreUnavailable(trouble_of(error)) from error
     assert found is not None  # noqa: S101 - one row
-    served_by, limits = found
+    served_by, limits, shown = found
     if pooler is Pooler.NONE and served_by != connection.pgconn.backend_pid:
         raise StoreUnavailable(Trouble(Kind.POOLER, "a connection pooler stands between Backroom and PostgreSQL"))
     check_limits(limits)
+    check_warnings(shown)
     if issuer is not None and belongs_to is not None:
         check_issuer(belongs_to, issuer)
 
@@ -194,6 +196,12 @@ def check_limits(found: Sequence[str]) -> None:
     missing = [name for name, value in zip(LIMITS, found, strict=True) if value == "0"]
     if missing:
         raise StoreUnavailable(Trouble(Kind.LIMITS, f"behind the pooler there is no {', no '.join(missing)}"))
+
+
+def check_warnings(shown: str) -> None:
+    """Raises StoreUnavailable where PostgreSQL would not tell that a commit was not confirmed."""
+    if shown in HIDING_WARNINGS:
+        raise StoreUnavailable(Trouble(Kind.LIMITS, f"behind the pooler {MESSAGES} is {shown}"))
 
 
 def check_issuer(belongs_to: str, issuer: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -21,6 +21,7 @@ from storage.commerce.repository import (
 )
 from storage.commits import Commits
 from storage.connector import Connector, Opening
+from storage.durability import WAIT_FOR_STANDBY
 from storage.errors import translated
 from storage.frame.records import AuditKey
 from storage.frame.repository import (
@@ -76,6 +77,14 @@ class Transaction:
     def __init__(self, connection: AsyncConnection, audit_key: AuditKey | None = None) -> None:
         self._connection = connection
         self._audit_key = audit_key
+
+    async def wait_for_standby(self) -> None:
+        """Has the end of this transaction wait for the synchronous standby, if there is one, though it writes nothing.
+
+        For an answer by which a caller takes an earlier change for done, and for what is done outside because of one:
+        a change that can be read may still be undone by a promotion. In a reading, the wait is over on return.
+        """
+        await self._connection.execute(select(WAIT_FOR_STANDBY))
 
     @cached_property
     def audit(self) -> AuditRepository:
@@ -228,7 +237,8 @@ class Database:
         """A transaction that commits at the end of the block, and leaves nothing behind if the block raises.
 
         Once the commit has begun, a cancelled caller waits for its end: otherwise the row might stand and nobody be
-        told of it. Where that takes too long, StoreUnavailable is raised, and nobody knows whether it took.
+        told of it. Where that takes too long, or the wait for a synchronous standby is cut short, StoreUnavailable is
+        raised, and nobody knows whether it will stand.
         """
         with translated():
             async with self._commits.connected(self._engine) as connection:

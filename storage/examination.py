@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from storage.connection import check_version, limits_by, reasons
 from storage.connector import Connector
 from storage.errors import StoreUnavailable
-from storage.limits import LIMITS
+from storage.limits import HIDING_WARNINGS, LIMITS, MESSAGES
 from storage.pooler import Pooler
 from storage.rights import rights_to_serve
 from storage.schema import SCHEMAS
@@ -32,8 +32,11 @@ class Examination:
     pooled: bool
     """Whether something stands between that gives its clients other connections than their own."""
     unlimited: Sequence[str]
-    """The time limits that do not hold."""
+    """The time limits that do not hold, and the setting that hides a commit's warnings where one does."""
     role: str
+    synchronous_commit: str
+    standbys: str
+    """The synchronous ones that each commit waits for, as PostgreSQL has it set; empty where it waits for none."""
     connections: "Connections"
     lacks_to_serve: Sequence[str]
     lacks_to_migrate: Sequence[str]
@@ -74,6 +77,7 @@ async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler:
         return await (await connection.execute(query, values or None)).fetchone() or {}
 
     limits = await ask(limits_by(pooler, connection.pgconn))
+    hiding = [MESSAGES] if limits["messages"] in HIDING_WARNINGS else []
     about = await ask(_ABOUT)
     revision = await ask("SELECT version_num FROM public.alembic_version") if about["readable"] else {}
     belongs_to = await ask("SELECT issuer FROM frame.environment") if about["claimable"] else {}
@@ -86,8 +90,10 @@ async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler:
         issuer=belongs_to.get("issuer"),
         read_only=about["read_only"],
         pooled=limits["pg_backend_pid"] != connection.pgconn.backend_pid,
-        unlimited=[name for name, value in zip(LIMITS, limits["array"], strict=True) if value == "0"],
+        unlimited=[name for name, value in zip(LIMITS, limits["array"], strict=True) if value == "0"] + hiding,
         role=about["role"],
+        synchronous_commit=about["synchronous_commit"],
+        standbys=about["standbys"],
         connections=Connections(**connections),
         lacks_to_serve=rights["to_serve"],
         lacks_to_migrate=rights["to_migrate"],
@@ -96,6 +102,8 @@ async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler:
 
 _ABOUT = """
     SELECT current_setting('server_version') AS version, session_user AS role,
+           current_setting('synchronous_commit') AS synchronous_commit,
+           current_setting('synchronous_standby_names') AS standbys,
            has_table_privilege(to_regclass('public.alembic_version')::oid, 'SELECT') AS readable,
            has_schema_privilege(to_regnamespace('frame')::oid, 'USAGE')
            AND has_table_privilege((SELECT oid FROM pg_class WHERE relname = 'environment'

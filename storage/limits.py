@@ -12,25 +12,38 @@ LIMITS: Mapping[str, str] = {
     "client_connection_check_interval": "1s",
 }
 
+MESSAGES, SHOWN = "client_min_messages", "warning"
+"""By a warning PostgreSQL tells that a commit was not confirmed by the synchronous standby: `storage.durability`."""
+HIDING_WARNINGS = frozenset({"error", "fatal", "panic"})
+"""The values of that setting by which it does not."""
 
-SET_LIMITS = sql.SQL("SELECT pg_backend_pid(), ARRAY[{}]::text[]").format(
+_SELECT = "SELECT pg_backend_pid(), ARRAY[{}]::text[], "
+
+SET_LIMITS = sql.SQL(_SELECT + "set_config({}, {}, false) AS messages").format(
     sql.SQL(", ").join(
         sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
         for name, value in LIMITS.items()
-    )
+    ),
+    sql.Literal(MESSAGES),
+    sql.Literal(SHOWN),
 )
-"""Sets them for the session; returns the process that serves it, and the limits."""
+"""Sets them for the session; returns the process that serves it, the limits, and which messages are shown."""
 
 
 def set_limits_served_by(process: int) -> sql.Composed:
     """Does the same where this process serves the session, and sets nothing on the connection of a pooler."""
-    return sql.SQL("SELECT pg_backend_pid(), ARRAY[{}]::text[]").format(
+    serves = sql.Literal(process)
+    messages = "CASE pg_backend_pid() WHEN {} THEN set_config({}, {}, false) ELSE '' END AS messages"
+    return sql.SQL(_SELECT + messages).format(
         sql.SQL(", ").join(
             sql.SQL("CASE pg_backend_pid() WHEN {} THEN set_config({}, {}, false) ELSE '0' END").format(
-                sql.Literal(process), sql.Literal(name), sql.Literal(value)
+                serves, sql.Literal(name), sql.Literal(value)
             )
             for name, value in LIMITS.items()
-        )
+        ),
+        serves,
+        sql.Literal(MESSAGES),
+        sql.Literal(SHOWN),
     )
 
 
@@ -39,14 +52,15 @@ _DEFAULT = """
       WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND setrole = (SELECT oid FROM pg_roles WHERE rolname = session_user) AND setting LIKE {0} || '=%')
 """
-LOOK_AT_LIMITS = sql.SQL("SELECT pg_backend_pid(), ARRAY[{}]::text[]").format(
+LOOK_AT_LIMITS = sql.SQL(_SELECT + "current_setting({}) AS messages").format(
     sql.SQL(", ").join(
         sql.SQL(
             "CASE current_setting({0}) WHEN '0' THEN coalesce(set_config({0}, " + _DEFAULT + ", false), '0')"
             " ELSE current_setting({0}) END"
         ).format(sql.Literal(name))
         for name in LIMITS
-    )
+    ),
+    sql.Literal(MESSAGES),
 )
 """Returns the same without setting anything that the role's defaults do not say.
 
@@ -58,7 +72,7 @@ def hold_limits(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
     """Makes them the defaults of the role that is connected, in this database; each role may do so for itself."""
     database = connection.execute("SELECT current_database()").fetchone()
     assert database is not None  # noqa: S101 - one row
-    for name, value in LIMITS.items():
+    for name, value in (*LIMITS.items(), (MESSAGES, SHOWN)):
         connection.execute(
             sql.SQL("ALTER ROLE SESSION_USER IN DATABASE {} SET {} = {}").format(
                 sql.Identifier(str(database[0])), sql.Identifier(name), sql.Literal(value)

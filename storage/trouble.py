@@ -30,7 +30,7 @@ class Kind(Enum):
     BUSY = auto()
     """All connections of our own pool are in use."""
     UNCONFIRMED = auto()
-    """It answers, and confirms no commits: a synchronous standby is away, or its disk hangs."""
+    """It answers, and confirms no commits: a synchronous standby is away, its disk hangs, or a wait was cancelled."""
     STANDBY = auto()
     """It cannot write: a standby, or a primary that was demoted."""
     PASSWORD = auto()
@@ -92,6 +92,7 @@ _BY_STATE = {
 _BY_WORDS = [
     (re.compile(words, re.IGNORECASE), kind)
     for words, kind in (
+        (r"not confirmed by the synchronous standby", Kind.UNCONFIRMED),
         (r"failed to resolve|could not translate host name|name or service not known", Kind.NAME),
         (r"password authentication failed|no password supplied|SASL authentication failed", Kind.PASSWORD),
         (r"role .* does not exist|not permitted to log ?in|no such user", Kind.ROLE),

@@ -285,6 +285,7 @@ def _pool(connector: Connector, *, min_size: int = 0) -> AsyncConnectionPool[Asy
         await connection.set_autocommit(True)
 
     return AsyncConnectionPool(
+        # It confirms each fetch: a job is begun once no promotion can undo that it was taken.
         connection_class=connector.connection_class(),
         min_size=min_size,
         max_size=MOST_CONNECTIONS - 1,

@@ -25,7 +25,8 @@ _MENDS: Mapping[Kind, str] = {
     Kind.STARTING: "wait until it is ready",
     Kind.FULL: "raise its max_connections, or have fewer processes",
     Kind.BUSY: "it is tried again",
-    Kind.UNCONFIRMED: "see in pg_stat_replication whether the synchronous standby is away, and whether the disk hangs",
+    Kind.UNCONFIRMED: "see in pg_stat_replication whether the synchronous standby is there, and whether the disk hangs;"
+    " cancel no session that waits for it",
     Kind.STANDBY: "have {setting} name the primary",
     Kind.PASSWORD: "correct the user and the password in {setting}; in it, @ is written as %40, / as %2F and % as %25",
     Kind.ROLE: "create the role and let it log in, or correct the user in {setting}",

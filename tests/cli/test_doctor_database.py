@@ -89,6 +89,19 @@ async def test_a_database_that_nothing_can_be_written_to_is_broken(
     assert "name the primary" in row(finished, "writing")
 
 
+async def test_it_says_what_a_commit_waits_for(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it waits for nothing, with the mend, which need not be done."""
+    name = parameters(database_url)["dbname"]
+    with as_owner(database_url, f"ALTER DATABASE {name} SET synchronous_commit = on", "SELECT 1"):
+        finished = await doctor(capsys, database_url)
+        assert "wait for the disk; no standby is synchronous" in row(finished, "commits")
+    with as_owner(database_url, f"ALTER DATABASE {name} SET synchronous_commit = off", "SELECT 1"):
+        finished = await doctor(capsys, database_url)
+        assert "wait for nothing, since synchronous_commit is off" in row(finished, "commits")
+        assert "set synchronous_commit to on for the role" in row(finished, "commits")
+    assert finished.code == 0
+
+
 async def test_too_few_connections_are_broken(
     postgres: str, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

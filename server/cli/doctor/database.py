@@ -36,6 +36,7 @@ def database(configured: Settings) -> Iterator[Finding]:
     yield judged(
         "writing", found.read_only or "possible", "have DATABASE_URL name the primary" if found.read_only else ""
     )
+    yield _commits(found)
     yield from _pooler(found, configured.pooler)
     yield from _rights(found, configured)
     yield _connections(found)
@@ -59,6 +60,17 @@ def _environment(belongs_to: str | None, issuer: str) -> Finding:
         return Finding(what, f"nobody yet; the first server makes it that of {issuer}")
     mend = f"correct DATABASE_URL or BACKROOM_ISSUER, which is {issuer}; to make a copy its own: backroom adopt"
     return judged(what, belongs_to, mend if belongs_to != issuer else "")
+
+
+def _commits(found: Examination) -> Finding:
+    """What an answer waits for."""
+    setting, standbys = found.synchronous_commit, found.standbys
+    if setting == "off" or (setting == "local" and standbys):
+        waits = "the disk alone" if setting == "local" else "nothing"
+        state = f"wait for {waits}, since synchronous_commit is {setting}: what was answered may be lost"
+        return noticed("commits", state, f"set synchronous_commit to on for the role {found.role}")
+    also = f" and a standby, by synchronous_standby_names = {standbys}" if standbys else "; no standby is synchronous"
+    return Finding("commits", f"wait for the disk{also}")
 
 
 def _pooler(found: Examination, pooler: Pooler) -> Iterator[Finding]:

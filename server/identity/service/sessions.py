@@ -42,7 +42,9 @@ class Sessions:
             return
         async with self._database.transaction() as tx:
             account_id = await tx.sessions.end(claim.session_id, self._now())
-            if account_id is not None:
+            if account_id is None:  # it had ended, which is as certain now as it was to whoever ended it
+                await tx.wait_for_standby()
+            else:
                 await tx.access_changes.add([account_id], self._now())
                 await tx.audit.record([replace(ask, caller_id=account_id).entry(f"session/{claim.session_id}")])
 

@@ -41,10 +41,13 @@ class Inbox:
     async def receive(self, asks: Sequence[Received]) -> Sequence[bool]:
         """Keeps events with the job of each, all in one transaction, and says of each whether it was new.
 
-        Of one that came before, the first body stands, and no second job is deferred.
+        Of one that came before, the first body stands, and no second job is deferred; it is as durable as when it
+        was new once this returns.
         """
         async with self._database.transaction() as tx:
             new = await tx.received.add(asks)
+            if not new:
+                await tx.wait_for_standby()
             await tx.jobs.defer([self._job(*key) for key in dict.fromkeys(ask.key for ask in asks) if key in new])
         firsts = {ask.key: place for place, ask in reversed([*enumerate(asks)])}
         return [ask.key in new and firsts[ask.key] == place for place, ask in enumerate(asks)]

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from storage.base import Repository, given, inserting, rows_of
+from storage.durability import WAIT_FOR_STANDBY
 from storage.frame.records import Claim, EarlierRequest, RequestKey
 from storage.frame.tables import request_ids
 
@@ -26,7 +27,7 @@ def _mine(rows: TableValuedAlias) -> ColumnElement[bool]:
 _ANSWERS, _SCOPES = given(request_ids, *_ANSWER), given(request_ids, *_SCOPE)
 _REMEMBER = update(request_ids).where(_mine(_ANSWERS)).values(answer=_ANSWERS.c.answer)
 _RELEASE = delete(request_ids).where(_mine(_SCOPES))
-_FIND = select(request_ids).where(_mine(_SCOPES))
+_FIND = select(request_ids, WAIT_FOR_STANDBY).where(_mine(_SCOPES))
 
 
 class RequestRepository(Repository):
@@ -34,6 +35,9 @@ class RequestRepository(Repository):
 
     A claim that another transaction is making waits for its end: if that commits, its answer is found, and if it
     rolls back, the claim is free. Claims are taken in key order, so that two batches never wait for one another.
+
+    What came before is found as durable as it was answered: the transaction that finds it ends when a synchronous
+    standby, where there is one, has it.
     """
 
     async def claim(self, claims: Sequence[Claim]) -> Mapping[Scope, EarlierRequest]:

@@ -1,0 +1,122 @@
+"""Each method that changes something, repeated while no commit is confirmed; and what is done by providers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from google.protobuf.message import Message
+
+from backroom.commerce.v1 import payment_service_pb2, payments_pb2
+from server.commerce.providers.sandbox import SandboxProvider
+from server.commerce.service import Paying, Settling
+from server.frame.batching import Batcher
+from server.wiring.identity import Mail
+from storage.database import Database
+from tests.commerce.books import run
+from tests.commerce.goods import ask, placed, stocked
+from tests.contract import test_every_change_is_recorded as changes
+from tests.faults.cluster import Cluster
+from tests.faults.unconfirmed import held_up, unconfirmed
+from tests.fixtures.mailboxes import Collected
+from tests.fixtures.sandbox import Sandbox
+from tests.fixtures.servers import Api
+from tests.fixtures.trading import Shop, eventually, trading
+from tests.identity.people import NEW_PASSWORD, logging_in
+
+ACKNOWLEDGES_NOTHING = {"ExchangeKey"}
+"""It hands out a token, and notes at most once a minute that the key was used."""
+
+
+class Repeating(changes.Scenario):
+    """Repeats each call while no commit is confirmed: it must wait, and be answered as before once one is."""
+
+    url = ""
+
+    async def change(
+        self, api: Api, name: str, request: Message, *resources: str | Callable[[Any], str], caller: UUID | None = None
+    ) -> Any:
+        answer = await super().change(api, name, request, *resources, caller=caller)
+        if name in ACKNOWLEDGES_NOTHING:
+            return answer
+        api = await self._let_in(api) if name == "ChangePassword" else api
+        async with unconfirmed(self.url):
+            again = asyncio.ensure_future(self._sent(api, changes.BY_NAME[name], request, f"repeated-{name}"))
+            try:
+                await held_up(self.url, again)
+            except AssertionError as error:
+                raise AssertionError(f"{name}: {error}") from None
+        repeated = await again
+        assert not changes._request_id(request) or repeated == answer, name
+        return answer
+
+    async def _let_in(self, api: Api) -> Api:
+        """The same caller, whose sessions have just ended, with a new one."""
+        login = await self.anonymous.identity.Login(logging_in("ada@example.com", NEW_PASSWORD))
+        return Api(self.shop.server.channel, login.tokens.access_token, api.account_id)
+
+
+@pytest.fixture
+async def scenario(
+    database: Database, database_url: str, sandbox: Sandbox, cluster: Cluster
+) -> AsyncIterator[Repeating]:
+    mails = Collected()
+    async with trading(database, database_url, sandbox, mail=Mail(outbox=mails)) as shop:
+        made = Repeating(shop, mails, await shop.server.sign_in("admin"))
+        made.url = cluster.url
+        yield made
+
+
+async def test_a_repetition_of_any_change_waits_until_it_is_confirmed(scenario: Repeating) -> None:
+    """Whether it is known by its request_id, or there is nothing left to change."""
+    for part in (
+        *(changes.sell, changes.take_money, changes.nothing_to_pay),
+        *(changes.subscribe, changes.come_in, changes.govern),
+    ):
+        await part(scenario)
+    assert scenario.called == changes.CHANGING
+
+
+async def test_confirming_what_cost_nothing_waits_until_it_is_confirmed(shop: Shop, cluster: Cluster) -> None:
+    """Nobody is asked, and nothing is written."""
+    await stocked(shop.seller, "TEA", 10)
+    free = ask(("TEA", 1))
+    free.lines[0].unit_price.currency_code = "GBP"
+    payment = await shop.pay((await shop.seller.orders.PlaceOrder(free)).order)
+    request = payment_service_pb2.ConfirmPaymentRequest(payment_id=payment.payment_id)
+    async with unconfirmed(cluster.url):
+        confirming = asyncio.ensure_future(shop.seller.payments.ConfirmPayment(request))
+        await held_up(cluster.url, confirming)
+    assert (await confirming).payment == payment
+
+
+async def test_money_is_let_go_once_the_order_s_end_is_confirmed(
+    database: Database, shop: Shop, cluster: Cluster
+) -> None:
+    """A promotion might bring the order back to life, and nothing brings the money back."""
+    await shop.sandbox.behave(webhook_url="")
+    await stocked(shop.seller, "TEA", 10)
+    order = await placed(shop.seller, ("TEA", 1))
+    begun = await shop.pay(order, "card_later")
+    payment = await eventually(lambda: shop.payment(begun.payment_id), lambda found: bool(found.provider_payment_id))
+    await run(database, f"UPDATE commerce.orders SET state = 'cancelled' WHERE id = '{order.order_id}'")
+    provider = SandboxProvider(shop.sandbox.url, shop.sandbox.key)
+    settling = Batcher(Settling(database, lambda: datetime.now(UTC), uuid4).settle)
+    paying = Paying(database, {provider.name: provider}, settling, lambda: datetime.now(UTC))
+    try:
+        async with unconfirmed(cluster.url):
+            letting_go = asyncio.ensure_future(paying.pay(UUID(payment.payment_id)))
+            await held_up(cluster.url, letting_go)
+            assert not await _voided(shop, payment)
+        await letting_go
+        assert await _voided(shop, payment)
+    finally:
+        await settling.close()
+        await provider.close()
+
+
+async def _voided(shop: Shop, payment: payments_pb2.Payment) -> bool:
+    found = await shop.sandbox.control.get(f"/v1/payments/{payment.provider_payment_id}")
+    return bool(found.raise_for_status().json()["status"] == "voided")

@@ -1,0 +1,55 @@
+"""A synchronous standby that is never there, so that no commit is confirmed: one server is enough for that."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+
+from tests.faults.replication import synchronous, waiting
+from tests.fixtures.trading import eventually
+
+SETTLED_SECONDS = 0.7
+"""Longer than a call takes that waits for nobody."""
+
+
+@asynccontextmanager
+async def unconfirmed(url: str) -> AsyncIterator[None]:
+    """Each commit on this server waits until the block ends."""
+    await asyncio.to_thread(synchronous, url, "absent")
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(synchronous, url, "")
+
+
+async def waits(url: str) -> list[int]:
+    """The sessions whose commits wait, once there are any."""
+
+    async def look() -> list[int]:
+        return await asyncio.to_thread(waiting, url)
+
+    return await eventually(look, bool, within=60)
+
+
+async def held_up(url: str, call: "asyncio.Future[Any]") -> None:
+    """Returns once the call waits for the standby; fails where it ends instead."""
+    look = asyncio.ensure_future(waits(url))
+    await asyncio.wait({look, call}, return_when=asyncio.FIRST_COMPLETED)
+    look.cancel()
+    await asyncio.wait({call}, timeout=SETTLED_SECONDS)
+    assert not call.done(), "it ended though nothing was confirmed"
+
+
+def cancel(url: str, sessions: Iterable[int]) -> None:
+    """Does to sessions what an operator does who takes their statements for stuck."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for session in sessions:
+            connection.execute("SELECT pg_cancel_backend(%s)", [session])
+
+
+def terminate(url: str, sessions: Iterable[int]) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for session in sessions:
+            connection.execute("SELECT pg_terminate_backend(%s)", [session])
