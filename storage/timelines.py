@@ -6,19 +6,11 @@ It begins a new timeline with that, as a database does that is restored to a poi
 
 from sqlalchemy import Text, literal_column
 
-SYSTEM_AND_TIMELINE = """
-    (SELECT to_hex(system_identifier) FROM pg_control_system()) || '.' || lower(left(pg_walfile_name('0/0'), 8))
-"""
-"""The database's system identifier and the timeline that it writes on, as `newer` reads it.
+TIMELINE = literal_column(
+    "(SELECT to_hex(system_identifier) FROM pg_control_system()) || '.' || lower(left(pg_walfile_name('0/0'), 8))", Text
+)
+"""The database's system identifier and the timeline that it writes on.
 
 Every role may ask for both. The name of a WAL file tells of a promotion at once; what pg_control_checkpoint() says
 changes with the next checkpoint only. On a standby it fails with 55000 (recovery is in progress).
 """
-
-TIMELINE = literal_column(SYSTEM_AND_TIMELINE, Text)
-
-
-def newer(one: str, other: str) -> bool:
-    """Whether the one timeline came after the other, in the same database; two databases have no order."""
-    (system, number), (other_system, other_number) = one.split("."), other.split(".")
-    return system == other_system and int(number, 16) > int(other_number, 16)
