@@ -14,7 +14,8 @@ import grpc
 import psycopg
 import pytest
 
-from backroom.commerce.v1.order_service_pb2 import WatchOrdersRequest
+from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest, WatchOrdersRequest
+from backroom_client import AsyncWatch
 from server.commerce.service.watching import StockChanges
 from server.frame.errors import ResumeTokenExpired
 from server.frame.watching import Feed, Telling
@@ -22,12 +23,13 @@ from storage.commerce.records import Movement
 from storage.database import Database, Transaction
 from storage.errors import StoreUnavailable
 from storage.url import sibling
-from tests.commerce.goods import placed, stocked
+from tests.commerce.goods import pages, placed, stocked
 from tests.commerce.values import kept, product, receipt
 from tests.commerce.watched import begun, told
 from tests.faults.replication import Node
 from tests.faults.succession import Succession, opened, url_of
 from tests.fixtures.servers import Api, refusal, running
+from tests.fixtures.trading import eventually
 from tests.identity.records import auditing_on, entry, head, recorded, verified
 from tests.identity.standing import Door
 from tests.webhooks.outgoing import outbox_on
@@ -223,6 +225,7 @@ async def test_an_access_that_is_taken_away_after_a_promotion_is_learned_of(fail
         async with database.transaction() as tx:
             await tx.accounts.revoke(account.id, "manager")
             await tx.access_changes.add([account.id], door.time)
+        handed_out(failover.url, 5 * LOST)
         await looked(door)
         assert await door.permissions(token) == frozenset()
 
@@ -278,42 +281,108 @@ async def test_the_record_is_sealed_whole_where_a_standby_was_promoted(failover:
         assert found.last == await head(database)
 
 
-async def test_what_follows_a_crash_is_told_though_it_has_the_ids_of_what_left_nothing_behind(
-    succession: Succession,
-) -> None:
-    """Transactions that ended without a trace on the disk: their ids are handed out again, on the same timeline."""
-    name = succession.new_database()
-    url = sibling(succession.primary.url, name)
+async def test_who_watches_and_can_list_misses_nothing_across_a_promotion(failover: Failover) -> None:
+    """What is there afterwards was listed or told; each order of afterwards is told once, or was listed."""
+    listed: set[str] = set()
+    seen: list[str] = []
+    async with opened(failover.either) as database, running(database) as server:
+        service = await server.sign_in("service")
+        await stocked(service, "A", 1000)
+
+        async def relist() -> None:
+            listed.clear()
+            seen.clear()
+            listed.update(await orders_of(service))
+
+        async def follow() -> None:
+            async for message in AsyncWatch(service.orders.WatchOrders, WatchOrdersRequest(), relist=relist):
+                seen.extend([message.order.order_id] if message.HasField("order") else ())
+
+        following = asyncio.create_task(follow())
+        await orders_placed(service, 3)
+        await failover.keep()
+        lost = await orders_placed(service, LOST)
+        await eventually(lambda: asyncio.sleep(0, lost[-1] in {*seen, *listed}), bool)
+        await failover.happen()
+        await answered(database)
+        new = await orders_placed(service, NEW)
+        await eventually(lambda: asyncio.sleep(0, new[-1] in {*seen, *listed}), bool)
+        assert {*listed, *seen} == set(await orders_of(service))
+        assert not {*listed, *seen} & set(lost)
+        assert len(seen) == len(set(seen))
+        assert [each for each in new if each not in listed] == [each for each in seen if each not in listed]
+        following.cancel()
+        await asyncio.wait([following])
+
+
+async def orders_of(api: Api) -> list[str]:
+    """The ids of all orders that there are."""
+    found = await pages(api.orders.ListOrders, ListOrdersRequest(page_size=100), "orders")
+    return [order.order_id for page in found for order in page]
+
+
+async def crash(succession: Succession, url: str, database: Database, last: int) -> None:
+    """The database crashes and is back, and hands out again the ids up to this one, of LOST transactions."""
+    await asyncio.to_thread(succession.primary.crash)
+    await asyncio.to_thread(succession.primary.start)
+    await answered(database)
+    assert handed_out(url, 1) < last - LOST / 2
+
+
+async def test_an_order_that_follows_a_crash_is_told_and_relayed(succession: Succession) -> None:
+    """Though it has the id of a transaction that had ended when the token was told, and left no trace on the disk."""
+    url = sibling(succession.primary.url, succession.new_database())
     async with opened(url) as database, running(database) as server, outbox_on(database) as outbox:
         service = await server.sign_in("service")
-        door = Door(database)
-        entered, account, _ = await door.enter("manager")
         await stocked(service, "A", 1000)
         endpoint = await outbox.endpoint()
-        await outbox.relayed()
         await orders_placed(service, 1)
         await outbox.relayed()
         succession.write_no_more()
         last = handed_out(url, LOST)
-        await door.standings.look()
-        assert await door.permissions(entered)
         token = await begun(watch(service))
-        succession.primary.crash()
-        succession.primary.start()
-        await answered(database)
-        again = handed_out(url, 1)
-        assert again < last
-        async with database.transaction() as tx:
-            await tx.accounts.revoke(account.id, "manager")
-            await tx.access_changes.add([account.id], door.time)
+        await crash(succession, url, database, last)
         new = await orders_placed(service, 5)
-        assert handed_out(url, 1) < last
-        await looked(door)
-        assert await door.permissions(entered) == frozenset()
+        handed_out(url, 2 * LOST)
         messages = await told(watch(service, token), 5)
         assert [message.order.order_id for message in messages] == new
         await outbox.relayed()
-        assert len(await outbox.sent(endpoint)) == 6
+        assert len(await outbox.sent(endpoint)) == 5
+
+
+async def test_an_access_that_is_taken_away_after_a_crash_is_learned_of(succession: Succession) -> None:
+    """By a transaction whose id was that of one which had ended at the last look, and left no trace on the disk."""
+    url = sibling(succession.primary.url, succession.new_database())
+    async with opened(url) as database:
+        door = Door(database)
+        token, account, _ = await door.enter("manager")
+        succession.write_no_more()
+        last = handed_out(url, LOST)
+        await door.standings.look()
+        assert await door.permissions(token)
+        await crash(succession, url, database, last)
+        async with database.transaction() as tx:
+            await tx.accounts.revoke(account.id, "manager")
+            await tx.access_changes.add([account.id], door.time)
+        handed_out(url, 2 * LOST)
+        await looked(door)
+        assert await door.permissions(token) == frozenset()
+
+
+async def test_the_record_is_sealed_whole_after_a_crash(succession: Succession) -> None:
+    """Each entry of before and of afterwards stands in one place."""
+    url = sibling(succession.primary.url, succession.new_database())
+    async with opened(url) as database:
+        await recorded(database, entry(1))
+        succession.write_no_more()
+        handed_out(url, LOST)
+        assert await auditing_on(database).seal() == 1
+        await crash(succession, url, database, handed_out(url, LOST))
+        for number in range(5):
+            await recorded(database, entry(2 + number))
+        assert await auditing_on(database).seal() == 5
+        found = await verified(database)
+        assert (found.verified, found.complete, found.fault) == (6, True, None)
 
 
 def handed_out(url: str, count: int) -> int:
