@@ -31,6 +31,13 @@ class StoreTimeout(StoreError):
     """A statement ran longer than the store allows; its transaction left nothing behind."""
 
 
+class TimelineChanged(StoreError):
+    """The database is on another timeline than what is asked about: a standby was promoted, or it was restored."""
+
+    def __init__(self) -> None:
+        super().__init__("a standby was promoted, or the database was restored")
+
+
 class AlreadyExists(Exception):
     """A row with this unique key exists; `constraint` names the key.
 
@@ -47,7 +54,7 @@ _CONTENTION = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lo
 _TIMEOUT = "57014"  # statement timeout
 _UNIQUE = "23505"
 _GONE = ("08", "53", "57P", "25P03", "58")  # connection lost, out of resources, shutting down, idle too long, I/O error
-_READ_ONLY = "25006"  # a standby, or a primary demoted: it cannot write now
+_READ_ONLY = {"25006", "55000"}  # a standby, or a primary demoted: it cannot write now, and has no timeline to tell
 _REFUSED = ("28", "3D000", "42501")  # a login, an unknown database, a missing right
 _DRIVERS = (PoolTimeoutError, DBAPIError, ConnectorException, psycopg.OperationalError)
 _NAMED_STATEMENTS = {"26000", "42P05"}  # what a pooler in transaction mode makes of them
@@ -85,7 +92,7 @@ def _translated(error: Exception, cause: BaseException | None, *, invalidated: b
         return AlreadyExists(cause.diag.constraint_name or "")
     if isinstance(cause, StoreUnavailable):  # why there is no connection
         return cause
-    gone = state.startswith((*_GONE, *_REFUSED)) or state == _READ_ONLY or state in _NAMED_STATEMENTS or invalidated
+    gone = state.startswith((*_GONE, *_REFUSED)) or state in _READ_ONLY or state in _NAMED_STATEMENTS or invalidated
     if gone or (isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not state):
         return StoreUnavailable(trouble_of(cause) if isinstance(cause, psycopg.Error) else Trouble())
     return error

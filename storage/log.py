@@ -3,6 +3,11 @@
 A snapshot is PostgreSQL's pg_snapshot as text: which transactions had committed at a moment. A row of a log knows the
 transaction that wrote it, and is new since a snapshot where that transaction had not committed then. The later of two
 changes of one thing has the higher sequence, and is in no snapshot without the earlier one.
+
+PostgreSQL hands a transaction's id out again where nothing of it was on the disk when it crashed, or where nothing of
+it had reached the standby that was promoted. So the snapshots that are given here end with the last transaction whose
+rows the log shows, which was on the disk before anybody could see them; and they hold good on one timeline alone.
+See docs/decisions/0026.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import (
     CTE,
+    BigInteger,
     ColumnElement,
     Row,
     Select,
@@ -27,10 +33,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import UserDefinedType
 
 from storage.base import Repository
-from storage.frame.records import News, Stretch
-
-CURRENT = cast(func.pg_current_snapshot(), Text)
-"""What the statement itself can see."""
+from storage.errors import TimelineChanged
+from storage.frame.records import LogEnd, News, Stretch
+from storage.snapshots import Snapshot
+from storage.timelines import TIMELINE
 
 
 class SnapshotText(UserDefinedType[str]):
@@ -50,28 +56,49 @@ class LogRepository(Repository):
         self._log = log
         self._condition = true() if condition is None else condition
 
+    async def find_end(self) -> LogEnd:
+        """Where the log ends by now."""
+        timeline, visible, last = (await self._connection.execute(select(*self._end()))).one()
+        return LogEnd(timeline, _snapshot(visible, last or 0), visible)
+
     async def find_news(self, since: str) -> News:
-        """Whether there is something new since a snapshot, and up to where the look could see."""
+        """Whether there is something new since a snapshot that was given before, and where the log ends by now."""
         sequence = self._log.c.sequence + 0  # for min(sequence) alone the whole log is read through in its order
-        statement = select(CURRENT, func.min(sequence)).where(self._condition, _new_since(self._log, since))
-        snapshot, first = (await self._connection.execute(statement)).one()
-        return News(snapshot, first)
+        statement = select(*self._end(), func.min(sequence)).where(self._condition, _new_since(self._log, since))
+        timeline, visible, last, first = (await self._connection.execute(statement)).one()
+        # Of a log that was purged since, the last row may be an earlier one than before.
+        return News(timeline, _snapshot(visible, max(last or 0, _end_of(since) - 1)), visible, first)
+
+    def _end(self) -> tuple[ColumnElement[str], ColumnElement[str], ColumnElement[int]]:
+        """The timeline, what the statement itself can see, and the last transaction of the log that it sees."""
+        mine, visible = self._log.c.transaction_id, func.pg_current_snapshot()
+        # In a database that was restored from a dump, there may be ids that it has not come to yet.
+        last = select(func.max(mine)).where(mine < func.pg_snapshot_xmax(visible)).scalar_subquery()
+        return TIMELINE, cast(visible, Text), cast(cast(last, Text), BigInteger)
 
     async def _read(
         self, stretch: Stretch, limit: int, columns: Iterable[str], told: Callable[[CTE], Select[Any]]
     ) -> tuple[Sequence[Row[Any]], int | None]:
-        """What is to be told of the first `limit` rows of a stretch, and behind which row to go on, if any is left."""
+        """What is to be told of the first `limit` rows of a stretch, and behind which row to go on, if any is left.
+
+        Raises TimelineChanged where the stretch is of another timeline.
+        """
         after = stretch.after
         if not after:
-            first = (await self.find_news(stretch.since)).first
-            if first is None:
+            news = await self.find_news(stretch.since)
+            if news.timeline != stretch.timeline:
+                raise TimelineChanged
+            if news.first is None:
                 return (), None
-            after = first - 1
+            after = news.first - 1
         page = self._page(stretch, after, limit, columns)
         count = select(func.count().label("page_size"), func.max(page.c.sequence).label("page_end")).subquery()
         rows = told(page).subquery()
-        statement = select(count, rows).join_from(count, rows, true(), isouter=True).order_by(rows.c.sequence)
+        statement = select(count, TIMELINE.label("timeline"), rows).join_from(count, rows, true(), isouter=True)
+        statement = statement.order_by(rows.c.sequence)
         found = (await self._connection.execute(statement)).all()
+        if found[0].timeline != stretch.timeline:
+            raise TimelineChanged
         last = found[0].page_end if found[0].page_size == limit else None
         return [row for row in found if row.sequence is not None], last
 
@@ -93,6 +120,15 @@ def _new_between(log: Table, stretch: Stretch) -> ColumnElement[bool]:
     """Leaves only the order of the sequence to read by, so that a page costs the same however many follow it."""
     known = func.pg_visible_in_snapshot(log.c.transaction_id, _given(stretch.since))
     return ~known & func.pg_visible_in_snapshot(log.c.transaction_id, _given(stretch.until))
+
+
+def _snapshot(visible: str, last: int) -> str:
+    return str(Snapshot.of(visible).up_to(last))
+
+
+def _end_of(snapshot: str) -> int:
+    """The first transaction that had not begun."""
+    return int(snapshot.split(":")[1])
 
 
 def _given(snapshot: str) -> ColumnElement[str]:

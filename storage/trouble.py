@@ -85,6 +85,7 @@ _BY_STATE = {
     "42501": Kind.RIGHTS,
     "42P05": Kind.POOLER,  # a named statement is there: another client of the pooler made it
     "53300": Kind.FULL,
+    "55000": Kind.STANDBY,  # asked for its timeline
     "57P03": Kind.STARTING,
 }
 

@@ -12,6 +12,7 @@ import grpc
 from backroom_client.errors import refusal_of
 
 _GOES_ON = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+_EXPIRED = "RESUME_TOKEN_EXPIRED"
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 5.0
 
@@ -58,6 +59,9 @@ class Watch(Generic[Response]):
         for message in Watch(backroom.orders.WatchOrders, WatchOrdersRequest(resume_token=kept)):
 
     It is opened again when it ends, and when its server does not answer.
+
+    A token expires after 30 days, and where the database has failed over to a standby. With `relist`, the watch begins
+    anew then; without it, the refusal rises (FAILED_PRECONDITION / RESUME_TOKEN_EXPIRED).
     """
 
     def __init__(
@@ -65,12 +69,19 @@ class Watch(Generic[Response]):
         method: Callable[[Request], Call[Response]],
         request: Request,
         *,
+        relist: Callable[[], object] | None = None,
         pause: Callable[[float], None] = time.sleep,
         spread: Callable[[], float] = random.random,
     ) -> None:
-        """`pause` waits for so many seconds; `spread`, from 0 to 1, keeps many watches from coming back all at once."""
+        """`relist` is called whenever the watch has begun without a token, before its first message is handed out:
+        what is listed then, and what the watch tells from there on, leave nothing out. What it raises rises; where that
+        is an error of gRPC's that may pass, the watch begins once more instead.
+
+        `pause` waits for so many seconds; `spread`, from 0 to 1, keeps many watches from coming back all at once.
+        """
         self._open: Callable[[str], Call[Response]] = lambda token: method(_behind(request, token))
         self._token = request.resume_token
+        self._relist = relist
         self._pause = pause
         self._waits = _Waits(spread)
 
@@ -79,12 +90,18 @@ class Watch(Generic[Response]):
             call = self._open(self._token)
             try:
                 for message in call:
+                    if not self._token and self._relist is not None:
+                        self._relist()
                     self._token = message.resume_token
                     self._waits.begin_again()
                     yield message
                 wait = self._waits.after_end()
             except grpc.RpcError as error:
-                wait = self._waits.after(error)
+                if self._token and self._relist is not None and _has_expired(error):
+                    self._token = ""
+                    wait = self._waits.after_end()
+                else:
+                    wait = self._waits.after(error)
             finally:
                 call.cancel()
             self._pause(wait)
@@ -101,11 +118,13 @@ class AsyncWatch(Generic[Response]):
         method: Callable[[Request], AsyncCall[Response]],
         request: Request,
         *,
+        relist: Callable[[], Awaitable[object]] | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         spread: Callable[[], float] = random.random,
     ) -> None:
         self._open: Callable[[str], AsyncCall[Response]] = lambda token: method(_behind(request, token))
         self._token = request.resume_token
+        self._relist = relist
         self._pause = pause
         self._waits = _Waits(spread)
 
@@ -114,12 +133,18 @@ class AsyncWatch(Generic[Response]):
             call = self._open(self._token)
             try:
                 async for message in call:
+                    if not self._token and self._relist is not None:
+                        await self._relist()
                     self._token = message.resume_token
                     self._waits.begin_again()
                     yield message
                 wait = self._waits.after_end()
             except grpc.RpcError as error:
-                wait = self._waits.after(error)
+                if self._token and self._relist is not None and _has_expired(error):
+                    self._token = ""
+                    wait = self._waits.after_end()
+                else:
+                    wait = self._waits.after(error)
             finally:
                 call.cancel()
             await self._pause(wait)
@@ -146,6 +171,11 @@ class _Waits:
         refusal = refusal_of(error)
         asked = refusal.retry_delay.total_seconds() if refusal and refusal.retry_delay else 0.0
         return max(asked, self.after_end())
+
+
+def _has_expired(error: grpc.RpcError) -> bool:
+    refusal = refusal_of(error)
+    return refusal is not None and refusal.reason == _EXPIRED
 
 
 def _behind(request: Request, token: str) -> Request:

@@ -64,7 +64,7 @@ async def _adopted(database: Database, issuer: str, keys: MasterKeys) -> str:
         }
         await tx.mail_tokens.end_everyones()
         # What happened before is nobody's to be told of here.
-        await tx.relay.move(await tx.relay.present())
+        await tx.relay.move((await tx.relay.find_end()).snapshot)
         await tx.access_changes.add(None, ask.time)
         await tx.audit.record([ask.entry(f"environment/{issuer}")])
     return ", ".join(f"{count:,} {what}" for what, count in ended.items())

@@ -202,7 +202,7 @@ class ResumeTokenInvalid(Refusal):
 
 
 class ResumeTokenExpired(Refusal):
-    """The resume_token is older than changes are kept for: list, and watch from now on."""
+    """The resume_token has expired: it is over 30 days old, or the database failed over or was restored; begin anew."""
 
     code = Code.FAILED_PRECONDITION
     reason = "RESUME_TOKEN_EXPIRED"

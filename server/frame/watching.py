@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from server.frame.errors import ResumeTokenExpired, Stopping
-from server.frame.resuming import Position, Snapshot
+from server.frame.resuming import Position
 from storage.database import Database, Transaction
-from storage.frame.records import ChangePage, News, Stretch
+from storage.errors import TimelineChanged
+from storage.frame.records import ChangePage, LogEnd, News, Stretch
+from storage.snapshots import Snapshot
 
 Change = TypeVar("Change")
 Audience = TypeVar("Audience")
@@ -35,6 +37,9 @@ class Source(Protocol[Change, Audience]):
 
     def sequence(self, change: Change) -> int:
         """The change's place in the log."""
+
+    async def find_end(self, tx: Transaction) -> LogEnd:
+        """Where the log ends by now."""
 
     async def find_news(self, tx: Transaction, since: str) -> News:
         """Whether there is something new since a snapshot."""
@@ -92,7 +97,9 @@ class Feed(Generic[Change, Audience]):
     async def watch(self, resumed: Position | None, audience: Audience) -> Telling[Change]:
         """Tells an audience the changes behind a position; or those to come, and first the position alone.
 
-        Raises ResumeTokenExpired where the position lies ahead of the database, which then was restored from a backup.
+        Raises ResumeTokenExpired where the position is of another timeline or lies ahead of the database, so that
+        nobody knows what happened behind it: a standby was promoted, or the database was restored from a backup.
+        A watch that is under way when that happens ends with it, too.
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a generator runs in a task
@@ -118,12 +125,12 @@ class Feed(Generic[Change, Audience]):
             task.cancel()
 
     async def _tell(self, resumed: Position | None, audience: Audience, pace: "_Pace") -> Telling[Change]:
-        current = await self._ticker.current()
+        end = await self._ticker.end()
         if resumed is None:
-            yield Told(current, None)
-        elif not current.since.covers(resumed.newest):
+            yield Told(end.position, None)
+        elif resumed.timeline != end.position.timeline or not end.visible.covers(resumed.newest):
             raise ResumeTokenExpired
-        position = resumed or current
+        position = resumed or end.position
         while not pace.over:
             async with aclosing(self._steps(position, audience, pace.wait)) as steps:
                 async for step in steps:
@@ -138,8 +145,8 @@ class Feed(Generic[Change, Audience]):
         """How a watch goes on: with changes, and with positions alone, which only a watch that was quiet is told."""
         changes: Sequence[Change] | None = None
         if position.until is not None:  # a stretch of which the first part is told
-            goal = Position(position.time, position.until)
-        elif tick := await self._ticker.beyond(position.since, wait):
+            goal = Position(position.time, position.timeline, position.until)
+        elif tick := await self._ticker.beyond(position, wait):
             goal, changes = tick.until, tick.behind(position.since)
         else:
             goal, changes = self._ticker.brought_up(position), ()
@@ -154,9 +161,12 @@ class Feed(Generic[Change, Audience]):
     async def _read(self, position: Position, goal: Position, audience: Audience) -> Telling[Change]:
         page: ChangePage[Change] = ChangePage((), position.after)
         while page.last is not None:
-            stretch = Stretch(str(position.since), str(goal.since), page.last)
-            async with self._reading, self._database.reading() as tx:
-                page = await self._source.list_changes(tx, stretch, _PAGE, audience)
+            stretch = Stretch(position.timeline, str(position.since), str(goal.since), page.last)
+            try:
+                async with self._reading, self._database.reading() as tx:
+                    page = await self._source.list_changes(tx, stretch, _PAGE, audience)
+            except TimelineChanged:
+                raise ResumeTokenExpired from None
             for step in self._told(page, position, goal):
                 yield step
 
@@ -164,6 +174,15 @@ class Feed(Generic[Change, Audience]):
         for change in page.changes:
             yield Told(replace(position, until=goal.since, after=self._source.sequence(change)), change)
         yield Told(goal if page.last is None else replace(position, until=goal.since, after=page.last), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where the log ends by now."""
+
+    position: Position
+    visible: Snapshot
+    """Covers every position that was told on this timeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,36 +223,45 @@ class _Ticker(Generic[Change, Audience]):
         self._news: asyncio.Future[None] | None = None
         self._closed = False
 
-    async def current(self) -> Position:
+    async def end(self) -> _End:
         """What has committed by now."""
         while True:
             self.check()
             time = self._now()
             async with self._database.reading() as tx:
-                snapshot = Snapshot.of(await tx.events.snapshot())
-            if snapshot.fits:
-                return Position(time, snapshot)
+                end = await self._source.find_end(tx)
+            position = Position(time, end.timeline, Snapshot.of(end.snapshot))
+            if position.since.fits:
+                self._hold_to(position.timeline)
+                return _End(position, Snapshot.of(end.visible))
             await asyncio.sleep(self._every)
 
-    async def beyond(self, told: Snapshot, wait: float) -> _Tick[Change] | None:
-        """The latest tick, as soon as it tells something behind a snapshot; None where none did for so many seconds.
+    async def beyond(self, told: Position, wait: float) -> _Tick[Change] | None:
+        """The latest tick, as soon as it tells something behind a position; None where none did for so many seconds.
 
         What makes the asking fail rises, to all who wait.
         """
         clock = asyncio.get_running_loop().time
         ends = clock() + wait
-        while self._tick is None or told.covers(self._tick.until.since):
+        while True:
+            tick = self._tick
+            if tick is not None and tick.until.timeline != told.timeline:
+                raise ResumeTokenExpired
+            if tick is not None and not told.since.covers(tick.until.since):
+                return tick
             news = self._asked()
             await asyncio.wait([news], timeout=ends - clock())
             if not news.done():
                 return None
-            news.result()
-        return self._tick
+            with suppress(TimelineChanged):  # the asking begins anew, and its first tick says where
+                news.result()
 
     def brought_up(self, position: Position) -> Position:
         """The position of a watch that has told all ticks, moved up to where nothing was new when last asked."""
         seen = self._seen
-        return seen if seen is not None and seen.since.covers(position.since) else position
+        if seen is None or seen.timeline != position.timeline:
+            return position
+        return seen if seen.since.covers(position.since) else position
 
     def check(self) -> None:
         """Raises Stopping once it is closed."""
@@ -248,6 +276,13 @@ class _Ticker(Generic[Change, Audience]):
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
 
+    def _hold_to(self, timeline: str) -> None:
+        """Has the asking begin anew where it is of another timeline than what a watch was just told."""
+        if self._asking is not None and self._seen is not None and self._seen.timeline != timeline:
+            self._asking.cancel()
+            self._asking = self._tick = self._seen = None
+            self._wake(TimelineChanged())
+
     def _asked(self) -> "asyncio.Future[None]":
         """Done when there is something new; the asking begins anew where it had ended."""
         self.check()
@@ -259,7 +294,7 @@ class _Ticker(Generic[Change, Audience]):
 
     async def _ask(self) -> None:
         try:
-            seen = self._seen = await self.current()
+            seen = self._seen = (await self.end()).position
             # What came before, whoever lags behind reads for itself.
             self._hand(_Tick(seen.since, seen.since, seen, None))
             while self._wanted():
@@ -268,7 +303,8 @@ class _Ticker(Generic[Change, Audience]):
         except Exception as error:  # noqa: BLE001 - it rises where its outcome is waited for
             self._wake(error)
         finally:
-            self._asking = self._tick = self._seen = None
+            if self._asking is asyncio.current_task():
+                self._asking = self._tick = self._seen = None
 
     async def _look(self) -> None:
         assert self._tick is not None  # noqa: S101 - both are there once it asks
@@ -278,11 +314,13 @@ class _Ticker(Generic[Change, Audience]):
         time = self._now()
         async with self._database.reading() as tx:
             news = await self._source.find_news(tx, since)
-            until = Position(time, Snapshot.of(news.snapshot))
+            if news.timeline != self._seen.timeline:
+                raise TimelineChanged
+            until = Position(time, news.timeline, Snapshot.of(news.snapshot))
             if not until.since.fits:
                 return
             if news.first is not None:
-                stretch = Stretch(since, news.snapshot, news.first - 1)
+                stretch = Stretch(news.timeline, since, news.snapshot, news.first - 1)
                 page = await self._source.list_changes(tx, stretch, _TICK, self._source.everybody)
         if page is not None:
             changes = page.changes if page.last is None else None

@@ -15,14 +15,14 @@ from server.frame.caller import Caller
 from server.frame.errors import TokenInvalid
 from server.frame.faults import described
 from server.frame.outages import UNANSWERED, Outage, explained
-from server.frame.resuming import Snapshot
 from server.identity.keys import KeyRing
 from server.identity.roles import PERMISSIONS, permissions_of
 from server.identity.tokens import AccessTokens
 from server.identity.verifying import Verified
 from storage.database import Database, Transaction
 from storage.errors import StoreError
-from storage.frame.records import News, Stretch
+from storage.frame.records import LogEnd, News, Stretch
+from storage.snapshots import Snapshot
 
 EVERY = 0.3
 """In seconds: how often each server asks whose standing has changed."""
@@ -86,7 +86,8 @@ class Standings:
         self._count = 0
         self._lookups: set[_Lookup] = set()
         self._waiting: dict[UUID, set[asyncio.Future[None]]] = {}
-        self._since: Snapshot | None = None
+        self._end: LogEnd | None = None
+        """Where the log ended at the last look."""
         self._looked = float("-inf")
 
     async def caller_of(self, token: str) -> Caller:
@@ -154,32 +155,34 @@ class Standings:
         """Asks once whose standing has changed, and forgets it."""
         began = self._elapsed()
         async with self._database.apart() as tx:
-            if self._since is None:
-                snapshot, changed = await tx.events.snapshot(), None
-            else:
-                news = await tx.access_changes.find_news(str(self._since))
-                snapshot, changed = news.snapshot, await self._changed_since(tx, str(self._since), news)
-        seen = _snapshot(snapshot)
-        if changed is None or seen is None or self._since is None or not seen.covers(self._since):
-            # It may be anybody, or the database was restored from a backup; also a signing key may have been revoked.
+            end, changed = await self._changed_since(tx, self._end)
+        if changed is None:
+            # It may be anybody; also a signing key may have been revoked.
             await self._keys.load()
             self._verified.clear()
             self._forget_all()
         else:
             for account_id in changed:
                 self._forget(account_id)
-        self._since = seen
+        self._end = end
         self._looked = began
 
-    async def _changed_since(self, tx: Transaction, since: str, news: News) -> set[UUID] | None:
-        """Whose standing has changed; None where it may be anybody's."""
+    async def _changed_since(self, tx: Transaction, known: LogEnd | None) -> tuple[LogEnd, set[UUID] | None]:
+        """Where the log ends by now, and whose standing has changed; None where it may be anybody's.
+
+        So it is where nobody knows what happened: a standby was promoted, or the database was restored from a backup.
+        """
+        news = await tx.access_changes.find_news(known.snapshot) if known is not None else None
+        if known is None or news is None or not _follows(news, known):
+            return await tx.access_changes.find_end(), None
         if news.first is None:
-            return set()
-        page = await tx.access_changes.list_changes(Stretch(since, news.snapshot, news.first - 1), _MOST_CHANGES)
+            return news, set()
+        stretch = Stretch(news.timeline, known.snapshot, news.snapshot, news.first - 1)
+        page = await tx.access_changes.list_changes(stretch, _MOST_CHANGES)
         changed = {change.account_id for change in page.changes}
         if page.last is not None or None in changed:
-            return None
-        return {account_id for account_id in changed if account_id is not None}
+            return news, None
+        return news, {account_id for account_id in changed if account_id is not None}
 
     async def _caller(self, account_id: UUID, issued_for: UUID) -> Caller:
         return self._admitted(await self._find(account_id, issued_for))
@@ -261,9 +264,6 @@ class Standings:
         return max(0.0, min(_LONGEST_SLEEP, (known.expire_time - self._now()).total_seconds()))
 
 
-def _snapshot(text: str) -> Snapshot | None:
-    """None for one that PostgreSQL would not take back: the next look then begins anew."""
-    try:
-        return Snapshot.of(text)
-    except ValueError:
-        return None
+def _follows(news: News, known: LogEnd) -> bool:
+    """Whether what is new since is all that has changed since."""
+    return news.timeline == known.timeline and Snapshot.of(news.visible).covers(Snapshot.of(known.snapshot))

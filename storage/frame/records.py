@@ -207,11 +207,21 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What a look into a log found; see `storage.snapshots`."""
+class LogEnd:
+    """Where a log ends by now; see `storage.log`."""
 
+    timeline: str
+    """Of the database that the log is in; see `storage.timelines`."""
     snapshot: str
-    """What the look could see."""
+    """What of the log can be seen; holds good after a crash of the database, too."""
+    visible: str
+    """What can be seen by now altogether; covers every snapshot of this timeline that was given before."""
+
+
+@dataclass(frozen=True, slots=True)
+class News(LogEnd):
+    """What a look into a log found."""
+
     first: int | None
     """The lowest sequence of what is new; None where nothing is."""
 
@@ -220,6 +230,7 @@ class News:
 class Stretch:
     """A stretch of a log: what is new since one snapshot as of another, behind a sequence."""
 
+    timeline: str
     since: str
     until: str
     after: int = 0

@@ -57,6 +57,34 @@ class Server:
     opened: list[str] = field(default_factory=list)
     """The tokens that they were opened with."""
     waited: list[float] = field(default_factory=list)
+    lists: list[grpc.aio.AioRpcError | None] = field(default_factory=list)
+    """How each list ends; where there are none left, it succeeds."""
+    seen: list[str] = field(default_factory=list)
+    """What the caller has seen: "listed", and the tokens of messages."""
+
+    def relist(self) -> None:
+        ends = self.lists.pop(0) if self.lists else None
+        if ends is not None:
+            raise ends
+        self.seen.append("listed")
+
+    async def relist_soon(self) -> None:
+        self.relist()
+
+    async def follow(self, flavour: type[Any], count: int, *, token: str = "") -> list[str]:
+        """What a caller sees that lists anew, up to so many messages."""
+        request = WatchOrdersRequest(customer_id="17850", resume_token=token)
+        if flavour is Watch:
+            blocking = iter(Watch(self.watch_orders, request, pause=self.waited.append, relist=self.relist))
+            for message in islice(blocking, count):
+                self.seen.append(message.resume_token)
+            blocking.close()
+        else:
+            following = aiter(AsyncWatch(self.watch_orders, request, pause=self.pause, relist=self.relist_soon))
+            for _ in range(count):
+                self.seen.append((await anext(following)).resume_token)
+            await following.aclose()
+        return self.seen
 
     def watch_orders(self, request: WatchOrdersRequest) -> Call:
         assert request.customer_id == "17850"
@@ -125,3 +153,35 @@ async def test_a_refusal_rises(flavour: type[Any], code: grpc.StatusCode, reason
         await server.read(flavour, 2)
     assert raised.value.code() is code
     assert server.opened == ["", "a"]
+
+
+EXPIRED = error(grpc.StatusCode.FAILED_PRECONDITION, "RESUME_TOKEN_EXPIRED")
+
+
+@FLAVOURS
+async def test_who_can_list_again_goes_on_where_a_token_has_expired(flavour: type[Any]) -> None:
+    """Without a token; what is there by then is listed once the watch stands, and before anything that it tells."""
+    server = Server([Call("ab", EXPIRED), Call("", error(UNAVAILABLE, "STORE_UNAVAILABLE")), Call("cd", END)])
+    assert await server.follow(flavour, 4, token="kept") == ["a", "b", "listed", "c", "d"]
+    assert server.opened == ["kept", "", ""]
+    server = Server([Call("", EXPIRED), Call("a", END), Call("b", END)])
+    assert await server.follow(flavour, 2, token="kept") == ["listed", "a", "b"]
+    assert server.opened == ["kept", "", "a"]
+
+
+@FLAVOURS
+async def test_a_watch_from_now_on_is_listed_behind(flavour: type[Any]) -> None:
+    """Once, however often it is opened again; where the list fails for a while, the watch begins once more."""
+    server = Server([Call("a", END), Call("b", END), Call("c", END)], lists=[error(UNAVAILABLE, "STORE_UNAVAILABLE")])
+    assert await server.follow(flavour, 2) == ["listed", "b", "c"]
+    assert server.opened == ["", "", "b"]
+
+
+@FLAVOURS
+async def test_a_list_that_is_refused_rises(flavour: type[Any]) -> None:
+    """Nothing is handed out that would leave out what could not be listed."""
+    server = Server([Call("a", END)], lists=[error(grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")])
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await server.follow(flavour, 1)
+    assert raised.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert server.seen == []

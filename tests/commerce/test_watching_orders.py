@@ -13,9 +13,10 @@ from backroom.commerce.v1 import inventory_service_pb2, orders_pb2
 from backroom.commerce.v1 import order_service_pb2 as pb
 from server.commerce.messages import order as as_message
 from server.commerce.rules.events import order_event
-from server.frame.resuming import KEPT, Position, Snapshot, watch_of
+from server.frame.resuming import KEPT, Position, watch_of
 from storage.commerce.records import OrderState
 from storage.frame.records import Event
+from storage.snapshots import Snapshot
 from tests.commerce.goods import cancelled, found, placed, stocked
 from tests.commerce.values import kept, order, product
 from tests.commerce.watched import begun, told
@@ -167,8 +168,10 @@ async def test_a_token_of_another_watch_is_refused(service: Api) -> None:
 async def test_an_old_token_has_expired(service: Api) -> None:
     """Changes are kept for 30 days, and a token that is nearly that old is still good."""
     now = datetime.now(UTC)
+    present = watch_of(request(await begun(watch(service))), now).position
+    assert present is not None
     tokens = [
-        watch_of(request(), now).token(Position(now - KEPT + age, Snapshot(1, 1)))
+        watch_of(request(), now).token(Position(now - KEPT + age, present.timeline, Snapshot(1, 1)))
         for age in (timedelta(minutes=-1), timedelta(minutes=1))
     ]
     refused = await refusal(watch(service, tokens[0]).read())

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from backroom.commerce.v1 import inventory_service_pb2, order_service_pb2
 from server.frame.errors import ResumeTokenExpired, ResumeTokenInvalid
-from server.frame.resuming import KEPT, Position, Snapshot, Watch, watch_of
+from server.frame.resuming import KEPT, Position, Watch, watch_of
+from storage.snapshots import Snapshot
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LONGEST_TIMELINE = f"{2**64 - 1:x}.{2**32 - 1:08x}"
+TIMELINE = "6b0d2c4e9a71f003.00000002"
 LARGEST = 2**63 - 1
 EPOCH = 2**32
 
@@ -28,8 +31,9 @@ def snapshots(draw: st.DrawFn, largest: int = LARGEST, most: int = 20) -> Snapsh
     return Snapshot(first, last, tuple(sorted(under_way)))
 
 
-positions = st.builds(Position, st.just(NOON), snapshots()) | st.builds(
-    Position, st.just(NOON), snapshots(), snapshots(), st.integers(0, LARGEST)
+timelines = st.builds("{:x}.{:08x}".format, st.integers(0, 2**64 - 1), st.integers(1, 2**32 - 1))
+positions = st.builds(Position, st.just(NOON), timelines, snapshots()) | st.builds(
+    Position, st.just(NOON), timelines, snapshots(), snapshots(), st.integers(0, LARGEST)
 )
 
 
@@ -47,6 +51,11 @@ def encoded(text: str) -> str:
 
 def forged(rest: str) -> str:
     """A token of the right watch, made just now, with another end."""
+    return dated(f"{TIMELINE} {rest}")
+
+
+def dated(rest: str) -> str:
+    """The same, and with whatever stands behind the time."""
     digest = watch_of(request(), NOON).digest
     return encoded(f"{digest.hex()} {int(NOON.timestamp())} {rest}")
 
@@ -67,7 +76,7 @@ def test_the_longest_token_fits_into_the_contract(steps: list[int]) -> None:
     """While so many transactions are under way that it would not, the snapshot is known not to fit."""
     under_way = tuple(accumulate((step + 1 for step in steps), initial=10**18))
     snapshot = Snapshot(10**18, under_way[-1] + 1, under_way)
-    longest = token_of(Position(NOON, snapshot, snapshot, LARGEST))
+    longest = token_of(Position(NOON, LONGEST_TIMELINE, snapshot, snapshot, LARGEST))
     assert len(longest) <= 4096 or not snapshot.fits
     assert snapshot.fits or len(under_way) > 150
 
@@ -132,7 +141,7 @@ def test_only_what_postgresql_would_take_is_a_token(rest: str) -> None:
 
 def test_a_token_is_of_one_watch() -> None:
     """Neither of one with another filter, nor of another kind."""
-    token = token_of(Position(NOON, Snapshot(1, 1)), customer_id="1")
+    token = token_of(Position(NOON, TIMELINE, Snapshot(1, 1)), customer_id="1")
     assert watch_of(request(token, customer_id="1"), NOON).position is not None
     others: list[Any] = [request(token), request(token, customer_id="2")]
     for other in (*others, inventory_service_pb2.WatchStockRequest(resume_token=token)):
@@ -146,7 +155,7 @@ def test_the_order_of_a_filters_values_does_not_matter() -> None:
     def watch(*skus: str, token: str = "") -> Watch:
         return watch_of(inventory_service_pb2.WatchStockRequest(skus=skus, resume_token=token), NOON)
 
-    token = watch("A", "B").token(Position(NOON, Snapshot(1, 1)))
+    token = watch("A", "B").token(Position(NOON, TIMELINE, Snapshot(1, 1)))
     assert watch("B", "A", "B", token=token).position is not None
     with pytest.raises(ResumeTokenInvalid):
         watch("A", token=token)
@@ -154,10 +163,41 @@ def test_the_order_of_a_filters_values_does_not_matter() -> None:
 
 def test_a_token_expires_with_what_it_goes_on_behind() -> None:
     """After 30 days, to the second."""
-    token = token_of(Position(NOON, Snapshot(1, 1)))
+    token = token_of(Position(NOON, TIMELINE, Snapshot(1, 1)))
     assert watch_of(request(token), NOON + KEPT).position is not None
     with pytest.raises(ResumeTokenExpired):
         watch_of(request(token), NOON + KEPT + timedelta(seconds=1))
+
+
+def test_a_token_without_a_timeline_has_expired() -> None:
+    """One from before tokens held it: whether its transactions are still the same ones, nobody knows."""
+    for rest in ("7:5:1", "7:5:1 9:5: 1"):
+        with pytest.raises(ResumeTokenExpired):
+            watch_of(request(dated(rest)), NOON)
+
+
+@pytest.mark.parametrize(
+    "timeline", ["", "1", ".00000001", "6b.1", "6B.00000001", "6b.00000001.00000001", f"{2**64:x}.00000001"]
+)
+def test_what_is_no_timeline_is_no_token(timeline: str) -> None:
+    """It is refused as malformed."""
+    with pytest.raises(ResumeTokenInvalid):
+        watch_of(request(dated(f"{timeline} 7:5:1")), NOON)
+
+
+@settings(max_examples=300)
+@given(snapshots(12, 6), st.integers(0, 12))
+def test_a_snapshot_up_to_a_transaction_shows_what_it_did_of_those(snapshot: Snapshot, last: int) -> None:
+    """And nothing of those behind it, which count as not begun."""
+    short = snapshot.up_to(last)
+    shown = set(range(snapshot.xmax)) - set(snapshot.under_way)
+    assert set(range(short.xmax)) - set(short.under_way) == {xid for xid in shown if xid <= last}
+    assert snapshot.covers(short)
+
+
+def test_a_snapshot_may_end_with_the_last_transaction_of_an_epoch() -> None:
+    """The number that follows is no transaction's, and PostgreSQL takes no snapshot that ends there."""
+    assert Snapshot(EPOCH - 5, EPOCH + 7).up_to(EPOCH - 1) == Snapshot(EPOCH - 5, EPOCH + 1)
 
 
 @settings(max_examples=300)

@@ -11,12 +11,13 @@ import pytest
 
 from server.commerce.service.watching import StockChanges
 from server.frame.errors import ResumeTokenExpired, Stopping
-from server.frame.resuming import Position, Snapshot
+from server.frame.resuming import Position
 from server.frame.watching import Feed, Telling, Told
 from storage.commerce.records import Movement, Product
 from storage.database import Database, Transaction
 from storage.errors import StoreUnavailable
 from storage.frame.records import News
+from storage.snapshots import Snapshot
 from tests.commerce.values import kept, product, receipt
 from tests.fixtures.keys import MASTER_KEYS
 

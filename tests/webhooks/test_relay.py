@@ -160,7 +160,7 @@ async def test_however_transactions_overlap_each_event_is_read_once(database: Da
 async def page(database: Database, size: int) -> list[str]:
     """The types of the log's next events, of about so many."""
     async with database.transaction() as tx:
-        since = await tx.relay.position() or await tx.relay.present()
+        since = await tx.relay.position() or (await tx.relay.find_end()).snapshot
         news = await tx.relay.find_news(since)
         until = await tx.relay.cut(since, news.snapshot, size)
         await tx.relay.move(until)

@@ -7,7 +7,7 @@ from server.frame.resuming import Position
 from server.frame.watching import Feed, Telling
 from storage.commerce.records import Movement, OrderAudience, OrderChange
 from storage.database import Database, Transaction
-from storage.frame.records import ChangePage, News, Stretch
+from storage.frame.records import ChangePage, LogEnd, News, Stretch
 
 
 class OrderChanges:
@@ -20,6 +20,9 @@ class OrderChanges:
 
     def sequence(self, change: OrderChange) -> int:
         return change.sequence
+
+    async def find_end(self, tx: Transaction) -> LogEnd:
+        return await tx.order_changes.find_end()
 
     async def find_news(self, tx: Transaction, since: str) -> News:
         return await tx.order_changes.find_news(since)
@@ -40,6 +43,9 @@ class StockChanges:
 
     def sequence(self, change: Movement) -> int:
         return change.sequence
+
+    async def find_end(self, tx: Transaction) -> LogEnd:
+        return await tx.stock_changes.find_end()
 
     async def find_news(self, tx: Transaction, since: str) -> News:
         return await tx.stock_changes.find_news(since)

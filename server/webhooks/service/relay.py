@@ -34,7 +34,7 @@ class Relay:
                 return False
             since = await tx.relay.position()
             if since is None:
-                await tx.relay.move(await tx.relay.present())
+                await tx.relay.move((await tx.relay.find_end()).snapshot)
                 return False
             news = await tx.relay.find_news(since)
             if news.first is None:

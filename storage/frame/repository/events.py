@@ -1,12 +1,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
-
 from storage.base import Repository, inserting, rows_of
 from storage.frame.records import Event
 from storage.frame.tables import events
-from storage.log import CURRENT
 
 _EVENT = ("type", "subject_id", "data", "create_time")
 _PUBLISH = inserting(events, *_EVENT)
@@ -21,10 +18,6 @@ class EventRepository(Repository):
             return
         rows = ((event.type, event.subject_id, event.data, event.create_time) for event in new)
         await self._connection.execute(_PUBLISH, rows_of(_EVENT, rows))
-
-    async def snapshot(self) -> str:
-        """What has committed by now; see `storage.log`."""
-        return str((await self._connection.execute(select(CURRENT))).scalar_one())
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many events from before a time, and returns how many that were."""

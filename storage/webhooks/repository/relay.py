@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.frame.tables import events
-from storage.log import CURRENT, LogRepository, SnapshotText
+from storage.log import LogRepository, SnapshotText
 from storage.webhooks.records import LoggedEvent
 from storage.webhooks.tables import relay
 
@@ -32,10 +32,6 @@ class RelayRepository(LogRepository):
         end = func.pg_snapshot_xmax(cast(relay.c.snapshot, SnapshotText))
         known = end <= func.pg_snapshot_xmax(func.pg_current_snapshot())
         return (await self._connection.execute(select(relay.c.snapshot).where(known))).scalar()
-
-    async def present(self) -> str:
-        """Where the log ends by now."""
-        return str((await self._connection.execute(select(CURRENT))).scalar_one())
 
     async def move(self, position: str) -> None:
         """Keeps up to where the log has become deliveries."""

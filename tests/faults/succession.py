@@ -1,0 +1,88 @@
+"""Primaries that follow each other: each standby is made of the one that serves, and takes its place."""
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+
+import migrations
+from storage.database import Database
+from storage.url import parameters, sibling
+from tests.faults.replication import Node, until
+from tests.fixtures.keys import MASTER_KEYS
+
+
+class Succession:
+    """A primary, and whatever standby takes its place."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+        self.primary = self._node()
+        self.primary.make()
+        self.primary.start()
+        self.primary.ask("CREATE DATABASE template")
+        migrations.upgrade(sibling(self.primary.url, "template"))
+
+    def standby(self) -> Node:
+        """A standby that no commit waits for."""
+        node = self._node()
+        node.copy(self.primary)
+        node.start()
+        return node
+
+    def new_database(self) -> str:
+        """The name of an empty, migrated database."""
+        name = f"test_{uuid4().hex}"
+        with psycopg.connect(self.primary.url, autocommit=True) as connection:
+            made = sql.SQL("CREATE DATABASE {} TEMPLATE template STRATEGY FILE_COPY")
+            connection.execute(made.format(sql.Identifier(name)))
+        return name
+
+    def caught_up(self, standby: Node) -> None:
+        """Returns once the standby has all that has happened so far."""
+        ((end,),) = self.primary.ask("SELECT pg_logical_emit_message(true, 'test', '')::text")
+        until(lambda: standby.ask("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", end) == [(True,)])
+
+    def cut_off(self, standby: Node) -> None:
+        """The standby hears of nothing that happens from here on."""
+        standby.ask("ALTER SYSTEM SET primary_conninfo = ''")
+        standby.ask("SELECT pg_reload_conf()")
+        until(lambda: standby.ask("SELECT count(*) FROM pg_stat_wal_receiver") == [(0,)])
+
+    def fail_over(self, standby: Node) -> None:
+        """The primary is gone, and the standby has taken its place."""
+        self.primary.crash()
+        standby.promote()
+        self.primary = standby
+
+    def write_no_more(self) -> None:
+        """From here to the next crash, nothing reaches the disk but what a commit waits for."""
+        ((writer,),) = self.primary.ask("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")
+        assert isinstance(writer, int)
+        os.kill(writer, signal.SIGSTOP)
+
+    def _node(self) -> Node:
+        self._count += 1
+        return Node(self._folder / str(self._count))
+
+
+def url_of(name: str, *nodes: Node) -> str:
+    """The way to a database, at whichever of the nodes is the primary."""
+    hosts = ",".join(parameters(node.url)["host"] for node in nodes)
+    ports = ",".join(parameters(node.url)["port"] for node in nodes)
+    return f"postgresql://postgres@/{name}?host={hosts}&port={ports}&target_session_attrs=read-write"
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    database = Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=5)
+    try:
+        yield database
+    finally:
+        await database.close()

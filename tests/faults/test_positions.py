@@ -1,0 +1,395 @@
+"""What is remembered by transaction ids: after a promotion or a crash the database hands some of them out again."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+
+from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest, WatchOrdersRequest
+from backroom_client import AsyncWatch
+from server.commerce.service.watching import StockChanges
+from server.frame.errors import ResumeTokenExpired
+from server.frame.watching import Feed, Telling
+from storage.commerce.records import Movement
+from storage.database import Database, Transaction
+from storage.errors import StoreUnavailable
+from storage.url import sibling
+from tests.commerce.goods import pages, placed, stocked
+from tests.commerce.values import kept, product, receipt
+from tests.commerce.watched import begun, told
+from tests.faults.replication import Node
+from tests.faults.succession import Succession, opened, url_of
+from tests.fixtures.servers import Api, refusal, running
+from tests.fixtures.trading import eventually
+from tests.identity.records import auditing_on, entry, head, recorded, verified
+from tests.identity.standing import Door
+from tests.webhooks.outgoing import outbox_on
+
+LOST = 30
+"""How many transactions are lost, one after the other, so that their ids are handed out again."""
+NEW = 50
+"""How many come afterwards: more than were lost."""
+SOON = 60.0
+"""In seconds: far longer than anything here takes."""
+TEA = product("TEA")
+ALL: frozenset[str] = frozenset()
+
+
+@pytest.fixture(scope="session")
+def succession() -> Iterator[Succession]:
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
+    folder = Path(tempfile.mkdtemp(prefix="backroom-succession-", dir=memory if memory.is_dir() else None))
+    made = Succession(folder)
+    yield made
+    made.primary.crash()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Failover:
+    """A database whose primary is about to be lost."""
+
+    succession: Succession
+    name: str
+    standby: Node
+
+    @property
+    def url(self) -> str:
+        """The way to the database on the primary of now."""
+        return sibling(self.succession.primary.url, self.name)
+
+    @property
+    def either(self) -> str:
+        """The way to it on whichever of the two is the primary."""
+        return url_of(self.name, self.succession.primary, self.standby)
+
+    async def keep(self) -> None:
+        """What has happened so far is not lost; all that follows is."""
+        await asyncio.to_thread(self.succession.caught_up, self.standby)
+        await asyncio.to_thread(self.succession.cut_off, self.standby)
+
+    async def happen(self) -> None:
+        await asyncio.to_thread(self.succession.fail_over, self.standby)
+
+
+@pytest.fixture
+def failover(succession: Succession) -> Iterator[Failover]:
+    """To a standby that no commit waits for."""
+    name, standby = succession.new_database(), succession.standby()
+    yield Failover(succession, name, standby)
+    if succession.primary is not standby:
+        standby.crash()
+
+
+async def orders_placed(api: Api, count: int) -> list[str]:
+    """The ids of so many orders, each of a transaction of its own."""
+    return [(await placed(api, ("A", 1))).order_id for _ in range(count)]
+
+
+def watch(api: Api, token: str = "") -> Any:
+    return api.orders.WatchOrders(WatchOrdersRequest(resume_token=token))
+
+
+async def assert_expired(api: Api, token: str) -> None:
+    refused = await refusal(watch(api, token).read())
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "RESUME_TOKEN_EXPIRED")
+
+
+@pytest.mark.parametrize("lost", [0, LOST])
+async def test_a_token_from_before_a_promotion_is_refused_for_good(failover: Failover, lost: int) -> None:
+    """At once, and once the new primary has come to the ids that the old one had handed out; whatever was lost."""
+    async with opened(failover.url) as database, running(database) as server:
+        service = await server.sign_in("service")
+        await stocked(service, "A", 1000)
+        watched = watch(service)
+        await begun(watched)
+        await orders_placed(service, 3)
+        await failover.keep()
+        await orders_placed(service, lost)
+        tokens = [message.resume_token for message in await told(watched, 3 + lost)]
+        await failover.happen()
+    async with opened(failover.url) as database, running(database) as server:
+        service = await server.sign_in("service")
+        for token in (tokens[0], tokens[-1]):
+            await assert_expired(service, token)
+        anew = watch(service)
+        await begun(anew)
+        new = await orders_placed(service, NEW)
+        for token in (tokens[0], tokens[-1]):
+            await assert_expired(service, token)
+        assert [message.order.order_id for message in await told(anew, NEW)] == new
+
+
+class Gated(Database):
+    """A database from which nothing is read while its gate is closed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        await self.gate.wait()
+        async with super().reading() as tx:
+            yield tx
+
+
+async def answered(database: Database) -> None:
+    """Returns once the database answers again, by connections that are good."""
+    async with asyncio.timeout(SOON):
+        while True:
+            try:
+                async with database.transaction() as tx:
+                    await tx.environment.find()
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+async def moved(database: Database, count: int = 1) -> None:
+    """So many movements of the stock, all in one transaction."""
+    async with database.transaction() as tx:
+        await tx.stock.move([receipt(TEA, 1, note=str(number)) for number in range(count)])
+
+
+async def test_a_watch_under_way_ends_where_a_standby_was_promoted(failover: Failover) -> None:
+    """Also where the feed never noticed that the database was away: one that waits, and one in the midst of a page."""
+    database = Gated(failover.either)
+    feed: Feed[Movement, frozenset[str]] = Feed(database, StockChanges(), lambda: datetime.now(UTC), every=0.01)
+    await kept(database, TEA)
+    waits, reads = feed.watch(None, ALL), feed.watch(None, ALL)
+    async with asyncio.timeout(SOON):
+        for each in (waits, reads):
+            assert (await anext(each)).change is None
+        await moved(database, 1700)
+        assert (await anext(reads)).change
+        for _ in range(1700):
+            assert (await anext(waits)).change
+    await failover.keep()
+    for _ in range(LOST):
+        await moved(database)
+    async with asyncio.timeout(SOON):
+        for _ in range(LOST):
+            assert (await anext(waits)).change
+    waiting = asyncio.ensure_future(anext(waits))
+    await asyncio.sleep(0.1)
+    database.gate.clear()
+    await asyncio.sleep(0.3)
+    await failover.happen()
+    await answered(database)
+    for _ in range(NEW):
+        await moved(database)
+    database.gate.set()
+    for ended in (waiting, all_of(reads)):
+        with pytest.raises(ResumeTokenExpired):
+            await asyncio.wait_for(ended, SOON)
+    async with asyncio.timeout(SOON), aclosing(feed.watch(None, ALL)) as anew:
+        assert (await anext(anew)).change is None
+        await moved(database)
+        assert (await anext(anew)).change
+    await feed.close()
+    await database.close()
+
+
+async def all_of(telling: Telling[Movement]) -> int:
+    """How many messages there are."""
+    return len([each async for each in telling])
+
+
+async def test_an_access_that_is_taken_away_after_a_promotion_is_learned_of(failover: Failover) -> None:
+    """By a transaction whose id the old primary had given to another; the next look finds it out."""
+    async with opened(failover.either) as database:
+        door = Door(database)
+        token, account, _ = await door.enter("manager")
+        await door.standings.look()
+        await failover.keep()
+        for _ in range(LOST):
+            async with database.transaction() as tx:
+                await tx.access_changes.add([(await door.enter())[1].id], door.time)
+        await door.standings.look()
+        before = await door.permissions(token)
+        assert before
+        await failover.happen()
+        await answered(database)
+        async with database.transaction() as tx:
+            await tx.accounts.revoke(account.id, "manager")
+            await tx.access_changes.add([account.id], door.time)
+        handed_out(failover.url, 5 * LOST)
+        await looked(door)
+        assert await door.permissions(token) == frozenset()
+
+
+async def looked(door: Door) -> None:
+    """Looks, as a server does, until that succeeds."""
+    async with asyncio.timeout(SOON):
+        while True:
+            try:
+                return await door.standings.look()
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+
+
+async def test_the_relay_leaves_out_no_event_where_a_standby_was_promoted(failover: Failover) -> None:
+    """What was relayed before is not relayed again, and what was lost is no more; all that follows is delivered."""
+    async with opened(failover.either) as database, outbox_on(database) as outbox:
+        endpoint = await outbox.endpoint()
+        await outbox.relayed()
+        await outbox.happens("kept.relayed")
+        await outbox.relayed()
+        await outbox.happens("kept")
+        await failover.keep()
+        for number in range(LOST):
+            await outbox.happens(f"lost.{number:02}")
+            await outbox.relayed()
+        await failover.happen()
+        await answered(database)
+        for number in range(NEW):
+            await outbox.happens(f"new.{number:02}")
+        await outbox.relayed()
+        expected = ["kept", "kept.relayed", *(f"new.{number:02}" for number in range(NEW))]
+        assert await outbox.types_of(endpoint) == expected
+
+
+async def test_the_record_is_sealed_whole_where_a_standby_was_promoted(failover: Failover) -> None:
+    """Each entry that is there stands in one place of the chain, and nothing is found that should not be there."""
+    async with opened(failover.either) as database:
+        await recorded(database, entry(1))
+        assert await auditing_on(database).seal() == 1
+        await recorded(database, entry(2))
+        await failover.keep()
+        for number in range(LOST):
+            await recorded(database, entry(100 + number))
+        assert await auditing_on(database).seal() == 1 + LOST
+        await failover.happen()
+        await answered(database)
+        for number in range(NEW):
+            await recorded(database, entry(200 + number))
+        assert await auditing_on(database).seal() == 1 + NEW
+        found = await verified(database)
+        assert (found.verified, found.complete, found.fault) == (2 + NEW, True, None)
+        assert found.last == await head(database)
+
+
+async def test_who_watches_and_can_list_misses_nothing_across_a_promotion(failover: Failover) -> None:
+    """What is there afterwards was listed or told; each order of afterwards is told once, or was listed."""
+    listed: set[str] = set()
+    seen: list[str] = []
+    async with opened(failover.either) as database, running(database) as server:
+        service = await server.sign_in("service")
+        await stocked(service, "A", 1000)
+
+        async def relist() -> None:
+            listed.clear()
+            seen.clear()
+            listed.update(await orders_of(service))
+
+        async def follow() -> None:
+            async for message in AsyncWatch(service.orders.WatchOrders, WatchOrdersRequest(), relist=relist):
+                seen.extend([message.order.order_id] if message.HasField("order") else ())
+
+        following = asyncio.create_task(follow())
+        await orders_placed(service, 3)
+        await failover.keep()
+        lost = await orders_placed(service, LOST)
+        await eventually(lambda: asyncio.sleep(0, lost[-1] in {*seen, *listed}), bool)
+        await failover.happen()
+        await answered(database)
+        new = await orders_placed(service, NEW)
+        await eventually(lambda: asyncio.sleep(0, new[-1] in {*seen, *listed}), bool)
+        assert {*listed, *seen} == set(await orders_of(service))
+        assert not {*listed, *seen} & set(lost)
+        assert len(seen) == len(set(seen))
+        assert [each for each in new if each not in listed] == [each for each in seen if each not in listed]
+        following.cancel()
+        await asyncio.wait([following])
+
+
+async def orders_of(api: Api) -> list[str]:
+    """The ids of all orders that there are."""
+    found = await pages(api.orders.ListOrders, ListOrdersRequest(page_size=100), "orders")
+    return [order.order_id for page in found for order in page]
+
+
+async def crash(succession: Succession, url: str, database: Database, last: int) -> None:
+    """The database crashes and is back, and hands out again the ids up to this one, of LOST transactions."""
+    await asyncio.to_thread(succession.primary.crash)
+    await asyncio.to_thread(succession.primary.start)
+    await answered(database)
+    assert handed_out(url, 1) < last - LOST / 2
+
+
+async def test_an_order_that_follows_a_crash_is_told_and_relayed(succession: Succession) -> None:
+    """Though it has the id of a transaction that had ended when the token was told, and left no trace on the disk."""
+    url = sibling(succession.primary.url, succession.new_database())
+    async with opened(url) as database, running(database) as server, outbox_on(database) as outbox:
+        service = await server.sign_in("service")
+        await stocked(service, "A", 1000)
+        endpoint = await outbox.endpoint()
+        await orders_placed(service, 1)
+        await outbox.relayed()
+        succession.write_no_more()
+        last = handed_out(url, LOST)
+        token = await begun(watch(service))
+        await crash(succession, url, database, last)
+        new = await orders_placed(service, 5)
+        handed_out(url, 2 * LOST)
+        messages = await told(watch(service, token), 5)
+        assert [message.order.order_id for message in messages] == new
+        await outbox.relayed()
+        assert len(await outbox.sent(endpoint)) == 5
+
+
+async def test_an_access_that_is_taken_away_after_a_crash_is_learned_of(succession: Succession) -> None:
+    """By a transaction whose id was that of one which had ended at the last look, and left no trace on the disk."""
+    url = sibling(succession.primary.url, succession.new_database())
+    async with opened(url) as database:
+        door = Door(database)
+        token, account, _ = await door.enter("manager")
+        succession.write_no_more()
+        last = handed_out(url, LOST)
+        await door.standings.look()
+        assert await door.permissions(token)
+        await crash(succession, url, database, last)
+        async with database.transaction() as tx:
+            await tx.accounts.revoke(account.id, "manager")
+            await tx.access_changes.add([account.id], door.time)
+        handed_out(url, 2 * LOST)
+        await looked(door)
+        assert await door.permissions(token) == frozenset()
+
+
+async def test_the_record_is_sealed_whole_after_a_crash(succession: Succession) -> None:
+    """Each entry of before and of afterwards stands in one place."""
+    url = sibling(succession.primary.url, succession.new_database())
+    async with opened(url) as database:
+        await recorded(database, entry(1))
+        succession.write_no_more()
+        handed_out(url, LOST)
+        assert await auditing_on(database).seal() == 1
+        await crash(succession, url, database, handed_out(url, LOST))
+        for number in range(5):
+            await recorded(database, entry(2 + number))
+        assert await auditing_on(database).seal() == 5
+        found = await verified(database)
+        assert (found.verified, found.complete, found.fault) == (6, True, None)
+
+
+def handed_out(url: str, count: int) -> int:
+    """The last of so many ids, of transactions that leave nothing behind."""
+    with psycopg.connect(url) as connection:
+        for _ in range(count):
+            row = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+            connection.rollback()
+    assert row is not None
+    return int(row[0])
