@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from server.frame.addresses import Network
 from server.frame.sealing import MasterKeyMalformed, read_master_key
 from server.identity.outbox.smtp import SmtpServer, read_smtp_url
+from server.identity.rules.accounts import is_email
 from server.webhooks.rules.networks import read_networks
 from server.webhooks.rules.sources import Source, read_sources
 from storage.pooler import Pooler
@@ -24,7 +25,7 @@ from storage.url import parameters
 MODULES = ("identity", "commerce", "webhooks")
 """What a process can serve."""
 
-_SIDES = ("grpc", "http", "database")
+_SIDES = ("grpc", "http", "metrics", "database")
 """What may be in plain text across a network where it is allowed."""
 _PREFIX = "BACKROOM_"
 _OF_TESTS = "BACKROOM_TEST_"
@@ -232,7 +233,7 @@ class Settings(BaseSettings):
     @field_validator("mail_from")
     @classmethod
     def _mail_address(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", value):
+        if value is not None and not is_email(value):
             raise ValueError("must be an address such as no-reply@example.com")
         return value
 

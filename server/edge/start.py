@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from server.edge.exposure import covers_the_public, in_plain_text
+from server.edge.exposure import covers_the_public, in_plain_text, is_local_url
+from server.edge.guessable import is_guessable_key, is_guessable_secret
 from server.frame.addresses import is_this_machine
 from server.settings import Settings
 
@@ -35,13 +36,46 @@ def _incomplete(settings: Settings) -> Iterator[str]:
 
 
 def _unfit_for_production(settings: Settings) -> Iterator[str]:
-    if not settings.master_keys:
-        yield "BACKROOM_MASTER_KEY: is needed in production; backroom keys new-master-key makes one"
+    yield from _unfit_keys(settings)
     if settings.embedded:
         yield "DATABASE_URL: is needed in production, where the embedded PostgreSQL is not used"
+    yield from _unfit_issuer(settings)
+    yield from _readable_on_the_way(settings)
+    yield from _unfit_networks(settings)
+    yield from _unfit_senders(settings)
+    if "commerce" in settings.modules and settings.payment_provider == "sandbox":
+        yield "BACKROOM_PAYMENT_PROVIDER: sandbox moves no money; set it to stripe, or to none"
+    if "identity" in settings.modules:
+        yield from _unfit_to_mail(settings)
+
+
+def _unfit_keys(settings: Settings) -> Iterator[str]:
+    if not settings.master_keys:
+        yield "BACKROOM_MASTER_KEY: is needed in production; backroom keys new-master-key makes one"
+    elif any(map(is_guessable_key, settings.master_keys)):
+        yield "BACKROOM_MASTER_KEY: is not random, and can be guessed; backroom keys new-master-key makes one that is"
+
+
+def _unfit_senders(settings: Settings) -> Iterator[str]:
+    for source in settings.webhook_sources:
+        if any(is_guessable_secret(source.scheme, secret) for secret in source.secrets):
+            yield (
+                f"BACKROOM_WEBHOOK_SOURCES: {source.name} has a secret that can be guessed;"
+                " set one of 16 random characters or more, here and at the sender"
+            )
+
+
+def _unfit_issuer(settings: Settings) -> Iterator[str]:
     if not settings.issuer_url:
         yield "BACKROOM_ISSUER: is needed in production; set it to this environment's URL, such as https://example.com"
-    yield from _readable_on_the_way(settings)
+    elif is_local_url(settings.issuer_url):
+        yield (
+            f"BACKROOM_ISSUER: {settings.issuer_url} may be any machine, and tells no environment from another;"
+            " set it to this environment's URL, such as https://example.com"
+        )
+
+
+def _unfit_networks(settings: Settings) -> Iterator[str]:
     for network in filter(covers_the_public, settings.trusted_proxies):
         yield (
             f"BACKROOM_TRUSTED_PROXIES: {network} has strangers in it, who could say to call from anywhere;"
@@ -49,10 +83,6 @@ def _unfit_for_production(settings: Settings) -> Iterator[str]:
         )
     for network in filter(covers_the_public, settings.webhook_allowed_networks):
         yield f"BACKROOM_WEBHOOK_ALLOWED_NETWORKS: {network} has strangers in it; name the networks that are meant"
-    if "commerce" in settings.modules and settings.payment_provider == "sandbox":
-        yield "BACKROOM_PAYMENT_PROVIDER: sandbox moves no money; set it to stripe, or to none"
-    if "identity" in settings.modules:
-        yield from _unfit_to_mail(settings)
 
 
 def _readable_on_the_way(settings: Settings) -> Iterator[str]:
@@ -78,8 +108,17 @@ def _exposed(settings: Settings) -> Iterator[tuple[str, str]]:
     sides = (
         ("grpc", "BACKROOM_GRPC_ADDRESS", settings.grpc_address, settings.tls_certificate is not None, ""),
         ("http", "BACKROOM_HTTP_ADDRESS", settings.http_address, settings.http_tls, " and BACKROOM_HTTP_TLS=true"),
+        (
+            "metrics",
+            "BACKROOM_METRICS_ADDRESS",
+            settings.metrics_address,
+            settings.http_tls,
+            " and BACKROOM_HTTP_TLS=true",
+        ),
     )
     for side, setting, address, encrypted, further in sides:
-        if not encrypted and side not in settings.allow_plaintext and not is_this_machine(address.host):
+        if address is None or encrypted or side in settings.allow_plaintext:
+            continue
+        if not is_this_machine(address.host):
             mend = f"set BACKROOM_TLS_CERTIFICATE and BACKROOM_TLS_KEY{further}"
             yield side, f"{setting}: {address} is public and in plain text; {mend}"

@@ -51,7 +51,15 @@ def create_app(
 
     own = {"/": root, "/healthz": healthz, "/readyz": readyz, "/.well-known/jwks.json": key_set}
     ours = (Route(path, endpoint) for path, endpoint in own.items())
-    return Starlette(routes=[*ours, *routes])
+    return answering([*ours, *routes])
+
+
+def answering(routes: Sequence[BaseRoute]) -> Starlette:
+    """What answers these routes, and nothing else."""
+    app = Starlette(routes=routes)
+    # A path with a slash too many would be answered by a redirect to wherever the Host header says.
+    app.router.redirect_slashes = False
+    return app
 
 
 class _Published:

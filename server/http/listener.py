@@ -49,6 +49,8 @@ class Listener:
             ws="none",
             lifespan="off",
             access_log=False,
+            # Whoever calls from this machine could say what scheme it used, and where it calls from.
+            proxy_headers=False,
             log_config=None,
             # What strangers send wrong is no line of the log: there would be as many as they want.
             log_level="error",

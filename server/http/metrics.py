@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from server.http.app import answering
+
 Exposition = Callable[[], Awaitable[str]]
 """Returns the metrics in Prometheus's text format; raises ConnectionError where those of others cannot be had."""
 
@@ -84,9 +86,9 @@ def with_metrics(app: Starlette, exposition: Exposition, scraping: Scraping) -> 
     """The same application, which shows the metrics too where that is wanted."""
     if not scraping.public and scraping.token is None:
         return app
-    return Starlette(routes=[metrics_route(exposition, scraping.token), *app.routes])
+    return answering([metrics_route(exposition, scraping.token), *app.routes])
 
 
 def metrics_app(exposition: Exposition, scraping: Scraping) -> Starlette:
     """Shows the metrics, and nothing else."""
-    return Starlette(routes=[metrics_route(exposition, scraping.token)])
+    return answering([metrics_route(exposition, scraping.token)])

@@ -17,6 +17,7 @@ _LEAST_PIECE = 64
 _EVENTS_AT_ONCE = 64
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
+_ABSOLUTE = re.compile(rb"https?://[^/?]+", re.IGNORECASE)
 _LAST_CHUNK = re.compile(rb"(?:\r?\n)?0+[ \t]*(?:;[^\n]*)?\r\n")
 
 
@@ -59,6 +60,7 @@ class Parser(h11.Connection):
         if isinstance(event, h11.Request):
             self._left -= 1
             self.requests += 1
+            event = _in_origin_form(event)
             self._chunked = self._between_chunks = _is_chunked(event)
         elif isinstance(event, h11.Data):
             self._left -= 1
@@ -91,6 +93,26 @@ def _check_lines(waiting: bytes) -> None:
     end = _BLANK_LINE.search(waiting, 0, _MOST_HEAD)
     if (end is None and len(waiting) > _MOST_HEAD) or waiting.count(b"\n", 0, end.end() if end else None) > _MOST_LINES:
         raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
+
+
+def _in_origin_form(request: h11.Request) -> h11.Request:
+    """The same request with a path as its target, where it has a whole URL (RFC 9112, 3.2.2).
+
+    Raises RemoteProtocolError where it is of another HTTP than 1.x, which h11 would answer as if it were.
+    """
+    if not request.http_version.startswith(b"1."):
+        raise h11.RemoteProtocolError("another version of HTTP", error_status_hint=505)
+    found = _ABSOLUTE.match(request.target)
+    if found is None:
+        return request
+    rest = request.target[found.end() :]
+    target = rest if rest.startswith(b"/") else b"/" + rest
+    return h11.Request(
+        method=request.method,
+        headers=request.headers.raw_items(),
+        target=target,
+        http_version=request.http_version,
+    )
 
 
 def _is_chunked(request: h11.Request) -> bool:

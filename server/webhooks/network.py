@@ -66,7 +66,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
             return await self._connected(addresses[-1], port, share, local_address, socket_options)
 
     async def _connected(self, address: str, *rest: Any) -> httpcore.AsyncNetworkStream:
-        return BoundedStream(await self._network.connect_tcp(address, *rest))
+        return BoundedStream.over(await self._network.connect_tcp(address, *rest))
 
     async def _checked(self, host: str, port: int) -> Sequence[str]:
         address = literal(host)

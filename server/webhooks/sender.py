@@ -138,7 +138,8 @@ def _in_words(error: BaseException) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and what it came of."""
+    """An error, and what it came of; that TLS wanted to read or write first is none."""
     while error is not None:
-        yield error
+        if not isinstance(error, (ssl.SSLWantReadError, ssl.SSLWantWriteError)):
+            yield error
         error = error.__cause__ or error.__context__

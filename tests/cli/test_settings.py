@@ -238,7 +238,7 @@ WRONG = {
     (
         "BACKROOM_ALLOW_PLAINTEXT",
         "htp",
-    ): "must be some of grpc, http, database, with commas between; did you mean http?",
+    ): "must be some of grpc, http, metrics, database, with commas between; did you mean http?",
     ("BACKROOM_MAX_CALLS", "many"): "must be a whole number",
     ("BACKROOM_HTTP_TLS", "perhaps"): "must be true or false",
     ("BACKROOM_HOLD_SECONDS", "2592001"): "must be at most 2,592,000",

@@ -1,16 +1,22 @@
 """No caller takes so much that others are refused for it."""
 
 import asyncio
+from contextlib import suppress
+from ipaddress import ip_network
 from typing import Any
 
 import grpc
 import pytest
 
 from backroom.commerce.v1 import inventory_service_pb2, order_service_pb2
+from backroom.identity.v1 import identity_service_pb2
+from server.frame.addresses import sources_of
 from server.frame.errors import TooManyAtOnce
 from server.frame.interceptors import CallLimits, MostAtOnce, Rate
-from server.frame.interceptors.shedding import Shares
+from server.frame.interceptors.shedding import Shares, SourceShares
 from storage.database import Database
+from tests.attacks.table import LOGIN
+from tests.attacks.wire import attacker
 from tests.commerce.watched import begun
 from tests.contract.probes import checked, watched
 from tests.contract.stand_ins import get_me
@@ -19,6 +25,7 @@ from tests.fixtures.servers import Api, Running, refusal, running
 
 ORDERS = order_service_pb2.WatchOrdersRequest()
 STOCK = inventory_service_pb2.WatchStockRequest()
+WRONG = identity_service_pb2.LoginRequest(email="nobody@example.com", password="not the password")
 
 
 async def watching(api: Api, count: int) -> list[Any]:
@@ -97,6 +104,41 @@ def test_shares_are_given_back_and_forgotten() -> None:
         with shares.one("b"):
             assert len(shares) == 2
     assert len(shares) == 0
+
+
+def test_whoever_has_a_site_of_ipv6_is_no_crowd() -> None:
+    """It has twice the share of one network, and gives all of it back; what is refused takes nothing."""
+    shares = SourceShares(10)
+    held = []
+    for number in range(100):
+        sources = sources_of(f"2001:db8:1:{number % 50:x}00::1")
+        with suppress(TooManyAtOnce):
+            shares.enter(sources)
+            held.append(sources)
+    assert len(held) == 20
+    shares.enter(sources_of("2001:db8:2::1"))
+    shares.leave(sources_of("2001:db8:2::1"))
+    for sources in held:
+        shares.leave(sources)
+    assert len(shares) == 0
+
+
+async def test_a_site_of_ipv6_cannot_take_what_strangers_are_left(database: Database) -> None:
+    """Logins of which no body comes, each from another network of one /48, leave room to those of another address."""
+    limits = CallLimits(MostAtOnce(calls=20, of_one=4))
+    async with running(database, limits=limits, trusted_proxies=[ip_network("127.0.0.1/32")]) as opened:
+        with attacker(opened.server.grpc_port, "none") as by:
+            for number in range(30):
+                by.open(LOGIN, (b"x-forwarded-for", f"2001:db8:1:{number:x}00::1".encode()))
+            await until(lambda: _unary(opened) == 8)
+            found = await refusal(opened.calling_from("203.0.113.7").identity.Login(WRONG))
+            assert found.reason == "CREDENTIALS_INVALID"
+            found = await refusal(opened.calling_from("2001:db8:1:ff00::1").identity.Login(WRONG))
+            assert found.reason == "TOO_MANY_AT_ONCE"
+
+
+def _unary(opened: Running) -> float:
+    return opened.application.registry.get_sample_value("backroom_calls_under_way", {"kind": "unary"}) or 0.0
 
 
 def streams(opened: Running) -> float | None:

@@ -1,11 +1,16 @@
 """When a server must not start, and what it says then."""
 
+import base64
+import json
+import secrets
 from pathlib import Path
 
 import pytest
 
+from server.edge.guessable import is_guessable_key
 from server.edge.start import reasons_not_to_start, warnings
 from server.frame.addresses import is_this_machine
+from server.frame.sealing import new_master_key
 from server.settings import Address, Settings, names
 from tests.edge.papers import authority, files_in, issued
 from tests.fixtures.keys import MASTER_KEY
@@ -16,11 +21,12 @@ FIT = {
     "BACKROOM_ISSUER": "https://backroom.example.com",
     "BACKROOM_MAIL": "smtp",
     "DATABASE_URL": "postgresql://u@h/db?sslmode=verify-full",
-    "BACKROOM_MASTER_KEY": MASTER_KEY,
+    "BACKROOM_MASTER_KEY": new_master_key(),
 }
 UNSET = ["BACKROOM_MASTER_KEY", "DATABASE_URL", "BACKROOM_ISSUER", "BACKROOM_MAIL"]
 """What production needs, in the order in which it is told."""
 PUBLIC = {"BACKROOM_GRPC_ADDRESS": "0.0.0.0:50051", "BACKROOM_HTTP_ADDRESS": "[::]:8080"}
+METRICS = {"BACKROOM_METRICS_ADDRESS": "0.0.0.0:9090"}
 TLS = {"BACKROOM_TLS_CERTIFICATE": "/tls/chain.pem", "BACKROOM_TLS_KEY": "/tls/key.pem"}
 
 
@@ -50,6 +56,9 @@ def test_production_starts_with_what_it_needs() -> None:
     assert named(**FIT, **PUBLIC, **TLS, BACKROOM_HTTP_TLS="true") == []
     assert named(**FIT, **PUBLIC, BACKROOM_ALLOW_PLAINTEXT="grpc,http") == []
     assert named(**FIT, **PUBLIC, **TLS, BACKROOM_ALLOW_PLAINTEXT="http") == []
+    assert named(**FIT, **METRICS, BACKROOM_ALLOW_PLAINTEXT="metrics") == []
+    assert named(**FIT, **METRICS, **TLS, BACKROOM_HTTP_TLS="true") == []
+    assert named(**FIT, BACKROOM_METRICS_ADDRESS="127.0.0.1:9090") == []
 
 
 @pytest.mark.parametrize("missing", ["DATABASE_URL", "BACKROOM_MASTER_KEY", "BACKROOM_ISSUER", "BACKROOM_MAIL"])
@@ -58,12 +67,25 @@ def test_production_does_not_start_without(missing: str) -> None:
     assert named(**{name: value for name, value in FIT.items() if name != missing}) == [missing]
 
 
-@pytest.mark.parametrize("networks", ["0.0.0.0/0", "::/0", "10.0.0.0/8,0.0.0.0/1", "fd00::/8,8000::/1"])
+WRAPPING = [
+    "::ffff:0:0/96",
+    "::ffff:128.0.0.0/97",
+    "64:ff9b::/96",
+    "64:ff9b::/64",
+    "64:ff9b:1::/48",
+    "2002::/19",
+    "::/96",
+]
+"""Networks of IPv6 that hold much of IPv4, though few of IPv6's own addresses."""
+
+
+@pytest.mark.parametrize("networks", ["0.0.0.0/0", "::/0", "10.0.0.0/8,0.0.0.0/1", "fd00::/8,8000::/1", *WRAPPING])
 def test_production_sends_no_webhooks_into_all_networks(networks: str) -> None:
     """Private ones can be allowed, however large."""
     given = "BACKROOM_WEBHOOK_ALLOWED_NETWORKS"
     assert named(**FIT, **{given: networks}) == [given]
-    assert named(**FIT, **{given: "10.0.0.0/8,fc00::/7,127.0.0.1/32"}) == []
+    own = "10.0.0.0/8,fc00::/7,127.0.0.1/32,64:ff9b::10.0.0.0/104,::ffff:10.0.0.0/104,2002:a00::/24"
+    assert named(**FIT, **{given: own}) == []
 
 
 def test_production_listens_on_no_public_address_in_plain_text() -> None:
@@ -71,6 +93,7 @@ def test_production_listens_on_no_public_address_in_plain_text() -> None:
     assert named(**FIT, **PUBLIC) == ["BACKROOM_GRPC_ADDRESS", "BACKROOM_HTTP_ADDRESS"]
     assert named(**FIT, **PUBLIC, **TLS) == ["BACKROOM_HTTP_ADDRESS"]
     assert named(**FIT, **PUBLIC, BACKROOM_ALLOW_PLAINTEXT="http") == ["BACKROOM_GRPC_ADDRESS"]
+    assert named(**FIT, **METRICS) == named(**FIT, **METRICS, BACKROOM_ALLOW_PLAINTEXT="grpc,http") == [*METRICS]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +103,8 @@ def test_production_listens_on_no_public_address_in_plain_text() -> None:
         "postgresql://u@10.0.0.5/b?sslmode=prefer",
         "postgresql://u@/b?host=/run/postgresql,db.example.com",
         "postgresql://u@localhost/b?hostaddr=10.0.0.5&sslmode=allow",
+        "postgresql:///b?service=shop",
+        "postgresql://u@localhost/b?service=shop",
     ],
 )
 def test_production_reaches_no_database_in_plain_text(url: str) -> None:
@@ -98,6 +123,7 @@ def test_production_reaches_no_database_in_plain_text(url: str) -> None:
         "postgresql://u@[::1]/b",
         "postgresql:///b?host=/run/postgresql",
         "postgresql:///b",
+        "postgresql:///b?service=shop&sslmode=verify-full",
     ],
 )
 def test_production_reaches_a_database_by_tls_or_on_this_machine(url: str) -> None:
@@ -112,9 +138,66 @@ def test_what_libpq_takes_from_the_environment_counts(monkeypatch: pytest.Monkey
     assert named(**bare) == ["DATABASE_URL"]
     monkeypatch.setenv("PGSSLMODE", "verify-full")
     assert named(**bare) == []
+    monkeypatch.setenv("PGSERVICE", "shop")  # what its file says counts before what the environment does
+    assert named(**bare) == ["DATABASE_URL"]
 
 
-@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "2000::/3"])
+GUESSABLE_KEYS = [
+    bytes(32),
+    b"\xa7" * 32,
+    bytes(range(32)),
+    bytes(range(96, 32, -2)),
+    bytes.fromhex("1ed2f31ef41177df") * 4,
+    b"change me, change me, change me!",
+]
+
+
+@pytest.mark.parametrize("key", GUESSABLE_KEYS)
+def test_production_takes_no_master_key_that_can_be_guessed(key: bytes) -> None:
+    """As the first of several or the last; in development it may be any."""
+    text = base64.b64encode(key).decode()
+    assert named(**{**FIT, "BACKROOM_MASTER_KEY": text}) == ["BACKROOM_MASTER_KEY"]
+    assert named(**{**FIT, "BACKROOM_MASTER_KEY": f"{new_master_key()},{text}"}) == ["BACKROOM_MASTER_KEY"]
+    assert named(BACKROOM_MASTER_KEY=text) == []
+
+
+def test_production_takes_every_random_master_key() -> None:
+    """Of a thousand none is taken for a made-up one."""
+    assert not any(is_guessable_key(secrets.token_bytes(32)) for _ in range(1000))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "secret"),
+    [
+        ("github", "x"),
+        ("github", "changeme"),
+        ("github", "a" * 40),
+        ("stripe", "whsec_test"),
+        ("standard", "whsec_AAECAwQF"),
+    ],
+)
+def test_production_takes_no_senders_whose_secret_can_be_guessed(scheme: str, secret: str) -> None:
+    """Whoever guesses it says in the sender's name that an order is paid. The line quotes nothing of it."""
+    good = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    given = {"BACKROOM_WEBHOOK_SOURCES": json.dumps({"hub": {"scheme": scheme, "secrets": [good, secret]}})}
+    assert named(**FIT, **given) == [*given]
+    assert secret not in reasons_not_to_start(settings(**FIT, **given))[0].removeprefix(
+        "BACKROOM_WEBHOOK_SOURCES: hub has a"
+    )
+    assert named(**given) == []
+    given = {"BACKROOM_WEBHOOK_SOURCES": json.dumps({"hub": {"scheme": scheme, "secrets": [good]}})}
+    assert named(**FIT, **given) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost", "https://localhost:8443/b", "http://127.0.0.1", "https://[::1]/", "https:///b"]
+)
+def test_production_is_no_environment_that_any_machine_may_be(url: str) -> None:
+    """By the default's URL, tokens of a developer's machine would be this environment's."""
+    assert named(**{**FIT, "BACKROOM_ISSUER": url}) == ["BACKROOM_ISSUER"]
+
+
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "2000::/3", *WRAPPING])
 def test_production_takes_no_stranger_s_word_for_where_a_call_comes_from(network: str) -> None:
     """Nor beside networks that are the proxies' own."""
     assert named(**FIT, BACKROOM_TRUSTED_PROXIES=f"10.0.0.0/8,{network}") == ["BACKROOM_TRUSTED_PROXIES"]

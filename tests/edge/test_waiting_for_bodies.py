@@ -1,18 +1,26 @@
 """A call's body is read behind all that can refuse the call without it, and not waited for without end."""
 
+import asyncio
 from typing import Any
 
 import grpc
 import pytest
 
+from backroom.commerce.v1 import order_service_pb2
 from load import frames
 from server.frame import interceptors
 from storage.database import Database
-from tests.attacks.table import GET_ME, LOGIN, PLACE
+from tests.attacks.table import GET_ME, LOGIN, PLACE, PLACE_MANY
 from tests.attacks.wire import Attacker, attacker, message
 from tests.contract.probes import checked
 from tests.faults.load import until
 from tests.fixtures.servers import Api, Running, refusal, running
+
+_LINE = order_service_pb2.LineItem(sku="not sold", quantity=1)
+ORDER = message(
+    order_service_pb2.PlaceOrdersRequest(order=order_service_pb2.PlaceOrderRequest(lines=[_LINE])).SerializeToString()
+)
+"""One message of PlaceOrders, which is answered by a refusal of its own."""
 
 
 def under_way(opened: Running) -> float:
@@ -50,6 +58,28 @@ async def test_a_body_that_does_not_come_is_not_waited_for(database: Database, m
             assert await checked(opened.channel, "readiness") == "SERVING"
             await until(lambda: codes(opened) == [("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")] * 2)
         assert under_way(opened) == 0
+
+
+async def test_a_stream_that_says_nothing_is_not_waited_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Be it before its first message, between two of them, or in the middle of one; one that goes on is read on."""
+    monkeypatch.setattr(interceptors, "LONGEST_SILENCE", 1.0)
+    async with running(database) as opened:
+        api = await opened.sign_in("customer")
+        assert api.token is not None
+        with attacker(opened.server.grpc_port, api.token) as by:
+            by.open(PLACE_MANY, token=True)
+            half_of_a_body(by, PLACE_MANY, token=True)
+            one_and_a_half = by.open(PLACE_MANY, token=True)
+            by.send(frames.data(one_and_a_half, ORDER + ORDER[:10]))
+            going_on = by.open(PLACE_MANY, token=True)
+            for _ in range(15):
+                by.send(frames.data(going_on, ORDER))
+                await asyncio.sleep(0.1)
+            by.send(frames.data(going_on, b"", ends=True))
+            await until(lambda: len(codes(opened)) == 4)
+        assert sorted(codes(opened)) == [*[("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")] * 3, ("OK", None)]
 
 
 async def test_a_call_that_ends_without_a_body_is_told_so(server: Running, customer: Api) -> None:

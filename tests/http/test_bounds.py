@@ -61,11 +61,12 @@ async def test_others_do_not_wait_for_what_strangers_send(hub: Running, name: st
         head(CHUNKED).replace(b"HTTP/1.1", b"HTTP/1.0") + b"0\r\n\r\n",
         head("content-length: 2", "content-length: 3") + b"{}",
         head("transfer-encoding: gzip, chunked") + b"0\r\n\r\n",
+        head("content-length: 2").replace(b"HTTP/1.1", b"HTTP/2.0") + b"{}",
     ],
     ids=[
         *("tiny chunks", "many trailers", "many trailers of a body", "many headers"),
         *("a folded header", "a long header", "a length beside chunks", "chunks beside a length", "chunks in HTTP/1.0"),
-        *("two lengths", "an encoding beside chunks"),
+        *("two lengths", "an encoding beside chunks", "another version"),
     ],
 )
 async def test_what_a_request_may_not_be_made_of_ends_its_connection(hub: Running, wire: bytes) -> None:
@@ -109,6 +110,29 @@ async def test_a_body_is_asked_for_only_where_it_would_be_read(hub: Running) -> 
     writer.close()
     assert (await send(port, head("content-length: 999999", *asked))).startswith(b"HTTP/1.1 413 ")
     assert (await send(port, head("content-length: 2", *asked, target="/webhooks/x"))).startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize("target", ["http://x/healthz", "HTTPS://x:8443/healthz?a=b", "http://user@[::1]/healthz"])
+async def test_a_whole_url_may_be_the_target(hub: Running, target: str) -> None:
+    """As proxies write it (RFC 9112, 3.2.2); which host it names counts for nothing."""
+    answer = await send(hub.server.http_port, head("connection: close", target=target, method="GET"))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    taken = await send(
+        hub.server.http_port,
+        head("connection: close", "content-length: 2", target=f"http://x/webhooks/{SOURCE}") + b"{}",
+    )
+    assert taken.endswith(SIGNED_BY_NOBODY)
+
+
+@pytest.mark.parametrize(
+    "target", ["/healthz/", "/readyz/", "/metrics/", "/.well-known/jwks.json/", "//evil.example/healthz/"]
+)
+async def test_nobody_is_sent_to_where_a_header_says(hub: Running, target: str) -> None:
+    """A slash too many is another path: no redirect to the Host header's host, which a cache might keep."""
+    wire = f"GET {target} HTTP/1.1\r\nhost: evil.example\r\nx-forwarded-proto: https\r\nconnection: close\r\n\r\n"
+    answer = await send(hub.server.http_port, wire.encode())
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"evil.example" not in answer
 
 
 async def test_requests_in_a_row_are_answered_in_their_order_up_to_a_thousand(hub: Running) -> None:

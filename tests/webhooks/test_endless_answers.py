@@ -1,7 +1,11 @@
 """Answers that have no end, and errors that nobody foresaw: each is one attempt, and no more."""
 
 import asyncio
+import socket
+import ssl
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from time import process_time
 from typing import Any
 
@@ -10,7 +14,9 @@ import pytest
 from server.webhooks.sender import Sender
 from storage.database import Database
 from storage.webhooks.records import DeliveryState
-from tests.webhooks.outgoing import LOOPBACK, Outbox, listening, subscriber
+from tests.edge.papers import Paper, authority, issued
+from tests.webhooks import tls_floods
+from tests.webhooks.outgoing import LOOPBACK, Outbox, listening, outbox_on, subscriber
 
 
 class Unforeseen(Exception):
@@ -76,3 +82,44 @@ async def test_each_answer_on_a_connection_has_a_measure_of_its_own(outbox: Outb
         endpoint = await outbox.endpoint(shop.url)
         for _ in range(8):
             assert (await outbox.attempt(await outbox.test_event(endpoint))).state is DeliveryState.SUCCEEDED
+
+
+@pytest.mark.parametrize("flood", [tls_floods.tickets, tls_floods.new_keys])
+async def test_what_tls_says_for_itself_counts_too(
+    database: Database, tmp_path: Path, flood: Callable[[socket.socket, Paper, Path], int]
+) -> None:
+    """HTTP never sees it, and OpenSSL takes any number of it, at some cost each: it took a core for 20 seconds."""
+    ca = authority()
+    trusting = ssl.create_default_context(cadata=ca.pem.decode())
+
+    def receive(listener: socket.socket) -> int:
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(20)
+            return flood(connection, issued(ca), tmp_path)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        receiving = asyncio.create_task(asyncio.to_thread(receive, listener))
+        async with outbox_on(database, tls=trusting) as outbox:
+            endpoint = await outbox.endpoint(f"https://localhost:{listener.getsockname()[1]}")
+            delivery = await outbox.attempt(await outbox.test_event(endpoint))
+        assert (delivery.attempt_count, delivery.error) == (1, "no valid HTTP")
+        assert await receiving < tls_floods.MOST_BYTES / 2
+
+
+async def test_a_receiver_that_says_nothing_by_tls_has_timed_out(database: Database, tmp_path: Path) -> None:
+    """And TLS has not failed, though it was TLS that waited."""
+    ca = authority()
+    paper = issued(ca)
+    (tmp_path / "both.pem").write_bytes(paper.pem + paper.key_pem)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(tmp_path / "both.pem")
+    trusting = ssl.create_default_context(cadata=ca.pem.decode())
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+        writer.close()
+
+    async with listening(silent, tls=serving) as port, outbox_on(database, tls=trusting, limit=3.0) as outbox:
+        delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(f"https://localhost:{port}")))
+        assert delivery.error == "timed out"

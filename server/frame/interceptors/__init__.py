@@ -33,6 +33,8 @@ LONGEST_CALL = 30.0
 """In seconds."""
 LONGEST_BODY = 10.0
 """In seconds: how long a call's one message may take to arrive."""
+LONGEST_SILENCE = 300.0
+"""In seconds: how long a stream that the caller writes may go without a message; proxies often wait as long."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def chain(
         FairShare(limits.at_once, customers),  # inside of access, which says whose share it is; before a body is read
         # so is this; a stream takes a token for each of its messages too
         *([RateLimit(limits.rate, registry, spared=spared)] if limits.rate else []),
-        Body(LONGEST_BODY),  # inside of all that refuses without it
+        Body(LONGEST_BODY, LONGEST_SILENCE),  # inside of all that refuses without it
         # innermost: only who may call learns what is wrong with a body
         Validation(protovalidate.Validator(), largest_bodies),
     )

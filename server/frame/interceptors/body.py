@@ -1,6 +1,7 @@
-"""The one message of a call that has one is read here, and not before it is known who calls."""
+"""The messages of a call are read here, and not before it is known who calls."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -14,15 +15,16 @@ class Body:
     """Inside of all that can refuse a call without its body: what is refused is never read.
 
     A body that has not arrived in time raises TimeoutError, and a call that ends without one, BodyMalformed.
+    Of a stream, each message may be waited for: gRPC does not tell one that has half arrived from one that has not
+    begun, and would keep the half for as long as the connection lasts.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, silence: float) -> None:
+        """`seconds` for the message of a call that has one, `silence` for each of a stream's."""
         self._seconds = seconds
+        self._silence = silence
 
     def around(self, method: Method, proceed: Behaviour) -> Behaviour:
-        if method.takes_stream:
-            return proceed
-
         async def reading(_requests: Any, call: Call) -> Any:
             async with asyncio.timeout(self._seconds):
                 body = await call.read()
@@ -30,4 +32,16 @@ class Body:
                 raise BodyMalformed(method=method.path.removeprefix("/"))
             return await proceed(body, call)
 
-        return reading
+        async def reading_on(requests: AsyncIterator[Any], call: Call) -> Any:
+            return await proceed(self._each(requests), call)
+
+        return reading_on if method.takes_stream else reading
+
+    async def _each(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        while True:
+            try:
+                async with asyncio.timeout(self._silence):
+                    request = await anext(requests)
+            except StopAsyncIteration:
+                return
+            yield request

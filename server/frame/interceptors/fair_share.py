@@ -1,14 +1,14 @@
 """No caller takes so much of the server that the others are refused for it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from server.frame.addresses import source_of
+from server.frame.addresses import Source, sources_of
 from server.frame.call import Call
 from server.frame.caller import Caller
 from server.frame.errors import Overloaded, TooManyAtOnce
 from server.frame.interceptors.base import Behaviour, Method
-from server.frame.interceptors.shedding import KINDS, MostAtOnce, Shares, kind_of
+from server.frame.interceptors.shedding import KINDS, MostAtOnce, Shares, SourceShares, kind_of
 
 _RESERVE = 5
 """The fifth part of what is taken is kept for staff and services."""
@@ -18,7 +18,8 @@ class FairShare:
     """Inside of access, which says who calls: counts each account's calls, and each network's, by their kind.
 
     Who may do more than any customer is staff, or a service that calls for many, and is bounded by the whole alone.
-    All others together leave those a reserve, and half of what is left to callers from other networks.
+    All others together leave those a reserve, and half of what is left to callers from other networks: of IPv6, from
+    outside of the widest that one caller may have.
     """
 
     def __init__(self, most: MostAtOnce, customers: Collection[str]) -> None:
@@ -34,12 +35,12 @@ class FairShare:
         async def shared(request: Any, call: Call) -> Any:
             if not call.caller.permissions <= self._customers:
                 return await proceed(request, call)
-            source = source_of(call.address)
-            kind.enter(call.caller, source)
+            sources = sources_of(call.address)
+            kind.enter(call.caller, sources)
             try:
                 return await proceed(request, call)
             finally:
-                kind.leave(call.caller, source)
+                kind.leave(call.caller, sources)
 
         return shared
 
@@ -51,27 +52,28 @@ class _Kind:
         self._most = most - most // _RESERVE
         self._count = 0
         self._of_one = Shares(of_one)
+        self._of_stranger = SourceShares(of_one)
         self._of_source = Shares(max(of_one, self._most // 2))
 
-    def enter(self, caller: Caller, source: str) -> None:
+    def enter(self, caller: Caller, sources: Sequence[Source]) -> None:
         """Raises Overloaded, or TooManyAtOnce."""
         if self._count >= self._most:
             raise Overloaded
         if caller.signed_in:
-            self._of_source.enter(source)
+            self._of_source.enter(sources[-1].name)
             try:
                 self._of_one.enter(caller.account_id)
             except TooManyAtOnce:
-                self._of_source.leave(source)
+                self._of_source.leave(sources[-1].name)
                 raise
         else:
-            self._of_one.enter(source)
+            self._of_stranger.enter(sources)
         self._count += 1
 
-    def leave(self, caller: Caller, source: str) -> None:
+    def leave(self, caller: Caller, sources: Sequence[Source]) -> None:
         self._count -= 1
         if caller.signed_in:
-            self._of_source.leave(source)
+            self._of_source.leave(sources[-1].name)
             self._of_one.leave(caller.account_id)
         else:
-            self._of_one.leave(source)
+            self._of_stranger.leave(sources)

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter
 
-from server.frame.addresses import source_of
+from server.frame.addresses import Source, sources_of
 from server.frame.call import Call
 from server.frame.errors import RateLimited
 from server.frame.interceptors.base import Behaviour, Method
@@ -41,15 +41,20 @@ class Buckets:
 
     def take(self, caller: str) -> float:
         """Takes a token and returns 0; where there is none, takes nothing and returns in how many seconds there is."""
+        return self.take_of_each((Source(caller),))
+
+    def take_of_each(self, callers: Sequence[Source]) -> float:
+        """Takes a token of each bucket, some of which are larger; where one has none, takes nothing, as `take` does."""
         now = self._clock()
-        full_at = max(self._full_at.get(caller, now), now) + self._interval
-        wait = full_at - now - self._depth
+        full_at = [max(self._full_at.get(each.name, now), now) + self._interval / each.times for each in callers]
+        wait = max(full_at) - now - self._depth
         if wait > _ROUNDING:
             return wait
-        self._full_at[caller] = full_at
-        self._full_at.move_to_end(caller)
-        if len(self._full_at) > self._most:
-            self._full_at.popitem(last=False)
+        for each, time in zip(callers, full_at, strict=True):
+            self._full_at[each.name] = time
+            self._full_at.move_to_end(each.name)
+            if len(self._full_at) > self._most:
+                self._full_at.popitem(last=False)
         return 0.0
 
 
@@ -58,7 +63,7 @@ _ROUNDING = 1e-9
 
 
 class RateLimit:
-    """Inside of access, which says who calls; a public method's caller is known by its network alone.
+    """Inside of access, which says who calls; a public method's caller is known by its networks alone.
 
     A stream takes one token when it opens, and then one for each message that it is sent: it is slowed down to the
     rate rather than refused, since a refusal would end it, and what it has placed would have to be asked for again.
@@ -88,7 +93,7 @@ class RateLimit:
         async def limited(request: Any, call: Call) -> Any:
             if self._spared is not None and not call.caller.permissions <= self._spared:
                 return await proceed(request, call)
-            if wait := self._buckets.take(bucket_of(call)):
+            if wait := self._buckets.take_of_each(buckets_of(call)):
                 self._limited.inc()
                 raise RateLimited(retry_after=wait)
             return await proceed(self._in_turn(request, call) if method.takes_stream else request, call)
@@ -96,13 +101,13 @@ class RateLimit:
         return limited
 
     async def _in_turn(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
-        caller = bucket_of(call)
+        callers = buckets_of(call)
         async for request in requests:
-            while wait := self._buckets.take(caller):
+            while wait := self._buckets.take_of_each(callers):
                 await self._sleep(wait)
             yield request
 
 
-def bucket_of(call: Call) -> str:
-    """Whose bucket a call takes from: its account's, or, of nobody's account, that of the network it comes from."""
-    return str(call.caller.account_id) if call.caller.signed_in else source_of(call.address)
+def buckets_of(call: Call) -> Sequence[Source]:
+    """Whose buckets a call takes from: its account's, or, of nobody's account, those of the networks it comes from."""
+    return (Source(str(call.caller.account_id)),) if call.caller.signed_in else sources_of(call.address)

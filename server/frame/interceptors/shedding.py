@@ -1,12 +1,12 @@
 """More work than the server can carry is refused at the door, while what it has taken is answered in time."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from server.frame.addresses import source_of
+from server.frame.addresses import Source, sources_of
 from server.frame.call import Call
 from server.frame.errors import Overloaded, TooManyAtOnce
 from server.frame.interceptors.base import Behaviour, Method
@@ -47,7 +47,7 @@ class Shedding:
         under_way = Gauge("backroom_calls_under_way", "Calls that were taken", ("kind",), registry=registry)
         shed = Counter("backroom_calls_shed", "Calls refused for too many under way", ("kind",), registry=registry)
         self._lanes = {kind: _Lane(most.of(kind), under_way.labels(kind), shed.labels(kind)) for kind in KINDS}
-        self._probes = Shares(most.probes), Shares(most.probes_of_one)
+        self._probes = Shares(most.probes), SourceShares(most.probes_of_one)
         self._checks = Shares(most.checks)
 
     def around(self, method: Method, proceed: Behaviour) -> Behaviour:
@@ -68,7 +68,7 @@ class Shedding:
         of_connection, of_source = self._probes
 
         async def watching(request: Any, call: Call) -> Any:
-            with of_connection.one(call.peer()), of_source.one(source_of(call.address)):
+            with of_connection.one(call.peer()), of_source.one(sources_of(call.address)):
                 return await proceed(request, call)
 
         async def checking(request: Any, call: Call) -> Any:
@@ -107,12 +107,54 @@ class Shares:
             self._counts[of] = count - 1
 
 
+class SourceShares:
+    """How many there are from each network, up to so many, or some times as many from a wider one."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._by_times: dict[float, Shares] = {}
+
+    def __len__(self) -> int:
+        """From how many networks there are any."""
+        return sum(map(len, self._by_times.values()))
+
+    def one(self, sources: Sequence[Source]) -> "_Share":
+        """Counts for as long as its block lasts; entering it raises TooManyAtOnce where there are too many."""
+        return _Share(self, sources)
+
+    def enter(self, sources: Sequence[Source]) -> None:
+        """Counts in all of them; raises TooManyAtOnce, and counts in none, where one has too many."""
+        for place, source in enumerate(sources):
+            try:
+                self._of(source.times).enter(source.name)
+            except TooManyAtOnce:
+                self.leave(sources[:place])
+                raise
+
+    def leave(self, sources: Sequence[Source]) -> None:
+        for source in sources:
+            self._of(source.times).leave(source.name)
+
+    def _of(self, times: float) -> Shares:
+        found = self._by_times.get(times)
+        if found is None:
+            found = self._by_times[times] = Shares(int(self._most * times))
+        return found
+
+
+class _Counted(Protocol):
+    """What counts."""
+
+    def enter(self, of: Any) -> None: ...
+    def leave(self, of: Any) -> None: ...
+
+
 class _Share:
     """A generator would cost three times as much, at each call."""
 
     __slots__ = ("_of", "_shares")
 
-    def __init__(self, shares: Shares, of: Hashable) -> None:
+    def __init__(self, shares: _Counted, of: Any) -> None:
         self._shares = shares
         self._of = of
 

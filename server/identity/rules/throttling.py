@@ -1,16 +1,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from ipaddress import IPv6Network
 from uuid import UUID
 
-from server.frame.addresses import address_in, source_of
+from server.frame.addresses import source_of, sources_of
 from storage.identity.records import Attempts
 
 FORGOTTEN_AFTER = timedelta(hours=1)
 """What nobody tried for so long was never tried."""
-_WIDER = ((56, 1.5), (48, 2.0))
-"""Networks of IPv6 that one caller may have all of, and how many times as much is free in each as in a /64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +85,11 @@ def mailing(email: str, kind: str) -> Counter:
 
 
 def _by_source(name: str, limit: Limit, address: str) -> Sequence[Counter]:
-    """By an address, or by the networks of an IPv6 one."""
-    counters = [Counter(f"{name}/{source_of(address)}", limit, shared=True)]
-    found = address_in(address)
-    if found is not None and found.version == 6:
-        for bits, times in _WIDER:
-            network = IPv6Network((int(found) >> 128 - bits << 128 - bits, bits))
-            counters.append(Counter(f"{name}/{network}", replace(limit, free=int(limit.free * times)), shared=True))
-    return counters
+    """By an address, or by the networks of an IPv6 one, of which the wider have more free."""
+    return [
+        Counter(f"{name}/{source.name}", replace(limit, free=int(limit.free * source.times)), shared=True)
+        for source in sources_of(address)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ _UNICAST = IPv6Network("2000::/3")
 _DOCUMENTS = IPv6Network("3fff::/20")
 """RFC 9637's, which the standard library does not know everywhere."""
 _NAT64 = IPv6Network("64:ff9b::/96")
+_MAPPED = IPv6Network("::ffff:0:0/96")
 _INWARD = (
     # IETF's own protocols, which the standard library knows in part; some cloud's metadata are among them.
     IPv4Network("192.0.0.0/24"),
@@ -63,6 +64,10 @@ def _unwrapped(address: Address) -> Address:
 
 def _network(text: str) -> Network:
     try:
-        return ip_network(text)
+        found = ip_network(text)
     except ValueError:
         raise ValueError("must be networks such as 10.0.0.0/8 and fd00::/8, with commas between") from None
+    if isinstance(found, IPv6Network) and found.subnet_of(_MAPPED):
+        # Addresses are held against networks as those of IPv4 that they stand for.
+        return IPv4Network((int(found.network_address) & 0xFFFFFFFF, found.prefixlen - _MAPPED.prefixlen))
+    return found
