@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -48,6 +49,14 @@ class Page:
         after = [str(value) for value in key(items[-1])]
         token = page_pb2.PageToken(list_digest=self.list_digest, after=after)
         return items, base64url.encoded(token.SerializeToString())
+
+
+def key_time(text: str) -> datetime:
+    """A time out of a page token, as `cut` writes one; raises ValueError where it is none, or has no time zone."""
+    value = datetime.fromisoformat(text)
+    if value.tzinfo is None:  # Python compares it with no other time, and PostgreSQL takes it for one of its own zone's
+        raise ValueError("no time zone")
+    return value
 
 
 def page_of(request: Any) -> Page:

@@ -6,7 +6,7 @@ from uuid import UUID
 from backroom.webhooks.v1 import deliveries_pb2, webhook_service_pb2_grpc
 from backroom.webhooks.v1 import webhook_service_pb2 as pb
 from server.frame.call import caller_of
-from server.frame.paging import Page, page_of
+from server.frame.paging import Page, key_time, page_of
 from server.frame.repeating import ask_of
 from server.frame.wire import timestamp
 from server.webhooks import messages
@@ -81,5 +81,5 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
 
 def _before(page: Page) -> tuple[datetime, UUID] | None:
     """Below which (create_time, id) a page begins, latest first."""
-    key = page.key(datetime.fromisoformat, UUID)
+    key = page.key(key_time, UUID)
     return (key[0], key[1]) if key else None

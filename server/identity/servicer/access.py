@@ -1,11 +1,10 @@
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from backroom.identity.v1 import access_service_pb2 as pb
 from backroom.identity.v1 import access_service_pb2_grpc
 from server.frame.call import caller_of
-from server.frame.paging import page_of
+from server.frame.paging import key_time, page_of
 from server.frame.repeating import ask_of
 from server.frame.wire import timestamp
 from server.identity import messages
@@ -30,7 +29,7 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
 
     async def ListUsers(self, request: pb.ListUsersRequest, context: Any) -> pb.ListUsersResponse:
         page = page_of(request)
-        after = page.key(datetime.fromisoformat, UUID)
+        after = page.key(key_time, UUID)
         found = await self._access.list_users(
             role=request.role or None, after=(after[0], after[1]) if after else None, limit=page.limit
         )
@@ -41,7 +40,7 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         self, request: pb.ListServiceAccountsRequest, context: Any
     ) -> pb.ListServiceAccountsResponse:
         page = page_of(request)
-        after = page.key(datetime.fromisoformat, UUID)
+        after = page.key(key_time, UUID)
         found = await self._access.list_services(after=(after[0], after[1]) if after else None, limit=page.limit)
         accounts, next_page_token = page.cut(found, lambda account: (account.create_time, account.id))
         services = map(messages.service_account, accounts)

@@ -1,11 +1,10 @@
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from backroom.identity.v1 import identity_service_pb2 as pb
 from backroom.identity.v1 import identity_service_pb2_grpc
 from server.frame.call import call_of, caller_of
-from server.frame.paging import page_of
+from server.frame.paging import key_time, page_of
 from server.frame.repeating import ask_of
 from server.identity import messages
 from server.identity.secrets import Secrets
@@ -81,7 +80,7 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
     async def ListSessions(self, request: pb.ListSessionsRequest, context: Any) -> pb.ListSessionsResponse:
         caller = caller_of(context)
         page = page_of(request)
-        before = page.key(datetime.fromisoformat, UUID)
+        before = page.key(key_time, UUID)
         found = await self._sessions.list_latest(
             caller, before=(before[0], before[1]) if before else None, limit=page.limit
         )
