@@ -1,7 +1,7 @@
 """Pages of a list, in keyset order: a page token says where the last page ended, and of which list (AIP-158)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -14,8 +14,11 @@ from server.frame.repeating import digest_of
 
 DEFAULT_SIZE = 50
 MAXIMUM_SIZE = 1000
+LARGEST_PAGE_BYTES = 1024 * 1024
+"""Of an answer's items together: most clients take 4 MiB, and a hundred answers may wait for one caller's reading."""
 
 Item = TypeVar("Item")
+Told = TypeVar("Told", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,23 @@ class Page:
             return tuple(kind(value) for kind, value in zip(kinds, self.after, strict=True))
         except ValueError:
             raise PageTokenInvalid from None
+
+    def told(
+        self, found: Sequence[Item], key: Callable[[Item], Sequence[object]], message: Callable[[Item], Told]
+    ) -> tuple[Sequence[Told], str]:
+        """The page out of up to `limit` items as messages, and the token of the next one; empty after the last.
+
+        It ends before the item by which it would be larger than 1 MiB, but holds one at least.
+        """
+        messages: list[Told] = []
+        size = 0
+        for item in found[: self.size]:
+            messages.append(message(item))
+            size += messages[-1].ByteSize()
+            if size > LARGEST_PAGE_BYTES and len(messages) > 1:
+                messages.pop()
+                break
+        return messages, replace(self, size=len(messages)).cut(found, key)[1]
 
     def cut(self, found: Sequence[Item], key: Callable[[Item], Sequence[object]]) -> tuple[Sequence[Item], str]:
         """The page out of up to `limit` items, and the token of the next one; an empty token after the last."""

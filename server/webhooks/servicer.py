@@ -32,8 +32,8 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
     async def ListEndpoints(self, request: pb.ListEndpointsRequest, context: Any) -> pb.ListEndpointsResponse:
         page = page_of(request)
         found = await self._endpoints.list_latest(before=_before(page), limit=page.limit)
-        endpoints, next_page_token = page.cut(found, lambda each: (each.create_time, each.id))
-        return pb.ListEndpointsResponse(endpoints=map(messages.endpoint, endpoints), next_page_token=next_page_token)
+        endpoints, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.endpoint)
+        return pb.ListEndpointsResponse(endpoints=endpoints, next_page_token=next_page_token)
 
     async def UpdateEndpoint(self, request: pb.UpdateEndpointRequest, context: Any) -> pb.UpdateEndpointResponse:
         ask = ask_of(context, request)

@@ -9,7 +9,7 @@ from server.commerce.rules.catalog import ProductDraft, ProductKey
 from server.commerce.service import Catalog
 from server.frame.batching import Batcher
 from server.frame.errors import FieldInvalid
-from server.frame.paging import page_of
+from server.frame.paging import LARGEST_PAGE_BYTES, page_of
 from server.frame.repeating import ask_of, ask_of_stream
 from storage.commerce.records import Product
 
@@ -41,10 +41,13 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         page = page_of(request)
         after = page.key(str)
         found = await self._catalog.list_by_sku(
-            after=after[0] if after else None, limit=page.limit, archived=request.show_archived
+            after=after[0] if after else None,
+            limit=page.limit,
+            archived=request.show_archived,
+            size=LARGEST_PAGE_BYTES,
         )
-        products, next_page_token = page.cut(found, lambda product: (product.sku,))
-        return pb.ListProductsResponse(products=map(messages.product, products), next_page_token=next_page_token)
+        products, next_page_token = page.told(found, lambda product: (product.sku,), messages.product)
+        return pb.ListProductsResponse(products=products, next_page_token=next_page_token)
 
     async def ImportProducts(
         self, request_iterator: AsyncIterator[pb.ImportProductsRequest], context: Any

@@ -71,8 +71,8 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
             before=(before[0], before[1]) if before else None,
             limit=page.limit,
         )
-        orders, next_page_token = page.cut(found, lambda order: (order.create_time, order.id))
-        return pb.ListOrdersResponse(orders=map(messages.order, orders), next_page_token=next_page_token)
+        orders, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.order)
+        return pb.ListOrdersResponse(orders=orders, next_page_token=next_page_token)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: Any) -> pb.CancelOrderResponse:
         ask = ask_of(context, request)

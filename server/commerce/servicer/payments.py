@@ -37,8 +37,8 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
             before=(before[0], before[1]) if before else None,
             limit=page.limit,
         )
-        payments, next_page_token = page.cut(found, lambda payment: (payment.create_time, payment.id))
-        return pb.ListPaymentsResponse(payments=map(messages.payment, payments), next_page_token=next_page_token)
+        payments, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.payment)
+        return pb.ListPaymentsResponse(payments=payments, next_page_token=next_page_token)
 
     async def RefundPayment(self, request: pb.RefundPaymentRequest, context: Any) -> pb.RefundPaymentResponse:
         ask = ask_of(context, request)

@@ -28,6 +28,7 @@ class Body:
                 body = await call.read()
             if body is grpc.aio.EOF:
                 raise BodyMalformed(method=method.path.removeprefix("/"))
+            call.received_bytes = len(body)
             return await proceed(body, call)
 
         return reading

@@ -33,8 +33,8 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         found = await self._access.list_users(
             role=request.role or None, after=(after[0], after[1]) if after else None, limit=page.limit
         )
-        accounts, next_page_token = page.cut(found, lambda account: (account.create_time, account.id))
-        return pb.ListUsersResponse(users=map(messages.user, accounts), next_page_token=next_page_token)
+        users, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.user)
+        return pb.ListUsersResponse(users=users, next_page_token=next_page_token)
 
     async def ListServiceAccounts(
         self, request: pb.ListServiceAccountsRequest, context: Any
@@ -42,8 +42,7 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         page = page_of(request)
         after = page.key(key_time, UUID)
         found = await self._access.list_services(after=(after[0], after[1]) if after else None, limit=page.limit)
-        accounts, next_page_token = page.cut(found, lambda account: (account.create_time, account.id))
-        services = map(messages.service_account, accounts)
+        services, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.service_account)
         return pb.ListServiceAccountsResponse(service_accounts=services, next_page_token=next_page_token)
 
     async def DisableAccount(self, request: pb.DisableAccountRequest, context: Any) -> pb.DisableAccountResponse:
@@ -95,8 +94,8 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         page = page_of(request)
         after = page.key(int, str)
         found = await self._roles.list_by_name(after=(after[0], after[1]) if after else None, limit=page.limit)
-        roles, next_page_token = page.cut(found, lambda role: (0 if role.built_in else 1, role.name))
-        return pb.ListRolesResponse(roles=map(messages.role, roles), next_page_token=next_page_token)
+        roles, next_page_token = page.told(found, lambda role: (0 if role.built_in else 1, role.name), messages.role)
+        return pb.ListRolesResponse(roles=roles, next_page_token=next_page_token)
 
     async def UpdateRole(self, request: pb.UpdateRoleRequest, context: Any) -> pb.UpdateRoleResponse:
         ask = ask_of(context, request)

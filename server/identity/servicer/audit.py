@@ -17,8 +17,10 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
         found = await self._auditing.list_latest(
             messages.audit_filter(request), before=(before[0], before[1]) if before else None, limit=page.limit
         )
-        events, next_page_token = page.cut(found, lambda event: (event.entry.create_time, event.sequence))
-        return pb.ListAuditEventsResponse(events=map(messages.audit_event, events), next_page_token=next_page_token)
+        events, next_page_token = page.told(
+            found, lambda event: (event.entry.create_time, event.sequence), messages.audit_event
+        )
+        return pb.ListAuditEventsResponse(events=events, next_page_token=next_page_token)
 
     async def VerifyAudit(self, request: pb.VerifyAuditRequest, context: Any) -> pb.VerifyAuditResponse:
         anchors = messages.audit_anchors(request)

@@ -84,9 +84,12 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         found = await self._sessions.list_latest(
             caller, before=(before[0], before[1]) if before else None, limit=page.limit
         )
-        sessions, next_page_token = page.cut(found, lambda session: (session.create_time, session.id))
-        told = (messages.session(session, current=session.id == caller.issued_for) for session in sessions)
-        return pb.ListSessionsResponse(sessions=told, next_page_token=next_page_token)
+        sessions, next_page_token = page.told(
+            found,
+            lambda session: (session.create_time, session.id),
+            lambda session: messages.session(session, current=session.id == caller.issued_for),
+        )
+        return pb.ListSessionsResponse(sessions=sessions, next_page_token=next_page_token)
 
     async def RevokeSession(self, request: pb.RevokeSessionRequest, context: Any) -> pb.RevokeSessionResponse:
         ask = ask_of(context, request)
