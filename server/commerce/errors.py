@@ -91,6 +91,13 @@ class TooMuchUnpaid(Refusal):
     reason = "TOO_MUCH_UNPAID"
 
 
+class TooManyGivenUp(Refusal):
+    """The customer has cancelled {orders} orders lately, or not paid them in time; {most_orders} may be."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "TOO_MANY_GIVEN_UP"
+
+
 class TotalNotPayable(Refusal):
     """The order's total, {total} {currency}, is finer than can be paid in {currency}."""
 
