@@ -21,7 +21,7 @@ from server.commerce.errors import (
 )
 from server.commerce.rules.inventory import Ledger, total_by_sku
 from server.frame.caller import Caller
-from server.frame.errors import PreconditionViolation, Refusal
+from server.frame.errors import MOST_NAMED, PreconditionViolation, Refusal
 from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Shelf, StockReason, Unpaid
 from storage.frame.records import Ask
 
@@ -206,7 +206,8 @@ class _Desk:
             currencies.add(price.currency)
             lines.append(OrderLine(shelf.product_id, line.sku, line.quantity, price.amount))
         if len(currencies) > 1:
-            raise CurrencyMixed(currencies=",".join(sorted(currencies)))
+            # An answer's metadata is bounded, and there are 17,576 codes.
+            raise CurrencyMixed(currencies=",".join(sorted(currencies)[:MOST_NAMED]))
         return tuple(lines), currencies.pop()
 
     def _check_total(self, total: Price) -> None:

@@ -85,7 +85,7 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
         watch = watch_of(request, self._now())
-        customer_id = messages.same_form(request.customer_id)
+        customer_id = messages.customer_of(request.customer_id)
         telling = self._watching.watch_orders(caller_of(context), customer_id, watch.position)
         async for told in telling:
             order = messages.order(told.change.order) if told.change else None
