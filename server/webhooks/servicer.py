@@ -45,7 +45,9 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
         return pb.DeleteEndpointResponse()
 
     async def RotateSecret(self, request: pb.RotateSecretRequest, context: Any) -> pb.RotateSecretResponse:
-        secret, end_time = await self._endpoints.rotate(UUID(request.endpoint_id), ask_of(context, request))
+        secret, end_time = await self._endpoints.rotate(
+            caller_of(context), UUID(request.endpoint_id), ask_of(context, request)
+        )
         return pb.RotateSecretResponse(secret=shown(secret), previous_secret_end_time=timestamp(end_time))
 
     async def SendTestEvent(self, request: pb.SendTestEventRequest, context: Any) -> pb.SendTestEventResponse:

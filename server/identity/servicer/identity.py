@@ -53,8 +53,9 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
     async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Any) -> pb.ChangePasswordResponse:
         ask = await self._secret_ask(context, request)
         caller = caller_of(context)
-        await self._accounts.change_password(caller, request.current_password, request.new_password, ask)
-        return pb.ChangePasswordResponse()
+        passwords = (request.current_password, request.new_password)
+        device_token = await self._accounts.change_password(caller, *passwords, ask)
+        return pb.ChangePasswordResponse(device_token=device_token)
 
     async def SendEmailVerification(
         self, request: pb.SendEmailVerificationRequest, context: Any
