@@ -71,6 +71,7 @@ async def _findings(configured: Settings, keys: MasterKeys | None) -> tuple[Sequ
     async with migrated_database(configured) as database, opened_trade(configured, sandbox) as trade:
         async with database.snapshot() as laws:
             findings = list(await laws.check())
+        findings.append(await _owned(database, configured.issuer))
         if keys is not None:
             findings.append(await _followed(database, keys))
         away = []
@@ -80,6 +81,15 @@ async def _findings(configured: Settings, keys: MasterKeys | None) -> tuple[Sequ
             except ProviderUnavailable:
                 away.append(provider.name)
     return findings, away
+
+
+async def _owned(database: Database, issuer: str) -> Finding:
+    async with database.reading() as tx:
+        kept = await tx.environment.find()
+    broken = [f"{kept}, to which it belongs"] if kept not in (None, issuer) else []
+    return Finding(
+        "I13", f"the database belongs to BACKROOM_ISSUER, {issuer}", int(kept is not None), len(broken), broken
+    )
 
 
 async def _followed(database: Database, keys: MasterKeys) -> Finding:

@@ -91,6 +91,27 @@ class TooMuchUnpaid(Refusal):
     reason = "TOO_MUCH_UNPAID"
 
 
+class TooManyGivenUp(Refusal):
+    """The customer has cancelled {orders} orders lately, or not paid them in time; {most_orders} may be."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "TOO_MANY_GIVEN_UP"
+
+
+class TooManyPayments(Refusal):
+    """{most} payments of this order have failed, and no other may begin: place it again."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "TOO_MANY_PAYMENTS"
+
+
+class RefundNotPayable(Refusal):
+    """A refund of {amount} {currency} is finer than can be paid back in {currency}."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "REFUND_NOT_PAYABLE"
+
+
 class TotalNotPayable(Refusal):
     """The order's total, {total} {currency}, is finer than can be paid in {currency}."""
 

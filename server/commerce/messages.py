@@ -1,5 +1,6 @@
 """commerce's messages to plain values, and back."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -41,6 +42,9 @@ from storage.commerce.records import (
 from storage.frame.records import Ask
 
 _NANO = Decimal("1E-9")
+_LONGEST_NAME = 64
+"""In characters: a reference, or a customer's id."""
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _EDITABLE: Mapping[str, Callable[[products_pb2.Product], Any]] = {
     "name": lambda product: product.name,
     "description": lambda product: product.description,
@@ -140,13 +144,26 @@ def place_order(
         for line in request.lines
     )
     hold = request.hold_duration.ToTimedelta() if request.HasField("hold_duration") else None
-    reference, customer_id = same_form(request.reference), same_form(request.customer_id)
+    reference, customer_id = same_form(request.reference, "reference"), customer_of(request.customer_id)
     return orders.PlaceOrder(caller, asked, order_id, reference, customer_id, lines, hold)
 
 
-def same_form(text: str) -> str | None:
-    """A text that names something in Unicode's form NFC, so that two that look alike are one; None for none."""
-    return normalize("NFC", text) or None
+def same_form(text: str, path: str) -> str | None:
+    """A text that names something in Unicode's form NFC, so that two that look alike are one; None for none.
+
+    Raises FieldInvalid, naming the path, where that form is longer than it may be: a few characters become two or three
+    in it, and what the server told could not be sent back.
+    """
+    same = normalize("NFC", text)
+    if len(same) > _LONGEST_NAME:
+        raise FieldInvalid.of(path, f"must be at most {_LONGEST_NAME} characters in Unicode's form NFC")
+    return same or None
+
+
+def customer_of(text: str) -> str | None:
+    """A customer's id likewise; one that is a UUID is an account's, in small letters as the server writes it."""
+    same = same_form(text, "customer_id")
+    return same.lower() if same and _UUID.fullmatch(same) else same
 
 
 def order_filter(request: order_service_pb2.ListOrdersRequest) -> OrderFilter:
@@ -154,7 +171,7 @@ def order_filter(request: order_service_pb2.ListOrdersRequest) -> OrderFilter:
     state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
     return OrderFilter(
         state=OrderState[state] if request.state else None,
-        customer_id=same_form(request.customer_id),
+        customer_id=customer_of(request.customer_id),
         start_time=time_of(request.start_time, "start_time") if request.HasField("start_time") else None,
         end_time=time_of(request.end_time, "end_time") if request.HasField("end_time") else None,
     )

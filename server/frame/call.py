@@ -61,6 +61,10 @@ class Call(Context):
         self.caller: Caller = ANONYMOUS
         self.refused_for: str | None = None
         self.fault: str | None = None
+        self.received_bytes = 0
+        """Of its one message, once that is read."""
+        self.written_bytes = 0
+        """Of the answers that it has written."""
         self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
         """Stands around each writing of an answer."""
         self.metadata: Mapping[str, str | bytes] = {name: cleaned(value) for name, value in self._received}
@@ -96,6 +100,7 @@ class Call(Context):
 
     async def write(self, message: Any) -> None:
         written = self._serialize(message)
+        self.written_bytes += len(written)
         with self.writing():
             await self._context.write(written)
 

@@ -1,7 +1,8 @@
 """Pages of a list, in keyset order: a page token says where the last page ended, and of which list (AIP-158)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -13,8 +14,11 @@ from server.frame.repeating import digest_of
 
 DEFAULT_SIZE = 50
 MAXIMUM_SIZE = 1000
+LARGEST_PAGE_BYTES = 1024 * 1024
+"""Of an answer's items together: most clients take 4 MiB, and a hundred answers may wait for one caller's reading."""
 
 Item = TypeVar("Item")
+Told = TypeVar("Told", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,23 @@ class Page:
         except ValueError:
             raise PageTokenInvalid from None
 
+    def told(
+        self, found: Sequence[Item], key: Callable[[Item], Sequence[object]], message: Callable[[Item], Told]
+    ) -> tuple[Sequence[Told], str]:
+        """The page out of up to `limit` items as messages, and the token of the next one; empty after the last.
+
+        It ends before the item by which it would be larger than 1 MiB, but holds one at least.
+        """
+        messages: list[Told] = []
+        size = 0
+        for item in found[: self.size]:
+            messages.append(message(item))
+            size += messages[-1].ByteSize()
+            if size > LARGEST_PAGE_BYTES and len(messages) > 1:
+                messages.pop()
+                break
+        return messages, replace(self, size=len(messages)).cut(found, key)[1]
+
     def cut(self, found: Sequence[Item], key: Callable[[Item], Sequence[object]]) -> tuple[Sequence[Item], str]:
         """The page out of up to `limit` items, and the token of the next one; an empty token after the last."""
         if len(found) <= self.size:
@@ -48,6 +69,14 @@ class Page:
         after = [str(value) for value in key(items[-1])]
         token = page_pb2.PageToken(list_digest=self.list_digest, after=after)
         return items, base64url.encoded(token.SerializeToString())
+
+
+def key_time(text: str) -> datetime:
+    """A time out of a page token, as `cut` writes one; raises ValueError where it is none, or has no time zone."""
+    value = datetime.fromisoformat(text)
+    if value.tzinfo is None:  # Python compares it with no other time, and PostgreSQL takes it for one of its own zone's
+        raise ValueError("no time zone")
+    return value
 
 
 def page_of(request: Any) -> Page:

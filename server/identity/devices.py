@@ -8,7 +8,7 @@ from uuid import UUID
 
 from server.frame import base64url
 from server.identity.keys import KeyRing
-from server.identity.rules.devices import Device
+from server.identity.rules.devices import Device, KeptDevice
 from storage.identity.records import Account
 
 _CLAIM_BYTES = 40
@@ -29,6 +29,10 @@ class Devices:
     def made(self, account_id: UUID, issue_time: datetime) -> Device:
         """A new device of the account's owner."""
         return Device(account_id, self._new_id(), issue_time)
+
+    async def kept_token(self, kept: KeptDevice) -> str:
+        """Likewise of what is remembered of a change of password; empty where that is no device."""
+        return await self.token(kept) if isinstance(kept, Device) else ""
 
     async def token(self, device: Device) -> str:
         """The device's token, the same each time."""

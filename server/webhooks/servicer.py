@@ -6,7 +6,7 @@ from uuid import UUID
 from backroom.webhooks.v1 import deliveries_pb2, webhook_service_pb2_grpc
 from backroom.webhooks.v1 import webhook_service_pb2 as pb
 from server.frame.call import caller_of
-from server.frame.paging import Page, page_of
+from server.frame.paging import Page, key_time, page_of
 from server.frame.repeating import ask_of
 from server.frame.wire import timestamp
 from server.webhooks import messages
@@ -32,8 +32,8 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
     async def ListEndpoints(self, request: pb.ListEndpointsRequest, context: Any) -> pb.ListEndpointsResponse:
         page = page_of(request)
         found = await self._endpoints.list_latest(before=_before(page), limit=page.limit)
-        endpoints, next_page_token = page.cut(found, lambda each: (each.create_time, each.id))
-        return pb.ListEndpointsResponse(endpoints=map(messages.endpoint, endpoints), next_page_token=next_page_token)
+        endpoints, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.endpoint)
+        return pb.ListEndpointsResponse(endpoints=endpoints, next_page_token=next_page_token)
 
     async def UpdateEndpoint(self, request: pb.UpdateEndpointRequest, context: Any) -> pb.UpdateEndpointResponse:
         ask = ask_of(context, request)
@@ -45,7 +45,9 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
         return pb.DeleteEndpointResponse()
 
     async def RotateSecret(self, request: pb.RotateSecretRequest, context: Any) -> pb.RotateSecretResponse:
-        secret, end_time = await self._endpoints.rotate(UUID(request.endpoint_id), ask_of(context, request))
+        secret, end_time = await self._endpoints.rotate(
+            caller_of(context), UUID(request.endpoint_id), ask_of(context, request)
+        )
         return pb.RotateSecretResponse(secret=shown(secret), previous_secret_end_time=timestamp(end_time))
 
     async def SendTestEvent(self, request: pb.SendTestEventRequest, context: Any) -> pb.SendTestEventResponse:
@@ -81,5 +83,5 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
 
 def _before(page: Page) -> tuple[datetime, UUID] | None:
     """Below which (create_time, id) a page begins, latest first."""
-    key = page.key(datetime.fromisoformat, UUID)
+    key = page.key(key_time, UUID)
     return (key[0], key[1]) if key else None

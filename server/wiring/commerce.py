@@ -23,7 +23,7 @@ from server.commerce.service.settling import Reported
 from server.commerce.servicer import CatalogServicer, InventoryServicer, OrderServicer, PaymentServicer
 from server.frame.batching import Batcher
 from server.wiring.parts import Clock, NewId, Part, Service
-from storage.commerce.records import Level, Order, Product
+from storage.commerce.records import Level, Order, Price, Product
 from storage.database import Database
 
 _HEAVIEST_BATCH = 4000
@@ -51,12 +51,16 @@ class Trade:
         bounds = (self.hold, self.most_unpaid_orders, self.most_held_pieces)
         return Terms(*bounds, provider.payable) if provider else Terms(*bounds)
 
+    def payable(self, provider: str, amount: Price) -> bool:
+        """Whether a provider can pay an amount; of one that is not configured any more, it is not known."""
+        return provider not in self.providers or self.providers[provider].payable(amount)
+
 
 def commerce_part(database: Database, trade: Trade, now: Clock, new_id: NewId) -> Part:
     catalog = Catalog(database, now, new_id)
     inventory = Inventory(database, now)
     orders = Orders(database, now, new_id, trade.terms)
-    payments = Payments(database, trade.provider, now, new_id)
+    payments = Payments(database, trade.provider, now, new_id, trade.payable)
     longest = database.limits.answer
     adjusting = Batcher[AdjustStock, Level](inventory.adjust, longest_seconds=longest)
     placing = Batcher[PlaceOrder, Order](

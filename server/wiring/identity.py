@@ -107,7 +107,7 @@ def build_identity(
         tokens=tokens,
         standings=Standings(database, keys, tokens, now),
         secrets=secrets,
-        accounts=Accounts(database, passwords, throttling, mailing, finishing, now, new_id),
+        accounts=Accounts(database, passwords, throttling, mailing, devices, finishing, now, new_id),
         signing_in=SigningIn(database, passwords, throttling, tokens, secrets, devices, finishing, now, new_id),
         sessions=Sessions(database, tokens, secrets, now),
         recovery=Recovery(database, passwords, throttling, mailing, devices, now),

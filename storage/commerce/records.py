@@ -135,10 +135,12 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class Unpaid:
-    """What of one customer's is placed and neither paid, cancelled nor expired."""
+    """What of one customer's is placed and neither paid, cancelled nor expired, and how many orders it has given up."""
 
     orders: int
     pieces: int
+    given_up: int = 0
+    """Cancelled or expired."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,9 +154,9 @@ async def test_the_command_says_what_holds_and_what_does_not(busy_shop: Shop, da
     await busy_shop.sandbox.behave(fail=0.0)
     await eventually(lambda: undone(busy_shop), lambda jobs: not jobs)
     code, said = await verify(database_url, busy_shop)
-    assert (code, len(re.findall(r"^I\d+", said, re.MULTILINE))) == (0, len(INVARIANTS) + 2), said
+    assert (code, len(re.findall(r"^I\d+", said, re.MULTILINE))) == (0, len(INVARIANTS) + 3), said
     assert {line.split()[0] for line in said.splitlines() if line.startswith("I")} >= {
-        f"I{n}" for n in range(1, 13) if n != 11
+        f"I{n}" for n in range(1, 14) if n != 11
     }
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE commerce.stock SET on_hand = on_hand + 1")
@@ -165,6 +165,18 @@ async def test_the_command_says_what_holds_and_what_does_not(busy_shop: Shop, da
     assert code == 1
     assert "I1 is broken by TEA" in said
     assert re.search(r"I12 is broken by position \d+, event \d+: the event is not what was written", said)
+
+
+async def test_a_database_of_another_environment_is_named(busy_shop: Shop, database_url: str) -> None:
+    """It verifies a copy as well as any, and says whose it is."""
+    await busy_shop.sandbox.behave(fail=0.0)
+    await eventually(lambda: undone(busy_shop), lambda jobs: not jobs)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE frame.environment SET issuer = 'https://shop.example'")
+    code, said = await verify(database_url, busy_shop)
+    assert code == 1
+    assert "I13 is broken by https://shop.example, to which it belongs" in said
+    assert said.count("is broken by") == 1
 
 
 async def test_without_the_master_key_signatures_are_not_checked_and_that_is_said(database_url: str) -> None:

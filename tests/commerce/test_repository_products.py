@@ -15,7 +15,9 @@ SKUS = ["10", "9", "85123A", "85123a", "a", "B", "_", "~", "!", "a b", "a!"]
 
 async def listed(database: Database, *, after: str | None = None, limit: int = 100, archived: bool = True) -> list[str]:
     async with database.reading() as tx:
-        return [each.sku for each in await tx.products.list_by_sku(after=after, limit=limit, archived=archived)]
+        return [
+            each.sku for each in await tx.products.list_by_sku(after=after, limit=limit, archived=archived, size=2**20)
+        ]
 
 
 async def found(database: Database, sku: str) -> Product | None:

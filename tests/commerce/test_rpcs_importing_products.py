@@ -9,9 +9,11 @@ import pytest
 
 from backroom.commerce.v1 import catalog_service_pb2 as pb
 from backroom.commerce.v1 import products_pb2
+from server.commerce.servicer import CatalogServicer
 from tests.commerce.books import count
 from tests.commerce.goods import created, draft, pounds, raw, stock_of, stocked
 from tests.fixtures.servers import Api, Running, refusal
+from tests.fixtures.trading import eventually
 from tests.invariants import broken
 
 SERVICER = "server.commerce.servicer.catalog"
@@ -155,3 +157,35 @@ async def test_an_import_brings_back_what_was_archived_and_leaves_the_stock_alon
     assert await import_all(service, draft("A", price=pounds(9))) == (0, 1, 0)
     assert not (await all_products(service))["A"].archived
     assert await stock_of(service, "A") == (5, 0, 5)
+
+
+async def test_an_import_that_stops_in_the_middle_is_ended(service: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has sent is kept meanwhile, and a stream has no deadline of its own; nothing is imported."""
+    monkeypatch.setattr(f"{SERVICER}.LONGEST_PAUSE_SECONDS", 0.2)
+    call = service.catalog.ImportProducts()
+    await call.write(pb.ImportProductsRequest(product=draft("TEA")))
+    refused = await refusal(call)
+    assert (refused.code, refused.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
+    assert await all_products(service) == {}
+
+
+async def test_imports_together_keep_so_much_and_no_more(
+    server: Running, service: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty at once could fill the memory: who comes too much is told to come again, and then goes through."""
+    monkeypatch.setattr(f"{SERVICER}.MOST_KEPT_BYTES", 15_000)
+    first = service.catalog.ImportProducts()
+    await first.write(pb.ImportProductsRequest(product=draft("TEA", description="t" * 9_000)))
+    other = draft("MUG", description="m" * 9_000)
+    await eventually(lambda: kept_bytes(server), lambda kept: kept > 9_000)
+    assert (await refusal(service.catalog.ImportProducts(stream(other)))).reason == "OVERLOADED"
+    await first.done_writing()
+    assert (await first).created_count == 1
+    assert await kept_bytes(server) == 0
+    assert await import_all(service, other) == (1, 0, 0)
+
+
+async def kept_bytes(server: Running) -> int:
+    """How much all imports under way have sent."""
+    [kept] = [each.servicer for each in server.application.services if isinstance(each.servicer, CatalogServicer)]
+    return kept._kept_bytes

@@ -121,3 +121,14 @@ async def test_a_spoilt_token_is_refused(service: Api) -> None:
     for page_token in ["A", "ä", "====", "AAAA", good[:-2], f"{good} ", *written]:
         refused = await refusal(service.catalog.ListProducts(pb.ListProductsRequest(page_token=page_token)))
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"), page_token
+
+
+async def test_a_page_of_large_products_holds_fewer(service: Api, customer: Api) -> None:
+    """Most clients take 4 MiB: a page ends at 1 MiB, and the next one goes on behind it, each product once."""
+    names = [f"P{number:03}" for number in range(120)]
+    large = [draft(sku, description="\N{PILE OF POO}" * 10_000) for sku in names]
+    await service.catalog.ImportProducts(iter([pb.ImportProductsRequest(product=each) for each in large]))
+    read = await pages(customer.catalog.ListProducts, pb.ListProductsRequest(page_size=1000), "products")
+    assert [product.sku for page in read for product in page] == names
+    assert len(read) == 5
+    assert all(sum(product.ByteSize() for product in page) <= 2**20 for page in read)

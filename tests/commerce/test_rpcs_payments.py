@@ -1,11 +1,14 @@
 """Paying an order, and paying it back, with the real sandbox as a process of its own."""
 
+import asyncio
 from uuid import uuid4
 
 import grpc
 import pytest
 
 from backroom.commerce.v1 import order_service_pb2, orders_pb2, payment_service_pb2, payments_pb2
+from server.commerce.providers.port import PaymentReport
+from server.commerce.providers.sandbox import SandboxProvider
 from tests.commerce.goods import cancelled, found, placed, pounds, raw, stock_of, stocked
 from tests.fixtures.servers import Api, refusal
 from tests.fixtures.trading import Shop, eventually
@@ -287,3 +290,32 @@ async def ids(api: Api, **rest: object) -> list[str]:
         found += [payment.payment_id for payment in page.payments]
         if not (token := page.next_page_token):
             return found
+
+
+async def test_confirming_without_end_asks_the_provider_once_a_second(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider bounds how often a shop asks: one customer must not use that up; what has ended is not asked for."""
+    asked: list[str] = []
+    find = SandboxProvider.find
+
+    async def counted(provider: SandboxProvider, provider_id: str) -> PaymentReport:
+        asked.append(provider_id)
+        return await find(provider, provider_id)
+
+    monkeypatch.setattr(SandboxProvider, "find", counted)
+    await stocked(shop.seller, "TEA", 10)
+    begun = await shop.pay(await placed(shop.seller, ("TEA", 1)), "card_later")
+    known = await eventually(lambda: shop.payment(begun.payment_id), lambda seen: bool(seen.provider_payment_id))
+    request = payment_service_pb2.ConfirmPaymentRequest(payment_id=known.payment_id)
+    loop = asyncio.get_running_loop()
+    asked.clear()
+    began = loop.time()
+    answers = await asyncio.gather(*(shop.seller.payments.ConfirmPayment(request) for _ in range(50)))
+    assert {raw(answer) for answer in answers} == {raw(answers[0])}
+    assert 1 <= len(asked) <= 1 + (loop.time() - began)
+    failed = await shop.settled(await shop.pay(await placed(shop.seller, ("TEA", 1)), "card_refused"), "FAILED")
+    asked.clear()
+    request = payment_service_pb2.ConfirmPaymentRequest(payment_id=failed.payment_id)
+    assert (await shop.seller.payments.ConfirmPayment(request)).payment == failed
+    assert asked == []

@@ -31,6 +31,11 @@ OUT_OF_BOUNDS: list[tuple[str, pb.PlaceOrderRequest]] = [
     ("reference", ask(("A", 1), reference="r\0")),
     ("customer_id", ask(("A", 1), customer_id="c" * 65)),
     ("customer_id", ask(("A", 1), customer_id="\0")),
+    *(
+        (field, ask(("A", 1), **{field: character * 64}))
+        for field in ("reference", "customer_id")
+        for character in ("\N{DEVANAGARI LETTER QA}", "\N{MUSICAL SYMBOL SIXTEENTH NOTE}", "\u0344")
+    ),
     ("request_id", ask(("A", 1), request_id="1")),
     ("request_id", ask(("A", 1), request_id=uuid4().hex)),
     *(

@@ -53,6 +53,21 @@ async def test_a_customer_holds_so_much_unpaid_and_no_more(database: Database) -
             assert (await placed(service, ("TEA", 100))).order_id
 
 
+async def test_a_customer_cannot_place_and_cancel_without_end(database: Database) -> None:
+    """What is cancelled or expired within the hour counts, so that a count of the unpaid goes through few orders."""
+    async with running(database, trade=Trade(most_unpaid_orders=2)) as server:
+        service, customer, other = [await server.sign_in(role) for role in ("service", "customer", "customer")]
+        await stocked(service, "TEA", 10)
+        for _ in range(20):
+            await cancelled(customer, await placed(customer, ("TEA", 10)))
+        found = await refusal(placed(customer, ("TEA", 1)))
+        assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TOO_MANY_GIVEN_UP")
+        assert found.metadata == {"orders": "20", "most_orders": "20"}
+        assert (await placed(other, ("TEA", 1))).order_id
+        assert (await placed(service, ("TEA", 1), customer_id=str(customer.account_id))).order_id
+        assert await stock_of(service, "TEA") == (10, 2, 8)
+
+
 async def test_who_lost_the_role_no_longer_acts_on_what_it_placed_for_others(server: Running, customer: Api) -> None:
     """To see it, cancel it or watch it is decided by what the account may do now; its own stays its own."""
     admin, clerk = await server.sign_in("admin"), await server.sign_in("staff", "customer")

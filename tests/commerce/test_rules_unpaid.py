@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.commerce.errors import HoldNotPermitted, TooMuchUnpaid, TotalNotPayable
+from server.commerce.errors import HoldNotPermitted, TooManyGivenUp, TooMuchUnpaid, TotalNotPayable
 from server.commerce.providers.minor_units import minor_units
 from server.commerce.rules.orders import NO_UNPAID, PlaceOrder, Terms, bounded_customers, decide
 from server.frame.errors import Refusal
@@ -67,6 +67,17 @@ def test_whoever_may_hold_more_is_not_bounded() -> None:
     assert all(isinstance(answer, Order) for answer in answers(*many, unpaid={str(SERVICE.account_id): Unpaid(99, 99)}))
     assert bounded_customers([*many, mine(1), mine(2)]) == {ME}
     assert isinstance(answers(mine(1), unpaid={"another": Unpaid(99, 99)})[0], Order)
+
+
+def test_so_many_orders_are_given_up_lately_and_no_more() -> None:
+    """Ten times as many as may be unpaid; whoever may hold more gives up as many as it wants."""
+    most = Unpaid(0, 0, given_up=30)
+    [refused] = answers(mine(1), unpaid={ME: most})
+    assert isinstance(refused, TooManyGivenUp)
+    assert refused.metadata == {"orders": "30", "most_orders": "30"}
+    assert isinstance(answers(mine(1), unpaid={ME: Unpaid(2, 9, given_up=29)})[0], Order)
+    clerk = place(("TEA", 1), caller=STAFF, customer_id=ME)
+    assert isinstance(answers(clerk, unpaid={ME: most})[0], Order)
 
 
 @pytest.mark.parametrize(("cost", "pieces", "taken"), [("500.5", 1, False), ("500.5", 2, True), ("0.001", 10, True)])

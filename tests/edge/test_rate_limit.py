@@ -15,10 +15,10 @@ from server.frame.addresses import source_of, sources_of
 from server.frame.interceptors import CallLimits, Rate
 from server.frame.interceptors.rate_limit import Buckets
 from storage.database import Database
-from tests.commerce.goods import ask, stocked
+from tests.commerce.goods import ask, found, placed, stocked
 from tests.contract.probes import checked
 from tests.contract.scrape import scraped
-from tests.fixtures.servers import Running, refusal, running
+from tests.fixtures.servers import Api, Running, refusal, running
 from tests.identity.people import me
 
 
@@ -152,3 +152,58 @@ def test_a_network_is_an_address_or_the_half_of_a_newer_one(one: str, other: str
 async def test_without_a_setting_nobody_is_limited(server: Running) -> None:
     """The interceptor does not even stand in the chain."""
     assert "RateLimit" not in [type(each).__name__ for each in server.application.chain.interceptors]
+
+
+async def test_a_large_call_takes_more_of_the_rate_than_a_small_one(database: Database) -> None:
+    """By what is sent and by what is answered: ten calls of 2,000 lines cost what a hundred small ones do not."""
+    async with running(database) as plenty:
+        await stocked(await plenty.sign_in("admin"), "T" * 60, 1)
+    async with running(database, limits=limited(per_second=0.01, burst=30)) as opened:
+        heavy, light = await opened.sign_in("customer"), await opened.sign_in("customer")
+        request = ask(*[("T" * 60, 1)] * 2000)
+        assert (await refusal(heavy.orders.PlaceOrder(request))).reason == "OUT_OF_STOCK"
+        assert request.ByteSize() // 4096 >= 30
+        assert (await refusal(me(heavy))).reason == "RATE_LIMITED"
+        for _ in range(30):
+            await me(light)
+
+
+async def test_a_large_answer_takes_more_of_the_rate_than_a_small_one(database: Database) -> None:
+    """An order of 1,000 lines can be read as often as its bytes allow."""
+    async with running(database) as plenty:
+        seller = await plenty.sign_in("admin")
+        await stocked(seller, "T" * 60, 1000)
+        reader = await plenty.sign_in("customer")
+        order = await placed(seller, *[("T" * 60, 1)] * 1000, customer_id=str(reader.account_id))
+    async with running(database, limits=limited(per_second=0.01, burst=30)) as opened:
+        again = Api(opened.channel, reader.token)
+        tokens = 1 + (await found(again, order.order_id)).ByteSize() // (16 * 1024)
+        assert tokens > 5
+        for _ in range(30 // tokens - 1):
+            await found(again, order.order_id)
+        assert (await refusal(found(again, order.order_id))).reason == "RATE_LIMITED"
+
+
+async def test_a_stream_of_large_orders_is_slowed_down_by_their_size(database: Database) -> None:
+    """What 512 lines take of a core, eight calls would."""
+    async with running(database) as plenty:
+        await stocked(await plenty.sign_in("admin"), "T" * 60, 10**6)
+    async with running(database, limits=limited(per_second=20, burst=5)) as opened:
+        api = await opened.sign_in("service")
+        asks = [order_service_pb2.PlaceOrdersRequest(order=ask(*[("T" * 60, 1)] * 512)) for _ in range(4)]
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        answers = [answer async for answer in api.orders.PlaceOrders(iter(asks))]
+        assert [answer.WhichOneof("outcome") for answer in answers] == ["order"] * 4
+        assert loop.time() - began >= 0.9 * (1 + 3 * (1 + asks[0].ByteSize() // 4096) - 5) / 20
+
+
+def test_what_is_owed_is_waited_for() -> None:
+    """A caller that owes more than its burst is told how long that takes to come in."""
+    time = Time()
+    buckets = Buckets(Rate(10, 5), time)
+    buckets.owe((Source("a"),), 100)
+    assert buckets.take("a") == pytest.approx((100 + 1 - 5) / 10)
+    assert buckets.take("b") == 0
+    time.now += (100 + 1 - 5) / 10
+    assert buckets.take("a") == 0

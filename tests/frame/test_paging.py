@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from backroom.commerce.v1 import catalog_service_pb2
 from backroom.common.v1 import page_pb2
-from backroom.identity.v1 import access_service_pb2
+from backroom.identity.v1 import access_service_pb2, accounts_pb2
 from server.frame.errors import PageTokenInvalid
-from server.frame.paging import DEFAULT_SIZE, MAXIMUM_SIZE, Page, page_of
+from server.frame.paging import DEFAULT_SIZE, LARGEST_PAGE_BYTES, MAXIMUM_SIZE, Page, page_of
 
 Item = tuple[int, str]
 
@@ -191,3 +191,25 @@ def test_a_forged_sort_key_is_read_or_refused(after: list[str]) -> None:
             page_of(request(2, token)).key(*kinds)
         except PageTokenInvalid:
             continue
+
+
+@given(st.lists(st.integers(0, 700_000), max_size=12), st.integers(1, 12))
+def test_a_page_ends_before_it_is_larger_than_an_answer_may_be(sizes: list[int], size: int) -> None:
+    """But holds one item at least; all pages together hold each item once."""
+    items = [(number, length) for number, length in enumerate(sizes)]
+    seen: list[str] = []
+    asked = request(size)
+    while True:
+        page = page_of(asked)
+        after = page.key(int)
+        left = [item for item in items if after is None or item[0] > after[0]]
+        told, asked.page_token = page.told(
+            left[: page.limit],
+            lambda item: (item[0],),
+            lambda item: accounts_pb2.User(user_id=str(item[0]), display_name="x" * item[1]),
+        )
+        assert len(told) == 1 or sum(each.ByteSize() for each in told) <= LARGEST_PAGE_BYTES
+        seen += [each.user_id for each in told]
+        if not asked.page_token:
+            break
+    assert seen == [str(number) for number, _ in items]

@@ -3,8 +3,10 @@
 import base64
 from collections import Counter
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from backroom.identity.v1 import identity_service_pb2 as pb
 from tests.fixtures.mailboxes import token_for
@@ -192,3 +194,39 @@ async def test_no_device_is_kept(server: Running) -> None:
     device = await device_of(server.anonymous)
     for table in ("accounts", "sessions", "attempts", "mail_tokens"):
         assert device[4:] not in await kept(server.database, f"identity.{table}")
+
+
+async def test_a_changed_password_makes_the_device_known_that_changed_it(proxied: Running) -> None:
+    """Else strangers could keep its owner out as soon as it is changed; repeating the change returns the same token."""
+    await registered(proxied.anonymous)
+    tokens = await logged_in(proxied.anonymous)
+    request = changing()
+    device = (await Api(proxied.channel, tokens.access_token).identity.ChangePassword(request)).device_token
+    await hammered(proxied)
+    assert await guessed(proxied.anonymous, password=NEW_PASSWORD) == "TOO_MANY_ATTEMPTS"
+    assert await guessed(proxied.anonymous, device_token=device, password=NEW_PASSWORD) == "done"
+    signed_in = await proxied.anonymous.identity.Login(logging_in(ADA, NEW_PASSWORD, device))
+    again = Api(proxied.channel, signed_in.tokens.access_token)
+    assert (await again.identity.ChangePassword(request)).device_token == device
+
+
+@pytest.mark.parametrize("method", ["ChangePassword", "ResetPassword"])
+async def test_an_answer_of_an_earlier_version_is_repeated_without_a_device(server: Running, method: str) -> None:
+    """What it remembered was that the password was changed, and nothing more: it is not changed again."""
+    await registered(server.anonymous)
+    if method == "ChangePassword":
+        api = Api(server.channel, (await logged_in(server.anonymous)).access_token)
+        request: Any = changing()
+    else:
+        api = server.anonymous
+        await api.identity.RequestPasswordReset(pb.RequestPasswordResetRequest(email=ADA))
+        token = await token_for(server.mailbox, ADA)
+        request = pb.ResetPasswordRequest(request_id=str(uuid4()), token=token, new_password=NEW_PASSWORD)
+    await getattr(api.identity, method)(request)
+    async with server.database.transaction() as tx:
+        statement = "UPDATE frame.request_ids SET answer = 'true' WHERE request_id = :request_id"
+        await tx._connection.execute(text(statement), {"request_id": UUID(request.request_id)})
+    if method == "ChangePassword":
+        api = Api(server.channel, (await logged_in(server.anonymous, password=NEW_PASSWORD)).access_token)
+    assert (await getattr(api.identity, method)(request)).device_token == ""
+    assert await guessed(server.anonymous, password=NEW_PASSWORD) == "done"

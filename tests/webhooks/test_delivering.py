@@ -237,7 +237,7 @@ async def test_no_connection_to_the_database_is_held_meanwhile(outbox: Outbox) -
 async def test_after_a_rotation_both_secrets_sign_for_a_day(outbox: Outbox, shop: Subscriber) -> None:
     """The new one first; then the new one alone."""
     endpoint = await outbox.endpoint(shop.url)
-    await outbox.endpoints.rotate(endpoint.id, outbox.ask)
+    await outbox.endpoints.rotate(CALLER, endpoint.id, outbox.ask)
     await outbox.attempt(await outbox.test_event(endpoint))
     outbox.moves(hours=24)
     await outbox.attempt(await outbox.test_event(endpoint))

@@ -6,7 +6,7 @@ from server.webhooks.service import Purging
 from server.webhooks.service.purging import KEPT
 from storage.database import Database
 from storage.webhooks.records import DeliveryState
-from tests.webhooks.outgoing import Outbox, subscriber
+from tests.webhooks.outgoing import CALLER, Outbox, subscriber
 
 
 async def generations(database: Database, endpoint_id: UUID) -> list[int]:
@@ -39,12 +39,12 @@ async def test_a_secret_is_kept_as_long_as_a_repeated_request_may_show_it(outbox
     """That is a month from its making, however soon it ended; and the newest always."""
     purging = Purging(outbox.database, outbox.now)
     endpoint = await outbox.endpoint()
-    await outbox.endpoints.rotate(endpoint.id, outbox.ask)
+    await outbox.endpoints.rotate(CALLER, endpoint.id, outbox.ask)
     outbox.moves(days=2)
     await purging.purge()
     assert await generations(outbox.database, endpoint.id) == [1, 2]
     outbox.time += KEPT
-    await outbox.endpoints.rotate(endpoint.id, outbox.ask)
+    await outbox.endpoints.rotate(CALLER, endpoint.id, outbox.ask)
     await purging.purge()
     assert await generations(outbox.database, endpoint.id) == [2, 3]
     outbox.moves(days=1, seconds=1)

@@ -11,7 +11,7 @@ from server.webhooks.rules.signing import shown
 from server.webhooks.seals import SecretSeals
 from server.webhooks.service import Deliveries, Sealing
 from tests.identity.people import execute, kept
-from tests.webhooks.outgoing import SEALS, SECRET, TYPES, Outbox, Subscriber, subscriber
+from tests.webhooks.outgoing import CALLER, SEALS, SECRET, TYPES, Outbox, Subscriber, subscriber
 
 OTHER = bytes(range(32, 64))
 SECRETS = "webhooks.endpoint_secrets"
@@ -32,7 +32,7 @@ async def in_the_clear(outbox: Outbox, endpoint_id: UUID) -> None:
 async def test_a_secret_is_kept_sealed(outbox: Outbox, shop: Subscriber) -> None:
     """The first one and each that follows; what is sent is signed with what its owner was shown."""
     endpoint = await outbox.endpoint(shop.url)
-    await outbox.endpoints.rotate(endpoint.id, outbox.ask)
+    await outbox.endpoints.rotate(CALLER, endpoint.id, outbox.ask)
     found = await kept(outbox.database, SECRETS)
     assert SECRET.hex() not in found
     assert found.count('"sealed":true') == 2

@@ -81,6 +81,20 @@ async def test_who_changes_where_or_what_is_told_answers_for_it(server: Running)
     )
 
 
+async def test_who_may_not_read_what_is_signed_gets_no_secret_to_sign_it(server: Running) -> None:
+    """With it, somebody who manages webhooks alone could send another's receiver orders that never were."""
+    keeper, admin, nobody = await server.sign_in("manager"), await server.sign_in("admin"), await plumber(server)
+    orders, everything = await created(keeper, event_types=["order.paid"]), await created(admin)
+    for endpoint, permission in ((orders, "orders.read"), (everything, "audit.read")):
+        request = pb.RotateSecretRequest(endpoint_id=endpoint.endpoint_id)
+        who = nobody if endpoint is orders else keeper
+        refused = await refusal(who.webhooks.RotateSecret(request))
+        assert (refused.reason, refused.metadata) == ("PERMISSION_MISSING", {"permission": permission})
+        assert (await admin.webhooks.RotateSecret(request)).secret
+    own = await created(nobody)
+    assert (await nobody.webhooks.RotateSecret(pb.RotateSecretRequest(endpoint_id=own.endpoint_id))).secret
+
+
 async def test_a_body_is_shown_to_who_may_read_it(server: Running, outbox: Outbox) -> None:
     """Of an order, not to somebody who only manages webhooks; the rest of the delivery is."""
     keeper, nobody = await server.sign_in("manager"), await plumber(server)

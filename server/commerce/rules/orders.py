@@ -15,12 +15,13 @@ from server.commerce.errors import (
     ProductArchived,
     ProductNotFound,
     ReferenceTaken,
+    TooManyGivenUp,
     TooMuchUnpaid,
     TotalNotPayable,
 )
 from server.commerce.rules.inventory import Ledger, total_by_sku
 from server.frame.caller import Caller
-from server.frame.errors import PreconditionViolation, Refusal
+from server.frame.errors import MOST_NAMED, PreconditionViolation, Refusal
 from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Shelf, StockReason, Unpaid
 from storage.frame.records import Ask
 
@@ -29,6 +30,9 @@ HOLD = timedelta(minutes=15)
 
 MOST_UNPAID_ORDERS = 20
 MOST_HELD_PIECES = 1000
+
+_GIVEN_UP = 10
+"""How many times as many orders as may be unpaid may be given up within the hour."""
 
 NO_UNPAID: Mapping[str, Unpaid] = MappingProxyType({})
 
@@ -48,6 +52,14 @@ class Terms:
     """Which those orders hold together."""
     payable: Callable[[Price], bool] = lambda _: True
     """Whether an amount can be paid: a provider may know no fraction of a penny."""
+
+    @property
+    def most_given_up(self) -> int:
+        """How many orders of one customer may have been cancelled or expired lately.
+
+        To place and cancel costs nothing but the server's work: rows that stay, and locks on stock that others want.
+        """
+        return _GIVEN_UP * self.most_unpaid_orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +206,8 @@ class _Desk:
             currencies.add(price.currency)
             lines.append(OrderLine(shelf.product_id, line.sku, line.quantity, price.amount))
         if len(currencies) > 1:
-            raise CurrencyMixed(currencies=",".join(sorted(currencies)))
+            # An answer's metadata is bounded, and there are 17,576 codes.
+            raise CurrencyMixed(currencies=",".join(sorted(currencies)[:MOST_NAMED]))
         return tuple(lines), currencies.pop()
 
     def _check_total(self, total: Price) -> None:
@@ -202,18 +215,25 @@ class _Desk:
             raise TotalNotPayable(total=f"{total.amount.normalize():f}", currency=total.currency)
 
     def _held_with(self, ask: PlaceOrder) -> Unpaid:
-        """What the customer has not paid with this order; raises TooMuchUnpaid."""
+        """What the customer has not paid with this order; raises TooMuchUnpaid, TooManyGivenUp."""
         before = self._unpaid.get(ask.customer, Unpaid(0, 0))
-        held = Unpaid(before.orders + 1, before.pieces + sum(line.quantity for line in ask.lines))
-        most = Unpaid(self._terms.most_unpaid_orders, self._terms.most_held_pieces)
-        if (held.orders > most.orders or held.pieces > most.pieces) and not ask.caller.may("orders.hold_more"):
+        pieces = before.pieces + sum(line.quantity for line in ask.lines)
+        held = replace(before, orders=before.orders + 1, pieces=pieces)
+        if not ask.caller.may("orders.hold_more"):
+            self._check_unpaid(held)
+        return held
+
+    def _check_unpaid(self, held: Unpaid) -> None:
+        terms = self._terms
+        if held.orders > terms.most_unpaid_orders or held.pieces > terms.most_held_pieces:
             raise TooMuchUnpaid(
                 orders=str(held.orders),
                 pieces=str(held.pieces),
-                most_orders=str(most.orders),
-                most_pieces=str(most.pieces),
+                most_orders=str(terms.most_unpaid_orders),
+                most_pieces=str(terms.most_held_pieces),
             )
-        return held
+        if held.given_up >= terms.most_given_up:
+            raise TooManyGivenUp(orders=str(held.given_up), most_orders=str(terms.most_given_up))
 
     def _check_stock(self, ask: PlaceOrder) -> None:
         """Raises OutOfStock with each SKU that there is too little of."""

@@ -1,7 +1,7 @@
 """Payments as their callers decide them: how one begins, and how it is paid back."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -14,8 +14,10 @@ from server.commerce.errors import (
     PaymentStateForbids,
     PaymentUnderWay,
     ProviderMissing,
+    RefundNotPayable,
     RefundTooLarge,
     RestockTooLarge,
+    TooManyPayments,
 )
 from server.commerce.rules import orders
 from server.commerce.rules.inventory import pieces_of
@@ -34,8 +36,14 @@ from storage.commerce.records import (
     RestockLine,
 )
 
+MOST_PAYMENTS = 20
+"""Of one order: whoever tries stolen cards tries many, and each attempt is shown to the provider."""
+
 OPEN = frozenset({PaymentState.PENDING, PaymentState.AUTHORISED})
 """The states in which a payment may still take money."""
+
+ASKED = OPEN | {PaymentState.CAPTURED}
+"""The states that the provider may still change."""
 
 Restocked = Mapping[UUID, Mapping[UUID, int]]
 """How many pieces of each product came back of an order, by order and product."""
@@ -64,13 +72,15 @@ def new_payment(
 ) -> Payment:
     """A payment of the whole order, which has these already.
 
-    Raises OrderStateForbids, PaymentUnderWay, and ProviderMissing where there is none to make it with.
+    Raises OrderStateForbids, PaymentUnderWay, TooManyPayments, and ProviderMissing where there is none to make it with.
     """
     if order.state is not OrderState.PENDING:
         raise OrderStateForbids(state=order.state.name, needed=OrderState.PENDING.name)
     for other in payments:
         if other.state in OPEN:
             raise PaymentUnderWay(payment_id=str(other.id))
+    if len(payments) >= MOST_PAYMENTS:
+        raise TooManyPayments(most=str(MOST_PAYMENTS))
     if provider is None:
         raise ProviderMissing
     none = Decimal(0)
@@ -109,9 +119,18 @@ def left_to_refund(payment: Payment) -> Decimal:
 
 
 def new_refund(
-    payment: Payment, order: Order, ask: RefundAsk, back: Restocked, refund_id: UUID, now: datetime
+    payment: Payment,
+    order: Order,
+    ask: RefundAsk,
+    back: Restocked,
+    refund_id: UUID,
+    now: datetime,
+    payable: Callable[[Price], bool] = lambda _: True,
 ) -> Refund:
-    """A refund as a caller asks for it; raises PaymentStateForbids, CurrencyMixed, RefundTooLarge, RestockTooLarge."""
+    """A refund as a caller asks for it; `payable` is whether its provider can pay an amount back.
+
+    Raises PaymentStateForbids, CurrencyMixed, RefundTooLarge, RefundNotPayable, RestockTooLarge.
+    """
     if payment.state is not PaymentState.CAPTURED:
         raise PaymentStateForbids(state=payment.state.name, needed=PaymentState.CAPTURED.name)
     if ask.amount is not None and ask.amount.currency != payment.amount.currency:
@@ -120,6 +139,8 @@ def new_refund(
     amount = ask.amount.amount if ask.amount is not None else left
     if not 0 < amount <= left:
         raise RefundTooLarge(left=_text(left), captured=_text(payment.captured), currency=payment.amount.currency)
+    if not payable(Price(amount, payment.amount.currency)):
+        raise RefundNotPayable(amount=f"{amount.normalize():f}", currency=payment.amount.currency)
     restock = _restock(order, ask.restock, back.get(order.id, {}))
     return made_refund(payment, refund_id, amount, RefundReason.REQUESTED, now, note=ask.note, restock=restock)
 

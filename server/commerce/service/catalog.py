@@ -54,9 +54,10 @@ class Catalog:
             by_sku = await tx.products.find_many_by_sku({key for key in keys if isinstance(key, str)})
         return [rules.found(by_id.get(key) if isinstance(key, UUID) else by_sku.get(key), key) for key in keys]
 
-    async def list_by_sku(self, *, after: str | None, limit: int, archived: bool) -> Sequence[Product]:
+    async def list_by_sku(self, *, after: str | None, limit: int, archived: bool, size: int) -> Sequence[Product]:
+        """Up to so many, and fewer where they are large: those whose texts are up to `size` bytes, and one more."""
         async with self._database.reading() as tx:
-            return await tx.products.list_by_sku(after=after, limit=limit, archived=archived)
+            return await tx.products.list_by_sku(after=after, limit=limit, archived=archived, size=size)
 
     async def import_all(self, drafts: Sequence[rules.ProductDraft], ask: Ask) -> rules.ImportCount:
         """Creates what is new and changes what differs, all in one transaction; of a SKU, the last draft counts."""

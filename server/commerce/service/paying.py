@@ -4,6 +4,7 @@ A step is asked of the provider, and what it reports is stored; a worker that di
 key, and is told what came of it. So each step is a point that another worker can take up at.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -23,6 +24,10 @@ from storage.commerce.records import OrderState, Payment, PaymentState, RefundSt
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask
 
+_ASKED_AGAIN_SECONDS = 1.0
+_MOST_ASKED = 10_000
+"""Whose last answers are kept, at least for as long as they count."""
+
 
 class Paying:
     """Drives payments and refunds with their providers."""
@@ -38,6 +43,7 @@ class Paying:
         self._providers = providers
         self._settling = settling
         self._now = now
+        self._asked: dict[UUID, tuple[float, asyncio.Task[PaymentReport]]] = {}
 
     async def pay(self, payment_id: UUID) -> None:
         """Takes a payment as far as it goes by itself: secures the money and takes it, or lets it go for a dead order.
@@ -67,7 +73,7 @@ class Paying:
         await self._settling.submit(Reported(payment.provider, report, self._job(REFUND), driven=True))
 
     async def confirm(self, caller: Caller, payment_id: UUID, ask: Ask) -> Payment:
-        """Asks the provider how a payment stands, and takes that up.
+        """Asks the provider how a payment stands, and takes that up; what has ended by our books is told by them.
 
         Raises PaymentNotFound, ProviderMissing, ProviderAway.
         """
@@ -75,11 +81,11 @@ class Paying:
             found = await tx.payments.find(payment_id)
             order = await tx.orders.find(found.order_id) if found else None
             payment = rules.visible(found, order, caller, payment_id)
-            if payment.provider_id is None or payment.provider == NO_PROVIDER:
+            if payment.provider_id is None or payment.provider == NO_PROVIDER or payment.state not in rules.ASKED:
                 await tx.wait_for_standby()
                 return payment
         try:
-            report = await self._provider(payment).find(payment.provider_id)
+            report = await self._reported(payment)
         except ProviderUnavailable:
             raise ProviderAway from None
         return (await self._settling.submit(Reported(payment.provider, report, ask))).payment
@@ -102,6 +108,21 @@ class Paying:
             return
         with suppress(PaymentNotFound):  # another shop's, on the same account of the provider's: settled as nothing
             await self._settling.submit(Reported(source, report, self._job(TAKE_EVENT), event_id))
+
+    async def _reported(self, payment: Payment) -> PaymentReport:
+        """What the provider says of a payment, or said within the last second.
+
+        Providers bound how often a shop asks them: one customer that confirms without end would use up everybody's.
+        """
+        now = asyncio.get_running_loop().time()
+        asked_at, asking = self._asked.get(payment.id, (-_ASKED_AGAIN_SECONDS, None))
+        if asking is None or now - asked_at >= _ASKED_AGAIN_SECONDS:
+            if len(self._asked) >= _MOST_ASKED:
+                self._asked = {each: kept for each, kept in self._asked.items() if now - kept[0] < _ASKED_AGAIN_SECONDS}
+            asking = asyncio.create_task(self._provider(payment).find(payment.provider_id or ""))
+            asking.add_done_callback(lambda task: task.cancelled() or task.exception())  # its askers may be gone
+            self._asked[payment.id] = (now, asking)
+        return await asyncio.shield(asking)
 
     def _job(self, task: str) -> Ask:
         """What is recorded of a job of ours."""

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from server.commerce.providers.port import PaymentReport
@@ -12,7 +13,7 @@ from server.commerce.service.deferring import pay_job
 from server.commerce.service.settling import store
 from server.frame.caller import Caller
 from server.frame.repeating import once
-from storage.commerce.records import Order, Payment, PaymentFilter, StockReason
+from storage.commerce.records import Order, Payment, PaymentFilter, Price, StockReason
 from storage.database import Database, Transaction
 from storage.frame.records import Ask
 
@@ -29,15 +30,23 @@ class Payments:
         provider: str | None,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
+        payable: Callable[[str, Price], bool] = lambda _name, _amount: True,
     ) -> None:
-        """`provider` is the one that new payments are made with; None where there is none."""
+        """`provider` is the one that new payments are made with; None where there is none.
+
+        `payable` is whether a provider, by its name, can pay an amount.
+        """
         self._database = database
         self._provider = provider
         self._now = now
         self._new_id = new_id
+        self._payable = payable
 
     async def create(self, caller: Caller, order_id: UUID, method: str, ask: Ask) -> Payment:
-        """Begins to pay an order; raises OrderNotFound, OrderStateForbids, PaymentUnderWay, ProviderMissing."""
+        """Begins to pay an order; raises OrderNotFound, OrderStateForbids, PaymentUnderWay, ProviderMissing.
+
+        Raises TooManyPayments where so many of the order have failed.
+        """
         async with self._database.transaction() as tx:
 
             async def act() -> Payment:
@@ -72,7 +81,7 @@ class Payments:
     async def refund(self, caller: Caller, wanted: rules.RefundAsk, ask: Ask) -> Payment:
         """Begins to pay back, and puts goods back at once.
 
-        Raises PaymentNotFound, PaymentStateForbids, CurrencyMixed, RefundTooLarge, RestockTooLarge.
+        Raises PaymentNotFound, PaymentStateForbids, CurrencyMixed, RefundTooLarge, RefundNotPayable, RestockTooLarge.
         """
         async with self._database.transaction() as tx:
 
@@ -92,7 +101,8 @@ class Payments:
     ) -> Payment:
         now = self._now()
         returned = await tx.payments.count_returned([order.id])
-        refund = rules.new_refund(payment, order, ask, returned, self._new_id(), now)
+        payable = partial(self._payable, payment.provider)
+        refund = rules.new_refund(payment, order, ask, returned, self._new_id(), now, payable)
         shelves = await tx.stock.lock_by_id({line.product_id for line in refund.restock})
         ledger = Ledger(shelves.values(), now)
         ledger.book(order, StockReason.RETURNED, caller.account_id, ask.restock)

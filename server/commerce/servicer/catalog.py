@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -8,8 +9,8 @@ from server.commerce import messages
 from server.commerce.rules.catalog import ProductDraft, ProductKey
 from server.commerce.service import Catalog
 from server.frame.batching import Batcher
-from server.frame.errors import FieldInvalid
-from server.frame.paging import page_of
+from server.frame.errors import FieldInvalid, Overloaded
+from server.frame.paging import LARGEST_PAGE_BYTES, page_of
 from server.frame.repeating import ask_of, ask_of_stream
 from storage.commerce.records import Product
 
@@ -18,10 +19,17 @@ MOST_IMPORTED_BYTES = 64 * 1024 * 1024
 """Of all products together: they are kept until the last one has come."""
 
 
+MOST_KEPT_BYTES = 2 * MOST_IMPORTED_BYTES
+"""Of all imports under way: in memory, some bytes take seven times as much as they did on the way."""
+LONGEST_PAUSE_SECONDS = 30.0
+"""Between two products: a stream has no deadline but its caller's, and what it has sent is kept meanwhile."""
+
+
 class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     def __init__(self, catalog: Catalog, reading: Batcher[ProductKey, Product]) -> None:
         self._catalog = catalog
         self._reading = reading
+        self._kept_bytes = 0
 
     async def CreateProduct(self, request: pb.CreateProductRequest, context: Any) -> pb.CreateProductResponse:
         draft = messages.draft(request.product)
@@ -41,17 +49,31 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         page = page_of(request)
         after = page.key(str)
         found = await self._catalog.list_by_sku(
-            after=after[0] if after else None, limit=page.limit, archived=request.show_archived
+            after=after[0] if after else None,
+            limit=page.limit,
+            archived=request.show_archived,
+            size=LARGEST_PAGE_BYTES,
         )
-        products, next_page_token = page.cut(found, lambda product: (product.sku,))
-        return pb.ListProductsResponse(products=map(messages.product, products), next_page_token=next_page_token)
+        products, next_page_token = page.told(found, lambda product: (product.sku,), messages.product)
+        return pb.ListProductsResponse(products=products, next_page_token=next_page_token)
 
     async def ImportProducts(
         self, request_iterator: AsyncIterator[pb.ImportProductsRequest], context: Any
     ) -> pb.ImportProductsResponse:
-        requests = [request async for request in _bounded(request_iterator)]
-        drafts = [_draft(request, number) for number, request in enumerate(requests, start=1)]
-        count = await self._catalog.import_all(drafts, ask_of_stream(context, requests))
+        requests: list[pb.ImportProductsRequest] = []
+        kept = 0
+        try:
+            async for request in _bounded(_in_time(request_iterator)):
+                size = request.ByteSize()
+                if self._kept_bytes + size > MOST_KEPT_BYTES:
+                    raise Overloaded
+                kept += size
+                self._kept_bytes += size
+                requests.append(request)
+            drafts = [_draft(request, number) for number, request in enumerate(requests, start=1)]
+            count = await self._catalog.import_all(drafts, ask_of_stream(context, requests))
+        finally:
+            self._kept_bytes -= kept
         return pb.ImportProductsResponse(
             created_count=count.created, updated_count=count.updated, unchanged_count=count.unchanged
         )
@@ -62,6 +84,16 @@ def _draft(request: pb.ImportProductsRequest, number: int) -> ProductDraft:
         return messages.draft(request.product)
     except FieldInvalid as refusal:
         raise refusal.at_message(number) from None
+
+
+async def _in_time(requests: AsyncIterator[pb.ImportProductsRequest]) -> AsyncIterator[pb.ImportProductsRequest]:
+    """Raises TimeoutError where one keeps it waiting for too long."""
+    while True:
+        async with asyncio.timeout(LONGEST_PAUSE_SECONDS):
+            request = await anext(requests, None)
+        if request is None:
+            return
+        yield request
 
 
 async def _bounded(requests: AsyncIterator[pb.ImportProductsRequest]) -> AsyncIterator[pb.ImportProductsRequest]:

@@ -41,10 +41,8 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
         page = page_of(request)
         after = page.key(messages.sequence)
         found = await self._inventory.list_movements(request.sku, before=after[0] if after else None, limit=page.limit)
-        movements, next_page_token = page.cut(found, lambda movement: (movement.sequence,))
-        return pb.ListStockMovementsResponse(
-            movements=map(messages.movement, movements), next_page_token=next_page_token
-        )
+        movements, next_page_token = page.told(found, lambda movement: (movement.sequence,), messages.movement)
+        return pb.ListStockMovementsResponse(movements=movements, next_page_token=next_page_token)
 
     async def WatchStock(self, request: pb.WatchStockRequest, context: Any) -> AsyncIterator[pb.WatchStockResponse]:
         watch = watch_of(request, self._now())

@@ -13,7 +13,7 @@ from server.frame.batching import Batcher
 from server.frame.call import caller_of
 from server.frame.caller import Caller
 from server.frame.errors import Refusal
-from server.frame.paging import page_of
+from server.frame.paging import key_time, page_of
 from server.frame.repeating import ask_of
 from server.frame.resuming import watch_of
 from server.frame.statuses import status_of
@@ -64,15 +64,15 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Any) -> pb.ListOrdersResponse:
         page = page_of(request)
-        before = page.key(datetime.fromisoformat, UUID)
+        before = page.key(key_time, UUID)
         found = await self._orders.list_latest(
             caller_of(context),
             messages.order_filter(request),
             before=(before[0], before[1]) if before else None,
             limit=page.limit,
         )
-        orders, next_page_token = page.cut(found, lambda order: (order.create_time, order.id))
-        return pb.ListOrdersResponse(orders=map(messages.order, orders), next_page_token=next_page_token)
+        orders, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.order)
+        return pb.ListOrdersResponse(orders=orders, next_page_token=next_page_token)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: Any) -> pb.CancelOrderResponse:
         ask = ask_of(context, request)
@@ -85,7 +85,7 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
         watch = watch_of(request, self._now())
-        customer_id = messages.same_form(request.customer_id)
+        customer_id = messages.customer_of(request.customer_id)
         telling = self._watching.watch_orders(caller_of(context), customer_id, watch.position)
         async for told in telling:
             order = messages.order(told.change.order) if told.change else None

@@ -1,4 +1,3 @@
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +6,7 @@ from backroom.commerce.v1 import payment_service_pb2_grpc
 from server.commerce import messages
 from server.commerce.service import Paying, Payments
 from server.frame.call import caller_of
-from server.frame.paging import page_of
+from server.frame.paging import key_time, page_of
 from server.frame.repeating import ask_of
 
 
@@ -31,15 +30,15 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
 
     async def ListPayments(self, request: pb.ListPaymentsRequest, context: Any) -> pb.ListPaymentsResponse:
         page = page_of(request)
-        before = page.key(datetime.fromisoformat, UUID)
+        before = page.key(key_time, UUID)
         found = await self._payments.list_latest(
             caller_of(context),
             messages.payment_filter(request),
             before=(before[0], before[1]) if before else None,
             limit=page.limit,
         )
-        payments, next_page_token = page.cut(found, lambda payment: (payment.create_time, payment.id))
-        return pb.ListPaymentsResponse(payments=map(messages.payment, payments), next_page_token=next_page_token)
+        payments, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.payment)
+        return pb.ListPaymentsResponse(payments=payments, next_page_token=next_page_token)
 
     async def RefundPayment(self, request: pb.RefundPaymentRequest, context: Any) -> pb.RefundPaymentResponse:
         ask = ask_of(context, request)

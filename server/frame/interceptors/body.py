@@ -30,6 +30,7 @@ class Body:
                 body = await call.read()
             if body is grpc.aio.EOF:
                 raise BodyMalformed(method=method.path.removeprefix("/"))
+            call.received_bytes = len(body)
             return await proceed(body, call)
 
         async def reading_on(requests: AsyncIterator[Any], call: Call) -> Any:

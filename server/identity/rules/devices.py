@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 from storage.identity.records import Account
@@ -21,3 +22,8 @@ class Device:
         if account is None or account.id != self.account_id or now - self.issue_time >= KNOWN_FOR:
             return False
         return account.password_time is None or self.issue_time >= account.password_time
+
+
+KeptDevice = Device | bool
+"""What is remembered of a change of password: the device that it was made by; of an earlier version, that it was."""
+KEPT_DEVICE = cast("type[KeptDevice]", KeptDevice)

@@ -7,12 +7,14 @@ from server.frame.caller import Caller
 from server.frame.errors import FieldInvalid, Overloaded, TokenInvalid
 from server.frame.keeping import forget
 from server.frame.repeating import once, repeated
+from server.identity.devices import Devices
 from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent, PasswordCommon
 from server.identity.finishing import Finishing
 from server.identity.passwords import Passwords
 from server.identity.roles import CUSTOMER
 from server.identity.rules import throttling
 from server.identity.rules.accounts import UNVERIFIED_KEPT, new_email
+from server.identity.rules.devices import KEPT_DEVICE, KeptDevice
 from server.identity.rules.mails import Occasion
 from server.identity.service.granting import grantable
 from server.identity.service.mailing import Mailing
@@ -44,6 +46,7 @@ class Accounts:
         passwords: Passwords,
         throttling: Throttling,
         mailing: Mailing,
+        devices: Devices,
         finishing: Finishing,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
@@ -52,6 +55,7 @@ class Accounts:
         self._passwords = passwords
         self._throttling = throttling
         self._mailing = mailing
+        self._devices = devices
         self._finishing = finishing
         self._now = now
         self._new_id = new_id
@@ -134,16 +138,19 @@ class Accounts:
             raise TokenInvalid
         return account
 
-    async def change_password(self, caller: Caller, current: str, new: str, ask: Ask) -> None:
+    async def change_password(self, caller: Caller, current: str, new: str, ask: Ask) -> str:
         """Changes the caller's password, and ends its sessions, its devices and the tokens of mails.
+
+        Returns a token of the device that it was changed by.
 
         Raises PasswordAbsent, PasswordCommon, TooManyAttempts, Overloaded, CredentialsInvalid.
         """
-        await self._finishing.finished(self._change_password(caller, current, new, ask))
+        kept = await self._finishing.finished(self._change_password(caller, current, new, ask))
+        return await self._devices.kept_token(kept)
 
-    async def _change_password(self, caller: Caller, current: str, new: str, ask: Ask) -> None:
-        if await repeated(self._database, ask, bool):
-            return
+    async def _change_password(self, caller: Caller, current: str, new: str, ask: Ask) -> KeptDevice:
+        if (earlier := await repeated(self._database, ask, KEPT_DEVICE)) is not None:
+            return earlier
         async with self._database.reading() as tx:
             account = await tx.accounts.find(caller.account_id)
             known = await tx.accounts.password_hash(caller.account_id)
@@ -159,17 +166,17 @@ class Accounts:
             raise
         change = _Change(account.id, known, changed)
         try:
-            await self._change(change, attempt, ask)
+            return await self._change(change, attempt, ask)
         except CredentialsInvalid:
             async with self._database.transaction() as tx:
                 await tx.audit.record([ask.entry(f"account/{account.id}", CredentialsInvalid.reason)])
             raise
 
-    async def _change(self, change: _Change, attempt: Attempt, ask: Ask) -> None:
+    async def _change(self, change: _Change, attempt: Attempt, ask: Ask) -> KeptDevice:
         """Makes a change, or finds that it was made by an earlier copy of the request."""
         async with self._database.transaction() as tx:
 
-            async def act() -> bool:
+            async def act() -> KeptDevice:
                 now = self._now()
                 if change.to is None or not await tx.accounts.change_password_hash(
                     change.account_id, change.to, now, instead_of=change.of
@@ -178,7 +185,8 @@ class Accounts:
                 await tx.mail_tokens.end_live(change.account_id)
                 await tx.sessions.end_all(change.account_id, now)
                 await tx.access_changes.add([change.account_id], now)
-                return True
+                return self._devices.made(change.account_id, now)
 
-            await once(tx, ask, bool, act, f"account/{change.account_id}")
+            kept = await once(tx, ask, KEPT_DEVICE, act, f"account/{change.account_id}")
             await self._throttling.succeeded(tx, attempt)
+            return kept

@@ -8,7 +8,7 @@ from server.identity.mail_tokens import mail_token_hash
 from server.identity.passwords import Passwords
 from server.identity.rules import throttling
 from server.identity.rules.accounts import normal_email
-from server.identity.rules.devices import Device
+from server.identity.rules.devices import KEPT_DEVICE, KeptDevice
 from server.identity.rules.mails import Occasion
 from server.identity.service.mailing import Mailing
 from server.identity.service.owning import owner_by_token, settle_address
@@ -67,10 +67,10 @@ class Recovery:
 
         Raises MailTokenInvalid, PasswordCommon, Overloaded.
         """
-        device = await repeated(self._database, ask, Device)
-        return await self._devices.token(device or await self._decided(token, new_password, ask))
+        kept = await repeated(self._database, ask, KEPT_DEVICE)
+        return await self._devices.kept_token(kept or await self._decided(token, new_password, ask))
 
-    async def _decided(self, token: str, new_password: str, ask: Ask) -> Device:
+    async def _decided(self, token: str, new_password: str, ask: Ask) -> KeptDevice:
         await self._throttling.ready()
         found = mail_token_hash(token)
         async with self._database.reading() as tx:
@@ -83,14 +83,14 @@ class Recovery:
         now = self._now()
         async with self._database.transaction() as tx:
 
-            async def act() -> Device:
+            async def act() -> KeptDevice:
                 if password_hash is None:
                     raise MailTokenInvalid
                 owner = await owner_by_token(tx, found, MailPurpose.RESET, now, ask)
                 await self._reset(tx, owner, password_hash, now, ask)
                 return self._devices.made(owner.id, now)
 
-            return await once(tx, ask, Device, act, None)
+            return await once(tx, ask, KEPT_DEVICE, act, None)
 
     async def _reset(self, tx: Transaction, owner: Account, password_hash: str, now: datetime, ask: Ask) -> None:
         """Sets the password, and lets the owner in at once from here, however many have failed to before."""

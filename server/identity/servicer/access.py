@@ -1,11 +1,10 @@
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from backroom.identity.v1 import access_service_pb2 as pb
 from backroom.identity.v1 import access_service_pb2_grpc
 from server.frame.call import caller_of
-from server.frame.paging import page_of
+from server.frame.paging import key_time, page_of
 from server.frame.repeating import ask_of
 from server.frame.wire import timestamp
 from server.identity import messages
@@ -30,21 +29,20 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
 
     async def ListUsers(self, request: pb.ListUsersRequest, context: Any) -> pb.ListUsersResponse:
         page = page_of(request)
-        after = page.key(datetime.fromisoformat, UUID)
+        after = page.key(key_time, UUID)
         found = await self._access.list_users(
             role=request.role or None, after=(after[0], after[1]) if after else None, limit=page.limit
         )
-        accounts, next_page_token = page.cut(found, lambda account: (account.create_time, account.id))
-        return pb.ListUsersResponse(users=map(messages.user, accounts), next_page_token=next_page_token)
+        users, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.user)
+        return pb.ListUsersResponse(users=users, next_page_token=next_page_token)
 
     async def ListServiceAccounts(
         self, request: pb.ListServiceAccountsRequest, context: Any
     ) -> pb.ListServiceAccountsResponse:
         page = page_of(request)
-        after = page.key(datetime.fromisoformat, UUID)
+        after = page.key(key_time, UUID)
         found = await self._access.list_services(after=(after[0], after[1]) if after else None, limit=page.limit)
-        accounts, next_page_token = page.cut(found, lambda account: (account.create_time, account.id))
-        services = map(messages.service_account, accounts)
+        services, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.service_account)
         return pb.ListServiceAccountsResponse(service_accounts=services, next_page_token=next_page_token)
 
     async def DisableAccount(self, request: pb.DisableAccountRequest, context: Any) -> pb.DisableAccountResponse:
@@ -96,8 +94,8 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         page = page_of(request)
         after = page.key(int, str)
         found = await self._roles.list_by_name(after=(after[0], after[1]) if after else None, limit=page.limit)
-        roles, next_page_token = page.cut(found, lambda role: (0 if role.built_in else 1, role.name))
-        return pb.ListRolesResponse(roles=map(messages.role, roles), next_page_token=next_page_token)
+        roles, next_page_token = page.told(found, lambda role: (0 if role.built_in else 1, role.name), messages.role)
+        return pb.ListRolesResponse(roles=roles, next_page_token=next_page_token)
 
     async def UpdateRole(self, request: pb.UpdateRoleRequest, context: Any) -> pb.UpdateRoleResponse:
         ask = ask_of(context, request)

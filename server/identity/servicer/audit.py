@@ -1,9 +1,8 @@
-from datetime import datetime
 from typing import Any
 
 from backroom.identity.v1 import audit_service_pb2 as pb
 from backroom.identity.v1 import audit_service_pb2_grpc
-from server.frame.paging import page_of
+from server.frame.paging import key_time, page_of
 from server.identity import messages
 from server.identity.service import Auditing
 
@@ -14,12 +13,14 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
 
     async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, context: Any) -> pb.ListAuditEventsResponse:
         page = page_of(request)
-        before = page.key(datetime.fromisoformat, messages.audit_sequence)
+        before = page.key(key_time, messages.audit_sequence)
         found = await self._auditing.list_latest(
             messages.audit_filter(request), before=(before[0], before[1]) if before else None, limit=page.limit
         )
-        events, next_page_token = page.cut(found, lambda event: (event.entry.create_time, event.sequence))
-        return pb.ListAuditEventsResponse(events=map(messages.audit_event, events), next_page_token=next_page_token)
+        events, next_page_token = page.told(
+            found, lambda event: (event.entry.create_time, event.sequence), messages.audit_event
+        )
+        return pb.ListAuditEventsResponse(events=events, next_page_token=next_page_token)
 
     async def VerifyAudit(self, request: pb.VerifyAuditRequest, context: Any) -> pb.VerifyAuditResponse:
         anchors = messages.audit_anchors(request)

@@ -1,11 +1,10 @@
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from backroom.identity.v1 import identity_service_pb2 as pb
 from backroom.identity.v1 import identity_service_pb2_grpc
 from server.frame.call import call_of, caller_of
-from server.frame.paging import page_of
+from server.frame.paging import key_time, page_of
 from server.frame.repeating import ask_of
 from server.identity import messages
 from server.identity.secrets import Secrets
@@ -54,8 +53,9 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
     async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Any) -> pb.ChangePasswordResponse:
         ask = await self._secret_ask(context, request)
         caller = caller_of(context)
-        await self._accounts.change_password(caller, request.current_password, request.new_password, ask)
-        return pb.ChangePasswordResponse()
+        passwords = (request.current_password, request.new_password)
+        device_token = await self._accounts.change_password(caller, *passwords, ask)
+        return pb.ChangePasswordResponse(device_token=device_token)
 
     async def SendEmailVerification(
         self, request: pb.SendEmailVerificationRequest, context: Any
@@ -81,13 +81,16 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
     async def ListSessions(self, request: pb.ListSessionsRequest, context: Any) -> pb.ListSessionsResponse:
         caller = caller_of(context)
         page = page_of(request)
-        before = page.key(datetime.fromisoformat, UUID)
+        before = page.key(key_time, UUID)
         found = await self._sessions.list_latest(
             caller, before=(before[0], before[1]) if before else None, limit=page.limit
         )
-        sessions, next_page_token = page.cut(found, lambda session: (session.create_time, session.id))
-        told = (messages.session(session, current=session.id == caller.issued_for) for session in sessions)
-        return pb.ListSessionsResponse(sessions=told, next_page_token=next_page_token)
+        sessions, next_page_token = page.told(
+            found,
+            lambda session: (session.create_time, session.id),
+            lambda session: messages.session(session, current=session.id == caller.issued_for),
+        )
+        return pb.ListSessionsResponse(sessions=sessions, next_page_token=next_page_token)
 
     async def RevokeSession(self, request: pb.RevokeSessionRequest, context: Any) -> pb.RevokeSessionResponse:
         ask = ask_of(context, request)

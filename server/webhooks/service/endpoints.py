@@ -118,12 +118,19 @@ class Endpoints:
 
             await once(tx, ask, type(None), act, f"endpoint/{endpoint_id}")
 
-    async def rotate(self, endpoint_id: UUID, ask: Ask) -> tuple[bytes, datetime]:
-        """A new secret, and until when requests are signed with the one before too; raises EndpointNotFound."""
+    async def rotate(self, caller: Caller, endpoint_id: UUID, ask: Ask) -> tuple[bytes, datetime]:
+        """A new secret, and until when requests are signed with the one before too.
+
+        Whoever has it can sign as we do, and so it takes what it would take to read what is signed.
+        Raises EndpointNotFound, PermissionMissing.
+        """
         async with self._database.transaction() as tx:
 
             async def act() -> rules.Rotation:
-                _existing(await tx.endpoints.lock(endpoint_id), endpoint_id)
+                endpoint = _existing(await tx.endpoints.lock(endpoint_id), endpoint_id)
+                if endpoint.granted_by != caller.account_id:
+                    told = endpoint.event_types or sorted(self._event_types)
+                    telling.check_readable(caller, told, self._event_types)
                 now = self._now()
                 end_time = now + rules.OVERLAP
                 previous = await tx.endpoints.end_secret(endpoint_id, end_time)

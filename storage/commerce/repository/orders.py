@@ -31,16 +31,18 @@ _LOCK_PENDING = (
 )
 _CUSTOMERS = given(orders, "customer_id")
 _OPEN = orders.c.state == OrderState.PENDING.value
+_GIVEN_UP = orders.c.state.in_([OrderState.CANCELLED.value, OrderState.EXPIRED.value])
 # Each customer's by itself and by time, for which there is an index: joined, the planner goes through all orders.
 _UNPAID = (
     select(
         func.count().filter(_OPEN).label("orders"),
         cast(func.coalesce(func.sum(orders.c.unit_count).filter(_OPEN), 0), BigInteger).label("pieces"),
+        func.count().filter(_GIVEN_UP).label("given_up"),
     )
     .where(orders.c.customer_id == _CUSTOMERS.c.customer_id, orders.c.create_time >= bindparam("since"))
     .lateral("unpaid")
 )
-_COUNT_UNPAID = select(_CUSTOMERS.c.customer_id, _UNPAID.c.orders, _UNPAID.c.pieces).join_from(
+_COUNT_UNPAID = select(_CUSTOMERS.c.customer_id, _UNPAID.c.orders, _UNPAID.c.pieces, _UNPAID.c.given_up).join_from(
     _CUSTOMERS, _UNPAID, true()
 )
 _LINES = (
@@ -62,12 +64,15 @@ class OrderRepository(Repository):
         return {(row.placed_by, row.reference): row.id for row in found}
 
     async def count_unpaid(self, customer_ids: Collection[str], since: datetime) -> Mapping[str, Unpaid]:
-        """What of these customers' orders, placed since then, is not paid."""
+        """What of these customers' orders, placed since then, is not paid.
+
+        It goes through all that they have placed since: so few, since what is given up is bounded as well.
+        """
         if not customer_ids:
             return {}
         values = rows_of(("customer_id",), ((each,) for each in customer_ids))
         found = await self._connection.execute(_COUNT_UNPAID, {**values, "since": since})
-        return {customer_id: Unpaid(count, pieces) for customer_id, count, pieces in found}
+        return {customer_id: Unpaid(*counts) for customer_id, *counts in found}
 
     async def add(self, new: Sequence[Order]) -> None:
         """Adds orders with their lines, all in one statement.

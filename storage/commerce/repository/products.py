@@ -2,7 +2,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, insert, select
+from sqlalchemy import Row, Select, func, insert, select
 
 from storage.base import Repository, changing, given, inserting, names_of, rows_of
 from storage.commerce.records import Price, Product
@@ -62,14 +62,22 @@ class ProductRepository(Repository):
         found = await self._connection.execute(_LOCK_BY_SKU, rows_of(("sku",), ((sku,) for sku in skus)))
         return {row.sku: _product(row) for row in found}
 
-    async def list_by_sku(self, *, after: str | None, limit: int, archived: bool) -> Sequence[Product]:
-        """Products by SKU, starting behind one; the archived ones too where asked."""
-        statement = select(products).order_by(products.c.sku).limit(limit)
+    async def list_by_sku(self, *, after: str | None, limit: int, archived: bool, size: int) -> Sequence[Product]:
+        """Products by SKU, starting behind one; the archived ones too where asked.
+
+        The last one is the first by which their texts are larger than `size` bytes together, unless `limit` ends them.
+        """
+        some = select(products)
         if after is not None:
-            statement = statement.where(products.c.sku > after)
+            some = some.where(products.c.sku > after)
         if not archived:
-            statement = statement.where(products.c.archived.is_(False))
-        return [_product(row) for row in await self._connection.execute(statement)]
+            some = some.where(products.c.archived.is_(False))
+        found = some.order_by(products.c.sku).limit(limit).subquery()
+        mine = func.octet_length(found.c.name) + func.octet_length(found.c.description)
+        so_far = (func.sum(mine).over(order_by=found.c.sku) - mine).label("so_far")
+        sized = select(*found.c, so_far).subquery()
+        statement = select(*(sized.c[name] for name in _COLUMNS)).where(sized.c.so_far <= size)
+        return [_product(row) for row in await self._connection.execute(statement.order_by(sized.c.sku))]
 
     async def _find(self, statement: Select[Any], name: str, keys: Collection[UUID | str]) -> Sequence[Product]:
         if not keys:

@@ -1,0 +1,61 @@
+"""What a caller may ask of payments."""
+
+from dataclasses import replace
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from server.commerce.errors import RefundNotPayable, TooManyPayments
+from server.commerce.providers.stripe import StripeProvider
+from server.commerce.rules.payments import MOST_PAYMENTS, RefundAsk, new_payment, new_refund
+from server.wiring import Trade
+from storage.commerce.records import Payment, PaymentState, Price
+from tests.commerce.values import CUSTOMER, NOW, order, product
+
+ORDER = order((product("TEA"), 2))
+
+
+def payment(**rest: object) -> Payment:
+    return replace(new_payment(ORDER, [], uuid4(), CUSTOMER, "stripe", "", NOW), **rest)  # type: ignore[arg-type]
+
+
+def test_so_many_payments_of_an_order_may_fail_and_no_more() -> None:
+    """Whoever tries stolen cards tries many; the last that may begin still begins."""
+    failed = [payment(state=PaymentState.FAILED) for _ in range(MOST_PAYMENTS)]
+    assert new_payment(ORDER, failed[1:], uuid4(), CUSTOMER, "stripe", "", NOW).state is PaymentState.PENDING
+    with pytest.raises(TooManyPayments) as raised:
+        new_payment(ORDER, failed, uuid4(), CUSTOMER, "stripe", "", NOW)
+    assert raised.value.metadata == {"most": "20"}
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "taken"),
+    [
+        ("GBP", "0.01", True),
+        ("GBP", "0.001", False),
+        ("JPY", "0.5", False),
+        ("JPY", "1", True),
+        ("KWD", "0.005", False),
+    ],
+)
+async def test_what_stripe_cannot_pay_back_is_refused_as_it_is_asked_for(
+    currency: str, amount: str, *, taken: bool
+) -> None:
+    """It was taken, and failed a moment later; of a provider that is configured no more, nothing is known."""
+    provider = StripeProvider("sk_test_none")
+    trade = Trade(providers={"stripe": provider}, provider="stripe")
+    captured = payment(state=PaymentState.CAPTURED, captured=Decimal(100), amount=Price(Decimal(100), currency))
+    ask = RefundAsk(captured.id, Price(Decimal(amount), currency), "", {})
+
+    def asked(name: str) -> Decimal:
+        return new_refund(captured, ORDER, ask, {}, uuid4(), NOW, lambda sum_: trade.payable(name, sum_)).amount
+
+    assert asked("another") == Decimal(amount)
+    if taken:
+        assert asked("stripe") == Decimal(amount)
+    else:
+        with pytest.raises(RefundNotPayable) as raised:
+            asked("stripe")
+        assert raised.value.metadata == {"amount": amount, "currency": currency}
+    await provider.close()
