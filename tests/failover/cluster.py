@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from storage.embedded.account import account_for
 from storage.embedded.binaries import Binaries, binaries
 from storage.embedded.locks import FileLock
 from storage.embedded.temporary import _memory
+from tests.failover.disk import Disk, mounted
 from tests.failover.nodes import CONFIGURATION, DATABASE, Node, copied, removed
 from tests.failover.proxy import Proxy, passing_on
 from tests.fixtures.keys import MASTER_KEY
@@ -77,11 +78,13 @@ def _service_key(url: str) -> str:
 class Cluster:
     """The two servers, and the way of what is replicated between them."""
 
-    def __init__(self, primary: Node, standby: Node, link: Proxy) -> None:
+    def __init__(self, primary: Node, standby: Node, link: Proxy, disk: Disk | None) -> None:
         self.primary = primary
         self.standby = standby
         self.link = link
         """Passes on to the primary what the standby asks of it."""
+        self.disk = disk
+        """That of the node which is the primary at first; None where none can be mounted."""
         self._in_step = True
 
     @property
@@ -121,15 +124,26 @@ class Cluster:
 async def replicating(made: Template) -> AsyncIterator[Cluster]:
     """A cluster of its own on fresh copies; gone at the end of the block, whatever became of it."""
     folder = Path(tempfile.mkdtemp(prefix="round-", dir=made.folder))
-    nodes = [copied(name, made.data, folder / name, made.programs) for name in ("a", "b")]
-    primary, standby = nodes
+    nodes: list[Node] = []
     try:
-        async with passing_on(primary.port) as link:
-            await asyncio.to_thread(primary.start)
-            await asyncio.to_thread(standby.start, link.port)
-            await asyncio.to_thread(primary.wait_for_standby, standby.name)
-            yield Cluster(primary, standby, link)
+        with mounted(folder / "disk") as disk:
+            for name, place in (("a", folder / "disk"), ("b", folder)):
+                nodes.append(copied(name, made.data, place / name, made.programs))
+            try:
+                async with _in_step(nodes, disk) as cluster:
+                    yield cluster
+            finally:
+                for node in nodes:
+                    node.discard()
     finally:
-        for node in nodes:
-            node.discard()
         removed(folder)
+
+
+@asynccontextmanager
+async def _in_step(nodes: Sequence[Node], disk: Disk | None) -> AsyncIterator[Cluster]:
+    primary, standby = nodes
+    async with passing_on(primary.port) as link:
+        await asyncio.to_thread(primary.start)
+        await asyncio.to_thread(standby.start, link.port)
+        await asyncio.to_thread(primary.wait_for_standby, standby.name)
+        yield Cluster(primary, standby, link, disk)

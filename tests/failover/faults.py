@@ -16,6 +16,11 @@ _AWAKE_SECONDS = 1.5
 _WAITING_SECONDS = 0.8
 """By then the commits of the whole crowd wait for a standby that is out of reach."""
 _REPEATED_SECONDS = 1.5
+_FULL_SECONDS = 4.0
+
+
+class NotPlayed(Exception):
+    """This machine cannot have this fault; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,20 @@ async def standby_frozen(world: World) -> None:
     world.back()
 
 
+async def disk_full(world: World) -> None:
+    """Of the primary, which an operator gives room again, and starts where it ended over it."""
+    primary = world.cluster.primary
+    if world.cluster.disk is None:
+        raise NotPlayed("a full disk is made by mount, which root alone may use, and not in every container")
+    await asyncio.to_thread(world.cluster.disk.fill)
+    await asyncio.sleep(_FULL_SECONDS)
+    await asyncio.to_thread(world.cluster.disk.make_room)
+    if not primary.runs:
+        await asyncio.to_thread(primary.crash)
+        await asyncio.to_thread(primary.start)
+    world.back()
+
+
 async def terminated_all(world: World) -> None:
     """Every connection is ended, again and again."""
     for _ in range(15):
@@ -178,6 +197,7 @@ FAULTS: Sequence[Fault] = (
     Fault("terminated, repeated, standby promoted", terminated_then_repeated, short=True),
     Fault("crashed, repeated, standby promoted", crashed_then_repeated),
     Fault("standby frozen for 3 s", standby_frozen),
+    Fault("primary's disk full for 4 s", disk_full),
     Fault("connections terminated for 3 s", terminated_all),
     Fault("connections vanish", connections_vanish, Shape(proxied=True), gap_seconds=10.0),
     Fault("rolling restarts, plain client", rolling_restarts, crowd=False, short=True),

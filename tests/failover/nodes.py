@@ -78,6 +78,10 @@ class Node:
     def url(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{DATABASE}"
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self, follows: int | None = None) -> None:
         """Starts it, as a standby of what listens on the port `follows`, or as a primary; it answers then."""
         signal_file = self.data / "standby.signal"

@@ -16,7 +16,7 @@ _AFTER_SECONDS = 3.0
 """Enough for the late watcher to be told of more than it slept through."""
 _HEALED_SECONDS = 1.0
 _GIVES_UP_SECONDS = 60.0
-_BACK_WITHIN_SECONDS = 75.0
+_BACK_WITHIN_SECONDS = 20.0
 
 
 @dataclass
