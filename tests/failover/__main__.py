@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Iterator
 from typing import Any
 
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # before gRPC is loaded, as the server has it
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # connections end here all the time
 
 import uvloop
 

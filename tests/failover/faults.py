@@ -38,6 +38,8 @@ class Fault:
     """How soon readiness must say no, and yes again."""
     lines: int | None = None
     """How many lines above INFO each server may write, none of which is a library's."""
+    watched: bool = False
+    """Whether the late watcher hears of what the fault does, until the fault itself stops it."""
     short: bool = False
     """Whether it is one of the few that tell the most, for a short run."""
 
@@ -102,6 +104,7 @@ async def terminated_then_repeated(world: World) -> None:
         await asyncio.to_thread(world.cluster.primary.terminate_clients, True)
         await asyncio.sleep(_REPEATED_SECONDS / 5)
     await asyncio.sleep(_REPEATED_SECONDS)
+    await world.late.stop()
     await asyncio.to_thread(world.cluster.primary.crash)
     await world.cluster.promote()
     world.back()
@@ -114,6 +117,7 @@ async def crashed_then_repeated(world: World) -> None:
     await asyncio.to_thread(world.cluster.primary.crash)
     await asyncio.to_thread(world.cluster.primary.start)
     await asyncio.sleep(2 * _REPEATED_SECONDS)
+    await world.late.stop()
     await asyncio.to_thread(world.cluster.primary.crash)
     await world.cluster.promote()
     world.back()
@@ -194,8 +198,8 @@ FAULTS: Sequence[Fault] = (
         ready_seconds=5.0,
         lines=6,
     ),
-    Fault("terminated, repeated, standby promoted", terminated_then_repeated, short=True),
-    Fault("crashed, repeated, standby promoted", crashed_then_repeated),
+    Fault("terminated, repeated, standby promoted", terminated_then_repeated, watched=True, short=True),
+    Fault("crashed, repeated, standby promoted", crashed_then_repeated, watched=True),
     Fault("standby frozen for 3 s", standby_frozen),
     Fault("primary's disk full for 4 s", disk_full),
     Fault("connections terminated for 3 s", terminated_all),

@@ -45,7 +45,8 @@ async def played(fault: Fault, world: World) -> Result:
     began, acknowledged = time.monotonic(), world.book.acknowledged_count
     await world.begin(crowded=fault.crowd)
     await asyncio.sleep(_BEFORE_SECONDS)
-    await world.late.stop()
+    if not fault.watched:
+        await world.late.stop()
     struck = now()
     await fault.act(world)
     if fault.crowd and world.back_at is not None:

@@ -76,7 +76,7 @@ class World:
     """Of this round."""
     watchers: Sequence[Watcher]
     late: Watcher
-    """Watches until just before the fault, and goes on after it with the token that it had."""
+    """Watches until the fault, and goes on long after it with the token that it had then."""
     sandbox: Sandbox
     receiver: Subscriber
     environment: dict[str, str]
