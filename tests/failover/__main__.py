@@ -12,11 +12,14 @@ from typing import Any
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # before gRPC is loaded, as the server has it
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # connections end here all the time
 
+import grpc
+import psycopg
 import uvloop
 
 from tests.failover.cluster import Template, template
 from tests.failover.faults import FAULTS, Fault, NotPlayed
-from tests.failover.rounds import TITLES, Result, broken, played, row
+from tests.failover.nodes import NodeFailed
+from tests.failover.rounds import TITLES, Result, broken, broken_off, played, row
 from tests.failover.world import running
 
 
@@ -55,12 +58,16 @@ def _rounds(fault: Fault, made: Template, count: int, *, verbose: bool) -> Itera
 
 
 async def _in_one_world(fault: Fault, made: Template, count: int, done: list[Result], *, verbose: bool) -> None:
-    async with running(made, fault.shape) as world:
-        while len(done) < count:
-            done.append(await played(fault, world))
-            _tell(fault, len(done), done[-1], verbose=verbose)
-            if not done[-1].verdict.kept:
-                return
+    try:
+        async with running(made, fault.shape) as world:
+            kept = True
+            while kept and len(done) < count:
+                done.append(await played(fault, world))
+                _tell(fault, len(done), done[-1], verbose=verbose)
+                kept = done[-1].verdict.kept
+    except (NodeFailed, OSError, AssertionError, grpc.aio.AioRpcError, psycopg.Error) as error:
+        done.append(broken_off(error))
+        _tell(fault, len(done), done[-1], verbose=verbose)
 
 
 async def _interruptible(playing: Coroutine[Any, Any, None]) -> None:

@@ -65,6 +65,12 @@ async def played(fault: Fault, world: World) -> Result:
     return result
 
 
+def broken_off(error: Exception) -> Result:
+    """A round that did not come to its end, of which therefore nothing is known."""
+    said = f"the round broke off: {type(error).__name__}: {error}"
+    return Result(None, None, None, 0, [], [], [], verdict=Verdict(unknown=[said]))
+
+
 def _measured(world: World, struck: float) -> Result:
     back = world.back_at if world.back_at is not None else struck
     lines = world.lines(struck)

@@ -13,6 +13,7 @@ from backroom_client import AsyncBackroom, AsyncWatch, refusal_of
 from tests.failover.waiting import comes_true
 
 _AGAIN_SECONDS = 0.3
+_BEGINS_WITHIN_SECONDS = 60.0
 _PAGE = 1000
 _PASSES = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
@@ -40,10 +41,16 @@ class Watcher:
     _begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
-        """Follows from the kept token on, or from now on; returns once it is told something, be it a token alone."""
+        """Follows from the kept token on, or from now on; returns once it is told something, be it a token alone.
+
+        Where it is told nothing at all, that is written down as if it had been refused.
+        """
         self._begun.clear()
         self._following = asyncio.create_task(self._follow())
-        await asyncio.wait_for(self._begun.wait(), 60)
+        try:
+            await asyncio.wait_for(self._begun.wait(), _BEGINS_WITHIN_SECONDS)
+        except TimeoutError:
+            self.refused.append(f"nothing for {_BEGINS_WITHIN_SECONDS:.0f} s")
 
     async def stop(self) -> None:
         """Hears nothing more, and keeps its token."""
