@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,8 @@ class Kept:
     """type, subject"""
     pending_jobs: Rows
     """task, args"""
+    pending_mails: Rows
+    """id"""
     pending_deliveries: Rows
     """event's type, subject"""
 
@@ -83,6 +86,7 @@ _QUESTIONS: Mapping[str, str] = {
     "refunds": "SELECT note, id::text, state, provider_id FROM commerce.refunds",
     "events": "SELECT type, subject_id::text FROM frame.events",
     "pending_jobs": "SELECT task_name, args::text FROM procrastinate_jobs WHERE status IN ('todo', 'doing')",
+    "pending_mails": "SELECT id::text FROM identity.mails",
     "pending_deliveries": """
         SELECT event_type, body::json -> 'data' ->> 'order_id' FROM webhooks.deliveries
         JOIN webhooks.endpoints ON endpoints.id = endpoint_id
@@ -103,14 +107,25 @@ class Checker:
     """Finds whatever is lost, doubled, skipped or charged wrongly."""
 
     def __init__(
-        self, book: Book, kept: Kept, ledger: Path, heard: Sequence[Heard], watchers: Sequence[Watcher], hooked: str
+        self,
+        book: Book,
+        kept: Kept,
+        ledger: Path,
+        heard: Sequence[Heard],
+        watchers: Sequence[Watcher],
+        hooked: str,
+        outbox: Path | None = None,
     ) -> None:
-        """`ledger` is the provider's; `heard` is what the receiver was sent, all orders under the path `hooked`."""
+        """`ledger` is the provider's; `heard` is what the receiver was sent, all orders under the path `hooked`.
+
+        `outbox` is the folder of the mails that went out, where there is one.
+        """
         self._book = book
         self._kept = kept
         self._ledger = ledger
         self._heard = [each for each in heard if each.target == hooked]
         self._watchers = watchers
+        self._outbox = outbox
         self._acknowledged = {ask.number for ask in book.acknowledged()}
         self._unknown = {ask.number for ask in book.unknown}
         self._verdict = Verdict()
@@ -122,6 +137,7 @@ class Checker:
         self._check_payments()
         self._check_others()
         self._check_jobs()
+        self._check_mails()
         self._check_ledger()
         self._check_webhooks()
         self._check_watchers()
@@ -187,6 +203,17 @@ class Checker:
         for _note, refund_id, state, provider_id in self._kept.refunds:
             if state == "pending" and provider_id is None and refund_id not in queued:
                 self._verdict.lost.append(f"the job of the refund {refund_id}")
+
+    def _check_mails(self) -> None:
+        """Who registered was written to, once, unless mails still wait."""
+        if self._outbox is None or self._kept.pending_mails:
+            return
+        letters = (message_from_bytes(path.read_bytes()) for path in self._outbox.glob("*.eml"))
+        sent = Counter(str(letter["to"]) for letter in letters)
+        for ask in self._book.acknowledged(Kind.REGISTER):
+            if (count := sent[f"ask-{ask.number}@example.com"]) != 1:
+                kind = self._verdict.doubled if count else self._verdict.lost
+                kind.append(f"register {ask.number}: {count} mails")
 
     def _check_ledger(self) -> None:
         taken = _taken(self._ledger)

@@ -35,7 +35,7 @@ class Proxy:
         self._open.set()
 
     def cut(self) -> None:
-        """Resets the connections there are."""
+        """Ends the connections there are."""
         for pipe in self._pipes:
             pipe.cut()
 

@@ -37,7 +37,8 @@ _UNSETTLED = """
         + (SELECT count(*) FROM commerce.payments WHERE state IN ('pending', 'authorised'))
         + (SELECT count(*) FROM commerce.refunds WHERE state = 'pending')
         + (SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')
-            AND task_name IN ('commerce.pay', 'commerce.refund', 'commerce.take_payment_event', 'webhooks.deliver'))
+            AND task_name IN ('commerce.pay', 'commerce.refund', 'commerce.take_payment_event', 'webhooks.deliver',
+                'identity.send_mail'))
         + (SELECT count(*) FROM frame.events WHERE type LIKE 'order.%') - (SELECT count(*) FROM webhooks.deliveries
             JOIN webhooks.endpoints ON endpoints.id = endpoint_id WHERE description = 'all')
 """
@@ -129,7 +130,8 @@ class World:
         everybody = [*self.watchers, self.late]
         await asyncio.gather(*(self._hears_out(watcher, kept) for watcher in everybody))
         ledger, heard = self.sandbox.ledger, list(self.receiver.heard)
-        verdict = Checker(self.book, kept, ledger, heard, everybody, _ALL).verdict()
+        outbox = Path(self.environment["BACKROOM_DATA_DIR"]) / "outbox"
+        verdict = Checker(self.book, kept, ledger, heard, everybody, _ALL, outbox).verdict()
         verdict.laws += await self._verified()
         return verdict
 
