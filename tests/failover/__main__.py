@@ -1,4 +1,4 @@
-"""Plays rounds of each fault, and prints a table for docs/proofs.md: `python -m tests.failover [ROUNDS] [FAULT...]`."""
+"""Plays rounds of each fault, and prints a table for docs/proofs.md: `python -m tests.failover --rounds 20 [FAULT...]`."""
 
 import argparse
 import asyncio
@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # before gRPC is loaded, as the server has it
@@ -27,47 +27,77 @@ def main() -> int:
     """The exit code: 1 where something promised was not kept."""
     asked = argparse.ArgumentParser(prog="python -m tests.failover", description=__doc__)
     asked.add_argument("--rounds", type=int, default=20)
-    asked.add_argument("--short", action="store_true", help="only the few faults that tell the most")
+    asked.add_argument("--short", action="store_true", help="only the few faults that tell the most, in one world")
     asked.add_argument("--verbose", action="store_true", help="print all that is found, and the servers' lines")
     asked.add_argument("faults", nargs="*", help="parts of the names of those to play; all without any")
     given = asked.parse_args()
     chosen = [fault for fault in FAULTS if fault.short or not given.short]
     chosen = [fault for fault in chosen if not given.faults or any(part in fault.name for part in given.faults)]
-    rows, red = [], 0
     with template() as made:
-        for fault in chosen:
-            try:
-                results = list(_rounds(fault, made, given.rounds, verbose=given.verbose))
-            except NotPlayed as why:
-                print(f"{fault.name} is not played: {why}")
-                continue
-            red += sum(1 for result in results if any(broken(fault, result)))
-            rows.append(row(fault, results))
-    for line in (TITLES, ["---"] * len(TITLES), *rows):
-        print("| " + " | ".join(line) + " |")
-    return 1 if red else 0
+        play = Play(made, chosen, given.rounds, shares=given.short, verbose=given.verbose)
+        try:
+            play.all()
+        finally:
+            play.print_table()
+    return 1 if play.red else 0
 
 
-def _rounds(fault: Fault, made: Template, count: int, *, verbose: bool) -> Iterator[Result]:
-    """So many rounds in one world, and in a new one after each that lost something."""
-    done: list[Result] = []
-    while len(done) < count:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_interruptible(_in_one_world(fault, made, count, done, verbose=verbose)))
-    yield from done
+class Play:
+    """So many rounds of each fault, one after the other."""
 
+    def __init__(
+        self, made: Template, faults: Sequence[Fault], rounds: int, *, shares: bool = False, verbose: bool = False
+    ) -> None:
+        """With `shares`, faults of one shape are played in one world; otherwise each fault has worlds of its own."""
+        self.red = 0
+        """How many rounds did not reach what they must."""
+        self._made = made
+        self._left = [fault for fault in faults for _ in range(rounds)]
+        self._results: dict[Fault, list[Result]] = {fault: [] for fault in faults}
+        self._shares = shares
+        self._verbose = verbose
 
-async def _in_one_world(fault: Fault, made: Template, count: int, done: list[Result], *, verbose: bool) -> None:
-    try:
-        async with running(made, fault.shape) as world:
-            kept = True
-            while kept and len(done) < count:
-                done.append(await played(fault, world))
-                _tell(fault, len(done), done[-1], verbose=verbose)
-                kept = done[-1].verdict.kept
-    except (NodeFailed, OSError, AssertionError, grpc.aio.AioRpcError, psycopg.Error) as error:
-        done.append(broken_off(error))
-        _tell(fault, len(done), done[-1], verbose=verbose)
+    def all(self) -> None:
+        while self._left:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_interruptible(self._in_one_world()))
+
+    def print_table(self) -> None:
+        """Of the rounds that were played."""
+        rows = [row(fault, results) for fault, results in self._results.items() if results]
+        for line in (TITLES, ["---"] * len(TITLES), *rows):
+            print("| " + " | ".join(line) + " |")
+
+    async def _in_one_world(self) -> None:
+        """Plays on until a round loses something, or another world is needed."""
+        first = fault = self._left[0]
+        told = False
+        try:
+            async with running(self._made, first.shape) as world:
+                kept = True
+                while kept and self._left and self._belongs(self._left[0], first):
+                    fault, told = self._left[0], False
+                    result = await played(fault, world)
+                    self._told(fault, result)
+                    told = True
+                    kept = result.verdict.kept
+        except NotPlayed as why:
+            print(f"{fault.name} is not played: {why}", flush=True)
+            self._left = [each for each in self._left if each is not fault]
+        except (NodeFailed, OSError, AssertionError, grpc.aio.AioRpcError, psycopg.Error) as error:
+            if told:  # what follows a round is no part of it
+                raise
+            self._told(fault, broken_off(error))
+
+    def _belongs(self, fault: Fault, first: Fault) -> bool:
+        return fault is first or (self._shares and fault.shape == first.shape)
+
+    def _told(self, fault: Fault, result: Result) -> None:
+        """Keeps and tells how a round went."""
+        del self._left[0]
+        self._results[fault].append(result)
+        self.red += any(broken(fault, result))
+        _tell(fault, len(self._results[fault]), result, verbose=self._verbose)
 
 
 async def _interruptible(playing: Coroutine[Any, Any, None]) -> None:
