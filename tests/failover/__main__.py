@@ -1,4 +1,4 @@
-"""Plays rounds of each fault, and prints a table for docs/proofs.md: `python -m tests.failover --rounds 20 [FAULT...]`."""
+"""Plays rounds of each fault, and prints a table for docs/proofs.md: `python -m tests.failover --rounds 20`."""
 
 import argparse
 import asyncio
