@@ -20,7 +20,7 @@ from tests.failover.cluster import Template, template
 from tests.failover.faults import FAULTS, Fault, NotPlayed
 from tests.failover.nodes import NodeFailed
 from tests.failover.rounds import TITLES, Result, broken, broken_off, played, row
-from tests.failover.world import running
+from tests.failover.setting import running
 
 
 def main() -> int:

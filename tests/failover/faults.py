@@ -161,7 +161,7 @@ async def connections_vanish(world: World) -> None:
 
 async def rolling_restarts(world: World) -> None:
     """Each server is stopped and started again in turn, twice, while a plain client goes on calling."""
-    async with PlainClient(world.addresses, world.key, world.book) as client:
+    async with PlainClient([server.address for server in world.servers], world.key, world.book) as client:
         for _ in range(2):
             for server in world.servers:
                 await client.settled()

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from tests.failover.nodes import free_port
 from tests.failover.waiting import now
 
 _READY_WITHIN_SECONDS = 90.0
@@ -97,6 +98,19 @@ class Program:
                 text = raw.decode(errors="replace").strip()
                 # A library's line bears its logger's name; what is no JSON went past the log.
                 self.lines.append(Line(now(), text, ours=bool(line) and "logger" not in line))
+
+
+class Server(Program):
+    """`backroom serve`, at addresses that it keeps."""
+
+    def __init__(self, *options: str, environment: Mapping[str, str]) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        """Where calls are answered."""
+        place = f"127.0.0.1:{free_port()}"
+        self.web = f"http://{place}"
+        """Where its HTTP side is."""
+        places = {"BACKROOM_GRPC_ADDRESS": self.address, "BACKROOM_HTTP_ADDRESS": place}
+        super().__init__("serve", *options, ready="serving", environment={**environment, **places})
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:

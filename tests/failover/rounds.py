@@ -43,7 +43,25 @@ class Result:
 async def played(fault: Fault, world: World) -> Result:
     """One round: the crowd comes, the fault strikes, all is healed, and everybody is held to what was promised."""
     began, acknowledged = time.monotonic(), world.book.acknowledged_count
-    await world.begin(crowded=fault.crowd)
+    crowd = world.begin()
+    try:
+        if fault.crowd:
+            crowd.start()
+        struck = await _struck(fault, world)
+        await crowd.leave(_GIVES_UP_SECONDS)
+    finally:
+        await crowd.close()
+    await world.settle()
+    verdict = await world.verdict()
+    result = _measured(world, struck)
+    result.verdict = verdict
+    result.acknowledged = world.book.acknowledged_count - acknowledged
+    result.seconds = time.monotonic() - began
+    return result
+
+
+async def _struck(fault: Fault, world: World) -> float:
+    """Lets the fault strike and all be healed, under the crowd; returns when it struck."""
     await asyncio.sleep(_BEFORE_SECONDS)
     if not fault.watched:
         await world.late.stop()
@@ -55,14 +73,7 @@ async def played(fault: Fault, world: World) -> Result:
     await world.cluster.heal()
     await world.late.start()
     await asyncio.sleep(_HEALED_SECONDS)
-    await world.crowd.leave(_GIVES_UP_SECONDS)
-    await world.settle()
-    verdict = await world.verdict()
-    result = _measured(world, struck)
-    result.verdict = verdict
-    result.acknowledged = world.book.acknowledged_count - acknowledged
-    result.seconds = time.monotonic() - began
-    return result
+    return struck
 
 
 def broken_off(error: Exception) -> Result:
