@@ -33,6 +33,7 @@ def main() -> int:
     given = asked.parse_args()
     chosen = [fault for fault in FAULTS if fault.short or not given.short]
     chosen = [fault for fault in chosen if not given.faults or any(part in fault.name for part in given.faults)]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended then, as after Ctrl-C
     with template() as made:
         play = Play(made, chosen, given.rounds, shares=given.short, verbose=given.verbose)
         try:
@@ -61,6 +62,7 @@ class Play:
         while self._left:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_interruptible(self._in_one_world()))
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # the loop had its own
 
     def print_table(self) -> None:
         """Of the rounds that were played."""

@@ -17,7 +17,7 @@ from storage.embedded import data as data_folder
 from storage.embedded.account import account_for
 from storage.embedded.binaries import Binaries, binaries
 from storage.embedded.locks import FileLock
-from storage.embedded.temporary import _memory
+from storage.embedded.temporary import memory_folder
 from tests.failover.disk import Disk, mounted
 from tests.failover.nodes import CONFIGURATION, DATABASE, Node, copied, removed
 from tests.failover.proxy import Proxy, passing_on
@@ -39,7 +39,7 @@ class Template:
 @contextmanager
 def template() -> Iterator[Template]:
     """Made once; each round begins on copies of it. Gone with all copies at the end of the block."""
-    folder = Path(tempfile.mkdtemp(prefix="backroom-failover-", dir=_memory()))
+    folder = Path(tempfile.mkdtemp(prefix="backroom-failover-", dir=memory_folder()))
     programs = binaries(POSTGRES_VERSION)
     data = folder / "template"
     lock = FileLock(folder / "lock")

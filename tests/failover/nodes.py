@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -71,6 +72,8 @@ class Node:
         self._programs = programs
         self._account = account_for(data)
         self._process: subprocess.Popen[bytes] | None = None
+        self._beginning = threading.Lock()
+        self._discarded = False
         self._segment: int | None = None
         """The shared memory that a killed server left behind."""
 
@@ -98,7 +101,9 @@ class Node:
         for setting in settings:
             arguments += ["-c", setting]
         log = self.data.with_name(f"{self.data.name}.log")
-        with log.open("ab") as output:
+        with log.open("ab") as output, self._beginning:
+            if self._discarded:
+                raise NodeFailed(f"{self.name} is not started any more")
             self._process = subprocess.Popen(
                 self._command(arguments),
                 cwd="/",
@@ -144,7 +149,9 @@ class Node:
             self.crash()
 
     def discard(self) -> None:
-        """Leaves nothing of it: no process, no shared memory."""
+        """Leaves nothing of it: no process, no shared memory; a start under way in another thread ends, too."""
+        with self._beginning:
+            self._discarded = True
         with suppress(ProcessLookupError):
             self.resume()
         self.crash()
