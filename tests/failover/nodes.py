@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -87,18 +87,9 @@ class Node:
 
     def start(self, follows: int | None = None) -> None:
         """Starts it, as a standby of what listens on the port `follows`, or as a primary; it answers then."""
-        signal_file = self.data / "standby.signal"
-        signal_file.unlink(missing_ok=True)
-        settings = [f"port={self.port}"]
-        if follows is not None:
-            signal_file.touch()
-            self._account.own(signal_file)
-            settings.append(
-                f"primary_conninfo=host=127.0.0.1 port={follows} user=postgres application_name={self.name}"
-            )
         (self.data / "postmaster.pid").unlink(missing_ok=True)  # of a killed one, all of which has ended
         arguments = [str(self._programs.program("postgres")), "-D", str(self.data)]
-        for setting in settings:
+        for setting in self._role(follows):
             arguments += ["-c", setting]
         log = self.data.with_name(f"{self.data.name}.log")
         with log.open("ab") as output, self._beginning:
@@ -116,6 +107,17 @@ class Node:
             )
         self._await_ready(log)
         self._segment = None
+
+    def _role(self, follows: int | None) -> Iterator[str]:
+        """The settings of its own; what makes it a standby lies in its folder."""
+        yield f"port={self.port}"
+        mark = self.data / "standby.signal"
+        mark.unlink(missing_ok=True)
+        if follows is not None:
+            mark.touch()
+            self._account.own(mark)
+            source = f"host=127.0.0.1 port={follows} user=postgres"
+            yield f"primary_conninfo={source} application_name={self.name}"
 
     def freeze(self) -> None:
         """None of its processes moves any more; its connections stand."""

@@ -38,20 +38,17 @@ async def running(made: Template, shape: Shape) -> AsyncIterator[World]:
         receiver = await stack.enter_async_context(subscriber())
         url = cluster.url(*(proxy.port for proxy in proxies))
         environment = {"DATABASE_URL": url, **_settings(folder, sandbox)}
-        servers = [Server(*_options(shape), environment=environment) for _ in range(2)]
-        workers = [Program("worker", ready="working", environment=environment) for _ in range(shape.workers)]
-        await asyncio.gather(*(_started(stack, program) for program in [*servers, *workers]))
+        servers, workers = await _programs(stack, shape, environment)
         doors = [await stack.enter_async_context(AsyncBackroom(each.address, Key(made.key))) for each in servers]
         await sandbox.behave(webhook_url=f"{servers[0].web}/webhooks/sandbox")
         await _opened(doors[0], receiver)
         *watchers, late = await _watching(stack, servers, made.key)
-        readiness = await _asked(stack, servers)
         yield World(
             cluster=cluster,
             servers=servers,
             workers=workers,
             proxies=proxies,
-            readiness=readiness,
+            readiness=await _asked(stack, servers),
             doors=doors,
             watchers=watchers,
             late=late,
@@ -75,6 +72,16 @@ def _settings(folder: Path, sandbox: Sandbox) -> dict[str, str]:
         "BACKROOM_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         "LOG_FORMAT": "json",
     }
+
+
+async def _programs(
+    stack: AsyncExitStack, shape: Shape, environment: dict[str, str]
+) -> tuple[list[Server], list[Program]]:
+    """The servers and the workers, all of which work."""
+    servers = [Server(*_options(shape), environment=environment) for _ in range(2)]
+    workers = [Program("worker", ready="working", environment=environment) for _ in range(shape.workers)]
+    await asyncio.gather(*(_started(stack, program) for program in [*servers, *workers]))
+    return servers, workers
 
 
 def _options(shape: Shape) -> list[str]:
