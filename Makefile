@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What fills the environment and is not needed to run: pip and uv.
 TOOLS := .tools
-FAULTS := tests/races tests/faults tests/attacks
+FAULTS := tests/races tests/faults tests/attacks tests/failover
 CONTRACTS := $(shell find proto/backroom -name '*.proto')
 
 # The first Python that runs and is new enough; PYTHON=... names another.
@@ -38,7 +38,7 @@ endif
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test test-faults test-dist test-clients test-postgres-16 test-pgbouncer prove bench check contract breaking access generate migrate lock dist clean
+.PHONY: help run demo test test-faults test-failover test-dist test-clients test-postgres-16 test-pgbouncer prove prove-failover bench check contract breaking access generate migrate lock dist clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ test: generate $(VENV)/.dev ## Run the tests, against a real database and real s
 test-faults: generate $(VENV)/.dev ## Run the longer tests: races of many callers and servers, attacks on their budget, and whatever may be killed or frozen
 	@$(BIN)/pytest $(FAULTS)
 
+test-failover: generate $(VENV)/.dev ## Kill, hang and promote under two servers and a crowd, a round of each fault that tells the most
+	@$(BIN)/python -m tests.failover --short --rounds 1
+
 test-dist: generate $(VENV)/.dev ## Build both distributions, and call Backroom from where the client alone is installed
 	@$(TRUST) $(BIN)/pytest -n 1 -m distribution tests/client/test_distribution.py
 
@@ -63,6 +66,9 @@ test-clients: generate $(VENV)/.dev ## Have clients of other languages and tools
 
 prove: generate $(VENV)/.dev ## Run the longer proofs, whose last figures are in docs/proofs.md
 	@$(BIN)/pytest -n 1 -m proof
+
+prove-failover: generate $(VENV)/.dev ## Play 20 rounds of each fault, or ROUNDS=..., and print the table for docs/proofs.md
+	@$(BIN)/python -m tests.failover --rounds $(or $(ROUNDS),20)
 
 bench: generate $(VENV)/.bench ## Measure Backroom beside what would be written instead, in 3 minutes; BENCH=long for docs/performance.md
 	@$(BIN)/python -m bench $(if $(filter long,$(BENCH)),--long)

@@ -17,7 +17,7 @@ def temporary_postgres(*, durable: bool = False, version: int | None = None) -> 
 
     It does not wait for the disk unless it is to be durable. `version` is the major one; None is the newest.
     """
-    folder = Path(tempfile.mkdtemp(prefix="backroom-postgres-", dir=None if durable else _memory()))
+    folder = Path(tempfile.mkdtemp(prefix="backroom-postgres-", dir=None if durable else memory_folder()))
     try:
         server = EmbeddedPostgres(folder / "data", version=version, durable=durable)
         try:
@@ -28,7 +28,7 @@ def temporary_postgres(*, durable: bool = False, version: int | None = None) -> 
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _memory() -> Path | None:
+def memory_folder() -> Path | None:
     """A folder in memory, where there is one with room to spare: making databases is ten times as fast there."""
     memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
     return memory if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM_BYTES else None

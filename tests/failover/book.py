@@ -1,0 +1,131 @@
+"""What was asked and what was answered: each ask by its number, with each of its attempts."""
+
+import enum
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import grpc
+
+from backroom_client import refusal_of
+
+
+class Outcome(enum.Enum):
+    """What a caller knows after an attempt."""
+
+    OK = "ok"
+    FAIL = "fail"
+    """It did not happen: a refusal with a reason of the contract's own."""
+    UNKNOWN = "unknown"
+    """It may have happened."""
+
+
+class Kind(enum.Enum):
+    """What is asked for."""
+
+    ORDER = "order"
+    STREAM = "stream"
+    """Several orders at once, each with an ask of its own."""
+    CANCEL = "cancel"
+    ADJUST = "adjust"
+    PRODUCT = "product"
+    PAYMENT = "payment"
+    REFUND = "refund"
+    REGISTER = "register"
+    ENDPOINT = "endpoint"
+
+
+_MAY_HAVE_HAPPENED = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.ABORTED,
+}
+"""After these it is asked again: it may have happened, or may happen at the next time."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One call; times are of `time.monotonic`."""
+
+    server: int
+    began: float
+    ended: float
+    outcome: Outcome
+    said: str
+    """The code and the reason where it was not answered well."""
+
+
+@dataclass
+class Ask:
+    """One thing that a caller wants, once, however often it asks."""
+
+    number: int
+    """Unique in the book, and told to the server in a way that it keeps: the checker finds the effect by it."""
+    kind: Kind
+    subject: str = ""
+    """What it is asked of: an order's or a payment's id."""
+    request_id: str = field(default_factory=lambda: str(uuid4()))
+    answer: str = ""
+    """The id of what came of it, once it was acknowledged."""
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> Outcome:
+        outcomes = [attempt.outcome for attempt in self.attempts]
+        known = [outcome for outcome in outcomes if outcome is not Outcome.UNKNOWN]
+        return known[-1] if known else Outcome.UNKNOWN
+
+    @property
+    def note(self) -> str:
+        """How the number is told where a text is kept."""
+        return f"ask {self.number}"
+
+
+class Book:
+    """All asks of one round."""
+
+    def __init__(self) -> None:
+        self.asks: list[Ask] = []
+        self._numbers = itertools.count(1)
+
+    def open(self, kind: Kind, subject: str = "") -> Ask:
+        ask = Ask(next(self._numbers), kind, subject)
+        self.asks.append(ask)
+        return ask
+
+    def acknowledged(self, *kinds: Kind) -> Iterator[Ask]:
+        wanted = kinds or tuple(Kind)
+        return (ask for ask in self.asks if ask.kind in wanted and ask.outcome is Outcome.OK)
+
+    @property
+    def acknowledged_count(self) -> int:
+        return sum(1 for _ in self.acknowledged())
+
+    @property
+    def unknown(self) -> list[Ask]:
+        return [ask for ask in self.asks if ask.outcome is Outcome.UNKNOWN]
+
+    def first_ok(self, server: int, after: float) -> float | None:
+        """When a server first acknowledged an order after a moment."""
+        ended = (
+            attempt.ended
+            for ask in self.acknowledged(Kind.ORDER)
+            for attempt in ask.attempts
+            if attempt.server == server and attempt.outcome is Outcome.OK and attempt.ended > after
+        )
+        return min(ended, default=None)
+
+
+def judged(error: grpc.RpcError) -> tuple[Outcome, str]:
+    """What a caller knows after this error, and in which words."""
+    refusal = refusal_of(error)
+    code: Any = error.code()
+    reason = refusal.reason if refusal else str(error.details())[:80]
+    certain = refusal is not None and code not in _MAY_HAVE_HAPPENED
+    return (Outcome.FAIL if certain else Outcome.UNKNOWN), f"{code.name} / {reason}"

@@ -1,0 +1,149 @@
+"""A primary and its synchronous standby, on copies of one migrated data folder."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+import migrations
+from storage.embedded import data as data_folder
+from storage.embedded.account import account_for
+from storage.embedded.binaries import Binaries, binaries
+from storage.embedded.locks import FileLock
+from storage.embedded.temporary import memory_folder
+from tests.failover.disk import Disk, mounted
+from tests.failover.nodes import CONFIGURATION, DATABASE, Node, copied, removed
+from tests.failover.proxy import Proxy, passing_on
+from tests.fixtures.keys import MASTER_KEY
+from tests.fixtures.postgres import POSTGRES_VERSION
+
+
+@dataclass(frozen=True)
+class Template:
+    """A stopped server's data folder with a migrated database, and the key of a service account in it."""
+
+    folder: Path
+    """Beside it lie the copies."""
+    data: Path
+    programs: Binaries
+    key: str
+
+
+@contextmanager
+def template() -> Iterator[Template]:
+    """Made once; each round begins on copies of it. Gone with all copies at the end of the block."""
+    folder = Path(tempfile.mkdtemp(prefix="backroom-failover-", dir=memory_folder()))
+    programs = binaries(POSTGRES_VERSION)
+    data = folder / "template"
+    lock = FileLock(folder / "lock")
+    node: Node | None = None
+    try:
+        data_folder.make(data, programs, account_for(None), lock, durable=False)
+        with (data / "postgresql.conf").open("a") as configuration:
+            configuration.write(CONFIGURATION)
+        node = Node("template", data, programs)
+        node.start()
+        _create_database(node)
+        migrations.upgrade(node.url)
+        key = _service_key(node.url)
+        node.stop()
+        yield Template(folder, data, programs, key)
+    finally:
+        if node is not None:
+            node.discard()
+        lock.close()
+        removed(folder)
+
+
+def _create_database(node: Node) -> None:
+    with psycopg.connect(f"host=127.0.0.1 port={node.port} user=postgres dbname=postgres", autocommit=True) as opened:
+        opened.execute(f"CREATE DATABASE {DATABASE}".encode())
+
+
+def _service_key(url: str) -> str:
+    environment = {**os.environ, "DATABASE_URL": url, "BACKROOM_MASTER_KEY": MASTER_KEY}
+    arguments = ("-m", "server", "admin", "create-service-account", "crowd", "--role", "service")
+    made = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip().rpartition(" ")[2]
+
+
+class Cluster:
+    """The two servers, and the way of what is replicated between them."""
+
+    def __init__(self, primary: Node, standby: Node, link: Proxy, disk: Disk | None) -> None:
+        self.primary = primary
+        self.standby = standby
+        self.link = link
+        """Passes on to the primary what the standby asks of it."""
+        self.disk = disk
+        """That of the node which is the primary at first; None where none can be mounted."""
+        self._in_step = True
+
+    @property
+    def nodes(self) -> tuple[Node, Node]:
+        """By their names."""
+        first, second = sorted((self.primary, self.standby), key=lambda node: node.name)
+        return first, second
+
+    def url(self, *ports: int) -> str:
+        """What a server is given: both, or the proxies before them, of which it uses the one that can be written to."""
+        used = ports or tuple(node.port for node in self.nodes)
+        hosts = ",".join("127.0.0.1" for _ in used)
+        listed = ",".join(map(str, used))
+        return f"postgresql://postgres@/{DATABASE}?host={hosts}&port={listed}&target_session_attrs=read-write"
+
+    async def promote(self) -> None:
+        """The standby is the primary from now on, and waits for nobody; what was the primary is left as it is."""
+        await asyncio.to_thread(self.standby.promote)
+        self.primary, self.standby = self.standby, self.primary
+        self.link.target = self.primary.port
+        self.link.join()
+        self._in_step = False
+
+    async def heal(self) -> None:
+        """What was the primary is rewound and follows the new one, whose commits wait for it again."""
+        if self._in_step:
+            return
+        self.link.cut()
+        await asyncio.to_thread(self.standby.stop)
+        await asyncio.to_thread(self.standby.rewind, self.primary)
+        await asyncio.to_thread(self.standby.start, self.link.port)
+        await asyncio.to_thread(self.primary.wait_for_standby, self.standby.name)
+        self._in_step = True
+
+
+@asynccontextmanager
+async def replicating(made: Template) -> AsyncIterator[Cluster]:
+    """A cluster of its own on fresh copies; gone at the end of the block, whatever became of it."""
+    folder = Path(tempfile.mkdtemp(prefix="round-", dir=made.folder))
+    nodes: list[Node] = []
+    try:
+        with mounted(folder / "disk") as disk:
+            for name, place in (("a", folder / "disk"), ("b", folder)):
+                nodes.append(copied(name, made.data, place / name, made.programs))
+            try:
+                async with _in_step(nodes, disk) as cluster:
+                    yield cluster
+            finally:
+                for node in nodes:
+                    node.discard()
+    finally:
+        removed(folder)
+
+
+@asynccontextmanager
+async def _in_step(nodes: Sequence[Node], disk: Disk | None) -> AsyncIterator[Cluster]:
+    primary, standby = nodes
+    async with passing_on(primary.port) as link:
+        await asyncio.to_thread(primary.start)
+        await asyncio.to_thread(standby.start, link.port)
+        await asyncio.to_thread(primary.wait_for_standby, standby.name)
+        yield Cluster(primary, standby, link, disk)

@@ -1,0 +1,42 @@
+"""A disk of the primary's own that is full for a while: in memory, where this process may mount one."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_ROOM = "2g"
+
+
+class Disk:
+    """A file system mounted on a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def fill(self) -> None:
+        """Nothing more fits on it."""
+        found = os.statvfs(self._folder)
+        used = (found.f_blocks - found.f_bfree) * found.f_frsize
+        self._resize(f"{used // 1024}k")
+
+    def make_room(self) -> None:
+        self._resize(_ROOM)
+
+    def _resize(self, size: str) -> None:
+        subprocess.run(["/bin/mount", "-o", f"remount,size={size}", str(self._folder)], check=True, capture_output=True)
+
+
+@contextmanager
+def mounted(folder: Path) -> Iterator[Disk | None]:
+    """A disk on a new folder, for as long as the block lasts; None where this process may mount none."""
+    folder.mkdir()
+    mount = ["/bin/mount", "-t", "tmpfs", "-o", f"size={_ROOM},mode=755", "none", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        yield None
+        return
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["/bin/umount", "-l", str(folder)], check=True)

@@ -1,0 +1,208 @@
+"""The faults: what each does to the world while the crowd goes on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from tests.failover.plain import PlainClient
+from tests.failover.waiting import comes_true
+from tests.failover.world import Shape, World
+
+_NOTICED_WITHIN_SECONDS = 6.0
+_HANGS_SECONDS = 25.0
+"""For how long a hung primary hangs at most, while writes do not come back without it."""
+_AWAKE_SECONDS = 1.5
+"""For how long a primary that woke up runs beside the new one, until an operator sees it."""
+_WAITING_SECONDS = 0.8
+"""By then the commits of the whole crowd wait for a standby that is out of reach."""
+_REPEATED_SECONDS = 1.5
+_FULL_SECONDS = 4.0
+
+
+class NotPlayed(Exception):
+    """This machine cannot have this fault; the text says why."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of fault, and what a round of it must reach."""
+
+    name: str
+    act: Callable[[World], Awaitable[None]]
+    shape: Shape = Shape()  # noqa: RUF009 - it is frozen
+    crowd: bool = True
+    """Whether the crowd is there; otherwise the fault brings callers of its own."""
+    gap_seconds: float | None = None
+    """How soon each server must acknowledge orders again; None where nothing is promised."""
+    ready_seconds: float | None = None
+    """How soon readiness must say no, and yes again."""
+    lines: int | None = None
+    """How many lines above INFO each server may write, none of which is a library's."""
+    watched: bool = False
+    """Whether the late watcher hears of what the fault does, until the fault itself stops it."""
+    short: bool = False
+    """Whether it is one of the few that tell the most, for a short run."""
+
+
+async def server_killed(world: World) -> None:
+    await world.servers[0].kill()
+    await asyncio.sleep(0.5)
+    await world.servers[0].start()
+    world.back()
+
+
+async def worker_killed(world: World) -> None:
+    await world.workers[0].kill()
+    await asyncio.sleep(0.5)
+    await world.workers[0].start()
+
+
+async def postgres_killed(world: World) -> None:
+    await asyncio.to_thread(world.cluster.primary.crash)
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(world.cluster.primary.start)
+    world.back()
+
+
+async def primary_dead(world: World) -> None:
+    """The standby is promoted once every server has noticed, or should have."""
+    await asyncio.to_thread(world.cluster.primary.crash)
+    await noticed(world)
+    await world.cluster.promote()
+    world.back()
+
+
+async def primary_hung(world: World) -> None:
+    """It wakes when writes are back, beside the new primary, and is then rewound."""
+    hung = world.cluster.primary
+    await asyncio.to_thread(hung.freeze)
+    await noticed(world)
+    await world.cluster.promote()
+    world.back()
+    await world.writes(_HANGS_SECONDS)
+    await asyncio.to_thread(hung.resume)
+    await asyncio.sleep(_AWAKE_SECONDS)
+
+
+async def primary_out_of_reach(world: World) -> None:
+    """Nothing comes through from it any more, and nobody is told; it lives on beside the new primary."""
+    proxy = world.proxies[world.cluster.nodes.index(world.cluster.primary)]
+    proxy.part()
+    await noticed(world)
+    await world.cluster.promote()
+    world.back()
+    await world.writes(_HANGS_SECONDS)
+    proxy.join()
+    await asyncio.sleep(_AWAKE_SECONDS)
+
+
+async def terminated_then_repeated(world: World) -> None:
+    """Commits that no standby has are cut off, their callers ask again, and then the standby is promoted."""
+    world.cluster.link.part()
+    await asyncio.sleep(_WAITING_SECONDS)
+    for _ in range(5):
+        await asyncio.to_thread(world.cluster.primary.terminate_clients, True)
+        await asyncio.sleep(_REPEATED_SECONDS / 5)
+    await asyncio.sleep(_REPEATED_SECONDS)
+    await world.late.stop()
+    await asyncio.to_thread(world.cluster.primary.crash)
+    await world.cluster.promote()
+    world.back()
+
+
+async def crashed_then_repeated(world: World) -> None:
+    """The same where the primary itself dies and comes back before it is given up."""
+    world.cluster.link.part()
+    await asyncio.sleep(_WAITING_SECONDS)
+    await asyncio.to_thread(world.cluster.primary.crash)
+    await asyncio.to_thread(world.cluster.primary.start)
+    await asyncio.sleep(2 * _REPEATED_SECONDS)
+    await world.late.stop()
+    await asyncio.to_thread(world.cluster.primary.crash)
+    await world.cluster.promote()
+    world.back()
+
+
+async def standby_frozen(world: World) -> None:
+    await asyncio.to_thread(world.cluster.standby.freeze)
+    await asyncio.sleep(3)
+    await asyncio.to_thread(world.cluster.standby.resume)
+    world.back()
+
+
+async def disk_full(world: World) -> None:
+    """Of the primary, which an operator gives room again, and starts where it ended over it."""
+    primary = world.cluster.primary
+    if world.cluster.disk is None:
+        raise NotPlayed("a full disk is made by mount, which root alone may use, and not in every container")
+    await asyncio.to_thread(world.cluster.disk.fill)
+    await asyncio.sleep(_FULL_SECONDS)
+    await asyncio.to_thread(world.cluster.disk.make_room)
+    if not primary.runs:
+        await asyncio.to_thread(primary.crash)
+        await asyncio.to_thread(primary.start)
+    world.back()
+
+
+async def terminated_all(world: World) -> None:
+    """Every connection is ended, again and again."""
+    for _ in range(15):
+        await asyncio.to_thread(world.cluster.primary.terminate_clients)
+        await asyncio.sleep(0.2)
+    world.back()
+
+
+async def connections_vanish(world: World) -> None:
+    """What is sent on the connections there are is swallowed; new ones work."""
+    world.proxies[world.cluster.nodes.index(world.cluster.primary)].vanish()
+    world.back()
+    await world.writes(_HANGS_SECONDS)
+
+
+async def rolling_restarts(world: World) -> None:
+    """Each server is stopped and started again in turn, twice, while a plain client goes on calling."""
+    async with PlainClient([server.address for server in world.servers], world.key, world.book) as client:
+        for _ in range(2):
+            for server in world.servers:
+                await client.settled()
+                await server.stop()
+                await server.start()
+        await client.settled()
+    world.failed_calls += client.failed
+
+
+async def noticed(world: World) -> None:
+    """Returns once every server says that it is not ready, or should have said so."""
+    await comes_true(lambda: not any(each.ready for each in world.readiness), _NOTICED_WITHIN_SECONDS)
+
+
+FAULTS: Sequence[Fault] = (
+    Fault("a server killed", server_killed),
+    Fault("a worker killed", worker_killed, Shape(workers=2)),
+    Fault("PostgreSQL killed and started again", postgres_killed),
+    Fault("primary dead, standby promoted", primary_dead, gap_seconds=3.0, ready_seconds=5.0, lines=6, short=True),
+    Fault(
+        "primary dead, standby promoted; --workers 2",
+        primary_dead,
+        Shape(processes=2),
+        gap_seconds=3.0,
+        ready_seconds=5.0,
+        lines=6,
+    ),
+    Fault("primary hung, standby promoted", primary_hung, gap_seconds=10.0, ready_seconds=5.0, lines=6, short=True),
+    Fault(
+        "primary out of reach, standby promoted",
+        primary_out_of_reach,
+        Shape(proxied=True),
+        gap_seconds=10.0,
+        ready_seconds=5.0,
+        lines=6,
+    ),
+    Fault("terminated, repeated, standby promoted", terminated_then_repeated, watched=True, short=True),
+    Fault("crashed, repeated, standby promoted", crashed_then_repeated, watched=True),
+    Fault("standby frozen for 3 s", standby_frozen),
+    Fault("primary's disk full for 4 s", disk_full),
+    Fault("connections terminated for 3 s", terminated_all),
+    Fault("connections vanish", connections_vanish, Shape(proxied=True), gap_seconds=10.0),
+    Fault("rolling restarts, plain client", rolling_restarts, crowd=False, short=True),
+)

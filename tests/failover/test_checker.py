@@ -1,0 +1,182 @@
+"""The checker finds what it is there to find: each test plants one fault in books that are whole without it."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from backroom.webhooks.v1.webhook_service_pb2 import CreateEndpointRequest
+from backroom_client import AsyncBackroom
+from storage.database import Database
+from tests.commerce.books import run
+from tests.failover.book import Attempt, Book, Kind, Outcome
+from tests.failover.callers import Crowd, open_shop
+from tests.failover.checker import Checker, Verdict, kept_in
+from tests.failover.waiting import now
+from tests.failover.watchers import Watcher
+from tests.fixtures.sandbox import Sandbox
+from tests.fixtures.trading import trading
+from tests.webhooks.outgoing import LOOPBACK, Subscriber, subscriber
+
+TRADED_SECONDS = 2.0
+EVENTS = ("order.placed", "order.paid", "order.cancelled", "order.refunded")
+
+
+@dataclass
+class Books:
+    """What a crowd left behind, all of it at rest."""
+
+    book: Book
+    database: Database
+    url: str
+    ledger: Path
+    receiver: Subscriber
+    watcher: Watcher
+
+    def verdict(self) -> Verdict:
+        return Checker(
+            self.book, kept_in(self.url), self.ledger, self.receiver.heard, [self.watcher], "/hook"
+        ).verdict()
+
+    def acknowledged(self, kind: Kind) -> str:
+        """The id that one ask of this kind was answered with."""
+        return next(ask.answer for ask in self.book.acknowledged(kind))
+
+    def untouched(self) -> str:
+        """An order of which nothing was asked after it was placed."""
+        touched = {ask.subject for ask in self.book.asks}
+        return next(ask.answer for ask in self.book.acknowledged(Kind.ORDER) if ask.answer not in touched)
+
+
+@pytest.fixture
+async def books(database: Database, database_url: str, sandbox: Sandbox) -> AsyncIterator[Books]:
+    async with (
+        trading(database, database_url, sandbox, allowed_networks=LOOPBACK) as shop,
+        subscriber() as receiver,
+    ):
+        door = cast(AsyncBackroom, shop.seller)
+        await open_shop(door)
+        await door.webhooks.CreateEndpoint(
+            CreateEndpointRequest(url=receiver.url, description="all", event_types=EVENTS)
+        )
+        watcher = Watcher(door)
+        await watcher.start()
+        left = Books(Book(), database, database_url, sandbox.ledger, receiver, watcher)
+        crowd = Crowd(left.book, [door], receiver.url.replace("hook", "rare"))
+        crowd.start()
+        await asyncio.sleep(TRADED_SECONDS)
+        await crowd.leave(30)
+        until = now() + 60
+        while not left.verdict().kept and now() < until:  # noqa: ASYNC110 - it is told by nobody
+            await asyncio.sleep(0.3)
+        await watcher.stop()
+        yield left
+
+
+def found(verdict: Verdict) -> set[str]:
+    """Which kinds of faults were found."""
+    return {name for name, named in vars(verdict).items() if named}
+
+
+async def test_what_is_whole_is_whole(books: Books) -> None:
+    """Of every kind of ask there is one that was acknowledged, and nothing is found."""
+    assert books.verdict() == Verdict()
+    assert {ask.kind for ask in books.book.acknowledged()} >= {Kind.ORDER, Kind.CANCEL, Kind.ADJUST, Kind.PAYMENT}
+
+
+async def test_a_lost_order_is_found(books: Books) -> None:
+    """By the ask that was acknowledged, and by those who were told of it."""
+    lost = books.untouched()
+    await run(books.database, f"DELETE FROM commerce.order_lines WHERE order_id = '{lost}'")
+    await run(books.database, f"DELETE FROM commerce.orders WHERE id = '{lost}'")
+    verdict = books.verdict()
+    assert found(verdict) == {"lost"}
+    assert any(f"{lost} was acknowledged" in each for each in verdict.lost)
+
+
+async def test_a_lost_adjustment_is_found(books: Books) -> None:
+    """By its note, which nothing else bears."""
+    note = books.acknowledged(Kind.ADJUST)
+    await run(books.database, f"DELETE FROM commerce.stock_movements WHERE note = '{note}'")
+    verdict = books.verdict()
+    assert found(verdict) == {"lost"}
+    assert len(verdict.lost) == 1
+
+
+async def test_a_doubled_order_is_found(books: Books) -> None:
+    """Another order with the mark of the same ask; nobody was told of it, and so it was skipped too."""
+    order = books.untouched()
+    columns = "reference, customer_id, placed_by, state, line_count, unit_count, total, currency, cancel_reason,"
+    columns += " create_time, update_time, hold_end_time"
+    twin = "00000000-0000-7000-8000-000000000001"
+    await run(
+        books.database,
+        f"INSERT INTO commerce.orders (id, {columns}) SELECT '{twin}', {columns} FROM commerce.orders"
+        f" WHERE id = '{order}'",
+    )
+    lines = "position, product_id, quantity, unit_price"
+    await run(
+        books.database,
+        f"INSERT INTO commerce.order_lines (order_id, {lines}) SELECT '{twin}', {lines} FROM commerce.order_lines"
+        f" WHERE order_id = '{order}'",
+    )
+    verdict = books.verdict()
+    assert len(verdict.doubled) == 1
+    assert order in verdict.doubled[0]
+    assert twin in verdict.doubled[0]
+
+
+async def test_a_change_that_a_watch_skipped_is_found(books: Books) -> None:
+    """Though the order's last state is known; and so is an order that was never told, and a change told twice."""
+    cancelled = next(ask.subject for ask in books.book.acknowledged(Kind.CANCEL))
+    books.watcher.told.remove((cancelled, "pending"))
+    assert books.verdict() == Verdict(skipped=[f"watcher 0 of all: never told {(cancelled, 'pending')}"])
+    books.watcher.told += [(cancelled, "pending")] * 2
+    assert found(books.verdict()) == {"doubled"}
+    books.watcher.told.pop()
+    del books.watcher.known[cancelled]
+    assert found(books.verdict()) == {"skipped"}
+
+
+async def test_a_webhook_that_was_skipped_or_doubled_is_found(books: Books) -> None:
+    """One that was sent again under its own id is not."""
+    first = books.receiver.heard[0]
+    books.receiver.heard.append(first)
+    assert books.verdict() == Verdict()
+    other = {**first.headers, "webhook-id": "another"}
+    books.receiver.heard.append(type(first)(first.target, other, first.body))
+    assert found(books.verdict()) == {"doubled"}
+    books.receiver.heard[:] = [each for each in books.receiver.heard if each.body != first.body]
+    assert found(books.verdict()) == {"skipped"}
+
+
+async def test_a_double_charge_is_found(books: Books) -> None:
+    """A second capture in the provider's ledger alone."""
+    with sqlite3.connect(books.ledger) as ledger:
+        captured = "SELECT payment_id, kind, amount, refund_id, time FROM entries WHERE kind = 'captured' LIMIT 1"
+        ledger.execute(f"INSERT INTO entries (payment_id, kind, amount, refund_id, time) {captured}")
+    ledger.close()
+    verdict = books.verdict()
+    assert found(verdict) == {"money"}
+    assert "taken 2 times" in verdict.money[0]
+
+
+async def test_money_of_which_we_know_nothing_is_found(books: Books) -> None:
+    """A payment that the provider has and the database has not."""
+    payment = books.acknowledged(Kind.PAYMENT)
+    await run(books.database, f"DELETE FROM commerce.refunds WHERE payment_id = '{payment}'")
+    await run(books.database, f"DELETE FROM commerce.payments WHERE id = '{payment}'")
+    assert {"money", "lost"} <= found(books.verdict())
+
+
+async def test_an_ask_that_nobody_answered_is_no_proof(books: Books) -> None:
+    """Neither lost nor doubled, and not kept."""
+    ask = books.book.open(Kind.ORDER)
+    ask.attempts.append(Attempt(0, now(), now(), Outcome.UNKNOWN, "UNAVAILABLE / gone"))
+    verdict = books.verdict()
+    assert found(verdict) == {"unknown"}
+    assert not verdict.kept

@@ -1,0 +1,20 @@
+"""Waiting for what nobody tells of."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+EVERY_SECONDS = 0.05
+
+
+def now() -> float:
+    """The clock of all that is measured here, in seconds."""
+    return time.monotonic()
+
+
+async def comes_true(true: Callable[[], bool], within: float) -> bool:
+    """Whether it is true within so many seconds; returns as soon as it is."""
+    until = now() + within
+    while not (found := true()) and now() < until:  # noqa: ASYNC110 - it is told by nobody
+        await asyncio.sleep(EVERY_SECONDS)
+    return found
