@@ -132,7 +132,7 @@ $(VENV)/.run: requirements/run.txt $(VENV)/.python
 
 $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt $(VENV)/.run
 	@echo "Adding what make $(if $(filter dev,$*),test and make check need,bench needs) ..."
-	@$(INSTALL) --require-hashes -r $<
+	@$(INSTALL) --no-deps --require-hashes -r $<
 	@touch $@
 
 proto/gen/.ready: $(CONTRACTS) proto/generate.py proto/contract.py requirements/validate.txt $(VENV)/.run
