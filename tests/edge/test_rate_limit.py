@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backroom.commerce.v1 import order_service_pb2
 from backroom.identity.v1 import identity_service_pb2
-from server.frame.addresses import source_of, sources_of
+from server.frame.addresses import Source, source_of, sources_of
 from server.frame.interceptors import CallLimits, Rate
 from server.frame.interceptors.rate_limit import Buckets
 from storage.database import Database

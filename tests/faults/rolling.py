@@ -112,10 +112,8 @@ class Fleet:
 
     async def _started(self, port: int) -> AsyncExitStack:
         stack = AsyncExitStack()
-        address = {"BACKROOM_GRPC_ADDRESS": f"127.0.0.1:{port}"}
-        server = await stack.enter_async_context(
-            serving(self._database_url, *self._options, **{**address, **self._environment})
-        )
+        settings: dict[str, Any] = {**self._environment, "BACKROOM_GRPC_ADDRESS": f"127.0.0.1:{port}"}
+        server = await stack.enter_async_context(serving(self._database_url, *self._options, **settings))
         stack.push_async_callback(self._stop, server)
         return stack
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import httpx
@@ -89,7 +90,7 @@ async def test_readings_on_a_database_that_hangs_are_given_up_without_any_deadli
 
     async def look() -> Any:
         async with database.reading() as tx:
-            return await tx.events.snapshot()
+            return await tx.requests.find((uuid4(), uuid4()))
 
     await look()
     async with cluster.frozen():

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from contextlib import AsyncExitStack
+from typing import Any
 
 import grpc
 
@@ -21,7 +22,7 @@ from tests.serving.servers import QUIET
 from tests.serving.test_workers import workers_of
 
 CALLS_PER_SECOND = 200.0
-BY_DEFAULT = {"BACKROOM_DRAIN_SECONDS": ""}
+BY_DEFAULT: dict[str, Any] = {"BACKROOM_DRAIN_SECONDS": ""}
 """The settings as they are where nobody sets anything, which the tests' servers do to end sooner."""
 RESTARTS = int(os.environ.get("BACKROOM_TEST_RESTARTS", "2"))
 """Of each server."""
