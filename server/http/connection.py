@@ -61,11 +61,12 @@ class Connection(H11Protocol):
             self._asked = True
             self._turns.ask(self)
 
-    def read_on(self) -> None:
-        """Takes its turn."""
+    def read_on(self) -> int:
+        """Takes its turn, and returns how many requests have begun."""
         self._asked = False
         if self.transport.is_closing():
-            return
+            return 0
+        begun = self.conn.requests
         self.conn.go_on()
         super().handle_events()
         if self.conn.holds and not self.transport.is_closing():
@@ -76,6 +77,7 @@ class Connection(H11Protocol):
         if self.conn.requests >= _MOST_REQUESTS:
             self.cycle.keep_alive = False
         self._look()
+        return self.conn.requests - begun
 
     def send_400_response(self, msg: str) -> None:
         """Ends the connection, whatever its answer has come to; nothing more is sent for the request under way."""

@@ -1,4 +1,4 @@
-"""How much of the event loop the reading of requests may take, of all connections together."""
+"""How much of the event loop requests may take, of all connections together."""
 
 import asyncio
 from collections import deque
@@ -7,11 +7,16 @@ from typing import Protocol
 
 _SHARE_SECONDS = 0.002
 """Of one pass of the event loop: calls are answered in the same loop, each within a few passes."""
+_REQUEST_SECONDS = 0.001
+"""What it takes to answer a request, which is done behind its reading, in a task of its own."""
 
 
 class Reader(Protocol):
-    def read_on(self) -> None:
-        """Reads some of what has come, for about a millisecond; asks for another turn where there is more."""
+    def read_on(self) -> int:
+        """Reads some of what has come, for about a millisecond; asks for another turn where there is more.
+
+        Returns how many requests have begun by it, of which each is answered in this pass or the next.
+        """
 
 
 class Turns:
@@ -42,10 +47,10 @@ class Turns:
             self._next = asyncio.get_running_loop().call_soon(self._begin)
 
     def _give(self, reader: Reader) -> None:
-        began = perf_counter()
+        began, requests = perf_counter(), 0
         self._reading = True
         try:
-            reader.read_on()
+            requests = reader.read_on()
         finally:
             self._reading = False
-            self._spent += perf_counter() - began
+            self._spent += perf_counter() - began + requests * _REQUEST_SECONDS

@@ -11,6 +11,7 @@ from server.edge import ConnectionLimits
 from server.settings import MODULES
 from server.wiring import Application
 from storage.database import Database
+from tests.attacks.further import FURTHER
 from tests.attacks.measure import Cost, Probe, forget_peak, resident, settled
 from tests.attacks.table import ATTACKS, BYTES, Attack
 from tests.fixtures.keys import MASTER_KEYS
@@ -39,7 +40,7 @@ UNBOUNDED_BODIES = ("grpc.compression_enabled_algorithms_bitset", 1) not in Conn
 
 
 def _rows() -> list[Any]:
-    return [pytest.param(attack, id=attack.name, marks=_marks(attack)) for attack in ATTACKS]
+    return [pytest.param(attack, id=attack.name, marks=_marks(attack)) for attack in (*ATTACKS, *FURTHER)]
 
 
 def _marks(attack: Attack) -> list[Any]:

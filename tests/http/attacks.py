@@ -93,6 +93,19 @@ async def pipelined_unread(port: int) -> bytes:
     return await send(port, head(target="/", method="GET") * 30_000, reads=False)
 
 
+async def pipelined_unread_by_many(port: int) -> bytes:
+    """200 requests on each of 100 connections, whose answers nobody reads: each connection is answered in turn."""
+    wire = head(target="/", method="GET") * 200 + head("connection: close", target="/", method="GET")
+    return (await asyncio.gather(*(send(port, wire, reads=False) for _ in range(100))))[0]
+
+
+async def chunked_in_a_row(port: int) -> bytes:
+    """10 requests on each of 20 connections, each with a hundred tiny chunks."""
+    wire = (head(CHUNKED) + b"1\r\nx\r\n" * 100 + b"0\r\n\r\n") * 9
+    wire += head(CHUNKED, "connection: close") + b"0\r\n\r\n"
+    return (await asyncio.gather(*(send(port, wire) for _ in range(20))))[0]
+
+
 async def many_bodies(port: int) -> bytes:
     """250 bodies of which the last byte does not come."""
     wire = head("content-length: 262144") + b"x" * 4_000
@@ -126,6 +139,8 @@ ATTACKS: Mapping[str, Callable[[int], Coroutine[Any, Any, bytes]]] = {
         byte_by_byte,
         pipelined,
         pipelined_unread,
+        pipelined_unread_by_many,
+        chunked_in_a_row,
         many_bodies,
         scrapes,
     )
