@@ -15,9 +15,10 @@ from storage.schema import METADATA
 from tests.contract.methods import METHODS
 from tests.fixtures.mailboxes import token_for
 from tests.fixtures.servers import Api, Running, running
-from tests.identity.people import NEW_PASSWORD, kept, logging_in, refreshed, registered
+from tests.identity.people import NEW_PASSWORD, changing, kept, logged_in, logging_in, refreshed, registered
 
 SHOWN_BY = {
+    "IdentityService/ChangePassword",
     "IdentityService/Login",
     "IdentityService/Refresh",
     "IdentityService/ResetPassword",
@@ -94,7 +95,7 @@ async def _look_for_secrets(server: Running) -> None:
     )
     answers += [endpoint, await admin.webhooks.RotateSecret(rotating)]
     shown = [secret for answer in answers for secret in secrets_of(answer)]
-    assert len(shown) == 11
+    assert len(shown) == 12
     tables = {name: await kept(server.database, name) for name in METADATA.tables}
     found = {name for name, rows in tables.items() for secret in shown for form in forms_of(secret) if form in rows}
     assert found == set()
@@ -117,9 +118,12 @@ async def _identity_secrets(server: Running, admin: Api) -> list[Message]:
     resetting = identity_service_pb2.ResetPasswordRequest(
         token=await token_for(server.mailbox, email), new_password=NEW_PASSWORD
     )
+    reset = await server.anonymous.identity.ResetPassword(resetting)
+    owner = Api(server.channel, (await logged_in(server.anonymous, email, NEW_PASSWORD)).access_token)
     return [
         signed_in,
-        await server.anonymous.identity.ResetPassword(resetting),
+        reset,
+        await owner.identity.ChangePassword(changing(NEW_PASSWORD, "yet another password of hers")),
         again,
         created,
         await admin.access.CreateKey(keying),
