@@ -22,8 +22,8 @@ from server.wiring import Application
 
 _FINISH_WITHIN = 30.0
 """In seconds: how long calls under way may take once the server is stopping."""
-_HELD_SECONDS = 0.5
-"""How long callers are held up at first for the calls under way to end; each further time is twice as long."""
+_HELD_SECONDS = 1.0
+"""How long callers are held up while none of the calls under way ends."""
 _RELEASED_SECONDS = 0.05
 _LOOK_SECONDS, _IDLE_LOOKS = 0.01, 3
 _TOLD_WITHIN_SECONDS = 1.0
@@ -162,31 +162,31 @@ class Server:
         the later ones to another server, whoever wrote it.
         """
         callers = Callers(self.grpc_port)
+        callers.take_no_more()
         callers.hold()
         # Watches would not end by themselves; those that begin them anew are held up, and go elsewhere.
         await self._application.drain()
         with suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_WITHIN):
-                held_for = _HELD_SECONDS
-                while not await self._idle(callers, held_for):
+                while not await self._idle(callers):
                     # A call under way may wait for what its caller sends.
                     callers.release()
                     await asyncio.sleep(_RELEASED_SECONDS)
-                    held_for *= 2
         callers.keep()
         # Health watches, which would never end by themselves, are cut off then.
         await self._grpc.stop(_TOLD_WITHIN_SECONDS)
         await callers.leave(_LEAVE_WITHIN_SECONDS)
 
-    async def _idle(self, callers: Callers, within: float) -> bool:
-        """Whether all calls under way end within so many seconds, while callers are held up, new ones too."""
-        looks = 0
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while looks < _IDLE_LOOKS:
-                    callers.hold()
-                    await asyncio.sleep(_LOOK_SECONDS)
-                    # What the core has read and not handed over yet is under way, and comes with the next looks.
-                    looks = 0 if self._application.in_flight.count else looks + 1
-                return True
-        return False
+    async def _idle(self, callers: Callers) -> bool:
+        """Whether all calls under way end, while callers are held up; False once none has ended for a while."""
+        in_flight, looks, idle_looks, ended = self._application.in_flight, 0, 0, -1
+        while idle_looks < _IDLE_LOOKS:
+            looks = looks + 1 if in_flight.ended == ended else 0
+            if in_flight.count and looks * _LOOK_SECONDS > _HELD_SECONDS:
+                return False
+            ended = in_flight.ended
+            callers.hold()
+            await asyncio.sleep(_LOOK_SECONDS)
+            # What the core has read and not handed over yet is under way, and comes with the next looks.
+            idle_looks = 0 if in_flight.count else idle_looks + 1
+        return True

@@ -82,7 +82,7 @@ def _reasons_against(found: Mapping[str, str]) -> Iterator[str]:
     if found.get("client_encoding", "UTF8").lower().replace("-", "") not in ("utf8", "unicode"):
         yield "client_encoding in the database's URL must be UTF8, or be left out"
     if _READ_ONLY.search(found.get("options", "")):
-        yield "default_transaction_read_only in the options of the database's URL forbids Backroom to write; remove it"
+        yield "default_transaction_read_only in the database's URL keeps Backroom from writing; remove it from options"
     yield from _refused_by_libpq(found)
 
 

@@ -25,6 +25,20 @@ class Callers:
         self._port = port
         self._kept: list[socket.socket] = []
 
+    def take_no_more(self) -> None:
+        """Has nobody connect any more, before those who are connected are told to go elsewhere.
+
+        Where several processes share the port, they would come back here, and be turned away a moment later.
+        """
+        for number, found in self._sockets():
+            with found:
+                if not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    continue
+            # gRPC's core keeps its descriptor, which stands for a socket then that nobody knows: closed beneath it, it
+            # would be another connection's.
+            with socket.socket() as nobody_s:
+                os.dup2(nobody_s.fileno(), number, inheritable=False)
+
     def hold(self) -> None:
         """Leaves unread what they send from now on, on every connection that there is; they are still written to."""
         self._let_wait_for(_MOST_BYTES)
@@ -54,22 +68,30 @@ class Callers:
 
     def _connections(self) -> Iterator[socket.socket]:
         """Each connection to the port, by a descriptor of its own."""
+        for _, found in self._sockets():
+            try:
+                found.getpeername()
+            except OSError:  # it listens
+                found.close()
+            else:
+                yield found
+
+    def _sockets(self) -> Iterator[tuple[int, socket.socket]]:
+        """All of the port, each with its number and by a descriptor of its own."""
         open_now = [int(each.name) for each in _DESCRIPTORS.iterdir()] if _DESCRIPTORS.is_dir() else []
         for number in open_now:
             found = _socket(number)
-            if found is None:
-                continue
-            if self._is_caller(found):
-                yield found
-            else:
+            if found is not None and _port(found) == self._port:
+                yield number, found
+            elif found is not None:
                 found.close()
 
-    def _is_caller(self, found: socket.socket) -> bool:
-        try:
-            to_our_port = found.family in (socket.AF_INET, socket.AF_INET6) and found.getsockname()[1] == self._port
-            return to_our_port and bool(found.getpeername())
-        except OSError:  # it listens
-            return False
+
+def _port(found: socket.socket) -> int | None:
+    try:
+        return int(found.getsockname()[1]) if found.family in (socket.AF_INET, socket.AF_INET6) else None
+    except OSError:
+        return None
 
 
 def _socket(number: int) -> socket.socket | None:

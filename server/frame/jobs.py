@@ -42,8 +42,6 @@ TRIES = 20
 _LONGEST_WAIT = 300.0
 _LOOKS_EVERY = 0.5
 """In seconds: a new job is told of at once; one whose time has come, or whose lock is free, is found by looking."""
-_PATIENCE_SECONDS = 5.0
-"""How long a connection of the pool is waited for."""
 _TOLD_AFTER_SECONDS = 4.0
 """Longer than readiness takes to tell that the database is away."""
 _UNREADY_AFTER_SECONDS = 3.5
@@ -130,9 +128,14 @@ class Worker:
         )
         self._faulty = Outage(logger, "the worker begins again", "the worker goes on")
         self._lanes = _lanes([*tasks, Task("frame.take_up", self._take_up, every="* * * * * */5")])
-        self._record = _Record(
-            registry, logger, {task.name for lane in self._lanes for task in lane.tasks if task.every}
+        unanswered = Outage(
+            logger,
+            "jobs are tried again once the database answers",
+            "jobs are done again",
+            told=told or (lambda: False),
         )
+        periodic = {task.name for lane in self._lanes for task in lane.tasks if task.every}
+        self._record = _Record(registry, logger, periodic, unanswered)
         self._queue: JobManager | None = None
         self._running: Sequence[QueueWorker] = ()
         self._stopping = asyncio.Event()
@@ -289,7 +292,7 @@ def _pool(connector: Connector, *, min_size: int = 0) -> AsyncConnectionPool[Asy
         connection_class=connector.connection_class(),
         min_size=min_size,
         max_size=MOST_CONNECTIONS - 1,
-        timeout=_PATIENCE_SECONDS,
+        timeout=5.0,
         open=False,
         configure=configure,
     )
@@ -328,13 +331,21 @@ class _Patience(BaseRetryStrategy):
 
 
 class _Record:
-    """One log line and one metric a job; a periodic one that had nothing to say is logged for debugging alone."""
+    """One log line and one metric a job; a periodic one that had nothing to say is logged for debugging alone.
+
+    Of those for which the database was away, `unanswered` warns, however many they are.
+    """
 
     def __init__(
-        self, registry: CollectorRegistry, logger: structlog.typing.FilteringBoundLogger, quiet: Collection[str]
+        self,
+        registry: CollectorRegistry,
+        logger: structlog.typing.FilteringBoundLogger,
+        quiet: Collection[str],
+        unanswered: Outage,
     ) -> None:
         self._logger = logger
         self._quiet = quiet
+        self._unanswered = unanswered
         self._ended = Counter("backroom_jobs", "Jobs ended, by outcome", ("task", "outcome"), registry=registry)
         self._seconds = Histogram(
             "backroom_job_seconds", "How long jobs took", ("task",), registry=registry, buckets=_BUCKETS
@@ -362,14 +373,16 @@ class _Record:
         self._seconds.labels(job.task_name).observe(seconds)
         line: dict[str, object] = {"task": job.task_name, "job_id": job.id, "outcome": outcome}
         line |= {"duration_ms": round(seconds * 1000, 2), "attempt": job.attempts + 1}
+        write = self._logger.debug if job.task_name in self._quiet else self._logger.info
         if fault == UNANSWERED:
-            self._logger.warning("job", **line, fault=fault)
+            self._unanswered.met()
+            write("job", **line, fault=fault)
         elif fault:
             self._logger.error("job", **line, fault=fault)
-        elif job.task_name in self._quiet:
-            self._logger.debug("job", **line)
         else:
-            self._logger.info("job", **line)
+            if outcome == "done":
+                self._unanswered.over()
+            write("job", **line)
 
 
 def _fault(error: Exception) -> str:

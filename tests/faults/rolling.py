@@ -17,6 +17,7 @@ from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api
 
 CHANNELS = 4
+MOST_AT_ONCE = 100
 DEADLINE_SECONDS = 25.0
 _RECONNECT_MS = 2000
 
@@ -50,7 +51,10 @@ def channel_to(ports: Sequence[int], number: int) -> grpc.aio.Channel:
 
 @asynccontextmanager
 async def calling(apis: Sequence[Api], per_second: float, tally: Tally) -> AsyncIterator[None]:
-    """So many calls a second until the block ends, whatever becomes of those before; every fourth places an order."""
+    """So many calls a second until the block ends, whatever becomes of those before; every fourth places an order.
+
+    Fewer where the machine is too slow for it: what an overload does is another test's.
+    """
     over = asyncio.Event()
 
     async def one(number: int) -> None:
@@ -70,6 +74,8 @@ async def calling(apis: Sequence[Api], per_second: float, tally: Tally) -> Async
             while not over.is_set():
                 group.create_task(one(number))
                 number += 1
+                while sum(tally.codes.values()) < number - MOST_AT_ONCE:  # noqa: ASYNC110 - it is a plain count
+                    await asyncio.sleep(0.01)
                 await asyncio.sleep(max(0.0, began + number / per_second - time.monotonic()))
 
     calls = asyncio.create_task(all_of_them())

@@ -65,7 +65,7 @@ FORMS: dict[str, Callable[[Way], str]] = {
         "?connect_timeout=2"
     ),
     "a silent host, and more time for each": lambda w: (
-        f"postgresql://{w.user}@127.0.0.1:{w.silent},127.0.0.1:{w.port}/{w.database}?connect_timeout=6"
+        f"postgresql://{w.user}@127.0.0.1:{w.silent},127.0.0.1:{w.port}/{w.database}?connect_timeout=4"
     ),
     "hosts in the query": lambda w: (
         f"postgresql://{w.user}@/{w.database}?host=127.0.0.1,127.0.0.1&port={w.refusing},{w.port}"

@@ -12,6 +12,8 @@ class InFlight:
 
     def __init__(self) -> None:
         self._count = 0
+        self.ended = 0
+        """How many calls were in flight and are no more."""
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -32,6 +34,7 @@ class InFlight:
 
     def _ended(self, _: asyncio.Task[Any]) -> None:
         self._count -= 1
+        self.ended += 1
         if not self._count:
             self._idle.set()
 

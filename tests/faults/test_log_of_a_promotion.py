@@ -1,0 +1,90 @@
+"""What an operator reads when the standby takes the primary's place, or connections end: a handful of plain lines."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import psycopg
+
+import migrations
+from server.settings import MODULES
+from server.wiring import Application
+from storage.database import Database
+from storage.url import parameters, sibling
+from tests.faults.load import Book, crowd, goods, until
+from tests.faults.replication import Pair, pair
+from tests.faults.test_log_while_away import Process, served
+from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.servers import Api, sign_in
+from tests.serving.servers import QUIET
+
+MOST_LINES = 6
+"""Above INFO, of one server and one fault."""
+SETTLED_SECONDS = 6.0
+"""After orders are taken again: longer than the worker needs to go on, and than the first pauses of an outage."""
+AGAIN_WITHIN_SECONDS = 90.0
+
+
+@asynccontextmanager
+async def _ordering(server: Process, database_url: str, book: Book) -> AsyncIterator[None]:
+    """Callers place orders all the while."""
+    (line,) = server.of("serving")
+    database = Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{line['grpc_port']}") as channel:
+        api: Api = await sign_in(Application(database, MODULES, QUIET, MASTER_KEYS), channel, ["service"])
+        await goods(api)
+        async with crowd(api, book, callers=4):
+            yield
+    await database.close()
+
+
+async def _lines_after(server: Process, book: Book, begin: int) -> list[dict[str, object]]:
+    """What was written above INFO since then, once orders are taken again and the worker has settled."""
+    taken = len(book.ok)
+    await until(lambda: len(book.ok) > taken + 20, within=AGAIN_WITHIN_SECONDS)
+    await asyncio.sleep(SETTLED_SECONDS)
+    return [line for line in server.log[begin:] if line["level"] not in ("info", "debug")]
+
+
+def _assert_few_and_ours(server: Process, lines: list[dict[str, object]]) -> None:
+    told = Counter(str(line["event"]) for line in lines)
+    assert sum(told.values()) <= MOST_LINES, lines
+    assert "a library reports" not in told, lines
+    assert server.other == []
+    assert all(len(str(line)) < 700 for line in lines)
+
+
+def _both(found: Pair, name: str) -> str:
+    """The URL of a database of both servers, whichever of them is the primary."""
+    hosts = [parameters(node.url)["host"] for node in (found.primary, found.standby)]
+    return f"postgresql://postgres@/{name}?host={','.join(hosts)}&port=5432&target_session_attrs=read-write"
+
+
+async def test_a_promotion_is_told_in_a_handful_of_lines() -> None:
+    """The primary is killed, its standby promoted, and callers go on; then all connections are ended, twice."""
+    book = Book()
+    with pair() as found:
+        with psycopg.connect(found.primary.url, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE shop")
+        await asyncio.to_thread(migrations.upgrade, sibling(found.primary.url, "shop"))
+        await asyncio.to_thread(found.replicate)
+        url = _both(found, "shop")
+        async with await served(url) as server:
+            await server.until("serving")
+            async with _ordering(server, url, book):
+                await until(lambda: len(book.ok) > 20, within=AGAIN_WITHIN_SECONDS)
+                begin = len(server.log)
+                await asyncio.to_thread(found.primary.crash)
+                await asyncio.to_thread(found.standby.promote)
+                promoted = await _lines_after(server, book, begin)
+                begin = len(server.log)
+                for _ in range(2):
+                    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'shop'"
+                    await asyncio.to_thread(found.standby.ask, ended)
+                    await asyncio.sleep(1)
+                terminated = await _lines_after(server, book, begin)
+    assert promoted, "an operator must read of it"
+    _assert_few_and_ours(server, promoted)
+    _assert_few_and_ours(server, terminated)
