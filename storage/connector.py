@@ -183,7 +183,7 @@ class Connector:
         except TimeoutError:
             _finish(connection)
             raise psycopg.errors.ConnectionTimeout(
-                f"timed out: it let nobody in within {self._connect_seconds:g} s"
+                f"connection timeout expired: it let nobody in within {self._connect_seconds:g} s"
             ) from None
         except BaseException:
             _finish(connection)
