@@ -74,10 +74,10 @@ class Paying:
         async with self._database.reading() as tx:
             found = await tx.payments.find(payment_id)
             order = await tx.orders.find(found.order_id) if found else None
-            payment = rules.visible(found, order, caller, payment_id)
-            if payment.provider_id is None or payment.provider == NO_PROVIDER:
-                await tx.wait_for_standby()
-                return payment
+        payment = rules.visible(found, order, caller, payment_id)
+        if payment.provider_id is None or payment.provider == NO_PROVIDER:
+            await self._database.wait_for_standby()
+            return payment
         try:
             report = await self._provider(payment).find(payment.provider_id)
         except ProviderUnavailable:
@@ -132,8 +132,7 @@ class Paying:
             return await provider.authorise(payment.id, payment.amount, payment.method, key=f"{payment.id}/authorise")
         if not wanted:
             # The money is let go for good, and a promotion might bring the order back to life.
-            async with self._database.reading() as tx:
-                await tx.wait_for_standby()
+            await self._database.wait_for_standby()
             return await provider.void(payment.provider_id, key=f"{payment.id}/void")
         if payment.state is PaymentState.AUTHORISED:
             return await provider.capture(payment.provider_id, payment.amount, key=f"{payment.id}/capture")
