@@ -81,8 +81,8 @@ class Transaction:
     async def wait_for_standby(self) -> None:
         """Has the end of this transaction wait for the synchronous standby, if there is one, though it writes nothing.
 
-        For an answer by which a caller takes an earlier change for done, and for what is done outside because of one:
-        a change that can be read may still be undone by a promotion. In a reading, the wait is over on return.
+        For an answer by which a caller takes an earlier change for done: one that can be read may still be undone by a
+        promotion.
         """
         await self._connection.execute(select(WAIT_FOR_STANDBY))
 
@@ -245,6 +245,16 @@ class Database:
                 await connection.begin()
                 yield Transaction(connection, self._audit_key)
                 await self._commits.commit(connection)
+
+    async def wait_for_standby(self) -> None:
+        """Returns once the synchronous standby, if there is one, has all that was read before.
+
+        For what is answered or done outside because of it. Raises StoreUnavailable where that cannot be known.
+        """
+        # By a commit, whose end a cancelled caller waits for: a session that PostgreSQL has waiting does not end with
+        # its connection, and each repetition would leave one behind.
+        async with self.transaction() as tx:
+            await tx.wait_for_standby()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[InvariantRepository]:

@@ -11,18 +11,21 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import pq
 from psycopg.abc import PQGen
-from sqlalchemy import ColumnElement, literal_column
+from sqlalchemy import Boolean, ColumnElement, literal_column
 
 Result = TypeVar("Result")
 
-_WAIT = """
-    (SELECT CASE WHEN current_setting('synchronous_standby_names') <> ''
-                  AND current_setting('synchronous_commit') NOT IN ('local', 'off')
-                 THEN pg_logical_emit_message(pg_current_xact_id() IS NOT NULL, 'backroom', '') END)
+_WAITS = """
+    current_setting('synchronous_standby_names') <> '' AND current_setting('synchronous_commit') NOT IN ('local', 'off')
 """
 # The message is a few bytes in the log, behind everything that the transaction can have read there. It is written only
 # where a commit waits for a standby. On a standby, pg_current_xact_id says that it can write nothing.
+_WAIT = f"""
+    (SELECT CASE WHEN {_WAITS} THEN pg_logical_emit_message(pg_current_xact_id() IS NOT NULL, 'backroom', '') END)
+"""
 
+COMMITS_WAIT: ColumnElement[bool] = literal_column(f"({_WAITS})", Boolean)
+"""A column that says whether commits wait for a standby."""
 WAIT_FOR_STANDBY: ColumnElement[Any] = literal_column(_WAIT)
 """A column that makes its transaction wait at its end, where it wrote nothing otherwise; once, where there is a row."""
 

@@ -77,7 +77,12 @@ async def repeated(database: Database, ask: Ask, kind: type[Answer]) -> Answer |
         return None
     async with database.reading() as tx:
         earlier = await tx.requests.find(ask.key.scope)
-    return decoded(kind, first_answer(earlier, ask.key)) if earlier else None
+    if earlier is None:
+        return None
+    answer = decoded(kind, first_answer(earlier, ask.key))
+    if earlier.commits_wait:  # as the first answer did
+        await database.wait_for_standby()
+    return answer
 
 
 @dataclass(frozen=True, slots=True)

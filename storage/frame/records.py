@@ -147,6 +147,8 @@ class EarlierRequest:
 
     digest: bytes
     answer: str | None
+    commits_wait: bool = False
+    """Whether a synchronous standby is to have it before it is answered once more, and was not waited for yet."""
 
 
 @dataclass(frozen=True, slots=True)

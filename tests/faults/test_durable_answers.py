@@ -183,7 +183,7 @@ async def test_a_commit_whose_wait_is_cancelled_is_not_answered_with_ok(
 
 
 async def test_an_answer_that_is_looked_up_before_anything_else_waits_too(replicated: Pair, server: Running) -> None:
-    """A registration is looked for by one statement without a transaction around it; cancelled, it is no answer."""
+    """A registration is looked for by itself, before anything is counted; cancelled, it is no answer."""
     request, api = registering("ada@example.com"), server.anonymous
     with replicated.standby.frozen():
         synchronous(replicated.primary.url, "")

@@ -13,9 +13,10 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import event, text
 
 from server.frame.jobs import Task, Worker
-from storage.database import Database, Transaction
+from server.frame.repeating import repeated
+from storage.database import Database
 from storage.errors import StoreUnavailable
-from storage.frame.records import Claim, Job, RequestKey
+from storage.frame.records import Ask, Claim, Job, RequestKey
 from storage.limits import hold_limits
 from storage.pooler import Pooler
 from storage.trouble import Kind
@@ -34,6 +35,7 @@ from tests.webhooks.senders import NOW, SOURCES, standard
 
 SHORT = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 KEY = RequestKey(UUID(int=1), UUID(int=7), b"content".ljust(32))
+ASK = Ask(KEY.caller_id, "test/Write", NOW, key=KEY)
 
 
 @pytest.fixture(params=[Pooler.NONE, Pooler.TRANSACTION])
@@ -67,14 +69,12 @@ async def claimed(database: Database, *, short: bool = False) -> None:
     async with database.transaction() as tx:
         for name in SHORT if short else ():
             await tx._connection.execute(text(f"SET LOCAL {name} = '200ms'"))
-        await tx.requests.claim([Claim(KEY, "an answer")])
+        await tx.requests.claim([Claim(KEY, '"an answer"')])
 
 
 async def found(database: Database) -> str | None:
-    """The same, looked for by one statement without a transaction around it."""
-    async with database.reading() as tx:
-        earlier = await tx.requests.find(KEY.scope)
-    return earlier.answer if earlier else None
+    """The same, looked for before anything is done."""
+    return await repeated(database, ASK, str)
 
 
 async def test_no_time_limit_ends_the_wait_of_a_commit(either: Database, cluster: Cluster) -> None:
@@ -89,7 +89,7 @@ async def test_no_time_limit_ends_the_wait_of_a_commit(either: Database, cluster
 
 
 async def test_a_commit_whose_wait_is_cancelled_is_unknown(either: Database, cluster: Cluster) -> None:
-    """Whether it wrote something, found what was written before, or did so without a transaction around it."""
+    """Whether it wrote something, found what was written before, or looked for that alone."""
     async with unconfirmed(cluster.url):
         for work in (claimed, claimed, found):
             call = asyncio.ensure_future(work(either))
@@ -137,26 +137,26 @@ async def test_the_doctor_says_which_standby_commits_wait_for(
 async def test_without_a_standby_a_repetition_costs_what_it_did(database: Database) -> None:
     """Two statements, and nothing in PostgreSQL's log; where it only looks, one."""
     await claimed(database)
-    async with database.transaction() as tx:
-        with _statements(tx) as statements:
+    with _statements(database) as statements:
+        async with database.transaction() as tx:
             await tx.requests.claim([Claim(KEY)])
-            assert len(statements) == 2
-            await tx.requests.find(KEY.scope)
-            assert len(statements) == 3
+        assert len(statements) == 2
+        assert await found(database) == "an answer"
+        assert len(statements) == 3
     assert 0 in [await _logged(database) for _ in range(20)]  # others write into the log, too
 
 
 @contextmanager
-def _statements(tx: Transaction) -> Iterator[list[str]]:
+def _statements(database: Database) -> Iterator[list[str]]:
     sent: list[str] = []
 
     def keep(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         sent.append(statement)
 
-    connection = tx._connection.sync_connection
-    event.listen(connection, "before_cursor_execute", keep)
+    engine = database._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", keep)
     yield sent
-    event.remove(connection, "before_cursor_execute", keep)
+    event.remove(engine, "before_cursor_execute", keep)
 
 
 async def _logged(database: Database) -> int:

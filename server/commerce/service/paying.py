@@ -80,10 +80,10 @@ class Paying:
         async with self._database.reading() as tx:
             found = await tx.payments.find(payment_id)
             order = await tx.orders.find(found.order_id) if found else None
-            payment = rules.visible(found, order, caller, payment_id)
-            if payment.provider_id is None or payment.provider == NO_PROVIDER or payment.state not in rules.ASKED:
-                await tx.wait_for_standby()
-                return payment
+        payment = rules.visible(found, order, caller, payment_id)
+        if payment.provider_id is None or payment.provider == NO_PROVIDER or payment.state not in rules.ASKED:
+            await self._database.wait_for_standby()
+            return payment
         try:
             report = await self._reported(payment)
         except ProviderUnavailable:
@@ -153,8 +153,7 @@ class Paying:
             return await provider.authorise(payment.id, payment.amount, payment.method, key=f"{payment.id}/authorise")
         if not wanted:
             # The money is let go for good, and a promotion might bring the order back to life.
-            async with self._database.reading() as tx:
-                await tx.wait_for_standby()
+            await self._database.wait_for_standby()
             return await provider.void(payment.provider_id, key=f"{payment.id}/void")
         if payment.state is PaymentState.AUTHORISED:
             return await provider.capture(payment.provider_id, payment.amount, key=f"{payment.id}/capture")

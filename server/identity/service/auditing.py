@@ -55,9 +55,9 @@ class Auditing:
         """Keeps outside where the chain ends, and tells it; False where that was done before."""
         async with self._database.reading() as tx:
             head, known = await tx.audit_chain.head(), await tx.audit_chain.anchored()
-            if head is None or (known is not None and known.position >= head.position):
-                return False
-            await tx.wait_for_standby()  # a place that a promotion undid would be missed for ever
+        if head is None or (known is not None and known.position >= head.position):
+            return False
+        await self._database.wait_for_standby()  # a place that a promotion undid would be missed for ever
         now = self._now()
         if self._keep_anchor is not None:
             await self._keep_anchor(head, now)

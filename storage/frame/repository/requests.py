@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from storage.base import Repository, given, inserting, rows_of
-from storage.durability import WAIT_FOR_STANDBY
+from storage.durability import COMMITS_WAIT, WAIT_FOR_STANDBY
 from storage.frame.records import Claim, EarlierRequest, RequestKey
 from storage.frame.tables import request_ids
 
@@ -28,6 +28,7 @@ _ANSWERS, _SCOPES = given(request_ids, *_ANSWER), given(request_ids, *_SCOPE)
 _REMEMBER = update(request_ids).where(_mine(_ANSWERS)).values(answer=_ANSWERS.c.answer)
 _RELEASE = delete(request_ids).where(_mine(_SCOPES))
 _FIND = select(request_ids, WAIT_FOR_STANDBY).where(_mine(_SCOPES))
+_LOOK = select(request_ids, COMMITS_WAIT.label("commits_wait")).where(_mine(_SCOPES))
 
 
 class RequestRepository(Repository):
@@ -35,23 +36,28 @@ class RequestRepository(Repository):
 
     A claim that another transaction is making waits for its end: if that commits, its answer is found, and if it
     rolls back, the claim is free. Claims are taken in key order, so that two batches never wait for one another.
-
-    What came before is found as durable as it was answered: the transaction that finds it ends when a synchronous
-    standby, where there is one, has it.
     """
 
     async def claim(self, claims: Sequence[Claim]) -> Mapping[Scope, EarlierRequest]:
-        """Claims the requests that are new, and returns the others as they first came; keys must differ."""
+        """Claims the requests that are new, and returns the others as they first came; keys must differ.
+
+        Where there are others, this transaction ends once a synchronous standby, if there is one, has them.
+        """
         if not claims:
             return {}
         ordered = sorted(claims, key=_place)
         values = rows_of(_CLAIM, ((*claim.key.scope, claim.key.digest, claim.answer) for claim in ordered))
         claimed = {tuple(row) for row in await self._connection.execute(_TAKE, values)}
-        return await self._find([claim.key.scope for claim in ordered if claim.key.scope not in claimed])
+        others = [claim.key.scope for claim in ordered if claim.key.scope not in claimed]
+        if not others:
+            return {}
+        found = await self._connection.execute(_FIND, rows_of(_SCOPE, others))
+        return {(row.caller_id, row.request_id): EarlierRequest(row.digest, row.answer) for row in found}
 
     async def find(self, scope: Scope) -> EarlierRequest | None:
-        """A request that came before, and was answered."""
-        return (await self._find([scope])).get(scope)
+        """A request that came before, and was answered; it waits for nobody, and says whether that is to be done."""
+        row = (await self._connection.execute(_LOOK, rows_of(_SCOPE, [scope]))).first()
+        return EarlierRequest(row.digest, row.answer, row.commits_wait) if row else None
 
     async def remember(self, answers: Mapping[RequestKey, str]) -> None:
         """Keeps the answers of requests that were claimed in this transaction."""
@@ -69,12 +75,6 @@ class RequestRepository(Repository):
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many requests that came before a time, and returns how many that were."""
         return await self._forget(request_ids.c.create_time, before, limit)
-
-    async def _find(self, scopes: Sequence[Scope]) -> Mapping[Scope, EarlierRequest]:
-        if not scopes:
-            return {}
-        found = await self._connection.execute(_FIND, rows_of(_SCOPE, scopes))
-        return {(row.caller_id, row.request_id): EarlierRequest(row.digest, row.answer) for row in found}
 
 
 def _place(claim: Claim) -> tuple[int, int]:
