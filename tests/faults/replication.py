@@ -153,7 +153,7 @@ class Pair:
 def synchronous(url: str, names: str = "*") -> None:
     """Has each commit wait for one of these standbys, and returns when that counts; for none where there is no name."""
     with psycopg.connect(url, autocommit=True, options="-c synchronous_commit=local") as connection:
-        connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")  # type: ignore[call-overload]
+        connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
         connection.execute("SELECT pg_reload_conf()")
         setting = "SELECT current_setting('synchronous_standby_names')"
         until(lambda: connection.execute(setting).fetchone() == (names,))
@@ -169,7 +169,7 @@ def waiting(url: str) -> list[int]:
 @contextmanager
 def pair() -> Iterator[Pair]:
     """A primary on which a standby can be founded; both are gone at the end of the block."""
-    memory = Path("/dev/shm")
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
     folder = Path(tempfile.mkdtemp(prefix="backroom-pair-", dir=memory if memory.is_dir() else None))
     made = Pair(folder)
     try:
