@@ -11,6 +11,7 @@ See docs/decisions/0026.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -58,23 +59,16 @@ class LogRepository(Repository):
 
     async def find_end(self) -> LogEnd:
         """Where the log ends by now."""
-        timeline, visible, last = (await self._connection.execute(select(*self._end()))).one()
+        timeline, visible, last = (await self._connection.execute(select(*_end(self._log)))).one()
         return LogEnd(timeline, _snapshot(visible, last or 0), visible)
 
     async def find_news(self, since: str) -> News:
         """Whether there is something new since a snapshot that was given before, and where the log ends by now."""
         sequence = self._log.c.sequence + 0  # for min(sequence) alone the whole log is read through in its order
-        statement = select(*self._end(), func.min(sequence)).where(self._condition, _new_since(self._log, since))
+        statement = select(*_end(self._log), func.min(sequence)).where(self._condition, _new_since(self._log, since))
         timeline, visible, last, first = (await self._connection.execute(statement)).one()
         # Of a log that was purged since, the last row may be an earlier one than before.
         return News(timeline, _snapshot(visible, max(last or 0, _end_of(since) - 1)), visible, first)
-
-    def _end(self) -> tuple[ColumnElement[str], ColumnElement[str], ColumnElement[int]]:
-        """The timeline, what the statement itself can see, and the last transaction of the log that it sees."""
-        mine, visible = self._log.c.transaction_id, func.pg_current_snapshot()
-        # In a database that was restored from a dump, there may be ids that it has not come to yet.
-        last = select(func.max(mine)).where(mine < func.pg_snapshot_xmax(visible)).scalar_subquery()
-        return TIMELINE, cast(visible, Text), cast(cast(last, Text), BigInteger)
 
     async def _read(
         self, stretch: Stretch, limit: int, columns: Iterable[str], told: Callable[[CTE], Select[Any]]
@@ -107,6 +101,15 @@ class LogRepository(Repository):
         statement = select(*(log.c[name] for name in columns))
         statement = statement.where(self._condition, _new_between(log, stretch), log.c.sequence > after)
         return statement.order_by(log.c.sequence).limit(limit).cte()
+
+
+@cache
+def _end(log: Table) -> tuple[ColumnElement[str], ColumnElement[str], ColumnElement[int]]:
+    """The timeline, what the statement itself can see, and the last transaction of the log that it sees."""
+    mine, visible = log.c.transaction_id, func.pg_current_snapshot()
+    # In a database that was restored from a dump, there may be ids that it has not come to yet.
+    last = select(func.max(mine)).where(mine < func.pg_snapshot_xmax(visible)).scalar_subquery()
+    return TIMELINE, cast(visible, Text), cast(cast(last, Text), BigInteger)
 
 
 def _new_since(log: Table, since: str) -> ColumnElement[bool]:

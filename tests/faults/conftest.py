@@ -11,6 +11,7 @@ import pytest
 import migrations
 from storage.url import sibling
 from tests.faults.cluster import Cluster
+from tests.faults.succession import Succession
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,13 @@ def postgres(cluster: Cluster) -> str:
         connection.execute("CREATE DATABASE template")
     migrations.upgrade(sibling(cluster.url, "template"))
     return cluster.url
+
+
+@pytest.fixture(scope="session")
+def succession() -> Iterator[Succession]:
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
+    folder = Path(tempfile.mkdtemp(prefix="backroom-succession-", dir=memory if memory.is_dir() else None))
+    made = Succession(folder)
+    yield made
+    made.primary.crash()
+    shutil.rmtree(folder, ignore_errors=True)

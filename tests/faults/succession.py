@@ -1,9 +1,11 @@
 """Primaries that follow each other: each standby is made of the one that serves, and takes its place."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,9 +14,14 @@ from psycopg import sql
 
 import migrations
 from storage.database import Database
+from storage.errors import StoreUnavailable
 from storage.url import parameters, sibling
 from tests.faults.replication import Node, until
 from tests.fixtures.keys import MASTER_KEYS
+from tests.identity.standing import Door
+
+SOON = 60.0
+"""In seconds: far longer than anything here takes."""
 
 
 class Succession:
@@ -86,3 +93,63 @@ async def opened(url: str) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+@dataclass
+class Failover:
+    """A database whose primary is about to be lost."""
+
+    succession: Succession
+    name: str
+    standby: Node
+
+    @property
+    def url(self) -> str:
+        """The way to the database on the primary of now."""
+        return sibling(self.succession.primary.url, self.name)
+
+    @property
+    def either(self) -> str:
+        """The way to it on whichever of the two is the primary."""
+        return url_of(self.name, self.succession.primary, self.standby)
+
+    async def keep(self) -> None:
+        """What has happened so far is not lost; all that follows is."""
+        await asyncio.to_thread(self.succession.caught_up, self.standby)
+        await asyncio.to_thread(self.succession.cut_off, self.standby)
+
+    async def happen(self) -> None:
+        await asyncio.to_thread(self.succession.fail_over, self.standby)
+
+
+async def answered(database: Database) -> None:
+    """Returns once the database answers again, by connections that are good."""
+    async with asyncio.timeout(SOON):
+        while True:
+            try:
+                async with database.transaction() as tx:
+                    await tx.environment.find()
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+async def looked(door: Door) -> None:
+    """Looks, as a server does, until that succeeds."""
+    async with asyncio.timeout(SOON):
+        while True:
+            try:
+                return await door.standings.look()
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+
+
+def handed_out(url: str, count: int) -> int:
+    """The last of so many ids, of transactions that leave nothing behind."""
+    with psycopg.connect(url) as connection:
+        for _ in range(count):
+            row = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+            connection.rollback()
+    assert row is not None
+    return int(row[0])

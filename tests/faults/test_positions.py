@@ -1,17 +1,12 @@
 """What is remembered by transaction ids: after a promotion or a crash the database hands some of them out again."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import grpc
-import psycopg
 import pytest
 
 from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest, WatchOrdersRequest
@@ -22,12 +17,13 @@ from server.frame.watching import Feed, Telling
 from storage.commerce.records import Movement
 from storage.database import Database, Transaction
 from storage.errors import StoreUnavailable
+from storage.trouble import Kind
 from storage.url import sibling
 from tests.commerce.goods import pages, placed, stocked
 from tests.commerce.values import kept, product, receipt
 from tests.commerce.watched import begun, told
-from tests.faults.replication import Node
-from tests.faults.succession import Succession, opened, url_of
+from tests.faults.replication import synchronous
+from tests.faults.succession import SOON, Failover, Succession, answered, handed_out, looked, opened
 from tests.fixtures.servers import Api, refusal, running
 from tests.fixtures.trading import eventually
 from tests.identity.records import auditing_on, entry, head, recorded, verified
@@ -38,47 +34,8 @@ LOST = 30
 """How many transactions are lost, one after the other, so that their ids are handed out again."""
 NEW = 50
 """How many come afterwards: more than were lost."""
-SOON = 60.0
-"""In seconds: far longer than anything here takes."""
 TEA = product("TEA")
 ALL: frozenset[str] = frozenset()
-
-
-@pytest.fixture(scope="session")
-def succession() -> Iterator[Succession]:
-    memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
-    folder = Path(tempfile.mkdtemp(prefix="backroom-succession-", dir=memory if memory.is_dir() else None))
-    made = Succession(folder)
-    yield made
-    made.primary.crash()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@dataclass
-class Failover:
-    """A database whose primary is about to be lost."""
-
-    succession: Succession
-    name: str
-    standby: Node
-
-    @property
-    def url(self) -> str:
-        """The way to the database on the primary of now."""
-        return sibling(self.succession.primary.url, self.name)
-
-    @property
-    def either(self) -> str:
-        """The way to it on whichever of the two is the primary."""
-        return url_of(self.name, self.succession.primary, self.standby)
-
-    async def keep(self) -> None:
-        """What has happened so far is not lost; all that follows is."""
-        await asyncio.to_thread(self.succession.caught_up, self.standby)
-        await asyncio.to_thread(self.succession.cut_off, self.standby)
-
-    async def happen(self) -> None:
-        await asyncio.to_thread(self.succession.fail_over, self.standby)
 
 
 @pytest.fixture
@@ -106,16 +63,22 @@ async def assert_expired(api: Api, token: str) -> None:
 
 @pytest.mark.parametrize("lost", [0, LOST])
 async def test_a_token_from_before_a_promotion_is_refused_for_good(failover: Failover, lost: int) -> None:
-    """At once, and once the new primary has come to the ids that the old one had handed out; whatever was lost."""
+    """At once, and once the new primary has come to the ids of the old one; also where commits waited for the standby.
+
+    Nothing is lost then.
+    """
     async with opened(failover.url) as database, running(database) as server:
         service = await server.sign_in("service")
         await stocked(service, "A", 1000)
         watched = watch(service)
         await begun(watched)
         await orders_placed(service, 3)
-        await failover.keep()
-        await orders_placed(service, lost)
-        tokens = [message.resume_token for message in await told(watched, 3 + lost)]
+        if lost:
+            await failover.keep()
+        else:
+            synchronous(failover.succession.primary.url)
+        await orders_placed(service, lost or 3)
+        tokens = [message.resume_token for message in await told(watched, 3 + (lost or 3))]
         await failover.happen()
     async with opened(failover.url) as database, running(database) as server:
         service = await server.sign_in("service")
@@ -127,6 +90,15 @@ async def test_a_token_from_before_a_promotion_is_refused_for_good(failover: Fai
         for token in (tokens[0], tokens[-1]):
             await assert_expired(service, token)
         assert [message.order.order_id for message in await told(anew, NEW)] == new
+
+
+async def test_nothing_is_told_of_a_standby(failover: Failover) -> None:
+    """Its snapshots do not show what is under way, so that what commits late would be left out."""
+    async with opened(sibling(failover.standby.url, failover.name)) as database:
+        with pytest.raises(StoreUnavailable) as raised:
+            async with database.reading() as tx:
+                await tx.order_changes.find_end()
+    assert raised.value.trouble.kind is Kind.STANDBY
 
 
 class Gated(Database):
@@ -142,19 +114,6 @@ class Gated(Database):
         await self.gate.wait()
         async with super().reading() as tx:
             yield tx
-
-
-async def answered(database: Database) -> None:
-    """Returns once the database answers again, by connections that are good."""
-    async with asyncio.timeout(SOON):
-        while True:
-            try:
-                async with database.transaction() as tx:
-                    await tx.environment.find()
-            except StoreUnavailable:
-                await asyncio.sleep(0.05)
-            else:
-                return
 
 
 async def moved(database: Database, count: int = 1) -> None:
@@ -228,16 +187,6 @@ async def test_an_access_that_is_taken_away_after_a_promotion_is_learned_of(fail
         handed_out(failover.url, 5 * LOST)
         await looked(door)
         assert await door.permissions(token) == frozenset()
-
-
-async def looked(door: Door) -> None:
-    """Looks, as a server does, until that succeeds."""
-    async with asyncio.timeout(SOON):
-        while True:
-            try:
-                return await door.standings.look()
-            except StoreUnavailable:
-                await asyncio.sleep(0.05)
 
 
 async def test_the_relay_leaves_out_no_event_where_a_standby_was_promoted(failover: Failover) -> None:
@@ -319,77 +268,3 @@ async def orders_of(api: Api) -> list[str]:
     """The ids of all orders that there are."""
     found = await pages(api.orders.ListOrders, ListOrdersRequest(page_size=100), "orders")
     return [order.order_id for page in found for order in page]
-
-
-async def crash(succession: Succession, url: str, database: Database, last: int) -> None:
-    """The database crashes and is back, and hands out again the ids up to this one, of LOST transactions."""
-    await asyncio.to_thread(succession.primary.crash)
-    await asyncio.to_thread(succession.primary.start)
-    await answered(database)
-    assert handed_out(url, 1) < last - LOST / 2
-
-
-async def test_an_order_that_follows_a_crash_is_told_and_relayed(succession: Succession) -> None:
-    """Though it has the id of a transaction that had ended when the token was told, and left no trace on the disk."""
-    url = sibling(succession.primary.url, succession.new_database())
-    async with opened(url) as database, running(database) as server, outbox_on(database) as outbox:
-        service = await server.sign_in("service")
-        await stocked(service, "A", 1000)
-        endpoint = await outbox.endpoint()
-        await orders_placed(service, 1)
-        await outbox.relayed()
-        succession.write_no_more()
-        last = handed_out(url, LOST)
-        token = await begun(watch(service))
-        await crash(succession, url, database, last)
-        new = await orders_placed(service, 5)
-        handed_out(url, 2 * LOST)
-        messages = await told(watch(service, token), 5)
-        assert [message.order.order_id for message in messages] == new
-        await outbox.relayed()
-        assert len(await outbox.sent(endpoint)) == 5
-
-
-async def test_an_access_that_is_taken_away_after_a_crash_is_learned_of(succession: Succession) -> None:
-    """By a transaction whose id was that of one which had ended at the last look, and left no trace on the disk."""
-    url = sibling(succession.primary.url, succession.new_database())
-    async with opened(url) as database:
-        door = Door(database)
-        token, account, _ = await door.enter("manager")
-        succession.write_no_more()
-        last = handed_out(url, LOST)
-        await door.standings.look()
-        assert await door.permissions(token)
-        await crash(succession, url, database, last)
-        async with database.transaction() as tx:
-            await tx.accounts.revoke(account.id, "manager")
-            await tx.access_changes.add([account.id], door.time)
-        handed_out(url, 2 * LOST)
-        await looked(door)
-        assert await door.permissions(token) == frozenset()
-
-
-async def test_the_record_is_sealed_whole_after_a_crash(succession: Succession) -> None:
-    """Each entry of before and of afterwards stands in one place."""
-    url = sibling(succession.primary.url, succession.new_database())
-    async with opened(url) as database:
-        await recorded(database, entry(1))
-        succession.write_no_more()
-        handed_out(url, LOST)
-        assert await auditing_on(database).seal() == 1
-        await crash(succession, url, database, handed_out(url, LOST))
-        for number in range(5):
-            await recorded(database, entry(2 + number))
-        assert await auditing_on(database).seal() == 5
-        found = await verified(database)
-        assert (found.verified, found.complete, found.fault) == (6, True, None)
-
-
-def handed_out(url: str, count: int) -> int:
-    """The last of so many ids, of transactions that leave nothing behind."""
-    with psycopg.connect(url) as connection:
-        for _ in range(count):
-            row = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
-            connection.rollback()
-    assert row is not None
-    return int(row[0])
