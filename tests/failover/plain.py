@@ -12,7 +12,7 @@ from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest
 from backroom.identity.v1.access_service_pb2_grpc import AccessServiceStub
 from tests.failover.book import Attempt, Book, Kind, Outcome, judged
 from tests.failover.callers import order_request
-from tests.failover.waiting import comes_true, now
+from tests.failover.waiting import now
 
 _CALLS_PER_SECOND = 200
 _MOST_UNDER_WAY = 100
@@ -20,8 +20,6 @@ _MOST_UNDER_WAY = 100
 _BEHIND_SECONDS = 0.1
 """It makes up for no more than so much of what it has not called in time."""
 _DEADLINE_SECONDS = 30.0
-_SETTLED_CALLS = 100
-_SETTLED_WITHIN_SECONDS = 60.0
 _POLICIES = ("pick_first", "round_robin")
 """gRPC's own two ways to use several addresses; the first is its default."""
 
@@ -38,11 +36,6 @@ class PlainClient:
         self._channels: list[grpc.aio.Channel] = []
         self._calling: asyncio.Task[None] | None = None
         self._done = asyncio.Event()
-
-    async def settled(self) -> None:
-        """Returns when a number of further calls was made: between two restarts there is work for every server."""
-        wanted = self.count + _SETTLED_CALLS
-        await comes_true(lambda: self.count >= wanted, _SETTLED_WITHIN_SECONDS)
 
     async def __aenter__(self) -> Self:
         self._channels = [
