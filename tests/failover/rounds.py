@@ -3,6 +3,7 @@
 import asyncio
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -107,7 +108,8 @@ def broken(fault: Fault, result: Result) -> Iterator[str]:
         if found:
             yield f"{len(found)} {name}: {found[0]}"
     if result.failed_calls:
-        yield f"{len(result.failed_calls)} calls failed: {result.failed_calls[0]}"
+        said, count = Counter(result.failed_calls).most_common(1)[0]
+        yield f"{len(result.failed_calls)} calls failed, {count} of them with {said}"
     yield from _slow(fault, result)
     if fault.lines is not None and result.lines > fault.lines:
         yield f"{result.lines} lines above INFO of one server, and {fault.lines} are promised"
