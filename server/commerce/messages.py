@@ -204,7 +204,7 @@ def payment(kept: Payment) -> payments_pb2.Payment:
         provider_payment_id=kept.provider_id or "",
         state=payments_pb2.PaymentState.Value(f"PAYMENT_STATE_{kept.state.name}"),
         amount=money(kept.amount.amount, currency),
-        authorised_amount=money(kept.authorised, currency),
+        authorized_amount=money(kept.authorized, currency),
         captured_amount=money(kept.captured, currency),
         refunded_amount=money(kept.refunded, currency),
         failure=kept.failure,

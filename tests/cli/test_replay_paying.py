@@ -122,9 +122,9 @@ async def test_without_a_provider_nothing_is_paid_and_nothing_comes_back(server:
 class Picky(SandboxProvider):
     """Pays some amounts by a method that the sandbox refuses."""
 
-    async def authorise(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
+    async def authorize(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
         refused = {Decimal("7.502"): "card_refused", Decimal("4.5"): "card_refund_refused"}
-        return await super().authorise(payment_id, amount, refused.get(amount.amount, method), key)
+        return await super().authorize(payment_id, amount, refused.get(amount.amount, method), key)
 
 
 async def test_what_the_provider_refuses_is_counted_and_the_rest_goes_on(

@@ -46,7 +46,7 @@ async def test_a_payment_takes_the_money_and_sells_the_goods(shop: Shop) -> None
     begun = await shop.pay(order)
     assert (begun.state, begun.amount, begun.provider) == (payments_pb2.PAYMENT_STATE_PENDING, order.total, "sandbox")
     payment = await shop.settled(begun, "CAPTURED")
-    assert payment.captured_amount == payment.authorised_amount == order.total
+    assert payment.captured_amount == payment.authorized_amount == order.total
     await becomes(shop, order, "PAID")
     assert await stock_of(shop.seller, "TEA") == (7, 0, 7)
     assert not (await found(shop.seller, order.order_id)).HasField("hold_end_time")
@@ -113,7 +113,7 @@ async def test_confirming_takes_up_what_the_provider_knows(shop: Shop) -> None:
     (await shop.sandbox.control.post(f"/v1/payments/{known.provider_payment_id}/confirm")).raise_for_status()
     request = payment_service_pb2.ConfirmPaymentRequest(payment_id=begun.payment_id)
     confirmed = (await shop.seller.payments.ConfirmPayment(request)).payment
-    assert confirmed.state == payments_pb2.PAYMENT_STATE_AUTHORISED
+    assert confirmed.state == payments_pb2.PAYMENT_STATE_AUTHORIZED
     paid = await shop.settled(begun, "CAPTURED")
     assert (await shop.seller.payments.ConfirmPayment(request)).payment == paid
 
@@ -216,12 +216,12 @@ async def test_only_a_paid_order_is_fulfilled(shop: Shop) -> None:
     """Once; it cannot be cancelled then, but still be paid back."""
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))
-    request = order_service_pb2.FulfilOrderRequest(order_id=order.order_id)
-    early = await refusal(shop.seller.orders.FulfilOrder(request))
+    request = order_service_pb2.FulfillOrderRequest(order_id=order.order_id)
+    early = await refusal(shop.seller.orders.FulfillOrder(request))
     assert (early.reason, early.metadata) == ("ORDER_STATE", {"state": "PENDING", "needed": "PAID"})
     payment = await shop.settled(await shop.pay(order), "CAPTURED")
-    assert (await shop.seller.orders.FulfilOrder(request)).order.state == orders_pb2.ORDER_STATE_FULFILLED
-    assert (await refusal(shop.seller.orders.FulfilOrder(request))).metadata["state"] == "FULFILLED"
+    assert (await shop.seller.orders.FulfillOrder(request)).order.state == orders_pb2.ORDER_STATE_FULFILLED
+    assert (await refusal(shop.seller.orders.FulfillOrder(request))).metadata["state"] == "FULFILLED"
     assert (await refusal(cancelled(shop.seller, order))).metadata["state"] == "FULFILLED"
     await refunded(shop, payment)
     await becomes(shop, order, "REFUNDED")

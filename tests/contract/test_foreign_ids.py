@@ -22,7 +22,7 @@ from tests.identity.people import granting
 
 TEA = "tea-2718"
 TRADER = (
-    *("catalog.read", "orders.place", "orders.read", "orders.cancel", "orders.fulfil"),
+    *("catalog.read", "orders.place", "orders.read", "orders.cancel", "orders.fulfill"),
     *("payments.create", "payments.read", "payments.refund"),
 )
 """All that there is to do with orders of one's own, and nothing that reaches those of others."""
@@ -92,7 +92,7 @@ OWN: Mapping[Take, Callable[[Owned], str]] = {
     ("OrderService/GetOrder", "order_id"): lambda owned: owned.order_id,
     ("OrderService/ListOrders", "customer_id"): lambda owned: owned.account_id,
     ("OrderService/CancelOrder", "order_id"): lambda owned: owned.order_id,
-    ("OrderService/FulfilOrder", "order_id"): lambda owned: owned.order_id,
+    ("OrderService/FulfillOrder", "order_id"): lambda owned: owned.order_id,
     ("OrderService/WatchOrders", "customer_id"): lambda owned: owned.account_id,
     ("PaymentService/CreatePayment", "order_id"): lambda owned: owned.order_id,
     ("PaymentService/ConfirmPayment", "payment_id"): lambda owned: owned.payment_id,

@@ -34,7 +34,7 @@ from storage.commerce.records import (
     RestockLine,
 )
 
-OPEN = frozenset({PaymentState.PENDING, PaymentState.AUTHORISED})
+OPEN = frozenset({PaymentState.PENDING, PaymentState.AUTHORIZED})
 """The states in which a payment may still take money."""
 
 Restocked = Mapping[UUID, Mapping[UUID, int]]
@@ -83,7 +83,7 @@ def new_payment(
         method=method,
         state=PaymentState.PENDING,
         amount=order.total,
-        authorised=none,
+        authorized=none,
         captured=none,
         refunded=none,
         failure="",
