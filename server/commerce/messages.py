@@ -21,8 +21,9 @@ from backroom.commerce.v1 import (
 )
 from server.commerce.rules import catalog, inventory, orders, payments
 from server.frame.caller import Caller
+from server.frame.editing import Edit, edit_of, etag_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import time_of, timestamp
+from server.frame.wire import bound_of, duration_of, timestamp
 from storage.commerce.records import (
     Level,
     Movement,
@@ -69,18 +70,9 @@ def draft(product: products_pb2.Product) -> catalog.ProductDraft:
     )
 
 
-def edit(request: catalog_service_pb2.UpdateProductRequest) -> catalog.ProductEdit:
+def edit(request: catalog_service_pb2.UpdateProductRequest) -> Edit[UUID]:
     """Raises FieldInvalid where the product_id is missing, or the mask names a field that cannot be changed."""
-    given = request.product
-    if not given.product_id:
-        raise FieldInvalid.of("product.product_id", "is required")
-    for path in request.update_mask.paths:
-        if path not in _EDITABLE:
-            raise FieldInvalid.of("update_mask", f"can name only {', '.join(_EDITABLE)}")
-    set_fields = {field.name for field, _ in given.ListFields()}
-    paths = request.update_mask.paths or [name for name in _EDITABLE if name in set_fields]
-    values = {path: _EDITABLE[path](given) for path in paths}
-    return catalog.ProductEdit(UUID(given.product_id), given.etag, values)
+    return edit_of(request.product, request.update_mask, ("product_id", UUID), _EDITABLE)
 
 
 def product(kept: Product) -> products_pb2.Product:
@@ -91,7 +83,7 @@ def product(kept: Product) -> products_pb2.Product:
         description=kept.description,
         price=money(kept.price.amount, kept.price.currency),
         archived=kept.archived,
-        etag=catalog.etag_of(kept),
+        etag=etag_of(kept),
         create_time=timestamp(kept.create_time),
         update_time=timestamp(kept.update_time),
     )
@@ -139,7 +131,7 @@ def place_order(
         orders.Line(line.sku, line.quantity, price(line.unit_price) if line.HasField("unit_price") else None)
         for line in request.lines
     )
-    hold = request.hold_duration.ToTimedelta() if request.HasField("hold_duration") else None
+    hold = duration_of(request.hold_duration) if request.HasField("hold_duration") else None
     reference, customer_id = same_form(request.reference), same_form(request.customer_id)
     return orders.PlaceOrder(caller, asked, order_id, reference, customer_id, lines, hold)
 
@@ -150,13 +142,12 @@ def same_form(text: str) -> str | None:
 
 
 def order_filter(request: order_service_pb2.ListOrdersRequest) -> OrderFilter:
-    """Raises FieldInvalid where a time is out of bounds."""
     state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
     return OrderFilter(
         state=OrderState[state] if request.state else None,
         customer_id=same_form(request.customer_id),
-        start_time=time_of(request.start_time, "start_time") if request.HasField("start_time") else None,
-        end_time=time_of(request.end_time, "end_time") if request.HasField("end_time") else None,
+        start_time=bound_of(request.start_time) if request.HasField("start_time") else None,
+        end_time=bound_of(request.end_time) if request.HasField("end_time") else None,
     )
 
 

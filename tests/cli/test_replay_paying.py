@@ -12,6 +12,7 @@ import pytest
 
 from backroom.commerce.v1 import orders_pb2
 from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest
+from backroom.identity.v1 import accounts_pb2
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
 from backroom_client import AsyncBackroom, Key
 from server.cli.replay.calling import ReplayFailed, Step
@@ -58,7 +59,11 @@ DAY = Dataset(
 async def calling(server: Running) -> AsyncIterator[AsyncBackroom]:
     """A client that is signed in as a service."""
     admin = await server.sign_in("admin")
-    key: str = (await admin.access.CreateServiceAccount(CreateServiceAccountRequest(name="replay"))).key
+    key: str = (
+        await admin.access.CreateServiceAccount(
+            CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="replay"))
+        )
+    ).key
     async with AsyncBackroom(server.address, Key(key)) as client:
         yield client
 

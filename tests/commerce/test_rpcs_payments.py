@@ -84,11 +84,11 @@ async def test_a_second_payment_is_refused_while_the_first_is_under_way(shop: Sh
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))
     first = await shop.pay(order, "card_later")
-    under_way = await refusal(shop.seller.payments.CreatePayment(CREATE(order_id=order.order_id)))
+    under_way = await refusal(shop.seller.payments.CreatePayment(creating(order)))
     assert (under_way.code, under_way.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_UNDER_WAY")
     assert under_way.metadata == {"payment_id": first.payment_id}
     await cancelled(shop.seller, order)
-    over = await refusal(shop.seller.payments.CreatePayment(CREATE(order_id=order.order_id)))
+    over = await refusal(shop.seller.payments.CreatePayment(creating(order)))
     assert (over.reason, over.metadata) == ("ORDER_STATE", {"state": "CANCELLED", "needed": "PENDING"})
 
 
@@ -144,7 +144,7 @@ async def test_an_order_of_nothing_is_paid_at_once(shop: Shop) -> None:
 async def test_a_part_is_paid_back_with_the_goods_that_came_back(shop: Shop) -> None:
     """Money and goods by what was asked for; the rest can still be paid back, and then the order is refunded."""
     order, payment = await sold(shop)
-    item = payment_service_pb2.RestockItem(sku="TEA", quantity=1)
+    item = payments_pb2.RestockLine(sku="TEA", quantity=1)
     part = await refunded(shop, payment, amount=pounds(2, 550_000_000), note="one broken", restock=[item])
     assert (part.state, part.refunded_amount) == (payments_pb2.PAYMENT_STATE_CAPTURED, pounds(2, 550_000_000))
     [refund] = part.refunds
@@ -162,12 +162,12 @@ async def test_a_part_is_paid_back_with_the_goods_that_came_back(shop: Shop) -> 
 async def test_no_more_is_paid_back_than_was_taken(shop: Shop) -> None:
     """Nor are more goods put back than were sold; what is refused leaves nothing behind."""
     order, payment = await sold(shop)
-    item = payment_service_pb2.RestockItem(sku="TEA", quantity=2)
+    item = payments_pb2.RestockLine(sku="TEA", quantity=2)
     await refunded(shop, payment, amount=pounds(5), restock=[item])
     for reason, rest in (
         ("REFUND_TOO_LARGE", {"amount": pounds(2, 650_000_001)}),
         ("RESTOCK_TOO_LARGE", {"amount": pounds(1), "restock": [item]}),
-        ("RESTOCK_TOO_LARGE", {"restock": [payment_service_pb2.RestockItem(sku="MUG", quantity=1)]}),
+        ("RESTOCK_TOO_LARGE", {"restock": [payments_pb2.RestockLine(sku="MUG", quantity=1)]}),
         ("CURRENCY_MIXED", {"amount": type(order.total)(currency_code="EUR", units=1)}),
     ):
         request = REFUND(payment_id=payment.payment_id, **rest)
@@ -260,7 +260,7 @@ async def test_a_customer_pays_and_sees_its_own_orders_payments(shop: Shop) -> N
     await stocked(shop.seller, "TEA", 10)
     customer = await shop.server.sign_in("customer")
     mine, other = await placed(customer, ("TEA", 1)), await placed(shop.seller, ("TEA", 1))
-    paid = (await customer.payments.CreatePayment(CREATE(order_id=mine.order_id))).payment
+    paid = (await customer.payments.CreatePayment(creating(mine))).payment
     others = await shop.pay(other)
     assert await ids(customer) == [paid.payment_id]
     assert await ids(customer, order_id=other.order_id) == []
@@ -270,11 +270,15 @@ async def test_a_customer_pays_and_sees_its_own_orders_payments(shop: Shop) -> N
             customer.payments.GetPayment(payment_service_pb2.GetPaymentRequest(payment_id=payment_id))
         )
         assert (hidden.code, hidden.reason) == (grpc.StatusCode.NOT_FOUND, "PAYMENT_NOT_FOUND")
-    hidden = await refusal(customer.payments.CreatePayment(CREATE(order_id=other.order_id)))
+    hidden = await refusal(customer.payments.CreatePayment(creating(other)))
     assert hidden.reason == "ORDER_NOT_FOUND"
     assert (
         await refusal(customer.payments.RefundPayment(REFUND(payment_id=paid.payment_id)))
     ).reason == "PERMISSION_MISSING"
+
+
+def creating(order: orders_pb2.Order) -> payment_service_pb2.CreatePaymentRequest:
+    return CREATE(payment=payments_pb2.Payment(order_id=order.order_id))
 
 
 async def ids(api: Api, **rest: object) -> list[str]:

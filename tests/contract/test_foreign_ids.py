@@ -10,8 +10,8 @@ import pytest
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from backroom.commerce.v1 import orders_pb2, payment_service_pb2
-from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from backroom.commerce.v1 import orders_pb2, payment_service_pb2, payments_pb2
+from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from server.wiring import Trade
 from storage.database import Database
 from tests.commerce.goods import found, placed, raw, stocked
@@ -171,7 +171,9 @@ async def person(server: Running) -> Api:
 async def service(server: Running) -> Api:
     """An internal service that came in by its key."""
     boss = await server.sign_in("admin")
-    creating = access_service_pb2.CreateServiceAccountRequest(name=f"till-{uuid4().hex}", roles=["trader"])
+    creating = access_service_pb2.CreateServiceAccountRequest(
+        service_account=accounts_pb2.ServiceAccount(name=f"till-{uuid4().hex}", roles=["trader"])
+    )
     created = await boss.access.CreateServiceAccount(creating)
     exchanged = await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.key))
     answer = await Api(server.channel, exchanged.access_token).identity.GetMe(identity_service_pb2.GetMeRequest())
@@ -180,7 +182,7 @@ async def service(server: Running) -> Api:
 
 async def owned_by(server: Running, api: Api) -> tuple[Owned, orders_pb2.Order]:
     order = await placed(api, (TEA, 2))
-    paying = payment_service_pb2.CreatePaymentRequest(order_id=order.order_id)
+    paying = payment_service_pb2.CreatePaymentRequest(payment=payments_pb2.Payment(order_id=order.order_id))
     payment = (await api.payments.CreatePayment(paying)).payment
     said = await server.application.identity.tokens.verified(api.token or "")
     return Owned(str(api.account_id), str(said.issued_for), order.order_id, payment.payment_id), order

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.frame.caller import Caller
+from server.frame.editing import Edit, etag_of
 from server.frame.errors import EtagMismatch
 from server.identity.errors import LastAdmin, PermissionNotHeld, PermissionUnknown, RoleExists, RoleNotFound
 from server.identity.roles import PERMISSIONS, ROLES
@@ -18,11 +19,9 @@ from server.identity.rules.accounts import normal_email
 from server.identity.rules.roles import (
     KnownRole,
     RoleDraft,
-    RoleEdit,
     built_in,
     drafted,
     edited,
-    etag_of,
     known_roles,
     may_lose,
     must_hold,
@@ -197,7 +196,7 @@ def test_a_role_is_edited_by_whom_could_make_it_before_and_after(
 ) -> None:
     """An edit adds nothing and takes nothing away that its caller does not hold; and each gives it another etag."""
     role = replace(BUYER, permissions=tuple(sorted(before)))
-    edit = RoleEdit(role.name, etag_of(role), None, None if after is None else tuple(sorted(after)))
+    edit = Edit(role.name, etag_of(role), {} if after is None else {"permissions": tuple(sorted(after))})
     if before | (after or frozenset()) <= held:
         changed = edited(role, edit, Caller(ADA, held), NOW + TICK)
         assert set(changed.permissions) == (before if after is None else after)
@@ -212,12 +211,12 @@ def test_an_edit_is_refused_in_the_order_of_the_contract() -> None:
     """First for its etag, then for what nothing asks for, and then for what the caller lacks."""
     unknown = ("a.b", "access.manage")
     with pytest.raises(EtagMismatch):
-        edited(BUYER, RoleEdit("buyer", "other", None, unknown), Caller(ADA, frozenset()), NOW)
+        edited(BUYER, Edit("buyer", "other", {"permissions": unknown}), Caller(ADA, frozenset()), NOW)
     with pytest.raises(PermissionUnknown) as raised:
-        edited(BUYER, RoleEdit("buyer", etag_of(BUYER), None, unknown), Caller(ADA, frozenset()), NOW)
+        edited(BUYER, Edit("buyer", etag_of(BUYER), {"permissions": unknown}), Caller(ADA, frozenset()), NOW)
     assert raised.value.metadata == {"permission": "a.b"}
     with pytest.raises(PermissionNotHeld):
-        edited(BUYER, RoleEdit("buyer", None, "", None), Caller(ADA, frozenset()), NOW)
+        edited(BUYER, Edit("buyer", "", {"description": ""}), Caller(ADA, frozenset()), NOW)
 
 
 def test_a_draft_is_refused_in_the_order_of_the_contract() -> None:

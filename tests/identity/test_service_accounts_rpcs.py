@@ -21,7 +21,8 @@ from tests.identity.test_keys import rotated
 
 
 def creating(name: str = "till", *roles: str, **rest: Any) -> access_service_pb2.CreateServiceAccountRequest:
-    values = {"request_id": str(uuid4()), "name": name, "roles": roles}
+    account = accounts_pb2.ServiceAccount(name=name, roles=roles)
+    values = {"request_id": str(uuid4()), "service_account": account}
     return access_service_pb2.CreateServiceAccountRequest(**{**values, **rest})
 
 
@@ -209,7 +210,7 @@ async def test_an_account_gets_the_same_key_for_the_same_request_after_rotations
     request = creating()
     created = await boss.access.CreateServiceAccount(request)
     asking = access_service_pb2.CreateKeyRequest(
-        request_id=str(uuid4()), service_account_id=created.service_account.service_account_id
+        request_id=str(uuid4()), key=accounts_pb2.Key(service_account_id=created.service_account.service_account_id)
     )
     made = await boss.access.CreateKey(asking)
     await rotated(timed.database, clock)
@@ -324,22 +325,22 @@ async def test_an_end_that_has_passed_is_refused(timed: Running, clock: Clock) -
     created = await boss.access.CreateServiceAccount(creating())
     for end in (clock(), clock() - timedelta(days=1)):
         refused = await refusal(boss.access.CreateKey(keying(created, expire_time=end)))
-        assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["expire_time"])
+        assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["key.expire_time"])
     request = keying(created, expire_time=clock() + timedelta(minutes=1))
     made = await boss.access.CreateKey(request)
     clock.advance(minutes=2)
     assert await boss.access.CreateKey(request) == made
-    never = access_service_pb2.CreateKeyRequest(service_account_id=str(uuid4()))
-    never.expire_time.seconds = 253_402_300_800
+    never = access_service_pb2.CreateKeyRequest(key=accounts_pb2.Key(service_account_id=str(uuid4())))
+    never.key.expire_time.seconds = 253_402_300_800
     refused = await refusal(boss.access.CreateKey(never))
-    assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["expire_time"])
+    assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["key.expire_time"])
 
 
 async def test_only_service_accounts_have_keys(admin: Api, customer: Api) -> None:
     """A person's id is answered as one that does not exist."""
     for account_id in (str(customer.account_id), str(uuid4())):
         listing = access_service_pb2.ListKeysRequest(service_account_id=account_id)
-        making = access_service_pb2.CreateKeyRequest(service_account_id=account_id)
+        making = access_service_pb2.CreateKeyRequest(key=accounts_pb2.Key(service_account_id=account_id))
         for call in (admin.access.ListKeys(listing), admin.access.CreateKey(making)):
             refused = await refusal(call)
             assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "ACCOUNT_NOT_FOUND")
@@ -375,9 +376,11 @@ def keying(
     created: access_service_pb2.CreateServiceAccountResponse, *, expire_time: datetime | None = None
 ) -> access_service_pb2.CreateKeyRequest:
     account_id = created.service_account.service_account_id
-    request = access_service_pb2.CreateKeyRequest(request_id=str(uuid4()), service_account_id=account_id)
+    request = access_service_pb2.CreateKeyRequest(
+        request_id=str(uuid4()), key=accounts_pb2.Key(service_account_id=account_id)
+    )
     if expire_time is not None:
-        request.expire_time.FromDatetime(expire_time)
+        request.key.expire_time.FromDatetime(expire_time)
     return request
 
 
