@@ -1,10 +1,12 @@
-"""One form of what can be written in several: ids are UUIDs in lower case, and times are well formed."""
+"""One form of what can be written in several: ids in lower case, times well formed, nothing that the server sets."""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
+from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -25,16 +27,17 @@ _NANOS = 1_000_000_000
 class _Plan:
     """Which fields of a message type to look at."""
 
+    output_only: Sequence[FieldDescriptor]
     ids: Sequence[FieldDescriptor]
     times: Sequence[FieldDescriptor]
     messages: Sequence[FieldDescriptor]
 
 
 def canonicalized(message: Message) -> Sequence[FieldViolation]:
-    """Rewrites the UUIDs in a message's `*_id` fields in lower case; returns the Timestamps and Durations in it that
-    are malformed.
+    """Returns the Timestamps and Durations in a message that are malformed.
 
-    What is done with an id behind this line may compare it as text.
+    Rewrites the UUIDs in its `*_id` fields in lower case, so that an id may be compared as text from here on, and
+    clears what is output only: a resource can be sent back as it was read (AIP-203).
     """
     return list(_canonicalized(message, ""))
 
@@ -46,6 +49,8 @@ def same_id(text: str) -> str:
 
 def _canonicalized(message: Message, prefix: str) -> Iterator[FieldViolation]:
     plan = _plan_of(message.DESCRIPTOR)
+    for field in plan.output_only:
+        message.ClearField(field.name)
     for field in plan.ids:
         _respell(message, field)
     for field in plan.times:
@@ -75,8 +80,10 @@ def _inside(message: Message, field: FieldDescriptor) -> Iterator[tuple[str, Mes
 
 @cache
 def _plan_of(descriptor: Descriptor) -> _Plan:
-    fields = descriptor.fields
+    output_only = [each for each in descriptor.fields if is_output_only(each)]
+    fields = [each for each in descriptor.fields if each not in output_only]
     return _Plan(
+        output_only,
         [each for each in fields if _is_id(each)],
         [each for each in fields if _is_time(each) and not each.is_repeated],
         [each for each in fields if each.message_type is not None and _holds_any(each.message_type, frozenset())],
@@ -89,9 +96,24 @@ def _holds_any(descriptor: Descriptor, above: frozenset[str]) -> bool:
         return False
     inside = above | {descriptor.full_name}
     return any(
-        _is_id(field) or _is_time(field) or (field.message_type is not None and _holds_any(field.message_type, inside))
+        is_output_only(field)
+        or _is_id(field)
+        or _is_time(field)
+        or (field.message_type is not None and _holds_any(field.message_type, inside))
         for field in descriptor.fields
     )
+
+
+def behaviors_of(field: FieldDescriptor) -> Sequence[int]:
+    """What the contract says of who sets a field (AIP-203)."""
+    options: Any = field.GetOptions()
+    behaviors: Sequence[int] = options.Extensions[field_behavior_pb2.field_behavior]
+    return behaviors
+
+
+def is_output_only(field: FieldDescriptor) -> bool:
+    """Whether the server alone sets it."""
+    return field_behavior_pb2.OUTPUT_ONLY in behaviors_of(field)
 
 
 def _is_id(field: FieldDescriptor) -> bool:

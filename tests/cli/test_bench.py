@@ -26,7 +26,7 @@ NOBODY = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_API_KEY": "brk_none"
 async def made_key(admin: Api) -> str:
     """Of a new service account."""
     request = CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="bench", roles=["service"]))
-    key: str = (await admin.access.CreateServiceAccount(request)).key
+    key: str = (await admin.access.CreateServiceAccount(request)).secret
     return key
 
 

@@ -63,7 +63,7 @@ async def calling(server: Running) -> AsyncIterator[AsyncBackroom]:
         await admin.access.CreateServiceAccount(
             CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="replay"))
         )
-    ).key
+    ).secret
     async with AsyncBackroom(server.address, Key(key)) as client:
         yield client
 

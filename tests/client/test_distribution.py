@@ -136,7 +136,7 @@ async def test_an_application_with_a_client_and_a_server_of_its_own_places_an_or
     account = CreateServiceAccountRequest(
         service_account=accounts_pb2.ServiceAccount(name=f"shop-{uuid4()}", roles=["service"])
     )
-    key = (await admin.access.CreateServiceAccount(account)).key
+    key = (await admin.access.CreateServiceAccount(account)).secret
     command = (caller.python, "shop.py", server.address, key)
     order_id = (await asyncio.to_thread(run, *command, cwd=caller.folder)).strip()
     order = (await admin.orders.GetOrder(GetOrderRequest(order_id=order_id))).order

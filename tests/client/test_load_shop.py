@@ -35,7 +35,7 @@ async def key_of(api: Api, *roles: str) -> str:
     request = CreateServiceAccountRequest(
         service_account=accounts_pb2.ServiceAccount(name=f"bench-{uuid4()}", roles=roles)
     )
-    key: str = (await api.access.CreateServiceAccount(request)).key
+    key: str = (await api.access.CreateServiceAccount(request)).secret
     return key
 
 

@@ -139,7 +139,7 @@ async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: 
     created = await admin.access.CreateServiceAccount(
         access_service_pb2.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name=name))
     )
-    await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.key))
+    await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.secret))
     await admin.orders.PlaceOrder(ask((SOLD, 1), reference=f"reference of {name}"))
     await refusal(admin.catalog.GetProduct(catalog_service_pb2.GetProductRequest(sku=f"sku of {name}")))
     await server.idle()

@@ -25,7 +25,7 @@ async def service(admin: Api, name: str = "till") -> tuple[UUID, str]:
     answer = await admin.access.CreateServiceAccount(
         pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name=name))
     )
-    return UUID(answer.service_account.service_account_id), answer.key
+    return UUID(answer.service_account.service_account_id), answer.secret
 
 
 async def test_who_is_disabled_is_out_within_a_second(server: Running, admin: Api) -> None:

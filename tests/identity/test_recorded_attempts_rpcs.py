@@ -85,7 +85,7 @@ async def test_refused_keys_are_recorded_and_do_not_flood_the_record(proxied: Ru
     account_id = created.service_account.service_account_id
     await admin.access.DisableAccount(pb.DisableAccountRequest(account_id=account_id))
     caller = proxied.calling_from("10.1.1.1")
-    sent = [created.key, *(f"brk_{place:0>33}" for place in range(30)), "nonsense"]
+    sent = [created.secret, *(f"brk_{place:0>33}" for place in range(30)), "nonsense"]
     told = [await outcome(caller.access.ExchangeKey(pb.ExchangeKeyRequest(key=key))) for key in sent]
     assert Counter(told) == {"CREDENTIALS_INVALID": 32}
     found = await entries(proxied, "AccessService/ExchangeKey", "CREDENTIALS_INVALID")

@@ -86,6 +86,6 @@ async def test_a_service_account_asked_for_many_times_at_once_has_one_key(admin:
         request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till")
     )
     answers = await asyncio.gather(*(admin.access.CreateServiceAccount(request) for _ in range(8)))
-    assert len({(answer.key, answer.service_account.service_account_id) for answer in answers}) == 1
-    exchanged = await admin.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=answers[0].key))
+    assert len({(answer.secret, answer.service_account.service_account_id) for answer in answers}) == 1
+    exchanged = await admin.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=answers[0].secret))
     assert exchanged.access_token
