@@ -143,7 +143,9 @@ async def left_behind(server: Running, outbox: Outbox, shop: Subscriber) -> Copi
     tokens = await logged_in(server.anonymous)
     admin = await server.sign_in("admin")
     made = await admin.access.CreateServiceAccount(
-        access_service_pb2.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till"))
+        access_service_pb2.CreateServiceAccountRequest(
+            service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])
+        )
     )
     endpoint = await outbox.endpoint(shop.url)
     await outbox.relayed()

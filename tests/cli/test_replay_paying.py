@@ -61,7 +61,7 @@ async def calling(server: Running) -> AsyncIterator[AsyncBackroom]:
     admin = await server.sign_in("admin")
     key: str = (
         await admin.access.CreateServiceAccount(
-            CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="replay"))
+            CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="replay", roles=["service"]))
         )
     ).secret
     async with AsyncBackroom(server.address, Key(key)) as client:

@@ -33,7 +33,7 @@ BENCH = UUID("5f0c7e3a-98d5-4c27-9f8e-1b2a3c4d5e6f")
 async def key_of(api: Api, *roles: str) -> str:
     """Of a new service account."""
     request = CreateServiceAccountRequest(
-        service_account=accounts_pb2.ServiceAccount(name=f"bench-{uuid4()}", roles=roles)
+        service_account=accounts_pb2.ServiceAccount(name=f"bench-{uuid4()}", roles=roles or ["service"])
     )
     key: str = (await api.access.CreateServiceAccount(request)).secret
     return key

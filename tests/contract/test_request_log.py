@@ -137,7 +137,9 @@ async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: 
     await identity.Refresh(identity_service_pb2.RefreshRequest(refresh_token=tokens.refresh_token))
     name = f"n{uuid4()}"
     created = await admin.access.CreateServiceAccount(
-        access_service_pb2.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name=name))
+        access_service_pb2.CreateServiceAccountRequest(
+            service_account=accounts_pb2.ServiceAccount(name=name, roles=["service"])
+        )
     )
     await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.secret))
     await admin.orders.PlaceOrder(ask((SOLD, 1), reference=f"reference of {name}"))

@@ -23,7 +23,7 @@ def enabling(account_id: UUID | None, request_id: str = "") -> pb.EnableAccountR
 async def service(admin: Api, name: str = "till") -> tuple[UUID, str]:
     """A new service account, and its key."""
     answer = await admin.access.CreateServiceAccount(
-        pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name=name))
+        pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name=name, roles=["service"]))
     )
     return UUID(answer.service_account.service_account_id), answer.secret
 

@@ -80,7 +80,7 @@ async def test_refused_keys_are_recorded_and_do_not_flood_the_record(proxied: Ru
     """With the key where there was one; of many from one address, about as many as sign-ins are let through."""
     admin = await proxied.sign_in("admin")
     created = await admin.access.CreateServiceAccount(
-        pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till"))
+        pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"]))
     )
     account_id = created.service_account.service_account_id
     await admin.access.DisableAccount(pb.DisableAccountRequest(account_id=account_id))
@@ -101,7 +101,7 @@ async def test_refused_changes_of_access_are_recorded(server: Running, admin: Ap
     role = roles_pb2.Role(name="buyer", permissions=["orders.place"])
     await admin.access.CreateRole(pb.CreateRoleRequest(role=role))
     created = await admin.access.CreateServiceAccount(
-        pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till"))
+        pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"]))
     )
     service_id = created.service_account.service_account_id
     await admin.access.CreateKey(pb.CreateKeyRequest(key=accounts_pb2.Key(service_account_id=service_id)))
@@ -116,7 +116,9 @@ async def test_refused_changes_of_access_are_recorded(server: Running, admin: Ap
         ),
         "CreateServiceAccount": (
             access.CreateServiceAccount(
-                pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till"))
+                pb.CreateServiceAccountRequest(
+                    service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])
+                )
             ),
             "account/",
             "NAME_TAKEN",

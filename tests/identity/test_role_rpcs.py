@@ -198,7 +198,7 @@ async def test_nobody_reaches_beyond_what_he_holds(server: Running, admin: Api, 
         ),
         (
             access.CreateServiceAccount,
-            pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till")),
+            pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])),
             "catalog.read",
         ),
     ):

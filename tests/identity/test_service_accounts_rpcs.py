@@ -117,7 +117,7 @@ async def test_names_are_bounded(admin: Api) -> None:
         assert (await admin.access.CreateServiceAccount(creating(name))).service_account.name == name
     for name in ("", "a" * 65, "Till", "till ", "till\n", "-till", "till.", "tïll", "till\0"):
         refused = await refusal(admin.access.CreateServiceAccount(creating(name)))
-        assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["name"]), name
+        assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["service_account.name"]), name
 
 
 async def test_roles_are_bounded(admin: Api) -> None:
@@ -125,7 +125,7 @@ async def test_roles_are_bounded(admin: Api) -> None:
     for roles in (["staff", "staff"], ["staff", ""], [f"role{place}" for place in range(21)]):
         refused = await refusal(admin.access.CreateServiceAccount(creating("till", *roles)))
         assert refused.reason == "FIELD_INVALID"
-        assert all(field.startswith("roles") for field in refused.fields)
+        assert all(field.startswith("service_account.roles") for field in refused.fields)
 
 
 async def test_only_who_manages_access_creates_service_accounts(server: Running, service: Api) -> None:

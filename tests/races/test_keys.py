@@ -71,7 +71,7 @@ async def under_load(pair: Pair) -> AsyncIterator[Load]:
     (boss, _) = await pair.sign_in("admin")
     made = await boss.access.CreateServiceAccount(
         access_service_pb2.CreateServiceAccountRequest(
-            request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till")
+            request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])
         )
     )
     async with asyncio.TaskGroup() as group:
@@ -153,7 +153,7 @@ async def test_of_many_keys_asked_for_at_once_one_is_made(admin: Api) -> None:
     """An account has two at most, whoever asks at the same time."""
     created = await admin.access.CreateServiceAccount(
         access_service_pb2.CreateServiceAccountRequest(
-            request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till")
+            request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])
         )
     )
     account_id = created.service_account.service_account_id
@@ -173,7 +173,7 @@ async def test_a_request_for_a_key_sent_many_times_at_once_makes_one(admin: Api)
     """Every copy is answered with the same key."""
     created = await admin.access.CreateServiceAccount(
         access_service_pb2.CreateServiceAccountRequest(
-            request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till")
+            request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])
         )
     )
     account_id = created.service_account.service_account_id
