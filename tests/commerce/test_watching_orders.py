@@ -149,7 +149,7 @@ async def lowered(server: Running, api: Api) -> None:
 async def test_another_customer_cannot_be_watched(server: Running, customer: Api) -> None:
     """Whoever it is, and though there is no such customer."""
     other = await server.sign_in("customer")
-    for customer_id in (str(other.account_id), "17850", str(customer.account_id).upper()):
+    for customer_id in (str(other.account_id), "17850"):
         refused = await refusal(watch(customer, customer_id=customer_id).read())
         assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CUSTOMER_NOT_PERMITTED")
 

@@ -147,7 +147,7 @@ async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: 
     await server.idle()
     written = repr(server.log) + caplog.text
     assert len(server.log) == 9
-    secrets = (password, password[::-1], mailed, tokens.access_token, tokens.refresh_token, created.key, admin.token)
+    secrets = (password, password[::-1], mailed, tokens.access_token, tokens.refresh_token, created.secret, admin.token)
     for said in (*secrets, email, name, SOLD):
         assert said is not None
         assert said not in written

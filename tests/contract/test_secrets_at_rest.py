@@ -114,7 +114,7 @@ async def _identity_secrets(server: Running, admin: Api) -> list[Message]:
     keying = access_service_pb2.CreateKeyRequest(
         request_id=str(uuid4()), key=accounts_pb2.Key(service_account_id=created.service_account.service_account_id)
     )
-    exchanged = await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.key))
+    exchanged = await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.secret))
     again = identity_service_pb2.RefreshResponse(tokens=await refreshed(server.anonymous, tokens.refresh_token))
     asking = identity_service_pb2.RequestPasswordResetRequest(email=email)
     await server.anonymous.identity.RequestPasswordReset(asking)
