@@ -192,7 +192,7 @@ UPDATE commerce.stock SET on_hand = on_hand - sold, held = held + waiting
 
 _PAYMENTS: LiteralString = """
 INSERT INTO commerce.payments
-    (id, order_id, created_by, provider, provider_id, method, state, amount, currency, authorised, captured, refunded,
+    (id, order_id, created_by, provider, provider_id, method, state, amount, currency, authorized, captured, refunded,
      failure, voided, client_secret, create_time, update_time, customer_id)
     SELECT pg_temp.uuid7(at), id, {account}, 'sandbox', 'filled_' || number, 'card', 'captured', total, 'GBP',
         total, total, 0, '', false, '', at, least(at + interval '10 minutes', {now}), customer_id

@@ -1,8 +1,8 @@
 """The contract as others take it: with the protos that it imports, and as one descriptor image.
 
 It needs Python and nothing of what the server needs. What is imported is taken from pinned packages and not from git:
-google/type and google/rpc from googleapis-common-protos, buf/validate from protovalidate's source distribution, and
-buf itself, which builds the image, from buf-bin; pip fetches them and checks their hashes.
+some of google from googleapis-common-protos, buf/validate from protovalidate's source distribution, and buf itself,
+which builds the image, from buf-bin; pip fetches them and checks their hashes.
 """
 
 from __future__ import annotations  # so that an older Python than the server's does
@@ -44,6 +44,7 @@ def get_requires_for_build_wheel(config_settings=None):
 
 __legacy__ = sys.modules[__name__]
 """
+_GOOGLE = ("google/api", "google/rpc", "google/type")
 _VALIDATE = "upstream/proto/buf/validate/validate.proto"
 
 
@@ -54,7 +55,7 @@ class ContractError(Exception):
 def lay_out() -> None:
     """Lays out the imported protos in proto/gen/third_party, unless these very ones are there."""
     pins = [pinned("googleapis-common-protos", "runtime.txt"), pinned("protovalidate", "validate.txt")]
-    stamp, wanted = THIRD_PARTY / ".pins", "\n".join(pins)
+    stamp, wanted = THIRD_PARTY / ".pins", "\n".join([*pins, *_GOOGLE])
     if stamp.is_file() and stamp.read_text() == wanted:
         return
     shutil.rmtree(THIRD_PARTY, ignore_errors=True)
@@ -153,7 +154,7 @@ def _unpack_google(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             path = Path(name)
-            if path.suffix == ".proto" and str(path.parent) in ("google/type", "google/rpc"):
+            if path.suffix == ".proto" and str(path.parent) in _GOOGLE:
                 _put(name, archive.read(name))
 
 

@@ -81,7 +81,7 @@ _OPEN = """
     UNION ALL SELECT 'webhooks.republish', source || ' ' || event_id FROM webhooks.received
         WHERE process_time IS NULL AND source NOT IN ('sandbox', 'stripe')
     UNION ALL SELECT 'commerce.pay', id::text FROM commerce.payments
-        WHERE state = 'authorised' OR (state = 'pending' AND provider_id IS NULL)
+        WHERE state = 'authorized' OR (state = 'pending' AND provider_id IS NULL)
     UNION ALL SELECT 'commerce.refund', id::text FROM commerce.refunds
         WHERE state = 'pending' AND provider_id IS NULL
 """
@@ -190,7 +190,7 @@ INVARIANTS: Sequence[Invariant] = (
         """
         SELECT payments.id FROM commerce.payments LEFT JOIN commerce.refunds
             ON payment_id = payments.id AND refunds.state <> 'failed' GROUP BY payments.id
-        HAVING captured > authorised OR refunded > captured OR coalesce(sum(refunds.amount), 0) > captured
+        HAVING captured > authorized OR refunded > captured OR coalesce(sum(refunds.amount), 0) > captured
             OR coalesce(sum(refunds.amount) FILTER (WHERE refunds.state = 'succeeded'), 0) > refunded
         """,
     ),

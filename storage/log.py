@@ -50,7 +50,7 @@ class SnapshotText(UserDefinedType[str]):
 
 
 class LogRepository(Repository):
-    """A log: a table with a sequence and a transaction_id, or those of its rows that fulfil a condition."""
+    """A log: a table with a sequence and a transaction_id, or those of its rows that fulfill a condition."""
 
     def __init__(self, connection: AsyncConnection, log: Table, condition: ColumnElement[bool] | None = None) -> None:
         super().__init__(connection)

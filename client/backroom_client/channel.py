@@ -7,16 +7,10 @@ from typing import Any
 
 import grpc
 
-from backroom_client.contract import SERVICES, path_of
-
-_NOT_REPEATABLE = frozenset({"/backroom.identity.v1.IdentityService/Login"})
-"""Each repetition would open another session."""
+from backroom_client.contract import SERVICES, is_repeatable
 
 REPEATABLE: Mapping[str, Sequence[str]] = {
-    **{
-        service.full_name: [method.name for method in service.methods if path_of(method) not in _NOT_REPEATABLE]
-        for service in SERVICES
-    },
+    **{service.full_name: [method.name for method in service.methods if is_repeatable(method)] for service in SERVICES},
     "grpc.health.v1.Health": ("Check",),
 }
 """The methods that are safe to repeat, by service; a change is safe because it carries a request_id.

@@ -1,6 +1,8 @@
-"""What the client reads from the contract: the services, and which of their methods take an access token."""
+"""What the client reads from the contract: the services, which of their methods take an access token, and which may be
+repeated."""
 
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 
 from backroom.commerce.v1 import (
     catalog_service_pb2,
@@ -27,6 +29,11 @@ SERVICES = (
 def path_of(method: MethodDescriptor) -> str:
     """The method's path on the wire, such as "/backroom.commerce.v1.OrderService/PlaceOrder"."""
     return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def is_repeatable(method: MethodDescriptor) -> bool:
+    """Whether a call may be made again where nobody knows what became of it; a change then carries a request_id."""
+    return method.GetOptions().idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN
 
 
 PROTECTED = frozenset(

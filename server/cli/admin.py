@@ -10,7 +10,7 @@ from typing import BinaryIO, TypeVar
 import protovalidate
 from google.protobuf.message import Message
 
-from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from server.cli.changing import asked_by, on_the_database
 from server.cli.failure import Failure
 from server.cli.private_file import kept_value, remove, write_private
@@ -56,7 +56,11 @@ def create_service_account(name: str, roles: Sequence[str]) -> None:
 
 async def create_service_key(name: str, roles: Sequence[str]) -> str:
     """Creates a service account on the database that the settings name, and returns its key."""
-    _hold(access_service_pb2.CreateServiceAccountRequest(name=name, roles=roles))
+    _hold(
+        access_service_pb2.CreateServiceAccountRequest(
+            service_account=accounts_pb2.ServiceAccount(name=name, roles=roles)
+        )
+    )
 
     async def create(identity: Identity) -> str:
         _, key = await identity.api_keys.create_account(None, name, roles, asked_by("admin create-service-account"))

@@ -5,6 +5,7 @@ import secrets
 
 import grpc
 
+from backroom.identity.v1 import accounts_pb2
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest, ExchangeKeyRequest
 from backroom_client import AsyncBackroom, Password, Tls, refusal_of, request_id_for
 from server.cli.failure import Failure
@@ -40,7 +41,7 @@ async def _new_key(configured: Settings, address: str, tls: Tls | None) -> str:
         return await create_service_key(f"{ACCOUNT}-{secrets.token_hex(3)}", ["service"])
     raise Failure(
         f"BACKROOM_API_KEY: is not set, and there is no {admin};"
-        " an admin of that server makes a key with: backroom admin create-service-account NAME"
+        " an admin of that server makes a key with: backroom admin create-service-account NAME --role service"
     )
 
 
@@ -48,9 +49,12 @@ async def _key_by_admin(address: str, tls: Tls | None, admin: Password) -> str:
     async with AsyncBackroom(address, admin, tls=tls) as backroom:
         # The first account of the name is made under a derived request_id: made again, it is the same one.
         for name in (ACCOUNT, f"{ACCOUNT}-{secrets.token_hex(3)}"):
-            request = CreateServiceAccountRequest(request_id=request_id_for("service-account", name), name=name)
+            request = CreateServiceAccountRequest(
+                request_id=request_id_for("service-account", name),
+                service_account=accounts_pb2.ServiceAccount(name=name, roles=["service"]),
+            )
             try:
-                return (await backroom.access.CreateServiceAccount(request)).key
+                return (await backroom.access.CreateServiceAccount(request)).secret
             except grpc.aio.AioRpcError as error:
                 refusal = refusal_of(error)
                 if refusal is None or refusal.reason != "NAME_TAKEN":

@@ -1,6 +1,5 @@
 """commerce's messages to plain values, and back."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -22,8 +21,9 @@ from backroom.commerce.v1 import (
 )
 from server.commerce.rules import catalog, inventory, orders, payments
 from server.frame.caller import Caller
+from server.frame.editing import Edit, edit_of, etag_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import time_of, timestamp
+from server.frame.wire import bound_of, duration_of, timestamp
 from storage.commerce.records import (
     Level,
     Movement,
@@ -44,7 +44,6 @@ from storage.frame.records import Ask
 _NANO = Decimal("1E-9")
 _LONGEST_NAME = 64
 """In characters: a reference, or a customer's id."""
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _EDITABLE: Mapping[str, Callable[[products_pb2.Product], Any]] = {
     "name": lambda product: product.name,
     "description": lambda product: product.description,
@@ -73,18 +72,9 @@ def draft(product: products_pb2.Product) -> catalog.ProductDraft:
     )
 
 
-def edit(request: catalog_service_pb2.UpdateProductRequest) -> catalog.ProductEdit:
+def edit(request: catalog_service_pb2.UpdateProductRequest) -> Edit[UUID]:
     """Raises FieldInvalid where the product_id is missing, or the mask names a field that cannot be changed."""
-    given = request.product
-    if not given.product_id:
-        raise FieldInvalid.of("product.product_id", "is required")
-    for path in request.update_mask.paths:
-        if path not in _EDITABLE:
-            raise FieldInvalid.of("update_mask", f"can name only {', '.join(_EDITABLE)}")
-    set_fields = {field.name for field, _ in given.ListFields()}
-    paths = request.update_mask.paths or [name for name in _EDITABLE if name in set_fields]
-    values = {path: _EDITABLE[path](given) for path in paths}
-    return catalog.ProductEdit(UUID(given.product_id), given.etag, values)
+    return edit_of(request.product, request.update_mask, ("product_id", UUID), _EDITABLE)
 
 
 def product(kept: Product) -> products_pb2.Product:
@@ -95,7 +85,7 @@ def product(kept: Product) -> products_pb2.Product:
         description=kept.description,
         price=money(kept.price.amount, kept.price.currency),
         archived=kept.archived,
-        etag=catalog.etag_of(kept),
+        etag=etag_of(kept),
         create_time=timestamp(kept.create_time),
         update_time=timestamp(kept.update_time),
     )
@@ -143,8 +133,9 @@ def place_order(
         orders.Line(line.sku, line.quantity, price(line.unit_price) if line.HasField("unit_price") else None)
         for line in request.lines
     )
-    hold = request.hold_duration.ToTimedelta() if request.HasField("hold_duration") else None
-    reference, customer_id = same_form(request.reference, "reference"), customer_of(request.customer_id)
+    hold = duration_of(request.hold_duration) if request.HasField("hold_duration") else None
+    reference = same_form(request.reference, "reference")
+    customer_id = same_form(request.customer_id, "customer_id")
     return orders.PlaceOrder(caller, asked, order_id, reference, customer_id, lines, hold)
 
 
@@ -160,20 +151,13 @@ def same_form(text: str, path: str) -> str | None:
     return same or None
 
 
-def customer_of(text: str) -> str | None:
-    """A customer's id likewise; one that is a UUID is an account's, in small letters as the server writes it."""
-    same = same_form(text, "customer_id")
-    return same.lower() if same and _UUID.fullmatch(same) else same
-
-
 def order_filter(request: order_service_pb2.ListOrdersRequest) -> OrderFilter:
-    """Raises FieldInvalid where a time is out of bounds."""
     state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
     return OrderFilter(
         state=OrderState[state] if request.state else None,
-        customer_id=customer_of(request.customer_id),
-        start_time=time_of(request.start_time, "start_time") if request.HasField("start_time") else None,
-        end_time=time_of(request.end_time, "end_time") if request.HasField("end_time") else None,
+        customer_id=same_form(request.customer_id, "customer_id"),
+        start_time=bound_of(request.start_time) if request.HasField("start_time") else None,
+        end_time=bound_of(request.end_time) if request.HasField("end_time") else None,
     )
 
 
@@ -221,7 +205,7 @@ def payment(kept: Payment) -> payments_pb2.Payment:
         provider_payment_id=kept.provider_id or "",
         state=payments_pb2.PaymentState.Value(f"PAYMENT_STATE_{kept.state.name}"),
         amount=money(kept.amount.amount, currency),
-        authorised_amount=money(kept.authorised, currency),
+        authorized_amount=money(kept.authorized, currency),
         captured_amount=money(kept.captured, currency),
         refunded_amount=money(kept.refunded, currency),
         failure=kept.failure,

@@ -1,11 +1,10 @@
-"""Values that every module's messages hold: times."""
+"""Values that every module's messages hold: times, which the contract's door has found well formed."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import overload
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-
-from server.frame.errors import FieldInvalid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -24,9 +23,20 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
-def time_of(stamp: Timestamp, path: str) -> datetime:
-    """The time in UTC, to the microsecond; raises FieldInvalid, naming the path, where it is out of bounds."""
-    try:
-        return stamp.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        raise FieldInvalid.of(path, "must be a time of the years 1 to 9999") from None
+def time_of(stamp: Timestamp) -> datetime:
+    """The time in UTC, cut to the microsecond."""
+    return stamp.ToDatetime(UTC)
+
+
+def bound_of(stamp: Timestamp) -> datetime:
+    """The same for the bound of a stretch of time, which begins with it or ends before it: rounded up.
+
+    What is kept has microseconds: of it, what is not before the one is not before the other.
+    """
+    beyond = timedelta(microseconds=1) if stamp.nanos % 1000 else timedelta(0)
+    return min(time_of(stamp), datetime.max.replace(tzinfo=UTC) - beyond) + beyond
+
+
+def duration_of(duration: Duration) -> timedelta:
+    """Cut to the microsecond."""
+    return duration.ToTimedelta()

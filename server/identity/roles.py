@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 _BUY = {"catalog.read", "orders.place", "orders.read", "orders.cancel", "payments.create", "payments.read"}
 _PLACE = {"orders.place_for", "orders.hold_more"}
-_SELL = _BUY | _PLACE | {"orders.read_all", "orders.fulfil", "inventory.read", "inventory.adjust"}
+_SELL = _BUY | _PLACE | {"orders.read_all", "orders.fulfill", "inventory.read", "inventory.adjust"}
 _KEEP_SHOP = _SELL | {"catalog.write", "orders.set_price", "payments.refund", "webhooks.manage"}
 _GOVERN = {"users.list", "access.manage", "audit.read"}
 
@@ -18,7 +18,7 @@ ROLES: Mapping[str, frozenset[str]] = {
 
 DESCRIPTIONS: Mapping[str, str] = {
     "customer": "Buys for itself: what everyone gets who registers.",
-    "staff": "Sells: places, follows and fulfils the orders of others, and keeps the stock.",
+    "staff": "Sells: places, follows and fulfills the orders of others, and keeps the stock.",
     "manager": "Keeps the shop: products, prices, refunds and webhooks, and sees who its users are.",
     "service": "An internal service: what the shop's own software needs.",
     "admin": "Decides what others may do, and reads the record of what they did.",

@@ -60,7 +60,7 @@ class Api:
     def app(self) -> Starlette:
         payment = "/v1/payments/{payment_id}"
         routes = [
-            self._route("POST", "/v1/payments", self._authorise),
+            self._route("POST", "/v1/payments", self._authorize),
             self._route("GET", "/v1/payments", self._list),
             self._route("GET", payment, self._get),
             self._route("POST", f"{payment}/capture", self._capture),
@@ -110,12 +110,12 @@ class Api:
         self._changed()
         return answer
 
-    async def _authorise(self, request: Request) -> Answer:
+    async def _authorize(self, request: Request) -> Answer:
         key = _key(request, required=True)
         ask = await _body(request, NewPayment)
         amount = Decimal(ask.amount)
         answer = await self._change(
-            lambda ledger: ledger.authorise(ask.reference, ask.currency, amount, ask.method, key)
+            lambda ledger: ledger.authorize(ask.reference, ask.currency, amount, ask.method, key)
         )
         if ask.method == rules.SLOW:
             await self._manners.dawdle(self._manners.behaviour.slow)

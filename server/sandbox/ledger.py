@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS payments (
     method TEXT NOT NULL,
     currency TEXT NOT NULL,
     amount TEXT NOT NULL,
-    authorised TEXT NOT NULL,
+    authorized TEXT NOT NULL,
     captured TEXT NOT NULL,
     refunded TEXT NOT NULL,
     failure TEXT NOT NULL,
@@ -57,7 +57,17 @@ CREATE TABLE IF NOT EXISTS outbox (
     body TEXT NOT NULL
 ) STRICT;
 """
-_COLUMNS = "id, reference, method, currency, amount, authorised, captured, refunded, failure, voided"
+# Books that an earlier version began: its spelling of what is authorized.
+_RESPELLED = """
+BEGIN;
+ALTER TABLE payments RENAME COLUMN authorised TO authorized;
+DROP TRIGGER entries_stay;
+UPDATE entries SET kind = 'authorized' WHERE kind = 'authorised';
+UPDATE answers SET answer = replace(answer, '"authorised"', '"authorized"');
+UPDATE outbox SET body = replace(body, '"authorised"', '"authorized"');
+COMMIT;
+"""
+_COLUMNS = "id, reference, method, currency, amount, authorized, captured, refunded, failure, voided"
 
 Answer = dict[str, Any]
 """A payment as it is told: each sum as a decimal text with nine decimals."""
@@ -89,14 +99,16 @@ class Ledger:
         # What was answered is on the disk, also when the machine loses its power.
         self.connection.execute("PRAGMA synchronous = FULL")
         self.connection.execute("PRAGMA foreign_keys = ON")
+        if any(column[1] == "authorised" for column in self.connection.execute("PRAGMA table_info(payments)")):
+            self.connection.executescript(_RESPELLED)
         self.connection.executescript(_SCHEMA)
 
     def close(self) -> None:
         self.connection.close()
 
-    def authorise(self, reference: str, currency: str, amount: Decimal, method: str, key: str) -> Answer:
+    def authorize(self, reference: str, currency: str, amount: Decimal, method: str, key: str) -> Answer:
         """A new payment of so much."""
-        ask = ("authorise", reference, currency, _text(amount), method)
+        ask = ("authorize", reference, currency, _text(amount), method)
 
         def act() -> Answer:
             payment = Payment(f"pay_{self._new_id()}", reference, method, currency, amount)
@@ -112,7 +124,7 @@ class Ledger:
         return self._make(payment, rules.confirmed(payment))
 
     def capture(self, payment_id: str, amount: Decimal | None, key: str) -> Answer:
-        """Takes what was authorised, once; raises PaymentUnknown, NotAuthorised, AmountTooLarge."""
+        """Takes what was authorized, once; raises PaymentUnknown, NotAuthorized, AmountTooLarge."""
 
         def act() -> Answer:
             payment = self._get(payment_id)
@@ -182,7 +194,7 @@ class Ledger:
             return told(payment)
         after = change.payment
         self.connection.execute(
-            "UPDATE payments SET authorised = ?, captured = ?, refunded = ?, failure = ?, voided = ? WHERE id = ?",
+            "UPDATE payments SET authorized = ?, captured = ?, refunded = ?, failure = ?, voided = ? WHERE id = ?",
             (*_sums(after), after.failure, after.voided, after.id),
         )
         if (refund := change.refund) is not None:
@@ -227,9 +239,9 @@ class Ledger:
 
     def _whole(self, row: tuple[Any, ...]) -> Payment:
         (payment_id, reference, method, currency, *sums, failure, voided) = row
-        amount, authorised, captured, refunded = map(Decimal, sums)
+        amount, authorized, captured, refunded = map(Decimal, sums)
         return Payment(
-            *(payment_id, reference, method, currency, amount, authorised, captured, refunded, failure, bool(voided)),
+            *(payment_id, reference, method, currency, amount, authorized, captured, refunded, failure, bool(voided)),
             refunds=self._refunds(payment_id),
         )
 
@@ -246,7 +258,7 @@ def told(payment: Payment) -> Answer:
         "currency": payment.currency,
         "amount": _text(payment.amount),
         "status": payment.status,
-        "authorised": _text(payment.authorised),
+        "authorized": _text(payment.authorized),
         "captured": _text(payment.captured),
         "refunded": _text(payment.refunded),
         "failure": payment.failure,
@@ -264,7 +276,7 @@ def told(payment: Payment) -> Answer:
 
 
 def _sums(payment: Payment) -> tuple[str, str, str]:
-    return (_text(payment.authorised), _text(payment.captured), _text(payment.refunded))
+    return (_text(payment.authorized), _text(payment.captured), _text(payment.refunded))
 
 
 def _text(amount: Decimal) -> str:

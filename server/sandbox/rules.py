@@ -21,7 +21,7 @@ class Kind(StrEnum):
     """What happened to a payment; all but the first are told by webhook."""
 
     CREATED = "created"
-    AUTHORISED = "authorised"
+    AUTHORIZED = "authorized"
     CAPTURED = "captured"
     FAILED = "failed"
     VOIDED = "voided"
@@ -46,7 +46,7 @@ class Payment:
     currency: str
     amount: Decimal
     """What was asked for; the sums below are what came of it."""
-    authorised: Decimal = NOTHING
+    authorized: Decimal = NOTHING
     captured: Decimal = NOTHING
     refunded: Decimal = NOTHING
     failure: str = ""
@@ -61,7 +61,7 @@ class Payment:
             return "failed"
         if self.voided:
             return "voided"
-        return "authorised" if self.authorised > 0 else "pending"
+        return "authorized" if self.authorized > 0 else "pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +96,15 @@ class KeyReused(AskRefused):
     status = 409
 
 
-class NotAuthorised(AskRefused):
+class NotAuthorized(AskRefused):
     """The customer has not confirmed the payment yet."""
 
-    code = "not_authorised"
+    code = "not_authorized"
     status = 409
 
 
 class AmountTooLarge(AskRefused):
-    """More than was authorised cannot be captured."""
+    """More than was authorized cannot be captured."""
 
     code = "amount_too_large"
     status = 422
@@ -118,34 +118,34 @@ def begun(payment: Payment) -> Change | None:
         return _failed(payment, "there is no such method")
     if payment.method == "card_refused":
         return _failed(payment, FAILURES[payment.method])
-    return _authorised(payment)
+    return _authorized(payment)
 
 
 def confirmed(payment: Payment) -> Change | None:
     """What the customer's consent makes of it; None where there is nothing left to consent to."""
-    return _authorised(payment) if payment.status == "pending" else None
+    return _authorized(payment) if payment.status == "pending" else None
 
 
 def captured(payment: Payment, amount: Decimal | None) -> Change | None:
     """Money is taken once: what was taken, voided or failed before stays as it is, which None says.
 
-    No amount means all that was authorised. Raises NotAuthorised, AmountTooLarge.
+    No amount means all that was authorized. Raises NotAuthorized, AmountTooLarge.
     """
     if payment.status == "pending":
-        raise NotAuthorised
-    if payment.status != "authorised":
+        raise NotAuthorized
+    if payment.status != "authorized":
         return None
-    if amount is not None and amount > payment.authorised:
+    if amount is not None and amount > payment.authorized:
         raise AmountTooLarge
     if payment.method == "card_capture_refused":
         return _failed(payment, FAILURES[payment.method])
-    taken = payment.authorised if amount is None else amount
+    taken = payment.authorized if amount is None else amount
     return Change(replace(payment, captured=taken), Kind.CAPTURED, taken)
 
 
 def voided(payment: Payment) -> Change | None:
     """Lets go of what was not taken; None where there is nothing to let go of."""
-    if payment.status not in ("pending", "authorised"):
+    if payment.status not in ("pending", "authorized"):
         return None
     return Change(replace(payment, voided=True), Kind.VOIDED)
 
@@ -161,8 +161,8 @@ def refunded(payment: Payment, refund_id: str, reference: str, amount: Decimal) 
     return Change(replace(after, refunded=payment.refunded + amount), Kind.REFUNDED, amount, refund)
 
 
-def _authorised(payment: Payment) -> Change:
-    return Change(replace(payment, authorised=payment.amount), Kind.AUTHORISED, payment.amount)
+def _authorized(payment: Payment) -> Change:
+    return Change(replace(payment, authorized=payment.amount), Kind.AUTHORIZED, payment.amount)
 
 
 def _failed(payment: Payment, why: str) -> Change:

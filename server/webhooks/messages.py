@@ -6,33 +6,34 @@ from uuid import UUID
 
 from backroom.webhooks.v1 import deliveries_pb2, endpoints_pb2, webhook_service_pb2
 from server.frame.caller import Caller
+from server.frame.editing import Edit, edit_of, etag_of
 from server.frame.errors import FieldInvalid
+from server.frame.events import EventType
 from server.frame.wire import timestamp
 from server.webhooks.rules import endpoints
 from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint, EndpointState
 
-_EDITABLE: Mapping[str, Callable[[webhook_service_pb2.UpdateEndpointRequest], Any]] = {
-    "url": lambda request: request.url,
-    "description": lambda request: request.description,
-    "event_types": lambda request: _types(request.event_types),
-    "state": lambda request: _state(request.state),
+_EDITABLE: Mapping[str, Callable[[endpoints_pb2.Endpoint], Any]] = {
+    "url": lambda endpoint: endpoint.url,
+    "description": lambda endpoint: endpoint.description,
+    "event_types": lambda endpoint: _types(endpoint.event_types),
+    "state": lambda endpoint: _state(endpoint.state),
 }
 """The fields that an update_mask may name."""
 
 
-def draft(request: webhook_service_pb2.CreateEndpointRequest, caller: Caller) -> endpoints.EndpointDraft:
-    return endpoints.EndpointDraft(request.url, request.description, _types(request.event_types), caller)
+def draft(endpoint: endpoints_pb2.Endpoint, caller: Caller) -> endpoints.EndpointDraft:
+    """Raises FieldInvalid where the url is missing."""
+    if not endpoint.url:
+        raise FieldInvalid.of("endpoint.url", "is required")
+    return endpoints.EndpointDraft(endpoint.url, endpoint.description, _types(endpoint.event_types), caller)
 
 
-def edit(request: webhook_service_pb2.UpdateEndpointRequest, caller: Caller) -> endpoints.EndpointEdit:
-    """Raises FieldInvalid where the mask names a field that cannot be changed, or a state that is none."""
-    for path in request.update_mask.paths:
-        if path not in _EDITABLE:
-            raise FieldInvalid.of("update_mask", f"can name only {', '.join(_EDITABLE)}")
-    set_fields = {field.name for field, _ in request.ListFields()}
-    paths = request.update_mask.paths or [name for name in _EDITABLE if name in set_fields]
-    values = {path: _EDITABLE[path](request) for path in paths}
-    return endpoints.EndpointEdit(UUID(request.endpoint_id), request.etag, values, caller)
+def edit(request: webhook_service_pb2.UpdateEndpointRequest) -> Edit[UUID]:
+    """Raises FieldInvalid where the endpoint_id is missing, or the mask names a field that cannot be changed, or a
+    state that is none.
+    """
+    return edit_of(request.endpoint, request.update_mask, ("endpoint_id", UUID), _EDITABLE)
 
 
 def endpoint(kept: Endpoint) -> endpoints_pb2.Endpoint:
@@ -43,8 +44,8 @@ def endpoint(kept: Endpoint) -> endpoints_pb2.Endpoint:
         event_types=kept.event_types,
         state=endpoints_pb2.EndpointState.Value(f"ENDPOINT_STATE_{kept.state.name}"),
         disabled_reason=kept.disabled_reason,
-        failing_since=timestamp(kept.failing_since) if kept.failing_since else None,
-        etag=endpoints.etag_of(kept),
+        failure_start_time=timestamp(kept.failing_since),
+        etag=etag_of(kept),
         create_time=timestamp(kept.create_time),
         update_time=timestamp(kept.update_time),
         created_by=str(kept.created_by or ""),
@@ -84,5 +85,9 @@ def _types(names: Any) -> tuple[str, ...]:
 
 def _state(state: "endpoints_pb2.EndpointState.ValueType") -> EndpointState:
     if state == endpoints_pb2.ENDPOINT_STATE_UNSPECIFIED:
-        raise FieldInvalid.of("state", "must be enabled or disabled where the update_mask names it")
+        raise FieldInvalid.of("endpoint.state", "must be enabled or disabled where the update_mask names it")
     return EndpointState[endpoints_pb2.EndpointState.Name(state).removeprefix("ENDPOINT_STATE_")]
+
+
+def event_type(name: str, kind: EventType) -> endpoints_pb2.EventType:
+    return endpoints_pb2.EventType(name=name, description=kind.description, permissions=kind.permissions)

@@ -22,7 +22,7 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
 
     async def CreateEndpoint(self, request: pb.CreateEndpointRequest, context: Any) -> pb.CreateEndpointResponse:
         ask = ask_of(context, request)
-        endpoint, secret = await self._endpoints.create(messages.draft(request, caller_of(context)), ask)
+        endpoint, secret = await self._endpoints.create(messages.draft(request.endpoint, caller_of(context)), ask)
         return pb.CreateEndpointResponse(endpoint=messages.endpoint(endpoint), secret=shown(secret))
 
     async def GetEndpoint(self, request: pb.GetEndpointRequest, context: Any) -> pb.GetEndpointResponse:
@@ -37,7 +37,7 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
 
     async def UpdateEndpoint(self, request: pb.UpdateEndpointRequest, context: Any) -> pb.UpdateEndpointResponse:
         ask = ask_of(context, request)
-        endpoint = await self._endpoints.edit(messages.edit(request, caller_of(context)), ask)
+        endpoint = await self._endpoints.edit(messages.edit(request), caller_of(context), ask)
         return pb.UpdateEndpointResponse(endpoint=messages.endpoint(endpoint))
 
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, context: Any) -> pb.DeleteEndpointResponse:
@@ -55,13 +55,11 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
         return pb.SendTestEventResponse(delivery=self._shown(delivery, context))
 
     async def ListEventTypes(self, request: pb.ListEventTypesRequest, context: Any) -> pb.ListEventTypesResponse:
-        types = self._endpoints.list_types()
-        return pb.ListEventTypesResponse(
-            event_types=[
-                pb.EventType(name=name, description=each.description, permissions=each.permissions)
-                for name, each in types
-            ]
-        )
+        page = page_of(request)
+        after = page.key(str)
+        found = self._endpoints.list_types(after=after[0] if after else "", limit=page.limit)
+        types, next_page_token = page.told(found, lambda each: each[:1], lambda each: messages.event_type(*each))
+        return pb.ListEventTypesResponse(event_types=types, next_page_token=next_page_token)
 
     async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: Any) -> pb.ListDeliveriesResponse:
         page = page_of(request)

@@ -27,7 +27,7 @@ class StockReason(StrEnum):
 
 class PaymentState(StrEnum):
     PENDING = "pending"
-    AUTHORISED = "authorised"
+    AUTHORIZED = "authorized"
     CAPTURED = "captured"
     REFUNDED = "refunded"
     FAILED = "failed"
@@ -209,7 +209,7 @@ class Payment:
     method: str
     state: PaymentState
     amount: Price
-    authorised: Decimal
+    authorized: Decimal
     """In the currency of the amount, as what follows."""
     captured: Decimal
     refunded: Decimal

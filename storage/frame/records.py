@@ -105,8 +105,8 @@ class AuditFilter:
     action: str | None = None
     resource: str | None = None
     result: str | None = None
-    from_time: datetime | None = None
-    to_time: datetime | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

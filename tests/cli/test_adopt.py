@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backroom.identity.v1 import access_service_pb2
+from backroom.identity.v1 import access_service_pb2, accounts_pb2
 from server.frame.sealing import new_master_key
 from storage.connector import Connector
 from storage.database import Database
@@ -143,7 +143,11 @@ async def left_behind(server: Running, outbox: Outbox, shop: Subscriber) -> Copi
     await registered(server.anonymous)
     tokens = await logged_in(server.anonymous)
     admin = await server.sign_in("admin")
-    made = await admin.access.CreateServiceAccount(access_service_pb2.CreateServiceAccountRequest(name="till"))
+    made = await admin.access.CreateServiceAccount(
+        access_service_pb2.CreateServiceAccountRequest(
+            service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])
+        )
+    )
     endpoint = await outbox.endpoint(shop.url)
     await outbox.relayed()
     await outbox.happens("order.paid")

@@ -9,6 +9,7 @@ from rich.console import Console
 from backroom.commerce.v1.catalog_service_pb2 import ListProductsRequest
 from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest, GetStockRequest
 from backroom.commerce.v1.stock_pb2 import StockReason
+from backroom.identity.v1 import accounts_pb2
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
 from load.books import Checked
 from load.sample import Sample
@@ -24,8 +25,8 @@ NOBODY = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_API_KEY": "brk_none"
 
 async def made_key(admin: Api) -> str:
     """Of a new service account."""
-    request = CreateServiceAccountRequest(name="bench", roles=["service"])
-    key: str = (await admin.access.CreateServiceAccount(request)).key
+    request = CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="bench", roles=["service"]))
+    key: str = (await admin.access.CreateServiceAccount(request)).secret
     return key
 
 

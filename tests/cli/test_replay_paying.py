@@ -12,6 +12,7 @@ import pytest
 
 from backroom.commerce.v1 import orders_pb2
 from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest
+from backroom.identity.v1 import accounts_pb2
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
 from backroom_client import AsyncBackroom, Key
 from server.cli.replay.calling import ReplayFailed, Step
@@ -58,7 +59,11 @@ DAY = Dataset(
 async def calling(server: Running) -> AsyncIterator[AsyncBackroom]:
     """A client that is signed in as a service."""
     admin = await server.sign_in("admin")
-    key: str = (await admin.access.CreateServiceAccount(CreateServiceAccountRequest(name="replay"))).key
+    key: str = (
+        await admin.access.CreateServiceAccount(
+            CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="replay", roles=["service"]))
+        )
+    ).secret
     async with AsyncBackroom(server.address, Key(key)) as client:
         yield client
 
@@ -122,9 +127,9 @@ async def test_without_a_provider_nothing_is_paid_and_nothing_comes_back(server:
 class Picky(SandboxProvider):
     """Pays some amounts by a method that the sandbox refuses."""
 
-    async def authorise(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
+    async def authorize(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
         refused = {Decimal("7.502"): "card_refused", Decimal("4.5"): "card_refund_refused"}
-        return await super().authorise(payment_id, amount, refused.get(amount.amount, method), key)
+        return await super().authorize(payment_id, amount, refused.get(amount.amount, method), key)
 
 
 async def test_what_the_provider_refuses_is_counted_and_the_rest_goes_on(

@@ -48,13 +48,13 @@ DAMAGES: Sequence[tuple[str, str, Sequence[str]]] = (
         ["DELETE FROM frame.events WHERE type = 'order.placed' AND sequence > 1"],
     ),
     ("more paid back than taken", "I7", ["UPDATE commerce.refunds SET amount = amount + 100"]),
-    ("more taken than secured", "I7", [AMOUNTS, "UPDATE commerce.payments SET captured = authorised + 1"]),
+    ("more taken than secured", "I7", [AMOUNTS, "UPDATE commerce.payments SET captured = authorized + 1"]),
     (
         "an order paid for twice",
         "I7",
         [
             """
-            UPDATE commerce.payments SET state = 'captured', authorised = amount, captured = amount,
+            UPDATE commerce.payments SET state = 'captured', authorized = amount, captured = amount,
                 order_id = (SELECT id FROM commerce.orders WHERE state = 'paid') WHERE state = 'pending'
             """
         ],

@@ -17,6 +17,7 @@ from zipfile import ZipFile
 import pytest
 
 from backroom.commerce.v1.order_service_pb2 import GetOrderRequest
+from backroom.identity.v1 import accounts_pb2
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
 from tests.commerce.goods import stocked
 from tests.fixtures.servers import Api, Running
@@ -132,8 +133,10 @@ async def test_an_application_with_a_client_and_a_server_of_its_own_places_an_or
 ) -> None:
     """It installed the client, and nothing of the server."""
     await stocked(admin, "TEA", 5)
-    account = CreateServiceAccountRequest(name=f"shop-{uuid4()}", roles=["service"])
-    key = (await admin.access.CreateServiceAccount(account)).key
+    account = CreateServiceAccountRequest(
+        service_account=accounts_pb2.ServiceAccount(name=f"shop-{uuid4()}", roles=["service"])
+    )
+    key = (await admin.access.CreateServiceAccount(account)).secret
     command = (caller.python, "shop.py", server.address, key)
     order_id = (await asyncio.to_thread(run, *command, cwd=caller.folder)).strip()
     order = (await admin.orders.GetOrder(GetOrderRequest(order_id=order_id))).order

@@ -12,6 +12,7 @@ from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest
 from backroom.commerce.v1.order_service_pb2 import LineItem, PlaceOrderRequest
 from backroom.commerce.v1.orders_pb2 import Order, OrderLine, OrderState
 from backroom.commerce.v1.stock_pb2 import StockReason
+from backroom.identity.v1 import accounts_pb2
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
 from load.asks import Ask, Asks, Unexpected
 from load.books import Books, Checked, Kept, Mismatch
@@ -31,8 +32,10 @@ BENCH = UUID("5f0c7e3a-98d5-4c27-9f8e-1b2a3c4d5e6f")
 
 async def key_of(api: Api, *roles: str) -> str:
     """Of a new service account."""
-    request = CreateServiceAccountRequest(name=f"bench-{uuid4()}", roles=roles)
-    key: str = (await api.access.CreateServiceAccount(request)).key
+    request = CreateServiceAccountRequest(
+        service_account=accounts_pb2.ServiceAccount(name=f"bench-{uuid4()}", roles=roles or ["service"])
+    )
+    key: str = (await api.access.CreateServiceAccount(request)).secret
     return key
 
 

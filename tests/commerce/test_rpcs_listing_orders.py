@@ -108,6 +108,7 @@ async def test_a_customer_sees_its_own_orders(service: Api, customer: Api) -> No
     assert await references(customer) == names(6, 3, 0)
     assert await references(customer, customer_id=str(customer.account_id), page_size=1) == names(6, 3, 0)
     assert await references(customer, state=CANCELLED) == names(3)
+    assert await references(customer, customer_id=str(customer.account_id).upper()) == names(6, 3, 0)
     for other in ("17850", str(service.account_id), str(uuid4())):
         refused = await refusal(references(customer, customer_id=other))
         assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CUSTOMER_NOT_PERMITTED")

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import grpc
 
-from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2, payment_service_pb2, stock_pb2
+from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2, payment_service_pb2, payments_pb2, stock_pb2
 from backroom.identity.v1 import access_service_pb2
 from tests.commerce.goods import ask, created, draft, placed, pounds, receipt, stocked
 from tests.contract.methods import METHODS
@@ -119,7 +119,7 @@ async def test_a_refund_that_is_too_large_says_what_is_left(shop: Shop) -> None:
     await shop.seller.payments.RefundPayment(request)
     found = await refusal(shop.seller.payments.RefundPayment(request))
     assert found.message == "The refund exceeds the refundable amount: 4.00 of 10.00 GBP left."
-    item = payment_service_pb2.RestockItem(sku="TEA", quantity=3)
+    item = payments_pb2.RestockLine(sku="TEA", quantity=3)
     request = payment_service_pb2.RefundPaymentRequest(
         payment_id=payment.payment_id, amount=pounds(1), restock=[item], request_id=str(uuid4())
     )

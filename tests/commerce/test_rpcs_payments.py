@@ -49,7 +49,7 @@ async def test_a_payment_takes_the_money_and_sells_the_goods(shop: Shop) -> None
     begun = await shop.pay(order)
     assert (begun.state, begun.amount, begun.provider) == (payments_pb2.PAYMENT_STATE_PENDING, order.total, "sandbox")
     payment = await shop.settled(begun, "CAPTURED")
-    assert payment.captured_amount == payment.authorised_amount == order.total
+    assert payment.captured_amount == payment.authorized_amount == order.total
     await becomes(shop, order, "PAID")
     assert await stock_of(shop.seller, "TEA") == (7, 0, 7)
     assert not (await found(shop.seller, order.order_id)).HasField("hold_end_time")
@@ -87,11 +87,11 @@ async def test_a_second_payment_is_refused_while_the_first_is_under_way(shop: Sh
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))
     first = await shop.pay(order, "card_later")
-    under_way = await refusal(shop.seller.payments.CreatePayment(CREATE(order_id=order.order_id)))
+    under_way = await refusal(shop.seller.payments.CreatePayment(creating(order)))
     assert (under_way.code, under_way.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_UNDER_WAY")
     assert under_way.metadata == {"payment_id": first.payment_id}
     await cancelled(shop.seller, order)
-    over = await refusal(shop.seller.payments.CreatePayment(CREATE(order_id=order.order_id)))
+    over = await refusal(shop.seller.payments.CreatePayment(creating(order)))
     assert (over.reason, over.metadata) == ("ORDER_STATE", {"state": "CANCELLED", "needed": "PENDING"})
 
 
@@ -116,7 +116,7 @@ async def test_confirming_takes_up_what_the_provider_knows(shop: Shop) -> None:
     (await shop.sandbox.control.post(f"/v1/payments/{known.provider_payment_id}/confirm")).raise_for_status()
     request = payment_service_pb2.ConfirmPaymentRequest(payment_id=begun.payment_id)
     confirmed = (await shop.seller.payments.ConfirmPayment(request)).payment
-    assert confirmed.state == payments_pb2.PAYMENT_STATE_AUTHORISED
+    assert confirmed.state == payments_pb2.PAYMENT_STATE_AUTHORIZED
     paid = await shop.settled(begun, "CAPTURED")
     assert (await shop.seller.payments.ConfirmPayment(request)).payment == paid
 
@@ -147,7 +147,7 @@ async def test_an_order_of_nothing_is_paid_at_once(shop: Shop) -> None:
 async def test_a_part_is_paid_back_with_the_goods_that_came_back(shop: Shop) -> None:
     """Money and goods by what was asked for; the rest can still be paid back, and then the order is refunded."""
     order, payment = await sold(shop)
-    item = payment_service_pb2.RestockItem(sku="TEA", quantity=1)
+    item = payments_pb2.RestockLine(sku="TEA", quantity=1)
     part = await refunded(shop, payment, amount=pounds(2, 550_000_000), note="one broken", restock=[item])
     assert (part.state, part.refunded_amount) == (payments_pb2.PAYMENT_STATE_CAPTURED, pounds(2, 550_000_000))
     [refund] = part.refunds
@@ -165,12 +165,12 @@ async def test_a_part_is_paid_back_with_the_goods_that_came_back(shop: Shop) -> 
 async def test_no_more_is_paid_back_than_was_taken(shop: Shop) -> None:
     """Nor are more goods put back than were sold; what is refused leaves nothing behind."""
     order, payment = await sold(shop)
-    item = payment_service_pb2.RestockItem(sku="TEA", quantity=2)
+    item = payments_pb2.RestockLine(sku="TEA", quantity=2)
     await refunded(shop, payment, amount=pounds(5), restock=[item])
     for reason, rest in (
         ("REFUND_TOO_LARGE", {"amount": pounds(2, 650_000_001)}),
         ("RESTOCK_TOO_LARGE", {"amount": pounds(1), "restock": [item]}),
-        ("RESTOCK_TOO_LARGE", {"restock": [payment_service_pb2.RestockItem(sku="MUG", quantity=1)]}),
+        ("RESTOCK_TOO_LARGE", {"restock": [payments_pb2.RestockLine(sku="MUG", quantity=1)]}),
         ("CURRENCY_MIXED", {"amount": type(order.total)(currency_code="EUR", units=1)}),
     ):
         request = REFUND(payment_id=payment.payment_id, **rest)
@@ -219,12 +219,12 @@ async def test_only_a_paid_order_is_fulfilled(shop: Shop) -> None:
     """Once; it cannot be cancelled then, but still be paid back."""
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))
-    request = order_service_pb2.FulfilOrderRequest(order_id=order.order_id)
-    early = await refusal(shop.seller.orders.FulfilOrder(request))
+    request = order_service_pb2.FulfillOrderRequest(order_id=order.order_id)
+    early = await refusal(shop.seller.orders.FulfillOrder(request))
     assert (early.reason, early.metadata) == ("ORDER_STATE", {"state": "PENDING", "needed": "PAID"})
     payment = await shop.settled(await shop.pay(order), "CAPTURED")
-    assert (await shop.seller.orders.FulfilOrder(request)).order.state == orders_pb2.ORDER_STATE_FULFILLED
-    assert (await refusal(shop.seller.orders.FulfilOrder(request))).metadata["state"] == "FULFILLED"
+    assert (await shop.seller.orders.FulfillOrder(request)).order.state == orders_pb2.ORDER_STATE_FULFILLED
+    assert (await refusal(shop.seller.orders.FulfillOrder(request))).metadata["state"] == "FULFILLED"
     assert (await refusal(cancelled(shop.seller, order))).metadata["state"] == "FULFILLED"
     await refunded(shop, payment)
     await becomes(shop, order, "REFUNDED")
@@ -263,7 +263,7 @@ async def test_a_customer_pays_and_sees_its_own_orders_payments(shop: Shop) -> N
     await stocked(shop.seller, "TEA", 10)
     customer = await shop.server.sign_in("customer")
     mine, other = await placed(customer, ("TEA", 1)), await placed(shop.seller, ("TEA", 1))
-    paid = (await customer.payments.CreatePayment(CREATE(order_id=mine.order_id))).payment
+    paid = (await customer.payments.CreatePayment(creating(mine))).payment
     others = await shop.pay(other)
     assert await ids(customer) == [paid.payment_id]
     assert await ids(customer, order_id=other.order_id) == []
@@ -273,11 +273,15 @@ async def test_a_customer_pays_and_sees_its_own_orders_payments(shop: Shop) -> N
             customer.payments.GetPayment(payment_service_pb2.GetPaymentRequest(payment_id=payment_id))
         )
         assert (hidden.code, hidden.reason) == (grpc.StatusCode.NOT_FOUND, "PAYMENT_NOT_FOUND")
-    hidden = await refusal(customer.payments.CreatePayment(CREATE(order_id=other.order_id)))
+    hidden = await refusal(customer.payments.CreatePayment(creating(other)))
     assert hidden.reason == "ORDER_NOT_FOUND"
     assert (
         await refusal(customer.payments.RefundPayment(REFUND(payment_id=paid.payment_id)))
     ).reason == "PERMISSION_MISSING"
+
+
+def creating(order: orders_pb2.Order) -> payment_service_pb2.CreatePaymentRequest:
+    return CREATE(payment=payments_pb2.Payment(order_id=order.order_id))
 
 
 async def ids(api: Api, **rest: object) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from server.commerce.rules.catalog import (
     ImportPlan,
     ProductDraft,
-    ProductEdit,
     edited,
-    etag_of,
     latest_by_sku,
     plan_import,
 )
+from server.frame.editing import Edit, etag_of
 from server.frame.errors import EtagMismatch
 from storage.commerce.records import Product
 from tests.commerce.values import LATER, LAW, NOW, price, product
@@ -31,8 +30,8 @@ VALUES = {
 BEFORE = product("A")
 
 
-def edit(values: Mapping[str, Any], etag: str = "") -> ProductEdit:
-    return ProductEdit(BEFORE.id, etag, values)
+def edit(values: Mapping[str, Any], etag: str = "") -> Edit[UUID]:
+    return Edit(BEFORE.id, etag, values)
 
 
 def draft(sku: str, **rest: Any) -> ProductDraft:

@@ -71,7 +71,7 @@ def test_a_paid_order_that_is_called_off_gives_back_goods_and_money() -> None:
     tea = product("TEA")
     pending = order((tea, 5), (tea, 1))
     asked = new_payment(pending, [], uuid4(), CUSTOMER, "sandbox", "", NOW)
-    taken = replace(asked, state=PaymentState.CAPTURED, authorised=asked.amount.amount, captured=asked.amount.amount)
+    taken = replace(asked, state=PaymentState.CAPTURED, authorized=asked.amount.amount, captured=asked.amount.amount)
     paid = replace(pending, state=OrderState.PAID)
     shelves = [replace(shelf("TEA", 0), product_id=tea.id)]
     ended = cancel(paid, "", [taken], {paid.id: {tea.id: 2}}, shelves, STAFF, uuid4, LATER)

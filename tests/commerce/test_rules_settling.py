@@ -30,8 +30,8 @@ ORDER = order((TEA, 2), (TEA, 3))
 WHOLE = ORDER.total.amount
 PAYMENT = new_payment(ORDER, [], uuid4(), CUSTOMER, "sandbox", "", NOW)
 
-AUTHORISED = PaymentReport(PAYMENT.id, "p1", "GBP", authorised=WHOLE)
-CAPTURED = replace(AUTHORISED, captured=WHOLE)
+AUTHORIZED = PaymentReport(PAYMENT.id, "p1", "GBP", authorized=WHOLE)
+CAPTURED = replace(AUTHORIZED, captured=WHOLE)
 REFUNDED = replace(CAPTURED, refunded=WHOLE)
 FAILED = PaymentReport(PAYMENT.id, "p1", "GBP", failure="card_declined")
 
@@ -41,7 +41,7 @@ reports = st.builds(
     st.just(PAYMENT.id),
     st.just("p1"),
     st.just("GBP"),
-    authorised=sums,
+    authorized=sums,
     captured=sums | st.just(WHOLE),
     refunded=sums,
     failure=st.sampled_from(["", "card_declined", "expired_card"]),
@@ -68,7 +68,7 @@ def effects(settlement: Settlement) -> list[tuple[StockReason, int, int]]:
     return [(move.reason, move.on_hand_delta, move.held_delta) for move in settlement.moves]
 
 
-@pytest.mark.parametrize("turn", list(permutations([AUTHORISED, CAPTURED, REFUNDED, FAILED])))
+@pytest.mark.parametrize("turn", list(permutations([AUTHORIZED, CAPTURED, REFUNDED, FAILED])))
 def test_all_orders_of_the_four_reports_lead_to_one_end(turn: tuple[PaymentReport, ...]) -> None:
     """Each told twice, at once and at the end again: sold once, paid back, refunded, and never a step back."""
     clerk = desk(ORDER, PAYMENT)
@@ -99,7 +99,7 @@ def test_any_order_of_any_reports_leads_to_one_end(reported: list[PaymentReport]
     again, state_again, settlement_again = told(shuffled)
     assert replace(again, refunds=()) == replace(payment, refunds=())
     assert (state_again, effects(settlement_again)) == (state, effects(settlement))
-    assert payment.refunded <= payment.captured <= payment.authorised
+    assert payment.refunded <= payment.captured <= payment.authorized
 
 
 @LAW
@@ -108,7 +108,7 @@ def test_a_payment_only_moves_on(first: PaymentReport, second: PaymentReport) ->
     """No sum falls, no refusal is forgotten, and what is told again changes nothing."""
     before = merged(PAYMENT, first)
     after = merged(before, second)
-    for name in ("authorised", "captured", "refunded", "failure", "voided"):
+    for name in ("authorized", "captured", "refunded", "failure", "voided"):
         assert getattr(after, name) >= getattr(before, name)
     assert merged(after, first) == merged(after, second) == after
     if before.state in (PaymentState.CAPTURED, PaymentState.REFUNDED):
@@ -119,7 +119,7 @@ def test_what_the_customer_confirms_with_is_forgotten_once_that_is_done() -> Non
     """Whether it is told before or after; until then it stays."""
     waiting = PaymentReport(PAYMENT.id, "p1", "GBP", client_secret="pi_1_secret")
     assert merged(merged(PAYMENT, waiting), replace(waiting, client_secret="")).client_secret == "pi_1_secret"
-    for turn in ((waiting, AUTHORISED), (AUTHORISED, waiting), (waiting, CAPTURED), (waiting, FAILED)):
+    for turn in ((waiting, AUTHORIZED), (AUTHORIZED, waiting), (waiting, CAPTURED), (waiting, FAILED)):
         assert merged(merged(PAYMENT, turn[0]), turn[1]).client_secret == ""
 
 
@@ -143,7 +143,7 @@ def test_a_late_payment_takes_the_stock_again_where_it_is_there() -> None:
 )
 def test_money_that_no_order_waits_for_goes_back_once(state: OrderState, reason: RefundReason) -> None:
     """However often it is told that it was taken; the order stays as it is."""
-    payment, after, settlement = told([CAPTURED, CAPTURED, AUTHORISED], replace(ORDER, state=state), on_hand=4, held=0)
+    payment, after, settlement = told([CAPTURED, CAPTURED, AUTHORIZED], replace(ORDER, state=state), on_hand=4, held=0)
     assert (after, effects(settlement)) == (state, [])
     [refund] = settlement.new_refunds.values()
     assert (refund.amount, refund.reason, refund.state) == (WHOLE, reason, RefundState.PENDING)
@@ -153,7 +153,7 @@ def test_money_that_no_order_waits_for_goes_back_once(state: OrderState, reason:
 def test_an_order_paid_twice_is_not_refunded_by_giving_back_one() -> None:
     """It stays paid as long as something that was taken for it is kept."""
     other = replace(
-        PAYMENT, id=uuid4(), provider_id="p0", state=PaymentState.CAPTURED, authorised=WHOLE, captured=WHOLE
+        PAYMENT, id=uuid4(), provider_id="p0", state=PaymentState.CAPTURED, authorized=WHOLE, captured=WHOLE
     )
     clerk = desk(replace(ORDER, state=OrderState.PAID), PAYMENT, other)
     assert clerk.take_up(PAYMENT.id, REFUNDED).order_state is OrderState.PAID

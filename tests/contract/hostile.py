@@ -5,10 +5,14 @@ from typing import Any
 from uuid import uuid4
 
 from buf.validate import validate_pb2
+from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import strategies as st
+
+from backroom.common.v1 import rules_pb2
+from server.frame.canonical import behaviors_of, is_output_only
 
 CANARY = "canary-5e1f0c"
 """Stands in payloads, and must stand nowhere else."""
@@ -57,6 +61,8 @@ def filled(kind: Descriptor, **given: Any) -> Message:
 def with_nul(kind: Descriptor, depth: int = 0) -> Iterator[tuple[str, Message]]:
     """The plain message once for each text in it, at any depth, with a NUL in that text; and the text's path."""
     for field in kind.fields:
+        if is_output_only(field):
+            continue
         path = f"{field.name}[0]" if field.is_repeated else field.name
         if field.type == _F.TYPE_STRING:
             yield path, _with(kind, field, "a\0b")
@@ -136,7 +142,9 @@ def _plain(field: FieldDescriptor) -> Any:
         wanted = known or rules.required or rules.repeated.min_items
         return filled(type_of(field), **(known or {})) if wanted else None
     if field.type == _F.TYPE_STRING:
-        if rules.cel:  # what a pattern of characters is said in words by
+        if rules.cel or field_behavior_pb2.REQUIRED in behaviors_of(
+            field
+        ):  # what a pattern of characters is said in words by
             return CANARY
         return _plain_string(rules.string if not field.is_repeated else rules.repeated.items.string)
     if field.type == _F.TYPE_INT64 and (rules.int64.gte > 0 or rules.int64.not_in):
@@ -147,8 +155,10 @@ def _plain(field: FieldDescriptor) -> Any:
 
 
 def _plain_string(rules: validate_pb2.StringRules) -> str | None:
-    if rules.uuid:
+    if rules.uuid or rules.Extensions[rules_pb2.optional_uuid]:
         return str(uuid4())
+    if rules.HasExtension(rules_pb2.slug):
+        return CANARY
     if rules.email:
         return f"{CANARY}@example.com"
     if rules.min_len:

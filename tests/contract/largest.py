@@ -7,6 +7,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from backroom.common.v1 import rules_pb2
+from server.frame.canonical import is_output_only
 from tests.contract.hostile import type_of
 
 _F = FieldDescriptor
@@ -18,7 +20,7 @@ _GIVEN: dict[str, Any] = {
     "google.protobuf.Timestamp": {"seconds": 253_402_300_799, "nanos": 999_999_999},
     "google.protobuf.Duration": {"seconds": 2_591_999, "nanos": 999_999_999},
 }
-_TEXTS = {"product.sku": "~" * 64, "role.name": "z" * 40, "service_account.name": "z" * 64}
+_TEXTS = {"product.sku": "~" * 64}
 """What fits the rules that are written as expressions, by their ids."""
 _MASK = "google.protobuf.FieldMask"
 
@@ -27,6 +29,8 @@ def largest(kind: Descriptor) -> Message:
     """Every field is set, as long and as often as its rules allow; a field without a bound of its own is left short."""
     message = GetMessageClass(kind)(**_GIVEN.get(kind.full_name, {}))
     for field in kind.fields:
+        if is_output_only(field):
+            continue
         if kind.full_name in _GIVEN or (field.containing_oneof and message.WhichOneof(field.containing_oneof.name)):
             continue
         rules = field.GetOptions().Extensions[validate_pb2.field]
@@ -63,8 +67,10 @@ def _text(rules: validate_pb2.FieldRules, place: int) -> str:
     if rules.cel and rules.cel[0].id in _TEXTS:
         return _TEXTS[rules.cel[0].id]
     text = rules.string
-    if text.uuid:
+    if text.uuid or text.Extensions[rules_pb2.optional_uuid]:
         return _UUID
+    if text.HasExtension(rules_pb2.slug):
+        return "z" * text.Extensions[rules_pb2.slug]
     if text.email:
         return f"{'x' * 60}@{'x' * 60}.example.com"
     number = str(place)  # where they must differ

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -48,9 +49,14 @@ class Method:
         return self.descriptor.input_type
 
     @property
+    def changes(self) -> bool:
+        """Whether calling it changes anything."""
+        return bool(self.descriptor.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS)
+
+    @property
     def is_watch(self) -> bool:
         """Whether it answers until it is cancelled."""
-        return self.name.startswith("Watch")
+        return bool(self.descriptor.server_streaming and not self.descriptor.client_streaming)
 
     @property
     def is_unary(self) -> bool:

@@ -9,6 +9,7 @@ from buf.validate import validate_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
+from server.frame.canonical import is_output_only
 from server.frame.contract import BODY_BYTES, largest_bodies_of
 from server.frame.errors import FieldInvalid, MessageTooLarge
 from server.frame.interceptors import base
@@ -28,6 +29,8 @@ def parsing(method: Method) -> base.Method:
 def lists_in(kind: Descriptor, path: tuple[FieldDescriptor, ...] = ()) -> Iterator[tuple[FieldDescriptor, ...]]:
     """The path of each list in a message, at any depth, but for those in Google's own types."""
     for field in kind.fields:
+        if is_output_only(field):
+            continue
         if field.is_repeated and not kind.full_name.startswith("google."):
             yield (*path, field)
         if field.type == FieldDescriptor.TYPE_MESSAGE:

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2
-from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from tests.commerce.goods import ask
 from tests.contract.hostile import SOLD
 from tests.contract.probes import checked
@@ -136,14 +136,18 @@ async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: 
     await refusal(identity.Login(identity_service_pb2.LoginRequest(email=email, password=password[::-1])))
     await identity.Refresh(identity_service_pb2.RefreshRequest(refresh_token=tokens.refresh_token))
     name = f"n{uuid4()}"
-    created = await admin.access.CreateServiceAccount(access_service_pb2.CreateServiceAccountRequest(name=name))
-    await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.key))
+    created = await admin.access.CreateServiceAccount(
+        access_service_pb2.CreateServiceAccountRequest(
+            service_account=accounts_pb2.ServiceAccount(name=name, roles=["service"])
+        )
+    )
+    await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.secret))
     await admin.orders.PlaceOrder(ask((SOLD, 1), reference=f"reference of {name}"))
     await refusal(admin.catalog.GetProduct(catalog_service_pb2.GetProductRequest(sku=f"sku of {name}")))
     await server.idle()
     written = repr(server.log) + caplog.text
     assert len(server.log) == 9
-    secrets = (password, password[::-1], mailed, tokens.access_token, tokens.refresh_token, created.key, admin.token)
+    secrets = (password, password[::-1], mailed, tokens.access_token, tokens.refresh_token, created.secret, admin.token)
     for said in (*secrets, email, name, SOLD):
         assert said is not None
         assert said not in written

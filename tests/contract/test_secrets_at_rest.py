@@ -8,8 +8,8 @@ from uuid import uuid4
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from backroom.identity.v1 import access_service_pb2, identity_service_pb2
-from backroom.webhooks.v1 import webhook_service_pb2
+from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
+from backroom.webhooks.v1 import endpoints_pb2, webhook_service_pb2
 from storage.database import Database
 from storage.schema import METADATA
 from tests.contract.methods import METHODS
@@ -88,7 +88,9 @@ async def test_no_secret_that_was_shown_can_be_read_in_the_database(database: Da
 async def _look_for_secrets(server: Running) -> None:
     admin = await server.sign_in("admin")
     answers: list[Message] = await _identity_secrets(server, admin)
-    creating = webhook_service_pb2.CreateEndpointRequest(request_id=str(uuid4()), url="https://example.com")
+    creating = webhook_service_pb2.CreateEndpointRequest(
+        request_id=str(uuid4()), endpoint=endpoints_pb2.Endpoint(url="https://example.com")
+    )
     endpoint = await admin.webhooks.CreateEndpoint(creating)
     rotating = webhook_service_pb2.RotateSecretRequest(
         request_id=str(uuid4()), endpoint_id=endpoint.endpoint.endpoint_id
@@ -106,12 +108,14 @@ async def _identity_secrets(server: Running, admin: Api) -> list[Message]:
     await registered(server.anonymous, email)
     signed_in = await server.anonymous.identity.Login(logging_in(email))
     tokens = signed_in.tokens
-    creating = access_service_pb2.CreateServiceAccountRequest(request_id=str(uuid4()), name=f"till-{uuid4().hex}")
+    creating = access_service_pb2.CreateServiceAccountRequest(
+        request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name=f"till-{uuid4().hex}")
+    )
     created = await admin.access.CreateServiceAccount(creating)
     keying = access_service_pb2.CreateKeyRequest(
-        request_id=str(uuid4()), service_account_id=created.service_account.service_account_id
+        request_id=str(uuid4()), key=accounts_pb2.Key(service_account_id=created.service_account.service_account_id)
     )
-    exchanged = await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.key))
+    exchanged = await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.secret))
     again = identity_service_pb2.RefreshResponse(tokens=await refreshed(server.anonymous, tokens.refresh_token))
     asking = identity_service_pb2.RequestPasswordResetRequest(email=email)
     await server.anonymous.identity.RequestPasswordReset(asking)

@@ -9,12 +9,14 @@ import grpc
 from google.type.money_pb2 import Money
 
 from backroom.commerce.v1 import order_service_pb2 as orders_pb2
+from backroom.commerce.v1 import payments_pb2
 from backroom.commerce.v1.catalog_service_pb2 import CreateProductRequest
 from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest
 from backroom.commerce.v1.payment_service_pb2 import CreatePaymentRequest, RefundPaymentRequest
 from backroom.commerce.v1.products_pb2 import Product
 from backroom.commerce.v1.stock_pb2 import STOCK_REASON_RECEIVED
 from backroom.identity.v1.identity_service_pb2 import RegisterRequest
+from backroom.webhooks.v1 import endpoints_pb2
 from backroom.webhooks.v1.webhook_service_pb2 import CreateEndpointRequest
 from backroom_client import AsyncBackroom, refusal_from
 from tests.failover.book import Ask, Attempt, Book, Kind, Outcome, judged
@@ -218,7 +220,9 @@ async def _product(door: AsyncBackroom, ask: Ask, _hook: str) -> str:
 
 
 async def _payment(door: AsyncBackroom, ask: Ask, _hook: str) -> str:
-    request = CreatePaymentRequest(request_id=ask.request_id, order_id=ask.subject, method="card_ok")
+    request = CreatePaymentRequest(
+        request_id=ask.request_id, payment=payments_pb2.Payment(order_id=ask.subject, method="card_ok")
+    )
     return str((await door.payments.CreatePayment(request, timeout=_DEADLINE_SECONDS)).payment.payment_id)
 
 
@@ -239,7 +243,7 @@ async def _endpoint(door: AsyncBackroom, ask: Ask, hook: str) -> str:
         "description": ask.note,
         "event_types": ["order.refunded"],
     }
-    request = CreateEndpointRequest(request_id=ask.request_id, **content)
+    request = CreateEndpointRequest(request_id=ask.request_id, endpoint=endpoints_pb2.Endpoint(**content))
     return str((await door.webhooks.CreateEndpoint(request, timeout=_DEADLINE_SECONDS)).endpoint.endpoint_id)
 
 

@@ -197,7 +197,7 @@ class Checker:
         """Whatever is not at its end has a job that stands in the queue."""
         queued = " ".join(f"{task} {args}" for task, args in self._kept.pending_jobs)
         for payment_id, _order, state, _captured, _refunded, provider_id in self._kept.payments:
-            unfinished = state == "authorised" or (state == "pending" and provider_id is None)
+            unfinished = state == "authorized" or (state == "pending" and provider_id is None)
             if unfinished and payment_id not in queued:
                 self._verdict.lost.append(f"the job of the payment {payment_id}, which is {state}")
         for _note, refund_id, state, provider_id in self._kept.refunds:

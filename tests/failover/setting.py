@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from backroom.webhooks.v1 import endpoints_pb2
 from backroom.webhooks.v1.webhook_service_pb2 import CreateEndpointRequest
 from backroom_client import AsyncBackroom, Key
 from tests.failover.callers import open_shop
@@ -97,9 +98,10 @@ async def _started(stack: AsyncExitStack, program: Program) -> None:
 async def _opened(door: AsyncBackroom, receiver: Subscriber) -> None:
     """There is something to sell, and somebody is told of each order."""
     await open_shop(door)
-    request = CreateEndpointRequest(url=receiver.url.replace("/hook", ALL_EVENTS), description="all")
-    request.event_types.extend(_EVENTS)
-    await door.webhooks.CreateEndpoint(request)
+    endpoint = endpoints_pb2.Endpoint(
+        url=receiver.url.replace("/hook", ALL_EVENTS), description="all", event_types=_EVENTS
+    )
+    await door.webhooks.CreateEndpoint(CreateEndpointRequest(endpoint=endpoint))
 
 
 async def _watching(stack: AsyncExitStack, servers: Sequence[Server], key: str) -> list[Watcher]:

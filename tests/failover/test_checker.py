@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from backroom.webhooks.v1 import endpoints_pb2
 from backroom.webhooks.v1.webhook_service_pb2 import CreateEndpointRequest
 from backroom_client import AsyncBackroom
 from storage.database import Database
@@ -61,7 +62,9 @@ async def books(database: Database, database_url: str, sandbox: Sandbox) -> Asyn
         door = cast(AsyncBackroom, shop.seller)
         await open_shop(door)
         await door.webhooks.CreateEndpoint(
-            CreateEndpointRequest(url=receiver.url, description="all", event_types=EVENTS)
+            CreateEndpointRequest(
+                endpoint=endpoints_pb2.Endpoint(url=receiver.url, description="all", event_types=EVENTS)
+            )
         )
         watcher = Watcher(door)
         await watcher.start()

@@ -28,7 +28,7 @@ _WATCHED_WITHIN_SECONDS = 20.0
 _LOOKS_SECONDS = 0.3
 _UNSETTLED = """
     SELECT (SELECT count(*) FROM webhooks.deliveries WHERE state = 'pending' AND attempt_count < 2)
-        + (SELECT count(*) FROM commerce.payments WHERE state IN ('pending', 'authorised'))
+        + (SELECT count(*) FROM commerce.payments WHERE state IN ('pending', 'authorized'))
         + (SELECT count(*) FROM commerce.refunds WHERE state = 'pending')
         + (SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')
             AND task_name IN ('commerce.pay', 'commerce.refund', 'commerce.take_payment_event', 'webhooks.deliver',

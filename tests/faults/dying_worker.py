@@ -26,7 +26,7 @@ from server.wiring import Application, Trade
 from storage.database import Database
 from tests.fixtures.keys import MASTER_KEYS
 
-STEPS = ("authorise", "capture", "void", "refund")
+STEPS = ("authorize", "capture", "void", "refund")
 
 
 def die() -> NoReturn:

@@ -21,7 +21,7 @@ from tests.fixtures.servers import running
 from tests.fixtures.trading import Shop, eventually
 from tests.invariants import assert_whole
 
-PAYING = ("before authorise", "after authorise", "stored 1", "before capture", "after capture", "stored 2")
+PAYING = ("before authorize", "after authorize", "stored 1", "before capture", "after capture", "stored 2")
 REFUNDING = ("before refund", "after refund", "stored 1")
 LETTING_GO = ("before void", "after void", "stored 1")
 QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))

@@ -7,7 +7,7 @@ from uuid import UUID
 import grpc
 import pytest
 
-from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from server.identity.roles import ROLES
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import (
@@ -38,9 +38,11 @@ async def ada(server: Running) -> Api:
 @pytest.fixture
 async def till(server: Running, admin: Api) -> Api:
     """A service that signed in by its key."""
-    request = access_service_pb2.CreateServiceAccountRequest(name="till")
+    request = access_service_pb2.CreateServiceAccountRequest(
+        service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])
+    )
     created = await admin.access.CreateServiceAccount(request)
-    token = await admin.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.key))
+    token = await admin.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.secret))
     return Api(server.channel, token.access_token, UUID(created.service_account.service_account_id))
 
 

@@ -79,7 +79,7 @@ async def test_each_filter_lets_its_own_through(admin: Api) -> None:
     assert await resources(admin, result="CREDENTIALS_INVALID") == ["r/4"]
     assert await resources(admin, result="OK", action="b") == ["r/5", "r/2"]
     second = timedelta(seconds=1)
-    assert await resources(admin, from_time=stamp(BEGAN + 2 * second), to_time=stamp(BEGAN + 4 * second)) == [
+    assert await resources(admin, start_time=stamp(BEGAN + 2 * second), end_time=stamp(BEGAN + 4 * second)) == [
         "r/3",
         "r/1",
     ]
@@ -98,7 +98,7 @@ async def test_pages_show_each_event_once(history: Running, admin: Api) -> None:
     """Those of one moment too, and while new ones come."""
     await recorded(history.database, *(entry(9, resource=f"same/{number}") for number in range(5)))
     seen: list[str] = []
-    request = List(page_size=3, from_time=stamp(BEGAN), to_time=stamp(BEGAN + timedelta(days=1)))
+    request = List(page_size=3, start_time=stamp(BEGAN), end_time=stamp(BEGAN + timedelta(days=1)))
     while True:
         page = await admin.audit.ListAuditEvents(request)
         seen += [each.resource for each in page.events]
@@ -114,7 +114,7 @@ async def test_pages_show_each_event_once(history: Running, admin: Api) -> None:
 
 async def test_a_time_out_of_bounds_is_refused(admin: Api) -> None:
     """By its field's name."""
-    for field in ("from_time", "to_time"):
+    for field in ("start_time", "end_time"):
         given: dict[str, Any] = {field: Timestamp(seconds=10**15)}
         refused = await refusal(admin.audit.ListAuditEvents(List(**given)))
         assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", [field])
@@ -204,8 +204,8 @@ async def test_every_filter_is_found_by_an_index(database: Database) -> None:
         "action": "action/7",
         "resource": "order/70000",
         "result": "DENIED",
-        "from_time": datetime.now(UTC) - timedelta(hours=30),
-        "to_time": datetime.now(UTC) - timedelta(hours=30),
+        "start_time": datetime.now(UTC) - timedelta(hours=30),
+        "end_time": datetime.now(UTC) - timedelta(hours=30),
     }
     for wanted in ({}, *({name: value} for name, value in filters.items()), {"result": "OK"}, {"result": "NONE"}):
         read = await buffers_read(database, **wanted)

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 import grpc
 
 from backroom.identity.v1 import access_service_pb2 as pb
+from backroom.identity.v1 import accounts_pb2
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import kept, me, outcome
 from tests.identity.sessions import begun, next_token
@@ -21,8 +22,10 @@ def enabling(account_id: UUID | None, request_id: str = "") -> pb.EnableAccountR
 
 async def service(admin: Api, name: str = "till") -> tuple[UUID, str]:
     """A new service account, and its key."""
-    answer = await admin.access.CreateServiceAccount(pb.CreateServiceAccountRequest(name=name))
-    return UUID(answer.service_account.service_account_id), answer.key
+    answer = await admin.access.CreateServiceAccount(
+        pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name=name, roles=["service"]))
+    )
+    return UUID(answer.service_account.service_account_id), answer.secret
 
 
 async def test_who_is_disabled_is_out_within_a_second(server: Running, admin: Api) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from backroom.identity.v1 import access_service_pb2 as pb
-from backroom.identity.v1 import roles_pb2
+from backroom.identity.v1 import accounts_pb2, roles_pb2
 from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from server.identity.finishing import Finishing
 from storage.frame.records import AuditEvent
@@ -79,11 +79,13 @@ async def test_a_guessed_password_whose_caller_gives_up_is_recorded(server: Runn
 async def test_refused_keys_are_recorded_and_do_not_flood_the_record(proxied: Running) -> None:
     """With the key where there was one; of many from one address, about as many as sign-ins are let through."""
     admin = await proxied.sign_in("admin")
-    created = await admin.access.CreateServiceAccount(pb.CreateServiceAccountRequest(name="till"))
+    created = await admin.access.CreateServiceAccount(
+        pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"]))
+    )
     account_id = created.service_account.service_account_id
     await admin.access.DisableAccount(pb.DisableAccountRequest(account_id=account_id))
     caller = proxied.calling_from("10.1.1.1")
-    sent = [created.key, *(f"brk_{place:0>33}" for place in range(30)), "nonsense"]
+    sent = [created.secret, *(f"brk_{place:0>33}" for place in range(30)), "nonsense"]
     told = [await outcome(caller.access.ExchangeKey(pb.ExchangeKeyRequest(key=key))) for key in sent]
     assert Counter(told) == {"CREDENTIALS_INVALID": 32}
     found = await entries(proxied, "AccessService/ExchangeKey", "CREDENTIALS_INVALID")
@@ -98,9 +100,11 @@ async def test_refused_changes_of_access_are_recorded(server: Running, admin: Ap
     nobody = uuid4()
     role = roles_pb2.Role(name="buyer", permissions=["orders.place"])
     await admin.access.CreateRole(pb.CreateRoleRequest(role=role))
-    created = await admin.access.CreateServiceAccount(pb.CreateServiceAccountRequest(name="till"))
+    created = await admin.access.CreateServiceAccount(
+        pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"]))
+    )
     service_id = created.service_account.service_account_id
-    await admin.access.CreateKey(pb.CreateKeyRequest(service_account_id=service_id))
+    await admin.access.CreateKey(pb.CreateKeyRequest(key=accounts_pb2.Key(service_account_id=service_id)))
     access, me = admin.access, admin.account_id
     refused = {
         "GrantRole": (access.GrantRole(granting(nobody, "staff")), f"account/{nobody}", "ACCOUNT_NOT_FOUND"),
@@ -111,12 +115,16 @@ async def test_refused_changes_of_access_are_recorded(server: Running, admin: Ap
             "LAST_ADMIN",
         ),
         "CreateServiceAccount": (
-            access.CreateServiceAccount(pb.CreateServiceAccountRequest(name="till")),
+            access.CreateServiceAccount(
+                pb.CreateServiceAccountRequest(
+                    service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])
+                )
+            ),
             "account/",
             "NAME_TAKEN",
         ),
         "CreateKey": (
-            access.CreateKey(pb.CreateKeyRequest(service_account_id=service_id)),
+            access.CreateKey(pb.CreateKeyRequest(key=accounts_pb2.Key(service_account_id=service_id))),
             f"account/{service_id}",
             "KEYS_EXHAUSTED",
         ),

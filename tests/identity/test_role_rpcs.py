@@ -8,7 +8,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from backroom.identity.v1 import access_service_pb2 as pb
-from backroom.identity.v1 import identity_service_pb2, roles_pb2
+from backroom.identity.v1 import accounts_pb2, identity_service_pb2, roles_pb2
 from server.identity.roles import ROLES
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import granting, kept, outcome, revoking
@@ -191,8 +191,16 @@ async def test_nobody_reaches_beyond_what_he_holds(server: Running, admin: Api, 
         (access.DisableAccount, pb.DisableAccountRequest(account_id=str(keeper.account_id)), "audit.read"),
         (access.DisableAccount, pb.DisableAccountRequest(account_id=str(admin.account_id)), "audit.read"),
         (access.EnableAccount, pb.EnableAccountRequest(account_id=str(keeper.account_id)), "audit.read"),
-        (access.CreateServiceAccount, pb.CreateServiceAccountRequest(name="till", roles=["keeper"]), "audit.read"),
-        (access.CreateServiceAccount, pb.CreateServiceAccountRequest(name="till"), "catalog.read"),
+        (
+            access.CreateServiceAccount,
+            pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till", roles=["keeper"])),
+            "audit.read",
+        ),
+        (
+            access.CreateServiceAccount,
+            pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])),
+            "catalog.read",
+        ),
     ):
         answer = await refusal(method(request))
         assert (answer.code, answer.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_NOT_HELD")

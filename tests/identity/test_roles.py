@@ -47,7 +47,7 @@ def test_a_customer_buys_for_itself_and_no_more() -> None:
                 "orders.read_all",
                 "orders.place_for",
                 "orders.hold_more",
-                "orders.fulfil",
+                "orders.fulfill",
                 "inventory.read",
                 "inventory.adjust",
             },

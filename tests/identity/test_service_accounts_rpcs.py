@@ -21,7 +21,8 @@ from tests.identity.test_keys import rotated
 
 
 def creating(name: str = "till", *roles: str, **rest: Any) -> access_service_pb2.CreateServiceAccountRequest:
-    values = {"request_id": str(uuid4()), "name": name, "roles": roles}
+    account = accounts_pb2.ServiceAccount(name=name, roles=roles or ("service",))
+    values = {"request_id": str(uuid4()), "service_account": account}
     return access_service_pb2.CreateServiceAccountRequest(**{**values, **rest})
 
 
@@ -35,32 +36,34 @@ async def signed_in(server: Running, key: str) -> Api:
 
 
 async def test_a_service_account_is_created_with_a_key(server: Running, admin: Api) -> None:
-    """Without roles it gets the role service, and the key signs it in."""
+    """And the key signs it in."""
     created = await admin.access.CreateServiceAccount(creating())
     account = created.service_account
     assert (account.name, list(account.roles)) == ("till", ["service"])
     assert UUID(account.service_account_id).version == 7
-    answer = await me(await signed_in(server, created.key))
+    answer = await me(await signed_in(server, created.secret))
     assert answer.service_account == account
     assert set(answer.permissions) == ROLES["service"]
 
 
 async def test_a_service_account_gets_the_roles_it_is_given(admin: Api) -> None:
-    """In alphabetical order, and the role service only where it is asked for."""
+    """In alphabetical order; and none where none is named."""
     created = await admin.access.CreateServiceAccount(creating("till", "staff", "customer"))
     assert list(created.service_account.roles) == ["customer", "staff"]
+    nothing = access_service_pb2.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="idle"))
+    assert not (await admin.access.CreateServiceAccount(nothing)).service_account.roles
 
 
 async def test_the_key_is_kept_as_a_hash_alone(server: Running, admin: Api) -> None:
     """Beside how it begins; neither the remembered requests nor the record nor the log hold it."""
     created = await admin.access.CreateServiceAccount(creating())
-    await signed_in(server, created.key)
+    await signed_in(server, created.secret)
     keys = await kept(server.database, "identity.api_keys")
-    assert key_hash(created.key).hex() in keys
-    assert f'"{created.key[:12]}"' in keys
+    assert key_hash(created.secret).hex() in keys
+    assert f'"{created.secret[:12]}"' in keys
     tables = ("identity.accounts", "frame.request_ids", "frame.audit_entries")
     for place in (keys, *[await kept(server.database, table) for table in tables], str(await log_of(server))):
-        assert created.key.removeprefix("brk_") not in place
+        assert created.secret.removeprefix("brk_") not in place
 
 
 async def test_a_repeated_request_returns_the_same_account_and_the_same_key(server: Running, admin: Api) -> None:
@@ -69,7 +72,7 @@ async def test_a_repeated_request_returns_the_same_account_and_the_same_key(serv
     first = await admin.access.CreateServiceAccount(request)
     again = await admin.access.CreateServiceAccount(request)
     assert again == first
-    assert again.key == first.key
+    assert again.secret == first.secret
     assert (await kept(server.database, "identity.accounts")).count('"till"') == 1
 
 
@@ -88,13 +91,13 @@ async def test_a_name_belongs_to_one_service(server: Running, admin: Api) -> Non
     created = await admin.access.CreateServiceAccount(creating())
     refused = await refusal(admin.access.CreateServiceAccount(creating()))
     assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "NAME_TAKEN")
-    assert (await me(await signed_in(server, created.key))).service_account == created.service_account
+    assert (await me(await signed_in(server, created.secret))).service_account == created.service_account
 
 
 async def test_a_persons_name_takes_no_service_name(server: Running, admin: Api) -> None:
     """People and services are named apart."""
     await server.anonymous.identity.Register(registering(display_name="till"))
-    assert (await admin.access.CreateServiceAccount(creating("till"))).key
+    assert (await admin.access.CreateServiceAccount(creating("till"))).secret
 
 
 async def test_unknown_roles_create_nothing(server: Running, admin: Api) -> None:
@@ -114,7 +117,7 @@ async def test_names_are_bounded(admin: Api) -> None:
         assert (await admin.access.CreateServiceAccount(creating(name))).service_account.name == name
     for name in ("", "a" * 65, "Till", "till ", "till\n", "-till", "till.", "tïll", "till\0"):
         refused = await refusal(admin.access.CreateServiceAccount(creating(name)))
-        assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["name"]), name
+        assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["service_account.name"]), name
 
 
 async def test_roles_are_bounded(admin: Api) -> None:
@@ -122,7 +125,7 @@ async def test_roles_are_bounded(admin: Api) -> None:
     for roles in (["staff", "staff"], ["staff", ""], [f"role{place}" for place in range(21)]):
         refused = await refusal(admin.access.CreateServiceAccount(creating("till", *roles)))
         assert refused.reason == "FIELD_INVALID"
-        assert all(field.startswith("roles") for field in refused.fields)
+        assert all(field.startswith("service_account.roles") for field in refused.fields)
 
 
 async def test_only_who_manages_access_creates_service_accounts(server: Running, service: Api) -> None:
@@ -137,7 +140,7 @@ async def test_a_key_is_traded_for_a_token_again_and_again(timed: Running, clock
     boss = await timed.sign_in("admin")
     created = await boss.access.CreateServiceAccount(creating())
     before = await kept(timed.database, "identity.sessions"), await kept(timed.database, "frame.request_ids")
-    answers = [await timed.anonymous.access.ExchangeKey(exchanging(created.key)) for _ in range(2)]
+    answers = [await timed.anonymous.access.ExchangeKey(exchanging(created.secret)) for _ in range(2)]
     assert answers[0].access_token != answers[1].access_token
     for answer in answers:
         life = answer.expire_time.ToDatetime(UTC) - clock()
@@ -150,18 +153,19 @@ async def test_a_key_gives_the_roles_of_now(server: Running, admin: Api) -> None
     """What was granted since counts at the next trade at the latest."""
     created = await admin.access.CreateServiceAccount(creating())
     account_id = created.service_account.service_account_id
-    assert "users.list" not in (await me(await signed_in(server, created.key))).permissions
+    assert "users.list" not in (await me(await signed_in(server, created.secret))).permissions
     await admin.access.GrantRole(granting(account_id, "manager"))
     await server.application.identity.standings.look()
-    assert "users.list" in (await me(await signed_in(server, created.key))).permissions
+    assert "users.list" in (await me(await signed_in(server, created.secret))).permissions
 
 
 async def test_a_wrong_key_signs_nobody_in(server: Running, admin: Api) -> None:
     """A key one letter off, without its prefix, of an account that is not there, or a refresh token: all alike."""
     created = await admin.access.CreateServiceAccount(creating())
     making = await server.application.identity.secrets.key_making(now())
-    flipped = created.key[:-3] + ("A" if created.key[-3] != "A" else "B") + created.key[-2:]
-    wrong = (flipped, created.key[4:], created.key + "A", created.key[:-1], f"brr_{created.key[4:]}", "x", "é" * 200)
+    right = created.secret
+    flipped = right[:-3] + ("A" if right[-3] != "A" else "B") + right[-2:]
+    wrong = (flipped, right[4:], right + "A", right[:-1], f"brr_{right[4:]}", "x", "é" * 200)
     nobodys = (making.key(uuid4()), "brk_" + "A" * 27, "brk_" + "é" * 27)
     answers = [await refusal(server.anonymous.access.ExchangeKey(exchanging(key))) for key in (*wrong, *nobodys)]
     assert all(answer == answers[0] for answer in answers)
@@ -183,10 +187,10 @@ async def test_a_mistyped_key_costs_no_look_into_the_database(server: Running, a
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(ApiKeyRepository, "find_by_hash", finding)
-        await refusal(server.anonymous.access.ExchangeKey(exchanging(created.key[:-1] + "_")))
+        await refusal(server.anonymous.access.ExchangeKey(exchanging(created.secret[:-1] + "_")))
         assert looks == []
-        await signed_in(server, created.key)
-        assert looks == [key_hash(created.key)]
+        await signed_in(server, created.secret)
+        assert looks == [key_hash(created.secret)]
 
 
 async def test_a_key_of_an_earlier_version_goes_on(server: Running, admin: Api) -> None:
@@ -209,14 +213,14 @@ async def test_an_account_gets_the_same_key_for_the_same_request_after_rotations
     request = creating()
     created = await boss.access.CreateServiceAccount(request)
     asking = access_service_pb2.CreateKeyRequest(
-        request_id=str(uuid4()), service_account_id=created.service_account.service_account_id
+        request_id=str(uuid4()), key=accounts_pb2.Key(service_account_id=created.service_account.service_account_id)
     )
     made = await boss.access.CreateKey(asking)
     await rotated(timed.database, clock)
     await timed.application.identity.keys.load()
     assert await boss.access.CreateServiceAccount(request) == created
     assert await boss.access.CreateKey(asking) == made
-    for key in (created.key, made.secret):
+    for key in (created.secret, made.secret):
         assert (await timed.anonymous.access.ExchangeKey(exchanging(key))).access_token
 
 
@@ -232,9 +236,9 @@ async def test_a_disabled_account_and_a_wrong_key_are_answered_alike(timed: Runn
     assert (await timed.anonymous.access.ExchangeKey(exchanging(brief.secret))).access_token
     clock.advance(minutes=1)
     wrong = await refusal(timed.anonymous.access.ExchangeKey(exchanging("brk_" + "A" * 27)))
-    for secret in (disabled.key, ended.key, brief.secret):
+    for secret in (disabled.secret, ended.secret, brief.secret):
         assert await refusal(timed.anonymous.access.ExchangeKey(exchanging(secret))) == wrong
-    assert (await timed.anonymous.access.ExchangeKey(exchanging(expired.key))).access_token
+    assert (await timed.anonymous.access.ExchangeKey(exchanging(expired.secret))).access_token
 
 
 async def test_a_token_does_not_outlive_its_key(timed: Running, clock: Clock) -> None:
@@ -256,10 +260,10 @@ async def test_a_key_is_replaced_without_a_gap(server: Running, admin: Api) -> N
     created = await admin.access.CreateServiceAccount(creating())
     (first,) = await keys_of(admin, created)
     assert first.key_id == created.service_account.service_account_id
-    assert first.prefix == created.key[:12]
+    assert first.prefix == created.secret[:12]
     made = await admin.access.CreateKey(keying(created))
     assert [key.key_id for key in await keys_of(admin, created)] == [first.key_id, made.key.key_id]
-    for key in (created.key, made.secret):
+    for key in (created.secret, made.secret):
         assert (await me(await signed_in(server, key))).service_account == created.service_account
     refused = await refusal(admin.access.CreateKey(keying(created)))
     assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "KEYS_EXHAUSTED")
@@ -267,7 +271,8 @@ async def test_a_key_is_replaced_without_a_gap(server: Running, admin: Api) -> N
     for _ in range(2):
         await admin.access.DeleteKey(deleting)
     assert [key.key_id for key in await keys_of(admin, created)] == [made.key.key_id]
-    assert (await refusal(server.anonymous.access.ExchangeKey(exchanging(created.key)))).reason == "CREDENTIALS_INVALID"
+    ended = await refusal(server.anonymous.access.ExchangeKey(exchanging(created.secret)))
+    assert ended.reason == "CREDENTIALS_INVALID"
     assert (await admin.access.CreateKey(keying(created))).secret != made.secret
 
 
@@ -287,7 +292,7 @@ async def test_a_token_of_a_deleted_key_ends_within_a_second(pair: Pair) -> None
     one, two = await pair.sign_in("admin")
     created = await one.access.CreateServiceAccount(creating())
     made = await one.access.CreateKey(keying(created))
-    exchanged = [await two.access.ExchangeKey(exchanging(key)) for key in (created.key, made.secret)]
+    exchanged = [await two.access.ExchangeKey(exchanging(key)) for key in (created.secret, made.secret)]
     old, new = [[Api(channel, each.access_token) for channel in pair.channels] for each in exchanged]
     for api in (*old, *new):
         await me(api)
@@ -310,7 +315,7 @@ async def test_the_last_use_is_shown_to_the_minute(timed: Running, clock: Clock)
     assert not key.HasField("last_use_time")
     for _ in range(3):
         for _ in range(4):
-            await timed.anonymous.access.ExchangeKey(exchanging(created.key))
+            await timed.anonymous.access.ExchangeKey(exchanging(created.secret))
         (key,) = await keys_of(boss, created)
         assert key.last_use_time.ToDatetime(UTC) == clock().replace(second=0, microsecond=0)
         clock.advance(seconds=60)
@@ -324,22 +329,22 @@ async def test_an_end_that_has_passed_is_refused(timed: Running, clock: Clock) -
     created = await boss.access.CreateServiceAccount(creating())
     for end in (clock(), clock() - timedelta(days=1)):
         refused = await refusal(boss.access.CreateKey(keying(created, expire_time=end)))
-        assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["expire_time"])
+        assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["key.expire_time"])
     request = keying(created, expire_time=clock() + timedelta(minutes=1))
     made = await boss.access.CreateKey(request)
     clock.advance(minutes=2)
     assert await boss.access.CreateKey(request) == made
-    never = access_service_pb2.CreateKeyRequest(service_account_id=str(uuid4()))
-    never.expire_time.seconds = 253_402_300_800
+    never = access_service_pb2.CreateKeyRequest(key=accounts_pb2.Key(service_account_id=str(uuid4())))
+    never.key.expire_time.seconds = 253_402_300_800
     refused = await refusal(boss.access.CreateKey(never))
-    assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["expire_time"])
+    assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["key.expire_time"])
 
 
 async def test_only_service_accounts_have_keys(admin: Api, customer: Api) -> None:
     """A person's id is answered as one that does not exist."""
     for account_id in (str(customer.account_id), str(uuid4())):
         listing = access_service_pb2.ListKeysRequest(service_account_id=account_id)
-        making = access_service_pb2.CreateKeyRequest(service_account_id=account_id)
+        making = access_service_pb2.CreateKeyRequest(key=accounts_pb2.Key(service_account_id=account_id))
         for call in (admin.access.ListKeys(listing), admin.access.CreateKey(making)):
             refused = await refusal(call)
             assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "ACCOUNT_NOT_FOUND")
@@ -375,9 +380,11 @@ def keying(
     created: access_service_pb2.CreateServiceAccountResponse, *, expire_time: datetime | None = None
 ) -> access_service_pb2.CreateKeyRequest:
     account_id = created.service_account.service_account_id
-    request = access_service_pb2.CreateKeyRequest(request_id=str(uuid4()), service_account_id=account_id)
+    request = access_service_pb2.CreateKeyRequest(
+        request_id=str(uuid4()), key=accounts_pb2.Key(service_account_id=account_id)
+    )
     if expire_time is not None:
-        request.expire_time.FromDatetime(expire_time)
+        request.key.expire_time.FromDatetime(expire_time)
     return request
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from server.identity.service import KeyRotation
 from server.wiring.parts import now
 from storage.frame.records import NOBODY, Ask
@@ -70,7 +70,9 @@ async def under_load(pair: Pair) -> AsyncIterator[Load]:
     identity = pair.application.identity
     (boss, _) = await pair.sign_in("admin")
     made = await boss.access.CreateServiceAccount(
-        access_service_pb2.CreateServiceAccountRequest(request_id=str(uuid4()), name="till")
+        access_service_pb2.CreateServiceAccountRequest(
+            request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])
+        )
     )
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(load.exchanges(made.key)), group.create_task(load.holds(str(boss.token)))]
@@ -150,11 +152,16 @@ async def test_rotations_and_first_starts_at_once_leave_one_ring(server: Running
 async def test_of_many_keys_asked_for_at_once_one_is_made(admin: Api) -> None:
     """An account has two at most, whoever asks at the same time."""
     created = await admin.access.CreateServiceAccount(
-        access_service_pb2.CreateServiceAccountRequest(request_id=str(uuid4()), name="till")
+        access_service_pb2.CreateServiceAccountRequest(
+            request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])
+        )
     )
     account_id = created.service_account.service_account_id
     requests = [
-        access_service_pb2.CreateKeyRequest(request_id=str(uuid4()), service_account_id=account_id) for _ in range(12)
+        access_service_pb2.CreateKeyRequest(
+            request_id=str(uuid4()), key=accounts_pb2.Key(service_account_id=account_id)
+        )
+        for _ in range(12)
     ]
     outcomes = await asyncio.gather(*(outcome(admin.access.CreateKey(request)) for request in requests))
     assert Counter(outcomes) == {"done": 1, "KEYS_EXHAUSTED": 11}
@@ -165,9 +172,13 @@ async def test_of_many_keys_asked_for_at_once_one_is_made(admin: Api) -> None:
 async def test_a_request_for_a_key_sent_many_times_at_once_makes_one(admin: Api) -> None:
     """Every copy is answered with the same key."""
     created = await admin.access.CreateServiceAccount(
-        access_service_pb2.CreateServiceAccountRequest(request_id=str(uuid4()), name="till")
+        access_service_pb2.CreateServiceAccountRequest(
+            request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])
+        )
     )
     account_id = created.service_account.service_account_id
-    request = access_service_pb2.CreateKeyRequest(request_id=str(uuid4()), service_account_id=account_id)
+    request = access_service_pb2.CreateKeyRequest(
+        request_id=str(uuid4()), key=accounts_pb2.Key(service_account_id=account_id)
+    )
     answers = await asyncio.gather(*(admin.access.CreateKey(request) for _ in range(8)))
     assert len({answer.secret for answer in answers}) == len({answer.key.key_id for answer in answers}) == 1

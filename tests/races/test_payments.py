@@ -79,10 +79,10 @@ async def test_each_order_is_paid_by_one_capture(shop: Shop, orders: int) -> Non
 
 
 async def test_all_orders_of_a_payment_s_webhooks_lead_to_one_end(shop: Shop) -> None:
-    """Authorised, captured, refunded and failed, in each of the 24 turns, each told twice over the real receiver."""
+    """Authorized, captured, refunded and failed, in each of the 24 turns, each told twice over the real receiver."""
     await shop.sandbox.behave(webhook_url="")
     await stocked(shop.seller, "TEA", 100)
-    turns = list(permutations(["authorised", "captured", "refunded", "failed"]))
+    turns = list(permutations(["authorized", "captured", "refunded", "failed"]))
     paid: list[tuple[orders_pb2.Order, payments_pb2.Payment]] = []
     for _ in turns:
         order = await placed(shop.seller, ("TEA", 1))

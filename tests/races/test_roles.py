@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from uuid import uuid4
 
-from backroom.identity.v1 import access_service_pb2
+from backroom.identity.v1 import access_service_pb2, accounts_pb2
 from storage.database import Database
 from tests.fixtures.servers import Api, Running
 from tests.identity.people import granting, kept, outcome, revoking
@@ -71,7 +71,10 @@ async def test_a_grant_sent_many_times_at_once_is_answered_alike(admin: Api, cus
 
 async def test_of_many_that_create_one_service_at_once_one_does(server: Running, admin: Api) -> None:
     """The name is then taken, and the one key works."""
-    requests = [access_service_pb2.CreateServiceAccountRequest(name="till") for _ in range(6)]
+    requests = [
+        access_service_pb2.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till"))
+        for _ in range(6)
+    ]
     outcomes = await asyncio.gather(*(outcome(admin.access.CreateServiceAccount(each)) for each in requests))
     assert Counter(outcomes) == {"done": 1, "NAME_TAKEN": 5}
     assert (await kept(server.database, "identity.accounts")).count('"till"') == 1
@@ -79,8 +82,10 @@ async def test_of_many_that_create_one_service_at_once_one_does(server: Running,
 
 async def test_a_service_account_asked_for_many_times_at_once_has_one_key(admin: Api) -> None:
     """Every copy of the request is answered with the same account and the same key."""
-    request = access_service_pb2.CreateServiceAccountRequest(request_id=str(uuid4()), name="till")
+    request = access_service_pb2.CreateServiceAccountRequest(
+        request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till")
+    )
     answers = await asyncio.gather(*(admin.access.CreateServiceAccount(request) for _ in range(8)))
-    assert len({(answer.key, answer.service_account.service_account_id) for answer in answers}) == 1
-    exchanged = await admin.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=answers[0].key))
+    assert len({(answer.secret, answer.service_account.service_account_id) for answer in answers}) == 1
+    exchanged = await admin.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=answers[0].secret))
     assert exchanged.access_token

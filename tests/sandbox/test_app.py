@@ -118,7 +118,7 @@ async def test_behaviour_has_bounds_too(shared_sandbox: Sandbox, wrong: dict[str
     assert (await ask(shared_sandbox, "/v1/behaviour", {})).json() == before
 
 
-async def test_more_than_was_authorised_cannot_be_captured(shared_sandbox: Sandbox) -> None:
+async def test_more_than_was_authorized_cannot_be_captured(shared_sandbox: Sandbox) -> None:
     """Less can, and what is taken is taken once; the refusal does not use up the key."""
     payment = (await ask(shared_sandbox, "/v1/payments", GOOD)).json()
     path, key = f"/v1/payments/{payment['id']}/capture", str(uuid4())

@@ -24,7 +24,7 @@ async def books(tmp_path: Path) -> AsyncIterator[Books]:
 
 
 def payment(ledger: Ledger) -> Answer:
-    return ledger.authorise("ref", "GBP", Decimal(1), "", "")
+    return ledger.authorize("ref", "GBP", Decimal(1), "", "")
 
 
 async def test_an_act_that_fails_leaves_nothing_behind(books: Books) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from server.sandbox.ledger import Answer, Ledger
 from server.sandbox.rules import METHODS, AskRefused, KeyReused, PaymentUnknown
 
-SUMS = ("authorised", "captured", "refunded")
+SUMS = ("authorized", "captured", "refunded")
 
 
 def opened(path: Path = Path(":memory:")) -> Ledger:
@@ -55,7 +55,7 @@ methods = st.sampled_from(["", "card_later", *sorted(METHODS), "other"]) | st.ju
 places = st.integers(0, 1)
 calls = st.one_of(
     st.builds(
-        lambda amount, method, key: Call("authorise", ("ref", "GBP", amount, method), key=key),
+        lambda amount, method, key: Call("authorize", ("ref", "GBP", amount, method), key=key),
         amounts,
         methods,
         keys,
@@ -86,7 +86,7 @@ def test_the_books_add_up_whatever_is_asked(asked: list[Call]) -> None:
             assert known is None
         else:
             assert known is None or known == (meant, answer)
-            if call.method == "authorise" and known is None:
+            if call.method == "authorize" and known is None:
                 payment_ids.append(answer["id"])
             if call.key:
                 first[call.key] = (meant, answer)
@@ -101,9 +101,9 @@ def _check(ledger: Ledger) -> None:
     for payment_id, kind, amount in entries:
         folded[payment_id, kind] += Decimal(amount)
     for payment in ledger.list("", 1000):
-        authorised, captured, refunded = (Decimal(payment[name]) for name in SUMS)
-        assert 0 <= refunded <= captured <= authorised <= Decimal(payment["amount"])
-        assert (authorised, captured, refunded) == tuple(folded[payment["id"], name] for name in SUMS)
+        authorized, captured, refunded = (Decimal(payment[name]) for name in SUMS)
+        assert 0 <= refunded <= captured <= authorized <= Decimal(payment["amount"])
+        assert (authorized, captured, refunded) == tuple(folded[payment["id"], name] for name in SUMS)
         paid_back = [Decimal(each["amount"]) for each in payment["refunds"] if each["status"] == "succeeded"]
         assert sum(paid_back) == refunded
         assert not (payment["voided"] and captured)
@@ -113,7 +113,7 @@ def _check(ledger: Ledger) -> None:
 
 def test_an_entry_stays(ledger: Ledger) -> None:
     """Neither a defect nor a hand can rewrite what happened."""
-    ledger.authorise("ref", "GBP", Decimal(1), "", "a")
+    ledger.authorize("ref", "GBP", Decimal(1), "", "a")
     for statement in ("UPDATE entries SET amount = '0'", "DELETE FROM entries"):
         with pytest.raises(sqlite3.IntegrityError, match="an entry stays"):
             ledger.connection.execute(statement)
@@ -122,13 +122,13 @@ def test_an_entry_stays(ledger: Ledger) -> None:
 def test_books_that_are_opened_again_are_the_same(tmp_path: Path) -> None:
     """The payments, the first answers, and what is still to be told."""
     before = opened(tmp_path / "books" / "ledger.sqlite")
-    payment = before.authorise("ref", "GBP", Decimal("0.1"), "", "a")
+    payment = before.authorize("ref", "GBP", Decimal("0.1"), "", "a")
     captured = before.capture(payment["id"], None, "c")
     events = before.unsent(0, 10)
     before.close()
     after = opened(tmp_path / "books" / "ledger.sqlite")
     assert after.list("", 10) == [captured]
-    assert after.authorise("ref", "GBP", Decimal("0.1"), "", "a") == payment
+    assert after.authorize("ref", "GBP", Decimal("0.1"), "", "a") == payment
     assert after.unsent(0, 10) == events
     after.close()
 

@@ -39,7 +39,7 @@ async def test_a_stop_does_not_wait_for_slow_answers(sandbox: Sandbox) -> None:
         await merchant.heard(1)
         assert not asking.done()
         assert await sandbox.terminate() == 0
-        assert (await asking).json()["status"] == "authorised"
+        assert (await asking).json()["status"] == "authorized"
 
 
 async def test_it_ends_with_its_parent(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ async def merchant() -> AsyncIterator[Merchant]:
 
 
 async def paid(sandbox: Sandbox) -> dict[str, Any]:
-    """A payment that is authorised and captured: two events."""
+    """A payment that is authorized and captured: two events."""
     body = {"amount": "1.5", "currency": "GBP", "reference": "ref"}
     keyed = {"idempotency-key": str(uuid4())}
     payment = (await sandbox.control.post("/v1/payments", json=body, headers=keyed)).json()
@@ -53,9 +53,9 @@ async def test_each_change_is_told_as_it_stood_then(sandbox: Sandbox, merchant: 
     await merchant.heard(3)
     await nothing_left(sandbox)
     told = {body["type"]: body["data"] for _, body in merchant.told}
-    authorised = {**captured, "status": "authorised", "captured": "0.000000000"}
+    authorized = {**captured, "status": "authorized", "captured": "0.000000000"}
     assert told == {
-        "payment.authorised": authorised,
+        "payment.authorized": authorized,
         "payment.captured": captured,
         "payment.refunded": refunded,
     }
@@ -113,7 +113,7 @@ async def test_a_kill_between_the_change_and_the_sending_loses_nothing(tmp_path:
         assert (await next_one.control.get(f"/v1/payments/{captured['id']}")).json() == captured
         await nothing_left(next_one)
     assert {body["type"]: body["data"]["captured"] for _, body in merchant.told} == {
-        "payment.authorised": "0.000000000",
+        "payment.authorized": "0.000000000",
         "payment.captured": "1.500000000",
     }
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
+from server.frame.editing import Edit
 from server.webhooks.rules.answers import Answer, retry_after
 from server.webhooks.rules.attempts import DISABLED_AFTER, SCHEDULE, Attempt, delivery_after
-from server.webhooks.rules.endpoints import EndpointEdit
 from server.webhooks.rules.relaying import sample_delivery
 from server.webhooks.rules.signing import shown
 from storage.database import Database
@@ -284,8 +284,8 @@ async def test_an_endpoint_that_fails_for_five_days_is_disabled(outbox: Outbox, 
     assert not disabled.enabled
     assert disabled.disabled_reason.endswith("the last one with: HTTP 500")
     assert (last.state, [delivery.state for delivery in await outbox.sent(endpoint)]) == (FAILED, [FAILED] * 3)
-    edit = EndpointEdit(endpoint.id, "", {"state": EndpointState.ENABLED}, CALLER)
-    enabled = await outbox.endpoints.edit(edit, outbox.ask)
+    edit = Edit(endpoint.id, "", {"state": EndpointState.ENABLED})
+    enabled = await outbox.endpoints.edit(edit, CALLER, outbox.ask)
     assert (enabled.enabled, enabled.disabled_reason, enabled.failing_since) == (True, "", None)
 
 
@@ -330,7 +330,7 @@ async def test_what_is_wanted_again_during_an_attempt_is_sent_again(outbox: Outb
 
     async with listening(slow) as port:
         url = f"http://127.0.0.1:{port}"
-        await outbox.endpoints.edit(EndpointEdit(delivery.endpoint_id, "", {"url": url}, CALLER), outbox.ask)
+        await outbox.endpoints.edit(Edit(delivery.endpoint_id, "", {"url": url}), CALLER, outbox.ask)
         attempt = asyncio.create_task(outbox.deliveries.attempt(delivery.id))
         await heard.wait()
         outbox.moves(seconds=1)

@@ -11,8 +11,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from backroom.webhooks.v1 import endpoints_pb2
 from backroom.webhooks.v1 import webhook_service_pb2 as pb
-from server.webhooks.rules.endpoints import EndpointEdit
+from server.frame.editing import Edit
 from storage.database import Database, Transaction
 from storage.errors import StoreUnavailable
 from storage.frame.records import Event
@@ -41,7 +42,9 @@ async def test_an_order_reaches_who_asked_for_it(database: Database, database_ur
         running(database, jobs_on=database_url, allowed_networks=LOOPBACK) as server,
     ):
         service = await server.sign_in("service")
-        await service.webhooks.CreateEndpoint(pb.CreateEndpointRequest(url=shop.url, event_types=["order.placed"]))
+        await service.webhooks.CreateEndpoint(
+            pb.CreateEndpointRequest(endpoint=endpoints_pb2.Endpoint(url=shop.url, event_types=["order.placed"]))
+        )
         await eventually(lambda: followed(database), bool)
         await stocked(service, "A", 1)
         order = await placed(service, ("A", 1))
@@ -72,7 +75,7 @@ async def test_an_event_goes_to_each_endpoint_that_wants_it(outbox: Outbox) -> N
     everything = await outbox.endpoint()
     paid = await outbox.endpoint("https://example.com", "order.paid")
     disabled = await outbox.endpoint()
-    await outbox.endpoints.edit(EndpointEdit(disabled.id, "", {"state": EndpointState.DISABLED}, CALLER), outbox.ask)
+    await outbox.endpoints.edit(Edit(disabled.id, "", {"state": EndpointState.DISABLED}), CALLER, outbox.ask)
     await outbox.happens("order.placed", "order.paid", "something.unknown")
     await outbox.relayed()
     assert await outbox.types_of(everything) == ["order.paid", "order.placed", "something.unknown"]

@@ -189,12 +189,14 @@ async def heard(shop: Subscriber) -> list[str]:
 async def test_neither_urls_nor_bodies_stand_among_remembered_answers(service: Api, database: Database) -> None:
     """Both may hold what nobody should read who has the database alone; a repeated call is answered as the first."""
     url = "https://example.com/hook?token=hunter2"
-    request = pb.CreateEndpointRequest(request_id=str(uuid4()), url=url)
+    request = pb.CreateEndpointRequest(request_id=str(uuid4()), endpoint=endpoints_pb2.Endpoint(url=url))
     first = await service.webhooks.CreateEndpoint(request)
     endpoint_id = first.endpoint.endpoint_id
     other = f"{url}other"
     editing = pb.UpdateEndpointRequest(
-        request_id=str(uuid4()), endpoint_id=endpoint_id, url=other, update_mask=FieldMask(paths=["url"])
+        request_id=str(uuid4()),
+        update_mask=FieldMask(paths=["url"]),
+        endpoint=endpoints_pb2.Endpoint(endpoint_id=endpoint_id, url=other),
     )
     edited = await service.webhooks.UpdateEndpoint(editing)
     testing = pb.SendTestEventRequest(request_id=str(uuid4()), endpoint_id=endpoint_id)

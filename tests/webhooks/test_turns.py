@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from uuid import uuid4
 
-from server.webhooks.rules.endpoints import EndpointDraft, EndpointEdit
+from server.frame.editing import Edit
+from server.webhooks.rules.endpoints import EndpointDraft
 from server.webhooks.rules.turns import FAILING_AT_ONCE, SLOTS, turns
 from storage.webhooks.records import Endpoint, EndpointState, Turn
 from tests.webhooks.outgoing import CALLER, Outbox, answer, subscriber
@@ -97,7 +98,7 @@ async def test_what_is_not_due_has_no_turn(outbox: Outbox) -> None:
         delivery = await outbox.attempt(await outbox.test_event(endpoint))
         await outbox.test_event(disabled)
         for state in (EndpointState.DISABLED, EndpointState.ENABLED):
-            await outbox.endpoints.edit(EndpointEdit(disabled.id, "", {"state": state}, CALLER), outbox.ask)
+            await outbox.endpoints.edit(Edit(disabled.id, "", {"state": state}), CALLER, outbox.ask)
             await outbox.turns.give()
             assert await outbox.due() == []
         outbox.moves(seconds=5)

@@ -65,8 +65,8 @@ class Paying:
     async def _count_open(self) -> int:
         # In the order of life: one that moves on between the two lists is in the second.
         pending = await self._ours(PaymentState.PAYMENT_STATE_PENDING)
-        authorised = await self._ours(PaymentState.PAYMENT_STATE_AUTHORISED)
-        return len(pending.keys() | authorised.keys())
+        authorized = await self._ours(PaymentState.PAYMENT_STATE_AUTHORIZED)
+        return len(pending.keys() | authorized.keys())
 
     async def _taken(self) -> Mapping[str, Payment]:
         """The payments that took the money; the others are counted as refused."""

@@ -11,7 +11,8 @@ from google.type.money_pb2 import Money
 from backroom.commerce.v1.catalog_service_pb2 import ImportProductsRequest
 from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest
 from backroom.commerce.v1.order_service_pb2 import LineItem, PlaceOrderRequest
-from backroom.commerce.v1.payment_service_pb2 import CreatePaymentRequest, RefundPaymentRequest, RestockItem
+from backroom.commerce.v1.payment_service_pb2 import CreatePaymentRequest, RefundPaymentRequest
+from backroom.commerce.v1.payments_pb2 import Payment, RestockLine
 from backroom.commerce.v1.products_pb2 import Product
 from backroom.commerce.v1.stock_pb2 import StockReason
 from backroom_client import request_id_for
@@ -96,7 +97,7 @@ def write_off_request(lost: WriteOff) -> AdjustStockRequest:
 
 def payment_request(invoice: str, order_id: str) -> CreatePaymentRequest:
     """The payment of an order by the provider's default method."""
-    return CreatePaymentRequest(request_id=request_id_for(SHOP, "payment", invoice), order_id=order_id)
+    return CreatePaymentRequest(request_id=request_id_for(SHOP, "payment", invoice), payment=Payment(order_id=order_id))
 
 
 def refund_request(back: GoodsBack, payment_id: str) -> RefundPaymentRequest:
@@ -106,7 +107,7 @@ def refund_request(back: GoodsBack, payment_id: str) -> RefundPaymentRequest:
         payment_id=payment_id,
         amount=money(back.amount),
         note=_return_note(back),
-        restock=[RestockItem(sku=sku, quantity=quantity) for sku, quantity in back.pieces.items()],
+        restock=[RestockLine(sku=sku, quantity=quantity) for sku, quantity in back.pieces.items()],
     )
 
 

@@ -35,7 +35,7 @@ class PaymentReport:
     """Our id of it; None where the provider does not know it."""
     provider_id: str
     currency: str
-    authorised: Decimal = Decimal(0)
+    authorized: Decimal = Decimal(0)
     captured: Decimal = Decimal(0)
     refunded: Decimal = Decimal(0)
     """What was paid back; a refund that is still on its way does not count."""
@@ -59,7 +59,7 @@ class PaymentProvider(Protocol):
     def payable(self, amount: Price) -> bool:
         """Whether its currency holds the amount, as the provider counts: Stripe's yen has no half."""
 
-    async def authorise(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
+    async def authorize(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
         """Secures the money, without taking it; `method` is the provider's token of what to pay with."""
 
     async def capture(self, provider_id: str, amount: Price, key: str) -> PaymentReport:

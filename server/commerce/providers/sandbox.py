@@ -29,7 +29,7 @@ class _Payment(BaseModel):
     id: str
     reference: str
     currency: str
-    authorised: Decimal
+    authorized: Decimal
     captured: Decimal
     refunded: Decimal
     failure: str
@@ -41,7 +41,7 @@ class _Payment(BaseModel):
             payment_id=_ours(self.reference),
             provider_id=self.id,
             currency=self.currency,
-            authorised=self.authorised,
+            authorized=self.authorized,
             captured=self.captured,
             refunded=self.refunded,
             failure=self.failure,
@@ -94,7 +94,7 @@ class SandboxProvider:
     def payable(self, amount: Price) -> bool:
         return True  # it counts as we do, to nine decimals
 
-    async def authorise(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
+    async def authorize(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
         body = {
             "amount": f"{amount.amount:f}",
             "currency": amount.currency,
@@ -105,7 +105,7 @@ class SandboxProvider:
 
     async def capture(self, provider_id: str, amount: Price, key: str) -> PaymentReport:
         answer = await self._post(f"/v1/payments/{provider_id}/capture", key, {"amount": f"{amount.amount:f}"})
-        if answer.status_code == httpx.codes.CONFLICT and _parsed(_Error, answer).error.code == "not_authorised":
+        if answer.status_code == httpx.codes.CONFLICT and _parsed(_Error, answer).error.code == "not_authorized":
             return await self.find(provider_id)
         return _report(answer)
 

@@ -66,7 +66,7 @@ class StripeProvider:
     def payable(self, amount: Price) -> bool:
         return minor_units(amount) is not None
 
-    async def authorise(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
+    async def authorize(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
         units = minor_units(amount)
         none = PaymentReport(payment_id, "", amount.currency)
         if units is None:

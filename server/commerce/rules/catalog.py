@@ -1,11 +1,12 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from server.commerce.errors import ProductNotFound
-from server.frame.errors import EtagMismatch, Refusal
+from server.frame.editing import Edit, changed, check_etag
+from server.frame.errors import Refusal
 from storage.commerce.records import Price, Product
 
 ProductKey = UUID | str
@@ -24,16 +25,6 @@ class ProductDraft:
 
     def as_product(self, product_id: UUID, now: datetime) -> Product:
         return Product(product_id, self.sku, self.name, self.description, self.price, self.archived, 1, now, now)
-
-
-@dataclass(frozen=True, slots=True)
-class ProductEdit:
-    """The fields to change and their new values, of the product that the caller read under an etag."""
-
-    product_id: UUID
-    etag: str
-    """Empty where the caller does not mind edits in between."""
-    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +52,10 @@ def found(product: Product | None, key: ProductKey) -> Product | Refusal:
     return ProductNotFound(product_id=str(key)) if isinstance(key, UUID) else ProductNotFound(sku=key)
 
 
-def etag_of(product: Product) -> str:
-    return f"v{product.version}"
-
-
-def edited(product: Product, edit: ProductEdit, now: datetime) -> Product:
+def edited(product: Product, edit: Edit[UUID], now: datetime) -> Product:
     """The product after an edit; raises EtagMismatch where another edit came first."""
-    if edit.etag and edit.etag != etag_of(product):
-        raise EtagMismatch(etag=etag_of(product))
-    return _changed(product, edit.values, now)
+    check_etag(product, edit)
+    return changed(product, edit.values, now)
 
 
 def latest_by_sku(drafts: Sequence[ProductDraft]) -> Mapping[str, ProductDraft]:
@@ -86,18 +72,11 @@ def plan_import(
         for draft, product_id in zip(drafts.values(), new_ids, strict=True)
         if draft.sku not in existing
     ]
-    imported = [_changed(product, _values(drafts[sku]), now) for sku, product in existing.items()]
-    changed = [product for product in imported if product.version != existing[product.sku].version]
-    return ImportPlan(new, changed, len(imported) - len(changed))
+    imported = [changed(product, _values(drafts[sku]), now) for sku, product in existing.items()]
+    differing = [product for product in imported if product.version != existing[product.sku].version]
+    return ImportPlan(new, differing, len(imported) - len(differing))
 
 
 def _values(draft: ProductDraft) -> Mapping[str, Any]:
     names = ("name", "description", "price", "archived")
     return {name: getattr(draft, name) for name in names}
-
-
-def _changed(product: Product, values: Mapping[str, Any], now: datetime) -> Product:
-    """The product with new values; the same one where none of them is new."""
-    if all(getattr(product, name) == value for name, value in values.items()):
-        return product
-    return replace(product, **values, version=product.version + 1, update_time=now)

@@ -39,7 +39,7 @@ from storage.commerce.records import (
 MOST_PAYMENTS = 20
 """Of one order: whoever tries stolen cards tries many, and each attempt is shown to the provider."""
 
-OPEN = frozenset({PaymentState.PENDING, PaymentState.AUTHORISED})
+OPEN = frozenset({PaymentState.PENDING, PaymentState.AUTHORIZED})
 """The states in which a payment may still take money."""
 
 ASKED = OPEN | {PaymentState.CAPTURED}
@@ -93,7 +93,7 @@ def new_payment(
         method=method,
         state=PaymentState.PENDING,
         amount=order.total,
-        authorised=none,
+        authorized=none,
         captured=none,
         refunded=none,
         failure="",

@@ -84,7 +84,7 @@ def merged(payment: Payment, report: PaymentReport) -> Payment:
     known = replace(
         payment,
         provider_id=payment.provider_id or report.provider_id or None,
-        authorised=max(payment.authorised, report.authorised, captured),
+        authorized=max(payment.authorized, report.authorized, captured),
         captured=captured,
         refunded=refunded,
         failure=max(payment.failure, report.failure),
@@ -106,7 +106,7 @@ def state_of(payment: Payment) -> PaymentState:
         return PaymentState.FAILED
     if payment.voided:
         return PaymentState.VOIDED
-    return PaymentState.AUTHORISED if payment.authorised > 0 else PaymentState.PENDING
+    return PaymentState.AUTHORIZED if payment.authorized > 0 else PaymentState.PENDING
 
 
 def completes(payment: Payment, report: PaymentReport) -> bool:

@@ -5,6 +5,7 @@ from uuid import UUID
 from server.commerce import errors
 from server.commerce.rules import catalog as rules
 from server.frame.contention import begun_again
+from server.frame.editing import Edit
 from server.frame.errors import Refusal
 from server.frame.repeating import once
 from storage.commerce.records import Product
@@ -33,14 +34,14 @@ class Catalog:
 
             return await once(tx, ask, Product, act, f"product/{draft.sku}")
 
-    async def edit(self, edit: rules.ProductEdit, ask: Ask) -> Product:
+    async def edit(self, edit: Edit[UUID], ask: Ask) -> Product:
         """Changes the fields that the edit names; raises ProductNotFound, EtagMismatch."""
         async with self._database.transaction() as tx:
 
             async def act() -> Product:
-                product = await tx.products.lock(edit.product_id)
+                product = await tx.products.lock(edit.key)
                 if product is None:
-                    raise errors.ProductNotFound(product_id=str(edit.product_id))
+                    raise errors.ProductNotFound(product_id=str(edit.key))
                 changed = rules.edited(product, edit, self._now())
                 await tx.products.change([changed])
                 return changed

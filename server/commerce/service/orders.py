@@ -83,7 +83,7 @@ class Orders:
 
             return await once(tx, ask, Order, act, None)
 
-    async def fulfil(self, caller: Caller, order_id: UUID, ask: Ask) -> Order:
+    async def fulfill(self, caller: Caller, order_id: UUID, ask: Ask) -> Order:
         """Marks a paid order as handed over; raises OrderNotFound, OrderStateForbids."""
         async with self._database.transaction() as tx:
 

@@ -150,11 +150,12 @@ class Paying:
         provider = self._provider(payment)
         if payment.provider_id is None:
             # Asked even where the order is dead by now: an earlier try may have secured the money unseen.
-            return await provider.authorise(payment.id, payment.amount, payment.method, key=f"{payment.id}/authorise")
+            # The key stays as it was first spelled: under another one the provider would take it for another payment.
+            return await provider.authorize(payment.id, payment.amount, payment.method, key=f"{payment.id}/authorise")
         if not wanted:
             # The money is let go for good, and a promotion might bring the order back to life.
             await self._database.wait_for_standby()
             return await provider.void(payment.provider_id, key=f"{payment.id}/void")
-        if payment.state is PaymentState.AUTHORISED:
+        if payment.state is PaymentState.AUTHORIZED:
             return await provider.capture(payment.provider_id, payment.amount, key=f"{payment.id}/capture")
         return None  # the customer is to confirm it, and a webhook will tell

@@ -111,11 +111,11 @@ def _products(
 def _left_to_jobs(
     asks: Sequence[Reported], answers: Sequence[Settled | Refusal], before: Mapping[UUID, Payment]
 ) -> set[UUID]:
-    """The payments that are authorised now, and that nobody goes on with yet."""
+    """The payments that are authorized now, and that nobody goes on with yet."""
     left = set()
     for ask, answer in zip(asks, answers, strict=True):
-        if isinstance(answer, Settled) and answer.payment.state is PaymentState.AUTHORISED:
-            new = before[answer.payment.id].state is not PaymentState.AUTHORISED
+        if isinstance(answer, Settled) and answer.payment.state is PaymentState.AUTHORIZED:
+            new = before[answer.payment.id].state is not PaymentState.AUTHORIZED
             if new and not ask.driven:
                 left.add(answer.payment.id)
     return left

@@ -79,13 +79,13 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
         order = await self._orders.cancel(caller_of(context), UUID(request.order_id), request.reason, ask)
         return pb.CancelOrderResponse(order=messages.order(order))
 
-    async def FulfilOrder(self, request: pb.FulfilOrderRequest, context: Any) -> pb.FulfilOrderResponse:
-        order = await self._orders.fulfil(caller_of(context), UUID(request.order_id), ask_of(context, request))
-        return pb.FulfilOrderResponse(order=messages.order(order))
+    async def FulfillOrder(self, request: pb.FulfillOrderRequest, context: Any) -> pb.FulfillOrderResponse:
+        order = await self._orders.fulfill(caller_of(context), UUID(request.order_id), ask_of(context, request))
+        return pb.FulfillOrderResponse(order=messages.order(order))
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
         watch = watch_of(request, self._now())
-        customer_id = messages.customer_of(request.customer_id)
+        customer_id = messages.same_form(request.customer_id, "customer_id")
         telling = self._watching.watch_orders(caller_of(context), customer_id, watch.position)
         async for told in telling:
             order = messages.order(told.change.order) if told.change else None

@@ -17,7 +17,8 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
 
     async def CreatePayment(self, request: pb.CreatePaymentRequest, context: Any) -> pb.CreatePaymentResponse:
         ask = ask_of(context, request)
-        payment = await self._payments.create(caller_of(context), UUID(request.order_id), request.method, ask)
+        wanted = request.payment
+        payment = await self._payments.create(caller_of(context), UUID(wanted.order_id), wanted.method, ask)
         return pb.CreatePaymentResponse(payment=messages.payment(payment))
 
     async def ConfirmPayment(self, request: pb.ConfirmPaymentRequest, context: Any) -> pb.ConfirmPaymentResponse:

@@ -10,6 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from server.frame.call import Call
+from server.frame.canonical import canonicalized
 from server.frame.contract import BODY_BYTES
 from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, MessageTooLarge, Refusal
 from server.frame.interceptors.base import Behaviour, Method
@@ -32,7 +33,7 @@ class Validation:
     """Innermost but for the deadline: only who may call learns what is wrong with a body.
 
     It makes a message of the body on the way in, and bytes of the answer on the way out.
-    What the contract does not know of a message is dropped.
+    What the contract does not know of a message is dropped, and ids are brought into one form.
     """
 
     def __init__(self, validator: protovalidate.Validator, largest_bodies: Mapping[str, int]) -> None:
@@ -87,6 +88,8 @@ class Validation:
             yield message
 
     def _hold(self, message: Message, *, may_hold_nul: bool) -> None:
+        if malformed := canonicalized(message):
+            raise FieldInvalid(fields=malformed)
         # It holds the interpreter's lock, so that a thread would keep the loop waiting just as long.
         found = self._validator.collect_violations(message, fail_fast=True)
         if found and not _holds_many(message):

@@ -9,7 +9,6 @@ from server.identity.messages.audit import (
     audit_sequence,
     audit_verification,
 )
-from server.identity.messages.keys import expire_time
 from server.identity.messages.roles import role, role_draft, role_edit
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "audit_limit",
     "audit_sequence",
     "audit_verification",
-    "expire_time",
     "key",
     "role",
     "role_draft",

@@ -37,6 +37,7 @@ def key(found: ApiKey) -> accounts_pb2.Key:
         create_time=timestamp(found.create_time),
         expire_time=timestamp(found.expire_time),
         last_use_time=timestamp(found.last_use_time),
+        service_account_id=str(found.account_id),
     )
 
 

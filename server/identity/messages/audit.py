@@ -2,8 +2,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from backroom.identity.v1 import audit_pb2, audit_service_pb2
+from server.frame.canonical import same_id
 from server.frame.errors import FieldInvalid
-from server.frame.wire import time_of, timestamp
+from server.frame.wire import bound_of, timestamp
 from server.identity.rules.auditing import Fault, FaultKind, Verification, limit_of
 from storage.frame.records import NOBODY, AuditAnchor, AuditEvent, AuditFilter
 
@@ -44,15 +45,20 @@ def audit_event(event: AuditEvent) -> audit_pb2.AuditEvent:
 
 
 def audit_filter(request: audit_service_pb2.ListAuditEventsRequest) -> AuditFilter:
-    """Raises FieldInvalid where a time is out of bounds."""
     return AuditFilter(
         caller_id=UUID(request.caller_id) if request.caller_id else None,
         action=request.action or None,
-        resource=request.resource or None,
+        resource=_resource(request.resource) or None,
         result=request.result or None,
-        from_time=time_of(request.from_time, "from_time") if request.HasField("from_time") else None,
-        to_time=time_of(request.to_time, "to_time") if request.HasField("to_time") else None,
+        start_time=bound_of(request.start_time) if request.HasField("start_time") else None,
+        end_time=bound_of(request.end_time) if request.HasField("end_time") else None,
     )
+
+
+def _resource(text: str) -> str:
+    """A kind and an id, such as "product/TEA" or "order/0198c2d8-…"; a UUID is brought into its one form."""
+    kind, slash, name = text.partition("/")
+    return f"{kind}{slash}{same_id(name)}"
 
 
 def audit_limit(request: audit_service_pb2.VerifyAuditRequest) -> int:

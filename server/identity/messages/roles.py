@@ -1,6 +1,16 @@
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from backroom.identity.v1 import access_service_pb2, roles_pb2
+from server.frame.editing import Edit, edit_of
 from server.frame.wire import timestamp
-from server.identity.rules.roles import KnownRole, RoleDraft, RoleEdit
+from server.identity.rules.roles import KnownRole, RoleDraft
+
+_EDITABLE: Mapping[str, Callable[[roles_pb2.Role], Any]] = {
+    "description": lambda role: role.description,
+    "permissions": lambda role: tuple(sorted(role.permissions)),
+}
+"""The fields that an update_mask may name."""
 
 
 def role(known: KnownRole) -> roles_pb2.Role:
@@ -19,11 +29,6 @@ def role_draft(message: roles_pb2.Role) -> RoleDraft:
     return RoleDraft(message.name, message.description, tuple(sorted(message.permissions)))
 
 
-def role_edit(request: access_service_pb2.UpdateRoleRequest) -> RoleEdit:
-    paths = set(request.update_mask.paths)
-    return RoleEdit(
-        request.role.name,
-        request.role.etag or None,
-        request.role.description if "description" in paths else None,
-        tuple(sorted(request.role.permissions)) if "permissions" in paths else None,
-    )
+def role_edit(request: access_service_pb2.UpdateRoleRequest) -> Edit[str]:
+    """Raises FieldInvalid where the mask names a field that cannot be changed."""
+    return edit_of(request.role, request.update_mask, ("name", str), _EDITABLE)

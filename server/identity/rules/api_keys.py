@@ -25,7 +25,7 @@ def must_be_service(account: Account | None, account_id: str) -> Account:
 def must_be_ahead(expire_time: datetime | None, now: datetime) -> None:
     """Raises FieldInvalid for an end that has passed."""
     if expire_time is not None and expire_time <= now:
-        raise FieldInvalid.of("expire_time", "must be in the future")
+        raise FieldInvalid.of("key.expire_time", "must be in the future")
 
 
 def must_have_room(live: Sequence[ApiKey]) -> None:

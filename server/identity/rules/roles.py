@@ -1,10 +1,10 @@
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from server.frame.caller import Caller
-from server.frame.errors import EtagMismatch
+from server.frame.editing import Edit, changed, check_etag, etag_of
 from server.identity.errors import (
     LastAdmin,
     PermissionNotHeld,
@@ -38,16 +38,6 @@ class RoleDraft:
     name: str
     description: str
     permissions: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RoleEdit:
-    """Which fields of a role are to change; None leaves one as it is."""
-
-    name: str
-    etag: str | None
-    description: str | None
-    permissions: tuple[str, ...] | None
 
 
 def known_roles(names: Sequence[str], made: Sequence[Role]) -> Sequence[KnownRole]:
@@ -99,26 +89,19 @@ def drafted(draft: RoleDraft, caller: Caller, now: datetime) -> Role:
     return Role(draft.name, draft.description, draft.permissions, 1, now, now)
 
 
-def edited(role: Role, edit: RoleEdit, caller: Caller, now: datetime) -> Role:
+def edited(role: Role, edit: Edit[str], caller: Caller, now: datetime) -> Role:
     """The role as it is to be; raises EtagMismatch, PermissionUnknown, PermissionNotHeld."""
-    if edit.etag and edit.etag != etag_of(role):
-        raise EtagMismatch(etag=etag_of(role))
-    permissions = role.permissions if edit.permissions is None else edit.permissions
-    must_be_known(permissions if edit.permissions is not None else ())
+    check_etag(role, edit)
+    permissions = edit.values.get("permissions", ())
+    must_be_known(permissions)
     must_hold(caller, {*role.permissions, *permissions})
-    description = role.description if edit.description is None else edit.description
-    return replace(role, description=description, permissions=permissions, version=role.version + 1, update_time=now)
+    return changed(role, edit.values, now)
 
 
 def must_be_made(name: str) -> None:
     """Raises RoleBuiltIn for a role that comes with Backroom."""
     if name in ROLES:
         raise RoleBuiltIn(role=name)
-
-
-def etag_of(role: Role) -> str:
-    """Another after each change, and another for a role that is made anew under the name of one deleted."""
-    return f"{role.version}-{int(role.create_time.timestamp() * 1_000_000):x}"
 
 
 def may_lose(account_id: UUID, admins: Collection[UUID]) -> None:

@@ -8,7 +8,6 @@ from server.frame.caller import Caller
 from server.frame.repeating import once
 from server.identity.errors import CredentialsInvalid, KeyNotFound, NameTaken, TooManyAttempts
 from server.identity.finishing import Finishing
-from server.identity.roles import SERVICE
 from server.identity.rules import api_keys as rules
 from server.identity.rules.throttling import exchanging
 from server.identity.secrets import KeyMaking, Secrets, key_hash, well_formed
@@ -55,7 +54,7 @@ class ApiKeys:
         async with self._refusals.recorded(ask, "account/"), self._database.transaction() as tx:
 
             async def act() -> Account:
-                granted = await grantable(tx, caller, roles or [SERVICE])
+                granted = await grantable(tx, caller, roles)
                 account = Account(self._new_id(), AccountKind.SERVICE, None, name, granted, self._now())
                 if not await tx.accounts.add(account):
                     raise NameTaken(name=name)
@@ -84,11 +83,12 @@ class ApiKeys:
             key = await once(tx, ask, ApiKey, act, lambda key: f"key/{key.id}")
             return key, making.again(key.id, await tx.api_keys.hash_of(key.id))
 
-    async def list_live(self, account_id: UUID) -> Sequence[ApiKey]:
-        """Oldest first; raises AccountNotFound."""
+    async def list_live(self, account_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[ApiKey]:
+        """Up to so many behind a key of (create_time, id), oldest first; raises AccountNotFound."""
         async with self._database.reading() as tx:
             rules.must_be_service(await tx.accounts.find(account_id), str(account_id))
-            return await tx.api_keys.list_live(account_id, self._now())
+            live = await tx.api_keys.list_live(account_id, self._now())
+        return [key for key in live if after is None or (key.create_time, key.id) > after][:limit]
 
     async def delete(self, caller: Caller, key_id: UUID, ask: Ask) -> None:
         """Ends a key, on every server within a second; raises KeyNotFound, PermissionNotHeld."""

@@ -2,11 +2,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from server.frame.caller import Caller
+from server.frame.editing import Edit
 from server.frame.repeating import once
 from server.identity.errors import RoleExists, RoleHeld, RoleNotFound
 from server.identity.roles import ROLES
 from server.identity.rules import roles as rules
-from server.identity.rules.roles import KnownRole, RoleDraft, RoleEdit
+from server.identity.rules.roles import KnownRole, RoleDraft
 from server.identity.service.refusals import Refusals
 from storage.database import Database, Transaction
 from storage.frame.records import Ask
@@ -50,21 +51,23 @@ class Roles:
             made = await tx.roles.list_by_name(after=after[1] if after and after[0] else None, limit=limit)
         return [*built_in, *map(rules.made_role, made)][:limit]
 
-    async def edit(self, caller: Caller, edit: RoleEdit, ask: Ask) -> KnownRole:
+    async def edit(self, caller: Caller, edit: Edit[str], ask: Ask) -> KnownRole:
         """Changes a role, and what all who hold it may do.
 
         Raises RoleNotFound, RoleBuiltIn, EtagMismatch, PermissionUnknown, PermissionNotHeld.
         """
-        async with self._refusals.recorded(ask, f"role/{edit.name}"), self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"role/{edit.key}"), self._database.transaction() as tx:
 
             async def act() -> KnownRole:
-                role = rules.edited(await _locked(tx, edit.name), edit, caller, self._now())
-                await tx.roles.edit(role.name, role.description, role.permissions, role.update_time)
-                # Whoever holds it: to ask for them would miss nobody, but cost more than to look everyone up anew.
-                await tx.access_changes.add(None, self._now())
+                before = await _locked(tx, edit.key)
+                role = rules.edited(before, edit, caller, self._now())
+                if role is not before:
+                    await tx.roles.edit(role.name, role.description, role.permissions, role.update_time)
+                    # Whoever holds it: to ask for them would miss nobody, but cost more than to look everyone up anew.
+                    await tx.access_changes.add(None, self._now())
                 return rules.made_role(role)
 
-            return await once(tx, ask, KnownRole, act, f"role/{edit.name}")
+            return await once(tx, ask, KnownRole, act, f"role/{edit.key}")
 
     async def delete(self, caller: Caller, name: str, ask: Ask, *, force: bool) -> None:
         """Deletes a role, with `force` from all who hold it; raises RoleNotFound, RoleBuiltIn, PermissionNotHeld.

@@ -6,7 +6,7 @@ from backroom.identity.v1 import access_service_pb2_grpc
 from server.frame.call import caller_of
 from server.frame.paging import key_time, page_of
 from server.frame.repeating import ask_of
-from server.frame.wire import timestamp
+from server.frame.wire import time_of, timestamp
 from server.identity import messages
 from server.identity.service import AccessControl, ApiKeys, Roles
 
@@ -59,8 +59,9 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         self, request: pb.CreateServiceAccountRequest, context: Any
     ) -> pb.CreateServiceAccountResponse:
         ask = ask_of(context, request)
-        account, secret = await self._keys.create_account(caller_of(context), request.name, request.roles, ask)
-        return pb.CreateServiceAccountResponse(service_account=messages.service_account(account), key=secret)
+        wanted = request.service_account
+        account, secret = await self._keys.create_account(caller_of(context), wanted.name, wanted.roles, ask)
+        return pb.CreateServiceAccountResponse(service_account=messages.service_account(account), secret=secret)
 
     async def ExchangeKey(self, request: pb.ExchangeKeyRequest, context: Any) -> pb.ExchangeKeyResponse:
         access_token, expire_time = await self._keys.exchange(request.key, ask_of(context, request))
@@ -68,14 +69,20 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
 
     async def CreateKey(self, request: pb.CreateKeyRequest, context: Any) -> pb.CreateKeyResponse:
         ask = ask_of(context, request)
-        expire_time = messages.expire_time(request)
-        account_id = UUID(request.service_account_id)
+        wanted = request.key
+        expire_time = time_of(wanted.expire_time) if wanted.HasField("expire_time") else None
+        account_id = UUID(wanted.service_account_id)
         key, secret = await self._keys.create(caller_of(context), account_id, expire_time, ask)
         return pb.CreateKeyResponse(key=messages.key(key), secret=secret)
 
     async def ListKeys(self, request: pb.ListKeysRequest, context: Any) -> pb.ListKeysResponse:
-        found = await self._keys.list_live(UUID(request.service_account_id))
-        return pb.ListKeysResponse(keys=map(messages.key, found))
+        page = page_of(request)
+        after = page.key(key_time, UUID)
+        found = await self._keys.list_live(
+            UUID(request.service_account_id), after=(after[0], after[1]) if after else None, limit=page.limit
+        )
+        keys, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.key)
+        return pb.ListKeysResponse(keys=keys, next_page_token=next_page_token)
 
     async def DeleteKey(self, request: pb.DeleteKeyRequest, context: Any) -> pb.DeleteKeyResponse:
         ask = ask_of(context, request)

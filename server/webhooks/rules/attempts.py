@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from server.frame.editing import changed
 from server.webhooks.rules.answers import Answer
-from server.webhooks.rules.endpoints import changed
 from storage.webhooks.records import Delivery, DeliveryState, Endpoint, EndpointState
 
 SCHEDULE = (

@@ -60,7 +60,7 @@ def disabled_event(endpoint: Endpoint, now: datetime) -> Event:
         "endpoint_id": str(endpoint.id),
         "description": endpoint.description,
         "disabled_reason": endpoint.disabled_reason,
-        "failing_since": _told(endpoint.failing_since) if endpoint.failing_since else None,
+        "failure_start_time": _told(endpoint.failing_since) if endpoint.failing_since else None,
     }
     return Event(DISABLED, endpoint.id, json.dumps(data), now)
 

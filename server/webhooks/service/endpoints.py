@@ -5,6 +5,7 @@ from uuid import UUID
 
 from server.frame.addresses import Network
 from server.frame.caller import Caller
+from server.frame.editing import Edit
 from server.frame.events import EventType
 from server.frame.repeating import once
 from server.webhooks import errors
@@ -44,9 +45,9 @@ class Endpoints:
         self._new_id = new_id
         self._new_secret = new_secret
 
-    def list_types(self) -> Sequence[tuple[str, EventType]]:
-        """Each with its name, by name."""
-        return sorted(self._event_types.items(), key=lambda each: each[0])
+    def list_types(self, *, after: str, limit: int) -> Sequence[tuple[str, EventType]]:
+        """Up to so many behind a name, each with its name, by name."""
+        return [(name, self._event_types[name]) for name in sorted(self._event_types) if name > after][:limit]
 
     def may_read(self, caller: Caller, event_type: str) -> bool:
         """Whether a caller may read what events of a type are about."""
@@ -84,7 +85,7 @@ class Endpoints:
         async with self._database.reading() as tx:
             return await tx.endpoints.list_latest(before=before, limit=limit)
 
-    async def edit(self, edit: rules.EndpointEdit, ask: Ask) -> Endpoint:
+    async def edit(self, edit: Edit[UUID], caller: Caller, ask: Ask) -> Endpoint:
         """Changes the fields that the edit names; what is still to be sent to an endpoint that is disabled fails.
 
         What decides anew what it is told takes the permissions to read that, whichever of its types are new.
@@ -96,17 +97,17 @@ class Endpoints:
                 if "url" in edit.values:
                     check_url(edit.values["url"], self._allowed)
                 rules.check_types(edit.values.get("event_types", ()), self._event_types)
-                endpoint = _existing(await tx.endpoints.lock(edit.endpoint_id), edit.endpoint_id)
-                edited = rules.edited(endpoint, edit, self._now())
+                endpoint = _existing(await tx.endpoints.lock(edit.key), edit.key)
+                edited = rules.edited(endpoint, edit, caller, self._now())
                 if rules.grants(endpoint, edit.values):
-                    telling.check_readable(edit.caller, edited.event_types, self._event_types)
+                    telling.check_readable(caller, edited.event_types, self._event_types)
                 if edited is not endpoint:
                     await tx.endpoints.change(edited)
                 if endpoint.enabled and not edited.enabled:
                     await tx.deliveries.give_up(endpoint.id, GIVEN_UP)
                 return self._seals.hidden(edited)
 
-            return self._seals.shown(await once(tx, ask, Endpoint, act, f"endpoint/{edit.endpoint_id}"))
+            return self._seals.shown(await once(tx, ask, Endpoint, act, f"endpoint/{edit.key}"))
 
     async def delete(self, endpoint_id: UUID, ask: Ask) -> None:
         """Deletes an endpoint with its secrets and deliveries; raises EndpointNotFound."""

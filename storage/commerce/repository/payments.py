@@ -23,7 +23,7 @@ _PAYMENT = tuple(name for name in names_of(payments) if name != "customer_id")
 _REFUND = names_of(refunds)
 _LINE = names_of(refund_lines)
 _CHANGEABLE = (
-    *("id", "provider_id", "state", "authorised", "captured", "refunded"),
+    *("id", "provider_id", "state", "authorized", "captured", "refunded"),
     *("failure", "voided", "client_secret", "update_time"),
 )
 _REFUND_CHANGEABLE = ("id", "provider_id", "state", "update_time")
@@ -170,7 +170,7 @@ def _values(payment: Payment) -> list[Any]:
 
 def _payment(row: Row[Any], found: Mapping[UUID, Sequence[Refund]]) -> Payment:
     who = (row.id, row.order_id, row.created_by, row.provider, row.provider_id, row.method, PaymentState(row.state))
-    sums = (Price(row.amount, row.currency), row.authorised, row.captured, row.refunded)
+    sums = (Price(row.amount, row.currency), row.authorized, row.captured, row.refunded)
     rest = (row.failure, row.voided, row.client_secret, tuple(found.get(row.id, ())))
     return Payment(*who, *sums, *rest, row.create_time, row.update_time)
 

@@ -100,10 +100,10 @@ def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
     found = [column[name] == value for name, value in exact.items() if value is not None]
     if wanted.result not in (None, "OK"):
         found.append(column.result != literal("OK", literal_execute=True))  # by which its index is found
-    if wanted.from_time is not None:
-        found.append(column.create_time >= wanted.from_time)
-    if wanted.to_time is not None:
-        found.append(column.create_time < wanted.to_time)
+    if wanted.start_time is not None:
+        found.append(column.create_time >= wanted.start_time)
+    if wanted.end_time is not None:
+        found.append(column.create_time < wanted.end_time)
     return found
 
 

@@ -30,13 +30,13 @@ def pounds(amount: str | Decimal) -> Price:
     return Price(Decimal(amount), "GBP")
 
 
-async def authorised(provider: PaymentProvider, amount: str | Decimal = "10", method: str = "") -> PaymentReport:
+async def authorized(provider: PaymentProvider, amount: str | Decimal = "10", method: str = "") -> PaymentReport:
     payment_id = uuid4()
-    return await provider.authorise(payment_id, pounds(amount), method, f"{payment_id}/authorise")
+    return await provider.authorize(payment_id, pounds(amount), method, f"{payment_id}/authorize")
 
 
 async def captured(provider: PaymentProvider, amount: str | Decimal = "10", method: str = "") -> PaymentReport:
-    report = await authorised(provider, amount, method)
+    report = await authorized(provider, amount, method)
     return await provider.capture(report.provider_id, pounds(amount), f"{report.payment_id}/capture")
 
 
@@ -55,8 +55,8 @@ async def booked(provider: PaymentProvider, *payment_ids: UUID | None) -> list[P
 async def test_money_is_secured_taken_and_paid_back_exactly(provider: PaymentProvider, amount: Decimal) -> None:
     """From the smallest amount that is kept to the largest, with our ids beside the provider's."""
     payment_id, refund_id = uuid4(), uuid4()
-    secured = await provider.authorise(payment_id, pounds(amount), "card_ok", f"{payment_id}/authorise")
-    assert secured == PaymentReport(payment_id, secured.provider_id, "GBP", authorised=amount)
+    secured = await provider.authorize(payment_id, pounds(amount), "card_ok", f"{payment_id}/authorize")
+    assert secured == PaymentReport(payment_id, secured.provider_id, "GBP", authorized=amount)
     taken = await provider.capture(secured.provider_id, pounds(amount), f"{payment_id}/capture")
     assert taken == replace(secured, captured=amount)
     back = await provider.refund(secured.provider_id, refund_id, pounds(amount), f"{refund_id}/refund")
@@ -73,7 +73,7 @@ async def test_what_the_provider_refuses_is_reported(provider: PaymentProvider, 
     """With its reason, and nothing is taken, whether it was refused at once or when the money was to be taken."""
     report = await captured(provider, method=method)
     assert report.failure
-    assert (report.authorised, report.captured) == (secured, NOTHING)
+    assert (report.authorized, report.captured) == (secured, NOTHING)
 
 
 @pytest.mark.parametrize(("method", "amount"), [("card_refund_refused", "1"), ("card_ok", "10.000000001")])
@@ -88,15 +88,15 @@ async def test_a_refused_refund_is_reported_under_our_id(provider: PaymentProvid
 async def test_the_same_key_is_done_once(provider: PaymentProvider) -> None:
     """The first answer comes again; another payment under the key is our own mistake, and does nothing."""
     payment_id = uuid4()
-    key = f"{payment_id}/authorise"
-    first = await provider.authorise(payment_id, pounds("10"), "", key)
+    key = f"{payment_id}/authorize"
+    first = await provider.authorize(payment_id, pounds("10"), "", key)
     taken = await provider.capture(first.provider_id, pounds("10"), f"{payment_id}/capture")
-    assert await provider.authorise(payment_id, pounds("10"), "", key) == first
+    assert await provider.authorize(payment_id, pounds("10"), "", key) == first
     back = await refunded(provider, taken, "4")
     assert await refunded(provider, taken, "4") == back
     assert (back.refunded, len(back.refunds)) == (Decimal(4), 1)
     with pytest.raises(ProviderMisunderstood, match="409 key_reused"):
-        await provider.authorise(payment_id, pounds("11"), "", key)
+        await provider.authorize(payment_id, pounds("11"), "", key)
     assert await booked(provider, payment_id) == [back]
 
 
@@ -105,7 +105,7 @@ async def test_money_is_taken_once(provider: PaymentProvider) -> None:
     taken = await captured(provider)
     assert await provider.capture(taken.provider_id, pounds("10"), f"{taken.payment_id}/again") == taken
     assert await provider.void(taken.provider_id, f"{taken.payment_id}/void") == taken
-    secured = await authorised(provider)
+    secured = await authorized(provider)
     voided = await provider.void(secured.provider_id, f"{secured.payment_id}/void")
     assert voided == replace(secured, voided=True)
     assert await provider.capture(secured.provider_id, pounds("10"), f"{secured.payment_id}/capture") == voided
@@ -113,12 +113,12 @@ async def test_money_is_taken_once(provider: PaymentProvider) -> None:
 
 async def test_a_payment_waits_for_its_customer(provider: PaymentProvider, shared_sandbox: Sandbox) -> None:
     """Until then nothing can be taken, and the key of the try is good for the next one."""
-    waiting = await authorised(provider, method="card_later")
-    assert (waiting.authorised, waiting.failure, waiting.voided) == (NOTHING, "", False)
+    waiting = await authorized(provider, method="card_later")
+    assert (waiting.authorized, waiting.failure, waiting.voided) == (NOTHING, "", False)
     key = f"{waiting.payment_id}/capture"
     assert await provider.capture(waiting.provider_id, pounds("10"), key) == waiting
     (await shared_sandbox.control.post(f"/v1/payments/{waiting.provider_id}/confirm")).raise_for_status()
-    assert await provider.find(waiting.provider_id) == replace(waiting, authorised=Decimal(10))
+    assert await provider.find(waiting.provider_id) == replace(waiting, authorized=Decimal(10))
     assert (await provider.capture(waiting.provider_id, pounds("10"), key)).captured == 10
 
 
@@ -129,14 +129,14 @@ async def test_what_was_not_answered_is_asked_again(
     """Whether nothing was done, the connection was cut after the work, or the answer took too long."""
     provider = SandboxProvider(shared_sandbox.url, shared_sandbox.key, timeout=0.5)
     payment_id = uuid4()
-    key = f"{payment_id}/authorise"
+    key = f"{payment_id}/authorize"
     await shared_sandbox.behave(**behaviour)
     with pytest.raises(ProviderUnavailable):
-        await provider.authorise(payment_id, pounds("10"), "", key)
+        await provider.authorize(payment_id, pounds("10"), "", key)
     await shared_sandbox.behave(fail=0, drop_answers=0, delay=0)
     assert len(await booked(provider, payment_id)) == done
-    report = await provider.authorise(payment_id, pounds("10"), "", key)
-    assert (report.payment_id, report.authorised) == (payment_id, Decimal(10))
+    report = await provider.authorize(payment_id, pounds("10"), "", key)
+    assert (report.payment_id, report.authorized) == (payment_id, Decimal(10))
     assert await booked(provider, payment_id) == [report]
     await provider.close()
 
@@ -147,15 +147,15 @@ async def test_a_slow_card_takes_its_time(shared_sandbox: Sandbox) -> None:
     await shared_sandbox.behave(slow=5)
     payment_id = uuid4()
     with pytest.raises(ProviderUnavailable):
-        await provider.authorise(payment_id, pounds("10"), "card_slow", f"{payment_id}/authorise")
-    assert [report.authorised for report in await booked(provider, payment_id)] == [10]
+        await provider.authorize(payment_id, pounds("10"), "card_slow", f"{payment_id}/authorize")
+    assert [report.authorized for report in await booked(provider, payment_id)] == [10]
     await provider.close()
 
 
 async def test_a_provider_that_is_gone_is_unavailable(sandbox: Sandbox) -> None:
     """Also over the connection that was open."""
     provider = SandboxProvider(sandbox.url, sandbox.key)
-    report = await authorised(provider)
+    report = await authorized(provider)
     await sandbox.kill()
     for call in (provider.find(report.provider_id), provider.capture(report.provider_id, pounds("10"), "c")):
         with pytest.raises(ProviderUnavailable):
@@ -167,7 +167,7 @@ async def test_a_wrong_key_is_told_apart(shared_sandbox: Sandbox) -> None:
     """It is to be tried again once the setting is mended, and the log can name it."""
     provider = SandboxProvider(shared_sandbox.url, "wrong")
     with pytest.raises(ProviderKeyRefused):
-        await authorised(provider)
+        await authorized(provider)
     await provider.close()
 
 
@@ -176,8 +176,8 @@ async def test_the_ledger_is_read_whole_and_in_order(provider: PaymentProvider) 
     made = [
         await captured(provider),
         await captured(provider, method="card_refused"),
-        await authorised(provider),
-        await authorised(provider, method="card_later"),
+        await authorized(provider),
+        await authorized(provider, method="card_later"),
     ]
     assert await booked(provider, *(report.payment_id for report in made)) == made
 
@@ -197,7 +197,7 @@ async def test_payments_and_refunds_of_others_have_no_id_of_ours(
 
 
 PAYMENT = (
-    '{"id": "pay_1", "reference": "%s", "currency": "GBP", "amount": "2", "status": "captured", "authorised": "2",'
+    '{"id": "pay_1", "reference": "%s", "currency": "GBP", "amount": "2", "status": "captured", "authorized": "2",'
     ' "captured": "2.000000001", "refunded": "0", "failure": "", "voided": false, "refunds": []}'
 )
 
@@ -207,7 +207,7 @@ def test_an_event_is_read_as_a_report() -> None:
     provider = SandboxProvider("http://127.0.0.1:1", "")
     payment_id = UUID("0199c4a0-0000-7000-8000-000000000001")
     body = '{"type": "payment.captured", "id": "evt_1", "data": ' + PAYMENT % payment_id + "}"
-    report = PaymentReport(payment_id, "pay_1", "GBP", authorised=Decimal(2), captured=Decimal("2.000000001"))
+    report = PaymentReport(payment_id, "pay_1", "GBP", authorized=Decimal(2), captured=Decimal("2.000000001"))
     assert provider.read_event(body.encode()) == report
     assert provider.read_event(b'{"type": "payout.paid", "id": "evt_2", "data": {}}') is None
 
@@ -236,7 +236,7 @@ async def test_neither_keys_nor_payloads_are_logged(
 ) -> None:
     """Not even where everything that the libraries say is kept."""
     with caplog.at_level(logging.DEBUG):
-        report = await authorised(provider, "77.125", method="a-token-of-a-card")
+        report = await authorized(provider, "77.125", method="a-token-of-a-card")
     assert caplog.text
     for secret in (shared_sandbox.key, "77.125", "a-token-of-a-card", str(report.payment_id)):
         assert secret not in caplog.text

@@ -47,13 +47,13 @@ async def provider(stripe: StandIn) -> AsyncIterator[PaymentProvider]:
     await opened.close()
 
 
-async def authorised(provider: PaymentProvider, amount: Price = TEN, method: str = VISA) -> PaymentReport:
+async def authorized(provider: PaymentProvider, amount: Price = TEN, method: str = VISA) -> PaymentReport:
     payment_id = uuid4()
-    return await provider.authorise(payment_id, amount, method, f"{payment_id}/authorise")
+    return await provider.authorize(payment_id, amount, method, f"{payment_id}/authorize")
 
 
 async def captured(provider: PaymentProvider, amount: Price = TEN) -> PaymentReport:
-    report = await authorised(provider, amount)
+    report = await authorized(provider, amount)
     return await provider.capture(report.provider_id, amount, f"{report.payment_id}/capture")
 
 
@@ -69,8 +69,8 @@ async def test_money_is_secured_taken_and_paid_back(
 ) -> None:
     """By an intent that is captured by hand, and bears our ids."""
     price = Price(Decimal(amount), currency)
-    secured = await authorised(provider, price)
-    assert secured == PaymentReport(secured.payment_id, "pi_1", currency, authorised=price.amount)
+    secured = await authorized(provider, price)
+    assert secured == PaymentReport(secured.payment_id, "pi_1", currency, authorized=price.amount)
     assert stripe.seen == [
         (
             "POST",
@@ -95,20 +95,20 @@ async def test_money_is_secured_taken_and_paid_back(
 
 async def test_a_customer_confirms_what_has_no_method(provider: PaymentProvider, stripe: StandIn) -> None:
     """The browser is given the secret; a declined card is no end of it, for the customer may try another."""
-    waiting = await authorised(provider, method="")
-    assert (waiting.client_secret, waiting.authorised, waiting.failure) == ("pi_1_secret", NOTHING, "")
+    waiting = await authorized(provider, method="")
+    assert (waiting.client_secret, waiting.authorized, waiting.failure) == ("pi_1_secret", NOTHING, "")
     params = stripe.seen[0][2]
     assert (params["automatic_payment_methods"], "confirm" in params) == ({"enabled": "true"}, False)
     stripe.confirm(stripe.intents["pi_1"], "pm_card_visa_chargeDeclined")
     assert await provider.find("pi_1") == waiting
     stripe.confirm(stripe.intents["pi_1"])
-    assert await provider.find("pi_1") == replace(waiting, authorised=TEN.amount, client_secret="")
+    assert await provider.find("pi_1") == replace(waiting, authorized=TEN.amount, client_secret="")
 
 
 async def test_a_method_that_needs_its_customer_waits(provider: PaymentProvider) -> None:
     """It is neither secured nor failed, and the browser is given the secret."""
-    report = await authorised(provider, method="pm_card_authenticationRequired")
-    assert (report.authorised, report.failure, report.client_secret) == (NOTHING, "", "pi_1_secret")
+    report = await authorized(provider, method="pm_card_authenticationRequired")
+    assert (report.authorized, report.failure, report.client_secret) == (NOTHING, "", "pi_1_secret")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ async def test_a_decline_is_reported(
     provider: PaymentProvider, stripe: StandIn, method: str, failure: str, provider_id: str
 ) -> None:
     """A card's in Stripe's words, which are meant for customers; any other by its code, since its words quote us."""
-    report = await authorised(provider, method=method)
+    report = await authorized(provider, method=method)
     assert report == PaymentReport(report.payment_id, provider_id, "GBP", failure=failure)
     for intent_id in stripe.intents:
         assert await provider.find(intent_id) == report
@@ -135,7 +135,7 @@ async def test_what_the_currency_cannot_hold_is_reported_as_a_failure(
     provider: PaymentProvider, stripe: StandIn
 ) -> None:
     """Stripe is not even asked to take it, nor to pay it back."""
-    report = await authorised(provider, Price(Decimal("0.001"), "GBP"))
+    report = await authorized(provider, Price(Decimal("0.001"), "GBP"))
     assert (report.failure, report.provider_id, stripe.seen) == ("the currency has no such amount", "", [])
     taken = await captured(provider)
     refund_id, back = await refunded(provider, taken, "0.001")
@@ -145,10 +145,10 @@ async def test_what_the_currency_cannot_hold_is_reported_as_a_failure(
 async def test_the_same_key_is_done_once(provider: PaymentProvider, stripe: StandIn) -> None:
     """And another payment under it is our own mistake."""
     payment_id = uuid4()
-    first = await provider.authorise(payment_id, TEN, VISA, "a")
-    assert await provider.authorise(payment_id, TEN, VISA, "a") == first
+    first = await provider.authorize(payment_id, TEN, VISA, "a")
+    assert await provider.authorize(payment_id, TEN, VISA, "a") == first
     with pytest.raises(ProviderMisunderstood):
-        await provider.authorise(payment_id, Price(Decimal(11), "GBP"), VISA, "a")
+        await provider.authorize(payment_id, Price(Decimal(11), "GBP"), VISA, "a")
     assert len(stripe.intents) == 1
 
 
@@ -157,7 +157,7 @@ async def test_what_was_taken_or_let_go_is_reported_as_it_is(provider: PaymentPr
     taken = await captured(provider)
     assert await provider.capture(taken.provider_id, TEN, "again") == taken
     assert await provider.void(taken.provider_id, "v") == taken
-    secured = await authorised(provider)
+    secured = await authorized(provider)
     voided = await provider.void(secured.provider_id, "w")
     assert (voided.voided, voided.captured) == (True, NOTHING)
     assert await provider.capture(secured.provider_id, TEN, "late") == voided
@@ -166,7 +166,7 @@ async def test_what_was_taken_or_let_go_is_reported_as_it_is(provider: PaymentPr
 
 async def test_a_state_that_forbade_it_is_not_remembered_for_ever(provider: PaymentProvider, stripe: StandIn) -> None:
     """Stripe gives the same refusal under the same key, also when the customer has confirmed by then."""
-    waiting = await authorised(provider, method="")
+    waiting = await authorized(provider, method="")
     assert await provider.capture("pi_1", TEN, "c") == waiting
     stripe.confirm(stripe.intents["pi_1"])
     assert (await provider.capture("pi_1", TEN, "c")).captured == TEN.amount
@@ -212,7 +212,7 @@ async def test_all_refunds_are_read(provider: PaymentProvider, stripe: StandIn) 
 
 async def test_the_ledger_is_read_whole(provider: PaymentProvider, stripe: StandIn) -> None:
     """In Stripe's order, which is the latest first; what is not of us has no id of ours."""
-    made = [await authorised(provider) for _ in range(4)]
+    made = [await authorized(provider) for _ in range(4)]
     _, back = await refunded(provider, await captured(provider), "1")
     stripe.intents["pi_1"]["metadata"] = {}
     ledger = [report async for report in provider.ledger()]
@@ -224,7 +224,7 @@ async def test_a_stripe_that_fails_is_unavailable(provider: PaymentProvider, str
     """What it did is unknown, and the same key tells later."""
     stripe.failing = status
     with pytest.raises(ProviderUnavailable, match=str(status)):
-        await provider.authorise(uuid4(), TEN, VISA, "a")
+        await provider.authorize(uuid4(), TEN, VISA, "a")
     with pytest.raises(ProviderUnavailable):
         await provider.find("pi_1")
 
@@ -241,7 +241,7 @@ async def test_a_wrong_key_is_told_apart(stripe: StandIn) -> None:
     """It is to be tried again once the setting is mended, and the log can name it."""
     provider = StripeProvider("sk_wrong", api_base=stripe.url)
     with pytest.raises(ProviderKeyRefused):
-        await authorised(provider)
+        await authorized(provider)
     await provider.close()
 
 
@@ -252,7 +252,7 @@ async def test_a_payment_that_stripe_does_not_know_is_a_defect(provider: Payment
 
 
 PAYMENT_ID, REFUND_ID = (UUID(f"0199c4a0-0000-7000-8000-00000000000{number}") for number in (1, 2))
-REPORT = PaymentReport(PAYMENT_ID, "pi_1", "GBP", authorised=Decimal("10.5"))
+REPORT = PaymentReport(PAYMENT_ID, "pi_1", "GBP", authorized=Decimal("10.5"))
 REFUND = {
     "id": "re_1",
     "amount": 400,
@@ -287,19 +287,19 @@ def event(kind: str, subject: Any) -> bytes:
         (
             "payment_intent.succeeded",
             intent("succeeded", amount_received=1050, latest_charge="ch_1"),
-            replace(REPORT, captured=REPORT.authorised),
+            replace(REPORT, captured=REPORT.authorized),
         ),
-        ("payment_intent.canceled", intent("canceled"), replace(REPORT, authorised=Decimal(0), voided=True)),
+        ("payment_intent.canceled", intent("canceled"), replace(REPORT, authorized=Decimal(0), voided=True)),
         (
             "payment_intent.payment_failed",
             intent("requires_payment_method", last_payment_error=DECLINED),
-            replace(REPORT, authorised=Decimal(0), failure=DECLINED["message"]),
+            replace(REPORT, authorized=Decimal(0), failure=DECLINED["message"]),
         ),
-        ("charge.refunded", {**CHARGE, "amount_refunded": 400}, replace(REPORT, captured=REPORT.authorised)),
+        ("charge.refunded", {**CHARGE, "amount_refunded": 400}, replace(REPORT, captured=REPORT.authorized)),
         (
             "charge.refunded",
             {**CHARGE, "refunds": {"data": [REFUND]}},
-            replace(REPORT, captured=REPORT.authorised, refunded=Decimal(4), refunds=(REFUNDED,)),
+            replace(REPORT, captured=REPORT.authorized, refunded=Decimal(4), refunds=(REFUNDED,)),
         ),
         ("refund.updated", REFUND, PaymentReport(None, "pi_1", "GBP", refunded=Decimal(4), refunds=(REFUNDED,))),
         (
@@ -336,7 +336,7 @@ async def test_neither_keys_nor_payloads_are_logged(
     monkeypatch.setattr("stripe._util.STRIPE_LOG", "debug")
     provider = StripeProvider(KEY, api_base=stripe.url)
     with caplog.at_level(logging.DEBUG):
-        report = await authorised(provider)
+        report = await authorized(provider)
     await provider.close()
     assert caplog.text
     written = "".join([caplog.text, *capfd.readouterr()])
