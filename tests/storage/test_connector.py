@@ -122,8 +122,8 @@ async def test_where_no_host_lets_us_in_each_says_why(hosts: Callable[..., str],
         with pytest.raises(StoreUnavailable) as raised:
             await way.open()
     assert raised.value.trouble.said == (
-        f"/nowhere:5432: No such file or directory; {silent.folder}:5432: connection timeout expired:"
-        " it let nobody in within 0.5 s"
+        "/nowhere:5432: No such file or directory; "
+        f"{silent.folder}:5432: connection timeout expired: it let nobody in within 0.5 s"
     )
     assert raised.value.trouble.kind in (Kind.SILENT, Kind.ABSENT)
 
