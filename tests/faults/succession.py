@@ -33,6 +33,9 @@ class Succession:
         self.primary = self._node()
         self.primary.make()
         self.primary.start()
+        # What it commits would bring to the disk what a test has left off there.
+        self.primary.ask("ALTER SYSTEM SET autovacuum = off")
+        self.primary.ask("SELECT pg_reload_conf()")
         self.primary.ask("CREATE DATABASE template")
         migrations.upgrade(sibling(self.primary.url, "template"))
 

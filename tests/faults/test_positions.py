@@ -108,12 +108,22 @@ class Gated(Database):
         super().__init__(*args, **kwargs)
         self.gate = asyncio.Event()
         self.gate.set()
+        self._passed = 0
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
         await self.gate.wait()
-        async with super().reading() as tx:
-            yield tx
+        self._passed += 1
+        try:
+            async with super().reading() as tx:
+                yield tx
+        finally:
+            self._passed -= 1
+
+    async def shut(self) -> None:
+        """Closes the gate, and returns when nobody is behind it."""
+        self.gate.clear()
+        await eventually(lambda: asyncio.sleep(0, self._passed), lambda passed: passed == 0)
 
 
 async def moved(database: Database, count: int = 1) -> None:
@@ -125,7 +135,7 @@ async def moved(database: Database, count: int = 1) -> None:
 async def test_a_watch_under_way_ends_where_a_standby_was_promoted(failover: Failover) -> None:
     """Also where the feed never noticed that the database was away: one that waits, and one in the midst of a page."""
     database = Gated(failover.either)
-    feed: Feed[Movement, frozenset[str]] = Feed(database, StockChanges(), lambda: datetime.now(UTC), every=0.01)
+    feed = Feed(database, StockChanges(), lambda: datetime.now(UTC), every=0.01, quiet=600)
     await kept(database, TEA)
     waits, reads = feed.watch(None, ALL), feed.watch(None, ALL)
     async with asyncio.timeout(SOON):
@@ -143,8 +153,7 @@ async def test_a_watch_under_way_ends_where_a_standby_was_promoted(failover: Fai
             assert (await anext(waits)).change
     waiting = asyncio.ensure_future(anext(waits))
     await asyncio.sleep(0.1)
-    database.gate.clear()
-    await asyncio.sleep(0.3)
+    await database.shut()
     await failover.happen()
     await answered(database)
     for _ in range(NEW):

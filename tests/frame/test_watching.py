@@ -16,7 +16,7 @@ from server.frame.watching import Feed, Telling, Told
 from storage.commerce.records import Movement, Product
 from storage.database import Database, Transaction
 from storage.errors import StoreUnavailable
-from storage.frame.records import News
+from storage.frame.records import ChangePage, LogEnd, News, Stretch
 from storage.snapshots import Snapshot
 from tests.commerce.values import kept, product, receipt
 from tests.fixtures.keys import MASTER_KEYS
@@ -200,6 +200,52 @@ async def test_what_keeps_a_feed_from_asking_ends_its_watches(database: Database
     await committed(database, TEA)
     for position in positions:
         assert sequences(await read(feed.watch(position, ALL), 1)) == [1]
+    await feed.close()
+
+
+class Promoted(StockChanges):
+    """A log in a database that goes on with another timeline when it is told to."""
+
+    timeline: str | None = None
+
+    async def find_end(self, tx: Transaction) -> LogEnd:
+        end = await super().find_end(tx)
+        return replace(end, timeline=self.timeline or end.timeline)
+
+    async def find_news(self, tx: Transaction, since: str) -> News:
+        news = await super().find_news(tx, since)
+        return replace(news, timeline=self.timeline or news.timeline)
+
+    async def list_changes(
+        self, tx: Transaction, stretch: Stretch, limit: int, audience: frozenset[str]
+    ) -> ChangePage[Movement]:
+        return await super().list_changes(
+            tx, replace(stretch, timeline=(await tx.stock_changes.find_end()).timeline), limit, audience
+        )
+
+
+async def test_a_watch_that_begins_behind_a_promotion_goes_on(database: Database) -> None:
+    """Those of before end, also where a new one comes before the feed has noticed; that one is told what follows."""
+    await kept(database, TEA, MUG)
+    source = Promoted()
+    feed = opened(database, source, every=0.5)
+    former = feed.watch(None, ALL)
+    await begun(former)
+    await committed(database, TEA)
+    [last] = await read(former, 1)
+    waiting = asyncio.ensure_future(anext(former))
+    await asyncio.sleep(0)
+    source.timeline = "6b0d2c4e9a71f003.00000002"
+    later = feed.watch(None, ALL)
+    assert (await begun(later)).timeline == source.timeline
+    reading = asyncio.ensure_future(read(later, 3))
+    with pytest.raises(ResumeTokenExpired):
+        await asyncio.wait_for(waiting, SOON)
+    await committed(database, MUG, 3)
+    assert sequences(await reading) == [2, 3, 4]
+    with pytest.raises(ResumeTokenExpired):
+        await anext(feed.watch(last.position, ALL))
+    await later.aclose()
     await feed.close()
 
 
