@@ -1,6 +1,7 @@
 """Health by the standard protocol: Kubernetes probes "liveness" and "readiness", clients a service's own name."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ READ_ONLY = "the database takes no changes"
 UNCONFIRMED = "the database does not confirm changes"
 _REASONS = {Kind.STANDBY: READ_ONLY, Kind.UNCONFIRMED: UNCONFIRMED}
 """What whoever asks is told, where that is more than that the database does not answer."""
+
+_TOLD_FOR_SECONDS = 6.0
+"""After an outage, others may find out that long later that their connection was lost in it: it is no news then."""
 
 LIVENESS = "liveness"
 READINESS = "readiness"
@@ -104,6 +108,7 @@ class Health:
         self._draining = False
         self._reason: str | None = "starting"
         self._ready = asyncio.Event()
+        self._ready_at = -_TOLD_FOR_SECONDS
 
     @property
     def reason(self) -> str | None:
@@ -115,8 +120,8 @@ class Health:
         self._also.append(why_not)
 
     def tells(self) -> bool:
-        """Whether the log says already that the server is not ready."""
-        return self._reason is not None
+        """Whether the log says already that the server is not ready, or said so until a moment ago."""
+        return self._reason is not None or time.monotonic() - self._ready_at < _TOLD_FOR_SECONDS
 
     async def ready(self) -> None:
         """Returns once the server is ready."""
@@ -167,8 +172,9 @@ class Health:
             self._not_ready.over()
 
     def _announce_all(self, reason: str | None) -> None:
-        self._reason = reason
+        began, self._reason = self._reason == "starting", reason
         if reason is None:
+            self._ready_at = self._ready_at if began else time.monotonic()
             self._ready.set()
         else:
             self._ready.clear()

@@ -77,6 +77,7 @@ async def test_a_promotion_is_told_in_a_handful_of_lines() -> None:
                 await until(lambda: len(book.ok) > 20, within=AGAIN_WITHIN_SECONDS)
                 begin = len(server.log)
                 await asyncio.to_thread(found.primary.crash)
+                await asyncio.sleep(3)  # somebody must decide it
                 await asyncio.to_thread(found.standby.promote)
                 promoted = await _lines_after(server, book, begin)
                 begin = len(server.log)

@@ -62,10 +62,9 @@ FORMS: dict[str, Callable[[Way], str]] = {
     ),
     "hosts with their ports, the first two silent": lambda w: (
         f"postgresql://{w.user}@127.0.0.1:{w.silent},localhost:{w.silent},127.0.0.1:{w.port}/{w.database}"
-        "?connect_timeout=2"
     ),
     "a silent host, and more time for each": lambda w: (
-        f"postgresql://{w.user}@127.0.0.1:{w.silent},127.0.0.1:{w.port}/{w.database}?connect_timeout=4"
+        f"postgresql://{w.user}@127.0.0.1:{w.silent},127.0.0.1:{w.port}/{w.database}?connect_timeout=6"
     ),
     "hosts in the query": lambda w: (
         f"postgresql://{w.user}@/{w.database}?host=127.0.0.1,127.0.0.1&port={w.refusing},{w.port}"
@@ -148,7 +147,8 @@ async def _by_the_worker(url: str, direct_url: str | None = None) -> None:
 
 async def _until_it_listens(url: str) -> None:
     listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%%'"
-    connection = await psycopg.AsyncConnection.connect(**parameters(url), autocommit=True)  # type: ignore[arg-type]
+    given = {**parameters(url), "connect_timeout": "2"}
+    connection = await psycopg.AsyncConnection.connect(**given, autocommit=True)  # type: ignore[arg-type]
     async with connection:
         while (await (await connection.execute(listening)).fetchone() or (0,))[0] == 0:  # noqa: ASYNC110 - it is told by nobody
             await asyncio.sleep(0.1)
