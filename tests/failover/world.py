@@ -88,17 +88,16 @@ class World:
         """Marks the moment from which on writes are to be possible."""
         self.back_at = now()
 
-    def gap(self) -> float | None:
-        """For how long after that moment the slowest of the servers acknowledged no order; None where one never did."""
+    def gaps(self) -> list[float | None]:
+        """For how long after that moment each of the servers acknowledged no order; None where it never did."""
         if self.back_at is None:
-            return None
+            return [None for _ in self.servers]
         firsts = [self.book.first_ok(server, self.back_at) for server in range(len(self.servers))]
-        known = [first for first in firsts if first is not None]
-        return max(known) - self.back_at if len(known) == len(firsts) else None
+        return [None if first is None else first - self.back_at for first in firsts]
 
     async def writes(self, within: float) -> bool:
         """Whether each server acknowledges an order again within so many seconds."""
-        return await comes_true(lambda: self.gap() is not None, within)
+        return await comes_true(lambda: None not in self.gaps(), within)
 
     def lines(self, since: float) -> list[list[Line]]:
         """Of each program: its lines above INFO."""
