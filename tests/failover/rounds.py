@@ -145,8 +145,8 @@ TITLES = (
     "lost",
     "doubled",
     "skipped",
-    "gap: median, most",
-    "not ready, ready",
+    "gap of writes: median, most",
+    "readiness: no after, yes off by",
     "lines",
 )
 
