@@ -35,6 +35,8 @@ class Kind(enum.Enum):
     REFUND = "refund"
     REGISTER = "register"
     ENDPOINT = "endpoint"
+    READ = "read"
+    """Changes nothing."""
 
 
 _MAY_HAVE_HAPPENED = {
