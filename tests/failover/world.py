@@ -26,6 +26,7 @@ ALL_EVENTS = "/all"
 _SETTLED_WITHIN_SECONDS = 45.0
 _WATCHED_WITHIN_SECONDS = 20.0
 _LOOKS_SECONDS = 0.3
+_VERIFIED_WITHIN_SECONDS = 180.0
 _UNSETTLED = """
     SELECT (SELECT count(*) FROM webhooks.deliveries WHERE state = 'pending' AND attempt_count < 2)
         + (SELECT count(*) FROM commerce.payments WHERE state IN ('pending', 'authorised'))
@@ -132,7 +133,12 @@ class World:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        said, complained = await asyncio.wait_for(process.communicate(), 120)
+        try:
+            said, complained = await asyncio.wait_for(process.communicate(), _VERIFIED_WITHIN_SECONDS)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         try:
             found = json.loads(said)
         except ValueError:
