@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import grpc
 
-from backroom_client import refusal_of
+from backroom_client import Refusal, refusal_of
 
 
 class Outcome(enum.Enum):
@@ -18,6 +18,8 @@ class Outcome(enum.Enum):
     OK = "ok"
     FAIL = "fail"
     """It did not happen: a refusal with a reason of the contract's own."""
+    LATER = "later"
+    """It did not happen, and may be asked for again: there was too much of something."""
     UNKNOWN = "unknown"
     """It may have happened."""
 
@@ -35,6 +37,8 @@ class Kind(enum.Enum):
     REFUND = "refund"
     REGISTER = "register"
     ENDPOINT = "endpoint"
+    READ = "read"
+    """Changes nothing."""
 
 
 _MAY_HAVE_HAPPENED = {
@@ -43,10 +47,8 @@ _MAY_HAVE_HAPPENED = {
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.INTERNAL,
     grpc.StatusCode.UNKNOWN,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.ABORTED,
 }
-"""After these it is asked again: it may have happened, or may happen at the next time."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,9 @@ class Ask:
 
     @property
     def outcome(self) -> Outcome:
-        outcomes = [attempt.outcome for attempt in self.attempts]
-        known = [outcome for outcome in outcomes if outcome is not Outcome.UNKNOWN]
-        return known[-1] if known else Outcome.UNKNOWN
+        outcomes = {attempt.outcome for attempt in self.attempts}
+        settled = (Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN, Outcome.LATER)
+        return next((outcome for outcome in settled if outcome in outcomes), Outcome.UNKNOWN)
 
     @property
     def note(self) -> str:
@@ -127,5 +129,11 @@ def judged(error: grpc.RpcError) -> tuple[Outcome, str]:
     refusal = refusal_of(error)
     code: Any = error.code()
     reason = refusal.reason if refusal else str(error.details())[:80]
-    certain = refusal is not None and code not in _MAY_HAVE_HAPPENED
-    return (Outcome.FAIL if certain else Outcome.UNKNOWN), f"{code.name} / {reason}"
+    return judged_refusal(refusal, code), f"{code.name} / {reason}"
+
+
+def judged_refusal(refusal: Refusal | None, code: grpc.StatusCode) -> Outcome:
+    """What a caller knows after such an answer; `refusal` is None where it is none of Backroom's own."""
+    if refusal is None or code in _MAY_HAVE_HAPPENED:
+        return Outcome.UNKNOWN
+    return Outcome.LATER if code is grpc.StatusCode.RESOURCE_EXHAUSTED else Outcome.FAIL

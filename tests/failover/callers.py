@@ -19,7 +19,7 @@ from backroom.identity.v1.identity_service_pb2 import RegisterRequest
 from backroom.webhooks.v1 import endpoints_pb2
 from backroom.webhooks.v1.webhook_service_pb2 import CreateEndpointRequest
 from backroom_client import AsyncBackroom, refusal_from
-from tests.failover.book import Ask, Attempt, Book, Kind, Outcome, judged
+from tests.failover.book import Ask, Attempt, Book, Kind, Outcome, judged, judged_refusal
 from tests.failover.waiting import now
 
 MARK, TEA = "MARK", "TEA"
@@ -140,7 +140,7 @@ class Crowd:
         """Asks one server after the other."""
         while not self._given_up.is_set():
             await self._attempt(ask, server)
-            if ask.outcome is not Outcome.UNKNOWN:
+            if ask.outcome in (Outcome.OK, Outcome.FAIL) or _is_throttled(ask):
                 return
             server = (server + 1) % len(self._doors)
             await asyncio.sleep(_AGAIN_SECONDS)
@@ -159,7 +159,7 @@ class Crowd:
         asks = [self._book.open(Kind.ORDER) for _ in range(_STREAMED)]
         await self._streamed(asks, server)
         for ask in asks:
-            if ask.outcome is Outcome.UNKNOWN:
+            if ask.outcome in (Outcome.UNKNOWN, Outcome.LATER):
                 await self._until_known(ask, server)
             if ask.outcome is Outcome.OK:
                 self._remember(ask)
@@ -181,9 +181,13 @@ class Crowd:
             ask.attempts.append(Attempt(server, began, now(), Outcome.OK, ""))
             return
         refusal = refusal_from(answer.refusal)
-        passes = refusal.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
-        outcome = Outcome.UNKNOWN if passes or not refusal.reason else Outcome.FAIL
+        outcome = judged_refusal(refusal if refusal.reason else None, refusal.code)
         ask.attempts.append(Attempt(server, began, now(), outcome, f"{refusal.code.name} / {refusal.reason}"))
+
+
+def _is_throttled(ask: Ask) -> bool:
+    """Whether one network has registered as many as it may for some minutes."""
+    return ask.kind is Kind.REGISTER and ask.outcome is Outcome.LATER
 
 
 async def _requests(asks: Sequence[Ask]) -> AsyncIterator[orders_pb2.PlaceOrdersRequest]:

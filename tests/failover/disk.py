@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _ROOM = "2g"
+_TRIES = 100
 
 
 class Disk:
@@ -16,16 +17,21 @@ class Disk:
         self._folder = folder
 
     def fill(self) -> None:
-        """Nothing more fits on it."""
-        found = os.statvfs(self._folder)
-        used = (found.f_blocks - found.f_bfree) * found.f_frsize
-        self._resize(f"{used // 1024}k")
+        """Nothing more fits on it; raises OSError where that is not to be had."""
+        for _ in range(_TRIES):
+            found = os.statvfs(self._folder)
+            used = (found.f_blocks - found.f_bfree) * found.f_frsize
+            if self._resize(f"{used // 1024}k"):  # not where more was written meanwhile
+                return
+        raise OSError(f"{self._folder} cannot be filled")
 
     def make_room(self) -> None:
-        self._resize(_ROOM)
+        if not self._resize(_ROOM):
+            raise OSError(f"{self._folder} cannot be given room")
 
-    def _resize(self, size: str) -> None:
-        subprocess.run(["/bin/mount", "-o", f"remount,size={size}", str(self._folder)], check=True, capture_output=True)
+    def _resize(self, size: str) -> bool:
+        remount = ["/bin/mount", "-o", f"remount,size={size}", str(self._folder)]
+        return subprocess.run(remount, capture_output=True).returncode == 0
 
 
 @contextmanager

@@ -6,15 +6,19 @@ from typing import Any, Self
 
 import grpc
 
+from backroom.commerce.v1.catalog_service_pb2 import GetProductRequest, GetProductResponse
+from backroom.commerce.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from backroom.commerce.v1.order_service_pb2 import PlaceOrderResponse
 from backroom.commerce.v1.order_service_pb2_grpc import OrderServiceStub
 from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest
 from backroom.identity.v1.access_service_pb2_grpc import AccessServiceStub
-from tests.failover.book import Attempt, Book, Kind, Outcome, judged
-from tests.failover.callers import order_request
+from tests.failover.book import Ask, Attempt, Book, Kind, Outcome, judged
+from tests.failover.callers import MARK, order_request
 from tests.failover.waiting import now
 
 _CALLS_PER_SECOND = 200
+_ORDERED = 4
+"""One of so many calls is an order."""
 _MOST_UNDER_WAY = 100
 """Beyond, it waits: on a busy machine a server would be overloaded, which is another matter than a restart."""
 _BEHIND_SECONDS = 0.1
@@ -22,6 +26,9 @@ _BEHIND_SECONDS = 0.1
 _DEADLINE_SECONDS = 30.0
 _POLICIES = ("pick_first", "round_robin")
 """gRPC's own two ways to use several addresses; the first is its default."""
+
+Stubs = tuple[Any, Any]
+"""Of orders and of the catalogue; their types know blocking calls alone."""
 
 
 class PlainClient:
@@ -53,12 +60,13 @@ class PlainClient:
             await channel.close()
 
     async def _call(self, bearer: str) -> None:
-        stubs = [OrderServiceStub(channel) for channel in self._channels]
+        stubs = [(OrderServiceStub(channel), CatalogServiceStub(channel)) for channel in self._channels]
         under_way: set[asyncio.Task[None]] = set()
         due = now()
         while not self._done.is_set():
             if len(under_way) < _MOST_UNDER_WAY:
-                task = asyncio.create_task(self._place(stubs[self.count % len(stubs)], bearer))
+                kind = Kind.ORDER if self.count // len(stubs) % _ORDERED == 0 else Kind.READ
+                task = asyncio.create_task(self._ask(kind, stubs[self.count % len(stubs)], bearer))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
                 self.count += 1
@@ -66,16 +74,25 @@ class PlainClient:
             await asyncio.sleep(max(0.0, due - now()))
         await asyncio.gather(*under_way)
 
-    async def _place(self, stub: Any, bearer: str) -> None:
-        ask = self._book.open(Kind.ORDER)
+    async def _ask(self, kind: Kind, stubs: Stubs, bearer: str) -> None:
+        """Once, whatever comes of it."""
+        ask = self._book.open(kind)
         began = now()
         try:
-            answer: PlaceOrderResponse = await stub.PlaceOrder(
-                order_request(ask), metadata=(("authorization", bearer),), timeout=_DEADLINE_SECONDS
-            )
+            answered = await _answer(stubs, ask, (("authorization", bearer),))
         except grpc.aio.AioRpcError as error:
             outcome, said = judged(error)
             self.failed.append(said)
         else:
-            outcome, said, ask.answer = Outcome.OK, "", answer.order.order_id
+            outcome, said, ask.answer = Outcome.OK, "", answered
         ask.attempts.append(Attempt(0, began, now(), outcome, said))
+
+
+async def _answer(stubs: Stubs, ask: Ask, metadata: Sequence[tuple[str, str]]) -> str:
+    """The id of what was placed or found."""
+    rest: dict[str, Any] = {"metadata": metadata, "timeout": _DEADLINE_SECONDS}
+    if ask.kind is Kind.ORDER:
+        placed: PlaceOrderResponse = await stubs[0].PlaceOrder(order_request(ask), **rest)
+        return placed.order.order_id
+    found: GetProductResponse = await stubs[1].GetProduct(GetProductRequest(sku=MARK), **rest)
+    return found.product.product_id

@@ -28,7 +28,7 @@ class Result:
     noticed: float | None
     """After how many seconds the slowest server said that it is not ready; None where one never did."""
     ready: float | None
-    """After how many seconds from the end of the fault the slowest said that it is ready."""
+    """How many seconds lay, at most, between a server's first acknowledged order and its saying that it is ready."""
     lines: int
     """Above INFO, of the program that wrote the most."""
     foreign: list[str]
@@ -85,16 +85,22 @@ def broken_off(error: Exception) -> Result:
 
 def _measured(world: World, struck: float) -> Result:
     back = world.back_at if world.back_at is not None else struck
+    gaps = world.gaps()
     lines = world.lines(struck)
     return Result(
-        gap=world.gap(),
+        gap=_slowest(gaps),
         noticed=_slowest([each.first(False, struck) for each in world.readiness]),
-        ready=_slowest([each.first(True, back) for each in world.readiness]),
+        ready=_slowest([_off(each.first(True, back), gap) for each, gap in zip(world.readiness, gaps, strict=True)]),
         lines=max(len(each) for each in lines),
         foreign=[line.text for each in lines for line in each if not line.ours],
         failed_calls=world.failed_calls,
         said=[line.text for each in lines for line in each],
     )
+
+
+def _off(ready: float | None, gap: float | None) -> float | None:
+    """By how much readiness was too late, or too early; counted from the end of the fault where nothing is measured."""
+    return None if ready is None else abs(ready - (gap or 0.0))
 
 
 def _slowest(seconds: Sequence[float | None]) -> float | None:
@@ -119,13 +125,13 @@ def broken(fault: Fault, result: Result) -> Iterator[str]:
 
 def _slow(fault: Fault, result: Result) -> Iterator[str]:
     measured = (
-        ("writes were back", result.gap, fault.gap_seconds),
-        ("readiness said no", result.noticed, fault.ready_seconds),
-        ("readiness said yes", result.ready, fault.ready_seconds),
+        ("until writes were back", result.gap, fault.gap_seconds),
+        ("until readiness said no", result.noticed, fault.ready_seconds),
+        ("between writes and readiness that says yes", result.ready, fault.ready_seconds),
     )
     for what, seconds, limit in measured:
         if limit is not None and (seconds is None or seconds > limit):
-            yield f"{what} after {_shown(seconds)}, and {limit:.0f} s are promised"
+            yield f"{what}: {_shown(seconds)}, and {limit:.0f} s are promised"
 
 
 def _shown(seconds: float | None) -> str:
@@ -139,8 +145,8 @@ TITLES = (
     "lost",
     "doubled",
     "skipped",
-    "gap: median, most",
-    "not ready, ready",
+    "gap of writes: median, most",
+    "readiness: no after, yes off by",
     "lines",
 )
 

@@ -26,6 +26,7 @@ ALL_EVENTS = "/all"
 _SETTLED_WITHIN_SECONDS = 45.0
 _WATCHED_WITHIN_SECONDS = 20.0
 _LOOKS_SECONDS = 0.3
+_VERIFIED_WITHIN_SECONDS = 180.0
 _UNSETTLED = """
     SELECT (SELECT count(*) FROM webhooks.deliveries WHERE state = 'pending' AND attempt_count < 2)
         + (SELECT count(*) FROM commerce.payments WHERE state IN ('pending', 'authorized'))
@@ -88,17 +89,16 @@ class World:
         """Marks the moment from which on writes are to be possible."""
         self.back_at = now()
 
-    def gap(self) -> float | None:
-        """For how long after that moment the slowest of the servers acknowledged no order; None where one never did."""
+    def gaps(self) -> list[float | None]:
+        """For how long after that moment each of the servers acknowledged no order; None where it never did."""
         if self.back_at is None:
-            return None
+            return [None for _ in self.servers]
         firsts = [self.book.first_ok(server, self.back_at) for server in range(len(self.servers))]
-        known = [first for first in firsts if first is not None]
-        return max(known) - self.back_at if len(known) == len(firsts) else None
+        return [None if first is None else first - self.back_at for first in firsts]
 
     async def writes(self, within: float) -> bool:
         """Whether each server acknowledges an order again within so many seconds."""
-        return await comes_true(lambda: self.gap() is not None, within)
+        return await comes_true(lambda: None not in self.gaps(), within)
 
     def lines(self, since: float) -> list[list[Line]]:
         """Of each program: its lines above INFO."""
@@ -133,7 +133,12 @@ class World:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        said, complained = await asyncio.wait_for(process.communicate(), 120)
+        try:
+            said, complained = await asyncio.wait_for(process.communicate(), _VERIFIED_WITHIN_SECONDS)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         try:
             found = json.loads(said)
         except ValueError:
