@@ -122,7 +122,7 @@ def _hold(request: Message) -> None:
     """Holds what was typed against the contract's own rules."""
     for violation in protovalidate.collect_violations(request):
         field = violation.proto.field
-        name = field.elements[0].field_name if field and field.elements else ""
+        name = field.elements[-1].field_name if field and field.elements else ""
         raise Failure(f"{name}: {violation.proto.message}")
 
 

@@ -99,7 +99,7 @@ class TooManyGivenUp(Refusal):
 
 
 class TooManyPayments(Refusal):
-    """{most} payments of this order have failed, and no other may begin: place it again."""
+    """As many as {most} payments of this order have failed, and no other may begin: place it again."""
 
     code = Code.FAILED_PRECONDITION
     reason = "TOO_MANY_PAYMENTS"

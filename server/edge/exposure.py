@@ -65,8 +65,8 @@ def is_local_url(url: str) -> bool:
 def in_plain_text(url: str) -> str:
     """The first host that a connection to a database may lead to in plain text, across a network; empty for none.
 
-    What the URL leaves open counts as libpq has it: by PGHOST, PGSSLMODE and their like. Where a service of libpq's
-    names the host, that is not looked up: it counts as one across a network, unless the URL itself asks for TLS.
+    What the URL leaves open counts as libpq has it: by PGHOST, PGSSLMODE and their like. Where PGSERVICE
+    names a service, its file is not looked into: it counts as one across a network, unless the URL itself asks for TLS.
     """
     from psycopg.pq import Conninfo  # late: as `storage.url` has it
 

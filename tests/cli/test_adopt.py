@@ -120,9 +120,11 @@ def said(server: Running, event: str) -> list[Mapping[str, object]]:
 async def test_what_only_reads_takes_a_copy_as_it_is(
     database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever looks at a backup need not adopt it."""
+    """Whoever looks at a backup need not adopt it; what verifies it says whose it is."""
     await claimed(database, PRODUCTION)
-    for command in (("verify",), ("jobs",), ("audit", "list"), ("audit", "verify")):
+    verified = await asyncio.to_thread(backroom_here, capsys, "verify", **settings(database_url))
+    assert (verified.code, [line[:3] for line in verified.out.splitlines() if " is broken by " in line]) == (1, ["I13"])
+    for command in (("jobs",), ("audit", "list"), ("audit", "verify")):
         finished = await asyncio.to_thread(backroom_here, capsys, *command, **settings(database_url))
         assert (finished.code, finished.err) == (0, ""), command
 
@@ -154,7 +156,7 @@ async def left_behind(server: Running, outbox: Outbox, shop: Subscriber) -> Copi
     await outbox.test_event(endpoint)
     async with server.database.transaction() as tx:
         await tx.jobs.defer([Job("webhooks.relay")])
-    return Copied(outbox, shop, tokens.access_token, tokens.refresh_token, made.key)
+    return Copied(outbox, shop, tokens.access_token, tokens.refresh_token, made.secret)
 
 
 async def adopted(url: str, capsys: pytest.CaptureFixture[str], *options: str, **rest: str) -> tuple[int | None, str]:

@@ -103,8 +103,6 @@ def test_production_listens_on_no_public_address_in_plain_text() -> None:
         "postgresql://u@10.0.0.5/b?sslmode=prefer",
         "postgresql://u@/b?host=/run/postgresql,db.example.com",
         "postgresql://u@localhost/b?hostaddr=10.0.0.5&sslmode=allow",
-        "postgresql:///b?service=shop",
-        "postgresql://u@localhost/b?service=shop",
     ],
 )
 def test_production_reaches_no_database_in_plain_text(url: str) -> None:
@@ -123,7 +121,6 @@ def test_production_reaches_no_database_in_plain_text(url: str) -> None:
         "postgresql://u@[::1]/b",
         "postgresql:///b?host=/run/postgresql",
         "postgresql:///b",
-        "postgresql:///b?service=shop&sslmode=verify-full",
     ],
 )
 def test_production_reaches_a_database_by_tls_or_on_this_machine(url: str) -> None:
@@ -131,13 +128,16 @@ def test_production_reaches_a_database_by_tls_or_on_this_machine(url: str) -> No
     assert named(**{**FIT, "DATABASE_URL": url}) == []
 
 
-def test_what_libpq_takes_from_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_libpq_takes_from_the_environment_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A URL may leave the host and sslmode open."""
     bare = {**FIT, "DATABASE_URL": "postgresql:///b"}
     monkeypatch.setenv("PGHOST", "db.example.com")
     assert named(**bare) == ["DATABASE_URL"]
     monkeypatch.setenv("PGSSLMODE", "verify-full")
     assert named(**bare) == []
+    file = tmp_path / "services"
+    file.write_text("[shop]\nhost=other.example.com\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
     monkeypatch.setenv("PGSERVICE", "shop")  # what its file says counts before what the environment does
     assert named(**bare) == ["DATABASE_URL"]
 
