@@ -75,7 +75,7 @@ async def under_load(pair: Pair) -> AsyncIterator[Load]:
         )
     )
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(load.exchanges(made.key)), group.create_task(load.holds(str(boss.token)))]
+        tasks = [group.create_task(load.exchanges(made.secret)), group.create_task(load.holds(str(boss.token)))]
         for _ in range(3):
             api = (await pair.sign_in("customer"))[0]
             said = await identity.tokens.verified(str(api.token))
