@@ -125,7 +125,7 @@ def test_urls_that_nothing_is_sent_to(url: str) -> None:
     """Each is refused when an endpoint is made, and the refusal says what is wrong with the URL."""
     with pytest.raises(UrlForbidden) as raised:
         check_url(url, ())
-    assert [violation.path for violation in raised.value.fields] == ["url"]
+    assert [violation.path for violation in raised.value.fields] == ["endpoint.url"]
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ async def test_what_nothing_may_be_sent_to_is_refused(service: Api) -> None:
     for url in ("http://example.com", "https://10.0.0.1", "https://u:p@example.com"):
         for call in (create(service, url=url), update(service, endpoint_id, url=url)):
             refused = await refusal(call)
-            assert (refused.code, refused.reason, [*refused.fields]) == (INVALID, "URL_FORBIDDEN", ["url"])
+            assert (refused.code, refused.reason, [*refused.fields]) == (INVALID, "URL_FORBIDDEN", ["endpoint.url"])
     assert (await refusal(update(service, endpoint_id, "url"))).reason == "URL_FORBIDDEN"
     assert (await get(service, endpoint_id)).url == URL
 

@@ -99,4 +99,4 @@ def _host(parts: SplitResult) -> str:
 
 
 def _forbidden(why: str) -> UrlForbidden:
-    return UrlForbidden(fields=[FieldViolation("url", why)])
+    return UrlForbidden(fields=[FieldViolation("endpoint.url", why)])
