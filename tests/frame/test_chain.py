@@ -8,6 +8,8 @@ import pytest
 from backroom.identity.v1 import identity_service_pb2
 from server.frame.call import Call, caller_of
 from server.frame.caller import ANONYMOUS, Caller
+from server.frame.errors import MethodUnknown
+from server.frame.interceptors.access import Access
 from server.frame.interceptors.base import Method
 from server.frame.interceptors.in_flight import InFlight
 from tests.fixtures.servers import Api, Running, refusal
@@ -37,6 +39,19 @@ async def test_the_order_of_what_stands_around_a_call(server: Running) -> None:
     around = ["InFlight", "RequestLog", "Metrics", "Refusals"]
     before = ["MetadataLimit", "Shedding", "Deadline", "Access", "FairShare"]
     assert order == [*around, *before, "Body", "Validation"]
+
+
+async def test_a_method_without_a_rule_is_not_called(server: Running) -> None:
+    """Whoever wires a handler that no contract declares has wired nothing."""
+    called = []
+
+    async def handler(request: Any, _call: Call) -> None:
+        called.append(request)
+
+    access = Access({}, server.application.identity.standings)
+    with pytest.raises(MethodUnknown):
+        await access.around(Method("/shop.v1.ShopService/Buy"), handler)(b"", call())
+    assert called == []
 
 
 async def test_each_call_has_one_log_line_whatever_becomes_of_it(server: Running, customer: Api) -> None:

@@ -7,7 +7,7 @@ from server.frame.call import Call
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.contract import AccessRule
 from server.frame.errors import AccessChanged, PermissionMissing, TokenInvalid
-from server.frame.interceptors.base import Behaviour, Method
+from server.frame.interceptors.base import Behaviour, Method, unknown
 from server.frame.interceptors.permitted import Permitted
 
 
@@ -27,7 +27,7 @@ class Access:
     """Holds each method's rule of the contract against the caller's token.
 
     A public method ignores a token, so that an expired one keeps nobody from signing in again.
-    A method without a rule does not exist; the next interceptor says so.
+    A method without a rule is none: whatever handles it is not called.
     A stream ends once its caller may no longer call its method, or loses anything else that it may do: what the stream
     tells may hang on that.
     """
@@ -38,7 +38,9 @@ class Access:
 
     def around(self, method: Method, proceed: Behaviour) -> Behaviour:
         rule = self._rules.get(method.path)
-        if rule is None or rule.public:
+        if rule is None:
+            return unknown
+        if rule.public:
             return proceed
         go_on = self._kept(rule, proceed) if method.streams else proceed
 

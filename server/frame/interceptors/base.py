@@ -78,7 +78,7 @@ class Chain(grpc.aio.ServerInterceptor):
 
     def _built(self, path: str, handler: Handler | None, *, metadata_fits: bool = True) -> Handler:
         method = _method(path, handler)
-        proceed = _behaviour(handler) if handler is not None else _unknown
+        proceed = _behaviour(handler) if handler is not None else unknown
         for interceptor in reversed(self.interceptors):
             proceed = interceptor.around(method, proceed)
 
@@ -113,7 +113,8 @@ def _behaviour(handler: Handler) -> Behaviour:
     return writing
 
 
-async def _unknown(_request: Any, call: Call) -> Any:
+async def unknown(_request: Any, call: Call) -> Any:
+    """The answer of a method that there is not; raises MethodUnknown."""
     raise MethodUnknown(method=shown(call.method.removeprefix("/")))
 
 
