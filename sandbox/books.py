@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from server.sandbox.ledger import Ledger
+from sandbox.ledger import Ledger
 
 _LARGEST = 256
 

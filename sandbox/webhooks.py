@@ -11,10 +11,10 @@ from random import Random
 import structlog
 from standardwebhooks import Webhook
 
-from server.sandbox.asks import Behaviour, Manners
-from server.sandbox.books import Books
-from server.sandbox.ledger import Event
-from server.sandbox.posting import Posts, Unreachable
+from sandbox.asks import Behaviour, Manners
+from sandbox.books import Books
+from sandbox.ledger import Event
+from sandbox.posting import Posts, Unreachable
 
 _AT_ONCE = 32
 _MOST_WAITING = 2000

@@ -18,11 +18,11 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from server.sandbox.app import Api
-from server.sandbox.asks import Behaviour, Manners
-from server.sandbox.books import Books
-from server.sandbox.ledger import Ledger
-from server.sandbox.webhooks import Sender
+from sandbox.app import Api
+from sandbox.asks import Behaviour, Manners
+from sandbox.books import Books
+from sandbox.ledger import Ledger
+from sandbox.webhooks import Sender
 
 _PARENT_EVERY = 0.25
 """In seconds: how often it is looked whether the parent lives."""

@@ -15,10 +15,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from server.sandbox import rules
-from server.sandbox.asks import Behaviour, Capture, Manners, NewPayment, NewRefund, Nothing
-from server.sandbox.books import Books
-from server.sandbox.ledger import Answer, Ledger
+from sandbox import rules
+from sandbox.asks import Behaviour, Capture, Manners, NewPayment, NewRefund, Nothing
+from sandbox.books import Books
+from sandbox.ledger import Answer, Ledger
 
 _LARGEST_BODY = 16 * 1024
 _LONGEST_KEY = 255

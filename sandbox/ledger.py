@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from server.sandbox import rules
-from server.sandbox.rules import Change, Kind, Payment, Refund
+from sandbox import rules
+from sandbox.rules import Change, Kind, Payment, Refund
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS payments (
