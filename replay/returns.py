@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 
-from server.cli.replay.dataset import Order, Return
+from replay.dataset import Order, Return
 
 _Sale = tuple[str, str, Decimal]
 """A customer, a SKU and a price."""

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest
 from backroom_client import AsyncBackroom
-from server.cli.replay import plan
-from server.cli.replay.calling import Calls, Step
-from server.cli.replay.dataset import Dataset, WriteOff
+from replay import plan
+from replay.calling import Calls, Step
+from replay.dataset import Dataset, WriteOff
 
 
 class Stocking:

@@ -8,10 +8,10 @@ import grpc
 
 from backroom.commerce.v1.order_service_pb2 import PlaceOrdersRequest, PlaceOrdersResponse
 from backroom_client import AsyncBackroom, refusal_from
-from server.cli.replay import plan
-from server.cli.replay.calling import DELAYS, Calls, Step, may_pass, reason_of
-from server.cli.replay.dataset import Order
-from server.cli.replay.figures import Figures, Tally, UnexpectedAnswer, placed_lines
+from replay import plan
+from replay.calling import DELAYS, Calls, Step, may_pass, reason_of
+from replay.dataset import Order
+from replay.figures import Figures, Tally, UnexpectedAnswer, placed_lines
 
 ORDERS_IN_FLIGHT = 256
 

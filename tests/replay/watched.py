@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import psycopg
 from sqlalchemy import make_url
 
-from server.cli.replay.calling import Step
+from replay.calling import Step
 from storage.schema import METADATA
 
 

@@ -28,12 +28,12 @@ from backroom.commerce.v1.orders_pb2 import Order as PlacedOrder
 from backroom.commerce.v1.orders_pb2 import OrderLine
 from backroom.commerce.v1.payment_service_pb2 import CreatePaymentRequest, CreatePaymentResponse
 from backroom_client import AsyncBackroom
-from server.cli.replay.calling import DELAYS, ReplayFailed, Step
-from server.cli.replay.dataset import Dataset, Line, NotReplayed, Order, WriteOff
-from server.cli.replay.figures import Figures, Outcome
-from server.cli.replay.placing import ORDERS_IN_FLIGHT
-from server.cli.replay.run import replay
-from tests.cli.replays import Steps
+from replay.calling import DELAYS, ReplayFailed, Step
+from replay.dataset import Dataset, Line, NotReplayed, Order, WriteOff
+from replay.figures import Figures, Outcome
+from replay.placing import ORDERS_IN_FLIGHT
+from replay.run import replay
+from tests.replay.watched import Steps
 
 MORNING = datetime(2010, 12, 1, 8, 26)
 

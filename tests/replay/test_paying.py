@@ -15,22 +15,22 @@ from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest
 from backroom.identity.v1 import accounts_pb2
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
 from backroom_client import AsyncBackroom, Key
-from server.cli.replay.calling import ReplayFailed, Step
-from server.cli.replay.dataset import Dataset, Line, NotReplayed, Order, Return
-from server.cli.replay.figures import Outcome, Paid
-from server.cli.replay.returns import Amounts, Reason
-from server.cli.replay.run import replay
+from replay.calling import ReplayFailed, Step
+from replay.dataset import Dataset, Line, NotReplayed, Order, Return
+from replay.figures import Outcome, Paid
+from replay.returns import Amounts, Reason
+from replay.run import replay
 from server.commerce.providers.port import PaymentReport
 from server.commerce.providers.sandbox import SandboxProvider
 from server.wiring import Trade
 from storage.commerce.records import Price
 from storage.database import Database
-from tests.cli.replays import Steps, row_counts
 from tests.commerce.goods import stock_of
 from tests.fixtures.sandbox import Sandbox
 from tests.fixtures.servers import Api, Running, running
 from tests.fixtures.trading import Shop
 from tests.invariants import assert_whole
+from tests.replay.watched import Steps, row_counts
 
 NINE, TEN, ELEVEN = (datetime(2010, 12, 1, hour) for hour in (9, 10, 11))
 PRICE, FREE = Decimal("1.5"), Decimal(0)

@@ -7,10 +7,10 @@ from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest
 from backroom.commerce.v1.payment_service_pb2 import GetPaymentRequest
 from backroom.commerce.v1.payments_pb2 import Payment, Refund, RefundState
 from backroom_client import AsyncBackroom
-from server.cli.replay import plan
-from server.cli.replay.calling import Calls, Step
-from server.cli.replay.figures import UnexpectedAnswer, exact_amount
-from server.cli.replay.returns import GoodsBack
+from replay import plan
+from replay.calling import Calls, Step
+from replay.figures import UnexpectedAnswer, exact_amount
+from replay.returns import GoodsBack
 
 
 class Returning:

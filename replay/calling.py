@@ -9,7 +9,7 @@ import grpc
 
 from backroom_client import Refusal, refusal_of
 from backroom_client.concurrently import concurrently
-from server.cli.replay.figures import Refusals, UnexpectedAnswer
+from replay.figures import Refusals, UnexpectedAnswer
 
 IN_FLIGHT = 64
 

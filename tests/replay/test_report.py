@@ -8,11 +8,11 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
-from server.cli.replay.calling import Step
-from server.cli.replay.dataset import NotReplayed, Return
-from server.cli.replay.figures import Figures, Outcome, Paid, Refusals
-from server.cli.replay.report import exact, print_outcome, progress_on
-from server.cli.replay.returns import Matching, Reason, Taken, Unmatched
+from replay.calling import Step
+from replay.dataset import NotReplayed, Return
+from replay.figures import Figures, Outcome, Paid, Refusals
+from replay.report import exact, print_outcome, progress_on
+from replay.returns import Matching, Reason, Taken, Unmatched
 
 YEAR = Figures(20_725, 531_282, 5_660_978, Decimal("10655622.484000000"), 3940)
 MORNING = datetime(2010, 12, 1, 8, 26)

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from importlib.resources import as_file, files
 from pathlib import Path
 
-from server.cli.replay.rows import DatasetError, Malformed, Row, read_rows
+from replay.rows import DatasetError, Malformed, Row, read_rows
 
 _MOST_LINES = 2000
+_FIRST_DAY = "online-retail-2010-12-01.csv.xz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +178,9 @@ def _orders(invoices: list[_Invoice]) -> Iterator[Order]:
         if invoice.lines:
             first = invoice.first
             yield Order(first.invoice, first.time, first.customer_id, first.country, tuple(invoice.lines))
+
+
+def first_day() -> Dataset:
+    """The orders of 2010-12-01, shipped with the package; `replay/data/README.md` says whose they are."""
+    with as_file(files("replay") / "data" / _FIRST_DAY) as path:
+        return read_dataset(path)

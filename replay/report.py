@@ -9,9 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from server.cli.replay.calling import Progress, Step
-from server.cli.replay.figures import CURRENCY, Figures, Outcome
-from server.cli.replay.returns import Matching, Reason
+from replay.calling import Progress, Step
+from replay.figures import CURRENCY, Figures, Outcome
+from replay.returns import Matching, Reason
 
 
 @contextmanager

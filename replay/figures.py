@@ -8,8 +8,8 @@ from google.type.money_pb2 import Money
 
 from backroom.commerce.v1.orders_pb2 import Order as PlacedOrder
 from backroom.commerce.v1.payments_pb2 import Payment
-from server.cli.replay.dataset import NotReplayed, Order
-from server.cli.replay.returns import Matching
+from replay.dataset import NotReplayed, Order
+from replay.returns import Matching
 
 CURRENCY = "GBP"
 

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from backroom.commerce.v1 import orders_pb2
 from backroom.commerce.v1.stock_pb2 import StockReason
-from server.cli.demo import first_day
-from server.cli.replay.dataset import Dataset, Line, NotReplayed, Order, WriteOff
-from server.cli.replay.figures import Figures, Tally, UnexpectedAnswer, placed_lines
-from server.cli.replay.plan import (
+from replay.dataset import Dataset, Line, NotReplayed, Order, WriteOff, first_day
+from replay.figures import Figures, Tally, UnexpectedAnswer, placed_lines
+from replay.plan import (
     goods_back_requests,
     imports,
     money,
@@ -26,7 +25,7 @@ from server.cli.replay.plan import (
     refund_request,
     write_off_request,
 )
-from server.cli.replay.returns import GoodsBack, match
+from replay.returns import GoodsBack, match
 
 MORNING = datetime(2010, 12, 1, 8, 26)
 TEA, MUG = Line("TEA", "", 2, Decimal("4.25")), Line("MUG", "A MUG", 3, Decimal("0.001"))

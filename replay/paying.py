@@ -7,9 +7,9 @@ import grpc
 from backroom.commerce.v1.payment_service_pb2 import CreatePaymentResponse, ListPaymentsRequest
 from backroom.commerce.v1.payments_pb2 import Payment, PaymentState
 from backroom_client import AsyncBackroom, refusal_of
-from server.cli.replay import plan
-from server.cli.replay.calling import Calls, Step
-from server.cli.replay.figures import UnexpectedAnswer
+from replay import plan
+from replay.calling import Calls, Step
+from replay.figures import UnexpectedAnswer
 
 _PAGE = 1000
 

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.cli.demo import first_day
-from server.cli.replay.dataset import Dataset, Line, NotReplayed, Order, Return, WriteOff, read_dataset
-from server.cli.replay.figures import Figures, expected
-from server.cli.replay.plan import stock_needed
-from server.cli.replay.rows import HEADER, DatasetError
+from replay.dataset import Dataset, Line, NotReplayed, Order, Return, WriteOff, first_day, read_dataset
+from replay.figures import Figures, expected
+from replay.plan import stock_needed
+from replay.rows import HEADER, DatasetError
 
 HEAD = ",".join(HEADER)
 GOOD = "536365,85123A,WHITE HOLDER,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom"

@@ -16,9 +16,9 @@ from backroom.commerce.v1.payments_pb2 import Payment, RestockLine
 from backroom.commerce.v1.products_pb2 import Product
 from backroom.commerce.v1.stock_pb2 import StockReason
 from backroom_client import request_id_for
-from server.cli.replay.dataset import Dataset, Line, Order, WriteOff
-from server.cli.replay.figures import CURRENCY
-from server.cli.replay.returns import GoodsBack
+from replay.dataset import Dataset, Line, Order, WriteOff
+from replay.figures import CURRENCY
+from replay.returns import GoodsBack
 
 _HOLD = Duration(seconds=24 * 3600)
 """A whole year is placed before the last of it is paid."""

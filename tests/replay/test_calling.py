@@ -2,8 +2,8 @@
 
 import asyncio
 
-from server.cli.replay.calling import UNDER_WAY, Calls, Step
-from tests.cli.replays import Steps
+from replay.calling import UNDER_WAY, Calls, Step
+from tests.replay.watched import Steps
 
 
 async def test_no_more_wait_for_the_provider_than_allowed_and_each_item_is_counted_once() -> None:

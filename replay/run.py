@@ -5,14 +5,14 @@ import time
 from decimal import Decimal
 
 from backroom_client import AsyncBackroom
-from server.cli.replay.calling import Calls, Clock, Progress, Sleep, Step, guarded
-from server.cli.replay.dataset import Dataset
-from server.cli.replay.figures import Outcome, expected, paid
-from server.cli.replay.paying import Paying
-from server.cli.replay.placing import Placing
-from server.cli.replay.returning import Returning
-from server.cli.replay.returns import match
-from server.cli.replay.stocking import Stocking
+from replay.calling import Calls, Clock, Progress, Sleep, Step, guarded
+from replay.dataset import Dataset
+from replay.figures import Outcome, expected, paid
+from replay.paying import Paying
+from replay.placing import Placing
+from replay.returning import Returning
+from replay.returns import match
+from replay.stocking import Stocking
 
 
 async def replay(

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.cli.demo import first_day
-from server.cli.replay.dataset import Line, Order, Return
-from server.cli.replay.returns import Amounts, GoodsBack, Matching, Reason, Taken, Unmatched, match
+from replay.dataset import Line, Order, Return, first_day
+from replay.returns import Amounts, GoodsBack, Matching, Reason, Taken, Unmatched, match
 
 MORNING = datetime(2010, 12, 1, 8, 0)
 CHEAP, DEAR = Decimal("0.5"), Decimal("1.25")
