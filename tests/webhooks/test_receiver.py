@@ -11,7 +11,7 @@ from starlette.routing import Route
 from structlog.testing import LogCapture
 
 from server.frame.errors import Contention, Stopping
-from server.http.webhooks import WebhookDoor
+from server.webhooks.receiver import WebhookDoor
 from server.webhooks.service import Inbox
 from storage.database import Database
 from storage.errors import StoreContention, StoreTimeout, StoreUnavailable
