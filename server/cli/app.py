@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from server.ciphers import CIPHER_SUITES
 from server.cli.failure import Failure, Interrupted
+from server.process.ciphers import CIPHER_SUITES
 from server.settings import SettingsError
 
 app = typer.Typer(name="backroom", invoke_without_command=True, pretty_exceptions_enable=False)

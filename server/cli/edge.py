@@ -7,8 +7,10 @@ import structlog
 
 from backroom_client.channel import Tls
 from server.cli.failure import Failure
-from server.edge import Certificates, CertificatesUnreadable, Descriptors, Edge
 from server.frame.interceptors import CallLimits, MostAtOnce, Rate
+from server.process.certificates import Certificates, CertificatesUnreadable
+from server.process.descriptors import Descriptors
+from server.process.edge import Edge
 from server.settings import Settings
 
 _CUSTOMERS_RATE = Rate(per_second=100, burst=200)

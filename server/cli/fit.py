@@ -1,7 +1,7 @@
 """Whether the settings are fit to start with; by itself, since the supervisor imports nothing else of the edge."""
 
 from server.cli.failure import Failure
-from server.edge.start import reasons_not_to_start
+from server.process.start import reasons_not_to_start
 from server.settings import Settings
 
 

@@ -13,10 +13,10 @@ from server.cli.master_key import master_keys, prepared
 from server.cli.serving.announcing import announce
 from server.cli.serving.built import built
 from server.cli.serving.embedded import Surroundings, prepare_embedded, surroundings, tell_sandbox
-from server.edge.start import warnings
 from server.frame import log
 from server.frame.health import Health
 from server.frame.sealing import MasterKeys
+from server.process.start import warnings
 from server.settings import Settings
 
 

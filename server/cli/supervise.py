@@ -14,8 +14,8 @@ from server.cli.serving.announcing import announce
 from server.cli.serving.assignment import Assignment
 from server.cli.serving.ports import Ports, held_ports
 from server.cli.serving.supervisor import Supervisor
-from server.edge.start import warnings
 from server.frame import log
+from server.process.start import warnings
 from server.settings import Settings
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from server.frame.jobs import Task
 from server.frame.keeping import keeping_tasks
 from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
-from server.http.app import NAME, create_app
 from server.identity.keys import MasterKeyWrong
 from server.identity.roles import CUSTOMER, PERMISSIONS, ROLES
+from server.process.http.app import NAME, create_app
 from server.settings import LOCAL_ISSUER
 from server.webhooks.rules.sources import Source
 from server.wiring.commerce import Trade, commerce_part

@@ -33,9 +33,10 @@ from load.calls import NotSent, Stream
 from load.http2 import Connection
 from load.sample import Refused
 from load.statuses import Failed
-from server.edge import Certificates, Edge
-from server.edge.connections import ConnectionLimits
 from server.frame.interceptors import CallLimits, MostAtOnce
+from server.process.certificates import Certificates
+from server.process.connections import ConnectionLimits
+from server.process.edge import Edge
 from storage.database import Database
 from tests.client.fake_server import fake_server
 from tests.client.played import refusal

@@ -16,9 +16,9 @@ from server.cli.version import version
 from server.frame.contract import ContractError
 from server.frame.jobs import Worker
 from server.frame.sealing import MasterKeys
-from server.http.app import NAME, about_text
-from server.http.metrics import Scraping
-from server.serving import BindError, Server, Shared
+from server.process.http.app import NAME, about_text
+from server.process.http.metrics import Scraping
+from server.process.server import BindError, Server, Shared
 from server.settings import Settings
 from server.wiring import Application
 from server.wiring.commerce import Trade

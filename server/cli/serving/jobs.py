@@ -13,7 +13,7 @@ from server.cli.serving.built import application_of, worker_of
 from server.cli.serving.embedded import Surroundings
 from server.cli.serving.line import Line
 from server.cli.trade import opened_trade
-from server.http.metrics import Exposition, rendered
+from server.process.http.metrics import Exposition, rendered
 from server.settings import Settings
 from storage.database import Database
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from server.cli.serving.line import Line
 from server.cli.this_program import this_program
-from server.http.sums import Reading
+from server.process.workers.sums import Reading
 
 _ANSWERS_WITHIN = 1.0
 """In seconds; of a worker that is slower, what it last said counts."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from server.cli.failure import Failure
-from server.http.binding import listening
+from server.process.ports import listening
 from server.settings import Address, Settings
 
 

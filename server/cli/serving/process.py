@@ -20,8 +20,8 @@ from server.cli.serving.embedded import Surroundings
 from server.cli.serving.jobs import do_jobs
 from server.cli.serving.line import Line
 from server.frame import log
-from server.http.metrics import rendered
-from server.serving import Shared
+from server.process.http.metrics import rendered
+from server.process.server import Shared
 from server.settings import Address, Settings
 
 

@@ -9,7 +9,7 @@ from server.cli.failure import Failure, Interrupted
 from server.cli.serving.assignment import Assignment
 from server.cli.serving.member import Member
 from server.cli.serving.restarts import Restarts
-from server.http.sums import Reading, added
+from server.process.workers.sums import Reading, added
 
 
 class Supervisor:

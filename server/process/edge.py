@@ -1,8 +1,8 @@
 from dataclasses import dataclass, field
 
-from server.edge.certificates import Certificates
-from server.edge.connections import ConnectionLimits
-from server.edge.descriptors import Descriptors
+from server.process.certificates import Certificates
+from server.process.connections import ConnectionLimits
+from server.process.descriptors import Descriptors
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from server.http.parsing import Parser
-from server.http.turns import Turns
+from server.process.http.parsing import Parser
+from server.process.http.turns import Turns
 
 REQUEST_WITHIN = 10.0
 """In seconds: how long a whole request may take to arrive, its headers and its body."""

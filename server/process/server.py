@@ -11,12 +11,13 @@ import structlog
 from google.protobuf.internal import api_implementation
 from starlette.applications import Starlette
 
-from server.edge import Callers, Edge
 from server.frame.jobs import Worker
 from server.frame.lanes import Lanes
 from server.frame.standard import add_standard
-from server.http.listener import Listener
-from server.http.metrics import Exposition, Kept, Scraping, metrics_app, rendered, with_metrics
+from server.process.callers import Callers
+from server.process.edge import Edge
+from server.process.http.listener import Listener
+from server.process.http.metrics import Exposition, Kept, Scraping, metrics_app, rendered, with_metrics
 from server.settings import Address
 from server.wiring import Application
 

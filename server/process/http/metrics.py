@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from server.http.app import answering
+from server.process.http.app import answering
 
 Exposition = Callable[[], Awaitable[str]]
 """Returns the metrics in Prometheus's text format; raises ConnectionError where those of others cannot be had."""

@@ -1,11 +1,13 @@
 """When a server must not start: what the settings say, held against where they say it runs."""
 
+import base64
 from collections.abc import Iterator
+from itertools import pairwise
+from urllib.parse import urlsplit
 
-from server.edge.exposure import covers_the_public, in_plain_text, is_local_url
-from server.edge.guessable import is_guessable_key, is_guessable_secret
-from server.frame.addresses import is_this_machine
+from server.frame.addresses import covers_the_public, is_this_machine
 from server.settings import Settings
+from storage.url import parameters
 
 
 def reasons_not_to_start(settings: Settings, *, listens: bool = True) -> list[str]:
@@ -122,3 +124,57 @@ def _exposed(settings: Settings) -> Iterator[tuple[str, str]]:
         if not is_this_machine(address.host):
             mend = f"set BACKROOM_TLS_CERTIFICATE and BACKROOM_TLS_KEY{further}"
             yield side, f"{setting}: {address} is public and in plain text; {mend}"
+
+
+_ENCRYPTED = {"require", "verify-ca", "verify-full"}
+"""The values of sslmode with which libpq goes no further where the server has no TLS."""
+
+
+def is_local_url(url: str) -> bool:
+    """Whether a URL names this machine, as it might on any other one."""
+    return is_this_machine((urlsplit(url).hostname or "localhost").removesuffix("."))
+
+
+def in_plain_text(url: str) -> str:
+    """The first host that a connection to a database may lead to in plain text, across a network; empty for none.
+
+    What the URL leaves open counts as libpq has it: by PGHOST, PGSSLMODE and their like. Where a service of libpq's
+    names the host, that is not looked up: it counts as one across a network, unless the URL itself asks for TLS.
+    """
+    from psycopg.pq import Conninfo  # late: as `storage.url` has it
+
+    defaults = {each.keyword.decode(): (each.val or b"").decode() for each in Conninfo.get_defaults()}
+    said = parameters(url)
+    found = {**defaults, **said}
+    if found.get("service"):
+        # What the service's file says counts before the environment, and behind the URL.
+        return "" if said.get("sslmode") in _ENCRYPTED else f"the service {found['service']}"
+    if found["sslmode"] in _ENCRYPTED:
+        return ""
+    hosts = (found["hostaddr"] or found["host"]).split(",")
+    return next((host for host in hosts if not (host[:1] in ("", "/", "@") or is_this_machine(host))), "")
+
+
+_FEWEST_DIFFERENT = 20
+"""Different bytes of a key: of 32 random ones about 30 are, and fewer than 20 once in 10^12 keys."""
+_SHORTEST_SECRET = 16
+"""In characters, or in bytes where a secret is base64."""
+_FEWEST_LETTERS = 6
+"""Different characters of a secret."""
+_STANDARD = "whsec_"
+
+
+def is_guessable_key(key: bytes) -> bool:
+    """Whether 32 bytes are hardly random: a text, a sequence, or the same few bytes over and over."""
+    steps = {(after - before) % 256 for before, after in pairwise(key)}
+    typed = all(0x20 <= each < 0x7F for each in key)
+    return typed or len(steps) == 1 or len(set(key)) < _FEWEST_DIFFERENT
+
+
+def is_guessable_secret(scheme: str, secret: str) -> bool:
+    """Whether whoever tries may forge what a sender signs with this."""
+    said: bytes = secret.encode()
+    if scheme == "standard":
+        encoded = secret.removeprefix(_STANDARD)
+        said = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
+    return len(said) < _SHORTEST_SECRET or len(set(said)) < _FEWEST_LETTERS

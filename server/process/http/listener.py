@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.applications import Starlette
 
-from server.edge.descriptors import Descriptors
-from server.http.binding import listening
-from server.http.connection import REQUEST_WITHIN, Connection
-from server.http.turns import Turns
+from server.process.descriptors import Descriptors
+from server.process.http.connection import REQUEST_WITHIN, Connection
+from server.process.http.turns import Turns
+from server.process.ports import listening
 
 _MOST_CONNECTIONS = 256
 _SHARE = 8
