@@ -14,8 +14,8 @@ import uvloop
 
 from sandbox.asks import Behaviour
 from sandbox.server import Config, run
-from server.cli.failure import Failure
 from server.frame import log
+from server.process.failure import Failure
 from server.settings import Address
 
 KEY = "BACKROOM_SANDBOX_KEY"

@@ -13,9 +13,9 @@ from backroom_client import AsyncBackroom, Key
 from server import settings
 from server.cli.called_server import called_server
 from server.cli.consent import ask_before_writing, reasons_to_ask
-from server.cli.edge import tls_of
-from server.cli.failure import Failure
 from server.cli.service_key import service_key
+from server.cli.tls import tls_of
+from server.process.failure import Failure
 from server.settings import Settings
 
 

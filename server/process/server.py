@@ -16,6 +16,7 @@ from server.frame.lanes import Lanes
 from server.frame.standard import add_standard
 from server.process.callers import Callers
 from server.process.edge import Edge
+from server.process.http.app import NAME, create_app
 from server.process.http.listener import Listener
 from server.process.http.metrics import Exposition, Kept, Scraping, metrics_app, rendered, with_metrics
 from server.settings import Address
@@ -65,8 +66,9 @@ class Server:
         worker: Worker | None = None,
         drain_seconds: float = 0.0,
         shared: Shared | None = None,
+        about: str = NAME,
     ) -> None:
-        """Binds both addresses; raises BindError. `worker` does jobs beside the calls.
+        """Binds both addresses; raises BindError. `worker` does jobs beside the calls, and `about` is what / says.
 
         With a `metrics_address` the metrics are shown there and not at the HTTP address.
         With `shared` it is one of several: the HTTP socket is bound already, and whoever starts them holds the gRPC
@@ -89,7 +91,8 @@ class Server:
         add_standard(self._grpc, application.health, names, reflection=edge.reflection)
         self._bind_grpc(grpc_address, edge)
         self._listeners: list[Listener] = []
-        self.http_port, self.metrics_port = self._bind_http(http_address, metrics_address, edge, scraping, shared)
+        http = create_app(application.health, application.identity.keys.jwks, application.routes, about=about)
+        self.http_port, self.metrics_port = self._bind_http(http, http_address, metrics_address, edge, scraping, shared)
         self._watches: list[asyncio.Task[None]] = []
 
     def _bind_grpc(self, address: Address, edge: Edge) -> None:
@@ -102,11 +105,17 @@ class Server:
             raise BindError(f"BACKROOM_GRPC_ADDRESS: {address} cannot be listened on; is it taken?") from None
 
     def _bind_http(
-        self, address: Address, metrics: Address | None, edge: Edge, scraping: Scraping, shared: Shared | None
+        self,
+        http: Starlette,
+        address: Address,
+        metrics: Address | None,
+        edge: Edge,
+        scraping: Scraping,
+        shared: Shared | None,
     ) -> tuple[int, int | None]:
         """Returns the port, and that of the metrics where they have one of their own."""
-        http, registry = self._application.http, self._application.registry
-        exposition = Kept(shared.metrics if shared else rendered(registry), scraping.kept_seconds)
+        counted = shared.metrics if shared else rendered(self._application.registry)
+        exposition = Kept(counted, scraping.kept_seconds)
         app = http if metrics else with_metrics(http, exposition, scraping)
         port = self._listen("BACKROOM_HTTP_ADDRESS", app, address, edge, shared.http_socket if shared else None)
         if metrics is None:

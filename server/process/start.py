@@ -6,8 +6,19 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 
 from server.frame.addresses import covers_the_public, is_this_machine
+from server.process.failure import Failure
 from server.settings import Settings
 from storage.url import parameters
+
+_ENCRYPTED = {"require", "verify-ca", "verify-full"}
+"""The values of sslmode with which libpq goes no further where the server has no TLS."""
+_FEWEST_DIFFERENT = 20
+"""Different bytes of a key: of 32 random ones about 30 are, and fewer than 20 once in 10^12 keys."""
+_SHORTEST_SECRET = 16
+"""In characters, or in bytes where a secret is base64."""
+_FEWEST_LETTERS = 6
+"""Different characters of a secret."""
+_STANDARD = "whsec_"
 
 
 def reasons_not_to_start(settings: Settings, *, listens: bool = True) -> list[str]:
@@ -126,10 +137,6 @@ def _exposed(settings: Settings) -> Iterator[tuple[str, str]]:
             yield side, f"{setting}: {address} is public and in plain text; {mend}"
 
 
-_ENCRYPTED = {"require", "verify-ca", "verify-full"}
-"""The values of sslmode with which libpq goes no further where the server has no TLS."""
-
-
 def is_local_url(url: str) -> bool:
     """Whether a URL names this machine, as it might on any other one."""
     return is_this_machine((urlsplit(url).hostname or "localhost").removesuffix("."))
@@ -155,15 +162,6 @@ def in_plain_text(url: str) -> str:
     return next((host for host in hosts if not (host[:1] in ("", "/", "@") or is_this_machine(host))), "")
 
 
-_FEWEST_DIFFERENT = 20
-"""Different bytes of a key: of 32 random ones about 30 are, and fewer than 20 once in 10^12 keys."""
-_SHORTEST_SECRET = 16
-"""In characters, or in bytes where a secret is base64."""
-_FEWEST_LETTERS = 6
-"""Different characters of a secret."""
-_STANDARD = "whsec_"
-
-
 def is_guessable_key(key: bytes) -> bool:
     """Whether 32 bytes are hardly random: a text, a sequence, or the same few bytes over and over."""
     steps = {(after - before) % 256 for before, after in pairwise(key)}
@@ -178,3 +176,9 @@ def is_guessable_secret(scheme: str, secret: str) -> bool:
         encoded = secret.removeprefix(_STANDARD)
         said = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
     return len(said) < _SHORTEST_SECRET or len(set(said)) < _FEWEST_LETTERS
+
+
+def fit_to_start(configured: Settings, *, listens: bool = True) -> None:
+    """Raises Failure, with a line for each reason, where a process must not start so."""
+    if reasons := reasons_not_to_start(configured, listens=listens):
+        raise Failure("\n".join(reasons))

@@ -22,6 +22,8 @@ from storage.webhooks.records import Received
 
 LARGEST_BODY = 256 * 1024
 """In bytes."""
+# An answer that does not wait for the body ends the connection: the rest of it is not read.
+_CLOSE = ("connection", "close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,6 @@ class _Answer:
             return Response(status_code=self.status)
         return PlainTextResponse(self.text, self.status, dict(self.headers))
 
-
-# An answer that does not wait for the body ends the connection: the rest of it is not read.
-_CLOSE = ("connection", "close")
 
 _NEW = _Answer("new", 204)
 _REPEATED = _Answer("repeated", 204)

@@ -2,8 +2,8 @@ import asyncio
 import socket
 from contextlib import suppress
 
-from server.cli.serving.line import Line
-from server.cli.this_program import this_program
+from server.process.program import this_program
+from server.process.workers.line import Line
 from server.process.workers.sums import Reading
 
 _ANSWERS_WITHIN = 1.0

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import structlog
 
-from server.cli.edge import edge_of, limits_of
-from server.cli.failure import Failure
-from server.cli.mail import mail_of
-from server.cli.serving.embedded import Surroundings
-from server.cli.trade import opened_trade, sources_of
-from server.cli.version import version
 from server.frame.contract import ContractError
 from server.frame.jobs import Worker
 from server.frame.sealing import MasterKeys
+from server.process.data_dir.embedded import Surroundings
+from server.process.edge import edge_of, limits_of
+from server.process.failure import Failure
 from server.process.http.app import NAME, about_text
 from server.process.http.metrics import Scraping
+from server.process.mail import mail_of
 from server.process.server import BindError, Server, Shared
+from server.process.trade import opened_trade, sources_of
+from server.process.version import version
 from server.settings import Settings
 from server.wiring import Application
 from server.wiring.commerce import Trade
@@ -82,6 +82,7 @@ async def built(
                 worker=worker,
                 drain_seconds=configured.drain_seconds,
                 shared=shared,
+                about=about_text(version()) if configured.reflects else NAME,
             )
             yield Built(server, application, database)
     except (BindError, ContractError) as error:
@@ -132,5 +133,4 @@ def application_of(
         trusted_proxies=configured.trusted_proxies,
         mail=mail_of(configured),
         anchor_file=configured.audit_anchor_file,
-        about=about_text(version()) if configured.reflects else NAME,
     )

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from server import settings
-from server.cli.failure import Failure
+from server.process.failure import Failure
 
 _SEGMENT_BYTES = 16 << 20
 """PostgreSQL's log grows by so much at once."""

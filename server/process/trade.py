@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
-from server.cli.failure import Failure
-from server.cli.own_sandbox import Sandbox
 from server.commerce.providers.port import PaymentProvider
+from server.process.data_dir.own_sandbox import Sandbox
+from server.process.failure import Failure
 from server.settings import Settings
 from server.webhooks.rules.sources import Source
 from server.wiring import Trade

@@ -9,10 +9,10 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 
 import migrations
-from server.cli.disk_trouble import full_disk
-from server.cli.failure import Failure
-from server.cli.private_file import private_folder
 from server.frame.outages import explained
+from server.process.data_dir.disk_trouble import full_disk
+from server.process.data_dir.private_file import private_folder
+from server.process.failure import Failure
 from server.settings import Settings
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, NotInstalled

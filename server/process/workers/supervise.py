@@ -4,25 +4,29 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from server import settings
-from server.cli.fit import fit_to_start
-from server.cli.serving.announcing import announce
-from server.cli.serving.assignment import Assignment
-from server.cli.serving.ports import Ports, held_ports
-from server.cli.serving.supervisor import Supervisor
 from server.frame import log
-from server.process.start import warnings
+from server.process.ports import Ports, held_ports
+from server.process.start import fit_to_start, warnings
+from server.process.workers.line import Assignment
+from server.process.workers.supervisor import Supervisor
 from server.settings import Settings
 
 if TYPE_CHECKING:
-    from server.cli.own_sandbox import Sandbox
+    from server.process.data_dir.own_sandbox import Sandbox
 
 _STOPPED_WITHIN = 60.0
 """In seconds, beside the drain: longer than a server takes to finish calls, jobs and answers."""
+
+
+class Announce(Protocol):
+    """Says to a person, once, that all workers serve."""
+
+    def __call__(self, configured: Settings, ports: tuple[int, int], *, made_admin: bool, by: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class _Beside:
     """Of an admin that was made."""
 
 
-def supervise(count: int, *, with_worker: bool) -> None:
+def supervise(count: int, announce: Announce, *, with_worker: bool) -> None:
     """Serves by so many processes until it is stopped; with a worker, one more does the jobs."""
     configured = settings.read()
     fit_to_start(configured)
@@ -44,7 +48,7 @@ def supervise(count: int, *, with_worker: bool) -> None:
     for warning in warnings(configured):
         logger.warning(warning)
     with held_ports(configured) as ports, _beside(configured) as beside, asyncio.Runner() as runner:
-        runner.run(_supervise(count, configured, ports, beside, logger, with_worker=with_worker))
+        runner.run(_supervise(count, configured, ports, beside, announce, logger, with_worker=with_worker))
 
 
 async def _supervise(
@@ -52,6 +56,7 @@ async def _supervise(
     configured: Settings,
     ports: Ports,
     beside: _Beside,
+    announce: Announce,
     logger: structlog.typing.FilteringBoundLogger,
     *,
     with_worker: bool,
@@ -61,7 +66,7 @@ async def _supervise(
     async def on_serving() -> None:
         logger.info("serving", grpc_port=grpc_port, http_port=http_port, workers=count)
         if beside.sandbox is not None:
-            from server.cli.serving.embedded import tell_sandbox
+            from server.process.data_dir.embedded import tell_sandbox
 
             await tell_sandbox(configured, beside.sandbox, http_port)
         announce(configured, (grpc_port, http_port), made_admin=beside.password is not None, by=f" by {count} workers")
@@ -96,8 +101,8 @@ def _beside(configured: Settings) -> Iterator[_Beside]:
         yield _Beside(configured.database_url)
         return
     # Late: what all of this imports is several times as large as the supervisor without it.
-    from server.cli.master_key import master_keys
-    from server.cli.serving.embedded import prepared_once, surroundings
+    from server.process.data_dir.embedded import prepared_once, surroundings
+    from server.process.data_dir.master_key import master_keys
 
     keys = master_keys(configured)
     with surroundings(configured) as found:

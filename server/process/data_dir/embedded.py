@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import migrations
-from server.cli.admin import ensure_first_admin
-from server.cli.failure import Failure
-from server.cli.opened import database_url
-from server.cli.own_sandbox import Sandbox, own_sandbox
 from server.frame.sealing import MasterKeys
+from server.process.data_dir.first_admin import ensure_first_admin
+from server.process.data_dir.own_sandbox import Sandbox, own_sandbox
+from server.process.database import database_url
+from server.process.failure import Failure
 from server.settings import Settings
 from storage.database import Database
 from storage.embedded.locks import FileLock

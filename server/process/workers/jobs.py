@@ -6,14 +6,13 @@ from functools import partial
 
 import structlog
 
-from server.cli.master_key import master_keys, prepared
-from server.cli.serve import ready
-from server.cli.serving.assignment import Assignment
-from server.cli.serving.built import application_of, worker_of
-from server.cli.serving.embedded import Surroundings
-from server.cli.serving.line import Line
-from server.cli.trade import opened_trade
+from server.process.built import application_of, worker_of
+from server.process.data_dir.embedded import Surroundings
+from server.process.data_dir.master_key import master_keys, prepared
 from server.process.http.metrics import Exposition, rendered
+from server.process.stopping import ready
+from server.process.trade import opened_trade
+from server.process.workers.line import Assignment, Line
 from server.settings import Settings
 from storage.database import Database
 

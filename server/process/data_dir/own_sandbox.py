@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 
-from server.cli.failure import Failure
-from server.cli.private_file import keep_private, write_private
-from server.cli.this_program import this_program
+from server.process.data_dir.private_file import keep_private, write_private
+from server.process.failure import Failure
+from server.process.program import this_program
 from server.settings import Settings
 
 _STOPPED_WITHIN = 10.0

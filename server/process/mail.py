@@ -1,8 +1,8 @@
 """How mails go out by the settings."""
 
-from server.cli.failure import Failure
 from server.identity.outbox import Outbox
 from server.identity.outbox.file import FileOutbox
+from server.process.failure import Failure
 from server.settings import Settings
 from server.wiring import Mail
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from server.cli.process_age import process_age
+from server.process.program import process_age
 from server.settings import Settings
 
 _LOGIN = "identity.v1.IdentityService/Login"
