@@ -6,7 +6,7 @@ from typing import TypeVar
 from server import settings
 from server.frame.errors import Refusal
 from server.frame.sealing import MasterKeys, SealBroken
-from server.identity.keys import MasterKeyWrong
+from server.identity.credentials.keys import MasterKeyWrong
 from server.process.data_dir.master_key import master_keys, wrong
 from server.process.database import migrated_database
 from server.process.failure import Failure

@@ -1,7 +1,7 @@
 """How mails go out by the settings."""
 
 from server.identity.outbox import Outbox
-from server.identity.outbox.file import FileOutbox
+from server.identity.outbox.local import FileOutbox
 from server.process.failure import Failure
 from server.settings import Settings
 from server.wiring import Mail

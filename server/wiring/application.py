@@ -15,7 +15,7 @@ from server.frame.jobs import Task
 from server.frame.keeping import keeping_tasks
 from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
-from server.identity.keys import MasterKeyWrong
+from server.identity.credentials.keys import MasterKeyWrong
 from server.identity.roles import CUSTOMER, PERMISSIONS, ROLES
 from server.settings import LOCAL_ISSUER
 from server.webhooks.rules.sources import Source

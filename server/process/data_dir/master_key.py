@@ -4,7 +4,7 @@ from pathlib import Path
 
 from server.frame.outages import explained
 from server.frame.sealing import MasterKeyMalformed, MasterKeys, SealBroken, new_master_key, read_master_key
-from server.identity.keys import MasterKeyWrong
+from server.identity.credentials.keys import MasterKeyWrong
 from server.process.data_dir.private_file import keep_private
 from server.process.failure import Failure
 from server.settings import Settings

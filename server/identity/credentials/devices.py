@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from server.frame import base64url
-from server.identity.keys import KeyRing
+from server.identity.credentials.keys import KeyRing
 from server.identity.rules.devices import Device, KeptDevice
 from storage.identity.records import Account
 

@@ -15,10 +15,9 @@ from server.frame.caller import Caller
 from server.frame.errors import TokenInvalid
 from server.frame.faults import described
 from server.frame.outages import UNANSWERED, Outage, explained
-from server.identity.keys import KeyRing
+from server.identity.credentials.keys import KeyRing
+from server.identity.credentials.tokens import AccessTokens, Verified
 from server.identity.roles import PERMISSIONS, permissions_of
-from server.identity.tokens import AccessTokens
-from server.identity.verifying import Verified
 from storage.database import Database, Transaction
 from storage.errors import StoreError
 from storage.frame.records import LogEnd, News, Stretch

@@ -1,18 +1,20 @@
-"""Refresh tokens and API keys as callers hold them: derived here, and read here."""
+"""Refresh tokens, API keys and tokens of mails as callers hold them: made here, and read here."""
 
 import hashlib
 import hmac
+import secrets
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from server.frame import base64url
+from server.identity.credentials.keys import KeyRing
 from server.identity.errors import CredentialsInvalid
-from server.identity.keys import KeyRing
 from server.identity.rules.sessions import RefreshClaim
-from storage.identity.records import Session
+from storage.identity.records import MailPurpose, Session
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _KEY_BYTES = 20
@@ -24,6 +26,8 @@ _EARLIER_KEY = 27
 """What stood behind the prefix of keys before they had a checksum, base64."""
 _CLAIM_BYTES = 20
 _MAC_BYTES = 32
+PREFIXES: Final = {MailPurpose.VERIFY: "brv_", MailPurpose.RESET: "brp_"}
+_SIZE = 20
 
 
 class Secrets:
@@ -134,3 +138,17 @@ def _base62(number: int, digits: int) -> str:
 
 def _mac(secret: bytes, content: bytes) -> bytes:
     return hmac.digest(secret, content, hashlib.sha256)
+
+
+def new_mail_token(purpose: MailPurpose, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
+    return PREFIXES[purpose] + base64url.encoded(random_bytes(_SIZE))
+
+
+def with_purpose(token: str, purpose: MailPurpose) -> str:
+    """The token, with the prefix of what it is to be good for."""
+    return PREFIXES[purpose] + token.partition("_")[2]
+
+
+def mail_token_hash(token: str) -> bytes:
+    """What is stored of a token; it holds 160 random bits, so that no slow hash is needed."""
+    return hashlib.sha256(token.encode()).digest()
