@@ -17,6 +17,8 @@ COPY server server
 COPY storage storage
 COPY migrations migrations
 COPY load load
+COPY sandbox sandbox
+COPY replay replay
 # The server's wheel from its source distribution: it names the client by its version, and no folder of this stage.
 RUN /tools/bin/uv build --no-cache --no-build-isolation --python /tools/bin/python --wheel -o dist client \
  && /tools/bin/uv build --no-cache --no-build-isolation --python /tools/bin/python -o dist . \

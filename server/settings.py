@@ -12,11 +12,10 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from server.frame.addresses import Network
+from server.frame.addresses import Network, read_networks
 from server.frame.sealing import MasterKeyMalformed, read_master_key
 from server.identity.outbox.smtp import SmtpServer, read_smtp_url
 from server.identity.rules.accounts import is_email
-from server.webhooks.rules.networks import read_networks
 from server.webhooks.rules.sources import Source, read_sources
 from storage.pooler import Pooler
 from storage.time_limits import ANSWER_SECONDS, CONNECT_SECONDS, TimeLimits

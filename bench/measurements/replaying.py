@@ -12,8 +12,7 @@ from rich.console import Console
 from backroom_client import AsyncBackroom, Key
 from bench.row import Row, row
 from bench.setting import Bench
-from server.cli.demo import first_day
-from server.cli.replay import Dataset, Outcome, progress_on, read_dataset, replay
+from replay import Dataset, Outcome, first_day, progress_on, read_dataset, replay
 
 YEAR = "BENCH_YEAR"
 """The environment variable that names a file for the long form, of the form that `backroom replay` takes."""

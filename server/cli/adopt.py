@@ -6,10 +6,10 @@ from datetime import datetime
 from server import settings
 from server.cli.changing import asked_by
 from server.cli.consent import ask_before_writing
-from server.cli.master_key import master_keys, wrong
-from server.cli.opened import migrated_database
 from server.frame.sealing import MasterKeys
-from server.identity.keys import MasterKeyWrong, completed, new_key, opened_material
+from server.identity.credentials.keys import MasterKeyWrong, completed, new_key, opened_material
+from server.process.data_dir.master_key import master_keys, wrong
+from server.process.database import migrated_database
 from server.settings import Settings
 from storage.database import Database, Transaction
 from storage.identity.records import KeyUse

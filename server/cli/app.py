@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from server.ciphers import CIPHER_SUITES
-from server.cli.failure import Failure, Interrupted
+from server.process.ciphers import CIPHER_SUITES
+from server.process.failure import Failure, Interrupted
 from server.settings import SettingsError
 
 app = typer.Typer(name="backroom", invoke_without_command=True, pretty_exceptions_enable=False)
@@ -46,7 +46,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(Interrupted.exit_code)
     except OSError as error:
-        from server.cli.disk_trouble import disk_trouble
+        from server.process.data_dir.disk_trouble import disk_trouble
 
         # What no command foresaw, such as a port or a file without rights: a traceback would say no more.
         where = f"{error.filename}: " if error.filename else ""
@@ -64,7 +64,7 @@ def backroom(
     It is configured by the environment or a .env file: `backroom doctor` says how, and what is missing.
     """
     if version:
-        from server.cli.version import versions
+        from server.process.version import versions
 
         typer.echo(versions())
     elif context.invoked_subcommand is None:
@@ -91,16 +91,17 @@ def serve(
 
         serve(with_worker=worker)
     else:
-        from server.cli.supervise import supervise
+        from server.cli.announcing import announce
+        from server.process.workers.supervise import supervise
 
-        supervise(workers, with_worker=worker)
+        supervise(workers, announce, with_worker=worker)
 
 
 @app.command("serving-process", hidden=True)
 def serving_process() -> None:
     """Serve as one of several; started by `serve --workers`."""
     gc.disable()  # as for one process
-    from server.cli.serving.process import serving_process
+    from server.process.workers.process import serving_process
 
     serving_process()
 

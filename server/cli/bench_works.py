@@ -8,7 +8,7 @@ from typing import TypeAlias
 from load.loops import Call, closed_loop, open_loop
 from load.sample import Sample
 from load.shop import PAGE, Shop
-from server.cli.failure import Failure
+from server.process.failure import Failure
 
 LOAD = "load"
 """The meter of this process, which makes the calls."""

@@ -13,9 +13,9 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from backroom_client import Tls
-from server.cli.edge import tls_of
-from server.cli.failure import Failure
-from server.cli.this_program import this_program
+from server.cli.tls import tls_of
+from server.process.failure import Failure
+from server.process.program import this_program
 from server.settings import Settings
 
 _READY_WITHIN = 120.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import typer
 
-from server.cli.failure import Failure
+from server.process.failure import Failure
 from server.settings import Address, Settings
 from storage.embedded import running_url
 

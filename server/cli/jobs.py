@@ -11,8 +11,8 @@ from rich.table import Table
 
 from server import settings
 from server.cli.document import print_document
-from server.cli.failure import Failure
-from server.cli.opened import migrated_database
+from server.process.database import migrated_database
+from server.process.failure import Failure
 from storage.frame.records import JobState, QueuedJob
 
 _SHOWN = 200

@@ -2,9 +2,9 @@ from sqlalchemy.exc import DBAPIError
 
 import migrations
 from server import settings
-from server.cli.failure import Failure
-from server.cli.opened import database_url
 from server.frame.outages import explained
+from server.process.database import database_url
+from server.process.failure import Failure
 from server.settings import Settings
 from storage.connection import opened_for_a_change
 from storage.errors import StoreError, translated

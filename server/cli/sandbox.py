@@ -12,10 +12,10 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from server.cli.failure import Failure
+from sandbox.asks import Behaviour
+from sandbox.server import Config, run
 from server.frame import log
-from server.sandbox.asks import Behaviour
-from server.sandbox.server import Config, run
+from server.process.failure import Failure
 from server.settings import Address
 
 KEY = "BACKROOM_SANDBOX_KEY"

@@ -8,8 +8,8 @@ import grpc
 from backroom.identity.v1 import accounts_pb2
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest, ExchangeKeyRequest
 from backroom_client import AsyncBackroom, Password, Tls, refusal_of, request_id_for
-from server.cli.failure import Failure
-from server.cli.private_file import kept_value, write_private
+from server.process.data_dir.private_file import kept_value, write_private
+from server.process.failure import Failure
 from server.settings import Settings
 
 ACCOUNT = "replay"

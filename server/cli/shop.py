@@ -8,21 +8,20 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
+import replay as replaying
 from backroom_client import AsyncBackroom, Key
 from server import settings
-from server.cli import replay as replaying
 from server.cli.called_server import called_server
 from server.cli.consent import ask_before_writing, reasons_to_ask
-from server.cli.demo import first_day
-from server.cli.edge import tls_of
-from server.cli.failure import Failure
 from server.cli.service_key import service_key
+from server.cli.tls import tls_of
+from server.process.failure import Failure
 from server.settings import Settings
 
 
 def demo(*, yes: bool = False) -> None:
     """Replays the day that ships with the package; `yes` lets it write into what may be somebody else's."""
-    _run(first_day(), yes=yes)
+    _run(replaying.first_day(), yes=yes)
 
 
 def replay(path: Path, first: date | None, last: date | None, *, yes: bool = False) -> None:

@@ -10,13 +10,13 @@ from rich.table import Table
 from server import settings
 from server.cli.audit import described, verified_whole
 from server.cli.document import print_document
-from server.cli.master_key import master_keys
-from server.cli.opened import migrated_database
-from server.cli.own_sandbox import running_sandbox
-from server.cli.trade import opened_trade
 from server.commerce.providers.port import PaymentProvider, ProviderUnavailable
 from server.commerce.service.comparing import Comparing
 from server.frame.sealing import MasterKeys
+from server.process.data_dir.master_key import master_keys
+from server.process.data_dir.own_sandbox import running_sandbox
+from server.process.database import migrated_database
+from server.process.trade import opened_trade
 from server.settings import Settings
 from storage.database import Database
 from storage.invariants import Finding

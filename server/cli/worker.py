@@ -4,16 +4,16 @@ import structlog
 import uvloop
 
 from server import settings
-from server.cli.fit import fit_to_start
-from server.cli.mail import mail_of
-from server.cli.master_key import master_keys, prepared
-from server.cli.opened import database_url, ready_database
-from server.cli.own_sandbox import running_sandbox
-from server.cli.serve import run_until_stopped, stop_asked
-from server.cli.serving.built import worker_of
-from server.cli.trade import opened_trade
 from server.frame import log
 from server.frame.sealing import MasterKeys
+from server.process.built import worker_of
+from server.process.data_dir.master_key import master_keys, prepared
+from server.process.data_dir.own_sandbox import running_sandbox
+from server.process.database import database_url, ready_database
+from server.process.mail import mail_of
+from server.process.start import fit_to_start
+from server.process.stopping import run_until_stopped, stop_asked
+from server.process.trade import opened_trade
 from server.settings import Settings
 from server.wiring import Application
 

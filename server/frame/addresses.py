@@ -1,8 +1,8 @@
-"""Network addresses, as callers have them and settings name them."""
+"""Network addresses, as callers have them and settings name them; which of them are private, and which are public."""
 
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -12,6 +12,48 @@ _REMEMBERED = 1024
 _WIDENING = ((64, 1.0), (56, 1.5), (48, 2.0))
 """Networks of IPv6 that one caller may have all of, from the one whose addresses a host chooses itself to the one of a
 whole site (RFC 6177); and how many times as much as one caller each of them may have."""
+_UNICAST = IPv6Network("2000::/3")
+_DOCUMENTS = IPv6Network("3fff::/20")
+"""RFC 9637's, which the standard library does not know everywhere."""
+_NAT64 = IPv6Network("64:ff9b::/96")
+_MAPPED = IPv6Network("::ffff:0:0/96")
+_INWARD = (
+    # IETF's own protocols, which the standard library knows in part; some cloud's metadata are among them.
+    IPv4Network("192.0.0.0/24"),
+    # 6to4's anycast relays, which are no more: whoever announces that network is sent what was meant for others.
+    IPv4Network("192.88.99.0/24"),
+    # The host under a virtual machine of Azure's.
+    IPv4Network("168.63.129.16/32"),
+)
+"""Addresses that count as global, and yet are never those of somebody outside."""
+_PRIVATE = tuple(
+    map(
+        ip_network,
+        (
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "::1/128",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+    )
+)
+"""Where no stranger calls from (RFC 1918, 6598, 3927, 4193, 4291)."""
+_WIDEST_PUBLIC = {4: 8, 6: 19}
+"""The shortest prefixes that one owner has, by the version: whatever is wider has others in it."""
+_WRAPPING = (
+    # The network of IPv6, and how many bits stand before the address of IPv4 in it: mapped (RFC 4291), compatible
+    # (the same), NAT64 (RFC 6052), NAT64 of a site's own (RFC 8215), and 6to4 (RFC 3056).
+    (_MAPPED, 96),
+    (IPv6Network("::/96"), 96),
+    (_NAT64, 96),
+    (IPv6Network("64:ff9b:1::/48"), 96),
+    (IPv6Network("2002::/16"), 16),
+)
 
 
 def address_in(text: str) -> Address | None:
@@ -59,3 +101,64 @@ def is_this_machine(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def literal(host: str) -> Address | None:
+    """The address that a host is; None where it is a name."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+def read_networks(text: str) -> tuple[Network, ...]:
+    """Networks such as 10.0.0.0/8 and fd00::/8, with commas between; raises ValueError."""
+    return tuple(_read_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _read_network(text: str) -> Network:
+    try:
+        found = ip_network(text)
+    except ValueError:
+        raise ValueError("must be networks such as 10.0.0.0/8 and fd00::/8, with commas between") from None
+    if isinstance(found, IPv6Network) and found.subnet_of(_MAPPED):
+        # Addresses are held against networks as those of IPv4 that they stand for.
+        return IPv4Network((int(found.network_address) & 0xFFFFFFFF, found.prefixlen - _MAPPED.prefixlen))
+    return found
+
+
+def is_global(address: Address) -> bool:
+    """Whether an address is one of the public internet: neither private, nor this machine's, nor a group's."""
+    if isinstance(address, IPv6Address):
+        return address in _UNICAST and address not in _DOCUMENTS and address.is_global
+    if any(address in network for network in _INWARD):
+        return False
+    return address.is_global and not (address.is_multicast or address.is_reserved)
+
+
+def unwrapped(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one wraps, or the address itself."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def covers_the_public(network: Network) -> bool:
+    """Whether a network is so wide that strangers are in it, be it by the addresses of IPv4 that it wraps."""
+    if isinstance(network, IPv6Network):
+        wrapped = (_wrapped(network, wrapping, bits) for wrapping, bits in _WRAPPING)
+        if any(each is not None and covers_the_public(each) for each in wrapped):
+            return True
+    private = any(network.version == each.version and network.subnet_of(each) for each in _PRIVATE)  # type: ignore[arg-type]  # of one version
+    return not private and network.prefixlen < _WIDEST_PUBLIC[network.version]
+
+
+def _wrapped(network: IPv6Network, wrapping: IPv6Network, bits: int) -> IPv4Network | None:
+    """The addresses of IPv4 that a network holds by this way to wrap them."""
+    if not network.overlaps(wrapping):
+        return None
+    prefix = min(32, max(0, network.prefixlen - bits)) if network.subnet_of(wrapping) else 0
+    address = int(network.network_address) >> (128 - bits - 32) & 0xFFFFFFFF
+    return IPv4Network((address >> 32 - prefix << 32 - prefix, prefix))

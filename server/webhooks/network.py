@@ -9,9 +9,9 @@ from typing import Any
 
 import httpcore
 
-from server.frame.addresses import Address, Network
+from server.frame.addresses import Address, Network, literal
 from server.webhooks.bounded import BoundedStream
-from server.webhooks.rules.networks import literal, permitted
+from server.webhooks.rules.urls import permitted
 
 _MOST_ADDRESSES = 4
 """How many of a name's addresses are tried."""

@@ -15,8 +15,7 @@ from server.frame.jobs import Task
 from server.frame.keeping import keeping_tasks
 from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
-from server.http.app import NAME, create_app
-from server.identity.keys import MasterKeyWrong
+from server.identity.credentials.keys import MasterKeyWrong
 from server.identity.roles import CUSTOMER, PERMISSIONS, ROLES
 from server.settings import LOCAL_ISSUER
 from server.webhooks.rules.sources import Source
@@ -48,14 +47,12 @@ class Application:
         trusted_proxies: Sequence[Network] = (),
         mail: Mail = Mail(),  # noqa: B008 - it is frozen
         anchor_file: Path | None = None,
-        about: str = NAME,
         now: Clock = now,
         new_id: NewId = uuid_utils.compat.uuid7,
     ) -> None:
         """`sources` may send webhooks, and `allowed_networks` be sent to, public or not; raises ContractError.
 
-        `issuer` is the URL of this environment. The record's anchors are kept in `anchor_file`, where one is given;
-        `about` is what the HTTP root says.
+        `issuer` is the URL of this environment. The record's anchors are kept in `anchor_file`, where one is given.
         """
         self.database = database
         self._issuer = issuer
@@ -85,16 +82,15 @@ class Application:
             *(task for part in self._parts for task in part.tasks),
             *keeping_tasks(database, now),
         )
-        self._build_doors(limits, logger, trusted_proxies, about)
+        self._build_doors(limits, logger, trusted_proxies)
 
     def _build_doors(
         self,
         limits: CallLimits,
         logger: structlog.typing.FilteringBoundLogger,
         trusted_proxies: Sequence[Network],
-        about: str,
     ) -> None:
-        """What stands around the calls, and the HTTP side."""
+        """What stands around the calls, and what the modules answer on the HTTP side."""
         contract = [service.descriptor for service in self.services]
         rules = {**rules_of(contract, PERMISSIONS), **STANDARD_RULES}
         crowds = {None, *ROLES[CUSTOMER]}
@@ -114,8 +110,7 @@ class Application:
             customers=ROLES[CUSTOMER],
         )
         self.health = Health([service.name for service in self.services], self._why_not_ready, logger)
-        routes = [route for part in self._parts for route in part.routes]
-        self.http = create_app(self.health, self.identity.keys.jwks, routes, about=about)
+        self.routes = [route for part in self._parts for route in part.routes]
 
     async def prepare(self) -> None:
         """Makes, opens and seals the keys, and seals other secrets; nothing on a database that is not ready.

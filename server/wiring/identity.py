@@ -12,16 +12,17 @@ from backroom.identity.v1 import (
     identity_service_pb2,
     identity_service_pb2_grpc,
 )
+from server.frame.finishing import Finishing
 from server.frame.sealing import MasterKeys
-from server.identity.anchoring import AnchorFile
-from server.identity.devices import Devices
-from server.identity.finishing import Finishing
+from server.identity.credentials.devices import Devices
+from server.identity.credentials.keys import KeyRing
+from server.identity.credentials.passwords import Passwords
+from server.identity.credentials.secrets import Secrets
+from server.identity.credentials.standing import Standings
+from server.identity.credentials.tokens import AccessTokens
 from server.identity.jobs import account_tasks, audit_tasks, mail_tasks, standing_tasks, throttling_tasks
-from server.identity.keys import KeyRing
 from server.identity.outbox import Outbox
-from server.identity.outbox.log import LogOutbox
-from server.identity.passwords import Passwords
-from server.identity.secrets import Secrets
+from server.identity.outbox.local import LogOutbox
 from server.identity.service import (
     AccessControl,
     Accounts,
@@ -36,9 +37,8 @@ from server.identity.service import (
     SigningIn,
     Throttling,
 )
+from server.identity.service.anchoring import AnchorFile
 from server.identity.servicer import AccessServicer, AuditServicer, IdentityServicer
-from server.identity.standing import Standings
-from server.identity.tokens import AccessTokens
 from server.settings import LOCAL_ISSUER
 from server.wiring.parts import Clock, NewId, Part, Service, now
 from storage.database import Database

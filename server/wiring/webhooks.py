@@ -14,10 +14,10 @@ from server.frame.batching import Batcher
 from server.frame.caller import PermissionsOf
 from server.frame.events import EventType
 from server.frame.sealing import MasterKeys
-from server.http.webhooks import WebhookDoor
 from server.identity.rules import auditing
 from server.webhooks.jobs import inbox_tasks, outbox_tasks
 from server.webhooks.network import Resolver
+from server.webhooks.receiver import WebhookDoor
 from server.webhooks.rules.received import event_type
 from server.webhooks.rules.relaying import OWN_TYPES
 from server.webhooks.rules.signing import SECRET_BYTES

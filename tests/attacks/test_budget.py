@@ -7,7 +7,7 @@ import grpc
 import pytest
 import structlog
 
-from server.edge import ConnectionLimits
+from server.process.connections import ConnectionLimits
 from server.settings import MODULES
 from server.wiring import Application
 from storage.database import Database

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-NAMES = ("server", "storage", "migrations", "client")
+NAMES = ("server", "storage", "migrations", "client", "sandbox", "replay", "load")
 
 
 def put_foreign_packages(folder: Path) -> None:

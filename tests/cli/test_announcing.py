@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server.cli.serving.announcing import announce
+from server.cli.announcing import announce
 from server.settings import Settings
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.identity.anchoring import AnchorFile
+from server.identity.service.anchoring import AnchorFile
 from storage.database import Database
 from storage.frame.records import NOBODY, AuditAnchor
 from tests.fixtures.keys import MASTER_KEY

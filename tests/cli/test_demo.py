@@ -8,9 +8,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from tests.cli.replays import row_counts
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.sandbox import Sandbox
+from tests.replay.watched import row_counts
 
 FIGURES = [
     *("orders 136", "lines 3,081", "units 27,007", "revenue, GBP 58,960.79", "products sold 1,348"),

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.foreign import imported_foreign_packages, put_foreign_packages
-from tests.cli.replays import row_counts
 from tests.cli.test_serve import read
 from tests.fixtures.keys import MASTER_KEY
+from tests.replay.watched import row_counts
 from tests.serving.commands import BACKROOM, bare_environment
 
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from server.frame.sealing import MasterKeys, read_master_key
-from server.identity.keys import KeyRing
+from server.identity.credentials.keys import KeyRing
 from server.wiring.parts import now
 from storage.database import Database
 from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from grpc_health.v1 import health_pb2
 
-from server.serving import Server
+from server.process.server import Server
 from server.settings import MODULES, Address
 from server.wiring import Application
 from storage.database import Database

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.serving import Server
+from server.process.server import Server
 from server.settings import MODULES, Address
 from server.wiring import Application
 from server.wiring.parts import Service

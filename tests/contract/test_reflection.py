@@ -9,7 +9,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto,
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 from backroom.common.v1 import access_pb2
-from server.edge import Edge
+from server.process.edge import Edge
 from storage.database import Database
 from tests.contract.methods import METHODS, SERVICES
 from tests.contract.probes import checked

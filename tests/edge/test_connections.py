@@ -10,7 +10,8 @@ import grpc
 import pytest
 
 from backroom.commerce.v1 import inventory_service_pb2
-from server.edge import ConnectionLimits, Edge
+from server.process.connections import ConnectionLimits
+from server.process.edge import Edge
 from storage.database import Database
 from tests.commerce.watched import begun
 from tests.contract.probes import checked

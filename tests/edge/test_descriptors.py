@@ -10,7 +10,8 @@ import grpc
 import httpx
 import pytest
 
-from server.edge import ConnectionLimits, Descriptors
+from server.process.connections import ConnectionLimits
+from server.process.descriptors import Descriptors
 from tests.edge.wire import GREETING, closed
 from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api, Running

@@ -14,9 +14,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from server.edge import Certificates
-from server.http.connection import REQUEST_WITHIN
-from server.http.listener import Listener
+from server.process.certificates import Certificates
+from server.process.http.connection import REQUEST_WITHIN
+from server.process.http.listener import Listener
 from tests.edge.papers import authority, files_in, issued
 from tests.edge.wire import closed
 from tests.fixtures.servers import Running

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from server.edge.guessable import is_guessable_key
-from server.edge.start import reasons_not_to_start, warnings
 from server.frame.addresses import is_this_machine
 from server.frame.sealing import new_master_key
+from server.process.start import is_guessable_key, reasons_not_to_start, warnings
 from server.settings import Address, Settings, names
 from tests.edge.papers import authority, files_in, issued
 from tests.fixtures.keys import MASTER_KEY

@@ -16,7 +16,8 @@ from cryptography import x509
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from backroom_client import AsyncBackroom, Backroom, Tls
-from server.edge import Certificates, CertificatesUnreadable, Edge
+from server.process.certificates import Certificates, CertificatesUnreadable
+from server.process.edge import Edge
 from storage.database import Database
 from tests.contract.probes import checked
 from tests.edge.papers import Files, Paper, authority, files_in, issued

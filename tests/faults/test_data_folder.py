@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from backroom.identity.v1 import identity_service_pb2
-from server.cli.admin import FIRST_ADMIN, ensure_first_admin
-from server.cli.failure import Failure
-from server.cli.master_key import master_keys
-from server.cli.own_sandbox import running_sandbox
-from server.cli.private_file import keep_private, kept_value, write_private
+from server.process.data_dir.first_admin import FIRST_ADMIN, ensure_first_admin
+from server.process.data_dir.master_key import master_keys
+from server.process.data_dir.own_sandbox import running_sandbox
+from server.process.data_dir.private_file import keep_private, kept_value, write_private
+from server.process.failure import Failure
 from server.settings import Settings
 from server.wiring import build_identity
 from server.wiring.parts import now

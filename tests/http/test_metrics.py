@@ -6,7 +6,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from server.http.metrics import Kept, Scraping, rendered
+from server.process.http.metrics import Kept, Scraping, rendered
 from server.settings import Address
 from storage.database import Database
 from tests.fixtures.servers import running

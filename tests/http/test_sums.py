@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.http.sums import Reading, added
+from server.process.workers.sums import Reading, added
 
 
 def counted(*methods: str, under_way: int) -> Reading:

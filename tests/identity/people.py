@@ -13,7 +13,7 @@ import uuid_utils.compat
 from sqlalchemy import text
 
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
-from server.serving import Server
+from server.process.server import Server
 from server.settings import MODULES, Address
 from server.wiring import Application
 from storage.database import Database

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import uuid_utils.compat
 
-from server.identity.keys import KeyRing
-from server.identity.standing import Standings
-from server.identity.tokens import AccessTokens
+from server.identity.credentials.keys import KeyRing
+from server.identity.credentials.standing import Standings
+from server.identity.credentials.tokens import AccessTokens
 from server.settings import LOCAL_ISSUER
 from storage.database import Database
 from storage.identity.records import Account, ApiKey, Session

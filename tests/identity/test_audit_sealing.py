@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from server.identity.anchoring import AnchorFile, AnchorsMalformed
 from server.identity.jobs import audit_tasks
 from server.identity.rules.auditing import ANCHORED, BEGINNING, FaultKind, sealed
 from server.identity.service import auditing as service
+from server.identity.service.anchoring import AnchorFile, AnchorsMalformed
 from storage.database import Database
 from storage.errors import AlreadyExists
 from storage.frame.records import AuditAnchor

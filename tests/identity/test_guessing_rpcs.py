@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from backroom.identity.v1 import identity_service_pb2
-from server.identity.passwords import Passwords
+from server.identity.credentials.passwords import Passwords
 from storage.database import Database
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import (

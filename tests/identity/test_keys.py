@@ -7,8 +7,8 @@ from time import monotonic
 import pytest
 
 from server.frame.sealing import MasterKeys
+from server.identity.credentials.keys import KeyRing, MasterKeyWrong
 from server.identity.errors import KeyNotFound
-from server.identity.keys import KeyRing, MasterKeyWrong
 from server.identity.rules.keys import KeyState
 from server.identity.service import KeyRotation
 from storage.database import Database

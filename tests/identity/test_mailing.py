@@ -13,10 +13,10 @@ import uuid_utils.compat
 from sqlalchemy import text
 
 from server.frame.sealing import SealBroken
+from server.identity.credentials.keys import KeyRing
 from server.identity.errors import EmailTaken
-from server.identity.keys import KeyRing
 from server.identity.outbox import Letter, NotSent
-from server.identity.outbox.file import FileOutbox
+from server.identity.outbox.local import FileOutbox
 from server.identity.rules.mails import Occasion
 from server.identity.service import Mailing, Throttling
 from server.wiring import Mail

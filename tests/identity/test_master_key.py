@@ -4,7 +4,7 @@ import pytest
 import structlog
 
 from server.frame.sealing import MasterKeys
-from server.identity.keys import MasterKeyWrong
+from server.identity.credentials.keys import MasterKeyWrong
 from server.settings import MODULES
 from server.wiring import Application
 from storage.database import Database

@@ -26,8 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.identity.outbox import Letter, NeverSent, NotSent
-from server.identity.outbox.file import FileOutbox
-from server.identity.outbox.log import LogOutbox
+from server.identity.outbox.local import FileOutbox, LogOutbox
 from server.identity.outbox.port import composed
 from server.identity.outbox.smtp import SmtpOutbox, SmtpServer, read_smtp_url
 from server.identity.rules.mails import MailKind, words

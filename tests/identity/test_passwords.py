@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from server.frame.errors import Overloaded
-from server.identity.passwords import Passwords
+from server.identity.credentials.passwords import Passwords
 from tests.fixtures.servers import Running, refused
 from tests.identity.people import PASSWORD, logging_in, me
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 from backroom.identity.v1 import access_service_pb2 as pb
 from backroom.identity.v1 import accounts_pb2, roles_pb2
 from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
-from server.identity.finishing import Finishing
+from server.frame.finishing import Finishing
 from storage.frame.records import AuditEvent
 from tests.fixtures.servers import Api, Running
 from tests.identity.people import (

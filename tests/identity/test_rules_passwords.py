@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.frame.errors import FieldInvalid
+from server.identity.credentials.passwords import Passwords
 from server.identity.errors import PasswordCommon
-from server.identity.passwords import Passwords
 from server.identity.rules.passwords import is_common, normalized, own_words
 from tests.identity.people import NEW_PASSWORD, PASSWORD
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.frame import base64url
-from server.identity import secrets as made_here
+from server.identity.credentials import secrets as made_here
+from server.identity.credentials.secrets import Secrets, key_hash, well_formed
 from server.identity.errors import CredentialsInvalid
 from server.identity.rules.sessions import RefreshClaim
-from server.identity.secrets import Secrets, key_hash, well_formed
 from storage.database import Database
 from storage.identity.records import Session
 from tests.identity.people import Clock

@@ -11,10 +11,10 @@ import pytest
 
 from server.frame.caller import Caller
 from server.frame.errors import TokenInvalid
-from server.identity import standing
+from server.identity.credentials import standing
+from server.identity.credentials.standing import TRUSTED
 from server.identity.roles import ROLES
 from server.identity.service import KeyRotation
-from server.identity.standing import TRUSTED
 from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import NOBODY, Ask

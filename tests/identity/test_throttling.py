@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
+from server.identity.credentials.keys import KeyRing
 from server.identity.errors import TooManyAttempts
-from server.identity.keys import KeyRing
 from server.identity.rules import throttling as rules
 from server.identity.service import Throttling
 from storage.database import Database

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.frame.errors import TokenInvalid
-from server.identity.keys import KeyRing
+from server.identity.credentials.keys import KeyRing
+from server.identity.credentials.tokens import AccessTokens, Verifier
 from server.identity.rules.sessions import ACCESS_TOKEN_LIFE
-from server.identity.tokens import AccessTokens
-from server.identity.verifying import Verifier
 from server.settings import LOCAL_ISSUER
 from storage.database import Database
 from storage.identity.records import AccountKind

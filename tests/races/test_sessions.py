@@ -10,8 +10,8 @@ import pytest
 
 from backroom.identity.v1 import identity_service_pb2
 from server.frame.caller import Caller
+from server.identity.credentials.passwords import Match
 from server.identity.errors import CredentialsInvalid
-from server.identity.passwords import Match
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask
 from tests.fixtures.processes import Pair

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from server.http.listener import Listener
+from server.process.http.listener import Listener
 from tests.fixtures.sandbox import WEBHOOK_SECRET
 
 

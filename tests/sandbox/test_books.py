@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from server.sandbox.books import Books
-from server.sandbox.ledger import Answer, Ledger
+from sandbox.books import Books
+from sandbox.ledger import Answer, Ledger
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.sandbox.ledger import Answer, Ledger
-from server.sandbox.rules import METHODS, AskRefused, KeyReused, PaymentUnknown
+from sandbox.ledger import Answer, Ledger
+from sandbox.rules import METHODS, AskRefused, KeyReused, PaymentUnknown
 
 SUMS = ("authorized", "captured", "refunded")
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from server.sandbox.posting import Posts, Unreachable
+from sandbox.posting import Posts, Unreachable
 
 
 @asynccontextmanager

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from server.cli.failure import Failure
 from server.cli.sandbox import sandbox_provider
+from server.process.failure import Failure
 from tests.fixtures.sandbox import KEY, WEBHOOK_SECRET, Sandbox
 from tests.sandbox.merchant import Merchant
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import grpc
 import structlog
 
-from server.serving import Server
+from server.process.server import Server
 from server.settings import MODULES, Address
 from server.wiring import Application
 from storage.database import Database

@@ -6,10 +6,10 @@ from contextlib import closing
 
 import pytest
 
-from server.cli.failure import Failure
-from server.cli.serving.line import Line
-from server.cli.serving.ports import held_ports
-from server.cli.serving.restarts import Restarts
+from server.process.failure import Failure
+from server.process.ports import held_ports
+from server.process.workers.line import Line
+from server.process.workers.supervisor import Restarts
 from server.settings import Address, Settings
 
 

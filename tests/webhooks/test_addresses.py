@@ -14,11 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.frame.addresses import Address, Network
+from server.frame.addresses import Address, Network, read_networks
 from server.webhooks.errors import UrlForbidden
 from server.webhooks.network import Resolver
-from server.webhooks.rules.networks import permitted, read_networks
-from server.webhooks.rules.urls import check_url, target_of
+from server.webhooks.rules.urls import check_url, permitted, target_of
 from server.webhooks.sender import Sender
 from tests.webhooks.outgoing import LOOPBACK, answer, subscriber
 

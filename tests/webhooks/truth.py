@@ -6,7 +6,7 @@ Each table's first row is the one that the others differ from.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from server.http.webhooks import LARGEST_BODY
+from server.webhooks.receiver import LARGEST_BODY
 from tests.webhooks.http import Post
 from tests.webhooks.senders import (
     NEW,

@@ -11,7 +11,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from backroom_client import Backroom, Tls
 from server.cli.doctor.finding import Finding, judged, noticed
-from server.cli.edge import tls_of
+from server.cli.tls import tls_of
 from server.settings import Address, Settings
 
 

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Iterator
 
 from server.cli.doctor.finding import Finding, State, judged, noticed
-from server.cli.failure import Failure
-from server.cli.master_key import master_keys
 from server.frame.outages import mend, said
 from server.frame.sealing import MasterKeys
-from server.identity.keys import MasterKeyWrong, opened_material
+from server.identity.credentials.keys import MasterKeyWrong, opened_material
+from server.process.data_dir.master_key import master_keys
+from server.process.failure import Failure
 from server.settings import Settings
 from storage.database import Database
 from storage.errors import StoreError

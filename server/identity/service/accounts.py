@@ -5,12 +5,12 @@ from uuid import UUID
 
 from server.frame.caller import Caller
 from server.frame.errors import FieldInvalid, Overloaded, TokenInvalid
+from server.frame.finishing import Finishing
 from server.frame.keeping import forget
 from server.frame.repeating import once, repeated
-from server.identity.devices import Devices
+from server.identity.credentials.devices import Devices
+from server.identity.credentials.passwords import Passwords
 from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent, PasswordCommon
-from server.identity.finishing import Finishing
-from server.identity.passwords import Passwords
 from server.identity.roles import CUSTOMER
 from server.identity.rules import throttling
 from server.identity.rules.accounts import UNVERIFIED_KEPT, new_email

@@ -5,16 +5,16 @@ from datetime import datetime
 from uuid import UUID
 
 from server.frame.caller import Caller
+from server.frame.finishing import Finishing
 from server.frame.repeating import once
+from server.identity.credentials.secrets import KeyMaking, Secrets, key_hash, well_formed
+from server.identity.credentials.tokens import AccessTokens
 from server.identity.errors import CredentialsInvalid, KeyNotFound, NameTaken, TooManyAttempts
-from server.identity.finishing import Finishing
 from server.identity.rules import api_keys as rules
 from server.identity.rules.throttling import exchanging
-from server.identity.secrets import KeyMaking, Secrets, key_hash, well_formed
 from server.identity.service.granting import grantable, must_hold_all_of
 from server.identity.service.refusals import Refusals
 from server.identity.service.throttling import Throttling
-from server.identity.tokens import AccessTokens
 from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Account, AccountKind, ApiKey

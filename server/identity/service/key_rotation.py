@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from server.frame.sealing import MasterKeys
-from server.identity.keys import completed, new_key, resealed
+from server.identity.credentials.keys import completed, new_key, resealed
 from server.identity.rules import keys as rules
 from storage.database import Database, Transaction
 from storage.frame.records import Ask

@@ -8,7 +8,7 @@ import structlog
 
 from server.frame.keeping import forget
 from server.frame.sealing import MasterKeys
-from server.identity.mail_tokens import mail_token_hash, new_mail_token, with_purpose
+from server.identity.credentials.secrets import mail_token_hash, new_mail_token, with_purpose
 from server.identity.outbox import Letter, NeverSent, NotSent, Outbox
 from server.identity.rules import mails as rules
 from server.identity.rules import throttling

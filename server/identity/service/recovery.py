@@ -2,10 +2,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from server.frame.repeating import once, repeated
-from server.identity.devices import Devices
+from server.identity.credentials.devices import Devices
+from server.identity.credentials.passwords import Passwords
+from server.identity.credentials.secrets import mail_token_hash
 from server.identity.errors import MailTokenInvalid
-from server.identity.mail_tokens import mail_token_hash
-from server.identity.passwords import Passwords
 from server.identity.rules import throttling
 from server.identity.rules.accounts import normal_email
 from server.identity.rules.devices import KEPT_DEVICE, KeptDevice

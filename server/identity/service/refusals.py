@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from server.frame.errors import Refusal, RequestIdReused
-from server.identity.finishing import Finishing
+from server.frame.finishing import Finishing
 from storage.database import Database
 from storage.frame.records import Ask
 

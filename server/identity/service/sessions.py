@@ -6,11 +6,11 @@ from uuid import UUID
 from server.frame.caller import Caller
 from server.frame.keeping import forget
 from server.frame.repeating import once
+from server.identity.credentials.secrets import Secrets
+from server.identity.credentials.tokens import AccessTokens
 from server.identity.errors import CredentialsInvalid, SessionNotFound
 from server.identity.rules import sessions as rules
-from server.identity.secrets import Secrets
 from server.identity.service.signed_in import SignedIn, signed_in
-from server.identity.tokens import AccessTokens
 from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Account, Session

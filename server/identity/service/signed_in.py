@@ -1,8 +1,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from server.identity.secrets import Secrets
-from server.identity.tokens import AccessTokens
+from server.identity.credentials.secrets import Secrets
+from server.identity.credentials.tokens import AccessTokens
 from storage.identity.records import Account, Session
 
 

@@ -4,17 +4,17 @@ from datetime import datetime
 from uuid import UUID
 
 from server.frame.errors import Overloaded
-from server.identity.devices import Devices
+from server.frame.finishing import Finishing
+from server.identity.credentials.devices import Devices
+from server.identity.credentials.passwords import Match, Passwords
+from server.identity.credentials.secrets import Secrets
+from server.identity.credentials.tokens import AccessTokens
 from server.identity.errors import CredentialsInvalid
-from server.identity.finishing import Finishing
-from server.identity.passwords import Match, Passwords
 from server.identity.rules import throttling
 from server.identity.rules.accounts import may_sign_in, normal_email
 from server.identity.rules.sessions import SESSION_LIFE
-from server.identity.secrets import Secrets
 from server.identity.service.signed_in import SignedIn, signed_in
 from server.identity.service.throttling import Attempt, Throttling
-from server.identity.tokens import AccessTokens
 from storage.database import Database
 from storage.frame.records import Ask
 from storage.identity.records import Account, Session

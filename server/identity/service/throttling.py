@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from server.frame.keeping import forget
+from server.identity.credentials.keys import KeyRing
 from server.identity.errors import TooManyAttempts
-from server.identity.keys import KeyRing
 from server.identity.rules import throttling as rules
 from storage.database import Database, Transaction
 

@@ -7,7 +7,7 @@ from server.frame.call import call_of, caller_of
 from server.frame.paging import key_time, page_of
 from server.frame.repeating import ask_of
 from server.identity import messages
-from server.identity.secrets import Secrets
+from server.identity.credentials.secrets import Secrets
 from server.identity.service import Accounts, Recovery, Sessions, SigningIn
 from storage.frame.records import Ask
 from storage.identity.records import AccountKind

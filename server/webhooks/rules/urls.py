@@ -1,14 +1,13 @@
-"""Which URLs an endpoint may have."""
+"""Which URLs an endpoint may have, and which addresses requests may go to."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from server.frame.addresses import Network
+from server.frame.addresses import Address, Network, is_global, literal, unwrapped
 from server.frame.errors import FieldViolation
 from server.webhooks.errors import UrlForbidden
-from server.webhooks.rules.networks import literal, permitted
 
 _PORTS = {"https": 443, "http": 80}
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*")
@@ -67,6 +66,18 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
         raise _forbidden("must begin with https://")
     if address is not None and not permitted(address, allowed, plain=target.plain):
         raise _forbidden("must not lead to an address that is not of the public internet")
+
+
+def permitted(address: Address, allowed: Sequence[Network], *, plain: bool) -> bool:
+    """Whether a request may go to an address, `plain` where it is not encrypted.
+
+    It may where the operator allows the address's network; and encrypted, where the address is a global one: neither
+    private, nor this machine's, nor a group's. An IPv4 address that is wrapped in an IPv6 one counts as itself.
+    """
+    real = unwrapped(address)
+    if any(real in network or address in network for network in allowed):
+        return True
+    return not plain and is_global(real)
 
 
 def _split(url: str) -> SplitResult:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from server.http.listener import Listener
+from server.process.http.listener import Listener
 
 KEY = "sk_test_of_the_tests"
 DECLINED = {"type": "card_error", "code": "card_declined", "message": "Your card was declined."}

@@ -1,0 +1,126 @@
+"""A replay as a person reads it: how far it has come, and what it ended with."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from replay.calling import Progress, Step
+from replay.figures import CURRENCY, Figures, Outcome
+from replay.returns import Matching, Reason
+
+
+@contextmanager
+def progress_on(console: Console) -> Iterator[Progress]:
+    """A bar a step on a terminal; elsewhere a few plain lines, which read well in a log."""
+    if not console.is_terminal:
+        yield _LineProgress(console)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=console) as bars:
+        yield _BarProgress(bars)
+
+
+class _BarProgress:
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def begin(self, step: Step, total: int) -> None:
+        self._task = self._bars.add_task(step.value, total=total)
+
+    def advance(self, count: int = 1) -> None:
+        if self._task is not None:
+            self._bars.advance(self._task, count)
+
+
+class _LineProgress:
+    """One line when a step is done, and up to four on the way through the orders and their payments."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._step = Step.IMPORT
+        self._total = 0
+        self._done = 0
+
+    def begin(self, step: Step, total: int) -> None:
+        self._step, self._total, self._done = step, total, 0
+
+    def advance(self, count: int = 1) -> None:
+        parts = 5 if self._step in (Step.PLACE, Step.PAY) else 1
+        before = self._done * parts // self._total
+        self._done += count
+        if self._done * parts // self._total > before:
+            _say(self._console, f"{self._step.value}: {self._done:,} of {self._total:,}")
+
+
+def print_outcome(console: Console, outcome: Outcome) -> None:
+    """Prints the figures, the rates, what was refused, and what the file holds beside."""
+    console.print(_table(outcome.figures))
+    orders, lines = outcome.orders_per_second, outcome.lines_per_second
+    _say(console, f"{orders:,.0f} orders/s, {lines:,.0f} lines/s; {outcome.seconds:,.1f} s in all")
+    _say(console, f"write-offs booked: {outcome.write_offs:,}, {outcome.written_off_units:,} units")
+    _say_money(console, outcome)
+    if outcome.not_replayed.rows_without_units:
+        _say(console, f"not replayed: {outcome.not_replayed.rows_without_units:,} rows of orders with the quantity 0")
+    for refused in outcome.refusals:
+        _say(console, f"refused: {refused.count:,} x {refused.what}, {refused.reason}; first {refused.example}", "red")
+    if outcome.figures != outcome.expected:
+        _say(console, "these are not the figures of the file, which are:", "red")
+        console.print(_table(outcome.expected))
+
+
+def _say_money(console: Console, outcome: Outcome) -> None:
+    """What was paid, and what came back; without a payment provider neither is there."""
+    every, matched = outcome.matching.all, outcome.matching.matched
+    adjustments = f"{outcome.not_replayed.adjustments:,} ledger adjustments"
+    if outcome.paid is None:
+        _say(console, "not paid: this server has no payment provider")
+        returns = f"{every.invoices:,} returns with {every.lines:,} lines and {every.units:,} units"
+        _say(console, f"not replayed: {returns}, {adjustments}")
+        return
+    _say(console, f"paid: {outcome.paid.orders:,} orders, {exact(outcome.paid.amount)} {CURRENCY}")
+    whole = f"{matched.invoices:,} of {every.invoices:,} invoices matched whole"
+    parts = f"{matched.lines:,} of {every.lines:,} lines, {matched.units:,} of {every.units:,} units"
+    _say(console, f"returns: {whole}, {parts}; {exact(outcome.paid_back)} {CURRENCY} paid back")
+    if unmatched := list(_unmatched(outcome.matching)):
+        _say(console, f"not matched: {'; '.join(unmatched)}")
+    _say(console, f"not replayed: {adjustments}")
+
+
+def _unmatched(matching: Matching) -> Iterator[str]:
+    for reason in Reason:
+        lines, units = matching.lines_and_units(reason)
+        if lines:
+            yield f"{_counted(lines, 'line')}, {_counted(units, 'unit')} {reason.value}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _say(console: Console, text: str, style: str | None = None) -> None:
+    """Prints a line as it is: what stands in brackets is no markup, and the terminal alone may wrap it."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(figures: Figures) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("orders", f"{figures.orders:,}")
+    table.add_row("lines", f"{figures.lines:,}")
+    table.add_row("units", f"{figures.units:,}")
+    table.add_row(f"revenue, {CURRENCY}", exact(figures.revenue))
+    table.add_row("products sold", f"{figures.products:,}")
+    return table
+
+
+def exact(amount: Decimal) -> str:
+    """An amount with thousands separators, every decimal that counts, and never fewer than two."""
+    whole, _, decimals = f"{amount:,f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"

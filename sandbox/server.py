@@ -1,0 +1,157 @@
+"""The provider's process: it binds, answers, sends, and stops without losing anything."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sandbox.app import Api
+from sandbox.asks import Behaviour, Manners
+from sandbox.books import Books
+from sandbox.ledger import Ledger
+from sandbox.webhooks import Sender
+
+_PARENT_EVERY = 0.25
+"""In seconds: how often it is looked whether the parent lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    host: str
+    port: int
+    """0 means a free one."""
+    ledger: Path
+    key: str = field(repr=False)
+    webhook_url: str
+    """Where the merchant is told; empty until the behaviour names it."""
+    webhook_secret: str = field(repr=False)
+    """Empty where nobody is to be told."""
+    with_parent: bool = False
+    """Whether it ends when the process that started it does."""
+
+
+async def run(config: Config, ready: Callable[[str], None], logger: structlog.typing.FilteringBoundLogger) -> None:
+    """Serves until SIGTERM or SIGINT, and tells `ready` its URL once it answers.
+
+    Raises OSError where it cannot listen or the ledger cannot be made, sqlite3.Error where the file is no ledger, and
+    ValueError where the secret is none of Standard Webhooks.
+    """
+    manners = Manners(Behaviour(webhook_url=config.webhook_url), stopping=asyncio.Event())
+    stop = _stop_asked(manners.stopping, with_parent=config.with_parent)
+    random = Random()  # noqa: S311 - not for secrets
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    with socket.create_server((config.host, config.port), family=family, backlog=1024) as listener:
+        async with _books(config) as books, _telling(config, books, manners, random, logger) as changed:
+            api = Api(books, config.key, manners, random, changed, signs=bool(config.webhook_secret))
+            url = f"http://{_shown(listener.getsockname())}"
+            server = _Server(_uvicorn_config(api.app()), lambda: ready(url))
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            await asyncio.wait([serving, stop], return_when=asyncio.FIRST_COMPLETED)
+            server.should_exit = True
+            await serving
+            stop.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _books(config: Config) -> AsyncIterator[Books]:
+    def open_ledger() -> Ledger:
+        return Ledger(config.ledger, lambda: datetime.now(UTC), lambda: secrets.token_hex(12))
+
+    books = Books(open_ledger)
+    await books.open()
+    try:
+        yield books
+    finally:
+        await books.close()
+
+
+@contextlib.asynccontextmanager
+async def _telling(
+    config: Config, books: Books, manners: Manners, random: Random, logger: structlog.typing.FilteringBoundLogger
+) -> AsyncIterator[Callable[[], None]]:
+    """What is to be called after each change, so that the merchant is told."""
+    if not config.webhook_secret:
+        yield lambda: None
+        return
+    sender = Sender(books, config.webhook_secret, manners, random, logger)
+    sender.start()
+    try:
+        yield sender.wake
+    finally:
+        await sender.stop()
+
+
+def _stop_asked(stop: asyncio.Event, *, with_parent: bool) -> asyncio.Task[object]:
+    """Done when the process is to stop, and the event is then set."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    parent = os.getppid()
+
+    async def orphaned() -> None:
+        while os.getppid() == parent:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PARENT_EVERY):
+                    await stop.wait()
+                    return
+        stop.set()
+
+    return asyncio.create_task(orphaned() if with_parent else stop.wait())
+
+
+def _shown(name: tuple[Any, ...]) -> str:
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+
+def _uvicorn_config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_Cuttable,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=5,
+    )
+
+
+class _Cuttable(H11Protocol):
+    """Lets the application cut the connection of a request, as `scope["cut"]`, without a word."""
+
+    def __init__(self, *args: Any, **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        inner = self.app
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["cut"] = self.transport.abort
+            await inner(scope, receive, send)
+
+        self.app = app
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals to the process."""
+        yield

@@ -1,0 +1,180 @@
+"""Tells the merchant what happened to payments, by the Standard Webhooks specification, until it has taken it."""
+
+import asyncio
+import heapq
+import sqlite3
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from random import Random
+
+import structlog
+from standardwebhooks import Webhook
+
+from sandbox.asks import Behaviour, Manners
+from sandbox.books import Books
+from sandbox.ledger import Event
+from sandbox.posting import Posts, Unreachable
+
+_AT_ONCE = 32
+_MOST_WAITING = 2000
+"""How many events are held here; the others wait in the outbox."""
+_SHUFFLED_WITHIN = 0.2
+_FIRST_WAIT = 0.1
+_LONGEST_WAIT = 10.0
+_STOPPED_WITHIN = 3.0
+
+
+class Sender:
+    """Sends each event of the outbox until it is answered with 2xx, and only then takes it out.
+
+    An event is put into the outbox in the transaction of its change. A process that is killed sends after its next
+    start what was not taken, and under the same id once more what was taken and not yet out of the outbox.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        secret: str,
+        manners: Manners,
+        random: Random,
+        logger: structlog.typing.FilteringBoundLogger,
+    ) -> None:
+        """Raises ValueError where the secret is none of Standard Webhooks."""
+        self._books = books
+        self._webhook = Webhook(secret)
+        self._manners = manners
+        self._random = random
+        self._logger = logger
+        self._posts = Posts(timeout=10)
+        self._read_to = 0
+        self._unread = True
+        self._events: dict[int, Event] = {}
+        self._copies: dict[int, int] = {}
+        """How many copies of an event are still to be taken."""
+        self._due: list[tuple[float, int, int]] = []
+        """When a copy of which event is to be sent, and how often it was tried; a heap."""
+        self._sending: set[asyncio.Task[None]] = set()
+        self._reachable = True
+        self._taken = True
+        """Whether the last answer took its event."""
+        self._wake = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._running = asyncio.create_task(self._run())
+
+    def wake(self) -> None:
+        """There is something new in the outbox."""
+        self._unread = True
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Waits a little for the answers that are under way; what is not taken by then stays in the outbox."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=_STOPPED_WITHIN)
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+        self._posts.close()
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            if self._unread and self._manners.behaviour.webhook_url and len(self._events) < _MOST_WAITING:
+                await self._read()
+            free = _AT_ONCE - len(self._sending)
+            while free and self._due and self._due[0][0] <= time.monotonic():
+                _, sequence, tries = heapq.heappop(self._due)
+                task = asyncio.create_task(self._send(self._events[sequence], tries))
+                self._sending.add(task)
+                task.add_done_callback(self._sent)
+                free -= 1
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._next() if free else None):
+                    await self._wake.wait()
+
+    async def _read(self) -> None:
+        room = _MOST_WAITING - len(self._events)
+        self._unread = False
+        try:
+            events = await self._books.do(lambda ledger: ledger.unsent(self._read_to, room))
+        except sqlite3.Error as error:
+            self._logger.error("the outbox cannot be read", error=type(error).__name__)  # noqa: TRY400 - no stack is needed
+            asyncio.get_running_loop().call_later(1, self.wake)
+            return
+        behaviour = self._manners.behaviour
+        for event in events:
+            self._read_to = event.sequence
+            self._events[event.sequence] = event
+            self._copies[event.sequence] = behaviour.webhook_copies
+            for _ in range(behaviour.webhook_copies):
+                self._put(event, self._delay(behaviour), 0)
+        self._unread |= len(events) == room
+
+    def _delay(self, behaviour: Behaviour) -> float:
+        shuffled = self._random.uniform(0, _SHUFFLED_WITHIN) if behaviour.webhook_shuffle else 0.0
+        return self._random.uniform(*behaviour.webhook_delay) + shuffled
+
+    def _put(self, event: Event, delay: float, tries: int) -> None:
+        heapq.heappush(self._due, (time.monotonic() + delay, event.sequence, tries))
+
+    def _next(self) -> float | None:
+        """When the next copy is due, by the loop's clock."""
+        if not self._due:
+            return None
+        return asyncio.get_running_loop().time() + max(0.0, self._due[0][0] - time.monotonic())
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        self._wake.set()
+
+    async def _send(self, event: Event, tries: int) -> None:
+        taken = await self._post(event)
+        last = self._copies[event.sequence] == 1
+        if taken and last:
+            try:
+                await self._books.do(lambda ledger: ledger.sent(event.sequence))
+            except sqlite3.Error:
+                taken = False  # it stands in the outbox still, and is sent until it does not
+        if not taken:
+            wait = min(_FIRST_WAIT * 2.0**tries, _LONGEST_WAIT) * self._random.uniform(0.75, 1.25)
+            self._put(event, wait, tries + 1)
+        elif last:
+            del self._events[event.sequence], self._copies[event.sequence]
+        else:
+            self._copies[event.sequence] -= 1
+
+    async def _post(self, event: Event) -> bool:
+        now = datetime.now(UTC)
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": event.id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": self._webhook.sign(event.id, now, event.body),
+        }
+        try:
+            status = await self._posts.post(self._manners.behaviour.webhook_url, headers, event.body.encode())
+        except Unreachable as error:
+            if self._reachable:
+                self._logger.warning("the merchant cannot be reached", error=str(error))
+            self._reachable = False
+            return False
+        if not self._reachable:
+            self._reached_again()
+        taken = 200 <= status < 300
+        if not taken and self._taken:  # as long as none is taken, the first line is enough
+            self._logger.warning("the merchant does not take an event", event_id=event.id, status=status)
+        self._taken = taken
+        return taken
+
+    def _reached_again(self) -> None:
+        """What waited because nobody was there has waited long enough."""
+        self._logger.info("the merchant is reached again")
+        self._reachable = True
+        now = time.monotonic()
+        self._due = [(min(due, now) if tries else due, sequence, tries) for due, sequence, tries in self._due]
+        heapq.heapify(self._due)

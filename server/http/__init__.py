@@ -1,1 +1,0 @@
-"""The small HTTP side: what probes, scrapers and verifiers of tokens ask for."""

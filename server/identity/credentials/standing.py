@@ -1,0 +1,268 @@
+"""What callers may do now, whatever their tokens say: looked up once, and again when it changed."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from server.frame.caller import Caller
+from server.frame.errors import TokenInvalid
+from server.frame.faults import described
+from server.frame.outages import UNANSWERED, Outage, explained
+from server.identity.credentials.keys import KeyRing
+from server.identity.credentials.tokens import AccessTokens, Verified
+from server.identity.roles import PERMISSIONS, permissions_of
+from storage.database import Database, Transaction
+from storage.errors import StoreError
+from storage.frame.records import LogEnd, News, Stretch
+from storage.snapshots import Snapshot
+
+EVERY = 0.3
+"""In seconds: how often each server asks whose standing has changed."""
+TRUSTED = 0.9
+"""In seconds: for how long what is remembered holds good behind the last time that was asked."""
+
+_PATIENCE = 3.0
+"""In seconds: how long one look may take."""
+_TOLD_AFTER = 4.0
+"""In seconds: longer than readiness takes to tell that the database is away."""
+_LONGEST_SLEEP = 60.0
+_REMEMBERED = 10_000
+_MOST_CHANGES = 1000
+"""Where a look finds more, everyone is looked up anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was found behind a session or a key."""
+
+    caller: Caller | None
+    """None where it lets nobody in."""
+    expire_time: datetime | None
+
+
+class _Lookup:
+    """One that is under way; `outdated` once what it may have read has changed."""
+
+    __slots__ = ("account_id", "outdated")
+
+    def __init__(self, account_id: UUID) -> None:
+        self.account_id = account_id
+        self.outdated = False
+
+
+class Standings:
+    """Knows whom an access token stands for, and what they may do now; the doorkeeper of all calls.
+
+    A token's signature is checked once, and what stands behind its session or key is read in one statement; both are
+    remembered, bounded. Whatever changes a standing writes so into a log, in the same transaction; each server reads
+    that log every EVERY seconds, and forgets. Where its last look began more than TRUSTED seconds ago, for whatever
+    reason, nothing remembered is trusted, and each call reads anew: so no change takes longer than a second.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        keys: KeyRing,
+        tokens: AccessTokens,
+        now: Callable[[], datetime],
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._keys = keys
+        self._tokens = tokens
+        self._now = now
+        self._elapsed = elapsed
+        self._verified: OrderedDict[str, Verified] = OrderedDict()
+        self._known: OrderedDict[UUID, dict[UUID, Known]] = OrderedDict()
+        """By the account, and by the session or key."""
+        self._count = 0
+        self._lookups: set[_Lookup] = set()
+        self._waiting: dict[UUID, set[asyncio.Future[None]]] = {}
+        self._end: LogEnd | None = None
+        """Where the log ended at the last look."""
+        self._looked = float("-inf")
+
+    async def caller_of(self, token: str) -> Caller:
+        """Whom the token stands for, and what they may do now; raises TokenInvalid."""
+        if self._elapsed() - self._looked > TRUSTED:
+            # Nothing remembered is trusted, nor that the key which signed the token was not revoked since.
+            await self._keys.fresh()
+            self._verified.pop(token, None)
+        verified = self._verified.get(token)
+        if verified is None:
+            verified = await self._tokens.verified(token)
+            self._verified[token] = verified
+            if len(self._verified) > _REMEMBERED:
+                self._verified.popitem(last=False)
+        else:
+            self._verified.move_to_end(token)
+        if self._now() >= verified.expire_time:
+            self._verified.pop(token, None)
+            raise TokenInvalid
+        return await self._caller(verified.account_id, verified.issued_for)
+
+    async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
+        """What an account may do now, without a token; None where it is disabled, or there is none."""
+        async with self._database.reading() as tx:
+            found = await tx.standings.find_account(account_id)
+        return None if found is None else permissions_of(found.roles) | (PERMISSIONS & set(found.made_permissions))
+
+    async def changed(self, caller: Caller) -> Caller:
+        """Waits until what the caller may do is no longer this, and returns what it is; raises TokenInvalid."""
+        assert caller.issued_for is not None  # noqa: S101 - a token's caller
+        while True:
+            with self._told(caller.account_id) as told:
+                # Behind the line above: a change that comes after this look is told.
+                known = await self._find(caller.account_id, caller.issued_for)
+                current = self._admitted(known)
+                if current != caller:
+                    return current
+                await asyncio.wait([told], timeout=self._seconds_left(known))
+
+    async def watch(
+        self, logger: structlog.typing.FilteringBoundLogger, told: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Looks every so often, until cancelled; while that fails, nothing is trusted, and each call reads anew.
+
+        `told` is whether another line of the log says already why the server is not ready.
+        """
+        lines = ("standings are not followed", "standings are followed again")
+        # Two, since a fault is none of the database's; where that is not migrated, one line says so already.
+        away, faulty = (Outage(logger, *lines, patience=_TOLD_AFTER, told=told) for _ in range(2))
+        while True:
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    await self.look()
+                away.over()
+                faulty.over()
+            except TimeoutError:
+                away.met(why=UNANSWERED)
+            except StoreError as error:
+                away.met(why=explained(error))
+            except Exception as error:  # noqa: BLE001 - nothing is trusted until a look succeeds
+                faulty.met(fault=described(error))
+            await asyncio.sleep(EVERY)
+
+    async def look(self) -> None:
+        """Asks once whose standing has changed, and forgets it."""
+        began = self._elapsed()
+        async with self._database.apart() as tx:
+            end, changed = await self._changed_since(tx, self._end)
+        if changed is None:
+            # It may be anybody; also a signing key may have been revoked.
+            await self._keys.load()
+            self._verified.clear()
+            self._forget_all()
+        else:
+            for account_id in changed:
+                self._forget(account_id)
+        self._end = end
+        self._looked = began
+
+    async def _changed_since(self, tx: Transaction, known: LogEnd | None) -> tuple[LogEnd, set[UUID] | None]:
+        """Where the log ends by now, and whose standing has changed; None where it may be anybody's.
+
+        So it is where nobody knows what happened: a standby was promoted, or the database was restored from a backup.
+        """
+        news = await tx.access_changes.find_news(known.snapshot) if known is not None else None
+        if known is None or news is None or not _follows(news, known):
+            return await tx.access_changes.find_end(), None
+        if news.first is None:
+            return news, set()
+        stretch = Stretch(news.timeline, known.snapshot, news.snapshot, news.first - 1)
+        page = await tx.access_changes.list_changes(stretch, _MOST_CHANGES)
+        changed = {change.account_id for change in page.changes}
+        if page.last is not None or None in changed:
+            return news, None
+        return news, {account_id for account_id in changed if account_id is not None}
+
+    async def _caller(self, account_id: UUID, issued_for: UUID) -> Caller:
+        return self._admitted(await self._find(account_id, issued_for))
+
+    def _admitted(self, known: Known) -> Caller:
+        if known.caller is None or (known.expire_time is not None and self._now() >= known.expire_time):
+            raise TokenInvalid
+        return known.caller
+
+    async def _find(self, account_id: UUID, issued_for: UUID) -> Known:
+        """What is remembered, where that can be trusted, or what is there now."""
+        if self._elapsed() - self._looked <= TRUSTED:
+            of_account = self._known.get(account_id)
+            known = of_account.get(issued_for) if of_account is not None else None
+            if known is not None:
+                return known
+        return await self._looked_up(account_id, issued_for)
+
+    async def _looked_up(self, account_id: UUID, issued_for: UUID) -> Known:
+        lookup = _Lookup(account_id)
+        self._lookups.add(lookup)
+        try:
+            async with self._database.reading() as tx:
+                found = await tx.standings.find(account_id, issued_for)
+        finally:
+            self._lookups.discard(lookup)
+        known = Known(None, None)
+        if found is not None:
+            permissions = permissions_of(found.roles) | (PERMISSIONS & set(found.made_permissions))
+            known = Known(Caller(account_id, permissions, issued_for), found.expire_time)
+        if not lookup.outdated:
+            self._remember(account_id, issued_for, known)
+        return known
+
+    def _remember(self, account_id: UUID, issued_for: UUID, known: Known) -> None:
+        of_account = self._known.setdefault(account_id, {})
+        self._known.move_to_end(account_id)
+        self._count += issued_for not in of_account
+        of_account[issued_for] = known
+        while self._count > _REMEMBERED:
+            self._count -= len(self._known.popitem(last=False)[1])
+
+    def _forget(self, account_id: UUID) -> None:
+        self._count -= len(self._known.pop(account_id, ()))
+        for lookup in self._lookups:
+            lookup.outdated = lookup.outdated or lookup.account_id == account_id
+        self._tell(account_id)
+
+    def _forget_all(self) -> None:
+        self._known.clear()
+        self._count = 0
+        for lookup in self._lookups:
+            lookup.outdated = True
+        for account_id in list(self._waiting):
+            self._tell(account_id)
+
+    def _tell(self, account_id: UUID) -> None:
+        for told in self._waiting.get(account_id, ()):
+            if not told.done():
+                told.set_result(None)
+
+    @contextmanager
+    def _told(self, account_id: UUID) -> Iterator["asyncio.Future[None]"]:
+        """Done once the account's standing was forgotten."""
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(account_id, set())
+        waiting.add(told)
+        try:
+            yield told
+        finally:
+            waiting.discard(told)
+            if not waiting and self._waiting.get(account_id) is waiting:
+                del self._waiting[account_id]
+
+    def _seconds_left(self, known: Known) -> float:
+        """Until a session or a key ends by itself, or the clock is to be looked at again."""
+        if known.expire_time is None:
+            return _LONGEST_SLEEP
+        return max(0.0, min(_LONGEST_SLEEP, (known.expire_time - self._now()).total_seconds()))
+
+
+def _follows(news: News, known: LogEnd) -> bool:
+    """Whether what is new since is all that has changed since."""
+    return news.timeline == known.timeline and Snapshot.of(news.visible).covers(Snapshot.of(known.snapshot))

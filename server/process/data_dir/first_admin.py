@@ -1,0 +1,67 @@
+"""The first admin of an embedded database, whose password is kept beside it."""
+
+import json
+import secrets
+from pathlib import Path
+
+from server.frame.sealing import MasterKeys
+from server.identity.errors import EmailTaken
+from server.identity.roles import ADMIN
+from server.process.data_dir.private_file import kept_value, remove, write_private
+from server.process.failure import Failure
+from server.wiring import Identity, build_identity, now
+from storage.database import Database
+from storage.frame.records import NOBODY, Ask
+
+FIRST_ADMIN = "admin@localhost"
+
+
+async def ensure_first_admin(database: Database, keys: MasterKeys, data_dir: Path) -> str | None:
+    """Makes an admin where there is none, keeps its password in admin.json, and returns it; None where there is one.
+
+    What stands in admin.json signs in, whenever this is killed. Nobody else may do the same meanwhile. Raises Failure.
+    """
+    kept, coming = data_dir / "admin.json", data_dir / "admin.json.new"
+    async with database.reading() as tx:
+        there_is_one = bool(await tx.accounts.list_people(role=ADMIN, after=None, limit=1))
+    left = kept_value(coming, "password")
+    if there_is_one and left is None:
+        return None
+    identity = build_identity(database, keys)
+    try:
+        if left is None or not await _signs_in(database, identity, left):
+            left = None if there_is_one else await _first_admin(identity, kept, coming)
+    finally:
+        identity.passwords.close()
+    if left is not None:
+        coming.replace(kept)
+    coming.unlink(missing_ok=True)
+    return left
+
+
+async def _signs_in(database: Database, identity: Identity, password: str) -> bool:
+    """Whether a predecessor made the first admin, and was killed before it could keep the password."""
+    async with database.reading() as tx:
+        found = await tx.accounts.find_by_email(FIRST_ADMIN)
+    return found is not None and bool(await identity.passwords.verify(password, found[1]))
+
+
+async def _first_admin(identity: Identity, kept: Path, coming: Path) -> str:
+    password = random_password()
+    write_private(coming, json.dumps({"email": FIRST_ADMIN, "password": password}))
+    remove(kept)  # of another database
+    try:
+        await identity.accounts.create(
+            FIRST_ADMIN, password, "Admin", [ADMIN], Ask(NOBODY, "backroom admin first-admin", now())
+        )
+    except EmailTaken:
+        remove(coming)
+        raise Failure(
+            f"there is no admin, and {FIRST_ADMIN} is another account;"
+            " make one with: backroom admin create-user EMAIL --role admin"
+        ) from None
+    return password
+
+
+def random_password() -> str:
+    return secrets.token_urlsafe(18)

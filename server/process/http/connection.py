@@ -1,0 +1,122 @@
+"""One connection of the HTTP side, which ends by itself when its caller does not do its part."""
+
+import asyncio
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from server.process.http.parsing import Parser
+from server.process.http.turns import Turns
+
+REQUEST_WITHIN = 10.0
+"""In seconds: how long a whole request may take to arrive, its headers and its body."""
+_ANSWERED_WITHIN = 30.0
+"""In seconds: how long its answer may take, with the time that the caller takes to read it."""
+_MOST_REQUESTS = 1000
+"""Of one connection, which ends with the answer to the last one: those who have more to ask stand in line anew."""
+
+
+class Connection(H11Protocol):
+    """uvicorn waits for a request as long as single bytes of it keep coming; here its whole time is bounded.
+
+    The first request's time counts from the connection on, a further one's from its first byte.
+    Nor does it read all that has come at once: a request is bounded in its pieces, and read in turns with others.
+    """
+
+    conn: Parser
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        state: ServerState,
+        awaited: dict["Connection", None],
+        turns: Turns,
+        *,
+        request_within: float = REQUEST_WITHIN,
+    ) -> None:
+        """In `awaited` stand the connections that owe their request, the longest-standing first."""
+        super().__init__(config, state, {})
+        self.conn = Parser()
+        self._awaited = awaited
+        self._turns = turns
+        self._asked = False
+        self._request_within = request_within
+        self._begun = True
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._begun:
+            self._begun = True
+            self._await_request()
+        super().data_received(data)
+
+    def handle_events(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._turns.ask(self)
+
+    def read_on(self) -> int:
+        """Takes its turn, and returns how many requests have begun."""
+        self._asked = False
+        if self.transport.is_closing():
+            return 0
+        begun = self.conn.requests
+        self.conn.go_on()
+        super().handle_events()
+        if self.conn.holds and not self.transport.is_closing():
+            self.transport.pause_reading()
+            self.handle_events()
+        elif not self.flow.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+        if self.conn.requests >= _MOST_REQUESTS:
+            self.cycle.keep_alive = False
+        self._look()
+        return self.conn.requests - begun
+
+    def send_400_response(self, msg: str) -> None:
+        """Ends the connection, whatever its answer has come to; nothing more is sent for the request under way."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._begun = self.conn.trailing_data[0] != b""
+        if self not in self._awaited:  # its body may still be on its way, unread
+            self._await_request()
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._set_timer(None)
+        self._awaited.pop(self, None)
+        super().connection_lost(exc)
+
+    def give_up(self) -> None:
+        """Ends the connection at once, whatever is still to be sent."""
+        self.transport.abort()
+
+    def _look(self) -> None:
+        """Once the request is there, it is the answer's turn."""
+        if self in self._awaited and self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            del self._awaited[self]
+            self._set_timer(_ANSWERED_WITHIN)
+
+    def _await_request(self) -> None:
+        self._awaited.pop(self, None)
+        self._awaited[self] = None
+        self._set_timer(self._request_within)
+
+    def _set_timer(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if seconds is None else self.loop.call_later(seconds, self.give_up)

@@ -1,0 +1,101 @@
+"""The ports that a server listens on, and those that several processes serve on together.
+
+It imports nothing of what answers there: a supervisor has no use for it.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+
+from server.process.failure import Failure
+from server.settings import Address, Settings
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there; raises OSError where the address is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the workers serve; a port that was left to the system is chosen here, once for all of them."""
+
+    grpc: Address
+    http: Address
+    http_socket: socket.socket
+    """It listens; each worker takes connections from it, so that none is lost with one of them."""
+    metrics_socket: socket.socket | None = None
+    """Where the metrics have an address of their own."""
+
+
+@contextmanager
+def held_ports(configured: Settings) -> Iterator[Ports]:
+    """Both ports, which nobody else gets while the block lasts; raises Failure where somebody else has one."""
+    grpc, http = configured.grpc_address, configured.http_address
+    with ExitStack() as held:
+        try:
+            grpc_port = _hold(grpc, held)
+        except OSError:
+            raise Failure(f"BACKROOM_GRPC_ADDRESS: {grpc} cannot be listened on; is it taken?") from None
+        http_socket = _listen("BACKROOM_HTTP_ADDRESS", http, held)
+        apart = configured.metrics_address
+        metrics_socket = _listen("BACKROOM_METRICS_ADDRESS", apart, held) if apart else None
+        yield Ports(_with(grpc, grpc_port), _with(http, http_socket.getsockname()[1]), http_socket, metrics_socket)
+
+
+def _listen(setting: str, address: Address, held: ExitStack) -> socket.socket:
+    try:
+        return held.enter_context(closing(listening(address.host, address.port)))
+    except OSError as error:
+        raise Failure(f"{setting}: {address}: {os.strerror(error.errno or 0)}") from None
+
+
+def _hold(address: Address, held: ExitStack) -> int:
+    """Holds the port at each of the host's addresses, and returns it."""
+    port, failed = address.port, list[OSError]()
+    found = socket.getaddrinfo(address.host, port, type=socket.SOCK_STREAM)
+    for family, _, _, _, where in found:
+        try:
+            holder = held.enter_context(closing(_holder(family, (where[0], port, *where[2:]))))
+            port = holder.getsockname()[1]
+        except OSError as error:
+            failed.append(error)
+    # One address may be missing, as the IPv6 one of "localhost" on a machine without: gRPC does without it too.
+    if len(failed) == len(found) or any(error.errno == errno.EADDRINUSE for error in failed):
+        raise failed[0]
+    return port
+
+
+def _holder(family: socket.AddressFamily, where: tuple[object, ...]) -> socket.socket:
+    """A socket that does not listen, beside which only those can be bound that share the port on purpose."""
+    # Whoever shares ports would be let in by whoever does: only a socket that shares nothing finds others out.
+    with socket.socket(family, socket.SOCK_STREAM) as alone:
+        alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        alone.bind(where)
+        where = (where[0], alone.getsockname()[1], *where[2:])
+    try:
+        return _shared(family, where, reuse_address=False)
+    except OSError:
+        # Connections of a server that ended a moment ago. Beside a socket that overlooks them another supervisor
+        # would be let in, though only until the first worker listens.
+        return _shared(family, where, reuse_address=True)
+
+
+def _shared(family: socket.AddressFamily, where: tuple[object, ...], *, reuse_address: bool) -> socket.socket:
+    holder = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse_address))
+        holder.bind(where)
+    except OSError:
+        holder.close()
+        raise
+    return holder
+
+
+def _with(address: Address, port: int) -> Address:
+    return Address(f"{str(address).rpartition(':')[0]}:{port}")

@@ -1,0 +1,202 @@
+"""A server's life: it binds, becomes ready, answers, and stops without losing anything."""
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+
+import grpc
+import structlog
+from google.protobuf.internal import api_implementation
+from starlette.applications import Starlette
+
+from server.frame.jobs import Worker
+from server.frame.lanes import Lanes
+from server.frame.standard import add_standard
+from server.process.callers import Callers
+from server.process.edge import Edge
+from server.process.http.app import NAME, create_app
+from server.process.http.listener import Listener
+from server.process.http.metrics import Exposition, Kept, Scraping, metrics_app, rendered, with_metrics
+from server.settings import Address
+from server.wiring import Application
+
+_FINISH_WITHIN = 30.0
+"""In seconds: how long calls under way may take once the server is stopping."""
+_HELD_SECONDS = 1.0
+"""How long callers are held up while none of the calls under way ends."""
+_RELEASED_SECONDS = 0.05
+_LOOK_SECONDS, _IDLE_LOOKS = 0.01, 3
+_TOLD_WITHIN_SECONDS = 1.0
+"""How long callers, which may be busy, have to read that they are to send no more."""
+_LEAVE_WITHIN_SECONDS = 1.0
+"""How long callers have to close their side of a connection."""
+
+
+class BindError(Exception):
+    """An address cannot be listened on; the text names the setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a server has in common with others of its kind, each in a process of its own, on the same two ports."""
+
+    http_socket: socket.socket
+    """It listens already, and each of them takes connections from it."""
+    metrics: Exposition
+    """What all of them count together."""
+    metrics_socket: socket.socket | None = None
+    """Where the metrics are shown, where they have an address of their own."""
+
+
+class Server:
+    """One process's gRPC and HTTP sides around one application."""
+
+    def __init__(
+        self,
+        application: Application,
+        grpc_address: Address,
+        http_address: Address,
+        logger: structlog.typing.FilteringBoundLogger,
+        *,
+        edge: Edge = Edge(),  # noqa: B008 - it is frozen
+        scraping: Scraping = Scraping(),  # noqa: B008 - it is frozen
+        metrics_address: Address | None = None,
+        worker: Worker | None = None,
+        drain_seconds: float = 0.0,
+        shared: Shared | None = None,
+        about: str = NAME,
+    ) -> None:
+        """Binds both addresses; raises BindError. `worker` does jobs beside the calls, and `about` is what / says.
+
+        With a `metrics_address` the metrics are shown there and not at the HTTP address.
+        With `shared` it is one of several: the HTTP socket is bound already, and whoever starts them holds the gRPC
+        port, since nobody else would be told that it is taken.
+        """
+        if api_implementation.Type() == "python":
+            raise RuntimeError("protobuf runs on its pure-Python backend, which is many times too slow: reinstall it")
+        self._application = application
+        self._logger = logger
+        self._worker = worker
+        if worker is not None:
+            application.health.follow(worker.why_not)
+        self._drain_seconds = drain_seconds
+        options = edge.connection_limits.options(shared_port=shared is not None)
+        self._grpc = grpc.aio.server(interceptors=[application.chain], options=options)
+        lanes = Lanes(self._grpc, application.lanes)
+        for service in application.services:
+            service.add(service.servicer, lanes)
+        names = [service.name for service in application.services]
+        add_standard(self._grpc, application.health, names, reflection=edge.reflection)
+        self._bind_grpc(grpc_address, edge)
+        self._listeners: list[Listener] = []
+        http = create_app(application.health, application.identity.keys.jwks, application.routes, about=about)
+        self.http_port, self.metrics_port = self._bind_http(http, http_address, metrics_address, edge, scraping, shared)
+        self._watches: list[asyncio.Task[None]] = []
+
+    def _bind_grpc(self, address: Address, edge: Edge) -> None:
+        try:
+            if edge.certificates is None:
+                self.grpc_port = self._grpc.add_insecure_port(str(address))
+            else:
+                self.grpc_port = self._grpc.add_secure_port(str(address), edge.certificates.credentials())
+        except RuntimeError:
+            raise BindError(f"BACKROOM_GRPC_ADDRESS: {address} cannot be listened on; is it taken?") from None
+
+    def _bind_http(
+        self,
+        http: Starlette,
+        address: Address,
+        metrics: Address | None,
+        edge: Edge,
+        scraping: Scraping,
+        shared: Shared | None,
+    ) -> tuple[int, int | None]:
+        """Returns the port, and that of the metrics where they have one of their own."""
+        counted = shared.metrics if shared else rendered(self._application.registry)
+        exposition = Kept(counted, scraping.kept_seconds)
+        app = http if metrics else with_metrics(http, exposition, scraping)
+        port = self._listen("BACKROOM_HTTP_ADDRESS", app, address, edge, shared.http_socket if shared else None)
+        if metrics is None:
+            return port, None
+        app, inherited = metrics_app(exposition, scraping), shared.metrics_socket if shared else None
+        return port, self._listen("BACKROOM_METRICS_ADDRESS", app, metrics, edge, inherited)
+
+    def _listen(
+        self, setting: str, app: Starlette, address: Address, edge: Edge, inherited: socket.socket | None
+    ) -> int:
+        tls = edge.http_certificates.context if edge.http_certificates else None
+        where, descriptors = (address.host, address.port), edge.descriptors
+        try:
+            listener = Listener(app, *where, inherited=inherited, tls=tls, descriptors=descriptors)
+        except OSError as error:
+            raise BindError(f"{setting}: {address}: {os.strerror(error.errno or 0)}") from None
+        self._listeners.append(listener)
+        return listener.port
+
+    async def start(self) -> None:
+        """Answers from here on; readiness follows the database."""
+        await self._application.health.start()
+        await self._application.health.look()
+        standings, told = self._application.identity.standings, self._application.health.tells
+        self._watches.append(asyncio.create_task(standings.watch(self._logger, told)))
+        await self._grpc.start()
+        for listener in self._listeners:
+            listener.start()
+        if self._worker is not None:
+            self._worker.start()
+        self._watches.append(asyncio.create_task(self._application.health.watch()))
+
+    async def stop(self) -> None:
+        """NOT_SERVING, wait for the load balancers, finish calls, let the callers go, finish jobs and batches."""
+        await self._application.health.drain()
+        await asyncio.sleep(self._drain_seconds)
+        working = asyncio.create_task(self._worker.stop()) if self._worker else None
+        await self._let_callers_go()
+        if working is not None:
+            await working
+        await self._application.finish()
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        for listener in self._listeners:
+            await listener.stop()
+        self._logger.info("stopped")
+
+    async def _let_callers_go(self) -> None:
+        """Ends the gRPC side at a moment at which no call is under way, and what comes is not read.
+
+        gRPC's core cancels each call that it reads once it is stopping, though no caller can know of the stop yet. So
+        none is read: callers are told to send no more, and then which was the last call that was read. Their gRPC sends
+        the later ones to another server, whoever wrote it.
+        """
+        callers = Callers(self.grpc_port)
+        callers.take_no_more()
+        callers.hold()
+        # Watches would not end by themselves; those that begin them anew are held up, and go elsewhere.
+        await self._application.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FINISH_WITHIN):
+                while not await self._idle(callers):
+                    # A call under way may wait for what its caller sends.
+                    callers.release()
+                    await asyncio.sleep(_RELEASED_SECONDS)
+        callers.keep()
+        # Health watches, which would never end by themselves, are cut off then.
+        await self._grpc.stop(_TOLD_WITHIN_SECONDS)
+        await callers.leave(_LEAVE_WITHIN_SECONDS)
+
+    async def _idle(self, callers: Callers) -> bool:
+        """Whether all calls under way end, while callers are held up; False once none has ended for a while."""
+        in_flight, looks, idle_looks, ended = self._application.in_flight, 0, 0, -1
+        while idle_looks < _IDLE_LOOKS:
+            looks = looks + 1 if in_flight.ended == ended else 0
+            if in_flight.count and looks * _LOOK_SECONDS > _HELD_SECONDS:
+                return False
+            ended = in_flight.ended
+            callers.hold()
+            await asyncio.sleep(_LOOK_SECONDS)
+            # What the core has read and not handed over yet is under way, and comes with the next looks.
+            idle_looks = 0 if in_flight.count else idle_looks + 1
+        return True

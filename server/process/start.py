@@ -1,0 +1,184 @@
+"""When a server must not start: what the settings say, held against where they say it runs."""
+
+import base64
+from collections.abc import Iterator
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+from server.frame.addresses import covers_the_public, is_this_machine
+from server.process.failure import Failure
+from server.settings import Settings
+from storage.url import parameters
+
+_ENCRYPTED = {"require", "verify-ca", "verify-full"}
+"""The values of sslmode with which libpq goes no further where the server has no TLS."""
+_FEWEST_DIFFERENT = 20
+"""Different bytes of a key: of 32 random ones about 30 are, and fewer than 20 once in 10^12 keys."""
+_SHORTEST_SECRET = 16
+"""In characters, or in bytes where a secret is base64."""
+_FEWEST_LETTERS = 6
+"""Different characters of a secret."""
+_STANDARD = "whsec_"
+
+
+def reasons_not_to_start(settings: Settings, *, listens: bool = True) -> list[str]:
+    """One line a reason, each naming the setting and the mend; `listens` is whether the process opens its ports."""
+    found = list(_incomplete(settings)) if listens else []
+    if settings.environment == "production":
+        found += _unfit_for_production(settings)
+        found += (f"{each}, or list {side} in BACKROOM_ALLOW_PLAINTEXT" for side, each in _exposed(settings) if listens)
+    return found
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What a server outside of production may do and says it does."""
+    return [] if settings.environment == "production" else [each for _, each in _exposed(settings)]
+
+
+def _incomplete(settings: Settings) -> Iterator[str]:
+    if settings.tls_certificate and not settings.tls_key:
+        yield "BACKROOM_TLS_KEY: is needed with BACKROOM_TLS_CERTIFICATE"
+    if settings.tls_key and not settings.tls_certificate:
+        yield "BACKROOM_TLS_CERTIFICATE: is needed with BACKROOM_TLS_KEY"
+    if settings.tls_client_ca and not settings.tls_certificate:
+        yield "BACKROOM_TLS_CERTIFICATE: is needed with BACKROOM_TLS_CLIENT_CA"
+    if settings.http_tls and not settings.tls_certificate:
+        yield "BACKROOM_TLS_CERTIFICATE: is needed with BACKROOM_HTTP_TLS"
+    if settings.calls_burst and not settings.calls_per_second:
+        yield "BACKROOM_CALLS_PER_SECOND: is needed with BACKROOM_CALLS_BURST"
+
+
+def _unfit_for_production(settings: Settings) -> Iterator[str]:
+    yield from _unfit_keys(settings)
+    if settings.embedded:
+        yield "DATABASE_URL: is needed in production, where the embedded PostgreSQL is not used"
+    yield from _unfit_issuer(settings)
+    yield from _readable_on_the_way(settings)
+    yield from _unfit_networks(settings)
+    yield from _unfit_senders(settings)
+    if "commerce" in settings.modules and settings.payment_provider == "sandbox":
+        yield "BACKROOM_PAYMENT_PROVIDER: sandbox moves no money; set it to stripe, or to none"
+    if "identity" in settings.modules:
+        yield from _unfit_to_mail(settings)
+
+
+def _unfit_keys(settings: Settings) -> Iterator[str]:
+    if not settings.master_keys:
+        yield "BACKROOM_MASTER_KEY: is needed in production; backroom keys new-master-key makes one"
+    elif any(map(is_guessable_key, settings.master_keys)):
+        yield "BACKROOM_MASTER_KEY: is not random, and can be guessed; backroom keys new-master-key makes one that is"
+
+
+def _unfit_senders(settings: Settings) -> Iterator[str]:
+    for source in settings.webhook_sources:
+        if any(is_guessable_secret(source.scheme, secret) for secret in source.secrets):
+            yield (
+                f"BACKROOM_WEBHOOK_SOURCES: {source.name} has a secret that can be guessed;"
+                " set one of 16 random characters or more, here and at the sender"
+            )
+
+
+def _unfit_issuer(settings: Settings) -> Iterator[str]:
+    if not settings.issuer_url:
+        yield "BACKROOM_ISSUER: is needed in production; set it to this environment's URL, such as https://example.com"
+    elif is_local_url(settings.issuer_url):
+        yield (
+            f"BACKROOM_ISSUER: {settings.issuer_url} may be any machine, and tells no environment from another;"
+            " set it to this environment's URL, such as https://example.com"
+        )
+
+
+def _unfit_networks(settings: Settings) -> Iterator[str]:
+    for network in filter(covers_the_public, settings.trusted_proxies):
+        yield (
+            f"BACKROOM_TRUSTED_PROXIES: {network} has strangers in it, who could say to call from anywhere;"
+            " name the proxies' own networks"
+        )
+    for network in filter(covers_the_public, settings.webhook_allowed_networks):
+        yield f"BACKROOM_WEBHOOK_ALLOWED_NETWORKS: {network} has strangers in it; name the networks that are meant"
+
+
+def _readable_on_the_way(settings: Settings) -> Iterator[str]:
+    """The databases that passwords and all that is kept would travel to in plain text."""
+    urls = {"DATABASE_URL": settings.database_url, "BACKROOM_DIRECT_DATABASE_URL": settings.direct_database_url}
+    for setting, url in urls.items():
+        if url and "database" not in settings.allow_plaintext and (host := in_plain_text(url)):
+            yield (
+                f"{setting}: the way to {host} may be in plain text; add sslmode=verify-full, or sslmode=require,"
+                " to it, or list database in BACKROOM_ALLOW_PLAINTEXT"
+            )
+
+
+def _unfit_to_mail(settings: Settings) -> Iterator[str]:
+    if settings.mail in (None, "file"):
+        yield "BACKROOM_MAIL: is needed in production; set it to smtp, or to log where nobody is to have a mail"
+    if settings.mail_link and settings.mail_link.startswith("http:"):
+        yield "BACKROOM_MAIL_LINK: would have tokens travel in plain text; let it begin with https://"
+
+
+def _exposed(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The sides that speak plain text to more than this machine, and to whom nobody said that they may."""
+    sides = (
+        ("grpc", "BACKROOM_GRPC_ADDRESS", settings.grpc_address, settings.tls_certificate is not None, ""),
+        ("http", "BACKROOM_HTTP_ADDRESS", settings.http_address, settings.http_tls, " and BACKROOM_HTTP_TLS=true"),
+        (
+            "metrics",
+            "BACKROOM_METRICS_ADDRESS",
+            settings.metrics_address,
+            settings.http_tls,
+            " and BACKROOM_HTTP_TLS=true",
+        ),
+    )
+    for side, setting, address, encrypted, further in sides:
+        if address is None or encrypted or side in settings.allow_plaintext:
+            continue
+        if not is_this_machine(address.host):
+            mend = f"set BACKROOM_TLS_CERTIFICATE and BACKROOM_TLS_KEY{further}"
+            yield side, f"{setting}: {address} is public and in plain text; {mend}"
+
+
+def is_local_url(url: str) -> bool:
+    """Whether a URL names this machine, as it might on any other one."""
+    return is_this_machine((urlsplit(url).hostname or "localhost").removesuffix("."))
+
+
+def in_plain_text(url: str) -> str:
+    """The first host that a connection to a database may lead to in plain text, across a network; empty for none.
+
+    What the URL leaves open counts as libpq has it: by PGHOST, PGSSLMODE and their like. Where PGSERVICE
+    names a service, its file is not looked into: it counts as one across a network, unless the URL itself asks for TLS.
+    """
+    from psycopg.pq import Conninfo  # late: as `storage.url` has it
+
+    defaults = {each.keyword.decode(): (each.val or b"").decode() for each in Conninfo.get_defaults()}
+    said = parameters(url)
+    found = {**defaults, **said}
+    if found.get("service"):
+        # What the service's file says counts before the environment, and behind the URL.
+        return "" if said.get("sslmode") in _ENCRYPTED else f"the service {found['service']}"
+    if found["sslmode"] in _ENCRYPTED:
+        return ""
+    hosts = (found["hostaddr"] or found["host"]).split(",")
+    return next((host for host in hosts if not (host[:1] in ("", "/", "@") or is_this_machine(host))), "")
+
+
+def is_guessable_key(key: bytes) -> bool:
+    """Whether 32 bytes are hardly random: a text, a sequence, or the same few bytes over and over."""
+    steps = {(after - before) % 256 for before, after in pairwise(key)}
+    typed = all(0x20 <= each < 0x7F for each in key)
+    return typed or len(steps) == 1 or len(set(key)) < _FEWEST_DIFFERENT
+
+
+def is_guessable_secret(scheme: str, secret: str) -> bool:
+    """Whether whoever tries may forge what a sender signs with this."""
+    said: bytes = secret.encode()
+    if scheme == "standard":
+        encoded = secret.removeprefix(_STANDARD)
+        said = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
+    return len(said) < _SHORTEST_SECRET or len(set(said)) < _FEWEST_LETTERS
+
+
+def fit_to_start(configured: Settings, *, listens: bool = True) -> None:
+    """Raises Failure, with a line for each reason, where a process must not start so."""
+    if reasons := reasons_not_to_start(configured, listens=listens):
+        raise Failure("\n".join(reasons))

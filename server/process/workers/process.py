@@ -1,0 +1,77 @@
+"""One of several servers on the same ports, in the process that a supervisor started for it."""
+
+import asyncio
+import socket
+import sys
+from contextlib import suppress
+from functools import partial
+
+import structlog
+import uvloop
+
+from server import settings
+from server.frame import log
+from server.process.built import Built, built
+from server.process.data_dir.embedded import Surroundings
+from server.process.data_dir.master_key import master_keys, prepared
+from server.process.data_dir.own_sandbox import Sandbox
+from server.process.failure import Failure
+from server.process.http.metrics import rendered
+from server.process.server import Shared
+from server.process.stopping import ready, run_until_stopped, stop_asked
+from server.process.workers.jobs import do_jobs
+from server.process.workers.line import Assignment, Line
+from server.settings import Address, Settings
+
+
+def serving_process() -> None:
+    """Serves until it is stopped, or its supervisor is gone, to whom standard input is the line."""
+    configured = settings.read()
+    log.configure(configured.log_level, configured.log_format)
+    try:
+        end = socket.socket(fileno=sys.stdin.fileno())
+    except OSError:
+        raise Failure("a serving process is started by: backroom serve --workers") from None
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        run_until_stopped(runner, _talk(configured, end))
+
+
+async def _talk(configured: Settings, end: socket.socket) -> None:
+    line, stop = await Line.open(end), stop_asked()
+    talking = asyncio.create_task(line.run())
+    talking.add_done_callback(lambda _: stop.set())
+    try:
+        assigned = Assignment.read(await line.ask("assignment"))
+    except ConnectionError:
+        raise Failure("the supervisor is gone") from None
+    try:
+        beside = Surroundings(assigned.database_url, Sandbox(**assigned.sandbox) if assigned.sandbox else None)
+        await (_serve if assigned.serves else do_jobs)(configured, assigned, beside, line, stop)
+    except Failure as failure:
+        with suppress(ConnectionError):  # it is gone, and so is whoever would be told
+            await line.ask("refusing", str(failure))
+        sys.exit(1)
+
+
+async def _serve(
+    configured: Settings, assigned: Assignment, beside: Surroundings, line: Line, stop: asyncio.Event
+) -> None:
+    addresses = {"grpc_address": Address(assigned.grpc_address), "http_address": Address(assigned.http_address)}
+    configured = configured.model_copy(update=addresses)
+    metrics_socket = None if assigned.metrics_socket is None else socket.socket(fileno=assigned.metrics_socket)
+    shared = Shared(socket.socket(fileno=assigned.http_socket), partial(line.ask, "metrics"), metrics_socket)
+    logger = structlog.get_logger().bind(worker=assigned.number)
+    async with built(configured, master_keys(configured), beside, logger, with_worker=False, shared=shared) as each:
+        await prepared(each.application, configured)
+        await each.start()
+        line.answer("metrics", partial(_metrics, each))
+        with suppress(ConnectionError):  # it is gone, and the stop is asked for
+            await line.ask("serving")
+            if await ready(each.application.health, stop):
+                await line.ask("ready")
+        await stop.wait()
+        await each.server.stop()
+
+
+async def _metrics(each: Built, _: str) -> str:
+    return await rendered(each.application.registry)()

@@ -1,0 +1,110 @@
+"""`backroom serve --workers`: several servers on one port, each in a process of its own."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from server import settings
+from server.frame import log
+from server.process.ports import Ports, held_ports
+from server.process.start import fit_to_start, warnings
+from server.process.workers.line import Assignment
+from server.process.workers.supervisor import Supervisor
+from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.process.data_dir.own_sandbox import Sandbox
+
+_STOPPED_WITHIN = 60.0
+"""In seconds, beside the drain: longer than a server takes to finish calls, jobs and answers."""
+
+
+class Announce(Protocol):
+    """Says to a person, once, that all workers serve."""
+
+    def __call__(self, configured: Settings, ports: tuple[int, int], *, made_admin: bool, by: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What there is once for all workers."""
+
+    database_url: str
+    sandbox: "Sandbox | None" = None
+    password: str | None = None
+    """Of an admin that was made."""
+
+
+def supervise(count: int, announce: Announce, *, with_worker: bool) -> None:
+    """Serves by so many processes until it is stopped; with a worker, one more does the jobs."""
+    configured = settings.read()
+    fit_to_start(configured)
+    log.configure(configured.log_level, configured.log_format)
+    logger = structlog.get_logger()
+    for warning in warnings(configured):
+        logger.warning(warning)
+    with held_ports(configured) as ports, _beside(configured) as beside, asyncio.Runner() as runner:
+        runner.run(_supervise(count, configured, ports, beside, announce, logger, with_worker=with_worker))
+
+
+async def _supervise(
+    count: int,
+    configured: Settings,
+    ports: Ports,
+    beside: _Beside,
+    announce: Announce,
+    logger: structlog.typing.FilteringBoundLogger,
+    *,
+    with_worker: bool,
+) -> None:
+    grpc_port, http_port = ports.grpc.port, ports.http.port
+
+    async def on_serving() -> None:
+        logger.info("serving", grpc_port=grpc_port, http_port=http_port, workers=count)
+        if beside.sandbox is not None:
+            from server.process.data_dir.embedded import tell_sandbox
+
+            await tell_sandbox(configured, beside.sandbox, http_port)
+        announce(configured, (grpc_port, http_port), made_admin=beside.password is not None, by=f" by {count} workers")
+
+    assignments = _assignments(count, ports, beside, with_worker=with_worker)
+    stopped_within = configured.drain_seconds + _STOPPED_WITHIN
+    await Supervisor(assignments, logger, on_serving=on_serving, stopped_within=stopped_within).run()
+
+
+def _assignments(count: int, ports: Ports, beside: _Beside, *, with_worker: bool) -> list[Assignment]:
+    return [
+        Assignment(
+            number,
+            number <= count,
+            str(ports.grpc),
+            str(ports.http),
+            ports.http_socket.fileno(),
+            ports.metrics_socket.fileno() if ports.metrics_socket else None,
+            beside.database_url,
+            asdict(beside.sandbox) if beside.sandbox else None,
+        )
+        # One for the jobs is enough: they mostly wait. It is none of those that serve, so that what others answer to
+        # webhooks keeps no call waiting.
+        for number in range(1, count + 1 + with_worker)
+    ]
+
+
+@contextmanager
+def _beside(configured: Settings) -> Iterator[_Beside]:
+    """A database of one's own is taken as it is; the embedded one is started and made ready, with its sandbox."""
+    if configured.database_url is not None:
+        yield _Beside(configured.database_url)
+        return
+    # Late: what all of this imports is several times as large as the supervisor without it.
+    from server.process.data_dir.embedded import prepared_once, surroundings
+    from server.process.data_dir.master_key import master_keys
+
+    keys = master_keys(configured)
+    with surroundings(configured) as found:
+        password = asyncio.run(prepared_once(configured, keys, found.url))
+        yield _Beside(found.url, found.sandbox, password)

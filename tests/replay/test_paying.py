@@ -1,0 +1,171 @@
+"""The replay against the real server and the sandbox: orders are paid, and returns are paid back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from backroom.commerce.v1 import orders_pb2
+from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest
+from backroom.identity.v1 import accounts_pb2
+from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
+from backroom_client import AsyncBackroom, Key
+from replay.calling import ReplayFailed, Step
+from replay.dataset import Dataset, Line, NotReplayed, Order, Return
+from replay.figures import Outcome, Paid
+from replay.returns import Amounts, Reason
+from replay.run import replay
+from server.commerce.providers.port import PaymentReport
+from server.commerce.providers.sandbox import SandboxProvider
+from server.wiring import Trade
+from storage.commerce.records import Price
+from storage.database import Database
+from tests.commerce.goods import stock_of
+from tests.fixtures.sandbox import Sandbox
+from tests.fixtures.servers import Api, Running, running
+from tests.fixtures.trading import Shop
+from tests.invariants import assert_whole
+from tests.replay.watched import Steps, row_counts
+
+NINE, TEN, ELEVEN = (datetime(2010, 12, 1, hour) for hour in (9, 10, 11))
+PRICE, FREE = Decimal("1.5"), Decimal(0)
+DAY = Dataset(
+    orders=(
+        Order("1", NINE, "A", "EIRE", (Line("TEA", "", 5, PRICE), Line("MUG", "", 2, Decimal("0.001")))),
+        Order("2", TEN, "A", "EIRE", (Line("TEA", "", 3, PRICE), Line("GIFT", "", 4, FREE))),
+        Order("3", TEN, "", "EIRE", (Line("TEA", "", 1, PRICE),)),
+        Order("4", TEN, "B", "EIRE", (Line("GIFT", "", 1, FREE),)),
+    ),
+    write_offs=(),
+    returns=(
+        Return("C5", ELEVEN, "A", "TEA", 4, PRICE),
+        Return("C5", ELEVEN, "A", "GIFT", 1, FREE),
+        Return("C6", ELEVEN, "A", "GIFT", 2, FREE),
+        Return("C7", ELEVEN, "A", "TEA", 9, PRICE),
+        Return("C8", ELEVEN, "", "TEA", 1, PRICE),
+    ),
+    not_replayed=NotReplayed(0, 0),
+    digest="digest",
+)
+"""Order 2 comes back whole, as far as it cost anything, and the tea of order 1."""
+
+
+@asynccontextmanager
+async def calling(server: Running) -> AsyncIterator[AsyncBackroom]:
+    """A client that is signed in as a service."""
+    admin = await server.sign_in("admin")
+    key: str = (
+        await admin.access.CreateServiceAccount(
+            CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="replay", roles=["service"]))
+        )
+    ).secret
+    async with AsyncBackroom(server.address, Key(key)) as client:
+        yield client
+
+
+async def replayed(client: AsyncBackroom, steps: Steps | None = None) -> Outcome:
+    """The outcome of one replay, whatever time it took; it looks more often than it does by itself."""
+    outcome = await replay(client, DAY, steps or Steps(), sleep=lambda seconds: asyncio.sleep(min(seconds, 0.02)))
+    return replace(outcome, seconds=0, placing_seconds=0)
+
+
+async def states(api: Api) -> Mapping[str, str]:
+    """The orders' states, by invoice."""
+    listed = (await api.orders.ListOrders(ListOrdersRequest())).orders
+    return {order.reference: orders_pb2.OrderState.Name(order.state).removeprefix("ORDER_STATE_") for order in listed}
+
+
+async def test_orders_are_paid_and_what_came_back_is_paid_back(shop: Shop) -> None:
+    """By the day's own laws: money, goods and states; an order of nothing is paid too, and goods of nothing return."""
+    steps = Steps()
+    async with calling(shop.server) as client:
+        outcome = await replayed(client, steps)
+    assert outcome.complete
+    assert outcome.paid == Paid(4, Decimal("13.502"))
+    assert (outcome.matching.all, outcome.matching.matched) == (Amounts(4, 5, 17), Amounts(2, 3, 11))
+    assert outcome.matching.lines_and_units(Reason.MORE_THAN_SOLD) == (1, 5)
+    assert outcome.paid_back == Decimal("12.0")
+    assert (steps.done[Step.PAY], steps.done[Step.RETURN]) == ((4, 4), (4, 4))
+    assert await states(shop.seller) == {"1": "PAID", "2": "REFUNDED", "3": "PAID", "4": "PAID"}
+    stock = {sku: await stock_of(shop.seller, sku) for sku in ("TEA", "MUG", "GIFT")}
+    assert stock == {"TEA": (8, 0, 8), "MUG": (0, 0, 0), "GIFT": (3, 0, 3)}
+    await assert_whole(shop.server.database)
+
+
+async def test_a_second_replay_ends_with_the_same_and_adds_not_one_row(shop: Shop, database_url: str) -> None:
+    """In no table, and the provider is asked for nothing more."""
+    # What the provider tells by itself would come when it likes.
+    await shop.sandbox.behave(webhook_url="")
+    async with calling(shop.server) as client:
+        first = await replayed(client)
+        rows = row_counts(database_url)
+        assert await replayed(client) == first
+    assert row_counts(database_url) == rows
+    theirs = (await shop.sandbox.control.get("/v1/payments")).json()["payments"]
+    assert sorted(len(payment["refunds"]) for payment in theirs) == [0, 1, 2]
+
+
+async def test_without_a_provider_nothing_is_paid_and_nothing_comes_back(server: Running, service: Api) -> None:
+    """The replay is complete without; the goods that cost something stay held."""
+    async with calling(server) as client:
+        outcome = await replayed(client)
+    assert outcome.complete
+    assert outcome.paid is None
+    assert outcome.paid_back == 0
+    found = dict(await states(service))
+    # Order 4 costs nothing: where it is asked about before it is known that there is no provider, it is paid.
+    assert {found.pop("4")} <= {"PENDING", "PAID"}
+    assert set(found.values()) == {"PENDING"}
+    assert await stock_of(service, "TEA") == (9, 9, 0)
+
+
+class Picky(SandboxProvider):
+    """Pays some amounts by a method that the sandbox refuses."""
+
+    async def authorize(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
+        refused = {Decimal("7.502"): "card_refused", Decimal("4.5"): "card_refund_refused"}
+        return await super().authorize(payment_id, amount, refused.get(amount.amount, method), key)
+
+
+async def test_what_the_provider_refuses_is_counted_and_the_rest_goes_on(
+    database: Database, database_url: str, shared_sandbox: Sandbox
+) -> None:
+    """A payment, a return of the order that it was for, and a refund; a second replay tells the same."""
+    provider = Picky(shared_sandbox.url, shared_sandbox.key)
+    trade = Trade(providers={provider.name: provider}, provider=provider.name)
+    async with running(database, jobs_on=database_url, trade=trade) as server, calling(server) as client:
+        outcome = await replayed(client)
+        assert await replayed(client) == outcome
+    await provider.close()
+    refused = {(each.what, each.reason): (each.count, each.example) for each in outcome.refusals}
+    assert refused == {
+        ("payment", "FAILED"): (1, "payment of order 1: the card was refused"),
+        ("return", "ORDER_NOT_PAID"): (2, "return C5 of order 1: the order was not paid"),
+        ("return", "REFUND_FAILED"): (1, "return C5 of order 2: the provider refused to pay it back"),
+    }
+    assert outcome.paid == Paid(3, Decimal("6.0"))
+    assert outcome.paid_back == 0
+    assert not outcome.complete
+
+
+async def test_payments_that_nobody_settles_end_the_replay(database: Database) -> None:
+    """A server whose jobs nobody does: it says how many wait, and where to look."""
+    provider = SandboxProvider("http://127.0.0.1:1", "key")
+    trade = Trade(providers={provider.name: provider}, provider=provider.name)
+    now = 0.0
+
+    async def pass_by(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    said = "not all orders paid: 3 payments wait, and none was settled for a minute; backroom jobs tells more"
+    async with running(database, trade=trade) as server, calling(server) as client:
+        with pytest.raises(ReplayFailed, match=said):
+            await replay(client, DAY, Steps(), clock=lambda: now, sleep=pass_by)
+    await provider.close()
+    assert 60 <= now <= 61
