@@ -12,11 +12,11 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.commerce.repository import (
-    OrderChangeRepository,
+    OrderChangeReader,
     OrderRepository,
     PaymentRepository,
     ProductRepository,
-    StockChangeRepository,
+    StockChangeReader,
     StockRepository,
 )
 from storage.commits import Commits
@@ -42,7 +42,7 @@ from storage.identity.repository import (
     MailTokenRepository,
     RoleRepository,
     SessionRepository,
-    StandingRepository,
+    StandingReader,
 )
 from storage.invariants import InvariantRepository
 from storage.pooler import Pooler
@@ -119,8 +119,8 @@ class Transaction:
         return AccessChangeRepository(self._connection)
 
     @cached_property
-    def standings(self) -> StandingRepository:
-        return StandingRepository(self._connection)
+    def standings(self) -> StandingReader:
+        return StandingReader(self._connection)
 
     @cached_property
     def roles(self) -> RoleRepository:
@@ -183,12 +183,12 @@ class Transaction:
         return RelayRepository(self._connection)
 
     @cached_property
-    def order_changes(self) -> OrderChangeRepository:
-        return OrderChangeRepository(self._connection)
+    def order_changes(self) -> OrderChangeReader:
+        return OrderChangeReader(self._connection)
 
     @cached_property
-    def stock_changes(self) -> StockChangeRepository:
-        return StockChangeRepository(self._connection)
+    def stock_changes(self) -> StockChangeReader:
+        return StockChangeReader(self._connection)
 
 
 class Database:

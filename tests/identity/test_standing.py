@@ -19,7 +19,7 @@ from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import NOBODY, Ask
 from storage.identity.records import Account, Role, Session
-from storage.identity.repository import StandingRepository
+from storage.identity.repository import StandingReader
 from storage.snapshots import Snapshot
 from tests.fixtures.keys import MASTER_KEYS
 from tests.identity.people import person
@@ -37,13 +37,13 @@ async def door(database: Database) -> Door:
 def lookups(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     """Of which accounts the standing was read, in order."""
     found: list[UUID] = []
-    find = StandingRepository.find
+    find = StandingReader.find
 
-    async def counting(self: StandingRepository, account_id: UUID, issued_for: UUID) -> Any:
+    async def counting(self: StandingReader, account_id: UUID, issued_for: UUID) -> Any:
         found.append(account_id)
         return await find(self, account_id, issued_for)
 
-    monkeypatch.setattr(StandingRepository, "find", counting)
+    monkeypatch.setattr(StandingReader, "find", counting)
     return found
 
 
@@ -185,7 +185,7 @@ async def test_nobody_comes_in_while_nobody_can_be_looked_up(door: Door, monkeyp
     async def away(*_: object) -> None:
         raise StoreUnavailable
 
-    monkeypatch.setattr(StandingRepository, "find", away)
+    monkeypatch.setattr(StandingReader, "find", away)
     assert await door.permissions(token)
     door.elapsed.seconds += 1
     with pytest.raises(StoreUnavailable):
@@ -198,15 +198,15 @@ async def test_what_was_being_read_while_it_changed_is_not_remembered(
     """The call that read it goes by it; the next one reads anew, though the look came between."""
     token, account, _ = await door.enter("admin")
     read, go_on = asyncio.Event(), asyncio.Event()
-    find = StandingRepository.find
+    find = StandingReader.find
 
-    async def slow(self: StandingRepository, account_id: UUID, issued_for: UUID) -> Any:
+    async def slow(self: StandingReader, account_id: UUID, issued_for: UUID) -> Any:
         found = await find(self, account_id, issued_for)
         read.set()
         await go_on.wait()
         return found
 
-    monkeypatch.setattr(StandingRepository, "find", slow)
+    monkeypatch.setattr(StandingReader, "find", slow)
     first = asyncio.create_task(door.permissions(token))
     await read.wait()
     async with door.database.transaction() as tx:

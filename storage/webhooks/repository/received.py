@@ -3,7 +3,7 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
-from storage.base import Repository, inserting, rows_of
+from storage.base import Reader, Repository, inserting, rows_of
 from storage.webhooks.records import EventKey, Received
 from storage.webhooks.tables import received
 
@@ -11,7 +11,17 @@ _COLUMNS = ("source", "event_id", "body", "receive_time")
 _ADD = inserting(received, *_COLUMNS).on_conflict_do_nothing().returning(received.c.source, received.c.event_id)
 
 
-class ReceivedRepository(Repository):
+class ReceivedReader(Reader):
+    """What came in, as it came."""
+
+    async def find(self, source: str, event_id: str) -> bytes | None:
+        """The body as it came."""
+        statement = select(received.c.body).where(received.c.source == source, received.c.event_id == event_id)
+        body: bytes | None = (await self._connection.execute(statement)).scalar()
+        return body
+
+
+class ReceivedRepository(ReceivedReader, Repository):
     """What came in, each event of a source once.
 
     Adding an event that another transaction is adding waits for its end: if that commits, the event is not new.
@@ -27,12 +37,6 @@ class ReceivedRepository(Repository):
         values = ((each.source, each.event_id, each.body, each.receive_time) for each in ordered)
         found = await self._connection.execute(_ADD, rows_of(_COLUMNS, values))
         return {(row.source, row.event_id) for row in found}
-
-    async def find(self, source: str, event_id: str) -> bytes | None:
-        """The body as it came."""
-        statement = select(received.c.body).where(received.c.source == source, received.c.event_id == event_id)
-        body: bytes | None = (await self._connection.execute(statement)).scalar()
-        return body
 
     async def finish(self, source: str, event_id: str, now: datetime) -> bool:
         """Marks an event as processed, and says whether it was this call that did.
