@@ -29,6 +29,7 @@ from storage.frame.repository import (
     AuditRepository,
     EnvironmentRepository,
     EventRepository,
+    InboxRepository,
     JobRepository,
     RequestRepository,
 )
@@ -47,7 +48,7 @@ from storage.identity.repository import (
 from storage.invariants import InvariantRepository
 from storage.pooler import Pooler
 from storage.time_limits import TimeLimits
-from storage.webhooks.repository import DeliveryRepository, EndpointRepository, ReceivedRepository, RelayRepository
+from storage.webhooks.repository import DeliveryRepository, EndpointRepository, RelayRepository
 
 _ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
@@ -167,8 +168,8 @@ class Transaction:
         return PaymentRepository(self._connection)
 
     @cached_property
-    def received(self) -> ReceivedRepository:
-        return ReceivedRepository(self._connection)
+    def inbox(self) -> InboxRepository:
+        return InboxRepository(self._connection)
 
     @cached_property
     def endpoints(self) -> EndpointRepository:

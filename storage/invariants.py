@@ -76,9 +76,9 @@ _STORIES = f"""
 """What the stock ledger tells of each order and product, beside what was ordered."""
 
 _OPEN = """
-    SELECT 'commerce.take_payment_event' AS task, source || ' ' || event_id AS subject FROM webhooks.received
+    SELECT 'commerce.take_payment_event' AS task, source || ' ' || event_id AS subject FROM frame.inbox
         WHERE process_time IS NULL AND source IN ('sandbox', 'stripe')
-    UNION ALL SELECT 'webhooks.republish', source || ' ' || event_id FROM webhooks.received
+    UNION ALL SELECT 'webhooks.republish', source || ' ' || event_id FROM frame.inbox
         WHERE process_time IS NULL AND source NOT IN ('sandbox', 'stripe')
     UNION ALL SELECT 'commerce.pay', id::text FROM commerce.payments
         WHERE state = 'authorized' OR (state = 'pending' AND provider_id IS NULL)
@@ -236,7 +236,7 @@ INVARIANTS: Sequence[Invariant] = (
     Invariant(
         "I10",
         "each job that was deferred has run, or stands in the queue",
-        "SELECT (SELECT count(*) FROM webhooks.received) + (SELECT count(*) FROM commerce.payments)"
+        "SELECT (SELECT count(*) FROM frame.inbox) + (SELECT count(*) FROM commerce.payments)"
         " + (SELECT count(*) FROM commerce.refunds)",
         f"SELECT task || ' ' || subject FROM ({_OPEN} EXCEPT {_QUEUED}) AS lost",
     ),

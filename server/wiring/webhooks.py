@@ -29,7 +29,7 @@ from server.webhooks.service import Deliveries, Endpoints, Inbox, Purging, Relay
 from server.webhooks.servicer import WebhookServicer
 from server.wiring.parts import Clock, NewId, Part, Service
 from storage.database import Database
-from storage.webhooks.records import Received
+from storage.frame.records import ReceivedEvent
 
 _TAKEN_BY: Mapping[str, str] = dict.fromkeys(("sandbox", "stripe"), "commerce.take_payment_event")
 """Payment providers, by their names in commerce; what other sources tell is republished."""
@@ -53,7 +53,7 @@ def webhooks_part(
     permissions_of: PermissionsOf,
 ) -> Part:
     inbox = Inbox(database, sources, _TAKEN_BY, now)
-    receiving = Batcher[Received, bool](
+    receiving = Batcher[ReceivedEvent, bool](
         inbox.receive,
         weigh=lambda ask: _ROW + len(ask.body),
         largest=_HEAVIEST_BATCH,

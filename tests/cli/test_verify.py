@@ -70,7 +70,7 @@ DAMAGES: Sequence[tuple[str, str, Sequence[str]]] = (
     (
         "a webhook that nobody takes up",
         "I10",
-        ["UPDATE webhooks.received SET process_time = NULL WHERE ctid = (SELECT min(ctid) FROM webhooks.received)"],
+        ["UPDATE frame.inbox SET process_time = NULL WHERE ctid = (SELECT min(ctid) FROM frame.inbox)"],
     ),
     (
         "a refund that nobody pays",

@@ -7,12 +7,12 @@ from sqlalchemy import text
 
 from storage.database import Database
 
-_RECEIVED = text("SELECT source, event_id, body, process_time FROM webhooks.received ORDER BY receive_time, event_id")
+_RECEIVED = text("SELECT source, event_id, body, process_time FROM frame.inbox ORDER BY receive_time, event_id")
 _JOBS = text("SELECT task_name, args FROM procrastinate_jobs WHERE args ->> 'event_id' IS NOT NULL ORDER BY id")
 _EVENTS = text(
     "SELECT type, subject_id, data, create_time FROM frame.events WHERE type LIKE 'received.%' ORDER BY type"
 )
-_EMPTIED = text("TRUNCATE webhooks.received, procrastinate_jobs CASCADE")
+_EMPTIED = text("TRUNCATE frame.inbox, procrastinate_jobs CASCADE")
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from server.http.webhooks import WebhookDoor
 from server.webhooks.service import Inbox
 from storage.database import Database
 from storage.errors import StoreContention, StoreTimeout, StoreUnavailable
-from storage.webhooks.records import Received
+from storage.frame.records import ReceivedEvent
 from tests.webhooks.senders import NOW, SOURCES, standard
 
 
 async def answered(error: Exception | None, database: Database, log: LogCapture) -> httpx.Response:
     """The answer to a webhook that is signed as it should be, where keeping it raises this, or never ends."""
 
-    async def receive(_event: Received) -> bool:
+    async def receive(_event: ReceivedEvent) -> bool:
         if error is None:
             await asyncio.Event().wait()
         raise error or AssertionError

@@ -96,7 +96,7 @@ class Paying:
         Raises ValueError where it cannot be read, ProviderMissing.
         """
         async with self._database.reading() as tx:
-            body = await tx.received.find(source, event_id)
+            body = await tx.inbox.find(source, event_id)
         if body is None:
             return
         if source not in self._providers:
@@ -104,7 +104,7 @@ class Paying:
         report = self._providers[source].read_event(body)
         if report is None:
             async with self._database.transaction() as tx:
-                await tx.received.finish(source, event_id, self._now())
+                await tx.inbox.finish(source, event_id, self._now())
             return
         with suppress(PaymentNotFound):  # another shop's, on the same account of the provider's: settled as nothing
             await self._settling.submit(Reported(source, report, self._job(TAKE_EVENT), event_id))

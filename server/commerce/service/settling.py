@@ -59,7 +59,7 @@ class Settling:
             await tx.jobs.defer([*map(pay_job, _left_to_jobs(asks, answers, payments))])
             for ask in asks:
                 if ask.event_id is not None:
-                    await tx.received.finish(ask.provider, ask.event_id, now)
+                    await tx.inbox.finish(ask.provider, ask.event_id, now)
         return answers
 
 

@@ -6,8 +6,7 @@ from server.webhooks.rules.received import received_event
 from server.webhooks.rules.schemes import scheme_of
 from server.webhooks.rules.sources import Source
 from storage.database import Database
-from storage.frame.records import Job
-from storage.webhooks.records import Received
+from storage.frame.records import Job, ReceivedEvent
 
 REPUBLISH = "webhooks.republish"
 
@@ -32,20 +31,20 @@ class Inbox:
     def source(self, name: str) -> Source | None:
         return self._sources.get(name)
 
-    def verified(self, source: Source, headers: Headers, body: bytes) -> Received:
+    def verified(self, source: Source, headers: Headers, body: bytes) -> ReceivedEvent:
         """What the source signed; raises SignatureInvalid."""
         now = self._now()
         event_id = self._schemes[source.name](headers, body, source.secrets, now)
-        return Received(source.name, event_id, body, now)
+        return ReceivedEvent(source.name, event_id, body, now)
 
-    async def receive(self, asks: Sequence[Received]) -> Sequence[bool]:
+    async def receive(self, asks: Sequence[ReceivedEvent]) -> Sequence[bool]:
         """Keeps events with the job of each, all in one transaction, and says of each whether it was new.
 
         Of one that came before, the first body stands, and no second job is deferred; it is as durable as when it
         was new once this returns.
         """
         async with self._database.transaction() as tx:
-            new = await tx.received.add(asks)
+            new = await tx.inbox.add(asks)
             if not new:
                 await tx.wait_for_standby()
             await tx.jobs.defer([self._job(*key) for key in dict.fromkeys(ask.key for ask in asks) if key in new])
@@ -56,8 +55,8 @@ class Inbox:
         """Publishes an event to our own callers; nothing where that was done before."""
         now = self._now()
         async with self._database.transaction() as tx:
-            body = await tx.received.find(source, event_id)
-            if body is not None and await tx.received.finish(source, event_id, now):
+            body = await tx.inbox.find(source, event_id)
+            if body is not None and await tx.inbox.finish(source, event_id, now):
                 await tx.events.publish([received_event(source, event_id, body, now)])
 
     def _job(self, source: str, event_id: str) -> Job:

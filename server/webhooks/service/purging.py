@@ -20,7 +20,7 @@ class Purging:
         """Forgets what came in and was processed, finished deliveries, and secrets that nothing is signed with."""
         now = self._now()
         before = now - KEPT
-        await forget(self._database, lambda tx, limit: tx.received.purge(before, limit))
+        await forget(self._database, lambda tx, limit: tx.inbox.purge(before, limit))
         await forget(self._database, lambda tx, limit: tx.deliveries.purge(before, limit))
         async with self._database.transaction() as tx:
             await tx.endpoints.purge_secrets(ended_before=now, created_before=before)

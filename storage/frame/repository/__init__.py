@@ -4,6 +4,7 @@ from storage.frame.repository.audit import AuditReader, AuditRepository
 from storage.frame.repository.chain import AuditChainReader, AuditChainRepository
 from storage.frame.repository.environment import EnvironmentReader, EnvironmentRepository
 from storage.frame.repository.events import EventRepository
+from storage.frame.repository.inbox import InboxReader, InboxRepository
 from storage.frame.repository.jobs import JobReader, JobRepository
 from storage.frame.repository.requests import RequestReader, RequestRepository
 
@@ -15,6 +16,8 @@ __all__ = [
     "EnvironmentReader",
     "EnvironmentRepository",
     "EventRepository",
+    "InboxReader",
+    "InboxRepository",
     "JobReader",
     "JobRepository",
     "RequestReader",

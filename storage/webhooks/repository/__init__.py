@@ -2,7 +2,6 @@
 
 from storage.webhooks.repository.deliveries import DeliveryReader, DeliveryRepository
 from storage.webhooks.repository.endpoints import EndpointReader, EndpointRepository
-from storage.webhooks.repository.received import ReceivedReader, ReceivedRepository
 from storage.webhooks.repository.relay import RelayReader, RelayRepository
 
 __all__ = [
@@ -10,8 +9,6 @@ __all__ = [
     "DeliveryRepository",
     "EndpointReader",
     "EndpointRepository",
-    "ReceivedReader",
-    "ReceivedRepository",
     "RelayReader",
     "RelayRepository",
 ]
