@@ -18,8 +18,10 @@ from server.commerce.providers.port import PaymentProvider, ProviderUnavailable
 from server.commerce.service.comparing import Comparing
 from server.frame.sealing import MasterKeys
 from server.settings import Settings
+from storage.commerce.store import COMMERCE
 from storage.database import Database
 from storage.invariants import Finding
+from storage.store import FRAME
 
 _NAMED = 20
 _UNSIGNED = "I12 was not checked by its signatures: BACKROOM_MASTER_KEY is not set"
@@ -84,8 +86,8 @@ async def _findings(configured: Settings, keys: MasterKeys | None) -> tuple[Sequ
 
 
 async def _owned(database: Database, issuer: str) -> Finding:
-    async with database.reading() as tx:
-        kept = await tx.environment.find()
+    async with database.store(FRAME).reading() as reading:
+        kept = await reading.environment.find()
     broken = [f"{kept}, to which it belongs"] if kept not in (None, issuer) else []
     return Finding(
         "I13", f"the database belongs to BACKROOM_ISSUER, {issuer}", int(kept is not None), len(broken), broken
@@ -99,7 +101,7 @@ async def _followed(database: Database, keys: MasterKeys) -> Finding:
 
 
 async def _compared(database: Database, provider: PaymentProvider) -> Finding:
-    comparison = await Comparing(database).compare(provider)
+    comparison = await Comparing(database.store(COMMERCE)).compare(provider)
     law = f"the ledger of the provider {provider.name} equals ours"
     differing = comparison.differing
     return Finding("I7", law, comparison.compared, len(differing), differing[:_NAMED])

@@ -30,6 +30,7 @@ from server.webhooks.servicer import WebhookServicer
 from server.wiring.parts import Clock, NewId, Part, Service
 from storage.database import Database
 from storage.frame.records import ReceivedEvent
+from storage.webhooks.store import WEBHOOKS, WebhooksStore
 
 _TAKEN_BY: Mapping[str, str] = dict.fromkeys(("sandbox", "stripe"), "commerce.take_payment_event")
 """Payment providers, by their names in commerce; what other sources tell is republished."""
@@ -52,7 +53,8 @@ def webhooks_part(
     new_id: NewId,
     permissions_of: PermissionsOf,
 ) -> Part:
-    inbox = Inbox(database, sources, _TAKEN_BY, now)
+    store = database.store(WEBHOOKS)
+    inbox = Inbox(store, sources, _TAKEN_BY, now)
     receiving = Batcher[ReceivedEvent, bool](
         inbox.receive,
         weigh=lambda ask: _ROW + len(ask.body),
@@ -62,12 +64,12 @@ def webhooks_part(
     door = WebhookDoor(inbox, receiving.submit, registry, logger)
     # Whatever the rest of the path is: the door answers for what no source can be called, too.
     routes = (Route("/webhooks/{source:path}", door),)
-    out = _outgoing(database, _event_types(sources), allowed, SecretSeals(master_keys), now, new_id, permissions_of)
+    out = _outgoing(store, _event_types(sources), allowed, SecretSeals(master_keys), now, new_id, permissions_of)
     return replace(out, tasks=(*inbox_tasks(inbox), *out.tasks), batchers=(receiving,), routes=routes)
 
 
 def _outgoing(
-    database: Database,
+    store: WebhooksStore,
     event_types: Mapping[str, EventType],
     allowed: Sequence[Network],
     seals: SecretSeals,
@@ -77,17 +79,17 @@ def _outgoing(
 ) -> Part:
     resolver = Resolver()
     sender = Sender(resolver, allowed)
-    endpoints = Endpoints(database, event_types, allowed, seals, now, new_id, lambda: token_bytes(SECRET_BYTES))
-    relay = Relay(database, now, new_id)
-    turns = Turns(database, now, random)
-    sealing = Sealing(database, seals)
-    deliveries = Deliveries(database, sender, seals, now, random, event_types, permissions_of)
+    endpoints = Endpoints(store, event_types, allowed, seals, now, new_id, lambda: token_bytes(SECRET_BYTES))
+    relay = Relay(store, now, new_id)
+    turns = Turns(store, now, random)
+    sealing = Sealing(store, seals)
+    deliveries = Deliveries(store, sender, seals, now, random, event_types, permissions_of)
     service = Service(
         webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
         webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server,
         WebhookServicer(endpoints),
     )
-    tasks = outbox_tasks(relay, turns, deliveries, Purging(database, now), sealing)
+    tasks = outbox_tasks(relay, turns, deliveries, Purging(store, now), sealing)
     return Part((service,), tasks, preparing=(sealing.seal,), closing=(sender.close, resolver.close))
 
 

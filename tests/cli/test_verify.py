@@ -11,6 +11,7 @@ from sqlalchemy import text
 from backroom.commerce.v1 import payment_service_pb2
 from storage.database import Database
 from storage.invariants import INVARIANTS, InvariantRepository
+from storage.store import FRAME
 from tests.commerce.goods import cancelled, placed, stocked
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.trading import Shop, eventually
@@ -130,13 +131,13 @@ async def busy_shop(shop: Shop) -> Shop:
 
 
 async def sealed(shop: Shop) -> int:
-    async with shop.server.database.reading() as tx:
+    async with shop.server.database.store(FRAME).reading() as tx:
         found = await tx.audit_chain.head()
     return found.position if found else 0
 
 
 async def undone(shop: Shop) -> list[str]:
-    async with shop.server.database.reading() as tx:
+    async with shop.server.database.store(FRAME).reading() as tx:
         return [job.task for job in await tx.jobs.list_undone(100) if job.task.startswith("commerce.")]
 
 
@@ -219,7 +220,7 @@ async def broken_by(database: Database, statements: Sequence[str]) -> set[str]:
     """The laws that would be broken if these statements were done; they are undone."""
     found: set[str] = set()
     with suppress(_UndoneError):
-        async with database.transaction() as tx:
+        async with database.store(FRAME).transaction() as tx:
             for statement in statements:
                 await tx._connection.execute(text(statement))
             findings = await InvariantRepository(tx._connection).check()

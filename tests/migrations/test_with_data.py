@@ -16,6 +16,7 @@ from backroom.identity.v1 import access_service_pb2
 from server.webhooks.seals import SecretSeals
 from storage.database import Database
 from storage.url import sibling
+from storage.webhooks.store import WEBHOOKS
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, running
 from tests.identity.people import me, refreshed
@@ -144,7 +145,7 @@ async def test_secrets_of_before_seals_are_sealed_and_go_on(clear_url: str) -> N
         request = access_service_pb2.ExchangeKeyRequest(key=SERVICE_KEY)
         exchanged = await server.anonymous.access.ExchangeKey(request)
         assert (await me(Api(server.channel, exchanged.access_token))).service_account.name == "till"
-        async with database.reading() as tx:
+        async with database.store(WEBHOOKS).reading() as tx:
             (secret,) = await tx.endpoints.live_secrets(ENDPOINT, datetime.now(UTC))
         assert secret.sealed
         assert SecretSeals(MASTER_KEYS).opened(secret) == SECRET

@@ -16,6 +16,7 @@ from server.webhooks.service import Inbox
 from storage.database import Database
 from storage.errors import StoreContention, StoreTimeout, StoreUnavailable
 from storage.frame.records import ReceivedEvent
+from storage.webhooks.store import WEBHOOKS
 from tests.webhooks.senders import NOW, SOURCES, standard
 
 
@@ -28,7 +29,7 @@ async def answered(error: Exception | None, database: Database, log: LogCapture)
         raise error or AssertionError
 
     logger = structlog.wrap_logger(None, [log], structlog.make_filtering_bound_logger(0))
-    inbox = Inbox(database, SOURCES, {}, lambda: NOW)
+    inbox = Inbox(database.store(WEBHOOKS), SOURCES, {}, lambda: NOW)
     door = WebhookDoor(inbox, receive, CollectorRegistry(), logger, within=0.05)
     transport = httpx.ASGITransport(Starlette(routes=[Route("/webhooks/{source:path}", door)]))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

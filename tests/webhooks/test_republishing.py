@@ -14,6 +14,8 @@ from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import ReceivedEvent
 from storage.frame.repository import EventRepository
+from storage.store import FRAME
+from storage.webhooks.store import WEBHOOKS
 from tests.fixtures.servers import Running
 from tests.serving.servers import QUIET
 from tests.webhooks.http import Post, sent
@@ -22,11 +24,11 @@ from tests.webhooks.senders import NOW, github, standard
 
 
 def inbox(database: Database) -> Inbox:
-    return Inbox(database, (), {}, lambda: NOW)
+    return Inbox(database.store(WEBHOOKS), (), {}, lambda: NOW)
 
 
 async def added(database: Database, *batch: ReceivedEvent) -> None:
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         assert len(await tx.inbox.add(batch)) == len(batch)
 
 
@@ -86,10 +88,10 @@ async def test_what_was_processed_is_forgotten_after_a_month(database: Database)
     day = timedelta(days=1)
     for event_id, age in (("old", KEPT + day), ("waiting", KEPT + day), ("young", KEPT - day)):
         await added(database, received(event_id, age=age))
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         assert await tx.inbox.finish("billing", "old", NOW)
         assert await tx.inbox.finish("billing", "young", NOW)
-    await Purging(database, lambda: NOW).purge()
+    await Purging(database.store(WEBHOOKS), lambda: NOW).purge()
     assert {row["event_id"] for row in (await kept(database)).received} == {"waiting", "young"}
 
 
@@ -97,7 +99,7 @@ async def test_the_repository_tells_what_is_new_and_who_finished(database: Datab
     """Of several with one key the first is kept; an event is of one source; what is not there cannot be finished."""
     twice = [received("a", b"first"), received("a", b"second")]
     elsewhere = ReceivedEvent("github", "a", b"elsewhere", NOW)
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         assert await tx.inbox.add([]) == set()
         assert await tx.inbox.add(twice) == {("billing", "a")}
         assert await tx.inbox.add([elsewhere, *twice]) == {("github", "a")}

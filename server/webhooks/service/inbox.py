@@ -5,8 +5,8 @@ from server.webhooks.rules.headers import Headers
 from server.webhooks.rules.received import received_event
 from server.webhooks.rules.schemes import scheme_of
 from server.webhooks.rules.sources import Source
-from storage.database import Database
 from storage.frame.records import Job, ReceivedEvent
+from storage.webhooks.store import WebhooksStore
 
 REPUBLISH = "webhooks.republish"
 
@@ -15,14 +15,14 @@ class Inbox:
     """Takes what others tell us, each event once, and leaves it to a job."""
 
     def __init__(
-        self, database: Database, sources: Iterable[Source], tasks: Mapping[str, str], now: Callable[[], datetime]
+        self, store: WebhooksStore, sources: Iterable[Source], tasks: Mapping[str, str], now: Callable[[], datetime]
     ) -> None:
         """`tasks` names by source the task that takes its events up; those of other sources are republished.
 
         The task is given the source and the event_id, and marks the event as processed in the transaction of its
         effect.
         """
-        self._database = database
+        self._store = store
         self._sources = {source.name: source for source in sources}
         self._schemes = {name: scheme_of(source.scheme) for name, source in self._sources.items()}
         self._tasks = tasks
@@ -43,7 +43,7 @@ class Inbox:
         Of one that came before, the first body stands, and no second job is deferred; it is as durable as when it
         was new once this returns.
         """
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             new = await tx.inbox.add(asks)
             if not new:
                 await tx.wait_for_standby()
@@ -54,7 +54,7 @@ class Inbox:
     async def republish(self, source: str, event_id: str) -> None:
         """Publishes an event to our own callers; nothing where that was done before."""
         now = self._now()
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             body = await tx.inbox.find(source, event_id)
             if body is not None and await tx.inbox.finish(source, event_id, now):
                 await tx.events.publish([received_event(source, event_id, body, now)])
