@@ -1,14 +1,14 @@
 """The database: the pool of connections to one PostgreSQL, and the stores on it; it knows no module."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from sqlalchemy import text
 
 from storage.connector import Connector, Opening
 from storage.frame.records import AuditKey
-from storage.invariants import InvariantRepository
+from storage.laws import Finding, Law, LawReader
 from storage.pool import Pool
 from storage.pooler import Pooler
 from storage.store import ONE_MOMENT, Kind, R_co, Store, T_co
@@ -76,11 +76,10 @@ class Database:
         """The way to what one module keeps, such as `database.store(COMMERCE)`."""
         return Store(self._pool, kind, self._audit_key)
 
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[InvariantRepository]:
-        """The laws of all that is kept, to be checked in one snapshot, in which nothing changes."""
+    async def check(self, laws: Sequence[Law]) -> Sequence[Finding]:
+        """How laws stand, all checked in one snapshot, in which nothing changes."""
         async with self._pool.connected(**ONE_MOMENT) as connection:
-            yield InvariantRepository(connection)
+            return await LawReader(connection).check(laws)
 
     async def revision(self) -> str | None:
         """The migration that the database stands at; None where none was applied."""

@@ -20,7 +20,8 @@ from server.frame.sealing import MasterKeys
 from server.settings import Settings
 from storage.commerce.store import COMMERCE
 from storage.database import Database
-from storage.invariants import Finding
+from storage.laws import Finding
+from storage.schema import LAWS
 from storage.store import FRAME
 
 _NAMED = 20
@@ -71,8 +72,7 @@ async def _findings(configured: Settings, keys: MasterKeys | None) -> tuple[Sequ
     """What was found, and the providers that did not answer."""
     sandbox = running_sandbox(configured) if configured.embedded and configured.payment_provider != "none" else None
     async with migrated_database(configured) as database, opened_trade(configured, sandbox) as trade:
-        async with database.snapshot() as laws:
-            findings = list(await laws.check())
+        findings = list(await database.check(LAWS))
         findings.append(await _owned(database, configured.issuer))
         if keys is not None:
             findings.append(await _followed(database, keys))

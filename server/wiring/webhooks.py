@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from backroom.webhooks.v1 import webhook_service_pb2, webhook_service_pb2_grpc
 from server.commerce.rules.events import EVENT_TYPES
+from server.commerce.service.deferring import TAKE_EVENT
 from server.frame.addresses import Network
 from server.frame.batching import Batcher
 from server.frame.caller import PermissionsOf
@@ -28,11 +29,12 @@ from server.webhooks.sender import Sender
 from server.webhooks.service import Deliveries, Endpoints, Inbox, Purging, Relay, Sealing, Turns
 from server.webhooks.servicer import WebhookServicer
 from server.wiring.parts import Clock, NewId, Part, Service
+from storage.commerce.records import PAYMENT_SOURCES
 from storage.database import Database
 from storage.frame.records import ReceivedEvent
 from storage.webhooks.store import WEBHOOKS, WebhooksStore
 
-_TAKEN_BY: Mapping[str, str] = dict.fromkeys(("sandbox", "stripe"), "commerce.take_payment_event")
+_TAKEN_BY: Mapping[str, str] = dict.fromkeys(PAYMENT_SOURCES, TAKE_EVENT)
 """Payment providers, by their names in commerce; what other sources tell is republished."""
 
 _TOLD_ON = "A webhook came in from {name}, and is told on as it came."
