@@ -49,11 +49,15 @@ class TransactionId(UserDefinedType[str]):
         return "xid8"
 
 
-class Repository:
-    """Questions and changes of one kind of thing, each one explicit statement, on one connection."""
+class Reader:
+    """Questions of one kind of thing, each one explicit statement, on one connection; nothing is changed or locked."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+
+
+class Repository(Reader):
+    """Changes of one kind of thing, too; to lock a row is one, since others wait for it."""
 
     async def _forget(self, time: Column[Any], before: datetime, limit: int, *conditions: ColumnElement[bool]) -> int:
         """Deletes the first of the rows whose time, a column with an index, lies before; returns how many those were.

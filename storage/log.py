@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import UserDefinedType
 
-from storage.base import Repository
+from storage.base import Reader
 from storage.errors import TimelineChanged
 from storage.frame.records import LogEnd, News, Stretch
 from storage.snapshots import Snapshot
@@ -49,7 +49,7 @@ class SnapshotText(UserDefinedType[str]):
         return "pg_snapshot"
 
 
-class LogRepository(Repository):
+class LogReader(Reader):
     """A log: a table with a sequence and a transaction_id, or those of its rows that fulfill a condition."""
 
     def __init__(self, connection: AsyncConnection, log: Table, condition: ColumnElement[bool] | None = None) -> None:

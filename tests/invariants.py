@@ -5,13 +5,12 @@ from collections.abc import Iterable
 import psycopg
 
 from storage.database import Database
-from storage.invariants import INVARIANTS
+from storage.schema import LAWS
 
 
 async def broken(database: Database) -> dict[str, list[str]]:
     """The laws that do not hold, each with what breaks it; all is read in one snapshot."""
-    async with database.snapshot() as laws:
-        findings = await laws.check()
+    findings = await database.check(LAWS)
     return {f"{each.id}: {each.law}": list(each.named) for each in findings if each.violations}
 
 
@@ -23,7 +22,7 @@ def assert_kept(database_url: str, acknowledged: Iterable[str]) -> None:
     """All laws hold, and every order that a caller was told of is there, once; for tests whose server is gone."""
     with psycopg.connect(database_url) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        found = {law.law: connection.execute(law.broken.encode()).fetchall() for law in INVARIANTS}
+        found = {law.text: connection.execute(law.broken.encode()).fetchall() for law in LAWS}
         stored = [str(row[0]) for row in connection.execute("SELECT id FROM commerce.orders")]
     assert {law: rows for law, rows in found.items() if rows} == {}
     told = list(acknowledged)

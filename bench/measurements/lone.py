@@ -24,6 +24,7 @@ from server.frame.errors import Refusal
 from server.frame.sealing import MasterKeys
 from server.wiring import now
 from storage.commerce.records import Order
+from storage.commerce.store import COMMERCE
 from storage.database import Database
 from storage.frame.records import Ask, RequestKey
 
@@ -37,7 +38,7 @@ async def lone(bench: Bench) -> list[Row]:
     url = bench.database("lone")
     sku, caller = stock_product(url), Caller(uuid4(), frozenset(["orders.hold_more"]))
     database = Database(url, audit_key=MasterKeys([secrets.token_bytes(32)]).audit_key, pool_size=1)
-    orders = Orders(database, now, uuid_utils.compat.uuid7)
+    orders = Orders(database.store(COMMERCE), now, uuid_utils.compat.uuid7)
     batcher = Batcher[PlaceOrder, Order](orders.place)
 
     async def directly(ask: PlaceOrder) -> None:

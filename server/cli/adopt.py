@@ -11,9 +11,19 @@ from server.identity.credentials.keys import MasterKeyWrong, completed, new_key,
 from server.process.data_dir.master_key import master_keys, wrong
 from server.process.database import migrated_database
 from server.settings import Settings
-from storage.database import Database, Transaction
+from storage.database import Database
 from storage.identity.records import KeyUse
+from storage.identity.store import IdentityTransaction
+from storage.store import FRAME, Kind
+from storage.transaction import Reading
+from storage.webhooks.store import WebhooksTransaction
 
+
+class _AdoptingTransaction(IdentityTransaction, WebhooksTransaction):
+    """What ends in all modules ends at once."""
+
+
+_ADOPTING = Kind(Reading, _AdoptingTransaction)
 _REASON = "the database became another environment's"
 
 
@@ -26,8 +36,8 @@ def adopt(*, yes: bool = False) -> None:
 async def _adopt(configured: Settings, keys: MasterKeys, *, yes: bool) -> None:
     issuer = configured.issuer
     async with migrated_database(configured, audit_key=keys.audit_key) as database:
-        async with database.reading() as tx:
-            kept, servers = await tx.environment.find(), await tx.environment.count_servers()
+        async with database.store(FRAME).reading() as reading:
+            kept, servers = await reading.environment.find(), await reading.environment.count_servers()
         if kept == issuer:
             print(f"the database belongs to {issuer} already; nothing was changed")
             return
@@ -50,7 +60,7 @@ def _ask(kept: str, issuer: str, servers: int, *, yes: bool) -> None:
 async def _adopted(database: Database, issuer: str, keys: MasterKeys) -> str:
     """Does it in one transaction, and returns what ended, for a person to read."""
     ask = asked_by("adopt")
-    async with database.transaction() as tx:
+    async with database.store(_ADOPTING).transaction() as tx:
         await tx.environment.lift_limits()
         await tx.environment.adopt(issuer, ask.time)
         ended = {
@@ -70,7 +80,7 @@ async def _adopted(database: Database, issuer: str, keys: MasterKeys) -> str:
     return ", ".join(f"{count:,} {what}" for what, count in ended.items())
 
 
-async def _replaced(tx: Transaction, keys: MasterKeys, time: datetime) -> int:
+async def _replaced(tx: IdentityTransaction, keys: MasterKeys, time: datetime) -> int:
     """Revokes the keys and makes new ones, which the other environment does not have; returns how many there were.
 
     Raises MasterKeyWrong where one of them does not open: a server could not start then.

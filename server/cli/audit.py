@@ -22,6 +22,7 @@ from server.process.failure import Failure
 from server.wiring.parts import now
 from storage.database import Database
 from storage.frame.records import NOBODY, AuditAnchor, AuditEvent, AuditFilter
+from storage.store import FRAME
 
 _AT_ONCE = 10_000
 _SAY_EVERY = 100_000
@@ -122,12 +123,12 @@ async def _followed(
 
 
 async def _listed(wanted: AuditFilter, limit: int) -> Sequence[AuditEvent]:
-    async with migrated_database(settings.read()) as database, database.reading() as tx:
-        return await tx.audit.list_latest(wanted, before=None, limit=limit)
+    async with migrated_database(settings.read()) as database, database.store(FRAME).reading() as reading:
+        return await reading.audit.list_latest(wanted, before=None, limit=limit)
 
 
 def _auditing(database: Database, keys: MasterKeys) -> Auditing:
-    return Auditing(database, keys.audit_keys, keys.audit_key, now)
+    return Auditing(database.store(FRAME), keys.audit_keys, keys.audit_key, now)
 
 
 def _filter(wanted: Wanted) -> AuditFilter:

@@ -14,6 +14,7 @@ from server.cli.document import print_document
 from server.process.database import migrated_database
 from server.process.failure import Failure
 from storage.frame.records import JobState, QueuedJob
+from storage.store import FRAME
 
 _SHOWN = 200
 _WORDS = {JobState.WAITING: "waiting", JobState.RUNNING: "running", JobState.FAILED: "failed"}
@@ -60,11 +61,14 @@ def retry_job(job_id: int) -> None:
 
 
 async def _undone() -> list[QueuedJob]:
-    async with migrated_database(settings.read()) as database, database.reading() as tx:
-        return list(await tx.jobs.list_undone(_SHOWN + 1))
+    async with migrated_database(settings.read()) as database, database.store(FRAME).reading() as reading:
+        return list(await reading.jobs.list_undone(_SHOWN + 1))
 
 
 async def _retried(job_id: int) -> bool:
     configured = settings.read()
-    async with migrated_database(configured, issuer=configured.issuer) as database, database.transaction() as tx:
+    async with (
+        migrated_database(configured, issuer=configured.issuer) as database,
+        database.store(FRAME).transaction() as tx,
+    ):
         return await tx.jobs.retry(job_id)

@@ -13,13 +13,15 @@ from server.webhooks.service import Sealing
 from server.wiring.parts import now
 from storage.database import Database
 from storage.identity.records import Key
+from storage.identity.store import IDENTITY
+from storage.webhooks.store import WEBHOOKS
 
 _WIDTHS = (16, 6, 9, 25, 25, 0)
 
 
 def list_keys(*, as_json: bool = False) -> None:
     async def listed(database: Database, keys: MasterKeys) -> Sequence[ListedKey]:
-        return await KeyRotation(database, keys, now).list_all()
+        return await KeyRotation(database.store(IDENTITY), keys, now).list_all()
 
     found = asyncio.run(on_the_database(listed))
     if as_json:
@@ -45,9 +47,9 @@ def _described(each: ListedKey) -> Mapping[str, object]:
 
 def rotate_keys(activate_after: float) -> None:
     async def rotated(database: Database, keys: MasterKeys) -> tuple[Sequence[Key], int]:
-        rotation = KeyRotation(database, keys, now)
+        rotation = KeyRotation(database.store(IDENTITY), keys, now)
         made = await rotation.rotate(timedelta(seconds=activate_after), asked_by("keys rotate"))
-        return made, await Sealing(database, SecretSeals(keys)).seal()
+        return made, await Sealing(database.store(WEBHOOKS), SecretSeals(keys)).seal()
 
     made, resealed = asyncio.run(on_the_database(rotated))
     for key in made:
@@ -58,7 +60,7 @@ def rotate_keys(activate_after: float) -> None:
 
 def revoke_key(key_id: str) -> None:
     async def revoked(database: Database, keys: MasterKeys) -> Sequence[Key]:
-        return await KeyRotation(database, keys, now).revoke(key_id, asked_by("keys revoke"))
+        return await KeyRotation(database.store(IDENTITY), keys, now).revoke(key_id, asked_by("keys revoke"))
 
     made = asyncio.run(on_the_database(revoked))
     print(f"key {key_id} is revoked: nothing that it made is taken any more")

@@ -18,8 +18,11 @@ from server.process.data_dir.own_sandbox import running_sandbox
 from server.process.database import migrated_database
 from server.process.trade import opened_trade
 from server.settings import Settings
+from storage.commerce.store import COMMERCE
 from storage.database import Database
-from storage.invariants import Finding
+from storage.laws import Finding
+from storage.schema import LAWS
+from storage.store import FRAME
 
 _NAMED = 20
 _UNSIGNED = "I12 was not checked by its signatures: BACKROOM_MASTER_KEY is not set"
@@ -69,8 +72,7 @@ async def _findings(configured: Settings, keys: MasterKeys | None) -> tuple[Sequ
     """What was found, and the providers that did not answer."""
     sandbox = running_sandbox(configured) if configured.embedded and configured.payment_provider != "none" else None
     async with migrated_database(configured) as database, opened_trade(configured, sandbox) as trade:
-        async with database.snapshot() as laws:
-            findings = list(await laws.check())
+        findings = list(await database.check(LAWS))
         findings.append(await _owned(database, configured.issuer))
         if keys is not None:
             findings.append(await _followed(database, keys))
@@ -84,8 +86,8 @@ async def _findings(configured: Settings, keys: MasterKeys | None) -> tuple[Sequ
 
 
 async def _owned(database: Database, issuer: str) -> Finding:
-    async with database.reading() as tx:
-        kept = await tx.environment.find()
+    async with database.store(FRAME).reading() as reading:
+        kept = await reading.environment.find()
     broken = [f"{kept}, to which it belongs"] if kept not in (None, issuer) else []
     return Finding(
         "I13", f"the database belongs to BACKROOM_ISSUER, {issuer}", int(kept is not None), len(broken), broken
@@ -99,7 +101,7 @@ async def _followed(database: Database, keys: MasterKeys) -> Finding:
 
 
 async def _compared(database: Database, provider: PaymentProvider) -> Finding:
-    comparison = await Comparing(database).compare(provider)
+    comparison = await Comparing(database.store(COMMERCE)).compare(provider)
     law = f"the ledger of the provider {provider.name} equals ours"
     differing = comparison.differing
     return Finding("I7", law, comparison.compared, len(differing), differing[:_NAMED])

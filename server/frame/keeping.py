@@ -2,10 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from server.frame.jobs import Task
 from server.frame.resuming import KEPT as RESUMABLE
-from storage.database import Database, Transaction
+from storage.store import FrameStore, Store
+from storage.transaction import Transaction
+
+Work = TypeVar("Work", bound=Transaction)
 
 KEPT = timedelta(days=30)
 """For how long a request is known again by its request_id."""
@@ -15,25 +19,25 @@ EVENTS_KEPT = RESUMABLE + timedelta(days=1)
 _PIECE = 5_000
 
 
-async def forget(database: Database, some: Callable[[Transaction, int], Awaitable[int]]) -> None:
+async def forget(store: Store[Any, Work], some: Callable[[Work, int], Awaitable[int]]) -> None:
     """Has old rows deleted, piece by piece, each in a transaction of its own, until none is left.
 
     `some` deletes up to so many, and returns how many those were.
     """
     while True:
-        async with database.transaction() as tx:
+        async with store.transaction() as tx:
             if await some(tx, _PIECE) < _PIECE:
                 return
 
 
-def keeping_tasks(database: Database, now: Callable[[], datetime]) -> Sequence[Task]:
+def keeping_tasks(store: FrameStore, now: Callable[[], datetime]) -> Sequence[Task]:
     async def purge_requests() -> None:
         before = now() - KEPT
-        await forget(database, lambda tx, limit: tx.requests.purge(before, limit))
+        await forget(store, lambda tx, limit: tx.requests.purge(before, limit))
 
     async def purge_events() -> None:
         before = now() - EVENTS_KEPT
-        await forget(database, lambda tx, limit: tx.events.purge(before, limit))
+        await forget(store, lambda tx, limit: tx.events.purge(before, limit))
 
     return (
         Task("frame.purge_requests", purge_requests, every="17 * * * * 0"),

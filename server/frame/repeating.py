@@ -14,8 +14,9 @@ from pydantic import TypeAdapter
 from server.frame.call import Call, call_of
 from server.frame.caller import Caller
 from server.frame.errors import Refusal, RequestIdReused
-from storage.database import Database, Transaction
 from storage.frame.records import Ask, Claim, EarlierRequest, RequestKey
+from storage.store import FrameStore
+from storage.transaction import Transaction
 
 Answer = TypeVar("Answer")
 
@@ -68,20 +69,20 @@ async def once(
     return answer
 
 
-async def repeated(database: Database, ask: Ask, kind: type[Answer]) -> Answer | None:
+async def repeated(store: FrameStore, ask: Ask, kind: type[Answer]) -> Answer | None:
     """The answer that this request had when it came before, for what is counted, or costs much, before it is done.
 
     None where it is new, or just being answered: `once` decides that. Raises RequestIdReused.
     """
     if ask.key is None:
         return None
-    async with database.reading() as tx:
-        earlier = await tx.requests.find(ask.key.scope)
+    async with store.reading() as reading:
+        earlier = await reading.requests.find(ask.key.scope)
     if earlier is None:
         return None
     answer = decoded(kind, first_answer(earlier, ask.key))
     if earlier.commits_wait:  # as the first answer did
-        await database.wait_for_standby()
+        await store.wait_for_standby()
     return answer
 
 

@@ -9,13 +9,16 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from server.frame.errors import ResumeTokenExpired, Stopping
 from server.frame.resuming import Position
-from storage.database import Database, Transaction
 from storage.errors import TimelineChanged
 from storage.frame.records import ChangePage, LogEnd, News, Stretch
 from storage.snapshots import Snapshot
+from storage.store import Store
+from storage.transaction import Reading
 
 Change = TypeVar("Change")
 Audience = TypeVar("Audience")
+R = TypeVar("R", bound=Reading)
+R_contra = TypeVar("R_contra", bound=Reading, contravariant=True)
 
 _PAGE = 500
 """How many changes a watch that lags behind reads at once."""
@@ -25,8 +28,8 @@ _PATIENCE = 1.0
 """In seconds: how long a watch may take to end when the server stops."""
 
 
-class Source(Protocol[Change, Audience]):
-    """A log that changes are told from."""
+class Source(Protocol[R_contra, Change, Audience]):
+    """A log that changes are told from, which a module's readings reach."""
 
     @property
     def everybody(self) -> Audience:
@@ -38,14 +41,14 @@ class Source(Protocol[Change, Audience]):
     def sequence(self, change: Change) -> int:
         """The change's place in the log."""
 
-    async def find_end(self, tx: Transaction) -> LogEnd:
+    async def find_end(self, reading: R_contra) -> LogEnd:
         """Where the log ends by now."""
 
-    async def find_news(self, tx: Transaction, since: str) -> News:
+    async def find_news(self, reading: R_contra, since: str) -> News:
         """Whether there is something new since a snapshot."""
 
     async def list_changes(
-        self, tx: Transaction, stretch: Stretch, limit: int, audience: Audience
+        self, reading: R_contra, stretch: Stretch, limit: int, audience: Audience
     ) -> ChangePage[Change]:
         """What of the first `limit` changes of a stretch an audience is told."""
 
@@ -63,7 +66,7 @@ class Told(Generic[Change]):
 Telling: TypeAlias = AsyncGenerator[Told[Change], None]
 
 
-class Feed(Generic[Change, Audience]):
+class Feed(Generic[R, Change, Audience]):
     """What changes in one log, for all who watch it in this process.
 
     One task asks the database for what is new, and hands it to all watches. A watch that is not up to date, since it
@@ -73,8 +76,8 @@ class Feed(Generic[Change, Audience]):
 
     def __init__(
         self,
-        database: Database,
-        source: Source[Change, Audience],
+        store: Store[R, Any],
+        source: Source[R, Change, Audience],
         now: Callable[[], datetime],
         *,
         every: float = 0.1,
@@ -84,14 +87,14 @@ class Feed(Generic[Change, Audience]):
         """In seconds: how often it asks; after how long without a message a watch is told its position alone; and when
         a watch ends, to be opened again by a caller who is still permitted to.
         """
-        self._database = database
+        self._store = store
         self._source = source
         self._quiet = quiet
         self._lasting = lasting
         self._watches: dict[_Pace, asyncio.Task[Any]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
-        self._ticker = _Ticker(database, source, now, every, wanted=lambda: bool(self._watches))
+        self._ticker = _Ticker(store, source, now, every, wanted=lambda: bool(self._watches))
         self._reading = asyncio.Lock()
 
     async def watch(self, resumed: Position | None, audience: Audience) -> Telling[Change]:
@@ -163,8 +166,8 @@ class Feed(Generic[Change, Audience]):
         while page.last is not None:
             stretch = Stretch(position.timeline, str(position.since), str(goal.since), page.last)
             try:
-                async with self._reading, self._database.reading() as tx:
-                    page = await self._source.list_changes(tx, stretch, _PAGE, audience)
+                async with self._reading, self._store.reading() as reading:
+                    page = await self._source.list_changes(reading, stretch, _PAGE, audience)
             except TimelineChanged:
                 raise ResumeTokenExpired from None
             for step in self._told(page, position, goal):
@@ -201,18 +204,18 @@ class _Tick(Generic[Change]):
         return self.changes if told.covers(self.floor) and self.since.covers(told) else None
 
 
-class _Ticker(Generic[Change, Audience]):
+class _Ticker(Generic[R, Change, Audience]):
     """Asks what is new for as long as that is wanted, and hands it to all who wait for it."""
 
     def __init__(
         self,
-        database: Database,
-        source: Source[Change, Audience],
+        store: Store[R, Any],
+        source: Source[R, Change, Audience],
         now: Callable[[], datetime],
         every: float,
         wanted: Callable[[], bool],
     ) -> None:
-        self._database = database
+        self._store = store
         self._source = source
         self._now = now
         self._every = every
@@ -228,8 +231,8 @@ class _Ticker(Generic[Change, Audience]):
         while True:
             self.check()
             time = self._now()
-            async with self._database.reading() as tx:
-                end = await self._source.find_end(tx)
+            async with self._store.reading() as reading:
+                end = await self._source.find_end(reading)
             position = Position(time, end.timeline, Snapshot.of(end.snapshot))
             if position.since.fits:
                 self._hold_to(position.timeline)
@@ -312,8 +315,8 @@ class _Ticker(Generic[Change, Audience]):
         since = str(self._seen.since)
         page: ChangePage[Change] | None = None
         time = self._now()
-        async with self._database.reading() as tx:
-            news = await self._source.find_news(tx, since)
+        async with self._store.reading() as reading:
+            news = await self._source.find_news(reading, since)
             if news.timeline != self._seen.timeline:
                 raise TimelineChanged
             until = Position(time, news.timeline, Snapshot.of(news.snapshot))
@@ -321,7 +324,7 @@ class _Ticker(Generic[Change, Audience]):
                 return
             if news.first is not None:
                 stretch = Stretch(news.timeline, since, news.snapshot, news.first - 1)
-                page = await self._source.list_changes(tx, stretch, _TICK, self._source.everybody)
+                page = await self._source.list_changes(reading, stretch, _TICK, self._source.everybody)
         if page is not None:
             changes = page.changes if page.last is None else None
             self._hand(_Tick(self._tick.until.since, self._seen.since, until, changes))

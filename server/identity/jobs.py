@@ -9,7 +9,7 @@ from server.frame.keeping import forget
 from server.identity.service import Accounts, Auditing, Mailing, Sessions, Throttling
 from server.identity.service.accounts import PURGE_UNVERIFIED
 from server.identity.service.mailing import SEND as SEND_MAIL
-from storage.database import Database
+from storage.identity.store import IdentityStore
 
 SEAL = "identity.seal_audit"
 ANCHOR = "identity.anchor_audit"
@@ -18,10 +18,10 @@ CHANGES_KEPT = timedelta(hours=1)
 """For how long it is kept whose standing changed: far longer than any server goes without looking."""
 
 
-def standing_tasks(database: Database, now: Callable[[], datetime]) -> Sequence[Task]:
+def standing_tasks(store: IdentityStore, now: Callable[[], datetime]) -> Sequence[Task]:
     async def purge_access_changes() -> None:
         before = now() - CHANGES_KEPT
-        await forget(database, lambda tx, limit: tx.access_changes.purge(before, limit))
+        await forget(store, lambda tx, limit: tx.access_changes.purge(before, limit))
 
     return (Task("identity.purge_access_changes", purge_access_changes, every="37 * * * * 0"),)
 

@@ -18,7 +18,7 @@ from server.webhooks.errors import SignatureInvalid
 from server.webhooks.rules.sources import Source
 from server.webhooks.service import Inbox
 from storage.errors import StoreError
-from storage.webhooks.records import Received
+from storage.frame.records import ReceivedEvent
 
 LARGEST_BODY = 256 * 1024
 """In bytes."""
@@ -62,7 +62,7 @@ class WebhookDoor:
     def __init__(
         self,
         inbox: Inbox,
-        receive: Callable[[Received], Awaitable[bool]],
+        receive: Callable[[ReceivedEvent], Awaitable[bool]],
         registry: CollectorRegistry,
         logger: structlog.typing.FilteringBoundLogger,
         *,

@@ -26,6 +26,7 @@ from server.wiring.webhooks import webhooks_part
 from storage.connection import check_issuer
 from storage.database import Database
 from storage.errors import StoreError, StoreUnavailable
+from storage.store import FRAME
 from storage.trouble import Kind, Trouble
 
 
@@ -80,7 +81,7 @@ class Application:
         self.services = [service for part in self._parts for service in part.services]
         self.tasks: Sequence[Task] = (
             *(task for part in self._parts for task in part.tasks),
-            *keeping_tasks(database, now),
+            *keeping_tasks(database.store(FRAME), now),
         )
         self._build_doors(limits, logger, trusted_proxies)
 
@@ -165,7 +166,7 @@ class Application:
 
     async def _claim(self) -> None:
         """Has the database belong to this environment; raises StoreUnavailable where it is another one's."""
-        async with self.database.transaction() as tx:
+        async with self.database.store(FRAME).transaction() as tx:
             check_issuer(await tx.environment.claim(self._issuer), self._issuer)
         self._claimed = True
 

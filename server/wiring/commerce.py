@@ -24,6 +24,7 @@ from server.commerce.servicer import CatalogServicer, InventoryServicer, OrderSe
 from server.frame.batching import Batcher
 from server.wiring.parts import Clock, NewId, Part, Service
 from storage.commerce.records import Level, Order, Price, Product
+from storage.commerce.store import COMMERCE
 from storage.database import Database
 
 _HEAVIEST_BATCH = 4000
@@ -57,10 +58,11 @@ class Trade:
 
 
 def commerce_part(database: Database, trade: Trade, now: Clock, new_id: NewId) -> Part:
-    catalog = Catalog(database, now, new_id)
-    inventory = Inventory(database, now)
-    orders = Orders(database, now, new_id, trade.terms)
-    payments = Payments(database, trade.provider, now, new_id, trade.payable)
+    store = database.store(COMMERCE)
+    catalog = Catalog(store, now, new_id)
+    inventory = Inventory(store, now)
+    orders = Orders(store, now, new_id, trade.terms)
+    payments = Payments(store, trade.provider, now, new_id, trade.payable)
     longest = database.limits.answer
     adjusting = Batcher[AdjustStock, Level](inventory.adjust, longest_seconds=longest)
     placing = Batcher[PlaceOrder, Order](
@@ -68,9 +70,9 @@ def commerce_part(database: Database, trade: Trade, now: Clock, new_id: NewId) -
     )
     reading_orders = Batcher[ReadOrder, Order](orders.read, longest_seconds=longest)
     reading_products = Batcher[ProductKey, Product](catalog.read, longest_seconds=longest)
-    settling = Batcher[Reported, Settled](Settling(database, now, new_id).settle, longest_seconds=longest)
-    paying = Paying(database, trade.providers, settling, now)
-    watching = Watching(database, now)
+    settling = Batcher[Reported, Settled](Settling(store, now, new_id).settle, longest_seconds=longest)
+    paying = Paying(store, trade.providers, settling, now)
+    watching = Watching(store, now)
     services = _services(
         CatalogServicer(catalog, reading_products),
         InventoryServicer(inventory, adjusting, watching, now),

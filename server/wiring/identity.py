@@ -42,6 +42,7 @@ from server.identity.servicer import AccessServicer, AuditServicer, IdentityServ
 from server.settings import LOCAL_ISSUER
 from server.wiring.parts import Clock, NewId, Part, Service, now
 from storage.database import Database
+from storage.identity.store import IDENTITY
 
 
 @dataclass(frozen=True)
@@ -89,36 +90,37 @@ def build_identity(
     logger: structlog.typing.FilteringBoundLogger | None = None,
 ) -> Identity:
     """The record's anchors are kept in `anchor_file`, where one is given."""
-    keys = KeyRing(database, master_keys, now)
+    store = database.store(IDENTITY)
+    keys = KeyRing(store, master_keys, now)
     passwords = Passwords()
     tokens = AccessTokens(keys, now, issuer)
     secrets = Secrets(keys)
     devices = Devices(keys, now, new_id)
     finishing = Finishing()
-    refusals = Refusals(database, finishing)
-    throttling = Throttling(database, keys, now)
+    refusals = Refusals(store, finishing)
+    throttling = Throttling(store, keys, now)
     log = logger or structlog.get_logger()
     outbox = mail.outbox or LogOutbox(log)
-    mailing = Mailing(database, master_keys, throttling, outbox, mail.link, log, now, new_id)
+    mailing = Mailing(store, master_keys, throttling, outbox, mail.link, log, now, new_id)
     return Identity(
         finishing=finishing,
         keys=keys,
         passwords=passwords,
         tokens=tokens,
-        standings=Standings(database, keys, tokens, now),
+        standings=Standings(store, keys, tokens, now),
         secrets=secrets,
-        accounts=Accounts(database, passwords, throttling, mailing, devices, finishing, now, new_id),
-        signing_in=SigningIn(database, passwords, throttling, tokens, secrets, devices, finishing, now, new_id),
-        sessions=Sessions(database, tokens, secrets, now),
-        recovery=Recovery(database, passwords, throttling, mailing, devices, now),
+        accounts=Accounts(store, passwords, throttling, mailing, devices, finishing, now, new_id),
+        signing_in=SigningIn(store, passwords, throttling, tokens, secrets, devices, finishing, now, new_id),
+        sessions=Sessions(store, tokens, secrets, now),
+        recovery=Recovery(store, passwords, throttling, mailing, devices, now),
         throttling=throttling,
         mailing=mailing,
-        access=AccessControl(database, refusals, now),
-        roles=Roles(database, refusals, now),
-        api_keys=ApiKeys(database, tokens, secrets, throttling, refusals, finishing, now, new_id),
-        key_rotation=KeyRotation(database, master_keys, now),
+        access=AccessControl(store, refusals, now),
+        roles=Roles(store, refusals, now),
+        api_keys=ApiKeys(store, tokens, secrets, throttling, refusals, finishing, now, new_id),
+        key_rotation=KeyRotation(store, master_keys, now),
         auditing=Auditing(
-            database,
+            store,
             master_keys.audit_keys,
             master_keys.audit_key,
             now,
@@ -148,7 +150,7 @@ def identity_part(identity: Identity, database: Database, now: Clock) -> Part:
         ),
     )
     tasks = (
-        *standing_tasks(database, now),
+        *standing_tasks(database.store(IDENTITY), now),
         *audit_tasks(identity.auditing),
         *account_tasks(identity.accounts, identity.sessions),
         *mail_tasks(identity.mailing),

@@ -41,7 +41,7 @@ class Part:
     """In the order in which they are to be closed."""
     routes: Sequence[BaseRoute] = ()
     """What it answers on the HTTP side."""
-    feeds: Sequence[Feed[Any, Any]] = ()
+    feeds: Sequence[Feed[Any, Any, Any]] = ()
     """What callers watch."""
     preparing: Sequence[Callable[[], Awaitable[object]]] = ()
     """What is to be done before the first call, on a database that is ready."""

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from backroom.webhooks.v1 import webhook_service_pb2, webhook_service_pb2_grpc
 from server.commerce.rules.events import EVENT_TYPES
+from server.commerce.service.deferring import TAKE_EVENT
 from server.frame.addresses import Network
 from server.frame.batching import Batcher
 from server.frame.caller import PermissionsOf
@@ -28,10 +29,12 @@ from server.webhooks.sender import Sender
 from server.webhooks.service import Deliveries, Endpoints, Inbox, Purging, Relay, Sealing, Turns
 from server.webhooks.servicer import WebhookServicer
 from server.wiring.parts import Clock, NewId, Part, Service
+from storage.commerce.records import PAYMENT_SOURCES
 from storage.database import Database
-from storage.webhooks.records import Received
+from storage.frame.records import ReceivedEvent
+from storage.webhooks.store import WEBHOOKS, WebhooksStore
 
-_TAKEN_BY: Mapping[str, str] = dict.fromkeys(("sandbox", "stripe"), "commerce.take_payment_event")
+_TAKEN_BY: Mapping[str, str] = dict.fromkeys(PAYMENT_SOURCES, TAKE_EVENT)
 """Payment providers, by their names in commerce; what other sources tell is republished."""
 
 _TOLD_ON = "A webhook came in from {name}, and is told on as it came."
@@ -52,8 +55,9 @@ def webhooks_part(
     new_id: NewId,
     permissions_of: PermissionsOf,
 ) -> Part:
-    inbox = Inbox(database, sources, _TAKEN_BY, now)
-    receiving = Batcher[Received, bool](
+    store = database.store(WEBHOOKS)
+    inbox = Inbox(store, sources, _TAKEN_BY, now)
+    receiving = Batcher[ReceivedEvent, bool](
         inbox.receive,
         weigh=lambda ask: _ROW + len(ask.body),
         largest=_HEAVIEST_BATCH,
@@ -62,12 +66,12 @@ def webhooks_part(
     door = WebhookDoor(inbox, receiving.submit, registry, logger)
     # Whatever the rest of the path is: the door answers for what no source can be called, too.
     routes = (Route("/webhooks/{source:path}", door),)
-    out = _outgoing(database, _event_types(sources), allowed, SecretSeals(master_keys), now, new_id, permissions_of)
+    out = _outgoing(store, _event_types(sources), allowed, SecretSeals(master_keys), now, new_id, permissions_of)
     return replace(out, tasks=(*inbox_tasks(inbox), *out.tasks), batchers=(receiving,), routes=routes)
 
 
 def _outgoing(
-    database: Database,
+    store: WebhooksStore,
     event_types: Mapping[str, EventType],
     allowed: Sequence[Network],
     seals: SecretSeals,
@@ -77,17 +81,17 @@ def _outgoing(
 ) -> Part:
     resolver = Resolver()
     sender = Sender(resolver, allowed)
-    endpoints = Endpoints(database, event_types, allowed, seals, now, new_id, lambda: token_bytes(SECRET_BYTES))
-    relay = Relay(database, now, new_id)
-    turns = Turns(database, now, random)
-    sealing = Sealing(database, seals)
-    deliveries = Deliveries(database, sender, seals, now, random, event_types, permissions_of)
+    endpoints = Endpoints(store, event_types, allowed, seals, now, new_id, lambda: token_bytes(SECRET_BYTES))
+    relay = Relay(store, now, new_id)
+    turns = Turns(store, now, random)
+    sealing = Sealing(store, seals)
+    deliveries = Deliveries(store, sender, seals, now, random, event_types, permissions_of)
     service = Service(
         webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
         webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server,
         WebhookServicer(endpoints),
     )
-    tasks = outbox_tasks(relay, turns, deliveries, Purging(database, now), sealing)
+    tasks = outbox_tasks(relay, turns, deliveries, Purging(store, now), sealing)
     return Part((service,), tasks, preparing=(sealing.seal,), closing=(sender.close, resolver.close))
 
 

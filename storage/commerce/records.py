@@ -4,6 +4,9 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+PAYMENT_SOURCES = ("sandbox", "stripe")
+"""Which received events payment providers sent, by the names of their sources: those of the providers."""
+
 
 class OrderState(StrEnum):
     PENDING = "pending"

@@ -1,1 +1,1 @@
-"""What the frame keeps: which requests came before, and what was answered."""
+"""What the frame keeps for all modules: requests and their answers, the record, the log of events, and the inbox."""

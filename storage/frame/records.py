@@ -164,6 +164,25 @@ class Event:
     create_time: datetime
 
 
+EventKey = tuple[str, str]
+"""The source of a received event and its sender's id of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedEvent:
+    """An event that another system sent, and whose signature was checked."""
+
+    source: str
+    event_id: str
+    """The sender's id of it, the same each time it is sent."""
+    body: bytes = field(repr=False)
+    receive_time: datetime
+
+    @property
+    def key(self) -> EventKey:
+        return (self.source, self.event_id)
+
+
 def module_of(task: str) -> str:
     """The module that a task is of, and the name of its queue."""
     return task.partition(".")[0]

@@ -48,6 +48,20 @@ events = Table(
     schema="frame",
 )
 
+inbox = Table(
+    "inbox",
+    METADATA,
+    Column("source", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("receive_time", DateTime(timezone=True), nullable=False),
+    # NULL until its one effect has taken place, in the same transaction.
+    Column("process_time", DateTime(timezone=True)),
+    PrimaryKeyConstraint("source", "event_id"),
+    Index("ix_inbox_receive_time", "receive_time"),
+    schema="frame",
+)
+
 environment = Table(
     "environment",
     METADATA,

@@ -1,1 +1,1 @@
-"""What webhooks keeps: what came in, where to send to, and what is on its way."""
+"""What webhooks keeps: where to send to, and what is on its way."""

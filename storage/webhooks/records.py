@@ -6,24 +6,6 @@ from uuid import UUID
 QUEUE = "deliveries"
 """The queue that attempts stand in."""
 
-EventKey = tuple[str, str]
-"""The source of an event and its sender's id of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A webhook that came in, and whose signature was checked."""
-
-    source: str
-    event_id: str
-    """The sender's id of it, the same each time it is sent."""
-    body: bytes = field(repr=False)
-    receive_time: datetime
-
-    @property
-    def key(self) -> EventKey:
-        return (self.source, self.event_id)
-
 
 class EndpointState(StrEnum):
     ENABLED = "enabled"

@@ -21,20 +21,6 @@ from storage.base import METADATA
 
 _TIME = DateTime(timezone=True)
 
-received = Table(
-    "received",
-    METADATA,
-    Column("source", Text, nullable=False),
-    Column("event_id", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("receive_time", _TIME, nullable=False),
-    # NULL until its one effect has taken place, in the same transaction.
-    Column("process_time", _TIME),
-    PrimaryKeyConstraint("source", "event_id"),
-    Index("ix_received_receive_time", "receive_time"),
-    schema="webhooks",
-)
-
 endpoints = Table(
     "endpoints",
     METADATA,

@@ -15,6 +15,7 @@ from server.commerce.service import Orders
 from server.frame.caller import Caller
 from server.wiring import now
 from storage.commerce.records import Order
+from storage.commerce.store import COMMERCE
 from storage.database import Database
 from storage.frame.records import Ask, RequestKey
 
@@ -59,7 +60,7 @@ async def test_it_writes_what_backroom_writes(peer: Pgbench, database: Database,
     with psycopg.connect(database_url) as connection:
         sku = _value(connection, "SELECT sku FROM commerce.products")
         before = _written(connection)
-        (order,) = await Orders(database, now, uuid4).place([_ask(str(sku))])
+        (order,) = await Orders(database.store(COMMERCE), now, uuid4).place([_ask(str(sku))])
         assert isinstance(order, Order)
         ours = _written(connection) - before
         assert sum(ours.values()) == 6

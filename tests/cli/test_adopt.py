@@ -13,8 +13,10 @@ from storage.connector import Connector
 from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import AuditFilter, Job
+from storage.store import FRAME
 from storage.trouble import Kind
 from storage.webhooks.records import DeliveryState, EndpointState
+from storage.webhooks.store import WEBHOOKS
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.pgbouncer import POOLER
 from tests.fixtures.processes import serving
@@ -37,12 +39,12 @@ def settings(url: str, issuer: str = STAGING, **rest: str) -> dict[str, Any]:
 
 
 async def claimed(database: Database, issuer: str) -> None:
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         assert await tx.environment.claim(issuer) == issuer
 
 
 async def belongs_to(database: Database) -> str | None:
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         return await tx.environment.find()
 
 
@@ -98,7 +100,7 @@ async def test_a_server_that_runs_does_no_job_of_a_database_that_became_another_
         parts: dict[str, Any] = {"jobs_on": database_url, "issuer": STAGING, "allowed_networks": LOOPBACK}
         async with running(own, **parts) as server:
             await outbox.test_event(await outbox.endpoint(shop.url))
-            async with database.transaction() as tx:
+            async with database.store(FRAME).transaction() as tx:
                 await tx.jobs.defer([Job("webhooks.relay")])
             await eventually(lambda: asyncio.sleep(0, said(server, "the worker waits for the database")), bool)
             assert any(OTHERS in str(line.get("why")) for line in said(server, "not ready"))
@@ -109,7 +111,7 @@ async def test_a_server_that_runs_does_no_job_of_a_database_that_became_another_
 
 async def waiting(database: Database) -> int:
     """How many jobs are queued."""
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         return len(await tx.jobs.list_undone(1000))
 
 
@@ -154,7 +156,7 @@ async def left_behind(server: Running, outbox: Outbox, shop: Subscriber) -> Copi
     await outbox.relayed()
     await outbox.happens("order.paid")
     await outbox.test_event(endpoint)
-    async with server.database.transaction() as tx:
+    async with server.database.store(FRAME).transaction() as tx:
         await tx.jobs.defer([Job("webhooks.relay")])
     return Copied(outbox, shop, tokens.access_token, tokens.refresh_token, made.secret)
 
@@ -191,7 +193,7 @@ async def nothing_goes_on(server: Running, copied: Copied) -> None:
     assert await outcome(anonymous.identity.Refresh(refreshing(copied.refresh_token))) == "CREDENTIALS_INVALID"
     exchange = access_service_pb2.ExchangeKeyRequest(key=copied.api_key)
     assert await outcome(anonymous.access.ExchangeKey(exchange)) == "CREDENTIALS_INVALID"
-    async with server.database.reading() as tx:
+    async with server.database.store(WEBHOOKS).reading() as tx:
         (endpoint,) = await tx.endpoints.list_latest(before=None, limit=10)
         assert (endpoint.state, endpoint.disabled_reason) == (EndpointState.DISABLED, REASON)
     (delivery,) = await copied.outbox.sent(endpoint)
@@ -208,7 +210,7 @@ async def test_an_adoption_is_recorded(
     """As what the command did, beside what was recorded before."""
     await claimed(database, PRODUCTION)
     assert (await adopted(database_url, capsys, "--yes"))[0] == 0
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         events = await tx.audit.list_latest(AuditFilter(resource=f"environment/{STAGING}"), before=None, limit=10)
     assert [(event.entry.action, event.entry.result) for event in events] == [("backroom adopt", "OK")]
 

@@ -14,6 +14,7 @@ import pytest
 
 from storage.database import Database
 from storage.frame.records import Job
+from storage.store import FRAME
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.processes import serving
 from tests.fixtures.trading import eventually
@@ -46,7 +47,7 @@ async def test_jobs_are_listed_and_one_that_failed_is_retried(
     database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What waits, what runs, what failed, on what and how often tried; only what failed can be put back."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.jobs.defer([Job("commerce.pay", {"payment_id": f"payment-{number}"}) for number in range(3)])
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE procrastinate_jobs SET status = 'doing' WHERE args ->> 'payment_id' = 'payment-1'")
@@ -109,7 +110,7 @@ async def test_a_server_without_a_worker_leaves_the_jobs_to_a_worker(database: D
     async with serving(database_url, "--no-worker", BACKROOM_WEBHOOK_SOURCES=SETTING) as server:
         post = Post("billing", standard(b"{}", at=int(time.time())))
         assert (await sent(server.http_port, post)).status == 204
-        async with database.reading() as tx:
+        async with database.store(FRAME).reading() as tx:
             assert [job.task for job in await tx.jobs.list_undone(10)] == ["webhooks.republish"]
         async with working(database_url):
             events = await eventually(lambda: published(database), bool)

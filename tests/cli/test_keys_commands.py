@@ -11,6 +11,7 @@ from server.frame.sealing import MasterKeys, read_master_key
 from server.identity.credentials.keys import KeyRing
 from server.wiring.parts import now
 from storage.database import Database
+from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS
 from tests.serving.commands import Finished, backroom, backroom_here
 
@@ -28,7 +29,7 @@ def published(url: str, master_keys: MasterKeys = MASTER_KEYS) -> list[str]:
     async def read() -> list[str]:
         database = Database(url, pool_size=2)
         try:
-            return [key["kid"] for key in (await KeyRing(database, master_keys, now).jwks())["keys"]]
+            return [key["kid"] for key in (await KeyRing(database.store(IDENTITY), master_keys, now).jwks())["keys"]]
         finally:
             await database.close()
 
@@ -95,7 +96,7 @@ def test_the_master_key_is_changed(capsys: pytest.CaptureFixture[str], database_
 
 async def test_a_server_with_another_master_key_does_not_start(database_url: str, database: Database) -> None:
     """It says which setting is wrong, in one line; and so does a worker."""
-    await KeyRing(database, MASTER_KEYS, now).load()
+    await KeyRing(database.store(IDENTITY), MASTER_KEYS, now).load()
     here = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0", "LOG_LEVEL": "ERROR"}
     for command in ("serve", "worker"):
         finished = await backroom(command, **given(database_url, OTHER), **here)

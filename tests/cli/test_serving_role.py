@@ -10,6 +10,7 @@ import pytest
 
 from storage.database import Database
 from storage.rights import APPENDED
+from storage.store import FRAME
 from storage.url import parameters
 from tests.cli.test_doctor import row
 from tests.cli.test_doctor_database import FREE
@@ -85,7 +86,7 @@ async def test_the_role_that_serves_has_all_that_calls_and_jobs_need(granted: st
 
 
 async def sealed(database: Database) -> int:
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         head = await tx.audit_chain.head()
     return head.position if head else 0
 

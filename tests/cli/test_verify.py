@@ -10,7 +10,9 @@ from sqlalchemy import text
 
 from backroom.commerce.v1 import payment_service_pb2
 from storage.database import Database
-from storage.invariants import INVARIANTS, InvariantRepository
+from storage.laws import LawReader
+from storage.schema import LAWS
+from storage.store import FRAME
 from tests.commerce.goods import cancelled, placed, stocked
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.trading import Shop, eventually
@@ -70,7 +72,7 @@ DAMAGES: Sequence[tuple[str, str, Sequence[str]]] = (
     (
         "a webhook that nobody takes up",
         "I10",
-        ["UPDATE webhooks.received SET process_time = NULL WHERE ctid = (SELECT min(ctid) FROM webhooks.received)"],
+        ["UPDATE frame.inbox SET process_time = NULL WHERE ctid = (SELECT min(ctid) FROM frame.inbox)"],
     ),
     (
         "a refund that nobody pays",
@@ -130,13 +132,13 @@ async def busy_shop(shop: Shop) -> Shop:
 
 
 async def sealed(shop: Shop) -> int:
-    async with shop.server.database.reading() as tx:
+    async with shop.server.database.store(FRAME).reading() as tx:
         found = await tx.audit_chain.head()
     return found.position if found else 0
 
 
 async def undone(shop: Shop) -> list[str]:
-    async with shop.server.database.reading() as tx:
+    async with shop.server.database.store(FRAME).reading() as tx:
         return [job.task for job in await tx.jobs.list_undone(100) if job.task.startswith("commerce.")]
 
 
@@ -154,9 +156,9 @@ async def test_the_command_says_what_holds_and_what_does_not(busy_shop: Shop, da
     await busy_shop.sandbox.behave(fail=0.0)
     await eventually(lambda: undone(busy_shop), lambda jobs: not jobs)
     code, said = await verify(database_url, busy_shop)
-    assert (code, len(re.findall(r"^I\d+", said, re.MULTILINE))) == (0, len(INVARIANTS) + 3), said
+    assert (code, len(re.findall(r"^I\d+", said, re.MULTILINE))) == (0, len(LAWS) + 3), said
     assert {line.split()[0] for line in said.splitlines() if line.startswith("I")} >= {
-        f"I{n}" for n in range(1, 14) if n != 11
+        f"I{n}" for n in range(1, 14) if n not in (9, 11)
     }
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE commerce.stock SET on_hand = on_hand + 1")
@@ -219,10 +221,10 @@ async def broken_by(database: Database, statements: Sequence[str]) -> set[str]:
     """The laws that would be broken if these statements were done; they are undone."""
     found: set[str] = set()
     with suppress(_UndoneError):
-        async with database.transaction() as tx:
+        async with database.store(FRAME).transaction() as tx:
             for statement in statements:
                 await tx._connection.execute(text(statement))
-            findings = await InvariantRepository(tx._connection).check()
+            findings = await LawReader(tx._connection).check(LAWS)
             found = {finding.id for finding in findings if finding.violations}
             raise _UndoneError
     return found

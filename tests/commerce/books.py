@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from storage.database import Database
+from storage.store import FRAME
 
 
 async def unlocked(database: Database, table: str, key: str = "id") -> set[UUID]:
@@ -22,10 +23,10 @@ async def count(database: Database, table: str) -> int:
 
 async def run(database: Database, statement: str) -> None:
     """Does what no use case can do yet."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx._connection.execute(text(statement))
 
 
 async def _column(database: Database, statement: str) -> Sequence[Any]:
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         return (await tx._connection.execute(text(statement))).scalars().all()

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from storage.commerce.records import Order, OrderFilter, OrderState
+from storage.commerce.store import COMMERCE
 from storage.database import Database
 from tests.commerce.values import NOW, kept, order, product
 
@@ -40,7 +41,7 @@ async def shop(database: Database) -> list[Order]:
         for n, (hour, state, customer) in enumerate(combinations(range(4), STATES, CUSTOMERS))
         if (time := NOW + timedelta(hours=hour))
     ]
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         await tx.orders.add(made)
     return made
 
@@ -61,7 +62,7 @@ async def walked(database: Database, wanted: OrderFilter, limit: int) -> list[UU
     """The ids of a list read in pages of so many."""
     ids: list[UUID] = []
     before = None
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         while page := await tx.orders.list_latest(wanted, before=before, limit=limit):
             ids += [each.id for each in page]
             before = (page[-1].create_time, page[-1].id)
@@ -79,7 +80,7 @@ async def test_pages_of_a_filtered_list_hold_each_order_once_latest_first(databa
 async def test_a_listed_order_comes_without_its_lines(database: Database) -> None:
     """It tells how many there are."""
     orders = await shop(database)
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         [latest] = await tx.orders.list_latest(OrderFilter(), before=None, limit=1)
     assert latest.lines == ()
     assert (latest.line_count, latest.unit_count) == (1, 1)
@@ -90,7 +91,7 @@ async def test_an_order_placed_meanwhile_does_not_shift_the_pages(database: Data
     """The key says where to go on, so nothing is told twice and nothing is left out."""
     orders = await shop(database)
     newest = replace(orders[0], id=UUID(int=1), create_time=NOW + timedelta(days=1))
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         first = await tx.orders.list_latest(OrderFilter(), before=None, limit=10)
         await tx.orders.add([newest])
         rest = await tx.orders.list_latest(OrderFilter(), before=(first[-1].create_time, first[-1].id), limit=100)

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from storage.commerce.records import Order, OrderState, Product
+from storage.commerce.store import COMMERCE
 from storage.database import Database
 from storage.errors import AlreadyExists
 from tests.commerce.books import count, unlocked
@@ -22,7 +23,7 @@ async def goods(database: Database) -> tuple[Product, Product]:
 
 
 async def added(database: Database, *orders: Order) -> None:
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         await tx.orders.add(orders)
 
 
@@ -31,7 +32,7 @@ async def test_an_order_comes_back_as_it_was_stored(database: Database) -> None:
     a, b = await goods(database)
     given = order((b, 3), (a, 1000), (b, 1), reference="R-1", customer_id="17850", cancel_reason="ä")
     await added(database, given)
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         assert await tx.orders.find(given.id) == given
         assert await tx.orders.lock(given.id) == given
 
@@ -41,7 +42,7 @@ async def test_many_orders_with_many_lines_are_added_at_once(database: Database)
     a, b = await goods(database)
     given = [order(*[(b, n + 1), (a, n + 2)] * n, reference=f"R{9 - n}", placed_by=ME) for n in range(1, 9)]
     await added(database, *given)
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         assert await tx.orders.find_many([each.id for each in given]) == {each.id: each for each in given}
 
 
@@ -51,7 +52,7 @@ async def test_what_is_not_there_is_none_or_left_out(database: Database) -> None
     there = order((a, 1))
     await added(database)
     await added(database, there)
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         assert await tx.orders.find(uuid4()) is None
         assert await tx.orders.lock(uuid4()) is None
         assert await tx.orders.find_many([uuid4(), there.id]) == {there.id: there}
@@ -63,7 +64,7 @@ async def test_a_product_keeps_its_old_price_in_an_order(database: Database) -> 
     a, _ = await goods(database)
     given = order((a, 2))
     await added(database, given)
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         await tx.products.change([replace(a, price=price("9"), version=2)])
         assert await tx.orders.find(given.id) == given
 
@@ -74,7 +75,7 @@ async def test_the_largest_amounts_are_kept_to_the_last_digit(database: Database
     given = order(*[(dear, 10**6)] * 2000)
     assert given.total == price("1999999998246913578")
     await added(database, given)
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         assert await tx.orders.find(given.id) == given
 
 
@@ -83,7 +84,7 @@ async def test_a_reference_is_found_with_the_order_that_has_it(database: Databas
     a, _ = await goods(database)
     mine, theirs = order((a, 1), reference="R"), order((a, 1), reference="R", placed_by=OTHER)
     await added(database, mine, theirs, order((a, 1), reference="S"), order((a, 1)))
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         asked = {(ME, "R"), (OTHER, "S"), (ME, "r"), (ME, "NONE")}
         assert await tx.orders.find_references(asked) == {(ME, "R"): mine.id}
         assert await tx.orders.find_references({(OTHER, "R")}) == {(OTHER, "R"): theirs.id}
@@ -114,10 +115,10 @@ async def test_a_change_stores_the_new_state_and_nothing_else(database: Database
     before, neighbour = order((a, 1), (b, 2)), order((a, 1))
     await added(database, before, neighbour)
     changed = replace(before, state=OrderState.CANCELLED, cancel_reason="why", update_time=LATER)
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         await tx.orders.lock(before.id)
         await tx.orders.change([replace(changed, total=price("1"), lines=(), customer_id="17850", reference="R")])
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         assert await tx.orders.find(before.id) == changed
         assert await tx.orders.find(neighbour.id) == neighbour
 
@@ -127,7 +128,7 @@ async def test_a_lock_holds_until_the_transaction_ends(database: Database) -> No
     a, _ = await goods(database)
     one, two = order((a, 1)), order((a, 1))
     await added(database, one, two)
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         await tx.orders.lock(one.id)
         assert await unlocked(database, "orders") == {two.id}
     assert await unlocked(database, "orders") == {one.id, two.id}
@@ -137,11 +138,11 @@ async def test_an_edit_under_way_does_not_hold_up_orders(database: Database) -> 
     """A product that is locked for an edit can be ordered meanwhile: no order waits for a slow import."""
     a, b = await goods(database)
     given = order((b, 1), (a, 1))
-    async with database.transaction() as editing:
+    async with database.store(COMMERCE).transaction() as editing:
         await editing.products.lock(a.id)
         await editing.products.lock_by_sku(["B"])
-        async with database.transaction() as tx:
+        async with database.store(COMMERCE).transaction() as tx:
             await tx._connection.execute(text("SET LOCAL lock_timeout = '1s'"))
             await tx.orders.add([given])
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         assert await tx.orders.find(given.id) == given

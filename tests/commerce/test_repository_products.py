@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from storage.commerce.records import Level, Product
+from storage.commerce.store import COMMERCE
 from storage.database import Database
 from tests.commerce.books import unlocked
 from tests.commerce.values import LATER, kept, price, product
@@ -14,14 +15,14 @@ SKUS = ["10", "9", "85123A", "85123a", "a", "B", "_", "~", "!", "a b", "a!"]
 
 
 async def listed(database: Database, *, after: str | None = None, limit: int = 100, archived: bool = True) -> list[str]:
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         return [
             each.sku for each in await tx.products.list_by_sku(after=after, limit=limit, archived=archived, size=2**20)
         ]
 
 
 async def found(database: Database, sku: str) -> Product | None:
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         return await tx.products.find_by_sku(sku)
 
 
@@ -29,14 +30,14 @@ async def test_a_product_comes_back_as_it_was_stored(database: Database) -> None
     """By its id and by its SKU, to the ninth decimal and the microsecond."""
     given = product("A", description="ä\n" * 5000, price=price("999999999.999999999", "EUR"), archived=True)
     await kept(database, given)
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         assert (await tx.products.find_many([given.id])).get(given.id) == given
         assert await tx.products.find_by_sku("A") == given
 
 
 async def test_what_is_not_there_is_none(database: Database) -> None:
     """Neither finding nor locking raises."""
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         assert await tx.products.find_many([uuid4()]) == {}
         assert await tx.products.find_by_sku("NONE") is None
         assert await tx.products.lock(uuid4()) is None
@@ -50,7 +51,7 @@ async def test_skus_that_differ_in_case_are_two_products(database: Database) -> 
     await kept(database, upper, lower)
     assert await found(database, "85123A") == upper
     assert await found(database, "85123a") == lower
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         assert await tx.products.lock_by_sku(["85123a"]) == {"85123a": lower}
 
 
@@ -58,7 +59,7 @@ async def test_a_product_whose_sku_is_taken_is_not_added(database: Database) -> 
     """The others are, and the one that was there stays as it was."""
     first, free = product("A"), product("B")
     await kept(database, first)
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         assert await tx.products.add([product("A", name="other"), free]) == {free.id}
         assert await tx.products.add([]) == set()
     assert await found(database, "A") == first
@@ -68,7 +69,7 @@ async def test_a_product_whose_sku_is_taken_is_not_added(database: Database) -> 
 async def test_of_two_with_one_sku_one_is_added(database: Database) -> None:
     """Duplicates within one call are no error."""
     both = [product("A"), product("A")]
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         [added] = await tx.products.add(both)
     assert await found(database, "A") == next(each for each in both if each.id == added)
 
@@ -76,7 +77,7 @@ async def test_of_two_with_one_sku_one_is_added(database: Database) -> None:
 async def test_a_new_product_has_a_stock_of_nothing(database: Database) -> None:
     """Its shelf is there from the start, so that it can be locked."""
     await kept(database, product("A"), product("B"))
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         assert await tx.stock.find_level("A") == Level("A", 0, 0)
         assert await tx.stock.find_level("B") == Level("B", 0, 0)
 
@@ -87,7 +88,7 @@ async def test_a_change_stores_all_new_values_but_the_sku_and_the_beginning(data
     await kept(database, *before)
     new: dict[str, Any] = {"name": "n", "description": "d", "price": price("1", "EUR"), "archived": True, "version": 2}
     changed = [replace(each, **new, update_time=LATER) for each in before[:2]]
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         await tx.products.lock_by_sku(["A", "B"])
         await tx.products.change([replace(each, sku="other", create_time=LATER) for each in changed])
         await tx.products.change([])
@@ -120,7 +121,7 @@ async def test_a_lock_holds_until_the_transaction_ends(database: Database) -> No
     """Exactly the products that were asked for, and only meanwhile."""
     products = [product(sku) for sku in "ABCD"]
     await kept(database, *products)
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         assert await tx.products.lock(products[0].id) == products[0]
         assert await tx.products.lock_by_sku(["C", "B", "NONE"]) == {"B": products[1], "C": products[2]}
         assert await unlocked(database, "products") == {products[3].id}

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from storage.commerce.records import Level, Move, Movement, Product, Shelf, StockReason
+from storage.commerce.store import COMMERCE
 from storage.database import Database
 from tests.commerce.books import unlocked
 from tests.commerce.values import SERVICE, kept, price, product, receipt
@@ -15,7 +16,7 @@ from tests.invariants import broken
 
 
 async def moved(database: Database, *moves: Move) -> None:
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         await tx.stock.lock_by_id({move.product_id for move in moves})
         await tx.stock.move(moves)
 
@@ -23,18 +24,18 @@ async def moved(database: Database, *moves: Move) -> None:
 async def movements(
     database: Database, of: Product, *, before: int | None = None, limit: int = 100
 ) -> Sequence[Movement]:
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         return await tx.stock.list_movements(of.id, before=before, limit=limit)
 
 
 async def level(database: Database, sku: str) -> Level | None:
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         return await tx.stock.find_level(sku)
 
 
 async def test_what_is_not_there_is_left_out(database: Database) -> None:
     """Neither finding, listing nor locking raises."""
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         assert await tx.stock.find_level("NONE") is None
         assert await tx.stock.list_movements(uuid4(), before=None, limit=10) == []
         assert await tx.stock.lock({"NONE"}) == {}
@@ -50,7 +51,7 @@ async def test_a_lock_returns_the_shelves_that_exist(database: Database) -> None
     await kept(database, upper, lower)
     await moved(database, receipt(upper, 7))
     shelf = Shelf(upper.id, "85123A", upper.price, archived=True, on_hand=7, held=0)
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         assert await tx.stock.lock({"85123A", "85123B"}) == {"85123A": shelf}
         assert await tx.stock.lock_by_id({upper.id, uuid4()}) == {upper.id: shelf}
 
@@ -60,7 +61,7 @@ async def test_a_lock_holds_until_the_transaction_ends(database: Database) -> No
     products = [product(sku) for sku in "ABCD"]
     ids = {each.id for each in products}
     await kept(database, *products)
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         await tx.stock.lock({"A", "NONE"})
         await tx.stock.lock_by_id({products[1].id})
         assert await unlocked(database, "stock", "product_id") == ids - {products[0].id, products[1].id}
@@ -97,7 +98,7 @@ async def test_a_movement_comes_back_as_it_was_entered(database: Database) -> No
 
 async def test_nothing_moves_where_nothing_is_given(database: Database) -> None:
     """An empty batch is no error."""
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         await tx.stock.move([])
     assert await broken(database) == {}
 

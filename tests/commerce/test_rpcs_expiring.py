@@ -8,6 +8,7 @@ from sqlalchemy import text
 from backroom.commerce.v1 import order_service_pb2, orders_pb2
 from server.wiring import Trade
 from storage.database import Database
+from storage.store import FRAME
 from tests.commerce.goods import ask, cancelled, found, placed, stock_of, stocked
 from tests.fixtures.servers import Api, refusal, running
 from tests.fixtures.trading import eventually
@@ -66,7 +67,7 @@ async def test_many_holds_that_end_together_are_over_within_five_seconds(databas
             await placed(service, ("TEA", 1), hold_duration={"seconds": 5})
         await eventually(lambda: expired(service, 1000), bool, within=60)
         await eventually(lambda: stock_of(service, "TEA"), lambda seen: seen == (2_000, 0, 2_000), within=60)
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         late = "SELECT max(update_time - hold_end_time) FROM commerce.orders"
         assert (await tx._connection.execute(text(late))).scalar_one() < WITHIN
     await assert_whole(database)

@@ -15,7 +15,9 @@ from server.commerce.messages import order as as_message
 from server.commerce.rules.events import order_event
 from server.frame.resuming import KEPT, Position, watch_of
 from storage.commerce.records import OrderState
+from storage.commerce.store import COMMERCE
 from storage.frame.records import Event
+from storage.identity.store import IDENTITY
 from storage.snapshots import Snapshot
 from tests.commerce.goods import cancelled, found, placed, stocked
 from tests.commerce.values import kept, order, product
@@ -80,7 +82,7 @@ async def test_an_order_is_told_in_every_state(server: Running, service: Api) ->
     call = watch(service)
     await begun(call)
     later = [replace(kept_order, state=state, update_time=datetime.now(UTC)) for state in OrderState]
-    async with server.database.transaction() as tx:
+    async with server.database.store(COMMERCE).transaction() as tx:
         await tx.orders.add([kept_order])
         for each in later:
             await tx.events.publish([Event("payment.failed", uuid4(), "{}", each.update_time), order_event(each)])
@@ -140,7 +142,7 @@ async def lowered(server: Running, api: Api) -> None:
     """Leaves an account the role of a customer alone; its token stays the same."""
     assert api.account_id is not None
     now = datetime.now(UTC)
-    async with server.database.transaction() as tx:
+    async with server.database.store(IDENTITY).transaction() as tx:
         await tx.accounts.revoke(api.account_id, "service")
         await tx.accounts.grant(api.account_id, ["customer"], now)
         await tx.access_changes.add([api.account_id], now)

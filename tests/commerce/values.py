@@ -14,6 +14,7 @@ from server.commerce.rules.orders import HOLD, Line, PlaceOrder
 from server.frame.caller import Caller
 from server.identity.roles import permissions_of
 from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Product, Shelf, StockReason
+from storage.commerce.store import COMMERCE
 from storage.database import Database
 from storage.frame.records import Ask
 
@@ -93,5 +94,5 @@ def receipt(of: Product, pieces: int, *, before: int = 0, note: str = "") -> Mov
 
 async def kept(database: Database, *products: Product) -> None:
     """Stores products, with a stock of nothing."""
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         assert await tx.products.add(products) == {each.id for each in products}

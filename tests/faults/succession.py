@@ -15,6 +15,7 @@ from psycopg import sql
 import migrations
 from storage.database import Database
 from storage.errors import StoreUnavailable
+from storage.store import FRAME
 from storage.url import parameters, sibling
 from tests.faults.replication import Node, until
 from tests.fixtures.keys import MASTER_KEYS
@@ -130,7 +131,7 @@ async def answered(database: Database) -> None:
     async with asyncio.timeout(SOON):
         while True:
             try:
-                async with database.transaction() as tx:
+                async with database.store(FRAME).transaction() as tx:
                     await tx.environment.find()
             except StoreUnavailable:
                 await asyncio.sleep(0.05)

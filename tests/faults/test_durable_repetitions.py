@@ -14,6 +14,7 @@ from server.commerce.providers.sandbox import SandboxProvider
 from server.commerce.service import Paying, Settling
 from server.frame.batching import Batcher
 from server.wiring.identity import Mail
+from storage.commerce.store import COMMERCE
 from storage.database import Database
 from tests.commerce.books import run
 from tests.commerce.goods import ask, placed, stocked
@@ -103,8 +104,8 @@ async def test_money_is_let_go_once_the_order_s_end_is_confirmed(
     payment = await eventually(lambda: shop.payment(begun.payment_id), lambda found: bool(found.provider_payment_id))
     await run(database, f"UPDATE commerce.orders SET state = 'cancelled' WHERE id = '{order.order_id}'")
     provider = SandboxProvider(shop.sandbox.url, shop.sandbox.key)
-    settling = Batcher(Settling(database, lambda: datetime.now(UTC), uuid4).settle)
-    paying = Paying(database, {provider.name: provider}, settling, lambda: datetime.now(UTC))
+    settling = Batcher(Settling(database.store(COMMERCE), lambda: datetime.now(UTC), uuid4).settle)
+    paying = Paying(database.store(COMMERCE), {provider.name: provider}, settling, lambda: datetime.now(UTC))
     try:
         async with unconfirmed(cluster.url):
             letting_go = asyncio.ensure_future(paying.pay(UUID(payment.payment_id)))

@@ -15,8 +15,11 @@ from server.commerce.service.watching import StockChanges
 from server.frame.errors import ResumeTokenExpired
 from server.frame.watching import Feed, Telling
 from storage.commerce.records import Movement
-from storage.database import Database, Transaction
+from storage.commerce.store import COMMERCE, CommerceReading, CommerceTransaction
+from storage.database import Database
 from storage.errors import StoreUnavailable
+from storage.identity.store import IDENTITY
+from storage.store import Store
 from storage.trouble import Kind
 from storage.url import sibling
 from tests.commerce.goods import pages, placed, stocked
@@ -96,27 +99,27 @@ async def test_nothing_is_told_of_a_standby(failover: Failover) -> None:
     """Its snapshots do not show what is under way, so that what commits late would be left out."""
     async with opened(sibling(failover.standby.url, failover.name)) as database:
         with pytest.raises(StoreUnavailable) as raised:
-            async with database.reading() as tx:
+            async with database.store(COMMERCE).reading() as tx:
                 await tx.order_changes.find_end()
     assert raised.value.trouble.kind is Kind.STANDBY
 
 
-class Gated(Database):
-    """A database from which nothing is read while its gate is closed."""
+class Gated(Store[CommerceReading, CommerceTransaction]):
+    """A store from which nothing is read while its gate is closed."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database._pool, COMMERCE, None)
         self.gate = asyncio.Event()
         self.gate.set()
         self._passed = 0
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Transaction]:
+    async def reading(self) -> AsyncIterator[CommerceReading]:
         await self.gate.wait()
         self._passed += 1
         try:
-            async with super().reading() as tx:
-                yield tx
+            async with super().reading() as reading:
+                yield reading
         finally:
             self._passed -= 1
 
@@ -128,14 +131,15 @@ class Gated(Database):
 
 async def moved(database: Database, count: int = 1) -> None:
     """So many movements of the stock, all in one transaction."""
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         await tx.stock.move([receipt(TEA, 1, note=str(number)) for number in range(count)])
 
 
 async def test_a_watch_under_way_ends_where_a_standby_was_promoted(failover: Failover) -> None:
     """Also where the feed never noticed that the database was away: one that waits, and one in the midst of a page."""
-    database = Gated(failover.either)
-    feed = Feed(database, StockChanges(), lambda: datetime.now(UTC), every=0.01, quiet=600)
+    database = Database(failover.either)
+    store = Gated(database)
+    feed = Feed(store, StockChanges(), lambda: datetime.now(UTC), every=0.01, quiet=600)
     await kept(database, TEA)
     waits, reads = feed.watch(None, ALL), feed.watch(None, ALL)
     async with asyncio.timeout(SOON):
@@ -153,12 +157,12 @@ async def test_a_watch_under_way_ends_where_a_standby_was_promoted(failover: Fai
             assert (await anext(waits)).change
     waiting = asyncio.ensure_future(anext(waits))
     await asyncio.sleep(0.1)
-    await database.shut()
+    await store.shut()
     await failover.happen()
     await answered(database)
     for _ in range(NEW):
         await moved(database)
-    database.gate.set()
+    store.gate.set()
     for ended in (waiting, all_of(reads)):
         with pytest.raises(ResumeTokenExpired):
             await asyncio.wait_for(ended, SOON)
@@ -183,14 +187,14 @@ async def test_an_access_that_is_taken_away_after_a_promotion_is_learned_of(fail
         await door.standings.look()
         await failover.keep()
         for _ in range(LOST):
-            async with database.transaction() as tx:
+            async with database.store(IDENTITY).transaction() as tx:
                 await tx.access_changes.add([(await door.enter())[1].id], door.time)
         await door.standings.look()
         before = await door.permissions(token)
         assert before
         await failover.happen()
         await answered(database)
-        async with database.transaction() as tx:
+        async with database.store(IDENTITY).transaction() as tx:
             await tx.accounts.revoke(account.id, "manager")
             await tx.access_changes.add([account.id], door.time)
         handed_out(failover.url, 5 * LOST)

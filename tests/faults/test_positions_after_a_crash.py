@@ -4,6 +4,7 @@ import asyncio
 
 from backroom.commerce.v1.order_service_pb2 import WatchOrdersRequest
 from storage.database import Database
+from storage.identity.store import IDENTITY
 from storage.url import sibling
 from tests.commerce.goods import placed, stocked
 from tests.commerce.watched import begun, told
@@ -57,7 +58,7 @@ async def test_an_access_that_is_taken_away_after_a_crash_is_learned_of(successi
         await door.standings.look()
         assert await door.permissions(token)
         await crash(succession, url, database, last)
-        async with database.transaction() as tx:
+        async with database.store(IDENTITY).transaction() as tx:
             await tx.accounts.revoke(account.id, "manager")
             await tx.access_changes.add([account.id], door.time)
         handed_out(url, 2 * LOST)

@@ -14,6 +14,7 @@ import pytest
 from server.frame.health import READ_ONLY, UNCONFIRMED
 from storage.database import Database
 from storage.errors import StoreUnavailable
+from storage.store import FRAME
 from storage.time_limits import ANSWER_SECONDS
 from storage.url import parameters
 from tests.commerce.goods import ask, stocked
@@ -89,7 +90,7 @@ async def test_readings_on_a_database_that_hangs_are_given_up_without_any_deadli
     """So is everything else that waits for it, and the connections are replaced."""
 
     async def look() -> Any:
-        async with database.reading() as tx:
+        async with database.store(FRAME).reading() as tx:
             return await tx.requests.find((uuid4(), uuid4()))
 
     await look()

@@ -10,6 +10,8 @@ import pytest
 
 from backroom.webhooks.v1 import webhook_service_pb2 as pb
 from storage.database import Database
+from storage.identity.store import IDENTITY
+from storage.store import FRAME
 from tests.contract.probes import becomes
 from tests.faults.cluster import Cluster
 from tests.fixtures.keys import MASTER_KEYS
@@ -46,12 +48,12 @@ async def test_a_pool_that_is_exhausted_delays_no_revocation(server: Running, da
     other = Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=1)
     async with AsyncExitStack() as held:
         for _ in range(5):
-            await held.enter_async_context(server.database.transaction())
+            await held.enter_async_context(server.database.store(FRAME).transaction())
         until = time.monotonic() + 1.5
         while time.monotonic() < until:
             assert await outcome(person.api.webhooks.ListEventTypes(LIST)) == "done"
             await asyncio.sleep(0.05)
-        async with other.transaction() as tx:
+        async with other.store(IDENTITY).transaction() as tx:
             await tx.sessions.end(person.session.id, datetime.now(UTC))
             await tx.access_changes.add([person.session.account_id], datetime.now(UTC))
         await asyncio.sleep(WITHIN)

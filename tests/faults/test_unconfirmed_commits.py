@@ -19,6 +19,7 @@ from storage.errors import StoreUnavailable
 from storage.frame.records import Ask, Claim, Job, RequestKey
 from storage.limits import hold_limits
 from storage.pooler import Pooler
+from storage.store import FRAME
 from storage.trouble import Kind
 from storage.url import parameters, sibling
 from tests.cli.test_doctor import row
@@ -66,7 +67,7 @@ def _way(cluster: Cluster, pooler: Pooler) -> Iterator[str]:
 
 async def claimed(database: Database, *, short: bool = False) -> None:
     """A request that comes for the first time, and is answered."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         for name in SHORT if short else ():
             await tx._connection.execute(text(f"SET LOCAL {name} = '200ms'"))
         await tx.requests.claim([Claim(KEY, '"an answer"')])
@@ -74,7 +75,7 @@ async def claimed(database: Database, *, short: bool = False) -> None:
 
 async def found(database: Database) -> str | None:
     """The same, looked for before anything is done."""
-    return await repeated(database, ASK, str)
+    return await repeated(database.store(FRAME), ASK, str)
 
 
 async def test_no_time_limit_ends_the_wait_of_a_commit(either: Database, cluster: Cluster) -> None:
@@ -116,7 +117,7 @@ async def test_what_is_not_found_waits_for_nobody(database: Database, cluster: C
     """Nor does anything else that is only read."""
     async with unconfirmed(cluster.url):
         assert await found(database) is None
-        async with database.transaction() as tx:
+        async with database.store(FRAME).transaction() as tx:
             assert await tx.requests.find(KEY.scope) is None
 
 
@@ -138,7 +139,7 @@ async def test_without_a_standby_a_repetition_costs_what_it_did(database: Databa
     """Two statements, and nothing in PostgreSQL's log; where it only looks, one."""
     await claimed(database)
     with _statements(database) as statements:
-        async with database.transaction() as tx:
+        async with database.store(FRAME).transaction() as tx:
             await tx.requests.claim([Claim(KEY)])
         assert len(statements) == 2
         assert await found(database) == "an answer"
@@ -153,7 +154,7 @@ def _statements(database: Database) -> Iterator[list[str]]:
     def keep(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         sent.append(statement)
 
-    engine = database._engine.sync_engine
+    engine = database._pool._engine.sync_engine
     event.listen(engine, "before_cursor_execute", keep)
     yield sent
     event.remove(engine, "before_cursor_execute", keep)
@@ -162,9 +163,9 @@ def _statements(database: Database) -> Iterator[list[str]]:
 async def _logged(database: Database) -> int:
     """How many bytes a repetition writes into PostgreSQL's log."""
     end = text("SELECT pg_current_wal_insert_lsn() - '0/0'")
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         before = (await tx._connection.execute(end)).scalar_one()
-        async with database.transaction() as other:
+        async with database.store(FRAME).transaction() as other:
             await other.requests.claim([Claim(KEY)])
         return int((await tx._connection.execute(end)).scalar_one() - before)
 
@@ -210,7 +211,7 @@ async def test_a_job_begins_once_it_is_certain(database: Database, database_url:
 
 
 async def _deferred(database: Database, name: str) -> None:
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.jobs.defer([Job("test.write", {"name": name})])
 
 

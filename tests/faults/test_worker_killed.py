@@ -15,6 +15,7 @@ from server.commerce.providers.sandbox import SandboxProvider
 from server.frame.jobs import Worker
 from server.wiring import Trade
 from storage.database import Database
+from storage.store import FRAME
 from tests.commerce.goods import cancelled, placed, stock_of, stocked
 from tests.fixtures.sandbox import Sandbox
 from tests.fixtures.servers import running
@@ -54,7 +55,7 @@ async def take_up(database_url: str, shop: Shop) -> None:
     """Another worker, which finds out that the first is dead, and does what is left."""
 
     async def left() -> int:
-        async with shop.server.database.reading() as tx:
+        async with shop.server.database.store(FRAME).reading() as tx:
             return sum(job.task.startswith("commerce.") for job in await tx.jobs.list_undone(100))
 
     tasks = shop.server.application.tasks

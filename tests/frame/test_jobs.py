@@ -15,6 +15,7 @@ from server.frame.jobs import Task, Worker
 from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import Job, JobState
+from storage.store import FRAME
 from storage.url import parameters
 from tests.faults.load import until
 from tests.fixtures.pgbouncer import POOLER
@@ -78,7 +79,7 @@ async def working(worker: Worker) -> AsyncIterator[None]:
 
 
 async def deferred(database: Database, *names: str, **rest: Any) -> None:
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.jobs.defer([Job("test.write", {"name": name}, **rest) for name in names])
 
 
@@ -93,7 +94,7 @@ async def until_there(ask: Callable[[], Awaitable[None]]) -> None:
 
 
 async def undone(database: Database) -> Sequence[tuple[str, JobState]]:
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         jobs = await tx.jobs.list_undone(100)
     return [(str(job.args["name"]), job.state) for job in jobs if "name" in job.args]  # not the worker's own
 
@@ -103,7 +104,7 @@ async def test_a_job_is_done_if_its_transaction_commits_and_only_then(
 ) -> None:
     """The queue is the outbox: what was rolled back was never asked for; what was done is there no more."""
     with suppress(ZeroDivisionError):
-        async with database.transaction() as tx:
+        async with database.store(FRAME).transaction() as tx:
             await tx.jobs.defer([Job("test.write", {"name": "rolled back"})])
             raise ZeroDivisionError
     await deferred(database, "one", "two")
@@ -148,7 +149,7 @@ async def test_a_job_that_keeps_failing_waits_for_a_person(
     worker = worker_of(database_url, log, Task("test.write", diary.run))
     await worker.run_due()
     assert await undone(database) == [("one", JobState.FAILED)]
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         [job] = [job for job in await tx.jobs.list_undone(10) if "name" in job.args]
         assert await tx.jobs.retry(job.id)
         assert not await tx.jobs.retry(job.id)
@@ -163,7 +164,7 @@ async def test_jobs_of_one_lock_run_one_after_the_other(
     diary.waits = asyncio.Event()
     other = Diary()
     await deferred(database, "first", "second", lock="a payment")
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.jobs.defer([Job("test.other", {"name": "free"})])
     async with working(worker_of(database_url, log, Task("test.write", diary.run), Task("test.other", other.run))):
         await until(lambda: other.done == ["free"])
@@ -263,7 +264,7 @@ async def test_a_worker_leaves_the_jobs_of_modules_that_it_does_not_serve(
 ) -> None:
     """They wait for one that does."""
     await deferred(database, "ours")
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.jobs.defer([Job("other.write", {"name": "theirs"})])
     await worker_of(database_url, log, Task("test.write", diary.run)).run_due()
     assert (diary.done, await undone(database)) == (["ours"], [("theirs", JobState.WAITING)])

@@ -10,18 +10,19 @@ from server.frame import keeping, resuming
 from server.frame.keeping import EVENTS_KEPT, KEPT, keeping_tasks
 from storage.database import Database
 from storage.frame.records import Claim, Event, RequestKey
+from storage.store import FRAME
 
 NOW = datetime.now(UTC)
 
 
 async def count(database: Database, table: str) -> int:
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         return int((await tx._connection.execute(text(f"SELECT count(*) FROM frame.{table}"))).scalar_one())
 
 
 async def purged(database: Database, now: datetime) -> tuple[int, int]:
     """How many requests and events are left once all that is old at a time was forgotten."""
-    for task in keeping_tasks(database, lambda: now):
+    for task in keeping_tasks(database.store(FRAME), lambda: now):
         assert task.every
         await task.run()
     return await count(database, "request_ids"), await count(database, "events")
@@ -32,7 +33,7 @@ async def test_requests_and_events_are_forgotten_in_their_time(
 ) -> None:
     """Events a day later than any token is good for; in pieces, of which the last may be empty."""
     monkeypatch.setattr(keeping, "_PIECE", 2)
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(RequestKey(uuid4(), uuid4(), b"digest"), "answer") for _ in range(4)])
         await tx.events.publish([Event("order.placed", uuid4(), "{}", NOW) for _ in range(5)])
     assert EVENTS_KEPT > resuming.KEPT

@@ -26,6 +26,7 @@ from server.frame.repeating import (
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask, AuditFilter, Claim, EarlierRequest, RequestKey
 from storage.identity.records import Account, AccountKind
+from storage.store import FRAME
 
 ADA = Caller(UUID(int=1), frozenset())
 REQUEST_ID = str(UUID(int=7))
@@ -176,13 +177,13 @@ class Deed:
 
 async def done(database: Database, request_key: RequestKey | None, deed: Deed) -> str:
     asked = Ask(ADA.account_id, "test", NOW, key=request_key)
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         return await once(tx, asked, str, deed, lambda answer: f"deed/{answer}")
 
 
 async def recorded(database: Database) -> list[str]:
     """The resources of all that was recorded, the latest first."""
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         return [event.entry.resource for event in await tx.audit.list_latest(AuditFilter(), before=None, limit=100)]
 
 
@@ -229,7 +230,7 @@ async def test_a_refusal_is_not_remembered(database: Database) -> None:
 
 async def sifted(database: Database, *keys: RequestKey | None) -> Sifted:
     """What becomes of a batch of asks, whose fresh ones are then answered by their places."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         found = await sift(tx, [Claim(each) if each else None for each in keys])
         await tx.requests.remember({each: str(place) for place in found.fresh if (each := keys[place])})
     return found

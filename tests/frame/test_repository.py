@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from storage.database import Database, Transaction
+from storage.database import Database
 from storage.frame.records import Claim, EarlierRequest, RequestKey
+from storage.store import FRAME
+from storage.transaction import Transaction
 from tests.storage.waiting import waits
 
 ADA = UUID(int=1)
@@ -24,20 +26,20 @@ class TurnedBackError(Exception):
 async def turned_back(database: Database) -> AsyncIterator[Transaction]:
     """A transaction that is rolled back at the end of the block."""
     with suppress(TurnedBackError):
-        async with database.transaction() as tx:
+        async with database.store(FRAME).transaction() as tx:
             yield tx
             raise TurnedBackError
 
 
 async def claimed(database: Database, *claims: Claim) -> dict[tuple[UUID, UUID], EarlierRequest]:
     """What was found of these claims, in a transaction of their own that commits."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         return dict(await tx.requests.claim(claims))
 
 
 async def test_a_new_request_finds_nothing_before_it(database: Database) -> None:
     """And the second time it finds itself, with the answer that was remembered."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         assert await tx.requests.claim([Claim(key())]) == {}
         await tx.requests.remember({key(): "answer"})
     assert await claimed(database, Claim(key())) == {key().scope: EarlierRequest(b"digest", "answer")}
@@ -68,7 +70,7 @@ async def test_a_batch_claims_what_is_new_and_finds_the_rest(database: Database)
 
 async def test_nothing_claimed_and_nothing_to_remember_or_release_is_fine(database: Database) -> None:
     """An empty batch changes nothing."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         assert await tx.requests.claim([]) == {}
         await tx.requests.remember({})
         await tx.requests.release([])
@@ -83,7 +85,7 @@ async def test_a_claim_that_is_rolled_back_is_free(database: Database) -> None:
 
 async def test_a_released_claim_is_free_and_the_others_stay(database: Database) -> None:
     """Those of a batch that were refused may be tried again."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(key(1), "one"), Claim(key(2), "two"), Claim(key(3), "three")])
         await tx.requests.release([key(1).scope, key(3).scope, key(9).scope])
     found = await claimed(database, Claim(key(1)), Claim(key(2)), Claim(key(3)))
@@ -92,7 +94,7 @@ async def test_a_released_claim_is_free_and_the_others_stay(database: Database) 
 
 async def test_answers_are_remembered_for_their_own_requests(database: Database) -> None:
     """Several in one statement, and what was never claimed is not made up."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(key(1)), Claim(key(2))])
         await tx.requests.remember({key(2): "two", key(1): "one", key(3): "three"})
     found = await claimed(database, Claim(key(1)), Claim(key(2)), Claim(key(3)))
@@ -101,7 +103,7 @@ async def test_answers_are_remembered_for_their_own_requests(database: Database)
 
 async def test_a_second_claim_waits_for_the_first_and_finds_its_answer(database: Database) -> None:
     """Two servers that get the same request at once answer it alike."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(key())])
         second = await waits(database, claimed(database, Claim(key())))
         await tx.requests.remember({key(): "answer"})
@@ -120,7 +122,7 @@ async def test_a_second_claim_is_free_once_the_first_is_rolled_back(database: Da
 async def test_batches_that_share_claims_wait_and_never_deadlock(database: Database) -> None:
     """In whichever order a batch names them, claims are taken in the order of their keys."""
     numbers = [3, 1, 2]
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(key(2), "first")])
         one = await waits(database, claimed(database, *(Claim(key(number), "one") for number in numbers)))
         two = await waits(database, claimed(database, *(Claim(key(number), "two") for number in reversed(numbers))))
@@ -132,10 +134,10 @@ async def test_what_is_old_is_forgotten(database: Database) -> None:
     """Only what came before the time, and the number of them is told."""
     await claimed(database, Claim(key(1), "one"), Claim(key(2), "two"))
     now = datetime.now(UTC)
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         assert await tx.requests.purge(now - timedelta(days=30), 10) == 0
     assert len(await claimed(database, Claim(key(1)), Claim(key(2)))) == 2
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         purged = [await tx.requests.purge(now + timedelta(days=30), limit=1) for _ in range(3)]
     assert purged == [1, 1, 0]
     assert await claimed(database, Claim(key(1)), Claim(key(2))) == {}

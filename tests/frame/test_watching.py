@@ -14,14 +14,16 @@ from server.frame.errors import ResumeTokenExpired, Stopping
 from server.frame.resuming import Position
 from server.frame.watching import Feed, Telling, Told
 from storage.commerce.records import Movement, Product
-from storage.database import Database, Transaction
+from storage.commerce.store import COMMERCE, CommerceReading, CommerceTransaction
+from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import ChangePage, LogEnd, News, Stretch
 from storage.snapshots import Snapshot
+from storage.store import FRAME
 from tests.commerce.values import kept, product, receipt
 from tests.fixtures.keys import MASTER_KEYS
 
-StockFeed = Feed[Movement, frozenset[str]]
+StockFeed = Feed[CommerceReading, Movement, frozenset[str]]
 ALL: frozenset[str] = frozenset()
 SOON = 10.0
 """In seconds: far longer than anything here takes."""
@@ -29,7 +31,9 @@ TEA, MUG = product("TEA"), product("MUG")
 
 
 def opened(database: Database, source: Any = None, **rest: float) -> StockFeed:
-    return Feed(database, source or StockChanges(), lambda: datetime.now(UTC), **{"every": 0.01, **rest})
+    return Feed(
+        database.store(COMMERCE), source or StockChanges(), lambda: datetime.now(UTC), **{"every": 0.01, **rest}
+    )
 
 
 @pytest.fixture
@@ -40,13 +44,13 @@ async def feed(database: Database) -> AsyncIterator[StockFeed]:
     await feed.close()
 
 
-async def received(tx: Transaction, of: Product, count: int) -> None:
+async def received(tx: CommerceTransaction, of: Product, count: int) -> None:
     """So many movements, of one piece each; the level before does not matter here."""
     await tx.stock.move([receipt(of, 1, note=str(number)) for number in range(count)])
 
 
 async def committed(database: Database, of: Product, count: int = 1) -> None:
-    async with database.transaction() as tx:
+    async with database.store(COMMERCE).transaction() as tx:
         await received(tx, of, count)
 
 
@@ -74,7 +78,7 @@ def sequences(messages: Sequence[Told[Movement]]) -> list[int]:
 
 async def ledger(database: Database) -> list[int]:
     """The sequence of every movement there is."""
-    async with database.reading() as tx:
+    async with database.store(COMMERCE).reading() as tx:
         found = [await tx.stock.list_movements(each.id, before=None, limit=10_000) for each in (TEA, MUG)]
     return sorted(movement.sequence for each in found for movement in each)
 
@@ -83,7 +87,7 @@ async def test_a_transaction_that_commits_late_is_told(database: Database, feed:
     """It has drawn its sequence before others that are told first; whoever resumes in between is told it too, once."""
     watch = feed.watch(None, ALL)
     start = await begun(watch)
-    async with database.transaction() as late:
+    async with database.store(COMMERCE).transaction() as late:
         await received(late, TEA, 1)
         await committed(database, MUG)
         await committed(database, MUG)
@@ -176,11 +180,11 @@ class Failing(StockChanges):
         self.failure: Exception | None = None
         self.looks = 0
 
-    async def find_news(self, tx: Transaction, since: str) -> News:
+    async def find_news(self, reading: CommerceReading, since: str) -> News:
         self.looks += 1
         if self.failure is not None:
             raise self.failure
-        return await super().find_news(tx, since)
+        return await super().find_news(reading, since)
 
 
 @pytest.mark.parametrize("failure", [StoreUnavailable(), ValueError()])
@@ -280,7 +284,7 @@ async def test_watches_that_are_not_read_hold_no_connection(database_url: str) -
     await committed(database, TEA, 1100)
     heads = await asyncio.gather(*(read(watch, 1) for watch in watches))
     for _ in range(3):
-        async with database.reading(), database.reading() as tx:
+        async with database.store(FRAME).reading(), database.store(COMMERCE).reading() as tx:
             assert await tx.stock.find_level("TEA")
         await committed(database, MUG)
     tails = await asyncio.gather(*(read(watch, 1102) for watch in watches))

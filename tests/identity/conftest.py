@@ -71,5 +71,5 @@ def statements(database: Database) -> list[str]:
         if not any(name in statement for name in _BY_ITSELF):
             asked.append(statement)
 
-    event.listen(database._engine.sync_engine, "before_cursor_execute", note)
+    event.listen(database._pool._engine.sync_engine, "before_cursor_execute", note)
     return asked

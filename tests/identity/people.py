@@ -18,6 +18,7 @@ from server.settings import MODULES, Address
 from server.wiring import Application
 from storage.database import Database
 from storage.identity.records import Account, AccountKind
+from storage.store import FRAME
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.mailboxes import token_for
 from tests.fixtures.servers import Api, Running, refused
@@ -129,14 +130,14 @@ async def log_of(server: Running) -> list[dict[str, Any]]:
 
 async def kept(database: Database, table: str) -> str:
     """Everything that a table holds, as text."""
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         rows = await tx._connection.execute(text(f"SELECT row_to_json(t)::text FROM {table} AS t"))
         return "\n".join(rows.scalars())
 
 
 async def execute(database: Database, statement: str, **values: object) -> None:
     """Changes the database behind the server's back."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx._connection.execute(text(statement), values)
 
 

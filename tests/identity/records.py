@@ -12,13 +12,14 @@ from server.identity.service import Auditing
 from server.wiring.parts import now
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask, AuditAnchor, AuditEntry, AuditEvent, AuditFilter
+from storage.store import FRAME
 from tests.fixtures.keys import MASTER_KEYS
 
 BEGAN = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
 
 
 def auditing_on(database: Database, **rest: Any) -> Auditing:
-    return Auditing(database, MASTER_KEYS.audit_keys, MASTER_KEYS.audit_key, now, **rest)
+    return Auditing(database.store(FRAME), MASTER_KEYS.audit_keys, MASTER_KEYS.audit_key, now, **rest)
 
 
 def entry(number: int = 0, **rest: Any) -> AuditEntry:
@@ -30,13 +31,13 @@ def entry(number: int = 0, **rest: Any) -> AuditEntry:
 
 async def recorded(database: Database, *entries: AuditEntry) -> None:
     """Writes entries, all in one transaction."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.audit.record(entries)
 
 
 async def events(database: Database, **wanted: Any) -> Sequence[AuditEvent]:
     """What was recorded, the first first."""
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         return (await tx.audit.list_latest(AuditFilter(**wanted), before=None, limit=10_000))[::-1]
 
 
@@ -45,7 +46,7 @@ async def verified(database: Database, *anchors: AuditAnchor, after: int = 0, li
 
 
 async def head(database: Database) -> AuditAnchor:
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         found = await tx.audit_chain.head()
     assert found is not None
     return found
@@ -53,7 +54,7 @@ async def head(database: Database) -> AuditAnchor:
 
 async def execute(database: Database, *statements: str, **values: object) -> None:
     """Changes the database as somebody does who holds it, but not the key."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         for statement in statements:
             await tx._connection.execute(text(statement), values)
 

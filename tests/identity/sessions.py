@@ -10,6 +10,7 @@ import uuid_utils.compat
 from server.identity.rules.sessions import SESSION_LIFE
 from server.wiring import Application
 from storage.identity.records import Session
+from storage.identity.store import IDENTITY
 from tests.fixtures.servers import Api, refused
 from tests.identity.people import person, refreshed
 
@@ -32,7 +33,7 @@ async def begun(
 ) -> Begun:
     """Another session of an account, or one of a new account with these roles."""
     now = now or datetime.now(UTC)
-    async with application.database.transaction() as tx:
+    async with application.database.store(IDENTITY).transaction() as tx:
         if account_id is None:
             added = person(None, *roles, verify_time=now)
             account_id = added.id

@@ -13,6 +13,7 @@ from server.identity.credentials.tokens import AccessTokens
 from server.settings import LOCAL_ISSUER
 from storage.database import Database
 from storage.identity.records import Account, ApiKey, Session
+from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEYS
 from tests.identity.people import person, robot
 
@@ -51,9 +52,9 @@ class Door:
         self.database = database
         self.time = datetime.now(UTC)
         self.elapsed = Elapsing()
-        keys = KeyRing(database, MASTER_KEYS, self.now)
+        keys = KeyRing(database.store(IDENTITY), MASTER_KEYS, self.now)
         self.tokens = AccessTokens(keys, self.now, LOCAL_ISSUER)
-        self.standings = Standings(database, keys, self.tokens, self.now, self.elapsed)
+        self.standings = Standings(database.store(IDENTITY), keys, self.tokens, self.now, self.elapsed)
 
     def now(self) -> datetime:
         return self.time
@@ -62,7 +63,7 @@ class Door:
         """A person with these roles who has signed in: the access token, the account and the session."""
         account = person(None, *roles)
         session = Session(uuid_utils.compat.uuid7(), account.id, 0, self.time, self.time, self.time + expire, None)
-        async with self.database.transaction() as tx:
+        async with self.database.store(IDENTITY).transaction() as tx:
             assert await tx.accounts.add(account, password_hash="none")
             await tx.sessions.add(session)
         token, _ = await self.tokens.issue(account, session.id)
@@ -71,7 +72,7 @@ class Door:
     async def enter_by_key(self, *roles: str, expire_time: datetime | None = None) -> tuple[str, Account, ApiKey]:
         account = robot(f"till-{uuid4().hex}", *roles)
         key = ApiKey(uuid4(), account.id, "brk_test", self.time, expire_time, None, None)
-        async with self.database.transaction() as tx:
+        async with self.database.store(IDENTITY).transaction() as tx:
             assert await tx.accounts.add(account)
             await tx.api_keys.add(key, uuid4().bytes)
         token, _ = await self.tokens.issue(account, key.id)

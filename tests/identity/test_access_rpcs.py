@@ -9,6 +9,7 @@ import grpc
 from backroom.common.v1 import page_pb2
 from backroom.identity.v1 import access_service_pb2
 from storage.database import Database
+from storage.identity.store import IDENTITY
 from tests.fixtures.servers import Api, Running, refusal, refused, sign_in
 from tests.identity.people import granting, kept, me, outcome, person, revoking, robot
 from tests.identity.standing import within_a_second
@@ -129,11 +130,11 @@ async def test_a_service_may_be_the_admin_that_is_left(server: Running, admin: A
     """The admin role counts on services as it does on people."""
     keeper = robot("keeper", "admin")
     other = await server.sign_in("admin")
-    async with server.database.transaction() as tx:
+    async with server.database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.add(keeper)
     assert list((await admin.access.RevokeRole(revoking(admin.account_id, "admin"))).roles) == []
     assert list((await other.access.RevokeRole(revoking(other.account_id, "admin"))).roles) == []
-    async with server.database.transaction() as tx:
+    async with server.database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.lock_holders("admin") == [keeper.id]
 
 
@@ -165,7 +166,7 @@ async def test_pages_of_users_see_each_exactly_once(server: Running, admin: Api)
 
 async def test_users_of_the_same_moment_are_all_listed(server: Running, admin: Api) -> None:
     """A page may end between two of one moment."""
-    async with server.database.transaction() as tx:
+    async with server.database.store(IDENTITY).transaction() as tx:
         for _ in range(3):
             assert await tx.accounts.add(person(), password_hash="none")
     seen, token = [], ""
@@ -179,7 +180,7 @@ async def test_users_of_the_same_moment_are_all_listed(server: Running, admin: A
 
 async def test_users_are_listed_by_role(server: Running, admin: Api) -> None:
     """Only holders of the role, services never, and an unknown role is held by nobody."""
-    async with server.database.transaction() as tx:
+    async with server.database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.add(robot("till", "admin"))
         assert await tx.accounts.add(person("bob@example.com", "staff"), password_hash="none")
     admins = await admin.access.ListUsers(listing(role="admin"))
@@ -241,7 +242,7 @@ async def test_a_forged_token_is_refused_or_harmless(server: Running, admin: Api
 
 async def test_the_size_of_a_page_is_bounded(server: Running, admin: Api) -> None:
     """0 means 50, more than 1,000 means 1,000, and less than 0 is answer."""
-    async with server.database.transaction() as tx:
+    async with server.database.store(IDENTITY).transaction() as tx:
         for place in range(50):
             born = person().create_time + timedelta(seconds=place)
             assert await tx.accounts.add(person(create_time=born), password_hash="none")

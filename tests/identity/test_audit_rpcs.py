@@ -13,6 +13,7 @@ from backroom.identity.v1 import audit_pb2, audit_service_pb2
 from backroom_client import AsyncBackroom, AsyncPages, Backroom
 from storage.database import Database
 from storage.frame.records import NOBODY, AuditFilter
+from storage.store import FRAME
 from tests.commerce.goods import stocked
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.records import BEGAN, auditing_on, entry, execute, head, recorded
@@ -219,7 +220,7 @@ async def buffers_read(database: Database, **wanted: Any) -> int:
     def keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
         sent.append((statement, parameters))
 
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         connection = tx._connection.sync_connection
         event.listen(connection, "before_cursor_execute", keep)
         await tx.audit.list_latest(AuditFilter(**wanted), before=None, limit=50)

@@ -14,6 +14,7 @@ from server.identity.service.anchoring import AnchorFile, AnchorsMalformed
 from storage.database import Database
 from storage.errors import AlreadyExists
 from storage.frame.records import AuditAnchor
+from storage.store import FRAME
 from tests.fixtures.keys import MASTER_KEYS
 from tests.frame.test_repository import turned_back
 from tests.identity.records import BEGAN, auditing_on, entry, events, execute, head, recorded, verified
@@ -21,7 +22,7 @@ from tests.identity.records import BEGAN, auditing_on, entry, events, execute, h
 
 async def places(database: Database) -> list[tuple[int, str]]:
     """The chain: each place, and the resource of its event."""
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         links = await tx.audit_chain.read(after=0, limit=10_000)
     return [(link.seal.position, link.event.entry.resource if link.event else "") for link in links]
 
@@ -43,7 +44,7 @@ async def test_events_are_sealed_in_the_order_of_their_transactions(database: Da
 
 async def test_what_commits_late_is_sealed_late_and_never_skipped(database: Database) -> None:
     """A transaction that began first holds back all that came after it, until it has ended."""
-    async with database.transaction() as late:
+    async with database.store(FRAME).transaction() as late:
         await late.audit.record([entry(1)])
         await recorded(database, entry(2))
         assert await auditing_on(database).seal() == 0
@@ -89,7 +90,7 @@ async def test_a_backlog_is_sealed_and_verified_piece_by_piece(
 async def test_of_two_sealers_the_second_has_nothing_to_do(database: Database) -> None:
     """It does not wait, and makes no second chain."""
     await recorded(database, entry(1))
-    async with database.transaction() as first:
+    async with database.store(FRAME).transaction() as first:
         assert await first.audit_chain.try_lock()
         assert await auditing_on(database).seal() == 0
     assert await auditing_on(database).seal() == 1
@@ -104,7 +105,7 @@ async def test_a_database_that_counts_its_transactions_anew_goes_on_with_its_cha
     await execute(database, f"UPDATE frame.audit_entries SET {ahead}")
     # The numbers are signed: a true dump's are what they were, and so the chain is made again over the higher ones.
     await execute(database, "TRUNCATE frame.audit_seals")
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         old = await tx.audit.list_from_before(limit=3)
         await tx.audit_chain.add(sealed(old, BEGINNING, MASTER_KEYS.audit_key, lambda: BEGAN))
     await recorded(database, entry(5))
@@ -130,7 +131,7 @@ async def test_the_chain_s_end_is_kept_outside_and_told_once(database: Database,
     anchors = file.read()
     assert [anchor.position for anchor in anchors] == [1, 2]
     assert anchors[-1] == await head(database)
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         rows = await tx._connection.execute(text("SELECT type, data FROM frame.events ORDER BY sequence"))
         told = [(row.type, json.loads(row.data)) for row in rows]
     assert told == [(ANCHORED, {"position": each.position, "hash": each.hash.hex()}) for each in anchors]
@@ -175,7 +176,7 @@ async def test_the_jobs_seal_and_anchor_by_themselves(database: Database) -> Non
     }
     for task in tasks.values():
         await task.run()
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         assert await tx.audit_chain.anchored() == await head(database)
 
 

@@ -13,6 +13,7 @@ from server.identity.rules.auditing import FaultKind, sealed
 from storage.database import Database
 from storage.frame.records import AuditAnchor, AuditKey, AuditLink
 from storage.frame.signing import START, mac_of
+from storage.store import FRAME
 from tests.identity.records import auditing_on, entry, execute, head, recorded, verified
 
 LENGTH = 40
@@ -212,7 +213,7 @@ class Intruder:
         place = self.place()
         statement = f"UPDATE frame.audit_entries SET resource = 'forged' WHERE sequence = {_AT}"
         await self.do(statement, p=place)
-        async with self._database.reading() as tx:
+        async with self._database.store(FRAME).reading() as tx:
             links = await tx.audit_chain.read(after=0, limit=LENGTH)
         await self._reseal(links[place - 1 :], links[place - 2].seal.hash if place > 1 else START)
         return Trace(FaultKind.ALTERED, place)
@@ -247,7 +248,7 @@ async def chain(database: Database) -> Database:
 
 async def test_an_untouched_chain_is_whole(chain: Database) -> None:
     """From its first place to its last, and with an anchor at any of them."""
-    async with chain.reading() as tx:
+    async with chain.store(FRAME).reading() as tx:
         links = await tx.audit_chain.read(after=0, limit=1000)
     anchors = [AuditAnchor(link.seal.position, link.seal.hash) for link in links]
     found = await verified(chain, *anchors)
@@ -294,7 +295,7 @@ async def test_a_cut_tail_is_seen_by_an_anchor_alone(chain: Database) -> None:
     fault = (await verified(chain, anchor)).fault
     assert fault is not None
     assert (fault.kind, fault.position) == (FaultKind.MISSING, 31)
-    async with chain.transaction() as tx:
+    async with chain.store(FRAME).transaction() as tx:
         await tx.audit_chain.add_anchor(anchor)
     assert (await verified(chain)).fault == fault
 

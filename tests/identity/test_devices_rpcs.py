@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from backroom.identity.v1 import identity_service_pb2 as pb
+from storage.store import FRAME
 from tests.fixtures.mailboxes import token_for
 from tests.fixtures.servers import Api, Running
 from tests.identity.people import (
@@ -223,7 +224,7 @@ async def test_an_answer_of_an_earlier_version_is_repeated_without_a_device(serv
         token = await token_for(server.mailbox, ADA)
         request = pb.ResetPasswordRequest(request_id=str(uuid4()), token=token, new_password=NEW_PASSWORD)
     await getattr(api.identity, method)(request)
-    async with server.database.transaction() as tx:
+    async with server.database.store(FRAME).transaction() as tx:
         statement = "UPDATE frame.request_ids SET answer = 'true' WHERE request_id = :request_id"
         await tx._connection.execute(text(statement), {"request_id": UUID(request.request_id)})
     if method == "ChangePassword":

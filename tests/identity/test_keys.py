@@ -14,7 +14,8 @@ from server.identity.service import KeyRotation
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask
 from storage.identity.records import Key, KeyUse
-from storage.identity.repository import KeyRepository
+from storage.identity.repository import KeyReader
+from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEYS
 from tests.identity.people import Clock, execute, kept
 
@@ -26,23 +27,23 @@ AFTER = timedelta(minutes=10)
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """One entry for each time that the keys are read from the store."""
     seen: list[str] = []
-    list_all = KeyRepository.list_all
+    list_all = KeyReader.list_all
 
-    async def listing(self: KeyRepository) -> object:
+    async def listing(self: KeyReader) -> object:
         seen.append("read")
         return await list_all(self)
 
-    monkeypatch.setattr(KeyRepository, "list_all", listing)
+    monkeypatch.setattr(KeyReader, "list_all", listing)
     return seen
 
 
 def ring_of(database: Database, clock: Clock, master_keys: MasterKeys = MASTER_KEYS) -> KeyRing:
     """A server's ring, for which as much time passes as its clock is moved."""
-    return KeyRing(database, master_keys, clock, lambda: clock().timestamp() + monotonic())
+    return KeyRing(database.store(IDENTITY), master_keys, clock, lambda: clock().timestamp() + monotonic())
 
 
 def rotation_of(database: Database, clock: Clock, master_keys: MasterKeys = MASTER_KEYS) -> KeyRotation:
-    return KeyRotation(database, master_keys, clock)
+    return KeyRotation(database.store(IDENTITY), master_keys, clock)
 
 
 def asked(clock: Clock) -> Ask:
@@ -57,7 +58,7 @@ async def rotated(database: Database, clock: Clock) -> list[str]:
 
 
 async def all_kept(database: Database) -> list[Key]:
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         return list(await tx.keys.list_all())
 
 
@@ -96,7 +97,7 @@ async def test_unknown_key_ids_share_a_reading_and_wait_for_it(
     database: Database, clock: Clock, reads: list[str]
 ) -> None:
     """Callers that make up key ids do not become queries, at once or one after the other."""
-    ring = KeyRing(database, MASTER_KEYS, clock)
+    ring = KeyRing(database.store(IDENTITY), MASTER_KEYS, clock)
     await ring.signing()
     reads.clear()
     began = monotonic()
@@ -199,7 +200,7 @@ async def test_a_key_in_the_clear_beside_sealed_ones_counts_for_nothing(database
 
 
 async def in_the_clear(database: Database, clock: Clock, key_id: str, use: KeyUse) -> None:
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         await tx.keys.add(Key(key_id, use, b"k" * 32, False, clock(), clock()))
 
 

@@ -21,6 +21,8 @@ from server.identity.rules.mails import Occasion
 from server.identity.service import Mailing, Throttling
 from server.wiring import Mail
 from storage.database import Database
+from storage.identity.store import IDENTITY
+from storage.store import FRAME
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.mailboxes import TOKEN, Collected, FileMailbox
 from tests.fixtures.servers import keep_in, running
@@ -51,33 +53,33 @@ class Post:
     log: list[dict[str, Any]] = field(default_factory=list)
 
     async def waiting(self) -> list[UUID]:
-        async with self.database.reading() as tx:
+        async with self.database.store(FRAME).reading() as tx:
             return list((await tx._connection.execute(text("SELECT id FROM identity.mails"))).scalars())
 
     async def asked(self, occasion: Occasion = Occasion.RESET, to: str = "ada@example.com") -> UUID:
         before = set(await self.waiting())
-        async with self.database.transaction() as tx:
+        async with self.database.store(IDENTITY).transaction() as tx:
             await self.mailing.ask(tx, occasion, to)
         [mail_id] = set(await self.waiting()) - before
         return mail_id
 
     async def jobs(self) -> list[Any]:
-        async with self.database.reading() as tx:
+        async with self.database.store(FRAME).reading() as tx:
             return [job for job in await tx.jobs.list_undone(100) if job.task == "identity.send_mail"]
 
 
 @pytest.fixture
 async def post(database: Database, clock: Clock) -> Post:
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.add(person("ada@example.com", verify_time=clock()), password_hash="none")
     lines: list[dict[str, Any]] = []
     logger = structlog.wrap_logger(
         None, processors=[keep_in(lines)], wrapper_class=structlog.make_filtering_bound_logger(0)
     )
-    throttling = Throttling(database, KeyRing(database, MASTER_KEYS, clock), clock)
+    throttling = Throttling(database.store(IDENTITY), KeyRing(database.store(IDENTITY), MASTER_KEYS, clock), clock)
     outbox = Failing()
     mailing = Mailing(
-        database,
+        database.store(IDENTITY),
         MASTER_KEYS,
         throttling,
         outbox,
@@ -136,7 +138,7 @@ async def test_a_mail_that_can_never_be_sent_is_given_up_at_once(
     post: Post, clock: Clock, tmp_path: Path, to: str
 ) -> None:
     """An earlier version took such addresses: a line in the log has no address, and nothing is tried again."""
-    async with post.database.transaction() as tx:
+    async with post.database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.add(person(to, verify_time=clock()), password_hash="none")
     mailing = post.mailing
     mailing._outbox = FileOutbox(tmp_path / "outbox", "backroom@localhost")
@@ -162,7 +164,7 @@ async def test_two_workers_send_a_mail_once(post: Post) -> None:
 async def test_a_mail_whose_sender_died_is_sent_after_all(post: Post, clock: Clock) -> None:
     """Once its time has passed, and with the same token."""
     mail_id = await post.asked()
-    async with post.database.transaction() as tx:
+    async with post.database.store(IDENTITY).transaction() as tx:
         assert await tx.mails.take(mail_id, clock(), clock() + timedelta(minutes=1))
     post.outbox.broken = False
     await post.mailing.send(mail_id)
@@ -177,7 +179,7 @@ async def test_what_rolls_back_sends_nothing(post: Post) -> None:
     """A mail is there when its transaction has committed, and only then."""
 
     async def asked_in_vain() -> None:
-        async with post.database.transaction() as tx:
+        async with post.database.store(IDENTITY).transaction() as tx:
             await post.mailing.ask(tx, Occasion.RESET, "ada@example.com")
             raise EmailTaken
 

@@ -8,6 +8,7 @@ from server.identity.credentials.keys import MasterKeyWrong
 from server.settings import MODULES
 from server.wiring import Application
 from storage.database import Database
+from storage.identity.store import IDENTITY
 from tests.fixtures.servers import Running
 
 OTHER = MasterKeys([bytes(range(32, 64))])
@@ -24,7 +25,7 @@ async def test_with_another_master_key_nothing_is_prepared_and_nothing_is_ready(
     assert application.health.reason == "BACKROOM_MASTER_KEY does not open the keys of this database"
     with pytest.raises(MasterKeyWrong):
         await application.prepare()
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         assert len(await tx.keys.list_all()) == 2
     assert (await server.application.identity.keys.signing())[0]
     await application.finish()

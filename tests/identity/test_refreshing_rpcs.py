@@ -6,6 +6,7 @@ import grpc
 
 from backroom.identity.v1 import accounts_pb2, identity_service_pb2
 from server.identity.rules.sessions import SESSION_LIFE
+from storage.store import FRAME
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import Clock, execute, kept, me, outcome, refreshed, refreshing
 from tests.identity.sessions import Begun, begun, next_token
@@ -72,7 +73,7 @@ async def test_a_theft_ends_the_access_tokens_of_the_session(server: Running) ->
 
 async def results(server: Running, person: Begun) -> list[str]:
     """What the record says of a session, in order."""
-    async with server.database.reading() as tx:
+    async with server.database.store(FRAME).reading() as tx:
         connection = tx._connection
         found = await connection.exec_driver_sql(
             "SELECT result FROM frame.audit_entries WHERE resource = %s ORDER BY sequence",

@@ -9,6 +9,7 @@ import pytest
 
 from storage.database import Database
 from storage.identity.records import Account, Role, Session
+from storage.identity.store import IDENTITY
 from tests.identity.people import person, robot
 from tests.storage.waiting import waits
 
@@ -17,7 +18,7 @@ NOBODY = uuid4()
 
 
 async def added(database: Database, *accounts: Account) -> None:
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         for account in accounts:
             assert await tx.accounts.add(account, password_hash=f"hash of {account.id}" if account.email else None)
 
@@ -28,13 +29,13 @@ async def with_session(database: Database, **changes: object) -> Session:
     await added(database, account)
     session = Session(uuid4(), account.id, 0, NOW, NOW, NOW + timedelta(days=30), None)
     session = replace(session, **changes)  # type: ignore[arg-type] # the tests name fields of the record
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         await tx.sessions.add(session)
     return session
 
 
 async def stored(database: Database, session_id: UUID) -> Session | None:
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         return await tx.sessions.lock(session_id)
 
 
@@ -43,7 +44,7 @@ async def test_an_account_is_found_as_it_was_added(database: Database) -> None:
     ada = person("ada@example.com", "staff", "customer", create_time=NOW, verify_time=NOW, disable_time=NOW)
     till = robot("till", "service")
     await added(database, ada, till)
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         assert await tx.accounts.find(ada.id) == ada
         assert await tx.accounts.find_by_email("ada@example.com") == (ada, f"hash of {ada.id}")
         assert await tx.accounts.find(till.id) == till
@@ -54,7 +55,7 @@ async def test_what_is_not_there_is_none(database: Database) -> None:
     """An unknown id, address or key finds nothing, and a service has no password."""
     till = robot("till")
     await added(database, till)
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         assert await tx.accounts.find(NOBODY) is None
         assert await tx.accounts.find_by_email("nobody@example.com") is None
         assert await tx.api_keys.find_by_hash(b"no key") is None
@@ -66,7 +67,7 @@ async def test_an_account_without_roles_has_an_empty_tuple(database: Database) -
     """No grant at all is no reason to be lost from a question."""
     ada = person("ada@example.com")
     await added(database, ada)
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         found = await tx.accounts.find(ada.id)
     assert found is not None
     assert found.roles == ()
@@ -76,9 +77,8 @@ async def test_an_email_belongs_to_one_person(database: Database) -> None:
     """Of whoever verified it: another with the same address is not added, and neither are its roles."""
     ada, other = person("ada@example.com", verify_time=NOW), person("ada@example.com", "admin")
     await added(database, ada)
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         assert not await tx.accounts.add(other, password_hash="other")
-    async with database.reading() as tx:
         assert await tx.accounts.find(other.id) is None
         assert await tx.accounts.lock_holders("admin") == []
         assert await tx.accounts.password_hash(ada.id) == f"hash of {ada.id}"
@@ -87,7 +87,7 @@ async def test_an_email_belongs_to_one_person(database: Database) -> None:
 async def test_a_name_belongs_to_one_service_but_to_any_number_of_people(database: Database) -> None:
     """Services are known by their names; people share names with each other and with services."""
     await added(database, robot("till"), person(None, name="till"), person(None, name="till"))
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         assert not await tx.accounts.add(robot("till"))
 
 
@@ -95,7 +95,7 @@ async def test_granting_twice_and_revoking_what_is_not_granted_change_nothing(da
     """A grant that stands keeps standing, and a revocation without one is no error."""
     ada = person("ada@example.com", "customer")
     await added(database, ada)
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         await tx.accounts.grant(ada.id, ["staff", "customer"], NOW)
         await tx.accounts.grant(ada.id, ["staff"], NOW)
         await tx.accounts.grant(ada.id, [], NOW)
@@ -110,7 +110,7 @@ async def test_the_holders_of_a_role_come_in_key_order(database: Database) -> No
     """Services hold roles as people do, and others are left out."""
     holders = [person(None, "admin") for _ in range(3)] + [robot("till", "admin")]
     await added(database, *reversed(holders), person(None, "staff"))
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.lock_holders("admin") == sorted(holder.id for holder in holders)
         assert await tx.accounts.lock_holders("wizard") == []
 
@@ -121,10 +121,10 @@ async def test_the_holders_are_locked_until_the_transaction_ends(database: Datab
     await added(database, ada, bob)
 
     async def ask() -> list[UUID]:
-        async with database.transaction() as tx:
+        async with database.store(IDENTITY).transaction() as tx:
             return await tx.accounts.lock_holders("admin")
 
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         await tx.accounts.lock_holders("admin")
         second = await waits(database, ask())
         await tx.accounts.revoke(ada.id, "admin")
@@ -137,12 +137,12 @@ async def test_who_is_disabled_holds_no_role_that_counts(database: Database) -> 
     await added(database, ada, bob, eve)
 
     async def ask() -> list[UUID]:
-        async with database.transaction() as tx:
+        async with database.store(IDENTITY).transaction() as tx:
             return await tx.accounts.lock_holders("admin")
 
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         await tx.accounts.set_disable_time(eve.id, NOW)
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.lock_holders("admin") == sorted([ada.id, bob.id])
         second = await waits(database, ask())
         await tx.accounts.set_disable_time(ada.id, NOW)
@@ -155,10 +155,10 @@ async def test_an_account_is_locked_as_it_then_is(database: Database) -> None:
     await added(database, ada)
 
     async def ask() -> Account | None:
-        async with database.transaction() as tx:
+        async with database.store(IDENTITY).transaction() as tx:
             return await tx.accounts.lock(ada.id)
 
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.lock(NOBODY) is None
         assert await tx.accounts.lock(ada.id) == ada
         second = await waits(database, ask())
@@ -172,7 +172,7 @@ async def test_who_is_disabled_has_no_password_to_sign_in_by(database: Database)
     ada = person("ada@example.com")
     await added(database, ada)
     for time, expected in ((NOW, None), (None, f"hash of {ada.id}")):
-        async with database.transaction() as tx:
+        async with database.store(IDENTITY).transaction() as tx:
             await tx.accounts.set_disable_time(ada.id, time)
             assert await tx.accounts.lock_password_hash(ada.id) == expected
 
@@ -182,7 +182,7 @@ async def test_services_are_listed_from_the_oldest_on(database: Database) -> Non
     tills = [robot(f"till-{index}") for index in range(3)]
     await added(database, *tills, person())
     seen: list[Account] = []
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         while page := await tx.accounts.list_services(
             after=(seen[-1].create_time, seen[-1].id) if seen else None, limit=2
         ):
@@ -195,7 +195,7 @@ async def test_a_password_is_replaced_only_where_no_other_change_came_first(data
     ada = person("ada@example.com")
     await added(database, ada)
     known = f"hash of {ada.id}"
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.renew_password_hash(ada.id, "new", instead_of=known)
         assert not await tx.accounts.renew_password_hash(ada.id, "newer", instead_of=known)
         assert not await tx.accounts.renew_password_hash(NOBODY, "newer", instead_of=known)
@@ -206,7 +206,7 @@ async def test_people_are_listed_from_the_oldest_on(database: Database) -> None:
     """Those of one moment come in the order of their ids, and services are not listed."""
     people = [person(None, create_time=NOW + timedelta(seconds=age)) for age in (2, 0, 1, 1)]
     await added(database, *people, robot("till"))
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         found = await tx.accounts.list_people(role=None, after=None, limit=10)
     assert found == sorted(people, key=lambda each: (each.create_time, each.id))
 
@@ -217,7 +217,7 @@ async def test_pages_of_people_see_each_exactly_once(database: Database, size: i
     people = [person(None, create_time=NOW + timedelta(microseconds=index // 3)) for index in range(5)]
     await added(database, *people)
     seen: list[Account] = []
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         while page := await tx.accounts.list_people(
             role=None, after=(seen[-1].create_time, seen[-1].id) if seen else None, limit=size
         ):
@@ -231,7 +231,7 @@ async def test_people_are_listed_by_role(database: Database) -> None:
     """Only holders of the role are found, each with all of its roles."""
     ada, bob, eve = person(None, "admin", "staff"), person(None, "staff"), person(None, "customer")
     await added(database, ada, bob, eve)
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         assert await tx.accounts.list_people(role="staff", after=None, limit=9) == [ada, bob]
         assert await tx.accounts.list_people(role="admin", after=None, limit=9) == [ada]
         assert await tx.accounts.list_people(role="wizard", after=None, limit=9) == []
@@ -243,7 +243,7 @@ async def test_a_session_is_found_as_it_was_added_and_refreshed(database: Databa
     assert await stored(database, session.id) == session
     assert await stored(database, uuid4()) is None
     later = NOW + timedelta(minutes=5)
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         await tx.sessions.refresh(session.id, 1, later)
     assert await stored(database, session.id) == replace(session, generation=1, refresh_time=later)
 
@@ -251,7 +251,7 @@ async def test_a_session_is_found_as_it_was_added_and_refreshed(database: Databa
 async def test_a_session_ends_once(database: Database) -> None:
     """A second end, and an end of all, keep the time of the first, and tell that they ended nothing."""
     session = await with_session(database)
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         assert await tx.sessions.end(session.id, NOW) == session.account_id
         assert await tx.sessions.end(session.id, NOW + timedelta(hours=1)) is None
         assert await tx.sessions.end_all(session.account_id, NOW + timedelta(hours=2)) == 0
@@ -263,7 +263,7 @@ async def test_all_sessions_but_one_end(database: Database) -> None:
     """Those that had expired are not counted."""
     kept = await with_session(database)
     others = [replace(kept, id=uuid4()), replace(kept, id=uuid4(), expire_time=NOW)]
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         for each in others:
             await tx.sessions.add(each)
         assert await tx.sessions.end_all(kept.account_id, NOW, but=kept.id) == 1
@@ -278,7 +278,7 @@ async def test_live_sessions_are_listed_from_the_latest_on(database: Database) -
     begun = [replace(first, id=uuid4(), create_time=NOW + timedelta(seconds=age)) for age in (1, 1, 2)]
     over = [replace(first, id=uuid4(), end_time=NOW), replace(first, id=uuid4(), expire_time=NOW)]
     seen: list[Session] = []
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         for each in (*begun, *over):
             await tx.sessions.add(each)
         while page := await tx.sessions.list_live(
@@ -292,7 +292,7 @@ async def test_all_sessions_of_one_account_end_and_no_other(database: Database) 
     """The sessions of others go on."""
     mine, others = await with_session(database), await with_session(database)
     second = replace(mine, id=uuid4())
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         await tx.sessions.add(second)
         await tx.sessions.end_all(mine.account_id, NOW)
     ended = [await stored(database, each.id) for each in (mine, second, others)]
@@ -303,7 +303,7 @@ async def test_a_role_is_kept_as_it_was_made_and_edited(database: Database) -> N
     """Its name is taken once; each edit counts its version up; deleted, it is gone."""
     role = Role("buyer", "Buys.", ("orders.place", "orders.read"), 1, NOW, NOW)
     later = NOW + timedelta(hours=1)
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         assert await tx.roles.add(role)
         assert not await tx.roles.add(replace(role, permissions=()))
         assert await tx.roles.find("buyer") == await tx.roles.lock("buyer") == role
@@ -318,7 +318,7 @@ async def test_a_role_is_kept_as_it_was_made_and_edited(database: Database) -> N
 
 async def test_made_roles_are_listed_by_name(database: Database) -> None:
     """Page by page, from a name on."""
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         for name in ("c", "a", "b"):
             assert await tx.roles.add(Role(name, "", (), 1, NOW, NOW))
         assert [role.name for role in await tx.roles.list_by_name(after=None, limit=2)] == ["a", "b"]
@@ -329,19 +329,19 @@ async def test_a_role_that_is_being_granted_cannot_be_deleted_meanwhile(database
     """Who deletes it waits, and then sees who holds it."""
     ada = person()
     await added(database, ada)
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         assert await tx.roles.add(Role("buyer", "", (), 1, NOW, NOW))
 
     async def ask() -> bool:
-        async with database.transaction() as tx:
+        async with database.store(IDENTITY).transaction() as tx:
             await tx.roles.lock("buyer")
             return await tx.roles.held("buyer")
 
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         assert await tx.roles.hold(["buyer"])
         second = await waits(database, ask())
         await tx.accounts.grant(ada.id, ["buyer"], NOW)
     assert await second
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         await tx.roles.revoke_from_all("buyer")
         assert not await tx.roles.held("buyer")

@@ -12,7 +12,7 @@ from server.identity.credentials.secrets import key_hash
 from server.identity.roles import ROLES
 from server.identity.rules.sessions import ACCESS_TOKEN_LIFE
 from server.wiring.parts import now
-from storage.identity.repository import ApiKeyRepository
+from storage.identity.repository import ApiKeyReader
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import Clock, execute, granting, kept, log_of, me, outcome, registering
@@ -178,15 +178,15 @@ async def test_a_wrong_key_signs_nobody_in(server: Running, admin: Api) -> None:
 async def test_a_mistyped_key_costs_no_look_into_the_database(server: Running, admin: Api) -> None:
     """Its checksum tells, so that whoever guesses does not become a query."""
     created = await admin.access.CreateServiceAccount(creating())
-    find_by_hash = ApiKeyRepository.find_by_hash
+    find_by_hash = ApiKeyReader.find_by_hash
     looks: list[bytes] = []
 
-    async def finding(self: ApiKeyRepository, hashed: bytes) -> object:
+    async def finding(self: ApiKeyReader, hashed: bytes) -> object:
         looks.append(hashed)
         return await find_by_hash(self, hashed)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ApiKeyRepository, "find_by_hash", finding)
+        patched.setattr(ApiKeyReader, "find_by_hash", finding)
         await refusal(server.anonymous.access.ExchangeKey(exchanging(created.secret[:-1] + "_")))
         assert looks == []
         await signed_in(server, created.secret)

@@ -6,6 +6,7 @@ import grpc
 
 from backroom.identity.v1 import identity_service_pb2
 from server.identity.rules.sessions import ACCESS_TOKEN_LIFE, SESSION_LIFE
+from storage.identity.store import IDENTITY
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import (
     Clock,
@@ -52,7 +53,7 @@ async def test_each_login_opens_a_session_of_its_own(server: Running) -> None:
 
 async def test_a_service_cannot_log_in(server: Running) -> None:
     """An account without an address is not found by an empty one, nor by its name."""
-    async with server.database.transaction() as tx:
+    async with server.database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.add(robot("till", "service"))
     for email in ("till", "None", "null"):
         assert (await refusal(server.anonymous.identity.Login(logging_in(email)))).reason == "CREDENTIALS_INVALID"

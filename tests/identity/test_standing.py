@@ -19,7 +19,8 @@ from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import NOBODY, Ask
 from storage.identity.records import Account, Role, Session
-from storage.identity.repository import StandingRepository
+from storage.identity.repository import StandingReader
+from storage.identity.store import IDENTITY
 from storage.snapshots import Snapshot
 from tests.fixtures.keys import MASTER_KEYS
 from tests.identity.people import person
@@ -37,18 +38,18 @@ async def door(database: Database) -> Door:
 def lookups(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     """Of which accounts the standing was read, in order."""
     found: list[UUID] = []
-    find = StandingRepository.find
+    find = StandingReader.find
 
-    async def counting(self: StandingRepository, account_id: UUID, issued_for: UUID) -> Any:
+    async def counting(self: StandingReader, account_id: UUID, issued_for: UUID) -> Any:
         found.append(account_id)
         return await find(self, account_id, issued_for)
 
-    monkeypatch.setattr(StandingRepository, "find", counting)
+    monkeypatch.setattr(StandingReader, "find", counting)
     return found
 
 
 async def told(database: Database, *account_ids: UUID) -> None:
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         await tx.access_changes.add(account_ids or None, datetime.now(UTC))
 
 
@@ -65,7 +66,7 @@ async def test_a_caller_is_looked_up_once(door: Door, lookups: list[UUID]) -> No
 async def test_the_roles_of_now_count_and_not_those_of_the_token(door: Door) -> None:
     """A token that says "admin" of an account that is none makes none."""
     token, account, _ = await door.enter("admin")
-    async with door.database.transaction() as tx:
+    async with door.database.store(IDENTITY).transaction() as tx:
         await tx.accounts.revoke(account.id, "admin")
         await tx.accounts.grant(account.id, ["staff"], door.time)
     assert await door.permissions(token) == ROLES["staff"]
@@ -73,7 +74,7 @@ async def test_the_roles_of_now_count_and_not_those_of_the_token(door: Door) -> 
 
 async def test_a_role_that_was_made_permits_what_it_holds_to_who_holds_it(door: Door) -> None:
     """Beside those that are built in; what nothing asks for any more, and a role that is no more, permit nothing."""
-    async with door.database.transaction() as tx:
+    async with door.database.store(IDENTITY).transaction() as tx:
         assert await tx.roles.add(Role("auditor", "", ("audit.read", "gone.read"), 1, door.time, door.time))
         assert await tx.roles.add(Role("lister", "", ("users.list",), 1, door.time, door.time))
     auditor, _, _ = await door.enter("auditor", "customer", "wizard")
@@ -98,7 +99,7 @@ async def test_who_may_not_come_in_any_more_is_nobody_after_the_next_look(door: 
     token, account, session = await door.enter("customer")
     other, _, _ = await door.enter("staff")
     before = await door.permissions(token), await door.permissions(other)
-    async with door.database.transaction() as tx:
+    async with door.database.store(IDENTITY).transaction() as tx:
         await change(tx, account, session)
         await tx.access_changes.add([account.id], door.time)
     assert (await door.permissions(token), await door.permissions(other)) == before
@@ -127,7 +128,7 @@ async def test_a_look_misses_no_change_that_commits_late(door: Door) -> None:
     """One that was written before others, and commits behind them, is found by the look after its commit."""
     token, account, _ = await door.enter("admin")
     assert await door.permissions(token) == ROLES["admin"]
-    async with door.database.transaction() as tx:
+    async with door.database.store(IDENTITY).transaction() as tx:
         await tx.accounts.revoke(account.id, "admin")
         await tx.access_changes.add([account.id], door.time)
         for _ in range(3):
@@ -162,7 +163,7 @@ async def test_what_is_remembered_is_not_trusted_without_a_look(door: Door, look
     for _ in range(2):
         await door.permissions(token)
     assert lookups == [account.id] * 3
-    async with door.database.transaction() as tx:
+    async with door.database.store(IDENTITY).transaction() as tx:
         await tx.sessions.end(session.id, door.time)
     with pytest.raises(TokenInvalid):
         await door.permissions(token)
@@ -185,7 +186,7 @@ async def test_nobody_comes_in_while_nobody_can_be_looked_up(door: Door, monkeyp
     async def away(*_: object) -> None:
         raise StoreUnavailable
 
-    monkeypatch.setattr(StandingRepository, "find", away)
+    monkeypatch.setattr(StandingReader, "find", away)
     assert await door.permissions(token)
     door.elapsed.seconds += 1
     with pytest.raises(StoreUnavailable):
@@ -198,18 +199,18 @@ async def test_what_was_being_read_while_it_changed_is_not_remembered(
     """The call that read it goes by it; the next one reads anew, though the look came between."""
     token, account, _ = await door.enter("admin")
     read, go_on = asyncio.Event(), asyncio.Event()
-    find = StandingRepository.find
+    find = StandingReader.find
 
-    async def slow(self: StandingRepository, account_id: UUID, issued_for: UUID) -> Any:
+    async def slow(self: StandingReader, account_id: UUID, issued_for: UUID) -> Any:
         found = await find(self, account_id, issued_for)
         read.set()
         await go_on.wait()
         return found
 
-    monkeypatch.setattr(StandingRepository, "find", slow)
+    monkeypatch.setattr(StandingReader, "find", slow)
     first = asyncio.create_task(door.permissions(token))
     await read.wait()
-    async with door.database.transaction() as tx:
+    async with door.database.store(IDENTITY).transaction() as tx:
         await tx.accounts.revoke(account.id, "admin")
         await tx.access_changes.add([account.id], door.time)
     await door.standings.look()
@@ -265,7 +266,7 @@ async def test_an_account_that_is_enabled_again_comes_in_again(door: Door) -> No
     """That it could not is remembered too, and forgotten alike."""
     token, account, _ = await door.enter("customer")
     for time in (door.time, None):
-        async with door.database.transaction() as tx:
+        async with door.database.store(IDENTITY).transaction() as tx:
             await tx.accounts.set_disable_time(account.id, time)
             await tx.access_changes.add([account.id], door.time)
         await door.standings.look()
@@ -297,7 +298,7 @@ async def test_a_caller_is_told_when_what_it_may_do_changes(door: Door) -> None:
         await door.standings.look()
         done, _ = await asyncio.wait(waiting, timeout=0.05)
         assert not done
-    async with door.database.transaction() as tx:
+    async with door.database.store(IDENTITY).transaction() as tx:
         await tx.accounts.revoke(account.id, "staff")
         await tx.access_changes.add([account.id], door.time)
     await door.standings.look()
@@ -310,7 +311,7 @@ async def test_a_change_before_one_waits_for_it_is_told_at_once(door: Door) -> N
     """Between the look that found it and the waiting nothing is lost."""
     token, account, session = await door.enter("customer")
     caller = await door.standings.caller_of(token)
-    async with door.database.transaction() as tx:
+    async with door.database.store(IDENTITY).transaction() as tx:
         await tx.sessions.end(session.id, door.time)
         await tx.access_changes.add([account.id], door.time)
     await door.standings.look()
@@ -320,7 +321,7 @@ async def test_a_change_before_one_waits_for_it_is_told_at_once(door: Door) -> N
 
 async def test_changes_are_forgotten_after_an_hour(door: Door) -> None:
     """Those that a server may still have to read stay."""
-    async with door.database.transaction() as tx:
+    async with door.database.store(IDENTITY).transaction() as tx:
         for age in (timedelta(hours=2), timedelta(minutes=61), timedelta(minutes=59)):
             await tx.access_changes.add([uuid4()], door.time - age)
         assert await tx.access_changes.purge(door.time - timedelta(hours=1), 10) == 2
@@ -345,7 +346,7 @@ async def test_a_revoked_key_is_found_out_while_nothing_is_followed(door: Door) 
     token, _, _ = await door.enter("customer")
     await door.permissions(token)
     kid = (await door.tokens.verified(token)).kid
-    rotation = KeyRotation(door.database, MASTER_KEYS, door.now)
+    rotation = KeyRotation(door.database.store(IDENTITY), MASTER_KEYS, door.now)
     await rotation.revoke(kid, Ask(NOBODY, "test", door.now()))
     await asyncio.sleep(1)
     door.elapsed.seconds += TRUSTED + 0.01

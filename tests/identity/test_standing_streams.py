@@ -11,6 +11,7 @@ from google.type import money_pb2
 from backroom.commerce.v1 import catalog_service_pb2, inventory_service_pb2, products_pb2
 from backroom.commerce.v1 import order_service_pb2 as pb
 from backroom.identity.v1 import access_service_pb2, roles_pb2
+from storage.identity.store import IDENTITY
 from tests.commerce.goods import ask, placed, stocked
 from tests.commerce.watched import begun as begun_watch
 from tests.commerce.watched import told
@@ -45,7 +46,7 @@ async def test_a_watch_ends_with_its_session(server: Running, admin: Api) -> Non
     others = watch_orders(admin)
     for call in (*mine, others):
         await begun_watch(call)
-    async with server.database.transaction() as tx:
+    async with server.database.store(IDENTITY).transaction() as tx:
         await tx.sessions.end(person.session.id, person.session.create_time)
         await tx.access_changes.add([person.session.account_id], person.session.create_time)
     for call in mine:

@@ -12,6 +12,7 @@ from server.identity.errors import TooManyAttempts
 from server.identity.rules import throttling as rules
 from server.identity.service import Throttling
 from storage.database import Database
+from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEYS
 from tests.identity.people import Clock, kept
 
@@ -23,7 +24,7 @@ ATTACKERS = [f"192.0.2.{place}" for place in range(1, 51)]
 
 @pytest.fixture
 def throttling(database: Database, clock: Clock) -> Throttling:
-    return Throttling(database, KeyRing(database, MASTER_KEYS, clock), clock)
+    return Throttling(database.store(IDENTITY), KeyRing(database.store(IDENTITY), MASTER_KEYS, clock), clock)
 
 
 async def wait_of(throttling: Throttling, counters: Sequence[rules.Counter]) -> float:
@@ -64,20 +65,20 @@ async def test_the_wait_is_told_exactly(throttling: Throttling, clock: Clock) ->
         assert await wait_of(throttling, counters) == 0
 
 
-async def test_a_wait_of_one_counter_counts_under_none(throttling: Throttling) -> None:
+async def test_a_wait_of_one_counter_counts_under_none(throttling: Throttling, database: Database) -> None:
     """Who is held up at one account has not used up anything elsewhere."""
     for _ in range(5):
         await throttling.begin(rules.signing_in(EMAIL, HOME))
-    before = await kept(throttling._database, "identity.attempts")
+    before = await kept(database, "identity.attempts")
     for address in (HOME, ELSEWHERE):
         assert await wait_of(throttling, rules.signing_in(EMAIL, address)) == 1
-    assert await kept(throttling._database, "identity.attempts") == before
+    assert await kept(database, "identity.attempts") == before
 
 
-async def test_neither_an_address_nor_what_was_typed_is_kept(throttling: Throttling) -> None:
+async def test_neither_an_address_nor_what_was_typed_is_kept(throttling: Throttling, database: Database) -> None:
     """What is counted is known by a keyed hash alone."""
     await throttling.begin(rules.signing_in("typed my passw0rd here", HOME))
-    everything = await kept(throttling._database, "identity.attempts")
+    everything = await kept(database, "identity.attempts")
     assert everything.count("key") == 3
     assert HOME not in everything
     assert "passw0rd" not in everything
@@ -89,9 +90,9 @@ async def test_a_success_forgets_what_is_the_accounts_own(throttling: Throttling
     for place in range(3):
         await throttling.begin(rules.signing_in(f"{place}@example.com", HOME))
     attempts = [await throttling.begin(counters) for _ in range(4)]
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         await throttling.succeeded(tx, attempts[-1])
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         counted = await tx.attempts.read(attempts[-1].keys)
     assert [each.count for each in counted.values()] == [6]
     assert list(counted) == list(attempts[-1].shared)
@@ -109,16 +110,16 @@ async def test_an_owner_gets_in_whatever_an_attacker_does(throttling: Throttling
     while clock() - begin < timedelta(hours=6):
         waits = [await wait_of(throttling, rules.signing_in(EMAIL, each)) for each in ATTACKERS[:3]]
         assert await wait_of(throttling, rules.signing_in_with(DEVICE)) == 0
-        async with throttling._database.transaction() as tx:
+        async with throttling._store.transaction() as tx:
             await throttling.cleared(tx, rules.signing_in_with(DEVICE))
         clock.advance(seconds=max(1, min(waits)))
 
 
-async def test_what_was_long_not_tried_is_forgotten(throttling: Throttling, clock: Clock) -> None:
+async def test_what_was_long_not_tried_is_forgotten(throttling: Throttling, database: Database, clock: Clock) -> None:
     """And nothing else is."""
     await throttling.begin(rules.registering(HOME))
     clock.advance(minutes=59)
     await throttling.begin(rules.registering(ELSEWHERE))
     clock.advance(minutes=2)
     await throttling.purge()
-    assert (await kept(throttling._database, "identity.attempts")).count("key") == 1
+    assert (await kept(database, "identity.attempts")).count("key") == 1

@@ -17,6 +17,7 @@ from server.identity.rules.sessions import ACCESS_TOKEN_LIFE
 from server.settings import LOCAL_ISSUER
 from storage.database import Database
 from storage.identity.records import AccountKind
+from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEYS
 from tests.identity.people import Clock, person
 
@@ -28,7 +29,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 @pytest.fixture
 def access_tokens(database: Database, clock: Clock) -> AccessTokens:
-    return AccessTokens(KeyRing(database, MASTER_KEYS, clock), clock, LOCAL_ISSUER)
+    return AccessTokens(KeyRing(database.store(IDENTITY), MASTER_KEYS, clock), clock, LOCAL_ISSUER)
 
 
 async def test_an_access_token_names_its_account_and_what_it_was_issued_for(access_tokens: AccessTokens) -> None:
@@ -69,7 +70,7 @@ async def test_a_service_asks_for_its_tokens_itself(access_tokens: AccessTokens)
 
 async def test_a_token_of_another_environment_is_none_of_ours(database: Database, clock: Clock) -> None:
     """Though it is signed by the very same key, as one of a copied database is."""
-    ring = KeyRing(database, MASTER_KEYS, clock)
+    ring = KeyRing(database.store(IDENTITY), MASTER_KEYS, clock)
     here, there = (AccessTokens(ring, clock, f"https://{name}.example.com") for name in ("here", "there"))
     token, _ = await there.issue(person(), SESSION)
     assert (await there.verified(token)).issued_for == SESSION
@@ -100,7 +101,7 @@ async def test_an_access_token_can_be_made_to_end_earlier(access_tokens: AccessT
 async def test_a_token_from_a_clock_a_little_ahead_is_taken(database: Database, clock: Clock) -> None:
     """Five seconds between two servers' clocks keep nobody out, and six do."""
     ahead = Clock()
-    ring = KeyRing(database, MASTER_KEYS, clock)
+    ring = KeyRing(database.store(IDENTITY), MASTER_KEYS, clock)
     token_of = {}
     for seconds in (5, 6):
         ahead.time = clock().replace(microsecond=0) + timedelta(seconds=seconds)

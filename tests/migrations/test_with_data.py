@@ -16,6 +16,7 @@ from backroom.identity.v1 import access_service_pb2
 from server.webhooks.seals import SecretSeals
 from storage.database import Database
 from storage.url import sibling
+from storage.webhooks.store import WEBHOOKS
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, running
 from tests.identity.people import me, refreshed
@@ -144,7 +145,7 @@ async def test_secrets_of_before_seals_are_sealed_and_go_on(clear_url: str) -> N
         request = access_service_pb2.ExchangeKeyRequest(key=SERVICE_KEY)
         exchanged = await server.anonymous.access.ExchangeKey(request)
         assert (await me(Api(server.channel, exchanged.access_token))).service_account.name == "till"
-        async with database.reading() as tx:
+        async with database.store(WEBHOOKS).reading() as tx:
             (secret,) = await tx.endpoints.live_secrets(ENDPOINT, datetime.now(UTC))
         assert secret.sealed
         assert SecretSeals(MASTER_KEYS).opened(secret) == SECRET
@@ -229,3 +230,24 @@ def test_endpoints_of_before_grants_learn_who_made_them(postgres: str) -> None:
         migrations.upgrade(url)
         found = connection.execute("SELECT id, created_by, granted_by FROM webhooks.endpoints").fetchall()
         assert {*found} == {(made, maker, maker), (unknown, None, None)}
+
+
+def test_received_events_of_before_stand_in_the_inbox(postgres: str) -> None:
+    """Each with its body and its times, and whoever served may go on with it; the way back leaves them as they were."""
+    kept = "SELECT source, event_id, body, receive_time, process_time FROM {} ORDER BY event_id"
+    role = f"serving_{uuid4().hex}"
+    with standing_at(postgres, "0015") as url, psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO webhooks.received VALUES ('billing', 'a', '{}', now() - interval '1 day', now()),"
+            " ('stripe', 'b', '{\"id\": 1}', now(), NULL)"
+        )
+        connection.execute(f"CREATE ROLE {role}".encode())
+        connection.execute(f"GRANT SELECT, UPDATE ON webhooks.received TO {role}".encode())
+        before = connection.execute(kept.format("webhooks.received").encode()).fetchall()
+        migrations.upgrade(url)
+        assert connection.execute(kept.format("frame.inbox").encode()).fetchall() == before
+        granted = f"SELECT has_table_privilege('{role}', 'frame.inbox', 'SELECT, UPDATE')"
+        assert connection.execute(granted.encode()).fetchone() == (True,)
+        migrations.downgrade(url, "0015")
+        assert connection.execute(kept.format("webhooks.received").encode()).fetchall() == before
+        connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())

@@ -11,10 +11,12 @@ from sqlalchemy import text
 
 from server.frame import jobs as frame_jobs
 from server.frame.jobs import Task, Worker
-from storage.database import Database, Transaction
+from storage.database import Database
 from storage.errors import StoreTimeout, StoreUnavailable
 from storage.limits import LIMITS, hold_limits
 from storage.pooler import Pooler
+from storage.store import FRAME
+from storage.transaction import Transaction
 from storage.trouble import Kind
 from tests.cli.test_doctor import row
 from tests.faults.load import until
@@ -35,7 +37,7 @@ async def shown(tx: Transaction, name: str) -> str:
 
 
 async def limits_of(database: Database) -> dict[str, str]:
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         return {name: await shown(tx, name) for name in LIMITS}
 
 
@@ -119,7 +121,7 @@ async def test_a_statement_that_takes_too_long_is_cut_off_behind_it(bouncer: PgB
         connection.execute(f"ALTER ROLE SESSION_USER IN DATABASE {name} SET statement_timeout = '200ms'")
     database = Database(bouncer.url(direct_url), pooler=Pooler.TRANSACTION)
     with pytest.raises(StoreTimeout):
-        async with database.reading() as tx:
+        async with database.store(FRAME).reading() as tx:
             await tx._connection.execute(text("SELECT pg_sleep(30)"))
     await database.close()
 
@@ -134,7 +136,7 @@ async def test_a_connection_of_the_pooler_s_that_is_older_than_the_limits_is_giv
         with psycopg.connect(direct_url, autocommit=True) as connection:
             hold_limits(connection)
         database = Database(url, pooler=Pooler.TRANSACTION, pool_size=1)
-        async with database.transaction() as tx:
+        async with database.store(FRAME).transaction() as tx:
             assert (await tx._connection.execute(text("SELECT pg_backend_pid()"))).scalar_one() == pid
             assert {name: await shown(tx, name) for name in LIMITS} == LIMITS
         await database.close()
@@ -149,7 +151,7 @@ async def test_a_statement_whose_caller_has_gone_ends_in_postgresql_too(bouncer:
         database = Database(bouncer.url(direct_url), pooler=Pooler.TRANSACTION, pool_size=1)
 
         async def sleep() -> None:
-            async with database.reading() as tx:
+            async with database.store(FRAME).reading() as tx:
                 await tx._connection.execute(text("SELECT pg_sleep(30)"))
 
         def count() -> int:

@@ -8,6 +8,7 @@ from time import perf_counter
 import pytest
 
 from storage.database import Database
+from storage.store import FRAME
 from tests.fixtures.keys import MASTER_KEYS
 from tests.frame.test_repository import turned_back
 from tests.identity.records import auditing_on, entry, events, recorded, verified
@@ -28,7 +29,7 @@ async def opened(url: str, count: int) -> AsyncIterator[list[Database]]:
 async def write(database: Database, writer: int, times: int) -> None:
     """Transactions of one to three entries, some of which wait before they commit, and some of which roll back."""
     for number in range(times):
-        begun = turned_back(database) if number % 7 == 6 else database.transaction()
+        begun = turned_back(database) if number % 7 == 6 else database.store(FRAME).transaction()
         async with begun as tx:
             for _ in range(1 + number % 3):
                 await tx.audit.record([entry(number, resource=f"writer/{writer}")])

@@ -14,6 +14,7 @@ from server.webhooks.rules.turns import SLOTS
 from server.webhooks.service import Purging, Sealing
 from storage.database import Database
 from storage.webhooks.records import DeliveryState
+from storage.webhooks.store import WEBHOOKS
 from tests.fixtures.trading import eventually
 from tests.webhooks.outgoing import SEALS, Outbox, listening, outbox_on, subscriber
 
@@ -55,8 +56,10 @@ async def black_hole() -> AsyncIterator[BlackHole]:
 async def working(outbox: Outbox, database_url: str, hole: BlackHole) -> AsyncIterator[None]:
     """A worker does the outbox's jobs, until the hole is closed at the end of the block."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    purging = Purging(outbox.database, outbox.now)
-    tasks = outbox_tasks(outbox.relay(), outbox.turns, outbox.deliveries, purging, Sealing(outbox.database, SEALS))
+    purging = Purging(outbox.database.store(WEBHOOKS), outbox.now)
+    tasks = outbox_tasks(
+        outbox.relay(), outbox.turns, outbox.deliveries, purging, Sealing(outbox.database.store(WEBHOOKS), SEALS)
+    )
     worker = Worker(database_url, tasks, logger, CollectorRegistry())
     worker.start()
     try:

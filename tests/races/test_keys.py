@@ -15,6 +15,7 @@ from server.identity.service import KeyRotation
 from server.wiring.parts import now
 from storage.frame.records import NOBODY, Ask
 from storage.identity.records import KeyUse
+from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Running
@@ -79,7 +80,7 @@ async def under_load(pair: Pair) -> AsyncIterator[Load]:
         for _ in range(3):
             api = (await pair.sign_in("customer"))[0]
             said = await identity.tokens.verified(str(api.token))
-            async with pair.database.reading() as tx:
+            async with pair.database.store(IDENTITY).reading() as tx:
                 session = await tx.sessions.find(said.issued_for)
             assert session is not None
             refresh_token = await identity.secrets.refresh_token(session)
@@ -91,7 +92,7 @@ async def under_load(pair: Pair) -> AsyncIterator[Load]:
 
 async def _rotations(pair: Pair, count: int) -> set[str]:
     """That many, each as soon after the one before as may be; the ids of the signing keys."""
-    rotation = KeyRotation(pair.database, MASTER_KEYS, now)
+    rotation = KeyRotation(pair.database.store(IDENTITY), MASTER_KEYS, now)
     made = set()
     for _ in range(count):
         keys = await rotation.rotate(SOONEST, Ask(NOBODY, "test", now()))
@@ -127,7 +128,7 @@ async def test_tokens_of_a_revoked_key_end_within_a_second(pair: Pair) -> None:
     for api in apis:
         await me(api)
     kid, _ = await pair.application.identity.keys.signing()
-    await KeyRotation(pair.database, MASTER_KEYS, now).revoke(kid, Ask(NOBODY, "test", now()))
+    await KeyRotation(pair.database.store(IDENTITY), MASTER_KEYS, now).revoke(kid, Ask(NOBODY, "test", now()))
 
     async def outcomes() -> list[str]:
         return [await outcome(api.identity.GetMe(GET_ME)) for api in apis]

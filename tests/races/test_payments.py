@@ -11,6 +11,8 @@ import pytest
 from backroom.commerce.v1 import orders_pb2, payment_service_pb2, payments_pb2
 from server.commerce.providers.sandbox import SandboxProvider
 from server.commerce.service.comparing import Comparing
+from storage.commerce.store import COMMERCE
+from storage.store import FRAME
 from tests.commerce.goods import ask, cancelled, placed, stock_of, stocked
 from tests.fixtures.trading import Shop, eventually, tell
 from tests.invariants import assert_whole
@@ -21,7 +23,7 @@ TAKEN = {payments_pb2.PAYMENT_STATE_CAPTURED}
 
 async def undone(shop: Shop, task: str = "commerce.") -> int:
     """How many jobs of a kind, or of all of commerce's, wait or run."""
-    async with shop.server.database.reading() as tx:
+    async with shop.server.database.store(FRAME).reading() as tx:
         return sum(job.task.startswith(task) for job in await tx.jobs.list_undone(10_000))
 
 
@@ -72,7 +74,7 @@ async def test_each_order_is_paid_by_one_capture(shop: Shop, orders: int) -> Non
     assert await stock_of(shop.seller, "TEA") == (2 * orders, 0, 2 * orders)
     assert await stock_of(shop.seller, "MUG") == (orders, 0, orders)
     provider = SandboxProvider(shop.sandbox.url, shop.sandbox.key)
-    comparison = await Comparing(shop.server.database).compare(provider)
+    comparison = await Comparing(shop.server.database.store(COMMERCE)).compare(provider)
     await provider.close()
     assert (comparison.compared, comparison.differing) == (orders, [])
     await assert_whole(shop.server.database)

@@ -6,12 +6,13 @@ from uuid import uuid4
 
 from backroom.identity.v1 import access_service_pb2, accounts_pb2
 from storage.database import Database
+from storage.identity.store import IDENTITY
 from tests.fixtures.servers import Api, Running
 from tests.identity.people import granting, kept, outcome, revoking
 
 
 async def admins(database: Database) -> int:
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         return len(await tx.accounts.lock_holders("admin"))
 
 
@@ -25,7 +26,7 @@ async def test_two_admins_that_revoke_one_another_at_once_leave_one(server: Runn
         )
         assert Counter(outcomes) in ({"done": 1, "LAST_ADMIN": 1}, {"done": 1, "PERMISSION_MISSING": 1})
         assert await admins(server.database) == 1
-        async with server.database.transaction() as tx:
+        async with server.database.store(IDENTITY).transaction() as tx:
             (left,) = await tx.accounts.lock_holders("admin")
             await tx.accounts.revoke(left, "admin")
 

@@ -14,6 +14,7 @@ from backroom.commerce.v1 import order_service_pb2
 from backroom.identity.v1 import access_service_pb2 as pb
 from backroom.identity.v1 import identity_service_pb2, roles_pb2
 from storage.identity.records import ApiKey
+from storage.identity.store import IDENTITY
 from tests.commerce.watched import begun as begun_watch
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Running, refused
@@ -77,7 +78,7 @@ async def test_whatever_is_taken_away_is_gone_on_both_servers_within_a_second(pa
     logout = identity_service_pb2.LogoutRequest(refresh_token=people[2].refresh_token)
 
     async def end_key() -> None:
-        async with pair.database.transaction() as tx:
+        async with pair.database.store(IDENTITY).transaction() as tx:
             await tx._connection.exec_driver_sql(
                 "UPDATE identity.api_keys SET end_time = now() WHERE id = %s", (key.id,)
             )
@@ -113,7 +114,7 @@ async def test_whatever_is_taken_away_is_gone_on_both_servers_within_a_second(pa
 async def with_key(pair: Pair) -> tuple[ApiKey, list[Api]]:
     till = robot("till", "service")
     key = ApiKey(uuid4(), till.id, "brk_test", datetime.now(UTC), None, None, None)
-    async with pair.database.transaction() as tx:
+    async with pair.database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.add(till)
         await tx.api_keys.add(key, uuid4().bytes)
     token, _ = await pair.application.identity.tokens.issue(till, key.id)
@@ -190,6 +191,6 @@ async def test_admins_that_disable_one_another_at_once_leave_one(server: Running
         # The last of them may come to who is no admin any more, or from who is out by then.
         assert "done" in outcomes
         assert set(outcomes) <= {"done", "LAST_ADMIN", "TOKEN_INVALID", "PERMISSION_MISSING"}
-        async with server.database.transaction() as tx:
+        async with server.database.store(IDENTITY).transaction() as tx:
             (left,) = await tx.accounts.lock_holders("admin")
             await tx.accounts.revoke(left, "admin")

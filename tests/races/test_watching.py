@@ -13,7 +13,9 @@ from server.commerce.rules.events import order_event
 from server.commerce.rules.orders import HOLD
 from server.wiring.parts import now
 from storage.commerce.records import OrderState
+from storage.commerce.store import COMMERCE
 from storage.database import Database
+from storage.store import FRAME
 from tests.commerce.goods import cancelled, placed, receipt, stocked
 from tests.commerce.values import kept, order, product
 from tests.commerce.values import receipt as move
@@ -102,7 +104,7 @@ async def trade(api: Api, luck: random.Random, over: asyncio.Event) -> None:
 async def come_late(database: Database, watchers: Sequence[Watcher], over: asyncio.Event) -> None:
     """What has drawn its sequence commits only after all watchers were told of what came behind it; a few times."""
     for number in range(5):
-        async with database.transaction() as late:
+        async with database.store(COMMERCE).transaction() as late:
             at = now()  # what happened months ago may be forgotten while this runs
             new = order((LATE, 1), create_time=at, update_time=at, hold_end_time=at + HOLD)
             await late.orders.add([new])
@@ -127,7 +129,7 @@ def by_thing(changes: Iterable[Change]) -> Mapping[str, Sequence[object]]:
 
 
 async def log(database: Database, statement: str) -> Sequence[Change]:
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         rows = await tx._connection.execute(text(statement))
         return [(str(thing), change) for thing, change in rows]
 

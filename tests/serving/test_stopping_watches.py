@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from backroom.commerce.v1 import inventory_service_pb2, order_service_pb2
+from storage.commerce.store import COMMERCE
 from storage.database import Database
 from tests.commerce.goods import stock_of
 from tests.commerce.values import kept, product, receipt
@@ -40,7 +41,7 @@ async def unread(running: Opened, api: Api, count: int) -> list[Any]:
     for call in calls:
         await begun(call)
     long = "n" * 20_000
-    async with running.application.database.transaction() as tx:
+    async with running.application.database.store(COMMERCE).transaction() as tx:
         await tx.stock.move([receipt(goods, 1, note=long) for _ in range(MOVEMENTS)])
     for call in calls:
         await told(call, 1)

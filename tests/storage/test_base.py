@@ -12,6 +12,7 @@ from storage.base import given as given_rows
 from storage.base import rows_of
 from storage.database import Database
 from storage.schema import METADATA
+from storage.store import FRAME
 
 REQUESTS = METADATA.tables["frame.request_ids"]
 ORDERS = METADATA.tables["commerce.orders"]
@@ -48,7 +49,7 @@ async def test_rows_given_to_a_statement_come_back_as_they_were(database: Databa
     """However many, in order, with bytes, times to the microsecond, and what is absent."""
     for count in (0, 1, 3, 1000):
         rows = [(UUID(int=place), bytes([place % 256, 0]), None if place % 2 else "é'", NOW) for place in range(count)]
-        async with database.reading() as tx:
+        async with database.store(FRAME).reading() as tx:
             found = await tx._connection.execute(select(given_rows(REQUESTS, *NAMES)), rows_of(NAMES, rows))
             assert [tuple(row) for row in found] == rows
 
@@ -57,6 +58,6 @@ async def test_rows_given_to_a_statement_come_back_as_they_were(database: Databa
 @given(rows=st.lists(VALUES, max_size=5))
 async def test_whatever_a_row_holds_comes_back_exactly(database: Database, rows: list[tuple[object, ...]]) -> None:
     """Any text that PostgreSQL can hold, any amount to nine decimals, any number that fits its column."""
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         found = await tx._connection.execute(select(given_rows(ORDERS, *ORDER_NAMES)), rows_of(ORDER_NAMES, rows))
         assert [tuple(row) for row in found] == rows

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from storage.database import Database
 from storage.errors import StoreUnavailable
+from storage.store import FRAME
 from storage.time_limits import TimeLimits
 from storage.trouble import Kind
 
@@ -37,12 +38,12 @@ async def opened(url: str, **limits: float) -> AsyncIterator[Database]:
 
 
 async def add(database: Database, seconds: float) -> None:
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx._connection.execute(text("INSERT INTO slow VALUES (:seconds)"), {"seconds": seconds})
 
 
 async def count(database: Database) -> int:
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         return int((await tx._connection.execute(text("SELECT count(*) FROM slow"))).scalar_one())
 
 
@@ -54,7 +55,7 @@ async def quiet(database: Database) -> None:
 
 
 def checked_out(database: Database) -> int:
-    return int(cast(Any, database._engine.pool).checkedout())
+    return int(cast(Any, database._pool._engine.pool).checkedout())
 
 
 async def test_a_commit_that_takes_too_long_is_unknown_to_its_caller_and_goes_on(database_url: str) -> None:

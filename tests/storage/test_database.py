@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 from uuid import UUID
@@ -14,30 +14,35 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import migrations
+from storage.commerce.store import COMMERCE
 from storage.commits import Commits
-from storage.database import Database, Transaction
+from storage.database import Database
 from storage.errors import AlreadyExists, StoreContention, StoreTimeout, StoreUnavailable
 from storage.frame.records import Claim, RequestKey
+from storage.identity.store import IDENTITY
+from storage.store import FRAME, Kind
+from storage.transaction import Reading, Transaction
 from storage.url import sibling
+from storage.webhooks.store import WEBHOOKS
 
 KEY = RequestKey(UUID(int=1), UUID(int=2), b"digest")
 INSERT = "INSERT INTO frame.request_ids (caller_id, request_id, digest) VALUES (:caller_id, :request_id, 'x')"
 ROW = {"caller_id": KEY.caller_id, "request_id": KEY.request_id}
 
 
-async def run(tx: Transaction, statement: str, **values: object) -> Any:
+async def run(tx: Reading, statement: str, **values: object) -> Any:
     """Sends a statement that no repository has."""
     return await tx._connection.execute(text(statement), values)
 
 
 async def run_alone(database: Database, *statements: str, **values: object) -> None:
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         for statement in statements:
             await run(tx, statement, **values)
 
 
 async def count(database: Database) -> int:
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         return int((await run(tx, "SELECT count(*) FROM frame.request_ids")).scalar_one())
 
 
@@ -52,7 +57,7 @@ async def opened(url: str, pool_size: int = 1) -> AsyncIterator[Database]:
 
 async def test_a_transaction_commits_at_the_end_of_its_block(database: Database) -> None:
     """Nobody else sees anything before."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(KEY)])
         assert await count(database) == 0
     assert await count(database) == 1
@@ -65,7 +70,7 @@ async def test_a_block_that_raises_leaves_nothing_behind(database: Database) -> 
         pass
 
     async def fail() -> None:
-        async with database.transaction() as tx:
+        async with database.store(FRAME).transaction() as tx:
             await tx.requests.claim([Claim(KEY)])
             raise WrongError
 
@@ -79,7 +84,7 @@ async def test_a_block_that_is_cancelled_leaves_nothing_behind(database: Databas
     reached = asyncio.Event()
 
     async def hang() -> None:
-        async with database.transaction() as tx:
+        async with database.store(FRAME).transaction() as tx:
             await tx.requests.claim([Claim(KEY)])
             reached.set()
             await asyncio.Event().wait()
@@ -136,17 +141,27 @@ async def test_a_commit_that_fails_says_so_even_to_a_caller_that_goes() -> None:
         await task
 
 
-async def test_repositories_of_one_transaction_share_it(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (FRAME, ("audit", "requests", "events", "jobs", "inbox")),
+        (COMMERCE, ("requests", "products", "stock", "orders", "payments")),
+        (IDENTITY, ("requests", "accounts", "sessions", "keys")),
+        (WEBHOOKS, ("requests", "endpoints", "deliveries", "relay")),
+    ],
+)
+async def test_repositories_of_one_transaction_share_it(
+    database: Database, kind: Kind[Reading, Transaction], names: Sequence[str]
+) -> None:
     """Each is made once, and all of them on the one connection."""
-    async with database.transaction() as tx:
-        assert tx.requests is tx.requests
-        names = ("requests", "accounts", "sessions", "keys", "products", "stock", "orders")
+    async with database.store(kind).transaction() as tx:
+        assert all(getattr(tx, name) is getattr(tx, name) for name in names)
         assert {getattr(tx, name)._connection for name in names} == {tx._connection}
 
 
 async def test_reading_opens_no_transaction(database: Database) -> None:
     """Each statement is its own, so that a connection is never left idle inside of one."""
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         await run(tx, INSERT, **ROW)
         assert await count(database) == 1
         one, two = [(await run(tx, "SELECT pg_current_xact_id()::text")).scalar_one() for _ in range(2)]
@@ -194,7 +209,7 @@ async def test_a_statement_that_takes_too_long_is_a_timeout(database: Database) 
 
 async def test_a_lock_that_is_not_to_be_had_is_contention(database: Database) -> None:
     """It may be tried again."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(KEY)])
         with pytest.raises(StoreContention):
             await run_alone(database, "SET LOCAL lock_timeout = 20", INSERT, **ROW)
@@ -205,7 +220,7 @@ async def test_of_two_that_wait_for_one_another_one_is_contention(database: Data
     both_hold_one = asyncio.Barrier(2)
 
     async def lock(first: int, second: int) -> None:
-        async with database.transaction() as tx:
+        async with database.store(FRAME).transaction() as tx:
             await run(tx, "SET LOCAL deadlock_timeout = 20")
             await run(tx, f"SELECT pg_advisory_xact_lock({first})")
             await both_hold_one.wait()
@@ -224,7 +239,7 @@ async def test_a_connection_that_is_lost_is_an_outage_and_the_next_one_is_good(d
 
 
 async def _lose_connection(database: Database, other: Database) -> None:
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         pid = (await run(tx, "SELECT pg_backend_pid()")).scalar_one()
         await run_alone(other, "SELECT pg_terminate_backend(:pid)", pid=pid)
         await tx.requests.claim([Claim(KEY)])
@@ -237,7 +252,7 @@ async def test_readers_that_go_at_any_moment_leave_the_pool_whole(
     async with opened(database_url, pool_size=4) as database:
 
         async def look() -> None:
-            async with database.reading() as tx:
+            async with database.store(FRAME).reading() as tx:
                 await run(tx, "SELECT 1")
 
         await look()
@@ -249,11 +264,11 @@ async def test_readers_that_go_at_any_moment_leave_the_pool_whole(
             await asyncio.gather(*readers, return_exceptions=True)
         gc.collect()
         with suppress(ZeroDivisionError):
-            async with database.transaction() as tx:
+            async with database.store(FRAME).transaction() as tx:
                 await run(tx, INSERT, **ROW)
                 _ = 1 / 0
         assert await count(database) == 0
-        assert cast(Any, database._engine.pool).checkedout() == 0
+        assert cast(Any, database._pool._engine.pool).checkedout() == 0
     assert caplog.records == []
 
 
@@ -262,8 +277,8 @@ async def test_a_pool_without_a_connection_to_spare_is_an_outage(
 ) -> None:
     """Who waits for too long is told so, and the next finds the connection given back."""
     async with opened(database_url) as database:
-        monkeypatch.setattr(database._engine.sync_engine.pool, "_timeout", 0.02)
-        async with database.transaction():
+        monkeypatch.setattr(database._pool._engine.sync_engine.pool, "_timeout", 0.02)
+        async with database.store(FRAME).transaction():
             with pytest.raises(StoreUnavailable):
                 await count(database)
         assert await count(database) == 0
@@ -289,7 +304,7 @@ async def test_no_error_holds_what_was_in_a_row(database: Database) -> None:
 async def test_every_connection_has_its_limits(database: Database) -> None:
     """No statement, lock or idle transaction of ours lasts for ever, and we are known by name."""
     names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "application_name")
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         found = [(await run(tx, f"SHOW {name}")).scalar_one() for name in names]
     assert found == ["20s", "10s", "30s", "backroom"]
 
@@ -305,7 +320,7 @@ async def test_a_database_tells_at_which_migration_it_stands(database: Database,
 async def test_several_questions_can_see_the_same_moment(database: Database) -> None:
     """What commits between them is not seen, and nothing can be changed."""
     counting = "SELECT count(*) FROM frame.request_ids"
-    async with database.reading_at_once() as tx:
+    async with database.store(FRAME).reading_at_once() as tx:
         before = (await run(tx, counting)).scalar_one()
         await run_alone(database, INSERT, **ROW)
         assert (await run(tx, counting)).scalar_one() == before == 0

@@ -12,6 +12,7 @@ import pytest
 from storage.database import Database
 from storage.errors import TimelineChanged
 from storage.frame.records import LogEnd, Stretch
+from storage.identity.store import IDENTITY
 from storage.snapshots import Snapshot
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -21,19 +22,19 @@ async def added(database: Database, count: int = 1) -> list[UUID]:
     """So many changes, each of a transaction of its own."""
     accounts = [uuid4() for _ in range(count)]
     for account in accounts:
-        async with database.transaction() as tx:
+        async with database.store(IDENTITY).transaction() as tx:
             await tx.access_changes.add([account], NOW)
     return accounts
 
 
 async def end_of(database: Database) -> LogEnd:
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         return await tx.access_changes.find_end()
 
 
 async def new_since(database: Database, end: LogEnd) -> tuple[Sequence[UUID | None], LogEnd]:
     """Whose changes are new behind an end, and where the log ends by now."""
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         news = await tx.access_changes.find_news(end.snapshot)
         if news.first is None:
             return [], news
@@ -62,7 +63,7 @@ async def test_each_change_is_new_once(database: Database) -> None:
     found, end = await new_since(database, end)
     assert found == first
     late = uuid4()
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         await tx.access_changes.add([late], NOW)
         between = await added(database)
         found, end = await new_since(database, end)
@@ -75,7 +76,7 @@ async def test_an_end_does_not_go_back_where_the_log_was_purged(database: Databa
     """What follows is new once, also where nothing is left of what came before."""
     await added(database, 3)
     end = await end_of(database)
-    async with database.transaction() as tx:
+    async with database.store(IDENTITY).transaction() as tx:
         assert await tx.access_changes.purge(NOW + timedelta(days=1), 100) == 3
     found, purged = await new_since(database, end)
     assert found == []
@@ -105,7 +106,7 @@ async def test_a_stretch_of_another_timeline_is_not_read(database: Database, aft
     await added(database, 3)
     _, until = await new_since(database, end)
     system, number = end.timeline.split(".")
-    async with database.reading() as tx:
+    async with database.store(IDENTITY).reading() as tx:
         stretch = Stretch(end.timeline, end.snapshot, until.snapshot, after)
         assert (await tx.access_changes.list_changes(stretch, 100)).changes
         for other in (f"{system}.{int(number, 16) + 1:08x}", f"1{system[1:]}.{number}"):

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import text
 
 from storage.database import Database
+from storage.store import FRAME
 
 T = TypeVar("T")
 
@@ -24,5 +25,5 @@ async def waits(database: Database, work: Coroutine[Any, Any, T]) -> "asyncio.Ta
 
 
 async def _waiting(database: Database) -> int:
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         return int((await tx._connection.execute(_LOCKED)).scalar_one())

@@ -6,13 +6,14 @@ from typing import Any
 from sqlalchemy import text
 
 from storage.database import Database
+from storage.store import FRAME
 
-_RECEIVED = text("SELECT source, event_id, body, process_time FROM webhooks.received ORDER BY receive_time, event_id")
+_RECEIVED = text("SELECT source, event_id, body, process_time FROM frame.inbox ORDER BY receive_time, event_id")
 _JOBS = text("SELECT task_name, args FROM procrastinate_jobs WHERE args ->> 'event_id' IS NOT NULL ORDER BY id")
 _EVENTS = text(
     "SELECT type, subject_id, data, create_time FROM frame.events WHERE type LIKE 'received.%' ORDER BY type"
 )
-_EMPTIED = text("TRUNCATE webhooks.received, procrastinate_jobs CASCADE")
+_EMPTIED = text("TRUNCATE frame.inbox, procrastinate_jobs CASCADE")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Kept:
 
 
 async def kept(database: Database) -> Kept:
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         received = [dict(row) for row in (await tx._connection.execute(_RECEIVED)).mappings()]
         jobs = [(row.task_name, row.args) for row in await tx._connection.execute(_JOBS)]
     return Kept(received, jobs)
@@ -36,10 +37,10 @@ async def kept(database: Database) -> Kept:
 
 async def published(database: Database) -> list[dict[str, Any]]:
     """What our own callers are told of it, by its type."""
-    async with database.reading() as tx:
+    async with database.store(FRAME).reading() as tx:
         return [dict(row) for row in (await tx._connection.execute(_EVENTS)).mappings()]
 
 
 async def emptied(database: Database) -> None:
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx._connection.execute(_EMPTIED)

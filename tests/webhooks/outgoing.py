@@ -23,7 +23,9 @@ from server.webhooks.sender import Sender
 from server.webhooks.service import Deliveries, Endpoints, Relay, Turns
 from storage.database import Database
 from storage.frame.records import Ask, Event
+from storage.store import FRAME
 from storage.webhooks.records import Delivery, DeliveryFilter, Endpoint
+from storage.webhooks.store import WEBHOOKS
 from tests.fixtures.keys import MASTER_KEYS
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -132,18 +134,22 @@ class Outbox:
 
     @property
     def endpoints(self) -> Endpoints:
-        return Endpoints(self.database, TYPES, LOOPBACK, SEALS, self.now, uuid_utils.compat.uuid7, lambda: SECRET)
+        return Endpoints(
+            self.database.store(WEBHOOKS), TYPES, LOOPBACK, SEALS, self.now, uuid_utils.compat.uuid7, lambda: SECRET
+        )
 
     @property
     def deliveries(self) -> Deliveries:
-        return Deliveries(self.database, self.sender, SEALS, self.now, lambda: 0.5, TYPES, self.permissions_of)
+        return Deliveries(
+            self.database.store(WEBHOOKS), self.sender, SEALS, self.now, lambda: 0.5, TYPES, self.permissions_of
+        )
 
     @property
     def turns(self) -> Turns:
-        return Turns(self.database, self.now, lambda: 0.5)
+        return Turns(self.database.store(WEBHOOKS), self.now, lambda: 0.5)
 
     def relay(self, page: int = 1000) -> Relay:
-        return Relay(self.database, self.now, uuid_utils.compat.uuid7, lambda _: page)
+        return Relay(self.database.store(WEBHOOKS), self.now, uuid_utils.compat.uuid7, lambda _: page)
 
     async def relayed(self, page: int = 1000) -> None:
         """The log has become deliveries as far as it goes."""
@@ -159,7 +165,7 @@ class Outbox:
 
     async def happens(self, *types: str, data: str = "{}") -> None:
         """Events come into the log, all in one transaction."""
-        async with self.database.transaction() as tx:
+        async with self.database.store(FRAME).transaction() as tx:
             await tx.events.publish([Event(each, uuid4(), data, self.time) for each in types])
 
     async def sent(self, endpoint: Endpoint, **wanted: Any) -> Sequence[Delivery]:
@@ -182,14 +188,14 @@ class Outbox:
         return await self.found(delivery)
 
     async def found(self, delivery: Delivery) -> Delivery:
-        async with self.database.reading() as tx:
+        async with self.database.store(WEBHOOKS).reading() as tx:
             found = await tx.deliveries.find(delivery.id)
         assert found is not None
         return found
 
     async def due(self) -> list[UUID]:
         """The deliveries that stand in the queue of jobs."""
-        async with self.database.reading() as tx:
+        async with self.database.store(FRAME).reading() as tx:
             jobs = await tx.jobs.list_undone(1000)
         return [UUID(str(job.args["delivery_id"])) for job in jobs if job.task == "webhooks.deliver"]
 

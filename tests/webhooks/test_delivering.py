@@ -21,6 +21,7 @@ from server.webhooks.rules.relaying import sample_delivery
 from server.webhooks.rules.signing import shown
 from storage.database import Database
 from storage.frame.records import NOBODY, AuditFilter
+from storage.store import FRAME
 from storage.webhooks.records import Delivery, DeliveryState, Endpoint, EndpointState
 from tests.webhooks.outgoing import (
     CALLER,
@@ -262,7 +263,7 @@ async def test_410_disables_the_endpoint_at_once(outbox: Outbox, shop: Subscribe
     assert (body["type"], body["data"]["endpoint_id"]) == ("webhook.endpoint_disabled", str(gone.id))
     assert shop.url not in told.body
     # It is recorded too, under the job's name: nobody asked for it.
-    async with outbox.database.reading() as tx:
+    async with outbox.database.store(FRAME).reading() as tx:
         (recorded,) = await tx.audit.list_latest(AuditFilter(action="webhooks.deliver"), before=None, limit=10)
     assert (recorded.entry.caller_id, recorded.entry.resource) == (NOBODY, f"endpoint/{gone.id}")
 

@@ -13,6 +13,7 @@ from backroom.webhooks.v1 import deliveries_pb2, endpoints_pb2
 from backroom.webhooks.v1 import webhook_service_pb2 as pb
 from server.webhooks.rules import endpoints as rules
 from storage.database import Database
+from storage.store import FRAME
 from tests.commerce.goods import pages, raw
 from tests.fixtures.servers import Api, Running, refusal
 from tests.webhooks.outgoing import Outbox
@@ -68,7 +69,7 @@ async def listed(api: Api, **wanted: Any) -> list[deliveries_pb2.Delivery]:
 
 async def remembered(database: Database) -> str:
     """All answers that are kept for requests that may come again."""
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         found = await tx._connection.execute(text("SELECT string_agg(answer, ' ') FROM frame.request_ids"))
         return str(found.scalar())
 
@@ -177,7 +178,7 @@ async def test_there_is_an_end_to_endpoints(service: Api, database: Database) ->
     """Also for those who create at once; a deleted one makes room."""
     for _ in range(2):
         await created(service)
-    async with database.transaction() as tx:
+    async with database.store(FRAME).transaction() as tx:
         await tx._connection.execute(FILLED)
     results = await asyncio.gather(*(created(service) for _ in range(4)), return_exceptions=True)
     assert sorted(type(each).__name__ for each in results) == ["AioRpcError"] * 3 + ["Endpoint"]

@@ -6,18 +6,19 @@ from server.webhooks.service import Purging
 from server.webhooks.service.purging import KEPT
 from storage.database import Database
 from storage.webhooks.records import DeliveryState
+from storage.webhooks.store import WEBHOOKS
 from tests.webhooks.outgoing import CALLER, Outbox, subscriber
 
 
 async def generations(database: Database, endpoint_id: UUID) -> list[int]:
-    async with database.reading() as tx:
+    async with database.store(WEBHOOKS).reading() as tx:
         found = [await tx.endpoints.find_secret(endpoint_id, generation) for generation in (1, 2, 3)]
     return [secret.generation for secret in found if secret]
 
 
 async def test_old_deliveries_are_forgotten(outbox: Outbox) -> None:
     """A delivery once it is finished, and nothing before its time."""
-    purging = Purging(outbox.database, outbox.now)
+    purging = Purging(outbox.database.store(WEBHOOKS), outbox.now)
     async with subscriber() as shop:
         endpoint = await outbox.endpoint(shop.url)
         await outbox.happens("order.placed", "order.paid")
@@ -37,7 +38,7 @@ async def test_old_deliveries_are_forgotten(outbox: Outbox) -> None:
 
 async def test_a_secret_is_kept_as_long_as_a_repeated_request_may_show_it(outbox: Outbox) -> None:
     """That is a month from its making, however soon it ended; and the newest always."""
-    purging = Purging(outbox.database, outbox.now)
+    purging = Purging(outbox.database.store(WEBHOOKS), outbox.now)
     endpoint = await outbox.endpoint()
     await outbox.endpoints.rotate(CALLER, endpoint.id, outbox.ask)
     outbox.moves(days=2)

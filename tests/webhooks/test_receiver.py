@@ -15,20 +15,21 @@ from server.webhooks.receiver import WebhookDoor
 from server.webhooks.service import Inbox
 from storage.database import Database
 from storage.errors import StoreContention, StoreTimeout, StoreUnavailable
-from storage.webhooks.records import Received
+from storage.frame.records import ReceivedEvent
+from storage.webhooks.store import WEBHOOKS
 from tests.webhooks.senders import NOW, SOURCES, standard
 
 
 async def answered(error: Exception | None, database: Database, log: LogCapture) -> httpx.Response:
     """The answer to a webhook that is signed as it should be, where keeping it raises this, or never ends."""
 
-    async def receive(_event: Received) -> bool:
+    async def receive(_event: ReceivedEvent) -> bool:
         if error is None:
             await asyncio.Event().wait()
         raise error or AssertionError
 
     logger = structlog.wrap_logger(None, [log], structlog.make_filtering_bound_logger(0))
-    inbox = Inbox(database, SOURCES, {}, lambda: NOW)
+    inbox = Inbox(database.store(WEBHOOKS), SOURCES, {}, lambda: NOW)
     door = WebhookDoor(inbox, receive, CollectorRegistry(), logger, within=0.05)
     transport = httpx.ASGITransport(Starlette(routes=[Route("/webhooks/{source:path}", door)]))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -10,7 +10,9 @@ import pytest
 
 from server.webhooks.service import Inbox
 from storage.database import Database
-from storage.webhooks.records import Received
+from storage.frame.records import ReceivedEvent
+from storage.store import FRAME
+from storage.webhooks.store import WEBHOOKS
 from tests.contract.scrape import scraped
 from tests.faults.load import until
 from tests.fixtures.processes import serving
@@ -140,8 +142,8 @@ async def test_copies_at_once_are_taken_once(receiver: Running, database: Databa
 
 async def test_copies_in_one_batch_are_taken_once(database: Database) -> None:
     """The first of them is new; the others of the batch are not held up."""
-    batch = [Received("billing", event_id, event_id.encode(), NOW) for event_id in "abacba"]
-    inbox = Inbox(database, SOURCES, {}, lambda: NOW)
+    batch = [ReceivedEvent("billing", event_id, event_id.encode(), NOW) for event_id in "abacba"]
+    inbox = Inbox(database.store(WEBHOOKS), SOURCES, {}, lambda: NOW)
     assert await inbox.receive(batch) == [True, True, False, True, False, False]
     assert await inbox.receive(batch) == [False] * 6
     assert [args["event_id"] for _, args in (await kept(database)).jobs] == ["a", "b", "c"]
@@ -165,8 +167,8 @@ async def test_copies_at_two_servers_have_one_effect(database: Database, databas
 
 async def test_a_copy_is_answered_once_the_first_has_committed(receiver: Running, database: Database) -> None:
     """While another server's transaction is under way there is no answer; if that fails, the copy is the first."""
-    async with database.transaction() as tx:
-        await tx.received.add([Received("billing", "msg_1", b"{}", NOW)])
+    async with database.store(FRAME).transaction() as tx:
+        await tx.inbox.add([ReceivedEvent("billing", "msg_1", b"{}", NOW)])
         copy = await waits(database, send(receiver, Post("billing", standard(b"{}"))))
         await tx._connection.rollback()
         await tx._connection.begin()

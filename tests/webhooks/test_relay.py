@@ -14,10 +14,13 @@ from sqlalchemy import text
 from backroom.webhooks.v1 import endpoints_pb2
 from backroom.webhooks.v1 import webhook_service_pb2 as pb
 from server.frame.editing import Edit
-from storage.database import Database, Transaction
+from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import Event
+from storage.store import FRAME
+from storage.transaction import Transaction
 from storage.webhooks.records import DeliveryState, EndpointState
+from storage.webhooks.store import WEBHOOKS
 from tests.commerce.goods import placed, stocked
 from tests.fixtures.servers import running
 from tests.fixtures.trading import eventually
@@ -55,7 +58,7 @@ async def test_an_order_reaches_who_asked_for_it(database: Database, database_ur
 
 
 async def followed(database: Database) -> bool:
-    async with database.transaction() as tx:
+    async with database.store(WEBHOOKS).transaction() as tx:
         return await tx.relay.position() is not None
 
 
@@ -97,7 +100,7 @@ async def test_a_delivery_says_what_happened(outbox: Outbox) -> None:
 async def test_an_event_that_commits_late_is_told_once(outbox: Outbox) -> None:
     """Its transaction began first, and ended when a later one had been told of."""
     endpoint = await outbox.endpoint()
-    async with outbox.database.transaction() as late:
+    async with outbox.database.store(FRAME).transaction() as late:
         await publish(late, outbox, "late")
         await outbox.happens("early")
         await outbox.relayed()
@@ -129,7 +132,7 @@ class Overlapping:
 
     async def _begin(self) -> None:
         stack = AsyncExitStack()
-        self._open.append((stack, await stack.enter_async_context(self._database.transaction()), []))
+        self._open.append((stack, await stack.enter_async_context(self._database.store(FRAME).transaction()), []))
 
     async def _publish(self) -> None:
         _, tx, said = self._random.choice(self._open)
@@ -162,7 +165,7 @@ async def test_however_transactions_overlap_each_event_is_read_once(database: Da
 
 async def page(database: Database, size: int) -> list[str]:
     """The types of the log's next events, of about so many."""
-    async with database.transaction() as tx:
+    async with database.store(WEBHOOKS).transaction() as tx:
         since = await tx.relay.position() or (await tx.relay.find_end()).snapshot
         news = await tx.relay.find_news(since)
         until = await tx.relay.cut(since, news.snapshot, size)
@@ -191,7 +194,7 @@ async def test_a_relay_that_dies_leaves_no_trace(outbox: Outbox) -> None:
     """Killed when its deliveries were made and its position was not: the next one makes them, once."""
     endpoint = await outbox.endpoint()
     await outbox.happens("a", "b", "c")
-    async with outbox.database.transaction() as tx:
+    async with outbox.database.store(FRAME).transaction() as tx:
         await tx._connection.execute(text("SELECT FROM webhooks.relay FOR UPDATE"))
         relaying = await waits(outbox.database, outbox.relay().relay())
         await tx._connection.execute(KILL_WHO_WAITS)
@@ -206,7 +209,7 @@ async def test_beside_another_relay_there_is_nothing_to_do(outbox: Outbox) -> No
     """It waits for nothing, and leaves the log to the other one."""
     endpoint = await outbox.endpoint()
     await outbox.happens("a", "b")
-    async with outbox.database.transaction() as other:
+    async with outbox.database.store(WEBHOOKS).transaction() as other:
         assert await other.relay.try_lock()
         assert not await outbox.relay(page=1).relay()
         assert await outbox.types_of(endpoint) == []
@@ -227,7 +230,7 @@ async def test_what_happened_while_there_was_no_endpoint_is_not_told_later(outbo
 async def test_a_restored_database_is_followed_from_the_present_on(outbox: Outbox) -> None:
     """Its transactions are counted anew, and lie far below the position that was kept."""
     endpoint = await outbox.endpoint()
-    async with outbox.database.transaction() as tx:
+    async with outbox.database.store(FRAME).transaction() as tx:
         await tx._connection.execute(text("UPDATE webhooks.relay SET snapshot = '9000000:9000000:'"))
     await outbox.happens("lost")
     await outbox.relayed()

@@ -12,8 +12,10 @@ from server.webhooks.service import Inbox, Purging
 from server.webhooks.service.purging import KEPT
 from storage.database import Database
 from storage.errors import StoreUnavailable
+from storage.frame.records import ReceivedEvent
 from storage.frame.repository import EventRepository
-from storage.webhooks.records import Received
+from storage.store import FRAME
+from storage.webhooks.store import WEBHOOKS
 from tests.fixtures.servers import Running
 from tests.serving.servers import QUIET
 from tests.webhooks.http import Post, sent
@@ -22,16 +24,16 @@ from tests.webhooks.senders import NOW, github, standard
 
 
 def inbox(database: Database) -> Inbox:
-    return Inbox(database, (), {}, lambda: NOW)
+    return Inbox(database.store(WEBHOOKS), (), {}, lambda: NOW)
 
 
-async def added(database: Database, *batch: Received) -> None:
-    async with database.transaction() as tx:
-        assert len(await tx.received.add(batch)) == len(batch)
+async def added(database: Database, *batch: ReceivedEvent) -> None:
+    async with database.store(FRAME).transaction() as tx:
+        assert len(await tx.inbox.add(batch)) == len(batch)
 
 
-def received(event_id: str, body: bytes = b"{}", *, age: timedelta = timedelta()) -> Received:
-    return Received("billing", event_id, body, NOW - age)
+def received(event_id: str, body: bytes = b"{}", *, age: timedelta = timedelta()) -> ReceivedEvent:
+    return ReceivedEvent("billing", event_id, body, NOW - age)
 
 
 async def test_a_job_publishes_what_came_in(receiver: Running, database: Database, database_url: str) -> None:
@@ -86,24 +88,24 @@ async def test_what_was_processed_is_forgotten_after_a_month(database: Database)
     day = timedelta(days=1)
     for event_id, age in (("old", KEPT + day), ("waiting", KEPT + day), ("young", KEPT - day)):
         await added(database, received(event_id, age=age))
-    async with database.transaction() as tx:
-        assert await tx.received.finish("billing", "old", NOW)
-        assert await tx.received.finish("billing", "young", NOW)
-    await Purging(database, lambda: NOW).purge()
+    async with database.store(FRAME).transaction() as tx:
+        assert await tx.inbox.finish("billing", "old", NOW)
+        assert await tx.inbox.finish("billing", "young", NOW)
+    await Purging(database.store(WEBHOOKS), lambda: NOW).purge()
     assert {row["event_id"] for row in (await kept(database)).received} == {"waiting", "young"}
 
 
 async def test_the_repository_tells_what_is_new_and_who_finished(database: Database) -> None:
     """Of several with one key the first is kept; an event is of one source; what is not there cannot be finished."""
     twice = [received("a", b"first"), received("a", b"second")]
-    elsewhere = Received("github", "a", b"elsewhere", NOW)
-    async with database.transaction() as tx:
-        assert await tx.received.add([]) == set()
-        assert await tx.received.add(twice) == {("billing", "a")}
-        assert await tx.received.add([elsewhere, *twice]) == {("github", "a")}
-        assert await tx.received.find("billing", "a") == b"first"
-        assert await tx.received.find("github", "a") == b"elsewhere"
-        assert await tx.received.find("billing", "b") is None
-        assert await tx.received.finish("billing", "a", NOW)
-        assert not await tx.received.finish("billing", "a", NOW)
-        assert not await tx.received.finish("billing", "b", NOW)
+    elsewhere = ReceivedEvent("github", "a", b"elsewhere", NOW)
+    async with database.store(FRAME).transaction() as tx:
+        assert await tx.inbox.add([]) == set()
+        assert await tx.inbox.add(twice) == {("billing", "a")}
+        assert await tx.inbox.add([elsewhere, *twice]) == {("github", "a")}
+        assert await tx.inbox.find("billing", "a") == b"first"
+        assert await tx.inbox.find("github", "a") == b"elsewhere"
+        assert await tx.inbox.find("billing", "b") is None
+        assert await tx.inbox.finish("billing", "a", NOW)
+        assert not await tx.inbox.finish("billing", "a", NOW)
+        assert not await tx.inbox.finish("billing", "b", NOW)

@@ -10,6 +10,7 @@ from server.frame.sealing import MasterKeys, SealBroken
 from server.webhooks.rules.signing import shown
 from server.webhooks.seals import SecretSeals
 from server.webhooks.service import Deliveries, Sealing
+from storage.webhooks.store import WEBHOOKS
 from tests.identity.people import execute, kept
 from tests.webhooks.outgoing import CALLER, SEALS, SECRET, TYPES, Outbox, Subscriber, subscriber
 
@@ -61,9 +62,9 @@ async def test_what_stands_in_the_clear_signs_and_is_sealed(outbox: Outbox, shop
     endpoint = await outbox.endpoint(shop.url)
     await in_the_clear(outbox, endpoint.id)
     await outbox.attempt(await outbox.test_event(endpoint))
-    assert await Sealing(outbox.database, SEALS).seal() == 1
+    assert await Sealing(outbox.database.store(WEBHOOKS), SEALS).seal() == 1
     assert SECRET.hex() not in await kept(outbox.database, SECRETS)
-    assert await Sealing(outbox.database, SEALS).seal() == 0
+    assert await Sealing(outbox.database.store(WEBHOOKS), SEALS).seal() == 0
     await outbox.attempt(await outbox.test_event(endpoint))
     for heard in shop.heard:
         Webhook(shown(SECRET)).verify(heard.body, dict(heard.headers))
@@ -75,12 +76,12 @@ async def test_master_keys_are_changed_in_turn(outbox: Outbox, shop: Subscriber)
     both, new = SecretSeals(MasterKeys([OTHER, bytes(range(32))])), SecretSeals(MasterKeys([OTHER]))
     before = await kept(outbox.database, SECRETS)
     with pytest.raises(SealBroken):
-        await Sealing(outbox.database, new).seal()
+        await Sealing(outbox.database.store(WEBHOOKS), new).seal()
     assert await kept(outbox.database, SECRETS) == before
-    assert await Sealing(outbox.database, both).seal() == 1
-    assert await Sealing(outbox.database, new).seal() == 0
+    assert await Sealing(outbox.database.store(WEBHOOKS), both).seal() == 1
+    assert await Sealing(outbox.database.store(WEBHOOKS), new).seal() == 0
     delivery = await outbox.test_event(endpoint)
     rest = (lambda: 0.5, TYPES, outbox.permissions_of)
-    await Deliveries(outbox.database, outbox.sender, new, outbox.now, *rest).attempt(delivery.id)
+    await Deliveries(outbox.database.store(WEBHOOKS), outbox.sender, new, outbox.now, *rest).attempt(delivery.id)
     (heard,) = shop.heard
     Webhook(shown(SECRET)).verify(heard.body, dict(heard.headers))

@@ -15,6 +15,7 @@ from server.identity.roles import PERMISSIONS, permissions_of
 from server.wiring.webhooks import _event_types
 from storage.database import Database
 from storage.webhooks.records import DeliveryState
+from storage.webhooks.store import WEBHOOKS
 from tests.commerce.goods import placed, stocked
 from tests.fixtures.servers import Api, Running, refusal, running
 from tests.fixtures.trading import eventually
@@ -139,7 +140,7 @@ async def test_nothing_is_told_where_nobody_answers_for_it(outbox: Outbox) -> No
     """As for an endpoint that the record of changes does not know of."""
     async with subscriber() as shop:
         delivery = await outbox.test_event(await outbox.endpoint(shop.url))
-        async with outbox.database.transaction() as tx:
+        async with outbox.database.store(WEBHOOKS).transaction() as tx:
             endpoint = await tx.endpoints.lock(delivery.endpoint_id)
             assert endpoint is not None
             await tx.endpoints.change(replace(endpoint, granted_by=None))

@@ -12,6 +12,7 @@ from server.process.failure import Failure
 from server.settings import Settings
 from storage.database import Database
 from storage.errors import StoreError
+from storage.identity.store import IDENTITY
 
 
 def master_key(configured: Settings, url: str, *, migrated: bool) -> Iterator[Finding]:
@@ -48,8 +49,8 @@ async def _opened(url: str, keys: MasterKeys, configured: Settings) -> tuple[int
     """How many keys are sealed, and how many of those open."""
     database = Database(url, pool_size=1, pooler=configured.pooler, limits=configured.time_limits)
     try:
-        async with database.reading() as tx:
-            sealed = [key for key in await tx.keys.list_all() if key.sealed]
+        async with database.store(IDENTITY).reading() as reading:
+            sealed = [key for key in await reading.keys.list_all() if key.sealed]
     finally:
         await database.close()
     opened = 0

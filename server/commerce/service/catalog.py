@@ -9,7 +9,7 @@ from server.frame.editing import Edit
 from server.frame.errors import Refusal
 from server.frame.repeating import once
 from storage.commerce.records import Product
-from storage.database import Database
+from storage.commerce.store import CommerceStore
 from storage.errors import StoreContention
 from storage.frame.records import Ask
 
@@ -17,14 +17,14 @@ from storage.frame.records import Ask
 class Catalog:
     """What is sold, under which SKU, at which price."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime], new_id: Callable[[], UUID]) -> None:
-        self._database = database
+    def __init__(self, store: CommerceStore, now: Callable[[], datetime], new_id: Callable[[], UUID]) -> None:
+        self._store = store
         self._now = now
         self._new_id = new_id
 
     async def create(self, draft: rules.ProductDraft, ask: Ask) -> Product:
         """Creates a product with a stock of nothing; raises SkuTaken."""
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> Product:
                 product = draft.as_product(self._new_id(), self._now())
@@ -36,7 +36,7 @@ class Catalog:
 
     async def edit(self, edit: Edit[UUID], ask: Ask) -> Product:
         """Changes the fields that the edit names; raises ProductNotFound, EtagMismatch."""
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> Product:
                 product = await tx.products.lock(edit.key)
@@ -50,15 +50,15 @@ class Catalog:
 
     async def read(self, keys: Sequence[rules.ProductKey]) -> Sequence[Product | Refusal]:
         """The products of these ids and SKUs; ProductNotFound for a key without one."""
-        async with self._database.reading() as tx:
-            by_id = await tx.products.find_many({key for key in keys if isinstance(key, UUID)})
-            by_sku = await tx.products.find_many_by_sku({key for key in keys if isinstance(key, str)})
+        async with self._store.reading() as reading:
+            by_id = await reading.products.find_many({key for key in keys if isinstance(key, UUID)})
+            by_sku = await reading.products.find_many_by_sku({key for key in keys if isinstance(key, str)})
         return [rules.found(by_id.get(key) if isinstance(key, UUID) else by_sku.get(key), key) for key in keys]
 
     async def list_by_sku(self, *, after: str | None, limit: int, archived: bool, size: int) -> Sequence[Product]:
         """Up to so many, and fewer where they are large: those whose texts are up to `size` bytes, and one more."""
-        async with self._database.reading() as tx:
-            return await tx.products.list_by_sku(after=after, limit=limit, archived=archived, size=size)
+        async with self._store.reading() as reading:
+            return await reading.products.list_by_sku(after=after, limit=limit, archived=archived, size=size)
 
     async def import_all(self, drafts: Sequence[rules.ProductDraft], ask: Ask) -> rules.ImportCount:
         """Creates what is new and changes what differs, all in one transaction; of a SKU, the last draft counts."""
@@ -67,7 +67,7 @@ class Catalog:
         return await begun_again(lambda: self._import(latest, ask))
 
     async def _import(self, latest: Mapping[str, rules.ProductDraft], ask: Ask) -> rules.ImportCount:
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> rules.ImportCount:
                 existing = await tx.products.lock_by_sku(list(latest))

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from server.commerce.providers.port import PaymentProvider, PaymentReport
-from storage.database import Database
+from storage.commerce.store import CommerceStore
 
 _AT_ONCE = 500
 
@@ -20,8 +20,8 @@ class Comparison:
 class Comparing:
     """Holds a provider's ledger against ours."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, store: CommerceStore) -> None:
+        self._store = store
 
     async def compare(self, provider: PaymentProvider) -> Comparison:
         """Reads the provider's whole ledger; raises ProviderUnavailable.
@@ -39,8 +39,8 @@ class Comparing:
                 differing += await self._differing(provider, page)
                 page = []
         differing += await self._differing(provider, page)
-        async with self._database.reading() as tx:
-            ours = await tx.payments.count_taken(provider.name)
+        async with self._store.reading() as reading:
+            ours = await reading.payments.count_taken(provider.name)
         if ours > taken and not differing:
             differing.append(f"{ours} payments took money by our books, and {taken} by the provider's")
         return Comparison(compared, differing)
@@ -60,8 +60,8 @@ class Comparing:
     async def _sums(
         self, provider: PaymentProvider, provider_ids: Sequence[str]
     ) -> Mapping[str, tuple[Decimal, Decimal]]:
-        async with self._database.reading() as tx:
-            return await tx.payments.sums_of(provider.name, provider_ids)
+        async with self._store.reading() as reading:
+            return await reading.payments.sums_of(provider.name, provider_ids)
 
 
 def _sums_of(report: PaymentReport) -> tuple[Decimal, Decimal]:

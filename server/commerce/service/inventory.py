@@ -6,20 +6,20 @@ from server.commerce.rules import inventory as rules
 from server.frame.errors import Refusal
 from server.frame.repeating import decoded, encoded, sift
 from storage.commerce.records import Level, Movement
-from storage.database import Database
+from storage.commerce.store import CommerceStore
 from storage.frame.records import Claim
 
 
 class Inventory:
     """How much there is, and why."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
-        self._database = database
+    def __init__(self, store: CommerceStore, now: Callable[[], datetime]) -> None:
+        self._store = store
         self._now = now
 
     async def adjust(self, asks: Sequence[rules.AdjustStock]) -> Sequence[Level | Refusal]:
         """Decides adjustments in the order they came, all in one transaction."""
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             sifted = await sift(tx, [Claim(ask.asked.key) if ask.asked.key else None for ask in asks])
             fresh = [asks[place] for place in sifted.fresh]
             shelves = await tx.stock.lock({ask.sku for ask in fresh})
@@ -36,16 +36,16 @@ class Inventory:
 
     async def level(self, sku: str) -> Level:
         """Raises ProductNotFound."""
-        async with self._database.reading() as tx:
-            level = await tx.stock.find_level(sku)
+        async with self._store.reading() as reading:
+            level = await reading.stock.find_level(sku)
         if level is None:
             raise ProductNotFound(sku=sku)
         return level
 
     async def list_movements(self, sku: str, *, before: int | None, limit: int) -> Sequence[Movement]:
         """Raises ProductNotFound."""
-        async with self._database.reading() as tx:
-            product = await tx.products.find_by_sku(sku)
+        async with self._store.reading() as reading:
+            product = await reading.products.find_by_sku(sku)
             if product is None:
                 raise ProductNotFound(sku=sku)
-            return await tx.stock.list_movements(product.id, before=before, limit=limit)
+            return await reading.stock.list_movements(product.id, before=before, limit=limit)

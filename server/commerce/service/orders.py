@@ -13,7 +13,7 @@ from server.frame.contention import begun_again
 from server.frame.errors import Refusal
 from server.frame.repeating import once, sift
 from storage.commerce.records import Order, OrderFilter, OrderState
-from storage.database import Database, Transaction
+from storage.commerce.store import CommerceStore, CommerceTransaction
 from storage.errors import AlreadyExists, StoreContention
 from storage.frame.records import NOBODY, Ask, Claim
 
@@ -30,13 +30,13 @@ class Orders:
 
     def __init__(
         self,
-        database: Database,
+        store: CommerceStore,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
         terms: rules.Terms = rules.Terms(),  # noqa: B008 - it is frozen
     ) -> None:
         """`terms` is what may be held without having been paid."""
-        self._database = database
+        self._store = store
         self._now = now
         self._new_id = new_id
         self._terms = terms
@@ -44,7 +44,7 @@ class Orders:
     async def place(self, asks: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
         """Decides orders in the order they came, all in one transaction."""
         try:
-            async with self._database.transaction() as tx:
+            async with self._store.transaction() as tx:
                 return await self._place(tx, asks)
         except AlreadyExists as error:
             # A reference was taken by another server after it was looked for; begun again, it will be found.
@@ -52,8 +52,8 @@ class Orders:
 
     async def read(self, asks: Sequence[rules.ReadOrder]) -> Sequence[Order | Refusal]:
         """The orders asked for, with their lines; OrderNotFound for one that its caller may not see."""
-        async with self._database.reading() as tx:
-            found = await tx.orders.find_many({ask.order_id for ask in asks})
+        async with self._store.reading() as reading:
+            found = await reading.orders.find_many({ask.order_id for ask in asks})
         return [rules.seen(found.get(ask.order_id), ask) for ask in asks]
 
     async def list_latest(
@@ -61,12 +61,12 @@ class Orders:
     ) -> Sequence[Order]:
         """Orders without their lines, latest first; raises CustomerNotPermitted."""
         allowed = replace(wanted, customer_id=rules.customer_to_list(wanted.customer_id, caller))
-        async with self._database.reading() as tx:
-            return await tx.orders.list_latest(allowed, before=before, limit=limit)
+        async with self._store.reading() as reading:
+            return await reading.orders.list_latest(allowed, before=before, limit=limit)
 
     async def cancel(self, caller: Caller, order_id: UUID, reason: str, ask: Ask) -> Order:
         """Cancels an order and gives back its stock and its money; raises OrderNotFound, OrderStateForbids."""
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> Order:
                 order = rules.visible(await tx.orders.lock(order_id), caller, order_id)
@@ -85,7 +85,7 @@ class Orders:
 
     async def fulfill(self, caller: Caller, order_id: UUID, ask: Ask) -> Order:
         """Marks a paid order as handed over; raises OrderNotFound, OrderStateForbids."""
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> Order:
                 order = rules.visible(await tx.orders.lock(order_id), caller, order_id)
@@ -104,7 +104,7 @@ class Orders:
 
     async def _expire_some(self) -> int:
         now = self._now()
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             due = await tx.orders.lock_due(now, _EXPIRED_AT_ONCE)
             if due:
                 payments = await tx.payments.find_of_orders(due)
@@ -116,7 +116,7 @@ class Orders:
                 await tx.audit.record([ask.entry(resource) for resource in settlement.touched])
         return len(due)
 
-    async def _place(self, tx: Transaction, asks: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
+    async def _place(self, tx: CommerceTransaction, asks: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
         # The answer to remember is the order's id, known beforehand, which saves a statement.
         sifted = await sift(tx, [Claim(ask.asked.key, str(ask.order_id)) if ask.asked.key else None for ask in asks])
         fresh = [asks[place] for place in sifted.fresh]
@@ -137,7 +137,7 @@ class Orders:
         return sifted.answers(verdicts.answers, await _as_placed(tx, sifted.kept))
 
 
-async def _as_placed(tx: Transaction, kept: Mapping[int, str]) -> Mapping[int, Order]:
+async def _as_placed(tx: CommerceTransaction, kept: Mapping[int, str]) -> Mapping[int, Order]:
     """The orders that earlier requests placed, as they were answered."""
     if not kept:
         return {}

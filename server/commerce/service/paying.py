@@ -21,7 +21,7 @@ from server.commerce.service.settling import Reported
 from server.frame.batching import Batcher
 from server.frame.caller import Caller
 from storage.commerce.records import OrderState, Payment, PaymentState, RefundState
-from storage.database import Database
+from storage.commerce.store import CommerceStore
 from storage.frame.records import NOBODY, Ask
 
 _ASKED_AGAIN_SECONDS = 1.0
@@ -34,12 +34,12 @@ class Paying:
 
     def __init__(
         self,
-        database: Database,
+        store: CommerceStore,
         providers: Mapping[str, PaymentProvider],
         settling: Batcher[Reported, Settled],
         now: Callable[[], datetime],
     ) -> None:
-        self._database = database
+        self._store = store
         self._providers = providers
         self._settling = settling
         self._now = now
@@ -59,9 +59,9 @@ class Paying:
 
     async def refund(self, refund_id: UUID) -> None:
         """Has a refund paid back; raises ProviderUnavailable, to be tried again."""
-        async with self._database.reading() as tx:
-            payment_id = await tx.payments.find_refund(refund_id)
-            payment = await tx.payments.find(payment_id) if payment_id else None
+        async with self._store.reading() as reading:
+            payment_id = await reading.payments.find_refund(refund_id)
+            payment = await reading.payments.find(payment_id) if payment_id else None
         if payment is None:
             return
         refund = next(each for each in payment.refunds if each.id == refund_id)
@@ -77,12 +77,12 @@ class Paying:
 
         Raises PaymentNotFound, ProviderMissing, ProviderAway.
         """
-        async with self._database.reading() as tx:
-            found = await tx.payments.find(payment_id)
-            order = await tx.orders.find(found.order_id) if found else None
+        async with self._store.reading() as reading:
+            found = await reading.payments.find(payment_id)
+            order = await reading.orders.find(found.order_id) if found else None
         payment = rules.visible(found, order, caller, payment_id)
         if payment.provider_id is None or payment.provider == NO_PROVIDER or payment.state not in rules.ASKED:
-            await self._database.wait_for_standby()
+            await self._store.wait_for_standby()
             return payment
         try:
             report = await self._reported(payment)
@@ -95,16 +95,16 @@ class Paying:
 
         Raises ValueError where it cannot be read, ProviderMissing.
         """
-        async with self._database.reading() as tx:
-            body = await tx.received.find(source, event_id)
+        async with self._store.reading() as reading:
+            body = await reading.inbox.find(source, event_id)
         if body is None:
             return
         if source not in self._providers:
             raise ProviderMissing(provider=source)
         report = self._providers[source].read_event(body)
         if report is None:
-            async with self._database.transaction() as tx:
-                await tx.received.finish(source, event_id, self._now())
+            async with self._store.transaction() as tx:
+                await tx.inbox.finish(source, event_id, self._now())
             return
         with suppress(PaymentNotFound):  # another shop's, on the same account of the provider's: settled as nothing
             await self._settling.submit(Reported(source, report, self._job(TAKE_EVENT), event_id))
@@ -136,9 +136,9 @@ class Paying:
         return provider
 
     async def _find(self, payment_id: UUID) -> Settled | None:
-        async with self._database.reading() as tx:
-            payment = await tx.payments.find(payment_id)
-            order = await tx.orders.find(payment.order_id) if payment else None
+        async with self._store.reading() as reading:
+            payment = await reading.payments.find(payment_id)
+            order = await reading.orders.find(payment.order_id) if payment else None
         return Settled(payment, order.state) if payment and order else None
 
     async def _step(self, stands: Settled) -> PaymentReport | None:
@@ -154,7 +154,7 @@ class Paying:
             return await provider.authorize(payment.id, payment.amount, payment.method, key=f"{payment.id}/authorise")
         if not wanted:
             # The money is let go for good, and a promotion might bring the order back to life.
-            await self._database.wait_for_standby()
+            await self._store.wait_for_standby()
             return await provider.void(payment.provider_id, key=f"{payment.id}/void")
         if payment.state is PaymentState.AUTHORIZED:
             return await provider.capture(payment.provider_id, payment.amount, key=f"{payment.id}/capture")

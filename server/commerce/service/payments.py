@@ -14,7 +14,7 @@ from server.commerce.service.settling import store
 from server.frame.caller import Caller
 from server.frame.repeating import once
 from storage.commerce.records import Order, Payment, PaymentFilter, Price, StockReason
-from storage.database import Database, Transaction
+from storage.commerce.store import CommerceStore, CommerceTransaction
 from storage.frame.records import Ask
 
 NO_PROVIDER = "none"
@@ -26,7 +26,7 @@ class Payments:
 
     def __init__(
         self,
-        database: Database,
+        store: CommerceStore,
         provider: str | None,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
@@ -36,7 +36,7 @@ class Payments:
 
         `payable` is whether a provider, by its name, can pay an amount.
         """
-        self._database = database
+        self._store = store
         self._provider = provider
         self._now = now
         self._new_id = new_id
@@ -47,7 +47,7 @@ class Payments:
 
         Raises TooManyPayments where so many of the order have failed.
         """
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> Payment:
                 order = orders.visible(await tx.orders.lock(order_id), caller, order_id)
@@ -65,9 +65,9 @@ class Payments:
 
     async def get(self, caller: Caller, payment_id: UUID) -> Payment:
         """The payment with its refunds; raises PaymentNotFound."""
-        async with self._database.reading_at_once() as tx:  # or a refund is told as paid, and its sum is not
-            payment = await tx.payments.find(payment_id)
-            order = await tx.orders.find(payment.order_id) if payment else None
+        async with self._store.reading_at_once() as reading:  # or a refund is told as paid, and its sum is not
+            payment = await reading.payments.find(payment_id)
+            order = await reading.orders.find(payment.order_id) if payment else None
             return rules.visible(payment, order, caller, payment_id)
 
     async def list_latest(
@@ -75,15 +75,15 @@ class Payments:
     ) -> Sequence[Payment]:
         """Payments without their refunds, latest first."""
         allowed = replace(wanted, customer_id=orders.customer_to_list(None, caller))
-        async with self._database.reading() as tx:
-            return await tx.payments.list_latest(allowed, before=before, limit=limit)
+        async with self._store.reading() as reading:
+            return await reading.payments.list_latest(allowed, before=before, limit=limit)
 
     async def refund(self, caller: Caller, wanted: rules.RefundAsk, ask: Ask) -> Payment:
         """Begins to pay back, and puts goods back at once.
 
         Raises PaymentNotFound, PaymentStateForbids, CurrencyMixed, RefundTooLarge, RefundNotPayable, RestockTooLarge.
         """
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> Payment:
                 found = await tx.payments.find(wanted.payment_id)
@@ -97,7 +97,7 @@ class Payments:
             return await once(tx, ask, Payment, act, f"payment/{wanted.payment_id}")
 
     async def _refund(
-        self, tx: Transaction, payment: Payment, order: Order, ask: rules.RefundAsk, caller: Caller
+        self, tx: CommerceTransaction, payment: Payment, order: Order, ask: rules.RefundAsk, caller: Caller
     ) -> Payment:
         now = self._now()
         returned = await tx.payments.count_returned([order.id])
@@ -110,7 +110,7 @@ class Payments:
         await store(tx, Settlement({changed.id: changed}, {refund.id: refund}, moves=ledger.moves))
         return changed
 
-    async def _pay_nothing(self, tx: Transaction, order: Order, new: Payment, ask: Ask) -> Payment:
+    async def _pay_nothing(self, tx: CommerceTransaction, order: Order, new: Payment, ask: Ask) -> Payment:
         """An order of nothing is paid as it is asked for: its stock moves in this transaction."""
         await tx.payments.add(new)
         shelves = await tx.stock.lock_by_id({line.product_id for line in order.lines})

@@ -9,7 +9,7 @@ from server.commerce.rules.settling import Clerk, Settled, Settlement, completes
 from server.commerce.service.deferring import pay_job, refund_job
 from server.frame.errors import Refusal
 from storage.commerce.records import Order, Payment, PaymentState, RefundState
-from storage.database import Database, Transaction
+from storage.commerce.store import CommerceStore, CommerceTransaction
 from storage.frame.records import Ask, AuditEntry
 
 
@@ -30,15 +30,15 @@ class Reported:
 class Settling:
     """Takes up what providers report, each effect once, whoever tells it and however often."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime], new_id: Callable[[], UUID]) -> None:
-        self._database = database
+    def __init__(self, store: CommerceStore, now: Callable[[], datetime], new_id: Callable[[], UUID]) -> None:
+        self._store = store
         self._now = now
         self._new_id = new_id
 
     async def settle(self, asks: Sequence[Reported]) -> Sequence[Settled | Refusal]:
         """Takes up reports in the order they came, all in one transaction; PaymentNotFound for one that is not ours."""
         now = self._now()
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             found = await _find(tx, asks)
             orders = await tx.orders.lock_many({order_id for _, order_id in found.values()})
             payments = await tx.payments.find_of_orders(orders)
@@ -59,11 +59,11 @@ class Settling:
             await tx.jobs.defer([*map(pay_job, _left_to_jobs(asks, answers, payments))])
             for ask in asks:
                 if ask.event_id is not None:
-                    await tx.received.finish(ask.provider, ask.event_id, now)
+                    await tx.inbox.finish(ask.provider, ask.event_id, now)
         return answers
 
 
-async def store(tx: Transaction, settlement: Settlement) -> None:
+async def store(tx: CommerceTransaction, settlement: Settlement) -> None:
     """Stores all that follows, with the jobs that let go of money and pay it back."""
     await tx.payments.change(list(settlement.payments.values()))
     await tx.payments.add_refunds(list(settlement.new_refunds.values()))
@@ -76,7 +76,7 @@ async def store(tx: Transaction, settlement: Settlement) -> None:
     await tx.jobs.defer([*refunds, *map(pay_job, settlement.unwanted)])
 
 
-async def _find(tx: Transaction, asks: Sequence[Reported]) -> Mapping[int, tuple[UUID, UUID]]:
+async def _find(tx: CommerceTransaction, asks: Sequence[Reported]) -> Mapping[int, tuple[UUID, UUID]]:
     """The payment and the order that each report is of, by the ask's place; not those that are of none of ours."""
     found: dict[int, tuple[UUID, UUID]] = {}
     for provider in {ask.provider for ask in asks}:

@@ -6,7 +6,7 @@ from server.frame.caller import Caller
 from server.frame.resuming import Position
 from server.frame.watching import Feed, Telling
 from storage.commerce.records import Movement, OrderAudience, OrderChange
-from storage.database import Database, Transaction
+from storage.commerce.store import CommerceReading, CommerceStore
 from storage.frame.records import ChangePage, LogEnd, News, Stretch
 
 
@@ -21,16 +21,16 @@ class OrderChanges:
     def sequence(self, change: OrderChange) -> int:
         return change.sequence
 
-    async def find_end(self, tx: Transaction) -> LogEnd:
-        return await tx.order_changes.find_end()
+    async def find_end(self, reading: CommerceReading) -> LogEnd:
+        return await reading.order_changes.find_end()
 
-    async def find_news(self, tx: Transaction, since: str) -> News:
-        return await tx.order_changes.find_news(since)
+    async def find_news(self, reading: CommerceReading, since: str) -> News:
+        return await reading.order_changes.find_news(since)
 
     async def list_changes(
-        self, tx: Transaction, stretch: Stretch, limit: int, audience: OrderAudience
+        self, reading: CommerceReading, stretch: Stretch, limit: int, audience: OrderAudience
     ) -> ChangePage[OrderChange]:
-        return await tx.order_changes.list_changes(stretch, limit, audience)
+        return await reading.order_changes.list_changes(stretch, limit, audience)
 
 
 class StockChanges:
@@ -44,24 +44,24 @@ class StockChanges:
     def sequence(self, change: Movement) -> int:
         return change.sequence
 
-    async def find_end(self, tx: Transaction) -> LogEnd:
-        return await tx.stock_changes.find_end()
+    async def find_end(self, reading: CommerceReading) -> LogEnd:
+        return await reading.stock_changes.find_end()
 
-    async def find_news(self, tx: Transaction, since: str) -> News:
-        return await tx.stock_changes.find_news(since)
+    async def find_news(self, reading: CommerceReading, since: str) -> News:
+        return await reading.stock_changes.find_news(since)
 
     async def list_changes(
-        self, tx: Transaction, stretch: Stretch, limit: int, audience: frozenset[str]
+        self, reading: CommerceReading, stretch: Stretch, limit: int, audience: frozenset[str]
     ) -> ChangePage[Movement]:
-        return await tx.stock_changes.list_changes(stretch, limit, audience)
+        return await reading.stock_changes.list_changes(stretch, limit, audience)
 
 
 class Watching:
     """What happens to orders and to the stock, told as it happens."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
-        self.orders = Feed(database, OrderChanges(), now)
-        self.stock = Feed(database, StockChanges(), now)
+    def __init__(self, store: CommerceStore, now: Callable[[], datetime]) -> None:
+        self.orders = Feed(store, OrderChanges(), now)
+        self.stock = Feed(store, StockChanges(), now)
 
     def watch_orders(self, caller: Caller, customer_id: str | None, position: Position | None) -> Telling[OrderChange]:
         """Tells a caller the changes of all orders that it may see, or of a customer's; raises CustomerNotPermitted."""

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from server.frame import base64url
 from server.frame.sealing import MasterKeys, SealBroken
 from server.identity.rules import keys as rules
-from storage.database import Database, Transaction
 from storage.errors import StoreError
 from storage.identity.records import Key, KeyUse
+from storage.identity.store import IdentityStore, IdentityTransaction
 
 _KNOWN_FOR = 1.0
 """In seconds: a key is chosen to sign or derive with among those that were read so long ago at most."""
@@ -39,12 +39,12 @@ class KeyRing:
 
     def __init__(
         self,
-        database: Database,
+        store: IdentityStore,
         master_keys: MasterKeys,
         now: Callable[[], datetime],
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._database = database
+        self._store = store
         self._master_keys = master_keys
         self._now = now
         self._elapsed = elapsed
@@ -131,17 +131,17 @@ class KeyRing:
             self._read_at = began
 
     async def _read(self) -> None:
-        async with self._database.reading() as tx:
-            kept = await tx.keys.list_all()
+        async with self._store.reading() as reading:
+            kept = await reading.keys.list_all()
         if _wanting(kept):
-            async with self._database.transaction() as tx:
+            async with self._store.transaction() as tx:
                 kept = await completed(tx, self._master_keys, self._now())
         opened = [replace(key, material=opened_material(key, self._master_keys)) for key in rules.trusted(kept)]
         self._public = {key.id: _public(key) for key in rules.good(opened, KeyUse.SIGN, self._now())}
         self._keys = opened
 
 
-async def completed(tx: Transaction, master_keys: MasterKeys, now: datetime) -> Sequence[Key]:
+async def completed(tx: IdentityTransaction, master_keys: MasterKeys, now: datetime) -> Sequence[Key]:
     """The keys as they are kept once all are sealed and none is missing; until the end of `tx` nobody changes them."""
     await tx.keys.lock()
     kept = await tx.keys.list_all()

@@ -18,9 +18,9 @@ from server.frame.outages import UNANSWERED, Outage, explained
 from server.identity.credentials.keys import KeyRing
 from server.identity.credentials.tokens import AccessTokens, Verified
 from server.identity.roles import PERMISSIONS, permissions_of
-from storage.database import Database, Transaction
 from storage.errors import StoreError
 from storage.frame.records import LogEnd, News, Stretch
+from storage.identity.store import IdentityReading, IdentityStore
 from storage.snapshots import Snapshot
 
 EVERY = 0.3
@@ -68,13 +68,13 @@ class Standings:
 
     def __init__(
         self,
-        database: Database,
+        store: IdentityStore,
         keys: KeyRing,
         tokens: AccessTokens,
         now: Callable[[], datetime],
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._database = database
+        self._store = store
         self._keys = keys
         self._tokens = tokens
         self._now = now
@@ -110,8 +110,8 @@ class Standings:
 
     async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
         """What an account may do now, without a token; None where it is disabled, or there is none."""
-        async with self._database.reading() as tx:
-            found = await tx.standings.find_account(account_id)
+        async with self._store.reading() as reading:
+            found = await reading.standings.find_account(account_id)
         return None if found is None else permissions_of(found.roles) | (PERMISSIONS & set(found.made_permissions))
 
     async def changed(self, caller: Caller) -> Caller:
@@ -153,8 +153,8 @@ class Standings:
     async def look(self) -> None:
         """Asks once whose standing has changed, and forgets it."""
         began = self._elapsed()
-        async with self._database.apart() as tx:
-            end, changed = await self._changed_since(tx, self._end)
+        async with self._store.apart() as reading:
+            end, changed = await self._changed_since(reading, self._end)
         if changed is None:
             # It may be anybody; also a signing key may have been revoked.
             await self._keys.load()
@@ -166,18 +166,18 @@ class Standings:
         self._end = end
         self._looked = began
 
-    async def _changed_since(self, tx: Transaction, known: LogEnd | None) -> tuple[LogEnd, set[UUID] | None]:
+    async def _changed_since(self, reading: IdentityReading, known: LogEnd | None) -> tuple[LogEnd, set[UUID] | None]:
         """Where the log ends by now, and whose standing has changed; None where it may be anybody's.
 
         So it is where nobody knows what happened: a standby was promoted, or the database was restored from a backup.
         """
-        news = await tx.access_changes.find_news(known.snapshot) if known is not None else None
+        news = await reading.access_changes.find_news(known.snapshot) if known is not None else None
         if known is None or news is None or not _follows(news, known):
-            return await tx.access_changes.find_end(), None
+            return await reading.access_changes.find_end(), None
         if news.first is None:
             return news, set()
         stretch = Stretch(news.timeline, known.snapshot, news.snapshot, news.first - 1)
-        page = await tx.access_changes.list_changes(stretch, _MOST_CHANGES)
+        page = await reading.access_changes.list_changes(stretch, _MOST_CHANGES)
         changed = {change.account_id for change in page.changes}
         if page.last is not None or None in changed:
             return news, None
@@ -204,8 +204,8 @@ class Standings:
         lookup = _Lookup(account_id)
         self._lookups.add(lookup)
         try:
-            async with self._database.reading() as tx:
-                found = await tx.standings.find(account_id, issued_for)
+            async with self._store.reading() as reading:
+                found = await reading.standings.find(account_id, issued_for)
         finally:
             self._lookups.discard(lookup)
         known = Known(None, None)

@@ -9,9 +9,9 @@ from server.identity.roles import ADMIN
 from server.identity.rules.roles import may_lose, must_hold, permissions_of
 from server.identity.service.granting import held_roles, must_hold_all_of
 from server.identity.service.refusals import Refusals
-from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Account
+from storage.identity.store import IdentityStore, IdentityTransaction
 
 
 class AccessControl:
@@ -20,8 +20,8 @@ class AccessControl:
     Whatever changes that is told to all servers in the same transaction.
     """
 
-    def __init__(self, database: Database, refusals: Refusals, now: Callable[[], datetime]) -> None:
-        self._database = database
+    def __init__(self, store: IdentityStore, refusals: Refusals, now: Callable[[], datetime]) -> None:
+        self._store = store
         self._refusals = refusals
         self._now = now
 
@@ -30,7 +30,7 @@ class AccessControl:
 
         Raises RoleNotFound, AccountNotFound, PermissionNotHeld.
         """
-        async with self._refusals.recorded(ask, f"account/{account_id}"), self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
 
             async def act() -> tuple[str, ...]:
                 permissions = permissions_of(await held_roles(tx, [role]))
@@ -47,7 +47,7 @@ class AccessControl:
 
         Raises RoleNotFound, AccountNotFound, PermissionNotHeld, LastAdmin.
         """
-        async with self._refusals.recorded(ask, f"account/{account_id}"), self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
 
             async def act() -> tuple[str, ...]:
                 permissions = permissions_of(await held_roles(tx, [role]))
@@ -65,16 +65,16 @@ class AccessControl:
     async def list_users(
         self, *, role: str | None, after: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[Account]:
-        async with self._database.reading() as tx:
-            return await tx.accounts.list_people(role=role, after=after, limit=limit)
+        async with self._store.reading() as reading:
+            return await reading.accounts.list_people(role=role, after=after, limit=limit)
 
     async def list_services(self, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[Account]:
-        async with self._database.reading() as tx:
-            return await tx.accounts.list_services(after=after, limit=limit)
+        async with self._store.reading() as reading:
+            return await reading.accounts.list_services(after=after, limit=limit)
 
     async def disable(self, caller: Caller, account_id: UUID, ask: Ask) -> None:
         """Lets an account in no more, and ends its sessions; raises AccountNotFound, PermissionNotHeld, LastAdmin."""
-        async with self._refusals.recorded(ask, f"account/{account_id}"), self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
 
             async def act() -> bool:
                 admins = await tx.accounts.lock_holders(ADMIN)
@@ -91,7 +91,7 @@ class AccessControl:
 
     async def enable(self, caller: Caller, account_id: UUID, ask: Ask) -> None:
         """Lets a disabled account in again; raises AccountNotFound, PermissionNotHeld."""
-        async with self._refusals.recorded(ask, f"account/{account_id}"), self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
 
             async def act() -> bool:
                 account = await _locked(tx, account_id)
@@ -103,7 +103,7 @@ class AccessControl:
             await once(tx, ask, bool, act, f"account/{account_id}")
 
 
-async def _locked(tx: Transaction, account_id: UUID) -> Account:
+async def _locked(tx: IdentityTransaction, account_id: UUID) -> Account:
     account = await tx.accounts.lock(account_id)
     if account is None:
         raise AccountNotFound(account_id=str(account_id))

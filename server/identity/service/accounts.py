@@ -20,9 +20,9 @@ from server.identity.service.granting import grantable
 from server.identity.service.mailing import Mailing
 from server.identity.service.owning import settle_address
 from server.identity.service.throttling import Attempt, Throttling
-from storage.database import Database, Transaction
 from storage.frame.records import NOBODY, Ask
 from storage.identity.records import Account, AccountKind
+from storage.identity.store import IdentityStore, IdentityTransaction
 
 PURGE_UNVERIFIED = "identity.purge_unverified"
 
@@ -42,7 +42,7 @@ class Accounts:
 
     def __init__(
         self,
-        database: Database,
+        store: IdentityStore,
         passwords: Passwords,
         throttling: Throttling,
         mailing: Mailing,
@@ -51,7 +51,7 @@ class Accounts:
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
-        self._database = database
+        self._store = store
         self._passwords = passwords
         self._throttling = throttling
         self._mailing = mailing
@@ -69,7 +69,7 @@ class Accounts:
         await self._passwords.refuse_weak(password, address, "password")
         password_hash = await self._passwords.hash(password)
         now = self._now()
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             granted = await grantable(tx, None, roles)
             await tx.accounts.lock_email(address)
             account = Account(self._new_id(), AccountKind.PERSON, address, name, granted, now, now)
@@ -86,7 +86,7 @@ class Accounts:
         of its own, and the first that is used decides whose password and name count.
         Raises FieldInvalid, PasswordCommon, TooManyAttempts, Overloaded.
         """
-        earlier = await repeated(self._database, ask, Account)
+        earlier = await repeated(self._store, ask, Account)
         if earlier is not None:
             return earlier
         address = new_email(email)
@@ -98,7 +98,7 @@ class Accounts:
         except Overloaded:
             await self._throttling.taken_back(attempt)
             raise
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> Account:
                 account = Account(self._new_id(), AccountKind.PERSON, address, name, (CUSTOMER,), self._now())
@@ -107,7 +107,7 @@ class Accounts:
 
             return await once(tx, ask, Account, act, None)
 
-    async def _add_or_tell(self, tx: Transaction, account: Account, password_hash: str, ask: Ask) -> None:
+    async def _add_or_tell(self, tx: IdentityTransaction, account: Account, password_hash: str, ask: Ask) -> None:
         """As many statements either way."""
         address = account.email or ""
         if await tx.accounts.add(account, password_hash=password_hash):
@@ -122,18 +122,18 @@ class Accounts:
         """Removes those who registered long ago and did not verify their address."""
         now = self._now()
 
-        async def some(tx: Transaction, limit: int) -> int:
+        async def some(tx: IdentityTransaction, limit: int) -> int:
             removed = await tx.accounts.purge_unverified(now - UNVERIFIED_KEPT, limit)
             job = Ask(NOBODY, PURGE_UNVERIFIED, now)
             await tx.audit.record([job.entry(f"account/{account_id}") for account_id in removed])
             return len(removed)
 
-        await forget(self._database, some)
+        await forget(self._store, some)
 
     async def get(self, caller: Caller) -> Account:
         """The caller's own account; raises TokenInvalid where it no longer exists."""
-        async with self._database.reading() as tx:
-            account = await tx.accounts.find(caller.account_id)
+        async with self._store.reading() as reading:
+            account = await reading.accounts.find(caller.account_id)
         if account is None:
             raise TokenInvalid
         return account
@@ -149,11 +149,11 @@ class Accounts:
         return await self._devices.kept_token(kept)
 
     async def _change_password(self, caller: Caller, current: str, new: str, ask: Ask) -> KeptDevice:
-        if (earlier := await repeated(self._database, ask, KEPT_DEVICE)) is not None:
+        if (earlier := await repeated(self._store, ask, KEPT_DEVICE)) is not None:
             return earlier
-        async with self._database.reading() as tx:
-            account = await tx.accounts.find(caller.account_id)
-            known = await tx.accounts.password_hash(caller.account_id)
+        async with self._store.reading() as reading:
+            account = await reading.accounts.find(caller.account_id)
+            known = await reading.accounts.password_hash(caller.account_id)
         if account is None or account.email is None or known is None:
             raise PasswordAbsent
         # Whoever holds a stolen token may guess here. It counts by the session, so that nobody else holds its owner up.
@@ -168,13 +168,13 @@ class Accounts:
         try:
             return await self._change(change, attempt, ask)
         except CredentialsInvalid:
-            async with self._database.transaction() as tx:
+            async with self._store.transaction() as tx:
                 await tx.audit.record([ask.entry(f"account/{account.id}", CredentialsInvalid.reason)])
             raise
 
     async def _change(self, change: _Change, attempt: Attempt, ask: Ask) -> KeptDevice:
         """Makes a change, or finds that it was made by an earlier copy of the request."""
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> KeptDevice:
                 now = self._now()

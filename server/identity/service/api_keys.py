@@ -15,9 +15,9 @@ from server.identity.rules.throttling import exchanging
 from server.identity.service.granting import grantable, must_hold_all_of
 from server.identity.service.refusals import Refusals
 from server.identity.service.throttling import Throttling
-from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Account, AccountKind, ApiKey
+from storage.identity.store import IdentityStore, IdentityTransaction
 
 
 class ApiKeys:
@@ -25,7 +25,7 @@ class ApiKeys:
 
     def __init__(
         self,
-        database: Database,
+        store: IdentityStore,
         tokens: AccessTokens,
         secrets: Secrets,
         throttling: Throttling,
@@ -34,7 +34,7 @@ class ApiKeys:
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
-        self._database = database
+        self._store = store
         self._tokens = tokens
         self._secrets = secrets
         self._throttling = throttling
@@ -51,7 +51,7 @@ class ApiKeys:
         A command has no caller, and gives whatever roles it is told.
         """
         making = await self._secrets.key_making(self._now())
-        async with self._refusals.recorded(ask, "account/"), self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, "account/"), self._store.transaction() as tx:
 
             async def act() -> Account:
                 granted = await grantable(tx, caller, roles)
@@ -70,7 +70,7 @@ class ApiKeys:
     ) -> tuple[ApiKey, str]:
         """Makes another key; raises FieldInvalid, AccountNotFound, PermissionNotHeld, KeysExhausted."""
         making = await self._secrets.key_making(self._now())
-        async with self._refusals.recorded(ask, f"account/{account_id}"), self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
 
             async def act() -> ApiKey:
                 now = self._now()
@@ -85,14 +85,14 @@ class ApiKeys:
 
     async def list_live(self, account_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[ApiKey]:
         """Up to so many behind a key of (create_time, id), oldest first; raises AccountNotFound."""
-        async with self._database.reading() as tx:
-            rules.must_be_service(await tx.accounts.find(account_id), str(account_id))
-            live = await tx.api_keys.list_live(account_id, self._now())
+        async with self._store.reading() as reading:
+            rules.must_be_service(await reading.accounts.find(account_id), str(account_id))
+            live = await reading.api_keys.list_live(account_id, self._now())
         return [key for key in live if after is None or (key.create_time, key.id) > after][:limit]
 
     async def delete(self, caller: Caller, key_id: UUID, ask: Ask) -> None:
         """Ends a key, on every server within a second; raises KeyNotFound, PermissionNotHeld."""
-        async with self._refusals.recorded(ask, f"key/{key_id}"), self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"key/{key_id}"), self._store.transaction() as tx:
 
             async def act() -> None:
                 key = await tx.api_keys.find(key_id)
@@ -115,9 +115,9 @@ class ApiKeys:
     async def _exchange(self, key: str, ask: Ask) -> tuple[str, datetime]:
         now, kept, account = self._now(), None, None
         if well_formed(key):
-            async with self._database.reading() as tx:
-                kept = await tx.api_keys.find_by_hash(key_hash(key))
-                account = await tx.accounts.find(kept.account_id) if kept else None
+            async with self._store.reading() as reading:
+                kept = await reading.api_keys.find_by_hash(key_hash(key))
+                account = await reading.accounts.find(kept.account_id) if kept else None
         try:
             found, account = rules.taken(kept, account, now)
         except CredentialsInvalid:
@@ -125,7 +125,7 @@ class ApiKeys:
             raise
         minute = rules.use_to_note(found, now)
         if minute is not None:
-            async with self._database.transaction() as tx:
+            async with self._store.transaction() as tx:
                 if await tx.api_keys.note_use(found.id, minute):
                     await tx.audit.record([replace(ask, caller_id=account.id).entry(f"key/{found.id}")])
         return await self._tokens.issue(account, found.id, until=found.expire_time)
@@ -134,13 +134,18 @@ class ApiKeys:
         # The record is kept for ever, and must not grow by whatever anybody sends.
         with suppress(TooManyAttempts):
             await self._throttling.begin([exchanging(ask.address)])
-            async with self._database.transaction() as tx:
+            async with self._store.transaction() as tx:
                 resource = f"key/{kept.id}" if kept else "key/"
                 await tx.audit.record([ask.entry(resource, CredentialsInvalid.reason)])
 
 
 async def _make(
-    tx: Transaction, making: KeyMaking, key_id: UUID, account_id: UUID, now: datetime, expire_time: datetime | None
+    tx: IdentityTransaction,
+    making: KeyMaking,
+    key_id: UUID,
+    account_id: UUID,
+    now: datetime,
+    expire_time: datetime | None,
 ) -> ApiKey:
     secret = making.key(key_id)
     key = ApiKey(key_id, account_id, secret[: rules.PREFIX], now, expire_time, None, None)

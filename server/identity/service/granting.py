@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from server.frame.caller import Caller
 from server.identity.roles import ROLES
 from server.identity.rules import roles as rules
-from storage.database import Transaction
 from storage.identity.records import Account
+from storage.identity.store import IdentityTransaction
 
 
-async def held_roles(tx: Transaction, names: Sequence[str]) -> Sequence[rules.KnownRole]:
+async def held_roles(tx: IdentityTransaction, names: Sequence[str]) -> Sequence[rules.KnownRole]:
     """The roles of these names, which stay as they are until the transaction ends; raises RoleNotFound."""
     return rules.known_roles(names, await tx.roles.hold([name for name in names if name not in ROLES]))
 
 
-async def grantable(tx: Transaction, caller: Caller | None, names: Sequence[str]) -> tuple[str, ...]:
+async def grantable(tx: IdentityTransaction, caller: Caller | None, names: Sequence[str]) -> tuple[str, ...]:
     """The names in alphabetical order; raises RoleNotFound, and PermissionNotHeld for what the caller does not hold.
 
     A command has no caller, and grants whatever it is told.
@@ -25,7 +25,7 @@ async def grantable(tx: Transaction, caller: Caller | None, names: Sequence[str]
     return tuple(role.name for role in roles)
 
 
-async def must_hold_all_of(tx: Transaction, caller: Caller, account: Account) -> None:
+async def must_hold_all_of(tx: IdentityTransaction, caller: Caller, account: Account) -> None:
     """Raises PermissionNotHeld where the account may do something that the caller may not."""
     made = await tx.roles.hold([name for name in account.roles if name not in ROLES])
     # A role that was granted and is no more, as of an earlier version, permits nothing.

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from server.frame.sealing import MasterKeys
 from server.identity.credentials.keys import completed, new_key, resealed
 from server.identity.rules import keys as rules
-from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Key, KeyUse
+from storage.identity.store import IdentityStore, IdentityTransaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +25,15 @@ class ListedKey:
 class KeyRotation:
     """How the keys that sign and derive are changed in turn."""
 
-    def __init__(self, database: Database, master_keys: MasterKeys, now: Callable[[], datetime]) -> None:
-        self._database = database
+    def __init__(self, store: IdentityStore, master_keys: MasterKeys, now: Callable[[], datetime]) -> None:
+        self._store = store
         self._master_keys = master_keys
         self._now = now
 
     async def list_all(self) -> Sequence[ListedKey]:
         """In the order in which they become active."""
-        async with self._database.reading() as tx:
-            return self._listed(rules.trusted(await tx.keys.list_all()))
+        async with self._store.reading() as reading:
+            return self._listed(rules.trusted(await reading.keys.list_all()))
 
     async def rotate(self, activate_after: timedelta, ask: Ask) -> Sequence[Key]:
         """Makes a new key for each use, seals the others by the first master key, and destroys those done with.
@@ -43,7 +43,7 @@ class KeyRotation:
         """
         now = self._now()
         activate_time = now + max(activate_after, rules.SOONEST)
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             kept = await completed(tx, self._master_keys, now)
             made = [new_key(use, self._master_keys, now, activate_time) for use in KeyUse]
             for key in made:
@@ -60,7 +60,7 @@ class KeyRotation:
         changes nothing.
         """
         now = self._now()
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             kept = await completed(tx, self._master_keys, now)
             key = rules.existing(kept, key_id)
             if key.revoke_time is not None:
@@ -74,7 +74,7 @@ class KeyRotation:
             await tx.audit.record([ask.entry(f"signing-key/{each.id}") for each in (key, *made)])
         return made
 
-    async def _reseal(self, tx: Transaction) -> None:
+    async def _reseal(self, tx: IdentityTransaction) -> None:
         for key in rules.trusted(await tx.keys.list_all()):
             material = resealed(key, self._master_keys)
             if material is not None:

@@ -13,9 +13,9 @@ from server.identity.outbox import Letter, NeverSent, NotSent, Outbox
 from server.identity.rules import mails as rules
 from server.identity.rules import throttling
 from server.identity.service.throttling import Throttling
-from storage.database import Database, Transaction
 from storage.frame.records import Job
 from storage.identity.records import MailPurpose, MailToken, SealedMail
+from storage.identity.store import IdentityStore, IdentityTransaction
 
 SEND = "identity.send_mail"
 
@@ -34,7 +34,7 @@ class Mailing:
 
     def __init__(
         self,
-        database: Database,
+        store: IdentityStore,
         master_keys: MasterKeys,
         throttling: Throttling,
         outbox: Outbox,
@@ -44,7 +44,7 @@ class Mailing:
         new_id: Callable[[], UUID],
     ) -> None:
         """`link` holds "{token}", or is empty where a mail holds the bare token."""
-        self._database = database
+        self._store = store
         self._master_keys = master_keys
         self._throttling = throttling
         self._outbox = outbox
@@ -53,7 +53,9 @@ class Mailing:
         self._now = now
         self._new_id = new_id
 
-    async def ask(self, tx: Transaction, occasion: rules.Occasion, to: str, account_id: UUID | None = None) -> None:
+    async def ask(
+        self, tx: IdentityTransaction, occasion: rules.Occasion, to: str, account_id: UUID | None = None
+    ) -> None:
         """Has the owner of an address told of an occasion, if there is one."""
         mail_id, now = self._new_id(), self._now()
         content = rules.Content(to, new_mail_token(_TOKEN_FOR[occasion]), str(account_id or ""))
@@ -65,8 +67,8 @@ class Mailing:
         """Sends a mail, and forgets it; where that fails, it is tried again until it is of no more use."""
         await self._throttling.ready()
         now = self._now()
-        async with self._database.reading() as tx:
-            mail = await tx.mails.find(mail_id)
+        async with self._store.reading() as reading:
+            mail = await reading.mails.find(mail_id)
         if mail is None:
             return
         if now - mail.create_time >= rules.GIVEN_UP_AFTER:
@@ -74,7 +76,7 @@ class Mailing:
             await self._forget(mail_id)
             return
         until = now + rules.wait_after(mail.attempt_count)
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             taken = await tx.mails.take(mail_id, now, until)
             letter = await self._letter(tx, mail) if taken else None
         if not taken:
@@ -96,7 +98,7 @@ class Mailing:
         else:
             await self._forget(letter.id)
 
-    async def _letter(self, tx: Transaction, mail: SealedMail) -> Letter | None:
+    async def _letter(self, tx: IdentityTransaction, mail: SealedMail) -> Letter | None:
         """What is to go out, whose token counts from then on; None where nothing is, and the mail is forgotten."""
         content = rules.Content(**json.loads(self._master_keys.open(_purpose(mail.id), mail.content)))
         due = await self._due(tx, rules.Occasion(mail.kind), content)
@@ -114,7 +116,7 @@ class Mailing:
         said = rules.words(due.kind, token, self._link, due.account.create_time)
         return Letter(mail.id, due.kind, content.to, said.subject, said.text, mail.create_time)
 
-    async def _due(self, tx: Transaction, occasion: rules.Occasion, content: rules.Content) -> rules.Due | None:
+    async def _due(self, tx: IdentityTransaction, occasion: rules.Occasion, content: rules.Content) -> rules.Due | None:
         await tx.accounts.lock_email(content.to)
         owner, _ = await tx.accounts.find_by_email(content.to) or (None, None)
         if occasion is rules.Occasion.REGISTERED:
@@ -124,23 +126,23 @@ class Mailing:
             pending = list(await tx.accounts.list_unverified(content.to, limit=2))
         return rules.mail_due(occasion, content, owner, pending)
 
-    async def _is_let_out(self, tx: Transaction, kind: rules.MailKind, to: str) -> bool:
+    async def _is_let_out(self, tx: IdentityTransaction, kind: rules.MailKind, to: str) -> bool:
         """Whether the address has not had enough mails of this kind lately; the token it was sent last goes on."""
         return await self._throttling.within(tx, throttling.mailing(to, kind))
 
     async def purge(self) -> None:
         """Forgets tokens that are good for nothing any more, and mails that nobody took care of."""
         now = self._now()
-        await forget(self._database, lambda tx, limit: tx.mail_tokens.purge(now, limit))
+        await forget(self._store, lambda tx, limit: tx.mail_tokens.purge(now, limit))
         given_up = self._now() - rules.GIVEN_UP_AFTER - timedelta(days=1)
-        await forget(self._database, lambda tx, limit: tx.mails.purge(given_up, limit))
+        await forget(self._store, lambda tx, limit: tx.mails.purge(given_up, limit))
 
     async def _try_again(self, mail_id: UUID, at: datetime) -> None:
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             await tx.jobs.defer([Job(SEND, {"mail_id": str(mail_id)}, run_at=at)])
 
     async def _forget(self, mail_id: UUID) -> None:
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             await tx.mails.delete(mail_id)
 
 

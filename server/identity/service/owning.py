@@ -4,12 +4,14 @@ from datetime import datetime
 from uuid import UUID
 
 from server.identity.errors import MailTokenInvalid
-from storage.database import Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Account, MailPurpose
+from storage.identity.store import IdentityTransaction
 
 
-async def owner_by_token(tx: Transaction, token_hash: bytes, purpose: MailPurpose, now: datetime, ask: Ask) -> Account:
+async def owner_by_token(
+    tx: IdentityTransaction, token_hash: bytes, purpose: MailPurpose, now: datetime, ask: Ask
+) -> Account:
     """Uses a token up, and returns the account whose address it proves, as it was before.
 
     Raises MailTokenInvalid where another has verified the address meanwhile, or the account may not come in.
@@ -29,7 +31,7 @@ async def owner_by_token(tx: Transaction, token_hash: bytes, purpose: MailPurpos
     return account
 
 
-async def settle_address(tx: Transaction, email: str, now: datetime, ask: Ask) -> None:
+async def settle_address(tx: IdentityTransaction, email: str, now: datetime, ask: Ask) -> None:
     """Ends all other registrations with an address that has just been verified, their tokens and their sessions."""
     ended = await tx.accounts.remove_unverified(email)
     await tx.access_changes.add(ended, now)

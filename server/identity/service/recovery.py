@@ -13,9 +13,9 @@ from server.identity.rules.mails import Occasion
 from server.identity.service.mailing import Mailing
 from server.identity.service.owning import owner_by_token, settle_address
 from server.identity.service.throttling import Throttling
-from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Account, MailPurpose
+from storage.identity.store import IdentityStore, IdentityTransaction
 
 
 class Recovery:
@@ -23,14 +23,14 @@ class Recovery:
 
     def __init__(
         self,
-        database: Database,
+        store: IdentityStore,
         passwords: Passwords,
         throttling: Throttling,
         mailing: Mailing,
         devices: Devices,
         now: Callable[[], datetime],
     ) -> None:
-        self._database = database
+        self._store = store
         self._passwords = passwords
         self._throttling = throttling
         self._mailing = mailing
@@ -50,7 +50,7 @@ class Recovery:
 
         Raises MailTokenInvalid.
         """
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> bool:
                 now = self._now()
@@ -67,21 +67,21 @@ class Recovery:
 
         Raises MailTokenInvalid, PasswordCommon, Overloaded.
         """
-        kept = await repeated(self._database, ask, KEPT_DEVICE)
+        kept = await repeated(self._store, ask, KEPT_DEVICE)
         return await self._devices.kept_token(kept or await self._decided(token, new_password, ask))
 
     async def _decided(self, token: str, new_password: str, ask: Ask) -> KeptDevice:
         await self._throttling.ready()
         found = mail_token_hash(token)
-        async with self._database.reading() as tx:
-            account_id = await tx.mail_tokens.find_live(found, MailPurpose.RESET, self._now())
-            account = await tx.accounts.find(account_id) if account_id else None
+        async with self._store.reading() as reading:
+            account_id = await reading.mail_tokens.find_live(found, MailPurpose.RESET, self._now())
+            account = await reading.accounts.find(account_id) if account_id else None
         password_hash = None
         if account is not None:
             await self._passwords.refuse_weak(new_password, account.email or "", "new_password")
             password_hash = await self._passwords.hash(new_password)
         now = self._now()
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> KeptDevice:
                 if password_hash is None:
@@ -92,7 +92,9 @@ class Recovery:
 
             return await once(tx, ask, KEPT_DEVICE, act, None)
 
-    async def _reset(self, tx: Transaction, owner: Account, password_hash: str, now: datetime, ask: Ask) -> None:
+    async def _reset(
+        self, tx: IdentityTransaction, owner: Account, password_hash: str, now: datetime, ask: Ask
+    ) -> None:
         """Sets the password, and lets the owner in at once from here, however many have failed to before."""
         await tx.accounts.change_password_hash(owner.id, password_hash, now)
         if owner.verify_time is None:
@@ -109,11 +111,11 @@ class Recovery:
         await settle_address(tx, email, now, ask)
 
     async def _ask_for_mail(self, occasion: Occasion, email: str, ask: Ask) -> None:
-        if await repeated(self._database, ask, bool):
+        if await repeated(self._store, ask, bool):
             return
         address = normal_email(email)
         await self._throttling.begin(throttling.asking_for_mail(ask.address))
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> bool:
                 owner, _ = await tx.accounts.find_by_email(address) or (None, None)

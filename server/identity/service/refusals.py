@@ -3,15 +3,15 @@ from contextlib import asynccontextmanager
 
 from server.frame.errors import Refusal, RequestIdReused
 from server.frame.finishing import Finishing
-from storage.database import Database
 from storage.frame.records import Ask
+from storage.identity.store import IdentityStore
 
 
 class Refusals:
     """The record of those who asked to change who may do what, and were refused."""
 
-    def __init__(self, database: Database, finishing: Finishing) -> None:
-        self._database = database
+    def __init__(self, store: IdentityStore, finishing: Finishing) -> None:
+        self._store = store
         self._finishing = finishing
 
     @asynccontextmanager
@@ -26,5 +26,5 @@ class Refusals:
             raise
 
     async def _record(self, ask: Ask, resource: str, reason: str) -> None:
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             await tx.audit.record([ask.entry(resource, reason)])

@@ -9,22 +9,22 @@ from server.identity.roles import ROLES
 from server.identity.rules import roles as rules
 from server.identity.rules.roles import KnownRole, RoleDraft
 from server.identity.service.refusals import Refusals
-from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Role
+from storage.identity.store import IdentityStore, IdentityTransaction
 
 
 class Roles:
     """What may be granted."""
 
-    def __init__(self, database: Database, refusals: Refusals, now: Callable[[], datetime]) -> None:
-        self._database = database
+    def __init__(self, store: IdentityStore, refusals: Refusals, now: Callable[[], datetime]) -> None:
+        self._store = store
         self._refusals = refusals
         self._now = now
 
     async def create(self, caller: Caller, draft: RoleDraft, ask: Ask) -> KnownRole:
         """Makes a role; raises PermissionUnknown, PermissionNotHeld, RoleExists."""
-        async with self._refusals.recorded(ask, f"role/{draft.name}"), self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"role/{draft.name}"), self._store.transaction() as tx:
 
             async def act() -> KnownRole:
                 role = rules.drafted(draft, caller, self._now())
@@ -38,8 +38,8 @@ class Roles:
         """Raises RoleNotFound."""
         if name in ROLES:
             return rules.built_in(name)
-        async with self._database.reading() as tx:
-            role = await tx.roles.find(name)
+        async with self._store.reading() as reading:
+            role = await reading.roles.find(name)
         if role is None:
             raise RoleNotFound(role=name)
         return rules.made_role(role)
@@ -47,8 +47,8 @@ class Roles:
     async def list_by_name(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[KnownRole]:
         """Behind a key of (0 for built in and 1 for made, name)."""
         built_in = [rules.built_in(name) for name in sorted(ROLES) if after is None or (0, name) > after]
-        async with self._database.reading() as tx:
-            made = await tx.roles.list_by_name(after=after[1] if after and after[0] else None, limit=limit)
+        async with self._store.reading() as reading:
+            made = await reading.roles.list_by_name(after=after[1] if after and after[0] else None, limit=limit)
         return [*built_in, *map(rules.made_role, made)][:limit]
 
     async def edit(self, caller: Caller, edit: Edit[str], ask: Ask) -> KnownRole:
@@ -56,7 +56,7 @@ class Roles:
 
         Raises RoleNotFound, RoleBuiltIn, EtagMismatch, PermissionUnknown, PermissionNotHeld.
         """
-        async with self._refusals.recorded(ask, f"role/{edit.key}"), self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"role/{edit.key}"), self._store.transaction() as tx:
 
             async def act() -> KnownRole:
                 before = await _locked(tx, edit.key)
@@ -74,7 +74,7 @@ class Roles:
 
         Raises RoleHeld where somebody holds it and `force` is not set.
         """
-        async with self._refusals.recorded(ask, f"role/{name}"), self._database.transaction() as tx:
+        async with self._refusals.recorded(ask, f"role/{name}"), self._store.transaction() as tx:
 
             async def act() -> bool:
                 role = await _locked(tx, name)
@@ -90,7 +90,7 @@ class Roles:
             await once(tx, ask, bool, act, f"role/{name}")
 
 
-async def _locked(tx: Transaction, name: str) -> Role:
+async def _locked(tx: IdentityTransaction, name: str) -> Role:
     """The role, which nobody grants or changes meanwhile; raises RoleBuiltIn, RoleNotFound."""
     rules.must_be_made(name)
     role = await tx.roles.lock(name)

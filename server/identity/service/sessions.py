@@ -11,16 +11,18 @@ from server.identity.credentials.tokens import AccessTokens
 from server.identity.errors import CredentialsInvalid, SessionNotFound
 from server.identity.rules import sessions as rules
 from server.identity.service.signed_in import SignedIn, signed_in
-from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.identity.records import Account, Session
+from storage.identity.store import IdentityStore, IdentityTransaction
 
 
 class Sessions:
     """Who is signed in."""
 
-    def __init__(self, database: Database, tokens: AccessTokens, secrets: Secrets, now: Callable[[], datetime]) -> None:
-        self._database = database
+    def __init__(
+        self, store: IdentityStore, tokens: AccessTokens, secrets: Secrets, now: Callable[[], datetime]
+    ) -> None:
+        self._store = store
         self._tokens = tokens
         self._secrets = secrets
         self._now = now
@@ -28,7 +30,7 @@ class Sessions:
     async def refresh(self, token: str, ask: Ask) -> SignedIn:
         """Goes on with a session; raises CredentialsInvalid, and ends the session of a token that two hold."""
         claim = await self._secrets.read_refresh_token(token)
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             renewed = await self._renew(tx, claim, ask)
         if renewed is None:
             raise CredentialsInvalid
@@ -40,7 +42,7 @@ class Sessions:
             claim = await self._secrets.read_refresh_token(token)
         except CredentialsInvalid:
             return
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             account_id = await tx.sessions.end(claim.session_id, self._now())
             if account_id is None:  # it had ended, which is as certain now as it was to whoever ended it
                 await tx.wait_for_standby()
@@ -52,12 +54,12 @@ class Sessions:
         self, caller: Caller, *, before: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[Session]:
         """The caller's sessions that have not ended, starting before a key of (create_time, id)."""
-        async with self._database.reading() as tx:
-            return await tx.sessions.list_live(caller.account_id, self._now(), before=before, limit=limit)
+        async with self._store.reading() as reading:
+            return await reading.sessions.list_live(caller.account_id, self._now(), before=before, limit=limit)
 
     async def revoke(self, caller: Caller, session_id: UUID, ask: Ask) -> None:
         """Ends one of the caller's sessions; raises SessionNotFound, of another's as of one that there never was."""
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> bool:
                 session = await tx.sessions.find(session_id)
@@ -72,7 +74,7 @@ class Sessions:
     async def revoke_all(self, caller: Caller, ask: Ask, *, keep_current: bool) -> int:
         """Ends the caller's sessions, or all but that of its token, and returns how many that were."""
         kept = caller.issued_for if keep_current else None
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> int:
                 count = await tx.sessions.end_all(caller.account_id, self._now(), but=kept)
@@ -84,9 +86,11 @@ class Sessions:
     async def purge(self) -> None:
         """Forgets sessions that have expired, with where they were opened from and by which program."""
         before = self._now() - rules.EXPIRED_KEPT
-        await forget(self._database, lambda tx, limit: tx.sessions.purge(before, limit))
+        await forget(self._store, lambda tx, limit: tx.sessions.purge(before, limit))
 
-    async def _renew(self, tx: Transaction, claim: rules.RefreshClaim, ask: Ask) -> tuple[Account, Session] | None:
+    async def _renew(
+        self, tx: IdentityTransaction, claim: rules.RefreshClaim, ask: Ask
+    ) -> tuple[Account, Session] | None:
         """The session as it goes on; None where it does not, which must be committed and not rolled back."""
         now = self._now()
         session = await tx.sessions.lock(claim.session_id)

@@ -15,9 +15,9 @@ from server.identity.rules.accounts import may_sign_in, normal_email
 from server.identity.rules.sessions import SESSION_LIFE
 from server.identity.service.signed_in import SignedIn, signed_in
 from server.identity.service.throttling import Attempt, Throttling
-from storage.database import Database
 from storage.frame.records import Ask
 from storage.identity.records import Account, Session
+from storage.identity.store import IdentityStore
 
 _CHECKS = 3
 """How often a password is checked anew whose hash was replaced meanwhile by another sign-in's better one."""
@@ -38,7 +38,7 @@ class SigningIn:
 
     def __init__(
         self,
-        database: Database,
+        store: IdentityStore,
         passwords: Passwords,
         throttling: Throttling,
         tokens: AccessTokens,
@@ -48,7 +48,7 @@ class SigningIn:
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
-        self._database = database
+        self._store = store
         self._passwords = passwords
         self._throttling = throttling
         self._tokens = tokens
@@ -74,7 +74,7 @@ class SigningIn:
         knock = _Knock(password, user_agent, ask, await self._throttling.begin(counters))
         session = await self._opened(knock, account, known)
         if account is None or session is None:
-            async with self._database.transaction() as tx:
+            async with self._store.transaction() as tx:
                 resource = f"account/{account.id}" if account else "account/"
                 await tx.audit.record([ask.entry(resource, CredentialsInvalid.reason)])
             raise CredentialsInvalid
@@ -85,8 +85,8 @@ class SigningIn:
 
     async def _found(self, address: str) -> tuple[Account | None, str | None]:
         """The account and the hash of its password."""
-        async with self._database.reading() as tx:
-            return await tx.accounts.find_by_email(address) or (None, None)
+        async with self._store.reading() as reading:
+            return await reading.accounts.find_by_email(address) or (None, None)
 
     async def _opened(self, knock: _Knock, account: Account | None, known: str | None) -> Session | None:
         """A new session; None where the password is wrong, or nobody may sign in with it."""
@@ -117,7 +117,7 @@ class SigningIn:
         session = Session(
             self._new_id(), account.id, 0, now, now, expire_time, None, ask.address, user_agent=knock.user_agent
         )
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             # The password may have been changed, and all sessions ended, while this one was being checked.
             held = await tx.accounts.lock_password_hash(account.id)
             if held != known:
@@ -135,5 +135,5 @@ class SigningIn:
             renewed = await self._passwords.hash(password)
         except Overloaded:
             return  # the next sign-in will do
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             await tx.accounts.renew_password_hash(account.id, renewed, instead_of=known)

@@ -8,7 +8,7 @@ from server.frame.keeping import forget
 from server.identity.credentials.keys import KeyRing
 from server.identity.errors import TooManyAttempts
 from server.identity.rules import throttling as rules
-from storage.database import Database, Transaction
+from storage.identity.store import IdentityStore, IdentityTransaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Throttling:
     are made than the limits allow.
     """
 
-    def __init__(self, database: Database, keys: KeyRing, now: Callable[[], datetime]) -> None:
-        self._database = database
+    def __init__(self, store: IdentityStore, keys: KeyRing, now: Callable[[], datetime]) -> None:
+        self._store = store
         self._keys = keys
         self._now = now
 
@@ -40,14 +40,14 @@ class Throttling:
         """Counts an attempt by all of these; raises TooManyAttempts, and counts nothing, where one has to wait."""
         limits = await self._limits(counters)
         # Most of a flood is refused here, where nobody waits for a lock.
-        async with self._database.reading() as tx:
-            self._let_through(rules.verdict(await tx.attempts.read(limits.keys()), limits, self._now()))
-        async with self._database.transaction() as tx:
+        async with self._store.reading() as reading:
+            self._let_through(rules.verdict(await reading.attempts.read(limits.keys()), limits, self._now()))
+        async with self._store.transaction() as tx:
             await self._count(tx, limits)
         shared = [key for key, counter in zip(limits, counters, strict=True) if counter.shared]
         return Attempt(tuple(limits), shared)
 
-    async def within(self, tx: Transaction, counter: rules.Counter) -> bool:
+    async def within(self, tx: IdentityTransaction, counter: rules.Counter) -> bool:
         """Counts something that happens in this transaction; False where it has to wait, and counts nothing."""
         try:
             await self._count(tx, await self._limits([counter]))
@@ -55,7 +55,7 @@ class Throttling:
             return False
         return True
 
-    async def succeeded(self, tx: Transaction, attempt: Attempt) -> None:
+    async def succeeded(self, tx: IdentityTransaction, attempt: Attempt) -> None:
         """That the attempt was no guess: what counts for the account alone is forgotten, it is taken off the rest."""
         counted = await tx.attempts.lock(attempt.keys, self._now())
         await tx.attempts.save([rules.taken_off(counted[key]) for key in attempt.shared])
@@ -63,11 +63,11 @@ class Throttling:
 
     async def taken_back(self, attempt: Attempt) -> None:
         """That the attempt was not made after all."""
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             counted = await tx.attempts.lock(attempt.keys, self._now())
             await tx.attempts.save([rules.taken_off(each) for each in counted.values()])
 
-    async def cleared(self, tx: Transaction, counters: Sequence[rules.Counter]) -> None:
+    async def cleared(self, tx: IdentityTransaction, counters: Sequence[rules.Counter]) -> None:
         """Forgets what is counted by these."""
         keys = (await self._limits(counters)).keys()
         await tx.attempts.lock(keys, self._now())
@@ -76,9 +76,9 @@ class Throttling:
     async def purge(self) -> None:
         """Forgets what was long not tried."""
         before = self._now() - rules.FORGOTTEN_AFTER
-        await forget(self._database, lambda tx, limit: tx.attempts.purge(before, limit))
+        await forget(self._store, lambda tx, limit: tx.attempts.purge(before, limit))
 
-    async def _count(self, tx: Transaction, limits: Mapping[bytes, rules.Limit]) -> None:
+    async def _count(self, tx: IdentityTransaction, limits: Mapping[bytes, rules.Limit]) -> None:
         counted = await tx.attempts.lock(limits.keys(), self._now())
         # Others' attempts may have been counted while this one waited for the lock.
         found = rules.verdict(counted, limits, self._now())

@@ -12,6 +12,7 @@ from server.process.failure import Failure
 from server.wiring import Identity, build_identity, now
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask
+from storage.identity.store import IDENTITY
 
 FIRST_ADMIN = "admin@localhost"
 
@@ -22,8 +23,8 @@ async def ensure_first_admin(database: Database, keys: MasterKeys, data_dir: Pat
     What stands in admin.json signs in, whenever this is killed. Nobody else may do the same meanwhile. Raises Failure.
     """
     kept, coming = data_dir / "admin.json", data_dir / "admin.json.new"
-    async with database.reading() as tx:
-        there_is_one = bool(await tx.accounts.list_people(role=ADMIN, after=None, limit=1))
+    async with database.store(IDENTITY).reading() as reading:
+        there_is_one = bool(await reading.accounts.list_people(role=ADMIN, after=None, limit=1))
     left = kept_value(coming, "password")
     if there_is_one and left is None:
         return None
@@ -41,8 +42,8 @@ async def ensure_first_admin(database: Database, keys: MasterKeys, data_dir: Pat
 
 async def _signs_in(database: Database, identity: Identity, password: str) -> bool:
     """Whether a predecessor made the first admin, and was killed before it could keep the password."""
-    async with database.reading() as tx:
-        found = await tx.accounts.find_by_email(FIRST_ADMIN)
+    async with database.store(IDENTITY).reading() as reading:
+        found = await reading.accounts.find_by_email(FIRST_ADMIN)
     return found is not None and bool(await identity.passwords.verify(password, found[1]))
 
 

@@ -14,9 +14,9 @@ from server.webhooks.rules.relaying import disabled_event
 from server.webhooks.rules.signing import signed_headers
 from server.webhooks.seals import SecretSeals
 from server.webhooks.service.turns import DELIVER, job
-from storage.database import Database, Transaction
 from storage.frame.records import NOBODY, Ask
 from storage.webhooks.records import Delivery, Endpoint
+from storage.webhooks.store import WebhooksStore, WebhooksTransaction
 
 
 class Sender(Protocol):
@@ -38,7 +38,7 @@ class Deliveries:
 
     def __init__(
         self,
-        database: Database,
+        store: WebhooksStore,
         sender: Sender,
         seals: SecretSeals,
         now: Callable[[], datetime],
@@ -47,7 +47,7 @@ class Deliveries:
         permissions_of: PermissionsOf,
     ) -> None:
         """`event_types` say what it takes to be told of each, and `permissions_of` what an account may do now."""
-        self._database = database
+        self._store = store
         self._sender = sender
         self._seals = seals
         self._now = now
@@ -73,7 +73,7 @@ class Deliveries:
         headers = signed_headers(delivery_id, body, loaded.secrets, began)
         answer = await self._sender.post(loaded.endpoint.url, headers, body)
         attempt = rules.Attempt(loaded.delivery, began, answer)
-        await begun_again(lambda: self._store(attempt))
+        await begun_again(lambda: self._store_attempt(attempt))
 
     async def _why_withheld(self, loaded: _Loaded) -> str:
         granted_by = loaded.endpoint.granted_by
@@ -83,7 +83,7 @@ class Deliveries:
         return telling.why_withheld(permissions, loaded.delivery.event_type, self._event_types)
 
     async def _withhold(self, loaded: Delivery, why: str) -> None:
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             endpoint = await tx.endpoints.lock(loaded.endpoint_id)
             delivery = await tx.deliveries.find(loaded.id)
             if endpoint is None or delivery is None or delivery.next_attempt_time != loaded.next_attempt_time:
@@ -92,18 +92,18 @@ class Deliveries:
             await self._pass_on(tx, endpoint, self._now())
 
     async def _load(self, delivery_id: UUID, now: datetime) -> _Loaded | None:
-        async with self._database.reading() as tx:
-            delivery = await tx.deliveries.find(delivery_id)
+        async with self._store.reading() as reading:
+            delivery = await reading.deliveries.find(delivery_id)
             if delivery is None or not rules.is_due(delivery, now):
                 return None
-            endpoint = await tx.endpoints.find(delivery.endpoint_id)
+            endpoint = await reading.endpoints.find(delivery.endpoint_id)
             if endpoint is None or not endpoint.enabled:
                 return None
-            secrets = await tx.endpoints.live_secrets(endpoint.id, now)
+            secrets = await reading.endpoints.live_secrets(endpoint.id, now)
         return _Loaded(delivery, endpoint, tuple(map(self._seals.opened, secrets)))
 
-    async def _store(self, attempt: rules.Attempt) -> None:
-        async with self._database.transaction() as tx:
+    async def _store_attempt(self, attempt: rules.Attempt) -> None:
+        async with self._store.transaction() as tx:
             endpoint = await tx.endpoints.lock(attempt.delivery.endpoint_id)
             delivery = await tx.deliveries.find(attempt.delivery.id)
             if endpoint is None or delivery is None or not rules.counts(attempt, delivery):
@@ -119,7 +119,7 @@ class Deliveries:
                 await tx.audit.record([Ask(NOBODY, DELIVER, now).entry(f"endpoint/{endpoint.id}")])
             await self._pass_on(tx, after, now)
 
-    async def _pass_on(self, tx: Transaction, endpoint: Endpoint, now: datetime) -> None:
+    async def _pass_on(self, tx: WebhooksTransaction, endpoint: Endpoint, now: datetime) -> None:
         """Gives the turn to the endpoint's next delivery; one that fails waits until it is given one."""
         if not endpoint.enabled or turns.fails(endpoint, now):
             return

@@ -15,9 +15,9 @@ from server.webhooks.rules.attempts import GIVEN_UP
 from server.webhooks.rules.relaying import LARGEST_PAGE, sample_delivery
 from server.webhooks.rules.urls import check_url
 from server.webhooks.seals import SecretSeals
-from storage.database import Database, Transaction
 from storage.frame.records import Ask
 from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint
+from storage.webhooks.store import WebhooksStore, WebhooksTransaction
 
 
 class Endpoints:
@@ -25,7 +25,7 @@ class Endpoints:
 
     def __init__(
         self,
-        database: Database,
+        store: WebhooksStore,
         event_types: Mapping[str, EventType],
         allowed: Sequence[Network],
         seals: SecretSeals,
@@ -37,7 +37,7 @@ class Endpoints:
 
         `allowed` are the networks that may be sent to although they are not of the public internet.
         """
-        self._database = database
+        self._store = store
         self._event_types = event_types
         self._allowed = allowed
         self._seals = seals
@@ -60,7 +60,7 @@ class Endpoints:
         The answer that is remembered is the endpoint without its secret. A repeated call reads that from where secrets
         are kept, and raises EndpointNotFound where it was deleted since.
         """
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> Endpoint:
                 check_url(draft.url, self._allowed)
@@ -78,12 +78,12 @@ class Endpoints:
 
     async def get(self, endpoint_id: UUID) -> Endpoint:
         """Raises EndpointNotFound."""
-        async with self._database.reading() as tx:
-            return _existing(await tx.endpoints.find(endpoint_id), endpoint_id)
+        async with self._store.reading() as reading:
+            return _existing(await reading.endpoints.find(endpoint_id), endpoint_id)
 
     async def list_latest(self, *, before: tuple[datetime, UUID] | None, limit: int) -> Sequence[Endpoint]:
-        async with self._database.reading() as tx:
-            return await tx.endpoints.list_latest(before=before, limit=limit)
+        async with self._store.reading() as reading:
+            return await reading.endpoints.list_latest(before=before, limit=limit)
 
     async def edit(self, edit: Edit[UUID], caller: Caller, ask: Ask) -> Endpoint:
         """Changes the fields that the edit names; what is still to be sent to an endpoint that is disabled fails.
@@ -91,7 +91,7 @@ class Endpoints:
         What decides anew what it is told takes the permissions to read that, whichever of its types are new.
         Raises UrlForbidden, EventTypeUnknown, EndpointNotFound, EtagMismatch, PermissionMissing.
         """
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> Endpoint:
                 if "url" in edit.values:
@@ -111,7 +111,7 @@ class Endpoints:
 
     async def delete(self, endpoint_id: UUID, ask: Ask) -> None:
         """Deletes an endpoint with its secrets and deliveries; raises EndpointNotFound."""
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> None:
                 if not await tx.endpoints.delete(endpoint_id):
@@ -125,7 +125,7 @@ class Endpoints:
         Whoever has it can sign as we do, and so it takes what it would take to read what is signed.
         Raises EndpointNotFound, PermissionMissing.
         """
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> rules.Rotation:
                 endpoint = _existing(await tx.endpoints.lock(endpoint_id), endpoint_id)
@@ -145,7 +145,7 @@ class Endpoints:
 
     async def send_test(self, endpoint_id: UUID, ask: Ask) -> Delivery:
         """Raises EndpointNotFound, EndpointDisabled."""
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> Delivery:
                 endpoint = _enabled(await tx.endpoints.lock(endpoint_id), endpoint_id)
@@ -159,15 +159,15 @@ class Endpoints:
         self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[Delivery]:
         """Up to so many, and fewer where their bodies are large: those that fit into one answer, and one more."""
-        async with self._database.reading() as tx:
-            return await tx.deliveries.list_latest(wanted, before=before, limit=limit, size=LARGEST_PAGE)
+        async with self._store.reading() as reading:
+            return await reading.deliveries.list_latest(wanted, before=before, limit=limit, size=LARGEST_PAGE)
 
     async def redeliver(self, delivery_id: UUID, ask: Ask) -> Delivery:
         """Makes a delivery due, whatever became of it; raises DeliveryNotFound, EndpointDisabled.
 
         An attempt that is under way is followed by another one.
         """
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
 
             async def act() -> Delivery:
                 known = _delivery(await tx.deliveries.find(delivery_id), delivery_id)
@@ -182,14 +182,14 @@ class Endpoints:
 
             return await _once(tx, ask, act)
 
-    async def _secret(self, tx: Transaction, endpoint_id: UUID, generation: int) -> bytes:
+    async def _secret(self, tx: WebhooksTransaction, endpoint_id: UUID, generation: int) -> bytes:
         found = await tx.endpoints.find_secret(endpoint_id, generation)
         if found is None:
             raise errors.EndpointNotFound(endpoint_id=str(endpoint_id))
         return self._seals.opened(found)
 
 
-async def _once(tx: Transaction, ask: Ask, act: Callable[[], Awaitable[Delivery]]) -> Delivery:
+async def _once(tx: WebhooksTransaction, ask: Ask, act: Callable[[], Awaitable[Delivery]]) -> Delivery:
     """As `once` has it, but what is remembered holds no body: that stands with the delivery, and never changes."""
 
     async def bodiless() -> Delivery:

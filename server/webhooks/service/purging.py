@@ -2,7 +2,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from server.frame.keeping import forget
-from storage.database import Database
+from storage.webhooks.store import WebhooksStore
 
 KEPT = timedelta(days=30)
 """For how long events that came in are known again, deliveries are kept, and secrets at least: a repeated request
@@ -12,15 +12,15 @@ shows its secret again."""
 class Purging:
     """Forgets what is old."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
-        self._database = database
+    def __init__(self, store: WebhooksStore, now: Callable[[], datetime]) -> None:
+        self._store = store
         self._now = now
 
     async def purge(self) -> None:
         """Forgets what came in and was processed, finished deliveries, and secrets that nothing is signed with."""
         now = self._now()
         before = now - KEPT
-        await forget(self._database, lambda tx, limit: tx.received.purge(before, limit))
-        await forget(self._database, lambda tx, limit: tx.deliveries.purge(before, limit))
-        async with self._database.transaction() as tx:
+        await forget(self._store, lambda tx, limit: tx.inbox.purge(before, limit))
+        await forget(self._store, lambda tx, limit: tx.deliveries.purge(before, limit))
+        async with self._store.transaction() as tx:
             await tx.endpoints.purge_secrets(ended_before=now, created_before=before)

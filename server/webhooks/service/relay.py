@@ -3,7 +3,7 @@ from datetime import datetime
 from uuid import UUID
 
 from server.webhooks.rules import relaying as rules
-from storage.database import Database
+from storage.webhooks.store import WebhooksStore
 
 
 class Relay:
@@ -11,13 +11,13 @@ class Relay:
 
     def __init__(
         self,
-        database: Database,
+        store: WebhooksStore,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
         page_size: Callable[[int], int] = rules.page_size,
     ) -> None:
         """`page_size` is about how many events become deliveries in one transaction, by the number of endpoints."""
-        self._database = database
+        self._store = store
         self._page_size = page_size
         self._now = now
         self._new_id = new_id
@@ -29,7 +29,7 @@ class Relay:
         Of several at a time, one does it, and for the others there is nothing to do. The first one ever begins at the
         present.
         """
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             if not await tx.relay.try_lock():
                 return False
             since = await tx.relay.position()

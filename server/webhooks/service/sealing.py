@@ -1,5 +1,5 @@
 from server.webhooks.seals import SecretSeals
-from storage.database import Database
+from storage.webhooks.store import WebhooksStore
 
 _PIECE = 500
 
@@ -7,8 +7,8 @@ _PIECE = 500
 class Sealing:
     """Seals what an earlier version left in the clear, or a master key sealed that is to go."""
 
-    def __init__(self, database: Database, seals: SecretSeals) -> None:
-        self._database = database
+    def __init__(self, store: WebhooksStore, seals: SecretSeals) -> None:
+        self._store = store
         self._seals = seals
 
     async def seal(self) -> int:
@@ -18,7 +18,7 @@ class Sealing:
         """
         count = 0
         while True:
-            async with self._database.transaction() as tx:
+            async with self._store.transaction() as tx:
                 found = await tx.endpoints.list_to_seal(self._seals.mark, _PIECE)
                 for secret in map(self._seals.sealed, found):
                     await tx.endpoints.seal_secret(secret.endpoint_id, secret.generation, secret.secret)

@@ -2,9 +2,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from server.webhooks.rules import turns as rules
-from storage.database import Database
 from storage.frame.records import Job
 from storage.webhooks.records import QUEUE, Turn
+from storage.webhooks.store import WebhooksStore
 
 DELIVER = "webhooks.deliver"
 
@@ -12,8 +12,8 @@ DELIVER = "webhooks.deliver"
 class Turns:
     """Puts those deliveries into the queue of jobs whose turn it is."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime], random: Callable[[], float]) -> None:
-        self._database = database
+    def __init__(self, store: WebhooksStore, now: Callable[[], datetime], random: Callable[[], float]) -> None:
+        self._store = store
         self._now = now
         self._random = random
 
@@ -24,7 +24,7 @@ class Turns:
         to is seen there.
         """
         now = self._now()
-        async with self._database.transaction() as tx:
+        async with self._store.transaction() as tx:
             if not await tx.deliveries.try_lock_turns():
                 return
             if not (endpoints := await tx.endpoints.lock_due(now)):

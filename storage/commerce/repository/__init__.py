@@ -1,16 +1,20 @@
 """The only code that touches commerce's tables."""
 
-from storage.commerce.repository.changes import OrderChangeRepository, StockChangeRepository
-from storage.commerce.repository.orders import OrderRepository
-from storage.commerce.repository.payments import PaymentRepository
-from storage.commerce.repository.products import ProductRepository
-from storage.commerce.repository.stock import StockRepository
+from storage.commerce.repository.changes import OrderChangeReader, StockChangeReader
+from storage.commerce.repository.orders import OrderReader, OrderRepository
+from storage.commerce.repository.payments import PaymentReader, PaymentRepository
+from storage.commerce.repository.products import ProductReader, ProductRepository
+from storage.commerce.repository.stock import StockReader, StockRepository
 
 __all__ = [
-    "OrderChangeRepository",
+    "OrderChangeReader",
+    "OrderReader",
     "OrderRepository",
+    "PaymentReader",
     "PaymentRepository",
+    "ProductReader",
     "ProductRepository",
-    "StockChangeRepository",
+    "StockChangeReader",
+    "StockReader",
     "StockRepository",
 ]

@@ -10,13 +10,13 @@ from storage.commerce.records import Movement, Order, OrderAudience, OrderChange
 from storage.commerce.tables import orders, products, stock_movements
 from storage.frame.records import ChangePage, Stretch
 from storage.frame.tables import events
-from storage.log import LogRepository
+from storage.log import LogReader
 
 _EVENT = ("sequence", "subject_id", "data")
 _MOVEMENT = tuple(column.name for column in stock_movements.c if column.name != "transaction_id")
 
 
-class OrderChangeRepository(LogRepository):
+class OrderChangeReader(LogReader):
     """What happened to orders, as the log of events tells it."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -34,7 +34,7 @@ class OrderChangeRepository(LogRepository):
         return ChangePage([_change(row) for row in found], last)
 
 
-class StockChangeRepository(LogRepository):
+class StockChangeReader(LogReader):
     """What happened to the stock, as its ledger tells it."""
 
     def __init__(self, connection: AsyncConnection) -> None:

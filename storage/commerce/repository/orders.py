@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Row, Select, bindparam, cast, func, literal, select, true, tuple_
 
-from storage.base import Repository, changing, given, inserting, names_of, rows_of
+from storage.base import Reader, Repository, changing, given, inserting, names_of, rows_of
 from storage.commerce.records import Order, OrderFilter, OrderLine, OrderState, Price, Unpaid
 from storage.commerce.tables import order_lines, orders, products
 
@@ -53,8 +53,8 @@ _LINES = (
 )
 
 
-class OrderRepository(Repository):
-    """Orders and their lines."""
+class OrderReader(Reader):
+    """Orders and their lines, as they stand."""
 
     async def find_references(self, keys: Collection[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], UUID]:
         """Which of these (placed_by, reference) are taken, and by which order."""
@@ -74,17 +74,6 @@ class OrderRepository(Repository):
         found = await self._connection.execute(_COUNT_UNPAID, {**values, "since": since})
         return {customer_id: Unpaid(*counts) for customer_id, *counts in found}
 
-    async def add(self, new: Sequence[Order]) -> None:
-        """Adds orders with their lines, all in one statement.
-
-        Raises AlreadyExists where a reference was taken since `find_references`.
-        """
-        if not new:
-            return
-        ordered = sorted(new, key=lambda order: (order.placed_by, order.reference or ""))
-        heads = rows_of(_ORDER, map(_values, ordered), name="heads")
-        await self._connection.execute(_ADD, heads | rows_of(_LINE, _line_values(ordered), name="lines"))
-
     async def find(self, order_id: UUID) -> Order | None:
         """The order with its lines."""
         found = await self.find_many([order_id])
@@ -93,29 +82,6 @@ class OrderRepository(Repository):
     async def find_many(self, order_ids: Collection[UUID]) -> Mapping[UUID, Order]:
         """The orders that exist of these, with their lines, in two statements."""
         return await self._with_lines(_FIND, _ids(order_ids))
-
-    async def lock(self, order_id: UUID) -> Order | None:
-        """The order with its lines, locked until the transaction ends."""
-        return (await self.lock_many([order_id])).get(order_id)
-
-    async def lock_many(self, order_ids: Collection[UUID]) -> Mapping[UUID, Order]:
-        """The orders that exist of these, with their lines, locked in key order until the transaction ends.
-
-        Whoever changes an order, its payments or its refunds locks it first, so that they need no locks of their own.
-        """
-        return await self._with_lines(_LOCK, _ids(order_ids))
-
-    async def lock_due(self, now: datetime, limit: int) -> Mapping[UUID, Order]:
-        """Pending orders whose hold has ended, with their lines, locked; not those that others have locked."""
-        statement = _LOCK_PENDING.where(orders.c.hold_end_time <= now).limit(limit)
-        return await self._with_lines(statement)
-
-    async def change(self, changed: Sequence[Order]) -> None:
-        """Stores the new states of orders that were locked in this transaction."""
-        if not changed:
-            return
-        values = ([getattr(order, name) for name in _CHANGEABLE] for order in changed)
-        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
 
     async def list_latest(
         self, wanted: OrderFilter, *, before: tuple[datetime, UUID] | None, limit: int
@@ -139,6 +105,44 @@ class OrderRepository(Repository):
         for order_id, *line in await self._connection.execute(_LINES, _ids(lines)):
             lines[order_id].append(OrderLine(*line))
         return {row.id: _order(row, tuple(lines[row.id])) for row in rows}
+
+
+class OrderRepository(OrderReader, Repository):
+    """Orders and their lines."""
+
+    async def add(self, new: Sequence[Order]) -> None:
+        """Adds orders with their lines, all in one statement.
+
+        Raises AlreadyExists where a reference was taken since `find_references`.
+        """
+        if not new:
+            return
+        ordered = sorted(new, key=lambda order: (order.placed_by, order.reference or ""))
+        heads = rows_of(_ORDER, map(_values, ordered), name="heads")
+        await self._connection.execute(_ADD, heads | rows_of(_LINE, _line_values(ordered), name="lines"))
+
+    async def lock(self, order_id: UUID) -> Order | None:
+        """The order with its lines, locked until the transaction ends."""
+        return (await self.lock_many([order_id])).get(order_id)
+
+    async def lock_many(self, order_ids: Collection[UUID]) -> Mapping[UUID, Order]:
+        """The orders that exist of these, with their lines, locked in key order until the transaction ends.
+
+        Whoever changes an order, its payments or its refunds locks it first, so that they need no locks of their own.
+        """
+        return await self._with_lines(_LOCK, _ids(order_ids))
+
+    async def lock_due(self, now: datetime, limit: int) -> Mapping[UUID, Order]:
+        """Pending orders whose hold has ended, with their lines, locked; not those that others have locked."""
+        statement = _LOCK_PENDING.where(orders.c.hold_end_time <= now).limit(limit)
+        return await self._with_lines(statement)
+
+    async def change(self, changed: Sequence[Order]) -> None:
+        """Stores the new states of orders that were locked in this transaction."""
+        if not changed:
+            return
+        values = ([getattr(order, name) for name in _CHANGEABLE] for order in changed)
+        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
 
 
 def _ids(order_ids: Collection[UUID]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, func, insert, or_, select, tuple_
 
-from storage.base import Repository, changing, inserting, names_of, rows_of
+from storage.base import Reader, Repository, changing, inserting, names_of, rows_of
 from storage.commerce.records import (
     Payment,
     PaymentFilter,
@@ -34,37 +34,8 @@ _ADD_REFUND_LINES = inserting(refund_lines, *_LINE)
 _CHANGE_REFUNDS = changing(refunds, *_REFUND_CHANGEABLE)
 
 
-class PaymentRepository(Repository):
-    """Payments and their refunds; whoever changes them has locked their order."""
-
-    async def add(self, payment: Payment) -> None:
-        customer = select(orders.c.customer_id).where(orders.c.id == payment.order_id).scalar_subquery()
-        values = dict(zip(_PAYMENT, _values(payment), strict=True))
-        await self._connection.execute(insert(payments).values(values | {"customer_id": customer}))
-
-    async def change(self, changed: Sequence[Payment]) -> None:
-        """Stores what became of payments; not their refunds."""
-        if not changed:
-            return
-        values = ([getattr(payment, name) for name in _CHANGEABLE] for payment in changed)
-        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
-
-    async def add_refunds(self, new: Sequence[Refund]) -> None:
-        """Adds refunds with the goods that came back."""
-        if not new:
-            return
-        heads = ([getattr(refund, name) for name in _REFUND] for refund in new)
-        await self._connection.execute(_ADD_REFUNDS, rows_of(_REFUND, heads))
-        rows = [(refund.id, line.product_id, line.quantity) for refund in new for line in refund.restock]
-        if rows:
-            await self._connection.execute(_ADD_REFUND_LINES, rows_of(_LINE, rows))
-
-    async def change_refunds(self, changed: Sequence[Refund]) -> None:
-        """Stores what became of refunds."""
-        if not changed:
-            return
-        values = ([getattr(refund, name) for name in _REFUND_CHANGEABLE] for refund in changed)
-        await self._connection.execute(_CHANGE_REFUNDS, rows_of(_REFUND_CHANGEABLE, values))
+class PaymentReader(Reader):
+    """Payments and their refunds, as they stand."""
 
     async def find(self, payment_id: UUID) -> Payment | None:
         """The payment with its refunds."""
@@ -150,6 +121,39 @@ class PaymentRepository(Repository):
         ):
             lines.setdefault(refund_id, []).append(RestockLine(*line))
         return lines
+
+
+class PaymentRepository(PaymentReader, Repository):
+    """Payments and their refunds; whoever changes them has locked their order."""
+
+    async def add(self, payment: Payment) -> None:
+        customer = select(orders.c.customer_id).where(orders.c.id == payment.order_id).scalar_subquery()
+        values = dict(zip(_PAYMENT, _values(payment), strict=True))
+        await self._connection.execute(insert(payments).values(values | {"customer_id": customer}))
+
+    async def change(self, changed: Sequence[Payment]) -> None:
+        """Stores what became of payments; not their refunds."""
+        if not changed:
+            return
+        values = ([getattr(payment, name) for name in _CHANGEABLE] for payment in changed)
+        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
+
+    async def add_refunds(self, new: Sequence[Refund]) -> None:
+        """Adds refunds with the goods that came back."""
+        if not new:
+            return
+        heads = ([getattr(refund, name) for name in _REFUND] for refund in new)
+        await self._connection.execute(_ADD_REFUNDS, rows_of(_REFUND, heads))
+        rows = [(refund.id, line.product_id, line.quantity) for refund in new for line in refund.restock]
+        if rows:
+            await self._connection.execute(_ADD_REFUND_LINES, rows_of(_LINE, rows))
+
+    async def change_refunds(self, changed: Sequence[Refund]) -> None:
+        """Stores what became of refunds."""
+        if not changed:
+            return
+        values = ([getattr(refund, name) for name in _REFUND_CHANGEABLE] for refund in changed)
+        await self._connection.execute(_CHANGE_REFUNDS, rows_of(_REFUND_CHANGEABLE, values))
 
 
 def _conditions(wanted: PaymentFilter) -> Iterator[Any]:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, Select, func, insert, select
 
-from storage.base import Repository, changing, given, inserting, names_of, rows_of
+from storage.base import Reader, Repository, changing, given, inserting, names_of, rows_of
 from storage.commerce.records import Price, Product
 from storage.commerce.tables import products, stock
 
@@ -18,27 +18,8 @@ _FIND_BY_SKU = select(products).where(products.c.sku.in_(select(given(products, 
 _LOCK_BY_SKU = _FIND_BY_SKU.order_by(products.c.id).with_for_update(key_share=True)
 
 
-class ProductRepository(Repository):
-    """What is sold.
-
-    A product is locked against other edits only: orders that name it in the meantime need not wait.
-    """
-
-    async def add(self, new: Sequence[Product]) -> set[UUID]:
-        """Adds products with a stock of nothing, and returns which were added: not those whose SKU is taken."""
-        ordered = sorted(new, key=lambda product: product.sku)
-        found = await self._connection.execute(_ADD, rows_of(_COLUMNS, map(_values, ordered)))
-        added = set(found.scalars())
-        if added:
-            rows = [{"product_id": product.id, "on_hand": 0, "held": 0} for product in ordered if product.id in added]
-            await self._connection.execute(insert(stock), rows)
-        return added
-
-    async def change(self, changed: Sequence[Product]) -> None:
-        """Stores the new values of products that were locked in this transaction."""
-        places = [_COLUMNS.index(name) for name in _CHANGEABLE]
-        values = ([_values(product)[place] for place in places] for product in changed)
-        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
+class ProductReader(Reader):
+    """What is sold, as it stands."""
 
     async def find_many(self, product_ids: Collection[UUID]) -> Mapping[UUID, Product]:
         """The products that exist of these."""
@@ -50,17 +31,6 @@ class ProductRepository(Repository):
 
     async def find_by_sku(self, sku: str) -> Product | None:
         return (await self.find_many_by_sku([sku])).get(sku)
-
-    async def lock(self, product_id: UUID) -> Product | None:
-        """The product, locked until the transaction ends."""
-        statement = select(products).where(products.c.id == product_id).with_for_update(key_share=True)
-        row = (await self._connection.execute(statement)).first()
-        return _product(row) if row else None
-
-    async def lock_by_sku(self, skus: Sequence[str]) -> Mapping[str, Product]:
-        """The products that exist of these SKUs, locked in key order until the transaction ends."""
-        found = await self._connection.execute(_LOCK_BY_SKU, rows_of(("sku",), ((sku,) for sku in skus)))
-        return {row.sku: _product(row) for row in found}
 
     async def list_by_sku(self, *, after: str | None, limit: int, archived: bool, size: int) -> Sequence[Product]:
         """Products by SKU, starting behind one; the archived ones too where asked.
@@ -84,6 +54,40 @@ class ProductRepository(Repository):
             return []
         found = await self._connection.execute(statement, rows_of((name,), ((key,) for key in keys)))
         return [_product(row) for row in found]
+
+
+class ProductRepository(ProductReader, Repository):
+    """What is sold.
+
+    A product is locked against other edits only: orders that name it in the meantime need not wait.
+    """
+
+    async def add(self, new: Sequence[Product]) -> set[UUID]:
+        """Adds products with a stock of nothing, and returns which were added: not those whose SKU is taken."""
+        ordered = sorted(new, key=lambda product: product.sku)
+        found = await self._connection.execute(_ADD, rows_of(_COLUMNS, map(_values, ordered)))
+        added = set(found.scalars())
+        if added:
+            rows = [{"product_id": product.id, "on_hand": 0, "held": 0} for product in ordered if product.id in added]
+            await self._connection.execute(insert(stock), rows)
+        return added
+
+    async def change(self, changed: Sequence[Product]) -> None:
+        """Stores the new values of products that were locked in this transaction."""
+        places = [_COLUMNS.index(name) for name in _CHANGEABLE]
+        values = ([_values(product)[place] for place in places] for product in changed)
+        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
+
+    async def lock(self, product_id: UUID) -> Product | None:
+        """The product, locked until the transaction ends."""
+        statement = select(products).where(products.c.id == product_id).with_for_update(key_share=True)
+        row = (await self._connection.execute(statement)).first()
+        return _product(row) if row else None
+
+    async def lock_by_sku(self, skus: Sequence[str]) -> Mapping[str, Product]:
+        """The products that exist of these SKUs, locked in key order until the transaction ends."""
+        found = await self._connection.execute(_LOCK_BY_SKU, rows_of(("sku",), ((sku,) for sku in skus)))
+        return {row.sku: _product(row) for row in found}
 
 
 def _values(product: Product) -> list[Any]:

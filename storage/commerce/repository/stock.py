@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, Select, select
 
-from storage.base import Repository, changing, given, inserting, rows_of
+from storage.base import Reader, Repository, changing, given, inserting, rows_of
 from storage.commerce.records import Level, Move, Movement, Price, Shelf, StockReason
 from storage.commerce.tables import products, stock, stock_movements
 
@@ -31,7 +31,27 @@ _ENTRIES = inserting(stock_movements, *_MOVE, name="moves").cte("entries")
 _MOVE_ALL = changing(stock, *_LEVEL).add_cte(_ENTRIES)
 
 
-class StockRepository(Repository):
+class StockReader(Reader):
+    """How much there is, and how that came about."""
+
+    async def find_level(self, sku: str) -> Level | None:
+        statement = select(products.c.sku, stock.c.on_hand, stock.c.held).join_from(products, stock)
+        row = (await self._connection.execute(statement.where(products.c.sku == sku))).first()
+        return Level(*row) if row else None
+
+    async def list_movements(self, product_id: UUID, *, before: int | None, limit: int) -> Sequence[Movement]:
+        """A product's movements from the latest on, starting below a sequence."""
+        entries = (products.c.sku if name == "product_id" else stock_movements.c[name] for name in _MOVE)
+        statement = select(stock_movements.c.sequence, *entries).join_from(stock_movements, products)
+        statement = statement.where(stock_movements.c.product_id == product_id)
+        if before is not None:
+            statement = statement.where(stock_movements.c.sequence < before)
+        statement = statement.order_by(stock_movements.c.sequence.desc()).limit(limit)
+        found = await self._connection.execute(statement)
+        return [Movement(sequence, sku, StockReason(reason), *rest) for sequence, sku, reason, *rest in found]
+
+
+class StockRepository(StockReader, Repository):
     """How much there is: a ledger of movements, and the balance that it adds up to.
 
     Whoever moves stock locks it first, in key order, so that no two transactions wait for one another.
@@ -57,22 +77,6 @@ class StockRepository(Repository):
         levels = {move.product_id: (move.product_id, move.on_hand_after, move.held_after) for move in moves}
         entries = rows_of(_MOVE, map(_values, moves), name="moves")
         await self._connection.execute(_MOVE_ALL, entries | rows_of(_LEVEL, levels.values()))
-
-    async def find_level(self, sku: str) -> Level | None:
-        statement = select(products.c.sku, stock.c.on_hand, stock.c.held).join_from(products, stock)
-        row = (await self._connection.execute(statement.where(products.c.sku == sku))).first()
-        return Level(*row) if row else None
-
-    async def list_movements(self, product_id: UUID, *, before: int | None, limit: int) -> Sequence[Movement]:
-        """A product's movements from the latest on, starting below a sequence."""
-        entries = (products.c.sku if name == "product_id" else stock_movements.c[name] for name in _MOVE)
-        statement = select(stock_movements.c.sequence, *entries).join_from(stock_movements, products)
-        statement = statement.where(stock_movements.c.product_id == product_id)
-        if before is not None:
-            statement = statement.where(stock_movements.c.sequence < before)
-        statement = statement.order_by(stock_movements.c.sequence.desc()).limit(limit)
-        found = await self._connection.execute(statement)
-        return [Movement(sequence, sku, StockReason(reason), *rest) for sequence, sku, reason, *rest in found]
 
 
 def _shelf(row: Row[Any]) -> Shelf:

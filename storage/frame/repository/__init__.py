@@ -1,17 +1,25 @@
 """The frame's repositories, a file for each kind of thing."""
 
-from storage.frame.repository.audit import AuditRepository
-from storage.frame.repository.chain import AuditChainRepository
-from storage.frame.repository.environment import EnvironmentRepository
+from storage.frame.repository.audit import AuditReader, AuditRepository
+from storage.frame.repository.chain import AuditChainReader, AuditChainRepository
+from storage.frame.repository.environment import EnvironmentReader, EnvironmentRepository
 from storage.frame.repository.events import EventRepository
-from storage.frame.repository.jobs import JobRepository
-from storage.frame.repository.requests import RequestRepository
+from storage.frame.repository.inbox import InboxReader, InboxRepository
+from storage.frame.repository.jobs import JobReader, JobRepository
+from storage.frame.repository.requests import RequestReader, RequestRepository
 
 __all__ = [
+    "AuditChainReader",
     "AuditChainRepository",
+    "AuditReader",
     "AuditRepository",
+    "EnvironmentReader",
     "EnvironmentRepository",
     "EventRepository",
+    "InboxReader",
+    "InboxRepository",
+    "JobReader",
     "JobRepository",
+    "RequestReader",
     "RequestRepository",
 ]

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ColumnElement, Row, Select, Text, cast, exists, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.base import Repository, TransactionId, inserting, rows_of
+from storage.base import Reader, Repository, TransactionId, inserting, rows_of
 from storage.frame.records import AuditEntry, AuditEvent, AuditFilter, AuditKey
 from storage.frame.signing import mac_of
 from storage.frame.tables import audit_entries, audit_seals
@@ -23,22 +23,8 @@ EVENT = (audit_entries.c.sequence, TRANSACTION.label("transaction"), *(audit_ent
 """What an event is read from."""
 
 
-class AuditRepository(Repository):
-    """The record of what was changed, each entry signed as it is written."""
-
-    def __init__(self, connection: AsyncConnection, key: AuditKey | None) -> None:
-        super().__init__(connection)
-        self._key = key
-
-    async def record(self, entries: Sequence[AuditEntry]) -> None:
-        """Writes entries into the record, in their order; they stand there once this transaction has committed."""
-        if not entries:
-            return
-        if self._key is None:
-            raise RuntimeError("this database was opened without a key to sign the record with")
-        key = self._key
-        rows = ((*_values(entry), key.id, mac_of(entry, key.secret)) for entry in entries)
-        await self._connection.execute(_RECORD, rows_of(_ENTRY, rows))
+class AuditReader(Reader):
+    """What the record says of changes."""
 
     async def list_latest(
         self, wanted: AuditFilter, *, before: tuple[datetime, int] | None, limit: int
@@ -77,6 +63,24 @@ class AuditRepository(Repository):
     async def _in_order(self, statement: Select[Any], limit: int) -> Sequence[AuditEvent]:
         statement = statement.order_by(*KEY).limit(limit)
         return [event_of(row) for row in await self._connection.execute(statement)]
+
+
+class AuditRepository(AuditReader, Repository):
+    """The record of what was changed, each entry signed as it is written."""
+
+    def __init__(self, connection: AsyncConnection, key: AuditKey | None) -> None:
+        super().__init__(connection)
+        self._key = key
+
+    async def record(self, entries: Sequence[AuditEntry]) -> None:
+        """Writes entries into the record, in their order; they stand there once this transaction has committed."""
+        if not entries:
+            return
+        if self._key is None:
+            raise RuntimeError("this database was opened without a key to sign the record with")
+        key = self._key
+        rows = ((*_values(entry), key.id, mac_of(entry, key.secret)) for entry in entries)
+        await self._connection.execute(_RECORD, rows_of(_ENTRY, rows))
 
 
 def event_of(row: Row[Any], position: int | None = None, hash_: bytes | None = None) -> AuditEvent:

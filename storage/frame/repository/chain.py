@@ -4,7 +4,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository, inserting, rows_of
+from storage.base import Reader, Repository, inserting, rows_of
 from storage.frame.records import AuditAnchor, AuditEvent, AuditLink, AuditSeal
 from storage.frame.repository.audit import EVENT, KEY, TRANSACTION, event_of, key_of, unsealed
 from storage.frame.tables import audit_anchors, audit_entries, audit_seals
@@ -18,12 +18,8 @@ _SEAL = ("position", "sequence", "hash", "key_id", "create_time")
 _ADD = inserting(audit_seals, *_SEAL)
 
 
-class AuditChainRepository(Repository):
-    """The chain that seals the record, in the order in which transactions ended."""
-
-    async def try_lock(self) -> bool:
-        """Whether this transaction, and no other until it ends, seals."""
-        return bool((await self._connection.execute(select(func.pg_try_advisory_xact_lock(_SEALING)))).scalar_one())
+class AuditChainReader(Reader):
+    """The places of the chain that seals the record."""
 
     async def head(self) -> AuditAnchor | None:
         """Where the chain ends; None where there is none yet."""
@@ -36,13 +32,6 @@ class AuditChainRepository(Repository):
         statement = select(TRANSACTION, audit_entries.c.sequence).join_from(audit_seals, audit_entries, _MINE)
         row = (await self._connection.execute(statement.order_by(audit_seals.c.position.desc()).limit(1))).first()
         return (row[0], row[1]) if row else None
-
-    async def add(self, seals: Sequence[AuditSeal]) -> None:
-        """Appends places to the chain."""
-        if not seals:
-            return
-        rows = (tuple(getattr(seal, name) for name in _SEAL) for seal in seals)
-        await self._connection.execute(_ADD, rows_of(_SEAL, rows))
 
     async def find(self, position: int) -> AuditSeal | None:
         row = (await self._connection.execute(select(audit_seals).where(audit_seals.c.position == position))).first()
@@ -82,6 +71,21 @@ class AuditChainRepository(Repository):
         statement = select(audit_anchors).order_by(audit_anchors.c.position.desc()).limit(1)
         row = (await self._connection.execute(statement)).first()
         return AuditAnchor(row.position, bytes(row.hash)) if row else None
+
+
+class AuditChainRepository(AuditChainReader, Repository):
+    """The chain that seals the record, in the order in which transactions ended."""
+
+    async def try_lock(self) -> bool:
+        """Whether this transaction, and no other until it ends, seals."""
+        return bool((await self._connection.execute(select(func.pg_try_advisory_xact_lock(_SEALING)))).scalar_one())
+
+    async def add(self, seals: Sequence[AuditSeal]) -> None:
+        """Appends places to the chain."""
+        if not seals:
+            return
+        rows = (tuple(getattr(seal, name) for name in _SEAL) for seal in seals)
+        await self._connection.execute(_ADD, rows_of(_SEAL, rows))
 
     async def add_anchor(self, anchor: AuditAnchor) -> bool:
         """Keeps that the chain was anchored; False where that was done before."""

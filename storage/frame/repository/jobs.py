@@ -5,11 +5,20 @@ from procrastinate.jobs import Job as JobToQueue
 from procrastinate.manager import JobManager
 from sqlalchemy import text
 
-from storage.base import Repository
+from storage.base import Reader, Repository
 from storage.frame.records import Job, JobState, QueuedJob, module_of
 
 
-class JobRepository(Repository):
+class JobReader(Reader):
+    """What stands in the queue of jobs."""
+
+    async def list_undone(self, limit: int) -> Sequence[QueuedJob]:
+        """The jobs that wait, run or have failed, the first first."""
+        found = await self._connection.execute(_UNDONE, {"limit": limit})
+        return [QueuedJob(row.id, row.task_name, row.args, JobState(row.status), *row[4:]) for row in found]
+
+
+class JobRepository(JobReader, Repository):
     """The queue of jobs, which is the outbox too: a job is there when its transaction has committed, and only then."""
 
     _manager = JobManager(PsycopgConnector())
@@ -20,11 +29,6 @@ class JobRepository(Repository):
             return
         connection = (await self._connection.get_raw_connection()).driver_connection
         await self._manager.batch_defer_jobs_async([_queued(job) for job in jobs], connection=connection)
-
-    async def list_undone(self, limit: int) -> Sequence[QueuedJob]:
-        """The jobs that wait, run or have failed, the first first."""
-        found = await self._connection.execute(_UNDONE, {"limit": limit})
-        return [QueuedJob(row.id, row.task_name, row.args, JobState(row.status), *row[4:]) for row in found]
 
     async def retry(self, job_id: int) -> bool:
         """Puts a job that has failed back into the queue, to be done at once; whether there was one."""

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from storage.base import Repository, given, inserting, rows_of
+from storage.base import Reader, Repository, given, inserting, rows_of
 from storage.durability import COMMITS_WAIT, WAIT_FOR_STANDBY
 from storage.frame.records import Claim, EarlierRequest, RequestKey
 from storage.frame.tables import request_ids
@@ -31,7 +31,16 @@ _FIND = select(request_ids, WAIT_FOR_STANDBY).where(_mine(_SCOPES))
 _LOOK = select(request_ids, COMMITS_WAIT.label("commits_wait")).where(_mine(_SCOPES))
 
 
-class RequestRepository(Repository):
+class RequestReader(Reader):
+    """Which requests came before, and what they were answered."""
+
+    async def find(self, scope: Scope) -> EarlierRequest | None:
+        """A request that came before, and was answered; it waits for nobody, and says whether that is to be done."""
+        row = (await self._connection.execute(_LOOK, rows_of(_SCOPE, [scope]))).first()
+        return EarlierRequest(row.digest, row.answer, row.commits_wait) if row else None
+
+
+class RequestRepository(RequestReader, Repository):
     """Which requests came before.
 
     A claim that another transaction is making waits for its end: if that commits, its answer is found, and if it
@@ -53,11 +62,6 @@ class RequestRepository(Repository):
             return {}
         found = await self._connection.execute(_FIND, rows_of(_SCOPE, others))
         return {(row.caller_id, row.request_id): EarlierRequest(row.digest, row.answer) for row in found}
-
-    async def find(self, scope: Scope) -> EarlierRequest | None:
-        """A request that came before, and was answered; it waits for nobody, and says whether that is to be done."""
-        row = (await self._connection.execute(_LOOK, rows_of(_SCOPE, [scope]))).first()
-        return EarlierRequest(row.digest, row.answer, row.commits_wait) if row else None
 
     async def remember(self, answers: Mapping[RequestKey, str]) -> None:
         """Keeps the answers of requests that were claimed in this transaction."""

@@ -1,25 +1,34 @@
 """identity's repositories, a file for each kind of thing."""
 
-from storage.identity.repository.access_changes import AccessChangeRepository
-from storage.identity.repository.accounts import AccountRepository
-from storage.identity.repository.api_keys import ApiKeyRepository
-from storage.identity.repository.attempts import AttemptRepository
-from storage.identity.repository.keys import KeyRepository
-from storage.identity.repository.mail_tokens import MailTokenRepository
-from storage.identity.repository.mails import MailRepository
-from storage.identity.repository.roles import RoleRepository
-from storage.identity.repository.sessions import SessionRepository
-from storage.identity.repository.standings import StandingRepository
+from storage.identity.repository.access_changes import AccessChangeReader, AccessChangeRepository
+from storage.identity.repository.accounts import AccountReader, AccountRepository
+from storage.identity.repository.api_keys import ApiKeyReader, ApiKeyRepository
+from storage.identity.repository.attempts import AttemptReader, AttemptRepository
+from storage.identity.repository.keys import KeyReader, KeyRepository
+from storage.identity.repository.mail_tokens import MailTokenReader, MailTokenRepository
+from storage.identity.repository.mails import MailReader, MailRepository
+from storage.identity.repository.roles import RoleReader, RoleRepository
+from storage.identity.repository.sessions import SessionReader, SessionRepository
+from storage.identity.repository.standings import StandingReader
 
 __all__ = [
+    "AccessChangeReader",
     "AccessChangeRepository",
+    "AccountReader",
     "AccountRepository",
+    "ApiKeyReader",
     "ApiKeyRepository",
+    "AttemptReader",
     "AttemptRepository",
+    "KeyReader",
     "KeyRepository",
+    "MailReader",
     "MailRepository",
+    "MailTokenReader",
     "MailTokenRepository",
+    "RoleReader",
     "RoleRepository",
+    "SessionReader",
     "SessionRepository",
-    "StandingRepository",
+    "StandingReader",
 ]

@@ -5,21 +5,31 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.base import inserting, rows_of
+from storage.base import Repository, inserting, rows_of
 from storage.frame.records import ChangePage, Stretch
 from storage.identity.records import AccessChange
 from storage.identity.tables.accounts import access_changes
-from storage.log import LogRepository
+from storage.log import LogReader
 
 _CHANGE = ("account_id", "create_time")
 _ADD = inserting(access_changes, *_CHANGE)
 
 
-class AccessChangeRepository(LogRepository):
-    """The log of whose standing changed, which each server reads to forget what it remembers of them."""
+class AccessChangeReader(LogReader):
+    """The log of whose standing changed, by which each server forgets what it remembers of them."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, access_changes)
+
+    async def list_changes(self, stretch: Stretch, limit: int) -> ChangePage[AccessChange]:
+        """The first `limit` changes of a stretch, in their order."""
+        columns = ("sequence", "account_id")
+        rows, last = await self._read(stretch, limit, columns, lambda page: select(*(page.c[name] for name in columns)))
+        return ChangePage([AccessChange(row.sequence, row.account_id) for row in rows], last)
+
+
+class AccessChangeRepository(AccessChangeReader, Repository):
+    """The log of whose standing changed, by which each server forgets what it remembers of them."""
 
     async def add(self, account_ids: Collection[UUID] | None, now: datetime) -> None:
         """Has all servers look up these accounts anew, once this transaction has committed; None means everyone's."""
@@ -27,12 +37,6 @@ class AccessChangeRepository(LogRepository):
             return
         rows = ((account_id, now) for account_id in (account_ids if account_ids is not None else [None]))
         await self._connection.execute(_ADD, rows_of(_CHANGE, rows))
-
-    async def list_changes(self, stretch: Stretch, limit: int) -> ChangePage[AccessChange]:
-        """The first `limit` changes of a stretch, in their order."""
-        columns = ("sequence", "account_id")
-        rows, last = await self._read(stretch, limit, columns, lambda page: select(*(page.c[name] for name in columns)))
-        return ChangePage([AccessChange(row.sequence, row.account_id) for row in rows], last)
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many changes from before a time, and returns how many that were."""

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array, insert
 
-from storage.base import Repository
+from storage.base import Reader, Repository
 from storage.identity.records import Account, AccountKind
 from storage.identity.tables.accounts import accounts, role_grants
 from storage.identity.tables.mails import mail_tokens
@@ -27,7 +27,47 @@ from storage.identity.tables.sessions import sessions
 _ACCOUNT = ("id", "kind", "email", "name", "create_time", "verify_time", "disable_time", "password_time")
 
 
-class AccountRepository(Repository):
+class AccountReader(Reader):
+    """Accounts and the roles granted to them, as they stand."""
+
+    async def find(self, account_id: UUID) -> Account | None:
+        row = (await self._connection.execute(_accounts().where(accounts.c.id == account_id))).first()
+        return _account(row) if row else None
+
+    async def find_by_email(self, email: str) -> tuple[Account, str] | None:
+        """The person who verified an email, and the hash of its password; nobody has it before."""
+        statement = _accounts().add_columns(accounts.c.password_hash).where(_verified(email))
+        row = (await self._connection.execute(statement)).first()
+        return (_account(row), row.password_hash) if row else None
+
+    async def list_unverified(self, email: str, limit: int) -> Sequence[Account]:
+        """People who registered with an email, did not verify it, and are not disabled; the first first."""
+        pending = _unverified() & (accounts.c.email == email) & accounts.c.disable_time.is_(None)
+        statement = _accounts().where(pending).order_by(accounts.c.create_time, accounts.c.id).limit(limit)
+        return [_account(row) for row in await self._connection.execute(statement)]
+
+    async def password_hash(self, account_id: UUID) -> str | None:
+        """The hash of a person's password; None for a service, or where there is no such account."""
+        statement = select(accounts.c.password_hash).where(accounts.c.id == account_id)
+        return (await self._connection.execute(statement)).scalar()
+
+    async def list_people(
+        self, *, role: str | None, after: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Account]:
+        """People from the oldest on, starting behind a key of (create_time, id)."""
+        statement = _page(AccountKind.PERSON, after, limit)
+        if role is not None:
+            holders = select(role_grants.c.account_id).where(role_grants.c.role == role)
+            statement = statement.where(accounts.c.id.in_(holders))
+        return [_account(row) for row in await self._connection.execute(statement)]
+
+    async def list_services(self, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[Account]:
+        """Services, in the same way."""
+        found = await self._connection.execute(_page(AccountKind.SERVICE, after, limit))
+        return [_account(row) for row in found]
+
+
+class AccountRepository(AccountReader, Repository):
     """Accounts and the roles granted to them."""
 
     async def add(self, account: Account, *, password_hash: str | None = None) -> bool:
@@ -76,22 +116,6 @@ class AccountRepository(Repository):
         statement = update(accounts).where(accounts.c.id == account_id)
         await self._connection.execute(statement.values(disable_time=time))
 
-    async def find(self, account_id: UUID) -> Account | None:
-        row = (await self._connection.execute(_accounts().where(accounts.c.id == account_id))).first()
-        return _account(row) if row else None
-
-    async def find_by_email(self, email: str) -> tuple[Account, str] | None:
-        """The person who verified an email, and the hash of its password; nobody has it before."""
-        statement = _accounts().add_columns(accounts.c.password_hash).where(_verified(email))
-        row = (await self._connection.execute(statement)).first()
-        return (_account(row), row.password_hash) if row else None
-
-    async def list_unverified(self, email: str, limit: int) -> Sequence[Account]:
-        """People who registered with an email, did not verify it, and are not disabled; the first first."""
-        pending = _unverified() & (accounts.c.email == email) & accounts.c.disable_time.is_(None)
-        statement = _accounts().where(pending).order_by(accounts.c.create_time, accounts.c.id).limit(limit)
-        return [_account(row) for row in await self._connection.execute(statement)]
-
     async def lock_email(self, email: str) -> None:
         """Until the transaction ends, nobody else who locks it decides whose an email is."""
         named = func.hashtextextended(f"identity.accounts/{email}", 0)
@@ -115,11 +139,6 @@ class AccountRepository(Repository):
             await self._connection.execute(delete(table).where(table.c.account_id.in_(ids)))
         await self._connection.execute(delete(accounts).where(accounts.c.id.in_(ids)))
         return ids
-
-    async def password_hash(self, account_id: UUID) -> str | None:
-        """The hash of a person's password; None for a service, or where there is no such account."""
-        statement = select(accounts.c.password_hash).where(accounts.c.id == account_id)
-        return (await self._connection.execute(statement)).scalar()
 
     async def lock_password_hash(self, account_id: UUID) -> str | None:
         """The hash of a person's password, which nobody changes until the transaction ends; None for one disabled."""
@@ -150,21 +169,6 @@ class AccountRepository(Repository):
         """That a person's address is its own; one that was verified keeps its time."""
         unverified = (accounts.c.id == account_id) & accounts.c.verify_time.is_(None)
         await self._connection.execute(update(accounts).where(unverified).values(verify_time=now))
-
-    async def list_people(
-        self, *, role: str | None, after: tuple[datetime, UUID] | None, limit: int
-    ) -> Sequence[Account]:
-        """People from the oldest on, starting behind a key of (create_time, id)."""
-        statement = _page(AccountKind.PERSON, after, limit)
-        if role is not None:
-            holders = select(role_grants.c.account_id).where(role_grants.c.role == role)
-            statement = statement.where(accounts.c.id.in_(holders))
-        return [_account(row) for row in await self._connection.execute(statement)]
-
-    async def list_services(self, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[Account]:
-        """Services, in the same way."""
-        found = await self._connection.execute(_page(AccountKind.SERVICE, after, limit))
-        return [_account(row) for row in found]
 
 
 def _verified(email: str) -> ColumnElement[bool]:

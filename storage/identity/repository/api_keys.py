@@ -6,20 +6,13 @@ from uuid import UUID
 from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository
+from storage.base import Reader, Repository
 from storage.identity.records import ApiKey
 from storage.identity.tables.keys import api_keys
 
 
-class ApiKeyRepository(Repository):
-    """The keys of service accounts.
-
-    Whoever makes or ends one locks its account first, so that these need no locks of their own.
-    """
-
-    async def add(self, key: ApiKey, key_hash: bytes) -> None:
-        values = {name: getattr(key, name) for name in ApiKey.__slots__}
-        await self._connection.execute(insert(api_keys).values(**values, hash=key_hash))
+class ApiKeyReader(Reader):
+    """The keys of service accounts, as they stand."""
 
     async def find(self, key_id: UUID) -> ApiKey | None:
         row = (await self._connection.execute(_keys().where(api_keys.c.id == key_id))).first()
@@ -40,6 +33,17 @@ class ApiKeyRepository(Repository):
         live = (api_keys.c.account_id == account_id) & api_keys.c.end_time.is_(None) & unexpired
         found = await self._connection.execute(_keys().where(live).order_by(api_keys.c.create_time, api_keys.c.id))
         return [ApiKey(*row) for row in found]
+
+
+class ApiKeyRepository(ApiKeyReader, Repository):
+    """The keys of service accounts.
+
+    Whoever makes or ends one locks its account first, so that these need no locks of their own.
+    """
+
+    async def add(self, key: ApiKey, key_hash: bytes) -> None:
+        values = {name: getattr(key, name) for name in ApiKey.__slots__}
+        await self._connection.execute(insert(api_keys).values(**values, hash=key_hash))
 
     async def end(self, key_id: UUID, now: datetime) -> bool:
         """Ends a key; False where it has ended, which keeps its time."""

@@ -3,7 +3,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from storage.base import Repository, changing, inserting, rows_of
+from storage.base import Reader, Repository, changing, inserting, rows_of
 from storage.identity.records import Attempts
 from storage.identity.tables.attempts import attempts
 
@@ -17,13 +17,17 @@ _LOCK = (
 _SAVE = changing(attempts, *_ATTEMPTS)
 
 
-class AttemptRepository(Repository):
-    """How often something was tried, by a key of 32 bytes."""
+class AttemptReader(Reader):
+    """How often something was tried, by a key of 32 bytes, which may change at once."""
 
     async def read(self, keys: Collection[bytes]) -> Mapping[bytes, Attempts]:
         """What is counted under these keys, which may change at once; a key that nothing is counted under is absent."""
         found = await self._connection.execute(select(attempts).where(attempts.c.key.in_(keys)))
         return {row.key: Attempts(*row) for row in found}
+
+
+class AttemptRepository(AttemptReader, Repository):
+    """How often something was tried, by a key of 32 bytes."""
 
     async def lock(self, keys: Collection[bytes], now: datetime) -> Mapping[bytes, Attempts]:
         """What is counted under these keys, locked until the transaction ends; nothing counts as 0.

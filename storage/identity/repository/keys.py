@@ -4,7 +4,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository
+from storage.base import Reader, Repository
 from storage.identity.records import Key, KeyUse
 from storage.identity.tables.keys import keys
 
@@ -12,7 +12,17 @@ _CHANGING = 0x626B726D_00000004
 """The advisory lock of whoever makes, seals or revokes keys."""
 
 
-class KeyRepository(Repository):
+class KeyReader(Reader):
+    """The keys that sign access tokens and derive other secrets, as they are kept: sealed."""
+
+    async def list_all(self) -> Sequence[Key]:
+        """In the order in which they become active."""
+        columns = (keys.c[name] for name in Key.__slots__)
+        statement = select(*columns).order_by(keys.c.activate_time, keys.c.create_time, keys.c.id)
+        return [Key(row[0], KeyUse(row[1]), *row[2:]) for row in await self._connection.execute(statement)]
+
+
+class KeyRepository(KeyReader, Repository):
     """The keys that sign access tokens and derive other secrets, as they are kept: sealed."""
 
     async def lock(self) -> None:
@@ -22,12 +32,6 @@ class KeyRepository(Repository):
     async def add(self, key: Key) -> None:
         values = {name: getattr(key, name) for name in Key.__slots__}
         await self._connection.execute(insert(keys).values(values))
-
-    async def list_all(self) -> Sequence[Key]:
-        """In the order in which they become active."""
-        columns = (keys.c[name] for name in Key.__slots__)
-        statement = select(*columns).order_by(keys.c.activate_time, keys.c.create_time, keys.c.id)
-        return [Key(row[0], KeyUse(row[1]), *row[2:]) for row in await self._connection.execute(statement)]
 
     async def seal(self, key_id: str, material: bytes) -> None:
         """Replaces a key's material by the same, sealed."""

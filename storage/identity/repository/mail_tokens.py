@@ -4,12 +4,22 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository
+from storage.base import Reader, Repository
 from storage.identity.records import MailPurpose, MailToken
 from storage.identity.tables.mails import mail_tokens
 
 
-class MailTokenRepository(Repository):
+class MailTokenReader(Reader):
+    """Tokens that were sent by mail, as they stand."""
+
+    async def find_live(self, token_hash: bytes, purpose: MailPurpose, now: datetime) -> UUID | None:
+        """Whose token it is; None where it is not one, not for this, used, or expired."""
+        statement = select(mail_tokens.c.account_id).where(_live(token_hash, purpose, now))
+        found: UUID | None = (await self._connection.execute(statement)).scalar()
+        return found
+
+
+class MailTokenRepository(MailTokenReader, Repository):
     """Tokens that were sent by mail, each to be used once; of one account and purpose, one lives at a time."""
 
     async def put(self, token: MailToken) -> None:
@@ -21,12 +31,6 @@ class MailTokenRepository(Repository):
             index_elements=["account_id", "purpose"], index_where=text("use_time IS NULL"), set_=renewed
         )
         await self._connection.execute(one_lives)
-
-    async def find_live(self, token_hash: bytes, purpose: MailPurpose, now: datetime) -> UUID | None:
-        """Whose token it is; None where it is not one, not for this, used, or expired."""
-        statement = select(mail_tokens.c.account_id).where(_live(token_hash, purpose, now))
-        found: UUID | None = (await self._connection.execute(statement)).scalar()
-        return found
 
     async def use(self, token_hash: bytes, purpose: MailPurpose, now: datetime, address: str) -> UUID | None:
         """Uses a token up, and says whose it is; None as above. Of many that use one at once, one does."""

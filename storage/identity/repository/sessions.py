@@ -5,12 +5,31 @@ from uuid import UUID
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository
+from storage.base import Reader, Repository
 from storage.identity.records import Session
 from storage.identity.tables.sessions import sessions
 
 
-class SessionRepository(Repository):
+class SessionReader(Reader):
+    """Sign-ins, as they stand."""
+
+    async def find(self, session_id: UUID) -> Session | None:
+        row = (await self._connection.execute(select(sessions).where(sessions.c.id == session_id))).first()
+        return Session(*row) if row else None
+
+    async def list_live(
+        self, account_id: UUID, now: datetime, *, before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Session]:
+        """An account's sessions that have not ended, from the latest on, starting before a key of (create_time, id)."""
+        live = (sessions.c.account_id == account_id) & sessions.c.end_time.is_(None) & (sessions.c.expire_time > now)
+        statement = select(sessions).where(live)
+        if before is not None:
+            statement = statement.where(tuple_(sessions.c.create_time, sessions.c.id) < before)
+        statement = statement.order_by(sessions.c.create_time.desc(), sessions.c.id.desc()).limit(limit)
+        return [Session(*row) for row in await self._connection.execute(statement)]
+
+
+class SessionRepository(SessionReader, Repository):
     """Sign-ins and how often each was refreshed."""
 
     async def add(self, session: Session) -> None:
@@ -51,18 +70,3 @@ class SessionRepository(Repository):
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many sessions that expired before a time, and returns how many those were."""
         return await self._forget(sessions.c.expire_time, before, limit)
-
-    async def find(self, session_id: UUID) -> Session | None:
-        row = (await self._connection.execute(select(sessions).where(sessions.c.id == session_id))).first()
-        return Session(*row) if row else None
-
-    async def list_live(
-        self, account_id: UUID, now: datetime, *, before: tuple[datetime, UUID] | None, limit: int
-    ) -> Sequence[Session]:
-        """An account's sessions that have not ended, from the latest on, starting before a key of (create_time, id)."""
-        live = (sessions.c.account_id == account_id) & sessions.c.end_time.is_(None) & (sessions.c.expire_time > now)
-        statement = select(sessions).where(live)
-        if before is not None:
-            statement = statement.where(tuple_(sessions.c.create_time, sessions.c.id) < before)
-        statement = statement.order_by(sessions.c.create_time.desc(), sessions.c.id.desc()).limit(limit)
-        return [Session(*row) for row in await self._connection.execute(statement)]

@@ -2,14 +2,14 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, Table, Text, and_, func, or_, select
 
-from storage.base import Repository
+from storage.base import Reader
 from storage.identity.records import Standing
 from storage.identity.tables.accounts import accounts, role_grants, roles
 from storage.identity.tables.keys import api_keys
 from storage.identity.tables.sessions import sessions
 
 
-class StandingRepository(Repository):
+class StandingReader(Reader):
     """What stands behind tokens."""
 
     async def find(self, account_id: UUID, issued_for: UUID) -> Standing | None:

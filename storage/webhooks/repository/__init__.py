@@ -1,8 +1,14 @@
 """The only code that touches webhooks' tables."""
 
-from storage.webhooks.repository.deliveries import DeliveryRepository
-from storage.webhooks.repository.endpoints import EndpointRepository
-from storage.webhooks.repository.received import ReceivedRepository
-from storage.webhooks.repository.relay import RelayRepository
+from storage.webhooks.repository.deliveries import DeliveryReader, DeliveryRepository
+from storage.webhooks.repository.endpoints import EndpointReader, EndpointRepository
+from storage.webhooks.repository.relay import RelayReader, RelayRepository
 
-__all__ = ["DeliveryRepository", "EndpointRepository", "ReceivedRepository", "RelayRepository"]
+__all__ = [
+    "DeliveryReader",
+    "DeliveryRepository",
+    "EndpointReader",
+    "EndpointRepository",
+    "RelayReader",
+    "RelayRepository",
+]

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from storage.base import Repository, given, inserting, names_of, rows_of
+from storage.base import Reader, Repository, given, inserting, names_of, rows_of
 from storage.webhooks.records import QUEUE, Delivery, DeliveryFilter, DeliveryState, Turn
 from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoints
@@ -43,35 +43,12 @@ _jobs = table(
 """The queue's own table; its schema is procrastinate's, so that it stands in no `tables`."""
 
 
-class DeliveryRepository(Repository):
-    """Events on their way to endpoints."""
-
-    async def add(self, new: Sequence[Delivery]) -> None:
-        """Adds deliveries; one of the same event to the same endpoint stays as it is."""
-        for piece in _pieces(new):
-            rows = ([getattr(delivery, name) for name in _COLUMNS] for delivery in piece)
-            await self._connection.execute(_ADD, rows_of(_COLUMNS, rows))
+class DeliveryReader(Reader):
+    """How the events on their way to endpoints stand."""
 
     async def find(self, delivery_id: UUID) -> Delivery | None:
         row = (await self._connection.execute(select(deliveries).where(deliveries.c.id == delivery_id))).first()
         return _delivery(row) if row else None
-
-    async def change(self, changed: Delivery) -> None:
-        """Stores the new values of a delivery whose endpoint was locked in this transaction."""
-        values = {name: getattr(changed, name) for name in _CHANGEABLE}
-        await self._connection.execute(update(deliveries).where(deliveries.c.id == changed.id).values(values))
-
-    async def give_up(self, endpoint_id: UUID, error: str) -> None:
-        """Fails an endpoint's pending deliveries; the endpoint was locked in this transaction."""
-        pending = (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.state == DeliveryState.PENDING)
-        values = {"state": DeliveryState.FAILED, "next_attempt_time": None, "error": error}
-        await self._connection.execute(update(deliveries).where(pending).values(values))
-
-    async def give_up_all(self, error: str) -> int:
-        """Fails all pending deliveries, and returns how many those were."""
-        pending = deliveries.c.state == DeliveryState.PENDING
-        values = {"state": DeliveryState.FAILED, "next_attempt_time": None, "error": error}
-        return (await self._connection.execute(update(deliveries).where(pending).values(values))).rowcount
 
     async def list_latest(
         self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int, size: int
@@ -89,10 +66,6 @@ class DeliveryRepository(Repository):
         sized = select(*found.c, so_far).subquery()
         statement = select(*(sized.c[name] for name in _COLUMNS)).where(sized.c.so_far <= size)
         return [_delivery(row) for row in await self._connection.execute(statement.order_by(*_latest(sized)))]
-
-    async def try_lock_turns(self) -> bool:
-        """Whether this transaction, and no other until it ends, gives deliveries their turns."""
-        return bool((await self._connection.execute(select(func.pg_try_advisory_xact_lock(_GIVING)))).scalar_one())
 
     async def list_due(self, endpoint_ids: Collection[UUID], now: datetime, *, each: int) -> Sequence[Turn]:
         """Up to so many of each endpoint's deliveries whose next attempt is due, the first due first."""
@@ -112,6 +85,37 @@ class DeliveryRepository(Repository):
         waits = (_jobs.c.queue_name == QUEUE) & cast(_jobs.c.status, Text).in_(("todo", "doing"))
         mine = deliveries.c.endpoint_id.in_(endpoint_ids) & is_due(now)
         return [Turn(*row) for row in await self._connection.execute(statement.where(waits, mine))]
+
+
+class DeliveryRepository(DeliveryReader, Repository):
+    """Events on their way to endpoints."""
+
+    async def add(self, new: Sequence[Delivery]) -> None:
+        """Adds deliveries; one of the same event to the same endpoint stays as it is."""
+        for piece in _pieces(new):
+            rows = ([getattr(delivery, name) for name in _COLUMNS] for delivery in piece)
+            await self._connection.execute(_ADD, rows_of(_COLUMNS, rows))
+
+    async def change(self, changed: Delivery) -> None:
+        """Stores the new values of a delivery whose endpoint was locked in this transaction."""
+        values = {name: getattr(changed, name) for name in _CHANGEABLE}
+        await self._connection.execute(update(deliveries).where(deliveries.c.id == changed.id).values(values))
+
+    async def give_up(self, endpoint_id: UUID, error: str) -> None:
+        """Fails an endpoint's pending deliveries; the endpoint was locked in this transaction."""
+        pending = (deliveries.c.endpoint_id == endpoint_id) & (deliveries.c.state == DeliveryState.PENDING)
+        values = {"state": DeliveryState.FAILED, "next_attempt_time": None, "error": error}
+        await self._connection.execute(update(deliveries).where(pending).values(values))
+
+    async def give_up_all(self, error: str) -> int:
+        """Fails all pending deliveries, and returns how many those were."""
+        pending = deliveries.c.state == DeliveryState.PENDING
+        values = {"state": DeliveryState.FAILED, "next_attempt_time": None, "error": error}
+        return (await self._connection.execute(update(deliveries).where(pending).values(values))).rowcount
+
+    async def try_lock_turns(self) -> bool:
+        """Whether this transaction, and no other until it ends, gives deliveries their turns."""
+        return bool((await self._connection.execute(select(func.pg_try_advisory_xact_lock(_GIVING)))).scalar_one())
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many finished deliveries from before a time, and returns how many that were."""

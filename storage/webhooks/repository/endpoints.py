@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import LargeBinary, Row, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Repository, names_of
+from storage.base import Reader, Repository, names_of
 from storage.webhooks.records import Endpoint, EndpointSecret, EndpointState
 from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoint_secrets, endpoints
@@ -28,7 +28,35 @@ _CHANGEABLE = (
 _SECRET = names_of(endpoint_secrets)
 
 
-class EndpointRepository(Repository):
+class EndpointReader(Reader):
+    """Where to send to, and what is signed with."""
+
+    async def find(self, endpoint_id: UUID) -> Endpoint | None:
+        row = (await self._connection.execute(select(endpoints).where(endpoints.c.id == endpoint_id))).first()
+        return _endpoint(row) if row else None
+
+    async def list_latest(self, *, before: tuple[datetime, UUID] | None, limit: int) -> Sequence[Endpoint]:
+        """Endpoints from the latest on, starting below a key of (create_time, id)."""
+        statement = select(endpoints)
+        if before is not None:
+            statement = statement.where(tuple_(endpoints.c.create_time, endpoints.c.id) < before)
+        statement = statement.order_by(endpoints.c.create_time.desc(), endpoints.c.id.desc()).limit(limit)
+        return [_endpoint(row) for row in await self._connection.execute(statement)]
+
+    async def find_secret(self, endpoint_id: UUID, generation: int) -> EndpointSecret | None:
+        key = (endpoint_secrets.c.endpoint_id == endpoint_id) & (endpoint_secrets.c.generation == generation)
+        row = (await self._connection.execute(select(endpoint_secrets).where(key))).first()
+        return EndpointSecret(*row) if row else None
+
+    async def live_secrets(self, endpoint_id: UUID, now: datetime) -> Sequence[EndpointSecret]:
+        """What an endpoint's requests are signed with at a time, the newest secret first."""
+        live = endpoint_secrets.c.end_time.is_(None) | (endpoint_secrets.c.end_time > now)
+        statement = select(endpoint_secrets).where(endpoint_secrets.c.endpoint_id == endpoint_id, live)
+        found = await self._connection.execute(statement.order_by(endpoint_secrets.c.generation.desc()))
+        return [EndpointSecret(*row) for row in found]
+
+
+class EndpointRepository(EndpointReader, Repository):
     """Where to send to, and what is signed with.
 
     Whoever changes an endpoint, or the deliveries of one, locks it first, so that these need no locks of their own.
@@ -41,10 +69,6 @@ class EndpointRepository(Repository):
         """How many there are; until this transaction ends, nobody else who counts adds one."""
         await self._connection.execute(select(func.pg_advisory_xact_lock(_CREATING)))
         return (await self._connection.execute(select(func.count()).select_from(endpoints))).scalar_one()
-
-    async def find(self, endpoint_id: UUID) -> Endpoint | None:
-        row = (await self._connection.execute(select(endpoints).where(endpoints.c.id == endpoint_id))).first()
-        return _endpoint(row) if row else None
 
     async def lock(self, endpoint_id: UUID) -> Endpoint | None:
         """The endpoint, locked until the transaction ends."""
@@ -65,14 +89,6 @@ class EndpointRepository(Repository):
         statement = select(endpoints).where(endpoints.c.state == EndpointState.ENABLED).order_by(endpoints.c.id)
         found = await self._connection.execute(statement.with_for_update(read=True))
         return [_endpoint(row) for row in found]
-
-    async def list_latest(self, *, before: tuple[datetime, UUID] | None, limit: int) -> Sequence[Endpoint]:
-        """Endpoints from the latest on, starting below a key of (create_time, id)."""
-        statement = select(endpoints)
-        if before is not None:
-            statement = statement.where(tuple_(endpoints.c.create_time, endpoints.c.id) < before)
-        statement = statement.order_by(endpoints.c.create_time.desc(), endpoints.c.id.desc()).limit(limit)
-        return [_endpoint(row) for row in await self._connection.execute(statement)]
 
     async def change(self, changed: Endpoint) -> None:
         """Stores the new values of an endpoint that was locked in this transaction."""
@@ -102,18 +118,6 @@ class EndpointRepository(Repository):
         statement = update(endpoint_secrets).where(newest).values(end_time=end_time)
         found = await self._connection.execute(statement.returning(endpoint_secrets.c.generation))
         return int(found.scalar_one())
-
-    async def find_secret(self, endpoint_id: UUID, generation: int) -> EndpointSecret | None:
-        key = (endpoint_secrets.c.endpoint_id == endpoint_id) & (endpoint_secrets.c.generation == generation)
-        row = (await self._connection.execute(select(endpoint_secrets).where(key))).first()
-        return EndpointSecret(*row) if row else None
-
-    async def live_secrets(self, endpoint_id: UUID, now: datetime) -> Sequence[EndpointSecret]:
-        """What an endpoint's requests are signed with at a time, the newest secret first."""
-        live = endpoint_secrets.c.end_time.is_(None) | (endpoint_secrets.c.end_time > now)
-        statement = select(endpoint_secrets).where(endpoint_secrets.c.endpoint_id == endpoint_id, live)
-        found = await self._connection.execute(statement.order_by(endpoint_secrets.c.generation.desc()))
-        return [EndpointSecret(*row) for row in found]
 
     async def list_to_seal(self, mark: bytes, limit: int) -> Sequence[EndpointSecret]:
         """Up to so many secrets that do not begin with this mark of a seal, or stand in the clear."""

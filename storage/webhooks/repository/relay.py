@@ -4,8 +4,9 @@ from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, literal, sel
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.base import Repository
 from storage.frame.tables import events
-from storage.log import LogRepository, SnapshotText
+from storage.log import LogReader, SnapshotText
 from storage.webhooks.records import LoggedEvent
 from storage.webhooks.tables import relay
 
@@ -13,15 +14,11 @@ _RELAYING = 0x626B726D_00000003
 """The advisory lock of whoever relays the log."""
 
 
-class RelayRepository(LogRepository):
+class RelayReader(LogReader):
     """The log of events, and up to where it has become deliveries: a snapshot, as `storage.log` has it."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, events)
-
-    async def try_lock(self) -> bool:
-        """Whether this transaction, and no other until it ends, relays the log."""
-        return bool((await self._connection.execute(select(func.pg_try_advisory_xact_lock(_RELAYING)))).scalar_one())
 
     async def position(self) -> str | None:
         """Up to where the log has become deliveries; None before the first time.
@@ -32,12 +29,6 @@ class RelayRepository(LogRepository):
         end = func.pg_snapshot_xmax(cast(relay.c.snapshot, SnapshotText))
         known = end <= func.pg_snapshot_xmax(func.pg_current_snapshot())
         return (await self._connection.execute(select(relay.c.snapshot).where(known))).scalar()
-
-    async def move(self, position: str) -> None:
-        """Keeps up to where the log has become deliveries."""
-        statement = insert(relay).values(id=1, snapshot=position)
-        moving = statement.on_conflict_do_update(index_elements=["id"], set_={"snapshot": position})
-        await self._connection.execute(moving)
 
     async def cut(self, since: str, until: str, limit: int) -> str:
         """A position between two, with about so many events before it; the later one where there are not so many.
@@ -60,6 +51,20 @@ class RelayRepository(LogRepository):
         columns = (events.c.sequence, events.c.type, events.c.data, events.c.create_time)
         statement = select(*columns).where(_between(since, until)).order_by(events.c.sequence)
         return [LoggedEvent(*row) for row in await self._connection.execute(statement)]
+
+
+class RelayRepository(RelayReader, Repository):
+    """The log of events, and up to where it has become deliveries: a snapshot, as `storage.log` has it."""
+
+    async def try_lock(self) -> bool:
+        """Whether this transaction, and no other until it ends, relays the log."""
+        return bool((await self._connection.execute(select(func.pg_try_advisory_xact_lock(_RELAYING)))).scalar_one())
+
+    async def move(self, position: str) -> None:
+        """Keeps up to where the log has become deliveries."""
+        statement = insert(relay).values(id=1, snapshot=position)
+        moving = statement.on_conflict_do_update(index_elements=["id"], set_={"snapshot": position})
+        await self._connection.execute(moving)
 
 
 def _between(since: str, until: str) -> ColumnElement[bool]:

@@ -1,58 +1,14 @@
-"""What must hold of all that is kept, whatever happened: told by SQL over the tables, not by what writes them."""
+"""What must hold of what commerce keeps: the stock, orders, payments, and the jobs that go on with them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from sqlalchemy import text
-
-from storage.base import Repository
-
-_MOST_NAMED = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """One law, and the two questions that hold it up: of how many things it speaks, and which of them break it."""
-
-    id: str
-    law: str
-    counted: str
-    broken: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """How a law stands."""
-
-    id: str
-    law: str
-    checked: int
-    """Of how many things it speaks."""
-    violations: int
-    named: Sequence[str]
-    """The first of those that break it."""
-
-
-class InvariantRepository(Repository):
-    """Checks every law in one snapshot; to be asked in a transaction of its own."""
-
-    async def check(self) -> Sequence[Finding]:
-        await self._connection.execute(text("SET LOCAL statement_timeout = 0"))
-        return [await self._check(invariant) for invariant in INVARIANTS]
-
-    async def _check(self, invariant: Invariant) -> Finding:
-        checked = (await self._connection.execute(text(invariant.counted))).scalar_one()
-        found = (await self._connection.execute(text(invariant.broken))).scalars()
-        broken = [str(name) for name in found]
-        return Finding(invariant.id, invariant.law, int(checked), len(broken), broken[:_MOST_NAMED])
-
+from storage.commerce.records import PAYMENT_SOURCES
+from storage.laws import Law
 
 _PRODUCTS = "SELECT count(*) FROM commerce.products"
 _ORDERS = "SELECT count(*) FROM commerce.orders"
 _PAYMENTS = "SELECT count(*) FROM commerce.payments"
 _REQUESTS = "SELECT count(*) FROM frame.request_ids"
-_SEALS = "SELECT count(*) FROM frame.audit_seals"
-_ENTRIES = "SELECT count(*) FROM frame.audit_entries"
 
 _SHELVES = "commerce.products JOIN commerce.stock ON stock.product_id = products.id"
 _PIECES = """
@@ -75,23 +31,24 @@ _STORIES = f"""
 """
 """What the stock ledger tells of each order and product, beside what was ordered."""
 
-_OPEN = """
-    SELECT 'commerce.take_payment_event' AS task, source || ' ' || event_id AS subject FROM webhooks.received
-        WHERE process_time IS NULL AND source IN ('sandbox', 'stripe')
-    UNION ALL SELECT 'webhooks.republish', source || ' ' || event_id FROM webhooks.received
-        WHERE process_time IS NULL AND source NOT IN ('sandbox', 'stripe')
+_SOURCES = ", ".join(f"'{source}'" for source in PAYMENT_SOURCES)
+_PROVIDERS_EVENTS = f"SELECT * FROM frame.inbox WHERE source IN ({_SOURCES})"
+_OPEN = f"""
+    SELECT 'commerce.take_payment_event' AS task, source || ' ' || event_id AS subject
+        FROM ({_PROVIDERS_EVENTS}) AS told WHERE process_time IS NULL
     UNION ALL SELECT 'commerce.pay', id::text FROM commerce.payments
         WHERE state = 'authorized' OR (state = 'pending' AND provider_id IS NULL)
     UNION ALL SELECT 'commerce.refund', id::text FROM commerce.refunds
         WHERE state = 'pending' AND provider_id IS NULL
 """
+"""What a job is to go on with, by the job's task."""
 _QUEUED = """
     SELECT task_name, coalesce(args ->> 'payment_id', args ->> 'refund_id',
         (args ->> 'source') || ' ' || (args ->> 'event_id')) FROM procrastinate_jobs WHERE status <> 'succeeded'
 """
 
-INVARIANTS: Sequence[Invariant] = (
-    Invariant(
+LAWS: Sequence[Law] = (
+    Law(
         "I1",
         "of each product, what came in is what is available, held, sold and written off",
         _PRODUCTS,
@@ -106,7 +63,7 @@ INVARIANTS: Sequence[Invariant] = (
         WHERE coalesce(came, 0) <> (on_hand - held) + held + coalesce(sold, 0) + coalesce(lost, 0)
         """,
     ),
-    Invariant(
+    Law(
         "I2",
         "the stock movements of each product fold to its balance, step by step",
         _PRODUCTS,
@@ -121,7 +78,7 @@ INVARIANTS: Sequence[Invariant] = (
             OR (last IS NOT false AND held <> coalesce(held_sum, 0))
         """,
     ),
-    Invariant(
+    Law(
         "I3",
         "what is available, held and sold is never negative",
         _PRODUCTS,
@@ -131,7 +88,7 @@ INVARIANTS: Sequence[Invariant] = (
             WHERE held_after < 0 OR on_hand_after < held_after
         """,
     ),
-    Invariant(
+    Law(
         "I4",
         "of each product, what pending orders hold is what is held",
         _PRODUCTS,
@@ -142,13 +99,13 @@ INVARIANTS: Sequence[Invariant] = (
         ) AS pending USING (product_id) WHERE stock.held <> coalesce(pending.held, 0)
         """,
     ),
-    Invariant(
+    Law(
         "I4",
         "no order holds its stock 5 seconds past its time",
         _ORDERS,
         "SELECT id FROM commerce.orders WHERE state = 'pending' AND hold_end_time < now() - interval '5 seconds'",
     ),
-    Invariant(
+    Law(
         "I5",
         "each hold is resolved at most once: sold, released or expired, as the order's state says",
         _ORDERS,
@@ -162,7 +119,7 @@ INVARIANTS: Sequence[Invariant] = (
             OR (state = 'cancelled' AND back <> sold)
         """,
     ),
-    Invariant(
+    Law(
         "I6",
         "each order is there whole: its counts and its total are the sums of its lines",
         _ORDERS,
@@ -172,7 +129,7 @@ INVARIANTS: Sequence[Invariant] = (
             OR coalesce(sum(quantity * unit_price), 0) <> total
         """,
     ),
-    Invariant(
+    Law(
         "I6",
         "each order was told of once as placed",
         _ORDERS,
@@ -183,7 +140,7 @@ INVARIANTS: Sequence[Invariant] = (
         WHERE coalesce(told, 0) <> 1 AND orders.create_time > (SELECT min(create_time) FROM frame.events)
         """,
     ),
-    Invariant(
+    Law(
         "I7",
         "of each payment, no more is paid back than taken, and no more taken than secured",
         _PAYMENTS,
@@ -194,7 +151,7 @@ INVARIANTS: Sequence[Invariant] = (
             OR coalesce(sum(refunds.amount) FILTER (WHERE refunds.state = 'succeeded'), 0) > refunded
         """,
     ),
-    Invariant(
+    Law(
         "I7",
         "what was taken for an order and is to be kept is one payment, and there is one just where it is sold",
         _ORDERS,
@@ -210,13 +167,7 @@ INVARIANTS: Sequence[Invariant] = (
             OR (orders.state IN ('paid', 'fulfilled', 'refunded') AND NOT coalesce(bool_or(taken), false))
         """,
     ),
-    Invariant(
-        "I8",
-        "each request that was acknowledged has its one answer",
-        _REQUESTS,
-        "SELECT request_id FROM frame.request_ids WHERE answer IS NULL",
-    ),
-    Invariant(
+    Law(
         "I8",
         "each order that a request placed is there, and is no other request's",
         _REQUESTS,
@@ -227,44 +178,11 @@ INVARIANTS: Sequence[Invariant] = (
         GROUP BY answer HAVING count(*) > 1 OR count(orders.id) = 0
         """,
     ),
-    Invariant(
-        "I9",
-        "no two bookings of a resource overlap (this version takes no bookings)",
-        "SELECT 0",
-        "SELECT 0 WHERE false",
-    ),
-    Invariant(
+    Law(
         "I10",
-        "each job that was deferred has run, or stands in the queue",
-        "SELECT (SELECT count(*) FROM webhooks.received) + (SELECT count(*) FROM commerce.payments)"
+        "each job that payments, refunds and their providers' events wait for has run, or stands in the queue",
+        f"SELECT (SELECT count(*) FROM ({_PROVIDERS_EVENTS}) AS told) + (SELECT count(*) FROM commerce.payments)"
         " + (SELECT count(*) FROM commerce.refunds)",
         f"SELECT task || ' ' || subject FROM ({_OPEN} EXCEPT {_QUEUED}) AS lost",
-    ),
-    Invariant(
-        "I12",
-        "the chain that seals the record has no gap, and an event at each of its places",
-        _SEALS,
-        """
-        SELECT position FROM (
-            SELECT position, sequence, lag(position, 1, 0::bigint) OVER (ORDER BY position) AS before
-            FROM frame.audit_seals
-        ) AS place LEFT JOIN frame.audit_entries USING (sequence)
-        WHERE position <> before + 1 OR audit_entries.id IS NULL
-        """,
-    ),
-    Invariant(
-        "I12",
-        "each event of the record stands in the chain, or came after the last that does",
-        _ENTRIES,
-        """
-        WITH horizon AS (
-            SELECT transaction_id, sequence FROM frame.audit_seals JOIN frame.audit_entries USING (sequence)
-            ORDER BY position DESC LIMIT 1
-        )
-        SELECT audit_entries.sequence FROM frame.audit_entries, horizon
-        WHERE (audit_entries.transaction_id, audit_entries.sequence) <= (horizon.transaction_id, horizon.sequence)
-            AND horizon.transaction_id < pg_snapshot_xmax(pg_current_snapshot())
-            AND NOT EXISTS (SELECT FROM frame.audit_seals WHERE audit_seals.sequence = audit_entries.sequence)
-        """,
     ),
 )

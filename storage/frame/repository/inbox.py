@@ -3,24 +3,34 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
-from storage.base import Repository, inserting, rows_of
-from storage.webhooks.records import EventKey, Received
-from storage.webhooks.tables import received
+from storage.base import Reader, Repository, inserting, rows_of
+from storage.frame.records import EventKey, ReceivedEvent
+from storage.frame.tables import inbox
 
 _COLUMNS = ("source", "event_id", "body", "receive_time")
-_ADD = inserting(received, *_COLUMNS).on_conflict_do_nothing().returning(received.c.source, received.c.event_id)
+_ADD = inserting(inbox, *_COLUMNS).on_conflict_do_nothing().returning(inbox.c.source, inbox.c.event_id)
 
 
-class ReceivedRepository(Repository):
-    """What came in, each event of a source once.
+class InboxReader(Reader):
+    """The inbox of events that other systems sent, each as it came."""
+
+    async def find(self, source: str, event_id: str) -> bytes | None:
+        """The body as it came."""
+        statement = select(inbox.c.body).where(inbox.c.source == source, inbox.c.event_id == event_id)
+        body: bytes | None = (await self._connection.execute(statement)).scalar()
+        return body
+
+
+class InboxRepository(InboxReader, Repository):
+    """The inbox of events that other systems sent: each event of a source once, and its one effect.
 
     Adding an event that another transaction is adding waits for its end: if that commits, the event is not new.
     Events are added in key order, so that two batches never wait for one another.
     """
 
-    async def add(self, batch: Sequence[Received]) -> set[EventKey]:
+    async def add(self, batch: Sequence[ReceivedEvent]) -> set[EventKey]:
         """Keeps what is new, and returns which events that were; of several with one key, the first is kept."""
-        first: dict[EventKey, Received] = {}
+        first: dict[EventKey, ReceivedEvent] = {}
         for each in batch:
             first.setdefault(each.key, each)
         ordered = (first[key] for key in sorted(first))
@@ -28,21 +38,15 @@ class ReceivedRepository(Repository):
         found = await self._connection.execute(_ADD, rows_of(_COLUMNS, values))
         return {(row.source, row.event_id) for row in found}
 
-    async def find(self, source: str, event_id: str) -> bytes | None:
-        """The body as it came."""
-        statement = select(received.c.body).where(received.c.source == source, received.c.event_id == event_id)
-        body: bytes | None = (await self._connection.execute(statement)).scalar()
-        return body
-
     async def finish(self, source: str, event_id: str, now: datetime) -> bool:
         """Marks an event as processed, and says whether it was this call that did.
 
         Another transaction that is doing so is waited for: if that commits, it was not this one.
         """
-        mine = (received.c.source == source) & (received.c.event_id == event_id) & received.c.process_time.is_(None)
-        result = await self._connection.execute(update(received).where(mine).values(process_time=now))
+        mine = (inbox.c.source == source) & (inbox.c.event_id == event_id) & inbox.c.process_time.is_(None)
+        result = await self._connection.execute(update(inbox).where(mine).values(process_time=now))
         return result.rowcount > 0
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many events that were processed and came before a time, and returns how many that were."""
-        return await self._forget(received.c.receive_time, before, limit, received.c.process_time.is_not(None))
+        return await self._forget(inbox.c.receive_time, before, limit, inbox.c.process_time.is_not(None))

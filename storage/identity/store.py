@@ -1,0 +1,60 @@
+"""What identity reaches of what is kept: its own repositories, and the frame's."""
+
+from typing import TypeAlias
+
+from storage.identity.repository import (
+    AccessChangeReader,
+    AccessChangeRepository,
+    AccountReader,
+    AccountRepository,
+    ApiKeyReader,
+    ApiKeyRepository,
+    AttemptReader,
+    AttemptRepository,
+    KeyReader,
+    KeyRepository,
+    MailReader,
+    MailRepository,
+    MailTokenReader,
+    MailTokenRepository,
+    RoleReader,
+    RoleRepository,
+    SessionReader,
+    SessionRepository,
+    StandingReader,
+)
+from storage.store import Kind, Store
+from storage.transaction import Reading, Transaction, on_connection
+
+
+class IdentityReading(Reading):
+    """What can be asked of identity."""
+
+    access_changes = on_connection(AccessChangeReader)
+    accounts = on_connection(AccountReader)
+    api_keys = on_connection(ApiKeyReader)
+    attempts = on_connection(AttemptReader)
+    keys = on_connection(KeyReader)
+    mail_tokens = on_connection(MailTokenReader)
+    mails = on_connection(MailReader)
+    roles = on_connection(RoleReader)
+    sessions = on_connection(SessionReader)
+    standings = on_connection(StandingReader)
+
+
+class IdentityTransaction(IdentityReading, Transaction):
+    """What can be asked and changed of identity, all of it or nothing."""
+
+    access_changes = on_connection(AccessChangeRepository)
+    accounts = on_connection(AccountRepository)
+    api_keys = on_connection(ApiKeyRepository)
+    attempts = on_connection(AttemptRepository)
+    keys = on_connection(KeyRepository)
+    mail_tokens = on_connection(MailTokenRepository)
+    mails = on_connection(MailRepository)
+    roles = on_connection(RoleRepository)
+    sessions = on_connection(SessionRepository)
+
+
+IDENTITY = Kind(IdentityReading, IdentityTransaction)
+IdentityStore: TypeAlias = Store[IdentityReading, IdentityTransaction]

@@ -1,0 +1,78 @@
+"""One module's way to what is kept: its own repositories and the frame's, and no other's."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from storage.frame.records import AuditKey
+from storage.pool import Pool
+from storage.transaction import Reading, Transaction
+
+R_co = TypeVar("R_co", bound=Reading, covariant=True)
+T_co = TypeVar("T_co", bound=Transaction, covariant=True)
+
+ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+"""What a connection is opened with whose statements all see the same moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[R_co, T_co]):
+    """Whose repositories a store reaches: those of this reading, and of this transaction."""
+
+    reading: type[R_co]
+    transaction: type[T_co]
+
+
+class Store(Generic[R_co, T_co]):
+    """Readings and transactions of one kind; `Database.store` makes it.
+
+    What takes a `Store[Reading, Transaction]`, as the frame does, takes any module's.
+    """
+
+    def __init__(self, pool: Pool, kind: Kind[R_co, T_co], audit_key: AuditKey | None) -> None:
+        """`audit_key` signs the record; without one, nothing can be changed that leaves an entry there."""
+        self._pool = pool
+        self._kind = kind
+        self._audit_key = audit_key
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[T_co]:
+        """A transaction that commits at the end of the block, and leaves nothing behind if the block raises.
+
+        See `Pool.transaction` for what a cancelled caller, and one whose commit is not confirmed, can rely on.
+        """
+        async with self._pool.transaction() as connection:
+            yield self._kind.transaction(connection, self._audit_key)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[R_co]:
+        """For questions that are one statement each: no transaction is opened around them."""
+        async with self._pool.connected(isolation_level="AUTOCOMMIT") as connection:
+            yield self._kind.reading(connection)
+
+    @asynccontextmanager
+    async def reading_at_once(self) -> AsyncIterator[R_co]:
+        """For questions that are several statements, all of which see the same moment."""
+        async with self._pool.connected(**ONE_MOMENT) as connection:
+            yield self._kind.reading(connection)
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[R_co]:
+        """A reading on a connection of its own, for the one question that must not wait while all others are taken."""
+        async with self._pool.connected(apart=True, isolation_level="AUTOCOMMIT") as connection:
+            yield self._kind.reading(connection)
+
+    async def wait_for_standby(self) -> None:
+        """Returns once the synchronous standby, if there is one, has all that was read before.
+
+        For what is answered or done outside because of it. Raises StoreUnavailable where that cannot be known.
+        """
+        # By a commit, whose end a cancelled caller waits for: a session that PostgreSQL has waiting does not end with
+        # its connection, and each repetition would leave one behind.
+        async with self.transaction() as tx:
+            await tx.wait_for_standby()
+
+
+FRAME = Kind(Reading, Transaction)
+FrameStore: TypeAlias = Store[Reading, Transaction]

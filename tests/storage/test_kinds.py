@@ -1,0 +1,100 @@
+"""What the type checker holds up: a use case reaches no other module's store, and a reading changes nothing."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+SNIPPET = '''
+from storage.commerce.store import CommerceStore
+from storage.store import FrameStore
+from storage.webhooks.store import WebhooksStore
+
+
+class Trade:
+    """A use case of commerce."""
+
+    def __init__(self, store: CommerceStore) -> None:
+        self._store = store
+
+    async def change(self) -> None:
+        async with self._store.transaction() as tx:
+            await tx.products.add([])
+            await tx.inbox.find("stripe", "evt_1")
+            await tx.endpoints.count()  # foreign
+            await tx.accounts.find_by_email("ada@example.com")  # foreign
+
+    async def read(self) -> None:
+        async with self._store.reading() as reading:
+            await reading.products.find_by_sku("TEA")
+            await reading.products.add([])  # write
+            await reading.products.lock_by_sku(["TEA"])  # write
+            await reading.audit.record([])  # write
+            await reading.requests.claim([])  # write
+            await reading.events.publish([])  # write
+            await reading.wait_for_standby()  # write
+            await reading.deliveries.list_due([], None, each=1)  # foreign
+        async with self._store.reading_at_once() as reading:
+            await reading.orders.change([])  # write
+        async with self._store.apart() as reading:
+            await reading.stock.move([])  # write
+
+
+def frame(store: FrameStore) -> None: ...
+
+
+def built(commerce: CommerceStore, webhooks: WebhooksStore) -> None:
+    Trade(commerce)
+    frame(commerce)
+    Trade(webhooks)  # foreign
+'''
+
+CONFIG = """
+[mypy]
+strict = true
+python_version = 3.11
+[mypy-sqlalchemy.*,procrastinate.*,psycopg.*,psycopg_pool.*,orjson.*,uuid_utils.*]
+follow_imports = skip
+[mypy-storage.*]
+ignore_errors = true
+"""
+"""Without what the stores are made of, which would take most of the time."""
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> Mapping[int, str]:
+    """The lines of the snippet that mypy refuses, each with what it says."""
+    folder = tmp_path_factory.mktemp("kinds")
+    (folder / "snippet.py").write_text(SNIPPET)
+    (folder / "mypy.ini").write_text(CONFIG)
+    checking = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", "cache", "snippet.py"]
+    environment = {**os.environ, "MYPYPATH": str(ROOT)}
+    done = subprocess.run(checking, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = re.findall(r"^snippet\.py:(\d+): error: (.*)$", done.stdout, re.MULTILINE)
+    assert len(found) == done.stdout.count(": error:"), done.stdout
+    return {int(line): said for line, said in found}
+
+
+def marked(mark: str) -> set[int]:
+    return {number for number, line in enumerate(SNIPPET.splitlines(), 1) if line.endswith(f"# {mark}")}
+
+
+def test_a_use_case_of_commerce_reaches_no_other_modules_store(refused: Mapping[int, str]) -> None:
+    """Its own repositories and the frame's are there, and each other's is refused, whole stores too."""
+    assert set(refused) - marked("write") == marked("foreign")
+    assert all(
+        "has no attribute" in refused[line] or "incompatible type" in refused[line] for line in marked("foreign")
+    )
+
+
+def test_a_write_in_a_reading_is_refused(refused: Mapping[int, str]) -> None:
+    """So is a lock, which others would wait for."""
+    assert set(refused) - marked("foreign") == marked("write")
+    assert all("has no attribute" in refused[line] for line in marked("write"))
