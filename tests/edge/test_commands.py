@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from server import settings
-from server.cli.called_server import called_server
+from server.cli.called_server import called_server, tls_of
 from server.cli.service_key import service_key
-from server.cli.tls import tls_of
 from tests.edge.papers import authority, files_in, issued
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.processes import serving
