@@ -18,7 +18,7 @@ from server.cli.bench_works import WORKS
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import Api, Running
-from tests.serving.commands import backroom, backroom_here
+from tests.process.commands import backroom, backroom_here
 
 NOBODY = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_API_KEY": "brk_none"}
 

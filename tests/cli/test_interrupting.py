@@ -12,7 +12,7 @@ from server.__main__ import main
 from server.cli import jobs
 from tests.cli.test_serve import read
 from tests.fixtures.keys import MASTER_KEY
-from tests.serving.commands import BACKROOM, backroom_here, bare_environment
+from tests.process.commands import BACKROOM, backroom_here, bare_environment
 
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
 

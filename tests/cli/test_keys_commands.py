@@ -12,7 +12,7 @@ from server.identity.credentials.keys import KeyRing
 from server.wiring.parts import now
 from storage.database import Database
 from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS
-from tests.serving.commands import Finished, backroom, backroom_here
+from tests.process.commands import Finished, backroom, backroom_here
 
 OTHER = base64.b64encode(bytes(range(32, 64))).decode()
 MADE = r"key ([0-9a-f]{16}) to (sign|derive), active from (\S+)"

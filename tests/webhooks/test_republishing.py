@@ -15,7 +15,7 @@ from storage.errors import StoreUnavailable
 from storage.frame.repository import EventRepository
 from storage.webhooks.records import Received
 from tests.fixtures.servers import Running
-from tests.serving.servers import QUIET
+from tests.process.servers import QUIET
 from tests.webhooks.http import Post, sent
 from tests.webhooks.kept import kept, published
 from tests.webhooks.senders import NOW, github, standard
