@@ -187,8 +187,13 @@ def bench(
 
     It leaves its products and orders behind, and asks first where `backroom demo` does.
     """
-    from server.cli.bench import bench
-    from server.cli.bench_works import Load
+    try:
+        from server.cli.bench import bench
+        from server.cli.bench_works import Load
+    except ModuleNotFoundError as error:
+        if error.name != "hpack":
+            raise
+        raise Failure("bench: needs hpack, which is not installed: pip install hpack") from None
 
     bench(works or [], address, Load(callers, seconds, rate), products=products, yes=yes)
 

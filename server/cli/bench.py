@@ -18,9 +18,9 @@ from load.statuses import Failed
 from server import settings
 from server.cli.bench_report import print_checked, print_samples
 from server.cli.bench_works import READABLE, Load, Work, works_named
+from server.cli.called_server import tls_of
 from server.cli.consent import ask_before_writing, reasons_to_ask
 from server.cli.service_key import service_key
-from server.cli.tls import tls_of
 from server.process.failure import Failure
 from server.settings import Address, Settings
 

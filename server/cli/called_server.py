@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,7 +14,6 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from backroom_client import Tls
-from server.cli.tls import tls_of
 from server.process.failure import Failure
 from server.process.program import this_program
 from server.settings import Settings
@@ -123,3 +123,23 @@ async def _readiness(address: str, tls: Tls | None) -> int | None:
         except grpc.aio.AioRpcError:
             return None
     return status
+
+
+def tls_of(configured: Settings) -> Tls | None:
+    """How a command calls the server of these settings; None means in plain text."""
+    if not (configured.tls_ca or configured.tls_certificate):
+        return None
+    certificate, key = configured.tls_caller_certificate, configured.tls_caller_key
+    return Tls(
+        ca=_contents("BACKROOM_TLS_CA", configured.tls_ca),
+        certificate=_contents("BACKROOM_TLS_CALLER_CERTIFICATE", certificate),
+        key=_contents("BACKROOM_TLS_CALLER_KEY", key),
+        server_name=configured.tls_server_name,
+    )
+
+
+def _contents(setting: str, path: Path | None) -> bytes | None:
+    try:
+        return path.read_bytes() if path else None
+    except OSError as error:
+        raise Failure(f"{setting}: {path}: {error.strerror}") from None

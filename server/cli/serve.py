@@ -8,10 +8,10 @@ from server.cli.announcing import announce
 from server.frame import log
 from server.frame.sealing import MasterKeys
 from server.process.built import built
-from server.process.data_dir.embedded import Surroundings, prepare_embedded, surroundings, tell_sandbox
 from server.process.data_dir.master_key import master_keys, prepared
 from server.process.start import fit_to_start, warnings
 from server.process.stopping import ready, run_until_stopped, stop_asked
+from server.process.surroundings import Surroundings, prepare_embedded, surroundings, tell_sandbox
 from server.settings import Settings
 
 

@@ -11,10 +11,9 @@ from rich.console import Console
 import replay as replaying
 from backroom_client import AsyncBackroom, Key
 from server import settings
-from server.cli.called_server import called_server
+from server.cli.called_server import called_server, tls_of
 from server.cli.consent import ask_before_writing, reasons_to_ask
 from server.cli.service_key import service_key
-from server.cli.tls import tls_of
 from server.process.failure import Failure
 from server.settings import Settings
 

@@ -11,27 +11,36 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from server.frame.contention import begun_again
 from server.frame.errors import Contention, Refusal, Stopping
-from storage.errors import StoreUnavailable
+from storage.errors import StoreContention, StoreUnavailable
 from storage.time_limits import ANSWER_SECONDS
 from storage.trouble import Kind, Trouble
 
+_TRIES = 5
+"""How often a transaction that collides with others is begun."""
 _PATIENCE = 8
 """In turns of the loop: gRPC takes several of them to bring one call, however many have arrived."""
-
 _CROWD = 5
 """A batch of so many, and the next one is expected to be like it."""
 _LIKE = 0.75
 """The share of the last batch that is waited for."""
 _PAUSES, _PAUSE = 2, 0.001
 """How often that is waited for, and how long each time, in seconds; the loop's timers know no shorter ones."""
-
 _MARKED_SECONDS = 10.0
 """For how long a batch that was given up counts against readiness where none has been tried since."""
 
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
+
+
+async def begun_again(act: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Acts, in a transaction of its own each time, until nothing collides; raises Contention after five tries."""
+    for _ in range(_TRIES):
+        try:
+            return await act()
+        except StoreContention:
+            continue
+    raise Contention
 
 
 class _WrongCount(Exception):

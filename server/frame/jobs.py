@@ -21,7 +21,7 @@ from psycopg import AsyncConnection
 from psycopg import Error as DriverError
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from server.frame.faults import described
+from server.frame.log import described
 from server.frame.outages import UNANSWERED, Outage, explained
 from storage.connector import Connector
 from storage.errors import StoreError, StoreUnavailable, translation

@@ -10,13 +10,13 @@ import structlog
 from server.frame.contract import ContractError
 from server.frame.jobs import Worker
 from server.frame.sealing import MasterKeys
-from server.process.data_dir.embedded import Surroundings
 from server.process.edge import edge_of, limits_of
 from server.process.failure import Failure
 from server.process.http.app import NAME, about_text
 from server.process.http.metrics import Scraping
 from server.process.mail import mail_of
 from server.process.server import BindError, Server, Shared
+from server.process.surroundings import Surroundings
 from server.process.trade import opened_trade, sources_of
 from server.process.version import version
 from server.settings import Settings

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import socket
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import structlog
@@ -12,7 +14,6 @@ from google.protobuf.internal import api_implementation
 from starlette.applications import Starlette
 
 from server.frame.jobs import Worker
-from server.frame.lanes import Lanes
 from server.frame.standard import add_standard
 from server.process.callers import Callers
 from server.process.edge import Edge
@@ -32,6 +33,24 @@ _TOLD_WITHIN_SECONDS = 1.0
 """How long callers, which may be busy, have to read that they are to send no more."""
 _LEAVE_WITHIN_SECONDS = 1.0
 """How long callers have to close their side of a connection."""
+
+
+class Lanes:
+    """Stands for the server where services are added to it, and gives a lane to the methods with these paths alone.
+
+    The others share one, which answers them by their generic handlers.
+    """
+
+    def __init__(self, server: grpc.aio.Server, own: Collection[str]) -> None:
+        self._server = server
+        self._own = own
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Sequence[Any]) -> None:
+        self._server.add_generic_rpc_handlers(generic_rpc_handlers)
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
+        own = {name: each for name, each in method_handlers.items() if f"/{service_name}/{name}" in self._own}
+        self._server.add_registered_method_handlers(service_name, own)
 
 
 class BindError(Exception):

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from server.frame.errors import Contention, Stopping
-from server.frame.faults import described
+from server.frame.log import described
 from server.webhooks.errors import SignatureInvalid
 from server.webhooks.rules.sources import Source
 from server.webhooks.service import Inbox

@@ -19,8 +19,7 @@ from server.identity.rules import auditing
 from server.webhooks.jobs import inbox_tasks, outbox_tasks
 from server.webhooks.network import Resolver
 from server.webhooks.receiver import WebhookDoor
-from server.webhooks.rules.received import event_type
-from server.webhooks.rules.relaying import OWN_TYPES
+from server.webhooks.rules.relaying import OWN_TYPES, event_type
 from server.webhooks.rules.signing import SECRET_BYTES
 from server.webhooks.rules.sources import Source
 from server.webhooks.rules.telling import MANAGE

@@ -12,7 +12,7 @@ from storage.database import Database
 from storage.schema import LAWS
 from tests.fixtures.servers import Api
 from tests.invariants import broken
-from tests.serving.commands import backroom
+from tests.process.commands import backroom
 
 pytestmark = pytest.mark.proof
 

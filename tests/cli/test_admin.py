@@ -18,7 +18,7 @@ from storage.database import Database
 from storage.frame.records import NOBODY, Ask
 from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS
 from tests.fixtures.servers import Running
-from tests.serving.commands import backroom_here
+from tests.process.commands import backroom_here
 
 EMAIL = "Ada@Example.com"
 NOBODY_HOME = "postgresql://postgres:hunter2@/backroom?host=/nonexistent"

@@ -24,7 +24,7 @@ from tests.fixtures.servers import Api, Running, running
 from tests.fixtures.trading import eventually
 from tests.identity.people import logged_in, me, outcome, refreshing, registered
 from tests.invariants import broken
-from tests.serving.commands import backroom, backroom_here
+from tests.process.commands import backroom, backroom_here
 from tests.webhooks.outgoing import LOOPBACK, Outbox, Subscriber, outbox_on, subscriber
 
 PRODUCTION, STAGING = "https://backroom.example.com", "https://backroom.staging.example.com"

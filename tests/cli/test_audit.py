@@ -11,7 +11,7 @@ from storage.database import Database
 from storage.frame.records import NOBODY, AuditAnchor
 from tests.fixtures.keys import MASTER_KEY
 from tests.identity.records import BEGAN, auditing_on, entry, execute, head, recorded
-from tests.serving.commands import Finished, backroom_here
+from tests.process.commands import Finished, backroom_here
 
 Audit = Callable[..., Awaitable[Finished]]
 

@@ -1,6 +1,8 @@
 """`backroom bench`, as a person runs it."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Mapping
 
 import pytest
@@ -18,7 +20,7 @@ from server.cli.bench_works import WORKS
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import Api, Running
-from tests.serving.commands import backroom, backroom_here
+from tests.process.commands import backroom, backroom_here, bare_environment
 
 NOBODY = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_API_KEY": "brk_none"}
 
@@ -137,6 +139,15 @@ def test_a_number_out_of_its_bounds_is_a_wrong_use(capsys: pytest.CaptureFixture
     ended = backroom_here(capsys, "bench", "--callers", "0")
     assert ended.code == 2
     assert "--callers" in ended.err
+
+
+def test_without_its_library_a_bench_says_what_to_install() -> None:
+    """A server's own installation has none of what only a bench needs."""
+    code = "import sys; sys.modules['hpack'] = None; from server.cli.app import main; main()"
+    command = (sys.executable, "-P", "-c", code, "bench")
+    ended = subprocess.run(command, env=bare_environment(), capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "backroom: bench: needs hpack, which is not installed: pip install hpack\n"
 
 
 def test_what_failed_and_what_was_not_answered_is_told() -> None:

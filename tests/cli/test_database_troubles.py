@@ -16,7 +16,7 @@ import pytest
 from storage.url import parameters, sibling
 from tests.cli.test_doctor import row
 from tests.fixtures.keys import MASTER_KEY
-from tests.serving.commands import Finished, backroom, backroom_here
+from tests.process.commands import Finished, backroom, backroom_here
 from tests.storage.postgres_15 import PROGRAMS, postgres_15
 
 CANARY = "canary #/%1"

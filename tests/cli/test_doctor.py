@@ -9,7 +9,7 @@ import pytest
 import migrations
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.servers import Running
-from tests.serving.commands import Finished, backroom, backroom_here
+from tests.process.commands import Finished, backroom, backroom_here
 
 
 def with_password(url: str) -> str:

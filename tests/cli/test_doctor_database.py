@@ -11,7 +11,7 @@ from server.frame.sealing import new_master_key
 from storage.url import parameters, sibling
 from tests.cli.test_doctor import row
 from tests.fixtures.keys import MASTER_KEY
-from tests.serving.commands import Finished, backroom_here
+from tests.process.commands import Finished, backroom_here
 
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:1", "COLUMNS": "400"}
 

@@ -9,8 +9,8 @@ import pytest
 from tests.cli.foreign import imported_foreign_packages, put_foreign_packages
 from tests.cli.test_serve import read
 from tests.fixtures.keys import MASTER_KEY
+from tests.process.commands import BACKROOM, bare_environment
 from tests.replay.watched import row_counts
-from tests.serving.commands import BACKROOM, bare_environment
 
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
 ONE_ORDER = """InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.serving.commands import BACKROOM, backroom_here, bare_environment
+from tests.process.commands import BACKROOM, backroom_here, bare_environment
 
 
 def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,11 @@ from types import ModuleType
 
 import pytest
 
-from server.cli import begin, jobs
+from server.__main__ import main
+from server.cli import jobs
 from tests.cli.test_serve import read
 from tests.fixtures.keys import MASTER_KEY
-from tests.serving.commands import BACKROOM, backroom_here, bare_environment
+from tests.process.commands import BACKROOM, backroom_here, bare_environment
 
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
 
@@ -51,7 +52,7 @@ def test_ctrl_c_while_it_is_still_loaded(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setitem(sys.modules, "server.cli.app", Loading("server.cli.app"))
     with pytest.raises(SystemExit) as ended:
-        begin.main()
+        main()
     assert ended.value.code == 130
 
 

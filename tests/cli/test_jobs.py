@@ -18,7 +18,7 @@ from storage.store import FRAME
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.processes import serving
 from tests.fixtures.trading import eventually
-from tests.serving.commands import Finished, backroom, backroom_here
+from tests.process.commands import Finished, backroom, backroom_here
 from tests.webhooks.http import Post, sent
 from tests.webhooks.kept import published
 from tests.webhooks.senders import SETTING, standard

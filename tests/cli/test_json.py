@@ -11,7 +11,7 @@ from storage.database import Database
 from storage.frame.records import NOBODY
 from tests.fixtures.keys import MASTER_KEY
 from tests.identity.records import auditing_on, entry, execute, recorded
-from tests.serving.commands import Finished, backroom_here
+from tests.process.commands import Finished, backroom_here
 
 Run = Callable[..., Awaitable[Finished]]
 

@@ -13,7 +13,7 @@ from server.wiring.parts import now
 from storage.database import Database
 from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS
-from tests.serving.commands import Finished, backroom, backroom_here
+from tests.process.commands import Finished, backroom, backroom_here
 
 OTHER = base64.b64encode(bytes(range(32, 64))).decode()
 MADE = r"key ([0-9a-f]{16}) to (sign|derive), active from (\S+)"

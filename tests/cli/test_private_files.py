@@ -13,7 +13,7 @@ from tests.fixtures.processes import serving
 from tests.fixtures.servers import Api
 from tests.fixtures.trading import eventually
 from tests.identity.people import registering
-from tests.serving.commands import backroom, backroom_here
+from tests.process.commands import backroom, backroom_here
 
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:1", "COLUMNS": "300"}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_serve import read, serve
-from tests.serving.commands import bare_environment
+from tests.process.commands import bare_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()

@@ -21,9 +21,9 @@ import pytest
 from backroom.identity.v1 import identity_service_pb2
 from storage.embedded import running_url
 from tests.cli.foreign import imported_foreign_packages, put_foreign_packages
-from tests.edge.papers import authority, files_in, issued
 from tests.fixtures.servers import Api
-from tests.serving.commands import BACKROOM, bare_environment
+from tests.process.commands import BACKROOM, bare_environment
+from tests.process.papers import authority, files_in, issued
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tests.fixtures.servers import Api, running
 from tests.fixtures.trading import eventually, trading
 from tests.identity.people import logged_in, me, registered
 from tests.invariants import broken
-from tests.serving.commands import Finished, backroom_here
+from tests.process.commands import Finished, backroom_here
 
 ROLES_SQL = Path(__file__).parents[2] / "deploy" / "roles.sql"
 OWNER, SERVING, DATABASE = "backroom_owner", "backroom", "backroom"

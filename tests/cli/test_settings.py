@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from server import settings
 from server.settings import Address, Settings, SettingsError
-from tests.serving.commands import backroom
+from tests.process.commands import backroom
 
 MALFORMED = {
     "DATABASE_URL": ["mysql://u:hunter2@h/db", "nonsense", "postgresql:/h/db", "postgresql://u:hunter2@h:port/db"],

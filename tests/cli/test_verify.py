@@ -17,7 +17,7 @@ from tests.commerce.goods import cancelled, placed, stocked
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.trading import Shop, eventually
 from tests.invariants import broken
-from tests.serving.commands import backroom
+from tests.process.commands import backroom
 
 UNCHECKED = "ALTER TABLE commerce.{table} DROP CONSTRAINT {constraint}"
 NEVER_NEGATIVE = UNCHECKED.format(table="stock", constraint="ck_stock_never_negative")

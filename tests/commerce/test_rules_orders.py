@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from server.commerce.errors import CustomerNotPermitted, OrderNotFound
-from server.commerce.rules.orders import as_placed, customer_to_list, visible
-from server.commerce.rules.watching import audience_of
+from server.commerce.rules.orders import as_placed, audience_of, customer_to_list, visible
 from storage.commerce.records import OrderAudience, OrderState
 from tests.commerce.values import CUSTOMER, LATER, SERVICE, STAFF, order, product
 

@@ -27,7 +27,7 @@ from storage.frame.records import NOBODY, Ask
 from tests.cli.test_serve import read, serve, signed_in_by, start
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Running
-from tests.serving.commands import BACKROOM, Finished, backroom, backroom_here, bare_environment
+from tests.process.commands import BACKROOM, Finished, backroom, backroom_here, bare_environment
 from tests.storage.embedded.users import end, none_left, servers_of
 
 EVERY_COMMAND = (

@@ -18,7 +18,7 @@ from tests.faults.replication import Pair, pair
 from tests.faults.test_log_while_away import Process, served
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, sign_in
-from tests.serving.servers import QUIET
+from tests.process.servers import QUIET
 
 MOST_LINES = 6
 """Above INFO, of one server and one fault."""

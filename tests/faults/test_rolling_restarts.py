@@ -18,8 +18,8 @@ from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api, sign_in
 from tests.invariants import assert_kept
-from tests.serving.servers import QUIET
-from tests.serving.test_workers import workers_of
+from tests.process.servers import QUIET
+from tests.process.test_workers import workers_of
 
 CALLS_PER_SECOND = 200.0
 BY_DEFAULT: dict[str, Any] = {"BACKROOM_DRAIN_SECONDS": ""}

@@ -12,7 +12,7 @@ from tests.faults.load import Book, crowd, goods, until
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import Api
 from tests.invariants import assert_kept, count_orders
-from tests.serving.servers import opened
+from tests.process.servers import opened
 
 
 async def test_a_killed_server_loses_no_order_and_doubles_none(service: Api, database_url: str) -> None:

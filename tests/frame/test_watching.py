@@ -212,16 +212,16 @@ class Promoted(StockChanges):
 
     timeline: str | None = None
 
-    async def find_end(self, tx: Transaction) -> LogEnd:
+    async def find_end(self, tx: CommerceReading) -> LogEnd:
         end = await super().find_end(tx)
         return replace(end, timeline=self.timeline or end.timeline)
 
-    async def find_news(self, tx: Transaction, since: str) -> News:
+    async def find_news(self, tx: CommerceReading, since: str) -> News:
         news = await super().find_news(tx, since)
         return replace(news, timeline=self.timeline or news.timeline)
 
     async def list_changes(
-        self, tx: Transaction, stretch: Stretch, limit: int, audience: frozenset[str]
+        self, tx: CommerceReading, stretch: Stretch, limit: int, audience: frozenset[str]
     ) -> ChangePage[Movement]:
         return await super().list_changes(
             tx, replace(stretch, timeline=(await tx.stock_changes.find_end()).timeline), limit, audience

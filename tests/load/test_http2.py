@@ -40,8 +40,8 @@ from server.process.edge import Edge
 from storage.database import Database
 from tests.client.fake_server import fake_server
 from tests.client.played import refusal
-from tests.edge.papers import authority, files_in, issued
 from tests.fixtures.servers import Running, running
+from tests.process.papers import authority, files_in, issued
 
 CATALOG = "/backroom.commerce.v1.CatalogService"
 ORDERS = "/backroom.commerce.v1.OrderService"

@@ -9,7 +9,7 @@ import migrations
 from migrations import compare
 from storage.database import Database
 from tests.faults.load import until
-from tests.serving.commands import backroom
+from tests.process.commands import backroom
 
 
 async def revision_of(url: str) -> str | None:

@@ -5,7 +5,7 @@ import asyncio
 import migrations
 from storage.database import Database
 from tests.contract.probes import becomes, checked
-from tests.serving.servers import opened
+from tests.process.servers import opened
 
 
 async def test_a_server_on_a_database_that_is_behind_is_not_ready_until_it_is_migrated(empty_url: str) -> None:

@@ -23,7 +23,7 @@ from tests.faults.load import until
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.pgbouncer import PgBouncer, pgbouncer
 from tests.frame.test_jobs import Diary, Log, deferred, working
-from tests.serving.commands import Finished, backroom, backroom_here
+from tests.process.commands import Finished, backroom, backroom_here
 
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
 WITHOUT_THE_SETTING = (

@@ -14,7 +14,7 @@ import pytest
 from server.webhooks.sender import Sender
 from storage.database import Database
 from storage.webhooks.records import DeliveryState
-from tests.edge.papers import Paper, authority, issued
+from tests.process.papers import Paper, authority, issued
 from tests.webhooks import tls_floods
 from tests.webhooks.outgoing import LOOPBACK, Outbox, listening, outbox_on, subscriber
 

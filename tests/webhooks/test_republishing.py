@@ -17,7 +17,7 @@ from storage.frame.repository import EventRepository
 from storage.store import FRAME
 from storage.webhooks.store import WEBHOOKS
 from tests.fixtures.servers import Running
-from tests.serving.servers import QUIET
+from tests.process.servers import QUIET
 from tests.webhooks.http import Post, sent
 from tests.webhooks.kept import kept, published
 from tests.webhooks.senders import NOW, github, standard

@@ -10,7 +10,7 @@ from server import settings
 from server.settings import SettingsError
 from server.webhooks.rules.sources import Source
 from tests.fixtures.servers import Running
-from tests.serving.commands import backroom_here
+from tests.process.commands import backroom_here
 from tests.webhooks.senders import SETTING, SOURCES
 
 SETTING_NAME = "BACKROOM_WEBHOOK_SOURCES"

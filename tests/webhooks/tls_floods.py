@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from tests.edge.papers import Paper
+from tests.process.papers import Paper
 
 _HANDSHAKE = 22
 _TICKET = b"\x04" + (14).to_bytes(3) + pack(">IIB", 7200, 1, 0) + b"\x00\x01t" + b"\x00\x00"

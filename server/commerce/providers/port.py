@@ -84,3 +84,11 @@ class PaymentProvider(Protocol):
         """All payments, in the provider's order, to be compared with ours."""
 
     async def close(self) -> None: ...
+
+
+class ProviderKeyRefused(ProviderUnavailable):
+    """The provider does not take our key, and did nothing: what was asked goes through once the setting is mended."""
+
+
+class ProviderMisunderstood(Exception):
+    """The provider answered what cannot come of a right question: a defect of the adapter."""

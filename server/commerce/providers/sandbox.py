@@ -8,8 +8,13 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from server.commerce.providers.faults import ProviderKeyRefused, ProviderMisunderstood
-from server.commerce.providers.port import PaymentReport, ProviderUnavailable, RefundReport
+from server.commerce.providers.port import (
+    PaymentReport,
+    ProviderKeyRefused,
+    ProviderMisunderstood,
+    ProviderUnavailable,
+    RefundReport,
+)
 from storage.commerce.records import Price, RefundState
 
 _KEY_REFUSED = (401, 403)

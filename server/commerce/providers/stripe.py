@@ -14,9 +14,14 @@ from stripe._http_client import HTTPXClient
 from stripe.params import PaymentIntentCreateParams, PaymentIntentListParams, RefundCreateParams, RefundListParams
 
 from server.commerce.providers import stripe_wire as wire
-from server.commerce.providers.faults import ProviderKeyRefused, ProviderMisunderstood
 from server.commerce.providers.minor_units import minor_units
-from server.commerce.providers.port import PaymentReport, ProviderUnavailable, RefundReport
+from server.commerce.providers.port import (
+    PaymentReport,
+    ProviderKeyRefused,
+    ProviderMisunderstood,
+    ProviderUnavailable,
+    RefundReport,
+)
 from storage.commerce.records import Price, RefundState
 
 _PAGE = 100

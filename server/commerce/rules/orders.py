@@ -22,7 +22,17 @@ from server.commerce.errors import (
 from server.commerce.rules.inventory import Ledger, total_by_sku
 from server.frame.caller import Caller
 from server.frame.errors import MOST_NAMED, PreconditionViolation, Refusal
-from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Shelf, StockReason, Unpaid
+from storage.commerce.records import (
+    Move,
+    Order,
+    OrderAudience,
+    OrderLine,
+    OrderState,
+    Price,
+    Shelf,
+    StockReason,
+    Unpaid,
+)
 from storage.frame.records import Ask
 
 HOLD = timedelta(minutes=15)
@@ -304,3 +314,18 @@ def may_see(order: Order, caller: Caller) -> bool:
     if order.customer_id == str(caller.account_id) or caller.may("orders.read_all"):
         return True
     return order.placed_by == caller.account_id and caller.may("orders.place_for")
+
+
+def audience_of(customer_id: str | None, caller: Caller) -> OrderAudience:
+    """Which orders a caller is told of who asks for one customer's, or for all; raises CustomerNotPermitted."""
+    if customer_id is None and caller.may("orders.place_for") and not caller.may("orders.read_all"):
+        return OrderAudience(account_id=caller.account_id)
+    return OrderAudience(customer_id=customer_to_list(customer_id, caller))
+
+
+def concerns(order: Order, audience: OrderAudience) -> bool:
+    """Whether an audience is told of an order."""
+    if audience.customer_id is not None and order.customer_id != audience.customer_id:
+        return False
+    mine = audience.account_id
+    return mine is None or order.customer_id == str(mine) or order.placed_by == mine

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from server.commerce import errors
 from server.commerce.rules import catalog as rules
-from server.frame.contention import begun_again
+from server.frame.batching import begun_again
 from server.frame.editing import Edit
 from server.frame.errors import Refusal
 from server.frame.repeating import once

@@ -8,8 +8,8 @@ from server.commerce.rules import orders as rules
 from server.commerce.rules.events import order_event
 from server.commerce.rules.settling import Settlement
 from server.commerce.service.settling import store
+from server.frame.batching import begun_again
 from server.frame.caller import Caller
-from server.frame.contention import begun_again
 from server.frame.errors import Refusal
 from server.frame.repeating import once, sift
 from storage.commerce.records import Order, OrderFilter, OrderState

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from server.commerce.rules import watching as rules
+from server.commerce.rules import orders as rules
 from server.frame.caller import Caller
 from server.frame.resuming import Position
 from server.frame.watching import Feed, Telling

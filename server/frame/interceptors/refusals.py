@@ -8,8 +8,8 @@ from grpc_status import rpc_status
 
 from server.frame.call import Call
 from server.frame.errors import DeadlineExceeded, Internal, Refusal
-from server.frame.faults import described
 from server.frame.interceptors.base import Behaviour, Method
+from server.frame.log import described
 from server.frame.statuses import refusal_of, status_of
 from storage.errors import StoreError
 

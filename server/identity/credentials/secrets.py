@@ -27,7 +27,7 @@ _EARLIER_KEY = 27
 _CLAIM_BYTES = 20
 _MAC_BYTES = 32
 PREFIXES: Final = {MailPurpose.VERIFY: "brv_", MailPurpose.RESET: "brp_"}
-_SIZE = 20
+_MAIL_TOKEN_BYTES = 20
 
 
 class Secrets:
@@ -141,7 +141,7 @@ def _mac(secret: bytes, content: bytes) -> bytes:
 
 
 def new_mail_token(purpose: MailPurpose, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
-    return PREFIXES[purpose] + base64url.encoded(random_bytes(_SIZE))
+    return PREFIXES[purpose] + base64url.encoded(random_bytes(_MAIL_TOKEN_BYTES))
 
 
 def with_purpose(token: str, purpose: MailPurpose) -> str:

@@ -13,7 +13,7 @@ import structlog
 
 from server.frame.caller import Caller
 from server.frame.errors import TokenInvalid
-from server.frame.faults import described
+from server.frame.log import described
 from server.frame.outages import UNANSWERED, Outage, explained
 from server.identity.credentials.keys import KeyRing
 from server.identity.credentials.tokens import AccessTokens, Verified

@@ -1,1 +1,1 @@
-"""What a process keeps in its data folder: the embedded database, its master key, its first admin, its sandbox."""
+"""What a process keeps in its data folder: its master key, its first admin, its sandbox; and the files themselves."""

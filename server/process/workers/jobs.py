@@ -7,10 +7,10 @@ from functools import partial
 import structlog
 
 from server.process.built import application_of, worker_of
-from server.process.data_dir.embedded import Surroundings
 from server.process.data_dir.master_key import master_keys, prepared
 from server.process.http.metrics import Exposition, rendered
 from server.process.stopping import ready
+from server.process.surroundings import Surroundings
 from server.process.trade import opened_trade
 from server.process.workers.line import Assignment, Line
 from server.settings import Settings

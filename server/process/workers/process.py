@@ -12,13 +12,13 @@ import uvloop
 from server import settings
 from server.frame import log
 from server.process.built import Built, built
-from server.process.data_dir.embedded import Surroundings
 from server.process.data_dir.master_key import master_keys, prepared
 from server.process.data_dir.own_sandbox import Sandbox
 from server.process.failure import Failure
 from server.process.http.metrics import rendered
 from server.process.server import Shared
 from server.process.stopping import ready, run_until_stopped, stop_asked
+from server.process.surroundings import Surroundings
 from server.process.workers.jobs import do_jobs
 from server.process.workers.line import Assignment, Line
 from server.settings import Address, Settings

@@ -66,7 +66,7 @@ async def _supervise(
     async def on_serving() -> None:
         logger.info("serving", grpc_port=grpc_port, http_port=http_port, workers=count)
         if beside.sandbox is not None:
-            from server.process.data_dir.embedded import tell_sandbox
+            from server.process.surroundings import tell_sandbox
 
             await tell_sandbox(configured, beside.sandbox, http_port)
         announce(configured, (grpc_port, http_port), made_admin=beside.password is not None, by=f" by {count} workers")
@@ -101,8 +101,8 @@ def _beside(configured: Settings) -> Iterator[_Beside]:
         yield _Beside(configured.database_url)
         return
     # Late: what all of this imports is several times as large as the supervisor without it.
-    from server.process.data_dir.embedded import prepared_once, surroundings
     from server.process.data_dir.master_key import master_keys
+    from server.process.surroundings import prepared_once, surroundings
 
     keys = master_keys(configured)
     with surroundings(configured) as found:

@@ -1,10 +1,11 @@
 """From the log of events to deliveries: what is told, and to whom."""
 
+import base64
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from server.frame.events import EventType
 from server.webhooks.rules.telling import MANAGE
@@ -85,3 +86,20 @@ def _delivery(
 ) -> Delivery:
     event = (sequence, event_type, body)
     return Delivery(delivery_id, endpoint_id, *event, DeliveryState.PENDING, 0, now, None, 0, "", now)
+
+
+def received_event(source: str, event_id: str, body: bytes, now: datetime) -> Event:
+    """A webhook as an event: its body as it came where that is text, and otherwise in base64.
+
+    Its subject is named by the source and the sender's id alone, so that it is the same wherever it is told.
+    """
+    try:
+        content, encoding = body.decode(), "text"
+    except UnicodeDecodeError:
+        content, encoding = base64.b64encode(body).decode(), "base64"
+    data = {"source": source, "event_id": event_id, "encoding": encoding, "body": content}
+    return Event(event_type(source), uuid5(NAMESPACE_OID, f"{source}/{event_id}"), json.dumps(data), now)
+
+
+def event_type(source: str) -> str:
+    return f"received.{source}"

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from server.frame.batching import begun_again
 from server.frame.caller import PermissionsOf
-from server.frame.contention import begun_again
 from server.frame.events import EventType
 from server.webhooks.rules import attempts as rules
 from server.webhooks.rules import telling, turns

@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from server.webhooks.rules.headers import Headers
-from server.webhooks.rules.received import received_event
+from server.webhooks.rules.relaying import received_event
 from server.webhooks.rules.schemes import scheme_of
 from server.webhooks.rules.sources import Source
 from storage.frame.records import Job, ReceivedEvent

@@ -8,8 +8,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from server.commerce.providers.faults import ProviderKeyRefused, ProviderMisunderstood
-from server.commerce.providers.port import PaymentProvider, PaymentReport, ProviderUnavailable, RefundReport
+from server.commerce.providers.port import (
+    PaymentProvider,
+    PaymentReport,
+    ProviderKeyRefused,
+    ProviderMisunderstood,
+    ProviderUnavailable,
+    RefundReport,
+)
 from server.commerce.providers.sandbox import SandboxProvider
 from storage.commerce.records import Price, RefundState
 from tests.fixtures.sandbox import Sandbox

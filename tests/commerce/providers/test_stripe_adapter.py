@@ -14,8 +14,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from server.commerce.providers.faults import ProviderKeyRefused, ProviderMisunderstood
-from server.commerce.providers.port import PaymentProvider, PaymentReport, ProviderUnavailable, RefundReport
+from server.commerce.providers.port import (
+    PaymentProvider,
+    PaymentReport,
+    ProviderKeyRefused,
+    ProviderMisunderstood,
+    ProviderUnavailable,
+    RefundReport,
+)
 from server.commerce.providers.stripe import StripeProvider
 from storage.commerce.records import Price, RefundState
 from tests.commerce.providers.stripe_stand_in import DECLINED, KEY, Json, StandIn, standing_in

@@ -11,9 +11,9 @@ from server.frame.addresses import is_this_machine
 from server.frame.sealing import new_master_key
 from server.process.start import is_guessable_key, reasons_not_to_start, warnings
 from server.settings import Address, Settings, names
-from tests.edge.papers import authority, files_in, issued
 from tests.fixtures.keys import MASTER_KEY
-from tests.serving.commands import backroom, backroom_here
+from tests.process.commands import backroom, backroom_here
+from tests.process.papers import authority, files_in, issued
 
 FIT = {
     "BACKROOM_ENVIRONMENT": "production",

@@ -12,10 +12,10 @@ import pytest
 
 from server.process.connections import ConnectionLimits
 from server.process.descriptors import Descriptors
-from tests.edge.wire import GREETING, closed
 from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api, Running
 from tests.identity.people import me
+from tests.process.wire import GREETING, closed
 
 DESCRIPTORS = 256
 PRESSING = 320

@@ -20,9 +20,9 @@ from server.process.certificates import Certificates, CertificatesUnreadable
 from server.process.edge import Edge
 from storage.database import Database
 from tests.contract.probes import checked
-from tests.edge.papers import Files, Paper, authority, files_in, issued
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import Running, keep_in, running
+from tests.process.papers import Files, Paper, authority, files_in, issued
 
 READINESS = HealthCheckRequest(service="readiness")
 LOCAL = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))

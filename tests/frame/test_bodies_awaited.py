@@ -14,10 +14,10 @@ from server.settings import MODULES
 from server.wiring import Application
 from storage.database import Database
 from tests.contract.probes import checked
-from tests.edge.bodies import BODIES, Body
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
+from tests.frame.bodies import BODIES, Body
 
 MOST_MEGABYTES = 100
 MOST_SECONDS = 2.0

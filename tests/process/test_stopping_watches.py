@@ -16,7 +16,7 @@ from tests.commerce.watched import begun, told
 from tests.faults.load import until
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, refusal
-from tests.serving.servers import Opened, opened
+from tests.process.servers import Opened, opened
 
 ENOUGH = 15.0
 """In seconds: less than the 30 that calls under way may take, more than a stop without any takes."""

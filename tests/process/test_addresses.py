@@ -4,7 +4,7 @@ import asyncio
 
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.servers import Running
-from tests.serving.commands import backroom
+from tests.process.commands import backroom
 
 
 async def test_a_second_server_on_a_taken_port_names_the_setting(server: Running, database_url: str) -> None:

@@ -31,8 +31,8 @@ from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api, sign_in
 from tests.fixtures.trading import eventually
 from tests.invariants import assert_kept, count_orders
-from tests.serving.commands import BACKROOM, backroom, backroom_here, bare_environment
-from tests.serving.servers import QUIET
+from tests.process.commands import BACKROOM, backroom, backroom_here, bare_environment
+from tests.process.servers import QUIET
 
 ENOUGH = 30.0
 """In seconds."""

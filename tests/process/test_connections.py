@@ -15,8 +15,8 @@ from server.process.edge import Edge
 from storage.database import Database
 from tests.commerce.watched import begun
 from tests.contract.probes import checked
-from tests.edge.wire import GOAWAY, GREETING, MAX_CONCURRENT_STREAMS, PING, SETTINGS, frame, frames
 from tests.fixtures.servers import Running, running
+from tests.process.wire import GOAWAY, GREETING, MAX_CONCURRENT_STREAMS, PING, SETTINGS, frame, frames
 
 
 @asynccontextmanager

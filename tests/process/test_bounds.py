@@ -12,7 +12,7 @@ from server.webhooks.receiver import Bodies
 from server.webhooks.rules.sources import Source
 from storage.database import Database
 from tests.fixtures.servers import Running, running
-from tests.http.attacks import ATTACKS, CHUNKED, SOURCE, head, send
+from tests.process.attacks import ATTACKS, CHUNKED, SOURCE, head, send
 
 REFUSED = b"HTTP/1.1 400 "
 SIGNED_BY_NOBODY = b"the request is not signed as it should be"

@@ -17,9 +17,9 @@ from starlette.routing import Route
 from server.process.certificates import Certificates
 from server.process.http.connection import REQUEST_WITHIN
 from server.process.http.listener import Listener
-from tests.edge.papers import authority, files_in, issued
-from tests.edge.wire import closed
 from tests.fixtures.servers import Running
+from tests.process.papers import authority, files_in, issued
+from tests.process.wire import closed
 from tests.webhooks.http import Post, sent
 
 WITHIN = 0.6

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from server import settings
-from server.cli.called_server import called_server
+from server.cli.called_server import called_server, tls_of
 from server.cli.service_key import service_key
-from server.cli.tls import tls_of
-from tests.edge.papers import authority, files_in, issued
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.processes import serving
-from tests.serving.commands import backroom_here
+from tests.process.commands import backroom_here
+from tests.process.papers import authority, files_in, issued
 
 
 async def test_the_doctor_and_the_callers_reach_a_server_with_mutual_tls(

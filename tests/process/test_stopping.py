@@ -18,7 +18,7 @@ from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
 from tests.invariants import assert_kept, count_orders
-from tests.serving.servers import QUIET, opened
+from tests.process.servers import QUIET, opened
 
 ENOUGH = 20.0
 """In seconds: less than the 30 that calls under way may take, more than a stop without any takes."""
