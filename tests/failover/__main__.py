@@ -18,9 +18,9 @@ import uvloop
 
 from tests.failover.cluster import Template, template
 from tests.failover.faults import FAULTS, Fault, NotPlayed
-from tests.failover.nodes import NodeFailed
 from tests.failover.rounds import TITLES, Result, broken, broken_off, played, row
 from tests.failover.setting import running
+from tests.fixtures.postgres_nodes import NodeFailed
 
 
 def main() -> int:

@@ -102,7 +102,7 @@ async def terminated_then_repeated(world: World) -> None:
     world.cluster.link.part()
     await asyncio.sleep(_WAITING_SECONDS)
     for _ in range(5):
-        await asyncio.to_thread(world.cluster.primary.terminate_clients, True)
+        await asyncio.to_thread(world.cluster.primary.terminate_clients, waiting_alone=True)
         await asyncio.sleep(_REPEATED_SECONDS / 5)
     await asyncio.sleep(_REPEATED_SECONDS)
     await world.late.stop()
