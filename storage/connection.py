@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from math import ceil
 from time import monotonic
@@ -49,6 +49,8 @@ class Connection(ConfirmingConnection):
     """By the monotonic clock: when its last answer was complete."""
     asked_at: float | None = None
     """By the same clock: since when an answer is due, or it listens; None while neither is so."""
+    on_abandoned: "Callable[[Connection], None] | None" = None
+    """Told just before it ends because whoever waited on it was cancelled."""
     _listens = False
 
     def waiting_seconds(self, now: float) -> float:
@@ -71,6 +73,8 @@ class Connection(ConfirmingConnection):
         try:
             answer = await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)
         except asyncio.CancelledError:
+            if self.on_abandoned is not None:
+                self.on_abandoned(self)
             self.pgconn.finish()
             raise
         except psycopg.OperationalError:

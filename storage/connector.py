@@ -6,7 +6,8 @@ by a connection of its own, and only one that does not answer that is given up, 
 
 A host that answers is asked what the sessions do that leave us waiting. One that has nothing to do, twice, has never
 heard what it was asked, or its answer was lost: something between swallows what is sent on connections that stand, and
-may acknowledge it, as a proxy does. Those connections are given up, with all that have answered nothing since.
+may acknowledge it, as a proxy does. Those connections are given up, with all that have answered nothing since, and
+their sessions are ended: the host does not learn that nobody is there any more, and goes on holding their locks.
 """
 
 import asyncio
@@ -16,13 +17,13 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 import psycopg
 from psycopg.conninfo import conninfo_attempts_async
 
 from storage.connection import Connection, fit, options_of, reasons
-from storage.host import PROBE_SECONDS, Standing, asked, at_work, finish, standing, succeeds
+from storage.host import PROBE_SECONDS, Standing, asked, at_work, end_idle, finish, standing, succeeds
 from storage.pooler import Pooler
 from storage.time_limits import TimeLimits
 from storage.trouble import Kind, trouble_of
@@ -38,6 +39,9 @@ SUSPECT_SECONDS = 1.0
 """How long an answer may be due before its host is asked whether it lives: most take milliseconds."""
 PROBE_PAUSE_SECONDS = 2.0
 """Between two questions to a host that answers them: a statement that takes long may take very long."""
+
+_ABANDONED = 200
+"""Sessions beyond are kept in mind no longer: more are not left within the seconds that it takes to find one out."""
 
 _OF_THE_DRIVER = frozenset({"autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory"})
 """What the driver takes beside libpq's parameters."""
@@ -87,8 +91,10 @@ class Connector:
         self._looking: asyncio.TimerHandle | None = None
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._probed_at: dict[str, float] = {}
-        self._unheard: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
-        """Connections that leave us waiting though their sessions had nothing to do, with since when."""
+        self._unheard: dict[tuple[str, int], float] = {}
+        """Sessions that had nothing to do though they leave us waiting, with since when."""
+        self._abandoned: deque[tuple[str, int]] = deque(maxlen=_ABANDONED)
+        """The last sessions that nobody waited for any longer."""
 
     async def open(self) -> Connection:
         """A connection on which the limits hold; raises StoreUnavailable, which says why there is none."""
@@ -167,6 +173,7 @@ class Connector:
         except BaseException:
             finish(connection)
             raise
+        connection.on_abandoned = self._note_abandoned
         self._connections.add(connection)
         return connection
 
@@ -212,30 +219,47 @@ class Connector:
         elif isinstance(answer, Standing) and any(succeeds(other, answer) for other in answers.values()):
             self._give_up(suspect, f"{suspect} is an old primary: another was promoted, and its connections given up")
         elif answer is not None and self._pooler is Pooler.NONE:
-            await self._find_unheard(theirs, hosts[suspect])
+            await self._find_unheard(suspect, hosts[suspect])
 
     def _probed(self, name: str) -> None:
         del self._probes[name]
         self._probed_at[name] = monotonic()
 
-    async def _find_unheard(self, theirs: Sequence[Connection], options: Mapping[str, Any]) -> None:
+    async def _find_unheard(self, name: str, options: Mapping[str, Any]) -> None:
         """Gives up connections on which nothing gets through any more, to a host that lives."""
         now = monotonic()
-        overdue = {each: each.asked_at for each in theirs if each.waiting_seconds(now) > SUSPECT_SECONDS}
-        working = await at_work(options, [each.pgconn.backend_pid for each in overdue])
+        theirs = [each for each in self._connections if each.host_name == name and not each.closed]
+        overdue = {
+            each.pgconn.backend_pid: each.asked_at for each in theirs if each.waiting_seconds(now) > SUSPECT_SECONDS
+        }
+        left = [pid for host, pid in self._abandoned if host == name]
+        working = await at_work(options, [*overdue, *left])
         if working is None:
             return
-        still = [(each, since) for each, since in overdue.items() if since is not None and each.asked_at == since]
-        unheard = {each: since for each, since in still if each.pgconn.backend_pid not in working}
-        lost = {each: since for each, since in unheard.items() if self._unheard.get(each) == since}
-        for each in theirs:
-            self._unheard.pop(each, None)
-        self._unheard.update(unheard)
+        idle = {pid: since for pid, since in overdue.items() if since is not None and pid not in working}
+        before = {pid: since for (host, pid), since in self._unheard.items() if host == name and pid not in working}
+        lost = {pid: since for pid, since in before.items() if idle.get(pid) == since or pid in left}
+        self._unheard = {key: since for key, since in self._unheard.items() if key[0] != name}
+        self._unheard |= {(name, pid): since for pid, since in idle.items()}
         if lost:
-            first = min(lost.values())
-            for each in theirs:
-                if each in lost or (each.answered_at < first and not each.waiting_seconds(monotonic())):
-                    each.give_up(f"the connection was lost: {each.host_name} answers, and not on it")
+            given_up = self._give_up_unheard(theirs, lost)
+            await end_idle(options, [*given_up, *left])
+
+    def _give_up_unheard(self, theirs: Iterable[Connection], lost: Mapping[int, float]) -> Sequence[int]:
+        """Of these connections, those to lost sessions, and those that have answered nothing since; their sessions."""
+        sessions, first = [], min(lost.values())
+        for each in theirs:
+            if each.closed:
+                continue
+            pid = each.pgconn.backend_pid
+            quiet = each.answered_at < first and not each.waiting_seconds(monotonic())
+            if quiet or (pid in lost and lost[pid] == each.asked_at):
+                each.give_up(f"the connection was lost: {each.host_name} answers, and not on it")
+                sessions.append(pid)
+        return sessions
+
+    def _note_abandoned(self, connection: Connection) -> None:
+        self._abandoned.append((connection.host_name, connection.pgconn.backend_pid))
 
     def _give_up(self, name: str, why: str) -> None:
         self._hanging.add(name)

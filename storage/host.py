@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -22,6 +22,12 @@ _STANDING = """
 """Each promotion begins a timeline with a higher number; in recovery there is none of one's own."""
 _AT_WORK = "SELECT pid FROM pg_stat_activity WHERE pid = ANY(%s) AND coalesce(state, '') NOT LIKE 'idle%%'"
 """Where it does not say what a session does, as with track_activities = off, it may be at work."""
+_END_IDLE = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid = ANY(%s) AND state LIKE 'idle%%' AND state_change < clock_timestamp() - interval '1 second'
+      AND usename = current_user AND application_name = %s
+"""
+"""A number may be another session's by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +65,23 @@ async def asked(options: Mapping[str, Any]) -> Answer:
 
 async def at_work(options: Mapping[str, Any], sessions: Sequence[int]) -> AbstractSet[int] | None:
     """Which of these sessions of a host's do something; None where it does not say."""
+    found = await _found(options, _AT_WORK, [list(sessions)])
+    return None if found is None else {int(row[0]) for row in found}
+
+
+async def end_idle(options: Mapping[str, Any], sessions: Sequence[int]) -> None:
+    """Ends those of these sessions, all of which were ours, that have nothing to do: they may hold locks."""
+    await _found(options, _END_IDLE, [list(sessions), options["application_name"]])
+
+
+async def _found(options: Mapping[str, Any], query: LiteralString, values: Sequence[object]) -> list[Any] | None:
+    """None where it does not answer."""
     options = {**options, "application_name": "backroom-probe", "target_session_attrs": "any"}
     connection: Connection | None = None
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             connection = await Connection.connect(**options, prepare_threshold=None, autocommit=True)
-            found = await (await connection.execute(_AT_WORK, [sessions])).fetchall()
-            return {int(row[0]) for row in found}
+            return await (await connection.execute(query, values)).fetchall()
     except (TimeoutError, psycopg.Error):
         return None
     finally:

@@ -46,6 +46,24 @@ async def test_a_connection_on_which_nothing_gets_through_is_given_up_with_those
         await each.close()
 
 
+async def test_the_locks_of_a_session_that_nobody_hears_are_let_go(proxy: Proxy, connector: Connector) -> None:
+    """The host cannot notice that nobody is there any more; of one that was cancelled meanwhile, too."""
+    asked, cancelled = await connector.open(), await connector.open()
+    await asked.execute("SELECT pg_advisory_xact_lock(1)")
+    await cancelled.execute("SELECT pg_advisory_xact_lock(2)")
+    proxy.vanish()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await cancelled.execute("SELECT 1")
+    with pytest.raises(psycopg.OperationalError, match="connection was lost"):
+        await asked.execute("SELECT 1")
+    async with asyncio.timeout(5):
+        again = await connector.open()
+        await again.execute("SELECT pg_advisory_xact_lock(1), pg_advisory_xact_lock(2)")
+    for each in (asked, again):
+        await each.close()
+
+
 async def test_a_session_that_works_is_left_alone_while_another_one_s_connection_has_vanished(
     proxy: Proxy, connector: Connector
 ) -> None:
