@@ -42,6 +42,10 @@ PROBE_PAUSE_SECONDS = 2.0
 
 _ABANDONED = 200
 """Sessions beyond are kept in mind no longer: more are not left within the seconds that it takes to find one out."""
+_ABANDONED_SECONDS = 30.0
+"""After which PostgreSQL itself has ended it: `idle_in_transaction_session_timeout`."""
+_LOOKS_AGAIN = 20
+"""After a connection was found out, once every LOOK_SECONDS."""
 
 _OF_THE_DRIVER = frozenset({"autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory"})
 """What the driver takes beside libpq's parameters."""
@@ -93,8 +97,8 @@ class Connector:
         self._probed_at: dict[str, float] = {}
         self._unheard: dict[tuple[str, int], float] = {}
         """Sessions that had nothing to do though they leave us waiting, with since when."""
-        self._abandoned: deque[tuple[str, int]] = deque(maxlen=_ABANDONED)
-        """The last sessions that nobody waited for any longer."""
+        self._abandoned: deque[tuple[str, int, float]] = deque(maxlen=_ABANDONED)
+        """The last sessions that nobody waited for any longer, with when that was."""
 
     async def open(self) -> Connection:
         """A connection on which the limits hold; raises StoreUnavailable, which says why there is none."""
@@ -226,40 +230,54 @@ class Connector:
         self._probed_at[name] = monotonic()
 
     async def _find_unheard(self, name: str, options: Mapping[str, Any]) -> None:
-        """Gives up connections on which nothing gets through any more, to a host that lives."""
+        """Finds out connections on which nothing gets through any more, to a host that lives."""
         now = monotonic()
-        theirs = [each for each in self._connections if each.host_name == name and not each.closed]
         overdue = {
-            each.pgconn.backend_pid: each.asked_at for each in theirs if each.waiting_seconds(now) > SUSPECT_SECONDS
+            each.pgconn.backend_pid: each.asked_at
+            for each in self._to(name)
+            if each.waiting_seconds(now) > SUSPECT_SECONDS
         }
-        left = [pid for host, pid in self._abandoned if host == name]
+        left = self._left_at(name)
         working = await at_work(options, [*overdue, *left])
         if working is None:
             return
         idle = {pid: since for pid, since in overdue.items() if since is not None and pid not in working}
         before = {pid: since for (host, pid), since in self._unheard.items() if host == name and pid not in working}
-        lost = {pid: since for pid, since in before.items() if idle.get(pid) == since or pid in left}
+        lost = [since for pid, since in before.items() if idle.get(pid) == since or pid in left]
         self._unheard = {key: since for key, since in self._unheard.items() if key[0] != name}
         self._unheard |= {(name, pid): since for pid, since in idle.items()}
         if lost:
-            given_up = self._give_up_unheard(theirs, lost)
-            await end_idle(options, [*given_up, *left])
+            await self._let_go(name, options, max(lost))
 
-    def _give_up_unheard(self, theirs: Iterable[Connection], lost: Mapping[int, float]) -> Sequence[int]:
-        """Of these connections, those to lost sessions, and those that have answered nothing since; their sessions."""
-        sessions, first = [], min(lost.values())
-        for each in theirs:
-            if each.closed:
-                continue
-            pid = each.pgconn.backend_pid
-            quiet = each.answered_at < first and not each.waiting_seconds(monotonic())
-            if quiet or (pid in lost and lost[pid] == each.asked_at):
-                each.give_up(f"the connection was lost: {each.host_name} answers, and not on it")
-                sessions.append(pid)
-        return sessions
+    async def _let_go(self, name: str, options: Mapping[str, Any], lost_since: float) -> None:
+        """Gives up what has answered nothing since then and does nothing, and ends the sessions.
+
+        A session that waits for another one's lock does something, until that one is ended: so it is looked again.
+        """
+        ended: list[int] = []
+        for _ in range(_LOOKS_AGAIN):
+            doubtful = {each.pgconn.backend_pid: each for each in self._to(name) if each.answered_at < lost_since}
+            working = await at_work(options, [*doubtful, *self._left_at(name)])
+            if working is None:
+                return
+            for pid, each in doubtful.items():
+                if pid not in working and each.answered_at < lost_since:
+                    each.give_up(f"the connection was lost: {name} answers, and not on it")
+                    ended.append(pid)
+            await end_idle(options, [*ended, *self._left_at(name)])
+            if not working:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _to(self, name: str) -> Sequence[Connection]:
+        return [each for each in self._connections if each.host_name == name and not each.closed and not each.given_up]
+
+    def _left_at(self, name: str) -> Sequence[int]:
+        since = monotonic() - _ABANDONED_SECONDS
+        return [pid for host, pid, at in self._abandoned if host == name and at > since]
 
     def _note_abandoned(self, connection: Connection) -> None:
-        self._abandoned.append((connection.host_name, connection.pgconn.backend_pid))
+        self._abandoned.append((connection.host_name, connection.pgconn.backend_pid, monotonic()))
 
     def _give_up(self, name: str, why: str) -> None:
         self._hanging.add(name)

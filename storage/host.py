@@ -24,8 +24,7 @@ _AT_WORK = "SELECT pid FROM pg_stat_activity WHERE pid = ANY(%s) AND coalesce(st
 """Where it does not say what a session does, as with track_activities = off, it may be at work."""
 _END_IDLE = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE pid = ANY(%s) AND state LIKE 'idle%%' AND state_change < clock_timestamp() - interval '1 second'
-      AND usename = current_user AND application_name = %s
+    WHERE pid = ANY(%s) AND state LIKE 'idle%%' AND usename = current_user AND application_name = %s
 """
 """A number may be another session's by now."""
 
