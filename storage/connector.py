@@ -277,7 +277,8 @@ class Connector:
         return [pid for host, pid, at in self._abandoned if host == name and at > since]
 
     def _note_abandoned(self, connection: Connection) -> None:
-        self._abandoned.append((connection.host_name, connection.pgconn.backend_pid, monotonic()))
+        if not connection.closed:
+            self._abandoned.append((connection.host_name, connection.pgconn.backend_pid, monotonic()))
 
     def _give_up(self, name: str, why: str) -> None:
         self._hanging.add(name)
