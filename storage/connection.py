@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from math import ceil
 from time import monotonic
@@ -47,12 +47,15 @@ class Connection(ConfirmingConnection):
     """Why nothing is to be asked of it any more; empty while it is good."""
     answered_at = 0.0
     """By the monotonic clock: when its last answer was complete."""
-    _asked_at: float | None = None
+    asked_at: float | None = None
+    """By the same clock: since when an answer is due, or it listens; None while neither is so."""
+    on_abandoned: "Callable[[Connection], None] | None" = None
+    """Told just before it ends because whoever waited on it was cancelled."""
     _listens = False
 
     def waiting_seconds(self, now: float) -> float:
         """For how long an answer has been due; 0 while none is, as while it only listens for notifications."""
-        return 0.0 if self._asked_at is None or self._listens else now - self._asked_at
+        return 0.0 if self.asked_at is None or self._listens else now - self.asked_at
 
     def give_up(self, why: str) -> None:
         """Ends it without asking the server; whoever waits on it is told at once, and so is whoever uses it later.
@@ -66,10 +69,12 @@ class Connection(ConfirmingConnection):
 
     async def _exchanged(self, gen: Any, interval: float, timeout: float | None) -> Any:  # noqa: ASYNC109 - theirs
         # Two readings of the clock are all that it costs: a timer for each statement would cost more than the rest.
-        self._asked_at = monotonic()
+        self.asked_at = monotonic()
         try:
             answer = await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)
         except asyncio.CancelledError:
+            if self.on_abandoned is not None:
+                self.on_abandoned(self)
             self.pgconn.finish()
             raise
         except psycopg.OperationalError:
@@ -77,7 +82,7 @@ class Connection(ConfirmingConnection):
                 raise psycopg.OperationalError(self.given_up) from None
             raise
         finally:
-            self._asked_at = None
+            self.asked_at = None
         self.answered_at = monotonic()
         return answer
 

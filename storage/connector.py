@@ -3,14 +3,18 @@
 A host that hangs is one whose kernel answers for it while PostgreSQL does not: neither keepalives nor tcp_user_timeout
 notice. A statement that takes long proves nothing either, since it may wait for a lock or a disk. So the host is asked
 by a connection of its own, and only one that does not answer that is given up, with all its connections at once.
+
+A host that answers is asked what the sessions do that leave us waiting. One that has nothing to do, twice, has never
+heard what it was asked, or its answer was lost: something between swallows what is sent on connections that stand, and
+may acknowledge it, as a proxy does. Those connections are given up, with all that have answered nothing since, and
+their sessions are ended: the host does not learn that nobody is there any more, and goes on holding their locks.
 """
 
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 from weakref import WeakSet
@@ -19,6 +23,7 @@ import psycopg
 from psycopg.conninfo import conninfo_attempts_async
 
 from storage.connection import Connection, fit, options_of, reasons
+from storage.host import PROBE_SECONDS, Standing, asked, at_work, end_idle, finish, standing, succeeds
 from storage.pooler import Pooler
 from storage.time_limits import TimeLimits
 from storage.trouble import Kind, trouble_of
@@ -32,42 +37,22 @@ LOOK_SECONDS = 0.5
 """How often it is looked whether an answer is overdue."""
 SUSPECT_SECONDS = 1.0
 """How long an answer may be due before its host is asked whether it lives: most take milliseconds."""
-PROBE_SECONDS = 2.0
-"""How long a host may take to answer that: a busy machine takes tenths of a second to start a session."""
 PROBE_PAUSE_SECONDS = 2.0
 """Between two questions to a host that answers them: a statement that takes long may take very long."""
+
+_ABANDONED = 200
+"""Sessions beyond are kept in mind no longer: more are not left within the seconds that it takes to find one out."""
+_ABANDONED_SECONDS = 30.0
+"""After which PostgreSQL itself has ended it: `idle_in_transaction_session_timeout`."""
+_LOOKS_AGAIN = 20
+"""After a connection was found out, once every LOOK_SECONDS."""
 
 _OF_THE_DRIVER = frozenset({"autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory"})
 """What the driver takes beside libpq's parameters."""
 _MAY_TURN = frozenset({Kind.STANDBY, Kind.STARTING})
 """What a host says that is about to become the primary."""
-_AWAY = frozenset({Kind.SILENT, Kind.ABSENT, Kind.NAME, Kind.LOST})
 _HOST = re.compile(r"^connection to server (at|on) .*? failed: ")
-_STANDING = """
-    SELECT system_identifier, CASE WHEN pg_is_in_recovery() THEN 0
-      ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END
-    FROM pg_control_system()
-"""
-"""Each promotion begins a timeline with a higher number; in recovery there is none of one's own."""
-
 Opening = Callable[[], AbstractContextManager[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """What a host says of itself."""
-
-    system: int
-    timeline: int
-    """0 for a standby."""
-
-
-class _Alive:
-    """A host that answers, though not what it was asked."""
-
-
-_Answer = _Standing | _Alive | None
-"""None for a host that does not answer."""
 
 
 class Connector:
@@ -110,6 +95,10 @@ class Connector:
         self._looking: asyncio.TimerHandle | None = None
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._probed_at: dict[str, float] = {}
+        self._unheard: dict[tuple[str, int], float] = {}
+        """Sessions that had nothing to do though they leave us waiting, with since when."""
+        self._abandoned: deque[tuple[str, int, float]] = deque(maxlen=_ABANDONED)
+        """The last sessions that nobody waited for any longer, with when that was."""
 
     async def open(self) -> Connection:
         """A connection on which the limits hold; raises StoreUnavailable, which says why there is none."""
@@ -181,27 +170,28 @@ class Connector:
                 if len(self._hosts) > 1:
                     await self._check_timeline(connection)
         except TimeoutError:
-            _finish(connection)
+            finish(connection)
             raise psycopg.errors.ConnectionTimeout(
                 f"connection timeout expired: it let nobody in within {self._connect_seconds:g} s"
             ) from None
         except BaseException:
-            _finish(connection)
+            finish(connection)
             raise
+        connection.on_abandoned = self._note_abandoned
         self._connections.add(connection)
         return connection
 
     async def _check_timeline(self, connection: Connection) -> None:
         """Raises OperationalError where another host was promoted since this one was the primary."""
-        standing = await _standing(connection)
-        if standing is None:
+        found = await standing(connection)
+        if found is None:
             return
-        newest = self._timelines.get(standing.system, 0)
-        if 0 < standing.timeline < newest:
+        newest = self._timelines.get(found.system, 0)
+        if 0 < found.timeline < newest:
             raise psycopg.OperationalError(
-                f"an old primary: it is at timeline {standing.timeline}, and one at {newest} was seen; stop it"
+                f"an old primary: it is at timeline {found.timeline}, and one at {newest} was seen; stop it"
             )
-        self._timelines[standing.system] = max(standing.timeline, newest)
+        self._timelines[found.system] = max(found.timeline, newest)
 
     def _watch(self) -> None:
         if self._looking is None:
@@ -216,25 +206,79 @@ class Connector:
             if name not in self._probes and now - self._probed_at.get(name, 0) > PROBE_PAUSE_SECONDS:
                 options = next(each.host_options for each in connections if each.host_name == name)
                 self._probes[name] = asyncio.create_task(self._probe(name, {**self._hosts, name: options}))
+                self._probes[name].add_done_callback(lambda _, name=name: self._probed(name))  # type: ignore[misc]
         if connections:
             self._watch()
 
     async def _probe(self, suspect: str, hosts: Mapping[str, Mapping[str, Any]]) -> None:
         """Gives up all connections to a host that does not answer, or that another has taken the place of."""
         began = monotonic()
-        try:
-            answers = dict(zip(hosts, await asyncio.gather(*map(_asked, hosts.values())), strict=True))
-        finally:
-            del self._probes[suspect]
-            self._probed_at[suspect] = monotonic()
+        answers = dict(zip(hosts, await asyncio.gather(*map(asked, hosts.values())), strict=True))
         if monotonic() - began > 2 * PROBE_SECONDS:  # it is we who stood still, and heard nobody
             return
         theirs = [each for each in self._connections if each.host_name == suspect]
         answer = answers[suspect]
         if answer is None and not any(each.answered_at > began for each in theirs):
             self._give_up(suspect, f"{suspect} timed out: it hangs, and its connections were given up")
-        elif isinstance(answer, _Standing) and any(_succeeds(other, answer) for other in answers.values()):
+        elif isinstance(answer, Standing) and any(succeeds(other, answer) for other in answers.values()):
             self._give_up(suspect, f"{suspect} is an old primary: another was promoted, and its connections given up")
+        elif answer is not None and self._pooler is Pooler.NONE:
+            await self._find_unheard(suspect, hosts[suspect])
+
+    def _probed(self, name: str) -> None:
+        del self._probes[name]
+        self._probed_at[name] = monotonic()
+
+    async def _find_unheard(self, name: str, options: Mapping[str, Any]) -> None:
+        """Finds out connections on which nothing gets through any more, to a host that lives."""
+        now = monotonic()
+        overdue = {
+            each.pgconn.backend_pid: each.asked_at
+            for each in self._to(name)
+            if each.waiting_seconds(now) > SUSPECT_SECONDS
+        }
+        left = self._left_at(name)
+        working = await at_work(options, [*overdue, *left])
+        if working is None:
+            return
+        idle = {pid: since for pid, since in overdue.items() if since is not None and pid not in working}
+        before = {pid: since for (host, pid), since in self._unheard.items() if host == name and pid not in working}
+        lost = [since for pid, since in before.items() if idle.get(pid) == since or pid in left]
+        self._unheard = {key: since for key, since in self._unheard.items() if key[0] != name}
+        self._unheard |= {(name, pid): since for pid, since in idle.items()}
+        if lost:
+            await self._let_go(name, options, max(lost))
+
+    async def _let_go(self, name: str, options: Mapping[str, Any], lost_since: float) -> None:
+        """Gives up what has answered nothing since then and does nothing, and ends the sessions.
+
+        A session that waits for another one's lock does something, until that one is ended: so it is looked again.
+        """
+        ended: list[int] = []
+        for _ in range(_LOOKS_AGAIN):
+            doubtful = {each.pgconn.backend_pid: each for each in self._to(name) if each.answered_at < lost_since}
+            working = await at_work(options, [*doubtful, *self._left_at(name)])
+            if working is None:
+                return
+            for pid, each in doubtful.items():
+                if pid not in working and each.answered_at < lost_since:
+                    each.give_up(f"the connection was lost: {name} answers, and not on it")
+                    ended.append(pid)
+            await end_idle(options, [*ended, *self._left_at(name)])
+            if not working:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _to(self, name: str) -> Sequence[Connection]:
+        return [each for each in self._connections if each.host_name == name and not each.closed and not each.given_up]
+
+    def _left_at(self, name: str) -> Sequence[int]:
+        since = monotonic() - _ABANDONED_SECONDS
+        return [pid for host, pid, at in self._abandoned if host == name and at > since]
+
+    def _note_abandoned(self, connection: Connection) -> None:
+        if not connection.closed:
+            self._abandoned.append((connection.host_name, connection.pgconn.backend_pid, monotonic()))
 
     def _give_up(self, name: str, why: str) -> None:
         self._hanging.add(name)
@@ -260,7 +304,7 @@ class _Race:
                 won = await self._go_on()
             await self._end()
         except BaseException:  # whoever waits is cancelled
-            _finish(won)
+            finish(won)
             await self._end()
             raise
         if won is None:
@@ -302,49 +346,7 @@ class _Race:
             task.cancel()
         for outcome in await asyncio.gather(*self._running, return_exceptions=True):
             if isinstance(outcome, Connection):
-                _finish(outcome)
-
-
-async def _asked(options: Mapping[str, Any]) -> _Answer:
-    """What a host says of itself, or just that it lives; None where it does not answer."""
-    options = {**options, "application_name": "backroom-probe", "target_session_attrs": "any"}
-    connection: Connection | None = None
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            connection = await Connection.connect(**options, prepare_threshold=None)
-            return await _standing(connection) or _Alive()
-    except TimeoutError:
-        return None
-    except psycopg.Error as error:
-        return None if trouble_of(error).kind in _AWAY else _Alive()
-    finally:
-        _finish(connection)
-
-
-async def _standing(connection: Connection) -> _Standing | None:
-    """None where the role may not know."""
-    autocommit = connection.autocommit
-    await connection.set_autocommit(True)
-    try:
-        row = await (await connection.execute(_STANDING, prepare=False)).fetchone()
-    except psycopg.errors.InsufficientPrivilege:
-        row = None
-    await connection.set_autocommit(autocommit)
-    if row is None:
-        return None
-    system, timeline = row.values() if isinstance(row, dict) else row
-    return _Standing(int(system), int(timeline))
-
-
-def _succeeds(other: _Answer, host: _Standing) -> bool:
-    """Whether another host was promoted since this one was."""
-    return isinstance(other, _Standing) and other.system == host.system and other.timeline > host.timeline
-
-
-def _finish(connection: Connection | None) -> None:
-    """Closes it at once; nobody waits on it."""
-    if connection is not None:
-        connection.pgconn.finish()
+                finish(outcome)
 
 
 def _name(attempt: Mapping[str, Any]) -> str:

@@ -387,4 +387,4 @@ class _Record:
 
 def _fault(error: Exception) -> str:
     """Where in the code a job was when the database went away is of no use to anybody."""
-    return UNANSWERED if isinstance(error, StoreUnavailable) else described(error)
+    return UNANSWERED if isinstance(translation(error), StoreUnavailable) else described(error)

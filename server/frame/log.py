@@ -25,6 +25,8 @@ SAID_OF_IT = ("said", "error", "fault")
 """What a record is given of its library's report, beside its event."""
 _DATABASE = ("psycopg", "procrastinate", "sqlalchemy", "asyncio")
 """Libraries whose errors of a database that is away reach us too: `Outage` and each call's own line tell of them."""
+_DONE_BY_ANOTHER = "Job was not found"
+"""The queue's, of a job that another worker was given while this one did not reach the database."""
 _QUIET_SECONDS = 60.0
 _LONGEST = 200
 """In characters, of what is said."""
@@ -140,6 +142,9 @@ def _of_the_database(record: logging.LogRecord, errors: list[BaseException]) -> 
         if isinstance(error, asyncio.CancelledError) and _library(record) == "sqlalchemy":
             return True  # a call was given up while its connection went back, which is thrown away then
         if isinstance(error, Exception) and isinstance(translation(error), ended):
+            return True
+        cause = error.__cause__
+        if isinstance(cause, psycopg.errors.RaiseException) and _DONE_BY_ANOTHER in str(cause):
             return True
     # psycopg's pool says which connection it throws away.
     return any(isinstance(each, psycopg.AsyncConnection) and each.closed for each in record.args or ())

@@ -18,9 +18,12 @@ import uvloop
 
 from tests.failover.cluster import Template, template
 from tests.failover.faults import FAULTS, Fault, NotPlayed
-from tests.failover.nodes import NodeFailed
 from tests.failover.rounds import TITLES, Result, broken, broken_off, played, row
 from tests.failover.setting import running
+from tests.fixtures.postgres_nodes import NodeFailed
+
+_SHOWN = 20
+"""Of each kind of what is found: a watch that stands still leaves out thousands."""
 
 
 def main() -> int:
@@ -28,7 +31,7 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="python -m tests.failover", description=__doc__)
     asked.add_argument("--rounds", type=int, default=20)
     asked.add_argument("--short", action="store_true", help="only the few faults that tell the most, in one world")
-    asked.add_argument("--verbose", action="store_true", help="print all that is found, and the servers' lines")
+    asked.add_argument("--verbose", action="store_true", help="print more of what is found, and the servers' lines")
     asked.add_argument("faults", nargs="*", help="parts of the names of those to play; all without any")
     given = asked.parse_args()
     chosen = [fault for fault in FAULTS if fault.short or not given.short]
@@ -122,7 +125,7 @@ def _tell(fault: Fault, number: int, result: Result, *, verbose: bool) -> None:
         print(f"    {each}", flush=True)
     if verbose:
         for name, found in vars(result.verdict).items():
-            for each in found:
+            for each in found[:_SHOWN]:
                 print(f"    {name}: {each}")
         for line in result.said:
             print(f"    log: {line[:300]}")

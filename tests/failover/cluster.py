@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,16 +14,13 @@ from pathlib import Path
 import psycopg
 
 import migrations
-from storage.embedded import data as data_folder
-from storage.embedded.account import account_for
-from storage.embedded.binaries import Binaries, binaries
-from storage.embedded.locks import FileLock
 from storage.embedded.temporary import memory_folder
 from tests.failover.disk import Disk, mounted
-from tests.failover.nodes import CONFIGURATION, DATABASE, Node, copied, removed
 from tests.failover.proxy import Proxy, passing_on
 from tests.fixtures.keys import MASTER_KEY
-from tests.fixtures.postgres import POSTGRES_VERSION
+from tests.fixtures.postgres_nodes import Node
+
+DATABASE = "backroom"
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,6 @@ class Template:
     folder: Path
     """Beside it lie the copies."""
     data: Path
-    programs: Binaries
     key: str
 
 
@@ -40,26 +37,20 @@ class Template:
 def template() -> Iterator[Template]:
     """Made once; each round begins on copies of it. Gone with all copies at the end of the block."""
     folder = Path(tempfile.mkdtemp(prefix="backroom-failover-", dir=memory_folder()))
-    programs = binaries(POSTGRES_VERSION)
-    data = folder / "template"
-    lock = FileLock(folder / "lock")
     node: Node | None = None
     try:
-        data_folder.make(data, programs, account_for(None), lock, durable=False)
-        with (data / "postgresql.conf").open("a") as configuration:
-            configuration.write(CONFIGURATION)
-        node = Node("template", data, programs)
+        node = Node(folder / "template", DATABASE)
+        node.make()
         node.start()
         _create_database(node)
         migrations.upgrade(node.url)
         key = _service_key(node.url)
         node.stop()
-        yield Template(folder, data, programs, key)
+        yield Template(folder, node.data, key)
     finally:
         if node is not None:
             node.discard()
-        lock.close()
-        removed(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _create_database(node: Node) -> None:
@@ -127,16 +118,17 @@ async def replicating(made: Template) -> AsyncIterator[Cluster]:
     nodes: list[Node] = []
     try:
         with mounted(folder / "disk") as disk:
-            for name, place in (("a", folder / "disk"), ("b", folder)):
-                nodes.append(copied(name, made.data, place / name, made.programs))
             try:
+                for name, place in (("a", folder / "disk"), ("b", folder)):
+                    nodes.append(Node(place / name, DATABASE))
+                    nodes[-1].copy_stopped(made.data)
                 async with _in_step(nodes, disk) as cluster:
                     yield cluster
             finally:
                 for node in nodes:
                     node.discard()
     finally:
-        removed(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @asynccontextmanager

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tests.failover.nodes import free_port
 from tests.failover.waiting import now
+from tests.fixtures.postgres_nodes import free_port
 
 _READY_WITHIN_SECONDS = 90.0
 _STOPS_WITHIN_SECONDS = 60.0

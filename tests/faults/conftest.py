@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 import migrations
+from storage.embedded.temporary import memory_folder
 from storage.url import sibling
 from tests.faults.cluster import Cluster
 from tests.faults.succession import Succession
@@ -34,9 +35,8 @@ def postgres(cluster: Cluster) -> str:
 
 @pytest.fixture(scope="session")
 def succession() -> Iterator[Succession]:
-    memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
-    folder = Path(tempfile.mkdtemp(prefix="backroom-succession-", dir=memory if memory.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="backroom-succession-", dir=memory_folder()))
     made = Succession(folder)
     yield made
-    made.primary.crash()
+    made.close()
     shutil.rmtree(folder, ignore_errors=True)

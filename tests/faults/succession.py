@@ -16,9 +16,10 @@ import migrations
 from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.store import FRAME
-from storage.url import parameters, sibling
-from tests.faults.replication import Node, until
+from storage.url import sibling
+from tests.faults.replication import either_url
 from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.postgres_nodes import Node, until
 from tests.identity.standing import Door
 
 SOON = 60.0
@@ -30,7 +31,7 @@ class Succession:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._count = 0
+        self._nodes: list[Node] = []
         self.primary = self._node()
         self.primary.make()
         self.primary.start()
@@ -43,7 +44,7 @@ class Succession:
     def standby(self) -> Node:
         """A standby that no commit waits for."""
         node = self._node()
-        node.copy(self.primary)
+        node.copy_running(self.primary)
         node.start()
         return node
 
@@ -78,16 +79,13 @@ class Succession:
         assert isinstance(writer, int)
         os.kill(writer, signal.SIGSTOP)
 
+    def close(self) -> None:
+        for node in self._nodes:
+            node.discard()
+
     def _node(self) -> Node:
-        self._count += 1
-        return Node(self._folder / str(self._count))
-
-
-def url_of(name: str, *nodes: Node) -> str:
-    """The way to a database, at whichever of the nodes is the primary."""
-    hosts = ",".join(parameters(node.url)["host"] for node in nodes)
-    ports = ",".join(parameters(node.url)["port"] for node in nodes)
-    return f"postgresql://postgres@/{name}?host={hosts}&port={ports}&target_session_attrs=read-write"
+        self._nodes.append(Node(self._folder / str(len(self._nodes) + 1)))
+        return self._nodes[-1]
 
 
 @asynccontextmanager
@@ -115,7 +113,7 @@ class Failover:
     @property
     def either(self) -> str:
         """The way to it on whichever of the two is the primary."""
-        return url_of(self.name, self.succession.primary, self.standby)
+        return either_url(self.name, self.succession.primary, self.standby)
 
     async def keep(self) -> None:
         """What has happened so far is not lost; all that follows is."""

@@ -55,7 +55,7 @@ async def test_the_log_says_why_in_the_database_s_own_words(server: Running, clu
         await becomes(server.channel, "readiness", "NOT_SERVING", within=SOON)
         await until(lambda: bool(reasons(server)), within=SOON)
     why = reasons(server)[-1]
-    assert why.startswith("DATABASE_URL: connection to server on socket ")
+    assert why.startswith("DATABASE_URL: connection to server at ")
     assert "failed: " in why
     assert "; start PostgreSQL there" in why or "; wait until it is ready" in why
     await becomes(server.channel, "readiness", "SERVING", within=SOON)

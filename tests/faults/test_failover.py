@@ -13,7 +13,6 @@ import pytest
 import migrations
 from backroom.commerce.v1 import order_service_pb2
 from storage.database import Database
-from storage.url import parameters
 from tests.commerce.goods import ask, created, stocked
 from tests.contract.probes import becomes, checked
 from tests.faults.replication import Pair, pair
@@ -42,8 +41,7 @@ def nodes() -> Iterator[Pair]:
 @pytest.fixture
 async def serving(nodes: Pair) -> AsyncIterator[Running]:
     """A server that knows both hosts, and does jobs."""
-    hosts = ",".join(parameters(node.url)["host"] for node in (nodes.primary, nodes.standby))
-    url = f"postgresql://postgres@/postgres?host={hosts}&port=5432,5432&target_session_attrs=read-write"
+    url = nodes.url("postgres")
     database = Database(url, audit_key=MASTER_KEYS.audit_key)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)

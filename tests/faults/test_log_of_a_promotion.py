@@ -12,9 +12,9 @@ import migrations
 from server.settings import MODULES
 from server.wiring import Application
 from storage.database import Database
-from storage.url import parameters, sibling
+from storage.url import sibling
 from tests.faults.load import Book, crowd, goods, until
-from tests.faults.replication import Pair, pair
+from tests.faults.replication import pair
 from tests.faults.test_log_while_away import Process, served
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, sign_in
@@ -56,12 +56,6 @@ def _assert_few_and_ours(server: Process, lines: list[dict[str, object]]) -> Non
     assert all(len(str(line)) < 700 for line in lines)
 
 
-def _both(found: Pair, name: str) -> str:
-    """The URL of a database of both servers, whichever of them is the primary."""
-    hosts = [parameters(node.url)["host"] for node in (found.primary, found.standby)]
-    return f"postgresql://postgres@/{name}?host={','.join(hosts)}&port=5432&target_session_attrs=read-write"
-
-
 async def test_a_promotion_is_told_in_a_handful_of_lines() -> None:
     """The primary is killed, its standby promoted, and callers go on; then all connections are ended, twice."""
     book = Book()
@@ -70,7 +64,7 @@ async def test_a_promotion_is_told_in_a_handful_of_lines() -> None:
             connection.execute("CREATE DATABASE shop")
         await asyncio.to_thread(migrations.upgrade, sibling(found.primary.url, "shop"))
         await asyncio.to_thread(found.replicate)
-        url = _both(found, "shop")
+        url = found.url("shop")
         async with await served(url) as server:
             await server.until("serving")
             async with _ordering(server, url, book):

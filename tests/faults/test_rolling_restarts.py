@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import signal
+import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -34,7 +36,9 @@ async def _signed_in(database: Database, channels: list[grpc.aio.Channel]) -> li
     return [Api(channel, first.token, first.account_id) for channel in channels]
 
 
-async def test_a_rolling_restart_fails_no_call(database: Database, database_url: str) -> None:
+async def test_a_rolling_restart_fails_no_call(
+    database: Database, database_url: str, record_property: Callable[[str, object], None]
+) -> None:
     """By the default settings and gRPC's plain client, each server in its turn, and no order is lost."""
     fleet, tally = Fleet(database_url, 2, **BY_DEFAULT), Tally()
     async with AsyncExitStack() as stack:
@@ -43,11 +47,15 @@ async def test_a_rolling_restart_fails_no_call(database: Database, database_url:
         channels = [await stack.enter_async_context(channel_to(fleet.ports, each)) for each in range(CHANNELS)]
         apis = await _signed_in(database, channels)
         async with calling(apis, CALLS_PER_SECOND, tally):
+            began = time.monotonic()
             await asyncio.sleep(1)
             for _ in range(RESTARTS):
                 for number in range(2):
                     await fleet.restart(number)
             await asyncio.sleep(1)
+            record_property("calls_per_second", round(tally.codes.total() / (time.monotonic() - began)))
+    for name, figure in (("restarts", 2 * RESTARTS), ("codes", dict(tally.codes)), ("slowest_seconds", tally.slowest)):
+        record_property(name, figure)
     assert set(tally.codes) == {"OK"}, (tally.codes, tally.said, tally.slowest)
     assert set(fleet.exit_codes) == {0}
     assert tally.asked == set(tally.orders)

@@ -8,10 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
+from procrastinate import PsycopgConnector
 from prometheus_client import CollectorRegistry
 
 from server.frame import jobs as frame_jobs
 from server.frame.jobs import Task, Worker
+from server.frame.outages import UNANSWERED
 from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import Job, JobState
@@ -137,6 +139,31 @@ async def test_a_job_that_fails_is_done_later_and_its_error_s_text_is_told_to_no
     assert (first["outcome"], first["attempt"], second["outcome"], second["attempt"]) == ("failed", 1, "done", 2)
     assert first["fault"].startswith("RuntimeError at tests/frame/test_jobs.py")
     assert CANARY not in str(log.lines)
+
+
+async def test_a_job_whose_way_to_the_queue_is_cut_is_an_outage_and_no_error_of_its_own(
+    database: Database, database_url: str, diary: Diary, log: Log
+) -> None:
+    """The queue calls it by a name of its own, where the store would say that the database is away."""
+
+    async def lose(name: str) -> None:
+        if not diary.done:
+            diary.done.append(name)
+            queue = PsycopgConnector(conninfo=database_url)
+            await queue.open_async()
+            try:
+                await queue.execute_query_async("SELECT pg_terminate_backend(pg_backend_pid())")
+            finally:
+                await queue.close_async()
+
+    await deferred(database, "one")
+    async with working(worker_of(database_url, log, Task("test.write", lose))):
+        await until(lambda: len(log.of("test.write")) == 2)
+    first, second = log.of("test.write")
+    assert (first["outcome"], first["fault"], second["outcome"]) == ("failed", UNANSWERED, "done")
+    assert [line["event"] for line in log.lines if line["level"] not in ("info", "debug")] == [
+        "jobs are tried again once the database answers"
+    ]
 
 
 async def test_a_job_that_keeps_failing_waits_for_a_person(

@@ -56,6 +56,14 @@ def test_a_library_s_report_is_one_line_of_ours(written: io.StringIO) -> None:
     ]
 
 
+def test_a_job_that_another_worker_was_given_meanwhile_is_no_line_of_the_queue_s(written: io.StringIO) -> None:
+    """It is done there; whoever comes back from an outage cannot end it any more."""
+    error = ConnectorException()
+    error.__cause__ = psycopg.errors.RaiseException('Job was not found or not in "doing" or "todo" status (job id: 7)')
+    logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=error)
+    assert lines(written) == []
+
+
 def test_a_task_s_defect_is_told_with_its_place(written: io.StringIO) -> None:
     """And without its text, which may quote a payload."""
     asked = "s3cret"
