@@ -14,7 +14,6 @@ from server.process.data_dir.first_admin import random_password
 from server.process.failure import Failure
 from server.wiring import Identity, build_identity
 from storage.database import Database
-from storage.identity.store import IDENTITY
 
 _LONGEST_LINE = 4096
 """In bytes: more than the longest password has."""
