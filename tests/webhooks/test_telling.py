@@ -168,7 +168,7 @@ async def test_the_endpoints_of_a_disabled_account_are_told_nothing_more(databas
         running(database, jobs_on=database_url, allowed_networks=LOOPBACK) as server,
     ):
         service, keeper, admin = [await server.sign_in(role) for role in ("service", "manager", "admin")]
-        endpoint = await created(keeper, url=shop.url)
+        endpoint = await created(keeper, url=shop.url, event_types=["order.placed"])
         await eventually(lambda: followed(database), bool)
         await stocked(service, "A", 2)
         await placed(service, ("A", 1))
