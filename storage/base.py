@@ -1,9 +1,11 @@
 """What every table and every repository stands on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import orjson
 from sqlalchemy import (
@@ -11,6 +13,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     MetaData,
+    Row,
     Table,
     Text,
     Update,
@@ -27,6 +30,12 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import UserDefinedType
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+Record = TypeVar("Record", bound="DataclassInstance")
 
 METADATA = MetaData(
     naming_convention={
@@ -69,6 +78,99 @@ class Repository(Reader):
         place: ColumnElement[Any] = literal_column(f"{table.fullname}.ctid")
         first = select(place).where(time < before, *conditions).order_by(time).limit(limit).scalar_subquery()
         return (await self._connection.execute(delete(table).where(place == any_(func.array(first))))).rowcount
+
+
+_Made: TypeAlias = tuple[int, Callable[..., object], Callable[[AnyRow], Sequence[Any]]]
+"""A field's place, what makes it, and what that takes of a row."""
+
+
+class Records(Generic[Record]):
+    """How rows become records of one kind: by name, in whatever order a statement has its columns.
+
+    A field takes the column of its name, or that of another: `sequence="seal_sequence"`. Or it is made of its column,
+    `state=OrderState`, or of several, `total=(Price, "total", "currency")`, in the order of the function's arguments.
+    """
+
+    def __init__(self, kind: type[Record], /, **how: str | Callable[..., object] | tuple[Any, ...]) -> None:
+        """Raises TypeError where a field is named that the kind does not have."""
+        self._kind = kind
+        self._places = {field.name: place for place, field in enumerate(fields(kind))}
+        if unknown := how.keys() - self._places.keys():
+            raise TypeError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
+        renamed = {name: column for name, column in how.items() if isinstance(column, str)}
+        self._columns = {name: renamed.get(name, name) for name in self._places}
+        self._made: dict[str, tuple[Any, ...]] = {
+            name: each if isinstance(each, tuple) else (each, name) for name, each in how.items() if name not in renamed
+        }
+        self._plans: dict[tuple[str, ...], tuple[Callable[[AnyRow], Sequence[Any]], Sequence[_Made]]] = {}
+
+    def all(self, rows: Iterable[AnyRow], /, **given: Callable[[AnyRow], object]) -> list[Record]:
+        """The records of one statement's rows; a field that is not told by the columns alone is given by a function.
+
+        Raises LookupError where the statement has no column for a field, or two columns of one name.
+        """
+        found = list(rows)
+        if not found:
+            return []
+        read, made = self._plan(found[0]._fields, given)
+        records = []
+        for row in found:
+            values = list(read(row))
+            for place, how, taken in made:
+                values[place] = how(*taken(row))
+            for name, how in given.items():
+                values[self._places[name]] = how(row)
+            records.append(self._kind(*values))
+        return records
+
+    def one(self, row: AnyRow, /, **given: Callable[[AnyRow], object]) -> Record:
+        """The record of one row."""
+        return self.all((row,), **given)[0]
+
+    def first(self, rows: Iterable[AnyRow], /, **given: Callable[[AnyRow], object]) -> Record | None:
+        """The record of the first row; None where there is none."""
+        return next(iter(self.all(rows, **given)), None)
+
+    def _plan(
+        self, columns: tuple[str, ...], given: Mapping[str, object]
+    ) -> tuple[Callable[[AnyRow], Sequence[Any]], Sequence[_Made]]:
+        """Where the values stand in a row: found by names once for each statement, since that is most of the cost."""
+        key = (*columns, "", *given)
+        if key not in self._plans:
+            at = {name: place for place, name in enumerate(columns)}
+            if len(at) < len(columns):
+                raise LookupError(f"two columns of one name, for {self._kind.__name__}: {', '.join(columns)}")
+            elsewhere = {*self._made, *given}
+            read = _taking([0 if name in elsewhere else at[column] for name, column in self._columns.items()])
+            made = [
+                (self._places[name], how[0], _taking([at[column] for column in how[1:]]))
+                for name, how in self._made.items()
+                if name not in given
+            ]
+            self._plans[key] = (read, made)
+        return self._plans[key]
+
+
+def _taking(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """What takes the values at these places; `itemgetter` alone would return a single one bare."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda row: [row[place] for place in places]
+
+
+def values_by(names: Sequence[str], /, **paths: str) -> Callable[[object], tuple[Any, ...]]:
+    """What takes a record's values in the names' order, for `rows_of`: the attributes so named, or at the paths.
+
+    `values_by(_ORDER, total="total.amount")` takes the column `total` from there.
+    """
+    take = attrgetter(*(paths.get(name, name) for name in names))
+    return take if len(names) > 1 else lambda record: (take(record),)
+
+
+def row_by(names: Sequence[str], /, **paths: str) -> Callable[[object], dict[str, Any]]:
+    """What makes one row of a record, for `insert(table).values(...)`, in the same way."""
+    take = values_by(names, **paths)
+    return lambda record: dict(zip(names, take(record), strict=True))
 
 
 def names_of(table: Table) -> tuple[str, ...]:

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Row, Select, bindparam, cast, func, literal, select, true, tuple_
+from sqlalchemy import BigInteger, Select, bindparam, cast, func, literal, select, true, tuple_
 
-from storage.base import Reader, Repository, changing, given, inserting, names_of, rows_of
+from storage.base import Reader, Records, Repository, changing, given, inserting, names_of, rows_of, values_by
 from storage.commerce.records import Order, OrderFilter, OrderLine, OrderState, Price, Unpaid
 from storage.commerce.tables import order_lines, orders, products
 
@@ -14,6 +14,12 @@ _ORDER = names_of(orders)
 _LINE = names_of(order_lines)
 _REFERENCE = ("placed_by", "reference")
 _CHANGEABLE = ("id", "state", "cancel_reason", "update_time")
+
+_ORDERS = Records(Order, state=OrderState, total=(Price, "total", "currency"), lines=(tuple,))
+_ORDER_LINES = Records(OrderLine)
+_UNPAID_OF_ONE = Records(Unpaid)
+_NEW = values_by(_ORDER, total="total.amount", currency="total.currency")
+_CHANGED = values_by(_CHANGEABLE)
 
 _TAKEN = given(orders, *_REFERENCE)
 _FIND_REFERENCES = select(orders.c.placed_by, orders.c.reference, orders.c.id).where(
@@ -46,7 +52,13 @@ _COUNT_UNPAID = select(_CUSTOMERS.c.customer_id, _UNPAID.c.orders, _UNPAID.c.pie
     _CUSTOMERS, _UNPAID, true()
 )
 _LINES = (
-    select(order_lines.c.order_id, products.c.id, products.c.sku, order_lines.c.quantity, order_lines.c.unit_price)
+    select(
+        order_lines.c.order_id,
+        order_lines.c.product_id,
+        products.c.sku,
+        order_lines.c.quantity,
+        order_lines.c.unit_price,
+    )
     .join_from(order_lines, products)
     .where(order_lines.c.order_id.in_(_IDS))
     .order_by(order_lines.c.order_id, order_lines.c.position)
@@ -71,8 +83,8 @@ class OrderReader(Reader):
         if not customer_ids:
             return {}
         values = rows_of(("customer_id",), ((each,) for each in customer_ids))
-        found = await self._connection.execute(_COUNT_UNPAID, {**values, "since": since})
-        return {customer_id: Unpaid(*counts) for customer_id, *counts in found}
+        found = (await self._connection.execute(_COUNT_UNPAID, {**values, "since": since})).all()
+        return {row.customer_id: unpaid for row, unpaid in zip(found, _UNPAID_OF_ONE.all(found), strict=True)}
 
     async def find(self, order_id: UUID) -> Order | None:
         """The order with its lines."""
@@ -93,7 +105,7 @@ class OrderReader(Reader):
         if before is not None:
             statement = statement.where(tuple_(orders.c.create_time, orders.c.id) < before)
         statement = statement.order_by(orders.c.create_time.desc(), orders.c.id.desc()).limit(limit)
-        return [_order(row, ()) for row in await self._connection.execute(statement)]
+        return _ORDERS.all(await self._connection.execute(statement))
 
     async def _with_lines(
         self, statement: Select[Any], values: Mapping[str, str] | None = None
@@ -102,9 +114,10 @@ class OrderReader(Reader):
         if not rows:
             return {}
         lines: dict[UUID, list[OrderLine]] = {row.id: [] for row in rows}
-        for order_id, *line in await self._connection.execute(_LINES, _ids(lines)):
-            lines[order_id].append(OrderLine(*line))
-        return {row.id: _order(row, tuple(lines[row.id])) for row in rows}
+        found = (await self._connection.execute(_LINES, _ids(lines))).all()
+        for row, line in zip(found, _ORDER_LINES.all(found), strict=True):
+            lines[row.order_id].append(line)
+        return {each.id: each for each in _ORDERS.all(rows, lines=lambda row: tuple(lines[row.id]))}
 
 
 class OrderRepository(OrderReader, Repository):
@@ -118,7 +131,7 @@ class OrderRepository(OrderReader, Repository):
         if not new:
             return
         ordered = sorted(new, key=lambda order: (order.placed_by, order.reference or ""))
-        heads = rows_of(_ORDER, map(_values, ordered), name="heads")
+        heads = rows_of(_ORDER, map(_NEW, ordered), name="heads")
         await self._connection.execute(_ADD, heads | rows_of(_LINE, _line_values(ordered), name="lines"))
 
     async def lock(self, order_id: UUID) -> Order | None:
@@ -141,8 +154,7 @@ class OrderRepository(OrderReader, Repository):
         """Stores the new states of orders that were locked in this transaction."""
         if not changed:
             return
-        values = ([getattr(order, name) for name in _CHANGEABLE] for order in changed)
-        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
+        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, map(_CHANGED, changed)))
 
 
 def _ids(order_ids: Collection[UUID]) -> dict[str, str]:
@@ -160,22 +172,8 @@ def _conditions(wanted: OrderFilter) -> Iterator[Any]:
         yield orders.c.create_time < wanted.end_time
 
 
-def _values(order: Order) -> list[Any]:
-    """In the order of _ORDER."""
-    who = [order.id, order.reference, order.customer_id, order.placed_by, order.state]
-    total = [order.line_count, order.unit_count, order.total.amount, order.total.currency]
-    return [*who, *total, order.cancel_reason, order.create_time, order.update_time, order.hold_end_time]
-
-
 def _line_values(new: Sequence[Order]) -> Iterator[tuple[Any, ...]]:
     """In the order of _LINE."""
     for order in new:
         for position, line in enumerate(order.lines):
             yield (order.id, position, line.product_id, line.quantity, line.unit_price)
-
-
-def _order(row: Row[Any], lines: tuple[OrderLine, ...]) -> Order:
-    who = (row.id, row.reference, row.customer_id, row.placed_by, OrderState(row.state))
-    total = (row.line_count, row.unit_count, Price(row.total, row.currency))
-    times = (row.create_time, row.update_time, row.hold_end_time)
-    return Order(*who, lines, *total, row.cancel_reason, *times)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, func, insert, or_, select, tuple_
 
-from storage.base import Reader, Repository, changing, inserting, names_of, rows_of
+from storage.base import Reader, Records, Repository, changing, inserting, names_of, rows_of, values_by
 from storage.commerce.records import (
     Payment,
     PaymentFilter,
@@ -28,6 +28,14 @@ _CHANGEABLE = (
 )
 _REFUND_CHANGEABLE = ("id", "provider_id", "state", "update_time")
 
+_PAYMENTS = Records(Payment, state=PaymentState, amount=(Price, "amount", "currency"), refunds=(tuple,))
+_REFUNDS = Records(Refund, state=RefundState, reason=RefundReason)
+_RESTOCK = Records(RestockLine)
+_NEW = values_by(_PAYMENT, amount="amount.amount", currency="amount.currency")
+_CHANGED = values_by(_CHANGEABLE)
+_NEW_REFUND = values_by(_REFUND)
+_CHANGED_REFUND = values_by(_REFUND_CHANGEABLE)
+
 _CHANGE = changing(payments, *_CHANGEABLE)
 _ADD_REFUNDS = inserting(refunds, *_REFUND)
 _ADD_REFUND_LINES = inserting(refund_lines, *_LINE)
@@ -39,8 +47,8 @@ class PaymentReader(Reader):
 
     async def find(self, payment_id: UUID) -> Payment | None:
         """The payment with its refunds."""
-        row = (await self._connection.execute(select(payments).where(payments.c.id == payment_id))).first()
-        return _payment(row, await self._refunds([row.id])) if row else None
+        rows = (await self._connection.execute(select(payments).where(payments.c.id == payment_id))).all()
+        return (await self._with_refunds(rows)).get(payment_id)
 
     async def find_refund(self, refund_id: UUID) -> UUID | None:
         """The payment that a refund pays back."""
@@ -50,9 +58,7 @@ class PaymentReader(Reader):
     async def find_of_orders(self, order_ids: Collection[UUID]) -> Mapping[UUID, Payment]:
         """All payments of these orders with their refunds, by their ids, the first first."""
         statement = select(payments).where(payments.c.order_id.in_(order_ids)).order_by(payments.c.id)
-        rows = (await self._connection.execute(statement)).all()
-        found = await self._refunds([row.id for row in rows])
-        return {row.id: _payment(row, found) for row in rows}
+        return await self._with_refunds((await self._connection.execute(statement)).all())
 
     async def find_reported(
         self, provider: str, ids: Collection[UUID], provider_ids: Collection[str]
@@ -96,7 +102,12 @@ class PaymentReader(Reader):
         if before is not None:
             statement = statement.where(tuple_(payments.c.create_time, payments.c.id) < before)
         statement = statement.order_by(payments.c.create_time.desc(), payments.c.id.desc()).limit(limit)
-        return [_payment(row, {}) for row in await self._connection.execute(statement)]
+        return _PAYMENTS.all(await self._connection.execute(statement))
+
+    async def _with_refunds(self, rows: Sequence[Row[Any]]) -> Mapping[UUID, Payment]:
+        refunds_of = await self._refunds([row.id for row in rows])
+        found = _PAYMENTS.all(rows, refunds=lambda row: tuple(refunds_of.get(row.id, ())))
+        return {each.id: each for each in found}
 
     async def _refunds(self, payment_ids: Collection[UUID]) -> Mapping[UUID, Sequence[Refund]]:
         """The refunds of these payments, by payment, the first first."""
@@ -106,20 +117,19 @@ class PaymentReader(Reader):
         rows = (await self._connection.execute(statement)).all()
         restock = await self._restock([row.id for row in rows])
         found: dict[UUID, list[Refund]] = {}
-        for row in rows:
-            found.setdefault(row.payment_id, []).append(_refund(row, restock.get(row.id, ())))
+        for refund in _REFUNDS.all(rows, restock=lambda row: tuple(restock.get(row.id, ()))):
+            found.setdefault(refund.payment_id, []).append(refund)
         return found
 
     async def _restock(self, refund_ids: Collection[UUID]) -> Mapping[UUID, Sequence[RestockLine]]:
         if not refund_ids:
             return {}
-        columns = (refund_lines.c.refund_id, products.c.id, products.c.sku, refund_lines.c.quantity)
+        columns = (refund_lines.c.refund_id, refund_lines.c.product_id, products.c.sku, refund_lines.c.quantity)
         statement = select(*columns).join_from(refund_lines, products).order_by(products.c.sku)
         lines: dict[UUID, list[RestockLine]] = {}
-        for refund_id, *line in await self._connection.execute(
-            statement.where(refund_lines.c.refund_id.in_(refund_ids))
-        ):
-            lines.setdefault(refund_id, []).append(RestockLine(*line))
+        rows = (await self._connection.execute(statement.where(refund_lines.c.refund_id.in_(refund_ids)))).all()
+        for row, line in zip(rows, _RESTOCK.all(rows), strict=True):
+            lines.setdefault(row.refund_id, []).append(line)
         return lines
 
 
@@ -128,22 +138,20 @@ class PaymentRepository(PaymentReader, Repository):
 
     async def add(self, payment: Payment) -> None:
         customer = select(orders.c.customer_id).where(orders.c.id == payment.order_id).scalar_subquery()
-        values = dict(zip(_PAYMENT, _values(payment), strict=True))
+        values = dict(zip(_PAYMENT, _NEW(payment), strict=True))
         await self._connection.execute(insert(payments).values(values | {"customer_id": customer}))
 
     async def change(self, changed: Sequence[Payment]) -> None:
         """Stores what became of payments; not their refunds."""
         if not changed:
             return
-        values = ([getattr(payment, name) for name in _CHANGEABLE] for payment in changed)
-        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
+        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, map(_CHANGED, changed)))
 
     async def add_refunds(self, new: Sequence[Refund]) -> None:
         """Adds refunds with the goods that came back."""
         if not new:
             return
-        heads = ([getattr(refund, name) for name in _REFUND] for refund in new)
-        await self._connection.execute(_ADD_REFUNDS, rows_of(_REFUND, heads))
+        await self._connection.execute(_ADD_REFUNDS, rows_of(_REFUND, map(_NEW_REFUND, new)))
         rows = [(refund.id, line.product_id, line.quantity) for refund in new for line in refund.restock]
         if rows:
             await self._connection.execute(_ADD_REFUND_LINES, rows_of(_LINE, rows))
@@ -152,8 +160,7 @@ class PaymentRepository(PaymentReader, Repository):
         """Stores what became of refunds."""
         if not changed:
             return
-        values = ([getattr(refund, name) for name in _REFUND_CHANGEABLE] for refund in changed)
-        await self._connection.execute(_CHANGE_REFUNDS, rows_of(_REFUND_CHANGEABLE, values))
+        await self._connection.execute(_CHANGE_REFUNDS, rows_of(_REFUND_CHANGEABLE, map(_CHANGED_REFUND, changed)))
 
 
 def _conditions(wanted: PaymentFilter) -> Iterator[Any]:
@@ -163,23 +170,3 @@ def _conditions(wanted: PaymentFilter) -> Iterator[Any]:
         yield payments.c.customer_id == wanted.customer_id
     if wanted.state is not None:
         yield payments.c.state == wanted.state
-
-
-def _values(payment: Payment) -> list[Any]:
-    """In the order of _PAYMENT."""
-    flat = {**{name: getattr(payment, name) for name in _PAYMENT if name not in ("amount", "currency")}}
-    flat |= {"amount": payment.amount.amount, "currency": payment.amount.currency}
-    return [flat[name] for name in _PAYMENT]
-
-
-def _payment(row: Row[Any], found: Mapping[UUID, Sequence[Refund]]) -> Payment:
-    who = (row.id, row.order_id, row.created_by, row.provider, row.provider_id, row.method, PaymentState(row.state))
-    sums = (Price(row.amount, row.currency), row.authorized, row.captured, row.refunded)
-    rest = (row.failure, row.voided, row.client_secret, tuple(found.get(row.id, ())))
-    return Payment(*who, *sums, *rest, row.create_time, row.update_time)
-
-
-def _refund(row: Row[Any], restock: Sequence[RestockLine]) -> Refund:
-    who = (row.id, row.payment_id, row.provider_id, RefundState(row.state), row.amount)
-    why = (RefundReason(row.reason), row.note, tuple(restock))
-    return Refund(*who, *why, row.create_time, row.update_time)

@@ -2,14 +2,19 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, insert, select
+from sqlalchemy import Select, func, insert, select
 
-from storage.base import Reader, Repository, changing, given, inserting, names_of, rows_of
+from storage.base import Reader, Records, Repository, changing, given, inserting, names_of, rows_of, values_by
 from storage.commerce.records import Price, Product
 from storage.commerce.tables import products, stock
 
 _COLUMNS = names_of(products)
 _CHANGEABLE = ("id", "name", "description", "price", "currency", "archived", "version", "update_time")
+
+_PRODUCTS = Records(Product, price=(Price, "price", "currency"))
+_PRICE = {"price": "price.amount", "currency": "price.currency"}
+_NEW = values_by(_COLUMNS, **_PRICE)
+_CHANGED = values_by(_CHANGEABLE, **_PRICE)
 
 _ADD = inserting(products, *_COLUMNS).on_conflict_do_nothing(index_elements=["sku"]).returning(products.c.id)
 _CHANGE = changing(products, *_CHANGEABLE)
@@ -47,13 +52,13 @@ class ProductReader(Reader):
         so_far = (func.sum(mine).over(order_by=found.c.sku) - mine).label("so_far")
         sized = select(*found.c, so_far).subquery()
         statement = select(*(sized.c[name] for name in _COLUMNS)).where(sized.c.so_far <= size)
-        return [_product(row) for row in await self._connection.execute(statement.order_by(sized.c.sku))]
+        return _PRODUCTS.all(await self._connection.execute(statement.order_by(sized.c.sku)))
 
     async def _find(self, statement: Select[Any], name: str, keys: Collection[UUID | str]) -> Sequence[Product]:
         if not keys:
             return []
         found = await self._connection.execute(statement, rows_of((name,), ((key,) for key in keys)))
-        return [_product(row) for row in found]
+        return _PRODUCTS.all(found)
 
 
 class ProductRepository(ProductReader, Repository):
@@ -65,7 +70,7 @@ class ProductRepository(ProductReader, Repository):
     async def add(self, new: Sequence[Product]) -> set[UUID]:
         """Adds products with a stock of nothing, and returns which were added: not those whose SKU is taken."""
         ordered = sorted(new, key=lambda product: product.sku)
-        found = await self._connection.execute(_ADD, rows_of(_COLUMNS, map(_values, ordered)))
+        found = await self._connection.execute(_ADD, rows_of(_COLUMNS, map(_NEW, ordered)))
         added = set(found.scalars())
         if added:
             rows = [{"product_id": product.id, "on_hand": 0, "held": 0} for product in ordered if product.id in added]
@@ -74,31 +79,14 @@ class ProductRepository(ProductReader, Repository):
 
     async def change(self, changed: Sequence[Product]) -> None:
         """Stores the new values of products that were locked in this transaction."""
-        places = [_COLUMNS.index(name) for name in _CHANGEABLE]
-        values = ([_values(product)[place] for place in places] for product in changed)
-        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, values))
+        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, map(_CHANGED, changed)))
 
     async def lock(self, product_id: UUID) -> Product | None:
         """The product, locked until the transaction ends."""
         statement = select(products).where(products.c.id == product_id).with_for_update(key_share=True)
-        row = (await self._connection.execute(statement)).first()
-        return _product(row) if row else None
+        return _PRODUCTS.first(await self._connection.execute(statement))
 
     async def lock_by_sku(self, skus: Sequence[str]) -> Mapping[str, Product]:
         """The products that exist of these SKUs, locked in key order until the transaction ends."""
         found = await self._connection.execute(_LOCK_BY_SKU, rows_of(("sku",), ((sku,) for sku in skus)))
-        return {row.sku: _product(row) for row in found}
-
-
-def _values(product: Product) -> list[Any]:
-    """In the order of _COLUMNS."""
-    price = product.price
-    text = [product.sku, product.name, product.description]
-    times = [product.create_time, product.update_time]
-    return [product.id, *text, price.amount, price.currency, product.archived, product.version, *times]
-
-
-def _product(row: Row[Any]) -> Product:
-    price = Price(row.price, row.currency)
-    text = (row.sku, row.name, row.description)
-    return Product(row.id, *text, price, row.archived, row.version, row.create_time, row.update_time)
+        return {each.sku: each for each in _PRODUCTS.all(found)}

@@ -2,9 +2,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Select, select
 
-from storage.base import Reader, Repository, changing, given, inserting, rows_of
+from storage.base import Reader, Records, Repository, changing, given, inserting, rows_of, values_by
 from storage.commerce.records import Level, Move, Movement, Price, Shelf, StockReason
 from storage.commerce.tables import products, stock, stock_movements
 
@@ -21,6 +21,12 @@ _MOVE = (
     "create_time",
 )
 _LEVEL = ("product_id", "on_hand", "held")
+_SHELF_OF = Records(Shelf, price=(Price, "price", "currency"))
+_LEVELS = Records(Level)
+_MOVEMENTS = Records(Movement, reason=StockReason)
+_MOVED = values_by(_MOVE)
+_LEFT = values_by(_LEVEL, on_hand="on_hand_after", held="held_after")
+
 _SHELF = (products.c.sku, products.c.price, products.c.currency, products.c.archived)
 
 _SHELVES: Select[Any] = select(stock.c.product_id, *_SHELF, stock.c.on_hand, stock.c.held)
@@ -36,8 +42,7 @@ class StockReader(Reader):
 
     async def find_level(self, sku: str) -> Level | None:
         statement = select(products.c.sku, stock.c.on_hand, stock.c.held).join_from(products, stock)
-        row = (await self._connection.execute(statement.where(products.c.sku == sku))).first()
-        return Level(*row) if row else None
+        return _LEVELS.first(await self._connection.execute(statement.where(products.c.sku == sku)))
 
     async def list_movements(self, product_id: UUID, *, before: int | None, limit: int) -> Sequence[Movement]:
         """A product's movements from the latest on, starting below a sequence."""
@@ -47,8 +52,7 @@ class StockReader(Reader):
         if before is not None:
             statement = statement.where(stock_movements.c.sequence < before)
         statement = statement.order_by(stock_movements.c.sequence.desc()).limit(limit)
-        found = await self._connection.execute(statement)
-        return [Movement(sequence, sku, StockReason(reason), *rest) for sequence, sku, reason, *rest in found]
+        return _MOVEMENTS.all(await self._connection.execute(statement))
 
 
 class StockRepository(StockReader, Repository):
@@ -60,12 +64,12 @@ class StockRepository(StockReader, Repository):
     async def lock(self, skus: Collection[str]) -> Mapping[str, Shelf]:
         """The shelves that exist of these SKUs, locked until the transaction ends."""
         values = rows_of(("sku",), ((sku,) for sku in skus))
-        return {row.sku: _shelf(row) for row in await self._connection.execute(_LOCK, values)}
+        return {each.sku: each for each in _SHELF_OF.all(await self._connection.execute(_LOCK, values))}
 
     async def lock_by_id(self, product_ids: Collection[UUID]) -> Mapping[UUID, Shelf]:
         """The shelves of these products, locked until the transaction ends."""
         values = rows_of(("product_id",), ((each,) for each in product_ids))
-        return {row.product_id: _shelf(row) for row in await self._connection.execute(_LOCK_BY_ID, values)}
+        return {each.product_id: each for each in _SHELF_OF.all(await self._connection.execute(_LOCK_BY_ID, values))}
 
     async def move(self, moves: Sequence[Move]) -> None:
         """Writes movements into the ledger, and what the last one of each product says into the balance.
@@ -74,14 +78,6 @@ class StockRepository(StockReader, Repository):
         """
         if not moves:
             return
-        levels = {move.product_id: (move.product_id, move.on_hand_after, move.held_after) for move in moves}
-        entries = rows_of(_MOVE, map(_values, moves), name="moves")
-        await self._connection.execute(_MOVE_ALL, entries | rows_of(_LEVEL, levels.values()))
-
-
-def _shelf(row: Row[Any]) -> Shelf:
-    return Shelf(row.product_id, row.sku, Price(row.price, row.currency), row.archived, row.on_hand, row.held)
-
-
-def _values(move: Move) -> tuple[object, ...]:
-    return tuple(getattr(move, name) for name in _MOVE)
+        last = {move.product_id: move for move in moves}
+        entries = rows_of(_MOVE, map(_MOVED, moves), name="moves")
+        await self._connection.execute(_MOVE_ALL, entries | rows_of(_LEVEL, map(_LEFT, last.values())))

@@ -3,16 +3,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, Text, cast, exists, func, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, cast, exists, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.base import Reader, Repository, TransactionId, inserting, rows_of
+from storage.base import AnyRow, Reader, Records, Repository, TransactionId, inserting, rows_of, values_by
 from storage.frame.records import AuditEntry, AuditEvent, AuditFilter, AuditKey
 from storage.frame.signing import mac_of
 from storage.frame.tables import audit_entries, audit_seals
 
 _ENTRY = ("create_time", "caller_id", "action", "resource", "address", "call_id", "result", "id", "key_id", "mac")
-_TOLD = _ENTRY[:8]
+_VALUES = values_by(_ENTRY[:8])
+_ENTRIES = Records(AuditEntry)
+_EVENTS = Records(AuditEvent, transaction_id="transaction")
 _RECORD = inserting(audit_entries, *_ENTRY)
 KEY = (audit_entries.c.transaction_id, audit_entries.c.sequence)
 """The order of the chain."""
@@ -79,18 +81,13 @@ class AuditRepository(AuditReader, Repository):
         if self._key is None:
             raise RuntimeError("this database was opened without a key to sign the record with")
         key = self._key
-        rows = ((*_values(entry), key.id, mac_of(entry, key.secret)) for entry in entries)
+        rows = ((*_VALUES(entry), key.id, mac_of(entry, key.secret)) for entry in entries)
         await self._connection.execute(_RECORD, rows_of(_ENTRY, rows))
 
 
-def event_of(row: Row[Any], position: int | None = None, hash_: bytes | None = None) -> AuditEvent:
-    asked = (row.create_time, row.caller_id, row.action, row.resource, row.address, row.call_id)
-    entry = AuditEntry(*asked, row.result, row.id)
-    return AuditEvent(row.sequence, row.transaction, entry, row.key_id, bytes(row.mac), position or 0, hash_ or b"")
-
-
-def _values(entry: AuditEntry) -> tuple[object, ...]:
-    return tuple(getattr(entry, name) for name in _TOLD)
+def event_of(row: AnyRow, position: int | None = None, hash_: bytes | None = None) -> AuditEvent:
+    place, chain = position or 0, hash_ or b""
+    return _EVENTS.one(row, entry=_ENTRIES.one, position=lambda _: place, hash=lambda _: chain)
 
 
 def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:

@@ -1,10 +1,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Repository, inserting, rows_of
+from storage.base import AnyRow, Reader, Records, Repository, inserting, rows_of, values_by
 from storage.frame.records import AuditAnchor, AuditEvent, AuditLink, AuditSeal
 from storage.frame.repository.audit import EVENT, KEY, TRANSACTION, event_of, key_of, unsealed
 from storage.frame.tables import audit_anchors, audit_entries, audit_seals
@@ -15,6 +15,10 @@ _SEALING = 0x626B726D_00000010
 _MINE = audit_entries.c.sequence == audit_seals.c.sequence
 """Which event a place is of."""
 _SEAL = ("position", "sequence", "hash", "key_id", "create_time")
+_VALUES = values_by(_SEAL)
+_SEALS = Records(AuditSeal)
+_SEALS_BESIDE = Records(AuditSeal, **{name: f"seal_{name}" for name in _SEAL})
+_ANCHORS = Records(AuditAnchor)
 _ADD = inserting(audit_seals, *_SEAL)
 
 
@@ -24,8 +28,7 @@ class AuditChainReader(Reader):
     async def head(self) -> AuditAnchor | None:
         """Where the chain ends; None where there is none yet."""
         statement = select(audit_seals.c.position, audit_seals.c.hash).order_by(audit_seals.c.position.desc()).limit(1)
-        row = (await self._connection.execute(statement)).first()
-        return AuditAnchor(row.position, bytes(row.hash)) if row else None
+        return _ANCHORS.first(await self._connection.execute(statement))
 
     async def horizon(self) -> tuple[int, int] | None:
         """Up to which (transaction, sequence) all is sealed that there will ever be; None before the first."""
@@ -34,8 +37,8 @@ class AuditChainReader(Reader):
         return (row[0], row[1]) if row else None
 
     async def find(self, position: int) -> AuditSeal | None:
-        row = (await self._connection.execute(select(audit_seals).where(audit_seals.c.position == position))).first()
-        return _seal(row) if row else None
+        statement = select(audit_seals).where(audit_seals.c.position == position)
+        return _SEALS.first(await self._connection.execute(statement))
 
     async def read(self, *, after: int, limit: int) -> Sequence[AuditLink]:
         """The places behind a position, in their order, each with its event where that is there."""
@@ -69,8 +72,7 @@ class AuditChainReader(Reader):
     async def anchored(self) -> AuditAnchor | None:
         """Where the chain ended when it was last anchored."""
         statement = select(audit_anchors).order_by(audit_anchors.c.position.desc()).limit(1)
-        row = (await self._connection.execute(statement)).first()
-        return AuditAnchor(row.position, bytes(row.hash)) if row else None
+        return _ANCHORS.first(await self._connection.execute(statement))
 
 
 class AuditChainRepository(AuditChainReader, Repository):
@@ -84,8 +86,7 @@ class AuditChainRepository(AuditChainReader, Repository):
         """Appends places to the chain."""
         if not seals:
             return
-        rows = (tuple(getattr(seal, name) for name in _SEAL) for seal in seals)
-        await self._connection.execute(_ADD, rows_of(_SEAL, rows))
+        await self._connection.execute(_ADD, rows_of(_SEAL, map(_VALUES, seals)))
 
     async def add_anchor(self, anchor: AuditAnchor) -> bool:
         """Keeps that the chain was anchored; False where that was done before."""
@@ -94,11 +95,6 @@ class AuditChainRepository(AuditChainReader, Repository):
         return (await self._connection.execute(statement.returning(audit_anchors.c.position))).first() is not None
 
 
-def _seal(row: Row[Any], prefix: str = "") -> AuditSeal:
-    values = {name: getattr(row, prefix + name) for name in _SEAL}
-    return AuditSeal(**{**values, "hash": bytes(values["hash"])})
-
-
-def _link(row: Row[Any]) -> AuditLink:
-    seal = _seal(row, "seal_")
+def _link(row: AnyRow) -> AuditLink:
+    seal = _SEALS_BESIDE.one(row)
     return AuditLink(seal, None if row.sequence is None else event_of(row, seal.position, seal.hash))

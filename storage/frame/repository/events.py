@@ -1,11 +1,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from storage.base import Repository, inserting, rows_of
+from storage.base import Repository, inserting, rows_of, values_by
 from storage.frame.records import Event
 from storage.frame.tables import events
 
 _EVENT = ("type", "subject_id", "data", "create_time")
+_VALUES = values_by(_EVENT)
 _PUBLISH = inserting(events, *_EVENT)
 
 
@@ -16,8 +17,7 @@ class EventRepository(Repository):
         """Writes events into the log, in their order; others are told once this transaction has committed."""
         if not new:
             return
-        rows = ((event.type, event.subject_id, event.data, event.create_time) for event in new)
-        await self._connection.execute(_PUBLISH, rows_of(_EVENT, rows))
+        await self._connection.execute(_PUBLISH, rows_of(_EVENT, map(_VALUES, new)))
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many events from before a time, and returns how many that were."""

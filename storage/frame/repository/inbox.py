@@ -3,11 +3,12 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
-from storage.base import Reader, Repository, inserting, rows_of
+from storage.base import Reader, Repository, inserting, rows_of, values_by
 from storage.frame.records import EventKey, ReceivedEvent
 from storage.frame.tables import inbox
 
 _COLUMNS = ("source", "event_id", "body", "receive_time")
+_VALUES = values_by(_COLUMNS)
 _ADD = inserting(inbox, *_COLUMNS).on_conflict_do_nothing().returning(inbox.c.source, inbox.c.event_id)
 
 
@@ -34,8 +35,7 @@ class InboxRepository(InboxReader, Repository):
         for each in batch:
             first.setdefault(each.key, each)
         ordered = (first[key] for key in sorted(first))
-        values = ((each.source, each.event_id, each.body, each.receive_time) for each in ordered)
-        found = await self._connection.execute(_ADD, rows_of(_COLUMNS, values))
+        found = await self._connection.execute(_ADD, rows_of(_COLUMNS, map(_VALUES, ordered)))
         return {(row.source, row.event_id) for row in found}
 
     async def finish(self, source: str, event_id: str, now: datetime) -> bool:

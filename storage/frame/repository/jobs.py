@@ -5,7 +5,7 @@ from procrastinate.jobs import Job as JobToQueue
 from procrastinate.manager import JobManager
 from sqlalchemy import text
 
-from storage.base import Reader, Repository
+from storage.base import Reader, Records, Repository
 from storage.frame.records import Job, JobState, QueuedJob, module_of
 
 
@@ -14,8 +14,7 @@ class JobReader(Reader):
 
     async def list_undone(self, limit: int) -> Sequence[QueuedJob]:
         """The jobs that wait, run or have failed, the first first."""
-        found = await self._connection.execute(_UNDONE, {"limit": limit})
-        return [QueuedJob(row.id, row.task_name, row.args, JobState(row.status), *row[4:]) for row in found]
+        return _JOBS.all(await self._connection.execute(_UNDONE, {"limit": limit}))
 
 
 class JobRepository(JobReader, Repository):
@@ -39,8 +38,9 @@ class JobRepository(JobReader, Repository):
         return len((await self._connection.execute(_CANCEL)).all())
 
 
+_JOBS = Records(QueuedJob, state=JobState)
 _UNDONE = text("""
-    SELECT id, task_name, args, status::text, attempts, scheduled_at FROM procrastinate_jobs
+    SELECT id, task_name AS task, args, status::text AS state, attempts, scheduled_at AS run_at FROM procrastinate_jobs
     WHERE status IN ('todo', 'doing', 'failed') ORDER BY id LIMIT :limit
 """)
 _RETRY = text("""

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from storage.base import Reader, Repository, given, inserting, rows_of
+from storage.base import Reader, Records, Repository, given, inserting, rows_of, values_by
 from storage.durability import COMMITS_WAIT, WAIT_FOR_STANDBY
 from storage.frame.records import Claim, EarlierRequest, RequestKey
 from storage.frame.tables import request_ids
@@ -13,6 +13,8 @@ from storage.frame.tables import request_ids
 Scope = tuple[UUID, UUID]
 
 _CLAIM = ("caller_id", "request_id", "digest", "answer")
+_VALUES = values_by(_CLAIM, caller_id="key.caller_id", request_id="key.request_id", digest="key.digest")
+_EARLIER = Records(EarlierRequest)
 _SCOPE = ("caller_id", "request_id")
 _ANSWER = ("caller_id", "request_id", "answer")
 
@@ -36,8 +38,7 @@ class RequestReader(Reader):
 
     async def find(self, scope: Scope) -> EarlierRequest | None:
         """A request that came before, and was answered; it waits for nobody, and says whether that is to be done."""
-        row = (await self._connection.execute(_LOOK, rows_of(_SCOPE, [scope]))).first()
-        return EarlierRequest(row.digest, row.answer, row.commits_wait) if row else None
+        return _EARLIER.first(await self._connection.execute(_LOOK, rows_of(_SCOPE, [scope])))
 
 
 class RequestRepository(RequestReader, Repository):
@@ -55,13 +56,14 @@ class RequestRepository(RequestReader, Repository):
         if not claims:
             return {}
         ordered = sorted(claims, key=_place)
-        values = rows_of(_CLAIM, ((*claim.key.scope, claim.key.digest, claim.answer) for claim in ordered))
+        values = rows_of(_CLAIM, map(_VALUES, ordered))
         claimed = {tuple(row) for row in await self._connection.execute(_TAKE, values)}
         others = [claim.key.scope for claim in ordered if claim.key.scope not in claimed]
         if not others:
             return {}
-        found = await self._connection.execute(_FIND, rows_of(_SCOPE, others))
-        return {(row.caller_id, row.request_id): EarlierRequest(row.digest, row.answer) for row in found}
+        found = (await self._connection.execute(_FIND, rows_of(_SCOPE, others))).all()
+        earlier = _EARLIER.all(found, commits_wait=lambda _: False)
+        return {(row.caller_id, row.request_id): each for row, each in zip(found, earlier, strict=True)}
 
     async def remember(self, answers: Mapping[RequestKey, str]) -> None:
         """Keeps the answers of requests that were claimed in this transaction."""

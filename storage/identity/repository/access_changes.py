@@ -5,13 +5,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.base import Repository, inserting, rows_of
+from storage.base import Records, Repository, inserting, rows_of
 from storage.frame.records import ChangePage, Stretch
 from storage.identity.records import AccessChange
 from storage.identity.tables.accounts import access_changes
 from storage.log import LogReader
 
 _CHANGE = ("account_id", "create_time")
+_CHANGES = Records(AccessChange)
 _ADD = inserting(access_changes, *_CHANGE)
 
 
@@ -25,7 +26,7 @@ class AccessChangeReader(LogReader):
         """The first `limit` changes of a stretch, in their order."""
         columns = ("sequence", "account_id")
         rows, last = await self._read(stretch, limit, columns, lambda page: select(*(page.c[name] for name in columns)))
-        return ChangePage([AccessChange(row.sequence, row.account_id) for row in rows], last)
+        return ChangePage(_CHANGES.all(rows), last)
 
 
 class AccessChangeRepository(AccessChangeReader, Repository):

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Row,
     Select,
     delete,
     exists,
@@ -18,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array, insert
 
-from storage.base import Reader, Repository
+from storage.base import Reader, Records, Repository, row_by
 from storage.identity.records import Account, AccountKind
 from storage.identity.tables.accounts import accounts, role_grants
 from storage.identity.tables.mails import mail_tokens
@@ -26,25 +25,27 @@ from storage.identity.tables.sessions import sessions
 
 _ACCOUNT = ("id", "kind", "email", "name", "create_time", "verify_time", "disable_time", "password_time")
 
+_ACCOUNTS = Records(Account, kind=AccountKind, roles=tuple)
+_NEW = row_by(_ACCOUNT)
+
 
 class AccountReader(Reader):
     """Accounts and the roles granted to them, as they stand."""
 
     async def find(self, account_id: UUID) -> Account | None:
-        row = (await self._connection.execute(_accounts().where(accounts.c.id == account_id))).first()
-        return _account(row) if row else None
+        return _ACCOUNTS.first(await self._connection.execute(_accounts().where(accounts.c.id == account_id)))
 
     async def find_by_email(self, email: str) -> tuple[Account, str] | None:
         """The person who verified an email, and the hash of its password; nobody has it before."""
         statement = _accounts().add_columns(accounts.c.password_hash).where(_verified(email))
         row = (await self._connection.execute(statement)).first()
-        return (_account(row), row.password_hash) if row else None
+        return (_ACCOUNTS.one(row), row.password_hash) if row else None
 
     async def list_unverified(self, email: str, limit: int) -> Sequence[Account]:
         """People who registered with an email, did not verify it, and are not disabled; the first first."""
         pending = _unverified() & (accounts.c.email == email) & accounts.c.disable_time.is_(None)
         statement = _accounts().where(pending).order_by(accounts.c.create_time, accounts.c.id).limit(limit)
-        return [_account(row) for row in await self._connection.execute(statement)]
+        return _ACCOUNTS.all(await self._connection.execute(statement))
 
     async def password_hash(self, account_id: UUID) -> str | None:
         """The hash of a person's password; None for a service, or where there is no such account."""
@@ -59,12 +60,12 @@ class AccountReader(Reader):
         if role is not None:
             holders = select(role_grants.c.account_id).where(role_grants.c.role == role)
             statement = statement.where(accounts.c.id.in_(holders))
-        return [_account(row) for row in await self._connection.execute(statement)]
+        return _ACCOUNTS.all(await self._connection.execute(statement))
 
     async def list_services(self, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[Account]:
         """Services, in the same way."""
         found = await self._connection.execute(_page(AccountKind.SERVICE, after, limit))
-        return [_account(row) for row in found]
+        return _ACCOUNTS.all(found)
 
 
 class AccountRepository(AccountReader, Repository):
@@ -75,7 +76,7 @@ class AccountRepository(AccountReader, Repository):
 
         Any number of people may have registered with one email before the first of them verifies it.
         """
-        values = {name: getattr(account, name) for name in _ACCOUNT} | {"password_hash": password_hash}
+        values = _NEW(account) | {"password_hash": password_hash}
         given = select(*(literal(value, accounts.c[name].type) for name, value in values.items()))
         free = given.where(~exists().where(_verified(account.email or "")))
         statement = insert(accounts).from_select(list(values), free).on_conflict_do_nothing().returning(accounts.c.id)
@@ -191,9 +192,3 @@ def _accounts() -> Select[Any]:
     roles = select(func.array_agg(granted)).where(role_grants.c.account_id == accounts.c.id).scalar_subquery()
     columns = (accounts.c[name] for name in _ACCOUNT)
     return select(*columns, func.coalesce(roles, array([], type_=role_grants.c.role.type)).label("roles"))
-
-
-def _account(row: Row[Any]) -> Account:
-    kind, roles = AccountKind(row.kind), tuple(row.roles)
-    times = (row.create_time, row.verify_time, row.disable_time, row.password_time)
-    return Account(row.id, kind, row.email, row.name, roles, *times)

@@ -6,21 +6,23 @@ from uuid import UUID
 from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Repository
+from storage.base import Reader, Records, Repository, row_by
 from storage.identity.records import ApiKey
 from storage.identity.tables.keys import api_keys
+
+_KEY = ("id", "account_id", "prefix", "create_time", "expire_time", "last_use_time", "end_time")
+_KEYS = Records(ApiKey)
+_NEW = row_by(_KEY)
 
 
 class ApiKeyReader(Reader):
     """The keys of service accounts, as they stand."""
 
     async def find(self, key_id: UUID) -> ApiKey | None:
-        row = (await self._connection.execute(_keys().where(api_keys.c.id == key_id))).first()
-        return ApiKey(*row) if row else None
+        return _KEYS.first(await self._connection.execute(_keys().where(api_keys.c.id == key_id)))
 
     async def find_by_hash(self, key_hash: bytes) -> ApiKey | None:
-        row = (await self._connection.execute(_keys().where(api_keys.c.hash == key_hash))).first()
-        return ApiKey(*row) if row else None
+        return _KEYS.first(await self._connection.execute(_keys().where(api_keys.c.hash == key_hash)))
 
     async def hash_of(self, key_id: UUID) -> bytes:
         """The hash of a key that was made."""
@@ -32,7 +34,7 @@ class ApiKeyReader(Reader):
         unexpired = api_keys.c.expire_time.is_(None) | (api_keys.c.expire_time > now)
         live = (api_keys.c.account_id == account_id) & api_keys.c.end_time.is_(None) & unexpired
         found = await self._connection.execute(_keys().where(live).order_by(api_keys.c.create_time, api_keys.c.id))
-        return [ApiKey(*row) for row in found]
+        return _KEYS.all(found)
 
 
 class ApiKeyRepository(ApiKeyReader, Repository):
@@ -42,8 +44,7 @@ class ApiKeyRepository(ApiKeyReader, Repository):
     """
 
     async def add(self, key: ApiKey, key_hash: bytes) -> None:
-        values = {name: getattr(key, name) for name in ApiKey.__slots__}
-        await self._connection.execute(insert(api_keys).values(**values, hash=key_hash))
+        await self._connection.execute(insert(api_keys).values(**_NEW(key), hash=key_hash))
 
     async def end(self, key_id: UUID, now: datetime) -> bool:
         """Ends a key; False where it has ended, which keeps its time."""
@@ -65,4 +66,4 @@ class ApiKeyRepository(ApiKeyReader, Repository):
 
 
 def _keys() -> Select[Any]:
-    return select(*(api_keys.c[name] for name in ApiKey.__slots__))
+    return select(*(api_keys.c[name] for name in _KEY))

@@ -3,11 +3,13 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from storage.base import Reader, Repository, changing, inserting, rows_of
+from storage.base import Reader, Records, Repository, changing, inserting, rows_of, values_by
 from storage.identity.records import Attempts
 from storage.identity.tables.attempts import attempts
 
 _ATTEMPTS = ("key", "count", "last_time")
+_COUNTED = Records(Attempts)
+_VALUES = values_by(_ATTEMPTS)
 
 _LOCK = (
     inserting(attempts, *_ATTEMPTS)
@@ -23,7 +25,7 @@ class AttemptReader(Reader):
     async def read(self, keys: Collection[bytes]) -> Mapping[bytes, Attempts]:
         """What is counted under these keys, which may change at once; a key that nothing is counted under is absent."""
         found = await self._connection.execute(select(attempts).where(attempts.c.key.in_(keys)))
-        return {row.key: Attempts(*row) for row in found}
+        return {each.key: each for each in _COUNTED.all(found)}
 
 
 class AttemptRepository(AttemptReader, Repository):
@@ -35,14 +37,13 @@ class AttemptRepository(AttemptReader, Repository):
         The rows are locked in the keys' order, so that two transactions never wait for one another.
         """
         values = rows_of(_ATTEMPTS, ((key, 0, now) for key in sorted(set(keys))))
-        return {row.key: Attempts(*row) for row in await self._connection.execute(_LOCK, values)}
+        return {each.key: each for each in _COUNTED.all(await self._connection.execute(_LOCK, values))}
 
     async def save(self, counted: Sequence[Attempts]) -> None:
         """Writes what is counted; the keys are to be locked."""
         if not counted:
             return
-        values = rows_of(_ATTEMPTS, ((each.key, each.count, each.last_time) for each in counted))
-        await self._connection.execute(_SAVE, values)
+        await self._connection.execute(_SAVE, rows_of(_ATTEMPTS, map(_VALUES, counted)))
 
     async def clear(self, keys: Collection[bytes]) -> None:
         """Forgets what is counted under these keys, which are to be locked."""

@@ -4,12 +4,15 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Repository
+from storage.base import Reader, Records, Repository, names_of, row_by
 from storage.identity.records import Key, KeyUse
 from storage.identity.tables.keys import keys
 
 _CHANGING = 0x626B726D_00000004
 """The advisory lock of whoever makes, seals or revokes keys."""
+
+_KEYS = Records(Key, use=KeyUse)
+_NEW = row_by(names_of(keys))
 
 
 class KeyReader(Reader):
@@ -17,9 +20,8 @@ class KeyReader(Reader):
 
     async def list_all(self) -> Sequence[Key]:
         """In the order in which they become active."""
-        columns = (keys.c[name] for name in Key.__slots__)
-        statement = select(*columns).order_by(keys.c.activate_time, keys.c.create_time, keys.c.id)
-        return [Key(row[0], KeyUse(row[1]), *row[2:]) for row in await self._connection.execute(statement)]
+        statement = select(keys).order_by(keys.c.activate_time, keys.c.create_time, keys.c.id)
+        return _KEYS.all(await self._connection.execute(statement))
 
 
 class KeyRepository(KeyReader, Repository):
@@ -30,8 +32,7 @@ class KeyRepository(KeyReader, Repository):
         await self._connection.execute(select(func.pg_advisory_xact_lock(_CHANGING)))
 
     async def add(self, key: Key) -> None:
-        values = {name: getattr(key, name) for name in Key.__slots__}
-        await self._connection.execute(insert(keys).values(values))
+        await self._connection.execute(insert(keys).values(_NEW(key)))
 
     async def seal(self, key_id: str, material: bytes) -> None:
         """Replaces a key's material by the same, sealed."""

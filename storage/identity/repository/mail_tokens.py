@@ -4,9 +4,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Repository
+from storage.base import Reader, Repository, row_by
 from storage.identity.records import MailPurpose, MailToken
 from storage.identity.tables.mails import mail_tokens
+
+_NEW = row_by(("hash", "account_id", "purpose", "create_time", "expire_time"))
 
 
 class MailTokenReader(Reader):
@@ -24,8 +26,7 @@ class MailTokenRepository(MailTokenReader, Repository):
 
     async def put(self, token: MailToken) -> None:
         """Adds a token, in the place of the one that lives."""
-        values = {name: getattr(token, name) for name in MailToken.__slots__}
-        statement = insert(mail_tokens).values(**values, address="")
+        statement = insert(mail_tokens).values(**_NEW(token), address="")
         renewed = {name: statement.excluded[name] for name in ("hash", "create_time", "expire_time")}
         one_lives = statement.on_conflict_do_update(
             index_elements=["account_id", "purpose"], index_where=text("use_time IS NULL"), set_=renewed

@@ -4,25 +4,26 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Repository
+from storage.base import Reader, Records, Repository, names_of, row_by
 from storage.identity.records import SealedMail
 from storage.identity.tables.mails import mails
+
+_MAILS = Records(SealedMail)
+_NEW = row_by(names_of(mails))
 
 
 class MailReader(Reader):
     """Mails that are to be sent."""
 
     async def find(self, mail_id: UUID) -> SealedMail | None:
-        row = (await self._connection.execute(select(mails).where(mails.c.id == mail_id))).first()
-        return SealedMail(*row) if row else None
+        return _MAILS.first(await self._connection.execute(select(mails).where(mails.c.id == mail_id)))
 
 
 class MailRepository(MailReader, Repository):
     """Mails that are to be sent, and are forgotten once they were."""
 
     async def add(self, mail: SealedMail) -> None:
-        values = {name: getattr(mail, name) for name in SealedMail.__slots__}
-        await self._connection.execute(insert(mails).values(values))
+        await self._connection.execute(insert(mails).values(_NEW(mail)))
 
     async def take(self, mail_id: UUID, now: datetime, until: datetime) -> bool:
         """Takes a mail to send it, which nobody else does until then; False where it is not due, or gone."""

@@ -5,17 +5,19 @@ from uuid import UUID
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Repository
+from storage.base import Reader, Records, Repository, names_of, row_by
 from storage.identity.records import Session
 from storage.identity.tables.sessions import sessions
+
+_SESSIONS = Records(Session)
+_NEW = row_by(names_of(sessions))
 
 
 class SessionReader(Reader):
     """Sign-ins, as they stand."""
 
     async def find(self, session_id: UUID) -> Session | None:
-        row = (await self._connection.execute(select(sessions).where(sessions.c.id == session_id))).first()
-        return Session(*row) if row else None
+        return _SESSIONS.first(await self._connection.execute(select(sessions).where(sessions.c.id == session_id)))
 
     async def list_live(
         self, account_id: UUID, now: datetime, *, before: tuple[datetime, UUID] | None, limit: int
@@ -26,21 +28,19 @@ class SessionReader(Reader):
         if before is not None:
             statement = statement.where(tuple_(sessions.c.create_time, sessions.c.id) < before)
         statement = statement.order_by(sessions.c.create_time.desc(), sessions.c.id.desc()).limit(limit)
-        return [Session(*row) for row in await self._connection.execute(statement)]
+        return _SESSIONS.all(await self._connection.execute(statement))
 
 
 class SessionRepository(SessionReader, Repository):
     """Sign-ins and how often each was refreshed."""
 
     async def add(self, session: Session) -> None:
-        values = {name: getattr(session, name) for name in Session.__slots__}
-        await self._connection.execute(insert(sessions).values(values))
+        await self._connection.execute(insert(sessions).values(_NEW(session)))
 
     async def lock(self, session_id: UUID) -> Session | None:
         """The session, locked until the transaction ends."""
         statement = select(sessions).where(sessions.c.id == session_id).with_for_update()
-        row = (await self._connection.execute(statement)).first()
-        return Session(*row) if row else None
+        return _SESSIONS.first(await self._connection.execute(statement))
 
     async def refresh(self, session_id: UUID, generation: int, now: datetime) -> None:
         statement = update(sessions).where(sessions.c.id == session_id)

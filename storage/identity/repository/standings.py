@@ -2,11 +2,13 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, Table, Text, and_, func, or_, select
 
-from storage.base import Reader
+from storage.base import Reader, Records
 from storage.identity.records import Standing
 from storage.identity.tables.accounts import accounts, role_grants, roles
 from storage.identity.tables.keys import api_keys
 from storage.identity.tables.sessions import sessions
+
+_STANDINGS = Records(Standing, roles=tuple, made_permissions=tuple)
 
 
 class StandingReader(Reader):
@@ -30,8 +32,7 @@ class StandingReader(Reader):
             .where(accounts.c.id == account_id, accounts.c.disable_time.is_(None))
             .where(or_(sessions.c.id.is_not(None), api_keys.c.id.is_not(None)))
         )
-        row = (await self._connection.execute(statement)).first()
-        return Standing(tuple(row.roles), tuple(row.made_permissions), row.expire_time) if row else None
+        return _STANDINGS.first(await self._connection.execute(statement))
 
     async def find_account(self, account_id: UUID) -> Standing | None:
         """How an account stands by itself, without a token; None where it is disabled, or there is none."""
@@ -41,8 +42,8 @@ class StandingReader(Reader):
             func.array(granted.scalar_subquery(), type_=ARRAY(Text)).label("roles"),
             func.array(made.scalar_subquery(), type_=ARRAY(Text)).label("made_permissions"),
         ).where(accounts.c.id == account_id, accounts.c.disable_time.is_(None))
-        row = (await self._connection.execute(statement.select_from(accounts))).first()
-        return Standing(tuple(row.roles), tuple(row.made_permissions), None) if row else None
+        found = await self._connection.execute(statement.select_from(accounts))
+        return _STANDINGS.first(found, expire_time=lambda _: None)
 
 
 def _live(table: Table, issued_for: UUID) -> ColumnElement[bool]:

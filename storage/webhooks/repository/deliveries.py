@@ -6,7 +6,6 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    Row,
     Text,
     Uuid,
     cast,
@@ -20,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from storage.base import Reader, Repository, given, inserting, names_of, rows_of
+from storage.base import Reader, Records, Repository, given, inserting, names_of, rows_of, values_by
 from storage.webhooks.records import QUEUE, Delivery, DeliveryFilter, DeliveryState, Turn
 from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoints
@@ -33,6 +32,9 @@ _ROW = 256
 """In bytes, about: what a delivery takes beside its body."""
 
 _COLUMNS = names_of(deliveries)
+_DELIVERIES = Records(Delivery, state=DeliveryState)
+_TURNS = Records(Turn)
+_NEW = values_by(_COLUMNS)
 _ADD = inserting(deliveries, *_COLUMNS).on_conflict_do_nothing()
 _CHANGEABLE = ("state", "attempt_count", "next_attempt_time", "last_attempt_time", "response_status", "error")
 _FINISHED = (DeliveryState.SUCCEEDED, DeliveryState.FAILED)
@@ -47,8 +49,9 @@ class DeliveryReader(Reader):
     """How the events on their way to endpoints stand."""
 
     async def find(self, delivery_id: UUID) -> Delivery | None:
-        row = (await self._connection.execute(select(deliveries).where(deliveries.c.id == delivery_id))).first()
-        return _delivery(row) if row else None
+        return _DELIVERIES.first(
+            await self._connection.execute(select(deliveries).where(deliveries.c.id == delivery_id))
+        )
 
     async def list_latest(
         self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int, size: int
@@ -65,26 +68,28 @@ class DeliveryReader(Reader):
         so_far = (func.sum(mine).over(order_by=_latest(found)) - mine).label("so_far")
         sized = select(*found.c, so_far).subquery()
         statement = select(*(sized.c[name] for name in _COLUMNS)).where(sized.c.so_far <= size)
-        return [_delivery(row) for row in await self._connection.execute(statement.order_by(*_latest(sized)))]
+        return _DELIVERIES.all(await self._connection.execute(statement.order_by(*_latest(sized))))
 
     async def list_due(self, endpoint_ids: Collection[UUID], now: datetime, *, each: int) -> Sequence[Turn]:
         """Up to so many of each endpoint's deliveries whose next attempt is due, the first due first."""
         wanted = given(endpoints, "id")
         its = select(deliveries.c.id).where(deliveries.c.endpoint_id == wanted.c.id, is_due(now))
         first = its.order_by(deliveries.c.next_attempt_time, deliveries.c.id).limit(each).lateral("first")
-        statement = select(wanted.c.id, first.c.id).join_from(wanted, first, true())
+        statement = select(wanted.c.id.label("endpoint_id"), first.c.id.label("delivery_id")).join_from(
+            wanted, first, true()
+        )
         found = await self._connection.execute(statement, rows_of(("id",), ((each_id,) for each_id in endpoint_ids)))
-        return [Turn(endpoint_id, delivery_id) for endpoint_id, delivery_id in found]
+        return _TURNS.all(found)
 
     async def list_queued(self, endpoint_ids: Collection[UUID], now: datetime) -> Sequence[Turn]:
         """Those of endpoints' due deliveries that a job stands in the queue for, or is being done."""
         delivery_id = cast(_jobs.c.args["delivery_id"].astext, Uuid)
-        statement = select(deliveries.c.endpoint_id, deliveries.c.id).join_from(
+        statement = select(deliveries.c.endpoint_id, deliveries.c.id.label("delivery_id")).join_from(
             _jobs, deliveries, deliveries.c.id == delivery_id
         )
         waits = (_jobs.c.queue_name == QUEUE) & cast(_jobs.c.status, Text).in_(("todo", "doing"))
         mine = deliveries.c.endpoint_id.in_(endpoint_ids) & is_due(now)
-        return [Turn(*row) for row in await self._connection.execute(statement.where(waits, mine))]
+        return _TURNS.all(await self._connection.execute(statement.where(waits, mine)))
 
 
 class DeliveryRepository(DeliveryReader, Repository):
@@ -93,8 +98,7 @@ class DeliveryRepository(DeliveryReader, Repository):
     async def add(self, new: Sequence[Delivery]) -> None:
         """Adds deliveries; one of the same event to the same endpoint stays as it is."""
         for piece in _pieces(new):
-            rows = ([getattr(delivery, name) for name in _COLUMNS] for delivery in piece)
-            await self._connection.execute(_ADD, rows_of(_COLUMNS, rows))
+            await self._connection.execute(_ADD, rows_of(_COLUMNS, map(_NEW, piece)))
 
     async def change(self, changed: Delivery) -> None:
         """Stores the new values of a delivery whose endpoint was locked in this transaction."""
@@ -144,8 +148,3 @@ def _conditions(wanted: DeliveryFilter) -> Iterator[Any]:
         yield deliveries.c.endpoint_id == wanted.endpoint_id
     if wanted.state is not None:
         yield deliveries.c.state == wanted.state
-
-
-def _delivery(row: Row[Any]) -> Delivery:
-    values = row._asdict()
-    return Delivery(**{**values, "state": DeliveryState(row.state)})

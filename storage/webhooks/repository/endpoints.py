@@ -1,12 +1,11 @@
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, Row, delete, exists, func, select, tuple_, update
+from sqlalchemy import LargeBinary, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Repository, names_of
+from storage.base import Reader, Records, Repository, names_of, row_by
 from storage.webhooks.records import Endpoint, EndpointSecret, EndpointState
 from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoint_secrets, endpoints
@@ -27,13 +26,18 @@ _CHANGEABLE = (
 )
 _SECRET = names_of(endpoint_secrets)
 
+_ENDPOINTS = Records(Endpoint, state=EndpointState, event_types=tuple)
+_SECRETS = Records(EndpointSecret)
+_NEW = row_by(("id", *_CHANGEABLE, "create_time", "created_by"))
+_CHANGED = row_by(_CHANGEABLE)
+_NEW_SECRET = row_by(_SECRET)
+
 
 class EndpointReader(Reader):
     """Where to send to, and what is signed with."""
 
     async def find(self, endpoint_id: UUID) -> Endpoint | None:
-        row = (await self._connection.execute(select(endpoints).where(endpoints.c.id == endpoint_id))).first()
-        return _endpoint(row) if row else None
+        return _ENDPOINTS.first(await self._connection.execute(select(endpoints).where(endpoints.c.id == endpoint_id)))
 
     async def list_latest(self, *, before: tuple[datetime, UUID] | None, limit: int) -> Sequence[Endpoint]:
         """Endpoints from the latest on, starting below a key of (create_time, id)."""
@@ -41,19 +45,18 @@ class EndpointReader(Reader):
         if before is not None:
             statement = statement.where(tuple_(endpoints.c.create_time, endpoints.c.id) < before)
         statement = statement.order_by(endpoints.c.create_time.desc(), endpoints.c.id.desc()).limit(limit)
-        return [_endpoint(row) for row in await self._connection.execute(statement)]
+        return _ENDPOINTS.all(await self._connection.execute(statement))
 
     async def find_secret(self, endpoint_id: UUID, generation: int) -> EndpointSecret | None:
         key = (endpoint_secrets.c.endpoint_id == endpoint_id) & (endpoint_secrets.c.generation == generation)
-        row = (await self._connection.execute(select(endpoint_secrets).where(key))).first()
-        return EndpointSecret(*row) if row else None
+        return _SECRETS.first(await self._connection.execute(select(endpoint_secrets).where(key)))
 
     async def live_secrets(self, endpoint_id: UUID, now: datetime) -> Sequence[EndpointSecret]:
         """What an endpoint's requests are signed with at a time, the newest secret first."""
         live = endpoint_secrets.c.end_time.is_(None) | (endpoint_secrets.c.end_time > now)
         statement = select(endpoint_secrets).where(endpoint_secrets.c.endpoint_id == endpoint_id, live)
         found = await self._connection.execute(statement.order_by(endpoint_secrets.c.generation.desc()))
-        return [EndpointSecret(*row) for row in found]
+        return _SECRETS.all(found)
 
 
 class EndpointRepository(EndpointReader, Repository):
@@ -63,7 +66,7 @@ class EndpointRepository(EndpointReader, Repository):
     """
 
     async def add(self, endpoint: Endpoint) -> None:
-        await self._connection.execute(insert(endpoints).values(_values(endpoint)))
+        await self._connection.execute(insert(endpoints).values(_NEW(endpoint)))
 
     async def count(self) -> int:
         """How many there are; until this transaction ends, nobody else who counts adds one."""
@@ -73,8 +76,7 @@ class EndpointRepository(EndpointReader, Repository):
     async def lock(self, endpoint_id: UUID) -> Endpoint | None:
         """The endpoint, locked until the transaction ends."""
         statement = select(endpoints).where(endpoints.c.id == endpoint_id).with_for_update(key_share=True)
-        row = (await self._connection.execute(statement)).first()
-        return _endpoint(row) if row else None
+        return _ENDPOINTS.first(await self._connection.execute(statement))
 
     async def lock_due(self, now: datetime) -> Sequence[Endpoint]:
         """The enabled endpoints that a delivery is due for, locked; not those that others have locked."""
@@ -82,19 +84,18 @@ class EndpointRepository(EndpointReader, Repository):
         statement = select(endpoints).where(endpoints.c.state == EndpointState.ENABLED)
         statement = statement.where(exists().where(mine & is_due(now))).order_by(endpoints.c.id)
         locking = statement.with_for_update(key_share=True, skip_locked=True)
-        return [_endpoint(row) for row in await self._connection.execute(locking)]
+        return _ENDPOINTS.all(await self._connection.execute(locking))
 
     async def share_enabled(self) -> Sequence[Endpoint]:
         """The enabled endpoints, which nobody changes until the transaction ends."""
         statement = select(endpoints).where(endpoints.c.state == EndpointState.ENABLED).order_by(endpoints.c.id)
         found = await self._connection.execute(statement.with_for_update(read=True))
-        return [_endpoint(row) for row in found]
+        return _ENDPOINTS.all(found)
 
     async def change(self, changed: Endpoint) -> None:
         """Stores the new values of an endpoint that was locked in this transaction."""
-        values = _values(changed)
         statement = update(endpoints).where(endpoints.c.id == changed.id)
-        await self._connection.execute(statement.values({name: values[name] for name in _CHANGEABLE}))
+        await self._connection.execute(statement.values(_CHANGED(changed)))
 
     async def disable_all(self, reason: str, now: datetime) -> int:
         """Disables all endpoints, and returns how many were enabled."""
@@ -109,8 +110,7 @@ class EndpointRepository(EndpointReader, Repository):
         return result.rowcount == 1
 
     async def add_secret(self, secret: EndpointSecret) -> None:
-        values = {name: getattr(secret, name) for name in _SECRET}
-        await self._connection.execute(insert(endpoint_secrets).values(values))
+        await self._connection.execute(insert(endpoint_secrets).values(_NEW_SECRET(secret)))
 
     async def end_secret(self, endpoint_id: UUID, end_time: datetime) -> int:
         """Says from when on the newest secret is not signed with, and returns its generation."""
@@ -124,7 +124,7 @@ class EndpointRepository(EndpointReader, Repository):
         marked = func.substr(endpoint_secrets.c.secret, 1, len(mark), type_=LargeBinary) == mark
         statement = select(endpoint_secrets).where(~endpoint_secrets.c.sealed | ~marked).limit(limit)
         found = await self._connection.execute(statement.with_for_update(key_share=True))
-        return [EndpointSecret(*row) for row in found]
+        return _SECRETS.all(found)
 
     async def seal_secret(self, endpoint_id: UUID, generation: int, secret: bytes) -> None:
         """Replaces a secret by the same, sealed."""
@@ -136,27 +136,3 @@ class EndpointRepository(EndpointReader, Repository):
         """Forgets secrets that ended and were made before two times, and returns how many that were."""
         old = (endpoint_secrets.c.end_time < ended_before) & (endpoint_secrets.c.create_time < created_before)
         return (await self._connection.execute(delete(endpoint_secrets).where(old))).rowcount
-
-
-def _values(endpoint: Endpoint) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        name: getattr(endpoint, name) for name in ("id", *_CHANGEABLE, "create_time", "created_by")
-    }
-    return {**values, "event_types": list(endpoint.event_types)}
-
-
-def _endpoint(row: Row[Any]) -> Endpoint:
-    return Endpoint(
-        id=row.id,
-        url=row.url,
-        description=row.description,
-        event_types=tuple(row.event_types),
-        state=EndpointState(row.state),
-        disabled_reason=row.disabled_reason,
-        failing_since=row.failing_since,
-        version=row.version,
-        create_time=row.create_time,
-        update_time=row.update_time,
-        created_by=row.created_by,
-        granted_by=row.granted_by,
-    )

@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, literal, sel
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.base import Repository
+from storage.base import Records, Repository
 from storage.frame.tables import events
 from storage.log import LogReader, SnapshotText
 from storage.webhooks.records import LoggedEvent
@@ -12,6 +12,8 @@ from storage.webhooks.tables import relay
 
 _RELAYING = 0x626B726D_00000003
 """The advisory lock of whoever relays the log."""
+
+_EVENTS = Records(LoggedEvent)
 
 
 class RelayReader(LogReader):
@@ -50,7 +52,7 @@ class RelayReader(LogReader):
         """The events between two positions, by their sequence."""
         columns = (events.c.sequence, events.c.type, events.c.data, events.c.create_time)
         statement = select(*columns).where(_between(since, until)).order_by(events.c.sequence)
-        return [LoggedEvent(*row) for row in await self._connection.execute(statement)]
+        return _EVENTS.all(await self._connection.execute(statement))
 
 
 class RelayRepository(RelayReader, Repository):

@@ -1,0 +1,84 @@
+"""Rows become records, and records rows, by names alone."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import pytest
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
+
+from storage.base import AnyRow, Records, row_by, rows_of, values_by
+
+
+class Color(StrEnum):
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class Size:
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Thing:
+    name: str
+    title: str
+    color: Color
+    size: Size
+    parts: tuple[str, ...]
+
+
+THINGS = Records(Thing, title="heading", color=Color, size=(Size, "width", "height"), parts=(tuple,))
+VALUES = {"name": "n", "heading": "h", "color": "red", "width": 2, "height": 3, "count": 9}
+THING = Thing("n", "h", Color.RED, Size(2, 3), ())
+
+
+def rows(values: dict[str, Any], names: list[str], count: int = 2) -> list[AnyRow]:
+    """Rows as SQLAlchemy has them, with their columns in this order."""
+    found = (tuple(values[name] for name in names) for _ in range(count))
+    return list(IteratorResult(SimpleResultMetaData(names), found).all())
+
+
+@pytest.mark.parametrize("names", [[*VALUES], [*reversed(VALUES)], sorted(VALUES)])
+def test_a_record_is_the_same_in_whatever_order_a_statement_has_its_columns(names: list[str]) -> None:
+    """Of two texts, each stands where its name says; columns that no field takes are left."""
+    found = THINGS.all(rows(VALUES, names))
+    assert found == [THING, THING]
+    assert isinstance(found[0].color, Color)
+    assert THINGS.first(rows(VALUES, names)) == THING
+
+
+def test_a_field_is_given_where_the_columns_do_not_tell_it_alone() -> None:
+    """It comes before what is made; a kind may be asked for with and without."""
+    found = rows(VALUES, [*VALUES])
+    assert THINGS.one(found[0], parts=lambda row: (row.name, "more")).parts == ("n", "more")
+    assert THINGS.one(found[0]).parts == ()
+    assert THINGS.one(found[0], size=lambda _: Size(0, 0)).size == Size(0, 0)
+
+
+def test_no_rows_make_no_records() -> None:
+    """And the first of none is None."""
+    assert THINGS.all([]) == []
+    assert THINGS.first([]) is None
+
+
+def test_what_has_no_name_is_a_defect() -> None:
+    """A column that a field lacks, two columns of one name, and a field that there is none of."""
+    with pytest.raises(LookupError, match="heading"):
+        THINGS.all(rows(VALUES, ["name", "color", "width", "height"]))
+    with pytest.raises(LookupError, match="two columns of one name"):
+        THINGS.all(rows(VALUES, [*VALUES, "name"]))
+    with pytest.raises(TypeError, match="Thing has no field nome"):
+        Records(Thing, nome="name")
+
+
+def test_values_are_taken_in_the_order_of_names() -> None:
+    """From the record's own attributes, or those of what it is made of; one alone as well as many."""
+    take = values_by(("height", "name", "width"), height="size.height", width="size.width")
+    assert take(THING) == (3, "n", 2)
+    assert values_by(("name",))(THING) == ("n",)
+    assert row_by(("title", "width"), width="size.width")(THING) == {"title": "h", "width": 2}
+    assert rows_of(("height", "name", "width"), map(take, [THING])) == {"given": '[{"height":3,"name":"n","width":2}]'}
+    with pytest.raises(AttributeError):
+        values_by(("nome",))(THING)
