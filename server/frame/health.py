@@ -141,7 +141,7 @@ class Health:
         """Asks the database once, and announces what changed; within `patience`, whatever hangs."""
         try:
             async with asyncio.timeout(self._patience):
-                reason = said = await self._why_not()
+                reason = said = await self._asked()
         except StoreUnavailable as error:
             reason, said = _REASONS.get(error.trouble.kind, UNANSWERED), explained(error)
         except StoreError as error:
@@ -152,6 +152,15 @@ class Health:
             reason = said = next(filter(None, (also() for also in self._also)), None)
         if not self._draining:
             self._settle(reason, said)
+
+    async def _asked(self) -> str | None:
+        """Asks once more where a connection was lost: what counts is whether another is to be had, or why not."""
+        try:
+            return await self._why_not()
+        except StoreUnavailable as error:
+            if error.trouble.kind is not Kind.LOST:
+                raise
+        return await self._why_not()
 
     async def drain(self) -> None:
         """Not ready any more, for good: the server is stopping."""

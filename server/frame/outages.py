@@ -9,7 +9,7 @@ from storage.errors import StoreContention, StoreError, StoreTimeout, StoreUnava
 from storage.trouble import Kind
 
 UNANSWERED = "the database does not answer"
-_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0
 """In seconds, between the lines of one outage."""
 _TOLD_AT_ONCE = 2
 """So many different details of one outage are told as they come; further ones wait for the next line."""

@@ -29,23 +29,23 @@ class Told:
 
 
 def test_the_pause_between_lines_grows_and_is_bounded() -> None:
-    """At once, then after 2, 4, 8 seconds and so on, and at least once a minute, however often it is met."""
+    """At once, then after 5, 10, 20 seconds and so on, and at least once a minute, however often it is met."""
     told = Told()
-    assert told.lasts(300) == [0, 2, 6, 14, 30, 62, 122, 182, 242]
+    assert told.lasts(300) == [0, 5, 15, 35, 75, 135, 195, 255]
     assert "seconds" not in told.lines[0]
-    assert told.lines[-1]["seconds"] == 242
+    assert told.lines[-1]["seconds"] == 255
 
 
 def test_its_end_is_one_line_and_the_next_outage_begins_anew() -> None:
     """How long it lasted; without an outage nothing is said."""
     told = Told()
     told.outage.over()
-    told.lasts(3)
+    told.lasts(6)
     told.outage.over()
     told.outage.over()
-    assert told.lasts(3) == [3, 5]
+    assert told.lasts(6) == [6, 11]
     assert [line["event"] for line in told.lines] == ["away", "away", "back", "away", "away"]
-    assert told.lines[2]["seconds"] == 3
+    assert told.lines[2]["seconds"] == 6
 
 
 def test_other_details_are_told_at_once() -> None:
@@ -71,7 +71,7 @@ def test_a_short_outage_is_not_told_where_there_is_patience() -> None:
     told = Told(patience=4)
     assert told.lasts(3.5) == []
     told.outage.over()
-    assert told.lasts(7) == [7.5, 9.5]
+    assert told.lasts(10) == [7.5, 12.5]
 
 
 def test_what_another_line_tells_is_not_told_again() -> None:
