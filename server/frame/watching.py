@@ -233,7 +233,7 @@ class _Ticker(Generic[R, Change, Audience]):
             time = self._now()
             async with self._store.reading() as reading:
                 end = await self._source.find_end(reading)
-            position = Position(time, end.timeline, Snapshot.of(end.snapshot))
+            position = Position(time, end.timeline, self._no_earlier(end.timeline, Snapshot.of(end.snapshot)))
             if position.since.fits:
                 self._hold_to(position.timeline)
                 return _End(position, Snapshot.of(end.visible))
@@ -278,6 +278,11 @@ class _Ticker(Generic[R, Change, Audience]):
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
+
+    def _no_earlier(self, timeline: str, end: Snapshot) -> Snapshot:
+        """The end of the log, or the one seen before: the log may have been purged since, up to its last row."""
+        seen = self._seen
+        return seen.since if seen and seen.timeline == timeline and seen.since.covers(end) else end
 
     def _hold_to(self, timeline: str) -> None:
         """Has the asking begin anew where it is of another timeline than what a watch was just told."""

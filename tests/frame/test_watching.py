@@ -22,6 +22,7 @@ from storage.snapshots import Snapshot
 from storage.store import FRAME
 from tests.commerce.values import kept, product, receipt
 from tests.fixtures.keys import MASTER_KEYS
+from tests.identity.people import execute
 
 StockFeed = Feed[CommerceReading, Movement, frozenset[str]]
 ALL: frozenset[str] = frozenset()
@@ -171,6 +172,21 @@ async def test_a_position_ahead_of_the_database_has_expired(feed: StockFeed) -> 
     for lost in (replace(position, since=ahead), replace(position, until=ahead, after=1)):
         with pytest.raises(ResumeTokenExpired):
             await anext(feed.watch(lost, ALL))
+
+
+async def test_a_watch_that_begins_on_an_emptied_log_is_told_nothing_of_before(
+    database: Database, feed: StockFeed
+) -> None:
+    """Others watch on, and remember what the log held."""
+    early = feed.watch(None, ALL)
+    await begun(early)
+    await committed(database, TEA)
+    await read(early, 1)
+    await execute(database, "TRUNCATE commerce.stock_movements")
+    late = feed.watch(None, ALL)
+    await begun(late)
+    await committed(database, MUG)
+    assert [told.change.sku for told in await read(late, 1) if told.change] == ["MUG"]
 
 
 class Failing(StockChanges):
