@@ -185,8 +185,10 @@ async def test_a_watch_that_begins_on_an_emptied_log_is_told_nothing_of_before(
     await execute(database, "TRUNCATE commerce.stock_movements")
     late = feed.watch(None, ALL)
     await begun(late)
+    waiting = asyncio.ensure_future(read(late, 1))
+    await asyncio.sleep(0.1)
     await committed(database, MUG)
-    assert [told.change.sku for told in await read(late, 1) if told.change] == ["MUG"]
+    assert [told.change.sku for told in await waiting if told.change] == ["MUG"]
 
 
 class Failing(StockChanges):
