@@ -178,17 +178,14 @@ async def test_a_watch_that_begins_on_an_emptied_log_is_told_nothing_of_before(
     database: Database, feed: StockFeed
 ) -> None:
     """Others watch on, and remember what the log held."""
-    early = feed.watch(None, ALL)
-    await begun(early)
-    await committed(database, TEA)
-    await read(early, 1)
-    await execute(database, "TRUNCATE commerce.stock_movements")
-    late = feed.watch(None, ALL)
-    await begun(late)
-    waiting = asyncio.ensure_future(read(late, 1))
-    await asyncio.sleep(0.1)
-    await committed(database, MUG)
-    assert [told.change.sku for told in await waiting if told.change] == ["MUG"]
+    watches = [feed.watch(None, ALL) for _ in range(2)]
+    for watch, change in zip(watches, (TEA, MUG), strict=True):
+        await begun(watch)
+        waiting = asyncio.ensure_future(read(watch, 1))
+        await asyncio.sleep(0.1)  # it waits for what is to come
+        await committed(database, change)
+        assert [told.change.sku for told in await waiting if told.change] == [change.sku]
+        await execute(database, "TRUNCATE commerce.stock_movements")
 
 
 class Failing(StockChanges):
