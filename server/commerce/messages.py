@@ -23,7 +23,7 @@ from server.commerce.rules import catalog, inventory, orders, payments
 from server.frame.caller import Caller
 from server.frame.editing import Edit, edit_of, etag_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import bound_of, duration_of, timestamp
+from server.frame.wire import bound_of, timestamp
 from storage.commerce.records import (
     Level,
     Movement,
@@ -133,7 +133,7 @@ def place_order(
         orders.Line(line.sku, line.quantity, price(line.unit_price) if line.HasField("unit_price") else None)
         for line in request.lines
     )
-    hold = duration_of(request.hold_duration) if request.HasField("hold_duration") else None
+    hold = request.hold_duration.ToTimedelta() if request.HasField("hold_duration") else None
     reference = same_form(request.reference, "reference")
     customer_id = same_form(request.customer_id, "customer_id")
     return orders.PlaceOrder(caller, asked, order_id, reference, customer_id, lines, hold)

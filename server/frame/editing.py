@@ -81,5 +81,5 @@ def changed(record: Record, values: Mapping[str, Any], now: datetime) -> Record:
     """The record with new values, at its next version; the same one where none of them is new."""
     if all(getattr(record, name) == value for name, value in values.items()):
         return record
-    new: Record = replace(record, **values, version=record.version + 1, update_time=now)  # type: ignore[type-var]
+    new: Record = replace(record, **values, version=record.version + 1, update_time=now)  # type: ignore[type-var]  # a protocol cannot ask for a dataclass
     return new

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 from google.protobuf.message import DecodeError, Message
 
@@ -43,6 +44,11 @@ class Page:
             return tuple(kind(value) for kind, value in zip(kinds, self.after, strict=True))
         except ValueError:
             raise PageTokenInvalid from None
+
+    def by_time(self) -> tuple[datetime, UUID] | None:
+        """The sort key of a list that is ordered by (create_time, id), likewise; None for the first page."""
+        key = self.key(key_time, UUID)
+        return (key[0], key[1]) if key else None
 
     def told(
         self, found: Sequence[Item], key: Callable[[Item], Sequence[object]], message: Callable[[Item], Told]

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import overload
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,8 +34,3 @@ def bound_of(stamp: Timestamp) -> datetime:
     """
     beyond = timedelta(microseconds=1) if stamp.nanos % 1000 else timedelta(0)
     return min(time_of(stamp), datetime.max.replace(tzinfo=UTC) - beyond) + beyond
-
-
-def duration_of(duration: Duration) -> timedelta:
-    """Cut to the microsecond."""
-    return duration.ToTimedelta()

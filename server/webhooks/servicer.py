@@ -1,12 +1,11 @@
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from backroom.webhooks.v1 import deliveries_pb2, webhook_service_pb2_grpc
 from backroom.webhooks.v1 import webhook_service_pb2 as pb
 from server.frame.call import caller_of
-from server.frame.paging import Page, key_time, page_of
+from server.frame.paging import page_of
 from server.frame.repeating import ask_of
 from server.frame.wire import timestamp
 from server.webhooks import messages
@@ -31,7 +30,7 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
 
     async def ListEndpoints(self, request: pb.ListEndpointsRequest, context: Any) -> pb.ListEndpointsResponse:
         page = page_of(request)
-        found = await self._endpoints.list_latest(before=_before(page), limit=page.limit)
+        found = await self._endpoints.list_latest(before=page.by_time(), limit=page.limit)
         endpoints, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.endpoint)
         return pb.ListEndpointsResponse(endpoints=endpoints, next_page_token=next_page_token)
 
@@ -64,7 +63,7 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
     async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: Any) -> pb.ListDeliveriesResponse:
         page = page_of(request)
         wanted = messages.delivery_filter(request)
-        found = await self._endpoints.list_deliveries(wanted, before=_before(page), limit=page.limit)
+        found = await self._endpoints.list_deliveries(wanted, before=page.by_time(), limit=page.limit)
         smaller = replace(page, size=min(page.size, fitting(found)))
         deliveries, next_page_token = smaller.cut(found, lambda each: (each.create_time, each.id))
         page_deliveries = [self._shown(delivery, context) for delivery in deliveries]
@@ -77,9 +76,3 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
     def _shown(self, delivery: Delivery, context: Any) -> deliveries_pb2.Delivery:
         readable = self._endpoints.may_read(caller_of(context), delivery.event_type)
         return messages.delivery(delivery, readable=readable)
-
-
-def _before(page: Page) -> tuple[datetime, UUID] | None:
-    """Below which (create_time, id) a page begins, latest first."""
-    key = page.key(key_time, UUID)
-    return (key[0], key[1]) if key else None

@@ -13,7 +13,7 @@ from server.frame.batching import Batcher
 from server.frame.call import caller_of
 from server.frame.caller import Caller
 from server.frame.errors import Refusal
-from server.frame.paging import key_time, page_of
+from server.frame.paging import page_of
 from server.frame.repeating import ask_of
 from server.frame.resuming import watch_of
 from server.frame.statuses import status_of
@@ -64,11 +64,10 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Any) -> pb.ListOrdersResponse:
         page = page_of(request)
-        before = page.key(key_time, UUID)
         found = await self._orders.list_latest(
             caller_of(context),
             messages.order_filter(request),
-            before=(before[0], before[1]) if before else None,
+            before=page.by_time(),
             limit=page.limit,
         )
         orders, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.order)

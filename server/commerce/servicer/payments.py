@@ -6,7 +6,7 @@ from backroom.commerce.v1 import payment_service_pb2_grpc
 from server.commerce import messages
 from server.commerce.service import Paying, Payments
 from server.frame.call import caller_of
-from server.frame.paging import key_time, page_of
+from server.frame.paging import page_of
 from server.frame.repeating import ask_of
 
 
@@ -31,11 +31,10 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
 
     async def ListPayments(self, request: pb.ListPaymentsRequest, context: Any) -> pb.ListPaymentsResponse:
         page = page_of(request)
-        before = page.key(key_time, UUID)
         found = await self._payments.list_latest(
             caller_of(context),
             messages.payment_filter(request),
-            before=(before[0], before[1]) if before else None,
+            before=page.by_time(),
             limit=page.limit,
         )
         payments, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.payment)

@@ -4,7 +4,7 @@ from uuid import UUID
 from backroom.identity.v1 import access_service_pb2 as pb
 from backroom.identity.v1 import access_service_pb2_grpc
 from server.frame.call import caller_of
-from server.frame.paging import key_time, page_of
+from server.frame.paging import page_of
 from server.frame.repeating import ask_of
 from server.frame.wire import time_of, timestamp
 from server.identity import messages
@@ -29,10 +29,7 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
 
     async def ListUsers(self, request: pb.ListUsersRequest, context: Any) -> pb.ListUsersResponse:
         page = page_of(request)
-        after = page.key(key_time, UUID)
-        found = await self._access.list_users(
-            role=request.role or None, after=(after[0], after[1]) if after else None, limit=page.limit
-        )
+        found = await self._access.list_users(role=request.role or None, after=page.by_time(), limit=page.limit)
         users, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.user)
         return pb.ListUsersResponse(users=users, next_page_token=next_page_token)
 
@@ -40,8 +37,7 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         self, request: pb.ListServiceAccountsRequest, context: Any
     ) -> pb.ListServiceAccountsResponse:
         page = page_of(request)
-        after = page.key(key_time, UUID)
-        found = await self._access.list_services(after=(after[0], after[1]) if after else None, limit=page.limit)
+        found = await self._access.list_services(after=page.by_time(), limit=page.limit)
         services, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.service_account)
         return pb.ListServiceAccountsResponse(service_accounts=services, next_page_token=next_page_token)
 
@@ -77,10 +73,7 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
 
     async def ListKeys(self, request: pb.ListKeysRequest, context: Any) -> pb.ListKeysResponse:
         page = page_of(request)
-        after = page.key(key_time, UUID)
-        found = await self._keys.list_live(
-            UUID(request.service_account_id), after=(after[0], after[1]) if after else None, limit=page.limit
-        )
+        found = await self._keys.list_live(UUID(request.service_account_id), after=page.by_time(), limit=page.limit)
         keys, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.key)
         return pb.ListKeysResponse(keys=keys, next_page_token=next_page_token)
 

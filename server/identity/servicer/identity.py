@@ -4,7 +4,7 @@ from uuid import UUID
 from backroom.identity.v1 import identity_service_pb2 as pb
 from backroom.identity.v1 import identity_service_pb2_grpc
 from server.frame.call import call_of, caller_of
-from server.frame.paging import key_time, page_of
+from server.frame.paging import page_of
 from server.frame.repeating import ask_of
 from server.identity import messages
 from server.identity.credentials.secrets import Secrets
@@ -81,10 +81,7 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
     async def ListSessions(self, request: pb.ListSessionsRequest, context: Any) -> pb.ListSessionsResponse:
         caller = caller_of(context)
         page = page_of(request)
-        before = page.key(key_time, UUID)
-        found = await self._sessions.list_latest(
-            caller, before=(before[0], before[1]) if before else None, limit=page.limit
-        )
+        found = await self._sessions.list_latest(caller, before=page.by_time(), limit=page.limit)
         sessions, next_page_token = page.told(
             found,
             lambda session: (session.create_time, session.id),
