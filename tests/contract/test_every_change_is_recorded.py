@@ -105,9 +105,9 @@ def _request_id(request: Any) -> str:
 
 
 @pytest.fixture
-async def scenario(database: Database, database_url: str, sandbox: Sandbox) -> AsyncIterator[Scenario]:
+async def scenario(database: Database, database_url: str, sandbox_here: Sandbox) -> AsyncIterator[Scenario]:
     mails = Collected()
-    async with trading(database, database_url, sandbox, mail=Mail(outbox=mails)) as shop:
+    async with trading(database, database_url, sandbox_here, mail=Mail(outbox=mails)) as shop:
         yield Scenario(shop, mails, await shop.server.sign_in("admin"))
 
 

@@ -156,7 +156,7 @@ async def test_a_provider_that_is_gone_is_unavailable(sandbox: Sandbox) -> None:
     """Also over the connection that was open."""
     provider = SandboxProvider(sandbox.url, sandbox.key)
     report = await authorized(provider)
-    await sandbox.kill()
+    await sandbox.stop()
     for call in (provider.find(report.provider_id), provider.capture(report.provider_id, pounds("10"), "c")):
         with pytest.raises(ProviderUnavailable):
             await call
