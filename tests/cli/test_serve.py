@@ -25,6 +25,8 @@ from tests.edge.papers import authority, files_in, issued
 from tests.fixtures.servers import Api
 from tests.serving.commands import BACKROOM, bare_environment
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Start:

@@ -16,6 +16,7 @@ from tests.fixtures.processes import serving
 from tests.serving.commands import backroom_here
 
 
+@pytest.mark.slow
 async def test_the_doctor_and_the_callers_reach_a_server_with_mutual_tls(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
