@@ -163,7 +163,7 @@ async def test_a_quiet_watch_is_told_how_far_it_is(database: Database, others: l
 async def test_a_position_ahead_of_the_database_has_expired(feed: StockFeed) -> None:
     """The database is an older one restored: what that watch was told may not have happened any more."""
     position = await begun(feed.watch(None, ALL))
-    ahead = Snapshot(position.since.xmin, position.since.xmax + 1_000)
+    ahead = Snapshot(position.since.xmin, position.since.xmax + 1_000_000_000)
     for lost in (replace(position, since=ahead), replace(position, until=ahead, after=1)):
         with pytest.raises(ResumeTokenExpired):
             await anext(feed.watch(lost, ALL))
