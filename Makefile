@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # What fills the environment and is not needed to run: pip and uv.
 TOOLS := .tools
 # Where every test is slow, and the files in which some are; the pooler's have a target of their own.
-FAULTS := tests/races tests/faults tests/attacks tests/failover
+FAULTS := tests/races tests/faults tests/attacks tests/failover tests/bench
 SLOW = $(FAULTS) $(shell grep -rl --include='test_*.py' 'pytest.mark.slow' tests)
 # What has a target of its own, and is left out by pyproject.toml where nothing else is asked for.
 UNASKED := not proof and not distribution and not clients

@@ -25,7 +25,7 @@ pytest_plugins = [
 ]
 
 
-_SLOW = ("races", "faults", "attacks", "failover")
+_SLOW = ("races", "faults", "attacks", "failover", "bench")
 """The folders in which every test is slow."""
 
 
