@@ -46,6 +46,13 @@ async def proxied(database: Database) -> AsyncIterator[Running]:
 
 
 @pytest.fixture
+async def full_cost(database: Database) -> AsyncIterator[Running]:
+    """A server that hashes passwords by the parameters of every deployment."""
+    async with servers.running(database) as opened:
+        yield opened
+
+
+@pytest.fixture
 def evaluations(monkeypatch: pytest.MonkeyPatch) -> "Counter[str]":
     """How often Argon2 was worked out in this process, by what for."""
     counts: Counter[str] = Counter()
