@@ -3,7 +3,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What fills the environment and is not needed to run: pip and uv.
 TOOLS := .tools
-FAULTS := tests/races tests/faults tests/attacks tests/failover
+# Where every test is slow, and the files in which some are; the pooler's have a target of their own.
+FAULTS := tests/races tests/faults tests/attacks tests/failover tests/bench
+SLOW = $(FAULTS) $(shell grep -rl --include='test_*.py' 'pytest.mark.slow' tests)
+# What has a target of its own, and is left out by pyproject.toml where nothing else is asked for.
+UNASKED := not proof and not distribution and not clients
 CONTRACTS := $(shell find proto/backroom -name '*.proto')
 
 # The first Python that runs and is new enough; PYTHON=... names another.
@@ -50,10 +54,10 @@ demo: generate ## Replay one real day of a real shop, and print its figures
 	@$(BIN)/backroom demo
 
 test: generate $(VENV)/.dev ## Run the tests, against a real database and real servers
-	@$(BIN)/pytest $(addprefix --ignore=,$(FAULTS))
+	@$(BIN)/pytest $(addprefix --ignore=,$(FAULTS) tests/pooler) -m "not slow and $(UNASKED)"
 
-test-faults: generate $(VENV)/.dev ## Run the longer tests: races of many callers and servers, attacks on their budget, and whatever may be killed or frozen
-	@$(BIN)/pytest $(FAULTS)
+test-faults: generate $(VENV)/.dev ## Run the longer tests: races, attacks, commands as processes, and whatever may be killed or frozen
+	@$(BIN)/pytest $(SLOW) -m "slow and $(UNASKED)"
 
 test-failover: generate $(VENV)/.dev ## Kill, hang and promote under two servers and a crowd, a round of each fault that tells the most
 	@$(BIN)/python -m tests.failover --short --rounds 1

@@ -16,6 +16,7 @@ from server.frame.keeping import keeping_tasks
 from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
 from server.identity.credentials.keys import MasterKeyWrong
+from server.identity.credentials.passwords import Passwords
 from server.identity.roles import CUSTOMER, PERMISSIONS, ROLES
 from server.settings import LOCAL_ISSUER
 from server.webhooks.rules.sources import Source
@@ -48,19 +49,26 @@ class Application:
         trusted_proxies: Sequence[Network] = (),
         mail: Mail = Mail(),  # noqa: B008 - it is frozen
         anchor_file: Path | None = None,
+        passwords: Passwords | None = None,
         now: Clock = now,
         new_id: NewId = uuid_utils.compat.uuid7,
     ) -> None:
         """`sources` may send webhooks, and `allowed_networks` be sent to, public or not; raises ContractError.
 
-        `issuer` is the URL of this environment. The record's anchors are kept in `anchor_file`, where one is given.
+        `issuer` is the URL of this environment. The record's anchors are kept in `anchor_file`, where one is given;
+        `passwords` hashes by other parameters than those of every deployment.
         """
         self.database = database
         self._issuer = issuer
         self._claimed = False
         self.registry = CollectorRegistry()
         self.identity = build_identity(
-            database, master_keys, now, new_id, issuer=issuer, mail=mail, anchor_file=anchor_file, logger=logger
+            *(database, master_keys, now, new_id),
+            issuer=issuer,
+            mail=mail,
+            anchor_file=anchor_file,
+            logger=logger,
+            passwords=passwords,
         )
         builders: Mapping[str, Callable[[], Part]] = {
             "identity": lambda: identity_part(self.identity, database, now),

@@ -88,11 +88,15 @@ def build_identity(
     mail: Mail = Mail(),
     anchor_file: Path | None = None,
     logger: structlog.typing.FilteringBoundLogger | None = None,
+    passwords: Passwords | None = None,
 ) -> Identity:
-    """The record's anchors are kept in `anchor_file`, where one is given."""
+    """The record's anchors are kept in `anchor_file`, where one is given.
+
+    `passwords` hashes by other parameters than those of every deployment; it is closed with the application.
+    """
     store = database.store(IDENTITY)
     keys = KeyRing(store, master_keys, now)
-    passwords = Passwords()
+    passwords = passwords or Passwords()
     tokens = AccessTokens(keys, now, issuer)
     secrets = Secrets(keys)
     devices = Devices(keys, now, new_id)

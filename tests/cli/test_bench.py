@@ -32,6 +32,7 @@ async def made_key(admin: Api) -> str:
     return key
 
 
+@pytest.mark.slow
 async def test_each_work_has_a_row_and_what_was_sold_adds_up(database_url: str) -> None:
     """Before the first call one line says what will be left there."""
     async with serving(database_url) as server:
@@ -51,6 +52,7 @@ async def test_each_work_has_a_row_and_what_was_sold_adds_up(database_url: str) 
     assert last.startswith("stock and orders add up: ")
 
 
+@pytest.mark.slow
 async def test_named_works_are_called_by_a_timetable(server: Running, admin: Api) -> None:
     """At the rate that was asked for; the address and the key may be given."""
     words = ("bench", "--yes", "get-product", "place-hot", "--rate", "50", "--seconds", "0.5", "--products", "5")
@@ -62,6 +64,7 @@ async def test_named_works_are_called_by_a_timetable(server: Running, admin: Api
         assert 0 < float(row[1]) < 100
 
 
+@pytest.mark.slow
 async def test_stock_that_does_not_add_up_is_said_and_exits_with_1(server: Running, admin: Api) -> None:
     """Here because somebody else received a piece meanwhile."""
     settings = {"BACKROOM_API_KEY": await made_key(admin), "BACKROOM_GRPC_ADDRESS": server.address}

@@ -318,6 +318,7 @@ def test_an_address_reads_as_it_is_written(host: str, port: int) -> None:
         assert (str(Address(str(address))), address.port) == (text, port)
 
 
+@pytest.mark.slow
 async def test_a_command_ends_with_one_line_a_problem() -> None:
     """With exit code 2, no traceback, and nothing done."""
     finished = await backroom("serve", BACKROOM_NOPE="1", LOG_FORMAT="xml", BACKROOM_DRAIN_SECONDS="soon")

@@ -124,7 +124,7 @@ async def test_confirming_takes_up_what_the_provider_knows(shop: Shop) -> None:
 async def test_a_provider_that_is_away_is_said_to_be(shop: Shop) -> None:
     """ConfirmPayment says when to come back, and changes nothing."""
     _, payment = await sold(shop)
-    await shop.sandbox.kill()
+    await shop.sandbox.stop()
     request = payment_service_pb2.ConfirmPaymentRequest(payment_id=payment.payment_id)
     away = await refusal(shop.seller.payments.ConfirmPayment(request))
     assert (away.code, away.reason) == (grpc.StatusCode.UNAVAILABLE, "PROVIDER_UNAVAILABLE")

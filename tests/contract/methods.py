@@ -37,6 +37,11 @@ class Method:
         return str(self.descriptor.name)
 
     @property
+    def module(self) -> str:
+        """Such as commerce."""
+        return str(self.descriptor.containing_service.full_name).split(".")[1]
+
+    @property
     def path(self) -> str:
         return f"/{self.descriptor.containing_service.full_name}/{self.name}"
 

@@ -273,6 +273,7 @@ async def test_garbage_of_nobody_is_refused_for_its_token_or_as_documented(fault
                 assert reason == "TOKEN_INVALID", method
 
 
+@pytest.mark.slow
 async def test_a_process_writes_nothing_of_what_it_is_sent(postgres: str) -> None:
     """Neither to its log, at the level of debugging, nor past it to standard error."""
     name = f"provoked_{uuid4().hex}"

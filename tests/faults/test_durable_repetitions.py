@@ -77,7 +77,7 @@ async def test_a_repetition_of_any_change_waits_until_it_is_confirmed(scenario: 
         *(changes.subscribe, changes.come_in, changes.govern),
     ):
         await part(scenario)
-    assert scenario.called == changes.CHANGING
+    assert scenario.called == {*changes.CHANGING}
 
 
 async def test_confirming_what_cost_nothing_waits_until_it_is_confirmed(shop: Shop, cluster: Cluster) -> None:

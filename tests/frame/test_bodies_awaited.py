@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 import structlog
 
 from server.settings import MODULES
@@ -70,6 +71,7 @@ async def probed(channel: grpc.aio.Channel) -> AsyncIterator[list[float]]:
         await asyncio.gather(probing, return_exceptions=True)
 
 
+@pytest.mark.slow
 async def test_no_body_holds_the_server_or_eats_its_memory(database_url: str, database: Database) -> None:
     """A megabyte of each, all at once over one connection: each is refused, and probes are answered meanwhile."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))

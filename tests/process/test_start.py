@@ -279,6 +279,7 @@ def test_reflection_is_off_in_production_unless_it_is_asked_for() -> None:
     assert not settings(BACKROOM_REFLECTION="false").reflects
 
 
+@pytest.mark.slow
 async def test_a_refused_start_says_each_reason_in_a_line() -> None:
     """With exit code 1, and before anything was made or opened."""
     finished = await backroom("serve", BACKROOM_ENVIRONMENT="production", **PUBLIC)
@@ -294,6 +295,7 @@ def test_a_worker_opens_no_port_and_needs_the_rest(capsys: pytest.CaptureFixture
     assert [line.partition(":")[0] for line in lines] == UNSET
 
 
+@pytest.mark.slow
 async def test_a_certificate_that_cannot_be_read_stops_the_start(database_url: str, tmp_path: Path) -> None:
     """The line names the setting and the file."""
     files = files_in(tmp_path)

@@ -24,6 +24,7 @@ ENOUGH = 20.0
 """In seconds: less than the 30 that calls under way may take, more than a stop without any takes."""
 
 
+@pytest.mark.slow
 async def test_a_stop_under_load_answers_every_call_that_was_taken(database: Database, database_url: str) -> None:
     """It is not ready first, takes calls until the load balancers know, answers them all, and exits with 0."""
     book = Book()

@@ -34,6 +34,8 @@ from tests.invariants import assert_kept, count_orders
 from tests.process.commands import BACKROOM, backroom, backroom_here, bare_environment
 from tests.process.servers import QUIET
 
+pytestmark = pytest.mark.slow
+
 ENOUGH = 30.0
 """In seconds."""
 MANY = 24
