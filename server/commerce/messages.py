@@ -147,7 +147,7 @@ def same_form(text: str, path: str) -> str | None:
     """
     same = normalize("NFC", text)
     if len(same) > _LONGEST_NAME:
-        raise FieldInvalid.of(path, f"must be at most {_LONGEST_NAME} characters in Unicode's form NFC")
+        raise FieldInvalid.of(path, f"must be at most {_LONGEST_NAME} characters once normalized (NFC)")
     return same or None
 
 

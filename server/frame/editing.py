@@ -62,7 +62,7 @@ def edit_of(
         paths = list(fields)
     for path in paths:
         if path not in fields:
-            raise FieldInvalid.of("update_mask", f"can name only {', '.join(fields)}, or * alone for all of them")
+            raise FieldInvalid.of("update_mask", f"may name only {', '.join(fields)}, or be * alone for all of them")
     return Edit(read(given), getattr(resource, "etag"), {path: fields[path](resource) for path in paths})  # noqa: B009
 
 

@@ -85,7 +85,7 @@ def _types(names: Any) -> tuple[str, ...]:
 
 def _state(state: "endpoints_pb2.EndpointState.ValueType") -> EndpointState:
     if state == endpoints_pb2.ENDPOINT_STATE_UNSPECIFIED:
-        raise FieldInvalid.of("endpoint.state", "must be enabled or disabled where the update_mask names it")
+        raise FieldInvalid.of("endpoint.state", "must be enabled or disabled when the update_mask names it")
     return EndpointState[endpoints_pb2.EndpointState.Name(state).removeprefix("ENDPOINT_STATE_")]
 
 

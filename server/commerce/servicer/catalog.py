@@ -102,7 +102,7 @@ async def _bounded(requests: AsyncIterator[pb.ImportProductsRequest]) -> AsyncIt
         count += 1
         size += request.ByteSize()
         if count > MOST_IMPORTED:
-            raise FieldInvalid.of("product", f"can be sent at most {MOST_IMPORTED:,} times in one import")
+            raise FieldInvalid.of("product", f"an import may hold at most {MOST_IMPORTED:,} products")
         if size > MOST_IMPORTED_BYTES:
-            raise FieldInvalid.of("product", f"can be sent up to {MOST_IMPORTED_BYTES:,} bytes in one import")
+            raise FieldInvalid.of("product", f"an import may hold at most {MOST_IMPORTED_BYTES:,} bytes of products")
         yield request
