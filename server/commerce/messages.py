@@ -118,14 +118,6 @@ def movement(kept: Movement) -> stock_pb2.StockMovement:
     )
 
 
-def sequence(text: str) -> int:
-    """A movement's sequence out of a page token; raises ValueError where it is none."""
-    value = int(text)
-    if not 0 <= value < 2**63:
-        raise ValueError("not a sequence")
-    return value
-
-
 def place_order(
     request: order_service_pb2.PlaceOrderRequest, caller: Caller, asked: Ask, order_id: UUID
 ) -> orders.PlaceOrder:

@@ -1,8 +1,10 @@
-"""Values that every module's messages hold: times, which the contract's door has found well formed."""
+"""What servicers and messages of every module need of the wire: times, which are well formed by then, and digests."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import overload
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,3 +36,14 @@ def bound_of(stamp: Timestamp) -> datetime:
     """
     beyond = timedelta(microseconds=1) if stamp.nanos % 1000 else timedelta(0)
     return min(time_of(stamp), datetime.max.replace(tzinfo=UTC) - beyond) + beyond
+
+
+def digest_of(*messages: Message, secret: bytes = b"") -> bytes:
+    """What tells one content from another: 32 bytes over the messages' types and fields."""
+    digest = hashlib.blake2b(digest_size=32, key=secret)
+    for message in messages:
+        digest.update(message.DESCRIPTOR.full_name.encode())
+        content = message.SerializeToString(deterministic=True)
+        digest.update(len(content).to_bytes(8))
+        digest.update(content)
+    return digest.digest()

@@ -6,7 +6,6 @@ from server.identity.messages.audit import (
     audit_event,
     audit_filter,
     audit_limit,
-    audit_sequence,
     audit_verification,
 )
 from server.identity.messages.roles import role, role_draft, role_edit
@@ -16,7 +15,6 @@ __all__ = [
     "audit_event",
     "audit_filter",
     "audit_limit",
-    "audit_sequence",
     "audit_verification",
     "key",
     "role",

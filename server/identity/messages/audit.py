@@ -65,14 +65,6 @@ def audit_limit(request: audit_service_pb2.VerifyAuditRequest) -> int:
     return limit_of(request.limit)
 
 
-def audit_sequence(text: str) -> int:
-    """An event's sequence out of a page token; raises ValueError where it is none."""
-    value = int(text)
-    if not 0 <= value < 2**63:
-        raise ValueError("not a sequence")
-    return value
-
-
 def audit_verification(found: Verification) -> audit_service_pb2.VerifyAuditResponse:
     return audit_service_pb2.VerifyAuditResponse(
         verified_count=found.verified,
