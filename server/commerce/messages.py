@@ -23,7 +23,7 @@ from server.commerce.rules import catalog, inventory, orders, payments
 from server.frame.caller import Caller
 from server.frame.editing import Edit, edit_of, etag_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import bound_of, timestamp
+from server.frame.wire import EnumNames, optional_uuid, period_of, timestamp
 from storage.commerce.records import (
     Level,
     Movement,
@@ -37,6 +37,8 @@ from storage.commerce.records import (
     Price,
     Product,
     Refund,
+    RefundReason,
+    RefundState,
     StockReason,
 )
 from storage.frame.records import Ask
@@ -51,7 +53,11 @@ _EDITABLE: Mapping[str, Callable[[products_pb2.Product], Any]] = {
     "archived": lambda product: product.archived,
 }
 """The fields that an update_mask may name."""
-_ORDER_STATES = {state: orders_pb2.OrderState.Value(f"ORDER_STATE_{state.name}") for state in OrderState}
+_ORDER_STATES = EnumNames(OrderState, orders_pb2.OrderState)
+_PAYMENT_STATES = EnumNames(PaymentState, payments_pb2.PaymentState)
+_REFUND_REASONS = EnumNames(RefundReason, payments_pb2.RefundReason)
+_REFUND_STATES = EnumNames(RefundState, payments_pb2.RefundState)
+_STOCK_REASONS = EnumNames(StockReason, stock_pb2.StockReason)
 
 
 def price(money: money_pb2.Money) -> Price:
@@ -93,7 +99,7 @@ def product(kept: Product) -> products_pb2.Product:
 
 def adjustment(request: inventory_service_pb2.AdjustStockRequest, caller: Caller, asked: Ask) -> inventory.AdjustStock:
     """Raises FieldInvalid where the delta's sign does not fit the reason."""
-    reason = StockReason[stock_pb2.StockReason.Name(request.reason).removeprefix("STOCK_REASON_")]
+    reason = _STOCK_REASONS.member(request.reason)
     inventory.sign_fits(reason, request.delta)
     return inventory.AdjustStock(caller, asked, request.sku, request.delta, reason, request.note)
 
@@ -106,7 +112,7 @@ def movement(kept: Movement) -> stock_pb2.StockMovement:
     return stock_pb2.StockMovement(
         sequence=kept.sequence,
         sku=kept.sku,
-        reason=stock_pb2.StockReason.Value(f"STOCK_REASON_{kept.reason.name}"),
+        reason=_STOCK_REASONS.wire(kept.reason),
         on_hand_delta=kept.on_hand_delta,
         held_delta=kept.held_delta,
         on_hand_after=kept.on_hand_after,
@@ -144,12 +150,12 @@ def same_form(text: str, path: str) -> str | None:
 
 
 def order_filter(request: order_service_pb2.ListOrdersRequest) -> OrderFilter:
-    state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
+    start_time, end_time = period_of(request)
     return OrderFilter(
-        state=OrderState[state] if request.state else None,
+        state=_ORDER_STATES.find(request.state),
         customer_id=same_form(request.customer_id, "customer_id"),
-        start_time=bound_of(request.start_time) if request.HasField("start_time") else None,
-        end_time=bound_of(request.end_time) if request.HasField("end_time") else None,
+        start_time=start_time,
+        end_time=end_time,
     )
 
 
@@ -160,7 +166,7 @@ def order(kept: Order) -> orders_pb2.Order:
         reference=kept.reference or "",
         customer_id=kept.customer_id,
         placed_by=str(kept.placed_by),
-        state=_ORDER_STATES[kept.state],
+        state=_ORDER_STATES.wire(kept.state),
         lines=[_line(line, currency) for line in kept.lines],
         line_count=kept.line_count,
         unit_count=kept.unit_count,
@@ -181,10 +187,9 @@ def refund_ask(request: payment_service_pb2.RefundPaymentRequest) -> payments.Re
 
 
 def payment_filter(request: payment_service_pb2.ListPaymentsRequest) -> PaymentFilter:
-    state = payments_pb2.PaymentState.Name(request.state).removeprefix("PAYMENT_STATE_")
     return PaymentFilter(
-        order_id=UUID(request.order_id) if request.order_id else None,
-        state=PaymentState[state] if request.state else None,
+        order_id=optional_uuid(request.order_id),
+        state=_PAYMENT_STATES.find(request.state),
     )
 
 
@@ -195,7 +200,7 @@ def payment(kept: Payment) -> payments_pb2.Payment:
         order_id=str(kept.order_id),
         provider=kept.provider,
         provider_payment_id=kept.provider_id or "",
-        state=payments_pb2.PaymentState.Value(f"PAYMENT_STATE_{kept.state.name}"),
+        state=_PAYMENT_STATES.wire(kept.state),
         amount=money(kept.amount.amount, currency),
         authorized_amount=money(kept.authorized, currency),
         captured_amount=money(kept.captured, currency),
@@ -211,9 +216,9 @@ def payment(kept: Payment) -> payments_pb2.Payment:
 def _refund(kept: Refund, currency: str) -> payments_pb2.Refund:
     return payments_pb2.Refund(
         refund_id=str(kept.id),
-        state=payments_pb2.RefundState.Value(f"REFUND_STATE_{kept.state.name}"),
+        state=_REFUND_STATES.wire(kept.state),
         amount=money(kept.amount, currency),
-        reason=payments_pb2.RefundReason.Value(f"REFUND_REASON_{kept.reason.name}"),
+        reason=_REFUND_REASONS.wire(kept.reason),
         note=kept.note,
         restock=[payments_pb2.RestockLine(sku=line.sku, quantity=line.quantity) for line in kept.restock],
         create_time=timestamp(kept.create_time),

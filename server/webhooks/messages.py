@@ -9,7 +9,7 @@ from server.frame.caller import Caller
 from server.frame.editing import Edit, edit_of, etag_of
 from server.frame.errors import FieldInvalid
 from server.frame.events import EventType
-from server.frame.wire import timestamp
+from server.frame.wire import EnumNames, optional_uuid, timestamp
 from server.webhooks.rules import endpoints
 from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint, EndpointState
 
@@ -20,6 +20,8 @@ _EDITABLE: Mapping[str, Callable[[endpoints_pb2.Endpoint], Any]] = {
     "state": lambda endpoint: _state(endpoint.state),
 }
 """The fields that an update_mask may name."""
+_DELIVERY_STATES = EnumNames(DeliveryState, deliveries_pb2.DeliveryState)
+_ENDPOINT_STATES = EnumNames(EndpointState, endpoints_pb2.EndpointState)
 
 
 def draft(endpoint: endpoints_pb2.Endpoint, caller: Caller) -> endpoints.EndpointDraft:
@@ -42,7 +44,7 @@ def endpoint(kept: Endpoint) -> endpoints_pb2.Endpoint:
         url=kept.url,
         description=kept.description,
         event_types=kept.event_types,
-        state=endpoints_pb2.EndpointState.Value(f"ENDPOINT_STATE_{kept.state.name}"),
+        state=_ENDPOINT_STATES.wire(kept.state),
         disabled_reason=kept.disabled_reason,
         failure_start_time=timestamp(kept.failing_since),
         etag=etag_of(kept),
@@ -54,10 +56,9 @@ def endpoint(kept: Endpoint) -> endpoints_pb2.Endpoint:
 
 
 def delivery_filter(request: webhook_service_pb2.ListDeliveriesRequest) -> DeliveryFilter:
-    state = deliveries_pb2.DeliveryState.Name(request.state).removeprefix("DELIVERY_STATE_")
     return DeliveryFilter(
-        endpoint_id=UUID(request.endpoint_id) if request.endpoint_id else None,
-        state=DeliveryState[state] if request.state else None,
+        endpoint_id=optional_uuid(request.endpoint_id),
+        state=_DELIVERY_STATES.find(request.state),
     )
 
 
@@ -67,10 +68,10 @@ def delivery(kept: Delivery, *, readable: bool) -> deliveries_pb2.Delivery:
         delivery_id=str(kept.id),
         endpoint_id=str(kept.endpoint_id),
         event_type=kept.event_type,
-        state=deliveries_pb2.DeliveryState.Value(f"DELIVERY_STATE_{kept.state.name}"),
+        state=_DELIVERY_STATES.wire(kept.state),
         attempt_count=kept.attempt_count,
-        next_attempt_time=timestamp(kept.next_attempt_time) if kept.next_attempt_time else None,
-        last_attempt_time=timestamp(kept.last_attempt_time) if kept.last_attempt_time else None,
+        next_attempt_time=timestamp(kept.next_attempt_time),
+        last_attempt_time=timestamp(kept.last_attempt_time),
         response_status=kept.response_status,
         error=kept.error,
         body=kept.body if readable else "",
@@ -84,9 +85,10 @@ def _types(names: Any) -> tuple[str, ...]:
 
 
 def _state(state: "endpoints_pb2.EndpointState.ValueType") -> EndpointState:
-    if state == endpoints_pb2.ENDPOINT_STATE_UNSPECIFIED:
+    found = _ENDPOINT_STATES.find(state)
+    if found is None:
         raise FieldInvalid.of("endpoint.state", "must be enabled or disabled when the update_mask names it")
-    return EndpointState[endpoints_pb2.EndpointState.Name(state).removeprefix("ENDPOINT_STATE_")]
+    return found
 
 
 def event_type(name: str, kind: EventType) -> endpoints_pb2.EventType:

@@ -1,20 +1,14 @@
 from collections.abc import Sequence
-from uuid import UUID
 
 from backroom.identity.v1 import audit_pb2, audit_service_pb2
 from server.frame.canonical import same_id
 from server.frame.errors import FieldInvalid
-from server.frame.wire import bound_of, timestamp
+from server.frame.wire import EnumNames, optional_uuid, period_of, timestamp
 from server.identity.rules.auditing import Fault, FaultKind, Verification, limit_of
 from storage.frame.records import NOBODY, AuditAnchor, AuditEvent, AuditFilter
 
 _HASH_SIZE = 32
-_KINDS = {
-    FaultKind.ALTERED: audit_pb2.AuditFault.KIND_ALTERED,
-    FaultKind.MISSING: audit_pb2.AuditFault.KIND_MISSING,
-    FaultKind.FOREIGN: audit_pb2.AuditFault.KIND_FOREIGN,
-    FaultKind.BROKEN: audit_pb2.AuditFault.KIND_BROKEN,
-}
+_KINDS = EnumNames(FaultKind, audit_pb2.AuditFault.Kind)
 
 
 def audit_anchors(request: audit_service_pb2.VerifyAuditRequest) -> Sequence[AuditAnchor]:
@@ -45,13 +39,14 @@ def audit_event(event: AuditEvent) -> audit_pb2.AuditEvent:
 
 
 def audit_filter(request: audit_service_pb2.ListAuditEventsRequest) -> AuditFilter:
+    start_time, end_time = period_of(request)
     return AuditFilter(
-        caller_id=UUID(request.caller_id) if request.caller_id else None,
+        caller_id=optional_uuid(request.caller_id),
         action=request.action or None,
         resource=_resource(request.resource) or None,
         result=request.result or None,
-        start_time=bound_of(request.start_time) if request.HasField("start_time") else None,
-        end_time=bound_of(request.end_time) if request.HasField("end_time") else None,
+        start_time=start_time,
+        end_time=end_time,
     )
 
 
@@ -76,4 +71,4 @@ def audit_verification(found: Verification) -> audit_service_pb2.VerifyAuditResp
 
 
 def _fault(fault: Fault) -> audit_pb2.AuditFault:
-    return audit_pb2.AuditFault(kind=_KINDS[fault.kind], position=fault.position, sequence=fault.sequence)
+    return audit_pb2.AuditFault(kind=_KINDS.wire(fault.kind), position=fault.position, sequence=fault.sequence)
