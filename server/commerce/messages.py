@@ -1,9 +1,7 @@
 """commerce's messages to plain values, and back."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
 from unicodedata import normalize
 from uuid import UUID
 
@@ -21,9 +19,9 @@ from backroom.commerce.v1 import (
 )
 from server.commerce.rules import catalog, inventory, orders, payments
 from server.frame.caller import Caller
-from server.frame.editing import Edit, edit_of, etag_of
+from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import EnumNames, optional_uuid, period_of, timestamp
+from server.frame.wire import EnumNames, optional_uuid, period_of, require, timestamp
 from storage.commerce.records import (
     Level,
     Movement,
@@ -46,13 +44,8 @@ from storage.frame.records import Ask
 _NANO = Decimal("1E-9")
 _LONGEST_NAME = 64
 """In characters: a reference, or a customer's id."""
-_EDITABLE: Mapping[str, Callable[[products_pb2.Product], Any]] = {
-    "name": lambda product: product.name,
-    "description": lambda product: product.description,
-    "price": lambda product: _required_price(product),
-    "archived": lambda product: product.archived,
-}
-"""The fields that an update_mask may name."""
+_EDITABLE = {**as_sent("name", "description", "archived"), "price": lambda product: _price_of(product)}
+"""The fields of a product that an update_mask may name."""
 _ORDER_STATES = EnumNames(OrderState, orders_pb2.OrderState)
 _PAYMENT_STATES = EnumNames(PaymentState, payments_pb2.PaymentState)
 _REFUND_REASONS = EnumNames(RefundReason, payments_pb2.RefundReason)
@@ -71,11 +64,8 @@ def money(amount: Decimal, currency: str) -> money_pb2.Money:
 
 def draft(product: products_pb2.Product) -> catalog.ProductDraft:
     """Raises FieldInvalid where the sku or the price is missing."""
-    if not product.sku:
-        raise FieldInvalid.of("product.sku", "is required")
-    return catalog.ProductDraft(
-        product.sku, product.name, product.description, _required_price(product), product.archived
-    )
+    require(product, "sku")
+    return catalog.ProductDraft(product.sku, product.name, product.description, _price_of(product), product.archived)
 
 
 def edit(request: catalog_service_pb2.UpdateProductRequest) -> Edit[UUID]:
@@ -235,7 +225,6 @@ def _line(line: OrderLine, currency: str) -> orders_pb2.OrderLine:
     )
 
 
-def _required_price(product: products_pb2.Product) -> Price:
-    if not product.HasField("price"):
-        raise FieldInvalid.of("product.price", "is required")
+def _price_of(product: products_pb2.Product) -> Price:
+    require(product, "price")
     return price(product.price)

@@ -63,6 +63,11 @@ def shown(value: str) -> str:
     return value if len(value) <= _LONGEST_SHOWN else f"{value[: _LONGEST_SHOWN - 1]}…"
 
 
+def snake_case(name: str) -> str:
+    """A name of words that begin in capitals, such as OutOfStock, as out_of_stock."""
+    return _WORD_START.sub("_", name).lower()
+
+
 class Refusal(Exception):
     """The call is refused."""
 
@@ -73,7 +78,7 @@ class Refusal(Exception):
     """After how many seconds the same call may go through; None where repeating it is no use."""
 
     def __init_subclass__(cls) -> None:
-        cls.reason = _WORD_START.sub("_", cls.__name__).upper()
+        cls.reason = snake_case(cls.__name__).upper()
 
     def __init__(
         self,

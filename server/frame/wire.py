@@ -10,6 +10,8 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from server.frame.errors import FieldInvalid, snake_case
+
 Member = TypeVar("Member", bound=Enum)
 Value = TypeVar("Value", bound=int)
 
@@ -55,6 +57,14 @@ def period_of(request: Any) -> tuple[datetime | None, datetime | None]:
 def optional_uuid(text: str) -> UUID | None:
     """The id in a field that may be empty, as the contract's rule of this name has it."""
     return UUID(text) if text else None
+
+
+def require(resource: Message, *fields: str) -> None:
+    """Raises FieldInvalid, naming the first of these fields of a resource that is not set."""
+    for field in fields:
+        is_message = resource.DESCRIPTOR.fields_by_name[field].message_type is not None
+        if not (resource.HasField(field) if is_message else getattr(resource, field)):
+            raise FieldInvalid.of(f"{snake_case(resource.DESCRIPTOR.name)}.{field}", "is required")
 
 
 def digest_of(*messages: Message, secret: bytes = b"") -> bytes:

@@ -1,33 +1,30 @@
 """webhooks' messages to plain values, and back."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
 from backroom.webhooks.v1 import deliveries_pb2, endpoints_pb2, webhook_service_pb2
 from server.frame.caller import Caller
-from server.frame.editing import Edit, edit_of, etag_of
+from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid
 from server.frame.events import EventType
-from server.frame.wire import EnumNames, optional_uuid, timestamp
+from server.frame.wire import EnumNames, optional_uuid, require, timestamp
 from server.webhooks.rules import endpoints
 from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint, EndpointState
 
-_EDITABLE: Mapping[str, Callable[[endpoints_pb2.Endpoint], Any]] = {
-    "url": lambda endpoint: endpoint.url,
-    "description": lambda endpoint: endpoint.description,
+_EDITABLE = {
+    **as_sent("url", "description"),
     "event_types": lambda endpoint: _types(endpoint.event_types),
     "state": lambda endpoint: _state(endpoint.state),
 }
-"""The fields that an update_mask may name."""
+"""The fields of an endpoint that an update_mask may name."""
 _DELIVERY_STATES = EnumNames(DeliveryState, deliveries_pb2.DeliveryState)
 _ENDPOINT_STATES = EnumNames(EndpointState, endpoints_pb2.EndpointState)
 
 
 def draft(endpoint: endpoints_pb2.Endpoint, caller: Caller) -> endpoints.EndpointDraft:
     """Raises FieldInvalid where the url is missing."""
-    if not endpoint.url:
-        raise FieldInvalid.of("endpoint.url", "is required")
+    require(endpoint, "url")
     return endpoints.EndpointDraft(endpoint.url, endpoint.description, _types(endpoint.event_types), caller)
 
 
