@@ -130,7 +130,7 @@ def _malformed(time: Timestamp | Duration) -> str:
     if isinstance(time, Timestamp):
         if time.seconds in _SECONDS and 0 <= time.nanos < _NANOS:
             return ""
-        return "must be a time of the years 1 to 9999, with nanos from 0 to 999,999,999"
+        return "must be a time in the years 1 to 9999, with nanos from 0 to 999,999,999"
     if abs(time.seconds) <= _MOST_SECONDS and abs(time.nanos) < _NANOS and time.seconds * time.nanos >= 0:
         return ""
-    return "must be a duration of up to 315,576,000,000 seconds either way, with nanos of the same sign below a second"
+    return "must be from -315,576,000,000 to 315,576,000,000 seconds, with nanos of the same sign and below a second"

@@ -1,48 +1,19 @@
 """Making it safe to repeat a change: the same caller, request_id and content get the first answer (AIP-155)."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from google.protobuf.message import Message
 from pydantic import TypeAdapter
 
-from server.frame.call import Call, call_of
-from server.frame.caller import Caller
 from server.frame.errors import Refusal, RequestIdReused
 from storage.frame.records import Ask, Claim, EarlierRequest, RequestKey
 from storage.store import FrameStore
 from storage.transaction import Transaction
 
 Answer = TypeVar("Answer")
-
-
-def ask_of(context: Any, request: Message, *, secret: bytes = b"", time: datetime | None = None) -> Ask:
-    """That this call asks for a change, to be handed to a use case; `time` is when, where the call came earlier.
-
-    A request that holds a password takes a `secret`, so that its digest cannot be used to guess the password.
-    """
-    return _ask(call_of(context), [request], secret, time)
-
-
-def ask_of_stream(context: Any, requests: Sequence[Message]) -> Ask:
-    """That this call asks for a change by a stream of requests, known by the `request_id` of the first."""
-    return _ask(call_of(context), requests)
-
-
-def digest_of(*messages: Message, secret: bytes = b"") -> bytes:
-    """What tells one content from another: 32 bytes over the messages' types and fields."""
-    digest = hashlib.blake2b(digest_size=32, key=secret)
-    for message in messages:
-        digest.update(message.DESCRIPTOR.full_name.encode())
-        content = message.SerializeToString(deterministic=True)
-        digest.update(len(content).to_bytes(8))
-        digest.update(content)
-    return digest.digest()
 
 
 async def once(
@@ -134,18 +105,6 @@ async def sift(tx: Transaction, claims: Sequence[Claim | None]) -> Sifted:
         else:
             followers[place] = leader
     return Sifted(fresh, kept, reused, followers)
-
-
-def _ask(call: Call, requests: Sequence[Message], secret: bytes = b"", time: datetime | None = None) -> Ask:
-    key = _key(call.caller, requests, secret) if requests else None
-    return Ask(call.caller.account_id, call.method.removeprefix("/"), time or call.time, call.address, call.id, key)
-
-
-def _key(caller: Caller, requests: Sequence[Message], secret: bytes) -> RequestKey | None:
-    request_id = getattr(requests[0], "request_id", "")  # some changes are safe to repeat by themselves
-    if not request_id:
-        return None
-    return RequestKey(caller.account_id, UUID(request_id), digest_of(*requests, secret=secret))
 
 
 def _digest(claim: Claim | None) -> bytes | None:

@@ -90,7 +90,7 @@ async def test_a_wrong_key_is_said_in_one_line(server: Running, capsys: pytest.C
     settings = {"BACKROOM_API_KEY": "brk_none", "BACKROOM_GRPC_ADDRESS": server.address}
     ended = await asyncio.to_thread(backroom_here, capsys, "bench", "--yes", **settings)
     assert ended.code == 1
-    said = "These credentials are wrong or expired, or their account may not sign in."
+    said = "The credentials are wrong or expired, or the account may not sign in."
     assert ended.err == f"backroom: the bench ended early: UNAUTHENTICATED: {said}\n"
 
 

@@ -165,7 +165,7 @@ async def test_a_fault_in_any_method_is_internal_and_tells_nothing(
         assert error is not None, method
         found = refused(error)
         assert (found.code, found.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL"), method
-        assert set(found.metadata) == {"request_id"}, method
+        assert set(found.metadata) == {"call_id"}, method
     await running.idle()
     assert len([line for line in running.log if "fault" in line]) == len(METHODS)
 
@@ -208,7 +208,7 @@ async def test_a_failing_statement_is_answered_as_documented_or_internal(
         found = refused(error)
         if found.reason != "INTERNAL":
             assert documented()[str(method)].get(found.reason) == found.code.name, (method, found)
-        failed += found.reason in ("INTERNAL", "STORE_UNAVAILABLE")
+        failed += found.reason in ("INTERNAL", "DATABASE_UNAVAILABLE")
     assert failed > len(METHODS) // 2
     monkeypatch.undo()
     async with asyncio.timeout(10):

@@ -3,10 +3,11 @@
 import asyncio
 from typing import Any
 
+import grpc
 import pytest
 
 from backroom.identity.v1 import identity_service_pb2
-from server.frame.call import Call, caller_of
+from server.frame.call import Call
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.errors import MethodUnknown
 from server.frame.interceptors.access import Access
@@ -112,11 +113,10 @@ def test_a_trace_goes_on_where_the_caller_has_one() -> None:
 
 def test_nobody_calls_until_access_says_who() -> None:
     """A call begins as nobody's, and one that came past the interceptors has no caller at all."""
-    assert caller_of(call()) is ANONYMOUS
+    assert call().caller is ANONYMOUS
     assert not ANONYMOUS.signed_in
     assert not ANONYMOUS.may("catalog.read")
-    with pytest.raises(TypeError):
-        caller_of(Context())
+    assert not hasattr(grpc.aio.ServicerContext, "caller")
 
 
 def test_a_caller_may_what_its_permissions_say() -> None:

@@ -14,15 +14,13 @@ from server.frame.caller import ANONYMOUS, Caller
 from server.frame.errors import Refusal, RequestIdReused, Stopping
 from server.frame.repeating import (
     Sifted,
-    ask_of,
-    ask_of_stream,
     decoded,
-    digest_of,
     encoded,
     first_answer,
     once,
     sift,
 )
+from server.frame.wire import digest_of
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask, AuditFilter, Claim, EarlierRequest, RequestKey
 from storage.identity.records import Account, AccountKind
@@ -60,9 +58,9 @@ def call_by(caller: Caller) -> Call:
 def test_an_ask_says_who_asks_for_what_when_and_from_where() -> None:
     """A stream's says the same as that of its first message would."""
     call = call_by(ADA)
-    made = ask_of(call, Grant(request_id=REQUEST_ID))
+    made = call.ask(Grant(request_id=REQUEST_ID))
     assert made == Ask(ADA.account_id, METHOD.removeprefix("/"), call.time, "10.0.0.7", "call-7", made.key)
-    assert ask_of_stream(call, [Grant(request_id=REQUEST_ID)]) == made
+    assert call.ask(Grant(request_id=REQUEST_ID)) == made
     entry = made.entry("account/7")
     assert (entry.caller_id, entry.action, entry.create_time) == (ADA.account_id, made.action, call.time)
     assert (entry.address, entry.call_id, entry.resource, entry.result) == ("10.0.0.7", "call-7", "account/7", "OK")
@@ -71,24 +69,24 @@ def test_an_ask_says_who_asks_for_what_when_and_from_where() -> None:
 def test_a_request_is_known_by_its_caller_its_id_and_its_content() -> None:
     """The key holds all three, and of the content a digest of 32 bytes alone."""
     request = Grant(request_id=REQUEST_ID, role="staff")
-    made = ask_of(call_by(ADA), request).key
+    made = call_by(ADA).ask(request).key
     assert made == RequestKey(ADA.account_id, UUID(REQUEST_ID), digest_of(request))
     assert made is not None
     assert len(made.digest) == 32
-    assert ask_of(call_by(ANONYMOUS), request).key == replace(made, caller_id=NOBODY)
+    assert call_by(ANONYMOUS).ask(request).key == replace(made, caller_id=NOBODY)
 
 
 def test_a_request_without_an_id_has_no_key() -> None:
     """It is new each time."""
-    assert ask_of(call_by(ADA), Grant(role="staff")).key is None
-    assert ask_of_stream(call_by(ADA), []).key is None
-    assert ask_of_stream(call_by(ADA), [Grant(), Grant(request_id=REQUEST_ID)]).key is None
+    assert call_by(ADA).ask(Grant(role="staff")).key is None
+    assert call_by(ADA).ask().key is None
+    assert call_by(ADA).ask(Grant(), Grant(request_id=REQUEST_ID)).key is None
 
 
 def test_a_stream_is_known_by_its_first_message_and_all_of_its_content() -> None:
     """The id of the first counts, and a digest over every one of them, in order."""
     first, second = Grant(request_id=REQUEST_ID, role="a"), Grant(role="b")
-    made = ask_of_stream(call_by(ADA), [first, second]).key
+    made = call_by(ADA).ask(first, second).key
     assert made == RequestKey(ADA.account_id, UUID(REQUEST_ID), digest_of(first, second))
     assert digest_of(first, second) != digest_of(second, first)
     assert digest_of(first) != digest_of(first, Grant())
@@ -97,7 +95,7 @@ def test_a_stream_is_known_by_its_first_message_and_all_of_its_content() -> None
 def test_ids_are_compared_as_uuids() -> None:
     """However a UUID is written, it is one id."""
     one, other = (
-        ask_of(call_by(ADA), Grant(request_id=written)).key for written in (str(UUID(int=0xABC)), f"{0xABC:032X}")
+        call_by(ADA).ask(Grant(request_id=written)).key for written in (str(UUID(int=0xABC)), f"{0xABC:032X}")
     )
     assert one is not None
     assert other is not None

@@ -106,7 +106,7 @@ async def test_200_wrong_passwords_at_once_cost_few_evaluations(peopled: Running
         told = await asyncio.gather(*(outcome(each.identity.Login(logging_in(password=WRONG))) for each in callers))
         found = Counter(told)
         # A slow machine has more than 100 of one network under way together, and refuses some unseen.
-        assert set(found) - {"TOO_MANY_AT_ONCE"} == {"CREDENTIALS_INVALID", "TOO_MANY_ATTEMPTS"}
+        assert set(found) - {"TOO_MANY_CONCURRENT_CALLS"} == {"CREDENTIALS_INVALID", "TOO_MANY_ATTEMPTS"}
         # 5, and one more for each time that the growing wait ends while the 200 are under way.
         assert 5 <= found["CREDENTIALS_INVALID"] == evaluations.total() <= 10
 

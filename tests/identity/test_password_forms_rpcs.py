@@ -78,7 +78,7 @@ async def test_an_easy_password_is_refused_wherever_one_is_chosen(server: Runnin
     }
     for field, call in calls.items():
         refused = await refusal(call)
-        assert (refused.reason, list(refused.fields)) == ("PASSWORD_COMMON", [field or "new_password"])
+        assert (refused.reason, list(refused.fields)) == ("PASSWORD_TOO_WEAK", [field or "new_password"])
     reset = pb.ResetPasswordRequest(token=token, new_password=NEW_PASSWORD)
     assert await outcome(server.anonymous.identity.ResetPassword(reset)) == "done"
 

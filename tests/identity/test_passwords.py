@@ -119,7 +119,7 @@ async def test_a_flood_of_logins_starves_nobody_else(full_cost: Running) -> None
             waits.append(time.perf_counter() - began)
     outcomes = Counter(each.result() for each in flood)
     # On a slow machine some wait in vain for one of the few connections to the database, and are told the same.
-    assert set(outcomes) <= {("CREDENTIALS_INVALID", None), ("OVERLOADED", 1.0), ("STORE_UNAVAILABLE", 1.0)}
+    assert set(outcomes) <= {("CREDENTIALS_INVALID", None), ("OVERLOADED", 1.0), ("DATABASE_UNAVAILABLE", 1.0)}
     assert outcomes["OVERLOADED", 1.0]
     assert max(waits) < (time.perf_counter() - flooded) / 2
 

@@ -128,7 +128,7 @@ async def test_who_holds_a_role_goes_by_its_change_within_a_second(server: Runni
     await admin.access.UpdateRole(editing(role("seller", "orders.read", "catalog.read"), "permissions"))
     await within_a_second(lambda: permissions_of(user), ["catalog.read", "orders.read"])
     answer = await refusal(admin.access.DeleteRole(deleting()))
-    assert (answer.code, answer.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ROLE_HELD")
+    assert (answer.code, answer.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ROLE_IN_USE")
     await admin.access.DeleteRole(deleting(force=True))
     await within_a_second(lambda: permissions_of(user), [])
     assert "seller" not in await kept(server.database, "identity.role_grants")

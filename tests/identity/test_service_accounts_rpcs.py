@@ -266,7 +266,7 @@ async def test_a_key_is_replaced_without_a_gap(server: Running, admin: Api) -> N
     for key in (created.secret, made.secret):
         assert (await me(await signed_in(server, key))).service_account == created.service_account
     refused = await refusal(admin.access.CreateKey(keying(created)))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "KEYS_EXHAUSTED")
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TOO_MANY_KEYS")
     deleting = access_service_pb2.DeleteKeyRequest(key_id=first.key_id)
     for _ in range(2):
         await admin.access.DeleteKey(deleting)

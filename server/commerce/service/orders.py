@@ -65,7 +65,7 @@ class Orders:
             return await reading.orders.list_latest(allowed, before=before, limit=limit)
 
     async def cancel(self, caller: Caller, order_id: UUID, reason: str, ask: Ask) -> Order:
-        """Cancels an order and gives back its stock and its money; raises OrderNotFound, OrderStateForbids."""
+        """Cancels an order and gives back its stock and its money; raises OrderNotFound, OrderStateConflict."""
         async with self._store.transaction() as tx:
 
             async def act() -> Order:
@@ -84,7 +84,7 @@ class Orders:
             return await once(tx, ask, Order, act, None)
 
     async def fulfill(self, caller: Caller, order_id: UUID, ask: Ask) -> Order:
-        """Marks a paid order as handed over; raises OrderNotFound, OrderStateForbids."""
+        """Marks a paid order as handed over; raises OrderNotFound, OrderStateConflict."""
         async with self._store.transaction() as tx:
 
             async def act() -> Order:

@@ -43,9 +43,10 @@ class Payments:
         self._payable = payable
 
     async def create(self, caller: Caller, order_id: UUID, method: str, ask: Ask) -> Payment:
-        """Begins to pay an order; raises OrderNotFound, OrderStateForbids, PaymentUnderWay, ProviderMissing.
+        """Begins to pay an order.
 
-        Raises TooManyPayments where so many of the order have failed.
+        Raises OrderNotFound, OrderStateConflict, PaymentExists, PaymentProviderNotConfigured, and TooManyPayments where
+        so many of the order have failed.
         """
         async with self._store.transaction() as tx:
 
@@ -81,7 +82,8 @@ class Payments:
     async def refund(self, caller: Caller, wanted: rules.RefundAsk, ask: Ask) -> Payment:
         """Begins to pay back, and puts goods back at once.
 
-        Raises PaymentNotFound, PaymentStateForbids, CurrencyMixed, RefundTooLarge, RefundNotPayable, RestockTooLarge.
+        Raises PaymentNotFound, PaymentStateConflict, CurrencyMismatch, RefundTooLarge, RefundNotPayable,
+        RestockTooLarge.
         """
         async with self._store.transaction() as tx:
 

@@ -10,7 +10,7 @@ from server.frame.keeping import forget
 from server.frame.repeating import once, repeated
 from server.identity.credentials.devices import Devices
 from server.identity.credentials.passwords import Passwords
-from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent, PasswordCommon
+from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent, PasswordTooWeak
 from server.identity.roles import CUSTOMER
 from server.identity.rules import throttling
 from server.identity.rules.accounts import UNVERIFIED_KEPT, new_email
@@ -63,7 +63,7 @@ class Accounts:
     async def create(self, email: str, password: str, name: str, roles: Sequence[str], ask: Ask) -> Account:
         """Creates a person whose address counts as verified.
 
-        Raises PasswordCommon, FieldInvalid, EmailTaken, RoleNotFound.
+        Raises PasswordTooWeak, FieldInvalid, EmailTaken, RoleNotFound.
         """
         address = new_email(email)
         await self._passwords.refuse_weak(password, address, "password")
@@ -84,7 +84,7 @@ class Accounts:
 
         The answer is then an account that does not exist. Of several that register with one address, each has a token
         of its own, and the first that is used decides whose password and name count.
-        Raises FieldInvalid, PasswordCommon, TooManyAttempts, Overloaded.
+        Raises FieldInvalid, PasswordTooWeak, TooManyAttempts, Overloaded.
         """
         earlier = await repeated(self._store, ask, Account)
         if earlier is not None:
@@ -143,7 +143,7 @@ class Accounts:
 
         Returns a token of the device that it was changed by.
 
-        Raises PasswordAbsent, PasswordCommon, TooManyAttempts, Overloaded, CredentialsInvalid.
+        Raises PasswordAbsent, PasswordTooWeak, TooManyAttempts, Overloaded, CredentialsInvalid.
         """
         kept = await self._finishing.finished(self._change_password(caller, current, new, ask))
         return await self._devices.kept_token(kept)
@@ -161,7 +161,7 @@ class Accounts:
         try:
             await self._passwords.refuse_weak(new, account.email, "new_password")
             changed = await self._passwords.hash(new) if await self._passwords.verify(current, known) else None
-        except (FieldInvalid, PasswordCommon, Overloaded):
+        except (FieldInvalid, PasswordTooWeak, Overloaded):
             await self._throttling.taken_back(attempt)
             raise
         change = _Change(account.id, known, changed)

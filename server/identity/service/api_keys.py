@@ -68,7 +68,7 @@ class ApiKeys:
     async def create(
         self, caller: Caller, account_id: UUID, expire_time: datetime | None, ask: Ask
     ) -> tuple[ApiKey, str]:
-        """Makes another key; raises FieldInvalid, AccountNotFound, PermissionNotHeld, KeysExhausted."""
+        """Makes another key; raises FieldInvalid, AccountNotFound, PermissionNotHeld, TooManyKeys."""
         making = await self._secrets.key_making(self._now())
         async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
 

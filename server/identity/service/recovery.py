@@ -65,7 +65,7 @@ class Recovery:
     async def reset_password(self, token: str, new_password: str, ask: Ask) -> str:
         """Sets a password by a token that was sent, and returns a token of the owner's device.
 
-        Raises MailTokenInvalid, PasswordCommon, Overloaded.
+        Raises MailTokenInvalid, PasswordTooWeak, Overloaded.
         """
         kept = await repeated(self._store, ask, KEPT_DEVICE)
         return await self._devices.kept_token(kept or await self._decided(token, new_password, ask))

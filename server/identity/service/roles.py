@@ -4,7 +4,7 @@ from datetime import datetime
 from server.frame.caller import Caller
 from server.frame.editing import Edit
 from server.frame.repeating import once
-from server.identity.errors import RoleExists, RoleHeld, RoleNotFound
+from server.identity.errors import RoleExists, RoleInUse, RoleNotFound
 from server.identity.roles import ROLES
 from server.identity.rules import roles as rules
 from server.identity.rules.roles import KnownRole, RoleDraft
@@ -72,7 +72,7 @@ class Roles:
     async def delete(self, caller: Caller, name: str, ask: Ask, *, force: bool) -> None:
         """Deletes a role, with `force` from all who hold it; raises RoleNotFound, RoleBuiltIn, PermissionNotHeld.
 
-        Raises RoleHeld where somebody holds it and `force` is not set.
+        Raises RoleInUse where somebody holds it and `force` is not set.
         """
         async with self._refusals.recorded(ask, f"role/{name}"), self._store.transaction() as tx:
 
@@ -81,7 +81,7 @@ class Roles:
                 rules.must_hold(caller, role.permissions)
                 # Nobody is granted it meanwhile: who grants a role holds it just as a change does.
                 if not force and await tx.roles.held(name):
-                    raise RoleHeld(role=name)
+                    raise RoleInUse(role=name)
                 await tx.roles.revoke_from_all(name)
                 await tx.roles.delete(name)
                 await tx.access_changes.add(None, self._now())
