@@ -187,6 +187,14 @@ class RequestIdReused(Refusal):
     reason = "REQUEST_ID_REUSED"
 
 
+class AnswerFromNewerVersion(Refusal):
+    """A newer version of the server has done this, and this one cannot read its answer; nothing was done: try again."""
+
+    code = Code.UNAVAILABLE
+    reason = "ANSWER_FROM_NEWER_VERSION"
+    retry_after = 1.0
+
+
 class PageTokenInvalid(Refusal):
     """The page_token is malformed, or continues another list."""
 
