@@ -1,4 +1,4 @@
-"""The answers that are kept for repeated requests: each says of which kind and version it is (decision 28)."""
+"""The answers that are kept for repeated requests, each with its kind and its version (decision 28)."""
 
 import json
 import re

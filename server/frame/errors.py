@@ -188,7 +188,7 @@ class RequestIdReused(Refusal):
 
 
 class AnswerFromNewerVersion(Refusal):
-    """A newer version of the server has done this, and this one cannot read its answer; nothing was done: try again."""
+    """A newer version of the server already made this change, and this one cannot read what it answered: try again."""
 
     code = Code.UNAVAILABLE
     reason = "ANSWER_FROM_NEWER_VERSION"
