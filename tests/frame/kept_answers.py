@@ -8,12 +8,12 @@ import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from server.frame.answers import AnswerKind
@@ -24,10 +24,13 @@ EXAMPLES: Mapping[Any, Any] = {
     NoneType: None,
     bool: True,
     int: 7,
+    float: 0.25,
     str: "a text",
     Decimal: "12.50",
     UUID: "0198c2d8-9a31-7cc0-a5a5-0b8a3f0c1a11",
     datetime: "2026-05-04T03:02:01.123456Z",
+    date: "2026-05-04",
+    timedelta: "PT15M",
 }
 
 Samples = Mapping[str, Mapping[str, Any]]
@@ -39,22 +42,25 @@ Of version 0, which was kept before answers had kinds, the `texts`.
 
 def declared() -> Sequence[AnswerKind[Any]]:
     """Every kind of the server; fails on one that is not declared at the top of its module."""
-    found: dict[int, AnswerKind[Any]] = {}
+    found: list[AnswerKind[Any]] = []
     for path in sorted((ROOT / "server").rglob("*.py")):
         text = path.read_text()
-        if "AnswerKind(" not in text:
-            continue
-        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-        made = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and _makes_a_kind(node)]
-        at_the_top = {id(value): value for value in vars(module).values() if isinstance(value, AnswerKind)}
-        declared_here = set(at_the_top) - set(found)
-        assert len(declared_here) == len(made), f"{path.name}: declare each AnswerKind at the top of the module"
-        found |= at_the_top
-    return list(found.values())
+        if "AnswerKind(" in text:
+            tree = ast.parse(text)
+            names = [name for node in tree.body if isinstance(node, ast.Assign) for name in _named_kinds(node)]
+            made = [node for node in ast.walk(tree) if _makes_a_kind(node)]
+            assert len(names) == len(made), f"{path.relative_to(ROOT)}: declare each AnswerKind at the top of the file"
+            module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            found += [getattr(module, name) for name in names]
+    return found
 
 
-def _makes_a_kind(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Name) and call.func.id == "AnswerKind"
+def _named_kinds(node: ast.Assign) -> Sequence[str]:
+    return [each.id for each in node.targets if isinstance(each, ast.Name)] if _makes_a_kind(node.value) else []
+
+
+def _makes_a_kind(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "AnswerKind"
 
 
 def released() -> Samples:
@@ -69,12 +75,16 @@ def fields_of(of: Any) -> Any:
         hints = get_type_hints(of)
         return {_named(each): fields_of(hints[each.name]) for each in fields(of)}
     if args := [fields_of(each) for each in get_args(of) if each is not Ellipsis]:
-        if all(isinstance(each, str) for each in args) and get_origin(of) is not tuple:
-            return " | ".join(args)
-        return {"list of" if get_origin(of) is tuple else "any of": args}
+        if not _is_union(of):
+            return {f"{get_origin(of).__name__} of": args}
+        return " | ".join(args) if all(isinstance(each, str) for each in args) else {"any of": args}
     if issubclass(of, Enum):
         return "/".join(str(each.value) for each in of)
     return "None" if of is NoneType else str(of.__name__)
+
+
+def _is_union(of: Any) -> bool:
+    return get_origin(of) in (Union, UnionType)
 
 
 def _named(field: Any) -> str:
@@ -87,8 +97,10 @@ def example_of(of: Any) -> Any:
     if is_dataclass(of):
         hints = get_type_hints(of)
         return {each.name: example_of(hints[each.name]) for each in fields(of)}
-    if args := get_args(of):
-        return [example_of(args[0])] if get_origin(of) is tuple else example_of(args[0])
+    if args := [example_of(each) for each in get_args(of) if each is not Ellipsis]:
+        if _is_union(of):
+            return args[0]
+        return {args[0]: args[1]} if get_origin(of) is Mapping else args
     return next(iter(of)).value if issubclass(of, Enum) else EXAMPLES[of]
 
 
@@ -120,8 +132,8 @@ def _trouble_of(kind: AnswerKind[Any], samples: Samples) -> Sequence[str]:
     upgrade = f"version={kind.version + 1}, upgrades={{{kind.version}: <what makes the new JSON of the old>}}"
     said = (
         f"{name} was released with other fields, and servers hold such answers for 30 days:"
-        f" give a new field a default, or declare AnswerKind({kind.name!r}, …, {upgrade}) and run `{COMMAND}`;"
-        f" released {before}, now {now}"
+        f" give a new field a default, or declare AnswerKind({kind.name!r}, …, {upgrade}) and run `{COMMAND}`."
+        f" Where no release has it yet, delete its sample and run that. Released: {before}; now: {now}"
     )
     return [said]
 

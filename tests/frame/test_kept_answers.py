@@ -74,7 +74,7 @@ RELEASED = with_what_is_new([ROOM], {})
 
 def test_what_is_kept_is_described_by_its_fields() -> None:
     """With a sample that holds each of them."""
-    assert fields_of(Room) == {"id": "UUID", "size": "small/large | None", "names?": {"list of": ["str"]}}
+    assert fields_of(Room) == {"id": "UUID", "size": "small/large | None", "names?": {"tuple of": ["str"]}}
     assert example_of(Room) == {"id": "0198c2d8-9a31-7cc0-a5a5-0b8a3f0c1a11", "size": "small", "names": ["a text"]}
     assert not troubles([ROOM], RELEASED)
 
