@@ -189,6 +189,14 @@ class RequestIdReused(Refusal):
     code = Code.INVALID_ARGUMENT
 
 
+class AnswerFromNewerVersion(Refusal):
+    """A newer version of the server already made this change, and this one cannot read what it answered: try again."""
+
+    code = Code.UNAVAILABLE
+    reason = "ANSWER_FROM_NEWER_VERSION"
+    retry_after = 1.0
+
+
 class PageTokenInvalid(Refusal):
     """The page_token is malformed, or belongs to a different list."""
 

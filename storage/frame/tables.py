@@ -24,7 +24,7 @@ request_ids = Table(
     Column("caller_id", Uuid, nullable=False),
     Column("request_id", Uuid, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    # JSON, as `server.frame.repeating` writes it; absent only while its transaction runs.
+    # Its kind, version and JSON, as `server.frame.answers` writes them; absent only while its transaction runs.
     Column("answer", Text),
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("caller_id", "request_id"),

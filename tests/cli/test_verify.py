@@ -68,6 +68,16 @@ DAMAGES: Sequence[tuple[str, str, Sequence[str]]] = (
         "I8",
         ["UPDATE frame.request_ids SET answer = (SELECT id::text FROM commerce.orders WHERE state = 'paid')"],
     ),
+    (
+        "a request for an order that is not there",
+        "I8",
+        [
+            """
+            UPDATE frame.request_ids SET answer = 'commerce.placed_order/1 "' || gen_random_uuid() || '"'
+            WHERE ctid = (SELECT min(ctid) FROM frame.request_ids)
+            """
+        ],
+    ),
     ("a payment that no job goes on with", "I10", ["DELETE FROM procrastinate_jobs WHERE task_name = 'commerce.pay'"]),
     (
         "a webhook that nobody takes up",

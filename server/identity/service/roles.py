@@ -1,6 +1,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from server.frame.answers import DONE
 from server.frame.caller import Caller
 from server.frame.editing import Edit
 from server.frame.repeating import once
@@ -8,6 +9,7 @@ from server.identity.errors import RoleExists, RoleInUse, RoleNotFound
 from server.identity.roles import ROLES
 from server.identity.rules import roles as rules
 from server.identity.rules.roles import KnownRole, RoleDraft
+from server.identity.service.answers import ROLE
 from server.identity.service.refusals import Refusals
 from storage.frame.records import Ask
 from storage.identity.records import Role
@@ -24,15 +26,15 @@ class Roles:
 
     async def create(self, caller: Caller, draft: RoleDraft, ask: Ask) -> KnownRole:
         """Makes a role; raises PermissionUnknown, PermissionNotHeld, RoleExists."""
-        async with self._refusals.recorded(ask, f"role/{draft.name}"), self._store.transaction() as tx:
 
-            async def act() -> KnownRole:
-                role = rules.drafted(draft, caller, self._now())
-                if not await tx.roles.add(role):
-                    raise RoleExists(role=role.name)
-                return rules.made_role(role)
+        async def act(tx: IdentityTransaction) -> KnownRole:
+            role = rules.drafted(draft, caller, self._now())
+            if not await tx.roles.add(role):
+                raise RoleExists(role=role.name)
+            return rules.made_role(role)
 
-            return await once(tx, ask, KnownRole, act, f"role/{draft.name}")
+        async with self._refusals.recorded(ask, f"role/{draft.name}"):
+            return await once(self._store, ask, ROLE, act, f"role/{draft.name}")
 
     async def get(self, name: str) -> KnownRole:
         """Raises RoleNotFound."""
@@ -56,38 +58,37 @@ class Roles:
 
         Raises RoleNotFound, RoleBuiltIn, EtagMismatch, PermissionUnknown, PermissionNotHeld.
         """
-        async with self._refusals.recorded(ask, f"role/{edit.key}"), self._store.transaction() as tx:
 
-            async def act() -> KnownRole:
-                before = await _locked(tx, edit.key)
-                role = rules.edited(before, edit, caller, self._now())
-                if role is not before:
-                    await tx.roles.edit(role.name, role.description, role.permissions, role.update_time)
-                    # Whoever holds it: to ask for them would miss nobody, but cost more than to look everyone up anew.
-                    await tx.access_changes.add(None, self._now())
-                return rules.made_role(role)
+        async def act(tx: IdentityTransaction) -> KnownRole:
+            before = await _locked(tx, edit.key)
+            role = rules.edited(before, edit, caller, self._now())
+            if role is not before:
+                await tx.roles.edit(role.name, role.description, role.permissions, role.update_time)
+                # Whoever holds it: to ask for them would miss nobody, but cost more than to look everyone up anew.
+                await tx.access_changes.add(None, self._now())
+            return rules.made_role(role)
 
-            return await once(tx, ask, KnownRole, act, f"role/{edit.key}")
+        async with self._refusals.recorded(ask, f"role/{edit.key}"):
+            return await once(self._store, ask, ROLE, act, f"role/{edit.key}")
 
     async def delete(self, caller: Caller, name: str, ask: Ask, *, force: bool) -> None:
         """Deletes a role, with `force` from all who hold it; raises RoleNotFound, RoleBuiltIn, PermissionNotHeld.
 
         Raises RoleInUse where somebody holds it and `force` is not set.
         """
-        async with self._refusals.recorded(ask, f"role/{name}"), self._store.transaction() as tx:
 
-            async def act() -> bool:
-                role = await _locked(tx, name)
-                rules.must_hold(caller, role.permissions)
-                # Nobody is granted it meanwhile: who grants a role holds it just as a change does.
-                if not force and await tx.roles.held(name):
-                    raise RoleInUse(role=name)
-                await tx.roles.revoke_from_all(name)
-                await tx.roles.delete(name)
-                await tx.access_changes.add(None, self._now())
-                return True
+        async def act(tx: IdentityTransaction) -> None:
+            role = await _locked(tx, name)
+            rules.must_hold(caller, role.permissions)
+            # Nobody is granted it meanwhile: who grants a role holds it just as a change does.
+            if not force and await tx.roles.held(name):
+                raise RoleInUse(role=name)
+            await tx.roles.revoke_from_all(name)
+            await tx.roles.delete(name)
+            await tx.access_changes.add(None, self._now())
 
-            await once(tx, ask, bool, act, f"role/{name}")
+        async with self._refusals.recorded(ask, f"role/{name}"):
+            await once(self._store, ask, DONE, act, f"role/{name}")
 
 
 async def _locked(tx: IdentityTransaction, name: str) -> Role:
