@@ -78,13 +78,30 @@ bench: generate $(VENV)/.bench ## Measure Backroom beside what would be written 
 	@$(BIN)/python -m bench $(if $(filter long,$(BENCH)),--long)
 
 check: generate $(VENV)/.dev ## Lint, type-check, hold the laws of imports and of the contract, compare migrations with tables
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(CHECKS)
+
+# The longest first: two at a time, each shown whole once it has ended.
+CHECKS := check-types check-migrations check-imports check-style check-contract check-access
+.PHONY: $(CHECKS)
+
+check-types:
+	$(BIN)/mypy
+
+check-migrations:
+	$(BIN)/python -m migrations.compare
+
+check-imports:
+	$(BIN)/lint-imports --no-cache
+
+check-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+
+check-contract:
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code --path proto/backroom
-	$(BIN)/python -m migrations.compare
+
+check-access:
 	$(BIN)/python -m server.cli.access_table --check
 
 contract: ## Lay out the contract with what it imports, and write dist/backroom.binpb; it needs Python alone
