@@ -86,6 +86,13 @@ def test_each_refusal_stands_in_the_contract_and_each_reason_is_a_refusal() -> N
     assert len(declared) > 30
 
 
+def test_a_refusals_reason_is_its_name() -> None:
+    """Whoever reads the one finds the other by the same word."""
+    assert EtagMismatch.reason == "ETAG_MISMATCH"
+    names = {kind.__name__: reason for (_, reason), kind in refusals().items()}
+    assert {name: reason.replace("_", "") for name, reason in names.items()} == {name: name.upper() for name in names}
+
+
 def test_each_refusal_has_the_code_that_the_contract_says() -> None:
     """The comment of a reason begins with the code that it comes with."""
     # A command on the database still refuses with what no call is answered any more.
