@@ -1,6 +1,7 @@
 """What stands around every call, and in which order."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -28,6 +29,11 @@ class Context:
 
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         return self._metadata
+
+    def add_done_callback(self, callback: Callable[[object], None]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(callback)
 
 
 def call(*metadata: tuple[str, str | bytes], method: str = "/shop.v1.ShopService/Buy") -> Call:
