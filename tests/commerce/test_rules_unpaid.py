@@ -50,7 +50,7 @@ def test_unpaid_orders_are_counted_within_a_batch_and_with_those_before() -> Non
     assert isinstance(first, Order)
     assert isinstance(second, UnpaidLimitExceeded)
     assert second.metadata == {"orders": "4", "pieces": "6", "most_orders": "3", "most_pieces": "10"}
-    assert str(second) == "With this order 4 would be unpaid and hold 6 pieces; 3 and 10 may be."
+    assert str(second) == "This would make 4 unpaid orders of 6 pieces; the limits are 3 and 10."
 
 
 def test_held_pieces_are_counted_over_all_lines_and_orders() -> None:
@@ -89,4 +89,5 @@ def test_what_counts_is_whether_the_total_can_be_paid(cost: str, pieces: int, ta
     if not taken:
         assert isinstance(answer, TotalNotPayable)
         assert answer.metadata == {"total": f"{Decimal(cost)}", "currency": "JPY"}
-        assert str(answer) == "The order's total, 500.5 JPY, is finer than can be paid in JPY."
+        said = "The order's total of 500.5 JPY has more decimal places than the payment provider accepts."
+        assert str(answer) == said
