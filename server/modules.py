@@ -4,7 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from server.frame.module import Manifest
+    from server.frame.permissions import Permission
 
 MODULES = (
     "identity",
@@ -18,3 +21,8 @@ def manifest(name: str) -> "Manifest":
     """What a module brings; all of its code is imported for it, and not before: who reads settings needs none."""
     found: Manifest = import_module(f"server.{name}.module").MANIFEST
     return found
+
+
+def permissions() -> "Sequence[Permission]":
+    """Of all modules."""
+    return [permission for name in MODULES for permission in manifest(name).permissions]
