@@ -18,6 +18,7 @@ from server.identity.outbox.smtp import SmtpServer, read_smtp_url
 from server.identity.rules.accounts import is_email
 from server.modules import MODULES
 from server.webhooks.rules.sources import Source, read_sources
+from storage.commerce.records import PaymentProvider
 from storage.pooler import Pooler
 from storage.time_limits import ANSWER_SECONDS, CONNECT_SECONDS, TimeLimits
 from storage.url import parameters
@@ -98,7 +99,7 @@ class Settings(BaseSettings):
     hold_seconds: float = Field(900.0, ge=1, le=30 * 86_400, validation_alias="BACKROOM_HOLD_SECONDS")
     max_unpaid_orders: int = Field(20, ge=1, le=1_000_000, validation_alias="BACKROOM_MAX_UNPAID_ORDERS")
     max_held_pieces: int = Field(1000, ge=1, le=10**12, validation_alias="BACKROOM_MAX_HELD_PIECES")
-    payment_provider: Literal["sandbox", "stripe", "none"] | None = Field(
+    payment_provider: Literal[PaymentProvider, "none"] | None = Field(
         None, validation_alias="BACKROOM_PAYMENT_PROVIDER"
     )
     sandbox_url: str | None = Field(None, validation_alias="BACKROOM_SANDBOX_URL")
