@@ -12,17 +12,16 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from server.frame.addresses import Network, read_networks
+from server.frame.addresses import LOCAL_ISSUER, Network, read_networks
 from server.frame.sealing import MasterKeyMalformed, read_master_key
 from server.identity.outbox.smtp import SmtpServer, read_smtp_url
 from server.identity.rules.accounts import is_email
+from server.modules import MODULES
 from server.webhooks.rules.sources import Source, read_sources
+from storage.commerce.records import PaymentProvider
 from storage.pooler import Pooler
 from storage.time_limits import ANSWER_SECONDS, CONNECT_SECONDS, TimeLimits
 from storage.url import parameters
-
-MODULES = ("identity", "commerce", "webhooks")
-"""What a process can serve."""
 
 _SIDES = ("grpc", "http", "metrics", "database")
 """What may be in plain text across a network where it is allowed."""
@@ -31,10 +30,6 @@ _OF_TESTS = "BACKROOM_TEST_"
 """What the tests alone read."""
 _ENCODING = "utf-8-sig"
 """Of `.env`: some editors begin a file in UTF-8 with a mark that says so."""
-
-
-LOCAL_ISSUER = "http://localhost"
-"""Where nobody says which environment this is: one machine's own, to try things on."""
 
 
 class SettingsError(Exception):
@@ -104,7 +99,7 @@ class Settings(BaseSettings):
     hold_seconds: float = Field(900.0, ge=1, le=30 * 86_400, validation_alias="BACKROOM_HOLD_SECONDS")
     max_unpaid_orders: int = Field(20, ge=1, le=1_000_000, validation_alias="BACKROOM_MAX_UNPAID_ORDERS")
     max_held_pieces: int = Field(1000, ge=1, le=10**12, validation_alias="BACKROOM_MAX_HELD_PIECES")
-    payment_provider: Literal["sandbox", "stripe", "none"] | None = Field(
+    payment_provider: Literal[PaymentProvider, "none"] | None = Field(
         None, validation_alias="BACKROOM_PAYMENT_PROVIDER"
     )
     sandbox_url: str | None = Field(None, validation_alias="BACKROOM_SANDBOX_URL")

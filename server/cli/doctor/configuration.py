@@ -6,10 +6,10 @@ from pathlib import Path
 import structlog
 
 from server.cli.doctor.finding import Finding, judged, noticed
+from server.identity.outbox.configured import way_of
 from server.process.certificates import Certificates, CertificatesUnreadable
 from server.process.data_dir.disk_trouble import unusable
 from server.process.edge import limits_of
-from server.process.mail import way_of
 from server.process.start import reasons_not_to_start, warnings
 from server.settings import Settings
 from storage.url import shown

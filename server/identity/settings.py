@@ -1,0 +1,23 @@
+"""What identity is told by the environment."""
+
+from pathlib import Path
+from typing import Protocol
+
+from server.identity.outbox.smtp import SmtpServer
+
+
+class IdentitySettings(Protocol):
+    @property
+    def data_dir(self) -> Path: ...
+    @property
+    def embedded(self) -> bool: ...
+    @property
+    def audit_anchor_file(self) -> Path | None: ...
+    @property
+    def mail(self) -> str | None: ...
+    @property
+    def mail_from(self) -> str | None: ...
+    @property
+    def mail_link(self) -> str | None: ...
+    @property
+    def smtp_url(self) -> SmtpServer | None: ...
