@@ -1,44 +1,46 @@
 """The environment, read once into one frozen object."""
 
-import json
-import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import field_validator
 
+from server.commerce.settings import CommerceSettings
 from server.frame.addresses import Network, read_networks
+from server.frame.environment import SettingsError, did_you_mean, environment, parsed
+from server.frame.environment import names as names_of
 from server.frame.sealing import MasterKeyMalformed, read_master_key
-from server.identity.outbox.smtp import SmtpServer, read_smtp_url
-from server.identity.rules.accounts import is_email
-from server.webhooks.rules.sources import Source, read_sources
+from server.frame.settings import DeclaredSettings, Deployment, setting
+from server.identity.settings import IdentitySettings
+from server.webhooks.settings import WebhooksSettings
 from storage.pooler import Pooler
 from storage.time_limits import ANSWER_SECONDS, CONNECT_SECONDS, TimeLimits
 from storage.url import parameters
+
+__all__ = [
+    "KINDS",
+    "LOCAL_ISSUER",
+    "MODULES",
+    "OF_MODULES",
+    "Address",
+    "ProcessSettings",
+    "Settings",
+    "SettingsError",
+    "names",
+    "read",
+    "settings_of",
+]
 
 MODULES = ("identity", "commerce", "webhooks")
 """What a process can serve."""
 
 _SIDES = ("grpc", "http", "metrics", "database")
 """What may be in plain text across a network where it is allowed."""
-_PREFIX = "BACKROOM_"
-_OF_TESTS = "BACKROOM_TEST_"
-"""What the tests alone read."""
-_ENCODING = "utf-8-sig"
-"""Of `.env`: some editors begin a file in UTF-8 with a mark that says so."""
-
 
 LOCAL_ISSUER = "http://localhost"
 """Where nobody says which environment this is: one machine's own, to try things on."""
-
-
-class SettingsError(Exception):
-    """The environment holds a setting that is unknown or malformed; the text names it."""
 
 
 class Address:
@@ -55,83 +57,235 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Settings(BaseSettings):
-    """Every setting, with its default; where the environment is silent, a `.env` in the working directory counts."""
+class ProcessSettings(DeclaredSettings):
+    """What every process has: its database, its keys, its ports, and what it lets in."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="ignore",
-        env_file=".env",
-        env_file_encoding=_ENCODING,
-        env_ignore_empty=True,
-        case_sensitive=True,
-        arbitrary_types_allowed=True,
+    database_url: str | None = setting(
+        "DATABASE_URL",
+        None,
+        "the database, which `backroom migrate` brings up to date: PostgreSQL 16 or newer, on one host, or on several"
+        " of which the primary is found",
+        unset="the embedded PostgreSQL",
+        example="postgresql://user:password@host1:5432,host2:5432/backroom",
+        page="docs/runbook.md#the-address-of-the-database",
+        secret=True,
     )
-
-    database_url: str | None = Field(None, validation_alias="DATABASE_URL", repr=False)
-    database_pooler: Pooler = Field(Pooler.NONE, validation_alias="BACKROOM_DATABASE_POOLER")
-    direct_database_url: str | None = Field(None, validation_alias="BACKROOM_DIRECT_DATABASE_URL", repr=False)
-    database_connect_seconds: float = Field(
-        CONNECT_SECONDS, ge=0.2, le=60, validation_alias="BACKROOM_DATABASE_CONNECT_SECONDS"
+    database_pooler: Pooler = setting(
+        "BACKROOM_DATABASE_POOLER",
+        Pooler.NONE,
+        "the mode of a pooler in between, such as PgBouncer: `none`, `session` or `transaction`, for which"
+        " `backroom migrate` has the time limits hold for the role in `DATABASE_URL`",
+        page="docs/decisions/0018-behind-a-pooler.md",
     )
-    database_answer_seconds: float = Field(
-        ANSWER_SECONDS, ge=1, le=60, validation_alias="BACKROOM_DATABASE_ANSWER_SECONDS"
+    direct_database_url: str | None = setting(
+        "BACKROOM_DIRECT_DATABASE_URL",
+        None,
+        "the same database past the pooler: migrations take that way, and new jobs are heard of there at once;"
+        " without it, behind a pooler for transactions, they are looked for twice a second",
+        page="docs/decisions/0018-behind-a-pooler.md",
+        secret=True,
     )
-    serving_role: str | None = Field(None, max_length=63, validation_alias="BACKROOM_SERVING_ROLE")
-    master_keys: Annotated[tuple[bytes, ...], NoDecode] = Field((), validation_alias="BACKROOM_MASTER_KEY", repr=False)
-    data_dir: Path = Field(Path(".backroom"), validation_alias="BACKROOM_DATA_DIR")
-    grpc_address: Address = Field(Address("127.0.0.1:50051"), validation_alias="BACKROOM_GRPC_ADDRESS")
-    http_address: Address = Field(Address("127.0.0.1:8080"), validation_alias="BACKROOM_HTTP_ADDRESS")
-    metrics_address: Address | None = Field(None, validation_alias="BACKROOM_METRICS_ADDRESS")
-    metrics_token: str | None = Field(None, min_length=16, validation_alias="BACKROOM_METRICS_TOKEN", repr=False)
-    environment: Literal["development", "production"] = Field("development", validation_alias="BACKROOM_ENVIRONMENT")
-    issuer_url: str | None = Field(None, validation_alias="BACKROOM_ISSUER")
-    allow_plaintext: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="BACKROOM_ALLOW_PLAINTEXT")
-    tls_certificate: Path | None = Field(None, validation_alias="BACKROOM_TLS_CERTIFICATE")
-    tls_key: Path | None = Field(None, validation_alias="BACKROOM_TLS_KEY")
-    tls_client_ca: Path | None = Field(None, validation_alias="BACKROOM_TLS_CLIENT_CA")
-    http_tls: bool = Field(False, validation_alias="BACKROOM_HTTP_TLS")
-    tls_ca: Path | None = Field(None, validation_alias="BACKROOM_TLS_CA")
-    tls_server_name: str | None = Field(None, validation_alias="BACKROOM_TLS_SERVER_NAME")
-    tls_caller_certificate: Path | None = Field(None, validation_alias="BACKROOM_TLS_CALLER_CERTIFICATE")
-    tls_caller_key: Path | None = Field(None, validation_alias="BACKROOM_TLS_CALLER_KEY")
-    reflection: bool | None = Field(None, validation_alias="BACKROOM_REFLECTION")
-    max_calls: int = Field(1000, ge=1, le=100_000, validation_alias="BACKROOM_MAX_CALLS")
-    max_streams: int = Field(1000, ge=1, le=100_000, validation_alias="BACKROOM_MAX_STREAMS")
-    calls_per_second: float | None = Field(None, ge=0, le=1e6, validation_alias="BACKROOM_CALLS_PER_SECOND")
-    calls_burst: int | None = Field(None, ge=1, le=1_000_000, validation_alias="BACKROOM_CALLS_BURST")
-    modules: Annotated[tuple[str, ...], NoDecode] = Field(MODULES, validation_alias="BACKROOM_MODULES")
-    hold_seconds: float = Field(900.0, ge=1, le=30 * 86_400, validation_alias="BACKROOM_HOLD_SECONDS")
-    max_unpaid_orders: int = Field(20, ge=1, le=1_000_000, validation_alias="BACKROOM_MAX_UNPAID_ORDERS")
-    max_held_pieces: int = Field(1000, ge=1, le=10**12, validation_alias="BACKROOM_MAX_HELD_PIECES")
-    payment_provider: Literal["sandbox", "stripe", "none"] | None = Field(
-        None, validation_alias="BACKROOM_PAYMENT_PROVIDER"
+    database_connect_seconds: float = setting(
+        "BACKROOM_DATABASE_CONNECT_SECONDS",
+        CONNECT_SECONDS,
+        "for how long one host may take to let us in, unless the URL has a `connect_timeout` of its own",
+        page="docs/runbook.md#time-limits",
+        ge=0.2,
+        le=60,
     )
-    sandbox_url: str | None = Field(None, validation_alias="BACKROOM_SANDBOX_URL")
-    sandbox_key: str | None = Field(None, validation_alias="BACKROOM_SANDBOX_KEY", repr=False)
-    sandbox_webhook_secret: str | None = Field(None, validation_alias="BACKROOM_SANDBOX_WEBHOOK_SECRET", repr=False)
-    stripe_key: str | None = Field(None, validation_alias="BACKROOM_STRIPE_KEY", repr=False)
-    webhook_sources: Annotated[tuple[Source, ...], NoDecode] = Field(
-        (), validation_alias="BACKROOM_WEBHOOK_SOURCES", repr=False
+    database_answer_seconds: float = setting(
+        "BACKROOM_DATABASE_ANSWER_SECONDS",
+        ANSWER_SECONDS,
+        "for how long the database may take to confirm a change before its caller is told UNAVAILABLE, and to repeat"
+        " it",
+        page="docs/runbook.md#time-limits",
+        ge=1,
+        le=60,
     )
-    webhook_allowed_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
-        (), validation_alias="BACKROOM_WEBHOOK_ALLOWED_NETWORKS"
+    data_dir: Path = setting(
+        "BACKROOM_DATA_DIR",
+        Path(".backroom"),
+        "where the embedded PostgreSQL and its first admin's password, in `admin.json`, are kept for their owner alone;"
+        " as root it runs as `nobody`",
+        page="docs/decisions/0017-the-embedded-postgresql.md",
     )
-    audit_anchor_file: Path | None = Field(None, validation_alias="BACKROOM_AUDIT_ANCHOR_FILE")
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field((), validation_alias="BACKROOM_TRUSTED_PROXIES")
-    mail: Literal["log", "file", "smtp"] | None = Field(None, validation_alias="BACKROOM_MAIL")
-    mail_from: str | None = Field(None, validation_alias="BACKROOM_MAIL_FROM")
-    mail_link: str | None = Field(None, validation_alias="BACKROOM_MAIL_LINK")
-    smtp_url: SmtpServer | None = Field(None, validation_alias="BACKROOM_SMTP_URL", repr=False)
-    drain_seconds: float = Field(3.0, ge=0, le=300, validation_alias="BACKROOM_DRAIN_SECONDS")
-    api_key: str | None = Field(None, validation_alias="BACKROOM_API_KEY", repr=False)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LOG_LEVEL")
-    log_format: Literal["auto", "json", "pretty"] = Field("auto", validation_alias="LOG_FORMAT")
+    master_keys: tuple[bytes, ...] = setting(
+        "BACKROOM_MASTER_KEY",
+        (),
+        "what keys and secrets in the database are sealed with: 32 bytes in base64, as `backroom keys new-master-key`"
+        " prints them; of several with commas between the first seals, and all open",
+        unset="the embedded PostgreSQL has one that is made and kept in `master.key`",
+        secret=True,
+    )
+    serving_role: str | None = setting(
+        "BACKROOM_SERVING_ROLE",
+        None,
+        "the role that `backroom migrate` grants what serving needs, without changing the record, where another one"
+        " than the owner is to serve",
+        unset="nothing is granted",
+        page="docs/decisions/0023-two-roles.md",
+        max_length=63,
+    )
+    issuer_url: str | None = setting(
+        "BACKROOM_ISSUER",
+        None,
+        "the URL of this environment: in its tokens, and kept in its database, so that a server of another environment"
+        " does not start on a copy; `backroom adopt` makes a copy the database of this one",
+        typed=LOCAL_ISSUER,
+        page="docs/decisions/0022-environments.md",
+    )
+    grpc_address: Address = setting("BACKROOM_GRPC_ADDRESS", Address("127.0.0.1:50051"), "where calls are answered")
+    http_address: Address = setting(
+        "BACKROOM_HTTP_ADDRESS",
+        Address("127.0.0.1:8080"),
+        "where `/healthz`, `/readyz`, `/webhooks` and `/.well-known/jwks.json` are",
+    )
+    metrics_address: Address | None = setting(
+        "BACKROOM_METRICS_ADDRESS",
+        None,
+        "where `/metrics` is shown instead",
+        unset="the HTTP address; in production none",
+        example="127.0.0.1:9090",
+    )
+    metrics_token: str | None = setting(
+        "BACKROOM_METRICS_TOKEN",
+        None,
+        "16 characters or more, which show `/metrics` only to who sends them as `Authorization: Bearer`, in production"
+        " too",
+        secret=True,
+        min_length=16,
+    )
+    environment: Literal["development", "production"] = setting(
+        "BACKROOM_ENVIRONMENT",
+        "development",
+        "`development`, or `production`, which refuses to start without what it needs, with what is to try things with,"
+        " or in plain text across a network",
+        page="SECURITY.md",
+    )
+    allow_plaintext: tuple[str, ...] = setting(
+        "BACKROOM_ALLOW_PLAINTEXT",
+        (),
+        "what may be in plain text in production all the same: some of `grpc`, `http`, `metrics` and `database`, with"
+        " commas between",
+    )
+    tls_certificate: Path | None = setting(
+        "BACKROOM_TLS_CERTIFICATE",
+        None,
+        "the server's certificate chain, a PEM file that is read again when it changes",
+        unset="plain text",
+    )
+    tls_key: Path | None = setting(
+        "BACKROOM_TLS_KEY", None, "the key of the server's certificate, a PEM file that is read again when it changes"
+    )
+    tls_client_ca: Path | None = setting(
+        "BACKROOM_TLS_CLIENT_CA",
+        None,
+        "who issued the callers' certificates, which the gRPC side then requires",
+        unset="callers need none",
+    )
+    http_tls: bool = setting(
+        "BACKROOM_HTTP_TLS", False, "whether the HTTP side uses the same certificate; its callers need none"
+    )
+    tls_ca: Path | None = setting(
+        "BACKROOM_TLS_CA", None, "who issued the server's certificate, for commands that call the server"
+    )
+    tls_server_name: str | None = setting(
+        "BACKROOM_TLS_SERVER_NAME",
+        None,
+        "the name in the server's certificate, for commands that call it by another one",
+    )
+    tls_caller_certificate: Path | None = setting(
+        "BACKROOM_TLS_CALLER_CERTIFICATE", None, "the certificate that commands show to a server that asks for one"
+    )
+    tls_caller_key: Path | None = setting(
+        "BACKROOM_TLS_CALLER_KEY", None, "the key of the certificate that commands show"
+    )
+    reflection: bool | None = setting(
+        "BACKROOM_REFLECTION",
+        None,
+        "whether tools may read the contract from the server, by gRPC reflection, and `/` says more than a name",
+        unset="`true`, in production `false`",
+    )
+    max_calls: int = setting(
+        "BACKROOM_MAX_CALLS",
+        1000,
+        "how many unary calls may be under way in each process, of which a fifth is kept for staff and services. The"
+        " excess is `OVERLOADED`, and what one customer or network has above 100 `TOO_MANY_AT_ONCE`; or `CANCELLED` by"
+        " gRPC itself where calls come faster than they can be refused",
+        ge=1,
+        le=100_000,
+    )
+    max_streams: int = setting(
+        "BACKROOM_MAX_STREAMS",
+        1000,
+        "how many streams of each direction may be under way in each process; who is refused is told the same",
+        ge=1,
+        le=100_000,
+    )
+    calls_per_second: float | None = setting(
+        "BACKROOM_CALLS_PER_SECOND",
+        None,
+        "how often one caller may call each process in the long run. A call takes one more for each 4 KiB that it sends"
+        " and each 16 KiB that it is answered. A number counts for staff and services too, and `0` limits nobody",
+        unset="`100`, of customers and strangers alone",
+        ge=0,
+        le=1e6,
+    )
+    calls_burst: int | None = setting(
+        "BACKROOM_CALLS_BURST",
+        None,
+        "how often one caller may call each process at once, after a rest",
+        unset="`200`, or a second's worth of the rate that is set",
+        ge=1,
+        le=1_000_000,
+    )
+    trusted_proxies: tuple[Network, ...] = setting(
+        "BACKROOM_TRUSTED_PROXIES",
+        (),
+        "networks whose callers say by `x-forwarded-for` metadata where a call really comes from: proxies, and the"
+        " product's own servers that call Login for their users",
+        unset="a call comes from where its connection does",
+        example="10.1.0.0/16",
+        page="docs/decisions/0012-throttling-and-mail.md",
+    )
+    modules: tuple[str, ...] = setting(
+        "BACKROOM_MODULES",
+        MODULES,
+        "what this process serves: `all`, or some of"
+        f" {', '.join(f'`{each}`' for each in MODULES)}, with commas between",
+        typed="all",
+    )
+    drain_seconds: float = setting(
+        "BACKROOM_DRAIN_SECONDS",
+        3.0,
+        "for how long a stopping server goes on answering while load balancers learn that it stops",
+        page="docs/runbook.md#rolling-restarts",
+        ge=0,
+        le=300,
+    )
+    api_key: str | None = setting(
+        "BACKROOM_API_KEY",
+        None,
+        "the service account's key that `demo`, `replay` and `bench` sign in with",
+        unset="an account is made for them, by the admin in `admin.json`",
+        secret=True,
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting(
+        "LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`"
+    )
+    log_format: Literal["auto", "json", "pretty"] = setting(
+        "LOG_FORMAT", "auto", "`json`, `pretty`, or `auto`: pretty on a terminal"
+    )
 
     @property
     def embedded(self) -> bool:
         """Whether the database is the embedded one, in the data folder."""
         return self.database_url is None
+
+    @property
+    def deployment(self) -> Deployment:
+        """What a module's settings may have to know."""
+        return Deployment(self.environment == "production", self.embedded, self.data_dir)
 
     @property
     def issuer(self) -> str:
@@ -212,41 +366,10 @@ class Settings(BaseSettings):
             raise ValueError(f"must be all, or some of {', '.join(MODULES)}, with commas between{near}")
         return names
 
-    @field_validator("webhook_sources", mode="before")
-    @classmethod
-    def _sources(cls, value: object) -> object:
-        return read_sources(value) if isinstance(value, str) else value
-
-    @field_validator("sandbox_webhook_secret")
-    @classmethod
-    def _secret(cls, value: str | None) -> str | None:
-        if value is not None:
-            read_sources(json.dumps({"sandbox": {"scheme": "standard", "secrets": [value]}}))
-        return value
-
-    @field_validator("webhook_allowed_networks", "trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         return read_networks(value) if isinstance(value, str) else value
-
-    @field_validator("mail_from")
-    @classmethod
-    def _mail_address(cls, value: str | None) -> str | None:
-        if value is not None and not is_email(value):
-            raise ValueError("must be an address such as no-reply@example.com")
-        return value
-
-    @field_validator("mail_link")
-    @classmethod
-    def _mail_link(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[!-~]*\{token\}[!-~]*", value):
-            raise ValueError("must be a URL that holds {token}, such as https://example.com/mail?token={token}")
-        return value
-
-    @field_validator("smtp_url", mode="before")
-    @classmethod
-    def _smtp_server(cls, value: object) -> object:
-        return read_smtp_url(value) if isinstance(value, str) else value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -259,103 +382,37 @@ class Settings(BaseSettings):
         return value.lower() if isinstance(value, str) else value
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    """What stands between commas, each once."""
-    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+class Settings(ProcessSettings, IdentitySettings, CommerceSettings, WebhooksSettings):
+    """Every setting, with its default."""
 
 
-def did_you_mean(typed: str, choices: Iterable[str]) -> str:
-    """ "; did you mean ...?" with what is nearest to what was typed; empty where nothing is near."""
-    folded = {each.casefold(): each for each in choices}
-    begun = [each for each in folded if typed and each.startswith(typed.casefold())]
-    found = begun if len(begun) == 1 else get_close_matches(typed.casefold(), folded, n=1)
-    return f"; did you mean {folded[found[0]]}?" if found else ""
+OF_MODULES: Mapping[str, type[DeclaredSettings]] = {
+    "identity": IdentitySettings,
+    "commerce": CommerceSettings,
+    "webhooks": WebhooksSettings,
+}
+"""What each module declares."""
+
+KINDS: Sequence[type[DeclaredSettings]] = (ProcessSettings, *OF_MODULES.values())
+"""What is declared at all."""
 
 
 def names() -> frozenset[str]:
     """The settings' names in the environment."""
-    return frozenset(str(field.validation_alias) for field in Settings.model_fields.values())
+    return names_of([Settings])
 
 
 def read() -> Settings:
     """Reads the environment; raises SettingsError, which names each setting that is unknown or malformed."""
-    problems = list(_mistyped(_given().keys()))
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        problems += [_problem(each) for each in error.errors()]
-        raise SettingsError("\n".join(problems)) from None
-    if problems:
-        raise SettingsError("\n".join(problems))
-    return settings
+    return settings_of(environment())
 
 
-def _mistyped(given: Collection[str]) -> Iterator[str]:
-    """The names that are no settings, and were surely meant as such."""
-    for name in sorted(given):
-        if name in names() or name.startswith(_OF_TESTS):
-            continue
-        capitals = name.upper()
-        if capitals in names():
-            yield f"{name}: settings are written in capitals: {capitals}"
-        elif capitals.startswith(_PREFIX):
-            # Without what they all begin with, which alone would make any two of them near.
-            ends = [each.removeprefix(_PREFIX) for each in names() if each.startswith(_PREFIX)]
-            near = did_you_mean(capitals.removeprefix(_PREFIX), ends).replace("mean ", f"mean {_PREFIX}")
-            yield f"{name}: there is no such setting{near or '; README.md and .env.example list them'}"
-        elif "DATABASE_URL" not in given and _slipped(capitals, "DATABASE_URL"):
-            # With it unread, the embedded database would be served in silence.
-            yield f"{name}: there is no such setting; did you mean DATABASE_URL?"
+def settings_of(given: Mapping[str, str]) -> Settings:
+    """What these variables say, and nothing of the environment; raises SettingsError, as `read` does."""
+    (found,) = parsed([Settings], given)
+    return found
 
 
-def _slipped(typed: str, meant: str) -> bool:
-    """Whether one letter was left out or typed twice, or two were swapped: what is never another program's name."""
-    places = range(len(meant))
-    slips = {meant[:at] + meant[at + 1 :] for at in places}
-    slips |= {meant[:at] + meant[at] + meant[at:] for at in places}
-    slips |= {meant[:at] + meant[at : at + 2][::-1] + meant[at + 2 :] for at in places}
-    return typed in slips
-
-
-def _problem(error: ErrorDetails) -> str:
-    name, given, context = str(error["loc"][0]), str(error["input"]), error.get("ctx", {})
-    if error["type"] == "literal_error":
-        choices = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
-        return f"{name}: must be {_either(choices)}{did_you_mean(given, choices)}"
-    if plain := _PLAIN.get(error["type"]):
-        return f"{name}: must be {plain.format(**context)}"
-    return f"{name}: {error['msg'].removeprefix('Value error, ')}"
-
-
-_PLAIN = {
-    "string_too_short": "at least {min_length} characters",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_parsing": "a number",
-    "finite_number": "a number",
-    "bool_parsing": "true or false",
-    "greater_than": "more than {gt:,.15g}",
-    "greater_than_equal": "at least {ge:,.15g}",
-    "less_than_equal": "at most {le:,.15g}",
-}
-"""What pydantic says of its kinds of error, in fewer words."""
-
-
-def _either(choices: Sequence[str]) -> str:
-    return f"{', '.join(choices[:-1])} or {choices[-1]}"
-
-
-def _given() -> Mapping[str, object]:
-    """The names of the environment and of `.env`; raises SettingsError where that is no text."""
-    from dotenv import dotenv_values
-
-    path = Path(".env")
-    try:
-        is_text = not path.is_file() or "\0" not in path.read_text(_ENCODING)
-    except UnicodeDecodeError:
-        is_text = False
-    except OSError as error:
-        raise SettingsError(f".env: {error.strerror}; let this user read it, or remove it") from None
-    if not is_text:
-        raise SettingsError(".env: is not written in UTF-8, as Windows's UTF-16 or Latin-1 are not; save it as UTF-8")
-    return {**dotenv_values(path, encoding=_ENCODING), **os.environ}
+def _listed(text: str) -> tuple[str, ...]:
+    """What stands between commas, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
