@@ -1,13 +1,14 @@
 """README's tables of settings and `.env.example`, made from what each setting is declared with."""
 
 import argparse
+import inspect
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from server.frame.settings import Declared, declared
-from server.settings import OF_MODULES, ProcessSettings
+from server.settings import OF_ALL, OF_MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
 README, EXAMPLE = "README.md", ".env.example"
@@ -16,7 +17,7 @@ _BEGIN, _END = "<!-- settings: made by `make settings` -->\n", "<!-- settings: e
 _COLUMNS = 120
 _INTRODUCTION = """\
 # Copy to .env: what stands there counts where the environment is silent. Every line shows a default.
-# Made by `make settings`; each setting is declared in `settings.py`, of the server or of a module.
+# Made by `make settings` from what is declared with each setting, in `server/settings` or in the `settings.py` of its module.
 """
 
 
@@ -37,20 +38,18 @@ def made_files() -> Mapping[str, str]:
     before, _, rest = (ROOT / README).read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)
     tables = "\n".join(_tables())
-    return {README: f"{before}{_BEGIN}\n{tables}\n\n{_END}{after}", EXAMPLE: "\n".join(_example()) + "\n"}
+    return {README: f"{before}{_BEGIN}\n{tables}\n{_END}{after}", EXAMPLE: "\n".join(_example()) + "\n"}
 
 
-def _sections() -> Iterator[tuple[str, list[Declared]]]:
-    """Of every process first, under no name; then of each module that has any."""
-    yield "", list(declared(ProcessSettings))
-    for module, kind in OF_MODULES.items():
-        yield module, list(declared(kind))
+def _sections() -> Iterator[tuple[str, Sequence[Declared]]]:
+    """Each with its heading: of every process first, then of each module."""
+    for kind in (*OF_ALL, *OF_MODULES.values()):
+        yield inspect.cleandoc(kind.__doc__ or "").partition("\n")[0], declared(kind)
 
 
 def _tables() -> Iterator[str]:
-    for module, settings in _sections():
-        if module:
-            yield f"\nWhere `{module}` is served:\n"
+    for heading, settings in _sections():
+        yield f"{heading}\n"
         yield "| setting | default | |"
         yield "| --- | --- | --- |"
         for each in settings:
@@ -58,6 +57,7 @@ def _tables() -> Iterator[str]:
             example = f"; for example `{each.example}`" if each.example else ""
             more = f": [{_label(each.page)}]({each.page})" if each.page else ""
             yield " | ".join((f"| `{each.name}`", default, f"{each.says}{example}{more} |")).replace("|  |", "| |")
+        yield ""
 
 
 def _label(page: str) -> str:
@@ -69,9 +69,8 @@ def _label(page: str) -> str:
 
 def _example() -> Iterator[str]:
     yield _INTRODUCTION
-    for module, settings in _sections():
-        if module:
-            yield f"# --- Where {module} is served ---\n"
+    for heading, settings in _sections():
+        yield f"# --- {heading.removesuffix('.')} ---\n"
         for each in settings:
             sentences = [f"{each.says[0].upper()}{each.says[1:]}."]
             sentences += [f"Without it: {each.unset}."] if each.unset else []

@@ -9,7 +9,7 @@ _PROVIDERS = Literal["sandbox", "stripe", "none"]
 
 
 class CommerceSettings(DeclaredSettings):
-    """Reservations, and payment providers."""
+    """The module `commerce`: reservations, and payment providers."""
 
     hold_seconds: float = setting(
         "BACKROOM_HOLD_SECONDS",

@@ -56,6 +56,11 @@ def parsed(kinds: Sequence[type[Kind]], given: Mapping[str, str]) -> Sequence[Ki
     return found
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """What stands between commas, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
 def did_you_mean(typed: str, choices: Iterable[str]) -> str:
     """ "; did you mean ...?" with what is nearest to what was typed; empty where nothing is near."""
     folded = {each.casefold(): each for each in choices}

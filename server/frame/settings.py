@@ -88,7 +88,10 @@ class Shown:
 
 
 class DeclaredSettings(BaseModel):
-    """Settings that are read together, frozen: a module's own, or those of every process."""
+    """Settings of one subject, frozen: a module's own, or some of every process.
+
+    The first line of a class's docstring stands over them in README.md and `.env.example`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
 

@@ -13,7 +13,7 @@ from server.identity.rules.accounts import is_email
 
 
 class IdentitySettings(DeclaredSettings):
-    """Mails, and the record of changes."""
+    """The module `identity`: mails, and the record of changes."""
 
     audit_anchor_file: Path | None = setting(
         "BACKROOM_AUDIT_ANCHOR_FILE",

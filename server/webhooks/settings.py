@@ -18,7 +18,7 @@ _STANDARD = "whsec_"
 
 
 class WebhooksSettings(DeclaredSettings):
-    """Senders, and receivers that are not public."""
+    """The module `webhooks`: senders, and receivers that are not public."""
 
     webhook_sources: tuple[Source, ...] = setting(
         "BACKROOM_WEBHOOK_SOURCES",

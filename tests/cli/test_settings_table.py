@@ -10,11 +10,11 @@ from dotenv import dotenv_values
 from server import settings
 from server.cli.settings_table import EXAMPLE, README, ROOT, made_files
 from server.frame.settings import Declared, declared
-from server.settings import KINDS, settings_of
+from server.settings import OF_ALL, OF_MODULES, settings_of
 from tests.fixtures.keys import MASTER_KEY
 from tests.process.commands import backroom_here
 
-DECLARED = [each for kind in KINDS for each in declared(kind)]
+DECLARED = [each for kind in (*OF_ALL, *OF_MODULES.values()) for each in declared(kind)]
 NAMES = sorted(each.name for each in DECLARED)
 SECRETS = {
     "DATABASE_URL": "postgresql://u:hunter2@/b?host=/nonexistent&password=hunter2",

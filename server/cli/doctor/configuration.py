@@ -12,7 +12,7 @@ from server.process.certificates import Certificates, CertificatesUnreadable
 from server.process.data_dir.disk_trouble import unusable
 from server.process.edge import limits_of
 from server.process.start import reasons_not_to_start, warnings
-from server.settings import KINDS, OF_MODULES, Settings
+from server.settings import OF_ALL, OF_MODULES, Settings
 from storage.url import shown
 
 
@@ -20,7 +20,7 @@ def configuration(configured: Settings) -> Iterator[Finding]:
     """A row for each setting, by its declaration; then what keeps a server from starting."""
     yield from _env_file()
     looked_at = {**_of_the_process(configured), **_of_modules(configured)}
-    for kind in KINDS:
+    for kind in (*OF_ALL, *OF_MODULES.values()):
         for each in declared(kind):
             yield looked_at.get(each.name) or Finding(each.name, _value(configured, each))
     for reason in reasons_not_to_start(configured):
