@@ -17,7 +17,7 @@ _BEGIN, _END = "<!-- settings: made by `make settings` -->\n", "<!-- settings: e
 _COLUMNS = 120
 _INTRODUCTION = """\
 # Copy to .env: what stands there counts where the environment is silent. Every line shows a default.
-# Made by `make settings` from what is declared with each setting, in `server/settings` or in the `settings.py` of its module.
+# Made by `make settings` from what each setting is declared with, in `server/settings` or its module's `settings.py`.
 """
 
 
