@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 
 from rich.console import Console
 from rich.table import Table
@@ -10,13 +11,15 @@ from rich.table import Table
 from server import settings
 from server.cli.audit import described, verified_whole
 from server.cli.document import print_document
+from server.commerce.providers.configured import providers_of
 from server.commerce.providers.port import PaymentProvider, ProviderUnavailable
 from server.commerce.service.comparing import Comparing
+from server.frame.module import SettingMissing
 from server.frame.sealing import MasterKeys
 from server.process.data_dir.master_key import master_keys
-from server.process.data_dir.own_sandbox import running_sandbox
+from server.process.data_dir.own_sandbox import running_sandbox, with_sandbox
 from server.process.database import migrated_database
-from server.process.trade import opened_trade
+from server.process.failure import Failure
 from server.settings import Settings
 from storage.commerce.store import COMMERCE
 from storage.database import Database
@@ -71,13 +74,17 @@ def _print(findings: Sequence[Finding], unchecked: Sequence[str], *, signed: boo
 async def _findings(configured: Settings, keys: MasterKeys | None) -> tuple[Sequence[Finding], Sequence[str]]:
     """What was found, and the providers that did not answer."""
     sandbox = running_sandbox(configured) if configured.embedded and configured.payment_provider != "none" else None
-    async with migrated_database(configured) as database, opened_trade(configured, sandbox) as trade:
+    try:
+        providers = providers_of(with_sandbox(configured, sandbox))
+    except SettingMissing as error:
+        raise Failure(str(error)) from None
+    async with migrated_database(configured) as database, aclosing(providers):
         findings = list(await database.check(LAWS))
         findings.append(await _owned(database, configured.issuer))
         if keys is not None:
             findings.append(await _followed(database, keys))
         away = []
-        for provider in trade.providers.values():
+        for provider in providers.by_name.values():
             try:
                 findings.append(await _compared(database, provider))
             except ProviderUnavailable:

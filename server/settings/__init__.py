@@ -10,10 +10,10 @@ from server.identity.settings import IdentitySettings
 from server.settings.calling import CallingSettings
 from server.settings.database import DatabaseSettings
 from server.settings.edge import Address, EdgeSettings
-from server.settings.process import LOCAL_ISSUER, MODULES, ProcessSettings
+from server.settings.process import ProcessSettings
 from server.webhooks.settings import WebhooksSettings
 
-__all__ = ["LOCAL_ISSUER", "MODULES", "Address", "Settings", "SettingsError", "names", "read", "settings_of"]
+__all__ = ["Address", "Settings", "SettingsError", "names", "read", "settings_of"]
 
 OF_MODULES: Mapping[str, type[DeclaredSettings]] = {
     "identity": IdentitySettings,

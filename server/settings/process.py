@@ -6,15 +6,11 @@ from typing import Literal
 
 from pydantic import field_validator
 
+from server.frame.addresses import LOCAL_ISSUER
 from server.frame.environment import did_you_mean, listed
 from server.frame.sealing import MasterKeyMalformed, read_master_key
 from server.frame.settings import DeclaredSettings, setting
-
-MODULES = ("identity", "commerce", "webhooks")
-"""What a process can serve."""
-
-LOCAL_ISSUER = "http://localhost"
-"""Where nobody says which environment this is: one machine's own, to try things on."""
+from server.modules import MODULES
 
 
 class ProcessSettings(DeclaredSettings):

@@ -9,13 +9,14 @@ from typing import TypeVar
 import pytest
 
 from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from server.frame.module import now
 from server.frame.sealing import new_master_key
 from server.identity.errors import CredentialsInvalid
 from server.identity.service import SignedIn
-from server.wiring import Identity, build_identity
-from server.wiring.parts import now
+from server.identity.use_cases import Identity, build_identity
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask
+from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS
 from tests.fixtures.servers import Running
 from tests.process.commands import backroom_here
@@ -31,7 +32,7 @@ def on(url: str, act: Callable[[Identity], Awaitable[Result]]) -> Result:
 
     async def run() -> Result:
         database = Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
-        identity = build_identity(database, MASTER_KEYS)
+        identity = build_identity(database.store(IDENTITY), MASTER_KEYS)
         try:
             return await act(identity)
         finally:

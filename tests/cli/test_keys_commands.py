@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from server.frame.module import now
 from server.frame.sealing import MasterKeys, read_master_key
 from server.identity.credentials.keys import KeyRing
-from server.wiring.parts import now
 from storage.database import Database
 from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server import settings
+from server.modules import MODULES
 from server.settings import Address, Settings, SettingsError
 from tests.process.commands import backroom
 
@@ -124,7 +125,7 @@ def test_a_silent_environment_has_a_default_for_everything() -> None:
     """Backroom starts with nothing said."""
     read = settings.read()
     assert read.embedded
-    assert read.modules == settings.MODULES
+    assert read.modules == MODULES
     assert (str(read.grpc_address), str(read.http_address)) == ("127.0.0.1:50051", "127.0.0.1:8080")
 
 

@@ -3,7 +3,6 @@
 import grpc
 
 from backroom.commerce.v1 import order_service_pb2 as pb
-from server.wiring import Trade
 from storage.database import Database
 from tests.commerce.goods import ask, cancelled, placed, stock_of, stocked
 from tests.fixtures.servers import Api, Running, refusal, refused, running
@@ -36,7 +35,7 @@ async def test_a_customer_cannot_take_the_stock_for_a_month(service: Api, custom
 
 async def test_a_customer_holds_so_much_unpaid_and_no_more(database: Database) -> None:
     """Over one order after another and over many at once; what is cancelled no longer counts, another's never does."""
-    async with running(database, trade=Trade(most_unpaid_orders=3, most_held_pieces=100)) as server:
+    async with running(database, max_unpaid_orders=3, max_held_pieces=100) as server:
         service, customer, other = [await server.sign_in(role) for role in ("service", "customer", "customer")]
         await stocked(service, "TEA", 1000)
         first = await placed(customer, ("TEA", 40))
@@ -55,7 +54,7 @@ async def test_a_customer_holds_so_much_unpaid_and_no_more(database: Database) -
 
 async def test_a_customer_cannot_place_and_cancel_without_end(database: Database) -> None:
     """What is cancelled or expired within the hour counts, so that a count of the unpaid goes through few orders."""
-    async with running(database, trade=Trade(most_unpaid_orders=2)) as server:
+    async with running(database, max_unpaid_orders=2) as server:
         service, customer, other = [await server.sign_in(role) for role in ("service", "customer", "customer")]
         await stocked(service, "TEA", 10)
         for _ in range(20):

@@ -20,7 +20,6 @@ from backroom.commerce.v1 import (
 )
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2, roles_pb2
 from backroom.webhooks.v1 import endpoints_pb2, webhook_service_pb2
-from server.wiring.identity import Mail
 from storage.database import Database
 from storage.frame.records import NOBODY
 from tests.commerce.goods import ask, draft, receipt
@@ -107,7 +106,7 @@ def _request_id(request: Any) -> str:
 @pytest.fixture
 async def scenario(database: Database, database_url: str, sandbox: Sandbox) -> AsyncIterator[Scenario]:
     mails = Collected()
-    async with trading(database, database_url, sandbox, mail=Mail(outbox=mails)) as shop:
+    async with trading(database, database_url, sandbox, outbox=mails) as shop:
         yield Scenario(shop, mails, await shop.server.sign_in("admin"))
 
 

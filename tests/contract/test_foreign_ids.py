@@ -14,11 +14,11 @@ from google.protobuf.message import Message
 from backroom.commerce.v1 import orders_pb2, payment_service_pb2, payments_pb2
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from server.frame.canonical import behaviors_of, is_output_only
-from server.wiring import Trade
 from storage.database import Database
 from tests.commerce.goods import found, placed, raw, stocked
 from tests.contract.hostile import filled
 from tests.contract.methods import METHODS, Method, message_sent
+from tests.fixtures.applications import paying_by
 from tests.fixtures.servers import Api, Refused, Running, refused, running
 from tests.identity.people import granting
 
@@ -168,7 +168,7 @@ def _without(found: Refused, given: str) -> Refused:
 @pytest.fixture
 async def trading(database: Database) -> Any:
     """A server that takes payments, where traders may do all there is to do with orders of their own."""
-    async with running(database, trade=Trade(provider="sandbox")) as opened:
+    async with running(database, **paying_by("http://127.0.0.1:1", "key")) as opened:
         boss = await opened.sign_in("admin")
         await stocked(boss, TEA, 1000)
         request = access_service_pb2.CreateRoleRequest()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -15,15 +15,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.process.server import Server
-from server.settings import MODULES, Address
-from server.wiring import Application
-from server.wiring.parts import Service
+from server.settings import Address
 from storage.database import Database
 from storage.url import sibling
 from tests.contract.hostile import CANARY, filled
 from tests.contract.methods import METHODS, Method, sent
 from tests.contract.proto_comments import documented
 from tests.contract.test_garbage import MALFORMED, ODD, told
+from tests.fixtures.applications import application_of
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import Api, Running, keep_in, refused, sign_in
@@ -108,9 +107,9 @@ async def faulty(postgres: str) -> AsyncIterator[tuple[Running, Fault]]:
     lines: list[dict[str, Any]] = []
     wrapper = structlog.make_filtering_bound_logger(logging.DEBUG)
     logger = structlog.wrap_logger(None, processors=[keep_in(lines)], wrapper_class=wrapper)
-    application, fault = Application(database, MODULES, logger, MASTER_KEYS), Fault()
+    application, fault = application_of(database, logger), Fault()
     application.services = [
-        Service(service.descriptor, service.add, Faulty(service.servicer, fault)) for service in application.services
+        replace(service, servicer=Faulty(service.servicer, fault)) for service in application.services
     ]
     server = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), logger)
     await server.start()
@@ -285,7 +284,7 @@ async def test_a_process_writes_nothing_of_what_it_is_sent(postgres: str) -> Non
         serving(url, LOG_LEVEL="DEBUG") as process,
         grpc.aio.insecure_channel(process.address) as channel,
     ):
-        api = await sign_in(Application(database, MODULES, quiet, MASTER_KEYS), channel, ["admin"])
+        api = await sign_in(application_of(database, quiet), channel, ["admin"])
         for method in METHODS:
             plain = filled(method.takes).SerializeToString()
             for body in (plain, plain[:-1], CANARY.encode(), *MALFORMED.values()):

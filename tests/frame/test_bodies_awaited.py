@@ -10,11 +10,9 @@ from typing import Any
 import grpc
 import structlog
 
-from server.settings import MODULES
-from server.wiring import Application
 from storage.database import Database
 from tests.contract.probes import checked
-from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.applications import application_of
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
 from tests.frame.bodies import BODIES, Body
@@ -73,7 +71,7 @@ async def probed(channel: grpc.aio.Channel) -> AsyncIterator[list[float]]:
 async def test_no_body_holds_the_server_or_eats_its_memory(database_url: str, database: Database) -> None:
     """A megabyte of each, all at once over one connection: each is refused, and probes are answered meanwhile."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    application = Application(database, MODULES, logger, MASTER_KEYS)
+    application = application_of(database, logger)
     options = (("grpc.use_local_subchannel_pool", 1),)
     async with (
         serving(database_url) as server,

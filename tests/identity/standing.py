@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import uuid_utils.compat
 
+from server.frame.addresses import LOCAL_ISSUER
 from server.identity.credentials.keys import KeyRing
 from server.identity.credentials.standing import Standings
 from server.identity.credentials.tokens import AccessTokens
-from server.settings import LOCAL_ISSUER
 from storage.database import Database
 from storage.identity.records import Account, ApiKey, Session
 from storage.identity.store import IDENTITY

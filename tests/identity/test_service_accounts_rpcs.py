@@ -8,10 +8,10 @@ import grpc
 import pytest
 
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
+from server.frame.module import now
 from server.identity.credentials.secrets import key_hash
 from server.identity.roles import ROLES
 from server.identity.rules.sessions import ACCESS_TOKEN_LIFE
-from server.wiring.parts import now
 from storage.identity.repository import ApiKeyReader
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Running, refusal

@@ -9,8 +9,9 @@ import pytest
 
 from server.frame.addresses import is_this_machine
 from server.frame.sealing import new_master_key
+from server.modules import MODULES
 from server.process.start import is_guessable_key, reasons_not_to_start, warnings
-from server.settings import MODULES, Address, Settings, settings_of
+from server.settings import Address, Settings, settings_of
 from tests.fixtures.keys import MASTER_KEY
 from tests.process.commands import backroom, backroom_here
 from tests.process.papers import authority, files_in, issued

@@ -7,14 +7,12 @@ import grpc
 import pytest
 
 from server.frame.caller import Caller
-from server.settings import MODULES
-from server.wiring import Application
 from storage.database import Database
 from storage.identity.records import Account
 from tests.contract.probes import watched
 from tests.contract.stand_ins import get_me
 from tests.faults.load import Book, crowd, goods, until
-from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.applications import application_of
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
 from tests.invariants import assert_kept, count_orders
@@ -31,7 +29,7 @@ async def test_a_stop_under_load_answers_every_call_that_was_taken(database: Dat
         serving(database_url, BACKROOM_DRAIN_SECONDS="1") as server,
         grpc.aio.insecure_channel(server.address) as channel,
     ):
-        api = await sign_in(Application(database, MODULES, QUIET, MASTER_KEYS), channel, ["service"])
+        api = await sign_in(application_of(database, QUIET), channel, ["service"])
         await goods(api)
         readiness = watched(channel, "readiness")
         assert await anext(readiness) == "SERVING"

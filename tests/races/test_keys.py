@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
+from server.frame.module import now
 from server.identity.service import KeyRotation
-from server.wiring.parts import now
 from storage.frame.records import NOBODY, Ask
 from storage.identity.records import KeyUse
 from storage.identity.store import IDENTITY

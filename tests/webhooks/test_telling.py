@@ -12,7 +12,7 @@ from backroom.identity.v1 import access_service_pb2
 from backroom.webhooks.v1 import deliveries_pb2, endpoints_pb2
 from backroom.webhooks.v1 import webhook_service_pb2 as pb
 from server.identity.roles import PERMISSIONS, permissions_of
-from server.wiring.webhooks import _event_types
+from server.modules import MODULES, manifest
 from storage.database import Database
 from storage.webhooks.records import DeliveryState
 from storage.webhooks.store import WEBHOOKS
@@ -43,7 +43,7 @@ async def test_each_type_takes_permissions_that_there_are(service: Api) -> None:
     assert found["order.paid"] == {"orders.read", "orders.read_all"}
     assert found["payment.captured"] == {"payments.read", "orders.read_all"}
     assert found["audit.anchored"] == {"audit.read"}
-    assert {*found} == {*_event_types(())}
+    assert {*found} == {name for module in MODULES for name in manifest(module).event_types}
 
 
 async def test_nobody_asks_for_what_they_may_not_read(server: Running) -> None:

@@ -54,6 +54,19 @@ def running_sandbox(configured: Settings) -> Sandbox | None:
     return kept if kept is not None and kept.url else None
 
 
+def with_sandbox(configured: Settings, sandbox: Sandbox | None) -> Settings:
+    """The settings by which payments are made with a sandbox that runs beside, where one does."""
+    if sandbox is None:
+        return configured
+    told = {
+        "sandbox_url": sandbox.url,
+        "sandbox_key": sandbox.key,
+        "sandbox_webhook_secret": sandbox.webhook_secret,
+        "payment_provider": configured.payment_provider or "sandbox",
+    }
+    return configured.model_copy(update=told)
+
+
 class StartedSandbox:
     """A child process; it becomes ready while the database does."""
 

@@ -1,117 +1,109 @@
+"""The composition root: settings and modules in, one application out, the same for serving and for doing jobs."""
+
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import structlog
 import uuid_utils.compat
 from prometheus_client import CollectorRegistry
 
 import migrations
-from server.frame.addresses import Network
 from server.frame.contract import largest_bodies_of, rules_of
 from server.frame.health import Health
 from server.frame.interceptors import CallLimits, InFlight, chain
-from server.frame.jobs import Task
 from server.frame.keeping import keeping_tasks
+from server.frame.module import Clock, Shared, now
 from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
 from server.identity.credentials.keys import MasterKeyWrong
+from server.identity.outbox.configured import mail_of
 from server.identity.roles import CUSTOMER, PERMISSIONS, ROLES
-from server.settings import LOCAL_ISSUER
-from server.webhooks.rules.sources import Source
-from server.wiring.commerce import Trade, commerce_part
-from server.wiring.identity import Mail, build_identity, identity_part
-from server.wiring.parts import Clock, NewId, Part, now
-from server.wiring.webhooks import webhooks_part
+from server.identity.use_cases import build_identity
+from server.modules import MODULES, manifest
+from server.settings import Settings
 from storage.connection import check_issuer
 from storage.database import Database
 from storage.errors import StoreError, StoreUnavailable
+from storage.identity.store import IDENTITY
 from storage.store import FRAME
 from storage.trouble import Kind, Trouble
 
+Value = TypeVar("Value")
+
 
 class Application:
-    """Everything that one process serves, wired but not yet listening."""
+    """Everything that one process serves or does, wired but not yet listening."""
 
     def __init__(
         self,
+        settings: Settings,
         database: Database,
-        modules: Sequence[str],
-        logger: structlog.typing.FilteringBoundLogger,
         master_keys: MasterKeys,
+        logger: structlog.typing.FilteringBoundLogger,
         *,
-        issuer: str = LOCAL_ISSUER,
-        trade: Trade = Trade(),  # noqa: B008 - it is frozen
         limits: CallLimits = CallLimits(),  # noqa: B008 - it is frozen
-        sources: Sequence[Source] = (),
-        allowed_networks: Sequence[Network] = (),
-        trusted_proxies: Sequence[Network] = (),
-        mail: Mail = Mail(),  # noqa: B008 - it is frozen
-        anchor_file: Path | None = None,
         now: Clock = now,
-        new_id: NewId = uuid_utils.compat.uuid7,
     ) -> None:
-        """`sources` may send webhooks, and `allowed_networks` be sent to, public or not; raises ContractError.
-
-        `issuer` is the URL of this environment. The record's anchors are kept in `anchor_file`, where one is given.
-        """
+        """Raises SettingMissing, and ContractError."""
         self.database = database
-        self._issuer = issuer
+        self._issuer = settings.issuer
         self._claimed = False
         self.registry = CollectorRegistry()
         self.identity = build_identity(
-            database, master_keys, now, new_id, issuer=issuer, mail=mail, anchor_file=anchor_file, logger=logger
+            database.store(IDENTITY),
+            master_keys,
+            now,
+            issuer=settings.issuer,
+            mail=mail_of(settings, settings.deployment),
+            anchor_file=settings.audit_anchor_file,
+            logger=logger,
         )
-        builders: Mapping[str, Callable[[], Part]] = {
-            "identity": lambda: identity_part(self.identity, database, now),
-            "commerce": lambda: commerce_part(database, trade, now, new_id),
-            "webhooks": lambda: webhooks_part(
-                database,
-                sources,
-                allowed_networks,
-                master_keys,
-                self.registry,
-                logger,
-                now,
-                new_id,
-                self.identity.standings.permissions_of,
-            ),
-        }
-        self._parts = [builders[module]() for module in modules]
-        self.services = [service for part in self._parts for service in part.services]
-        self.tasks: Sequence[Task] = (
-            *(task for part in self._parts for task in part.tasks),
+        """In every process, whatever it serves: callers are let in by it."""
+        manifests = {name: manifest(name) for name in MODULES}
+        shared = Shared(
+            database=database,
+            now=now,
+            new_id=uuid_utils.compat.uuid7,
+            logger=logger,
+            registry=self.registry,
+            master_keys=master_keys,
+            authentication=self.identity,
+            event_types=_together(each.event_types for each in manifests.values()),
+            takers=_together(each.takers for each in manifests.values()),
+        )
+        self._modules = [manifests[name].build(shared, settings) for name in settings.modules]
+        self.services = [service for module in self._modules for service in module.services]
+        self.tasks = [
+            *(task for module in self._modules for task in module.tasks),
             *keeping_tasks(database.store(FRAME), now),
-        )
-        self._build_doors(limits, logger, trusted_proxies)
+        ]
+        self.routes = [route for module in self._modules for route in module.routes]
+        """What the modules answer on the HTTP side."""
+        self.health = Health([service.name for service in self.services], self._why_not_ready, logger)
+        self._stand_around(settings, limits, logger)
 
-    def _build_doors(
-        self,
-        limits: CallLimits,
-        logger: structlog.typing.FilteringBoundLogger,
-        trusted_proxies: Sequence[Network],
+    def _stand_around(
+        self, settings: Settings, limits: CallLimits, logger: structlog.typing.FilteringBoundLogger
     ) -> None:
-        """What stands around the calls, and what the modules answer on the HTTP side."""
+        """What stands around the calls."""
         contract = [service.descriptor for service in self.services]
         rules = {**rules_of(contract, PERMISSIONS), **STANDARD_RULES}
         crowds = {None, *ROLES[CUSTOMER]}
         self.lanes = frozenset(path for path, rule in rules.items() if rule.permission in crowds)
         """The methods that anyone or any customer may crowd at; those that need more than that wait together."""
         self.in_flight = InFlight()
-        largest = largest_bodies_of(contract)
         self.chain = chain(
             rules,
-            largest,
+            largest_bodies_of(contract),
             self.identity.standings,
             self.in_flight,
             self.registry,
             logger,
             limits,
-            trusted_proxies,
+            settings.trusted_proxies,
             customers=ROLES[CUSTOMER],
         )
-        self.health = Health([service.name for service in self.services], self._why_not_ready, logger)
-        self.routes = [route for part in self._parts for route in part.routes]
 
     async def prepare(self) -> None:
         """Makes, opens and seals the keys, and seals other secrets; nothing on a database that is not ready.
@@ -124,8 +116,8 @@ class Application:
                 return
             await self._claim()
             await self.identity.keys.load()
-            for part in self._parts:
-                for prepare in part.preparing:
+            for module in self._modules:
+                for prepare in module.preparing:
                     await prepare()
         except StoreUnavailable as error:
             if not error.trouble.passing:
@@ -135,14 +127,14 @@ class Application:
 
     async def drain(self) -> None:
         """Ends the watches, which would not end by themselves."""
-        await asyncio.gather(*(feed.close() for part in self._parts for feed in part.feeds))
+        await asyncio.gather(*(feed.close() for module in self._modules for feed in module.feeds))
 
     async def finish(self) -> None:
         """Answers the asks that wait in batches, and ends connections; to be called once no new ones come."""
-        for part in self._parts:
-            for batcher in part.batchers:
+        for module in self._modules:
+            for batcher in module.batchers:
                 await batcher.close()
-            for close in part.closing:
+            for close in module.closing:
                 await close()
         self.identity.passwords.close()
 
@@ -153,7 +145,7 @@ class Application:
             return behind
         if look.read_only:
             raise StoreUnavailable(Trouble(Kind.STANDBY, "it is a standby, or set read-only"))
-        if self.database.commits_overdue or any(batcher.stuck() for part in self._parts for batcher in part.batchers):
+        if self.database.commits_overdue or self._stuck():
             raise StoreUnavailable(Trouble(Kind.UNCONFIRMED, "it answers, but changes are not confirmed in time"))
         if not self._claimed:
             await self._claim()
@@ -164,6 +156,9 @@ class Application:
                 return "BACKROOM_MASTER_KEY does not open the keys of this database"
         return None
 
+    def _stuck(self) -> bool:
+        return any(batcher.stuck() for module in self._modules for batcher in module.batchers)
+
     async def _claim(self) -> None:
         """Has the database belong to this environment; raises StoreUnavailable where it is another one's."""
         async with self.database.store(FRAME).transaction() as tx:
@@ -172,3 +167,7 @@ class Application:
 
     async def _behind(self) -> str | None:
         return migrations.lacking(await self.database.revision())
+
+
+def _together(parts: Iterable[Mapping[str, Value]]) -> Mapping[str, Value]:
+    return {name: value for part in parts for name, value in part.items()}
