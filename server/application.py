@@ -19,6 +19,7 @@ from server.frame.standard import STANDARD_RULES
 from server.identity.credentials.keys import MasterKeyWrong
 from server.identity.outbox.configured import mail_of
 from server.identity.roles import CUSTOMER, PERMISSIONS, ROLES
+from server.identity.settings import IdentitySettings
 from server.identity.use_cases import build_identity
 from server.modules import MODULES, manifest
 from server.settings import Settings
@@ -55,8 +56,8 @@ class Application:
             master_keys,
             now,
             issuer=settings.issuer,
-            mail=mail_of(settings, settings.deployment),
-            anchor_file=settings.audit_anchor_file,
+            mail=mail_of(settings.of(IdentitySettings), settings.deployment),
+            anchor_file=settings.of(IdentitySettings).audit_anchor_file,
             logger=logger,
         )
         """In every process, whatever it serves: callers are let in by it."""
@@ -72,7 +73,7 @@ class Application:
             event_types=_together(each.event_types for each in manifests.values()),
             takers=_together(each.takers for each in manifests.values()),
         )
-        self._modules = [manifests[name].build(shared, settings) for name in settings.modules]
+        self._modules = [manifests[name].build(shared, settings.of_modules[name]) for name in settings.modules]
         self.services = [service for module in self._modules for service in module.services]
         self.tasks = [
             *(task for module in self._modules for task in module.tasks),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from server.frame.settings import Declared, declared
-from server.settings import OF_ALL, OF_MODULES
+from server.settings import declarations
 
 ROOT = Path(__file__).resolve().parents[2]
 README, EXAMPLE = "README.md", ".env.example"
@@ -43,7 +43,7 @@ def made_files() -> Mapping[str, str]:
 
 def _sections() -> Iterator[tuple[str, Sequence[Declared]]]:
     """Each with its heading: of every process first, then of each module."""
-    for kind in (*OF_ALL, *OF_MODULES.values()):
+    for kind in declarations():
         yield inspect.cleandoc(kind.__doc__ or "").partition("\n")[0], declared(kind)
 
 

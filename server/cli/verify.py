@@ -14,6 +14,7 @@ from server.cli.document import print_document
 from server.commerce.providers.configured import providers_of
 from server.commerce.providers.port import PaymentProvider, ProviderUnavailable
 from server.commerce.service.comparing import Comparing
+from server.commerce.settings import CommerceSettings
 from server.frame.module import SettingMissing
 from server.frame.sealing import MasterKeys
 from server.process.data_dir.master_key import master_keys
@@ -73,9 +74,10 @@ def _print(findings: Sequence[Finding], unchecked: Sequence[str], *, signed: boo
 
 async def _findings(configured: Settings, keys: MasterKeys | None) -> tuple[Sequence[Finding], Sequence[str]]:
     """What was found, and the providers that did not answer."""
-    sandbox = running_sandbox(configured) if configured.embedded and configured.payment_provider != "none" else None
+    pays = configured.of(CommerceSettings).payment_provider != "none"
+    sandbox = running_sandbox(configured) if configured.embedded and pays else None
     try:
-        providers = providers_of(with_sandbox(configured, sandbox))
+        providers = providers_of(with_sandbox(configured, sandbox).of(CommerceSettings))
     except SettingMissing as error:
         raise Failure(str(error)) from None
     async with migrated_database(configured) as database, aclosing(providers):

@@ -4,14 +4,11 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from server.frame.settings import DeclaredSettings, declared
-
-Kind = TypeVar("Kind", bound=DeclaredSettings)
 
 _PREFIX = "BACKROOM_"
 _OF_TESTS = "BACKROOM_TEST_"
@@ -38,14 +35,14 @@ def names(kinds: Iterable[type[DeclaredSettings]]) -> frozenset[str]:
     return frozenset(each.name for kind in kinds for each in declared(kind))
 
 
-def parsed(kinds: Sequence[type[Kind]], given: Mapping[str, str]) -> Sequence[Kind]:
+def parsed(kinds: Sequence[type[DeclaredSettings]], given: Mapping[str, str]) -> Sequence[DeclaredSettings]:
     """The settings of each class; what is set to nothing counts as not set.
 
     Raises SettingsError with a line for each setting that is unknown or malformed.
     """
     problems = list(_mistyped(given, names(kinds)))
     said = {name: value for name, value in given.items() if value}
-    found: list[Kind] = []
+    found: list[DeclaredSettings] = []
     for kind in kinds:
         try:
             found.append(kind.model_validate(said))

@@ -106,8 +106,8 @@ class DeclaredSettings(BaseModel):
 
 
 def declared(kind: type[DeclaredSettings]) -> Sequence[Declared]:
-    """Every setting of a class, in the order of their declaration."""
-    return [_declared(field, info) for field, info in kind.model_fields.items()]
+    """Every setting of a class, in the order of their declaration; a field that is excluded is none."""
+    return [_declared(field, info) for field, info in kind.model_fields.items() if not info.exclude]
 
 
 def _declared(field: str, info: FieldInfo) -> Declared:

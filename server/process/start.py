@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from server.frame.addresses import covers_the_public, is_this_machine
 from server.process.failure import Failure
-from server.settings import OF_MODULES, Settings
+from server.settings import Settings
 from storage.url import parameters
 
 _ENCRYPTED = {"require", "verify-ca", "verify-full"}
@@ -50,7 +50,7 @@ def _unfit_for_production(settings: Settings) -> Iterator[str]:
     yield from _readable_on_the_way(settings)
     yield from _unfit_networks(settings)
     for module in settings.modules:
-        yield from OF_MODULES[module].unfit_for_production(settings)
+        yield from settings.of_modules[module].unfit_for_production()
 
 
 def _unfit_keys(settings: Settings) -> Iterator[str]:

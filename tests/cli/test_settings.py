@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server import settings
+from server.frame.settings import declared
 from server.modules import MODULES
 from server.settings import Address, Settings, SettingsError
 from tests.process.commands import backroom
@@ -118,7 +119,10 @@ def problems() -> list[str]:
 
 
 def shown(read: Settings) -> dict[str, str]:
-    return {name: str(getattr(read, name)) for name in Settings.model_fields}
+    """Every value by the name of its field, whatever it is set for."""
+    own = {type(each): each for each in read.of_modules.values()}
+    fields = [(own.get(kind, read), each.field) for kind in settings.declarations() for each in declared(kind)]
+    return {field: str(getattr(of, field)) for of, field in fields}
 
 
 def test_a_silent_environment_has_a_default_for_everything() -> None:

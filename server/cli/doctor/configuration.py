@@ -12,7 +12,7 @@ from server.process.certificates import Certificates, CertificatesUnreadable
 from server.process.data_dir.disk_trouble import unusable
 from server.process.edge import limits_of
 from server.process.start import reasons_not_to_start, warnings
-from server.settings import OF_ALL, OF_MODULES, Settings
+from server.settings import OF_EVERY_PROCESS, Settings, declarations
 from storage.url import shown
 
 
@@ -20,9 +20,10 @@ def configuration(configured: Settings) -> Iterator[Finding]:
     """A row for each setting, by its declaration; then what keeps a server from starting."""
     yield from _env_file()
     looked_at = {**_of_the_process(configured), **_of_modules(configured)}
-    for kind in (*OF_ALL, *OF_MODULES.values()):
+    for kind in declarations():
+        read = configured if kind in OF_EVERY_PROCESS else configured.of(kind)
         for each in declared(kind):
-            yield looked_at.get(each.name) or Finding(each.name, _value(configured, each))
+            yield looked_at.get(each.name) or Finding(each.name, _value(read, each))
     for reason in reasons_not_to_start(configured):
         setting, _, mend = reason.partition(": ")
         yield judged(f"start: {setting}", "a server refuses to start", mend)
@@ -31,17 +32,17 @@ def configuration(configured: Settings) -> Iterator[Finding]:
         yield noticed(f"warning: {setting}", "in plain text", mend)
 
 
-def _value(configured: DeclaredSettings, setting: Declared) -> str:
+def _value(read: DeclaredSettings, setting: Declared) -> str:
     """What is set, or what holds where nothing is; of a secret only whether it is set."""
-    if setting.field not in configured.model_fields_set:
+    if setting.field not in read.model_fields_set:
         return setting.default or f"not set: {setting.unset}".removesuffix(": ").replace("`", "")
-    return "set" if setting.secret else written(getattr(configured, setting.field))
+    return "set" if setting.secret else written(getattr(read, setting.field))
 
 
 def _of_modules(configured: Settings) -> Mapping[str, Finding]:
     """The rows that modules know more of, by their settings."""
-    shown = [kind.shown(configured, configured.deployment) for kind in OF_MODULES.values()]
-    return {name: _finding(name, each) for mapping in shown for name, each in mapping.items()}
+    shown = (each.shown(configured.deployment) for each in configured.of_modules.values())
+    return {name: _finding(name, each) for of_one in shown for name, each in of_one.items()}
 
 
 def _finding(name: str, shown: Shown) -> Finding:
