@@ -54,12 +54,17 @@ class CommerceSettings(DeclaredSettings):
         if self.payment_provider == "sandbox":
             yield "BACKROOM_PAYMENT_PROVIDER: sandbox moves no money; set it to stripe, or to none"
 
+    @property
+    def lacks(self) -> str:
+        """What the payment provider needs that is not set; empty where nothing is missing."""
+        if self.payment_provider == "stripe" and not self.stripe_key:
+            return "BACKROOM_STRIPE_KEY"
+        if self.payment_provider == "sandbox" and not (self.sandbox_url and self.sandbox_key):
+            return "BACKROOM_SANDBOX_URL and BACKROOM_SANDBOX_KEY"
+        return ""
+
     def shown(self, deployment: Deployment) -> Mapping[str, Shown]:
-        chosen = self.payment_provider or ("sandbox" if deployment.embedded else "none")
-        missing = ""
-        if chosen == "stripe" and not self.stripe_key:
-            missing = "set BACKROOM_STRIPE_KEY"
-        elif chosen == "sandbox" and not (deployment.embedded and not self.sandbox_url):
-            both = self.sandbox_url and self.sandbox_key
-            missing = "" if both else "set BACKROOM_SANDBOX_URL and BACKROOM_SANDBOX_KEY"
-        return {"BACKROOM_PAYMENT_PROVIDER": Shown(chosen, missing)}
+        brought = deployment.embedded and not self.sandbox_url
+        chosen = self.payment_provider or ("sandbox" if brought else "none")
+        mend = f"set {self.lacks}" if self.lacks and not (brought and chosen == "sandbox") else ""
+        return {"BACKROOM_PAYMENT_PROVIDER": Shown(chosen, mend)}

@@ -57,10 +57,16 @@ class IdentitySettings(DeclaredSettings):
         """How mails go out."""
         return self.mail or ("file" if deployment.embedded else "log")
 
+    @property
+    def lacks(self) -> str:
+        """What mails need that is not set; empty where nothing is missing."""
+        lacking = self.mail == "smtp" and (self.smtp_url is None or self.mail_from is None)
+        return "BACKROOM_SMTP_URL and BACKROOM_MAIL_FROM" if lacking else ""
+
     def shown(self, deployment: Deployment) -> Mapping[str, Shown]:
         way, server = self.way(deployment), self.smtp_url
-        if way == "smtp" and (server is None or self.mail_from is None):
-            found = Shown(way, "set BACKROOM_SMTP_URL and BACKROOM_MAIL_FROM")
+        if self.lacks:
+            found = Shown(way, f"set {self.lacks}")
         elif way == "smtp" and server is not None:
             found = Shown(f"smtp: {server.host}:{server.port}, {server.tls}, from {self.mail_from}")
         else:

@@ -33,7 +33,7 @@ def _outbox(settings: IdentitySettings, deployment: Deployment) -> Outbox | None
     if way == "log":
         return None
     if settings.smtp_url is None or settings.mail_from is None:
-        raise SettingMissing("BACKROOM_MAIL: smtp needs BACKROOM_SMTP_URL and BACKROOM_MAIL_FROM")
+        raise SettingMissing(f"BACKROOM_MAIL: smtp needs {settings.lacks}")
     from server.identity.outbox.smtp import SmtpOutbox
 
     return SmtpOutbox(settings.smtp_url, settings.mail_from)
