@@ -27,11 +27,11 @@ from server.frame.contract import largest_bodies_of, rules_of
 from server.frame.interceptors.access import Access
 from server.frame.interceptors.base import Behaviour, Interceptor, Method
 from server.frame.interceptors.validation import Validation
-from server.identity.roles import PERMISSIONS
 from storage.database import Database
 from storage.embedded import temporary_postgres
 from tests.fixtures.applications import application_of
 from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.roles import PERMISSIONS
 from tests.fixtures.servers import sign_in
 
 ROUNDS = 40

@@ -18,10 +18,10 @@ from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
 from server.identity.credentials.keys import MasterKeyWrong
 from server.identity.outbox.configured import mail_of
-from server.identity.roles import CUSTOMER, PERMISSIONS, ROLES
+from server.identity.permissions import CUSTOMER
 from server.identity.settings import IdentitySettings
 from server.identity.use_cases import build_identity
-from server.modules import MODULES, manifest
+from server.modules import MODULES, manifest, permissions
 from server.settings import Settings
 from storage.connection import check_issuer
 from storage.database import Database
@@ -54,6 +54,7 @@ class Application:
         self.identity = build_identity(
             database.store(IDENTITY),
             master_keys,
+            permissions(),
             now,
             issuer=settings.issuer,
             mail=mail_of(settings.of(IdentitySettings), settings.deployment),
@@ -89,9 +90,9 @@ class Application:
     ) -> None:
         """What stands around the calls."""
         contract = [service.descriptor for service in self.services]
-        rules = {**rules_of(contract, PERMISSIONS), **STANDARD_RULES}
-        crowds = {None, *ROLES[CUSTOMER]}
-        self.lanes = frozenset(path for path, rule in rules.items() if rule.permission in crowds)
+        rules = {**rules_of(contract, self.identity.built_in.permissions), **STANDARD_RULES}
+        customers = self.identity.built_in.permissions_of([CUSTOMER])
+        self.lanes = frozenset(path for path, rule in rules.items() if rule.permission in {None, *customers})
         """The methods that anyone or any customer may crowd at; those that need more than that wait together."""
         self.in_flight = InFlight()
         self.chain = chain(
@@ -103,7 +104,7 @@ class Application:
             logger,
             limits,
             settings.trusted_proxies,
-            customers=ROLES[CUSTOMER],
+            customers=customers,
         )
 
     async def prepare(self) -> None:

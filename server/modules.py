@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from server.frame.settings import DeclaredSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from server.frame.module import Manifest
+    from server.frame.permissions import Permission
 
 MODULES = (
     "identity",
@@ -30,3 +33,8 @@ def settings_class(name: str) -> type[DeclaredSettings]:
         return DeclaredSettings
     found: type[DeclaredSettings] = getattr(import_module(f"server.{name}.settings"), f"{name.capitalize()}Settings")
     return found
+
+
+def permissions() -> "Sequence[Permission]":
+    """Of all modules."""
+    return [permission for name in MODULES for permission in manifest(name).permissions]

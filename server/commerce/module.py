@@ -13,6 +13,7 @@ from backroom.commerce.v1 import (
     payment_service_pb2_grpc,
 )
 from server.commerce.jobs import tasks
+from server.commerce.permissions import PERMISSIONS
 from server.commerce.providers.configured import Providers, providers_of
 from server.commerce.rules.catalog import ProductKey
 from server.commerce.rules.events import EVENT_TYPES
@@ -73,5 +74,9 @@ def terms_of(settings: CommerceSettings, providers: Providers) -> Terms:
 
 
 MANIFEST = Manifest(
-    name="commerce", build=build, event_types=EVENT_TYPES, takers=dict.fromkeys(PAYMENT_SOURCES, TAKE_EVENT)
+    name="commerce",
+    build=build,
+    permissions=PERMISSIONS,
+    event_types=EVENT_TYPES,
+    takers=dict.fromkeys(PAYMENT_SOURCES, TAKE_EVENT),
 )

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from server.frame.batching import Batcher
 from server.frame.events import EventType
 from server.frame.jobs import Task
+from server.frame.permissions import Permission
 from server.frame.sealing import MasterKeys
 from server.frame.watching import Feed
 from storage.database import Database
@@ -106,6 +107,8 @@ class Manifest:
     name: str
     build: Callable[[Shared, Any], Module]
     """From what all modules share, and this module's settings; raises SettingMissing."""
+    permissions: Sequence[Permission] = ()
+    """What its methods ask for, and what is asked for within them."""
     event_types: Mapping[str, EventType] = field(default_factory=dict)
     """What it adds to the log of events, for others to be told of."""
     takers: Mapping[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from backroom.identity.v1 import (
 )
 from server.frame.module import Manifest, Module, Service, Shared
 from server.identity.jobs import account_tasks, audit_tasks, mail_tasks, standing_tasks, throttling_tasks
+from server.identity.permissions import PERMISSIONS
 from server.identity.rules.auditing import EVENT_TYPES
 from server.identity.servicer import AccessServicer, AuditServicer, IdentityServicer
 from server.identity.settings import IdentitySettings
@@ -42,4 +43,4 @@ def build(shared: Shared, _: IdentitySettings) -> Module:
     )
 
 
-MANIFEST = Manifest(name="identity", build=build, event_types=EVENT_TYPES)
+MANIFEST = Manifest(name="identity", build=build, permissions=PERMISSIONS, event_types=EVENT_TYPES)

@@ -1,5 +1,6 @@
 """identity's use cases, put together: every process lets callers in by them, whatever it serves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -10,6 +11,7 @@ import uuid_utils.compat
 from server.frame.addresses import LOCAL_ISSUER
 from server.frame.finishing import Finishing
 from server.frame.module import Clock, NewId, now
+from server.frame.permissions import Permission
 from server.frame.sealing import MasterKeys
 from server.identity.credentials.devices import Devices
 from server.identity.credentials.keys import KeyRing
@@ -19,6 +21,7 @@ from server.identity.credentials.standing import Standings
 from server.identity.credentials.tokens import AccessTokens
 from server.identity.outbox.configured import Mail
 from server.identity.outbox.local import LogOutbox
+from server.identity.rules.roles import BuiltInRoles
 from server.identity.service import (
     AccessControl,
     Accounts,
@@ -58,6 +61,7 @@ class Identity:
     api_keys: ApiKeys
     key_rotation: KeyRotation
     auditing: Auditing
+    built_in: BuiltInRoles
 
     async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
         return await self.standings.permissions_of(account_id)
@@ -66,6 +70,7 @@ class Identity:
 def build_identity(
     store: IdentityStore,
     master_keys: MasterKeys,
+    permissions: Sequence[Permission],
     now: Clock = now,
     new_id: NewId = uuid_utils.compat.uuid7,
     *,
@@ -74,7 +79,8 @@ def build_identity(
     anchor_file: Path | None = None,
     logger: structlog.typing.FilteringBoundLogger | None = None,
 ) -> Identity:
-    """The record's anchors are kept in `anchor_file`, where one is given."""
+    """`permissions` are those of all modules; the record's anchors are kept in `anchor_file`, where one is given."""
+    built_in = BuiltInRoles(permissions)
     keys = KeyRing(store, master_keys, now)
     passwords = Passwords()
     tokens = AccessTokens(keys, now, issuer)
@@ -91,17 +97,18 @@ def build_identity(
         keys=keys,
         passwords=passwords,
         tokens=tokens,
-        standings=Standings(store, keys, tokens, now),
+        standings=Standings(store, keys, tokens, built_in, now),
         secrets=secrets,
-        accounts=Accounts(store, passwords, throttling, mailing, devices, finishing, now, new_id),
+        accounts=Accounts(store, passwords, throttling, mailing, devices, finishing, built_in, now, new_id),
         signing_in=SigningIn(store, passwords, throttling, tokens, secrets, devices, finishing, now, new_id),
         sessions=Sessions(store, tokens, secrets, now),
         recovery=Recovery(store, passwords, throttling, mailing, devices, now),
         throttling=throttling,
         mailing=mailing,
-        access=AccessControl(store, refusals, now),
-        roles=Roles(store, refusals, now),
-        api_keys=ApiKeys(store, tokens, secrets, throttling, refusals, finishing, now, new_id),
+        access=AccessControl(store, refusals, built_in, now),
+        roles=Roles(store, refusals, built_in, now),
+        api_keys=ApiKeys(store, tokens, secrets, throttling, refusals, built_in, finishing, now, new_id),
+        built_in=built_in,
         key_rotation=KeyRotation(store, master_keys, now),
         auditing=Auditing(
             store,

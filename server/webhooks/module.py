@@ -12,11 +12,11 @@ from server.frame.events import EventType
 from server.frame.module import Manifest, Module, Service, Shared
 from server.webhooks.jobs import inbox_tasks, outbox_tasks
 from server.webhooks.network import Resolver
+from server.webhooks.permissions import MANAGE, PERMISSIONS
 from server.webhooks.receiver import WebhookDoor
 from server.webhooks.rules.relaying import OWN_TYPES, event_type
 from server.webhooks.rules.signing import SECRET_BYTES
 from server.webhooks.rules.sources import Source
-from server.webhooks.rules.telling import MANAGE
 from server.webhooks.seals import SecretSeals
 from server.webhooks.sender import Sender
 from server.webhooks.service import Deliveries, Endpoints, Inbox, Purging, Relay, Sealing, Turns
@@ -78,4 +78,4 @@ def event_types_of(shared: Shared, sources: Sequence[Source]) -> Mapping[str, Ev
     }
 
 
-MANIFEST = Manifest(name="webhooks", build=build, event_types=OWN_TYPES)
+MANIFEST = Manifest(name="webhooks", build=build, permissions=PERMISSIONS, event_types=OWN_TYPES)

@@ -14,6 +14,7 @@ from server.frame.sealing import new_master_key
 from server.identity.errors import CredentialsInvalid
 from server.identity.service import SignedIn
 from server.identity.use_cases import Identity, build_identity
+from server.modules import permissions
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask
 from storage.identity.store import IDENTITY
@@ -32,7 +33,7 @@ def on(url: str, act: Callable[[Identity], Awaitable[Result]]) -> Result:
 
     async def run() -> Result:
         database = Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
-        identity = build_identity(database.store(IDENTITY), MASTER_KEYS)
+        identity = build_identity(database.store(IDENTITY), MASTER_KEYS, permissions())
         try:
             return await act(identity)
         finally:

@@ -11,8 +11,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from server.frame.contract import AccessRule, rules_of
-from server.identity.roles import PERMISSIONS
 from tests.contract.proto_comments import PROTO
+from tests.fixtures.roles import PERMISSIONS
 from tests.fixtures.servers import Api
 
 

@@ -15,6 +15,7 @@ import pytest
 from backroom.identity.v1 import identity_service_pb2
 from server.frame.module import now
 from server.identity.use_cases import build_identity
+from server.modules import permissions
 from server.process.data_dir.first_admin import FIRST_ADMIN, ensure_first_admin
 from server.process.data_dir.master_key import master_keys
 from server.process.data_dir.own_sandbox import running_sandbox
@@ -225,7 +226,7 @@ async def test_an_admin_whose_making_was_interrupted_can_sign_in(
 
 async def test_an_address_that_is_taken_leaves_no_password_behind(database: Database, tmp_path: Path) -> None:
     """Where somebody else has the first admin's, the line says how an admin is made."""
-    identity = build_identity(database.store(IDENTITY), MASTER_KEYS)
+    identity = build_identity(database.store(IDENTITY), MASTER_KEYS, permissions())
     await identity.accounts.create(FIRST_ADMIN, "correct horse battery", "", [], Ask(NOBODY, "test", now()))
     identity.passwords.close()
     with pytest.raises(Failure, match=f"{FIRST_ADMIN} is another account; make one with: backroom admin create-user"):

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
-from server.identity.roles import ROLES
+from tests.fixtures.roles import ROLES
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import (
     NEW_PASSWORD,

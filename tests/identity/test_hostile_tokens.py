@@ -20,8 +20,8 @@ from server.frame.addresses import LOCAL_ISSUER
 from server.frame.interceptors.base import Method
 from server.frame.interceptors.validation import Validation
 from server.frame.module import now
-from server.identity.roles import ROLES
 from storage.identity.records import Session
+from tests.fixtures.roles import ROLES
 from tests.fixtures.servers import Api, Refused, Running, refusal
 from tests.identity.people import log_of, me
 

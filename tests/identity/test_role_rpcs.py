@@ -9,7 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from backroom.identity.v1 import access_service_pb2 as pb
 from backroom.identity.v1 import accounts_pb2, identity_service_pb2, roles_pb2
-from server.identity.roles import ROLES
+from tests.fixtures.roles import ROLES
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import granting, kept, outcome, revoking
 from tests.identity.standing import within_a_second

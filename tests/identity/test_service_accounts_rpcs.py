@@ -10,10 +10,10 @@ import pytest
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from server.frame.module import now
 from server.identity.credentials.secrets import key_hash
-from server.identity.roles import ROLES
 from server.identity.rules.sessions import ACCESS_TOKEN_LIFE
 from storage.identity.repository import ApiKeyReader
 from tests.fixtures.processes import Pair
+from tests.fixtures.roles import ROLES
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import Clock, execute, granting, kept, log_of, me, outcome, registering
 from tests.identity.standing import within_a_second

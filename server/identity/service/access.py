@@ -5,8 +5,8 @@ from uuid import UUID
 from server.frame.caller import Caller
 from server.frame.repeating import once
 from server.identity.errors import AccountNotFound
-from server.identity.roles import ADMIN
-from server.identity.rules.roles import may_lose, must_hold, permissions_of
+from server.identity.permissions import ADMIN
+from server.identity.rules.roles import BuiltInRoles, may_lose, must_hold, permissions_of
 from server.identity.service.granting import held_roles, must_hold_all_of
 from server.identity.service.refusals import Refusals
 from storage.frame.records import Ask
@@ -20,9 +20,12 @@ class AccessControl:
     Whatever changes that is told to all servers in the same transaction.
     """
 
-    def __init__(self, store: IdentityStore, refusals: Refusals, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: IdentityStore, refusals: Refusals, built_in: BuiltInRoles, now: Callable[[], datetime]
+    ) -> None:
         self._store = store
         self._refusals = refusals
+        self._built_in = built_in
         self._now = now
 
     async def grant(self, caller: Caller, account_id: UUID, role: str, ask: Ask) -> Sequence[str]:
@@ -33,7 +36,7 @@ class AccessControl:
         async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
 
             async def act() -> tuple[str, ...]:
-                permissions = permissions_of(await held_roles(tx, [role]))
+                permissions = permissions_of(await held_roles(tx, self._built_in, [role]))
                 account = await _locked(tx, account_id)
                 must_hold(caller, permissions)
                 await tx.accounts.grant(account_id, [role], self._now())
@@ -50,7 +53,7 @@ class AccessControl:
         async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
 
             async def act() -> tuple[str, ...]:
-                permissions = permissions_of(await held_roles(tx, [role]))
+                permissions = permissions_of(await held_roles(tx, self._built_in, [role]))
                 # Before the account, as everywhere: two that lock both in another order would wait for one another.
                 admins = await tx.accounts.lock_holders(ADMIN) if role == ADMIN else []
                 account = await _locked(tx, account_id)
@@ -79,7 +82,7 @@ class AccessControl:
             async def act() -> bool:
                 admins = await tx.accounts.lock_holders(ADMIN)
                 account = await _locked(tx, account_id)
-                await must_hold_all_of(tx, caller, account)
+                await must_hold_all_of(tx, self._built_in, caller, account)
                 may_lose(account_id, admins)
                 if account.disable_time is None:
                     await tx.accounts.set_disable_time(account_id, self._now())
@@ -95,7 +98,7 @@ class AccessControl:
 
             async def act() -> bool:
                 account = await _locked(tx, account_id)
-                await must_hold_all_of(tx, caller, account)
+                await must_hold_all_of(tx, self._built_in, caller, account)
                 await tx.accounts.set_disable_time(account_id, None)
                 await tx.access_changes.add([account_id], self._now())
                 return True

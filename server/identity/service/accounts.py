@@ -11,11 +11,12 @@ from server.frame.repeating import once, repeated
 from server.identity.credentials.devices import Devices
 from server.identity.credentials.passwords import Passwords
 from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent, PasswordCommon
-from server.identity.roles import CUSTOMER
+from server.identity.permissions import CUSTOMER
 from server.identity.rules import throttling
 from server.identity.rules.accounts import UNVERIFIED_KEPT, new_email
 from server.identity.rules.devices import KEPT_DEVICE, KeptDevice
 from server.identity.rules.mails import Occasion
+from server.identity.rules.roles import BuiltInRoles
 from server.identity.service.granting import grantable
 from server.identity.service.mailing import Mailing
 from server.identity.service.owning import settle_address
@@ -48,6 +49,7 @@ class Accounts:
         mailing: Mailing,
         devices: Devices,
         finishing: Finishing,
+        built_in: BuiltInRoles,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
@@ -57,6 +59,7 @@ class Accounts:
         self._mailing = mailing
         self._devices = devices
         self._finishing = finishing
+        self._built_in = built_in
         self._now = now
         self._new_id = new_id
 
@@ -70,7 +73,7 @@ class Accounts:
         password_hash = await self._passwords.hash(password)
         now = self._now()
         async with self._store.transaction() as tx:
-            granted = await grantable(tx, None, roles)
+            granted = await grantable(tx, self._built_in, None, roles)
             await tx.accounts.lock_email(address)
             account = Account(self._new_id(), AccountKind.PERSON, address, name, granted, now, now)
             if not await tx.accounts.add(account, password_hash=password_hash):

@@ -11,6 +11,7 @@ from server.identity.credentials.secrets import KeyMaking, Secrets, key_hash, we
 from server.identity.credentials.tokens import AccessTokens
 from server.identity.errors import CredentialsInvalid, KeyNotFound, NameTaken, TooManyAttempts
 from server.identity.rules import api_keys as rules
+from server.identity.rules.roles import BuiltInRoles
 from server.identity.rules.throttling import exchanging
 from server.identity.service.granting import grantable, must_hold_all_of
 from server.identity.service.refusals import Refusals
@@ -30,6 +31,7 @@ class ApiKeys:
         secrets: Secrets,
         throttling: Throttling,
         refusals: Refusals,
+        built_in: BuiltInRoles,
         finishing: Finishing,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
@@ -39,6 +41,7 @@ class ApiKeys:
         self._secrets = secrets
         self._throttling = throttling
         self._refusals = refusals
+        self._built_in = built_in
         self._finishing = finishing
         self._now = now
         self._new_id = new_id
@@ -54,7 +57,7 @@ class ApiKeys:
         async with self._refusals.recorded(ask, "account/"), self._store.transaction() as tx:
 
             async def act() -> Account:
-                granted = await grantable(tx, caller, roles)
+                granted = await grantable(tx, self._built_in, caller, roles)
                 account = Account(self._new_id(), AccountKind.SERVICE, None, name, granted, self._now())
                 if not await tx.accounts.add(account):
                     raise NameTaken(name=name)
@@ -76,7 +79,7 @@ class ApiKeys:
                 now = self._now()
                 rules.must_be_ahead(expire_time, now)
                 account = rules.must_be_service(await tx.accounts.lock(account_id), str(account_id))
-                await must_hold_all_of(tx, caller, account)
+                await must_hold_all_of(tx, self._built_in, caller, account)
                 rules.must_have_room(await tx.api_keys.list_live(account_id, now))
                 return await _make(tx, making, self._new_id(), account_id, now, expire_time)
 
@@ -99,7 +102,7 @@ class ApiKeys:
                 if key is None:
                     raise KeyNotFound(key_id=str(key_id))
                 account = rules.must_be_service(await tx.accounts.lock(key.account_id), str(key.account_id))
-                await must_hold_all_of(tx, caller, account)
+                await must_hold_all_of(tx, self._built_in, caller, account)
                 if await tx.api_keys.end(key_id, self._now()):
                     await tx.access_changes.add([key.account_id], self._now())
 

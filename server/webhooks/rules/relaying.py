@@ -8,7 +8,7 @@ from itertools import accumulate
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from server.frame.events import EventType
-from server.webhooks.rules.telling import MANAGE
+from server.webhooks.permissions import MANAGE
 from storage.frame.records import Event
 from storage.webhooks.records import Delivery, DeliveryState, Endpoint, LoggedEvent
 
