@@ -1,5 +1,6 @@
 """commerce, put together."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from backroom.commerce.v1 import (
@@ -25,10 +26,13 @@ from server.commerce.service.deferring import TAKE_EVENT
 from server.commerce.service.settling import Reported
 from server.commerce.servicer import CatalogServicer, InventoryServicer, OrderServicer, PaymentServicer
 from server.commerce.settings import CommerceSettings
+from server.commerce.verifying import compared_with_providers
 from server.frame.batching import Batcher
-from server.frame.module import Manifest, Module, Service, Shared
+from server.frame.module import Manifest, Module, Service, Shared, Unchecked
 from storage.commerce.records import PAYMENT_SOURCES, Level, Order, Product
 from storage.commerce.store import COMMERCE
+from storage.database import Database
+from storage.laws import Finding
 
 _HEAVIEST_BATCH = 4000
 """In lines: a batch's transaction stays well under a second."""
@@ -73,10 +77,15 @@ def terms_of(settings: CommerceSettings, providers: Providers) -> Terms:
     return Terms(hold, settings.max_unpaid_orders, settings.max_held_pieces, providers.payable_by_chosen)
 
 
+async def check(database: Database, settings: CommerceSettings) -> Sequence[Finding | Unchecked]:
+    return await compared_with_providers(database.store(COMMERCE), settings)
+
+
 MANIFEST = Manifest(
     name="commerce",
     build=build,
     permissions=PERMISSIONS,
     event_types=EVENT_TYPES,
     takers=dict.fromkeys(PAYMENT_SOURCES, TAKE_EVENT),
+    check=check,
 )

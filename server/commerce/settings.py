@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from server.frame.settings import DeclaredSettings, Deployment, Shown, setting
-
-_PROVIDERS = Literal["sandbox", "stripe", "none"]
+from storage.commerce.records import PAYMENT_SOURCES, PaymentProvider
 
 
 class CommerceSettings(DeclaredSettings):
@@ -33,10 +32,10 @@ class CommerceSettings(DeclaredSettings):
         ge=1,
         le=10**12,
     )
-    payment_provider: _PROVIDERS | None = setting(
+    payment_provider: Literal[PaymentProvider, "none"] | None = setting(
         "BACKROOM_PAYMENT_PROVIDER",
         None,
-        "who takes the money: `sandbox`, `stripe` or `none`",
+        f"who takes the money: {', '.join(f'`{each}`' for each in PAYMENT_SOURCES)} or `none`",
         unset="a `sandbox` of its own on the embedded PostgreSQL, else `none`",
     )
     stripe_key: str | None = setting("BACKROOM_STRIPE_KEY", None, "Stripe's secret key", secret=True)

@@ -19,6 +19,7 @@ from server.frame.permissions import Permission
 from server.frame.sealing import MasterKeys
 from server.frame.watching import Feed
 from storage.database import Database
+from storage.laws import Finding
 
 Clock = Callable[[], datetime]
 NewId = Callable[[], UUID]
@@ -100,6 +101,13 @@ class Module:
     """What ends its connections to others, in this order."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """Why something that must hold could not be checked now."""
+
+    why: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What is known of a module without building it."""
@@ -115,4 +123,9 @@ class Manifest:
     """By the source of a received webhook, the module's task that takes its events from the inbox.
 
     The task is given the source and the event_id, and marks the event as processed in the transaction of its effect.
+    """
+    check: Callable[[Database, Any], Awaitable[Sequence[Finding | Unchecked]]] | None = None
+    """What `backroom verify` holds beside the laws in `storage/<module>/laws.py`: what SQL alone cannot tell.
+
+    Of a database and the module's settings; raises SettingMissing.
     """

@@ -23,6 +23,7 @@ from tests.identity.people import logged_in, me, registered
 from tests.invariants import broken
 from tests.process.commands import Finished, backroom_here
 
+RECORD = ("anchors", "entries", "seals")
 ROLES_SQL = Path(__file__).parents[2] / "deploy" / "roles.sql"
 OWNER, SERVING, DATABASE = "backroom_owner", "backroom", "backroom"
 
@@ -109,6 +110,11 @@ async def test_the_role_that_serves_changes_nothing_that_stands_in_the_record(gr
             "UPDATE alembic_version SET version_num = '0001'",
         ]
         assert len(refused) == 3 * len(APPENDED) + 7
+        assert {
+            "commerce.stock_movements",
+            "frame.environment",
+            *(f"frame.audit_{name}" for name in RECORD),
+        } <= APPENDED
         for statement in refused:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())
