@@ -15,7 +15,7 @@ from server.frame.module import SettingMissing, Unchecked
 from server.frame.sealing import MasterKeys
 from server.modules import MODULES, manifest
 from server.process.data_dir.master_key import master_keys
-from server.process.data_dir.own_sandbox import running_sandbox, with_sandbox
+from server.process.data_dir.own_sandbox import with_running_sandbox
 from server.process.database import migrated_database
 from server.process.failure import Failure
 from server.settings import Settings
@@ -31,9 +31,9 @@ def verify(*, as_json: bool = False) -> None:
     """Prints each invariant with its counts, and what breaks it; exits with 1 where one is, or was not checked."""
     configured = settings.read()
     keys = master_keys(configured) if configured.embedded or configured.master_keys else None
-    pays = configured.of(CommerceSettings).payment_provider != "none"
-    sandbox = running_sandbox(configured) if configured.embedded and pays else None
-    found = asyncio.run(_findings(with_sandbox(configured, sandbox), keys))
+    if configured.of(CommerceSettings).payment_provider != "none":
+        configured = with_running_sandbox(configured)
+    found = asyncio.run(_findings(configured, keys))
     findings = [each for each in found if isinstance(each, Finding)]
     unchecked = [each.why for each in found if isinstance(each, Unchecked)]
     broken = any(finding.violations for finding in findings)

@@ -8,7 +8,7 @@ from server.frame import log
 from server.frame.sealing import MasterKeys
 from server.process.built import collect_from_here_on, opened_application, worker_of
 from server.process.data_dir.master_key import master_keys, prepared
-from server.process.data_dir.own_sandbox import running_sandbox, with_sandbox
+from server.process.data_dir.own_sandbox import with_running_sandbox
 from server.process.database import database_url, migrated
 from server.process.start import fit_to_start
 from server.process.stopping import run_until_stopped, stop_asked
@@ -28,7 +28,7 @@ def worker() -> None:
 async def _work(configured: Settings, url: str, keys: MasterKeys) -> None:
     logger = structlog.get_logger()
     stop = stop_asked()
-    configured = with_sandbox(configured, running_sandbox(configured) if configured.embedded else None)
+    configured = with_running_sandbox(configured)
     async with opened_application(configured, url, keys, logger) as application:
         await migrated(configured, application.database, url)
         await prepared(application, configured)

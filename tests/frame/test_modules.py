@@ -83,6 +83,6 @@ def test_the_modules_stand_where_the_laws_of_imports_leave_a_place_for_them() ->
     given = {"type": "layers", "layers": ["cli", "<modules>"], "containers": ["server.<module>", "server"]}
     assert expanded(given) == {
         "type": "layers",
-        "layers": ["cli", "identity | commerce | webhooks"],
-        "containers": ["server.identity", "server.commerce", "server.webhooks", "server"],
+        "layers": ["cli", " | ".join(MODULES)],
+        "containers": [*(f"server.{module}" for module in MODULES), "server"],
     }

@@ -40,10 +40,16 @@ def asked_in_contract(module: str) -> set[str]:
     return {rule.permission for rule in rules if rule.WhichOneof("rule") == "permission"}
 
 
+def held(role: str) -> set[str]:
+    """What a role holds of the modules that are written down here; what it holds of another is told by its tests."""
+    modules = ("identity", "commerce", "webhooks")
+    return {each.name for module in modules for each in manifest(module).permissions if role in each.roles}
+
+
 def test_a_customer_buys_for_itself_and_no_more() -> None:
     """What everyone gets who registers, word by word."""
     orders = {"catalog.read", "orders.place", "orders.read", "orders.cancel"}
-    assert ROLES[CUSTOMER] == orders | {"payments.create", "payments.read"}
+    assert held(CUSTOMER) == orders | {"payments.create", "payments.read"}
 
 
 @pytest.mark.parametrize(
@@ -68,8 +74,8 @@ def test_a_customer_buys_for_itself_and_no_more() -> None:
 )
 def test_these_roles_add_to_one_another(role: str, more_than: str, by: set[str]) -> None:
     """What each holds beyond another one, word by word."""
-    assert ROLES[role] == ROLES[more_than] | by
-    assert not ROLES[more_than] & by
+    assert held(role) == held(more_than) | by
+    assert not held(more_than) & by
 
 
 def test_only_admins_decide_what_others_may() -> None:

@@ -70,6 +70,12 @@ def with_sandbox(configured: Settings, sandbox: Sandbox | None) -> Settings:
     )
 
 
+def with_running_sandbox(configured: Settings) -> Settings:
+    """The same for a command that runs beside a server, with the sandbox that the server has started last."""
+    beside = configured.embedded and not configured.of(CommerceSettings).sandbox_url
+    return with_sandbox(configured, running_sandbox(configured)) if beside else configured
+
+
 class StartedSandbox:
     """A child process; it becomes ready while the database does."""
 
