@@ -42,7 +42,7 @@ endif
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test test-faults test-failover test-dist test-clients test-postgres-16 test-pgbouncer prove prove-failover bench check contract breaking access generate migrate lock dist clean
+.PHONY: help run demo test test-faults test-failover test-dist test-clients test-postgres-16 test-pgbouncer prove prove-failover bench check contract breaking access settings generate migrate lock dist clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,7 @@ check-contract:
 
 check-access:
 	$(BIN)/python -m server.cli.access_table --check
+	$(BIN)/python -m server.cli.settings_table --check
 
 contract: ## Lay out the contract with what it imports, and write dist/backroom.binpb; it needs Python alone
 	@$(require_python)
@@ -114,6 +115,9 @@ breaking: ## Refuse a contract that breaks the callers of the promised one, or o
 
 access: generate ## Write docs/access.md anew, from the contract and the roles
 	@$(BIN)/python -m server.cli.access_table
+
+settings: generate ## Write README's tables of settings and .env.example anew, from what each setting is declared with
+	@$(BIN)/python -m server.cli.settings_table
 
 generate: proto/gen/.ready $(VENV)/.installed ## Set up the virtual environment and build the stubs
 

@@ -21,6 +21,7 @@ from server.identity.credentials.passwords import Passwords
 from server.identity.outbox import Outbox
 from server.identity.outbox.configured import mail_of
 from server.identity.permissions import CUSTOMER
+from server.identity.settings import IdentitySettings
 from server.identity.use_cases import build_identity
 from server.modules import MODULES, manifest, permissions
 from server.settings import Settings
@@ -63,8 +64,8 @@ class Application:
             permissions(),
             now,
             issuer=settings.issuer,
-            mail=mail_of(settings, outbox),
-            anchor_file=settings.audit_anchor_file,
+            mail=mail_of(settings.of(IdentitySettings), settings.deployment, outbox),
+            anchor_file=settings.of(IdentitySettings).audit_anchor_file,
             logger=logger,
             passwords=passwords,
         )
@@ -81,7 +82,7 @@ class Application:
             event_types=_together(each.event_types for each in manifests.values()),
             takers=_together(each.takers for each in manifests.values()),
         )
-        self._modules = [manifests[name].build(shared, settings) for name in settings.modules]
+        self._modules = [manifests[name].build(shared, settings.of_modules[name]) for name in settings.modules]
         self.services = [service for module in self._modules for service in module.services]
         self.tasks = [
             *(task for module in self._modules for task in module.tasks),

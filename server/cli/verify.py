@@ -10,6 +10,7 @@ from rich.table import Table
 from server import settings
 from server.cli.audit import described, verified_whole
 from server.cli.document import print_document
+from server.commerce.settings import CommerceSettings
 from server.frame.module import SettingMissing, Unchecked
 from server.frame.sealing import MasterKeys
 from server.modules import MODULES, manifest
@@ -30,7 +31,7 @@ def verify(*, as_json: bool = False) -> None:
     """Prints each invariant with its counts, and what breaks it; exits with 1 where one is, or was not checked."""
     configured = settings.read()
     keys = master_keys(configured) if configured.embedded or configured.master_keys else None
-    if configured.payment_provider != "none":
+    if configured.of(CommerceSettings).payment_provider != "none":
         configured = with_running_sandbox(configured)
     found = asyncio.run(_findings(configured, keys))
     findings = [each for each in found if isinstance(each, Finding)]
@@ -76,9 +77,11 @@ async def _findings(configured: Settings, keys: MasterKeys | None) -> Sequence[F
         findings.append(await _owned(database, configured.issuer))
         if keys is not None:
             findings.append(await _followed(database, keys))
-        for check in filter(None, (manifest(name).check for name in MODULES)):
+        for name, check in ((name, manifest(name).check) for name in MODULES):
+            if check is None:
+                continue
             try:
-                findings += await check(database, configured)
+                findings += await check(database, configured.of_modules[name])
             except SettingMissing as error:
                 raise Failure(str(error)) from None
     return findings

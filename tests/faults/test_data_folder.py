@@ -21,7 +21,7 @@ from server.process.data_dir.master_key import master_keys
 from server.process.data_dir.own_sandbox import running_sandbox
 from server.process.data_dir.private_file import keep_private, kept_value, write_private
 from server.process.failure import Failure
-from server.settings import Settings
+from server.settings import settings_of
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres, running_url
 from storage.frame.records import NOBODY, Ask
@@ -142,7 +142,7 @@ async def test_two_first_starts_at_once_serve_with_one_admin(tmp_path: Path) -> 
                 admin = json.loads((tmp_path / ".backroom" / "admin.json").read_text())
                 assert await signed_in_by(said, **admin) == "admin@localhost: admin"
             assert await asyncio.to_thread(third.wait, 120) == 0
-            assert running_sandbox(Settings(BACKROOM_DATA_DIR=tmp_path / ".backroom")) is not None
+            assert running_sandbox(settings_of({"BACKROOM_DATA_DIR": str(tmp_path / ".backroom")})) is not None
             for process in (one, other):
                 process.send_signal(signal.SIGINT)
             assert [await asyncio.to_thread(each.wait, 60) for each in (one, other)] == [0, 0]
@@ -237,7 +237,7 @@ async def test_an_address_that_is_taken_leaves_no_password_behind(database: Data
 def test_an_empty_master_key_is_made_anew_where_nothing_was_sealed(tmp_path: Path) -> None:
     """As a full disk left it behind, before there was a database."""
     (tmp_path / "master.key").touch()
-    settings = Settings(BACKROOM_DATA_DIR=tmp_path)
+    settings = settings_of({"BACKROOM_DATA_DIR": str(tmp_path)})
     assert master_keys(settings).audit_key == master_keys(settings).audit_key
     assert (tmp_path / "master.key").stat().st_mode & 0o777 == 0o600
 
@@ -248,7 +248,7 @@ def test_a_master_key_that_was_lost_is_named_where_something_was_sealed(tmp_path
     EmbeddedPostgres(tmp_path / "postgres", durable=False).stop()
     (tmp_path / "master.key").write_bytes(content)
     with pytest.raises(Failure, match="holds no master key, and the database beside it was sealed with one; put") as no:
-        master_keys(Settings(BACKROOM_DATA_DIR=tmp_path))
+        master_keys(settings_of({"BACKROOM_DATA_DIR": str(tmp_path)}))
     assert str(no.value).startswith(str(tmp_path / "master.key"))
     assert (tmp_path / "master.key").read_bytes() == content
 
@@ -278,4 +278,4 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
 def test_a_sandbox_that_was_half_written_is_none(tmp_path: Path) -> None:
     """No command runs into it."""
     (tmp_path / "sandbox.json").write_text('{"url": "http')
-    assert running_sandbox(Settings(BACKROOM_DATA_DIR=tmp_path)) is None
+    assert running_sandbox(settings_of({"BACKROOM_DATA_DIR": str(tmp_path)})) is None

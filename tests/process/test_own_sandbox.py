@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from server.commerce.settings import CommerceSettings
 from server.process.data_dir.own_sandbox import Sandbox, with_running_sandbox, with_sandbox
+from server.webhooks.settings import WebhooksSettings
 from tests.fixtures.applications import settings_of
 
 OURS = Sandbox("http://127.0.0.1:4242", "key of ours", "whsec_b3Vycw==")
@@ -23,12 +25,10 @@ def test_payments_are_made_with_a_sandbox_that_runs_beside(data_dir: Path) -> No
     for settings in (settings_of(), settings_of(payment_provider="none"), settings_of(payment_provider="stripe")):
         beside = with_running_sandbox(settings.model_copy(update={"data_dir": data_dir}))
         assert beside == with_sandbox(settings, OURS).model_copy(update={"data_dir": data_dir})
-        assert (beside.sandbox_url, beside.sandbox_key, beside.sandbox_webhook_secret) == (
-            OURS.url,
-            OURS.key,
-            OURS.webhook_secret,
-        )
-        assert beside.payment_provider == (settings.payment_provider or "sandbox")
+        paying = beside.of(CommerceSettings)
+        assert (paying.sandbox_url, paying.sandbox_key) == (OURS.url, OURS.key)
+        assert beside.of(WebhooksSettings).sandbox_webhook_secret == OURS.webhook_secret
+        assert paying.payment_provider == (settings.of(CommerceSettings).payment_provider or "sandbox")
 
 
 def test_what_was_set_counts_before_a_sandbox_of_an_earlier_start(data_dir: Path) -> None:

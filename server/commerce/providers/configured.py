@@ -32,11 +32,10 @@ class Providers:
 
 def providers_of(settings: CommerceSettings) -> Providers:
     """Raises SettingMissing where the chosen one cannot be reached by these settings."""
+    if settings.lacks:
+        raise SettingMissing(f"BACKROOM_PAYMENT_PROVIDER: {settings.payment_provider} needs {settings.lacks}")
     found = {provider.name: provider for provider in _opened(settings)}
-    chosen = settings.payment_provider or "none"
-    if chosen != "none" and chosen not in found:
-        needed = "BACKROOM_SANDBOX_URL and BACKROOM_SANDBOX_KEY" if chosen == "sandbox" else "BACKROOM_STRIPE_KEY"
-        raise SettingMissing(f"BACKROOM_PAYMENT_PROVIDER: {chosen} needs {needed}")
+    chosen = settings.payment_provider
     return Providers(found, None if chosen == "none" else chosen)
 
 
