@@ -120,7 +120,7 @@ def test_what_is_taken_is_one_line_and_keeps_its_secret(capsys: pytest.CaptureFi
     assert on(database_url, lambda identity: signed_in(identity, secret)).access_token
     key = backroom_here(capsys, "admin", "create-service-account", "till", **given_here(database_url)).out.split()[-1]
     again = backroom_here(capsys, "admin", "create-service-account", "till", **given_here(database_url))
-    assert (again.code, again.out, again.err) == (1, "", "backroom: A service account with the name till exists.\n")
+    assert (again.code, again.out, again.err) == (1, "", "backroom: A service account named till already exists.\n")
     assert on(database_url, lambda identity: identity.api_keys.exchange(key, asked()))[0]
 
 
