@@ -26,8 +26,8 @@ _MENDS: Mapping[ProblemKind, str] = {
     ProblemKind.FULL: "raise its max_connections, or have fewer processes",
     ProblemKind.BUSY: "it is tried again",
     ProblemKind.UNCONFIRMED: (
-        "see in pg_stat_replication whether the synchronous standby is there, and whether the disk hangs;"
-        " cancel no session that waits for it"
+        "see in pg_stat_replication whether the synchronous standby is there, and whether the disk hangs or the network"
+        " drops what is sent; cancel no session that waits for the standby"
     ),
     ProblemKind.STANDBY: "have {setting} name the primary",
     ProblemKind.PASSWORD: (
