@@ -101,7 +101,7 @@ TROUBLES = {
     "no socket": ("postgresql://door:{canary}@/shop?host=/nowhere", "No such file", "start PostgreSQL there"),
     "host": ("postgresql://door:{canary}@no-such-host.invalid/shop", "no-such-host.invalid", "correct the host in"),
     "impossible host": (f"postgresql://door:{{canary}}@{'x' * 70}.invalid/shop", "", "correct the host in"),
-    "silent": ("postgresql://door:{canary}@{doors.silent}/shop", "timeout expired", "a firewall"),
+    "silent": ("postgresql://door:{canary}@{urls.silent}/shop", "timeout expired", "a firewall"),
     "password": ("door_password", 'password authentication failed for user "door_password"', "correct the user and"),
     "role": ("door_nobody", 'role "door_nobody" does not exist', "create the role"),
     "no login": ("door_nologin", 'role "door_nologin" is not permitted to log in', "let it log in"),
@@ -109,7 +109,7 @@ TROUBLES = {
     "database": ("postgres/door_missing", 'database "door_missing" does not exist', "createdb"),
     "no connect": ("door_stranger/door_shut", 'permission denied for database "door_shut"', "grant it"),
     "full": ("door_full", 'too many connections for role "door_full"', "max_connections"),
-    "no TLS": ("postgresql://postgres:{canary}@{doors.tcp}/shop?sslmode=require", "does not support SSL", "sslmode"),
+    "no TLS": ("postgresql://postgres:{canary}@{urls.tcp}/shop?sslmode=require", "does not support SSL", "sslmode"),
 }
 """A role, or a role and a database, or a URL; what is said, and the mend."""
 

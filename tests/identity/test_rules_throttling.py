@@ -192,11 +192,11 @@ def test_each_thing_is_counted_apart() -> None:
     assert len(names) == 8
 
 
-@pytest.mark.parametrize("apart", [64, 56])
-def test_an_ipv6_caller_that_changes_its_network_is_held_up(dedicated: int) -> None:
+@pytest.mark.parametrize("network_bits", [64, 56])
+def test_an_ipv6_caller_that_changes_its_network_is_held_up(network_bits: int) -> None:
     """Of 200 guesses at as many accounts, each from another network of one /48, few are made."""
     counted, made = Counted(), 0
     for place in range(200):
-        address = str(IPv6Address((0x20010DB80001 << 80) + (place << 128 - dedicated)))
+        address = str(IPv6Address((0x20010DB80001 << 80) + (place << 128 - network_bits)))
         made += not counted.tried(signing_in(f"{place}@example.com", address), BEGIN)
-    assert made == (30 if dedicated == 64 else 40)
+    assert made == (30 if network_bits == 64 else 40)
