@@ -15,7 +15,7 @@ SNIPPET = '''
 from server.frame.answers import DONE
 from server.frame.repeating import once
 from storage.commerce.store import CommerceStore, CommerceTransaction
-from storage.frame.records import Ask
+from storage.frame.records import ChangeContext
 from storage.store import FrameStore
 from storage.webhooks.store import WebhooksStore, WebhooksTransaction
 
@@ -33,7 +33,7 @@ class Trade:
             await tx.endpoints.count()  # foreign
             await tx.accounts.find_by_email("ada@example.com")  # foreign
 
-    async def change_once(self, ask: Ask) -> None:
+    async def change_once(self, context: ChangeContext) -> None:
         async def act(tx: CommerceTransaction) -> None:
             await tx.products.add([])
             await tx.endpoints.count()  # foreign
@@ -41,8 +41,8 @@ class Trade:
         async def act_for_webhooks(tx: WebhooksTransaction) -> None:
             await tx.endpoints.count()
 
-        await once(self._store, ask, DONE, act, "product/TEA")
-        await once(self._store, ask, DONE, act_for_webhooks, "endpoint/1")  # foreign
+        await once(self._store, context, DONE, act, "product/TEA")
+        await once(self._store, context, DONE, act_for_webhooks, "endpoint/1")  # foreign
 
     async def read(self) -> None:
         async with self._store.reading() as reading:

@@ -62,7 +62,7 @@ class AccessCache:
 
     A token's signature is checked once, and the account behind its session or key is read in one statement; both are
     remembered, bounded. Whatever changes an account's access writes so into a log, in the same transaction; each server
-    reads that log every EVERY seconds, and forgets. Where its last poll began more than TRUST_SECONDS ago, for whatever
+    reads that log every POLL_SECONDS, and forgets. Where its last poll began more than TRUST_SECONDS ago, for whatever
     reason, nothing cached is trusted, and each call reads again: so no change takes longer than a second.
     """
 
