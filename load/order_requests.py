@@ -18,7 +18,7 @@ MAX_PIECES = 3
 """Of a product in one line."""
 
 _HOLD_SECONDS = 86_400
-"""In seconds: longer than a bench lasts, so that nothing is let go of meanwhile."""
+"""In seconds: longer than a bench lasts, so that nothing expires meanwhile."""
 
 _NANOS_A_PENNY = 10**7
 _ID_BEGINS = PlaceOrderRequest(request_id="0" * 36).SerializeToString()[:-36]
@@ -29,7 +29,7 @@ Line: TypeAlias = tuple[int, int]
 
 
 class Unexpected(Exception):
-    """An answer is not what was asked for."""
+    """An answer does not match its request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class OrderRequests:
         return self._ask(number, ((first, pieces), ((first + apart) % products, MAX_PIECES + 1 - pieces)))
 
     def expect(self, order: Order, lines: Sequence[Line]) -> None:
-        """Raises Unexpected unless an order is of just these lines, comes to their sum, and waits to be paid."""
+        """Raises Unexpected unless an order has exactly these lines and their total, and waits to be paid."""
         found = [(line.sku, line.quantity) for line in order.lines]
         wanted = [(self.skus[place], pieces) for place, pieces in lines]
         if found != wanted or order.state != OrderState.ORDER_STATE_PENDING:
@@ -89,7 +89,7 @@ class OrderRequests:
     def expect_product(self, product: Product, place: int) -> None:
         """Raises Unexpected unless it is the product of this place."""
         if product.sku != self.skus[place] or not _comes_to(product.price, self._pennies[place]):
-            raise Unexpected(f"the product {product.sku}, asked for {self.skus[place]}")
+            raise Unexpected(f"the product {product.sku}, requested {self.skus[place]}")
 
     def _ask(self, number: int, lines: tuple[Line, ...]) -> OrderRequest:
         request_id = f"{self._ids}{number:012x}"

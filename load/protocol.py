@@ -20,7 +20,7 @@ class Http2(asyncio.Protocol):
     """One connection; `calls` are its calls under way."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, window: int) -> None:
-        """`window`, in bytes, is how much may arrive, in all and for each call, until the server is told to go on."""
+        """`window`, in bytes, is how much may arrive, in all and for each call, until the server is granted more."""
         self.ready: asyncio.Future[None] = loop.create_future()
         """Done once the server speaks HTTP/2."""
         self.gone: asyncio.Future[None] = loop.create_future()

@@ -1,4 +1,4 @@
-"""What the answers of a bench add up to, to be held against what the server keeps."""
+"""What the answers of a bench add up to, to be compared with what the server stores."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Kept:
     """What the server says in the end."""
 
     levels: Sequence[tuple[int, int]]
-    """What of each product is on hand, and what of it is held."""
+    """What of each product is on hand, and what of it is reserved."""
     orders: int
     pieces: int
     """Of all orders together."""
@@ -30,7 +30,7 @@ class Checked:
     orders: int
     pieces: int
     unanswered: int
-    """Calls that ended without an answer that tells whether the order was placed."""
+    """Calls that ended without an answer from which to know whether the order was placed."""
     placed_unanswered: int
     """How many of those placed their order."""
 
@@ -66,7 +66,7 @@ class ExpectedTotals:
             wrong.append(f"{kept.orders:,} orders are kept, {self._orders:,} were answered{self._beside()}")
         held = sum(held for _, held in kept.levels)
         if held != kept.pieces:
-            wrong.append(f"{held:,} pieces are held, the orders have {kept.pieces:,}")
+            wrong.append(f"{held:,} pieces are reserved, the orders have {kept.pieces:,}")
         if wrong:
             more = f"; and {len(wrong) - _NAMED:,} more" if len(wrong) > _NAMED else ""
             raise Mismatch("; ".join(wrong[:_NAMED]) + more)
@@ -79,7 +79,7 @@ class ExpectedTotals:
                 yield f"{sku}: {on_hand:,} are on hand, {self._stock:,} were received"
             if not 0 <= held - least <= perhaps:
                 beside = f", and up to {perhaps:,} more" if perhaps else ""
-                yield f"{sku}: {held:,} are held, the answers say {least:,}{beside}"
+                yield f"{sku}: {held:,} are reserved, the answers say {least:,}{beside}"
 
     def _beside(self) -> str:
         return f", {self._unanswered:,} calls were not" if self._unanswered else ""

@@ -1,4 +1,4 @@
-"""The calls under way on one connection, and those that wait for their turn."""
+"""The calls under way on one connection, and those that wait."""
 
 from collections import deque
 
@@ -10,7 +10,7 @@ from load.statuses import Failed
 
 
 class UnderWay:
-    """Begins calls, as many at once as the peer takes, and ends them."""
+    """Begins calls, as many concurrently as the peer takes, and ends them."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
@@ -66,10 +66,10 @@ class UnderWay:
                 self.cancel(number, Failed("DEADLINE_EXCEEDED", "not answered in time"))
         for waiting in [waiting for waiting in self._waiting if waiting[0].ends_at <= now]:
             self._waiting.remove(waiting)
-            waiting[0].end(NotSent("it had no turn in time"))
+            waiting[0].end(NotSent("it could not begin in time"))
 
     def limit(self, most: int) -> None:
-        """The peer takes so many calls at once."""
+        """The peer takes so many concurrent calls."""
         self._most = most
         self._start_waiting()
 

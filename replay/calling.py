@@ -1,4 +1,4 @@
-"""How a replay calls: patiently, a bounded number at once, with a count of what was refused."""
+"""How a replay calls: with retries, a bounded number concurrently, with a count of what was refused."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ UNDER_WAY = 500
 """How many changes may wait for the provider: the server's queue stays short, and the progress is seen."""
 
 RETRY_SECONDS = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0)
-"""In seconds: how long to wait before each further try, when the server is away or busy for a moment."""
+"""In seconds: how long to wait before each further try, when the server is unavailable or busy for a moment."""
 
 STALLED_SECONDS = 60.0
 """In seconds: how long it may be that nothing of what waits is settled."""
@@ -60,7 +60,7 @@ class Step(Enum):
 
 
 class Progress(Protocol):
-    """Is told how far the replay has come."""
+    """Receives how far the replay has come."""
 
     def begin(self, step: Step, total: int) -> None: ...
 
@@ -106,7 +106,7 @@ class Calls:
             return None
 
     async def with_retries(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Makes a call that is safe to repeat, and repeats it while the server is away or busy."""
+        """Makes a call that is safe to repeat, and repeats it while the server is unavailable or busy."""
         for delay in RETRY_SECONDS:
             try:
                 return await call()
@@ -117,7 +117,7 @@ class Calls:
         return await call()
 
     async def concurrently(self, act: Callable[[Item], Awaitable[None]], items: Iterable[Item]) -> None:
-        """Acts on all items, on a bounded number at once; the first failure ends the others and rises."""
+        """Acts on all items, on a bounded number concurrently; the first failure ends the others and is raised."""
         await concurrently(act, items, at_once=IN_FLIGHT)
 
     async def settle(
@@ -161,7 +161,7 @@ class Calls:
             if left < waiting:
                 moved = now
             elif now - moved >= STALLED_SECONDS:
-                raise _Stalled(f"{left:,} {what} wait, and none was settled for a minute; backroom jobs tells more")
+                raise _Stalled(f"{left:,} {what} wait, and none was settled for a minute; backroom jobs says more")
             waiting = left
             if waiting:
                 await self.sleep(max(next(rests, _REST_SECONDS[-1]), _SHARE * (now - began)))

@@ -1,4 +1,4 @@
-"""Payments: asked for order by order, and waited for, since the provider is asked behind the answers."""
+"""Payments: requested order by order, and waited for, since the provider is called after the answers."""
 
 from collections.abc import Mapping
 

@@ -51,7 +51,7 @@ class Returning:
             return False
         if not answer.payment.refunds:
             raise UnexpectedAnswer(f"{which} was answered without a refund")
-        # The first first, and this is the answer as it was when the refund was asked for.
+        # The first first, and this is the answer as it was when the refund was requested.
         self._pending.setdefault(payment_id, {})[answer.payment.refunds[-1].refund_id] = which
         return True
 

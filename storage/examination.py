@@ -1,4 +1,4 @@
-"""What PostgreSQL says of itself and of the role that asks: for whoever looks why something does not work."""
+"""What PostgreSQL says of itself and of the current role: for whoever looks why something does not work."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ class Examination:
 
     version: str
     revision: str | None
-    """The migration that the database stands at; None where none was applied, and "" where that may not be read."""
+    """The migration that the database is at; None where none was applied, and "" where that may not be read."""
     issuer: str | None
     """Whose database it is; None where nobody has claimed it, or that may not be read."""
     read_only: str
     """Why nothing can be written; empty where it can."""
     pooled: bool
-    """Whether something stands between that gives its clients other connections than their own."""
+    """Whether there is a pooler in between that gives its clients other connections than their own."""
     unlimited: Sequence[str]
-    """The time limits that do not hold, and the setting that hides a commit's warnings where one does."""
+    """The time limits that do not apply, and the setting that hides a commit's warnings where one does."""
     role: str
     synchronous_commit: str
     standbys: str

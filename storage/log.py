@@ -6,7 +6,7 @@ changes of one thing has the higher sequence, and is in no snapshot without the 
 
 PostgreSQL hands a transaction's id out again where nothing of it was on the disk when it crashed, or where nothing of
 it had reached the standby that was promoted. So the snapshots that are given here end with the last transaction whose
-rows the log shows, which was on the disk before anybody could see them; and they hold good on one timeline alone.
+rows the log shows, which was on the disk before anybody could see them; and they are valid on one timeline alone.
 See docs/decisions/0026.
 """
 
@@ -41,7 +41,7 @@ from storage.timelines import TIMELINE
 
 
 class SnapshotText(UserDefinedType[str]):
-    """PostgreSQL's pg_snapshot, as what a text stands for."""
+    """PostgreSQL's pg_snapshot, cast from a text."""
 
     cache_ok = True
 
@@ -73,7 +73,7 @@ class LogReader(Reader):
     async def _read(
         self, log_range: LogRange, limit: int, columns: Iterable[str], told: Callable[[CTE], Select[Any]]
     ) -> tuple[Sequence[Row[Any]], int | None]:
-        """What is to be told of the first `limit` rows of a stretch, and behind which row to go on, if any is left.
+        """The matches among the first `limit` rows of a range, and behind which row to continue, if any is left.
 
         Raises TimelineChanged where the stretch is of another timeline.
         """

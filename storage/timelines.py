@@ -1,6 +1,6 @@
-"""On which timeline a database is: what is remembered by transaction ids holds good on one alone.
+"""On which timeline a database is: what is remembered by transaction ids is valid on one alone.
 
-A standby that is promoted goes on with the ids that it has heard of, and hands out again those that it has not.
+A standby that is promoted continues with the ids that it has received, and hands out again those that it has not.
 It begins a new timeline with that, as a database does that is restored to a point in time.
 """
 
@@ -11,6 +11,6 @@ TIMELINE = literal_column(
 )
 """The database's system identifier and the timeline that it writes on.
 
-Every role may ask for both. The name of a WAL file tells of a promotion at once; what pg_control_checkpoint() says
+Every role may read both. The name of a WAL file shows a promotion immediately; what pg_control_checkpoint() says
 changes with the next checkpoint only. On a standby it fails with 55000 (recovery is in progress).
 """

@@ -34,8 +34,8 @@ Access is decided on the metadata, before the request's body is read.
 - **{NO_ROLE}**: signed in, without any role. Who lacks the permission: PERMISSION_DENIED / PERMISSION_MISSING.
 - What counts is what an account may do now, on every server within a second; not what its token says.
 - An account that is disabled, and a token whose session or key has ended, is nobody.
-- Roles that are made (CreateRole) hold any of the permissions at the end of this page, and go by the same rules.
-- Nobody gives, changes or takes away a permission that they do not hold: PERMISSION_DENIED / PERMISSION_NOT_HELD.
+- Custom roles (CreateRole) grant any of the permissions at the end of this page, by the same rules.
+- Nobody gives, changes or takes away a permission that they do not have: PERMISSION_DENIED / PERMISSION_NOT_HELD.
 - A customer sees and changes what is its own alone: another's answers as what does not exist.
 """
 
@@ -84,7 +84,7 @@ def _roles() -> Iterator[str]:
 def _methods() -> Iterator[str]:
     for service in services():
         yield f"## {service.full_name}\n"
-        yield from _row("method", "asks for", *COLUMNS)
+        yield from _row("method", "requires", *COLUMNS)
         yield from _row("---", "---", *(":-:" for _ in COLUMNS))
         rules = rules_of([service], _BUILT_IN.permissions)
         for method in service.methods:
@@ -99,8 +99,8 @@ def _permissions() -> Iterator[str]:
     for path, rule in rules_of(services(), _BUILT_IN.permissions).items():
         methods.setdefault(rule.permission or "", []).append(path.rpartition("/")[2])
     yield "## The permissions\n"
-    yield "Those that no method asks for are asked for within one: for what of it is another's, or dearer to do.\n"
-    yield from _row("permission", "what it lets do", "asked for by", *ROLES)
+    yield "Those that no method requires are required within one: for what of it is another's, or dearer to do.\n"
+    yield from _row("permission", "what it lets do", "required by", *ROLES)
     yield from _row("---", "---", "---", *(":-:" for _ in ROLES))
     for permission in sorted(permissions(), key=lambda each: each.name):
         held = ("yes" if role in permission.roles else "" for role in ROLES)

@@ -1,4 +1,4 @@
-"""A copy of a database becomes an environment of its own: nothing that was begun in the other one goes on here."""
+"""A copy of a database becomes an environment of its own: nothing that began in the other one continues here."""
 
 import asyncio
 from datetime import datetime
@@ -20,7 +20,7 @@ from storage.webhooks.store import WebhooksTransaction
 
 
 class _AdoptingTransaction(IdentityTransaction, WebhooksTransaction):
-    """What ends in all modules ends at once."""
+    """What ends in all modules ends in one transaction."""
 
 
 _ADOPTING = StoreKind(Reading, _AdoptingTransaction)
@@ -73,7 +73,7 @@ async def _adopted(database: Database, issuer: str, keys: MasterKeys) -> str:
             "endpoints": await tx.endpoints.disable_all(_REASON, ask.time),
         }
         await tx.mail_tokens.end_everyones()
-        # What happened before is nobody's to be told of here.
+        # Nobody here is to be sent what happened before.
         await tx.relay.move((await tx.relay.find_end()).snapshot)
         await tx.access_changes.add(None, ask.time)
         await tx.audit.record([ask.entry(f"environment/{issuer}")])

@@ -31,7 +31,7 @@ _ANCHOR = re.compile(r"([1-9][0-9]{0,18}):([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events are asked for, as it was typed."""
+    """Which entries are wanted, as it was typed."""
 
     caller: str | None
     action: str | None

@@ -31,7 +31,7 @@ _STOCK = 1_000_000_000
 def bench(names: Sequence[str], address: str | None, load: Load, *, products: int, yes: bool) -> None:
     """Measures these works, or all, on the server of an address or of the settings; exits with 1 on a mismatch.
 
-    `yes` lets it write without asking to a server that may be somebody else's.
+    `yes` lets it write without confirmation to a server that may be somebody else's.
     """
     works = works_named(names)
     configured = settings.read()

@@ -1,4 +1,4 @@
-"""Who is asked before a command writes into what may not be its own."""
+"""The confirmation before a command writes into what may not be its own."""
 
 import ipaddress
 import sys
@@ -12,7 +12,7 @@ from storage.embedded import running_url
 
 
 def ask_before_writing(what: str, reasons: list[str], *, yes: bool) -> None:
-    """Asks at a terminal, and raises Failure where nobody agrees; without a reason, or with `yes`, nobody is asked."""
+    """Asks at a terminal, and raises Failure where nobody agrees; without a reason, or with `yes`, it asks nothing."""
     if yes or not reasons:
         return
     if not sys.stdin.isatty():
@@ -35,7 +35,7 @@ def _reasons(configured: Settings, target: Address, *, answers: bool) -> Iterato
     if configured.database_url:
         yield "DATABASE_URL is set: the database is not the embedded one"
     elif answers and running_url(configured.data_dir.absolute() / "postgres") is None:
-        yield f"the server on {target} does not stand on the embedded database of {configured.data_dir}"
+        yield f"the server on {target} does not use the embedded database of {configured.data_dir}"
     if answers and configured.api_key:
         yield "BACKROOM_API_KEY is set: the server is somebody's who gave out a key"
 

@@ -33,7 +33,7 @@ def replay(path: Path, first: date | None, last: date | None, *, yes: bool = Fal
 
 
 def _run(dataset: replaying.Dataset, *, yes: bool) -> None:
-    """Replays a selection and prints what became of it; exits with 1 where that is not what the file asks for."""
+    """Replays a selection and prints what became of it; exits with 1 where that is not what the file says."""
     console = Console(highlight=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:

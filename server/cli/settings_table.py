@@ -16,7 +16,7 @@ README, EXAMPLE = "README.md", ".env.example"
 _BEGIN, _END = "<!-- settings: made by `make settings` -->\n", "<!-- settings: end -->\n"
 _COLUMNS = 120
 _INTRODUCTION = """\
-# Copy to .env: what stands there counts where the environment is silent. Every line shows a default.
+# Copy to .env: what is set there counts where the environment is silent. Every line shows a default.
 # Made by `make settings` from what each setting is declared with, in `server/settings` or its module's `settings.py`.
 """
 
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def made_files() -> Mapping[str, str]:
-    """What the files are to hold, by their names; of README.md all but the tables is left as it is."""
+    """What the files are to contain, by their names; of README.md all but the tables is left as it is."""
     before, _, rest = (ROOT / README).read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)
     tables = "\n".join(_tables())

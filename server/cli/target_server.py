@@ -102,7 +102,7 @@ async def _read(process: asyncio.subprocess.Process, last: "deque[str]", port: "
 
 
 def _end_reason(last: "deque[str]") -> str:
-    """What it said itself where that is why, as this command would have said it."""
+    """Its own message where that is the reason, in this command's form."""
     ours, said, why = last[-1].partition("backroom: ") if last else ("", "", "")
     if said and not ours:
         return why.rstrip()
@@ -110,7 +110,7 @@ def _end_reason(last: "deque[str]") -> str:
 
 
 async def _readiness(address: str, tls: Tls | None) -> int | None:
-    """The server's readiness; None where none answers, which is said at once: the client would try again."""
+    """The server's readiness; None where none answers, which is known immediately: the client would try again."""
     options: list[tuple[str, Any]] = [("grpc.enable_retries", 0)]
     if tls is None:
         opened = grpc.aio.insecure_channel(address, options)

@@ -18,7 +18,7 @@ _ENCODING = "utf-8-sig"
 
 
 class SettingsError(Exception):
-    """The environment holds a setting that is unknown or malformed; the text names it."""
+    """The environment has a setting that is unknown or malformed; the text names it."""
 
 
 def environment() -> Mapping[str, str]:
@@ -54,7 +54,7 @@ def parsed(kinds: Sequence[type[DeclaredSettings]], given: Mapping[str, str]) ->
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """What stands between commas, each once."""
+    """The values between commas, each once."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 

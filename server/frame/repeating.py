@@ -12,7 +12,7 @@ from storage.transaction import Transaction
 
 
 class BatchedChange(Protocol):
-    """One of a batch, with that somebody asks for it."""
+    """One request of a batch, with its context."""
 
     @property
     def context(self) -> ChangeContext: ...
@@ -105,7 +105,7 @@ async def once_for_each(
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedBatch(Generic[Answer]):
-    """The asks of one batch by their places in it: which are new, and what is to become of the others."""
+    """The requests of one batch by their places in it: which are new, and what is to become of the others."""
 
     new: Sequence[int]
     """Claimed in this transaction, and to be decided."""
@@ -114,10 +114,10 @@ class ClassifiedBatch(Generic[Answer]):
     refused: Mapping[int, Refusal]
     """Their request_id came before with other content, or its answer cannot be read."""
     duplicates: Mapping[int, int]
-    """Equal to an earlier ask of this batch, and the place of that one, whose answer they share."""
+    """Equal to an earlier request of this batch, and the place of that one, whose answer they share."""
 
     def answers(self, decided: Sequence[Shown | Refusal], find_answer: Mapping[int, Shown]) -> list[Shown | Refusal]:
-        """All answers in the batch's order, from those of the fresh asks and of the kept ones."""
+        """All answers in the batch's order, from those of the new requests and the kept ones."""
         found: dict[int, Shown | Refusal] = dict(zip(self.new, decided, strict=True))
         found.update(find_answer)
         found.update(self.refused)
@@ -128,7 +128,7 @@ class ClassifiedBatch(Generic[Answer]):
 async def classify_batch(
     tx: Transaction, kind: AnswerKind[Answer], asks: Sequence[ChangeContext], answers: Sequence[Answer] | None = None
 ) -> ClassifiedBatch[Answer]:
-    """Claims the new requests of a batch; an ask without a request_id is always new.
+    """Claims the new requests of a batch; a request without a request_id is always new.
 
     With `answers`, those of the new ones are known beforehand, and remembered with the claim.
     """

@@ -1,4 +1,4 @@
-"""Telling watchers what changes, as it changes: nothing is left out, and nothing is told twice."""
+"""Sending watchers what changes, as it changes: nothing is left out, and nothing is sent twice."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -23,20 +23,20 @@ R_contra = TypeVar("R_contra", bound=Reading, contravariant=True)
 _PAGE_SIZE = 500
 """How many changes a watch that lags behind reads at once."""
 _UPDATE_SIZE = 1000
-"""How many changes are handed to all watches at once; where there are more, each watch reads them for itself."""
+"""How many changes are handed to all watches in one update; where there are more, each watch reads them for itself."""
 _CLOSE_SECONDS = 1.0
 """In seconds: how long a watch may take to end when the server stops."""
 
 
 class ChangeLog(Protocol[R_contra, Change, Audience]):
-    """A log that changes are told from, which a module's readings reach."""
+    """A log of changes, which a module's readings reach."""
 
     @property
     def everybody(self) -> Audience:
         """The audience that every change concerns."""
 
     def concerns(self, change: Change, audience: Audience) -> bool:
-        """Whether an audience is told of a change, just as `list_changes` has it."""
+        """Whether an audience gets a change, by the same rule as `list_changes`."""
 
     def sequence(self, change: Change) -> int:
         """The change's place in the log."""
@@ -50,7 +50,7 @@ class ChangeLog(Protocol[R_contra, Change, Audience]):
     async def list_changes(
         self, reading: R_contra, log_range: LogRange, limit: int, audience: Audience
     ) -> ChangePage[Change]:
-        """What of the first `limit` changes of a stretch an audience is told."""
+        """The changes among the first `limit` of a range that an audience gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ class WatchMessage(Generic[Change]):
     """One message of a watch."""
 
     position: Position
-    """Where a later watch goes on right behind it."""
+    """Where a later watch continues right behind it."""
     change: Change | None
-    """None where there is only the position to tell."""
+    """None where there is only the position to send."""
 
 
 WatchMessages: TypeAlias = AsyncGenerator[WatchMessage[Change], None]
@@ -69,8 +69,8 @@ WatchMessages: TypeAlias = AsyncGenerator[WatchMessage[Change], None]
 class Feed(Generic[R, Change, Audience]):
     """What changes in one log, for all who watch it in this process.
 
-    One task asks the database for what is new, and hands it to all watches. A watch that is not up to date, since it
-    goes on from long ago or its reader is slow, reads page by page for itself, one watch at a time. So however many
+    One task polls the database for what is new, and hands it to all watches. A watch that is not up to date, since it
+    continues from long ago or its reader is slow, reads page by page for itself, one watch at a time. So however many
     they are, they take two connections, and none while a message waits for its reader.
     """
 
@@ -84,7 +84,7 @@ class Feed(Generic[R, Change, Audience]):
         quiet: float = 30.0,
         lasting: float = 600.0,
     ) -> None:
-        """In seconds: how often it asks; after how long without a message a watch is told its position alone; and when
+        """In seconds: how often it polls; after how long without a message a watch gets its position alone; and when
         a watch ends, to be opened again by a caller who is still permitted to.
         """
         self._store = store
@@ -98,7 +98,7 @@ class Feed(Generic[R, Change, Audience]):
         self._reading = asyncio.Lock()
 
     async def watch(self, resumed: Position | None, audience: Audience) -> WatchMessages[Change]:
-        """Tells an audience the changes behind a position; or those to come, and first the position alone.
+        """Sends an audience the changes behind a position; or those to come, and first the position alone.
 
         Raises ResumeTokenExpired where the position is of another timeline or lies ahead of the database, so that
         nobody knows what happened behind it: a standby was promoted, or the database was restored from a backup.
@@ -145,9 +145,9 @@ class Feed(Generic[R, Change, Audience]):
                         return
 
     async def _steps(self, position: Position, audience: Audience, wait: float) -> WatchMessages[Change]:
-        """How a watch goes on: with changes, and with positions alone, which only a watch that was quiet is told."""
+        """How a watch continues: with changes, and with positions alone, which only a watch that was quiet gets."""
         changes: Sequence[Change] | None = None
-        if position.until is not None:  # a stretch of which the first part is told
+        if position.until is not None:  # a range of which the first part is sent
             goal = Position(position.time, position.timeline, position.until)
         elif update := await self._poller.wait_for_update(position, wait):
             goal, changes = update.until, update.changes_since(position.since)
@@ -185,27 +185,27 @@ class _End:
 
     position: Position
     visible: Snapshot
-    """Covers every position that was told on this timeline."""
+    """Covers every position that was sent on this timeline."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Update(Generic[Change]):
-    """What became visible since the tick before."""
+    """What became visible since the update before."""
 
     floor: Snapshot
-    """As far as the tick before told; from here to `since` there was nothing new."""
+    """Where the update before ended; from here to `since` there was nothing new."""
     since: Snapshot
     until: Position
     changes: Sequence[Change] | None
     """None where they were too many to hand around, or are not known."""
 
     def changes_since(self, message: Snapshot) -> Sequence[Change] | None:
-        """What is new behind a snapshot, where that is just what this tick tells."""
+        """What is new behind a snapshot, where that is exactly this update."""
         return self.changes if message.covers(self.floor) and self.since.covers(message) else None
 
 
 class _Poller(Generic[R, Change, Audience]):
-    """Asks what is new for as long as that is wanted, and hands it to all who wait for it."""
+    """Polls for what is new as long as that is wanted, and hands it to all who wait for it."""
 
     def __init__(
         self,
@@ -240,9 +240,9 @@ class _Poller(Generic[R, Change, Audience]):
             await asyncio.sleep(self._poll_seconds)
 
     async def wait_for_update(self, message: Position, wait: float) -> _Update[Change] | None:
-        """The latest tick, as soon as it tells something behind a position; None where none did for so many seconds.
+        """The latest update, as soon as it has something behind a position; None where none did for so many seconds.
 
-        What makes the asking fail rises, to all who wait.
+        What makes the polling fail is raised to all who wait.
         """
         clock = asyncio.get_running_loop().time
         ends = clock() + wait
@@ -256,11 +256,11 @@ class _Poller(Generic[R, Change, Audience]):
             await asyncio.wait([news], timeout=ends - clock())
             if not news.done():
                 return None
-            with suppress(TimelineChanged):  # the asking begins anew, and its first tick says where
+            with suppress(TimelineChanged):  # the polling restarts, and its first update says where
                 news.result()
 
     def advanced(self, position: Position) -> Position:
-        """The position of a watch that has told all ticks, moved up to where nothing was new when last asked."""
+        """The position of a watch that has sent all updates, moved up to where nothing was new at the last poll."""
         polled = self._polled
         if polled is None or polled.timeline != position.timeline:
             return position
@@ -272,7 +272,7 @@ class _Poller(Generic[R, Change, Audience]):
             raise Stopping
 
     async def close(self) -> None:
-        """Whoever waits is told Stopping."""
+        """Whoever waits gets Stopping."""
         self._closed = True
         self._wake(Stopping())
         if self._polling is not None:
@@ -285,14 +285,14 @@ class _Poller(Generic[R, Change, Audience]):
         return polled.since if polled and polled.timeline == timeline and polled.since.covers(end) else end
 
     def _follow_timeline(self, timeline: str) -> None:
-        """Has the asking begin anew where it is of another timeline than what a watch was just told."""
+        """Restarts the polling where it is of another timeline than what a watch was just sent."""
         if self._polling is not None and self._polled is not None and self._polled.timeline != timeline:
             self._polling.cancel()
             self._polling = self._update = self._polled = None
             self._wake(TimelineChanged())
 
     def _next_update(self) -> "asyncio.Future[None]":
-        """Done when there is something new; the asking begins anew where it had ended."""
+        """Done when there is something new; the polling restarts where it had ended."""
         self.check()
         if self._news is None:
             self._news = asyncio.get_running_loop().create_future()
@@ -308,14 +308,14 @@ class _Poller(Generic[R, Change, Audience]):
             while self._wanted():
                 await asyncio.sleep(self._poll_seconds)
                 await self._poll()
-        except Exception as error:  # noqa: BLE001 - it rises where its outcome is waited for
+        except Exception as error:  # noqa: BLE001 - it is raised where its outcome is awaited
             self._wake(error)
         finally:
             if self._polling is asyncio.current_task():
                 self._polling = self._update = self._polled = None
 
     async def _poll(self) -> None:
-        assert self._update is not None  # noqa: S101 - both are there once it asks
+        assert self._update is not None  # noqa: S101 - both are there once it polls
         assert self._polled is not None  # noqa: S101
         since = str(self._polled.since)
         page: ChangePage[Change] | None = None
@@ -351,7 +351,7 @@ class _Poller(Generic[R, Change, Audience]):
 
 
 class _Pace:
-    """When one watch is to be told its position alone, and when it ends."""
+    """When one watch is to get its position alone, and when it ends."""
 
     def __init__(self, quiet: float, lasting: float) -> None:
         self._clock = asyncio.get_running_loop().time
@@ -360,7 +360,7 @@ class _Pace:
         self._last = self._clock()
 
     def message(self) -> None:
-        """A message was told just now."""
+        """A message was sent just now."""
         self._last = self._clock()
 
     @property

@@ -14,7 +14,7 @@ _Stamp = tuple[tuple[int, int, int], ...]
 
 
 class CertificatesUnreadable(Exception):
-    """The files do not hold a certificate and its key; the text quotes nothing of what they do hold."""
+    """The files do not contain a certificate and its key; the text quotes nothing of what they do contain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,11 @@ class _Loaded:
 
 
 class Certificates:
-    """A chain and its key, for new connections; those that stand keep what they began with.
+    """A chain and its key, for new connections; established ones keep the one that they began with.
 
     New files that are broken or half written change nothing: the last good ones stay, and the log says so once.
-    Each new connection asks, on threads of gRPC's own; where nothing has changed, that is a look at the files' dates.
+    Each new connection reads it, on threads of gRPC's own; where nothing has changed, that is a look at the files'
+    dates.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Certificates:
         return self._current().context
 
     def _configuration(self) -> grpc.ServerCertificateConfiguration | None:
-        """What gRPC asks for each new connection; None means what it has."""
+        """What gRPC calls for each new connection; None means what it has."""
         current = self._current()
         if current is self._given:
             return None
@@ -81,7 +82,7 @@ class Certificates:
                     self._renew(stamp)
                 self._away = False
             except OSError as error:
-                # A file is being replaced, or no descriptor is left to read it by: the next connection looks again.
+                # A file is being replaced, or no descriptor is left to read it by: the next connection reads again.
                 if not self._away:
                     self._logger.warning("certificate_unreadable", why=error.strerror or str(error))
                 self._away = True
@@ -103,7 +104,7 @@ class Certificates:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.set_ciphers(CIPHER_SUITES)
-            # Without a password given, OpenSSL would ask for one at the terminal.
+            # Without a password given, OpenSSL would prompt for one at the terminal.
             context.load_cert_chain(self._certificate, self._key, password="")
             authorities = self._authorities()
             pair = (self._key.read_bytes(), self._certificate.read_bytes())

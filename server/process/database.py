@@ -49,7 +49,7 @@ def database_url(settings: Settings) -> Iterator[str]:
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Has a command that is asked to end, or whose terminal is closed, leave no server behind."""
+    """Has a command that is stopped, or whose terminal is closed, leave no server behind."""
 
     def end(number: int, _: object) -> None:
         raise SystemExit(128 + number)

@@ -55,7 +55,7 @@ def _listen(setting: str, address: Address, reserved: ExitStack) -> socket.socke
 
 
 def _reserve(address: Address, reserved: ExitStack) -> int:
-    """Holds the port at each of the host's addresses, and returns it."""
+    """Reserves the port at each of the host's addresses, and returns it."""
     port, failed = address.port, list[OSError]()
     found = socket.getaddrinfo(address.host, port, type=socket.SOCK_STREAM)
     for family, _, _, _, where in found:
@@ -71,7 +71,7 @@ def _reserve(address: Address, reserved: ExitStack) -> int:
 
 
 def _reservation(family: socket.AddressFamily, where: tuple[object, ...]) -> socket.socket:
-    """A socket that does not listen, beside which only those can be bound that share the port on purpose."""
+    """A socket that does not listen, next to which only those can be bound that share the port on purpose."""
     # Whoever shares ports would be let in by whoever does: only a socket that shares nothing finds others out.
     with socket.socket(family, socket.SOCK_STREAM) as alone:
         alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,1 +1,1 @@
-"""Webhooks: what others tell us, verified, and what we tell others, signed."""
+"""Webhooks: what others send us, verified, and what we send others, signed."""

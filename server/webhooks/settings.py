@@ -51,7 +51,7 @@ class WebhooksSettings(DeclaredSettings):
                     " set one of 16 random characters or more, here and at the sender"
                 )
         for network in filter(covers_the_public, self.webhook_allowed_networks):
-            yield f"BACKROOM_WEBHOOK_ALLOWED_NETWORKS: {network} has strangers in it; name the networks that are meant"
+            yield f"BACKROOM_WEBHOOK_ALLOWED_NETWORKS: {network} has outsiders in it; name the networks that are meant"
 
     def shown(self, deployment: Deployment) -> Mapping[str, Shown]:
         """Of the sources their names, and none of their secrets."""

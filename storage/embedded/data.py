@@ -22,7 +22,7 @@ _LOCALES = {
 
 
 def contains_data(data: Path) -> bool:
-    """Whether there is anything that must not be lost; where it cannot be told, there is."""
+    """Whether there is anything that must not be lost; where it cannot be read, there is."""
     try:
         return version_of(data) is not None
     except (EmbeddedPostgresFailed, OSError):
@@ -32,7 +32,7 @@ def contains_data(data: Path) -> bool:
 def version_of(data: Path) -> int | None:
     """The major version that a data folder is of; None where nothing is in it, or what initdb left unfinished.
 
-    Raises EmbeddedPostgresFailed where it holds something else.
+    Raises EmbeddedPostgresFailed where it contains something else.
     """
     if not data.exists() or (data.is_dir() and not any(data.iterdir())):
         return None
@@ -41,7 +41,7 @@ def version_of(data: Path) -> int | None:
         version = int(text or 0)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise EmbeddedPostgresFailed(
-            f"{data} holds something else than PostgreSQL's data; choose another folder"
+            f"{data} contains something other than PostgreSQL's data; choose another folder"
         ) from None
     return version if (data / "global" / "pg_control").exists() and (data / _LAST_MADE).is_dir() else None
 
@@ -49,7 +49,7 @@ def version_of(data: Path) -> int | None:
 def make(data: Path, binaries: Binaries, account: Account, lock: FileLock, *, durable: bool) -> None:
     """Makes a data folder where there is none; one that initdb left unfinished is put aside, and not deleted.
 
-    It is made beside and takes its place when it is whole. An initdb that outlives this process keeps the lock.
+    It is made next to it and takes its place when it is whole. An initdb that outlives this process keeps the lock.
     """
     _clear(data)
     beside = Path(tempfile.mkdtemp(prefix=f"{data.name}.new-", dir=data.parent))
@@ -91,7 +91,7 @@ def _initdb(data: Path, binaries: Binaries, account: Account, lock: FileLock, *,
 
 
 def _clear(data: Path) -> None:
-    """Removes what earlier attempts left beside; the lock is ours, so nobody works on it any more."""
+    """Removes what earlier attempts left next to it; the lock is ours, so nobody works on it any more."""
     for left in data.parent.glob(f"{data.name}.new-*"):
         shutil.rmtree(left, ignore_errors=True)
 

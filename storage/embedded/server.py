@@ -23,7 +23,7 @@ _TURN_WITHIN_SECONDS = 180.0
 _READY_WITHIN_SECONDS = 120.0
 """How long it may take to start: after a kill it first goes through its log."""
 _STOPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))
-"""In good order, at once, and by force; each with how long that may take, in seconds."""
+"""Cleanly, immediately, and by force; each with how long that may take, in seconds."""
 _LOG_BYTES = 1 << 20
 _LOCKS = ("start", "users", "server")
 _FOR_SPEED = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
@@ -32,7 +32,7 @@ _FOR_SPEED = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 class EmbeddedPostgres:
     """One embedded server for one data folder; it stops with the last process that uses it.
 
-    Beside the folder lie its log and three locks. `start` is taken to start or to stop it, `users` is shared by the
+    Its log and three locks are next to the folder. `start` is taken to start or to stop it, `users` is shared by the
     processes that use it, and `server` is the server's own: its processes inherit it, so that it is free when, and only
     when, all of them have ended. A server that was left behind is therefore found and used, and stopped by the last.
     """
@@ -85,7 +85,7 @@ class EmbeddedPostgres:
         if self._users.try_take():
             self._end()
         elif self._process is not None:
-            self._process.returncode = 0  # it goes on for the others: to Popen that would be a leak
+            self._process.returncode = 0  # it keeps running for the others: to Popen that would be a leak
 
     def _close(self) -> None:
         self._stopped = True
@@ -200,7 +200,7 @@ class EmbeddedPostgres:
         raise EmbeddedPostgresFailed(f"PostgreSQL does not start in {self._data}: {why}")
 
     def _end(self) -> None:
-        """Stops the server, and returns when it has: in good order, and otherwise at once."""
+        """Stops the server, and returns when it has: cleanly, and otherwise immediately."""
         found = read_postmaster(self._data)
         for number, seconds in _STOPS if self._durable else _STOPS[1:]:
             self._signal(found, number)

@@ -1,4 +1,4 @@
-"""What the record's entries and its chain are signed with: HMAC-SHA256, by a key that the database does not hold."""
+"""What the record's entries and its chain are signed with: HMAC-SHA256, by a key that is not in the database."""
 
 import hashlib
 import hmac

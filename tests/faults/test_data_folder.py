@@ -247,7 +247,7 @@ def test_a_master_key_that_was_lost_is_named_where_something_was_sealed(tmp_path
     """Another one would open nothing: the file stays as it is."""
     EmbeddedPostgres(tmp_path / "postgres", durable=False).stop()
     (tmp_path / "master.key").write_bytes(content)
-    with pytest.raises(Failure, match="holds no master key, and the database beside it was sealed with one; put") as no:
+    with pytest.raises(Failure, match="has no master key, and the database next to it was sealed with one; put") as no:
         master_keys(settings_of({"BACKROOM_DATA_DIR": str(tmp_path)}))
     assert str(no.value).startswith(str(tmp_path / "master.key"))
     assert (tmp_path / "master.key").read_bytes() == content

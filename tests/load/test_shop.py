@@ -235,11 +235,11 @@ def test_books_find_each_way_not_to_add_up() -> None:
     assert books.check(Kept(levels, 1, 3)) == Checked(1, 3, 0, 0)
     wrong = {
         "A: 99 are on hand, 100 were received": Kept([(99, 2), (100, 1)], 1, 3),
-        "B: 2 are held, the answers say 1": Kept([(100, 2), (100, 2)], 1, 4),
-        "A: 1 are held, the answers say 2": Kept([(100, 1), (100, 1)], 1, 2),
+        "B: 2 are reserved, the answers say 1": Kept([(100, 2), (100, 2)], 1, 4),
+        "A: 1 are reserved, the answers say 2": Kept([(100, 1), (100, 1)], 1, 2),
         "2 orders are kept, 1 were answered": Kept(levels, 2, 3),
         "0 orders are kept, 1 were answered": Kept(levels, 0, 3),
-        "3 pieces are held, the orders have 4": Kept(levels, 1, 4),
+        "3 pieces are reserved, the orders have 4": Kept(levels, 1, 4),
     }
     for said, kept in wrong.items():
         with pytest.raises(Mismatch, match=said):

@@ -48,7 +48,7 @@ def database(configured: Settings) -> Iterator[Finding]:
 def _migration(found: Examination) -> Finding:
     head = migrations.head()
     if found.revision == "":
-        return judged("database", "answers; at which migration it stands may not be read", "see the rights to serve")
+        return judged("database", "answers; its migration may not be read", "see the rights to serve")
     behind = found.revision is None or found.revision < head
     state = f"answers, at migration {found.revision or 'none'} of {head}"
     return judged("database", state, "backroom migrate" if behind else "")

@@ -16,12 +16,12 @@ from storage.identity.store import IDENTITY
 
 
 def master_key(configured: Settings, url: str, *, migrated: bool) -> Iterator[Finding]:
-    """Looks at the keys of a migrated database; makes nothing, a master key neither."""
+    """Checks the keys of a migrated database; makes nothing, a master key neither."""
     kept = configured.data_dir / "master.key"
     here = configured.embedded and not configured.master_keys
     what = "the master key"
     if here and not kept.exists():
-        yield judged(what, "is gone, and the database beside it is not", f"put it back as {kept}")
+        yield judged(what, "is gone, and the database next to it is not", f"put it back as {kept}")
         return
     try:
         keys = master_keys(configured)

@@ -47,14 +47,14 @@ class _Refused(Exception):
 
 
 class StripeProvider:
-    """Asks Stripe; an idempotency key is good for a day at least, and for one kind of call."""
+    """Calls Stripe; an idempotency key is good for a day at least, and for one kind of call."""
 
     name: Literal["stripe"] = "stripe"
 
     def __init__(
         self, api_key: str, *, api_base: str = stripe.DEFAULT_API_BASE, timeout: float = 30.0, page_size: int = _PAGE
     ) -> None:
-        """`timeout` in seconds: how long an answer may take before what came of the ask is unknown."""
+        """`timeout` in seconds: how long an answer may take before the outcome of the request is unknown."""
         _keep_payloads_out_of_the_log()
         self._page_size = page_size
         self._http = HTTPXClient(timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)))
@@ -62,7 +62,7 @@ class StripeProvider:
             api_key,
             http_client=self._http,
             base_addresses={"api": api_base},
-            # Who asks tries again, under the same key, and knows when to give up.
+            # The caller tries again, under the same key, and knows when to give up.
             max_network_retries=0,
         )
         self._intents = client.v1.payment_intents
@@ -125,7 +125,7 @@ class StripeProvider:
         report = await self.find(provider_id)
         if not refused or any(refund.refund_id == refund_id for refund in report.refunds):
             return report
-        # Stripe keeps nothing of a refund that it refuses: our id stands in for its own, which must be one of a kind.
+        # Stripe keeps nothing of a refund that it refuses: our id is used in place of its own, which must be unique.
         failed = RefundReport(refund_id, str(refund_id), amount.amount, RefundState.FAILED)
         return replace(report, refunds=(*report.refunds, failed))
 
@@ -202,7 +202,7 @@ class StripeProvider:
         except (stripe.AuthenticationError, stripe.PermissionError):
             raise ProviderKeyRefused from None
         except stripe.IdempotencyError:
-            raise ProviderMisunderstood("stripe: this key came before with another ask") from None
+            raise ProviderMisunderstood("stripe: this key came before with another request") from None
         except stripe.CardError as error:
             raise _Refused(error.code or "", error.user_message or "", _enclosed(error)) from None
         except stripe.InvalidRequestError as error:
@@ -255,6 +255,6 @@ def _parsed(kind: type[Kind], content: object) -> Kind:
 
 
 def _keep_payloads_out_of_the_log() -> None:
-    """Whatever level the log has, and whatever STRIPE_LOG asks the library for."""
+    """Whatever level the log has, and whatever STRIPE_LOG says."""
     logging.getLogger("stripe").setLevel(logging.WARNING)
     _util.STRIPE_LOG = None

@@ -51,7 +51,7 @@ Restocked = Mapping[UUID, Mapping[UUID, int]]
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """An ask to pay back, and to put back goods."""
+    """A request to pay back, and to put back goods."""
 
     payment_id: UUID
     amount: Price | None
@@ -128,7 +128,7 @@ def new_refund(
     now: datetime,
     payable: Callable[[Price], bool] = lambda _: True,
 ) -> Refund:
-    """A refund as a caller asks for it; `payable` is whether its provider can pay an amount back.
+    """A refund as a caller requests it; `payable` is whether its provider can pay an amount back.
 
     Raises PaymentStateConflict, CurrencyMismatch, RefundTooLarge, RefundNotPayable, RestockTooLarge.
     """

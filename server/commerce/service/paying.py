@@ -1,7 +1,7 @@
 """What is done with providers, behind the answers: outside of any transaction, each step under a key that we derive.
 
-A step is asked of the provider, and what it reports is stored; a worker that dies in between asks again under the same
-key, and is told what came of it. So each step is a point that another worker can take up at.
+A step is requested of the provider, and what it reports is stored; after a worker dies in between, the request is
+repeated under the same key, and gets the first outcome. So each step is a point at which another worker can continue.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class Paying:
             before, provider = stands.payment, stands.payment.provider
             stands = await self._settling.submit(Reported(provider, report, self._job(PAY), driven=True))
             if stands.payment == before:
-                raise ProviderUnavailable("the provider has not done yet what it was asked")
+                raise ProviderUnavailable("the provider has not carried out the request yet")
 
     async def refund(self, refund_id: UUID) -> None:
         """Has a refund paid back; raises ProviderUnavailable, to be tried again."""
@@ -73,7 +73,8 @@ class Paying:
         await self._settling.submit(Reported(payment.provider, report, self._job(REFUND), driven=True))
 
     async def confirm(self, caller: Caller, payment_id: UUID, context: ChangeContext) -> Payment:
-        """Asks the provider how a payment stands, and takes that up; what has ended by our books is told by them.
+        """Queries the provider for a payment's state, and applies it; what has ended by our records is answered from
+        them.
 
         Raises PaymentNotFound, PaymentProviderNotConfigured, PaymentProviderUnavailable.
         """
@@ -91,7 +92,7 @@ class Paying:
         return (await self._settling.submit(Reported(payment.provider, report, context))).payment
 
     async def take_event(self, source: str, event_id: str) -> None:
-        """Takes up what a provider's webhook told; nothing more where that was done before.
+        """Applies what a provider's webhook reported; nothing more where that was done before.
 
         Raises ValueError where it cannot be read, PaymentProviderNotConfigured.
         """
@@ -110,9 +111,9 @@ class Paying:
             await self._settling.submit(Reported(source, report, self._job(TAKE_EVENT), event_id))
 
     async def _reported(self, payment: Payment) -> PaymentReport:
-        """What the provider says of a payment, or said within the last second.
+        """What the provider reports of a payment, at most a second old.
 
-        Providers bound how often a shop asks them: one customer that confirms without end would use up everybody's.
+        Providers bound how often a shop calls them: one customer that confirms without end would use up everybody's.
         """
         now = asyncio.get_running_loop().time()
         asked_at, asking = self._reports.get(payment.id, (-_REPORT_CACHE_SECONDS, None))
@@ -151,13 +152,13 @@ class Paying:
             return None
         provider = self._provider(payment)
         if payment.provider_id is None:
-            # Asked even where the order is dead by now: an earlier try may have secured the money unseen.
+            # Requested even where the order is dead by now: an earlier try may have secured the money unseen.
             # The key stays as it was first spelled: under another one the provider would take it for another payment.
             return await provider.authorize(payment.id, payment.amount, payment.method, key=f"{payment.id}/authorise")
         if not wanted:
-            # The money is let go for good, and a promotion might bring the order back to life.
+            # Released money does not come back, and a promotion might bring the order back to life.
             await self._store.wait_for_standby()
             return await provider.void(payment.provider_id, key=f"{payment.id}/void")
         if payment.state is PaymentState.AUTHORIZED:
             return await provider.capture(payment.provider_id, payment.amount, key=f"{payment.id}/capture")
-        return None  # the customer is to confirm it, and a webhook will tell
+        return None  # the customer is to confirm it, and a webhook will report it

@@ -57,7 +57,7 @@ class StockChanges:
 
 
 class Watching:
-    """What happens to orders and to the stock, told as it happens."""
+    """What happens to orders and to the stock, as it happens."""
 
     def __init__(self, store: CommerceStore, now: Callable[[], datetime]) -> None:
         self.orders = Feed(store, OrderChanges(), now)
@@ -66,9 +66,9 @@ class Watching:
     def watch_orders(
         self, caller: Caller, customer_id: str | None, position: Position | None
     ) -> WatchMessages[OrderChange]:
-        """Tells a caller the changes of all orders that it may see, or of a customer's; raises CustomerNotPermitted."""
+        """Sends a caller the changes of all orders that it may see, or of a customer's; raises CustomerNotPermitted."""
         return self.orders.watch(position, rules.audience_of(customer_id, caller))
 
     def watch_stock(self, skus: frozenset[str], position: Position | None) -> WatchMessages[Movement]:
-        """Tells each movement of these products, or of all where none are given."""
+        """Sends each movement of these products, or of all where none are given."""
         return self.stock.watch(position, skus)

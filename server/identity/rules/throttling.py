@@ -35,7 +35,7 @@ class Counter:
     name: str
     limit: Limit
     shared: bool = False
-    """Whether it counts what is tried at any account: one success tells nothing of the other attempts."""
+    """Whether it counts what is tried at any account: one success says nothing of the other attempts."""
 
 
 _ACCOUNT = Limit(5, 1, 300)
@@ -60,7 +60,8 @@ def signing_in(email: str, address: str) -> Sequence[Counter]:
 
 
 def signing_in_with(device: UUID) -> Sequence[Counter]:
-    """By what an attempt counts that shows a device of the owner's, or a session: no stranger's failures touch it."""
+    """By what an attempt counts that shows a device of the owner's, or a session: failures of others do not touch
+    it."""
     return (Counter(f"sign-in/device/{device}", _ACCOUNT),)
 
 
@@ -75,7 +76,7 @@ def registering(address: str) -> Sequence[Counter]:
 
 
 def asking_for_mail(address: str) -> Sequence[Counter]:
-    """By what it counts to ask for a mail, whatever for and to whom."""
+    """The key by which requests for mails are counted, for any purpose and to anyone."""
     return _by_source("ask-for-mail", _ASKING, address)
 
 

@@ -1,4 +1,4 @@
-"""The answers of identity that are kept for repeated requests; none of them holds a secret."""
+"""The answers of identity that are kept for repeated requests; none of them contains a secret."""
 
 from typing import cast
 

@@ -27,9 +27,10 @@ _TOKEN_FOR = {
 
 
 class Mailing:
-    """What people are told by mail: asked for in the transaction that causes it, and sent behind the answer.
+    """The mails that people get: written in the transaction that causes them, and sent after the answer.
 
-    Whether an address has an owner is looked up by whoever sends, so that asking is the same work for every address.
+    Whether an address has an owner is looked up when a mail is sent, so that a request is the same work for every
+    address.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Mailing:
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
-        """`link` holds "{token}", or is empty where a mail holds the bare token."""
+        """`link` contains "{token}", or is empty where a mail has the bare token."""
         self._store = store
         self._master_keys = master_keys
         self._throttling = throttling
@@ -56,7 +57,7 @@ class Mailing:
     async def ask(
         self, tx: IdentityTransaction, occasion: rules.Occasion, to: str, account_id: UUID | None = None
     ) -> None:
-        """Has the owner of an address told of an occasion, if there is one."""
+        """Notifies the owner of an address of an occasion, if there is one."""
         mail_id, now = self._new_id(), self._now()
         content = rules.Content(to, new_mail_token(_TOKEN_FOR[occasion]), str(account_id or ""))
         sealed = self._master_keys.seal(_purpose(mail_id), json.dumps(asdict(content)).encode())
@@ -127,7 +128,7 @@ class Mailing:
         return rules.mail_due(occasion, content, owner, pending)
 
     async def _may_send(self, tx: IdentityTransaction, kind: rules.MailKind, to: str) -> bool:
-        """Whether the address has not had enough mails of this kind lately; the token it was sent last goes on."""
+        """Whether the address has not had enough mails of this kind lately; the token it was sent last stays valid."""
         return await self._throttling.try_count(tx, throttling.mailing(to, kind))
 
     async def purge(self) -> None:

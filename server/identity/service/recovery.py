@@ -94,7 +94,8 @@ class Recovery:
     async def _reset(
         self, tx: IdentityTransaction, owner: Account, password_hash: str, now: datetime, context: ChangeContext
     ) -> None:
-        """Sets the password, and lets the owner in at once from here, however many have failed to before."""
+        """Sets the password, and lets the owner sign in immediately from here, however many attempts have failed
+        before."""
         await tx.accounts.change_password_hash(owner.id, password_hash, now)
         if owner.verify_time is None:
             # Who registered chose the name, and whoever reads the mails of the address may be somebody else.

@@ -8,7 +8,7 @@ from storage.identity.records import Account, Session
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """What a person holds who signed in."""
+    """What a person gets who signed in."""
 
     access_token: str
     access_token_expire_time: datetime

@@ -20,7 +20,7 @@ from storage.identity.records import Account, Session
 from storage.identity.store import IdentityStore
 
 _CHECKS = 3
-"""How often a password is checked anew whose hash was replaced meanwhile by another sign-in's better one."""
+"""How often a password is checked again whose hash was replaced meanwhile by another sign-in's better one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class SigningIn:
     async def login(
         self, email: str, password: str, user_agent: str, context: ChangeContext, device_token: str = ""
     ) -> SignedIn:
-        """Opens a session; who shows a device of the account's owner is not held up by what others tried.
+        """Opens a session; who presents a device of the account's owner is not slowed down by what others tried.
 
         Raises TooManyAttempts and Overloaded, before anything is checked, and CredentialsInvalid, after the same work
         whatever was wrong. An attempt is recorded, whatever its caller does meanwhile.
@@ -134,7 +134,7 @@ class SigningIn:
         return session, held
 
     async def _rehash(self, account: Account, known: str, password: str, match: Match) -> None:
-        """Hashes a password anew where the parameters have risen, or it was not normalized; unless it was changed."""
+        """Hashes a password again where the parameters have risen, or it was not normalized; unless it was changed."""
         if match is not Match.AS_TYPED and not self._passwords.outdated(known):
             return
         try:

@@ -29,7 +29,7 @@ class ReadScheduler:
         self._next: asyncio.Handle | None = None
 
     def ask(self, reader: Reader) -> None:
-        """At once where nobody waits and this pass's share is not used up; otherwise in a later pass."""
+        """Immediately where nobody waits and this pass's share is not used up; otherwise in a later pass."""
         if self._reading or self._waiting or self._spent >= _SHARE_SECONDS:
             self._waiting.append(reader)
         else:

@@ -15,7 +15,7 @@ _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a worker is told beyond the settings, which it reads by itself."""
+    """What a worker is sent beyond the settings, which it reads by itself."""
 
     number: int
     """From 1 on."""
@@ -45,7 +45,8 @@ class Assignment:
 
 
 class WorkerChannel:
-    """One end of a line on which either side may ask, at any time, and as often as it wants: a JSON object a line.
+    """One end of a channel on which either side may send requests, at any time, and as often as it wants: a JSON object
+    a line.
 
     It ends with the process at either end, however that ends: the system closes it.
     """
@@ -63,7 +64,7 @@ class WorkerChannel:
         return cls(*await asyncio.open_unix_connection(sock=end, limit=_MAX_MESSAGE_BYTES))
 
     def answer(self, what: str, by: Answer) -> None:
-        """From here on, what the other side asks under this name is answered by this."""
+        """From here on, the other side's requests of this name are answered by this."""
         self._answers[what] = by
 
     async def ask(self, what: str, about: str = "") -> str:
@@ -94,7 +95,7 @@ class WorkerChannel:
 
     def _settle(self, number: int, answer: str) -> None:
         asked = self._asked.pop(number)
-        if not asked.done():  # whoever asked may have given up waiting
+        if not asked.done():  # the requester may have stopped waiting
             asked.set_result(answer)
 
     def _send(self, message: dict[str, object]) -> None:

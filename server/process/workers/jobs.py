@@ -1,4 +1,4 @@
-"""The process that does the jobs beside several that serve: no receiver of webhooks keeps a call waiting."""
+"""The process that does the jobs next to several that serve: no receiver of webhooks keeps a call waiting."""
 
 import asyncio
 from contextlib import suppress
@@ -28,7 +28,7 @@ async def do_jobs(configured: Settings, assigned: Assignment, channel: WorkerCha
         worker.start()
         collect_from_here_on()
         channel.answer("metrics", partial(_metrics, rendered(application.registry)))
-        with suppress(ConnectionError):  # it is gone, and the stop is asked for
+        with suppress(ConnectionError):  # it is gone, and the stop is requested
             await channel.ask("serving")
             if await ready(health, stop):
                 await channel.ask("ready")

@@ -47,7 +47,7 @@ async def _serve_channel(configured: Settings, end: socket.socket) -> None:
         configured = with_sandbox(configured, Sandbox(**assigned.sandbox) if assigned.sandbox else None)
         await (_serve if assigned.serves else do_jobs)(configured, assigned, channel, stop)
     except Failure as failure:
-        with suppress(ConnectionError):  # it is gone, and so is whoever would be told
+        with suppress(ConnectionError):  # it is gone, and so is whoever would get the message
             await channel.ask("refusing", str(failure))
         sys.exit(1)
 
@@ -64,7 +64,7 @@ async def _serve(configured: Settings, assigned: Assignment, channel: WorkerChan
         await server.start()
         collect_from_here_on()
         channel.answer("metrics", partial(_metrics, server))
-        with suppress(ConnectionError):  # it is gone, and the stop is asked for
+        with suppress(ConnectionError):  # it is gone, and the stop is requested
             await channel.ask("serving")
             if await ready(server.application.health, stop):
                 await channel.ask("ready")

@@ -26,7 +26,8 @@ class RestartPolicy:
         self._unserved = 0
 
     def pause(self, served: float | None) -> float | None:
-        """How many seconds to wait after it served for so many, or never (None); None where it is to be given up."""
+        """How many seconds to wait after it served for so many, or never (None); None where it is not to be started
+        again."""
         self._unserved = 0 if served is not None else self._unserved + 1
         if self._unserved >= _MAX_UNSERVED:
             return None
@@ -61,9 +62,9 @@ class Supervisor:
         self._at_once = asyncio.Event()
 
     async def run(self) -> None:
-        """Returns once it was asked to stop and all have ended; raises Failure where they cannot be kept serving.
+        """Returns once it was stopped and all have ended; raises Failure where they cannot be kept serving.
 
-        A second Ctrl-C ends them at once.
+        A second Ctrl-C ends them immediately.
         """
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)

@@ -22,13 +22,13 @@ _MOVEMENTS = Records(Movement, reason=StockReason)
 
 
 class OrderChangeReader(LogReader):
-    """What happened to orders, as the log of events tells it."""
+    """What happened to orders, from the log of events."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, events, events.c.type.like("order.%"))
 
     async def list_changes(self, log_range: LogRange, limit: int, audience: OrderAudience) -> ChangePage[OrderChange]:
-        """What of the first `limit` changes of a stretch an audience is told."""
+        """The changes among the first `limit` of a range that an audience gets."""
 
         def told(page: CTE) -> Select[Any]:
             mine = orders.c.id == page.c.subject_id
@@ -39,7 +39,7 @@ class OrderChangeReader(LogReader):
 
 
 class StockChangeReader(LogReader):
-    """What happened to the stock, as its ledger tells it."""
+    """What happened to the stock, from its ledger."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, stock_movements)
@@ -66,7 +66,7 @@ def _concerns(audience: OrderAudience) -> ColumnElement[bool]:
 
 
 def _change(row: Row[Any], order: Order) -> OrderChange:
-    """The order as the event tells it; what no event changes is the order's own."""
+    """The order as the event has it; what no event changes is the order's own."""
     told = json.loads(row.data)
     state, update_time = OrderState(told["state"]), datetime.fromisoformat(told["update_time"])
     changed = replace(order, state=state, cancel_reason=told["cancel_reason"], update_time=update_time)

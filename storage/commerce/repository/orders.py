@@ -40,7 +40,7 @@ _CHANGE = update_json(orders, *_CHANGEABLE)
 _IDS = select(json_rows(orders, "id").c.id)
 _FIND = select(orders).where(orders.c.id.in_(_IDS))
 _LOCK = _FIND.order_by(orders.c.id).with_for_update(key_share=True)
-# Written out, since an index holds the pending ones alone: a plan for any state could not use it.
+# Written out, since an index has the pending ones alone: a plan for any state could not use it.
 _PENDING = orders.c.state == literal(OrderState.PENDING.value, literal_execute=True)
 _LOCK_PENDING = (
     select(orders).where(_PENDING).order_by(orders.c.hold_end_time).with_for_update(key_share=True, skip_locked=True)
@@ -76,7 +76,7 @@ _LINES = (
 
 
 class OrderReader(Reader):
-    """Orders and their lines, as they stand."""
+    """Orders and their lines, as they are stored."""
 
     async def find_references(self, keys: Collection[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], UUID]:
         """Which of these (placed_by, reference) are taken, and by which order."""
@@ -88,7 +88,7 @@ class OrderReader(Reader):
     async def count_unpaid(self, customer_ids: Collection[str], since: datetime) -> Mapping[str, Unpaid]:
         """What of these customers' orders, placed since then, is not paid.
 
-        It goes through all that they have placed since: so few, since what is given up is bounded as well.
+        It goes through all that they have placed since: so few, since abandoned ones are bounded as well.
         """
         if not customer_ids:
             return {}
@@ -156,7 +156,7 @@ class OrderRepository(OrderReader, Repository):
         return await self._with_lines(_LOCK, _ids(order_ids))
 
     async def lock_due(self, now: datetime, limit: int) -> Mapping[UUID, Order]:
-        """Pending orders whose hold has ended, with their lines, locked; not those that others have locked."""
+        """Pending orders whose reservation has ended, with their lines, locked; not those that others have locked."""
         statement = _LOCK_PENDING.where(orders.c.hold_end_time <= now).limit(limit)
         return await self._with_lines(statement)
 

@@ -52,7 +52,7 @@ _CHANGE_REFUNDS = update_json(refunds, *_REFUND_CHANGEABLE)
 
 
 class PaymentReader(Reader):
-    """Payments and their refunds, as they stand."""
+    """Payments and their refunds, as they are stored."""
 
     async def find(self, payment_id: UUID) -> Payment | None:
         """The payment with its refunds."""

@@ -54,7 +54,7 @@ class AuditChainReader(Reader):
         return [AuditLink(seal, events.get(seal.position)) for seal in _SEALS_BESIDE.all(rows)]
 
     async def find_unsealed(self, since: tuple[int, int] | None, until: tuple[int, int]) -> AuditEvent | None:
-        """The first event between two keys of (transaction, sequence) that stands in no place of the chain."""
+        """The first entry between two keys of (transaction, sequence) that has no place in the chain."""
         statement = unsealed().where(tuple_(*KEY) <= key_of(until))
         if since is not None:
             statement = statement.where(tuple_(*KEY) > key_of(since))

@@ -14,7 +14,7 @@ _NEW = row_maker(column_names(sessions))
 
 
 class SessionReader(Reader):
-    """Sign-ins, as they stand."""
+    """Sessions, as they are stored."""
 
     async def find(self, session_id: UUID) -> Session | None:
         return _SESSIONS.first(await self._connection.execute(select(sessions).where(sessions.c.id == session_id)))

@@ -120,7 +120,7 @@ class EndpointRepository(EndpointReader, Repository):
         return int(found.scalar_one())
 
     async def list_to_seal(self, mark: bytes, limit: int) -> Sequence[EndpointSecret]:
-        """Up to so many secrets that do not begin with this mark of a seal, or stand in the clear."""
+        """Up to so many secrets that do not begin with this mark of a seal, or are in the clear."""
         marked = func.substr(endpoint_secrets.c.secret, 1, len(mark), type_=LargeBinary) == mark
         statement = select(endpoint_secrets).where(~endpoint_secrets.c.sealed | ~marked).limit(limit)
         found = await self._connection.execute(statement.with_for_update(key_share=True))
