@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from uuid import UUID
 
 import orjson
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     MetaData,
     Row,
+    Select,
     Table,
     Text,
     Update,
@@ -24,6 +26,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import Insert, insert
@@ -182,6 +185,13 @@ def row_maker(names: Sequence[str], /, **paths: str) -> Callable[[object], dict[
 def column_names(table: Table) -> tuple[str, ...]:
     """The names of a table's columns, as plain text: what SQLAlchemy calls them is a kind of its own."""
     return tuple(str(column.name) for column in table.columns)
+
+
+def latest(statement: Select[Any], table: Table, *, before: tuple[datetime, UUID] | None, limit: int) -> Select[Any]:
+    """A page of a statement's rows from the latest on, starting below a key of (create_time, id)."""
+    if before is not None:
+        statement = statement.where(tuple_(table.c.create_time, table.c.id) < before)
+    return statement.order_by(table.c.create_time.desc(), table.c.id.desc()).limit(limit)
 
 
 def json_rows(table: Table, *names: str, name: str = "given") -> TableValuedAlias:

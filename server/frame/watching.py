@@ -15,10 +15,9 @@ from storage.snapshots import Snapshot
 from storage.store import Store
 from storage.transaction import Reading
 
-Change = TypeVar("Change")
 Audience = TypeVar("Audience")
+Audience_contra = TypeVar("Audience_contra", contravariant=True)
 R = TypeVar("R", bound=Reading)
-R_contra = TypeVar("R_contra", bound=Reading, contravariant=True)
 
 _PAGE_SIZE = 500
 """How many changes a watch that lags behind reads at once."""
@@ -28,29 +27,55 @@ _CLOSE_SECONDS = 1.0
 """In seconds: how long a watch may take to end when the server stops."""
 
 
-class ChangeLog(Protocol[R_contra, Change, Audience]):
-    """A log of changes, which a module's readings reach."""
+class Sequenced(Protocol):
+    """A change that knows its place in its log."""
 
     @property
-    def everybody(self) -> Audience:
-        """The audience that every change concerns."""
+    def sequence(self) -> int: ...
 
-    def concerns(self, change: Change, audience: Audience) -> bool:
-        """Whether an audience gets a change, by the same rule as `list_changes`."""
 
-    def sequence(self, change: Change) -> int:
-        """The change's place in the log."""
+Change = TypeVar("Change", bound=Sequenced)
 
-    async def find_end(self, reading: R_contra) -> LogEnd:
-        """Where the log ends by now."""
 
-    async def find_news(self, reading: R_contra, since: str) -> News:
-        """Whether there is something new since a snapshot."""
+class ChangeReader(Protocol[Change, Audience_contra]):
+    """A log as a reading reaches it: a `storage.log.LogReader` that lists what an audience gets."""
 
-    async def list_changes(
-        self, reading: R_contra, log_range: LogRange, limit: int, audience: Audience
-    ) -> ChangePage[Change]:
+    async def find_end(self) -> LogEnd: ...
+    async def find_news(self, since: str) -> News: ...
+    async def list_changes(self, log_range: LogRange, limit: int, audience: Audience_contra) -> ChangePage[Change]:
         """The changes among the first `limit` of a range that an audience gets."""
+        ...
+
+
+class ChangeLog(Generic[R, Change, Audience]):
+    """A log of changes, which a module's readings reach."""
+
+    def __init__(
+        self,
+        of: Callable[[R], ChangeReader[Change, Audience]],
+        everybody: Audience,
+        concerns: Callable[[Change, Audience], bool],
+    ) -> None:
+        """`of` is the log in a module's reading, such as `lambda reading: reading.order_changes`.
+
+        `everybody` is the audience that every change concerns.
+        `concerns` says whether an audience gets a change, by the same rule as `list_changes`.
+        """
+        self._of = of
+        self.everybody = everybody
+        self.concerns = concerns
+
+    async def find_end(self, reading: R) -> LogEnd:
+        """Where the log ends by now."""
+        return await self._of(reading).find_end()
+
+    async def find_news(self, reading: R, since: str) -> News:
+        """Whether there is something new since a snapshot."""
+        return await self._of(reading).find_news(since)
+
+    async def list_changes(self, reading: R, log_range: LogRange, limit: int, audience: Audience) -> ChangePage[Change]:
+        """The changes among the first `limit` of a range that an audience gets."""
+        return await self._of(reading).list_changes(log_range, limit, audience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +200,7 @@ class Feed(Generic[R, Change, Audience]):
 
     def _messages(self, page: ChangePage[Change], position: Position, goal: Position) -> Iterator[WatchMessage[Change]]:
         for change in page.changes:
-            yield WatchMessage(replace(position, until=goal.since, after=self._log.sequence(change)), change)
+            yield WatchMessage(replace(position, until=goal.since, after=change.sequence), change)
         yield WatchMessage(goal if page.last is None else replace(position, until=goal.since, after=page.last), None)
 
 

@@ -4,56 +4,31 @@ from datetime import datetime
 from server.commerce.rules import orders as rules
 from server.frame.caller import Caller
 from server.frame.resuming import Position
-from server.frame.watching import Feed, WatchMessages
+from server.frame.watching import ChangeLog, Feed, WatchMessages
 from storage.commerce.records import Movement, OrderAudience, OrderChange
 from storage.commerce.store import CommerceReading, CommerceStore
-from storage.frame.records import ChangePage, LogEnd, LogRange, News
 
 
-class OrderChanges:
+class OrderChanges(ChangeLog[CommerceReading, OrderChange, OrderAudience]):
     """The log of what happened to orders."""
 
-    everybody = OrderAudience()
-
-    def concerns(self, change: OrderChange, audience: OrderAudience) -> bool:
-        return rules.concerns(change.order, audience)
-
-    def sequence(self, change: OrderChange) -> int:
-        return change.sequence
-
-    async def find_end(self, reading: CommerceReading) -> LogEnd:
-        return await reading.order_changes.find_end()
-
-    async def find_news(self, reading: CommerceReading, since: str) -> News:
-        return await reading.order_changes.find_news(since)
-
-    async def list_changes(
-        self, reading: CommerceReading, log_range: LogRange, limit: int, audience: OrderAudience
-    ) -> ChangePage[OrderChange]:
-        return await reading.order_changes.list_changes(log_range, limit, audience)
+    def __init__(self) -> None:
+        super().__init__(
+            lambda reading: reading.order_changes,
+            OrderAudience(),
+            lambda change, audience: rules.concerns(change.order, audience),
+        )
 
 
-class StockChanges:
+class StockChanges(ChangeLog[CommerceReading, Movement, frozenset[str]]):
     """The ledger of the stock; an audience is a set of SKUs, where none means all."""
 
-    everybody: frozenset[str] = frozenset()
-
-    def concerns(self, change: Movement, audience: frozenset[str]) -> bool:
-        return not audience or change.sku in audience
-
-    def sequence(self, change: Movement) -> int:
-        return change.sequence
-
-    async def find_end(self, reading: CommerceReading) -> LogEnd:
-        return await reading.stock_changes.find_end()
-
-    async def find_news(self, reading: CommerceReading, since: str) -> News:
-        return await reading.stock_changes.find_news(since)
-
-    async def list_changes(
-        self, reading: CommerceReading, log_range: LogRange, limit: int, audience: frozenset[str]
-    ) -> ChangePage[Movement]:
-        return await reading.stock_changes.list_changes(log_range, limit, audience)
+    def __init__(self) -> None:
+        super().__init__(
+            lambda reading: reading.stock_changes,
+            frozenset(),
+            lambda change, skus: not skus or change.sku in skus,
+        )
 
 
 class Watching:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, bindparam, cast, func, literal, select, true, tuple_
+from sqlalchemy import BigInteger, Select, bindparam, cast, func, literal, select, true
 
 from storage.base import (
     Reader,
@@ -14,6 +14,7 @@ from storage.base import (
     insert_json,
     json_parameter,
     json_rows,
+    latest,
     update_json,
     values_getter,
 )
@@ -111,10 +112,7 @@ class OrderReader(Reader):
         """Orders without their lines from the latest on, starting below a key of (create_time, id)."""
         if before is not None and wanted.end_time is not None and before[0] < wanted.end_time:
             wanted = replace(wanted, end_time=None)  # it says no more than `before`, and the scan would begin there
-        statement = select(orders).where(*_conditions(wanted))
-        if before is not None:
-            statement = statement.where(tuple_(orders.c.create_time, orders.c.id) < before)
-        statement = statement.order_by(orders.c.create_time.desc(), orders.c.id.desc()).limit(limit)
+        statement = latest(select(orders).where(*_conditions(wanted)), orders, before=before, limit=limit)
         return _ORDERS.all(await self._connection.execute(statement))
 
     async def _with_lines(

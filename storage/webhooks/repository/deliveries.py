@@ -14,7 +14,6 @@ from sqlalchemy import (
     select,
     table,
     true,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -27,6 +26,7 @@ from storage.base import (
     insert_json,
     json_parameter,
     json_rows,
+    latest,
     values_getter,
 )
 from storage.webhooks.records import QUEUE, Delivery, DeliveryFilter, DeliveryState, ScheduledDelivery
@@ -70,9 +70,7 @@ class DeliveryReader(Reader):
         The last one is the first by which their bodies are larger than `size` bytes together, unless `limit` ends them.
         """
         some = select(deliveries).where(*_conditions(wanted))
-        if before is not None:
-            some = some.where(tuple_(deliveries.c.create_time, deliveries.c.id) < before)
-        found = some.order_by(*_latest(deliveries)).limit(limit).subquery()
+        found = latest(some, deliveries, before=before, limit=limit).subquery()
         mine = func.octet_length(found.c.body)
         so_far = (func.sum(mine).over(order_by=_latest(found)) - mine).label("so_far")
         sized = select(*found.c, so_far).subquery()

@@ -2,10 +2,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, delete, exists, func, select, tuple_, update
+from sqlalchemy import LargeBinary, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Records, Repository, column_names, row_maker
+from storage.base import Reader, Records, Repository, column_names, latest, row_maker
 from storage.webhooks.records import Endpoint, EndpointSecret, EndpointState
 from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoint_secrets, endpoints
@@ -41,10 +41,7 @@ class EndpointReader(Reader):
 
     async def list_latest(self, *, before: tuple[datetime, UUID] | None, limit: int) -> Sequence[Endpoint]:
         """Endpoints from the latest on, starting below a key of (create_time, id)."""
-        statement = select(endpoints)
-        if before is not None:
-            statement = statement.where(tuple_(endpoints.c.create_time, endpoints.c.id) < before)
-        statement = statement.order_by(endpoints.c.create_time.desc(), endpoints.c.id.desc()).limit(limit)
+        statement = latest(select(endpoints), endpoints, before=before, limit=limit)
         return _ENDPOINTS.all(await self._connection.execute(statement))
 
     async def find_secret(self, endpoint_id: UUID, generation: int) -> EndpointSecret | None:
