@@ -106,7 +106,7 @@ BAD: Mapping[str, tuple[tuple[str, ...], Mapping[str, str], str]] = {
     "another folder's server": (
         (),
         NOBODY,
-        "a bench leaves products and orders on 127.0.0.1:1, and the server on 127.0.0.1:1 does not stand on the ",
+        "a bench leaves products and orders on 127.0.0.1:1, and the server on 127.0.0.1:1 does not use the ",
     ),
     "no authority": (
         ("--yes",),
