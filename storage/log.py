@@ -71,11 +71,11 @@ class LogReader(Reader):
         return News(timeline, _snapshot(visible, max(last or 0, _end_of(since) - 1)), visible, first)
 
     async def _read(
-        self, log_range: LogRange, limit: int, columns: Iterable[str], told: Callable[[CTE], Select[Any]]
+        self, log_range: LogRange, limit: int, columns: Iterable[str], visible: Callable[[CTE], Select[Any]]
     ) -> tuple[Sequence[Row[Any]], int | None]:
         """The matches among the first `limit` rows of a range, and behind which row to continue, if any is left.
 
-        Raises TimelineChanged where the stretch is of another timeline.
+        Raises TimelineChanged where the range is of another timeline.
         """
         after = log_range.after
         if not after:
@@ -87,7 +87,7 @@ class LogReader(Reader):
             after = news.first - 1
         page = self._page(log_range, after, limit, columns)
         count = select(func.count().label("page_size"), func.max(page.c.sequence).label("page_end")).subquery()
-        rows = told(page).subquery()
+        rows = visible(page).subquery()
         statement = select(count, TIMELINE.label("timeline"), rows).join_from(count, rows, true(), isouter=True)
         statement = statement.order_by(rows.c.sequence)
         found = (await self._connection.execute(statement)).all()

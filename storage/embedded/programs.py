@@ -11,9 +11,9 @@ def environment() -> Mapping[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(_SAID_TO_POSTGRES)}
 
 
-def complaint(said: str) -> str:
+def complaint(text: str) -> str:
     """Why a program ended, by the first line that is an error, or its last one where none is."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if any(mark in line for mark in ("FATAL:", "PANIC:", "error:", "ERROR:"))]
     line = errors[0] if errors else lines[-1] if lines else "it says nothing"
     for mark in ("FATAL:", "PANIC:", "error:", "ERROR:"):

@@ -194,9 +194,9 @@ class EmbeddedPostgres:
             if time.monotonic() > until:
                 raise EmbeddedPostgresFailed(f"PostgreSQL does not become ready in {self._data}; {log} says more")
             time.sleep(_POLL_SECONDS)
-        with log.open("rb") as said:
-            said.seek(begin)
-            why = complaint(said.read().decode(errors="replace"))
+        with log.open("rb") as log_file:
+            log_file.seek(begin)
+            why = complaint(log_file.read().decode(errors="replace"))
         raise EmbeddedPostgresFailed(f"PostgreSQL does not start in {self._data}: {why}")
 
     def _end(self) -> None:
