@@ -26,6 +26,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     or_,
     select,
     true,
@@ -37,7 +38,19 @@ from storage.base import Reader
 from storage.errors import TimelineChanged
 from storage.frame.records import LogEnd, LogRange, News
 from storage.snapshots import Snapshot
-from storage.timelines import TIMELINE
+
+TIMELINE = literal_column(
+    "(SELECT to_hex(system_identifier) FROM pg_control_system()) || '.' || lower(left(pg_walfile_name('0/0'), 8))", Text
+)
+"""The database's system identifier and the timeline that it writes on.
+
+Every role may read both. The name of a WAL file shows a promotion immediately; what pg_control_checkpoint() says
+changes with the next checkpoint only. On a standby it fails with 55000 (recovery is in progress).
+
+What is remembered by transaction ids is valid on one timeline alone: a standby that is promoted continues with the
+ids that it has received, hands out again those that it has not, and begins a new timeline with that, as a database
+does that is restored to a point in time.
+"""
 
 
 class SnapshotText(UserDefinedType[str]):

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from storage.embedded.account import Account, reached_by
 from storage.embedded.binaries import Binaries, for_initdb
-from storage.embedded.errors import EmbeddedPostgresFailed
 from storage.embedded.locks import FileLock
-from storage.embedded.programs import complaint, environment
+from storage.embedded.programs import EmbeddedPostgresFailed, complaint, environment
 
 _LAST_MADE = "base/5"
 """The database `postgres`, which initdb makes at its end."""

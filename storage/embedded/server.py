@@ -11,10 +11,9 @@ from pathlib import Path
 from storage.embedded import data as data_folder
 from storage.embedded.account import Account, account_for, reached_by
 from storage.embedded.binaries import NEWEST, Binaries, binaries
-from storage.embedded.errors import EmbeddedPostgresFailed
 from storage.embedded.locks import FileLock
 from storage.embedded.postmaster import Postmaster, forget_number, read_postmaster
-from storage.embedded.programs import complaint, environment
+from storage.embedded.programs import EmbeddedPostgresFailed, complaint, environment
 from storage.embedded.sockets import PORT, quoted, remove_socket_folder, socket_folder, url_of
 
 _POLL_SECONDS = 0.01

@@ -96,7 +96,7 @@ async def test_one_bad_product_imports_nothing(server: Running, service: Api) ->
 
 async def test_too_many_products_import_nothing(server: Running, service: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as may be sent are imported, and with one more none."""
-    monkeypatch.setattr(f"{SERVICER}.MOST_IMPORTED", 3)
+    monkeypatch.setattr(f"{SERVICER}.MAX_IMPORTED", 3)
     assert await import_all(service, *map(draft, "ABC")) == (3, 0, 0)
     refused = await refusal(service.catalog.ImportProducts(stream(*map(draft, "DEFG"))))
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
@@ -109,7 +109,7 @@ async def test_too_large_an_import_imports_nothing(
 ) -> None:
     """All of it is kept until the last product has come; what the contract does not know of it is not kept."""
     large = draft("A", description="x" * 400)
-    monkeypatch.setattr(f"{SERVICER}.MOST_IMPORTED_BYTES", 1000)
+    monkeypatch.setattr(f"{SERVICER}.MAX_IMPORTED_BYTES", 1000)
     refused = await refusal(service.catalog.ImportProducts(stream(large, large, large)))
     assert refused.fields == {"product": "an import may have at most 1,000 bytes of products"}
     assert await count(server.database, "products") == 0
@@ -161,7 +161,7 @@ async def test_an_import_brings_back_what_was_archived_and_leaves_the_stock_alon
 
 async def test_an_import_that_stops_in_the_middle_is_ended(service: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it has sent is kept meanwhile, and a stream has no deadline of its own; nothing is imported."""
-    monkeypatch.setattr(f"{SERVICER}.LONGEST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(f"{SERVICER}.MAX_PAUSE_SECONDS", 0.2)
     call = service.catalog.ImportProducts()
     await call.write(pb.ImportProductsRequest(product=draft("TEA")))
     refused = await refusal(call)
@@ -173,7 +173,7 @@ async def test_imports_together_keep_so_much_and_no_more(
     server: Running, service: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twenty at once could fill the memory: who comes too much is told to come again, and then goes through."""
-    monkeypatch.setattr(f"{SERVICER}.MOST_KEPT_BYTES", 15_000)
+    monkeypatch.setattr(f"{SERVICER}.MAX_KEPT_BYTES", 15_000)
     first = service.catalog.ImportProducts()
     await first.write(pb.ImportProductsRequest(product=draft("TEA", description="t" * 9_000)))
     other = draft("MUG", description="m" * 9_000)

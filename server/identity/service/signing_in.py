@@ -13,7 +13,7 @@ from server.identity.errors import CredentialsInvalid
 from server.identity.rules import throttling
 from server.identity.rules.accounts import may_sign_in, normal_email
 from server.identity.rules.sessions import SESSION_LIFE
-from server.identity.service.signed_in import SignedIn, signed_in
+from server.identity.service.sessions import SignedIn, signed_in
 from server.identity.service.throttling import Attempt, Throttling
 from storage.frame.records import ChangeContext
 from storage.identity.records import Account, Session
