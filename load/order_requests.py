@@ -64,7 +64,7 @@ class OrderRequests:
     def hot(self) -> OrderRequest:
         """One line of the first product."""
         number = next(self._numbers)
-        return self._ask(number, ((0, 1 + number % MAX_PIECES),))
+        return self._request(number, ((0, 1 + number % MAX_PIECES),))
 
     def two(self) -> OrderRequest:
         """Two lines of two products, spread evenly over all, of which there must be two at least."""
@@ -72,9 +72,9 @@ class OrderRequests:
         products = len(self.skus)
         # The multiples of an irrational number, without their whole parts, lie evenly, however many they are (Weyl).
         first = (number * _GOLDEN & _MASK) * products >> 32
-        apart = 1 + ((number * _OTHER & _MASK) * (products - 1) >> 32)
+        distance = 1 + ((number * _OTHER & _MASK) * (products - 1) >> 32)
         pieces = 1 + number % MAX_PIECES
-        return self._ask(number, ((first, pieces), ((first + apart) % products, MAX_PIECES + 1 - pieces)))
+        return self._request(number, ((first, pieces), ((first + distance) % products, MAX_PIECES + 1 - pieces)))
 
     def expect(self, order: Order, lines: Sequence[Line]) -> None:
         """Raises Unexpected unless an order has exactly these lines and their total, and waits to be paid."""
@@ -91,7 +91,7 @@ class OrderRequests:
         if product.sku != self.skus[place] or not _comes_to(product.price, self._pennies[place]):
             raise Unexpected(f"the product {product.sku}, requested {self.skus[place]}")
 
-    def _ask(self, number: int, lines: tuple[Line, ...]) -> OrderRequest:
+    def _request(self, number: int, lines: tuple[Line, ...]) -> OrderRequest:
         request_id = f"{self._ids}{number:012x}"
         parts = [_ID_BEGINS, request_id.encode(), *[self._lines[place][pieces] for place, pieces in lines], self._rest]
         return OrderRequest(request_id, lines, b"".join(parts))

@@ -63,7 +63,7 @@ class ExpectedTotals:
         """Raises Mismatch unless everything adds up to what was answered, and to nothing beyond but what was lost."""
         wrong = list(self._wrong_levels(kept.levels))
         if not 0 <= kept.orders - self._orders <= self._unanswered:
-            wrong.append(f"{kept.orders:,} orders are kept, {self._orders:,} were answered{self._beside()}")
+            wrong.append(f"{kept.orders:,} orders are kept, {self._orders:,} were answered{self._or_more()}")
         held = sum(held for _, held in kept.levels)
         if held != kept.pieces:
             wrong.append(f"{held:,} pieces are reserved, the orders have {kept.pieces:,}")
@@ -78,8 +78,8 @@ class ExpectedTotals:
             if on_hand != self._stock:
                 yield f"{sku}: {on_hand:,} are on hand, {self._stock:,} were received"
             if not 0 <= held - least <= perhaps:
-                beside = f", and up to {perhaps:,} more" if perhaps else ""
-                yield f"{sku}: {held:,} are reserved, the answers say {least:,}{beside}"
+                more = f", and up to {perhaps:,} more" if perhaps else ""
+                yield f"{sku}: {held:,} are reserved, the answers say {least:,}{more}"
 
-    def _beside(self) -> str:
+    def _or_more(self) -> str:
         return f", {self._unanswered:,} calls were not" if self._unanswered else ""

@@ -59,7 +59,7 @@ class UnderWay:
         self._sender.write(frames.rst_stream(number, ErrorCode.CANCEL))
         self.end(number, error or Failed("CANCELLED", "the caller gave up"))
 
-    def look(self, now: float) -> None:
+    def check_timeouts(self, now: float) -> None:
         """Ends the calls whose time is up or that nobody waits for any more."""
         for number, call in list(self._calls.items()):
             if call.given_up or call.ends_at <= now:

@@ -125,16 +125,16 @@ class Calls:
         what: str,
         items: Sequence[Item],
         begin: Callable[[Item], Awaitable[bool]],
-        look: Callable[[], Awaitable[int]],
+        count_waiting: Callable[[], Awaitable[int]],
     ) -> None:
         """Begins what is done behind the answers, waits until it is settled, and advances by each item.
 
-        `begin` says whether an item is to be waited for, and `look` how many of all those still wait.
+        `begin` says whether an item is to be waited for, and `count_waiting` how many of all those still wait.
         Where for a minute nothing was settled, that ends the step.
         """
         for start in range(0, len(items), UNDER_WAY):
             begun = await self._begin(begin, items[start : start + UNDER_WAY])
-            await self._until_settled(what, begun, look)
+            await self._until_settled(what, begun, count_waiting)
 
     async def _begin(self, begin: Callable[[Item], Awaitable[bool]], items: Sequence[Item]) -> int:
         """How many are to be waited for."""
@@ -150,12 +150,12 @@ class Calls:
         await self.concurrently(act, items)
         return begun
 
-    async def _until_settled(self, what: str, waiting: int, look: Callable[[], Awaitable[int]]) -> None:
+    async def _until_settled(self, what: str, waiting: int, count_waiting: Callable[[], Awaitable[int]]) -> None:
         moved = self._clock()
         rests = iter(_REST_SECONDS)
         while waiting:
             began = self._clock()
-            left = await look()
+            left = await count_waiting()
             now = self._clock()
             self.progress.advance(waiting - left)
             if left < waiting:
@@ -173,8 +173,8 @@ async def guarded(step: Step, work: Awaitable[Answer]) -> Answer:
         return await work
     except grpc.aio.AioRpcError as error:
         refusal = refusal_of(error)
-        said = f"{refusal.reason}: {refusal.message}" if refusal else error.details() or "no answer"
-        raise ReplayFailed(f"not all {step.value}: {error.code().name}: {said}") from error
+        text = f"{refusal.reason}: {refusal.message}" if refusal else error.details() or "no answer"
+        raise ReplayFailed(f"not all {step.value}: {error.code().name}: {text}") from error
     except (UnexpectedAnswer, _Stalled) as error:
         raise ReplayFailed(f"not all {step.value}: {error}") from error
 

@@ -82,14 +82,14 @@ class Placing:
         room = asyncio.Semaphore(ORDERS_IN_FLIGHT)
         ended = False
 
-        async def asks() -> AsyncIterator[PlaceOrdersRequest]:
+        async def requests() -> AsyncIterator[PlaceOrdersRequest]:
             for order in orders:
                 await room.acquire()
                 if ended:
                     return
                 yield PlaceOrdersRequest(order=plan.order_request(order))
 
-        call = self._client.orders.PlaceOrders(asks())
+        call = self._client.orders.PlaceOrders(requests())
         try:
             for order in orders:
                 yield order, _answer_to(order, await call.read())

@@ -162,14 +162,14 @@ class Ledger:
             if row is None:
                 raise rules.PaymentUnknown
             sequence = row[0]
-        asked = f"SELECT {_COLUMNS} FROM payments WHERE sequence > ? ORDER BY sequence LIMIT ?"
-        rows = self.connection.execute(asked, (sequence, limit)).fetchall()
+        query = f"SELECT {_COLUMNS} FROM payments WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        rows = self.connection.execute(query, (sequence, limit)).fetchall()
         return [payment_answer(self._whole(row)) for row in rows]
 
     def unsent(self, after: int, limit: int) -> Sequence[Event]:
         """The events that are still to be sent, from that place on."""
-        asked = "SELECT sequence, event_id, body FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?"
-        return [Event(*row) for row in self.connection.execute(asked, (after, limit))]
+        query = "SELECT sequence, event_id, body FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        return [Event(*row) for row in self.connection.execute(query, (after, limit))]
 
     def sent(self, sequence: int) -> None:
         self.connection.execute("DELETE FROM outbox WHERE sequence = ?", (sequence,))
@@ -231,23 +231,23 @@ class Ledger:
         self.connection.execute("INSERT INTO outbox (event_id, body) VALUES (?, ?)", (event_id, json.dumps(body)))
 
     def _get(self, payment_id: str) -> Payment:
-        asked = f"SELECT {_COLUMNS} FROM payments WHERE id = ?"
-        row = self.connection.execute(asked, (payment_id,)).fetchone()
+        query = f"SELECT {_COLUMNS} FROM payments WHERE id = ?"
+        row = self.connection.execute(query, (payment_id,)).fetchone()
         if row is None:
             raise rules.PaymentUnknown
         return self._whole(row)
 
     def _whole(self, row: tuple[Any, ...]) -> Payment:
-        (payment_id, reference, method, currency, *sums, failure, voided) = row
-        amount, authorized, captured, refunded = map(Decimal, sums)
+        (payment_id, reference, method, currency, *amounts, failure, voided) = row
+        amount, authorized, captured, refunded = map(Decimal, amounts)
         return Payment(
             *(payment_id, reference, method, currency, amount, authorized, captured, refunded, failure, bool(voided)),
             refunds=self._refunds(payment_id),
         )
 
     def _refunds(self, payment_id: str) -> tuple[Refund, ...]:
-        asked = "SELECT id, reference, amount, succeeded FROM refunds WHERE payment_id = ? ORDER BY sequence"
-        rows = self.connection.execute(asked, (payment_id,))
+        query = "SELECT id, reference, amount, succeeded FROM refunds WHERE payment_id = ? ORDER BY sequence"
+        rows = self.connection.execute(query, (payment_id,))
         return tuple(Refund(row[0], row[1], Decimal(row[2]), bool(row[3])) for row in rows)
 
 

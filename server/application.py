@@ -91,9 +91,9 @@ class Application:
         self.routes = [route for module in self._modules for route in module.routes]
         """What the modules answer on the HTTP side."""
         self.health = Health([service.name for service in self.services], self._unready_reason, logger)
-        self._stand_around(settings, limits, logger)
+        self._add_interceptors(settings, limits, logger)
 
-    def _stand_around(
+    def _add_interceptors(
         self, settings: Settings, limits: CallLimits, logger: structlog.typing.FilteringBoundLogger
     ) -> None:
         """The interceptors around the calls."""
@@ -152,11 +152,11 @@ class Application:
         self.identity.passwords.close()
 
     async def _unready_reason(self) -> str | None:
-        look = await self.database.status()
-        problem = migrations.migration_problem(look.revision)
+        status = await self.database.status()
+        problem = migrations.migration_problem(status.revision)
         if problem is not None:
             return problem
-        if look.read_only:
+        if status.read_only:
             raise StoreUnavailable(DatabaseProblem(ProblemKind.STANDBY, "it is a standby, or set read-only"))
         if self.database.commits_overdue or self._stuck():
             raise StoreUnavailable(

@@ -71,8 +71,8 @@ class Commits:
         if cancelled:
             raise asyncio.CancelledError
         if not commit.done():
-            said = f"a commit was not confirmed within {self._seconds:g} s: it is unknown whether it will commit"
-            raise StoreUnavailable(DatabaseProblem(ProblemKind.UNCONFIRMED, said))
+            text = f"a commit was not confirmed within {self._seconds:g} s: it is unknown whether it will commit"
+            raise StoreUnavailable(DatabaseProblem(ProblemKind.UNCONFIRMED, text))
 
     async def close(self) -> None:
         """Waits no longer for those that were abandoned, whose connections end."""

@@ -47,7 +47,7 @@ class Connection(ConfirmingConnection):
     """Why it is not to be used any more; empty while it is good."""
     answered_at = 0.0
     """By the monotonic clock: when its last answer was complete."""
-    asked_at: float | None = None
+    waiting_since: float | None = None
     """By the same clock: since when an answer is due, or it listens; None while neither is so."""
     on_abandoned: "Callable[[Connection], None] | None" = None
     """Called just before it ends because whoever waited on it was cancelled."""
@@ -55,7 +55,7 @@ class Connection(ConfirmingConnection):
 
     def waiting_seconds(self, now: float) -> float:
         """For how long an answer has been due; 0 while none is, as while it only listens for notifications."""
-        return 0.0 if self.asked_at is None or self._listens else now - self.asked_at
+        return 0.0 if self.waiting_since is None or self._listens else now - self.waiting_since
 
     def abandon(self, why: str) -> None:
         """Ends it without a word to the server; whoever waits on it gets the error immediately, and so does whoever
@@ -71,14 +71,14 @@ class Connection(ConfirmingConnection):
     def end(self) -> None:
         """Ends it without a word to the server, and permanently: nobody will use it any more, though somebody may
         wait."""
-        if self.asked_at is None:
+        if self.waiting_since is None:
             self.pgconn.finish()
         else:
             self.abandon("the database was closed")
 
     async def _exchanged(self, gen: Any, interval: float, timeout: float | None) -> Any:  # noqa: ASYNC109 - theirs
         # Two readings of the clock are all that it costs: a timer for each statement would cost more than the rest.
-        self.asked_at = monotonic()
+        self.waiting_since = monotonic()
         try:
             answer = await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)
         except asyncio.CancelledError:
@@ -91,7 +91,7 @@ class Connection(ConfirmingConnection):
                 raise psycopg.OperationalError(self.abandoned) from None
             raise
         finally:
-            self.asked_at = None
+            self.waiting_since = None
         self.answered_at = monotonic()
         return answer
 
@@ -104,8 +104,8 @@ class Connection(ConfirmingConnection):
         """No answer is due while it listens."""
         self._listens = True
         try:
-            async with aclosing(super().notifies(timeout=timeout, stop_after=stop_after)) as heard:
-                async for each in heard:
+            async with aclosing(super().notifies(timeout=timeout, stop_after=stop_after)) as notifications:
+                async for each in notifications:
                     yield each
         finally:
             self._listens = False
@@ -203,8 +203,8 @@ def check_version(connection: pq.abc.PGconn) -> None:
     found = connection.server_version // 10_000
     if found < OLDEST_VERSION:
         shown = (connection.parameter_status(b"server_version") or b"").decode() or str(found)
-        said = f"the server is PostgreSQL {shown.split()[0]}, and {OLDEST_VERSION} or newer is needed"
-        raise StoreUnavailable(DatabaseProblem(ProblemKind.VERSION, said))
+        text = f"the server is PostgreSQL {shown.split()[0]}, and {OLDEST_VERSION} or newer is needed"
+        raise StoreUnavailable(DatabaseProblem(ProblemKind.VERSION, text))
 
 
 def check_limits(found: Sequence[str]) -> None:
@@ -225,5 +225,5 @@ def check_warnings(shown: str) -> None:
 def check_issuer(belongs_to: str, issuer: str) -> None:
     """Raises StoreUnavailable where the database is another one's."""
     if belongs_to != issuer:
-        said = f"the database belongs to {belongs_to}, and BACKROOM_ISSUER is {issuer}"
-        raise StoreUnavailable(DatabaseProblem(ProblemKind.ENVIRONMENT, said))
+        text = f"the database belongs to {belongs_to}, and BACKROOM_ISSUER is {issuer}"
+        raise StoreUnavailable(DatabaseProblem(ProblemKind.ENVIRONMENT, text))

@@ -250,7 +250,7 @@ class Connector:
         """Finds out connections on which nothing gets through any more, to a host that lives."""
         now = monotonic()
         overdue = {
-            each.pgconn.backend_pid: each.asked_at
+            each.pgconn.backend_pid: each.waiting_since
             for each in self._connections_to(name)
             if each.waiting_seconds(now) > SUSPECT_SECONDS
         }
@@ -327,8 +327,8 @@ class _Race:
             await self._end()
             raise
         if won is None:
-            said = "; ".join(f"{name}: {_message(error)}" for name, error in self._failures.items())
-            raise psycopg.OperationalError(said)
+            text = "; ".join(f"{name}: {_message(error)}" for name, error in self._failures.items())
+            raise psycopg.OperationalError(text)
         return won
 
     async def _go_on(self) -> Connection | None:

@@ -73,17 +73,17 @@ async def examine(url: str, pooler: Pooler, limits: TimeLimits = TimeLimits()) -
 
 
 async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler: Pooler) -> Examination:
-    async def ask(query: Any, **values: object) -> dict[str, Any]:
+    async def query_row(query: Any, **values: object) -> dict[str, Any]:
         return await (await connection.execute(query, values or None)).fetchone() or {}
 
-    limits = await ask(apply_limits(pooler, connection.pgconn))
+    limits = await query_row(apply_limits(pooler, connection.pgconn))
     hiding = [MESSAGES] if limits["messages"] in HIDING_WARNINGS else []
-    about = await ask(_ABOUT)
-    revision = await ask("SELECT version_num FROM public.alembic_version") if about["readable"] else {}
-    belongs_to = await ask("SELECT issuer FROM frame.environment") if about["claimable"] else {}
+    about = await query_row(_ABOUT)
+    revision = await query_row("SELECT version_num FROM public.alembic_version") if about["readable"] else {}
+    belongs_to = await query_row("SELECT issuer FROM frame.environment") if about["claimable"] else {}
     tables, needed = zip(*rights_to_serve(), strict=True)
-    rights = await ask(_RIGHTS, schemas=SCHEMAS, tables=list(tables), needed=list(needed))
-    connections = await ask(_CONNECTIONS)
+    rights = await query_row(_RIGHTS, schemas=SCHEMAS, tables=list(tables), needed=list(needed))
+    connections = await query_row(_CONNECTIONS)
     return Examination(
         version=about["version"].split()[0],
         revision="" if about["readable"] is False else revision.get("version_num"),

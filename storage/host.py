@@ -13,7 +13,7 @@ from storage.problems import ProblemKind, problem_of
 
 PROBE_SECONDS = 2.0
 """How long a host may take to answer that: a busy machine takes tenths of a second to start a session."""
-_AWAY = frozenset({ProblemKind.SILENT, ProblemKind.ABSENT, ProblemKind.NAME, ProblemKind.LOST})
+_UNREACHABLE = frozenset({ProblemKind.SILENT, ProblemKind.ABSENT, ProblemKind.NAME, ProblemKind.LOST})
 _STATUS = """
     SELECT system_identifier, CASE WHEN pg_is_in_recovery() THEN 0
       ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END
@@ -57,7 +57,7 @@ async def ask_host(options: Mapping[str, Any]) -> Answer:
     except TimeoutError:
         return None
     except psycopg.Error as error:
-        return None if problem_of(error).kind in _AWAY else Alive()
+        return None if problem_of(error).kind in _UNREACHABLE else Alive()
     finally:
         finish(connection)
 

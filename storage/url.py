@@ -53,11 +53,11 @@ def parameters(url: str) -> Mapping[str, str]:
     return found
 
 
-def _malformed(said: str) -> str:
+def _malformed(text: str) -> str:
     """Which kind of mistake libpq found, without what it quotes."""
-    if "percent-encoded" in said:
+    if "percent-encoded" in text:
         return "a % in the database's URL begins no character; a % itself is written as %25"
-    if "URI query parameter" in said:
+    if "URI query parameter" in text:
         return "a parameter behind the ? in the database's URL is none of libpq's, or malformed"
     return "the database's URL is malformed"
 
@@ -114,10 +114,10 @@ def _refused_by_libpq(found: Mapping[str, str]) -> Iterator[str]:
 
     others = {name: value for name, value in found.items() if name not in ("host", "hostaddr", "port", *_SECRETS)}
     connection = PGconn.connect_start(make_conninfo("", host=_NOWHERE, **others).encode())
-    said = connection.get_error_message()
+    text = connection.get_error_message()
     connection.finish()
-    if _NOWHERE not in said:
-        named = " and ".join(name for name in others if re.search(rf"\b{name}\b", said))
+    if _NOWHERE not in text:
+        named = " and ".join(name for name in others if re.search(rf"\b{name}\b", text))
         where = f"{named} in the database's URL" if named else "one of the environment's PG... variables"
         yield f"libpq does not take the value of {where}; correct it"
 

@@ -170,8 +170,8 @@ class _Backoff:
         if error.code() not in _GOES_ON:
             raise error
         refusal = refusal_of(error)
-        asked = refusal.retry_delay.total_seconds() if refusal and refusal.retry_delay else 0.0
-        return max(asked, self.after_end())
+        delay = refusal.retry_delay.total_seconds() if refusal and refusal.retry_delay else 0.0
+        return max(delay, self.after_end())
 
 
 def _has_expired(error: grpc.RpcError) -> bool:

@@ -89,8 +89,8 @@ def _methods() -> Iterator[str]:
         rules = rules_of([service], _BUILT_IN.permissions)
         for method in service.methods:
             rule = rules[f"/{service.full_name}/{method.name}"]
-            asked = "anyone" if rule.public else f"`{rule.permission}`" if rule.permission else "anyone signed in"
-            yield from _row(method.name, asked, *("yes" if allowed(rule, column) else "" for column in COLUMNS))
+            rule_text = "anyone" if rule.public else f"`{rule.permission}`" if rule.permission else "anyone signed in"
+            yield from _row(method.name, rule_text, *("yes" if allowed(rule, column) else "" for column in COLUMNS))
         yield ""
 
 
@@ -104,8 +104,8 @@ def _permissions() -> Iterator[str]:
     yield from _row("---", "---", "---", *(":-:" for _ in ROLES))
     for permission in sorted(permissions(), key=lambda each: each.name):
         held = ("yes" if role in permission.roles else "" for role in ROLES)
-        asked = ", ".join(methods.get(permission.name, ()))
-        yield from _row(f"`{permission.name}`", permission.description, asked, *held)
+        rule_text = ", ".join(methods.get(permission.name, ()))
+        yield from _row(f"`{permission.name}`", permission.description, rule_text, *held)
 
 
 def _row(*cells: str) -> Iterator[str]:

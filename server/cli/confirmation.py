@@ -11,7 +11,7 @@ from server.settings import Address, Settings
 from storage.embedded import running_url
 
 
-def ask_before_writing(what: str, reasons: list[str], *, yes: bool) -> None:
+def confirm_writing(what: str, reasons: list[str], *, yes: bool) -> None:
     """Asks at a terminal, and raises Failure where nobody agrees; without a reason, or with `yes`, it asks nothing."""
     if yes or not reasons:
         return
@@ -22,7 +22,7 @@ def ask_before_writing(what: str, reasons: list[str], *, yes: bool) -> None:
         raise Failure("nothing was written")
 
 
-def reasons_to_ask(configured: Settings, target: Address, *, answers: bool) -> list[str]:
+def reasons_to_confirm(configured: Settings, target: Address, *, answers: bool) -> list[str]:
     """Why a server, which answers or is still to be started, may not be a first run's own, for a person to read."""
     return list(_reasons(configured, target, answers=answers))
 

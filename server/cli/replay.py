@@ -11,7 +11,7 @@ from rich.console import Console
 import replay as replaying
 from backroom_client import AsyncBackroom, Key
 from server import settings
-from server.cli.confirmation import ask_before_writing, reasons_to_ask
+from server.cli.confirmation import confirm_writing, reasons_to_confirm
 from server.cli.service_key import service_key
 from server.cli.target_server import target_server, tls_of
 from server.process.failure import Failure
@@ -50,8 +50,8 @@ async def _replayed(
 ) -> replaying.Outcome:
     def agreed(answers: bool) -> None:
         where = f"the server on {configured.grpc_address}" if answers else "a server of its own"
-        reasons = reasons_to_ask(configured, configured.grpc_address, answers=answers)
-        ask_before_writing(f"this writes products, orders and payments through {where}", reasons, yes=yes)
+        reasons = reasons_to_confirm(configured, configured.grpc_address, answers=answers)
+        confirm_writing(f"this writes products, orders and payments through {where}", reasons, yes=yes)
 
     async with target_server(configured, agreed) as address:
         tls = tls_of(configured)

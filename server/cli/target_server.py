@@ -103,8 +103,8 @@ async def _read(process: asyncio.subprocess.Process, last: "deque[str]", port: "
 
 def _end_reason(last: "deque[str]") -> str:
     """Its own message where that is the reason, in this command's form."""
-    ours, said, why = last[-1].partition("backroom: ") if last else ("", "", "")
-    if said and not ours:
+    ours, prefix, why = last[-1].partition("backroom: ") if last else ("", "", "")
+    if prefix and not ours:
         return why.rstrip()
     return "the server that was started ended:\n" + "".join(last).rstrip()
 

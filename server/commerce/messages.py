@@ -92,7 +92,7 @@ def adjustment(
 ) -> inventory.AdjustStock:
     """Raises FieldInvalid where the delta's sign contradicts the reason."""
     reason = _STOCK_REASONS.member(request.reason)
-    inventory.sign_fits(reason, request.delta)
+    inventory.check_sign(reason, request.delta)
     return inventory.AdjustStock(caller, context, request.sku, request.delta, reason, request.note)
 
 

@@ -49,7 +49,7 @@ class CommerceSettings(DeclaredSettings):
         "BACKROOM_SANDBOX_KEY", None, "the key that the sandbox and Backroom share", secret=True
     )
 
-    def unfit_for_production(self) -> Iterator[str]:
+    def production_problems(self) -> Iterator[str]:
         if self.payment_provider == "sandbox":
             yield "BACKROOM_PAYMENT_PROVIDER: sandbox moves no money; set it to stripe, or to none"
 

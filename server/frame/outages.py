@@ -51,10 +51,10 @@ _MENDS: Mapping[ProblemKind, str] = {
 def explained(error: StoreError, setting: str = "DATABASE_URL") -> str:
     """One line, without secrets: which setting it is about, what is the matter, and the mend."""
     mended = mend(error, setting)
-    return f"{setting}: {said(error)}{'; ' if mended else ''}{mended}"
+    return f"{setting}: {described(error)}{'; ' if mended else ''}{mended}"
 
 
-def said(error: StoreError) -> str:
+def described(error: StoreError) -> str:
     """What is the matter, without secrets."""
     if isinstance(error, StoreContention):
         return "other transactions have locked what this one needs"

@@ -34,9 +34,9 @@ class Describable:
 
     def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:  # noqa: N802
         """Raises KeyError."""
-        holder = symbol.rpartition(".")[0]
+        parent = symbol.rpartition(".")[0]
         for pool in (self._pool, self._newer):
-            for name in (symbol, holder):
+            for name in (symbol, parent):
                 try:
                     file: FileDescriptor = pool.FindFileContainingSymbol(name)
                 except KeyError:

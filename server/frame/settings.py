@@ -95,7 +95,7 @@ class DeclaredSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
 
-    def unfit_for_production(self) -> Iterator[str]:
+    def production_problems(self) -> Iterator[str]:
         """Why a server must not start so in production, one line a reason that names the setting and the mend."""
         yield from ()
 

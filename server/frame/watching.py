@@ -159,14 +159,14 @@ class Feed(Generic[R, Change, Audience]):
         elif resumed.timeline != end.position.timeline or not end.visible.covers(resumed.newest):
             raise ResumeTokenExpired
         position = resumed or end.position
-        while not pace.over:
+        while not pace.has_ended:
             async with aclosing(self._steps(position, audience, pace.wait)) as steps:
                 async for step in steps:
                     self._poller.check()
                     position = step.position
                     if step.change is not None or pace.quiet:
                         yield step
-                    if pace.over:
+                    if pace.has_ended:
                         return
 
     async def _steps(self, position: Position, audience: Audience, wait: float) -> WatchMessages[Change]:
@@ -389,7 +389,7 @@ class _Pace:
         self._last = self._clock()
 
     @property
-    def over(self) -> bool:
+    def has_ended(self) -> bool:
         return self._clock() >= self._ends
 
     @property

@@ -38,7 +38,7 @@ def time_of(stamp: Timestamp) -> datetime:
 
 
 def bound_of(stamp: Timestamp) -> datetime:
-    """The same for the bound of a stretch of time, which begins with it or ends before it: rounded up.
+    """The same for the bound of a period, which begins with it or ends before it: rounded up.
 
     What is kept has microseconds: of it, what is not before the one is not before the other.
     """

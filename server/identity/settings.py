@@ -47,7 +47,7 @@ class IdentitySettings(DeclaredSettings):
         example="https://example.com/mail?token={token}",
     )
 
-    def unfit_for_production(self) -> Iterator[str]:
+    def production_problems(self) -> Iterator[str]:
         if self.mail in (None, "file"):
             yield "BACKROOM_MAIL: is needed in production; set it to smtp, or to log where nobody is to have a mail"
         if self.mail_link and self.mail_link.startswith("http:"):

@@ -48,7 +48,7 @@ class Certificates:
         self._logger = logger
         self._lock = Lock()
         self._refused: _Stamp | None = None
-        self._away = False
+        self._unreadable = False
         try:
             self._loaded = self._given = self._load()
         except OSError as error:
@@ -80,12 +80,12 @@ class Certificates:
                 stamp = self._stamp()
                 if stamp not in (self._loaded.stamp, self._refused):
                     self._renew(stamp)
-                self._away = False
+                self._unreadable = False
             except OSError as error:
                 # A file is being replaced, or no descriptor is left to read it by: the next connection reads again.
-                if not self._away:
+                if not self._unreadable:
                     self._logger.warning("certificate_unreadable", why=error.strerror or str(error))
-                self._away = True
+                self._unreadable = True
             return self._loaded
 
     def _renew(self, stamp: _Stamp) -> None:

@@ -31,8 +31,8 @@ class ConnectionLimits:
     @classmethod
     def of(cls, descriptors: int) -> "ConnectionLimits":
         """The limits of a process with so many descriptors: the fewer, the sooner an idle connection has to go."""
-        patience = max(1.0, descriptors / _DESCRIPTORS_A_SECOND)
-        return cls(idle=min(patience, cls.idle), handshake=min(patience, cls.handshake))
+        allowed = max(1.0, descriptors / _DESCRIPTORS_A_SECOND)
+        return cls(idle=min(allowed, cls.idle), handshake=min(allowed, cls.handshake))
 
     def options(self, *, shared_port: bool = False) -> Sequence[tuple[str, Any]]:
         """As gRPC's core takes them; the port is shared with other processes, or with none."""

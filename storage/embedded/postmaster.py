@@ -58,8 +58,8 @@ class Postmaster:
         """Whether it takes connections, which one that is about to end may no longer do."""
         if self.socket_folder is None or self.status != "ready":
             return False
-        asked = f"{url_of(self.socket_folder)}&connect_timeout={_ANSWERS_WITHIN_SECONDS}"
-        return pq.PGconn.ping(asked.encode()) == pq.Ping.OK
+        target = f"{url_of(self.socket_folder)}&connect_timeout={_ANSWERS_WITHIN_SECONDS}"
+        return pq.PGconn.ping(target.encode()) == pq.Ping.OK
 
 
 def read_postmaster(data: Path) -> Postmaster | None:

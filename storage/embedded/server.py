@@ -11,10 +11,9 @@ from pathlib import Path
 from storage.embedded import data as data_folder
 from storage.embedded.account import Account, account_for, reached_by
 from storage.embedded.binaries import NEWEST, Binaries, binaries
-from storage.embedded.errors import EmbeddedPostgresFailed
 from storage.embedded.locks import FileLock
 from storage.embedded.postmaster import Postmaster, forget_number, read_postmaster
-from storage.embedded.programs import complaint, environment
+from storage.embedded.programs import EmbeddedPostgresFailed, complaint, environment
 from storage.embedded.sockets import PORT, quoted, remove_socket_folder, socket_folder, url_of
 
 _POLL_SECONDS = 0.01
@@ -194,9 +193,9 @@ class EmbeddedPostgres:
             if time.monotonic() > until:
                 raise EmbeddedPostgresFailed(f"PostgreSQL does not become ready in {self._data}; {log} says more")
             time.sleep(_POLL_SECONDS)
-        with log.open("rb") as said:
-            said.seek(begin)
-            why = complaint(said.read().decode(errors="replace"))
+        with log.open("rb") as log_file:
+            log_file.seek(begin)
+            why = complaint(log_file.read().decode(errors="replace"))
         raise EmbeddedPostgresFailed(f"PostgreSQL does not start in {self._data}: {why}")
 
     def _end(self) -> None:

@@ -250,7 +250,7 @@ class News(LogEnd):
 
 @dataclass(frozen=True, slots=True)
 class LogRange:
-    """A stretch of a log: what is new since one snapshot as of another, behind a sequence."""
+    """A range of a log: what is new since one snapshot as of another, behind a sequence."""
 
     timeline: str
     since: str
@@ -260,7 +260,7 @@ class LogRange:
 
 @dataclass(frozen=True, slots=True)
 class ChangePage(Generic[Change]):
-    """A page of a stretch."""
+    """A page of a range."""
 
     changes: Sequence[Change]
     """In the order of their sequence."""

@@ -133,11 +133,11 @@ class SandboxProvider:
             raise ValueError("this is no event of the sandbox") from None
 
     async def ledger(self) -> AsyncIterator[PaymentReport]:
-        asked: dict[str, str | int] = {"limit": self._page_size}
-        while page := _checked(_Page, await self._get("/v1/payments", asked)).payments:
+        query: dict[str, str | int] = {"limit": self._page_size}
+        while page := _checked(_Page, await self._get("/v1/payments", query)).payments:
             for payment in page:
                 yield payment.report()
-            asked["after"] = page[-1].id
+            query["after"] = page[-1].id
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -91,8 +91,8 @@ class StripeProvider:
             return replace(await self.find(provider_id), failure=_NOT_HELD)
 
         async def act(key: str) -> wire.Intent:
-            asked = self._intents.capture_async(provider_id, {"amount_to_capture": units}, _under(key))
-            return await self._intent(asked)
+            call = self._intents.capture_async(provider_id, {"amount_to_capture": units}, _under(key))
+            return await self._intent(call)
 
         try:
             return (await self._again(provider_id, act, key, _CAPTURABLE)).report(())
@@ -119,7 +119,7 @@ class StripeProvider:
             metadata = {wire.REFUND_ID: str(refund_id)}
             params: RefundCreateParams = {"payment_intent": provider_id, "amount": units, "metadata": metadata}
             try:
-                await self._asked(self._refunds.create_async(params, _under(key)))
+                await self._call(self._refunds.create_async(params, _under(key)))
             except _Refused:
                 refused = True
         report = await self.find(provider_id)
@@ -145,7 +145,7 @@ class StripeProvider:
     async def ledger(self) -> AsyncIterator[PaymentReport]:
         params: PaymentIntentListParams = {"limit": self._page_size, "expand": [f"data.{each}" for each in _WHOLE]}
         while True:
-            page = await self._asked(self._intents.list_async(params))
+            page = await self._call(self._intents.list_async(params))
             for found in page.data:
                 intent = _read(wire.Intent, found)
                 yield await self._whole(intent)
@@ -183,16 +183,16 @@ class StripeProvider:
         refunds: list[wire.Refund] = []
         params: RefundListParams = {"payment_intent": provider_id, "limit": self._page_size}
         while True:
-            page = await self._asked(self._refunds.list_async(params))
+            page = await self._call(self._refunds.list_async(params))
             refunds += [_read(wire.Refund, found) for found in page.data]
             if not page.has_more:
                 return refunds
             params["starting_after"] = refunds[-1].id
 
     async def _intent(self, call: Awaitable[StripeObject]) -> wire.Intent:
-        return _read(wire.Intent, await self._asked(call))
+        return _read(wire.Intent, await self._call(call))
 
-    async def _asked(self, call: Awaitable[Answer]) -> Answer:
+    async def _call(self, call: Awaitable[Answer]) -> Answer:
         """What Stripe answers; its errors carry payloads, and go no further than here.
 
         Raises ProviderUnavailable, ProviderMisunderstood, _Refused.

@@ -115,7 +115,7 @@ def pieces_of(order: Order) -> Mapping[str, int]:
     return total_by_sku(order.lines)
 
 
-def sign_fits(reason: StockReason, delta: int) -> None:
+def check_sign(reason: StockReason, delta: int) -> None:
     """Raises FieldInvalid where goods come in by a write-off, or go out by a receipt."""
     if delta < 0 and reason in {StockReason.RECEIVED, StockReason.RETURNED}:
         raise FieldInvalid.of("delta", f"must be positive when the reason is {reason.name}")

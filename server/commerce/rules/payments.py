@@ -115,8 +115,8 @@ def visible(payment: Payment | None, order: Order | None, caller: Caller, paymen
 
 def left_to_refund(payment: Payment) -> Decimal:
     """How much was taken, and is neither paid back nor on its way back."""
-    asked = sum((refund.amount for refund in payment.refunds if refund.state is not RefundState.FAILED), Decimal(0))
-    return payment.captured - max(asked, payment.refunded)
+    requested = sum((refund.amount for refund in payment.refunds if refund.state is not RefundState.FAILED), Decimal(0))
+    return payment.captured - max(requested, payment.refunded)
 
 
 def new_refund(

@@ -50,11 +50,11 @@ class Paying:
 
         Raises ProviderUnavailable, to be tried again.
         """
-        stands = await self._find(payment_id)
-        while stands is not None and (report := await self._step(stands)) is not None:
-            before, provider = stands.payment, stands.payment.provider
-            stands = await self._settling.submit(Reported(provider, report, self._job(PAY), driven=True))
-            if stands.payment == before:
+        current = await self._find(payment_id)
+        while current is not None and (report := await self._step(current)) is not None:
+            before, provider = current.payment, current.payment.provider
+            current = await self._settling.submit(Reported(provider, report, self._job(PAY), driven=True))
+            if current.payment == before:
                 raise ProviderUnavailable("the provider has not carried out the request yet")
 
     async def refund(self, refund_id: UUID) -> None:
@@ -116,16 +116,16 @@ class Paying:
         Providers bound how often a shop calls them: one customer that confirms without end would use up everybody's.
         """
         now = asyncio.get_running_loop().time()
-        asked_at, asking = self._reports.get(payment.id, (-_REPORT_CACHE_SECONDS, None))
-        if asking is None or now - asked_at >= _REPORT_CACHE_SECONDS:
+        queried_at, task = self._reports.get(payment.id, (-_REPORT_CACHE_SECONDS, None))
+        if task is None or now - queried_at >= _REPORT_CACHE_SECONDS:
             if len(self._reports) >= _REPORT_CACHE_SIZE:
                 self._reports = {
                     each: kept for each, kept in self._reports.items() if now - kept[0] < _REPORT_CACHE_SECONDS
                 }
-            asking = asyncio.create_task(self._provider(payment).find(payment.provider_id or ""))
-            asking.add_done_callback(lambda task: task.cancelled() or task.exception())  # its askers may be gone
-            self._reports[payment.id] = (now, asking)
-        return await asyncio.shield(asking)
+            task = asyncio.create_task(self._provider(payment).find(payment.provider_id or ""))
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # its callers may be gone
+            self._reports[payment.id] = (now, task)
+        return await asyncio.shield(task)
 
     def _job(self, task: str) -> ChangeContext:
         """What is recorded of a job of ours."""
@@ -144,10 +144,10 @@ class Paying:
             order = await reading.orders.find(payment.order_id) if payment else None
         return Settled(payment, order.state) if payment and order else None
 
-    async def _step(self, stands: Settled) -> PaymentReport | None:
+    async def _step(self, current: Settled) -> PaymentReport | None:
         """What the provider reports of the next step; None where there is none to take."""
-        payment = stands.payment
-        wanted = stands.order_state is OrderState.PENDING
+        payment = current.payment
+        wanted = current.order_state is OrderState.PENDING
         if payment.state not in rules.OPEN:
             return None
         provider = self._provider(payment)

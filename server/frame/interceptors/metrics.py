@@ -40,11 +40,11 @@ class Metrics:
             handled(code).inc()
             seconds.observe(took)
 
-        told = observed(proceed, observe)
+        handled_call = observed(proceed, observe)
 
         async def counted(request: Any, call: Call) -> Any:
             started.inc()
-            return await told(request, call)
+            return await handled_call(request, call)
 
         return counted
 

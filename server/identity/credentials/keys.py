@@ -83,9 +83,9 @@ class KeyRing:
         await self.fresh()
         return _derived(self._active(KeyUse.DERIVE, at), purpose)
 
-    async def derived(self, purpose: str, *, anew: bool = False) -> Sequence[bytes]:
-        """32 bytes for one purpose by each key whose work is taken, the latest first; with `anew`, by all of now."""
-        await self._read_since(self._elapsed() - (0 if anew else _CACHE_SECONDS))
+    async def derived(self, purpose: str, *, fresh: bool = False) -> Sequence[bytes]:
+        """32 bytes for one purpose by each key whose work is taken, the latest first; with `fresh`, by all of now."""
+        await self._read_since(self._elapsed() - (0 if fresh else _CACHE_SECONDS))
         return [_derived(key, purpose) for key in rules.accepted(self._keys, KeyUse.DERIVE, self._now())]
 
     async def kept(self, purpose: str) -> Sequence[bytes]:

@@ -73,8 +73,8 @@ class Secrets:
         return await self._keys.secret("request-digest")
 
     async def _is_ours(self, claim: bytes, mac: bytes) -> bool:
-        for anew in (False, True):
-            for secret in await self._keys.derived("refresh-token", anew=anew):
+        for fresh in (False, True):
+            for secret in await self._keys.derived("refresh-token", fresh=fresh):
                 if hmac.compare_digest(mac, _mac(secret, claim)):
                     return True
         return False

@@ -57,9 +57,9 @@ class Verification:
     fault: Fault | None
 
 
-def limit_of(asked: int) -> int:
+def limit_of(requested: int) -> int:
     """How many events to check in one call."""
-    return min(asked or DEFAULT_LIMIT, MAX_VERIFIED)
+    return min(requested or DEFAULT_LIMIT, MAX_VERIFIED)
 
 
 def sealed(

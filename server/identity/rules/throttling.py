@@ -41,7 +41,7 @@ class Counter:
 _ACCOUNT = Limit(5, 1, 300)
 _PAIR = Limit(5, 1, 900)
 _SOURCE = Limit(20, 1, 900)
-_ASKING = Limit(10, 60, 900)
+_REQUESTS = Limit(10, 60, 900)
 _MAILS = Limit(3, 1200, 3600)
 
 
@@ -72,12 +72,12 @@ def exchanging(address: str) -> Counter:
 
 
 def registering(address: str) -> Sequence[Counter]:
-    return _by_source("register", _ASKING, address)
+    return _by_source("register", _REQUESTS, address)
 
 
-def asking_for_mail(address: str) -> Sequence[Counter]:
+def mail_requests(address: str) -> Sequence[Counter]:
     """The key by which requests for mails are counted, for any purpose and to anyone."""
-    return _by_source("ask-for-mail", _ASKING, address)
+    return _by_source("ask-for-mail", _REQUESTS, address)
 
 
 def mailing(email: str, kind: str) -> Counter:

@@ -122,7 +122,7 @@ class Accounts:
         else:
             owner, _ = await tx.accounts.find_by_email(address) or (None, None)
             entry = context.entry(f"account/{owner.id}" if owner else "account/", EmailTaken.reason)
-        await self._mailing.ask(tx, Occasion.REGISTERED, address, account.id)
+        await self._mailing.request_mail(tx, Occasion.REGISTERED, address, account.id)
         await tx.audit.record([entry])
 
     async def purge_unverified(self) -> None:

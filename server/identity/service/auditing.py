@@ -41,7 +41,7 @@ class Auditing:
             return await reading.audit.list_latest(wanted, before=before, limit=limit)
 
     async def seal(self) -> int:
-        """Seals what is not sealed yet, piece by piece, and returns how many events those were.
+        """Seals what is not sealed yet, batch by batch, and returns how many events those were.
 
         Of several at a time, one does it, and for the others there is nothing to do.
         """
@@ -90,7 +90,7 @@ class Auditing:
             ended = fault is None and (
                 ended or not await reading.audit_chain.read(after=verifier.last.position, limit=1)
             )
-            fault = await _beside(reading, after, since, verifier) or fault
+            fault = await _fault_outside_chain(reading, after, since, verifier) or fault
             if ended and fault is None:
                 fault = verifier.beyond() or await _behind(reading, verifier, limit)
         return Verification(verifier.verified, verifier.last, ended and fault is None, fault)
@@ -139,7 +139,9 @@ async def _differing(reading: Reading, anchors: Sequence[AuditAnchor]) -> Fault 
     return None
 
 
-async def _beside(reading: Reading, after: int, since: tuple[int, int] | None, verifier: Verifier) -> Fault | None:
+async def _fault_outside_chain(
+    reading: Reading, after: int, since: tuple[int, int] | None, verifier: Verifier
+) -> Fault | None:
     """The first of the checked entries that is in the chain twice, or is missing from it."""
     copy = await reading.audit_chain.find_copy(after=after, until=verifier.last.position)
     if copy is not None:

@@ -54,7 +54,7 @@ class Mailing:
         self._now = now
         self._new_id = new_id
 
-    async def ask(
+    async def request_mail(
         self, tx: IdentityTransaction, occasion: rules.Occasion, to: str, account_id: UUID | None = None
     ) -> None:
         """Notifies the owner of an address of an occasion, if there is one."""
@@ -114,8 +114,8 @@ class Mailing:
             now = self._now()
             lasting = now + rules.TOKEN_LIFE[purpose]
             await tx.mail_tokens.put(MailToken(mail_token_hash(token), due.account.id, purpose, now, lasting))
-        said = rules.mail_text(due.kind, token, self._link, due.account.create_time)
-        return Letter(mail.id, due.kind, content.to, said.subject, said.text, mail.create_time)
+        mail_text = rules.mail_text(due.kind, token, self._link, due.account.create_time)
+        return Letter(mail.id, due.kind, content.to, mail_text.subject, mail_text.text, mail.create_time)
 
     async def _due(self, tx: IdentityTransaction, occasion: rules.Occasion, content: rules.Content) -> rules.Due | None:
         await tx.accounts.lock_email(content.to)

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -12,10 +12,27 @@ from server.identity.credentials.tokens import AccessTokens
 from server.identity.errors import CredentialsInvalid, SessionNotFound
 from server.identity.rules import sessions as rules
 from server.identity.service.answers import ENDED_SESSIONS
-from server.identity.service.signed_in import SignedIn, signed_in
 from storage.frame.records import ChangeContext
 from storage.identity.records import Account, Session
 from storage.identity.store import IdentityStore, IdentityTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a person gets who signed in."""
+
+    access_token: str
+    access_token_expire_time: datetime
+    refresh_token: str
+    refresh_token_expire_time: datetime
+    device_token: str = ""
+    """That the owner has signed in with this device; for a sign-in alone."""
+
+
+async def signed_in(tokens: AccessTokens, secrets: Secrets, account: Account, session: Session) -> SignedIn:
+    """What the owner of a session is handed."""
+    access_token, expire_time = await tokens.issue(account, session.id, until=session.expire_time)
+    return SignedIn(access_token, expire_time, await secrets.refresh_token(session), session.expire_time)
 
 
 class Sessions:

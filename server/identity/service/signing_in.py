@@ -13,7 +13,7 @@ from server.identity.errors import CredentialsInvalid
 from server.identity.rules import throttling
 from server.identity.rules.accounts import may_sign_in, normal_email
 from server.identity.rules.sessions import SESSION_LIFE
-from server.identity.service.signed_in import SignedIn, signed_in
+from server.identity.service.sessions import SignedIn, signed_in
 from server.identity.service.throttling import Attempt, Throttling
 from storage.frame.records import ChangeContext
 from storage.identity.records import Account, Session
@@ -29,7 +29,7 @@ class _LoginAttempt:
 
     password: str = field(repr=False)
     user_agent: str
-    ask: ChangeContext
+    context: ChangeContext
     attempt: Attempt
 
 
@@ -118,10 +118,18 @@ class SigningIn:
         self, login_attempt: _LoginAttempt, account: Account, known: str
     ) -> tuple[Session | None, str | None]:
         """A session; or the hash that the account has now, where it is another than the one that was checked."""
-        now, ask = self._now(), login_attempt.ask
+        now, context = self._now(), login_attempt.context
         expire_time = now + SESSION_LIFE
         session = Session(
-            self._new_id(), account.id, 0, now, now, expire_time, None, ask.address, user_agent=login_attempt.user_agent
+            self._new_id(),
+            account.id,
+            0,
+            now,
+            now,
+            expire_time,
+            None,
+            context.address,
+            user_agent=login_attempt.user_agent,
         )
         async with self._store.transaction() as tx:
             # The password may have been changed, and all sessions ended, while this one was being checked.
@@ -129,7 +137,7 @@ class SigningIn:
             if held != known:
                 return None, held
             await tx.sessions.add(session)
-            await tx.audit.record([replace(ask, caller_id=account.id).entry(f"session/{session.id}")])
+            await tx.audit.record([replace(context, caller_id=account.id).entry(f"session/{session.id}")])
             await self._throttling.succeeded(tx, login_attempt.attempt)
         return session, held
 

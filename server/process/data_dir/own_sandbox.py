@@ -99,13 +99,13 @@ class StartedSandbox:
     def ready(self) -> Sandbox:
         """Waits until it answers; raises Failure where it ended instead."""
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
-        said = self._process.stdout.readline().strip()
-        if not said.startswith("http"):
+        line = self._process.stdout.readline().strip()
+        if not line.startswith("http"):
             raise Failure(
-                f"BACKROOM_DATA_DIR: the sandbox payment provider does not start: {said or 'it ended'};"
+                f"BACKROOM_DATA_DIR: the sandbox payment provider does not start: {line or 'it ended'};"
                 " mend that, or do without by BACKROOM_PAYMENT_PROVIDER=none"
             )
-        sandbox = replace(self._kept, url=said)
+        sandbox = replace(self._kept, url=line)
         write_private(self._path, json.dumps(asdict(sandbox)), durable=False)  # another URL at each start
         return sandbox
 

@@ -29,11 +29,15 @@ def create_app(
     `about` is what / says, in plain text.
     """
 
-    told, alive, ready = PlainTextResponse(about), JSONResponse({"status": "alive"}), JSONResponse({"status": "ready"})
+    described, alive, ready = (
+        PlainTextResponse(about),
+        JSONResponse({"status": "alive"}),
+        JSONResponse({"status": "ready"}),
+    )
     published = _KeySetAnswer()
 
     async def root(_request: Request) -> Response:
-        return told
+        return described
 
     async def healthz(_request: Request) -> Response:
         return alive

@@ -41,7 +41,7 @@ class Connection(H11Protocol):
         self.conn = Parser()
         self._awaited = awaited
         self._scheduler = scheduler
-        self._asked = False
+        self._enqueued = False
         self._request_within = request_within
         self._begun = True
         self._timer: asyncio.TimerHandle | None = None
@@ -57,13 +57,13 @@ class Connection(H11Protocol):
         super().data_received(data)
 
     def handle_events(self) -> None:
-        if not self._asked:
-            self._asked = True
-            self._scheduler.ask(self)
+        if not self._enqueued:
+            self._enqueued = True
+            self._scheduler.enqueue(self)
 
     def read_on(self) -> int:
         """Takes its turn, and returns how many requests have begun."""
-        self._asked = False
+        self._enqueued = False
         if self.transport.is_closing():
             return 0
         begun = self.conn.requests

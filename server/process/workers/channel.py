@@ -56,7 +56,7 @@ class WorkerChannel:
         self._writer = writer
         self._answers: dict[str, Answer] = {}
         self._numbers = count()
-        self._asked: dict[int, asyncio.Future[str]] = {}
+        self._pending: dict[int, asyncio.Future[str]] = {}
         self._ended = False
 
     @classmethod
@@ -67,14 +67,14 @@ class WorkerChannel:
         """From here on, the other side's requests of this name are answered by this."""
         self._answers[what] = by
 
-    async def ask(self, what: str, about: str = "") -> str:
+    async def request(self, what: str, about: str = "") -> str:
         """Returns the other side's answer; raises ConnectionError where there is no other side any more."""
         if self._ended:
             raise ConnectionResetError
         number = next(self._numbers)
-        self._asked[number] = asyncio.get_running_loop().create_future()
+        self._pending[number] = asyncio.get_running_loop().create_future()
         self._send({"number": number, "what": what, "about": about})
-        return await self._asked[number]
+        return await self._pending[number]
 
     async def run(self) -> None:
         """Reads and answers until the other side is gone."""
@@ -94,9 +94,9 @@ class WorkerChannel:
         self._send({"number": number, "answer": await self._answers[what](about)})
 
     def _settle(self, number: int, answer: str) -> None:
-        asked = self._asked.pop(number)
-        if not asked.done():  # the requester may have stopped waiting
-            asked.set_result(answer)
+        pending = self._pending.pop(number)
+        if not pending.done():  # the requester may have stopped waiting
+            pending.set_result(answer)
 
     def _send(self, message: dict[str, object]) -> None:
         if not self._ended:
@@ -105,6 +105,6 @@ class WorkerChannel:
     def _end(self) -> None:
         self._ended = True
         self._writer.close()
-        for asked in self._asked.values():
-            if not asked.done():
-                asked.set_exception(ConnectionResetError())
+        for pending in self._pending.values():
+            if not pending.done():
+                pending.set_exception(ConnectionResetError())

@@ -29,9 +29,9 @@ async def do_jobs(configured: Settings, assigned: Assignment, channel: WorkerCha
         collect_from_here_on()
         channel.answer("metrics", partial(_metrics, rendered(application.registry)))
         with suppress(ConnectionError):  # it is gone, and the stop is requested
-            await channel.ask("serving")
+            await channel.request("serving")
             if await ready(health, stop):
-                await channel.ask("ready")
+                await channel.request("ready")
         await stop.wait()
         watching.cancel()
         await worker.stop()

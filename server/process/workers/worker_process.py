@@ -47,7 +47,7 @@ class WorkerProcess:
         """Requests its metrics."""
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(_ANSWER_SECONDS):
-                self.metrics = MetricsSnapshot.parsed(await self.channel.ask("metrics"))
+                self.metrics = MetricsSnapshot.parsed(await self.channel.request("metrics"))
 
     async def wait_until_ended(self, stop: asyncio.Event, at_once: asyncio.Event, within: float) -> int:
         """Returns its exit code once it has ended.

@@ -30,7 +30,7 @@ class Answer:
         """Why the attempt failed; empty where it did not."""
         return "" if self.succeeded else self.error or f"HTTP {self.status}"
 
-    def asks_for(self, now: datetime) -> timedelta:
+    def wait_after(self, now: datetime) -> timedelta:
         """How long it wants us to wait from a time on, up to MAX_WAIT."""
         wait = self.wait - now if isinstance(self.wait, datetime) else self.wait
         return max(timedelta(0), min(wait, MAX_WAIT))

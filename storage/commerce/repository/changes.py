@@ -30,11 +30,11 @@ class OrderChangeReader(LogReader):
     async def list_changes(self, log_range: LogRange, limit: int, audience: OrderAudience) -> ChangePage[OrderChange]:
         """The changes among the first `limit` of a range that an audience gets."""
 
-        def told(page: CTE) -> Select[Any]:
+        def visible(page: CTE) -> Select[Any]:
             mine = orders.c.id == page.c.subject_id
             return select(page, *orders.c).join_from(page, orders, mine).where(_concerns(audience))
 
-        found, last = await self._read(log_range, limit, _EVENT, told)
+        found, last = await self._read(log_range, limit, _EVENT, visible)
         return ChangePage([_change(row, order) for row, order in zip(found, _ORDERS.all(found), strict=True)], last)
 
 
@@ -45,13 +45,13 @@ class StockChangeReader(LogReader):
         super().__init__(connection, stock_movements)
 
     async def list_changes(self, log_range: LogRange, limit: int, skus: Collection[str]) -> ChangePage[Movement]:
-        """What of the first `limit` movements of a stretch moved these products, or any where none are given."""
+        """What of the first `limit` movements of a range moved these products, or any where none are given."""
 
-        def told(page: CTE) -> Select[Any]:
+        def visible(page: CTE) -> Select[Any]:
             moved = select(page, products.c.sku).join_from(page, products, products.c.id == page.c.product_id)
             return moved.where(products.c.sku.in_(skus)) if skus else moved
 
-        found, last = await self._read(log_range, limit, _MOVEMENT, told)
+        found, last = await self._read(log_range, limit, _MOVEMENT, visible)
         return ChangePage(_MOVEMENTS.all(found), last)
 
 
@@ -67,7 +67,7 @@ def _concerns(audience: OrderAudience) -> ColumnElement[bool]:
 
 def _change(row: Row[Any], order: Order) -> OrderChange:
     """The order as the event has it; what no event changes is the order's own."""
-    told = json.loads(row.data)
-    state, update_time = OrderState(told["state"]), datetime.fromisoformat(told["update_time"])
-    changed = replace(order, state=state, cancel_reason=told["cancel_reason"], update_time=update_time)
+    data = json.loads(row.data)
+    state, update_time = OrderState(data["state"]), datetime.fromisoformat(data["update_time"])
+    changed = replace(order, state=state, cancel_reason=data["cancel_reason"], update_time=update_time)
     return OrderChange(row.sequence, changed)

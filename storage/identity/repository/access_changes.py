@@ -23,7 +23,7 @@ class AccessChangeReader(LogReader):
         super().__init__(connection, access_changes)
 
     async def list_changes(self, log_range: LogRange, limit: int) -> ChangePage[AccessChange]:
-        """The first `limit` changes of a stretch, in their order."""
+        """The first `limit` changes of a range, in their order."""
         columns = ("sequence", "account_id")
         rows, last = await self._read(
             log_range, limit, columns, lambda page: select(*(page.c[name] for name in columns))

@@ -23,12 +23,12 @@ class EffectiveAccessReader(Reader):
             func.array(made.scalar_subquery(), type_=ARRAY(Text)).label("custom_permissions"),
             func.coalesce(sessions.c.expire_time, api_keys.c.expire_time).label("expire_time"),
         )
-        stands = accounts.outerjoin(sessions, _live(sessions, issued_for)).outerjoin(
+        granted_to = accounts.outerjoin(sessions, _live(sessions, issued_for)).outerjoin(
             api_keys, _live(api_keys, issued_for)
         )
         statement = (
             select(*columns)
-            .select_from(stands)
+            .select_from(granted_to)
             .where(accounts.c.id == account_id, accounts.c.disable_time.is_(None))
             .where(or_(sessions.c.id.is_not(None), api_keys.c.id.is_not(None)))
         )

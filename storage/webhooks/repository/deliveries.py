@@ -11,6 +11,7 @@ from sqlalchemy import (
     cast,
     column,
     func,
+    literal,
     select,
     table,
     true,
@@ -30,7 +31,6 @@ from storage.base import (
     values_getter,
 )
 from storage.webhooks.records import QUEUE, Delivery, DeliveryFilter, DeliveryState, ScheduledDelivery
-from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoints
 
 _GIVING = 0x626B726D_00000002
@@ -52,6 +52,14 @@ _jobs = table(
     "procrastinate_jobs", column("queue_name", Text), column("status"), column("args", JSONB), schema="public"
 )
 """The queue's own table; its schema is procrastinate's, so that it is in no `tables`."""
+
+# Written into the statement, so that a prepared plan still knows that the index over what is pending will do.
+_PENDING_LITERAL = literal(DeliveryState.PENDING, Text, literal_execute=True)
+
+
+def is_due(now: datetime) -> ColumnElement[bool]:
+    """Whether a delivery's next attempt is due."""
+    return (deliveries.c.state == _PENDING_LITERAL) & (deliveries.c.next_attempt_time <= now)
 
 
 class DeliveryReader(Reader):

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from storage.base import Reader, Records, Repository, column_names, latest, row_maker
 from storage.webhooks.records import Endpoint, EndpointSecret, EndpointState
-from storage.webhooks.repository.conditions import is_due
+from storage.webhooks.repository.deliveries import is_due
 from storage.webhooks.tables import deliveries, endpoint_secrets, endpoints
 
 _CREATING = 0x626B726D_00000001
