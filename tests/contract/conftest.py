@@ -12,6 +12,7 @@ from tests.commerce.goods import stocked
 from tests.contract.hostile import CANARY, SOLD
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, Running, running
+from tests.identity.records import execute
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +31,9 @@ async def contract_server(postgres: str) -> AsyncIterator[Running]:
 
 @pytest.fixture
 async def server(contract_server: Running) -> Running:
-    """The shared server, with the log of one test alone."""
+    """The shared server, with the log of one test alone, and as if nobody had tried anything from this address."""
     await contract_server.idle()
+    await execute(contract_server.database, "DELETE FROM identity.attempts")
     contract_server.log.clear()
     return contract_server
 
