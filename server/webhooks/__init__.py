@@ -1,1 +1,1 @@
-"""Webhooks: what others send us, verified, and what we send others, signed."""
+"""Webhooks: verified in, signed out, each effect once."""

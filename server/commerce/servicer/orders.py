@@ -81,7 +81,7 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
         return pb.FulfillOrderResponse(order=messages.order(order))
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
-        watch = watch_of(request, self._now())
+        watch = watch_of(request, call.time)
         customer_id = messages.same_form(request.customer_id, "customer_id")
         changes = self._watching.watch_orders(call.caller, customer_id, watch.position)
         async for message in changes:
