@@ -162,7 +162,7 @@ async def test_what_was_answered_survives_a_promotion(replicated: Pair, service:
         await assert_whole(promoted.database)
 
 
-@pytest.mark.parametrize("find_answer", [False, True], ids=["first", "repeated"])
+@pytest.mark.parametrize("repeated", [False, True], ids=["first", "repeated"])
 async def test_a_commit_whose_wait_is_cancelled_is_not_answered_with_ok(
     replicated: Pair, service: Api, repeated: bool
 ) -> None:
