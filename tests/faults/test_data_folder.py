@@ -234,7 +234,7 @@ async def test_an_address_that_is_taken_leaves_no_password_behind(database: Data
     assert names_in(tmp_path) == []
 
 
-def test_an_empty_master_key_is_made_anew_where_nothing_was_sealed(tmp_path: Path) -> None:
+def test_an_empty_master_key_is_made_again_where_nothing_was_sealed(tmp_path: Path) -> None:
     """As a full disk left it behind, before there was a database."""
     (tmp_path / "master.key").touch()
     settings = settings_of({"BACKROOM_DATA_DIR": str(tmp_path)})

@@ -65,7 +65,7 @@ def test_rows_of_one_invoice_make_one_order(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_no_order_is_told_apart(tmp_path: Path) -> None:
+def test_what_is_no_order_is_distinguished(tmp_path: Path) -> None:
     """Write-offs, returns, ledger adjustments and rows of nothing; a return is of the time at which it begins."""
     dataset = read_dataset(
         written(
