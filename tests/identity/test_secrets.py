@@ -195,5 +195,5 @@ class _FixedKeys:
     async def deriving(self, purpose: str, at: datetime) -> bytes:
         return purpose.encode().ljust(32, b".")
 
-    async def derived(self, purpose: str, *, anew: bool = False) -> Sequence[bytes]:
+    async def derived(self, purpose: str, *, fresh: bool = False) -> Sequence[bytes]:
         return [purpose.encode().ljust(32, b".")]
