@@ -116,7 +116,7 @@ breaking: ## Refuse a contract that breaks the callers of the promised one, or o
 access: generate ## Write docs/access.md anew, from the contract and the roles
 	@$(BIN)/python -m server.cli.access_table
 
-settings: generate ## Write README's tables of settings and .env.example anew, from what each setting is declared with
+settings: generate ## Write README's tables of modules and settings and .env.example anew, from what the code declares
 	@$(BIN)/python -m server.cli.settings_table
 
 generate: proto/gen/.ready $(VENV)/.installed ## Set up the virtual environment and build the stubs

@@ -26,9 +26,7 @@ class Stubs(BuildHookInterface):  # type: ignore[type-arg]  # any configuration
         own = Path(self.root) / "proto"
         proto = own if own.is_dir() else Path(self.root).parent / "proto"
         if not (proto / "generate.py").is_file():
-            raise FileNotFoundError(
-                f"{proto} is missing: the client is built where Backroom's contract stands beside it"
-            )
+            raise FileNotFoundError(f"{proto} is missing: the client is built where Backroom's contract is next to it")
         sys.path.insert(0, str(proto))
         if proto != own:
             import_module("contract").lay_out()

@@ -23,7 +23,8 @@ def block_of(headers: Iterable[tuple[str, str]]) -> bytes:
 
 
 class BlockReader:
-    """Reads a peer's blocks, which was told to keep no table; what comes again and again is decoded once."""
+    """Reads the blocks of a peer that was told by SETTINGS to keep no table; what comes again and again is decoded
+    once."""
 
     def __init__(self) -> None:
         self._decoder = hpack.Decoder()
@@ -48,8 +49,8 @@ class BlockReader:
     def read(self, block: bytes) -> Mapping[str, str]:
         """The headers by name; of one that is there twice, the last. Raises Malformed.
 
-        Without state each header stands for itself, and it is single ones that come again: beside them a block may
-        bear an id of its own.
+        Without state each header is complete by itself, and single ones come again: next to them a block may have an id
+        of its own.
         """
         headers: dict[str, str] = {}
         try:

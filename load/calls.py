@@ -25,14 +25,14 @@ class Call(Protocol):
     ends_at: float
     """By the event loop's clock."""
     received: int
-    """In bytes: what the server was not told yet that there is room for again."""
+    """In bytes: the room that the server has not been granted again yet."""
 
     @property
     def given_up(self) -> bool:
         """Whether nobody waits for it any more."""
 
     def begin(self, number: int) -> None:
-        """It has its turn, as the stream of this number."""
+        """It begins, as the stream of this number."""
 
     def take(self, payload: bytes) -> None:
         """A part of the answer."""

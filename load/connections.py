@@ -1,4 +1,4 @@
-"""Signed-in connections that many callers share, opened anew where one ends or its access token does."""
+"""Signed-in connections that many callers share, opened again where one ends or its access token does."""
 
 import asyncio
 import math
@@ -37,7 +37,7 @@ class Connections:
     """So many connections as one account; each caller keeps to one of them."""
 
     def __init__(self, server: Server, count: int, clock: Callable[[], float] = time) -> None:
-        """`clock` tells the seconds since 1970."""
+        """`clock` returns the seconds since 1970."""
         self._server = server
         self._clock = clock
         self._token: Token | None = None
@@ -73,7 +73,7 @@ class Connections:
             await slot.close()
 
     async def _renew(self, slot: "_Slot") -> None:
-        """Of the callers that find a lane unfit, one opens it anew, and the others wait for that."""
+        """Of the callers that find a slot unusable, one opens it again, and the others wait for that."""
         async with self._renewing:
             if slot.is_usable(self._clock()):
                 return
@@ -117,7 +117,7 @@ class _Slot:
         return method
 
     async def take(self, opened: Connection, good_until: float) -> None:
-        """Goes on with this connection until that time."""
+        """Keeps this connection until that time."""
         for former in [former for former in self._connections if former.idle]:
             self._connections.remove(former)
             await former.close()

@@ -31,7 +31,7 @@ def cpu_of(*pids: int) -> Meter:
 
 
 def _spent(stat: str) -> float:
-    # The name before the last parenthesis may itself hold blanks and parentheses.
+    # The name before the last parenthesis may itself contain blanks and parentheses.
     fields = stat[stat.rindex(")") + 2 :].split()
     user, system = int(fields[11]), int(fields[12])
     return (user + system) / _TICKS_A_SECOND

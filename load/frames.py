@@ -151,7 +151,7 @@ def read_goaway(payload: bytes) -> tuple[int, int, bytes]:
 
 
 def content(flags: int, payload: bytes) -> bytes:
-    """What DATA or HEADERS hold, without their padding and their priority."""
+    """The content of DATA or HEADERS, without their padding and their priority."""
     if not flags & (PADDED | PRIORITY):
         return payload
     start, end = 0, len(payload)

@@ -20,7 +20,7 @@ _WINDOW = 2**28
 
 
 class Connection:
-    """Any number of calls at once; those above what the server takes wait for their turn.
+    """Any number of concurrent calls; those above what the server takes wait.
 
     What ends it ends its calls too: with NotSent where the server has not dealt with them, and with another
     ConnectionError where it may have.
@@ -49,7 +49,7 @@ class Connection:
 
         `tls` is to offer h2 by ALPN; `server_name` is what the certificate must bear where it is not the host.
         `metadata` goes with each call. `deadline`, in seconds, is each unary call's. `window`, in bytes, is how much
-        may arrive, in all and for each call, until the server must be told to go on.
+        may arrive, in all and for each call, until the server must be granted more.
         """
         host, _, port = address.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
@@ -77,13 +77,13 @@ class Connection:
 
     @property
     def idle(self) -> bool:
-        """Whether no call is under way, nor waits for its turn."""
+        """Whether no call is under way, nor waits."""
         return self._calls.idle
 
     def method(self, path: str) -> Callable[[bytes], Awaitable[bytes]]:
         """A unary method, by its path such as /backroom.commerce.v1.OrderService/GetOrder: bytes in, bytes out.
 
-        A call begins at once. It raises Refused, Failed, or ConnectionError.
+        A call begins immediately. It raises Refused, Failed, or ConnectionError.
         """
         block = self._block(path, ("grpc-timeout", f"{round(self._deadline * 1000)}m"))
         calls, clock, deadline = self._calls, self._loop.time, self._deadline
@@ -97,7 +97,7 @@ class Connection:
         return call
 
     async def stream(self, path: str) -> Stream:
-        """A call of a method that streams, once it has its turn; it lasts as long as it is wanted."""
+        """A call of a method that streams, once it can begin; it lasts as long as it is wanted."""
         stream = Stream(self._calls)
         self._calls.begin(stream, self._block(path), None)
         try:

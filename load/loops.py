@@ -43,7 +43,7 @@ async def closed_loop(
     async def calling(caller: int) -> None:
         while not window.closed:
             if not await window.watch(call, caller, perf_counter()):
-                # What fails may fail at once, and would let nothing else run.
+                # What fails may fail immediately, and would let nothing else run.
                 await asyncio.sleep(_REST_SECONDS)
 
     async with asyncio.TaskGroup() as tasks:
@@ -89,7 +89,7 @@ class _Timetable:
         self._under_way = 0
 
     async def keep(self, rate: float) -> None:
-        """Goes on until it is cancelled."""
+        """Continues until it is cancelled."""
         began = perf_counter()
         for number in itertools.count():
             due = began + number / rate
@@ -144,7 +144,7 @@ class _Window:
             if self._open:
                 self._refusals.append(perf_counter() - began)
                 self._unhinted += refused.retry_after is None
-        except Exception as error:  # noqa: BLE001 - whatever a call fails of is told by its name
+        except Exception as error:  # noqa: BLE001 - any failure of a call is counted by its name
             self.fail(f"{type(error).__name__}: {error}"[:100])
             return False
         else:

@@ -18,7 +18,7 @@ MAX_PIECES = 3
 """Of a product in one line."""
 
 _HOLD_SECONDS = 86_400
-"""In seconds: longer than a bench lasts, so that nothing is let go of meanwhile."""
+"""In seconds: longer than a bench lasts, so that nothing expires meanwhile."""
 
 _NANOS_A_PENNY = 10**7
 _ID_BEGINS = PlaceOrderRequest(request_id="0" * 36).SerializeToString()[:-36]
@@ -29,7 +29,7 @@ Line: TypeAlias = tuple[int, int]
 
 
 class Unexpected(Exception):
-    """An answer is not what was asked for."""
+    """An answer does not match its request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class OrderRequests:
     def hot(self) -> OrderRequest:
         """One line of the first product."""
         number = next(self._numbers)
-        return self._ask(number, ((0, 1 + number % MAX_PIECES),))
+        return self._request(number, ((0, 1 + number % MAX_PIECES),))
 
     def two(self) -> OrderRequest:
         """Two lines of two products, spread evenly over all, of which there must be two at least."""
@@ -72,12 +72,12 @@ class OrderRequests:
         products = len(self.skus)
         # The multiples of an irrational number, without their whole parts, lie evenly, however many they are (Weyl).
         first = (number * _GOLDEN & _MASK) * products >> 32
-        apart = 1 + ((number * _OTHER & _MASK) * (products - 1) >> 32)
+        distance = 1 + ((number * _OTHER & _MASK) * (products - 1) >> 32)
         pieces = 1 + number % MAX_PIECES
-        return self._ask(number, ((first, pieces), ((first + apart) % products, MAX_PIECES + 1 - pieces)))
+        return self._request(number, ((first, pieces), ((first + distance) % products, MAX_PIECES + 1 - pieces)))
 
     def expect(self, order: Order, lines: Sequence[Line]) -> None:
-        """Raises Unexpected unless an order is of just these lines, comes to their sum, and waits to be paid."""
+        """Raises Unexpected unless an order has exactly these lines and their total, and waits to be paid."""
         found = [(line.sku, line.quantity) for line in order.lines]
         wanted = [(self.skus[place], pieces) for place, pieces in lines]
         if found != wanted or order.state != OrderState.ORDER_STATE_PENDING:
@@ -89,9 +89,9 @@ class OrderRequests:
     def expect_product(self, product: Product, place: int) -> None:
         """Raises Unexpected unless it is the product of this place."""
         if product.sku != self.skus[place] or not _comes_to(product.price, self._pennies[place]):
-            raise Unexpected(f"the product {product.sku}, asked for {self.skus[place]}")
+            raise Unexpected(f"the product {product.sku}, requested {self.skus[place]}")
 
-    def _ask(self, number: int, lines: tuple[Line, ...]) -> OrderRequest:
+    def _request(self, number: int, lines: tuple[Line, ...]) -> OrderRequest:
         request_id = f"{self._ids}{number:012x}"
         parts = [_ID_BEGINS, request_id.encode(), *[self._lines[place][pieces] for place, pieces in lines], self._rest]
         return OrderRequest(request_id, lines, b"".join(parts))

@@ -1,4 +1,4 @@
-"""Orders placed over one PlaceOrders stream, by many callers at once."""
+"""Orders placed over one PlaceOrders stream, by many concurrent callers."""
 
 import asyncio
 from collections import deque
@@ -14,7 +14,7 @@ PLACE_ORDERS = "/backroom.commerce.v1.OrderService/PlaceOrders"
 
 
 class OrderStream:
-    """Answers come in the order in which was asked."""
+    """Answers come in the order of the requests."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -35,12 +35,12 @@ class OrderStream:
         return answered.order
 
     async def close(self) -> None:
-        """Ends the stream, and waits until the server has; raises what it ended with, unless a caller was told."""
+        """Ends the stream, and waits until the server has; raises what it ended with, unless a caller got that."""
         self._stream.end_sending()
         await self._reading
 
     async def abandon(self) -> None:
-        """Ends the stream now, wherever it stands; nothing happens where it has ended."""
+        """Ends the stream now, whatever its state; nothing happens where it has ended."""
         self._stream.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
 
@@ -51,7 +51,7 @@ class OrderStream:
         except Exception as error:
             if not self._waiting:
                 raise
-            # But for a refusal at the door, any of them may have been placed.
+            # But for a refusal before any work, any of them may have been placed.
             ended = error if isinstance(error, Refused) else ConnectionError(f"the stream ended: {error}")
         for answer in self._waiting:
             if not answer.done():
@@ -61,7 +61,7 @@ class OrderStream:
         while (message := await self._stream.receive()) is not None:
             answered = PlaceOrdersResponse.FromString(message)
             if not self._waiting:
-                raise Unexpected(f"an answer to {answered.request_id}, which was not asked")
+                raise Unexpected(f"an answer to {answered.request_id}, which was not requested")
             answer = self._waiting.popleft()
             if not answer.done():
                 answer.set_result(answered)

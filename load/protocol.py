@@ -20,7 +20,7 @@ class Http2(asyncio.Protocol):
     """One connection; `calls` are its calls under way."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, window: int) -> None:
-        """`window`, in bytes, is how much may arrive, in all and for each call, until the server is told to go on."""
+        """`window`, in bytes, is how much may arrive, in all and for each call, until the server is granted more."""
         self.ready: asyncio.Future[None] = loop.create_future()
         """Done once the server speaks HTTP/2."""
         self.gone: asyncio.Future[None] = loop.create_future()
@@ -47,7 +47,7 @@ class Http2(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._sender.attach(cast(asyncio.Transport, transport))  # uvloop's is none by its class
-        self._looking = self._loop.call_later(_POLL_SECONDS, self._look)
+        self._checking = self._loop.call_later(_POLL_SECONDS, self._check)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and tls.selected_alpn_protocol() != "h2":
             self.close(ConnectionError("the server does not speak HTTP/2 over TLS"))
@@ -58,7 +58,7 @@ class Http2(asyncio.Protocol):
             self._sender.write(frames.window_update(0, self._window - frames.FIRST_WINDOW))
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._looking.cancel()
+        self._checking.cancel()
         self._sender.detach()
         self._end(ConnectionError(f"the connection broke: {error or 'the server closed it'}"))
         self.gone.set_result(None)
@@ -84,9 +84,9 @@ class Http2(asyncio.Protocol):
         if not self.ready.done():
             self.ready.set_exception(why)
 
-    def _look(self) -> None:
-        self.calls.look(self._loop.time())
-        self._looking = self._loop.call_later(_POLL_SECONDS, self._look)
+    def _check(self) -> None:
+        self.calls.check_timeouts(self._loop.time())
+        self._checking = self._loop.call_later(_POLL_SECONDS, self._check)
 
     def _on_data(self, flags: int, number: int, payload: bytes) -> None:
         size = len(payload)

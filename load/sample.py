@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class Refused(Exception):
-    """A call was refused for the moment: by overload, a rate, or a server that is away."""
+    """A call was refused for the moment: by overload, a rate, or an unavailable server."""
 
     def __init__(self, code: str, retry_after: float | None = None) -> None:
         """`code` is gRPC's name of it, such as RESOURCE_EXHAUSTED; `retry_after` is in seconds, from RetryInfo."""

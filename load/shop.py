@@ -64,7 +64,7 @@ _NOT_DONE = frozenset(
 class Shop:
     """Products made and stocked for one bench, and one customer of theirs.
 
-    Its works are calls for the loops: each goes over the connection of its caller, and checks what it is answered.
+    Its works are calls for the loops: each goes over the connection of its caller, and checks the answer.
     """
 
     def __init__(self, connections: Connections, order_requests: OrderRequests, totals: ExpectedTotals) -> None:
@@ -124,7 +124,7 @@ class Shop:
         answer = await self._get_order(caller, GetOrderRequest(order_id=order_id).SerializeToString())
         order = GetOrderResponse.FromString(answer).order
         if order.order_id != order_id:
-            raise Unexpected(f"order {order.order_id}, asked for {order_id}")
+            raise Unexpected(f"order {order.order_id}, requested {order_id}")
         self._order_requests.expect(order, lines)
 
     async def get_product(self, caller: int) -> None:
@@ -193,7 +193,7 @@ class Shop:
     async def check(self) -> Checked:
         """Raises Mismatch unless the server keeps just what the answered calls add up to.
 
-        An order that was not answered may have been placed or not; how many were is told. No call may be under way.
+        An order that was not answered may have been placed or not; returns how many were. No call may be under way.
         """
         return self._totals.check(await kept(self._connections, self._order_requests))
 

@@ -1,4 +1,4 @@
-"""What the answers of a bench add up to, to be held against what the server keeps."""
+"""What the answers of a bench add up to, to be compared with what the server stores."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Kept:
     """What the server says in the end."""
 
     levels: Sequence[tuple[int, int]]
-    """What of each product is on hand, and what of it is held."""
+    """What of each product is on hand, and what of it is reserved."""
     orders: int
     pieces: int
     """Of all orders together."""
@@ -30,7 +30,7 @@ class Checked:
     orders: int
     pieces: int
     unanswered: int
-    """Calls that ended without an answer that tells whether the order was placed."""
+    """Calls that ended without an answer from which to know whether the order was placed."""
     placed_unanswered: int
     """How many of those placed their order."""
 
@@ -63,10 +63,10 @@ class ExpectedTotals:
         """Raises Mismatch unless everything adds up to what was answered, and to nothing beyond but what was lost."""
         wrong = list(self._wrong_levels(kept.levels))
         if not 0 <= kept.orders - self._orders <= self._unanswered:
-            wrong.append(f"{kept.orders:,} orders are kept, {self._orders:,} were answered{self._beside()}")
+            wrong.append(f"{kept.orders:,} orders are kept, {self._orders:,} were answered{self._or_more()}")
         held = sum(held for _, held in kept.levels)
         if held != kept.pieces:
-            wrong.append(f"{held:,} pieces are held, the orders have {kept.pieces:,}")
+            wrong.append(f"{held:,} pieces are reserved, the orders have {kept.pieces:,}")
         if wrong:
             more = f"; and {len(wrong) - _NAMED:,} more" if len(wrong) > _NAMED else ""
             raise Mismatch("; ".join(wrong[:_NAMED]) + more)
@@ -78,8 +78,8 @@ class ExpectedTotals:
             if on_hand != self._stock:
                 yield f"{sku}: {on_hand:,} are on hand, {self._stock:,} were received"
             if not 0 <= held - least <= perhaps:
-                beside = f", and up to {perhaps:,} more" if perhaps else ""
-                yield f"{sku}: {held:,} are held, the answers say {least:,}{beside}"
+                more = f", and up to {perhaps:,} more" if perhaps else ""
+                yield f"{sku}: {held:,} are reserved, the answers say {least:,}{more}"
 
-    def _beside(self) -> str:
+    def _or_more(self) -> str:
         return f", {self._unanswered:,} calls were not" if self._unanswered else ""

@@ -1,4 +1,4 @@
-"""The calls under way on one connection, and those that wait for their turn."""
+"""The calls under way on one connection, and those that wait."""
 
 from collections import deque
 
@@ -10,7 +10,7 @@ from load.statuses import Failed
 
 
 class UnderWay:
-    """Begins calls, as many at once as the peer takes, and ends them."""
+    """Begins calls, as many concurrently as the peer takes, and ends them."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
@@ -59,17 +59,17 @@ class UnderWay:
         self._sender.write(frames.rst_stream(number, ErrorCode.CANCEL))
         self.end(number, error or Failed("CANCELLED", "the caller gave up"))
 
-    def look(self, now: float) -> None:
+    def check_timeouts(self, now: float) -> None:
         """Ends the calls whose time is up or that nobody waits for any more."""
         for number, call in list(self._calls.items()):
             if call.given_up or call.ends_at <= now:
                 self.cancel(number, Failed("DEADLINE_EXCEEDED", "not answered in time"))
         for waiting in [waiting for waiting in self._waiting if waiting[0].ends_at <= now]:
             self._waiting.remove(waiting)
-            waiting[0].end(NotSent("it had no turn in time"))
+            waiting[0].end(NotSent("it could not begin in time"))
 
     def limit(self, most: int) -> None:
-        """The peer takes so many calls at once."""
+        """The peer takes so many concurrent calls."""
         self._most = most
         self._start_waiting()
 

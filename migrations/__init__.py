@@ -19,12 +19,13 @@ def migration_problem(revision: str | None) -> str | None:
     if revision is None:
         return "the database is not migrated yet: run backroom migrate"
     if revision < head():
-        return f"the database stands at migration {revision}, and {head()} is needed: run backroom migrate"
+        return f"the database is at migration {revision}, and {head()} is needed: run backroom migrate"
     return None
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Brings the database up to a revision; several servers may do so at once, and one of them does the work."""
+    """Brings the database up to a revision; several servers may do so at the same time, and one of them does the
+    work."""
     from alembic import command
 
     command.upgrade(_config(url), revision)

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import sysconfig
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -41,6 +42,17 @@ def compile_stubs(target: Path = GEN) -> None:
     for command in ([*arguments, "buf/validate/validate.proto", *sources], [*rpcs, *services]):
         if protoc.main(command) != 0:
             sys.exit("protoc failed; its words stand above")
+    list_stubs(services, target)
+
+
+def list_stubs(services: Sequence[str], target: Path) -> None:
+    """Writes `backroom/stubs.py`, from which the stubs of all services can be imported by their names."""
+    lines = ['"""The stub of each service of the contract."""\n']
+    for source in services:
+        module = source.removesuffix(".proto").replace("/", ".")
+        stub = "".join(part.capitalize() for part in Path(source).stem.split("_")) + "Stub"
+        lines.append(f"from {module}_pb2_grpc import {stub} as {stub}")
+    (target / "backroom" / "stubs.py").write_text("\n".join(lines) + "\n")
 
 
 def leave_contexts_open() -> None:

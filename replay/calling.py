@@ -1,4 +1,4 @@
-"""How a replay calls: patiently, a bounded number at once, with a count of what was refused."""
+"""How a replay calls: with retries, a bounded number concurrently, with a count of what was refused."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ UNDER_WAY = 500
 """How many changes may wait for the provider: the server's queue stays short, and the progress is seen."""
 
 RETRY_SECONDS = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0)
-"""In seconds: how long to wait before each further try, when the server is away or busy for a moment."""
+"""In seconds: how long to wait before each further try, when the server is unavailable or busy for a moment."""
 
 STALLED_SECONDS = 60.0
 """In seconds: how long it may be that nothing of what waits is settled."""
@@ -60,7 +60,7 @@ class Step(Enum):
 
 
 class Progress(Protocol):
-    """Is told how far the replay has come."""
+    """Receives how far the replay has come."""
 
     def begin(self, step: Step, total: int) -> None: ...
 
@@ -106,7 +106,7 @@ class Calls:
             return None
 
     async def with_retries(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Makes a call that is safe to repeat, and repeats it while the server is away or busy."""
+        """Makes a call that is safe to repeat, and repeats it while the server is unavailable or busy."""
         for delay in RETRY_SECONDS:
             try:
                 return await call()
@@ -117,7 +117,7 @@ class Calls:
         return await call()
 
     async def concurrently(self, act: Callable[[Item], Awaitable[None]], items: Iterable[Item]) -> None:
-        """Acts on all items, on a bounded number at once; the first failure ends the others and rises."""
+        """Acts on all items, on a bounded number concurrently; the first failure ends the others and is raised."""
         await concurrently(act, items, at_once=IN_FLIGHT)
 
     async def settle(
@@ -125,16 +125,16 @@ class Calls:
         what: str,
         items: Sequence[Item],
         begin: Callable[[Item], Awaitable[bool]],
-        look: Callable[[], Awaitable[int]],
+        count_waiting: Callable[[], Awaitable[int]],
     ) -> None:
         """Begins what is done behind the answers, waits until it is settled, and advances by each item.
 
-        `begin` says whether an item is to be waited for, and `look` how many of all those still wait.
+        `begin` says whether an item is to be waited for, and `count_waiting` how many of all those still wait.
         Where for a minute nothing was settled, that ends the step.
         """
         for start in range(0, len(items), UNDER_WAY):
             begun = await self._begin(begin, items[start : start + UNDER_WAY])
-            await self._until_settled(what, begun, look)
+            await self._until_settled(what, begun, count_waiting)
 
     async def _begin(self, begin: Callable[[Item], Awaitable[bool]], items: Sequence[Item]) -> int:
         """How many are to be waited for."""
@@ -150,18 +150,18 @@ class Calls:
         await self.concurrently(act, items)
         return begun
 
-    async def _until_settled(self, what: str, waiting: int, look: Callable[[], Awaitable[int]]) -> None:
+    async def _until_settled(self, what: str, waiting: int, count_waiting: Callable[[], Awaitable[int]]) -> None:
         moved = self._clock()
         rests = iter(_REST_SECONDS)
         while waiting:
             began = self._clock()
-            left = await look()
+            left = await count_waiting()
             now = self._clock()
             self.progress.advance(waiting - left)
             if left < waiting:
                 moved = now
             elif now - moved >= STALLED_SECONDS:
-                raise _Stalled(f"{left:,} {what} wait, and none was settled for a minute; backroom jobs tells more")
+                raise _Stalled(f"{left:,} {what} wait, and none was settled for a minute; backroom jobs says more")
             waiting = left
             if waiting:
                 await self.sleep(max(next(rests, _REST_SECONDS[-1]), _SHARE * (now - began)))
@@ -173,8 +173,8 @@ async def guarded(step: Step, work: Awaitable[Answer]) -> Answer:
         return await work
     except grpc.aio.AioRpcError as error:
         refusal = refusal_of(error)
-        said = f"{refusal.reason}: {refusal.message}" if refusal else error.details() or "no answer"
-        raise ReplayFailed(f"not all {step.value}: {error.code().name}: {said}") from error
+        text = f"{refusal.reason}: {refusal.message}" if refusal else error.details() or "no answer"
+        raise ReplayFailed(f"not all {step.value}: {error.code().name}: {text}") from error
     except (UnexpectedAnswer, _Stalled) as error:
         raise ReplayFailed(f"not all {step.value}: {error}") from error
 

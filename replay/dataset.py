@@ -65,7 +65,7 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class NotReplayed:
-    """What the selection holds beside orders, write-offs and returns."""
+    """What the selection contains besides orders, write-offs and returns."""
 
     adjustments: int
     """Rows of the shop's ledger, which are about money alone."""
@@ -99,7 +99,7 @@ def read_dataset(path: Path, first: date | None = None, last: date | None = None
             raise DatasetError(f"{path}, row {number}: {error}") from None
     dataset = gathering.dataset()
     if not dataset.orders and not dataset.write_offs:
-        raise DatasetError(f"{path}: holds no order{_between(first, last)}")
+        raise DatasetError(f"{path}: contains no order{_between(first, last)}")
     return dataset
 
 
@@ -149,7 +149,7 @@ class _DatasetBuilder:
             self._add_to_order(invoice, row)
 
     def _add_to_order(self, invoice: _Invoice, row: Row) -> None:
-        # No text holds a NUL, so that no two rows look alike.
+        # No text contains a NUL, so that no two rows look alike.
         self._digest.update("\0".join((*row.texts, "")).encode())
         if row.quantity > 0:
             invoice.lines.append(Line(row.sku, row.description, row.quantity, row.unit_price))

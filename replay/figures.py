@@ -52,7 +52,7 @@ class Outcome:
     figures: Figures
     """Counted from the server's answers, and from nothing else."""
     expected: Figures
-    """What the file asks for."""
+    """What the file says."""
     paid: Paid | None
     """Counted from the server's answers; None where the server has no payment provider."""
     matching: Matching
@@ -70,7 +70,7 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was refused, and the server sold what the file asks for and was paid it, to the last digit.
+        """Whether nothing was refused, and the server sold what the file says and was paid it, to the last digit.
 
         A server without a payment provider need not be paid.
         """

@@ -1,4 +1,4 @@
-"""Payments: asked for order by order, and waited for, since the provider is asked behind the answers."""
+"""Payments: requested order by order, and waited for, since the provider is called after the answers."""
 
 from collections.abc import Mapping
 
@@ -70,10 +70,10 @@ class Paying:
 
     async def _taken(self) -> Mapping[str, Payment]:
         """The payments that took the money; the others are counted as refused."""
-        stands = await self._ours(PaymentState.PAYMENT_STATE_UNSPECIFIED)
+        current = await self._ours(PaymentState.PAYMENT_STATE_UNSPECIFIED)
         taken: dict[str, Payment] = {}
         for invoice, began in self._began.items():
-            payment = stands.get(began.payment_id)
+            payment = current.get(began.payment_id)
             if payment is None:
                 raise UnexpectedAnswer(f"the payment of order {invoice} is in no list")
             if payment.state in _TAKEN:

@@ -30,7 +30,7 @@ class Placing:
         return self._tally.figures()
 
     async def place(self, orders: Sequence[Order]) -> Mapping[str, str]:
-        """Places the orders, and once more those that the server was too busy for; returns their ids by invoice."""
+        """Places the orders, and again those that the server was too busy for; returns their ids by invoice."""
         self._calls.progress.begin(Step.PLACE, len(orders))
         for delay in (*RETRY_SECONDS[::2], None):
             orders = await self._place(orders, again=delay is not None)
@@ -82,14 +82,14 @@ class Placing:
         room = asyncio.Semaphore(ORDERS_IN_FLIGHT)
         ended = False
 
-        async def asks() -> AsyncIterator[PlaceOrdersRequest]:
+        async def requests() -> AsyncIterator[PlaceOrdersRequest]:
             for order in orders:
                 await room.acquire()
                 if ended:
                     return
                 yield PlaceOrdersRequest(order=plan.order_request(order))
 
-        call = self._client.orders.PlaceOrders(asks())
+        call = self._client.orders.PlaceOrders(requests())
         try:
             for order in orders:
                 yield order, _answer_to(order, await call.read())
@@ -97,7 +97,7 @@ class Placing:
             if await call.read() is not grpc.aio.EOF:
                 raise UnexpectedAnswer("there were more answers than orders")
         finally:
-            # gRPC waits for the next ask even of a call that broke.
+            # gRPC waits for the next request even of a call that broke.
             ended = True
             room.release()
             call.cancel()

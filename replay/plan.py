@@ -1,4 +1,4 @@
-"""What a replay sends; every request_id is derived from what it stands for, so that a second replay changes nothing."""
+"""What a replay sends; every request_id is derived from what it is for, so that a second replay changes nothing."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def imports(dataset: Dataset) -> Iterator[ImportProductsRequest]:
     """Each product once, with its first name that is not empty and its first price."""
     names: dict[str, str] = {}
     prices: dict[str, Decimal] = {}
-    # Orders first: a write-off's description tells what went wrong, and its price is 0.
+    # Orders first: a write-off's description says what went wrong, and its price is 0.
     for line in _lines(dataset):
         names[line.sku] = names.get(line.sku) or line.description
         prices.setdefault(line.sku, line.unit_price)

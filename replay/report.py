@@ -59,7 +59,7 @@ class _LineProgress:
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
-    """Prints the figures, the rates, what was refused, and what the file holds beside."""
+    """Prints the figures, the rates, what was refused, and what else the file contains."""
     console.print(_table(outcome.figures))
     orders, lines = outcome.orders_per_second, outcome.lines_per_second
     _say(console, f"{orders:,.0f} orders/s, {lines:,.0f} lines/s; {outcome.seconds:,.1f} s in all")
@@ -104,7 +104,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _say(console: Console, text: str, style: str | None = None) -> None:
-    """Prints a line as it is: what stands in brackets is no markup, and the terminal alone may wrap it."""
+    """Prints a line as it is: text in brackets is no markup, and the terminal alone may wrap it."""
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 

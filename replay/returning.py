@@ -51,7 +51,7 @@ class Returning:
             return False
         if not answer.payment.refunds:
             raise UnexpectedAnswer(f"{which} was answered without a refund")
-        # The first first, and this is the answer as it was when the refund was asked for.
+        # The first first, and this is the answer as it was when the refund was requested.
         self._pending.setdefault(payment_id, {})[answer.payment.refunds[-1].refund_id] = which
         return True
 
@@ -64,10 +64,10 @@ class Returning:
         return lambda: self._client.inventory.AdjustStock(request)
 
     async def _count_pending(self) -> int:
-        await self._calls.concurrently(self._look, list(self._pending))
+        await self._calls.concurrently(self._check, list(self._pending))
         return sum(map(len, self._pending.values()))
 
-    async def _look(self, payment_id: str) -> None:
+    async def _check(self, payment_id: str) -> None:
         request = GetPaymentRequest(payment_id=payment_id)
         answer = await self._calls.with_retries(lambda: self._client.payments.GetPayment(request))
         pending = self._pending[payment_id]

@@ -1,4 +1,4 @@
-"""Rows of a file of the UCI Online Retail form, one by one, each held against the form."""
+"""Rows of a file in the format of UCI Online Retail, one by one, each checked."""
 
 import csv
 import lzma
@@ -32,7 +32,7 @@ class Malformed(Exception):
 
 
 class Row(NamedTuple):
-    """One row as it stands in the file."""
+    """One row as it is in the file."""
 
     texts: list[str]
     """What the file says, column by column."""
@@ -126,7 +126,7 @@ class _Form:
         if len(record) != len(HEADER):
             raise Malformed(f"has {len(record)} columns instead of {len(HEADER)}")
         if any("\0" in text for text in record):
-            raise Malformed("holds a NUL character")
+            raise Malformed("contains a NUL character")
         invoice, sku, description, quantity, time, price, customer_id, country = record
         row = Row(
             record,

@@ -25,9 +25,9 @@ async def replay(
 ) -> Outcome:
     """Replays a selection; a second replay of the same rows changes nothing and ends with the same figures.
 
-    A refused change is counted, with its reason, and the replay goes on.
+    A refused change is counted, with its reason, and the replay continues.
     Where the server has no payment provider, nothing is paid, and no return is booked.
-    Raises ReplayFailed where it cannot go on: the server stays away, or permits nothing, or no job is done.
+    Raises ReplayFailed where it cannot go on: the server stays unavailable, or permits nothing, or no job is done.
     """
     calls = Calls(progress, sleep, clock)
     stocking, placing = Stocking(client, calls), Placing(client, calls)

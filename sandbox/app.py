@@ -37,7 +37,7 @@ class _Malformed(Exception):
 
 
 class Api:
-    """Answers the asks, as well or as badly as its behavior says."""
+    """Answers requests, as well or as badly as its behavior says."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Api:
             except _Malformed as malformed:
                 response = _error(malformed.status, malformed.code, str(malformed))
             except sqlite3.Error:
-                return _error(503, "unavailable", "The books cannot be written: nothing was done.")
+                return _error(503, "unavailable", "The ledger cannot be written: nothing was done.")
             if not steady:
                 await self._misbehave(request)
             return response

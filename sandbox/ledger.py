@@ -1,4 +1,4 @@
-"""The provider's own books: one SQLite file, in which every change is an entry that stays."""
+"""The provider's own ledger: one SQLite file, in which every change is an entry that stays."""
 
 import hashlib
 import json
@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     body TEXT NOT NULL
 ) STRICT;
 """
-# Books that an earlier version began: its spelling of what is authorized.
+# A ledger that an earlier version began: its spelling of what is authorized.
 _RESPELLED = """
 BEGIN;
 ALTER TABLE payments RENAME COLUMN authorised TO authorized;
@@ -70,12 +70,12 @@ COMMIT;
 _COLUMNS = "id, reference, method, currency, amount, authorized, captured, refunded, failure, voided"
 
 Answer = dict[str, Any]
-"""A payment as it is told: each sum as a decimal text with nine decimals."""
+"""A payment as it is answered: each amount as a decimal text with nine decimals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something to tell the merchant."""
+    """An event for the merchant."""
 
     sequence: int
     id: str
@@ -83,10 +83,10 @@ class Event:
 
 
 class Ledger:
-    """The books on one connection; it belongs to one thread, which begins and ends the transactions around its calls.
+    """The ledger on one connection; it belongs to one thread, which begins and ends the transactions around its calls.
 
-    Each ask that changes something may carry a key: the first answer under it is kept and given again, and another
-    ask under it raises KeyReused. An ask that is refused leaves nothing behind.
+    Each request that changes something may carry a key: the first answer under it is kept and given again, and another
+    request under it raises KeyReused. A refused request leaves nothing behind.
     """
 
     def __init__(self, path: Path, now: Callable[[], datetime], new_id: Callable[[], str]) -> None:
@@ -133,7 +133,7 @@ class Ledger:
         return self._once(key, ("capture", payment_id, "" if amount is None else _text(amount)), act)
 
     def void(self, payment_id: str, key: str) -> Answer:
-        """Lets go of what was not taken; raises PaymentUnknown."""
+        """Releases what was not taken; raises PaymentUnknown."""
 
         def act() -> Answer:
             payment = self._get(payment_id)
@@ -162,14 +162,14 @@ class Ledger:
             if row is None:
                 raise rules.PaymentUnknown
             sequence = row[0]
-        asked = f"SELECT {_COLUMNS} FROM payments WHERE sequence > ? ORDER BY sequence LIMIT ?"
-        rows = self.connection.execute(asked, (sequence, limit)).fetchall()
+        query = f"SELECT {_COLUMNS} FROM payments WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        rows = self.connection.execute(query, (sequence, limit)).fetchall()
         return [payment_answer(self._whole(row)) for row in rows]
 
     def unsent(self, after: int, limit: int) -> Sequence[Event]:
         """The events that are still to be sent, from that place on."""
-        asked = "SELECT sequence, event_id, body FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?"
-        return [Event(*row) for row in self.connection.execute(asked, (after, limit))]
+        query = "SELECT sequence, event_id, body FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        return [Event(*row) for row in self.connection.execute(query, (after, limit))]
 
     def sent(self, sequence: int) -> None:
         self.connection.execute("DELETE FROM outbox WHERE sequence = ?", (sequence,))
@@ -189,7 +189,7 @@ class Ledger:
         return answer
 
     def _make(self, payment: Payment, change: Change | None) -> Answer:
-        """Stores a change, where there is one, and tells how the payment stands."""
+        """Stores a change, where there is one, and returns the payment's state."""
         if change is None:
             return payment_answer(payment)
         after = change.payment
@@ -231,23 +231,23 @@ class Ledger:
         self.connection.execute("INSERT INTO outbox (event_id, body) VALUES (?, ?)", (event_id, json.dumps(body)))
 
     def _get(self, payment_id: str) -> Payment:
-        asked = f"SELECT {_COLUMNS} FROM payments WHERE id = ?"
-        row = self.connection.execute(asked, (payment_id,)).fetchone()
+        query = f"SELECT {_COLUMNS} FROM payments WHERE id = ?"
+        row = self.connection.execute(query, (payment_id,)).fetchone()
         if row is None:
             raise rules.PaymentUnknown
         return self._whole(row)
 
     def _whole(self, row: tuple[Any, ...]) -> Payment:
-        (payment_id, reference, method, currency, *sums, failure, voided) = row
-        amount, authorized, captured, refunded = map(Decimal, sums)
+        (payment_id, reference, method, currency, *amounts, failure, voided) = row
+        amount, authorized, captured, refunded = map(Decimal, amounts)
         return Payment(
             *(payment_id, reference, method, currency, amount, authorized, captured, refunded, failure, bool(voided)),
             refunds=self._refunds(payment_id),
         )
 
     def _refunds(self, payment_id: str) -> tuple[Refund, ...]:
-        asked = "SELECT id, reference, amount, succeeded FROM refunds WHERE payment_id = ? ORDER BY sequence"
-        rows = self.connection.execute(asked, (payment_id,))
+        query = "SELECT id, reference, amount, succeeded FROM refunds WHERE payment_id = ? ORDER BY sequence"
+        rows = self.connection.execute(query, (payment_id,))
         return tuple(Refund(row[0], row[1], Decimal(row[2]), bool(row[3])) for row in rows)
 
 

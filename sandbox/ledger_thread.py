@@ -1,4 +1,4 @@
-"""The ledger as a crowd uses it: from an event loop, many asks in one commit."""
+"""The ledger under concurrent use: from an event loop, many requests in one commit."""
 
 import asyncio
 from collections import deque
@@ -15,10 +15,10 @@ Act = Callable[[Ledger], Any]
 
 
 class LedgerThread:
-    """One thread with the ledger, which does what has gathered while it was busy, and commits it at once.
+    """One thread with the ledger, which does what has gathered while it was busy, and commits it in one transaction.
 
-    What is returned is on the disk. An act that raises leaves nothing behind, and its companions stand; where the
-    commit fails, all of them raise.
+    What is returned is on the disk. An act that raises leaves nothing behind, and the others of its batch commit; where
+    the commit fails, all of them raise.
     """
 
     def __init__(self, open_ledger: Callable[[], Ledger]) -> None:
@@ -40,7 +40,7 @@ class LedgerThread:
         return await answer
 
     async def close(self) -> None:
-        """Returns when all that was asked for is done."""
+        """Returns when all that was requested is done."""
         if self._working is not None:
             await self._working
         await asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.close)
@@ -63,7 +63,7 @@ class LedgerThread:
             connection.execute("BEGIN IMMEDIATE")
             results = [self._try(act) for act in acts]
             connection.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - each of those who asked is told
+        except Exception as error:  # noqa: BLE001 - each requester gets it
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             return [error] * len(acts)
@@ -73,7 +73,7 @@ class LedgerThread:
         self._ledger.connection.execute("SAVEPOINT act")
         try:
             result = act(self._ledger)
-        except Exception as error:  # noqa: BLE001 - the one who asked is told
+        except Exception as error:  # noqa: BLE001 - the requester gets it
             self._ledger.connection.execute("ROLLBACK TO act")
             result = error
         self._ledger.connection.execute("RELEASE act")
@@ -81,7 +81,7 @@ class LedgerThread:
 
 
 def _settle(answer: "asyncio.Future[Any]", result: Any) -> None:
-    if answer.done():  # the one who asked has gone
+    if answer.done():  # the requester has gone
         return
     if isinstance(result, Exception):
         answer.set_exception(result)

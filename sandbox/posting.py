@@ -29,7 +29,7 @@ class _Connection:
 
 
 class HttpPoster:
-    """Posts over connections that are kept open, as many as there are posts at once; it follows no redirect."""
+    """Posts over connections that are kept open, as many as there are concurrent posts; it follows no redirect."""
 
     def __init__(self, timeout: float) -> None:
         """`timeout` in seconds, for a post and its answer."""

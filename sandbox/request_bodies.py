@@ -1,4 +1,4 @@
-"""What may be asked, in its bounds."""
+"""What may be requested, in its bounds."""
 
 import asyncio
 from contextlib import suppress
@@ -70,11 +70,11 @@ class Behavior(RequestBody):
     slow: Seconds = 2.0
     """The same, for the method card_slow alone."""
     fail: Share = 0.0
-    """How many asks are answered with 503 before anything is done."""
+    """How many requests are answered with 503 before anything is done."""
     drop_answers: Share = 0.0
-    """How many asks are done, and their connection is cut without an answer."""
+    """How many requests are done, and their connection is cut without an answer."""
     webhook_url: Url = ""
-    """Where the merchant is told; while it is empty, what there is to tell is kept."""
+    """Where webhooks are sent; while it is empty, they are kept."""
     webhook_copies: Annotated[int, Field(ge=1, le=10)] = 1
     webhook_shuffle: bool = False
     """Whether webhooks leave in any order."""
@@ -84,7 +84,7 @@ class Behavior(RequestBody):
 
 @dataclass(slots=True)
 class ActiveBehavior:
-    """The behavior as it was last asked for, until the process is to stop."""
+    """The behavior as it was last set, until the process is to stop."""
 
     behavior: Behavior
     stopping: asyncio.Event

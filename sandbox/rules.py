@@ -1,4 +1,4 @@
-"""What a payment is at the provider, and what each ask makes of it: no I/O, no clock."""
+"""What a payment is at the provider, and what each request makes of it: no I/O, no clock."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -18,7 +18,7 @@ METHODS = frozenset({"", "card_ok", SLOW, LATER, REFUND_REFUSED, *FAILURES})
 
 
 class Kind(StrEnum):
-    """What happened to a payment; all but the first are told by webhook."""
+    """What happened to a payment; all but the first are sent by webhook."""
 
     CREATED = "created"
     AUTHORIZED = "authorized"
@@ -45,7 +45,7 @@ class Payment:
     method: str
     currency: str
     amount: Decimal
-    """What was asked for; the sums below are what came of it."""
+    """The amount that was requested; the amounts below are the outcome."""
     authorized: Decimal = NOTHING
     captured: Decimal = NOTHING
     refunded: Decimal = NOTHING
@@ -66,7 +66,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an ask makes of a payment: how it stands afterwards, and the entry that says what happened."""
+    """What a request makes of a payment: its state afterwards, and the entry that says what happened."""
 
     payment: Payment
     kind: Kind
@@ -76,7 +76,7 @@ class Change:
 
 
 class RequestRefused(Exception):
-    """The ask cannot be answered, and is not remembered; `code` is for machines, and the docstring for people."""
+    """The request cannot be answered, and is not remembered; `code` is for machines, and the docstring for people."""
 
     code = ""
     status = 0
@@ -90,7 +90,7 @@ class PaymentUnknown(RequestRefused):
 
 
 class KeyReused(RequestRefused):
-    """This Idempotency-Key came before, with another ask."""
+    """This Idempotency-Key came before, with another request."""
 
     code = "key_reused"
     status = 409
@@ -111,7 +111,7 @@ class AmountTooLarge(RequestRefused):
 
 
 def begun(payment: Payment) -> Change | None:
-    """What becomes of a new payment at once; None where that waits for the customer."""
+    """What becomes of a new payment immediately; None where that waits for the customer."""
     if payment.method == LATER:
         return None
     if payment.method not in METHODS:
@@ -144,7 +144,7 @@ def captured(payment: Payment, amount: Decimal | None) -> Change | None:
 
 
 def voided(payment: Payment) -> Change | None:
-    """Lets go of what was not taken; None where there is nothing to let go of."""
+    """Releases what was not taken; None where there is nothing to release."""
     if payment.status not in ("pending", "authorized"):
         return None
     return Change(replace(payment, voided=True), Kind.VOIDED)

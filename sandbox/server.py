@@ -36,15 +36,15 @@ class Config:
     ledger: Path
     key: str = field(repr=False)
     webhook_url: str
-    """Where the merchant is told; empty until the behavior names it."""
+    """Where webhooks are sent; empty until the behavior names it."""
     webhook_secret: str = field(repr=False)
-    """Empty where nobody is to be told."""
+    """Empty where none are to be sent."""
     with_parent: bool = False
     """Whether it ends when the process that started it does."""
 
 
 async def run(config: Config, ready: Callable[[str], None], logger: structlog.typing.FilteringBoundLogger) -> None:
-    """Serves until SIGTERM or SIGINT, and tells `ready` its URL once it answers.
+    """Serves until SIGTERM or SIGINT, and calls `ready` with its URL once it answers.
 
     Raises OSError where it cannot listen or the ledger cannot be made, sqlite3.Error where the file is no ledger, and
     ValueError where the secret is none of Standard Webhooks.
@@ -61,7 +61,7 @@ async def run(config: Config, ready: Callable[[str], None], logger: structlog.ty
 async def serving(
     config: Config, stopping: asyncio.Event, logger: structlog.typing.FilteringBoundLogger
 ) -> AsyncIterator[tuple[str, asyncio.Task[None]]]:
-    """Within the block the provider answers at a URL, until the task beside it is done; `stopping` ends all waits.
+    """Within the block the provider answers at a URL, until the other task is done; `stopping` ends all waits.
 
     Raises as `run` does.
     """
@@ -108,7 +108,7 @@ async def _webhooks(
     random: Random,
     logger: structlog.typing.FilteringBoundLogger,
 ) -> AsyncIterator[Callable[[], None]]:
-    """What is to be called after each change, so that the merchant is told."""
+    """What is to be called after each change, so that webhooks are sent."""
     if not config.webhook_secret:
         yield lambda: None
         return

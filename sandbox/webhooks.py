@@ -1,4 +1,4 @@
-"""Tells the merchant what happened to payments, by the Standard Webhooks specification, until it has taken it."""
+"""Sends the merchant what happened to payments, by the Standard Webhooks specification, until it has accepted it."""
 
 import asyncio
 import heapq
@@ -18,7 +18,7 @@ from sandbox.request_bodies import ActiveBehavior, Behavior
 
 _CONCURRENCY = 32
 _MAX_PENDING = 2000
-"""How many events are held here; the others wait in the outbox."""
+"""How many events are kept in memory; the others wait in the outbox."""
 _SHUFFLE_SECONDS = 0.2
 _FIRST_WAIT_SECONDS = 0.1
 _MAX_WAIT_SECONDS = 10.0
@@ -29,7 +29,7 @@ class Sender:
     """Sends each event of the outbox until it is answered with 2xx, and only then takes it out.
 
     An event is put into the outbox in the transaction of its change. A process that is killed sends after its next
-    start what was not taken, and under the same id once more what was taken and not yet out of the outbox.
+    start what was not taken, and again, under the same id, what was taken and not yet out of the outbox.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Sender:
             try:
                 await self._ledger_thread.do(lambda ledger: ledger.sent(event.sequence))
             except sqlite3.Error:
-                taken = False  # it stands in the outbox still, and is sent until it does not
+                taken = False  # it is in the outbox still, and is sent until it is not
         if not taken:
             wait = min(_FIRST_WAIT_SECONDS * 2.0**tries, _MAX_WAIT_SECONDS) * self._random.uniform(0.75, 1.25)
             self._put(event, wait, tries + 1)

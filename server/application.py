@@ -69,7 +69,7 @@ class Application:
             logger=logger,
             passwords=passwords,
         )
-        """In every process, whatever it serves: callers are let in by it."""
+        """In every process, whatever it serves: it authenticates callers."""
         manifests = {name: manifest(name) for name in MODULES}
         shared = Shared(
             database=database,
@@ -91,19 +91,20 @@ class Application:
         self.routes = [route for module in self._modules for route in module.routes]
         """What the modules answer on the HTTP side."""
         self.health = Health([service.name for service in self.services], self._unready_reason, logger)
-        self._stand_around(settings, limits, logger)
+        self._add_interceptors(settings, limits, logger)
 
-    def _stand_around(
+    def _add_interceptors(
         self, settings: Settings, limits: CallLimits, logger: structlog.typing.FilteringBoundLogger
     ) -> None:
-        """What stands around the calls."""
+        """The interceptors around the calls."""
         contract = [service.descriptor for service in self.services]
         rules = {**rules_of(contract, self.identity.built_in.permissions), **STANDARD_RULES}
         customers = self.identity.built_in.permissions_of([CUSTOMER])
         self.registered_methods = frozenset(
             path for path, rule in rules.items() if rule.permission in {None, *customers}
         )
-        """The methods that anyone or any customer may crowd at; those that need more than that wait together."""
+        """The methods that anyone or any customer may call in large numbers; those that need more than that are limited
+        together."""
         self.in_flight = InFlight()
         self.chain = chain(
             rules,
@@ -135,14 +136,14 @@ class Application:
             if not error.problem.is_transient:
                 raise
         except StoreError:
-            pass  # readiness tells of it, and opens the keys once the database answers
+            pass  # readiness reports it, and opens the keys once the database responds
 
     async def drain(self) -> None:
         """Ends the watches, which would not end by themselves."""
         await asyncio.gather(*(feed.close() for module in self._modules for feed in module.feeds))
 
     async def finish(self) -> None:
-        """Answers the asks that wait in batches, and ends connections; to be called once no new ones come."""
+        """Answers the requests that wait in batches, and ends connections; to be called once no new ones come."""
         for module in self._modules:
             for batcher in module.batchers:
                 await batcher.close()
@@ -151,11 +152,11 @@ class Application:
         self.identity.passwords.close()
 
     async def _unready_reason(self) -> str | None:
-        look = await self.database.status()
-        problem = migrations.migration_problem(look.revision)
+        status = await self.database.status()
+        problem = migrations.migration_problem(status.revision)
         if problem is not None:
             return problem
-        if look.read_only:
+        if status.read_only:
             raise StoreUnavailable(DatabaseProblem(ProblemKind.STANDBY, "it is a standby, or set read-only"))
         if self.database.commits_overdue or self._stuck():
             raise StoreUnavailable(

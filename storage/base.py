@@ -1,4 +1,4 @@
-"""What every table and every repository stands on."""
+"""What every table and every repository builds on."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from uuid import UUID
 
 import orjson
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     MetaData,
     Row,
+    Select,
     Table,
     Text,
     Update,
@@ -24,6 +26,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import Insert, insert
@@ -49,11 +52,11 @@ METADATA = MetaData(
 """All tables; `storage.schema` fills it whole."""
 
 APPEND_ONLY: dict[str, bool] = {"append_only": True}
-"""What the `info` of a table is of which no server changes or deletes a row that stands there."""
+"""What the `info` of a table is whose stored rows no server changes or deletes."""
 
 
 class TransactionId(UserDefinedType[str]):
-    """PostgreSQL's xid8: which transaction wrote a row, so that a reader can tell what committed since a snapshot."""
+    """PostgreSQL's xid8: which transaction wrote a row, so that a reader can find what committed since a snapshot."""
 
     cache_ok = True
 
@@ -76,7 +79,7 @@ class Repository(Reader):
     ) -> int:
         """Deletes the first of the rows whose time, a column with an index, lies before; returns how many those were.
 
-        So few at once that no transaction takes long. They are found by where they lie: by their keys, the planner
+        So few in one transaction that none takes long. They are found by where they lie: by their keys, the planner
         would join them with the whole table.
         """
         table: Table = time.table
@@ -110,7 +113,8 @@ class Records(Generic[Record]):
         self._plans: dict[tuple[str, ...], tuple[Callable[[AnyRow], Sequence[Any]], Sequence[_Converters]]] = {}
 
     def all(self, rows: Iterable[AnyRow], /, **json_rows: Callable[[AnyRow], object]) -> list[Record]:
-        """The records of one statement's rows; a field that is not told by the columns alone is given by a function.
+        """The records of one statement's rows; a field that does not follow from the columns alone is given by a
+        function.
 
         Raises LookupError where the statement has no column for a field, or two columns of one name.
         """
@@ -139,7 +143,7 @@ class Records(Generic[Record]):
     def _plan(
         self, columns: tuple[str, ...], json_rows: Mapping[str, object]
     ) -> tuple[Callable[[AnyRow], Sequence[Any]], Sequence[_Converters]]:
-        """Where the values stand in a row: found by names once for each statement, since that is most of the cost."""
+        """The places of the values in a row: found by names once for each statement, since that is most of the cost."""
         key = (*columns, "", *json_rows)
         if key not in self._plans:
             at = {name: place for place, name in enumerate(columns)}
@@ -183,11 +187,18 @@ def column_names(table: Table) -> tuple[str, ...]:
     return tuple(str(column.name) for column in table.columns)
 
 
+def latest(statement: Select[Any], table: Table, *, before: tuple[datetime, UUID] | None, limit: int) -> Select[Any]:
+    """A page of a statement's rows from the latest on, starting below a key of (create_time, id)."""
+    if before is not None:
+        statement = statement.where(tuple_(table.c.create_time, table.c.id) < before)
+    return statement.order_by(table.c.create_time.desc(), table.c.id.desc()).limit(limit)
+
+
 def json_rows(table: Table, *names: str, name: str = "given") -> TableValuedAlias:
     """The rows given to a statement as one JSON document, so that a batch is one statement with one parameter.
 
     The columns take their types from the table's of the same names.
-    Execute with `json_parameter(...)`, which writes that document; `name` tells two documents of a statement apart.
+    Execute with `json_parameter(...)`, which writes that document; `name` distinguishes two documents of a statement.
     """
     typed = (Column(column, table.columns[column].type) for column in names)
     document = cast(bindparam(name, type_=Text), JSON)

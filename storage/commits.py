@@ -11,11 +11,11 @@ from storage.problems import DatabaseProblem, ProblemKind
 
 
 class Commits:
-    """The commits under way, of which those that take too long go on without whoever asked for them.
+    """The commits under way, of which those that take too long continue without their callers.
 
     A commit that waits for a synchronous standby cannot be taken back, and PostgreSQL does not notice that its client
     has gone. So its connection stays taken until it ends, or else each of our retries would leave one more session
-    behind, until the server has none to spare. And once so many wait, no further transaction is begun.
+    behind, until the server has none left. And once so many wait, no further transaction begins.
     """
 
     def __init__(self, seconds: float, *, max_waiting: int) -> None:
@@ -28,20 +28,20 @@ class Commits:
 
     @property
     def overdue(self) -> bool:
-        """Whether one has waited for half of the time that it may take, or was given up and has not ended yet."""
+        """Whether one has waited for half of the time that it may take, or was abandoned and has not ended yet."""
         began = min(self._began.values(), default=None)
         return began is not None and asyncio.get_running_loop().time() - began > self._seconds / 2
 
     @property
     def waiting(self) -> int:
-        """How many were given up that have not ended yet."""
+        """How many were abandoned that have not ended yet."""
         return len(self._abandoned)
 
     @asynccontextmanager
     async def connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         """A connection of the pool's until the block ends, or the commit does that the block gave up.
 
-        Raises StoreUnavailable at once where too many commits wait already.
+        Raises StoreUnavailable immediately where too many commits wait already.
         """
         if self.waiting >= self._max_waiting:
             raise StoreUnavailable(
@@ -56,7 +56,7 @@ class Commits:
                 self._held.pop(connection, None)
 
     async def commit(self, connection: AsyncConnection) -> None:
-        """Returns once it has committed, also where the caller is cancelled meanwhile, who is told so then.
+        """Returns once it has committed, also where the caller is cancelled meanwhile; the cancellation is raised then.
 
         Raises StoreUnavailable after the time that a commit may take; it may still come to pass.
         """
@@ -71,11 +71,11 @@ class Commits:
         if cancelled:
             raise asyncio.CancelledError
         if not commit.done():
-            said = f"a commit was not confirmed within {self._seconds:g} s: nobody knows whether it will stand"
-            raise StoreUnavailable(DatabaseProblem(ProblemKind.UNCONFIRMED, said))
+            text = f"a commit was not confirmed within {self._seconds:g} s: it is unknown whether it will commit"
+            raise StoreUnavailable(DatabaseProblem(ProblemKind.UNCONFIRMED, text))
 
     async def close(self) -> None:
-        """Waits no longer for those that were given up, whose connections end."""
+        """Waits no longer for those that were abandoned, whose connections end."""
         for commit in self._abandoned.values():
             commit.cancel()
         await asyncio.gather(*self._abandoned, return_exceptions=True)

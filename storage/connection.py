@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: how they are opened, what is seen to at once, and how they let go."""
+"""Connections to PostgreSQL: how they are opened, what is checked first, and how they are abandoned."""
 
 import asyncio
 import os
@@ -32,10 +32,10 @@ _DEFAULTS: Mapping[str, str | int] = {
 
 
 class Connection(ConfirmingConnection):
-    """A connection that can be given up at any moment, and knows for how long it has waited for an answer.
+    """A connection that can be abandoned at any moment, and knows for how long it has waited for an answer.
 
-    A cancelled statement ends with its connection. The driver would ask the server to cancel it and wait up to ten
-    seconds for an answer, which a frozen server never gives, so that no deadline would hold. The server notices by
+    A cancelled statement ends with its connection. The driver would have the server cancel it and wait up to ten
+    seconds for an answer, which a frozen server never gives, so that no deadline would be kept. The server notices by
     `client_connection_check_interval` that nobody listens.
     """
 
@@ -44,21 +44,22 @@ class Connection(ConfirmingConnection):
     host_options: Mapping[str, Any] = {}
     """What that one is connected to with."""
     abandoned = ""
-    """Why nothing is to be asked of it any more; empty while it is good."""
+    """Why it is not to be used any more; empty while it is good."""
     answered_at = 0.0
     """By the monotonic clock: when its last answer was complete."""
-    asked_at: float | None = None
+    waiting_since: float | None = None
     """By the same clock: since when an answer is due, or it listens; None while neither is so."""
     on_abandoned: "Callable[[Connection], None] | None" = None
-    """Told just before it ends because whoever waited on it was cancelled."""
+    """Called just before it ends because whoever waited on it was cancelled."""
     _listens = False
 
     def waiting_seconds(self, now: float) -> float:
         """For how long an answer has been due; 0 while none is, as while it only listens for notifications."""
-        return 0.0 if self.asked_at is None or self._listens else now - self.asked_at
+        return 0.0 if self.waiting_since is None or self._listens else now - self.waiting_since
 
     def abandon(self, why: str) -> None:
-        """Ends it without asking the server; whoever waits on it is told at once, and so is whoever uses it later.
+        """Ends it without a word to the server; whoever waits on it gets the error immediately, and so does whoever
+        uses it later.
 
         The socket is shut down and not closed: its number must not become another connection's while the event loop
         still waits on it.
@@ -68,15 +69,16 @@ class Connection(ConfirmingConnection):
             ours.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
-        """Ends it without asking the server, and for good: nobody will use it any more, though somebody may wait."""
-        if self.asked_at is None:
+        """Ends it without a word to the server, and permanently: nobody will use it any more, though somebody may
+        wait."""
+        if self.waiting_since is None:
             self.pgconn.finish()
         else:
             self.abandon("the database was closed")
 
     async def _exchanged(self, gen: Any, interval: float, timeout: float | None) -> Any:  # noqa: ASYNC109 - theirs
         # Two readings of the clock are all that it costs: a timer for each statement would cost more than the rest.
-        self.asked_at = monotonic()
+        self.waiting_since = monotonic()
         try:
             answer = await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)
         except asyncio.CancelledError:
@@ -89,7 +91,7 @@ class Connection(ConfirmingConnection):
                 raise psycopg.OperationalError(self.abandoned) from None
             raise
         finally:
-            self.asked_at = None
+            self.waiting_since = None
         self.answered_at = monotonic()
         return answer
 
@@ -102,8 +104,8 @@ class Connection(ConfirmingConnection):
         """No answer is due while it listens."""
         self._listens = True
         try:
-            async with aclosing(super().notifies(timeout=timeout, stop_after=stop_after)) as heard:
-                async for each in heard:
+            async with aclosing(super().notifies(timeout=timeout, stop_after=stop_after)) as notifications:
+                async for each in notifications:
                     yield each
         finally:
             self._listens = False
@@ -135,7 +137,7 @@ def reasons(url: str) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise StoreUnavailable(problem_of(error, secrets(url))) from error
-    except UnicodeError:  # from Python's own encoding of host names, before anybody is asked
+    except UnicodeError:  # from Python's own encoding of host names, before any host is asked
         raise StoreUnavailable(
             DatabaseProblem(ProblemKind.NAME, "the host's name is none: a part of it is too long, or empty")
         ) from None
@@ -154,7 +156,7 @@ def open_unlimited(url: str, *, application_name: str = "backroom-migrate") -> p
 
 
 async def ensure_usable(connection: psycopg.AsyncConnection[Any], pooler: Pooler, issuer: str | None = None) -> None:
-    """Sees to it that the server is new enough and the limits hold; raises StoreUnavailable where that cannot be.
+    """Ensures that the server is new enough and the limits apply; raises StoreUnavailable where that cannot be.
 
     And where the database is another issuer's than this one; None is let into any.
     """
@@ -172,7 +174,7 @@ async def ensure_usable(connection: psycopg.AsyncConnection[Any], pooler: Pooler
     served_by, limits, shown = found
     if pooler is Pooler.NONE and served_by != connection.pgconn.backend_pid:
         raise StoreUnavailable(
-            DatabaseProblem(ProblemKind.POOLER, "a connection pooler stands between Backroom and PostgreSQL")
+            DatabaseProblem(ProblemKind.POOLER, "a connection pooler is between Backroom and PostgreSQL")
         )
     check_limits(limits)
     check_warnings(shown)
@@ -190,7 +192,7 @@ async def _belongs_to(connection: psycopg.AsyncConnection[Any]) -> str | None:
 
 
 def apply_limits(pooler: Pooler, connection: pq.abc.PGconn) -> sql.Composed:
-    """What has the limits hold as far as that can be done here; returns the process that serves, and the limits."""
+    """What makes the limits apply as far as that can be done here; returns the process that serves, and the limits."""
     if pooler is Pooler.NONE:
         return set_limits_served_by(connection.backend_pid)
     return SET_LIMITS if pooler is Pooler.SESSION else READ_LIMITS
@@ -201,12 +203,12 @@ def check_version(connection: pq.abc.PGconn) -> None:
     found = connection.server_version // 10_000
     if found < OLDEST_VERSION:
         shown = (connection.parameter_status(b"server_version") or b"").decode() or str(found)
-        said = f"the server is PostgreSQL {shown.split()[0]}, and {OLDEST_VERSION} or newer is needed"
-        raise StoreUnavailable(DatabaseProblem(ProblemKind.VERSION, said))
+        text = f"the server is PostgreSQL {shown.split()[0]}, and {OLDEST_VERSION} or newer is needed"
+        raise StoreUnavailable(DatabaseProblem(ProblemKind.VERSION, text))
 
 
 def check_limits(found: Sequence[str]) -> None:
-    """Raises StoreUnavailable where one of the limits does not hold."""
+    """Raises StoreUnavailable where one of the limits does not apply."""
     missing = [name for name, value in zip(LIMITS, found, strict=True) if value == "0"]
     if missing:
         raise StoreUnavailable(
@@ -215,7 +217,7 @@ def check_limits(found: Sequence[str]) -> None:
 
 
 def check_warnings(shown: str) -> None:
-    """Raises StoreUnavailable where PostgreSQL would not tell that a commit was not confirmed."""
+    """Raises StoreUnavailable where PostgreSQL would not report that a commit was not confirmed."""
     if shown in HIDING_WARNINGS:
         raise StoreUnavailable(DatabaseProblem(ProblemKind.LIMITS, f"behind the pooler {MESSAGES} is {shown}"))
 
@@ -223,5 +225,5 @@ def check_warnings(shown: str) -> None:
 def check_issuer(belongs_to: str, issuer: str) -> None:
     """Raises StoreUnavailable where the database is another one's."""
     if belongs_to != issuer:
-        said = f"the database belongs to {belongs_to}, and BACKROOM_ISSUER is {issuer}"
-        raise StoreUnavailable(DatabaseProblem(ProblemKind.ENVIRONMENT, said))
+        text = f"the database belongs to {belongs_to}, and BACKROOM_ISSUER is {issuer}"
+        raise StoreUnavailable(DatabaseProblem(ProblemKind.ENVIRONMENT, text))

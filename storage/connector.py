@@ -1,13 +1,13 @@
-"""Opens connections to the host that is the primary, and gives up those to a host that hangs.
+"""Opens connections to the host that is the primary, and abandons those to a host that hangs.
 
 A host that hangs is one whose kernel answers for it while PostgreSQL does not: neither keepalives nor tcp_user_timeout
 notice. A statement that takes long proves nothing either, since it may wait for a lock or a disk. So the host is asked
-by a connection of its own, and only one that does not answer that is given up, with all its connections at once.
+by a connection of its own, and only one that does not answer that is abandoned, with all its connections together.
 
 A host that answers is asked what the sessions do that leave us waiting. One that has nothing to do, twice, has never
-heard what it was asked, or its answer was lost: something between swallows what is sent on connections that stand, and
-may acknowledge it, as a proxy does. Those connections are given up, with all that have answered nothing since, and
-their sessions are ended: the host does not learn that nobody is there any more, and goes on holding their locks.
+received the statement, or its answer was lost: something between swallows what is sent on established connections, and
+may acknowledge it, as a proxy does. Those connections are abandoned, with all that have answered nothing since, and
+their sessions are ended: the host does not learn that nobody is there any more, and keeps their locks.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from storage.time_limits import TimeLimits
 from storage.url import parameters
 
 HEAD_START_SECONDS = 0.3
-"""How long one host has to let us in before the next is tried beside it: RFC 8305's idea, for servers."""
+"""How long one host has to accept a connection before the next is tried in parallel: RFC 8305's idea, for servers."""
 RETRY_SECONDS = 0.5
 """How soon a host that is no primary yet is asked again, while another one still leaves us waiting."""
 POLL_SECONDS = 0.5
@@ -57,7 +57,7 @@ _TIMELINE_POLLS = 20
 """After a connection was found out, once every POLL_SECONDS."""
 
 _OF_THE_DRIVER = frozenset({"autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory"})
-"""What the driver takes beside libpq's parameters."""
+"""What the driver takes in addition to libpq's parameters."""
 _MAY_TURN = frozenset({ProblemKind.STANDBY, ProblemKind.STARTING})
 """What a host says that is about to become the primary."""
 _HOST = re.compile(r"^connection to server (at|on) .*? failed: ")
@@ -81,7 +81,7 @@ class Connector:
         limits: TimeLimits = TimeLimits(),  # noqa: B008 - it is frozen
         opening: Opening = nullcontext,
     ) -> None:
-        """`pooler` is what stands between, and `opening` stands around the opening of each connection.
+        """`pooler` is the connection pooler in between, and `opening` is entered around the opening of each connection.
 
         There is no connection to a database that belongs to another than `issuer`; None is let into any.
         Raises ValueError where the URL is malformed.
@@ -110,7 +110,7 @@ class Connector:
         """The last sessions that nobody waited for any longer, with when that was."""
 
     async def open(self) -> Connection:
-        """A connection on which the limits hold; raises StoreUnavailable, which says why there is none."""
+        """A connection on which the limits apply; raises StoreUnavailable, which says why there is none."""
         with reasons(self._url):
             connection = await self.connect()
         try:
@@ -121,11 +121,11 @@ class Connector:
         return connection
 
     async def ensure_usable(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        """Sees to it that the limits hold on a connection of this connector's; raises StoreUnavailable."""
+        """Ensures that the limits apply on a connection of this connector's; raises StoreUnavailable."""
         await ensure_usable(connection, self._pooler, self._issuer)
 
     async def connect(self, **more: Any) -> Connection:
-        """A connection on which no limits hold yet, with more of the driver's parameters; raises psycopg.Error."""
+        """A connection on which no limits apply yet, with more of the driver's parameters; raises psycopg.Error."""
         options = {**self._options, **more}
         of_driver = {name: options.pop(name) for name in _OF_THE_DRIVER & options.keys()}
         with self._opening():
@@ -149,7 +149,7 @@ class Connector:
         return Connected
 
     async def close(self) -> None:
-        """Asks no more whether hosts live, and ends what is still open.
+        """Stops checking hosts, and ends what is still open.
 
         Whoever was cancelled a moment ago may not have put its connection back yet, and no pool would close it then.
         """
@@ -226,17 +226,19 @@ class Connector:
             self._watch()
 
     async def _probe(self, suspect: str, hosts: Mapping[str, Mapping[str, Any]]) -> None:
-        """Gives up all connections to a host that does not answer, or that another has taken the place of."""
+        """Abandons all connections to a host that does not answer, or that another has taken the place of."""
         began = monotonic()
         answers = dict(zip(hosts, await asyncio.gather(*map(ask_host, hosts.values())), strict=True))
-        if monotonic() - began > 2 * PROBE_SECONDS:  # it is we who stood still, and heard nobody
+        if monotonic() - began > 2 * PROBE_SECONDS:  # it is this process that was frozen, and received nothing
             return
         theirs = [each for each in self._connections if each.host_name == suspect]
         answer = answers[suspect]
         if answer is None and not any(each.answered_at > began for each in theirs):
-            self._abandon(suspect, f"{suspect} timed out: it hangs, and its connections were given up")
+            self._abandon(suspect, f"{suspect} timed out: it hangs, and its connections were abandoned")
         elif isinstance(answer, HostStatus) and any(was_promoted_after(other, answer) for other in answers.values()):
-            self._abandon(suspect, f"{suspect} is an old primary: another was promoted, and its connections given up")
+            self._abandon(
+                suspect, f"{suspect} is an old primary: another was promoted, and its connections were abandoned"
+            )
         elif answer is not None and self._pooler is Pooler.NONE:
             await self._find_silent(suspect, hosts[suspect])
 
@@ -248,7 +250,7 @@ class Connector:
         """Finds out connections on which nothing gets through any more, to a host that lives."""
         now = monotonic()
         overdue = {
-            each.pgconn.backend_pid: each.asked_at
+            each.pgconn.backend_pid: each.waiting_since
             for each in self._connections_to(name)
             if each.waiting_seconds(now) > SUSPECT_SECONDS
         }
@@ -265,7 +267,7 @@ class Connector:
             await self._abandon_silent(name, options, max(lost))
 
     async def _abandon_silent(self, name: str, options: Mapping[str, Any], lost_since: float) -> None:
-        """Gives up what has answered nothing since then and does nothing, and ends the sessions.
+        """Abandons what has answered nothing since then and does nothing, and ends the sessions.
 
         A session that waits for another one's lock does something, until that one is ended: so it is looked again.
         """
@@ -305,7 +307,7 @@ class Connector:
 
 
 class _Race:
-    """Attempts at several hosts, each begun a moment after the one before or when that has failed."""
+    """Attempts at several hosts, each started a moment after the one before or when that has failed."""
 
     def __init__(self, attempt: Callable[[str], Coroutine[Any, Any, Connection]], names: Iterable[str]) -> None:
         self._attempt = attempt
@@ -314,7 +316,7 @@ class _Race:
         self._failures: dict[str, psycopg.Error] = {}
 
     async def run(self) -> Connection:
-        """The connection that stands first, the others being given up; raises OperationalError."""
+        """The first established connection; the others are abandoned; raises OperationalError."""
         won: Connection | None = None
         try:
             while won is None and (self._waiting or self._running):
@@ -325,8 +327,8 @@ class _Race:
             await self._end()
             raise
         if won is None:
-            said = "; ".join(f"{name}: {_message(error)}" for name, error in self._failures.items())
-            raise psycopg.OperationalError(said)
+            text = "; ".join(f"{name}: {_message(error)}" for name, error in self._failures.items())
+            raise psycopg.OperationalError(text)
         return won
 
     async def _go_on(self) -> Connection | None:
@@ -352,7 +354,7 @@ class _Race:
             return None
 
     def _retry_standby(self) -> None:
-        """Asks once more who may be promoted at any moment, since another one still leaves us waiting."""
+        """Asks a standby again, which may be promoted at any moment, since another one still leaves us waiting."""
         running = set(self._running.values())
         turning = (name for name, error in self._failures.items() if problem_of(error).kind in _MAY_TURN)
         self._waiting.extend(name for name in turning if name not in running)

@@ -21,15 +21,15 @@ _LOOK = text(
 _REVISION = text("SELECT version_num FROM alembic_version")
 
 POOL_SIZE = 10
-"""Connections of one server, beside the one that it keeps apart."""
+"""Connections of one server, in addition to its dedicated one."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """How a database stands."""
+    """The state of a database."""
 
     revision: str | None
-    """The migration that it stands at; None where none was applied."""
+    """The migration that it is at; None where none was applied."""
     read_only: bool
     """Whether it takes no changes: a standby, or set so."""
 
@@ -37,7 +37,7 @@ class DatabaseStatus:
 class Database:
     """A pool of connections to one PostgreSQL.
 
-    Every error that rises out of it is one of `storage.errors`, or a defect.
+    Every error that it raises is one of `storage.errors`, or a defect.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Database:
 
         `audit_key` signs the record; without one, nothing can be changed that leaves an entry there.
 
-        `pooler` is what stands between, and `opening` stands around the opening of each connection.
+        `pooler` is the connection pooler in between, and `opening` is entered around the opening of each connection.
 
         There is no connection to a database that belongs to another than `issuer`; None is let into any.
         """
@@ -69,7 +69,7 @@ class Database:
 
     @property
     def commits_overdue(self) -> bool:
-        """Whether a commit waits for so long to be confirmed that it was given up, or soon will be."""
+        """Whether a commit waits for so long to be confirmed that it was abandoned, or soon will be."""
         return self._pool.commits_overdue
 
     def store(self, kind: StoreKind[R_co, T_co]) -> Store[R_co, T_co]:
@@ -77,16 +77,16 @@ class Database:
         return Store(self._pool, kind, self._audit_key)
 
     async def check(self, laws: Sequence[Law]) -> Sequence[Finding]:
-        """How laws stand, all checked in one snapshot, in which nothing changes."""
+        """The state of laws, all checked in one snapshot, in which nothing changes."""
         async with self._pool.connected(**ONE_MOMENT) as connection:
             return await LawReader(connection).check(laws)
 
     async def revision(self) -> str | None:
-        """The migration that the database stands at; None where none was applied."""
+        """The migration that the database is at; None where none was applied."""
         return (await self.status()).revision
 
     async def status(self) -> DatabaseStatus:
-        """How the database stands, asked by a connection of the pool that all calls use."""
+        """The state of the database, read by a connection of the pool that all calls use."""
         async with self._pool.connected(isolation_level="AUTOCOMMIT") as connection:
             exists, read_only = (await connection.execute(_LOOK)).one()
             if not exists:
@@ -94,5 +94,5 @@ class Database:
             return DatabaseStatus((await connection.execute(_REVISION)).scalar(), read_only)
 
     async def close(self) -> None:
-        """Ends all connections; commits that were given up are waited for no longer."""
+        """Ends all connections; abandoned commits are waited for no longer."""
         await self._pool.close()

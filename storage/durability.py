@@ -2,7 +2,7 @@
 
 A commit that wrote something waits for that standby by itself. PostgreSQL leaves two gaps. A transaction that wrote
 nothing waits for nobody, though it may have found a change that no standby has: its own commit was cut off, by a crash
-or by an operator, and the row stands all the same. And a commit whose wait is cancelled is reported as done.
+or by an operator, and the row is there all the same. And a commit whose wait is cancelled is reported as done.
 """
 
 from collections.abc import Callable, Coroutine
@@ -31,15 +31,15 @@ WAIT_FOR_STANDBY: ColumnElement[Any] = literal_column(_WAIT)
 
 
 class CommitUnconfirmed(psycopg.OperationalError):
-    """A commit stands on this server, and may not on the synchronous standby: a promotion may undo it."""
+    """A commit is on this server, and perhaps not on the synchronous standby: a promotion may undo it."""
 
 
 class ConfirmingConnection(psycopg.AsyncConnection[Any]):
     """A connection whose transactions end well only where the synchronous standby has confirmed them, if there is one.
 
     Where the wait for it is cancelled, PostgreSQL answers that all is well, with a warning. Its text is translated, and
-    its SQLSTATE is that of every warning; so any warning that comes with the end of a transaction counts. What may be
-    taken for unknown wrongly is told by a repetition. Raises CommitUnconfirmed.
+    its SQLSTATE is that of every warning; so any warning that comes with the end of a transaction counts. A repeated
+    request clears up what is wrongly taken for unknown. Raises CommitUnconfirmed.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:

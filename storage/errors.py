@@ -32,7 +32,7 @@ class StoreTimeout(StoreError):
 
 
 class TimelineChanged(StoreError):
-    """The database is on another timeline than what is asked about: a standby was promoted, or it was restored."""
+    """The database is on another timeline than the position in question: a standby was promoted, or it was restored."""
 
     def __init__(self) -> None:
         super().__init__("a standby was promoted, or the database was restored")
@@ -54,7 +54,7 @@ _CONTENTION = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lo
 _TIMEOUT = "57014"  # statement timeout
 _UNIQUE = "23505"
 _GONE = ("08", "53", "57P", "25P03", "58")  # connection lost, out of resources, shutting down, idle too long, I/O error
-_READ_ONLY = {"25006", "55000"}  # a standby, or a primary demoted: it cannot write now, and has no timeline to tell
+_READ_ONLY = {"25006", "55000"}  # a standby, or a primary demoted: it cannot write now, and has no timeline to report
 _REFUSED = ("28", "3D000", "42501")  # a login, an unknown database, a missing right
 _DRIVERS = (PoolTimeoutError, DBAPIError, ConnectorException, psycopg.OperationalError)
 _NAMED_STATEMENTS = {"26000", "42P05"}  # what a pooler in transaction mode makes of them
@@ -62,7 +62,8 @@ _NAMED_STATEMENTS = {"26000", "42P05"}  # what a pooler in transaction mode make
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns the driver's errors into a StoreError or AlreadyExists; anything else is a defect and rises as it is."""
+    """Turns the driver's errors into a StoreError or AlreadyExists; anything else is a defect and is raised as it
+    is."""
     try:
         yield
     except _DRIVERS as error:

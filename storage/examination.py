@@ -1,4 +1,4 @@
-"""What PostgreSQL says of itself and of the role that asks: for whoever looks why something does not work."""
+"""What PostgreSQL says of itself and of the current role: for whoever looks why something does not work."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ class Examination:
 
     version: str
     revision: str | None
-    """The migration that the database stands at; None where none was applied, and "" where that may not be read."""
+    """The migration that the database is at; None where none was applied, and "" where that may not be read."""
     issuer: str | None
     """Whose database it is; None where nobody has claimed it, or that may not be read."""
     read_only: str
     """Why nothing can be written; empty where it can."""
     pooled: bool
-    """Whether something stands between that gives its clients other connections than their own."""
+    """Whether there is a pooler in between that gives its clients other connections than their own."""
     unlimited: Sequence[str]
-    """The time limits that do not hold, and the setting that hides a commit's warnings where one does."""
+    """The time limits that do not apply, and the setting that hides a commit's warnings where one does."""
     role: str
     synchronous_commit: str
     standbys: str
@@ -73,17 +73,17 @@ async def examine(url: str, pooler: Pooler, limits: TimeLimits = TimeLimits()) -
 
 
 async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler: Pooler) -> Examination:
-    async def ask(query: Any, **values: object) -> dict[str, Any]:
+    async def query_row(query: Any, **values: object) -> dict[str, Any]:
         return await (await connection.execute(query, values or None)).fetchone() or {}
 
-    limits = await ask(apply_limits(pooler, connection.pgconn))
+    limits = await query_row(apply_limits(pooler, connection.pgconn))
     hiding = [MESSAGES] if limits["messages"] in HIDING_WARNINGS else []
-    about = await ask(_ABOUT)
-    revision = await ask("SELECT version_num FROM public.alembic_version") if about["readable"] else {}
-    belongs_to = await ask("SELECT issuer FROM frame.environment") if about["claimable"] else {}
+    about = await query_row(_ABOUT)
+    revision = await query_row("SELECT version_num FROM public.alembic_version") if about["readable"] else {}
+    belongs_to = await query_row("SELECT issuer FROM frame.environment") if about["claimable"] else {}
     tables, needed = zip(*rights_to_serve(), strict=True)
-    rights = await ask(_RIGHTS, schemas=SCHEMAS, tables=list(tables), needed=list(needed))
-    connections = await ask(_CONNECTIONS)
+    rights = await query_row(_RIGHTS, schemas=SCHEMAS, tables=list(tables), needed=list(needed))
+    connections = await query_row(_CONNECTIONS)
     return Examination(
         version=about["version"].split()[0],
         revision="" if about["readable"] is False else revision.get("version_num"),

@@ -1,4 +1,4 @@
-"""What a host is asked by a connection of its own, when another one to it leaves us waiting."""
+"""The question to a host on a connection of its own, when another one to it leaves us waiting."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from storage.problems import ProblemKind, problem_of
 
 PROBE_SECONDS = 2.0
 """How long a host may take to answer that: a busy machine takes tenths of a second to start a session."""
-_AWAY = frozenset({ProblemKind.SILENT, ProblemKind.ABSENT, ProblemKind.NAME, ProblemKind.LOST})
+_UNREACHABLE = frozenset({ProblemKind.SILENT, ProblemKind.ABSENT, ProblemKind.NAME, ProblemKind.LOST})
 _STATUS = """
     SELECT system_identifier, CASE WHEN pg_is_in_recovery() THEN 0
       ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END
@@ -39,7 +39,7 @@ class HostStatus:
 
 
 class Alive:
-    """A host that answers, though not what it was asked."""
+    """A host that answers this question, but not the statement that waits."""
 
 
 Answer = HostStatus | Alive | None
@@ -57,7 +57,7 @@ async def ask_host(options: Mapping[str, Any]) -> Answer:
     except TimeoutError:
         return None
     except psycopg.Error as error:
-        return None if problem_of(error).kind in _AWAY else Alive()
+        return None if problem_of(error).kind in _UNREACHABLE else Alive()
     finally:
         finish(connection)
 
@@ -69,7 +69,7 @@ async def active_sessions(options: Mapping[str, Any], sessions: Sequence[int]) -
 
 
 async def end_idle(options: Mapping[str, Any], sessions: Sequence[int]) -> None:
-    """Ends those of these sessions, all of which were ours, that have nothing to do: they may hold locks."""
+    """Ends those of these sessions, all of which were ours, that have nothing to do: they may have locks."""
     await _found(options, _END_IDLE, [list(sessions), options["application_name"]])
 
 
@@ -108,6 +108,6 @@ def was_promoted_after(other: Answer, host: HostStatus) -> bool:
 
 
 def finish(connection: Connection | None) -> None:
-    """Closes it at once; nobody waits on it."""
+    """Closes it immediately; nobody waits on it."""
     if connection is not None:
         connection.pgconn.finish()

@@ -1,6 +1,7 @@
-"""What must hold of all that is kept, whatever happened: said in SQL over the tables, not by what writes them.
+"""What must hold of all that is stored, whatever happened: written in SQL over the tables, independent of what writes
+them.
 
-Each module's laws stand in its `laws.py`; `storage.schema` gathers them all.
+Each module's laws are in its `laws.py`; `storage.schema` gathers them all.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ _MAX_NAMED = 20
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """One law, and the two questions that hold it up: of how many things it speaks, and which of them break it."""
+    """One law, and the two queries that check it: of how many things it speaks, and which of them break it."""
 
     id: str
     text: str
@@ -25,7 +26,7 @@ class Law:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How a law stands."""
+    """The state of a law."""
 
     id: str
     law: str
@@ -37,7 +38,7 @@ class Finding:
 
 
 class LawReader(Reader):
-    """Checks laws in one snapshot; to be asked in a transaction of its own."""
+    """Checks laws in one snapshot; to be run in a transaction of its own."""
 
     async def check(self, laws: Sequence[Law]) -> Sequence[Finding]:
         await self._connection.execute(text("SET LOCAL statement_timeout = 0"))

@@ -1,4 +1,4 @@
-"""How long PostgreSQL lets things of ours last, and where that is held."""
+"""How long PostgreSQL lets things of ours last, and where that is set."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ LIMITS: Mapping[str, str] = {
 }
 
 MESSAGES, SHOWN = "client_min_messages", "warning"
-"""By a warning PostgreSQL tells that a commit was not confirmed by the synchronous standby: `storage.durability`."""
+"""By a warning PostgreSQL reports that a commit was not confirmed by the synchronous standby: `storage.durability`."""
 HIDING_WARNINGS = frozenset({"error", "fatal", "panic"})
 """The values of that setting by which it does not."""
 

@@ -6,7 +6,7 @@ changes of one thing has the higher sequence, and is in no snapshot without the 
 
 PostgreSQL hands a transaction's id out again where nothing of it was on the disk when it crashed, or where nothing of
 it had reached the standby that was promoted. So the snapshots that are given here end with the last transaction whose
-rows the log shows, which was on the disk before anybody could see them; and they hold good on one timeline alone.
+rows the log shows, which was on the disk before anybody could see them; and they are valid on one timeline alone.
 See docs/decisions/0026.
 """
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     or_,
     select,
     true,
@@ -37,11 +38,23 @@ from storage.base import Reader
 from storage.errors import TimelineChanged
 from storage.frame.records import LogEnd, LogRange, News
 from storage.snapshots import Snapshot
-from storage.timelines import TIMELINE
+
+TIMELINE = literal_column(
+    "(SELECT to_hex(system_identifier) FROM pg_control_system()) || '.' || lower(left(pg_walfile_name('0/0'), 8))", Text
+)
+"""The database's system identifier and the timeline that it writes on.
+
+Every role may read both. The name of a WAL file shows a promotion immediately; what pg_control_checkpoint() says
+changes with the next checkpoint only. On a standby it fails with 55000 (recovery is in progress).
+
+What is remembered by transaction ids is valid on one timeline alone: a standby that is promoted continues with the
+ids that it has received, hands out again those that it has not, and begins a new timeline with that, as a database
+does that is restored to a point in time.
+"""
 
 
 class SnapshotText(UserDefinedType[str]):
-    """PostgreSQL's pg_snapshot, as what a text stands for."""
+    """PostgreSQL's pg_snapshot, cast from a text."""
 
     cache_ok = True
 
@@ -71,11 +84,11 @@ class LogReader(Reader):
         return News(timeline, _snapshot(visible, max(last or 0, _end_of(since) - 1)), visible, first)
 
     async def _read(
-        self, log_range: LogRange, limit: int, columns: Iterable[str], told: Callable[[CTE], Select[Any]]
+        self, log_range: LogRange, limit: int, columns: Iterable[str], visible: Callable[[CTE], Select[Any]]
     ) -> tuple[Sequence[Row[Any]], int | None]:
-        """What is to be told of the first `limit` rows of a stretch, and behind which row to go on, if any is left.
+        """The matches among the first `limit` rows of a range, and behind which row to continue, if any is left.
 
-        Raises TimelineChanged where the stretch is of another timeline.
+        Raises TimelineChanged where the range is of another timeline.
         """
         after = log_range.after
         if not after:
@@ -87,7 +100,7 @@ class LogReader(Reader):
             after = news.first - 1
         page = self._page(log_range, after, limit, columns)
         count = select(func.count().label("page_size"), func.max(page.c.sequence).label("page_end")).subquery()
-        rows = told(page).subquery()
+        rows = visible(page).subquery()
         statement = select(count, TIMELINE.label("timeline"), rows).join_from(count, rows, true(), isouter=True)
         statement = statement.order_by(rows.c.sequence)
         found = (await self._connection.execute(statement)).all()

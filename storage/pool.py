@@ -15,10 +15,11 @@ from storage.errors import translated
 
 
 class Pool:
-    """Connections to one PostgreSQL; every error that rises out of it is one of `storage.errors`, or a defect."""
+    """Connections to one PostgreSQL; every error that it raises is one of `storage.errors`, or a defect."""
 
     def __init__(self, connector: Connector, size: int, *, commit_seconds: float) -> None:
-        """`size` counts the connections beside the one apart; `commit_seconds` is how long a commit is waited for."""
+        """`size` counts the connections without the dedicated one; `commit_seconds` is how long a commit is waited
+        for."""
         self._connector = connector
         self._engine = _engine(size, connector)
         self._dedicated_engine = _engine(1, connector)
@@ -27,16 +28,16 @@ class Pool:
 
     @property
     def commits_overdue(self) -> bool:
-        """Whether a commit waits for so long to be confirmed that it was given up, or soon will be."""
+        """Whether a commit waits for so long to be confirmed that it was abandoned, or soon will be."""
         return self._commits.overdue
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that commits at the end of the block, and leaves nothing behind if the block raises.
 
-        Once the commit has begun, a cancelled caller waits for its end: otherwise the row might stand and nobody be
-        told of it. Where that takes too long, or the wait for a synchronous standby is cut short, StoreUnavailable is
-        raised, and nobody knows whether it will stand.
+        Once the commit has begun, a cancelled caller waits for its end: otherwise the row might be stored and nobody
+        know of it. Where that takes too long, or the wait for a synchronous standby is cut short, StoreUnavailable is
+        raised, and it is unknown whether it will commit.
         """
         with translated():
             async with self._commits.connected(self._engine) as connection:
@@ -49,7 +50,7 @@ class Pool:
         """A connection with these options until the block ends; `dedicated` is the one that is kept for one question.
 
         They are set once the connection is in our hands: where the engine sets them while it takes one out of the pool,
-        a caller that is cancelled just then leaves the connection to the garbage collector.
+        a caller that is cancelled at that moment leaves the connection to the garbage collector.
         """
         with translated():
             async with (self._dedicated_engine if dedicated else self._engine).connect() as connection:
@@ -62,7 +63,7 @@ class Pool:
                 yield connection
 
     async def close(self) -> None:
-        """Ends all connections; commits that were given up are waited for no longer."""
+        """Ends all connections; abandoned commits are waited for no longer."""
         await self._commits.close()
         await self._engine.dispose()
         await self._dedicated_engine.dispose()
@@ -82,7 +83,7 @@ def _engine(pool_size: int, connector: Connector) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "checkout")
     def check_out(connection: Any, *_: object) -> None:
-        """Has the pool open another one in the place of one that was given up while nobody used it."""
+        """Has the pool open another one in the place of one that was abandoned while nobody used it."""
         if connection.driver_connection.abandoned:
             raise DisconnectionError(connection.driver_connection.abandoned)
 

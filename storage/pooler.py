@@ -2,7 +2,7 @@ from enum import StrEnum
 
 
 class Pooler(StrEnum):
-    """What stands between us and PostgreSQL."""
+    """The connection pooler between us and PostgreSQL."""
 
     NONE = "none"
     SESSION = "session"

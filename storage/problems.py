@@ -22,15 +22,16 @@ class ProblemKind(Enum):
     SILENT = auto()
     """Nothing answers in time."""
     LOST = auto()
-    """A connection that stood has ended."""
+    """An established connection has ended."""
     STARTING = auto()
     """It starts, stops or recovers, and lets nobody in meanwhile."""
     FULL = auto()
-    """It has no connection to spare."""
+    """It has no connection left."""
     BUSY = auto()
     """All connections of our own pool are in use."""
     UNCONFIRMED = auto()
-    """It answers, and confirms no commits: a synchronous standby is away, its disk hangs, or a wait was cancelled."""
+    """It answers, and confirms no commits: a synchronous standby is unreachable, its disk hangs, or a wait was
+    cancelled."""
     STANDBY = auto()
     """It cannot write: a standby, or a primary that was demoted."""
     PASSWORD = auto()
@@ -46,9 +47,9 @@ class ProblemKind(Enum):
     VERSION = auto()
     """PostgreSQL is too old."""
     POOLER = auto()
-    """A pooler stands between, and nobody has told us of it."""
+    """A pooler is in between, and no setting says so."""
     LIMITS = auto()
-    """The time limits do not hold behind the pooler: the database was not migrated by way of it yet."""
+    """The time limits do not apply behind the pooler: the database was not migrated by way of it yet."""
     SERVING_ROLE = auto()
     """The role that is to serve is one that nothing can be denied."""
     ENVIRONMENT = auto()
@@ -74,11 +75,11 @@ class DatabaseProblem:
 
     kind: ProblemKind = ProblemKind.UNKNOWN
     text: str = ""
-    """One line without secrets; empty where nobody said anything."""
+    """One line without secrets; empty where there is no message."""
 
     @property
     def is_transient(self) -> bool:
-        """Whether it may be over by itself; otherwise somebody must change something."""
+        """Whether it may pass by itself; otherwise somebody must change something."""
         return self.kind in _PASSING
 
 

@@ -14,7 +14,7 @@ from storage.schema import METADATA, SCHEMAS
 ALL = ("SELECT", "INSERT", "UPDATE", "DELETE")
 APPENDING = ("SELECT", "INSERT")
 APPENDED = frozenset(f"{table.schema}.{table.name}" for table in METADATA.sorted_tables if table.info == APPEND_ONLY)
-"""The tables of which no server changes or deletes a row that stands there."""
+"""The tables whose stored rows no server changes or deletes."""
 
 _PUBLIC = """
     SELECT relname, relkind FROM pg_class

@@ -30,4 +30,4 @@ SCHEMAS = sorted({table.schema for table in METADATA.tables.values() if table.sc
 LAWS: Sequence[Law] = sorted(
     (law for laws in _found("laws") for law in laws.LAWS), key=lambda law: int(law.id.removeprefix("I"))
 )
-"""What `backroom verify` holds, by their numbers."""
+"""The laws that `backroom verify` checks, by their numbers."""

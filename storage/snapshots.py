@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 MAX_PACKED = 1400
-"""In characters: two of them fit into a resume token of the 4,096 that the contract allows."""
+"""In characters: a resume token has room for two of them of the 4,096 that the contract allows."""
 
 _LARGEST = 2**63 - 1
 _EPOCH = 2**32
@@ -16,7 +16,7 @@ _SNAPSHOT = re.compile(rf"({_NUMBER}):({_NUMBER}):((?:{_NUMBER}(?:,{_NUMBER})*)?
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Which transactions had committed at a moment, as PostgreSQL's pg_snapshot tells it; of two, one covers the other.
+    """Which transactions had committed at a moment, as PostgreSQL's pg_snapshot has it; of two, one covers the other.
 
     Raises ValueError where PostgreSQL would not take it.
     """
@@ -52,7 +52,7 @@ class Snapshot:
 
     @property
     def fits(self) -> bool:
-        """Whether a token can hold it; not while hundreds of transactions are under way at once."""
+        """Whether a token has room for it; not while hundreds of transactions are under way."""
         return len(self.packed) <= MAX_PACKED
 
     @property

@@ -41,7 +41,7 @@ def on_connection(kind: Callable[[AsyncConnection], Of]) -> cached_property[Of]:
 
 
 class Reading:
-    """What can be asked; its readers have no method that changes or locks anything."""
+    """What can be read; its readers have no method that changes or locks anything."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -58,7 +58,7 @@ class Reading:
 
 
 class Transaction(Reading):
-    """What can be asked and changed, all of it or nothing."""
+    """What can be read and changed, all of it or nothing."""
 
     def __init__(self, connection: AsyncConnection, audit_key: AuditKey | None = None) -> None:
         super().__init__(connection)

@@ -25,9 +25,9 @@ _READ_ONLY = re.compile(r"default_transaction_read_only\s*=\s*'?(on|true|yes|1)"
 def parameters(url: str) -> Mapping[str, str]:
     """The parameters of a connection, by libpq's names and its own reading of the URL.
 
-    Several hosts stand in "host" with commas between, and their ports in "port" likewise.
+    Several hosts are in "host" with commas between, and their ports in "port" likewise.
     Raises ValueError where that is no URL of PostgreSQL, or where some connection of ours could not use it; its text
-    holds nothing of the URL, which may hold a password.
+    contains nothing of the URL, which may contain a password.
     """
     from psycopg import ProgrammingError  # late: the settings are read by processes that have no use for it
     from psycopg.conninfo import conninfo_to_dict
@@ -53,11 +53,11 @@ def parameters(url: str) -> Mapping[str, str]:
     return found
 
 
-def _malformed(said: str) -> str:
+def _malformed(text: str) -> str:
     """Which kind of mistake libpq found, without what it quotes."""
-    if "percent-encoded" in said:
+    if "percent-encoded" in text:
         return "a % in the database's URL begins no character; a % itself is written as %25"
-    if "URI query parameter" in said:
+    if "URI query parameter" in text:
         return "a parameter behind the ? in the database's URL is none of libpq's, or malformed"
     return "the database's URL is malformed"
 
@@ -68,7 +68,7 @@ def _is_port(text: str) -> bool:
 
 def _reasons_against(found: Mapping[str, str]) -> Iterator[str]:
     """Why some connection of ours could not be opened by these parameters, though others could, each with the mend."""
-    # The file that it stands in is read late, so that nobody could say whether the way there is in plain text.
+    # Its file is read late, so that nobody could say whether the connection is in plain text.
     if found.get("service") or found.get("servicefile"):
         yield "service is not supported in the database's URL; write the host, the port and the database's name into it"
     yield from _wrong_places(found)
@@ -96,7 +96,7 @@ def _wrong_places(found: Mapping[str, str]) -> Iterator[str]:
     if len(ports) not in (1, len(named)):
         yield "the database's URL names one port for each host, or one for all: host1:5432,host2:5432"
     if found.get("hostaddr") and not all(map(_is_address, addresses)):
-        yield "hostaddr in the database's URL must be IP addresses; names stand in host"
+        yield "hostaddr in the database's URL must be IP addresses; names are in host"
 
 
 def _is_address(text: str) -> bool:
@@ -114,10 +114,10 @@ def _refused_by_libpq(found: Mapping[str, str]) -> Iterator[str]:
 
     others = {name: value for name, value in found.items() if name not in ("host", "hostaddr", "port", *_SECRETS)}
     connection = PGconn.connect_start(make_conninfo("", host=_NOWHERE, **others).encode())
-    said = connection.get_error_message()
+    text = connection.get_error_message()
     connection.finish()
-    if _NOWHERE not in said:
-        named = " and ".join(name for name in others if re.search(rf"\b{name}\b", said))
+    if _NOWHERE not in text:
+        named = " and ".join(name for name in others if re.search(rf"\b{name}\b", text))
         where = f"{named} in the database's URL" if named else "one of the environment's PG... variables"
         yield f"libpq does not take the value of {where}; correct it"
 
@@ -148,7 +148,7 @@ def _written(host: str, port: str) -> str:
 
 
 def secrets(url: str) -> frozenset[str]:
-    """What must not be said of a URL: its passwords, as they are written there and as they are meant."""
+    """What must not be shown of a URL: its passwords, as they are written there and as they are meant."""
     found = parameters(url)
     meant = {found[name] for name in _SECRETS if found.get(name)}
     user, _, written = url.partition("://")[2].split("/")[0].rpartition("@")[0].partition(":")

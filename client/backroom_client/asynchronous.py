@@ -92,7 +92,7 @@ class Tokens:
             return token
         if self._fetching is None or self._fetching.done():
             self._fetching = asyncio.create_task(self._sign_in())
-        # A call that is cancelled must not take the token from the others that wait for it.
+        # A call that is cancelled must not lose the token for the others that wait for it.
         return await asyncio.shield(self._fetching)
 
     async def close(self) -> None:
@@ -144,7 +144,7 @@ class Calls:
 
 class UnaryUnary(Calls, grpc.aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
-        """Makes the call once more where its token alone was rejected; the request_id is the same then."""
+        """Makes the call again where its token alone was rejected; the request_id is the same then."""
         request = with_request_id(request, self._new_id)
         token = await self._token(details)
         timeout = UNARY_DEADLINE_SECONDS if details.timeout is None else details.timeout

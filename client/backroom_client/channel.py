@@ -15,7 +15,7 @@ REPEATABLE: Mapping[str, Sequence[str]] = {
 }
 """The methods that are safe to repeat, by service; a change is safe because it carries a request_id.
 
-A watch is repeated only while nothing of it was told; `backroom_client.watching` goes on behind what was.
+A watch is repeated only while nothing of it was received; `backroom_client.watching` continues behind what was.
 """
 
 UNARY_DEADLINE_SECONDS = 30.0
@@ -58,12 +58,12 @@ def options() -> list[tuple[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How a server proves who it is, and, where it asks, who we are; everything in PEM."""
+    """How a server proves who it is, and, where it demands that, who we are; everything in PEM."""
 
     ca: bytes | None = None
     """Who issued the server's certificate; None means one of those that the system trusts."""
     certificate: bytes | None = None
-    """The chain to show to a server that asks for one, with its key."""
+    """The chain to show to a server that demands one, with its key."""
     key: bytes | None = field(default=None, repr=False)
     server_name: str | None = None
     """The name that the server's certificate must bear, where it is not the one in the address."""

@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 async def concurrently(act: Callable[[Item], Awaitable[None]], items: Iterable[Item], *, at_once: int) -> None:
-    """Acts on all items, on so many at once; the first failure ends the others, and rises."""
+    """Acts on all items, on so many concurrently; the first failure ends the others, and is raised."""
     waiting = iter(items)
 
     async def work() -> None:

@@ -8,15 +8,8 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from backroom.commerce.v1.catalog_service_pb2_grpc import CatalogServiceStub
-from backroom.commerce.v1.inventory_service_pb2_grpc import InventoryServiceStub
-from backroom.commerce.v1.order_service_pb2_grpc import OrderServiceStub
-from backroom.commerce.v1.payment_service_pb2_grpc import PaymentServiceStub
+from backroom import stubs
 from backroom.common.v1 import access_pb2
-from backroom.identity.v1.access_service_pb2_grpc import AccessServiceStub
-from backroom.identity.v1.audit_service_pb2_grpc import AuditServiceStub
-from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
-from backroom.webhooks.v1.webhook_service_pb2_grpc import WebhookServiceStub
 
 Channel = TypeVar("Channel", bound=grpc.Channel | grpc.aio.Channel)
 Blocking = TypeVar("Blocking", covariant=True)
@@ -63,14 +56,14 @@ class Service(Generic[Blocking, Awaited]):
 class Services(Generic[Channel]):
     """Backroom's services over one channel: a new one is a line here, for either kind of client."""
 
-    identity = Service(IdentityServiceStub)
-    access = Service(AccessServiceStub)
-    audit = Service(AuditServiceStub)
-    catalog = Service(CatalogServiceStub)
-    inventory = Service(InventoryServiceStub)
-    orders = Service(OrderServiceStub)
-    payments = Service(PaymentServiceStub)
-    webhooks = Service(WebhookServiceStub)
+    identity = Service(stubs.IdentityServiceStub)
+    access = Service(stubs.AccessServiceStub)
+    audit = Service(stubs.AuditServiceStub)
+    catalog = Service(stubs.CatalogServiceStub)
+    inventory = Service(stubs.InventoryServiceStub)
+    orders = Service(stubs.OrderServiceStub)
+    payments = Service(stubs.PaymentServiceStub)
+    webhooks = Service(stubs.WebhookServiceStub)
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

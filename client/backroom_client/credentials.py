@@ -68,7 +68,7 @@ def usable(token: Token | None, rejected: Token | None, now: datetime) -> Token 
 
 
 def is_protected(method: str | bytes) -> bool:
-    """Whether a call takes an access token; asyncio's calls hold their path as bytes."""
+    """Whether a call takes an access token; asyncio's calls have their path as bytes."""
     return (method.decode() if isinstance(method, bytes) else method) in PROTECTED
 
 

@@ -24,7 +24,7 @@ class FieldViolation:
 
 @dataclass(frozen=True, slots=True)
 class PreconditionViolation:
-    """One thing that stands in the way, such as a product that is out of stock."""
+    """One thing that prevents the call, such as a product that is out of stock."""
 
     type: str
     subject: str
@@ -44,7 +44,7 @@ class Refusal:
     fields: tuple[FieldViolation, ...] = ()
     preconditions: tuple[PreconditionViolation, ...] = ()
     retry_delay: timedelta | None = None
-    """How long to wait before trying again; None where trying again as it stands will not help."""
+    """How long to wait before trying again; None where trying the same call again will not help."""
 
 
 def refusal_of(error: grpc.RpcError) -> Refusal | None:

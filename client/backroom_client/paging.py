@@ -41,7 +41,7 @@ class Pages(Generic[Response]):
             yield page
 
     def items(self, of: Callable[[Response], Iterable[Item]]) -> Iterator[Item]:
-        """The items of all pages; `of` says where a page holds them, so that they keep their type."""
+        """The items of all pages; `of` says where a page has them, so that they keep their type."""
         for page in self:
             yield from of(page)
 
@@ -63,7 +63,7 @@ class AsyncPages(Generic[Response]):
             yield page
 
     async def items(self, of: Callable[[Response], Iterable[Item]]) -> AsyncIterator[Item]:
-        """The items of all pages; `of` says where a page holds them, so that they keep their type."""
+        """The items of all pages; `of` says where a page has them, so that they keep their type."""
         async for page in self:
             for item in of(page):
                 yield item

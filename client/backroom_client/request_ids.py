@@ -30,7 +30,7 @@ def new_request_id() -> str:
 def with_request_id(request: Request, new_id: Callable[[], str]) -> Request:
     """The request with its empty request_id filled, on a copy; the request itself where there is nothing to fill.
 
-    The field may stand one level below, as in a PlaceOrdersRequest.
+    The field may be one level below, as in a PlaceOrdersRequest.
     """
     holder = _message_with_request_id(request)
     if holder is None or holder.request_id:

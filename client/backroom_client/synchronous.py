@@ -57,7 +57,7 @@ class Backroom(Services[grpc.Channel]):
         now: Callable[[], datetime] = utc_now,
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
-        """A given `channel` stands in for one to the address, and stays its giver's to close."""
+        """A given `channel` is used instead of one to the address, and stays its giver's to close."""
         plain = channel if channel is not None else open_channel(address, tls)
         self._opened = plain if channel is None else None
         tokens = Tokens(plain, credentials, now) if credentials is not None else None
@@ -154,7 +154,7 @@ class Calls(
         self._new_id = new_id
 
     def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
-        """Makes the call once more where its token alone was rejected; the request_id is the same then."""
+        """Makes the call again where its token alone was rejected; the request_id is the same then."""
         request = with_request_id(request, self._new_id)
         token = self._token(details)
         timeout = UNARY_DEADLINE_SECONDS if details.timeout is None else details.timeout

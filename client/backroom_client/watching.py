@@ -1,4 +1,4 @@
-"""All changes, watch after watch: each is opened right behind what the one before it told."""
+"""All changes, watch after watch: each is opened right behind what the one before it sent."""
 
 import asyncio
 import copy
@@ -51,7 +51,7 @@ class AsyncCall(Protocol[Message]):
 
 
 class Watch(Generic[Response]):
-    """The messages of a watch that goes on, on another server if need be, until it is refused or left.
+    """The messages of a watch that continues, on another server if need be, until it is refused or closed.
 
     Without a token in the request it begins with the changes to come, and with a message that holds a token alone, as
     others do now and then. Whoever keeps the token of the last message that was dealt with can go on behind it:
@@ -60,8 +60,8 @@ class Watch(Generic[Response]):
 
     It is opened again when it ends, and when its server does not answer.
 
-    A token expires after 30 days, and where the database has failed over to a standby. With `relist`, the watch begins
-    anew then; without it, the refusal rises (FAILED_PRECONDITION / RESUME_TOKEN_EXPIRED).
+    A token expires after 30 days, and where the database has failed over to a standby. With `relist`, the watch
+    restarts then; without it, the refusal is raised (FAILED_PRECONDITION / RESUME_TOKEN_EXPIRED).
     """
 
     def __init__(
@@ -74,10 +74,11 @@ class Watch(Generic[Response]):
         spread: Callable[[], float] = random.random,
     ) -> None:
         """`relist` is called whenever the watch has begun without a token, before its first message is handed out:
-        what is listed then, and what the watch tells from there on, leave nothing out. What it raises rises; where that
-        is an error of gRPC's that may pass, the watch begins once more instead.
+        what is listed then, and what the watch sends from there on, leave nothing out. Its errors are raised; where
+        that is an error of gRPC's that may pass, the watch restarts instead.
 
-        `pause` waits for so many seconds; `spread`, from 0 to 1, keeps many watches from coming back all at once.
+        `pause` waits for so many seconds; `spread`, from 0 to 1, keeps many watches from reconnecting at the same
+        moment.
         """
         self._open: Callable[[str], Call[Response]] = lambda token: method(_behind(request, token))
         self._token = request.resume_token
@@ -151,7 +152,7 @@ class AsyncWatch(Generic[Response]):
 
 
 class _Backoff:
-    """How long to wait before a watch is opened again: longer each time, until one tells something."""
+    """How long to wait before a watch is opened again: longer each time, until one sends something."""
 
     def __init__(self, spread: Callable[[], float]) -> None:
         self._spread = spread
@@ -169,8 +170,8 @@ class _Backoff:
         if error.code() not in _GOES_ON:
             raise error
         refusal = refusal_of(error)
-        asked = refusal.retry_delay.total_seconds() if refusal and refusal.retry_delay else 0.0
-        return max(asked, self.after_end())
+        delay = refusal.retry_delay.total_seconds() if refusal and refusal.retry_delay else 0.0
+        return max(delay, self.after_end())
 
 
 def _has_expired(error: grpc.RpcError) -> bool:

@@ -34,8 +34,8 @@ Access is decided on the metadata, before the request's body is read.
 - **{NO_ROLE}**: signed in, without any role. Who lacks the permission: PERMISSION_DENIED / PERMISSION_MISSING.
 - What counts is what an account may do now, on every server within a second; not what its token says.
 - An account that is disabled, and a token whose session or key has ended, is nobody.
-- Roles that are made (CreateRole) hold any of the permissions at the end of this page, and go by the same rules.
-- Nobody gives, changes or takes away a permission that they do not hold: PERMISSION_DENIED / PERMISSION_NOT_HELD.
+- Custom roles (CreateRole) grant any of the permissions at the end of this page, by the same rules.
+- Nobody gives, changes or takes away a permission that they do not have: PERMISSION_DENIED / PERMISSION_NOT_HELD.
 - A customer sees and changes what is its own alone: another's answers as what does not exist.
 """
 
@@ -84,13 +84,13 @@ def _roles() -> Iterator[str]:
 def _methods() -> Iterator[str]:
     for service in services():
         yield f"## {service.full_name}\n"
-        yield from _row("method", "asks for", *COLUMNS)
+        yield from _row("method", "requires", *COLUMNS)
         yield from _row("---", "---", *(":-:" for _ in COLUMNS))
         rules = rules_of([service], _BUILT_IN.permissions)
         for method in service.methods:
             rule = rules[f"/{service.full_name}/{method.name}"]
-            asked = "anyone" if rule.public else f"`{rule.permission}`" if rule.permission else "anyone signed in"
-            yield from _row(method.name, asked, *("yes" if allowed(rule, column) else "" for column in COLUMNS))
+            rule_text = "anyone" if rule.public else f"`{rule.permission}`" if rule.permission else "anyone signed in"
+            yield from _row(method.name, rule_text, *("yes" if allowed(rule, column) else "" for column in COLUMNS))
         yield ""
 
 
@@ -99,13 +99,13 @@ def _permissions() -> Iterator[str]:
     for path, rule in rules_of(services(), _BUILT_IN.permissions).items():
         methods.setdefault(rule.permission or "", []).append(path.rpartition("/")[2])
     yield "## The permissions\n"
-    yield "Those that no method asks for are asked for within one: for what of it is another's, or dearer to do.\n"
-    yield from _row("permission", "what it lets do", "asked for by", *ROLES)
+    yield "Those that no method requires are required within one: for what of it is another's, or dearer to do.\n"
+    yield from _row("permission", "what it lets do", "required by", *ROLES)
     yield from _row("---", "---", "---", *(":-:" for _ in ROLES))
     for permission in sorted(permissions(), key=lambda each: each.name):
         held = ("yes" if role in permission.roles else "" for role in ROLES)
-        asked = ", ".join(methods.get(permission.name, ()))
-        yield from _row(f"`{permission.name}`", permission.description, asked, *held)
+        rule_text = ", ".join(methods.get(permission.name, ()))
+        yield from _row(f"`{permission.name}`", permission.description, rule_text, *held)
 
 
 def _row(*cells: str) -> Iterator[str]:

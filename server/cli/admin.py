@@ -42,7 +42,7 @@ def password_from(given: BinaryIO) -> str:
     try:
         return line.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise Failure("--password-stdin: what stands on standard input is not UTF-8") from None
+        raise Failure("--password-stdin: standard input is not UTF-8") from None
 
 
 def create_service_account(name: str, roles: Sequence[str]) -> None:
@@ -68,7 +68,7 @@ async def create_service_key(name: str, roles: Sequence[str]) -> str:
 
 
 def _validate(request: Message) -> None:
-    """Holds what was typed against the contract's own rules."""
+    """Validates what was typed by the contract's own rules."""
     for violation in protovalidate.collect_violations(request):
         field = violation.proto.field
         name = field.elements[-1].field_name if field and field.elements else ""

@@ -1,10 +1,10 @@
-"""A copy of a database becomes an environment of its own: nothing that was begun in the other one goes on here."""
+"""A copy of a database becomes an environment of its own: nothing that began in the other one continues here."""
 
 import asyncio
 from datetime import datetime
 
 from server import settings
-from server.cli.confirmation import ask_before_writing
+from server.cli.confirmation import confirm_writing
 from server.cli.database_changes import command_context
 from server.frame.sealing import MasterKeys
 from server.identity.credentials.keys import MasterKeyWrong, completed, new_key, opened_material
@@ -20,7 +20,7 @@ from storage.webhooks.store import WebhooksTransaction
 
 
 class _AdoptingTransaction(IdentityTransaction, WebhooksTransaction):
-    """What ends in all modules ends at once."""
+    """What ends in all modules ends in one transaction."""
 
 
 _ADOPTING = StoreKind(Reading, _AdoptingTransaction)
@@ -41,7 +41,7 @@ async def _adopt(configured: Settings, keys: MasterKeys, *, yes: bool) -> None:
         if kept == issuer:
             print(f"the database belongs to {issuer} already; nothing was changed")
             return
-        _ask(kept or "nobody", issuer, servers, yes=yes)
+        _confirm(kept or "nobody", issuer, servers, yes=yes)
         try:
             ended = await _adopted(database, issuer, keys)
         except MasterKeyWrong:
@@ -50,33 +50,33 @@ async def _adopt(configured: Settings, keys: MasterKeys, *, yes: bool) -> None:
     print(f"ended: {ended}")
 
 
-def _ask(kept: str, issuer: str, servers: int, *, yes: bool) -> None:
+def _confirm(kept: str, issuer: str, servers: int, *, yes: bool) -> None:
     reasons = ["sessions, API keys, keys that sign, queued jobs, deliveries and mails end, and endpoints are disabled"]
     if servers:
         reasons.append(f"servers or workers have {servers} connections to it: stop them first")
-    ask_before_writing(f"the database of {kept} becomes that of {issuer}", reasons, yes=yes)
+    confirm_writing(f"the database of {kept} becomes that of {issuer}", reasons, yes=yes)
 
 
 async def _adopted(database: Database, issuer: str, keys: MasterKeys) -> str:
     """Does it in one transaction, and returns what ended, for a person to read."""
-    ask = command_context("adopt")
+    context = command_context("adopt")
     async with database.store(_ADOPTING).transaction() as tx:
         await tx.environment.lift_limits()
-        await tx.environment.adopt(issuer, ask.time)
+        await tx.environment.adopt(issuer, context.time)
         ended = {
-            "sessions": await tx.sessions.end_everyones(ask.time),
-            "API keys": await tx.api_keys.end_everyones(ask.time),
-            "keys that sign or derive": await _replaced(tx, keys, ask.time),
+            "sessions": await tx.sessions.end_everyones(context.time),
+            "API keys": await tx.api_keys.end_everyones(context.time),
+            "keys that sign or derive": await _replaced(tx, keys, context.time),
             "queued jobs": await tx.jobs.cancel_all(),
             "mails": await tx.mails.delete_all(),
             "deliveries": await tx.deliveries.give_up_all(_REASON),
-            "endpoints": await tx.endpoints.disable_all(_REASON, ask.time),
+            "endpoints": await tx.endpoints.disable_all(_REASON, context.time),
         }
         await tx.mail_tokens.end_everyones()
-        # What happened before is nobody's to be told of here.
+        # Nobody here is to be sent what happened before.
         await tx.relay.move((await tx.relay.find_end()).snapshot)
-        await tx.access_changes.add(None, ask.time)
-        await tx.audit.record([ask.entry(f"environment/{issuer}")])
+        await tx.access_changes.add(None, context.time)
+        await tx.audit.record([context.entry(f"environment/{issuer}")])
     return ", ".join(f"{count:,} {what}" for what, count in ended.items())
 
 

@@ -1,4 +1,4 @@
-"""The command `backroom`; each command imports what it needs when it runs, so that help comes at once."""
+"""The command `backroom`; each command imports what it needs when it runs, so that help is fast."""
 
 import gc
 import os
@@ -26,7 +26,7 @@ app.add_typer(audit, name="audit")
 From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="The first day, such as 2011-11-01.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="The last day.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead; the exit code is the same.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Write without asking.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Write without confirmation.")]
 Role = Annotated[list[str] | None, typer.Option("--role", help="A role to grant; may be given more than once.")]
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     os.umask(0o077)  # what a command writes is nobody else's to read, whichever library writes it
     # What its core has to say reaches us as errors; its own lines on the screen would only repeat them.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    # Its fork handlers can crash a child that is started beside it, before that becomes another program.
+    # Its fork handlers can crash a child process that is started, before that becomes another program.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     os.environ.setdefault("GRPC_SSL_CIPHER_SUITES", CIPHER_SUITES)
     try:
@@ -74,14 +74,14 @@ def backroom(
 def _require_docstrings() -> None:
     if sys.flags.optimize > 1:
         raise SettingsError(
-            "PYTHONOPTIMIZE: at 2, or with -OO, Python drops the docstrings, which hold what callers are told;"
+            "PYTHONOPTIMIZE: at 2, or with -OO, Python drops the docstrings, which are the messages that callers get;"
             " unset it, or set it to 1"
         )
 
 
 @app.command()
 def serve(
-    worker: Annotated[bool, typer.Option(help="Do the jobs too; beside several, in a process of its own.")] = True,
+    worker: Annotated[bool, typer.Option(help="Do the jobs too; next to several, in a process of its own.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="How many processes serve, on the same ports.")] = 1,
 ) -> None:
     """Serve calls until Ctrl-C; without DATABASE_URL on an embedded PostgreSQL, in BACKROOM_DATA_DIR."""
@@ -99,7 +99,7 @@ def serve(
 
 @app.command("serving-process", hidden=True)
 def serving_process() -> None:
-    """Serve as one of several; started by `serve --workers`."""
+    """Serve as one worker of several; started by `serve --workers`."""
     gc.disable()  # as for one process
     from server.process.workers.process import serving_process
 
@@ -126,9 +126,9 @@ def migrate() -> None:
 def adopt(yes: Yes = False) -> None:
     """Make a copied database that of BACKROOM_ISSUER; stop the servers on it first.
 
-    Nothing that was begun in the other environment goes on: it ends sessions, API
+    Nothing that began in the other environment continues: it ends sessions, API
     keys, the keys that sign, queued jobs, deliveries and mails, and disables the
-    webhooks' endpoints. It asks first; without a terminal it needs --yes.
+    webhooks' endpoints. It asks for confirmation; without a terminal it needs --yes.
     """
     from server.cli.adopt import adopt
 
@@ -139,9 +139,9 @@ def adopt(yes: Yes = False) -> None:
 def demo(yes: Yes = False) -> None:
     """Replay one real day of a real shop, through the running server or through one that it starts.
 
-    It asks before it writes in production, with DATABASE_URL or BACKROOM_API_KEY
-    set, to a server on another machine, or to one that does not stand on the
-    embedded database of BACKROOM_DATA_DIR. Without a terminal it needs --yes then.
+    It asks for confirmation before it writes in production, with DATABASE_URL or BACKROOM_API_KEY
+    set, to a server on another machine, or to one that does not use the embedded database of BACKROOM_DATA_DIR. Without
+    a terminal it needs --yes then.
     """
     from server.cli.replay import demo
 
@@ -159,7 +159,7 @@ def replay(
 ) -> None:
     """Replay a file of real orders; a second time changes nothing.
 
-    It asks first where `backroom demo` does.
+    It asks for confirmation where `backroom demo` does.
     """
     from server.cli.replay import replay
 
@@ -175,7 +175,7 @@ def bench(
     address: Annotated[
         str | None, typer.Option(help="The server's host:port; by default BACKROOM_GRPC_ADDRESS.")
     ] = None,
-    callers: Annotated[int, typer.Option(min=1, max=10_000, help="How many call at once.")] = 64,
+    callers: Annotated[int, typer.Option(min=1, max=10_000, help="How many call concurrently.")] = 64,
     seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="How long each work is measured.")] = 5,
     products: Annotated[int, typer.Option(min=2, max=100_000, help="How many products to make.")] = 1000,
     rate: Annotated[
@@ -185,7 +185,7 @@ def bench(
 ) -> None:
     """Measure how fast a server answers, and check what it kept.
 
-    It leaves its products and orders behind, and asks first where `backroom demo` does.
+    It leaves its products and orders behind, and asks for confirmation where `backroom demo` does.
     """
     try:
         from server.cli.bench import bench

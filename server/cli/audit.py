@@ -31,7 +31,7 @@ _ANCHOR = re.compile(r"([1-9][0-9]{0,18}):([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events are asked for, as it was typed."""
+    """Which entries are wanted, as it was typed."""
 
     caller: str | None
     action: str | None
@@ -100,16 +100,16 @@ async def _verified(anchors: Sequence[AuditAnchor], console: Console) -> tuple[i
     configured = settings.read()
     keys = master_keys(configured)
 
-    def tell(verified: int) -> None:
+    def report_progress(verified: int) -> None:
         if verified % _SAY_EVERY == 0:
             console.print(f"verified: {verified:,}")
 
     async with migrated_database(configured) as database:
-        return await _followed(_auditing(database, keys), anchors, tell)
+        return await _followed(_auditing(database, keys), anchors, report_progress)
 
 
 async def _followed(
-    auditing: Auditing, anchors: Sequence[AuditAnchor], tell: Callable[[int], None]
+    auditing: Auditing, anchors: Sequence[AuditAnchor], report_progress: Callable[[int], None]
 ) -> tuple[int, Verification]:
     """Follows the chain from its first place to its last, or to the first fault."""
     verified, after = 0, 0
@@ -119,7 +119,7 @@ async def _followed(
         if found.complete or found.fault is not None:
             return verified, found
         after = found.last.position
-        tell(verified)
+        report_progress(verified)
 
 
 async def _listed(wanted: AuditFilter, limit: int) -> Sequence[AuditEvent]:

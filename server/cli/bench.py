@@ -18,7 +18,7 @@ from load.totals import Mismatch
 from server import settings
 from server.cli.bench_report import print_checked, print_samples
 from server.cli.bench_works import READABLE, Load, Work, works_named
-from server.cli.confirmation import ask_before_writing, reasons_to_ask
+from server.cli.confirmation import confirm_writing, reasons_to_confirm
 from server.cli.service_key import service_key
 from server.cli.target_server import tls_of
 from server.process.failure import Failure
@@ -31,13 +31,13 @@ _STOCK = 1_000_000_000
 def bench(names: Sequence[str], address: str | None, load: Load, *, products: int, yes: bool) -> None:
     """Measures these works, or all, on the server of an address or of the settings; exits with 1 on a mismatch.
 
-    `yes` lets it write without asking to a server that may be somebody else's.
+    `yes` lets it write without confirmation to a server that may be somebody else's.
     """
     works = works_named(names)
     configured = settings.read()
     target = configured.grpc_address if address is None else _address(address)
-    reasons = reasons_to_ask(configured, target, answers=True)
-    ask_before_writing(f"a bench leaves products and orders on {target}", reasons, yes=yes)
+    reasons = reasons_to_confirm(configured, target, answers=True)
+    confirm_writing(f"a bench leaves products and orders on {target}", reasons, yes=yes)
     console = Console(highlight=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:

@@ -32,7 +32,7 @@ def print_samples(console: Console, samples: Mapping[str, Sample]) -> None:
 
 
 def print_checked(console: Console, checked: Checked) -> None:
-    text = f"stock and orders add up: {checked.orders:,} orders, {checked.pieces:,} pieces held"
+    text = f"stock and orders add up: {checked.orders:,} orders, {checked.pieces:,} pieces reserved"
     console.print(text, style="green", markup=False, soft_wrap=True)
     if checked.unanswered:
         text = f"{checked.unanswered:,} calls had no answer; {checked.placed_unanswered:,} of them placed their order"

@@ -1,4 +1,4 @@
-"""Who is asked before a command writes into what may not be its own."""
+"""The confirmation before a command writes into what may not be its own."""
 
 import ipaddress
 import sys
@@ -11,8 +11,8 @@ from server.settings import Address, Settings
 from storage.embedded import running_url
 
 
-def ask_before_writing(what: str, reasons: list[str], *, yes: bool) -> None:
-    """Asks at a terminal, and raises Failure where nobody agrees; without a reason, or with `yes`, nobody is asked."""
+def confirm_writing(what: str, reasons: list[str], *, yes: bool) -> None:
+    """Asks at a terminal, and raises Failure where nobody agrees; without a reason, or with `yes`, it asks nothing."""
     if yes or not reasons:
         return
     if not sys.stdin.isatty():
@@ -22,7 +22,7 @@ def ask_before_writing(what: str, reasons: list[str], *, yes: bool) -> None:
         raise Failure("nothing was written")
 
 
-def reasons_to_ask(configured: Settings, target: Address, *, answers: bool) -> list[str]:
+def reasons_to_confirm(configured: Settings, target: Address, *, answers: bool) -> list[str]:
     """Why a server, which answers or is still to be started, may not be a first run's own, for a person to read."""
     return list(_reasons(configured, target, answers=answers))
 
@@ -35,7 +35,7 @@ def _reasons(configured: Settings, target: Address, *, answers: bool) -> Iterato
     if configured.database_url:
         yield "DATABASE_URL is set: the database is not the embedded one"
     elif answers and running_url(configured.data_dir.absolute() / "postgres") is None:
-        yield f"the server on {target} does not stand on the embedded database of {configured.data_dir}"
+        yield f"the server on {target} does not use the embedded database of {configured.data_dir}"
     if answers and configured.api_key:
         yield "BACKROOM_API_KEY is set: the server is somebody's who gave out a key"
 

@@ -18,7 +18,8 @@ Result = TypeVar("Result")
 
 
 def command_context(command: str) -> ChangeContext:
-    """That a command, such as "keys rotate", asks: who has the database and its keys is not asked for a name."""
+    """The context of a change by a command, such as "keys rotate": whoever has the database and its keys needs no
+    account."""
     return ChangeContext(NOBODY, f"backroom {command}", now())
 
 

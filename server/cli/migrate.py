@@ -14,7 +14,7 @@ from storage.rights import grant_to_serve
 
 
 def migrate() -> None:
-    """Migrates the database, past a pooler where its own URL is known; behind one, has the limits hold.
+    """Migrates the database, past a pooler where its own URL is known; behind one, checks that the limits apply.
 
     Then the role that serves is given what it needs for that.
     """
@@ -30,12 +30,13 @@ def migrate() -> None:
         except DBAPIError as error:
             raise Failure(f"{setting}: the migration was taken back: {_first_line(error.orig)}") from None
         _set_role_limits(configured, url)
-        print(f"the database stands at migration {migrations.head()}")
+        print(f"the database is at migration {migrations.head()}")
         _grant(configured, direct or url)
 
 
 def _set_role_limits(configured: Settings, url: str) -> None:
-    """By the role that serves, since each may set its own; on the way that it takes, so that it holds there at once."""
+    """By the role that serves, since each may set its own; on the way that it takes, so that it applies there
+    immediately."""
     if configured.pooler is not Pooler.TRANSACTION:
         return
     try:

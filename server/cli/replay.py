@@ -11,7 +11,7 @@ from rich.console import Console
 import replay as replaying
 from backroom_client import AsyncBackroom, Key
 from server import settings
-from server.cli.confirmation import ask_before_writing, reasons_to_ask
+from server.cli.confirmation import confirm_writing, reasons_to_confirm
 from server.cli.service_key import service_key
 from server.cli.target_server import target_server, tls_of
 from server.process.failure import Failure
@@ -33,7 +33,7 @@ def replay(path: Path, first: date | None, last: date | None, *, yes: bool = Fal
 
 
 def _run(dataset: replaying.Dataset, *, yes: bool) -> None:
-    """Replays a selection and prints what became of it; exits with 1 where that is not what the file asks for."""
+    """Replays a selection and prints what became of it; exits with 1 where that is not what the file says."""
     console = Console(highlight=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
@@ -50,8 +50,8 @@ async def _replayed(
 ) -> replaying.Outcome:
     def agreed(answers: bool) -> None:
         where = f"the server on {configured.grpc_address}" if answers else "a server of its own"
-        reasons = reasons_to_ask(configured, configured.grpc_address, answers=answers)
-        ask_before_writing(f"this writes products, orders and payments through {where}", reasons, yes=yes)
+        reasons = reasons_to_confirm(configured, configured.grpc_address, answers=answers)
+        confirm_writing(f"this writes products, orders and payments through {where}", reasons, yes=yes)
 
     async with target_server(configured, agreed) as address:
         tls = tls_of(configured)

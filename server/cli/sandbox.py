@@ -27,8 +27,8 @@ def sandbox_provider(
 ) -> None:
     """Serves until it is stopped, and prints its URL once it answers.
 
-    The key and the webhooks' secret are taken from the environment or from standard input: what stands on a command
-    line is read by everyone on the machine.
+    The key and the webhooks' secret are taken from the environment or from standard input: everyone on the machine can
+    read a command line.
     """
     secrets = _read_secrets() if secrets_stdin else os.environ
     config = _config(address, ledger, webhook_url, secrets, with_parent=with_parent)

@@ -1,22 +1,30 @@
-"""README's tables of settings and `.env.example`, made from what each setting is declared with."""
+"""README's tables of modules and settings, and `.env.example`, made from what the code declares."""
 
 import argparse
 import inspect
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 
+from server.cli.access_table import services
 from server.frame.settings import Declared, declared
+from server.modules import MODULES
 from server.settings import declarations
 
 ROOT = Path(__file__).resolve().parents[2]
 README, EXAMPLE = "README.md", ".env.example"
 
 _BEGIN, _END = "<!-- settings: made by `make settings` -->\n", "<!-- settings: end -->\n"
+_MODULES_BEGIN, _MODULES_END = "<!-- modules: made by `make settings` -->\n", "<!-- modules: end -->\n"
+_STANDARD = (
+    "| standard | `grpc.health.v1.Health`, `grpc.reflection`"
+    ' | services `""`, `liveness`, `readiness`, and each one above; v1 and v1alpha |'
+)
 _COLUMNS = 120
 _INTRODUCTION = """\
-# Copy to .env: what stands there counts where the environment is silent. Every line shows a default.
+# Copy to .env: what is set there counts where the environment is silent. Every line shows a default.
 # Made by `make settings` from what each setting is declared with, in `server/settings` or its module's `settings.py`.
 """
 
@@ -34,11 +42,28 @@ def main() -> None:
 
 
 def made_files() -> Mapping[str, str]:
-    """What the files are to hold, by their names; of README.md all but the tables is left as it is."""
-    before, _, rest = (ROOT / README).read_text().partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    tables = "\n".join(_tables())
-    return {README: f"{before}{_BEGIN}\n{tables}\n{_END}{after}", EXAMPLE: "\n".join(_example()) + "\n"}
+    """What the files are to contain, by their names; of README.md all but the tables is left as it is."""
+    text = _with_block((ROOT / README).read_text(), _MODULES_BEGIN, [*_modules(), ""], _MODULES_END)
+    return {README: _with_block(text, _BEGIN, _tables(), _END), EXAMPLE: "\n".join(_example()) + "\n"}
+
+
+def _with_block(text: str, begin: str, lines: Iterable[str], end: str) -> str:
+    """The text with these lines between two marks."""
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    block = "\n".join(lines)
+    return f"{before}{begin}\n{block}\n{end}{after}"
+
+
+def _modules() -> Iterator[str]:
+    """What each module promises: the docstring of `server/<module>/__init__.py`, behind its colon."""
+    yield "| module | services | what it promises |"
+    yield "| --- | --- | --- |"
+    for module in MODULES:
+        names = [f"`{each.name}`" for each in services() if each.full_name.split(".")[1] == module]
+        promise = inspect.cleandoc(import_module(f"server.{module}").__doc__ or "").partition(": ")[2]
+        yield f"| {module} | {', '.join(names)} | {promise.removesuffix('.')} |"
+    yield _STANDARD
 
 
 def _sections() -> Iterator[tuple[str, Sequence[Declared]]]:

@@ -102,15 +102,15 @@ async def _read(process: asyncio.subprocess.Process, last: "deque[str]", port: "
 
 
 def _end_reason(last: "deque[str]") -> str:
-    """What it said itself where that is why, as this command would have said it."""
-    ours, said, why = last[-1].partition("backroom: ") if last else ("", "", "")
-    if said and not ours:
+    """Its own message where that is the reason, in this command's form."""
+    ours, prefix, why = last[-1].partition("backroom: ") if last else ("", "", "")
+    if prefix and not ours:
         return why.rstrip()
     return "the server that was started ended:\n" + "".join(last).rstrip()
 
 
 async def _readiness(address: str, tls: Tls | None) -> int | None:
-    """The server's readiness; None where none answers, which is said at once: the client would try again."""
+    """The server's readiness; None where none answers, which is known immediately: the client would try again."""
     options: list[tuple[str, Any]] = [("grpc.enable_retries", 0)]
     if tls is None:
         opened = grpc.aio.insecure_channel(address, options)

@@ -1,4 +1,4 @@
-"""Whether all that must hold does hold: what an operator asks after a bad night."""
+"""Whether all laws hold: what an operator checks after an incident."""
 
 import asyncio
 import sys

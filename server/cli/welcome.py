@@ -20,7 +20,7 @@ _TYPED = """'{"email": "you@example.com", "password": "..."}'"""
 
 
 def print_welcome(configured: Settings, ports: tuple[int, int], *, made_admin: bool, by: str = "") -> None:
-    """Tells where calls are answered and, but for production, how to make the first ones.
+    """Prints where calls are answered and, but for production, how to make the first ones.
 
     `ports` are gRPC's and HTTP's, `made_admin` whether this start made the first admin, and `by` says who serves,
     where that is not one process.
@@ -78,7 +78,7 @@ def _by_grpcurl(configured: Settings, port: int, file: str | None) -> Iterator[s
 
 
 def _tls_flags(configured: Settings, dash: str) -> str:
-    """By whom the server's certificate is known, and the caller's own where the server asks for one."""
+    """The authority of the server's certificate, and the caller's own certificate where the server demands one."""
     given: list[tuple[str, object]] = [("cacert", configured.tls_ca or configured.tls_certificate)]
     if configured.tls_server_name:
         given.append(("servername", configured.tls_server_name))
@@ -89,7 +89,7 @@ def _tls_flags(configured: Settings, dash: str) -> str:
 
 
 def _installed(name: str) -> str:
-    """How to type a tool that was installed beside this Python; by its bare name where it was not."""
+    """How to type a tool that was installed with this Python; by its bare name where it was not."""
     path = Path(sys.executable).with_name(name)
     if not path.exists():
         return name

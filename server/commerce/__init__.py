@@ -1,1 +1,1 @@
-"""Commerce: never sells what is not there, never loses an order."""
+"""Commerce: never sells what is not there, never charges twice, never loses an order."""

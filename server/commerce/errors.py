@@ -26,7 +26,7 @@ class ProductArchived(Refusal):
 
 
 class OutOfStock(Refusal):
-    """The order asks for more than is available."""
+    """The order requests more than is available."""
 
     code = Code.FAILED_PRECONDITION
 

@@ -90,9 +90,9 @@ def product(kept: Product) -> products_pb2.Product:
 def adjustment(
     request: inventory_service_pb2.AdjustStockRequest, caller: Caller, context: ChangeContext
 ) -> inventory.AdjustStock:
-    """Raises FieldInvalid where the delta's sign does not fit the reason."""
+    """Raises FieldInvalid where the delta's sign contradicts the reason."""
     reason = _STOCK_REASONS.member(request.reason)
-    inventory.sign_fits(reason, request.delta)
+    inventory.check_sign(reason, request.delta)
     return inventory.AdjustStock(caller, context, request.sku, request.delta, reason, request.note)
 
 
@@ -133,7 +133,7 @@ def same_form(text: str, path: str) -> str | None:
     """A text that names something in Unicode's form NFC, so that two that look alike are one; None for none.
 
     Raises FieldInvalid, naming the path, where that form is longer than it may be: a few characters become two or three
-    in it, and what the server told could not be sent back.
+    in it, and what the server sent could not be sent back.
     """
     same = normalize("NFC", text)
     if len(same) > _MAX_NAME:

@@ -56,7 +56,7 @@ def build(shared: Shared, settings: CommerceSettings) -> Module:
     paying = Paying(store, providers.by_name, settling, now)
     watching = Watching(store, now)
     of_orders = OrderServicer(orders, placing, reading_orders, watching, now, new_id)
-    of_stock = InventoryServicer(inventory, adjusting, watching, now)
+    of_stock = InventoryServicer(inventory, adjusting, watching)
     return Module(
         services=(
             Service(catalog_service_pb2, catalog_service_pb2_grpc, CatalogServicer(catalog, reading_products)),
@@ -72,7 +72,7 @@ def build(shared: Shared, settings: CommerceSettings) -> Module:
 
 
 def terms_of(settings: CommerceSettings, providers: Providers) -> Terms:
-    """What may be held; what cannot be paid with the provider, no order may come to."""
+    """What may be reserved; what cannot be paid with the provider, no order may come to."""
     hold = timedelta(seconds=settings.hold_seconds)
     return Terms(hold, settings.max_unpaid_orders, settings.max_held_pieces, providers.payable_by_chosen)
 

@@ -1,4 +1,4 @@
-"""commerce's permissions, and the built-in roles that hold each."""
+"""commerce's permissions, and the built-in roles that grant each."""
 
 from collections.abc import Sequence
 
@@ -19,11 +19,11 @@ PERMISSIONS: Sequence[Permission] = (
     Permission("orders.place_for", "Places orders for another customer, and reads those that it placed.", _SELLERS),
     Permission(
         "orders.hold_more",
-        "Places orders that hold their stock for longer, and more unpaid ones, than a customer may.",
+        "Places orders that reserve their stock for longer, and more unpaid ones, than a customer may.",
         _SELLERS,
     ),
     Permission("orders.read_all", "Reads everyone's orders and payments, and not the account's own alone.", _SELLERS),
-    Permission("orders.set_price", "Places orders at a price of its own, beside the catalog's.", _KEEPERS),
+    Permission("orders.set_price", "Places orders at a price other than the catalog's.", _KEEPERS),
     Permission("orders.fulfill", "Marks paid orders as handed over.", _SELLERS),
     Permission("payments.create", "Begins and confirms payments of orders that the account can read.", _BUYERS),
     Permission("payments.read", "Reads payments of orders that the account can read.", _BUYERS),

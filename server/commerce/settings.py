@@ -1,4 +1,4 @@
-"""What is set for commerce: for how long stock is held, and who takes the money."""
+"""What is set for commerce: for how long stock is reserved, and who takes the money."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -13,7 +13,7 @@ class CommerceSettings(DeclaredSettings):
     hold_seconds: float = setting(
         "BACKROOM_HOLD_SECONDS",
         900.0,
-        "for how long an order holds its stock unless it is paid, where its caller does not say;"
+        "for how long an order reserves its stock unless it is paid, where its caller does not say;"
         " longer needs `orders.hold_more`",
         ge=1,
         le=30 * 86_400,
@@ -28,7 +28,7 @@ class CommerceSettings(DeclaredSettings):
     max_held_pieces: int = setting(
         "BACKROOM_MAX_HELD_PIECES",
         1000,
-        "how many pieces a customer's unpaid orders may hold together, without `orders.hold_more`",
+        "how many pieces a customer's unpaid orders may reserve together, without `orders.hold_more`",
         ge=1,
         le=10**12,
     )
@@ -49,7 +49,7 @@ class CommerceSettings(DeclaredSettings):
         "BACKROOM_SANDBOX_KEY", None, "the key that the sandbox and Backroom share", secret=True
     )
 
-    def unfit_for_production(self) -> Iterator[str]:
+    def production_problems(self) -> Iterator[str]:
         if self.payment_provider == "sandbox":
             yield "BACKROOM_PAYMENT_PROVIDER: sandbox moves no money; set it to stripe, or to none"
 

@@ -1,4 +1,4 @@
-"""What `backroom verify` asks the payment providers."""
+"""What `backroom verify` compares with the payment providers."""
 
 from collections.abc import Sequence
 from contextlib import aclosing

@@ -1,1 +1,1 @@
-"""What every call has without its author doing anything, and what every module may stand on."""
+"""What every call has without its author doing anything, and what every module may build on."""

@@ -45,11 +45,11 @@ _PRIVATE = tuple(
         ),
     )
 )
-"""Where no stranger calls from (RFC 1918, 6598, 3927, 4193, 4291)."""
+"""Private networks, which outsiders cannot call from (RFC 1918, 6598, 3927, 4193, 4291)."""
 _WIDEST_PUBLIC = {4: 8, 6: 19}
 """The shortest prefixes that one owner has, by the version: whatever is wider has others in it."""
 _WRAPPING = (
-    # The network of IPv6, and how many bits stand before the address of IPv4 in it: mapped (RFC 4291), compatible
+    # The network of IPv6, and how many bits precede the IPv4 address in it: mapped (RFC 4291), compatible
     # (the same), NAT64 (RFC 6052), NAT64 of a site's own (RFC 8215), and 6to4 (RFC 3056).
     (_MAPPED, 96),
     (IPv6Network("::/96"), 96),
@@ -79,7 +79,7 @@ class CallerNetwork:
 
 @lru_cache(_REMEMBERED)
 def caller_networks(address: str) -> tuple[CallerNetwork, ...]:
-    """What stands for whoever calls from an address, the narrowest first: the address, or networks of an IPv6 one."""
+    """What identifies the caller at an address, the narrowest first: the address, or networks of an IPv6 one."""
     found = address_in(address)
     if found is None:
         return (CallerNetwork(address),)
@@ -89,7 +89,7 @@ def caller_networks(address: str) -> tuple[CallerNetwork, ...]:
 
 
 def caller_network(address: str) -> str:
-    """The narrowest of what stands for whoever calls from an address."""
+    """The narrowest network that identifies the caller at an address."""
     return caller_networks(address)[0].name
 
 
@@ -99,7 +99,7 @@ def _network(address: IPv6Address, bits: int) -> IPv6Network:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host is this machine and no other; a name other than localhost may stand for anything."""
+    """Whether a host is this machine and no other; a name other than localhost may resolve to anything."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -125,7 +125,7 @@ def _read_network(text: str) -> Network:
     except ValueError:
         raise ValueError("must be networks such as 10.0.0.0/8 and fd00::/8, with commas between") from None
     if isinstance(found, IPv6Network) and found.subnet_of(_MAPPED):
-        # Addresses are held against networks as those of IPv4 that they stand for.
+        # Addresses are compared with networks as the IPv4 addresses that they wrap.
         return IPv4Network((int(found.network_address) & 0xFFFFFFFF, found.prefixlen - _MAPPED.prefixlen))
     return found
 
@@ -149,7 +149,7 @@ def unwrapped(address: Address) -> Address:
 
 
 def covers_the_public(network: Network) -> bool:
-    """Whether a network is so wide that strangers are in it, be it by the addresses of IPv4 that it wraps."""
+    """Whether a network is so wide that outsiders are in it, also by the IPv4 addresses that it wraps."""
     if isinstance(network, IPv6Network):
         wrapped = (_wrapped(network, wrapping, bits) for wrapping, bits in _WRAPPING)
         if any(each is not None and covers_the_public(each) for each in wrapped):
@@ -159,7 +159,7 @@ def covers_the_public(network: Network) -> bool:
 
 
 def _wrapped(network: IPv6Network, wrapping: IPv6Network, bits: int) -> IPv4Network | None:
-    """The addresses of IPv4 that a network holds by this way to wrap them."""
+    """The IPv4 addresses that a network wraps in this way."""
     if not network.overlaps(wrapping):
         return None
     prefix = min(32, max(0, network.prefixlen - bits)) if network.subnet_of(wrapping) else 0

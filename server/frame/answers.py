@@ -22,16 +22,16 @@ _UNMARKED = 0
 class AnswerKind(Generic[Answer]):
     """A kind of answer that is kept, declared once at the top of a module: `AnswerKind("commerce.product", Product)`.
 
-    What servers keep is read for 30 days, also by older servers that run beside them. A field that has a default may
-    be added as it is. Any other change of the type takes the next version, with an upgrade from the one before:
-    `AnswerKind("commerce.product", Product, version=2, upgrades={1: with_a_unit})`.
-    `tests/frame/test_kept_answers.py` holds every version that was ever released to that.
+    What servers keep is read for 30 days, also by older servers that run at the same time. A field that has a default
+    may be added as it is. Any other change of the type takes the next version, with an upgrade from the one before:
+    `AnswerKind("commerce.product", Product, version=2, upgrades={1: with_a_unit})`. `tests/frame/test_kept_answers.py`
+    reads every version that was ever released.
     """
 
     def __init__(
         self, name: str, of: type[Answer], *, version: int = 1, upgrades: Mapping[int, Upgrade] | None = None
     ) -> None:
-        """`name` is the module's and the kind's, for good, whatever the type is called.
+        """`name` is the module's and the kind's; it never changes, whatever the type is called.
 
         `upgrades` are by the version that they begin at. The one for version 0, which was kept before answers had
         versions, takes the text itself; without one, that is the JSON of version 1.

@@ -8,7 +8,7 @@ def encoded(content: bytes) -> str:
 
 
 def decoded(text: str) -> bytes:
-    """Raises ValueError where it holds anything else, or is not what `encoded` writes for these bytes."""
+    """Raises ValueError where it contains anything else, or is not what `encoded` writes for these bytes."""
     content = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     if encoded(content) != text:
         raise ValueError("not written in the one form")

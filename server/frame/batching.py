@@ -1,8 +1,9 @@
 """Gathering calls into batches: those that arrive while one batch runs become the next one.
 
-A batch begins once the event loop has turned a few times without bringing another call. So a lone call waits for some
+A batch begins once the event loop has turned a few times without bringing another call. So a single call waits for some
 tens of microseconds, and the busier the server is, the larger the batches grow. Only a crowd waits by a timer: callers
-who were answered together come back together, though not at once, and are waited for up to two milliseconds.
+who were answered together call again together, though not at the same moment, and are waited for up to two
+milliseconds.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from storage.problems import DatabaseProblem, ProblemKind
 from storage.time_limits import ANSWER_SECONDS
 
 _MAX_TRIES = 5
-"""How often a transaction that collides with others is begun."""
+"""How often a transaction that conflicts with others is tried."""
 _LULL_TURNS = 8
 """In turns of the loop: gRPC takes several of them to bring one call, however many have arrived."""
 _CROWD_SIZE = 5
@@ -27,7 +28,7 @@ _CROWD_SHARE = 0.75
 _CROWD_WAITS, _CROWD_WAIT_SECONDS = 2, 0.001
 """How often that is waited for, and how long each time, in seconds; the loop's timers know no shorter ones."""
 _STUCK_SECONDS = 10.0
-"""For how long a batch that was given up counts against readiness where none has been tried since."""
+"""For how long a cancelled batch counts against readiness where none has been tried since."""
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -44,11 +45,11 @@ async def retry_on_contention(act: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 class _WrongCount(Exception):
-    """The use case is defective: it answered more asks, or fewer, than it was given."""
+    """The use case is defective: it answered more requests, or fewer, than it was given."""
 
 
 class _StrayCancellation(Exception):
-    """The use case is defective: it let a cancellation rise that nobody had asked for."""
+    """The use case is defective: it raised a cancellation that nobody had requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,14 @@ class _Pending(Generic[Request, Answer]):
 
 
 class Batcher(Generic[Request, Answer]):
-    """Hands asks to a use case in batches, one batch at a time, in the order they came.
+    """Hands requests to a use case in batches, one batch at a time, in the order they came.
 
-    `run` decides a batch in one transaction, with one answer or refusal for each ask; if it raises, nothing of the
-    batch has happened. A batch that collides with another server's is tried again. One that fails for any other
-    reason is halved until the ask that makes it fail stands alone, and that one fails alone.
+    `run` decides a batch in one transaction, with one answer or refusal for each request; if it raises, nothing of the
+    batch has happened. A batch that conflicts with another server's is tried again. One that fails for any other
+    reason is halved until the request that makes it fail is alone, and that one fails alone.
 
-    All others wait behind a batch, so that one which takes too long is given up: `run` is cancelled, and its callers
-    get StoreUnavailable, since nobody knows whether it committed. No ask is at fault, so it is not halved; but the next
+    All others wait for a batch, so one that takes too long is cancelled: `run` is stopped, and its callers get
+    StoreUnavailable, since nobody knows whether it committed. No request is at fault, so it is not halved; but the next
     batches begin smaller, in case it was too large for a slow machine, and grow again as they succeed.
     """
 
@@ -91,16 +92,16 @@ class Batcher(Generic[Request, Answer]):
         """How many the last batch held."""
 
     def stuck(self) -> bool:
-        """Whether the batch that runs has used half of its time, or the last one was given up a moment ago."""
+        """Whether the batch that runs has used half of its time, or the last one was cancelled a moment ago."""
         now = asyncio.get_running_loop().time()
         if self._began_at is not None and now - self._began_at > self._longest_seconds / 2:
             return True
         return self._abandoned_at is not None and now - self._abandoned_at < _STUCK_SECONDS
 
     async def submit(self, request: Request) -> Answer:
-        """The answer to one ask; raises its refusal.
+        """The answer to one request; raises its refusal.
 
-        A caller that gives up while its ask waits takes it back; once its batch runs, the ask is decided.
+        A caller that gives up while its request waits withdraws it; once its batch runs, the request is decided.
         """
         return await self.put(request)
 
@@ -115,7 +116,7 @@ class Batcher(Generic[Request, Answer]):
         return answer
 
     async def close(self) -> None:
-        """Takes no more asks, and returns when those taken are answered."""
+        """Takes no more requests, and returns when those taken are answered."""
         self._closed = True
         if self._worker is not None:
             await self._worker
@@ -129,7 +130,7 @@ class Batcher(Generic[Request, Answer]):
             self._worker = None
 
     async def _gather(self) -> None:
-        """Returns once there are enough asks for a batch, or no more come for a while."""
+        """Returns once there are enough requests for a batch, or no more come for a while."""
         await self._wait_for_lull()
         for _ in range(_CROWD_WAITS):
             if self._last < _CROWD_SIZE or len(self._queue) >= _CROWD_SHARE * self._last:
@@ -145,7 +146,8 @@ class Batcher(Generic[Request, Answer]):
             await asyncio.sleep(0)
 
     def _next(self) -> list[_Pending[Request, Answer]]:
-        """The next asks that together weigh no more than the largest batch may, and at least one where any waits."""
+        """The next requests that together weigh no more than the largest batch may, and at least one where any
+        waits."""
         batch: list[_Pending[Request, Answer]] = []
         weight = 0
         while self._queue and (not batch or weight + self._queue[0].weight <= self._limit):
@@ -161,10 +163,10 @@ class Batcher(Generic[Request, Answer]):
             return
         try:
             answers = await self._try([waiting.request for waiting in batch])
-        except (StoreUnavailable, Contention, _WrongCount) as error:  # no ask is at fault, and halves would not help
+        except (StoreUnavailable, Contention, _WrongCount) as error:  # halves would not help: no request is at fault
             for waiting in batch:
                 _settle(waiting.answer, error)
-        except Exception as error:  # noqa: BLE001 - each ask's own caller is told what became of it
+        except Exception as error:  # noqa: BLE001 - each request's caller gets the outcome
             if len(batch) == 1:
                 _settle(batch[0].answer, error)
             else:
@@ -185,18 +187,19 @@ class Batcher(Generic[Request, Answer]):
                 raise
             self._limit = max(1, self._limit // 2)
             self._abandoned_at = asyncio.get_running_loop().time()
-            message = f"a batch took longer than {self._longest_seconds:g} s: nobody knows whether it will stand"
+            message = f"a batch took longer than {self._longest_seconds:g} s: it is unknown whether it will commit"
             raise StoreUnavailable(DatabaseProblem(ProblemKind.UNCONFIRMED, message)) from error
         except asyncio.CancelledError as error:
             if (worker := asyncio.current_task()) and worker.cancelling():
                 raise
-            # A stray one must not end the worker, and leave the callers waiting for answers that never come.
+            # A cancellation from elsewhere must not end the worker, and leave the callers waiting for answers that
+            # never come.
             raise _StrayCancellation from error
         finally:
             self._began_at = None
         self._limit, self._abandoned_at = min(2 * self._limit, self._largest), None
         if len(answers) != len(requests):
-            raise _WrongCount(f"{len(answers)} answers to {len(requests)} asks")
+            raise _WrongCount(f"{len(answers)} answers to {len(requests)} requests")
         return answers
 
 

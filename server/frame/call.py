@@ -18,7 +18,7 @@ from server.frame.wire import digest_of
 from storage.frame.records import ChangeContext, RequestKey
 
 MAX_METADATA_BYTES = 16 * 1024
-"""In bytes, of one call, each pair with the 32 that HTTP/2 counts beside its text (RFC 9113, 6.5.2)."""
+"""In bytes, of one call, each pair with the 32 that HTTP/2 counts in addition to its text (RFC 9113, 6.5.2)."""
 
 _CALL_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _TRACE_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -51,11 +51,11 @@ class Call(Context):
         *,
         metadata_fits: bool = True,
     ) -> None:
-        """Of metadata that does not fit, nothing is kept."""
+        """Empty where the metadata exceeds the limit."""
         self._context = context
         self._serialize = serialize
         self.metadata_fits = metadata_fits
-        # gRPC builds it anew each time it is asked.
+        # gRPC builds it again on each access.
         self._received: Sequence[tuple[str, str | bytes]] = (
             tuple(context.invocation_metadata() or ()) if metadata_fits else ()
         )
@@ -70,9 +70,9 @@ class Call(Context):
         self.written_bytes = 0
         """Of the answers that it has written."""
         self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
-        """Stands around each writing of an answer."""
+        """Entered around each writing of an answer."""
         self.metadata: Mapping[str, str | bytes] = {name: cleaned(value) for name, value in self._received}
-        """What was sent last under each name; in texts, a space stands for each character that cannot be printed."""
+        """What was sent last under each name; in texts, a space replaces each character that cannot be printed."""
         self.id = _matched(_CALL_ID, self.metadata.get("x-request-id")) or str(uuid4())
         self.trace_id = _matched(_TRACE_PARENT, self.metadata.get("traceparent"), group=1) or uuid4().hex
 
@@ -92,9 +92,9 @@ class Call(Context):
         return [value for sent, value in self._received if sent == name and isinstance(value, str)]
 
     def change_context(self, *requests: Message, secret: bytes = b"", time: datetime | None = None) -> ChangeContext:
-        """That this call asks for a change, to be handed to a use case; `time` is when, where not at its start.
+        """The context of the change that this call requests, for a use case; `time` is when, where not at its start.
 
-        The changes of a stream are asked for together, known by the `request_id` of its first message.
+        The changes of a stream are one request, identified by the `request_id` of its first message.
         A request that holds a password takes a `secret`, so that its digest cannot be used to guess the password.
         """
         request_id = getattr(requests[0], "request_id", "") if requests else ""  # some changes need none

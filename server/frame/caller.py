@@ -25,6 +25,6 @@ class Caller:
 
 
 PermissionsOf = Callable[[UUID], Awaitable[frozenset[str] | None]]
-"""What an account may do now, whoever asks for it; None where it is let in no more, or there is none."""
+"""What an account may do now, whoever looks it up; None where the account is disabled or does not exist."""
 
 ANONYMOUS = Caller(NOBODY, frozenset())

@@ -20,7 +20,7 @@ class ContractError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AccessRule:
-    """Who may call a method: anyone, anyone signed in, or who holds a permission."""
+    """Who may call a method: anyone, anyone signed in, or whoever has a permission."""
 
     public: bool = False
     permission: str | None = None

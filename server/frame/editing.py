@@ -47,7 +47,7 @@ def edit_of(
     key: tuple[str, Callable[[str], Key]],
     fields: Mapping[str, Callable[[Resource], Any]],
 ) -> Edit[Key]:
-    """What an Update request asks for.
+    """The change that an Update request describes.
 
     `key` is the field that names the resource, and how it is read; `fields` are those that can be changed, each with
     how its new value is read. An absent mask means those of them that are set; one of "*" alone, all of them.
@@ -73,7 +73,7 @@ def as_sent(*names: str) -> Mapping[str, Callable[[Any], Any]]:
 
 
 def etag_of(record: Versioned) -> str:
-    """Another after each change, and another for what is made anew under the name of something deleted."""
+    """Another after each change, and another for what is created under the name of something deleted."""
     return f"{record.version}-{int(record.create_time.timestamp() * 1_000_000):x}"
 
 
@@ -87,5 +87,5 @@ def changed(record: Record, values: Mapping[str, Any], now: datetime) -> Record:
     """The record with new values, at its next version; the same one where none of them is new."""
     if all(getattr(record, name) == value for name, value in values.items()):
         return record
-    new: Record = replace(record, **values, version=record.version + 1, update_time=now)  # type: ignore[type-var]  # a protocol cannot ask for a dataclass
+    new: Record = replace(record, **values, version=record.version + 1, update_time=now)  # type: ignore[type-var]  # a protocol cannot require a dataclass
     return new

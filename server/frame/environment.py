@@ -18,7 +18,7 @@ _ENCODING = "utf-8-sig"
 
 
 class SettingsError(Exception):
-    """The environment holds a setting that is unknown or malformed; the text names it."""
+    """The environment has a setting that is unknown or malformed; the text names it."""
 
 
 def environment() -> Mapping[str, str]:
@@ -41,11 +41,11 @@ def parsed(kinds: Sequence[type[DeclaredSettings]], given: Mapping[str, str]) ->
     Raises SettingsError with a line for each setting that is unknown or malformed.
     """
     problems = list(_mistyped(given, names(kinds)))
-    said = {name: value for name, value in given.items() if value}
+    values = {name: value for name, value in given.items() if value}
     found: list[DeclaredSettings] = []
     for kind in kinds:
         try:
-            found.append(kind.model_validate(said))
+            found.append(kind.model_validate(values))
         except ValidationError as error:
             problems += map(_problem, error.errors())
     if problems:
@@ -54,15 +54,15 @@ def parsed(kinds: Sequence[type[DeclaredSettings]], given: Mapping[str, str]) ->
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """What stands between commas, each once."""
+    """The values between commas, each once."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def did_you_mean(typed: str, choices: Iterable[str]) -> str:
     """ "; did you mean ...?" with what is nearest to what was typed; empty where nothing is near."""
     folded = {each.casefold(): each for each in choices}
-    begun = [each for each in folded if typed and each.startswith(typed.casefold())]
-    found = begun if len(begun) == 1 else get_close_matches(typed.casefold(), folded, n=1)
+    prefixed = [each for each in folded if typed and each.startswith(typed.casefold())]
+    found = prefixed if len(prefixed) == 1 else get_close_matches(typed.casefold(), folded, n=1)
     return f"; did you mean {folded[found[0]]}?" if found else ""
 
 

@@ -1,8 +1,8 @@
 """What a refusal is, and the refusals that are the same for every service.
 
-A refusal's docstring is its message. Its `reason` follows from its name, OUT_OF_STOCK from OutOfStock, and stands in
-the module's errors.proto. What it is raised with becomes the metadata that a client reads, and fills the {names} in the
-message. So it may hold ids, SKUs, names of roles and the like, and never a secret or a text of a caller's own.
+A refusal's docstring is its message. Its `reason` follows from its name, OUT_OF_STOCK from OutOfStock, and is declared
+in the module's errors.proto. What it is raised with becomes the metadata that a client reads, and fills the {names} in
+the message. So it may contain ids, SKUs, names of roles and the like, and never a secret or a text of a caller's own.
 """
 
 import re
@@ -41,10 +41,10 @@ class FieldViolation:
 
 @dataclass(frozen=True, slots=True)
 class PreconditionViolation:
-    """What of the state of things stands against the call."""
+    """The state that prevents the call."""
 
     kind: str
-    """What was asked of it, such as "STOCK"."""
+    """Its kind, such as "STOCK"."""
     subject: str
     """Which one, such as a SKU."""
     description: str
@@ -57,7 +57,7 @@ _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def printable(value: str) -> str:
-    """A value as a message shows it: in one line, whatever characters it holds, and not longer than 100 of them."""
+    """A value as a message shows it: in one line, whatever characters it contains, and not longer than 100 of them."""
     if not value.isprintable():
         value = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in value)
     return value if len(value) <= _MAX_SHOWN else f"{value[: _MAX_SHOWN - 1]}…"

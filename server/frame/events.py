@@ -1,4 +1,4 @@
-"""What others may be told of, and who may be told."""
+"""The types of event that others may learn of, and who may."""
 
 from dataclasses import dataclass
 
@@ -10,4 +10,4 @@ class EventType:
     description: str
     """When such an event comes about."""
     permissions: tuple[str, ...]
-    """What reading its subject, whoever's it is, asks for: who lacks one of them is not told of it."""
+    """The permissions to read its subject, whoever owns it: who lacks one of them does not get the event."""

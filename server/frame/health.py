@@ -20,7 +20,7 @@ _Status = Any
 READ_ONLY = "the database takes no changes"
 UNCONFIRMED = "the database does not confirm changes"
 _REASONS = {ProblemKind.STANDBY: READ_ONLY, ProblemKind.UNCONFIRMED: UNCONFIRMED}
-"""What whoever asks is told, where that is more than that the database does not answer."""
+"""What the readiness probe answers, where that is more than that the database does not respond."""
 
 _LOGGED_FOR_SECONDS = 6.0
 """After an outage, others may find out that long later that their connection was lost in it: it is no news then."""
@@ -34,7 +34,7 @@ _SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):
-    """Tells the statuses of a fixed set of names; of any other name, nothing is kept.
+    """Serves the statuses of a fixed set of names; of any other name, nothing is kept.
 
     The library's own remembers each name that is watched, known or not, for as long as the watch lasts.
     """
@@ -44,7 +44,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._changed = asyncio.Event()
 
     def set(self, changes: Mapping[str, _Status]) -> None:
-        """What is told from now on of these names."""
+        """Sets the status of these names."""
         self._statuses.update(changes)
         self._changed.set()
         self._changed = asyncio.Event()
@@ -58,7 +58,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         return health_pb2.HealthCheckResponse(status=status)
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:  # noqa: N802
-        """Tells the status at once, and then each other one; a name that is unknown stays so, since none are added."""
+        """Sends the status immediately, and then each change of it; a name that is unknown stays so, since none are
+        added."""
         if request.service not in self._statuses:
             await context.write(health_pb2.HealthCheckResponse(status=_SERVICE_UNKNOWN))
             del request
@@ -116,11 +117,11 @@ class Health:
         return self._reason
 
     def add_check(self, unready_reason: Callable[[], str | None]) -> None:
-        """Has readiness depend on this too, which is asked while the database answers."""
+        """Has readiness depend on this check too, which runs while the database responds."""
         self._further_checks.append(unready_reason)
 
     def logs_unready(self) -> bool:
-        """Whether the log says already that the server is not ready, or said so until a moment ago."""
+        """Whether the log says already that the server is not ready, or did until a moment ago."""
         return self._reason is not None or time.monotonic() - self._ready_at < _LOGGED_FOR_SECONDS
 
     async def ready(self) -> None:
@@ -132,13 +133,13 @@ class Health:
         self.servicer.set({LIVENESS: _SERVING, **dict.fromkeys(self._follow, _NOT_SERVING)})
 
     async def watch(self) -> None:
-        """Asks the database every so often, until cancelled."""
+        """Checks the database at each poll interval, until cancelled."""
         while True:
             await self.poll()
             await asyncio.sleep(self._poll_seconds)
 
     async def poll(self) -> None:
-        """Asks the database once, and announces what changed; within `timeout_seconds`, whatever hangs."""
+        """Checks the database once, and announces what changed; within `timeout_seconds`, whatever hangs."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 reason = detail = await self._check()
@@ -154,7 +155,7 @@ class Health:
             self._settle(reason, detail)
 
     async def _check(self) -> str | None:
-        """Asks once more where a connection was lost: what counts is whether another is to be had, or why not."""
+        """Checks again where a connection was lost: what counts is whether another is to be had, or why not."""
         try:
             return await self._unready_reason()
         except StoreUnavailable as error:
@@ -163,7 +164,7 @@ class Health:
         return await self._unready_reason()
 
     async def drain(self) -> None:
-        """Not ready any more, for good: the server is stopping."""
+        """Not ready any more, permanently: the server is stopping."""
         self._draining = True
         self._logger.info("stopping")
         self._announce_all("stopping")

@@ -30,24 +30,25 @@ from storage.pooler import Pooler
 from storage.time_limits import TimeLimits
 
 _CONCURRENCY = 32
-"""How many jobs one worker does at once, of all tasks together that do not say otherwise."""
+"""How many jobs one worker does concurrently, of all tasks together that do not say otherwise."""
 
 MAX_CONNECTIONS = 5
-"""Of one worker: one of them hears of new jobs."""
+"""Of one worker: one of them listens for new jobs."""
 _NAME = "backroom-worker"
 MAX_TRIES = 20
 """After so many a job is failed, and waits for a person: `backroom jobs`."""
 _MAX_BACKOFF_SECONDS = 300.0
 _POLL_SECONDS = 0.5
-"""In seconds: a new job is told of at once; one whose time has come, or whose lock is free, is found by looking."""
+"""In seconds: a new job is announced immediately; one whose time has come, or whose lock is free, is found by
+looking."""
 _LOG_AFTER_SECONDS = 4.0
-"""Longer than readiness takes to tell that the database is away."""
+"""Longer than readiness takes to notice that the database does not respond."""
 _UNREADY_AFTER_SECONDS = 3.5
 """How long jobs may not be done before the process is not ready: a worker that lost a connection is back sooner."""
 _REACHABLE_AFTER_SECONDS = 1.0
 """A worker that runs for so long reaches its queue."""
 _RECOVERED_AFTER_SECONDS = 2.0
-"""A worker that runs for so long is over what had ended it."""
+"""A worker that has run for so long has recovered from what had ended it."""
 _BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60)
 
 
@@ -55,8 +56,8 @@ _BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60)
 class Task:
     """One kind of job.
 
-    `run` takes a job's args by their names. It may be run again after it was done, or beside itself: what it does, it
-    does once. What it raises is logged, and the job is tried again later.
+    `run` takes a job's args by their names. It may be run again after it was done, or twice at the same time: what it
+    does, it does once. What it raises is logged, and the job is tried again later.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Task:
     queue: str = ""
     """Empty means the module's own, so that a process which serves other modules leaves its jobs alone."""
     concurrency: int = 0
-    """How many of its jobs one worker does at once, counted apart; with a queue that no other task has.
+    """How many of its jobs one worker does concurrently, counted separately; with a queue that no other task has.
 
     0 means that they count with all others: what mostly waits for somebody else's answer would keep those waiting.
     """
@@ -91,7 +92,7 @@ class _ConcurrencyGroup:
 class Worker:
     """Does the jobs of some tasks, in this process's event loop, until it is stopped.
 
-    It begins again by itself when the database was away. A worker that was killed is found out by its heartbeat, and
+    It restarts by itself after an outage of the database. A worker that was killed is found out by its heartbeat, and
     its jobs are done by the others.
     """
 
@@ -110,11 +111,11 @@ class Worker:
         already_logged: Callable[[], bool] | None = None,
         limits: TimeLimits = TimeLimits(),  # noqa: B008 - it is frozen
     ) -> None:
-        """`pooler` is what stands before the database, and `direct_url` leads past it: there it hears of new jobs.
-        It does none of a database that belongs to another than `issuer`.
+        """`pooler` is the connection pooler in front of the database, and `direct_url` leads past it: there it listens
+        for new jobs. It does none of a database that belongs to another than `issuer`.
 
         A worker's heartbeat comes every `heartbeat_seconds`; without one for `stalled_after_seconds` it is dead.
-        `already_logged` is whether another line of the log says already that the database is away.
+        `already_logged` is whether another line of the log says already that the database does not respond.
         """
         given: Any = {"application_name": _NAME, "issuer": issuer, "limits": limits}
         self._connector = Connector(database_url, pooler=pooler, **given)
@@ -156,9 +157,9 @@ class Worker:
         self._supervising = asyncio.create_task(self._supervise())
 
     async def stop(self, *, within: float = 20.0) -> None:
-        """Takes no more jobs, and returns when those under way are done, or were given up after so many seconds.
+        """Takes no more jobs, and returns when those under way are done, or were interrupted after so many seconds.
 
-        A job that was given up is done again by another worker.
+        An interrupted job is done again by another worker.
         """
         self._stopping.set()
         for worker in self._running:
@@ -225,7 +226,7 @@ class Worker:
         self._defect.record_recovery()
 
     async def _run_queue(self, worker: QueueWorker) -> None:
-        """Runs one queue's worker; when it ends, whyever, the others end too, to begin again together."""
+        """Runs one queue's worker; when it ends, for any reason, the others end too, to restart together."""
         try:
             if not self._stopping.is_set():
                 await worker.run()
@@ -266,7 +267,7 @@ class Worker:
         )
 
     async def _requeue_stalled(self) -> None:
-        """Puts back into the queue what workers had begun that are dead."""
+        """Puts back into the queue the jobs that dead workers had begun."""
         assert self._queue is not None  # noqa: S101 - a job runs while the queue is open
         for job in await self._queue.get_stalled_jobs(seconds_since_heartbeat=self._stalled_after_seconds):
             with suppress(ConnectorException):  # another worker was faster
@@ -274,7 +275,7 @@ class Worker:
 
 
 class _Queue(PsycopgConnector):
-    """The queue, which hears of new jobs by the connections of a pool of its own."""
+    """The queue, which listens for new jobs on the connections of a pool of its own."""
 
     def __init__(self, listen_pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
         super().__init__()
@@ -282,18 +283,18 @@ class _Queue(PsycopgConnector):
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         listener = PsycopgConnector()
-        await listener.open_async(self._listen_pool)  # which is asked how to connect, and not opened
+        await listener.open_async(self._listen_pool)  # which gives the way to connect, and is not opened
         await listener.listen_notify(on_notification, channels)
 
 
 def _pool(connector: Connector, *, min_size: int = 0) -> AsyncConnectionPool[AsyncConnection[Any]]:
     async def configure(connection: AsyncConnection[Any]) -> None:
         await connector.ensure_usable(connection)
-        # What the queue asks is one statement each: a transaction around it would be two more.
+        # Each of the queue's questions is one statement: a transaction around it would be two more.
         await connection.set_autocommit(True)
 
     return AsyncConnectionPool(
-        # It confirms each fetch: a job is begun once no promotion can undo that it was taken.
+        # It confirms each fetch: a job begins once no promotion can undo that it was taken.
         connection_class=connector.connection_class(),
         min_size=min_size,
         max_size=MAX_CONNECTIONS - 1,
@@ -337,7 +338,7 @@ class _Backoff(BaseRetryStrategy):
 class _JobLog:
     """One log line and one metric a job; a periodic one that had nothing to say is logged for debugging alone.
 
-    Of those for which the database was away, `interrupted` warns, however many they are.
+    Of those that an outage of the database interrupted, `interrupted` warns, however many they are.
     """
 
     def __init__(
@@ -355,7 +356,7 @@ class _JobLog:
             "backroom_job_seconds", "How long jobs took", ("task",), registry=registry, buckets=_BUCKETS
         )
         self.count = 0
-        """How many jobs were begun."""
+        """How many jobs were started."""
 
     async def around(self, run: Callable[[], Awaitable[Any]], context: JobContext, _worker: QueueWorker) -> None:
         job = context.job
@@ -390,5 +391,5 @@ class _JobLog:
 
 
 def _fault(error: Exception) -> str:
-    """Where in the code a job was when the database went away is of no use to anybody."""
+    """Where in the code a job was when the database stopped responding is of no use to anybody."""
     return UNANSWERED if isinstance(translation(error), StoreUnavailable) else described(error)

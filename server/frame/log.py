@@ -15,21 +15,23 @@ import orjson
 import structlog
 
 LIBRARY_MESSAGE = "library_message"
-"""Of every line that stands for a library's: `logger` names the library, and `text` is the first line of what it said.
+"""Of every line that reports a library's message: `logger` names the library, and `text` is the first line of its
+message.
 
 gRPC's words are left out, and only their place is named: whoever calls can have a header quoted, a token too.
 """
 ANSWER_NOT_DELIVERED = "answer_not_delivered"
 """The caller's connection ended while it was answered; the call's own line says how it was answered."""
 LIBRARY_FIELDS = ("text", "error", "fault")
-"""What a record is given of its library's report, beside its event."""
+"""The fields that a library's message becomes, in addition to its event."""
 _DATABASE = ("psycopg", "procrastinate", "sqlalchemy", "asyncio")
-"""Libraries whose errors of a database that is away reach us too: `Outage` and each call's own line tell of them."""
+"""Libraries whose errors during an outage of the database reach us too: `Outage` and each call's own line report
+them."""
 _DONE_BY_ANOTHER = "Job was not found"
 """The queue's, of a job that another worker was given while this one did not reach the database."""
 _REPEAT_SECONDS = 60.0
 _MAX_CHARACTERS = 200
-"""In characters, of what is said."""
+"""In characters, of the text."""
 _MAX_REMEMBERED = 1000
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,7 +65,7 @@ def _colored(stream: TextIO) -> list[structlog.typing.Processor]:
 
 
 def _json(_logger: structlog.typing.WrappedLogger, level: str, event: structlog.typing.EventDict) -> str:
-    """All at once, since there is a line for each call."""
+    """All in one write, since there is a line for each call."""
     event["level"] = level
     event["time"] = datetime.now(UTC)
     return orjson.dumps(event, repr, orjson.OPT_UTC_Z).decode()
@@ -107,7 +109,7 @@ class LibraryLines(logging.Filter):
         return self._renamed(record, LIBRARY_MESSAGE, f"{record.name} {text}", record.levelno)
 
     def _renamed(self, record: logging.LogRecord, event: str, what: str, level: int) -> bool:
-        """Whether it is to be written: it is severe enough, and was not said a moment ago."""
+        """Whether it is to be written: it is severe enough, and was not logged a moment ago."""
         record.msg, record.args = event, ()
         record.levelno, record.levelname = level, logging.getLevelName(level)
         now = self._clock()
@@ -124,14 +126,14 @@ def _library(record: logging.LogRecord) -> str:
 
 
 def _errors(record: logging.LogRecord) -> Iterator[BaseException]:
-    """What went wrong, as far as the record holds it."""
+    """What went wrong, as far as the record has it."""
     if record.exc_info and record.exc_info[1] is not None:
         yield record.exc_info[1]
     yield from (each for each in record.args or () if isinstance(each, BaseException))
 
 
 def _of_the_database(record: logging.LogRecord, errors: list[BaseException]) -> bool:
-    """Whether a library had its connection taken away, or its caller."""
+    """Whether a library lost its connection, or its caller."""
     # Late: a supervisor of servers writes a log too, and has no use for the drivers.
     import psycopg
 
@@ -140,13 +142,13 @@ def _of_the_database(record: logging.LogRecord, errors: list[BaseException]) -> 
     ended = (StoreError, psycopg.OperationalError, psycopg.InterfaceError)
     for error in errors:
         if isinstance(error, asyncio.CancelledError) and _library(record) == "sqlalchemy":
-            return True  # a call was given up while its connection went back, which is thrown away then
+            return True  # a call was cancelled while its connection was returned, which is discarded then
         if isinstance(error, Exception) and isinstance(translation(error), ended):
             return True
         cause = error.__cause__
         if isinstance(cause, psycopg.errors.RaiseException) and _DONE_BY_ANOTHER in str(cause):
             return True
-    # psycopg's pool says which connection it throws away.
+    # psycopg's pool says which connection it discards.
     return any(isinstance(each, psycopg.AsyncConnection) and each.closed for each in record.args or ())
 
 

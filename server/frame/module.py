@@ -52,7 +52,7 @@ class Service:
         return str(self.descriptor.full_name)
 
     def add_to(self, server: Any) -> None:
-        """Has a server, or its lanes, answer calls by the servicer."""
+        """Has a server, or a registry of its methods, answer calls by the servicer."""
         getattr(self.pb2_grpc, f"add_{self.descriptor.name}Servicer_to_server")(self.servicer, server)
 
 
@@ -60,13 +60,13 @@ class Authentication(Protocol):
     """What every process has of the module identity, whatever it serves."""
 
     async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
-        """What an account may do now, whoever asks for it; None where it is let in no more, or there is none."""
+        """What an account may do now, whoever looks it up; None where the account is disabled or does not exist."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """What every module is built from, beside its settings."""
+    """What every module is built from, in addition to its settings."""
 
     database: Database
     """Of which a module takes its own store: `shared.database.store(COMMERCE)`."""
@@ -103,7 +103,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Unchecked:
-    """Why something that must hold could not be checked now."""
+    """Why a law could not be checked now."""
 
     why: str
 
@@ -116,16 +116,17 @@ class Manifest:
     build: Callable[[Shared, Any], Module]
     """From what all modules share, and this module's settings; raises SettingMissing."""
     permissions: Sequence[Permission] = ()
-    """What its methods ask for, and what is asked for within them."""
+    """The permissions that its methods require, in the contract or within."""
     event_types: Mapping[str, EventType] = field(default_factory=dict)
-    """What it adds to the log of events, for others to be told of."""
+    """The types of event that it adds to the log, for others to learn of."""
     takers: Mapping[str, str] = field(default_factory=dict)
     """By the source of a received webhook, the module's task that takes its events from the inbox.
 
     The task is given the source and the event_id, and marks the event as processed in the transaction of its effect.
     """
     check: Callable[[Database, Any], Awaitable[Sequence[Finding | Unchecked]]] | None = None
-    """What `backroom verify` holds beside the laws in `storage/<module>/laws.py`: what SQL alone cannot tell.
+    """What `backroom verify` checks in addition to the laws in `storage/<module>/laws.py`: what SQL alone cannot
+    decide.
 
     Of a database and the module's settings; raises SettingMissing.
     """

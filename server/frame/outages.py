@@ -1,4 +1,4 @@
-"""What an operator is told when the database is in trouble: libpq's own words, and the mend."""
+"""What the log says of an outage of the database: libpq's own words, and the mend."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ UNANSWERED = "the database does not answer"
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 5.0, 60.0
 """In seconds, between the lines of one outage."""
 _MAX_DETAILS_AT_ONCE = 2
-"""So many different details of one outage are told as they come; further ones wait for the next line."""
+"""So many different details of one outage are logged as they come; further ones wait for the next line."""
 
 POOLER_MEND = "set BACKROOM_DATABASE_POOLER to its pool mode, transaction or session"
 
@@ -26,8 +26,8 @@ _MENDS: Mapping[ProblemKind, str] = {
     ProblemKind.FULL: "raise its max_connections, or have fewer processes",
     ProblemKind.BUSY: "it is tried again",
     ProblemKind.UNCONFIRMED: (
-        "see in pg_stat_replication whether the synchronous standby is there, and whether the disk hangs;"
-        " cancel no session that waits for it"
+        "see in pg_stat_replication whether the synchronous standby is there, and whether the disk hangs or the network"
+        " drops what is sent; cancel no session that waits for the standby"
     ),
     ProblemKind.STANDBY: "have {setting} name the primary",
     ProblemKind.PASSWORD: (
@@ -51,13 +51,13 @@ _MENDS: Mapping[ProblemKind, str] = {
 def explained(error: StoreError, setting: str = "DATABASE_URL") -> str:
     """One line, without secrets: which setting it is about, what is the matter, and the mend."""
     mended = mend(error, setting)
-    return f"{setting}: {said(error)}{'; ' if mended else ''}{mended}"
+    return f"{setting}: {described(error)}{'; ' if mended else ''}{mended}"
 
 
-def said(error: StoreError) -> str:
+def described(error: StoreError) -> str:
     """What is the matter, without secrets."""
     if isinstance(error, StoreContention):
-        return "other transactions hold what this one needs"
+        return "other transactions have locked what this one needs"
     if isinstance(error, StoreTimeout):
         return "a statement took longer than the database allows"
     return str(error) or UNANSWERED
@@ -88,7 +88,7 @@ class Outage:
     ) -> None:
         """`begin_event` and `end_event` are the lines; an outage within `grace_seconds` is not logged.
 
-        Nor while `already_logged` says that another line tells of it already.
+        Nor while `already_logged` says that another line reports it already.
         """
         self._logger = logger
         self._begin_event = begin_event
@@ -100,10 +100,10 @@ class Outage:
         self._next = 0.0
         self._pause = _FIRST_PAUSE_SECONDS
         self._logged: list[dict[str, object]] = []
-        """The details that were told of this outage."""
+        """The details that were logged of this outage."""
 
     def record_failure(self, **details: object) -> None:
-        """It does not work, and that will be tried again; details that were not told yet are told at once."""
+        """It does not work, and that will be tried again; details that were not logged yet are logged immediately."""
         now = self._elapsed()
         if self._since is None:
             self._since, self._next, self._pause = now, now + self._grace_seconds, _FIRST_PAUSE_SECONDS

@@ -59,7 +59,7 @@ def by_columns(
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Key]):
-    """Which page of a list is asked for."""
+    """Which page of a list is requested."""
 
     size: int
     after: Key | None
@@ -69,7 +69,7 @@ class Page(Generic[Key]):
 
     @property
     def limit(self) -> int:
-        """One more than the page holds, to see whether another follows."""
+        """One more than the size of the page, to see whether another follows."""
         return self.size + 1
 
     def of(
@@ -77,7 +77,7 @@ class Page(Generic[Key]):
     ) -> tuple[Sequence[Response], str]:
         """The page out of up to `limit` items as messages, and the token of the next one; empty after the last.
 
-        It ends before the item by which it would be larger than 1 MiB, but holds one at least.
+        It ends before the item by which it would be larger than 1 MiB, but has one at least.
         `size` is what an item counts for, in bytes, where that is not what its message has.
         """
         messages: list[Response] = []
@@ -116,11 +116,11 @@ def key_sequence(text: str) -> int:
 
 
 BY_TIME = by_columns(lambda item: (item.create_time, item.id), key_time, UUID)
-"""The order of most lists: by when an item was made, and by its id where two were made at once."""
+"""The order of most lists: by when an item was made, and by its id where two were made at the same time."""
 
 
 def page_of(request: Any) -> Page[tuple[datetime, UUID]]:
-    """The page that a List request asks for, of a list by (create_time, id).
+    """The page that a List request names, of a list by (create_time, id).
 
     Raises PageTokenInvalid where the request's token is not of this list.
     """

@@ -13,7 +13,7 @@ V1 = "grpc.reflection.v1.ServerReflection"
 
 
 class Describable:
-    """A pool of descriptors as the library's reflection asks it, which finds more by its symbol.
+    """A pool of descriptors as the library's reflection queries it, which finds more by its symbol.
 
     protobuf's own finds no method, no oneof, and no value of a nested enum. The library brings v1alpha of reflection
     alone; v1 is the same but for the package's name, and lies in a pool of its own, since the shared one may one day
@@ -34,9 +34,9 @@ class Describable:
 
     def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:  # noqa: N802
         """Raises KeyError."""
-        holder = symbol.rpartition(".")[0]
+        parent = symbol.rpartition(".")[0]
         for pool in (self._pool, self._newer):
-            for name in (symbol, holder):
+            for name in (symbol, parent):
                 try:
                     file: FileDescriptor = pool.FindFileContainingSymbol(name)
                 except KeyError:
@@ -78,7 +78,7 @@ def _v1() -> FileDescriptorProto:
 
 
 def _members(file: FileDescriptor) -> set[str]:
-    """The full names of all that stands inside of a file's messages, enums and services."""
+    """The full names of all that is declared inside of a file's messages, enums and services."""
     enums, services = file.enum_types_by_name.values(), file.services_by_name.values()
     inside = (_inside_message(message) for message in file.message_types_by_name.values())
     return {
@@ -99,7 +99,7 @@ def _inside_message(message: Any) -> Iterator[str]:
 
 
 def _values(enum: Any) -> Iterator[str]:
-    """A value's full name stands beside its enum's; tools ask for it inside of the enum as well."""
+    """A value's full name is a sibling of its enum's; tools look for it inside of the enum as well."""
     scope = enum.full_name.rpartition(".")[0]
     for value in enum.values:
         yield f"{scope}.{value.name}"

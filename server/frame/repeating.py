@@ -12,7 +12,7 @@ from storage.transaction import Transaction
 
 
 class BatchedChange(Protocol):
-    """One of a batch, with that somebody asks for it."""
+    """One request of a batch, with its context."""
 
     @property
     def context(self) -> ChangeContext: ...
@@ -94,18 +94,18 @@ async def once_for_each(
         new = [batch[place] for place in classified.new]
         decided = await act(tx, new)
         outcomes = [(each.context, answer) for each, answer in zip(new, decided, strict=True)]
-        done = [(ask, answer) for ask, answer in outcomes if not isinstance(answer, Refusal)]
-        await tx.audit.record([ask.entry(resource(answer)) for ask, answer in done])
-        await tx.requests.remember({ask.key: kind.encoded(answer) for ask, answer in done if ask.key})
+        done = [(context, answer) for context, answer in outcomes if not isinstance(answer, Refusal)]
+        await tx.audit.record([context.entry(resource(answer)) for context, answer in done])
+        await tx.requests.remember({context.key: kind.encoded(answer) for context, answer in done if context.key})
         await tx.requests.release(
-            [ask.key.scope for ask, answer in outcomes if ask.key and isinstance(answer, Refusal)]
+            [context.key.scope for context, answer in outcomes if context.key and isinstance(answer, Refusal)]
         )
     return classified.answers(decided, classified.kept)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedBatch(Generic[Answer]):
-    """The asks of one batch by their places in it: which are new, and what is to become of the others."""
+    """The requests of one batch by their places in it: which are new, and what is to become of the others."""
 
     new: Sequence[int]
     """Claimed in this transaction, and to be decided."""
@@ -114,43 +114,46 @@ class ClassifiedBatch(Generic[Answer]):
     refused: Mapping[int, Refusal]
     """Their request_id came before with other content, or its answer cannot be read."""
     duplicates: Mapping[int, int]
-    """Equal to an earlier ask of this batch, and the place of that one, whose answer they share."""
+    """Equal to an earlier request of this batch, and the place of that one, whose answer they share."""
 
-    def answers(self, decided: Sequence[Shown | Refusal], find_answer: Mapping[int, Shown]) -> list[Shown | Refusal]:
-        """All answers in the batch's order, from those of the fresh asks and of the kept ones."""
+    def answers(self, decided: Sequence[Shown | Refusal], kept: Mapping[int, Shown]) -> list[Shown | Refusal]:
+        """All answers in the batch's order, from those of the new requests and the kept ones."""
         found: dict[int, Shown | Refusal] = dict(zip(self.new, decided, strict=True))
-        found.update(find_answer)
+        found.update(kept)
         found.update(self.refused)
         found.update((place, found[first]) for place, first in self.duplicates.items())
         return [found[place] for place in range(len(found))]
 
 
 async def classify_batch(
-    tx: Transaction, kind: AnswerKind[Answer], asks: Sequence[ChangeContext], answers: Sequence[Answer] | None = None
+    tx: Transaction,
+    kind: AnswerKind[Answer],
+    contexts: Sequence[ChangeContext],
+    answers: Sequence[Answer] | None = None,
 ) -> ClassifiedBatch[Answer]:
-    """Claims the new requests of a batch; an ask without a request_id is always new.
+    """Claims the new requests of a batch; a request without a request_id is always new.
 
     With `answers`, those of the new ones are known beforehand, and remembered with the claim.
     """
-    first = {ask.key.scope: place for place, ask in reversed([*enumerate(asks)]) if ask.key}
-    known = [kind.encoded(answer) for answer in answers] if answers else [None] * len(asks)
+    first = {context.key.scope: place for place, context in reversed([*enumerate(contexts)]) if context.key}
+    known = [kind.encoded(answer) for answer in answers] if answers else [None] * len(contexts)
     earlier = await tx.requests.claim(
-        [Claim(key, known[place]) for place in first.values() if (key := asks[place].key)]
+        [Claim(key, known[place]) for place in first.values() if (key := contexts[place].key)]
     )
     new: list[int] = []
     kept: dict[int, Answer] = {}
     refused: dict[int, Refusal] = {}
     duplicates: dict[int, int] = {}
-    for place, ask in enumerate(asks):
-        if ask.key is None or (ask.key.scope not in earlier and first[ask.key.scope] == place):
+    for place, context in enumerate(contexts):
+        if context.key is None or (context.key.scope not in earlier and first[context.key.scope] == place):
             new.append(place)
-        elif ask.key.scope in earlier:
+        elif context.key.scope in earlier:
             try:
-                kept[place] = kind.decoded(first_answer(earlier[ask.key.scope], ask.key))
+                kept[place] = kind.decoded(first_answer(earlier[context.key.scope], context.key))
             except Refusal as refusal:
                 refused[place] = refusal
-        elif asks[first[ask.key.scope]].key == ask.key:
-            duplicates[place] = first[ask.key.scope]
+        elif contexts[first[context.key.scope]].key == context.key:
+            duplicates[place] = first[context.key.scope]
         else:
             refused[place] = RequestIdReused()
     return ClassifiedBatch(new, kept, refused, duplicates)

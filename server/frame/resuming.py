@@ -1,4 +1,4 @@
-"""Resume tokens: how far a watch has told, so that another goes on right behind it, on any server."""
+"""Resume tokens: how far a watch has come, so that another continues right behind it, on any server."""
 
 import re
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ _TOKEN = re.compile(rf"([0-9a-f]{{32}}) ([0-9]{{1,10}})(?: ({_TIMELINE}))? ([0-9
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a watch has told: all that `since` shows, and of what is new as of `until` all up to a sequence."""
+    """How far a watch has come: all that `since` shows, and of what is new as of `until` all up to a sequence."""
 
     time: datetime
     """When `since` was taken, or earlier."""
     timeline: str
-    """Where it holds good; see `storage.timelines`."""
+    """Where it is valid; see `storage.timelines`."""
     since: Snapshot
     until: Snapshot | None = None
     after: int = 0
@@ -41,7 +41,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Which watch is asked for: its kind and filters, and where it goes on; from now on where that is None."""
+    """Which watch is requested: its kind and filters, and where it continues; from now on where that is None."""
 
     digest: bytes
     position: Position | None
@@ -54,7 +54,7 @@ class Watch:
 
 
 def watch_of(request: Any, now: datetime) -> Watch:
-    """The watch that a request asks for; raises ResumeTokenInvalid, ResumeTokenExpired."""
+    """The watch that a request describes; raises ResumeTokenInvalid, ResumeTokenExpired."""
     filters: Message = type(request)()
     filters.CopyFrom(request)
     filters.ClearField("resume_token")

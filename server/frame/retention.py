@@ -20,7 +20,7 @@ _BATCH_SIZE = 5_000
 
 
 async def purge_in_batches(store: Store[Any, Work], some: Callable[[Work, int], Awaitable[int]]) -> None:
-    """Has old rows deleted, piece by piece, each in a transaction of its own, until none is left.
+    """has old rows deleted, batch by batch, each in a transaction of its own, until none is left.
 
     `some` deletes up to so many, and returns how many those were.
     """

@@ -42,7 +42,8 @@ def read_master_key(text: str) -> bytes:
 
 
 class MasterKeys:
-    """Seals with AES-256-GCM by the first key; opens what any of them sealed, so that they can be changed in turn.
+    """Seals with AES-256-GCM by the first key; opens what any of them sealed, so that they can be changed one after the
+    other.
 
     No key is used for two things: one to seal and one to sign the record with are derived from each (HMAC-SHA256).
     A seal holds: its version, the key's id (4 bytes), a random nonce (12 bytes), the ciphertext with its tag. The
@@ -80,7 +81,7 @@ class MasterKeys:
             raise SealBroken from None
 
     def sealed_by_first(self, sealed: bytes) -> bool:
-        """Whether it needs no sealing anew."""
+        """Whether it is sealed by the current key already."""
         return sealed.startswith(self.first_mark)
 
     @property

@@ -28,9 +28,9 @@ def setting(
 ) -> Value:
     """Declares a field of DeclaredSettings, which is read from the environment by this name.
 
-    `says` goes on after the name, without a full stop at its end; what more there is to say stands on `page`.
+    `says` follows the name, without a full stop at its end; `page` has the rest.
     `typed` is the default as one would type it, where that is not plain from `default`; `unset` says in words what
-    holds where nothing is set. A secret's value is shown nowhere: neither by `repr` nor by `doctor`.
+    applies where nothing is set. A secret's value is shown nowhere: neither by `repr` nor by `doctor`.
     """
     field: Value = Field(
         default,
@@ -59,7 +59,7 @@ class Declared:
     default: str
     """As one would type it; empty where there is none that could be typed."""
     unset: str
-    """What holds where nothing is set, in words; empty where the default says so."""
+    """What applies where nothing is set, in words; empty where the default says so."""
     example: str
     page: str
     """Where there is more to read, as a path from the project's folder; may be empty."""
@@ -90,17 +90,17 @@ class Shown:
 class DeclaredSettings(BaseModel):
     """Settings of one subject, frozen: a module's own, or some of every process.
 
-    The first line of a class's docstring stands over them in README.md and `.env.example`.
+    The first line of a class's docstring is their heading in README.md and `.env.example`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
 
-    def unfit_for_production(self) -> Iterator[str]:
+    def production_problems(self) -> Iterator[str]:
         """Why a server must not start so in production, one line a reason that names the setting and the mend."""
         yield from ()
 
     def shown(self, deployment: Deployment) -> Mapping[str, Shown]:
-        """What `doctor` shows instead of the values, by the settings' names; it holds no secret."""
+        """What `doctor` shows instead of the values, by the settings' names; it contains no secret."""
         del deployment  # it is for those that depend on it
         return {}
 

@@ -1,4 +1,4 @@
-"""What goes on though its caller has gone."""
+"""Work that continues though its caller has gone."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from server.frame.errors import Refusal
 
 _MAX_TASKS = 100
-"""How many may go on at once without their callers: a flood of calls that are given up is no way around the shedding
-of load."""
+"""How many may continue at the same time without their callers: a flood of cancelled calls is no way around load
+shedding."""
 _TASK_SECONDS = 20.0
 """For how long: more than any statement or hash takes."""
 
@@ -16,14 +16,14 @@ Result = TypeVar("Result")
 
 
 class ShieldedTasks:
-    """Finishes attempts that were begun, so that each is counted and recorded, whatever its caller does meanwhile."""
+    """Finishes attempts that have begun, so that each is counted and recorded, whatever its caller does meanwhile."""
 
     def __init__(self, most: int = _MAX_TASKS) -> None:
         self._most = most
         self._detached: set[asyncio.Task[Any]] = set()
 
     async def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """What comes of the work, which goes on where the caller is cancelled."""
+        """The outcome of the work, which continues where the caller is cancelled."""
         task = asyncio.create_task(work)
         try:
             return await asyncio.shield(task)
@@ -33,7 +33,7 @@ class ShieldedTasks:
             raise
 
     async def close(self) -> None:
-        """Waits for what goes on, and no longer than for a while."""
+        """Waits for what still runs, but no longer than its bound."""
         if self._detached:
             await asyncio.wait(self._detached, timeout=_TASK_SECONDS)
 

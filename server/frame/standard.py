@@ -1,4 +1,4 @@
-"""The standard services beside ours: health, and reflection in both its versions."""
+"""The standard services in addition to ours: health, and reflection in both its versions."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ def _add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
     servicer = reflection.aio.ReflectionServicer(names, Describable(descriptor_pool.Default()))
     add = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
     add(servicer, server)  # type: ignore[no-untyped-call]  # the stub is generated without types
-    # The library serves v1alpha alone, and some tools ask for v1: the messages are the same.
+    # The library serves v1alpha alone, and some tools call v1: the messages are the same.
     alias = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         reflection_pb2.ServerReflectionRequest.FromString,

@@ -24,7 +24,7 @@ def status_of(refusal: Refusal) -> status_pb2.Status:
 
 
 def refusal_of(error: StoreError) -> Refusal:
-    """What the caller is told when the store is in trouble."""
+    """The refusal that the caller gets when the store is unavailable."""
     if isinstance(error, StoreContention):
         return Contention()
     if isinstance(error, StoreTimeout):

@@ -17,11 +17,12 @@ async def answered_in_order(
     *,
     at_once: int,
 ) -> AsyncIterator[Response]:
-    """Answers requests as they come, up to so many at once, and gives the responses in the requests' order.
+    """Answers requests as they come, up to so many at the same time, and gives the responses in the requests' order.
 
     `respond` is handed each answer once it is there, or has failed; a future that `answer` returns costs no task.
     While that many wait, no more is read, so that a fast sender cannot fill the memory.
-    What the requests raise rises after the responses to those before it; what `respond` raises rises in its place.
+    An error of the requests is raised after the responses to those before it; an error of `respond` is raised in its
+    place.
     """
     waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
     arrived = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Telling watchers what changes, as it changes: nothing is left out, and nothing is told twice."""
+"""Sending watchers what changes, as it changes: nothing is left out, and nothing is sent twice."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -15,42 +15,67 @@ from storage.snapshots import Snapshot
 from storage.store import Store
 from storage.transaction import Reading
 
-Change = TypeVar("Change")
 Audience = TypeVar("Audience")
+Audience_contra = TypeVar("Audience_contra", contravariant=True)
 R = TypeVar("R", bound=Reading)
-R_contra = TypeVar("R_contra", bound=Reading, contravariant=True)
 
 _PAGE_SIZE = 500
 """How many changes a watch that lags behind reads at once."""
 _UPDATE_SIZE = 1000
-"""How many changes are handed to all watches at once; where there are more, each watch reads them for itself."""
+"""How many changes are handed to all watches in one update; where there are more, each watch reads them for itself."""
 _CLOSE_SECONDS = 1.0
 """In seconds: how long a watch may take to end when the server stops."""
 
 
-class ChangeLog(Protocol[R_contra, Change, Audience]):
-    """A log that changes are told from, which a module's readings reach."""
+class Sequenced(Protocol):
+    """A change that knows its place in its log."""
 
     @property
-    def everybody(self) -> Audience:
-        """The audience that every change concerns."""
+    def sequence(self) -> int: ...
 
-    def concerns(self, change: Change, audience: Audience) -> bool:
-        """Whether an audience is told of a change, just as `list_changes` has it."""
 
-    def sequence(self, change: Change) -> int:
-        """The change's place in the log."""
+Change = TypeVar("Change", bound=Sequenced)
 
-    async def find_end(self, reading: R_contra) -> LogEnd:
+
+class ChangeReader(Protocol[Change, Audience_contra]):
+    """A log as a reading reaches it: a `storage.log.LogReader` that lists what an audience gets."""
+
+    async def find_end(self) -> LogEnd: ...
+    async def find_news(self, since: str) -> News: ...
+    async def list_changes(self, log_range: LogRange, limit: int, audience: Audience_contra) -> ChangePage[Change]:
+        """The changes among the first `limit` of a range that an audience gets."""
+        ...
+
+
+class ChangeLog(Generic[R, Change, Audience]):
+    """A log of changes, which a module's readings reach."""
+
+    def __init__(
+        self,
+        of: Callable[[R], ChangeReader[Change, Audience]],
+        everybody: Audience,
+        concerns: Callable[[Change, Audience], bool],
+    ) -> None:
+        """`of` is the log in a module's reading, such as `lambda reading: reading.order_changes`.
+
+        `everybody` is the audience that every change concerns.
+        `concerns` says whether an audience gets a change, by the same rule as `list_changes`.
+        """
+        self._of = of
+        self.everybody = everybody
+        self.concerns = concerns
+
+    async def find_end(self, reading: R) -> LogEnd:
         """Where the log ends by now."""
+        return await self._of(reading).find_end()
 
-    async def find_news(self, reading: R_contra, since: str) -> News:
+    async def find_news(self, reading: R, since: str) -> News:
         """Whether there is something new since a snapshot."""
+        return await self._of(reading).find_news(since)
 
-    async def list_changes(
-        self, reading: R_contra, log_range: LogRange, limit: int, audience: Audience
-    ) -> ChangePage[Change]:
-        """What of the first `limit` changes of a stretch an audience is told."""
+    async def list_changes(self, reading: R, log_range: LogRange, limit: int, audience: Audience) -> ChangePage[Change]:
+        """The changes among the first `limit` of a range that an audience gets."""
+        return await self._of(reading).list_changes(log_range, limit, audience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +83,9 @@ class WatchMessage(Generic[Change]):
     """One message of a watch."""
 
     position: Position
-    """Where a later watch goes on right behind it."""
+    """Where a later watch continues right behind it."""
     change: Change | None
-    """None where there is only the position to tell."""
+    """None where there is only the position to send."""
 
 
 WatchMessages: TypeAlias = AsyncGenerator[WatchMessage[Change], None]
@@ -69,8 +94,8 @@ WatchMessages: TypeAlias = AsyncGenerator[WatchMessage[Change], None]
 class Feed(Generic[R, Change, Audience]):
     """What changes in one log, for all who watch it in this process.
 
-    One task asks the database for what is new, and hands it to all watches. A watch that is not up to date, since it
-    goes on from long ago or its reader is slow, reads page by page for itself, one watch at a time. So however many
+    One task polls the database for what is new, and hands it to all watches. A watch that is not up to date, since it
+    continues from long ago or its reader is slow, reads page by page for itself, one watch at a time. So however many
     they are, they take two connections, and none while a message waits for its reader.
     """
 
@@ -84,7 +109,7 @@ class Feed(Generic[R, Change, Audience]):
         quiet: float = 30.0,
         lasting: float = 600.0,
     ) -> None:
-        """In seconds: how often it asks; after how long without a message a watch is told its position alone; and when
+        """In seconds: how often it polls; after how long without a message a watch gets its position alone; and when
         a watch ends, to be opened again by a caller who is still permitted to.
         """
         self._store = store
@@ -98,7 +123,7 @@ class Feed(Generic[R, Change, Audience]):
         self._reading = asyncio.Lock()
 
     async def watch(self, resumed: Position | None, audience: Audience) -> WatchMessages[Change]:
-        """Tells an audience the changes behind a position; or those to come, and first the position alone.
+        """Sends an audience the changes behind a position; or those to come, and first the position alone.
 
         Raises ResumeTokenExpired where the position is of another timeline or lies ahead of the database, so that
         nobody knows what happened behind it: a standby was promoted, or the database was restored from a backup.
@@ -134,20 +159,20 @@ class Feed(Generic[R, Change, Audience]):
         elif resumed.timeline != end.position.timeline or not end.visible.covers(resumed.newest):
             raise ResumeTokenExpired
         position = resumed or end.position
-        while not pace.over:
+        while not pace.has_ended:
             async with aclosing(self._steps(position, audience, pace.wait)) as steps:
                 async for step in steps:
                     self._poller.check()
                     position = step.position
                     if step.change is not None or pace.quiet:
                         yield step
-                    if pace.over:
+                    if pace.has_ended:
                         return
 
     async def _steps(self, position: Position, audience: Audience, wait: float) -> WatchMessages[Change]:
-        """How a watch goes on: with changes, and with positions alone, which only a watch that was quiet is told."""
+        """How a watch continues: with changes, and with positions alone, which only a watch that was quiet gets."""
         changes: Sequence[Change] | None = None
-        if position.until is not None:  # a stretch of which the first part is told
+        if position.until is not None:  # a range of which the first part is sent
             goal = Position(position.time, position.timeline, position.until)
         elif update := await self._poller.wait_for_update(position, wait):
             goal, changes = update.until, update.changes_since(position.since)
@@ -175,7 +200,7 @@ class Feed(Generic[R, Change, Audience]):
 
     def _messages(self, page: ChangePage[Change], position: Position, goal: Position) -> Iterator[WatchMessage[Change]]:
         for change in page.changes:
-            yield WatchMessage(replace(position, until=goal.since, after=self._log.sequence(change)), change)
+            yield WatchMessage(replace(position, until=goal.since, after=change.sequence), change)
         yield WatchMessage(goal if page.last is None else replace(position, until=goal.since, after=page.last), None)
 
 
@@ -185,27 +210,27 @@ class _End:
 
     position: Position
     visible: Snapshot
-    """Covers every position that was told on this timeline."""
+    """Covers every position that was sent on this timeline."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Update(Generic[Change]):
-    """What became visible since the tick before."""
+    """What became visible since the update before."""
 
     floor: Snapshot
-    """As far as the tick before told; from here to `since` there was nothing new."""
+    """Where the update before ended; from here to `since` there was nothing new."""
     since: Snapshot
     until: Position
     changes: Sequence[Change] | None
     """None where they were too many to hand around, or are not known."""
 
     def changes_since(self, message: Snapshot) -> Sequence[Change] | None:
-        """What is new behind a snapshot, where that is just what this tick tells."""
+        """What is new behind a snapshot, where that is exactly this update."""
         return self.changes if message.covers(self.floor) and self.since.covers(message) else None
 
 
 class _Poller(Generic[R, Change, Audience]):
-    """Asks what is new for as long as that is wanted, and hands it to all who wait for it."""
+    """Polls for what is new as long as that is wanted, and hands it to all who wait for it."""
 
     def __init__(
         self,
@@ -240,9 +265,9 @@ class _Poller(Generic[R, Change, Audience]):
             await asyncio.sleep(self._poll_seconds)
 
     async def wait_for_update(self, message: Position, wait: float) -> _Update[Change] | None:
-        """The latest tick, as soon as it tells something behind a position; None where none did for so many seconds.
+        """The latest update, as soon as it has something behind a position; None where none did for so many seconds.
 
-        What makes the asking fail rises, to all who wait.
+        What makes the polling fail is raised to all who wait.
         """
         clock = asyncio.get_running_loop().time
         ends = clock() + wait
@@ -256,11 +281,11 @@ class _Poller(Generic[R, Change, Audience]):
             await asyncio.wait([news], timeout=ends - clock())
             if not news.done():
                 return None
-            with suppress(TimelineChanged):  # the asking begins anew, and its first tick says where
+            with suppress(TimelineChanged):  # the polling restarts, and its first update says where
                 news.result()
 
     def advanced(self, position: Position) -> Position:
-        """The position of a watch that has told all ticks, moved up to where nothing was new when last asked."""
+        """The position of a watch that has sent all updates, moved up to where nothing was new at the last poll."""
         polled = self._polled
         if polled is None or polled.timeline != position.timeline:
             return position
@@ -272,7 +297,7 @@ class _Poller(Generic[R, Change, Audience]):
             raise Stopping
 
     async def close(self) -> None:
-        """Whoever waits is told Stopping."""
+        """Whoever waits gets Stopping."""
         self._closed = True
         self._wake(Stopping())
         if self._polling is not None:
@@ -285,14 +310,14 @@ class _Poller(Generic[R, Change, Audience]):
         return polled.since if polled and polled.timeline == timeline and polled.since.covers(end) else end
 
     def _follow_timeline(self, timeline: str) -> None:
-        """Has the asking begin anew where it is of another timeline than what a watch was just told."""
+        """Restarts the polling where it is of another timeline than what a watch was just sent."""
         if self._polling is not None and self._polled is not None and self._polled.timeline != timeline:
             self._polling.cancel()
             self._polling = self._update = self._polled = None
             self._wake(TimelineChanged())
 
     def _next_update(self) -> "asyncio.Future[None]":
-        """Done when there is something new; the asking begins anew where it had ended."""
+        """Done when there is something new; the polling restarts where it had ended."""
         self.check()
         if self._news is None:
             self._news = asyncio.get_running_loop().create_future()
@@ -308,14 +333,14 @@ class _Poller(Generic[R, Change, Audience]):
             while self._wanted():
                 await asyncio.sleep(self._poll_seconds)
                 await self._poll()
-        except Exception as error:  # noqa: BLE001 - it rises where its outcome is waited for
+        except Exception as error:  # noqa: BLE001 - it is raised where its outcome is awaited
             self._wake(error)
         finally:
             if self._polling is asyncio.current_task():
                 self._polling = self._update = self._polled = None
 
     async def _poll(self) -> None:
-        assert self._update is not None  # noqa: S101 - both are there once it asks
+        assert self._update is not None  # noqa: S101 - both are there once it polls
         assert self._polled is not None  # noqa: S101
         since = str(self._polled.since)
         page: ChangePage[Change] | None = None
@@ -351,7 +376,7 @@ class _Poller(Generic[R, Change, Audience]):
 
 
 class _Pace:
-    """When one watch is to be told its position alone, and when it ends."""
+    """When one watch is to get its position alone, and when it ends."""
 
     def __init__(self, quiet: float, lasting: float) -> None:
         self._clock = asyncio.get_running_loop().time
@@ -360,11 +385,11 @@ class _Pace:
         self._last = self._clock()
 
     def message(self) -> None:
-        """A message was told just now."""
+        """A message was sent just now."""
         self._last = self._clock()
 
     @property
-    def over(self) -> bool:
+    def has_ended(self) -> bool:
         return self._clock() >= self._ends
 
     @property

@@ -38,7 +38,7 @@ def time_of(stamp: Timestamp) -> datetime:
 
 
 def bound_of(stamp: Timestamp) -> datetime:
-    """The same for the bound of a stretch of time, which begins with it or ends before it: rounded up.
+    """The same for the bound of a period, which begins with it or ends before it: rounded up.
 
     What is kept has microseconds: of it, what is not before the one is not before the other.
     """
@@ -47,7 +47,7 @@ def bound_of(stamp: Timestamp) -> datetime:
 
 
 def period_of(request: Any) -> tuple[datetime | None, datetime | None]:
-    """From when on and until before when a List request asks: its `start_time` and `end_time`, where they are set."""
+    """From when on and until before when a List request looks: its `start_time` and `end_time`, where they are set."""
     start, end = (
         bound_of(getattr(request, name)) if request.HasField(name) else None for name in ("start_time", "end_time")
     )
@@ -68,7 +68,7 @@ def require(resource: Message, *fields: str) -> None:
 
 
 def digest_of(*messages: Message, secret: bytes = b"") -> bytes:
-    """What tells one content from another: 32 bytes over the messages' types and fields."""
+    """What distinguishes one content from another: 32 bytes over the messages' types and fields."""
     digest = hashlib.blake2b(digest_size=32, key=secret)
     for message in messages:
         digest.update(message.DESCRIPTOR.full_name.encode())

@@ -1,1 +1,1 @@
-"""Identity: nobody gets in who does not belong."""
+"""Identity: nobody gets in who does not belong; every change is recorded with its author."""

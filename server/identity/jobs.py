@@ -15,7 +15,7 @@ SEAL = "identity.seal_audit"
 ANCHOR = "identity.anchor_audit"
 
 ACCESS_CHANGE_RETENTION = timedelta(hours=1)
-"""For how long it is kept whose standing changed: far longer than any server goes without looking."""
+"""For how long it is kept whose access changed: far longer than any server goes without looking."""
 
 
 def access_change_tasks(store: IdentityStore, now: Callable[[], datetime]) -> Sequence[Task]:

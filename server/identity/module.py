@@ -19,7 +19,7 @@ from storage.identity.store import IDENTITY
 
 
 def build(shared: Shared, _: IdentitySettings) -> Module:
-    """What callers are let in by is there already, and is made a service of here."""
+    """The authenticator exists already, and becomes a service here."""
     identity = shared.authentication
     assert isinstance(identity, Identity)  # noqa: S101 - which every process has, whatever it serves
     people = IdentityServicer(

@@ -1,4 +1,4 @@
-"""identity's permissions, and the built-in roles; each module says of its permissions which roles hold them."""
+"""identity's permissions, and the built-in roles; each module says of its permissions which roles grant them."""
 
 from collections.abc import Mapping, Sequence
 

@@ -34,7 +34,7 @@ class IdentitySettings(DeclaredSettings):
     smtp_url: SmtpServer | None = setting(
         "BACKROOM_SMTP_URL",
         None,
-        "where `smtp` hands mails in: `smtps://` begins with TLS, and `smtp://` goes over to it by STARTTLS",
+        "where `smtp` hands mails in: `smtps://` begins with TLS, and `smtp://` switches to it by STARTTLS",
         example="smtp://user:password@host:587",
         secret=True,
     )
@@ -43,11 +43,11 @@ class IdentitySettings(DeclaredSettings):
         None,
         "a page of the product's own that a mail links to, with `{token}` in its URL: a token that begins with `brv_`"
         " is for VerifyEmail, and with `brp_` for ResetPassword",
-        unset="a mail holds the bare token",
+        unset="a mail has the bare token",
         example="https://example.com/mail?token={token}",
     )
 
-    def unfit_for_production(self) -> Iterator[str]:
+    def production_problems(self) -> Iterator[str]:
         if self.mail in (None, "file"):
             yield "BACKROOM_MAIL: is needed in production; set it to smtp, or to log where nobody is to have a mail"
         if self.mail_link and self.mail_link.startswith("http:"):
@@ -86,7 +86,7 @@ class IdentitySettings(DeclaredSettings):
     @classmethod
     def _mail_link(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"https?://[!-~]*\{token\}[!-~]*", value):
-            raise ValueError("must be a URL that holds {token}, such as https://example.com/mail?token={token}")
+            raise ValueError("must be a URL with {token} in it, such as https://example.com/mail?token={token}")
         return value
 
     @field_validator("smtp_url", mode="before")

@@ -42,7 +42,7 @@ from storage.identity.store import IdentityStore
 
 @dataclass(frozen=True)
 class Identity:
-    """The use cases of identity, for the servicers and for the commands that run beside a server."""
+    """The use cases of identity, for the servicers and for the commands that run next to a server."""
 
     shielded: ShieldedTasks
     keys: KeyRing

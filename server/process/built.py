@@ -35,7 +35,7 @@ async def opened_application(
 ) -> AsyncIterator[Application]:
     """The application of these settings, on the database of a URL; its connections end with the block.
 
-    `opening` stands around the opening of each. Raises Failure.
+    `opening` is entered around the opening of each. Raises Failure.
     """
     database = Database(
         url,
@@ -61,7 +61,8 @@ def worker_of(
     *,
     already_logged: Callable[[], bool] | None = None,
 ) -> Worker:
-    """Does the jobs of an application; `already_logged` is whether the log says already that the database is away."""
+    """Does the jobs of an application; `already_logged` is whether the log says already that the database does not
+    respond."""
     return Worker(
         url,
         application.tasks,
@@ -107,7 +108,8 @@ async def opened_server(
 
 
 def collect_from_here_on() -> None:
-    """What was imported and wired stays for good: the garbage collector need not go through all of it ever again."""
+    """What was imported and wired stays until the process ends: the garbage collector need not go through all of it
+    ever again."""
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
     gc.enable()

@@ -14,7 +14,7 @@ _Stamp = tuple[tuple[int, int, int], ...]
 
 
 class CertificatesUnreadable(Exception):
-    """The files do not hold a certificate and its key; the text quotes nothing of what they do hold."""
+    """The files do not contain a certificate and its key; the text quotes nothing of what they do contain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,11 @@ class _Loaded:
 
 
 class Certificates:
-    """A chain and its key, for new connections; those that stand keep what they began with.
+    """A chain and its key, for new connections; established ones keep the one that they began with.
 
     New files that are broken or half written change nothing: the last good ones stay, and the log says so once.
-    Each new connection asks, on threads of gRPC's own; where nothing has changed, that is a look at the files' dates.
+    Each new connection reads it, on threads of gRPC's own; where nothing has changed, that is a look at the files'
+    dates.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Certificates:
         self._logger = logger
         self._lock = Lock()
         self._refused: _Stamp | None = None
-        self._away = False
+        self._unreadable = False
         try:
             self._loaded = self._given = self._load()
         except OSError as error:
@@ -66,7 +67,7 @@ class Certificates:
         return self._current().context
 
     def _configuration(self) -> grpc.ServerCertificateConfiguration | None:
-        """What gRPC asks for each new connection; None means what it has."""
+        """What gRPC calls for each new connection; None means what it has."""
         current = self._current()
         if current is self._given:
             return None
@@ -79,12 +80,12 @@ class Certificates:
                 stamp = self._stamp()
                 if stamp not in (self._loaded.stamp, self._refused):
                     self._renew(stamp)
-                self._away = False
+                self._unreadable = False
             except OSError as error:
-                # A file is being replaced, or no descriptor is left to read it by: the next connection looks again.
-                if not self._away:
+                # A file is being replaced, or no descriptor is left to read it by: the next connection reads again.
+                if not self._unreadable:
                     self._logger.warning("certificate_unreadable", why=error.strerror or str(error))
-                self._away = True
+                self._unreadable = True
             return self._loaded
 
     def _renew(self, stamp: _Stamp) -> None:
@@ -103,7 +104,7 @@ class Certificates:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.set_ciphers(CIPHER_SUITES)
-            # Without a password given, OpenSSL would ask for one at the terminal.
+            # Without a password given, OpenSSL would prompt for one at the terminal.
             context.load_cert_chain(self._certificate, self._key, password="")
             authorities = self._authorities()
             pair = (self._key.read_bytes(), self._certificate.read_bytes())

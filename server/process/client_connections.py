@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _DESCRIPTORS = Path("/proc/self/fd")
-"""Where Linux lists what this process has open; elsewhere nothing is held, and a stop may cancel the newest calls."""
+"""Where Linux lists what this process has open; elsewhere nothing is paused, and a stop may cancel the newest calls."""
 _MAX_BYTES = 1 << 30
 """More than the system lets wait unread; it takes as much as it can."""
 _READ_BYTES = 1 << 16
@@ -26,15 +26,15 @@ class ClientConnections:
         self._open: list[socket.socket] = []
 
     def stop_accepting(self) -> None:
-        """Has nobody connect any more, before those who are connected are told to go elsewhere.
+        """Accepts no more connections, before those who are connected are sent elsewhere.
 
-        Where several processes share the port, they would come back here, and be turned away a moment later.
+        Where several processes share the port, they would connect here again, and be refused a moment later.
         """
         for number, found in self._sockets():
             with found:
                 if not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                     continue
-            # gRPC's core keeps its descriptor, which stands for a socket then that nobody knows: closed beneath it, it
+            # gRPC's core keeps its descriptor, which then refers to a socket that nobody knows: closed beneath it, it
             # would be another connection's.
             with socket.socket() as nobody_s:
                 os.dup2(nobody_s.fileno(), number, inheritable=False)
@@ -52,7 +52,8 @@ class ClientConnections:
         self._open.extend(self._connections())
 
     async def close_when_clients_do(self, within: float) -> None:
-        """Lets go of those that were kept, each when its caller has closed it too, or after so many seconds."""
+        """Closes the connections that were kept open, each when its client has closed it too, or after so many
+        seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await asyncio.gather(*map(_closed, self._open))
@@ -95,7 +96,7 @@ def _port(found: socket.socket) -> int | None:
 
 
 def _socket(number: int) -> socket.socket | None:
-    """The socket that a descriptor stands for; None where that is something else, or was closed meanwhile."""
+    """The socket of a descriptor; None where that is something else, or was closed meanwhile."""
     try:
         if stat.S_ISSOCK(os.fstat(number).st_mode):
             return socket.socket(fileno=os.dup(number))

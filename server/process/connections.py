@@ -13,7 +13,7 @@ class ConnectionLimits:
     """In seconds, but for the streams and bytes."""
 
     idle: float = 600.0
-    """For how long a connection may stay without a call: it holds a descriptor that a new caller may need."""
+    """For how long a connection may stay without a call: it occupies a descriptor that a new client may need."""
     handshake: float = 10.0
     """How long a new connection may take until it speaks HTTP/2, TLS included."""
     age: float = 3600.0
@@ -21,22 +21,22 @@ class ConnectionLimits:
     age_grace: float = 300.0
     """How long the calls of a connection that has come of age may go on."""
     keepalive: float = 60.0
-    """After so long without a word, a caller is asked whether it is there still."""
+    """After so long without a frame, a client is pinged."""
     keepalive_timeout: float = 20.0
     streams: int = 1000
-    """Calls at once on one connection; those above wait for their turn."""
+    """Concurrent calls on one connection; those above it wait."""
     metadata: int = 16 * 1024
     """In bytes, of one call: above it calls are refused more and more, and above twice that always."""
 
     @classmethod
     def of(cls, descriptors: int) -> "ConnectionLimits":
         """The limits of a process with so many descriptors: the fewer, the sooner an idle connection has to go."""
-        patience = max(1.0, descriptors / _DESCRIPTORS_A_SECOND)
-        return cls(idle=min(patience, cls.idle), handshake=min(patience, cls.handshake))
+        allowed = max(1.0, descriptors / _DESCRIPTORS_A_SECOND)
+        return cls(idle=min(allowed, cls.idle), handshake=min(allowed, cls.handshake))
 
     def options(self, *, shared_port: bool = False) -> Sequence[tuple[str, Any]]:
         """As gRPC's core takes them; the port is shared with other processes, or with none."""
-        # Late: a supervisor of servers reads the rules of this package, and has no use for what stands around calls.
+        # Late: a supervisor of servers reads the rules of this package, and has no use for interceptors.
         from server.frame.contract import MAX_LIMIT_BYTES
 
         return (
@@ -45,11 +45,11 @@ class ConnectionLimits:
             # Above each method's own limit, which refuses with a reason.
             ("grpc.max_receive_message_length", 2 * MAX_LIMIT_BYTES),
             # Of gRPC's algorithms none but the first, which is no compression: a message of 1 kB is not to become 1 MB
-            # before any limit can be held against it. A client that compresses is answered UNIMPLEMENTED.
+            # before any limit can be applied to it. A client that compresses is answered UNIMPLEMENTED.
             ("grpc.compression_enabled_algorithms_bitset", 1),
             # Without a number announced, thousands of streams on one connection are answered CANCELLED.
             ("grpc.max_concurrent_streams", self.streams),
-            # The core would reset the streams above that number; without this it lets them wait for their turn.
+            # The core would reset the streams above that number; without this it lets them wait.
             ("grpc.http.overload_protection", 0),
             ("grpc.max_connection_idle_ms", _ms(self.idle)),
             ("grpc.server_handshake_timeout_ms", _ms(self.handshake)),
@@ -59,7 +59,7 @@ class ConnectionLimits:
             ("grpc.keepalive_timeout_ms", _ms(self.keepalive_timeout)),
             # The one before looks for any bytes at all; alone, it left a silent caller's connection for a minute.
             ("grpc.http2.ping_timeout_ms", _ms(self.keepalive_timeout)),
-            # A watch may have nothing to tell for hours; its caller is asked all the while.
+            # A watch may have nothing to send for hours; its client is pinged all the while.
             ("grpc.http2.max_pings_without_data", 0),
             # Our own client pings every 30 seconds.
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),

@@ -19,7 +19,7 @@ from storage.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, NotInstal
 from storage.errors import StoreError
 from storage.frame.records import AuditKey
 
-_ASKED = (signal.SIGTERM, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -49,20 +49,20 @@ def database_url(settings: Settings) -> Iterator[str]:
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Has a command that is asked to end, or whose terminal is closed, leave no server behind."""
+    """Has a command that is stopped, or whose terminal is closed, leave no server behind."""
 
     def end(number: int, _: object) -> None:
         raise SystemExit(128 + number)
 
-    asked = [number for number in _ASKED if signal.getsignal(number) is signal.SIG_DFL]
+    handled = [number for number in _STOP_SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
     if threading.current_thread() is not threading.main_thread():  # which alone is told
-        asked = []
-    for number in asked:
+        handled = []
+    for number in handled:
         signal.signal(number, end)
     try:
         yield
     finally:
-        for number in asked:
+        for number in handled:
             signal.signal(number, signal.SIG_DFL)
 
 

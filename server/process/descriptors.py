@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _MAX_DESCRIPTORS = 1 << 20
-"""More than any one process can serve; some systems allow, and then have to keep books of, many times that."""
+"""More than any one process can serve; some systems allow, and then have to keep track of, many times that."""
 _RESERVE = 64
 
 
 class Descriptors:
     """How many this process may open, of which some are kept back for what the server itself has to open.
 
-    gRPC takes connections until the process's soft limit, and waits there; it cannot be told to stop earlier without
-    turning callers away. So the soft limit stands below the hard one, and is lifted while a reserved one is opened.
+    gRPC takes connections until the process's soft limit, and waits there; it cannot be made to stop earlier without
+    refusing callers. So the soft limit is below the hard one, and is lifted while a reserved one is opened.
     """
 
     def __init__(self, *, reserve: int = 0) -> None:

@@ -1,8 +1,8 @@
-"""How a command ends that did not do what it was asked."""
+"""How a command ends that failed."""
 
 
 class Failure(Exception):
-    """A command cannot do what it was asked; the text says why, and the mend, in a line or a few."""
+    """A command cannot do what it is for; the text says why, and the mend, in a line or a few."""
 
     exit_code = 1
 

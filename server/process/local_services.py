@@ -1,4 +1,4 @@
-"""What runs beside a server that has no database of its own: an embedded one, and a payment provider to try."""
+"""What a server without a database of its own runs locally: an embedded one, and a payment provider to try."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +21,7 @@ _TURN_WITHIN_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class LocalServices:
-    """Where the database is, and the sandbox, if one runs beside it."""
+    """Where the database is, and the sandbox, if one runs locally."""
 
     url: str
     sandbox: Sandbox | None = None
@@ -37,7 +37,7 @@ def local_services(configured: Settings) -> Iterator[LocalServices]:
 async def prepare_embedded(configured: Settings, database: Database, keys: MasterKeys, url: str) -> str | None:
     """Migrates the embedded database, and returns the password of an admin that was made; other databases are left.
 
-    Of two that do so at once, one waits for the other.
+    Of two that do so at the same time, one waits for the other.
     """
     if not configured.embedded:
         return None

@@ -42,8 +42,8 @@ def reserved_ports(configured: Settings) -> Iterator[Ports]:
         except OSError:
             raise Failure(f"BACKROOM_GRPC_ADDRESS: {grpc} cannot be listened on; is it taken?") from None
         http_socket = _listen("BACKROOM_HTTP_ADDRESS", http, reserved)
-        apart = configured.metrics_address
-        metrics_socket = _listen("BACKROOM_METRICS_ADDRESS", apart, reserved) if apart else None
+        metrics_address = configured.metrics_address
+        metrics_socket = _listen("BACKROOM_METRICS_ADDRESS", metrics_address, reserved) if metrics_address else None
         yield Ports(_with(grpc, grpc_port), _with(http, http_socket.getsockname()[1]), http_socket, metrics_socket)
 
 
@@ -55,13 +55,13 @@ def _listen(setting: str, address: Address, reserved: ExitStack) -> socket.socke
 
 
 def _reserve(address: Address, reserved: ExitStack) -> int:
-    """Holds the port at each of the host's addresses, and returns it."""
+    """Reserves the port at each of the host's addresses, and returns it."""
     port, failed = address.port, list[OSError]()
     found = socket.getaddrinfo(address.host, port, type=socket.SOCK_STREAM)
     for family, _, _, _, where in found:
         try:
-            holder = reserved.enter_context(closing(_reservation(family, (where[0], port, *where[2:]))))
-            port = holder.getsockname()[1]
+            reservation = reserved.enter_context(closing(_reservation(family, (where[0], port, *where[2:]))))
+            port = reservation.getsockname()[1]
         except OSError as error:
             failed.append(error)
     # One address may be missing, as the IPv6 one of "localhost" on a machine without: gRPC does without it too.
@@ -71,7 +71,7 @@ def _reserve(address: Address, reserved: ExitStack) -> int:
 
 
 def _reservation(family: socket.AddressFamily, where: tuple[object, ...]) -> socket.socket:
-    """A socket that does not listen, beside which only those can be bound that share the port on purpose."""
+    """A socket that does not listen, next to which only those can be bound that share the port on purpose."""
     # Whoever shares ports would be let in by whoever does: only a socket that shares nothing finds others out.
     with socket.socket(family, socket.SOCK_STREAM) as alone:
         alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -86,15 +86,15 @@ def _reservation(family: socket.AddressFamily, where: tuple[object, ...]) -> soc
 
 
 def _shared(family: socket.AddressFamily, where: tuple[object, ...], *, reuse_address: bool) -> socket.socket:
-    holder = socket.socket(family, socket.SOCK_STREAM)
+    reservation = socket.socket(family, socket.SOCK_STREAM)
     try:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse_address))
-        holder.bind(where)
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse_address))
+        reservation.bind(where)
     except OSError:
-        holder.close()
+        reservation.close()
         raise
-    return holder
+    return reservation
 
 
 def _with(address: Address, port: int) -> Address:

@@ -1,4 +1,4 @@
-"""This program as the system has it: how to run it once more, and for how long it has been there."""
+"""This program as the system has it: how to run it again, and for how long it has existed."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ def this_program(*words: str) -> tuple[str, ...]:
 def process_age() -> float | None:
     """For how many seconds this process has been there, imports and all; None where the system does not say."""
     try:
-        # The command's name, in brackets, may hold blanks.
+        # The command's name, in brackets, may contain blanks.
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         started = int(fields[_STARTED - 2]) / os.sysconf("SC_CLK_TCK")
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - started

@@ -26,9 +26,9 @@ from server.settings import Address
 _FINISH_SECONDS = 30.0
 """In seconds: how long calls under way may take once the server is stopping."""
 _PAUSE_SECONDS = 1.0
-"""How long callers are held up while none of the calls under way ends."""
+"""How long reading stays paused while none of the calls under way ends."""
 _RESUME_SECONDS = 0.05
-_LOOK_SECONDS, _IDLE_LOOKS = 0.01, 3
+_POLL_SECONDS, _IDLE_POLLS = 0.01, 3
 _GOAWAY_SECONDS = 1.0
 """How long callers, which may be busy, have to read that they are to send no more."""
 _CLOSE_SECONDS = 1.0
@@ -36,7 +36,7 @@ _CLOSE_SECONDS = 1.0
 
 
 class RegisteredMethods:
-    """Stands for the server where services are added to it, and gives a lane to the methods with these paths alone.
+    """Takes the server's place where services are added to it, and registers only the methods with these paths.
 
     The others share one, which answers them by their generic handlers.
     """
@@ -87,11 +87,11 @@ class Server:
         shared: Shared | None = None,
         about: str = NAME,
     ) -> None:
-        """Binds both addresses; raises BindError. `worker` does jobs beside the calls, and `about` is what / says.
+        """Binds both addresses; raises BindError. `worker` does jobs next to the calls, and `about` is the text at `/`.
 
         With a `metrics_address` the metrics are shown there and not at the HTTP address.
-        With `shared` it is one of several: the HTTP socket is bound already, and whoever starts them holds the gRPC
-        port, since nobody else would be told that it is taken.
+        With `shared` it is one of several: the HTTP socket is bound already, and whoever starts them reserves the gRPC
+        port, since nobody else would learn that it is taken.
         """
         if api_implementation.Type() == "python":
             raise RuntimeError("protobuf runs on its pure-Python backend, which is many times too slow: reinstall it")
@@ -189,13 +189,14 @@ class Server:
         """Ends the gRPC side at a moment at which no call is under way, and what comes is not read.
 
         gRPC's core cancels each call that it reads once it is stopping, though no caller can know of the stop yet. So
-        none is read: callers are told to send no more, and then which was the last call that was read. Their gRPC sends
-        the later ones to another server, whoever wrote it.
+        none is read: clients are told by GOAWAY to send no more, and then which was the last call that was read. Their
+        gRPC sends the later ones to another server, whoever wrote it.
         """
         clients = ClientConnections(self.grpc_port)
         clients.stop_accepting()
         clients.pause_reading()
-        # Watches would not end by themselves; those that begin them anew are held up, and go elsewhere.
+        # Watches would not end by themselves; connections that send new ones are paused, and their clients go
+        # elsewhere.
         await self.application.drain()
         with suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_SECONDS):
@@ -209,15 +210,15 @@ class Server:
         await clients.close_when_clients_do(_CLOSE_SECONDS)
 
     async def _idle(self, clients: ClientConnections) -> bool:
-        """Whether all calls under way end, while callers are held up; False once none has ended for a while."""
-        in_flight, looks, idle_looks, ended = self.application.in_flight, 0, 0, -1
-        while idle_looks < _IDLE_LOOKS:
-            looks = looks + 1 if in_flight.ended == ended else 0
-            if in_flight.count and looks * _LOOK_SECONDS > _PAUSE_SECONDS:
+        """Whether all calls under way end, while reading is paused; False once none has ended for a while."""
+        in_flight, polls, idle_polls, ended = self.application.in_flight, 0, 0, -1
+        while idle_polls < _IDLE_POLLS:
+            polls = polls + 1 if in_flight.ended == ended else 0
+            if in_flight.count and polls * _POLL_SECONDS > _PAUSE_SECONDS:
                 return False
             ended = in_flight.ended
             clients.pause_reading()
-            await asyncio.sleep(_LOOK_SECONDS)
-            # What the core has read and not handed over yet is under way, and comes with the next looks.
-            idle_looks = 0 if in_flight.count else idle_looks + 1
+            await asyncio.sleep(_POLL_SECONDS)
+            # What the core has read and not handed over yet is under way, and comes with the next polls.
+            idle_polls = 0 if in_flight.count else idle_polls + 1
         return True

@@ -1,4 +1,4 @@
-"""When a server must not start: what the settings say, held against where they say it runs."""
+"""When a server must not start: what the settings say, compared with where they say it runs."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -50,7 +50,7 @@ def _production_problems(settings: Settings) -> Iterator[str]:
     yield from _plaintext_databases(settings)
     yield from _network_problems(settings)
     for module in settings.modules:
-        yield from settings.of_modules[module].unfit_for_production()
+        yield from settings.of_modules[module].production_problems()
 
 
 def _key_problems(settings: Settings) -> Iterator[str]:
@@ -65,7 +65,7 @@ def _issuer_problems(settings: Settings) -> Iterator[str]:
         yield "BACKROOM_ISSUER: is needed in production; set it to this environment's URL, such as https://example.com"
     elif is_local_url(settings.issuer_url):
         yield (
-            f"BACKROOM_ISSUER: {settings.issuer_url} may be any machine, and tells no environment from another;"
+            f"BACKROOM_ISSUER: {settings.issuer_url} may be any machine, and distinguishes no environment from another;"
             " set it to this environment's URL, such as https://example.com"
         )
 
@@ -73,7 +73,7 @@ def _issuer_problems(settings: Settings) -> Iterator[str]:
 def _network_problems(settings: Settings) -> Iterator[str]:
     for network in filter(covers_the_public, settings.trusted_proxies):
         yield (
-            f"BACKROOM_TRUSTED_PROXIES: {network} has strangers in it, who could say to call from anywhere;"
+            f"BACKROOM_TRUSTED_PROXIES: {network} has outsiders in it, who could claim to call from anywhere;"
             " name the proxies' own networks"
         )
 
@@ -90,7 +90,7 @@ def _plaintext_databases(settings: Settings) -> Iterator[str]:
 
 
 def _exposed(settings: Settings) -> Iterator[tuple[str, str]]:
-    """The sides that speak plain text to more than this machine, and to whom nobody said that they may."""
+    """The ports that serve plain text to more than this machine, though no setting allows it."""
     sides = (
         ("grpc", "BACKROOM_GRPC_ADDRESS", settings.grpc_address, settings.tls_certificate is not None, ""),
         ("http", "BACKROOM_HTTP_ADDRESS", settings.http_address, settings.http_tls, " and BACKROOM_HTTP_TLS=true"),
@@ -119,16 +119,16 @@ def in_plain_text(url: str) -> str:
     """The first host that a connection to a database may lead to in plain text, across a network; empty for none.
 
     What the URL leaves open counts as libpq has it: by PGHOST, PGSSLMODE and their like. Where PGSERVICE
-    names a service, its file is not looked into: it counts as one across a network, unless the URL itself asks for TLS.
+    names a service, its file is not looked into: it counts as one across a network, unless the URL itself demands TLS.
     """
     from psycopg.pq import Conninfo  # late: as `storage.url` has it
 
     defaults = {each.keyword.decode(): (each.val or b"").decode() for each in Conninfo.get_defaults()}
-    said = parameters(url)
-    found = {**defaults, **said}
+    from_url = parameters(url)
+    found = {**defaults, **from_url}
     if found.get("service"):
         # What the service's file says counts before the environment, and behind the URL.
-        return "" if said.get("sslmode") in _ENCRYPTED else f"the service {found['service']}"
+        return "" if from_url.get("sslmode") in _ENCRYPTED else f"the service {found['service']}"
     if found["sslmode"] in _ENCRYPTED:
         return ""
     hosts = (found["hostaddr"] or found["host"]).split(",")

@@ -1,4 +1,4 @@
-"""How a process runs until it is asked to stop."""
+"""How a process runs until it is to stop."""
 
 import asyncio
 import signal
@@ -18,9 +18,9 @@ def run_until_stopped(runner: asyncio.Runner, serving: Coroutine[Any, Any, None]
 
 
 def stop_requested() -> asyncio.Event:
-    """Is set once the process is asked to stop, or its terminal is closed and nobody said to go on then.
+    """Is set once the process is to stop, or its terminal is closed without `nohup`.
 
-    A second Ctrl-C ends what runs in the loop at once.
+    A second Ctrl-C ends what runs in the loop immediately.
     """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     running = asyncio.current_task()

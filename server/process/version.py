@@ -13,7 +13,7 @@ def version() -> str:
 
 
 def versions() -> str:
-    """What somebody is asked for who reports a fault: this, and what most faults hang on."""
+    """What to name in a report of a fault: this, and what most faults hang on."""
     import grpc
     import psycopg
 

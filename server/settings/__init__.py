@@ -22,7 +22,7 @@ OF_EVERY_PROCESS: Sequence[type[DeclaredSettings]] = (DatabaseSettings, ProcessS
 
 
 class Settings(DatabaseSettings, ProcessSettings, EdgeSettings, CallingSettings):
-    """What is set for every process, and what is set for modules beside it."""
+    """What is set for every process, and what is set for modules in addition."""
 
     of_modules: Mapping[str, DeclaredSettings] = Field(default_factory=dict, exclude=True)
     """Each module's own by its name, also of those that this process does not serve."""
@@ -40,12 +40,12 @@ class Settings(DatabaseSettings, ProcessSettings, EdgeSettings, CallingSettings)
 
     @property
     def deployment(self) -> Deployment:
-        """What a module may have to know beside its own."""
+        """What a module may have to know in addition to its own."""
         return Deployment(self.environment == "production", self.embedded, self.data_dir)
 
     @property
     def reflects(self) -> bool:
-        """Whether the server tells its contract to anyone who asks: by default not in production."""
+        """Whether the server describes its contract to anyone: by default not in production."""
         return self.environment != "production" if self.reflection is None else self.reflection
 
 

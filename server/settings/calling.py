@@ -17,7 +17,7 @@ class CallingSettings(DeclaredSettings):
         "the name in the server's certificate, for commands that call it by another one",
     )
     tls_caller_certificate: Path | None = setting(
-        "BACKROOM_TLS_CALLER_CERTIFICATE", None, "the certificate that commands show to a server that asks for one"
+        "BACKROOM_TLS_CALLER_CERTIFICATE", None, "the certificate that commands show to a server that demands one"
     )
     tls_caller_key: Path | None = setting(
         "BACKROOM_TLS_CALLER_KEY", None, "the key of the certificate that commands show"

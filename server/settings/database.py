@@ -9,7 +9,7 @@ from storage.url import parameters
 
 
 class DatabaseSettings(DeclaredSettings):
-    """The database: where it is, what stands in between, and how long it may keep us waiting."""
+    """The database: where it is, what is in between, and how long it may keep us waiting."""
 
     database_url: str | None = setting(
         "DATABASE_URL",
@@ -25,13 +25,13 @@ class DatabaseSettings(DeclaredSettings):
         "BACKROOM_DATABASE_POOLER",
         Pooler.NONE,
         "the mode of a pooler in between, such as PgBouncer: `none`, `session` or `transaction`, for which"
-        " `backroom migrate` has the time limits hold for the role in `DATABASE_URL`",
+        " `backroom migrate` sets the time limits for the role in `DATABASE_URL`",
         page="docs/decisions/0018-behind-a-pooler.md",
     )
     direct_database_url: str | None = setting(
         "BACKROOM_DIRECT_DATABASE_URL",
         None,
-        "the same database past the pooler: migrations take that way, and new jobs are heard of there at once;"
+        "the same database past the pooler: migrations take that way, and new jobs are noticed there immediately;"
         " without it, behind a pooler for transactions, they are looked for twice a second",
         page="docs/decisions/0018-behind-a-pooler.md",
         secret=True,
@@ -47,8 +47,7 @@ class DatabaseSettings(DeclaredSettings):
     database_answer_seconds: float = setting(
         "BACKROOM_DATABASE_ANSWER_SECONDS",
         ANSWER_SECONDS,
-        "for how long the database may take to confirm a change before its caller is told UNAVAILABLE, and to repeat"
-        " it",
+        "for how long the database may take to confirm a change before its caller gets UNAVAILABLE, and to repeat it",
         page="docs/runbook.md#time-limits",
         ge=1,
         le=60,
@@ -75,7 +74,7 @@ class DatabaseSettings(DeclaredSettings):
 
     @property
     def pooler(self) -> Pooler:
-        """What stands before the database; nothing stands before the embedded one."""
+        """The pooler in front of the database; the embedded one has none."""
         return Pooler.NONE if self.embedded else self.database_pooler
 
     @field_validator("database_url", "direct_database_url")

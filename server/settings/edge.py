@@ -28,7 +28,7 @@ class Address:
 
 
 class EdgeSettings(DeclaredSettings):
-    """The edge: addresses, certificates, and how much is let in."""
+    """The edge: addresses, certificates, and how much is accepted."""
 
     grpc_address: Address = setting("BACKROOM_GRPC_ADDRESS", Address("127.0.0.1:50051"), "where calls are answered")
     http_address: Address = setting(
@@ -93,7 +93,7 @@ class EdgeSettings(DeclaredSettings):
     max_streams: int = setting(
         "BACKROOM_MAX_STREAMS",
         1000,
-        "how many streams of each direction may be under way in each process; who is refused is told the same",
+        "how many streams of each direction may be under way in each process; they are refused in the same way",
         ge=1,
         le=100_000,
     )
@@ -102,7 +102,7 @@ class EdgeSettings(DeclaredSettings):
         None,
         "how often one caller may call each process in the long run. A call takes one more for each 4 KiB that it sends"
         " and each 16 KiB that it is answered. A number counts for staff and services too, and `0` limits nobody",
-        unset="`100`, of customers and strangers alone",
+        unset="`100`, of customers and outsiders alone",
         ge=0,
         le=1e6,
     )
@@ -126,7 +126,7 @@ class EdgeSettings(DeclaredSettings):
     drain_seconds: float = setting(
         "BACKROOM_DRAIN_SECONDS",
         3.0,
-        "for how long a stopping server goes on answering while load balancers learn that it stops",
+        "for how long a stopping server continues to answer while load balancers learn that it stops",
         page="docs/runbook.md#rolling-restarts",
         ge=0,
         le=300,

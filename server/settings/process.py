@@ -1,4 +1,4 @@
-"""What a process is told of itself."""
+"""What a process knows of itself."""
 
 import re
 from pathlib import Path
@@ -62,7 +62,7 @@ class ProcessSettings(DeclaredSettings):
 
     @property
     def issuer(self) -> str:
-        """The URL of this environment, by which its tokens and its database are told from another one's."""
+        """The URL of this environment, which distinguishes its tokens and its database from another one's."""
         return self.issuer_url or LOCAL_ISSUER
 
     @field_validator("master_keys", mode="before")

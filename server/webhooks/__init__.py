@@ -1,1 +1,1 @@
-"""Webhooks: what others tell us, verified, and what we tell others, signed."""
+"""Webhooks: verified in, signed out, each effect once."""

@@ -32,7 +32,7 @@ class BoundedStream(httpcore.AsyncNetworkStream):
     @classmethod
     def over(cls, stream: httpcore.AsyncNetworkStream) -> "BoundedStream":
         """A connection of httpcore's AnyIOBackend, bounded from here on."""
-        # TLS reads from what httpcore's stream stands on, which cannot be had in another way.
+        # TLS reads from the stream below httpcore's, which cannot be had in another way.
         on: Any = stream
         on._stream = network_stream = _BoundedNetworkStream(on._stream)  # noqa: SLF001 - see above
         return cls(stream, network_stream)

@@ -25,11 +25,11 @@ from server.webhooks.settings import WebhooksSettings
 from storage.frame.records import ReceivedEvent
 from storage.webhooks.store import WEBHOOKS
 
-_REPUBLISHED = "A webhook came in from {name}, and is told on as it came."
+_REPUBLISHED = "A webhook came in from {name}, and is passed on as it came."
 _HEAVIEST_BATCH = 4 * 1024 * 1024
 """In bytes."""
 _ROW = 1024
-"""In bytes, about: what an event takes beside its body."""
+"""In bytes, about: what an event takes in addition to its body."""
 
 
 def build(shared: Shared, settings: WebhooksSettings) -> Module:
@@ -38,11 +38,11 @@ def build(shared: Shared, settings: WebhooksSettings) -> Module:
     inbox = Inbox(store, sources, shared.takers, now)
     receiving = Batcher[ReceivedEvent, bool](
         inbox.receive,
-        weigh=lambda ask: _ROW + len(ask.body),
+        weigh=lambda webhook: _ROW + len(webhook.body),
         largest=_HEAVIEST_BATCH,
         longest_seconds=shared.database.limits.answer,
     )
-    door = WebhookReceiver(inbox, receiving.submit, shared.registry, shared.logger)
+    receiver = WebhookReceiver(inbox, receiving.submit, shared.registry, shared.logger)
     resolver, seals = Resolver(), SecretSeals(shared.master_keys)
     sender = Sender(resolver, allowed)
     known, permissions_of = event_types_of(shared, sources), shared.authentication.permissions_of
@@ -54,8 +54,8 @@ def build(shared: Shared, settings: WebhooksSettings) -> Module:
         services=(Service(webhook_service_pb2, webhook_service_pb2_grpc, WebhookServicer(endpoints)),),
         tasks=(*inbox_tasks(inbox), *outbox_tasks(relay, turns, deliveries, Purging(store, now), sealing)),
         batchers=(receiving,),
-        # Whatever the rest of the path is: the door answers for what no source can be called, too.
-        routes=(Route("/webhooks/{source:path}", door),),
+        # Whatever the rest of the path is: the receiver also answers for names that no source can have.
+        routes=(Route("/webhooks/{source:path}", receiver),),
         preparing=(sealing.seal,),
         closing=(sender.close, resolver.close),
     )
@@ -70,7 +70,8 @@ def caller_networks(settings: WebhooksSettings) -> Sequence[Source]:
 
 
 def event_types_of(shared: Shared, sources: Sequence[Source]) -> Mapping[str, EventType]:
-    """What endpoints can ask for, from all modules; what a source tells is told on where no module takes it."""
+    """The types of event that endpoints can subscribe to, from all modules; what a source sends is passed on where no
+    module takes it."""
     republished = [source.name for source in sources if source.name not in shared.takers]
     return {
         **shared.event_types,

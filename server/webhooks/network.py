@@ -1,4 +1,4 @@
-"""Connecting to addresses that were checked, whatever their names stand for."""
+"""Connecting to addresses that were checked, whatever their names resolve to."""
 
 import asyncio
 import socket
@@ -16,7 +16,8 @@ from server.webhooks.rules.urls import permitted
 _MAX_ADDRESSES = 4
 """How many of a name's addresses are tried."""
 _CONCURRENCY = 400
-"""How many names are looked up at once: as many as there are attempts, so that none waits behind one that hangs."""
+"""How many names are looked up concurrently: as many as there are attempts, so that none waits behind one that
+hangs."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 """The addresses of a name for a port, best first; raises NameUnknown."""
@@ -31,7 +32,7 @@ class AddressForbidden(Exception):
 
 
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to the very addresses that it checked: a name may stand for another one a moment later.
+    """Connects to the very addresses that it checked: a name may resolve to another one a moment later.
 
     What is above it goes by the name still, by which TLS checks the certificate.
     """

@@ -1,4 +1,4 @@
-"""webhooks' permissions, and the built-in roles that hold each."""
+"""webhooks' permissions, and the built-in roles that grant each."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ MANAGE = "webhooks.manage"
 PERMISSIONS: Sequence[Permission] = (
     Permission(
         MANAGE,
-        "Makes, changes and tests the endpoints that are told of events, and sees what was delivered to them.",
+        "Makes, changes and tests the endpoints that events are sent to, and sees what was delivered to them.",
         ("manager", "service", "admin"),
     ),
 )

@@ -49,14 +49,16 @@ _NOT_POST = _Answer("not_post", 405, "only POST is answered", (("allow", "POST")
 _TOO_LARGE = _Answer("too_large", 413, "the body is too large", (_CLOSE,))
 _FAILED = _Answer("failed", 500, "something went wrong")
 _UNAVAILABLE = _Answer("unavailable", 503, "try again", (("retry-after", "2"),))
-_OVERTAKEN = _Answer("overtaken", 503, "too many requests at once: send the whole body", (("retry-after", "2"), _CLOSE))
+_OVERTAKEN = _Answer(
+    "overtaken", 503, "too many concurrent requests: send the whole body", (("retry-after", "2"), _CLOSE)
+)
 
 
 class WebhookReceiver:
     """POST /webhooks/{source}, as an ASGI application.
 
-    Answers 204 once the event is kept for good, whether now or before; any other answer may be followed by the same
-    request again. A sender is told in a few fixed words what is wrong, and not which part of a signature.
+    Answers 204 once the event is kept durably, whether now or before; any other answer may be followed by the same
+    request again. A sender learns in a few fixed words what is wrong, and not which part of a signature.
     """
 
     def __init__(
@@ -145,9 +147,9 @@ async def _body(request: Request) -> bytes | None:
 
 
 class Bodies:
-    """Places for bodies on their way; above the bounds, a new one takes the place of the one begun first.
+    """Places for bodies on their way; above the bounds, a new one takes the place of the oldest.
 
-    So those who send slowly keep out nobody who sends at once.
+    So those who send slowly keep out nobody who sends promptly.
     """
 
     def __init__(self, *, most: int = 64, each: int = 32) -> None:

@@ -20,7 +20,7 @@ class SecretSeals:
 
     @property
     def mark(self) -> bytes:
-        """How those begin that need no sealing anew."""
+        """The prefix of those that are sealed by the current key."""
         return self._master_keys.first_mark
 
     def new(self, endpoint_id: UUID, generation: int, secret: bytes, now: datetime) -> EndpointSecret:
@@ -37,7 +37,7 @@ class SecretSeals:
         return self._master_keys.open(_purpose(kept), kept.secret) if kept.sealed else kept.secret
 
     def hidden(self, endpoint: Endpoint) -> Endpoint:
-        """The same, to be remembered as an answer: its URL, which may hold a token, is sealed."""
+        """The same, to be remembered as an answer: its URL, which may contain a token, is sealed."""
         sealed = self._master_keys.seal(_url_purpose(endpoint), endpoint.url.encode())
         return replace(endpoint, url=_SEALED + base64.b64encode(sealed).decode())
 

@@ -1,4 +1,4 @@
-"""Sending over HTTP to whom nobody vouches for."""
+"""Sending over HTTP to endpoints that nobody vouches for."""
 
 import asyncio
 import ssl
@@ -34,15 +34,15 @@ _IN_WORDS: Mapping[type[BaseException], str] = {
     httpcore.ProtocolError: "request not valid",
     OSError: "connection failed",
 }
-"""What may go wrong, the more telling first."""
+"""What may go wrong, the more specific first."""
 
 
 class Sender:
     """Sends requests by POST, and says what came of each in a few words of its own.
 
     An attempt takes a limited time, from looking its host up to reading the answer. A redirect is an answer like
-    others. What an answer says beside its status is read only so that the connection can be used again, and thrown
-    away. Proxies that the environment names are not used.
+    others. An answer's body is read only so that the connection can be used again, and discarded. Proxies that the
+    environment names are not used.
     """
 
     def __init__(

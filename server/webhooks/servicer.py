@@ -18,8 +18,8 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
         self._endpoints = endpoints
 
     async def CreateEndpoint(self, request: pb.CreateEndpointRequest, call: Call) -> pb.CreateEndpointResponse:
-        change = call.change_context(request)
-        endpoint, secret = await self._endpoints.create(messages.draft(request.endpoint, call.caller), change)
+        context = call.change_context(request)
+        endpoint, secret = await self._endpoints.create(messages.draft(request.endpoint, call.caller), context)
         return pb.CreateEndpointResponse(endpoint=messages.endpoint(endpoint), secret=shown(secret))
 
     async def GetEndpoint(self, request: pb.GetEndpointRequest, call: Call) -> pb.GetEndpointResponse:
@@ -33,8 +33,8 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
         return pb.ListEndpointsResponse(endpoints=endpoints, next_page_token=next_page_token)
 
     async def UpdateEndpoint(self, request: pb.UpdateEndpointRequest, call: Call) -> pb.UpdateEndpointResponse:
-        change = call.change_context(request)
-        endpoint = await self._endpoints.edit(messages.edit(request), call.caller, change)
+        context = call.change_context(request)
+        endpoint = await self._endpoints.edit(messages.edit(request), call.caller, context)
         return pb.UpdateEndpointResponse(endpoint=messages.endpoint(endpoint))
 
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, call: Call) -> pb.DeleteEndpointResponse:

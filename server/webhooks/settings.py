@@ -43,7 +43,7 @@ class WebhooksSettings(DeclaredSettings):
         example="10.1.0.0/16,127.0.0.1/32",
     )
 
-    def unfit_for_production(self) -> Iterator[str]:
+    def production_problems(self) -> Iterator[str]:
         for source in self.webhook_sources:
             if any(is_guessable_secret(source.scheme, secret) for secret in source.secrets):
                 yield (
@@ -51,7 +51,7 @@ class WebhooksSettings(DeclaredSettings):
                     " set one of 16 random characters or more, here and at the sender"
                 )
         for network in filter(covers_the_public, self.webhook_allowed_networks):
-            yield f"BACKROOM_WEBHOOK_ALLOWED_NETWORKS: {network} has strangers in it; name the networks that are meant"
+            yield f"BACKROOM_WEBHOOK_ALLOWED_NETWORKS: {network} has outsiders in it; name the networks that are meant"
 
     def shown(self, deployment: Deployment) -> Mapping[str, Shown]:
         """Of the sources their names, and none of their secrets."""
@@ -78,8 +78,8 @@ class WebhooksSettings(DeclaredSettings):
 
 def is_guessable_secret(scheme: str, secret: str) -> bool:
     """Whether whoever tries may forge what a sender signs with this."""
-    said: bytes = secret.encode()
+    key: bytes = secret.encode()
     if scheme == "standard":
         encoded = secret.removeprefix(_STANDARD)
-        said = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
-    return len(said) < _SHORTEST_SECRET or len(set(said)) < _MIN_LETTERS
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
+    return len(key) < _SHORTEST_SECRET or len(set(key)) < _MIN_LETTERS

@@ -29,7 +29,7 @@ _STORIES = f"""
         ) AS moved GROUP BY order_id, product_id
     ) AS story USING (order_id, product_id) LEFT JOIN commerce.orders ON orders.id = order_id
 """
-"""What the stock ledger tells of each order and product, beside what was ordered."""
+"""What the stock ledger says of each order and product, next to what was ordered."""
 
 _SOURCES = ", ".join(f"'{source}'" for source in PAYMENT_SOURCES)
 _PROVIDERS_EVENTS = f"SELECT * FROM frame.inbox WHERE source IN ({_SOURCES})"
@@ -50,7 +50,7 @@ _QUEUED = """
 LAWS: Sequence[Law] = (
     Law(
         "I1",
-        "of each product, what came in is what is available, held, sold and written off",
+        "of each product, what came in is what is available, reserved, sold and written off",
         _PRODUCTS,
         f"""
         SELECT sku FROM {_STOCK_ITEMS} LEFT JOIN (
@@ -80,7 +80,7 @@ LAWS: Sequence[Law] = (
     ),
     Law(
         "I3",
-        "what is available, held and sold is never negative",
+        "what is available, reserved and sold is never negative",
         _PRODUCTS,
         f"""
         SELECT sku FROM {_STOCK_ITEMS} WHERE held < 0 OR on_hand < held
@@ -90,7 +90,7 @@ LAWS: Sequence[Law] = (
     ),
     Law(
         "I4",
-        "of each product, what pending orders hold is what is held",
+        "of each product, what pending orders reserve is what is reserved",
         _PRODUCTS,
         f"""
         SELECT sku FROM {_STOCK_ITEMS} LEFT JOIN (
@@ -101,13 +101,13 @@ LAWS: Sequence[Law] = (
     ),
     Law(
         "I4",
-        "no order holds its stock 5 seconds past its time",
+        "no order reserves its stock 5 seconds past its time",
         _ORDERS,
         "SELECT id FROM commerce.orders WHERE state = 'pending' AND hold_end_time < now() - interval '5 seconds'",
     ),
     Law(
         "I5",
-        "each hold is resolved at most once: sold, released or expired, as the order's state says",
+        "each reservation is resolved at most once: sold, released or expired, as the order's state says",
         _ORDERS,
         f"""
         SELECT DISTINCT order_id FROM ({_STORIES}) AS story
@@ -121,7 +121,7 @@ LAWS: Sequence[Law] = (
     ),
     Law(
         "I6",
-        "each order is there whole: its counts and its total are the sums of its lines",
+        "each order is there whole: its counts and its total are those of its lines together",
         _ORDERS,
         """
         SELECT orders.id FROM commerce.orders LEFT JOIN commerce.order_lines ON order_id = orders.id GROUP BY orders.id
@@ -131,7 +131,7 @@ LAWS: Sequence[Law] = (
     ),
     Law(
         "I6",
-        "each order was told of once as placed",
+        "each order has one event that it was placed",
         _ORDERS,
         """
         SELECT id FROM commerce.orders LEFT JOIN (
@@ -180,7 +180,7 @@ LAWS: Sequence[Law] = (
     ),
     Law(
         "I10",
-        "each job that payments, refunds and their providers' events wait for has run, or stands in the queue",
+        "each job that payments, refunds and their providers' events wait for has run, or is in the queue",
         f"SELECT (SELECT count(*) FROM ({_PROVIDERS_EVENTS}) AS told) + (SELECT count(*) FROM commerce.payments)"
         " + (SELECT count(*) FROM commerce.refunds)",
         f"SELECT task || ' ' || subject FROM ({_OPEN} EXCEPT {_QUEUED}) AS lost",

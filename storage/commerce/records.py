@@ -77,7 +77,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class StockItem:
-    """What a product's shelf says: what it is, what it costs, and how much there is."""
+    """How much of a product there is: what it is, what it costs, and how much there is."""
 
     product_id: UUID
     sku: str
@@ -140,7 +140,7 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class Unpaid:
-    """What of one customer's is placed and neither paid, cancelled nor expired, and how many orders it has given up."""
+    """What of one customer's is placed and neither paid, canceled nor expired, and how many orders it has abandoned."""
 
     orders: int
     pieces: int
@@ -164,7 +164,7 @@ class Order:
     create_time: datetime
     update_time: datetime
     hold_end_time: datetime
-    """When its hold on the stock ends unless it is paid before."""
+    """When its reservation ends unless it is paid before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ class Payment:
     state: PaymentState
     amount: Price
     authorized: Decimal
-    """In the currency of the amount, as what follows."""
+    """In the currency of the amount, like what comes next."""
     captured: Decimal
     refunded: Decimal
     failure: str
@@ -238,7 +238,7 @@ class PaymentFilter:
 
 @dataclass(frozen=True, slots=True)
 class OrderAudience:
-    """Whom changes of orders are told to; with neither set, they are told of every order."""
+    """Whom changes of orders are sent to; with neither set, changes of every order."""
 
     customer_id: str | None = None
     """Only orders of this customer."""

@@ -19,7 +19,7 @@ from storage.transaction import Reading, Transaction, on_connection
 
 
 class CommerceReading(Reading):
-    """What can be asked of commerce."""
+    """What can be read of commerce."""
 
     order_changes = on_connection(OrderChangeReader)
     orders = on_connection(OrderReader)
@@ -30,7 +30,7 @@ class CommerceReading(Reading):
 
 
 class CommerceTransaction(CommerceReading, Transaction):
-    """What can be asked and changed of commerce, all of it or nothing."""
+    """What can be read and changed of commerce, all of it or nothing."""
 
     orders = on_connection(OrderRepository)
     payments = on_connection(PaymentRepository)

@@ -106,7 +106,7 @@ orders = Table(
         "state IN ('pending', 'paid', 'fulfilled', 'cancelled', 'expired', 'refunded')",
         name="state",
     ),
-    # One for each list that a caller can ask for, in the order that it is answered in.
+    # One for each list that a caller can request, in the order that it is answered in.
     Index("ix_orders_by_time", "create_time", "id"),
     Index("ix_orders_by_state", "state", "create_time", "id"),
     Index("ix_orders_by_customer", "customer_id", "create_time", "id"),

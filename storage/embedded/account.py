@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.embedded.binaries import Binaries
-from storage.embedded.errors import EmbeddedPostgresFailed
+from storage.embedded.programs import EmbeddedPostgresFailed
 
 _NOBODY = "nobody"
 """Is on every system, which counts: initdb looks its user up by the number."""

@@ -16,7 +16,8 @@ _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _KEEP_ACROSS_USERS = 1 << 2 | 1 << 3
-"""SECBIT_NO_SETUID_FIXUP, locked: access(2), by which PostgreSQL looks for its own files, minds capabilities then."""
+"""SECBIT_NO_SETUID_FIXUP, locked: access(2), by which PostgreSQL looks for its own files, respects capabilities
+then."""
 _CAPABILITY_VERSION_3 = 0x20080522
 _MORE_THAN_THERE_ARE = 64
 

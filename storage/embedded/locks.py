@@ -36,7 +36,7 @@ class FileLock:
             if time.monotonic() > until:
                 return False
             time.sleep(_POLL_SECONDS)
-        with suppress(OSError):  # on a full disk the lock holds all the same
+        with suppress(OSError):  # on a full disk the lock is taken all the same
             os.ftruncate(self.fileno(), 0)
             os.pwrite(self.fileno(), str(os.getpid()).encode(), 0)
         return True
@@ -49,7 +49,7 @@ class FileLock:
         return True
 
     def share(self) -> None:
-        """Takes it beside others who share it; waits for one who has it alone."""
+        """Takes it together with others who share it; waits for one who has it alone."""
         fcntl.flock(self.fileno(), fcntl.LOCK_SH)
 
     def holder(self) -> str:
@@ -57,7 +57,7 @@ class FileLock:
         return os.pread(self.fileno(), 20, 0).decode(errors="replace")
 
     def release(self) -> None:
-        """Frees it at once, though a child may still have the file open."""
+        """Frees it immediately, though a child may still have the file open."""
         fcntl.flock(self.fileno(), fcntl.LOCK_UN)
 
     def close(self) -> None:

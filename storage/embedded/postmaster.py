@@ -14,7 +14,7 @@ _ANSWERS_WITHIN_SECONDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Postmaster:
-    """What stands in postmaster.pid, which the server fills by and by."""
+    """The content of postmaster.pid, which the server fills step by step."""
 
     pid: int
     socket_folder: Path | None
@@ -23,7 +23,7 @@ class Postmaster:
 
     @property
     def number_is_taken(self) -> bool:
-        """Whether a process has this number, be it one that has ended and that nobody asked about yet."""
+        """Whether a process has this number, also one that has ended and was not waited for yet."""
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -58,8 +58,8 @@ class Postmaster:
         """Whether it takes connections, which one that is about to end may no longer do."""
         if self.socket_folder is None or self.status != "ready":
             return False
-        asked = f"{url_of(self.socket_folder)}&connect_timeout={_ANSWERS_WITHIN_SECONDS}"
-        return pq.PGconn.ping(asked.encode()) == pq.Ping.OK
+        target = f"{url_of(self.socket_folder)}&connect_timeout={_ANSWERS_WITHIN_SECONDS}"
+        return pq.PGconn.ping(target.encode()) == pq.Ping.OK
 
 
 def read_postmaster(data: Path) -> Postmaster | None:

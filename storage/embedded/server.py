@@ -11,10 +11,9 @@ from pathlib import Path
 from storage.embedded import data as data_folder
 from storage.embedded.account import Account, account_for, reached_by
 from storage.embedded.binaries import NEWEST, Binaries, binaries
-from storage.embedded.errors import EmbeddedPostgresFailed
 from storage.embedded.locks import FileLock
 from storage.embedded.postmaster import Postmaster, forget_number, read_postmaster
-from storage.embedded.programs import complaint, environment
+from storage.embedded.programs import EmbeddedPostgresFailed, complaint, environment
 from storage.embedded.sockets import PORT, quoted, remove_socket_folder, socket_folder, url_of
 
 _POLL_SECONDS = 0.01
@@ -23,7 +22,7 @@ _TURN_WITHIN_SECONDS = 180.0
 _READY_WITHIN_SECONDS = 120.0
 """How long it may take to start: after a kill it first goes through its log."""
 _STOPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))
-"""In good order, at once, and by force; each with how long that may take, in seconds."""
+"""Cleanly, immediately, and by force; each with how long that may take, in seconds."""
 _LOG_BYTES = 1 << 20
 _LOCKS = ("start", "users", "server")
 _FOR_SPEED = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
@@ -32,7 +31,7 @@ _FOR_SPEED = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 class EmbeddedPostgres:
     """One embedded server for one data folder; it stops with the last process that uses it.
 
-    Beside the folder lie its log and three locks. `start` is taken to start or to stop it, `users` is shared by the
+    Its log and three locks are next to the folder. `start` is taken to start or to stop it, `users` is shared by the
     processes that use it, and `server` is the server's own: its processes inherit it, so that it is free when, and only
     when, all of them have ended. A server that was left behind is therefore found and used, and stopped by the last.
     """
@@ -85,7 +84,7 @@ class EmbeddedPostgres:
         if self._users.try_take():
             self._end()
         elif self._process is not None:
-            self._process.returncode = 0  # it goes on for the others: to Popen that would be a leak
+            self._process.returncode = 0  # it keeps running for the others: to Popen that would be a leak
 
     def _close(self) -> None:
         self._stopped = True
@@ -194,13 +193,13 @@ class EmbeddedPostgres:
             if time.monotonic() > until:
                 raise EmbeddedPostgresFailed(f"PostgreSQL does not become ready in {self._data}; {log} says more")
             time.sleep(_POLL_SECONDS)
-        with log.open("rb") as said:
-            said.seek(begin)
-            why = complaint(said.read().decode(errors="replace"))
+        with log.open("rb") as log_file:
+            log_file.seek(begin)
+            why = complaint(log_file.read().decode(errors="replace"))
         raise EmbeddedPostgresFailed(f"PostgreSQL does not start in {self._data}: {why}")
 
     def _end(self) -> None:
-        """Stops the server, and returns when it has: in good order, and otherwise at once."""
+        """Stops the server, and returns when it has: cleanly, and otherwise immediately."""
         found = read_postmaster(self._data)
         for number, seconds in _STOPS if self._durable else _STOPS[1:]:
             self._signal(found, number)

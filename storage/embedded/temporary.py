@@ -29,6 +29,6 @@ def temporary_postgres(*, durable: bool = False, version: int | None = None) -> 
 
 
 def memory_folder() -> Path | None:
-    """A folder in memory, where there is one with room to spare: making databases is ten times as fast there."""
+    """A folder in memory, where there is one with enough room: making databases is ten times as fast there."""
     memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
     return memory if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM_BYTES else None

@@ -1,4 +1,4 @@
-"""What must hold of what the frame keeps."""
+"""What must hold of the frame's data."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ LAWS: Sequence[Law] = (
     ),
     Law(
         "I10",
-        "each received event has taken effect, or its job stands in the queue",
+        "each received event has taken effect, or its job is in the queue",
         "SELECT count(*) FROM frame.inbox",
         """
         SELECT source || ' ' || event_id FROM frame.inbox WHERE process_time IS NULL AND NOT EXISTS (
@@ -40,7 +40,7 @@ LAWS: Sequence[Law] = (
     ),
     Law(
         "I12",
-        "each event of the record stands in the chain, or came after the last that does",
+        "each entry of the audit record is in the chain, or came after the last that is",
         _ENTRIES,
         """
         WITH horizon AS (

@@ -15,7 +15,7 @@ NOBODY = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """What tells one request from another: who sent it, under which id, with which content."""
+    """What distinguishes one request from another: who sent it, under which id, with which content."""
 
     caller_id: UUID
     request_id: UUID
@@ -50,7 +50,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """An entry as it stands in the record, and its place in the sealed chain."""
+    """An entry as it is in the audit record, and its place in the sealed chain."""
 
     sequence: int
     transaction_id: int
@@ -74,7 +74,7 @@ class AuditSeal:
 
     position: int
     sequence: int
-    """Of the event that stands there."""
+    """Of the entry at that place."""
     hash: bytes
     """Over the hash before, this place and the event."""
     key_id: str
@@ -99,7 +99,7 @@ class AuditAnchor:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which events are asked for; None means all."""
+    """Which entries are wanted; None means all."""
 
     caller_id: UUID | None = None
     action: str | None = None
@@ -111,7 +111,8 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class ChangeContext:
-    """That somebody asks for a change: who, for which one, when, from where, and how a repetition is known."""
+    """The context of a change, who requests it and how: who, for which one, when, from where, and how a repetition is
+    known."""
 
     caller_id: UUID
     action: str
@@ -127,7 +128,7 @@ class ChangeContext:
 
 @dataclass(frozen=True, slots=True)
 class AuditKey:
-    """What the record's entries are signed with, so that nobody who holds the database alone can write one."""
+    """The key that the record's entries are signed with, so that nobody who has the database alone can write one."""
 
     id: str
     secret: bytes = field(repr=False)
@@ -148,19 +149,19 @@ class EarlierRequest:
     digest: bytes
     answer: str | None
     commits_wait: bool = False
-    """Whether a synchronous standby is to have it before it is answered once more, and was not waited for yet."""
+    """Whether a synchronous standby is to have it before it is answered again, and was not waited for yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, as others are told of it."""
+    """Something that happened, as others learn of it."""
 
     type: str
     """What happened, such as "order.paid"."""
     subject_id: UUID
     """To what, such as the order."""
     data: str
-    """What there is to tell, JSON."""
+    """Its content, JSON."""
     create_time: datetime
 
 
@@ -204,9 +205,9 @@ class QueuedJob:
     """Of any of JSON's types: a periodic job has its time there, as a number."""
     state: JobState
     attempts: int
-    """How often it was begun before."""
+    """How often it was started before."""
     run_at: datetime | None
-    """Not before this time; None means at once."""
+    """Not before this time; None means immediately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,7 @@ class Job:
     queue: str = ""
     """Empty means the module's own."""
     run_at: datetime | None = None
-    """Not before this time; None means at once."""
+    """Not before this time; None means immediately."""
     lock: str | None = None
     """Of the jobs with the same lock, one runs at a time, in their order."""
     priority: int = 0
@@ -234,7 +235,7 @@ class LogEnd:
     timeline: str
     """Of the database that the log is in; see `storage.timelines`."""
     snapshot: str
-    """What of the log can be seen; holds good after a crash of the database, too."""
+    """What of the log can be seen; stays valid after a crash of the database, too."""
     visible: str
     """What can be seen by now altogether; covers every snapshot of this timeline that was given before."""
 
@@ -249,7 +250,7 @@ class News(LogEnd):
 
 @dataclass(frozen=True, slots=True)
 class LogRange:
-    """A stretch of a log: what is new since one snapshot as of another, behind a sequence."""
+    """A range of a log: what is new since one snapshot as of another, behind a sequence."""
 
     timeline: str
     since: str
@@ -259,7 +260,7 @@ class LogRange:
 
 @dataclass(frozen=True, slots=True)
 class ChangePage(Generic[Change]):
-    """A page of a stretch."""
+    """A page of a range."""
 
     changes: Sequence[Change]
     """In the order of their sequence."""

@@ -1,4 +1,4 @@
-"""What the record's entries and its chain are signed with: HMAC-SHA256, by a key that the database does not hold."""
+"""What the record's entries and its chain are signed with: HMAC-SHA256, by a key that is not in the database."""
 
 import hashlib
 import hmac
@@ -18,14 +18,14 @@ def mac_of(entry: AuditEntry, secret: bytes) -> bytes:
 
 def hash_of(previous: bytes, seal: AuditSeal, event: AuditEvent, secret: bytes) -> bytes:
     """The chain's hash up to a place: over the hash before, all that the place says, and all that the event says."""
-    place = (seal.position, seal.sequence, seal.key_id, _told(seal.create_time))
-    stands = (event.sequence, event.transaction_id, event.key_id, event.mac.hex())
-    return hmac.digest(secret, previous + _joined((*place, *stands, *_fields(event.entry))), hashlib.sha256)
+    place = (seal.position, seal.sequence, seal.key_id, _time_text(seal.create_time))
+    event_fields = (event.sequence, event.transaction_id, event.key_id, event.mac.hex())
+    return hmac.digest(secret, previous + _joined((*place, *event_fields, *_fields(event.entry))), hashlib.sha256)
 
 
 def _fields(entry: AuditEntry) -> tuple[object, ...]:
     return (
-        _told(entry.create_time),
+        _time_text(entry.create_time),
         entry.caller_id.hex,
         entry.action,
         entry.resource,
@@ -36,7 +36,7 @@ def _fields(entry: AuditEntry) -> tuple[object, ...]:
     )
 
 
-def _told(time: datetime) -> str:
+def _time_text(time: datetime) -> str:
     """The same text for the same moment, whatever its time zone."""
     if time.tzinfo is not UTC:
         time = time.astimezone(UTC)

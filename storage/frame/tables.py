@@ -39,7 +39,7 @@ events = Table(
     Column("sequence", BigInteger, Identity(always=True), primary_key=True),
     Column("type", Text, nullable=False),
     Column("subject_id", Uuid, nullable=False),
-    # JSON, as others are told of it.
+    # JSON, as others get it.
     Column("data", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("transaction_id", TransactionId, server_default=text("pg_current_xact_id()"), nullable=False),
@@ -88,7 +88,8 @@ audit_entries = Table(
     Column("result", Text, nullable=False),
     # Signed along, so that no entry can be written a second time.
     Column("id", Uuid, nullable=False),
-    # Which key signed the entry, and its HMAC-SHA256 over the entry: a row of another hand has none that fits.
+    # Which key signed the entry, and its HMAC-SHA256 over the entry: a row that somebody else wrote has none that
+    # matches.
     Column("key_id", Text, nullable=False),
     Column("mac", LargeBinary, nullable=False),
     Column("transaction_id", TransactionId, server_default=text("pg_current_xact_id()"), nullable=False),

@@ -48,7 +48,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveAccess:
-    """What stands behind a token now: an account that may come in, by a session or a key that has not ended."""
+    """The account behind a token, now: an account that may come in, by a session or a key that has not ended."""
 
     roles: tuple[str, ...]
     custom_permissions: tuple[str, ...]
@@ -59,7 +59,7 @@ class EffectiveAccess:
 
 @dataclass(frozen=True, slots=True)
 class AccessChange:
-    """That an account's standing changed."""
+    """That an account's access changed."""
 
     sequence: int
     account_id: UUID | None

@@ -28,7 +28,7 @@ from storage.transaction import Reading, Transaction, on_connection
 
 
 class IdentityReading(Reading):
-    """What can be asked of identity."""
+    """What can be read of identity."""
 
     access_changes = on_connection(AccessChangeReader)
     accounts = on_connection(AccountReader)
@@ -43,7 +43,7 @@ class IdentityReading(Reading):
 
 
 class IdentityTransaction(IdentityReading, Transaction):
-    """What can be asked and changed of identity, all of it or nothing."""
+    """What can be read and changed of identity, all of it or nothing."""
 
     access_changes = on_connection(AccessChangeRepository)
     accounts = on_connection(AccountRepository)

@@ -4,7 +4,7 @@ from enum import StrEnum
 from uuid import UUID
 
 QUEUE = "deliveries"
-"""The queue that attempts stand in."""
+"""The queue that attempts are in."""
 
 
 class EndpointState(StrEnum):
@@ -38,7 +38,7 @@ class Endpoint:
     created_by: UUID | None = None
     """None for one that the record of changes does not know of."""
     granted_by: UUID | None = None
-    """Whose permissions decide what it is told: who last set its URL or types, or enabled it."""
+    """Whose permissions decide what it is sent: who last set its URL or types, or enabled it."""
 
     @property
     def enabled(self) -> bool:
@@ -67,13 +67,13 @@ class Delivery:
     id: UUID
     endpoint_id: UUID
     event_sequence: int | None
-    """The event in the log; None for a test event, which stands in no log."""
+    """The event in the log; None for a test event, which is in no log."""
     event_type: str
     body: str = field(repr=False)
     state: DeliveryState
     attempt_count: int
     next_attempt_time: datetime | None
-    """From when on it is its turn; None where it is not pending."""
+    """From when on it is due; None where it is not pending."""
     last_attempt_time: datetime | None
     response_status: int
     error: str
@@ -101,7 +101,7 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledDelivery:
-    """A delivery, and whose turn that is."""
+    """A delivery that is next, and its endpoint."""
 
     endpoint_id: UUID
     delivery_id: UUID

@@ -17,7 +17,7 @@ from tests.process.commands import backroom
 pytestmark = pytest.mark.proof
 
 ORDERS = 1_500
-LAWS_OF_NOTHING = {"each received event has taken effect, or its job stands in the queue"}
+LAWS_OF_NOTHING = {"each received event has taken effect, or its job is in the queue"}
 LAWS_OF_THE_RECORD = {"I12"}
 
 

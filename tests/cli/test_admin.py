@@ -142,7 +142,7 @@ def test_a_password_from_standard_input_ends_with_its_line(
     [
         (b"letmeinletmein\n", "easy to guess"),
         (b"ADA@example.com\n", "easy to guess"),
-        (b"not in \xff UTF-8, alas\n", "--password-stdin: what stands on standard input is not UTF-8"),
+        (b"not in \xff UTF-8, alas\n", "--password-stdin: standard input is not UTF-8"),
         (b"", "password: "),
         ("u\u0308".encode() * 6, "characters or more"),
     ],

@@ -217,7 +217,7 @@ async def test_an_adoption_is_recorded(
     assert [(event.entry.action, event.entry.result) for event in events] == [("backroom adopt", "OK")]
 
 
-async def test_an_adoption_is_asked_for(
+async def test_an_adoption_is_confirmed_first(
     database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a terminal it needs --yes, and changes nothing without."""

@@ -106,7 +106,7 @@ BAD: Mapping[str, tuple[tuple[str, ...], Mapping[str, str], str]] = {
     "another folder's server": (
         (),
         NOBODY,
-        "a bench leaves products and orders on 127.0.0.1:1, and the server on 127.0.0.1:1 does not stand on the ",
+        "a bench leaves products and orders on 127.0.0.1:1, and the server on 127.0.0.1:1 does not use the ",
     ),
     "no authority": (
         ("--yes",),
@@ -165,6 +165,6 @@ def test_what_failed_and_what_was_not_answered_is_told() -> None:
         *[f"place-hot failed: {number} x Failed: INTERNAL: {number}" for number in (7, 6, 5, 4, 3)],
         "place-hot failed: 3 x something else",
         "place-hot: 2 refusals did not say when to try again",
-        "stock and orders add up: 3 orders, 9 pieces held",
+        "stock and orders add up: 3 orders, 9 pieces reserved",
         "2 calls had no answer; 1 of them placed their order",
     ]

@@ -137,7 +137,7 @@ def silent_about_the_password(finished: Finished) -> None:
 
 
 @pytest.mark.parametrize(("way", "said", "mend"), TROUBLES.values(), ids=TROUBLES)
-async def test_each_trouble_is_told_by_every_command(
+async def test_each_problem_is_told_by_every_command(
     urls: Urls, way: str, said: str, mend: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By one that asks, and by the doctor."""

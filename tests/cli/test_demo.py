@@ -106,7 +106,7 @@ def test_nothing_is_written_where_nobody_said_yes(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (1, f"backroom: {said}, and {reason}: say --yes\n")
 
 
-def test_a_person_is_asked_at_a_terminal(tmp_path: Path) -> None:
+def test_a_person_confirms_at_a_terminal(tmp_path: Path) -> None:
     """With each reason; any answer but yes writes nothing."""
     settings = {"BACKROOM_ENVIRONMENT": "production", "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
     code, screen = at_a_terminal("demo", typed=b"n\n", folder=tmp_path, **settings)

@@ -145,7 +145,7 @@ async def test_what_was_granted_before_is_taken_back(
         connection.execute("DELETE FROM frame.request_ids")
 
 
-async def test_the_doctor_asks_of_the_role_that_serves_only_what_it_needs(
+async def test_the_doctor_requests_of_the_role_that_serves_only_what_it_needs(
     granted: str, roles: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And names what is missing once something is, with the command that mends it."""

@@ -10,6 +10,7 @@ from dotenv import dotenv_values
 from server import settings
 from server.cli.settings_table import EXAMPLE, README, ROOT, made_files
 from server.frame.settings import Declared, declared
+from server.modules import MODULES
 from server.settings import Settings, declarations, settings_of
 from tests.cli.test_settings import shown
 from tests.fixtures.keys import MASTER_KEY
@@ -35,6 +36,16 @@ SECRETS = {
 def changed(one: Settings, other: Settings) -> set[str]:
     """The fields whose values differ."""
     return {field for field, _ in set(shown(one).items()) ^ set(shown(other).items())}
+
+
+def test_the_readme_says_what_each_module_promises() -> None:
+    """With its services."""
+    rows = re.findall(r"^\| (\w+) \| `\w+Service`.* \| (.*) \|$", made_files()[README], re.MULTILINE)
+    assert [module for module, _ in rows] == list(MODULES)
+    silent = [module for module, promise in rows if not promise]
+    assert not silent, (
+        'say it in the docstring of server/<module>/__init__.py, as in """Commerce: never loses an order."""'
+    )
 
 
 def test_the_files_are_current() -> None:

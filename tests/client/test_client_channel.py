@@ -2,6 +2,7 @@ import json
 
 from backroom_client.channel import REPEATABLE, service_config
 from backroom_client.contract import PROTECTED, SERVICES
+from tests.contract.methods import SERVICES as DECLARED
 
 
 def test_every_method_but_login_is_retried() -> None:
@@ -10,6 +11,12 @@ def test_every_method_but_login_is_retried() -> None:
     retried = {f"{service}/{method}" for service, methods in REPEATABLE.items() for method in methods}
     assert methods - retried == {"backroom.identity.v1.IdentityService/Login"}
     assert retried - methods == {"grpc.health.v1.Health/Check"}
+
+
+def test_the_client_has_every_service_of_the_contract() -> None:
+    """A service is one line there, for either kind of client."""
+    missing = {service.full_name for service in DECLARED} - {service.full_name for service in SERVICES}
+    assert not missing, "give each a line in Services, in client/backroom_client/contract.py"
 
 
 def test_only_an_unavailable_server_is_tried_again() -> None:

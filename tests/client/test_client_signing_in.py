@@ -182,7 +182,7 @@ def test_a_person_whose_session_has_ended_logs_in_again() -> None:
     assert metadata["authorization"] == "Bearer two"
 
 
-def test_a_sign_in_that_fails_reaches_the_caller_and_the_next_call_tries_anew() -> None:
+def test_a_sign_in_that_fails_reaches_the_caller_and_the_next_call_tries_again() -> None:
     """The call itself is not made, and nothing remembers the failure."""
     server = Played()
     call = server.start(lambda: server.client.orders.GetOrder(GetOrderRequest()))

@@ -110,7 +110,7 @@ async def test_a_list_goes_on_behind_any_sku(database: Database) -> None:
         assert await listed(database, after=after, limit=2) == behind[:2]
 
 
-async def test_archived_products_are_listed_where_asked(database: Database) -> None:
+async def test_archived_products_are_listed_where_requested(database: Database) -> None:
     """They do not count towards the limit where they are left out."""
     await kept(database, product("A", archived=True), product("B"), product("C", archived=True), product("D"))
     assert await listed(database, archived=False, limit=2) == ["B", "D"]

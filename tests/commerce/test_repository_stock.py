@@ -44,7 +44,7 @@ async def test_what_is_not_there_is_left_out(database: Database) -> None:
         assert await tx.stock.lock_by_id(set()) == {}
 
 
-async def test_a_lock_returns_the_shelves_that_exist(database: Database) -> None:
+async def test_a_lock_returns_the_stock_items_that_exist(database: Database) -> None:
     """By SKU, in which case counts, and by id, with what the product costs and how much there is."""
     upper = product("85123A", price=price("0.001", "EUR"), archived=True)
     lower = product("85123a")

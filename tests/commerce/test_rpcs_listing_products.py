@@ -39,14 +39,14 @@ async def test_pages_hold_each_product_once_in_the_order_of_ascii(service: Api, 
         assert await skus(customer, page_size=size) == expected
 
 
-async def test_a_listed_product_is_told_whole(service: Api) -> None:
+async def test_a_listed_product_is_answered_whole(service: Api) -> None:
     """As GetProduct tells it."""
     product = await created(service, "A", description="much")
     listed = await service.catalog.ListProducts(pb.ListProductsRequest())
     assert [*listed.products] == [product]
 
 
-async def test_archived_products_are_listed_where_asked(service: Api) -> None:
+async def test_archived_products_are_listed_where_requested(service: Api) -> None:
     """They make no page shorter where they are hidden."""
     for sku in "ABCDE":
         await created(service, sku, archived=sku in "BD")

@@ -121,7 +121,7 @@ async def test_confirming_takes_up_what_the_provider_knows(shop: Shop) -> None:
     assert (await shop.seller.payments.ConfirmPayment(request)).payment == paid
 
 
-async def test_a_provider_that_is_away_is_said_to_be(shop: Shop) -> None:
+async def test_a_provider_that_is_unreachable_is_said_to_be(shop: Shop) -> None:
     """ConfirmPayment says when to come back, and changes nothing."""
     _, payment = await sold(shop)
     await shop.sandbox.stop()
@@ -185,7 +185,7 @@ async def test_no_more_is_paid_back_than_was_taken(shop: Shop) -> None:
     await assert_whole(shop.server.database)
 
 
-async def test_a_refund_that_the_provider_refuses_is_told_and_may_be_asked_for_again(shop: Shop) -> None:
+async def test_a_refund_that_the_provider_refuses_is_told_and_may_be_requested_again(shop: Shop) -> None:
     """It counts as nothing that was paid back."""
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))

@@ -26,7 +26,7 @@ async def place(api: Api, *lines: order_service_pb2.LineItem, **rest: Any) -> or
     return order
 
 
-async def test_an_order_is_placed_as_asked(server: Running, service: Api, customer: Api) -> None:
+async def test_an_order_is_placed_as_requested(server: Running, service: Api, customer: Api) -> None:
     """Its lines in their order, at the catalog's prices, its total exact, and its stock held."""
     await stocked(service, "A", 1000, price=THOUSANDTH)
     await stocked(service, "B", 10)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.commerce.errors import ProductNotFound, StockTooLow
-from server.commerce.rules.inventory import AdjustStock, Ledger, adjust, sign_fits
+from server.commerce.rules.inventory import AdjustStock, Ledger, adjust, check_sign
 from server.frame.errors import FieldInvalid
 from storage.commerce.records import StockItem, StockLevel, StockReason
 from tests.commerce.values import LAW, NOW, SERVICE, adjustment, by_sku, stock_item
@@ -106,8 +106,8 @@ def test_each_reason_has_its_sign(reason: StockReason, fitting: set[int]) -> Non
     """Goods come in by a receipt or a return, go out by a write-off, and a count may find either."""
     for delta in (1, -1):
         if delta in fitting:
-            sign_fits(reason, delta)
+            check_sign(reason, delta)
         else:
             with pytest.raises(FieldInvalid) as refused:
-                sign_fits(reason, delta)
+                check_sign(reason, delta)
             assert [violation.path for violation in refused.value.fields] == ["delta"]

@@ -87,7 +87,7 @@ def test_the_movements_fold_to_levels_that_never_oversell(
 
 @LAW
 @given(ASKS, SHELVES)
-def test_an_order_tells_what_was_asked_at_exact_prices(
+def test_an_order_tells_what_was_requested_at_exact_prices(
     asks: list[PlaceOrder], stock_items: Mapping[str, StockItem]
 ) -> None:
     """Lines keep their order, their quantity and their price, the catalog's where none was set."""
@@ -189,7 +189,7 @@ def test_nothing_is_decided_where_nobody_asks() -> None:
     assert (list(verdicts.answers), list(verdicts.placed), list(verdicts.moves)) == ([], [], [])
 
 
-def test_a_refused_ask_leaves_the_stock_to_the_next() -> None:
+def test_a_refused_request_leaves_the_stock_to_the_next() -> None:
     """An order that lacks one product takes nothing of the others."""
     asks = [place(("A", 5), ("B", 1)), place(("A", 5))]
     first, second = decided(asks, by_sku([stock_item("A", 5), stock_item("B", 0)])).answers

@@ -78,7 +78,7 @@ def test_of_several_reasons_the_first_in_the_contract_s_order_is_told() -> None:
     assert {faults: type(refused(ask)) for faults, ask in turned.items()} == expected
 
 
-def test_an_ask_with_nothing_wrong_is_granted() -> None:
+def test_a_request_with_nothing_wrong_is_granted() -> None:
     """The faults of the test above are the only ones."""
     assert isinstance(answer_to(faulty(())), Order)
 

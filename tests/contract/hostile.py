@@ -21,6 +21,9 @@ CANARY = "canary-5e1f0c"
 SOLD = "samovar-3141"
 """A product of which there is enough; no hostile message names it."""
 
+STOCKED = "tea-2718"
+"""A product that there are a thousand of where it is looked what is whose."""
+
 _F = FieldDescriptor
 _SIGNED = {_F.TYPE_INT32: 31, _F.TYPE_SINT32: 31, _F.TYPE_SFIXED32: 31}
 _SIGNED |= {_F.TYPE_INT64: 63, _F.TYPE_SINT64: 63, _F.TYPE_SFIXED64: 63}

@@ -1,7 +1,6 @@
 """Another's id is answered as one that does not exist, by every method that takes an id."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -11,104 +10,21 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from backroom.commerce.v1 import orders_pb2, payment_service_pb2, payments_pb2
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from server.frame.canonical import behaviors_of, is_output_only
 from storage.database import Database
-from tests.commerce.goods import found, placed, raw, stocked
-from tests.contract.hostile import filled
+from tests.commerce.goods import stocked
+from tests.contract.hostile import STOCKED, filled
 from tests.contract.methods import METHODS, Method, message_sent
+from tests.contract.rows import Take, all_rows
 from tests.fixtures.applications import paying_by
 from tests.fixtures.servers import Api, Refused, Running, refused, running
 from tests.identity.people import granting
 
-TEA = "tea-2718"
-TRADER = (
-    *("catalog.read", "orders.place", "orders.read", "orders.cancel", "orders.fulfill"),
-    *("payments.create", "payments.read", "payments.refund"),
-)
-"""All that there is to do with orders of one's own, and nothing that reaches those of others."""
-
-Take = tuple[str, str]
-"""A method, and the path of a field that holds an id."""
-
-_SHOPS_GOODS = "products are the shop's: who may read or write one may do so with all"
-_GOVERNED = (
-    "access.manage reaches every account; what holds more than the caller is refused as such, as the contract says"
-)
-_SHOPS_HOOKS = "endpoints are the shop's and no caller's: webhooks.manage reaches all of them"
-_RECORD = "audit.read reaches the whole record"
-
-EVERYONES_BY_MODULE: Mapping[str, Mapping[Take, str]] = {
-    "identity": {
-        **dict.fromkeys(
-            [
-                ("AccessService/GrantRole", "account_id"),
-                ("AccessService/RevokeRole", "account_id"),
-                ("AccessService/DisableAccount", "account_id"),
-                ("AccessService/EnableAccount", "account_id"),
-                ("AccessService/CreateKey", "key.service_account_id"),
-                ("AccessService/ListKeys", "service_account_id"),
-                ("AccessService/DeleteKey", "key_id"),
-            ],
-            _GOVERNED,
-        ),
-        ("AuditService/ListAuditEvents", "caller_id"): _RECORD,
-    },
-    "commerce": dict.fromkeys(
-        [
-            ("CatalogService/UpdateProduct", "product.product_id"),
-            ("CatalogService/GetProduct", "product_id"),
-        ],
-        _SHOPS_GOODS,
-    ),
-    "webhooks": dict.fromkeys(
-        [
-            ("WebhookService/GetEndpoint", "endpoint_id"),
-            ("WebhookService/UpdateEndpoint", "endpoint.endpoint_id"),
-            ("WebhookService/DeleteEndpoint", "endpoint_id"),
-            ("WebhookService/RotateSecret", "endpoint_id"),
-            ("WebhookService/SendTestEvent", "endpoint_id"),
-            ("WebhookService/ListDeliveries", "endpoint_id"),
-            ("WebhookService/Redeliver", "delivery_id"),
-        ],
-        _SHOPS_HOOKS,
-    ),
-}
-"""Where no id is another's, and why."""
-
-
-@dataclass(frozen=True)
-class Owned:
-    """What somebody has, by its ids."""
-
-    account_id: str
-    session_id: str
-    order_id: str
-    payment_id: str
-
-
-OWN_BY_MODULE: Mapping[str, Mapping[Take, Callable[[Owned], str]]] = {
-    "commerce": {
-        ("OrderService/PlaceOrder", "customer_id"): lambda owned: owned.account_id,
-        ("OrderService/PlaceOrders", "order.customer_id"): lambda owned: owned.account_id,
-        ("OrderService/GetOrder", "order_id"): lambda owned: owned.order_id,
-        ("OrderService/ListOrders", "customer_id"): lambda owned: owned.account_id,
-        ("OrderService/CancelOrder", "order_id"): lambda owned: owned.order_id,
-        ("OrderService/FulfillOrder", "order_id"): lambda owned: owned.order_id,
-        ("OrderService/WatchOrders", "customer_id"): lambda owned: owned.account_id,
-        ("PaymentService/CreatePayment", "payment.order_id"): lambda owned: owned.order_id,
-        ("PaymentService/ConfirmPayment", "payment_id"): lambda owned: owned.payment_id,
-        ("PaymentService/GetPayment", "payment_id"): lambda owned: owned.payment_id,
-        ("PaymentService/ListPayments", "order_id"): lambda owned: owned.order_id,
-        ("PaymentService/RefundPayment", "payment_id"): lambda owned: owned.payment_id,
-    },
-    "identity": {("IdentityService/RevokeSession", "session_id"): lambda owned: owned.session_id},
-}
+OWN: Mapping[Take, str] = {take: name for rows in all_rows().values() for take, name in rows.own.items()}
 """Where an id is one's own or another's, and which of its owner's it is."""
-
-EVERYONES = {take for rows in EVERYONES_BY_MODULE.values() for take in rows}
-OWN = {take: owner for rows in OWN_BY_MODULE.values() for take, owner in rows.items()}
+EVERYONES = {take for rows in all_rows().values() for take in rows.everyones}
+"""Where no id is another's."""
 
 
 def taking_ids() -> Iterator[tuple[Take, Method]]:
@@ -151,7 +67,7 @@ def with_id(method: Method, path: str, given: str) -> Message:
     setattr(holder, name, given)
     if "lines" in holder.DESCRIPTOR.fields_by_name:
         holder.ClearField("lines")
-        holder.lines.add(sku=TEA, quantity=1)
+        holder.lines.add(sku=STOCKED, quantity=1)
     return message  # type: ignore[no-any-return] # built from a descriptor
 
 
@@ -177,23 +93,23 @@ async def trading(database: Database) -> Any:
     """A server that takes payments, where traders may do all there is to do with orders of their own."""
     async with running(database, **paying_by("http://127.0.0.1:1", "key")) as opened:
         boss = await opened.sign_in("admin")
-        await stocked(boss, TEA, 1000)
+        await stocked(boss, STOCKED, 1000)
         request = access_service_pb2.CreateRoleRequest()
-        request.role.name = "trader"
-        request.role.permissions.extend(TRADER)
+        request.role.name = "owner"
+        request.role.permissions.extend(sorted({each for rows in all_rows().values() for each in rows.permissions}))
         await boss.access.CreateRole(request)
         yield opened
 
 
 async def person(server: Running) -> Api:
-    return await server.sign_in("trader")
+    return await server.sign_in("owner")
 
 
 async def service(server: Running) -> Api:
     """An internal service that came in by its key."""
     boss = await server.sign_in("admin")
     creating = access_service_pb2.CreateServiceAccountRequest(
-        service_account=accounts_pb2.ServiceAccount(name=f"till-{uuid4().hex}", roles=["trader"])
+        service_account=accounts_pb2.ServiceAccount(name=f"till-{uuid4().hex}", roles=["owner"])
     )
     created = await boss.access.CreateServiceAccount(creating)
     exchanged = await server.anonymous.access.ExchangeKey(access_service_pb2.ExchangeKeyRequest(key=created.secret))
@@ -201,18 +117,19 @@ async def service(server: Running) -> Api:
     return Api(server.channel, exchanged.access_token, answer.service_account.service_account_id)
 
 
-async def owned_by(server: Running, api: Api) -> tuple[Owned, orders_pb2.Order]:
-    order = await placed(api, (TEA, 2))
-    paying = payment_service_pb2.CreatePaymentRequest(payment=payments_pb2.Payment(order_id=order.order_id))
-    payment = (await api.payments.CreatePayment(paying)).payment
-    said = await server.application.identity.tokens.verified(api.token or "")
-    return Owned(str(api.account_id), str(said.issued_for), order.order_id, payment.payment_id), order
+async def owned_by(server: Running, api: Api) -> Mapping[str, str]:
+    """What somebody has of every module, by its ids."""
+    return {name: given for rows in all_rows().values() for name, given in (await rows.owned(server, api)).items()}
+
+
+async def states(api: Api, owned: Mapping[str, str]) -> Mapping[str, object]:
+    return {module: await rows.state(api, owned) for module, rows in all_rows().items() if rows.state}
 
 
 def test_every_id_that_a_method_takes_is_placed() -> None:
     """Among those that are one's own or another's, or those that are everyone's; a new one fails until it is."""
     taken = {take for take, _ in taking_ids()}
-    assert taken == OWN.keys() | EVERYONES
+    assert taken == OWN.keys() | EVERYONES, "have each in own or everyones of its tests/<module>/contract_rows.py"
     assert not OWN.keys() & EVERYONES
 
 
@@ -222,21 +139,20 @@ async def test_anothers_id_is_answered_as_one_that_does_not_exist(
 ) -> None:
     """The same code, reason, text and metadata, from people and services; and nothing of the owner's changes."""
     owner, stranger = await kind(trading), await kind(trading)
-    owned, order = await owned_by(trading, owner)
+    owned = await owned_by(trading, owner)
+    before = await states(owner, owned)
     different = {}
     for take, method in taking_ids():
         if take not in OWN:
             continue
-        theirs, nobodys = OWN[take](owned), str(uuid4())
+        theirs, nobodys = owned[OWN[take]], str(uuid4())
         answers = [
             await answer_to(stranger, method, with_id(method, take[1], given), given) for given in (theirs, nobodys)
         ]
         if answers[0] != answers[1]:
             different[take] = answers
     assert different == {}
-    assert raw(await found(owner, order.order_id)) == raw(order)
-    paid = payment_service_pb2.GetPaymentRequest(payment_id=owned.payment_id)
-    assert not (await owner.payments.GetPayment(paid)).payment.refunds
+    assert await states(owner, owned) == before
 
 
 @pytest.mark.parametrize("kind", [person, service])
@@ -247,8 +163,8 @@ async def test_its_owner_is_answered_otherwise(trading: Running, kind: Callable[
     for take, method in taking_ids():
         if take not in OWN or (kind is service and "session_id" in take[1]):
             continue
-        owned, _ = await owned_by(trading, owner)
-        ids = (OWN[take](owned), str(uuid4()))
+        owned = await owned_by(trading, owner)
+        ids = (owned[OWN[take]], str(uuid4()))
         answers = [await answer_to(owner, method, with_id(method, take[1], given), given) for given in ids]
         if answers[0] == answers[1]:
             alike.add(take)

@@ -152,7 +152,7 @@ async def outcome(api: Api, method: Method, body: bytes | None = None) -> grpc.a
 
 
 @pytest.mark.parametrize("act", [defect, stray, aborted, recursion, group, no_message, nothing])
-async def test_a_fault_in_any_method_is_internal_and_tells_nothing(
+async def test_a_fault_in_any_method_is_internal_and_reveals_nothing(
     faulty: tuple[Running, Fault], act: Callable[[], Any]
 ) -> None:
     """In its use case, its messages, or in the serializing of its answer."""

@@ -26,7 +26,7 @@ async def stray(*_: Any, **__: Any) -> NoReturn:
 
 
 @pytest.mark.parametrize("defect", [explode, stray])
-async def test_a_defect_is_internal_at_once_and_tells_nothing(
+async def test_a_defect_is_internal_at_once_and_reveals_nothing(
     server: Running, admin: Api, monkeypatch: pytest.MonkeyPatch, defect: Any
 ) -> None:
     """Not UNKNOWN with the error's text, and not a caller left waiting, as gRPC would have it."""

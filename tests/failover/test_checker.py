@@ -179,7 +179,7 @@ async def test_money_of_which_we_know_nothing_is_found(books: Books) -> None:
     assert {"money", "lost"} <= found(books.verdict())
 
 
-async def test_an_ask_that_nobody_answered_is_no_proof(books: Books) -> None:
+async def test_a_request_that_nobody_answered_is_no_proof(books: Books) -> None:
     """Neither lost nor doubled, and not kept."""
     ask = books.book.open(Kind.ORDER)
     ask.attempts.append(Attempt(0, now(), now(), Outcome.UNKNOWN, "UNAVAILABLE / gone"))

@@ -87,7 +87,7 @@ def test_what_lies_in_the_way_of_the_data_is_named(capsys: pytest.CaptureFixture
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "thesis.txt").write_text("ten years")
     line = line_of(backroom_here(capsys, "migrate", BACKROOM_DATA_DIR=str(tmp_path)))
-    assert line.startswith(f"backroom: BACKROOM_DATA_DIR: {tmp_path / 'postgres'} holds something else")
+    assert line.startswith(f"backroom: BACKROOM_DATA_DIR: {tmp_path / 'postgres'} contains something other than PostgreSQL's data")
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ async def test_an_address_that_is_taken_leaves_no_password_behind(database: Data
     assert names_in(tmp_path) == []
 
 
-def test_an_empty_master_key_is_made_anew_where_nothing_was_sealed(tmp_path: Path) -> None:
+def test_an_empty_master_key_is_made_again_where_nothing_was_sealed(tmp_path: Path) -> None:
     """As a full disk left it behind, before there was a database."""
     (tmp_path / "master.key").touch()
     settings = settings_of({"BACKROOM_DATA_DIR": str(tmp_path)})
@@ -247,7 +247,7 @@ def test_a_master_key_that_was_lost_is_named_where_something_was_sealed(tmp_path
     """Another one would open nothing: the file stays as it is."""
     EmbeddedPostgres(tmp_path / "postgres", durable=False).stop()
     (tmp_path / "master.key").write_bytes(content)
-    with pytest.raises(Failure, match="holds no master key, and the database beside it was sealed with one; put") as no:
+    with pytest.raises(Failure, match="has no master key, and the database next to it was sealed with one; put") as no:
         master_keys(settings_of({"BACKROOM_DATA_DIR": str(tmp_path)}))
     assert str(no.value).startswith(str(tmp_path / "master.key"))
     assert (tmp_path / "master.key").read_bytes() == content

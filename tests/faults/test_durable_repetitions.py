@@ -17,7 +17,9 @@ from storage.commerce.store import COMMERCE
 from storage.database import Database
 from tests.commerce.books import run
 from tests.commerce.goods import ask, placed, stocked
-from tests.contract import test_every_change_is_recorded as changes
+from tests.contract.rows import all_rows
+from tests.contract.scenario import BY_NAME, Scenario, carried_request_id
+from tests.contract.test_every_change_is_recorded import CHANGING
 from tests.faults.cluster import Cluster
 from tests.faults.unconfirmed import held_up, unconfirmed
 from tests.fixtures.mailboxes import Collected
@@ -30,7 +32,7 @@ ACKNOWLEDGES_NOTHING = {"ExchangeKey"}
 """It hands out a token, and notes at most once a minute that the key was used."""
 
 
-class Repeating(changes.Scenario):
+class Repeating(Scenario):
     """Repeats each call while no commit is confirmed: it must wait, and be answered as before once one is."""
 
     url = ""
@@ -43,13 +45,13 @@ class Repeating(changes.Scenario):
             return answer
         api = await self._let_in(api) if name == "ChangePassword" else api
         async with unconfirmed(self.url):
-            again = asyncio.ensure_future(self._sent(api, changes.BY_NAME[name], request, f"repeated-{name}"))
+            again = asyncio.ensure_future(self._sent(api, BY_NAME[name], request, f"repeated-{name}"))
             try:
                 await held_up(self.url, again)
             except AssertionError as error:
                 raise AssertionError(f"{name}: {error}") from None
         find_answer = await again
-        assert not changes._request_id(request) or find_answer == answer, name
+        assert not carried_request_id(request) or find_answer == answer, name
         return answer
 
     async def _let_in(self, api: Api) -> Api:
@@ -71,12 +73,10 @@ async def scenario(
 
 async def test_a_repetition_of_any_change_waits_until_it_is_confirmed(scenario: Repeating) -> None:
     """Whether it is known by its request_id, or there is nothing left to change."""
-    for part in (
-        *(changes.sell, changes.take_money, changes.nothing_to_pay),
-        *(changes.subscribe, changes.come_in, changes.govern),
-    ):
-        await part(scenario)
-    assert scenario.called == {*changes.CHANGING}
+    for rows in all_rows().values():
+        for part in rows.changes:
+            await part(scenario)
+    assert scenario.called == {*CHANGING}
 
 
 async def test_confirming_what_cost_nothing_waits_until_it_is_confirmed(shop: Shop, cluster: Cluster) -> None:

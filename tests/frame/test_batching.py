@@ -92,7 +92,7 @@ moments = st.lists(st.integers(0, 4), max_size=25)
     refuse=st.sets(st.integers(0, 24), max_size=4),
     collisions=st.integers(0, 4),
 )
-async def test_every_ask_is_answered_exactly_once_and_in_order(
+async def test_every_request_is_answered_exactly_once_and_in_order(
     gaps: list[int], largest: int, poison: set[int], refuse: set[int], collisions: int
 ) -> None:
     """Whenever they come, however large the batches are, and whichever of them fail."""
@@ -122,7 +122,7 @@ async def test_a_batch_weighs_no_more_than_it_may(weights: list[int], largest: i
     assert list(chain(*use_case.done)) == list(range(len(weights)))
 
 
-async def test_a_lone_ask_waits_for_nobody() -> None:
+async def test_a_single_request_waits_for_nobody() -> None:
     """It is answered without any time passing."""
     batcher = Batcher[int, int](UseCase())
     task = asyncio.create_task(batcher.submit(7))
@@ -186,7 +186,7 @@ async def test_a_full_batch_waits_for_nothing() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_a_poisoned_ask_fails_alone() -> None:
+async def test_a_poisoned_request_fails_alone() -> None:
     """Its companions succeed in the same round, and hear nothing of it."""
     use_case = UseCase(poison=[3])
     answers = await behind_a_batch(use_case, Batcher(use_case), range(1, 8))
@@ -194,7 +194,7 @@ async def test_a_poisoned_ask_fails_alone() -> None:
     assert list(chain(*use_case.done)) == [0, 1, 2, 4, 5, 6, 7]
 
 
-async def test_an_ask_that_takes_too_long_fails_alone() -> None:
+async def test_a_request_that_takes_too_long_fails_alone() -> None:
     """A statement that runs into its time limit is a poison like any other."""
     use_case = UseCase(poison=[2], error=StoreTimeout)
     answers = await behind_a_batch(use_case, Batcher(use_case), range(1, 5))
@@ -228,7 +228,7 @@ async def test_without_a_store_all_of_the_batch_fail_at_once() -> None:
     assert await batcher.submit(4) == 40
 
 
-async def test_a_caller_that_gives_up_takes_its_ask_back() -> None:
+async def test_a_caller_that_gives_up_takes_its_request_back() -> None:
     """As long as it waits; the others are decided without it."""
     use_case = UseCase()
     batcher = Batcher[int, int](use_case)
@@ -244,7 +244,7 @@ async def test_a_caller_that_gives_up_takes_its_ask_back() -> None:
     assert [task.result() for task in tasks if not task.cancelled()] == [0, 10, 30]
 
 
-async def test_once_its_batch_runs_an_ask_is_decided() -> None:
+async def test_once_its_batch_runs_a_request_is_decided() -> None:
     """Its caller may have gone, but the change happens, and the companions get their answers."""
     use_case = UseCase()
     batcher = Batcher[int, int](use_case)

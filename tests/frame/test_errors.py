@@ -277,7 +277,7 @@ def test_what_may_pass_says_when_to_try_again(refusal: Refusal) -> None:
         (StoreUnavailable(), DatabaseUnavailable),
     ],
 )
-def test_the_stores_trouble_is_told_in_the_callers_words(error: StoreError, kind: type[Refusal]) -> None:
+def test_the_stores_problem_is_told_in_the_callers_words(error: StoreError, kind: type[Refusal]) -> None:
     """Collisions, slow statements, and a database that does not answer."""
     assert type(refusal_of(error)) is kind
 

@@ -49,7 +49,7 @@ async def test_what_is_unforeseen_is_internal_and_says_nothing(
     assert SECRET not in str(server.log) + str(answer)
 
 
-async def test_trouble_of_the_store_is_told_as_what_it_is(customer: Api, fails: Any) -> None:
+async def test_problem_of_the_store_is_told_as_what_it_is(customer: Api, fails: Any) -> None:
     """So that a client knows whether and when to try again."""
     told = {
         StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE", 1.0),

@@ -127,7 +127,7 @@ async def test_a_running_worker_is_told_of_a_new_job(
         await until(lambda: len(diary.done) == 2, within=4)
 
 
-async def test_a_job_that_fails_is_done_later_and_its_error_s_text_is_told_to_nobody(
+async def test_a_job_that_fails_is_done_later_and_its_error_s_text_is_shown_to_nobody(
     database: Database, database_url: str, diary: Diary, log: Log
 ) -> None:
     """The log knows the kind of the error and the place; the text may quote what must not be quoted."""

@@ -57,7 +57,7 @@ async def test_an_application_brings_every_service_of_the_contract(database: Dat
         for name in MODULES:
             alone = application_of(database, QUIET, modules=(name,))
             assert {service.name.split(".")[1] for service in alone.services} == {name}
-            assert {task.name.split(".")[0] for task in alone.tasks} == {name, "frame"}
+            assert {task.name.split(".")[0] for task in alone.tasks} - {name} == {"frame"}
             await alone.finish()
     finally:
         await application.finish()

@@ -36,7 +36,7 @@ def test_the_pause_between_lines_grows_and_is_bounded() -> None:
     assert already_logged.lines[-1]["seconds"] == 255
 
 
-def test_its_end_is_one_line_and_the_next_outage_begins_anew() -> None:
+def test_its_end_is_one_line_and_the_next_outage_begins_again() -> None:
     """How long it lasted; without an outage nothing is said."""
     already_logged = Told()
     already_logged.outage.record_recovery()
@@ -66,7 +66,7 @@ def test_details_that_are_ever_new_do_not_fill_the_log() -> None:
     assert len(already_logged.lines) < 12
 
 
-def test_a_short_outage_is_not_told_where_there_is_patience() -> None:
+def test_a_short_outage_is_not_told_within_its_grace() -> None:
     """A longer one is, from then on."""
     already_logged = Told(grace_seconds=4)
     assert already_logged.lasts(3.5) == []

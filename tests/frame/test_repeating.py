@@ -58,7 +58,7 @@ def call_by(caller: Caller) -> Call:
     return call
 
 
-def test_an_ask_says_who_asks_for_what_when_and_from_where() -> None:
+def test_a_request_says_who_asks_for_what_when_and_from_where() -> None:
     """A stream's says the same as that of its first message would."""
     call = call_by(ADA)
     made = call.change_context(Grant(request_id=REQUEST_ID))
@@ -119,7 +119,7 @@ registers = st.builds(Register, email=texts, password=texts, display_name=texts)
 
 @settings(max_examples=150)
 @given(st.lists(registers, max_size=3), st.lists(registers, max_size=3))
-def test_a_digest_tells_contents_apart(some: list[Register], others: list[Register]) -> None:
+def test_a_digest_distinguishes_contents(some: list[Register], others: list[Register]) -> None:
     """Equal contents have equal digests, and no others do, wherever one message ends and the next begins."""
     assert (digest_of(*some) == digest_of(*others)) == (some == others)
 
@@ -348,7 +348,7 @@ async def classified(database: Database, *keys: RequestKey | None) -> tuple[obje
     return found.new, found.kept, reused, found.duplicates
 
 
-async def test_new_asks_are_fresh_and_come_back_as_kept(database: Database) -> None:
+async def test_new_requests_are_new_and_come_back_as_kept(database: Database) -> None:
     """Those without an id are always fresh."""
     keys = [key(request_id=1), None, key(request_id=2), None]
     assert await classified(database, *keys) == ([0, 1, 2, 3], {}, [], {})
@@ -362,7 +362,7 @@ async def test_other_content_is_reused(database: Database) -> None:
     assert await classified(database, key(b"a", 9), key(b"b", 9), key(b"b", 9)) == ([0], {}, [1, 2], {})
 
 
-async def test_equal_asks_of_one_batch_follow_the_first(database: Database) -> None:
+async def test_equal_requests_of_one_batch_follow_the_first(database: Database) -> None:
     """They share its answer, and those of an earlier batch are kept all alike."""
     assert await classified(database, key(), None, key(), key()) == ([0, 1], {}, [], {2: 0, 3: 0})
     assert await classified(database, key(), key()) == ([], {0: "0", 1: "0"}, [], {})
@@ -376,7 +376,7 @@ async def test_answers_known_beforehand_are_kept_with_the_claim(database: Databa
     assert await classified(database, key()) == ([], {0: "one"}, [], {})
 
 
-async def test_an_empty_batch_is_sifted_into_nothing(database: Database) -> None:
+async def test_an_empty_batch_is_classified_as_nothing(database: Database) -> None:
     """No ask, no claim."""
     assert await classified(database) == ([], {}, [], {})
 
@@ -393,7 +393,7 @@ def test_a_batch_is_answered_in_its_own_order() -> None:
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 3), st.booleans()) | st.none(), max_size=10), st.sets(st.integers(1, 3)))
-async def test_every_ask_of_a_batch_gets_exactly_one_fate(
+async def test_every_request_of_a_batch_gets_exactly_one_fate(
     asks: list[tuple[int, bool] | None], before: set[int]
 ) -> None:
     """By the law: no id new, or first here, or equal to the first with it, or else reused."""

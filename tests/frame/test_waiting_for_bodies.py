@@ -90,7 +90,7 @@ async def test_a_call_that_ends_without_a_body_is_told_so(server: Running, custo
     assert (found.code, found.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "BODY_MALFORMED")
 
 
-async def test_metadata_is_bounded_before_the_peer_has_heard_of_the_bound(server: Running) -> None:
+async def test_metadata_is_bounded_before_the_peer_has_acknowledged_the_bound(server: Running) -> None:
     """And whatever its size is made of, none of it is kept or logged."""
     filling = (b"x-filling", b"f" * 3000)
     with attacker(server.server.grpc_port, "none", acknowledges=False) as by:

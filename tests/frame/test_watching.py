@@ -192,6 +192,7 @@ class Failing(StockChanges):
     """A log that cannot be read when it is to fail, and that counts how often it is looked into."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.failure: Exception | None = None
         self.looks = 0
 

@@ -109,7 +109,7 @@ async def test_who_may_not_come_in_any_more_is_nobody_after_the_next_look(door: 
     assert await door.permissions(other) == ROLES["staff"]
 
 
-async def test_only_who_has_changed_is_looked_up_anew(door: AccessFixture, lookups: list[UUID]) -> None:
+async def test_only_who_has_changed_is_looked_up_again(door: AccessFixture, lookups: list[UUID]) -> None:
     """A change of one account costs one statement; a change that may be anybody's, one for each."""
     one, account, _ = await door.enter("customer")
     two, other, _ = await door.enter("customer")
@@ -330,7 +330,7 @@ async def test_changes_are_forgotten_after_an_hour(door: AccessFixture) -> None:
         assert await tx.access_changes.purge(door.time - timedelta(hours=1), 10) == 0
 
 
-async def test_a_database_that_was_set_back_has_everyone_looked_up_anew(
+async def test_a_database_that_was_set_back_has_everyone_looked_up_again(
     door: AccessFixture, lookups: list[UUID]
 ) -> None:
     """As one restored from a backup: its snapshots no longer cover what this server has seen."""

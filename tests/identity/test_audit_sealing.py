@@ -96,7 +96,7 @@ async def test_of_two_sealers_the_second_has_nothing_to_do(database: Database) -
     assert await auditing_on(database).seal() == 1
 
 
-async def test_a_database_that_counts_its_transactions_anew_goes_on_with_its_chain(database: Database) -> None:
+async def test_a_database_that_counts_its_transactions_again_goes_on_with_its_chain(database: Database) -> None:
     """As after a dump is restored into another cluster: what is sealed has higher numbers than what is to come."""
     await recorded(database, entry(1), entry(2), entry(3))
     await auditing_on(database).seal()

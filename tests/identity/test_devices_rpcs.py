@@ -81,7 +81,7 @@ async def test_from_a_shared_address_nobody_is_told_from_nobody(proxied: Running
     assert evaluations.total() == 0
 
 
-async def test_an_account_that_waits_tells_nobody_where_its_owner_was(proxied: Running) -> None:
+async def test_an_account_that_waits_reveals_to_nobody_where_its_owner_was(proxied: Running) -> None:
     """From the owner's own address as from any other, and as for an account that is not there."""
     await registered(proxied.anonymous)
     office = proxied.calling_from("10.1.1.1")

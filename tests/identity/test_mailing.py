@@ -58,7 +58,7 @@ class Post:
     async def asked(self, occasion: Occasion = Occasion.RESET, to: str = "ada@example.com") -> UUID:
         before = set(await self.waiting())
         async with self.database.store(IDENTITY).transaction() as tx:
-            await self.mailing.ask(tx, occasion, to)
+            await self.mailing.request_mail(tx, occasion, to)
         [mail_id] = set(await self.waiting()) - before
         return mail_id
 
@@ -179,7 +179,7 @@ async def test_what_rolls_back_sends_nothing(post: Post) -> None:
 
     async def asked_in_vain() -> None:
         async with post.database.store(IDENTITY).transaction() as tx:
-            await post.mailing.ask(tx, Occasion.RESET, "ada@example.com")
+            await post.mailing.request_mail(tx, Occasion.RESET, "ada@example.com")
             raise EmailTaken
 
     with pytest.raises(EmailTaken):

@@ -52,7 +52,7 @@ async def test_a_password_signs_in_in_every_form(server: Running, typed: str) ->
     assert [await signs_in(api, form) for form in forms] == ["done"] * 3
 
 
-async def test_a_hash_of_what_was_typed_goes_on_and_is_made_anew(full_cost: Running) -> None:
+async def test_a_hash_of_what_was_typed_goes_on_and_is_made_again(full_cost: Running) -> None:
     """Those of before passwords were normalized sign in as they were typed, and from then on in every form."""
     await registered(full_cost.anonymous)
     earlier = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(APART)

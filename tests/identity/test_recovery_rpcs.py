@@ -170,7 +170,7 @@ async def test_a_reset_lets_the_owner_in_at_once(proxied: Running) -> None:
     assert await outcome(new_phone.identity.Login(logging_in(password=NEW_PASSWORD, device_token=device))) == "done"
 
 
-async def test_asking_tells_nothing_of_an_address(
+async def test_asking_reveals_nothing_of_an_address(
     proxied: Running, evaluations: "Counter[str]", statements: list[str]
 ) -> None:
     """Known, unknown, verified or not, and disabled: the same answer, the same statements, and no evaluation."""

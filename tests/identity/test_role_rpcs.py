@@ -67,7 +67,7 @@ async def test_a_role_is_created_granted_and_counts(server: Running, admin: Api)
     await within_a_second(lambda: permissions_of(user), list(SELLER))
 
 
-async def test_built_in_roles_are_told_beside_those_that_were_made(admin: Api) -> None:
+async def test_built_in_roles_are_told_next_to_custom_ones(admin: Api) -> None:
     """Those that are built in first, each by its name; page by page the same."""
     for name in ("zoo", "a-role", "b.role"):
         await made(admin, name, "orders.read")

@@ -234,6 +234,6 @@ def test_a_draft_is_refused_in_the_order_of_the_contract() -> None:
     )
 
 
-def test_a_role_made_anew_has_another_etag() -> None:
+def test_a_role_made_again_has_another_etag() -> None:
     """An etag of the one that was deleted does not fit it."""
     assert etag_of(BUYER) != etag_of(replace(BUYER, create_time=BUYER.create_time + TICK))

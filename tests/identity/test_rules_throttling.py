@@ -16,8 +16,8 @@ from server.identity.rules.throttling import (
     FORGOTTEN_AFTER,
     Counter,
     Limit,
-    asking_for_mail,
     decremented,
+    mail_requests,
     mailing,
     registering,
     signing_in,
@@ -186,17 +186,17 @@ def test_what_is_taken_off_was_never_tried() -> None:
 
 def test_each_thing_is_counted_apart() -> None:
     """Mails of one kind keep none of another from an address, nor registering from asking for mails."""
-    counters = [*registering(HOME), *asking_for_mail(HOME), mailing(EMAIL, "a"), mailing(EMAIL, "b")]
+    counters = [*registering(HOME), *mail_requests(HOME), mailing(EMAIL, "a"), mailing(EMAIL, "b")]
     counters += [*signing_in_with(DEVICE), *signing_in(EMAIL, ELSEWHERE)]
     names = {each.name for each in counters}
     assert len(names) == 8
 
 
-@pytest.mark.parametrize("network_bits", [64, 56])
-def test_an_ipv6_caller_that_changes_its_network_is_held_up(network_bits: int) -> None:
+@pytest.mark.parametrize("prefix", [64, 56])
+def test_an_ipv6_caller_that_changes_its_network_is_held_up(prefix: int) -> None:
     """Of 200 guesses at as many accounts, each from another network of one /48, few are made."""
     counted, made = Counted(), 0
     for place in range(200):
-        address = str(IPv6Address((0x20010DB80001 << 80) + (place << 128 - network_bits)))
+        address = str(IPv6Address((0x20010DB80001 << 80) + (place << 128 - prefix)))
         made += not counted.tried(signing_in(f"{place}@example.com", address), BEGIN)
-    assert made == (30 if network_bits == 64 else 40)
+    assert made == (30 if prefix == 64 else 40)

@@ -91,7 +91,7 @@ async def test_signing_out_with_an_older_token_ends_the_session(server: Running)
     )
 
 
-async def test_signing_out_with_an_unknown_token_tells_nothing(server: Running) -> None:
+async def test_signing_out_with_an_unknown_token_reveals_nothing(server: Running) -> None:
     """It is answered as a known one is, and ends nobody's session."""
     await registered(server.anonymous)
     tokens = await logged_in(server.anonymous)

@@ -103,7 +103,7 @@ async def test_a_stream_that_ends_leaves_open_what_was_placed(played: Played) ->
     await played.orders.close()
 
 
-async def test_a_stream_that_was_refused_at_the_door_says_so(played: Played) -> None:
+async def test_a_stream_that_was_refused_before_any_work_says_so(played: Played) -> None:
     """None of its orders was looked at."""
     played.end(Refused("RESOURCE_EXHAUSTED", 1.0))
     for waiting in played.placing:

@@ -157,7 +157,7 @@ async def test_a_token_is_renewed_before_it_ends() -> None:
     assert fake.tokens_seen == ["Bearer 1"] * 5 + ["Bearer 2"] * 4
 
 
-async def test_a_connection_that_ended_is_opened_anew() -> None:
+async def test_a_connection_that_ended_is_opened_again() -> None:
     """By the first call that finds it so; those beside it wait for that."""
     async with fake_server() as fake:
         connections = Connections(Server(fake.address, "a key"), 1)
@@ -210,7 +210,7 @@ def order_of(order_requests: OrderRequests, ask: OrderRequest) -> Order:
     return order
 
 
-def test_an_order_that_is_not_as_asked_is_found() -> None:
+def test_an_order_that_is_not_as_requested_is_found() -> None:
     """Its lines, their number, its sum, its currency and its state."""
     order_requests = OrderRequests(BENCH, 3)
     ask = order_requests.two()
@@ -227,7 +227,7 @@ def test_an_order_that_is_not_as_asked_is_found() -> None:
             order_requests.expect(order, ask.lines)
 
 
-def test_books_find_each_way_not_to_add_up() -> None:
+def test_totals_find_each_way_not_to_add_up() -> None:
     """Exactly where all was answered, and within what was lost where something was."""
     books = ExpectedTotals(["A", "B"], 100)
     books.place([(0, 2), (1, 1)])
@@ -235,11 +235,11 @@ def test_books_find_each_way_not_to_add_up() -> None:
     assert books.check(Kept(levels, 1, 3)) == Checked(1, 3, 0, 0)
     wrong = {
         "A: 99 are on hand, 100 were received": Kept([(99, 2), (100, 1)], 1, 3),
-        "B: 2 are held, the answers say 1": Kept([(100, 2), (100, 2)], 1, 4),
-        "A: 1 are held, the answers say 2": Kept([(100, 1), (100, 1)], 1, 2),
+        "B: 2 are reserved, the answers say 1": Kept([(100, 2), (100, 2)], 1, 4),
+        "A: 1 are reserved, the answers say 2": Kept([(100, 1), (100, 1)], 1, 2),
         "2 orders are kept, 1 were answered": Kept(levels, 2, 3),
         "0 orders are kept, 1 were answered": Kept(levels, 0, 3),
-        "3 pieces are held, the orders have 4": Kept(levels, 1, 4),
+        "3 pieces are reserved, the orders have 4": Kept(levels, 1, 4),
     }
     for said, kept in wrong.items():
         with pytest.raises(Mismatch, match=said):

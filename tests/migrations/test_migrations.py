@@ -81,7 +81,7 @@ async def test_two_upgrades_at_once_succeed(empty_url: str) -> None:
             connection.rollback()
     for finished in (task.result() for task in running):
         assert (finished.code, finished.err) == (0, "")
-        assert finished.out == f"the database stands at migration {migrations.head()}\n"
+        assert finished.out == f"the database is at migration {migrations.head()}\n"
     assert await revision_of(empty_url) == migrations.head()
 
 

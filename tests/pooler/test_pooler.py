@@ -27,7 +27,7 @@ from tests.process.commands import Finished, backroom, backroom_here
 
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
 WITHOUT_THE_SETTING = (
-    "backroom: DATABASE_URL: a connection pooler stands between Backroom and PostgreSQL;"
+    "backroom: DATABASE_URL: a connection pooler is between Backroom and PostgreSQL;"
     " set BACKROOM_DATABASE_POOLER to its pool mode, transaction or session\n"
 )
 

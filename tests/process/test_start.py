@@ -236,7 +236,7 @@ def test_each_reason_is_one_line_that_names_the_mend() -> None:
         "set it to stripe, or to none",
     ]
     assert lines[0].startswith("DATABASE_URL: the way to db.example.com may be in plain text; ")
-    assert lines[1].startswith("BACKROOM_TRUSTED_PROXIES: 0.0.0.0/0 has strangers in it")
+    assert lines[1].startswith("BACKROOM_TRUSTED_PROXIES: 0.0.0.0/0 has outsiders in it")
     assert lines[2].startswith("BACKROOM_MAIL: is needed in production; ")
     assert lines[3].startswith("BACKROOM_PAYMENT_PROVIDER: sandbox moves no money; ")
 

@@ -84,7 +84,7 @@ async def test_both_ends_of_a_line_ask_and_answer_at_once() -> None:
     one, two = [await WorkerChannel.open(end) for end in socket.socketpair()]
 
     async def twice(text: str) -> str:
-        return f"{await two.ask('once', text)} {text}"
+        return f"{await two.request('once', text)} {text}"
 
     async def once(text: str) -> str:
         return text.upper()
@@ -92,7 +92,7 @@ async def test_both_ends_of_a_line_ask_and_answer_at_once() -> None:
     two.answer("twice", twice)
     one.answer("once", once)
     talking = [asyncio.create_task(each.run()) for each in (one, two)]
-    short, long = await asyncio.gather(one.ask("twice", "a\nb"), one.ask("twice", "ü" * 100_000))
+    short, long = await asyncio.gather(one.request("twice", "a\nb"), one.request("twice", "ü" * 100_000))
     assert short == "A\nB a\nb"
     assert long == f"{'Ü' * 100_000} {'ü' * 100_000}"
 
@@ -102,7 +102,7 @@ async def test_both_ends_of_a_line_ask_and_answer_at_once() -> None:
 
     two.answer("last", hang_up)
     with pytest.raises(ConnectionError):
-        await one.ask("last")
+        await one.request("last")
     with pytest.raises(ConnectionError):
-        await one.ask("twice", "c")
+        await one.request("twice", "c")
     await asyncio.wait_for(talking[0], 5)

@@ -81,7 +81,7 @@ async def test_of_many_that_create_one_service_at_once_one_does(server: Running,
     assert (await kept(server.database, "identity.accounts")).count('"till"') == 1
 
 
-async def test_a_service_account_asked_for_many_times_at_once_has_one_key(admin: Api) -> None:
+async def test_a_service_account_requested_many_times_at_once_has_one_key(admin: Api) -> None:
     """Every copy of the request is answered with the same account and the same key."""
     request = access_service_pb2.CreateServiceAccountRequest(
         request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till")

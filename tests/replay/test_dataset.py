@@ -65,7 +65,7 @@ def test_rows_of_one_invoice_make_one_order(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_no_order_is_told_apart(tmp_path: Path) -> None:
+def test_what_is_no_order_is_distinguished(tmp_path: Path) -> None:
     """Write-offs, returns, ledger adjustments and rows of nothing; a return is of the time at which it begins."""
     dataset = read_dataset(
         written(
@@ -148,7 +148,7 @@ def test_the_same_rows_have_the_same_digest_whichever_file_they_come_from(tmp_pa
         (GOOD.replace("536365", "C536365"), "Quantity 6 of a return"),
         (GOOD + ",more", "has 9 columns instead of 8"),
         ("", "has 0 columns instead of 8"),
-        (GOOD.replace("WHITE", "WH\0ITE"), "holds a NUL character"),
+        (GOOD.replace("WHITE", "WH\0ITE"), "contains a NUL character"),
         (GOOD.replace("WHITE", '"WHITE') + "\n" + GOOD, "is not CSV"),
         (GOOD.replace("WHITE HOLDER", '"WHITE" HOLDER'), "is not CSV"),
     ],
@@ -175,8 +175,8 @@ def test_a_file_that_cannot_be_read_is_named_with_its_fault(tmp_path: Path) -> N
     whole = written(tmp_path, *[GOOD] * 1000, name="cut.csv.xz")
     whole.write_bytes(whole.read_bytes()[:-40])
     assert "not a whole one" in error_of(whole)
-    assert error_of(written(tmp_path)) == ": holds no order"
-    assert error_of(written(tmp_path, GOOD), first=date(2011, 1, 1)) == ": holds no order from 2011-01-01"
+    assert error_of(written(tmp_path)) == ": contains no order"
+    assert error_of(written(tmp_path, GOOD), first=date(2011, 1, 1)) == ": contains no order from 2011-01-01"
 
 
 def test_a_file_of_another_form_is_named_with_its_row(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def dataset_of(made: list[list[str]], *days: date) -> Dataset | None:
         try:
             return read_dataset(path, *days)
         except DatasetError as error:
-            if "holds no order" in str(error):
+            if "contains no order" in str(error):
                 return None
             raise
 

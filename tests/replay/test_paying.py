@@ -160,7 +160,7 @@ async def test_payments_that_nobody_settles_end_the_replay(database: Database) -
         nonlocal now
         now += seconds
 
-    said = "not all orders paid: 3 payments wait, and none was settled for a minute; backroom jobs tells more"
+    said = "not all orders paid: 3 payments wait, and none was settled for a minute; backroom jobs says more"
     async with running(database, **paying_by("http://127.0.0.1:1", "key")) as server, calling(server) as client:
         with pytest.raises(ReplayFailed, match=said):
             await replay(client, DAY, Steps(), clock=lambda: now, sleep=pass_by)

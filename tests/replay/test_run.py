@@ -290,7 +290,7 @@ async def test_a_change_that_nobody_permits_ends_the_replay(shop: Shop) -> None:
     assert not shop.asked
 
 
-async def test_a_stock_adjustment_is_tried_again_while_the_server_is_away(shop: Shop) -> None:
+async def test_a_stock_adjustment_is_tried_again_while_the_server_is_unreachable(shop: Shop) -> None:
     """A restart takes longer than gRPC waits by itself."""
     tries: Counter[str] = Counter()
 

@@ -88,7 +88,7 @@ async def test_a_body_that_is_none_is_refused(shared_sandbox: Sandbox, content: 
         ("GET", "/v1/payments", {"authorization": "é"}, 401),
     ],
 )
-async def test_an_ask_that_cannot_be_is_refused(
+async def test_a_request_that_cannot_be_is_refused(
     shared_sandbox: Sandbox, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     """With an error that a machine can read."""

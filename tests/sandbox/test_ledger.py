@@ -119,7 +119,7 @@ def test_an_entry_stays(ledger: Ledger) -> None:
             ledger.connection.execute(statement)
 
 
-def test_books_that_are_opened_again_are_the_same(tmp_path: Path) -> None:
+def test_a_ledger_that_is_opened_again_is_the_same(tmp_path: Path) -> None:
     """The payments, the first answers, and what is still to be told."""
     before = opened(tmp_path / "books" / "ledger.sqlite")
     payment = before.authorize("ref", "GBP", Decimal("0.1"), "", "a")

@@ -91,7 +91,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_no_failure(posts: HttpP
         b"HTTP/1.1 200",
     ],
 )
-async def test_what_is_no_answer_is_told_apart(posts: HttpPoster, answer: bytes) -> None:
+async def test_what_is_no_answer_is_distinguished(posts: HttpPoster, answer: bytes) -> None:
     """By the error's kind alone."""
     async with answering(answer, close=True) as (url, _):
         with pytest.raises(Unreachable, match=r"^\w+$"):

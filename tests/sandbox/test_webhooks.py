@@ -90,7 +90,7 @@ async def test_an_event_is_sent_until_it_is_taken(sandbox: SandboxProcess, merch
     assert len({event_id for event_id, _ in merchant.told}) == 1
 
 
-async def test_a_merchant_that_was_away_is_told_everything(sandbox: SandboxProcess) -> None:
+async def test_a_merchant_that_was_unreachable_is_told_everything(sandbox: SandboxProcess) -> None:
     """Each event once, as soon as it is there again."""
     port = reserved_port()
     await sandbox.behave(webhook_url=f"http://127.0.0.1:{port}/hook")

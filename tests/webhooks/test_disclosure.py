@@ -144,7 +144,7 @@ async def test_nothing_is_told_where_nobody_answers_for_it(outbox: Outbox) -> No
             endpoint = await tx.endpoints.lock(delivery.endpoint_id)
             assert endpoint is not None
             await tx.endpoints.change(replace(endpoint, granted_by=None))
-        assert (await outbox.attempt(delivery)).error.startswith("withheld: nobody's permissions")
+        assert (await outbox.attempt(delivery)).error.startswith("withheld: no account's permissions")
         assert shop.heard == []
 
 

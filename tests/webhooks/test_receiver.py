@@ -47,7 +47,7 @@ async def test_what_may_pass_is_answered_with_when_to_come_again(database: Datab
     assert [(line["log_level"], line["outcome"]) for line in log.entries] == [("info", "unavailable")]
 
 
-async def test_what_nobody_foresaw_is_told_to_nobody_but_the_log(database: Database) -> None:
+async def test_what_nobody_foresaw_is_shown_to_nobody_but_the_log(database: Database) -> None:
     """By its kind and where it came from, and without its text, which may quote the body."""
     log = LogCapture()
     answer = await answered(RuntimeError("whsec_secret"), database, log)

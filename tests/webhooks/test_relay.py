@@ -38,7 +38,7 @@ async def publish(tx: Transaction, outbox: Outbox, *types: str) -> None:
     await tx.events.publish([Event(each, uuid4(), "{}", outbox.time) for each in types])
 
 
-async def test_an_order_reaches_who_asked_for_it(database: Database, database_url: str) -> None:
+async def test_an_order_reaches_who_requested_it(database: Database, database_url: str) -> None:
     """From the call over the log, the relay and the queue to the request, by a server that does its jobs."""
     async with (
         subscriber() as shop,

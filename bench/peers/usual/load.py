@@ -86,7 +86,7 @@ class UsualShop:
         order_id, lines = self._placed[next(self._reads) % len(self._placed)]
         order = await self._get(caller, f"/orders/{order_id}")
         if order["id"] != order_id:
-            raise Unexpected(f"order {order['id']}, asked for {order_id}")
+            raise Unexpected(f"order {order['id']}, requested {order_id}")
         self._expect(order, lines)
 
     async def get_product(self, caller: int) -> None:
@@ -94,7 +94,7 @@ class UsualShop:
         wanted = self._goods[next(self._reads) % len(self._goods)]
         product = await self._get(caller, f"/products/{wanted.sku}")
         if product["sku"] != wanted.sku or product["price"] != str(wanted.price):
-            raise Unexpected(f"the product {product['sku']}, asked for {wanted.sku}")
+            raise Unexpected(f"the product {product['sku']}, requested {wanted.sku}")
 
     async def list_orders(self, caller: int) -> None:
         """The first page of all orders, of which there must be a page full."""

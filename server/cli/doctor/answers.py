@@ -32,25 +32,25 @@ def server(configured: Settings) -> Iterator[Finding]:
 
 
 def _grpc(address: Address, tls: Tls | None) -> Finding:
-    def ask() -> str:
+    def call() -> str:
         # Where nobody listens, the client would try again for two seconds.
         socket.create_connection((address.host, address.port), timeout=2).close()
         with Backroom(str(address), tls=tls) as backroom:
             status = backroom.health.Check(HealthCheckRequest(service="readiness"), timeout=2).status
         return HealthCheckResponse.ServingStatus.Name(status)
 
-    return _probed("gRPC readiness", address, ask, healthy="SERVING")
+    return _probed("gRPC readiness", address, call, healthy="SERVING")
 
 
 def _http(configured: Settings) -> Finding:
     address = configured.http_address
 
-    def ask() -> str:
+    def call() -> str:
         with _connected(configured) as connection:
             connection.sendall(f"GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
             return connection.recv(64).split(b"\r\n")[0].decode()
 
-    return _probed("HTTP /readyz", address, ask, healthy="HTTP/1.1 200 OK")
+    return _probed("HTTP /readyz", address, call, healthy="HTTP/1.1 200 OK")
 
 
 def _connected(configured: Settings) -> socket.socket:
@@ -67,9 +67,9 @@ def _connected(configured: Settings) -> socket.socket:
         raise
 
 
-def _probed(what: str, address: Address, ask: Callable[[], str], *, healthy: str) -> Finding:
+def _probed(what: str, address: Address, call: Callable[[], str], *, healthy: str) -> Finding:
     try:
-        answer = ask()
+        answer = call()
     except (grpc.RpcError, OSError):
         return noticed(what, f"nothing answers on {address}", "make run")
     ill = answer != healthy

@@ -1,4 +1,4 @@
-"""What the settings say, without asking anything that runs."""
+"""What the settings say, without a look at anything that runs."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,7 +33,7 @@ def configuration(configured: Settings) -> Iterator[Finding]:
 
 
 def _value(read: DeclaredSettings, setting: Declared) -> str:
-    """What is set, or what holds where nothing is; of a secret only whether it is set."""
+    """What is set, or what applies where nothing is; of a secret only whether it is set."""
     if setting.field not in read.model_fields_set:
         return setting.default or f"not set: {setting.unset}".removesuffix(": ").replace("`", "")
     return "set" if setting.secret else written(getattr(read, setting.field))

@@ -7,7 +7,7 @@ import migrations
 from server.cli.doctor.finding import Finding, State, judged, noticed
 from server.cli.doctor.sealed import master_key
 from server.frame.jobs import MAX_CONNECTIONS as OF_A_WORKER
-from server.frame.outages import POOLER_MEND, mend, said
+from server.frame.outages import POOLER_MEND, described, mend
 from server.settings import Settings
 from storage.database import POOL_SIZE
 from storage.embedded import running_url
@@ -28,7 +28,7 @@ def database(configured: Settings) -> Iterator[Finding]:
     try:
         found = asyncio.run(examine(url, configured.pooler, configured.time_limits))
     except StoreError as error:
-        yield Finding("database", said(error), State.BROKEN, mend(error))
+        yield Finding("database", described(error), State.BROKEN, mend(error))
         return
     yield _migration(found)
     yield Finding("PostgreSQL", found.version)
@@ -48,7 +48,7 @@ def database(configured: Settings) -> Iterator[Finding]:
 def _migration(found: Examination) -> Finding:
     head = migrations.head()
     if found.revision == "":
-        return judged("database", "answers; at which migration it stands may not be read", "see the rights to serve")
+        return judged("database", "answers; its migration may not be read", "see the rights to serve")
     behind = found.revision is None or found.revision < head
     state = f"answers, at migration {found.revision or 'none'} of {head}"
     return judged("database", state, "backroom migrate" if behind else "")
@@ -118,7 +118,7 @@ def _direct(url: str) -> Finding:
     try:
         found = asyncio.run(examine(url, Pooler.NONE))
     except StoreError as error:
-        return Finding(what, said(error), State.BROKEN, mend(error, setting))
+        return Finding(what, described(error), State.BROKEN, mend(error, setting))
     if found.pooled:
         return judged(what, "leads through a pooler", f"have {setting} lead past it")
     lacks = _listed(found.lacks_to_migrate)

@@ -3,7 +3,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How it stands with what was looked at."""
+    """The state of what was checked."""
 
     FINE = "fine"
     NOTICE = "notice"

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 from server.cli.doctor.finding import Finding, State, judged, noticed
-from server.frame.outages import mend, said
+from server.frame.outages import described, mend
 from server.frame.sealing import MasterKeys
 from server.identity.credentials.keys import MasterKeyWrong, opened_material
 from server.process.data_dir.master_key import master_keys
@@ -16,12 +16,12 @@ from storage.identity.store import IDENTITY
 
 
 def master_key(configured: Settings, url: str, *, migrated: bool) -> Iterator[Finding]:
-    """Looks at the keys of a migrated database; makes nothing, a master key neither."""
+    """Checks the keys of a migrated database; makes nothing, a master key neither."""
     kept = configured.data_dir / "master.key"
     here = configured.embedded and not configured.master_keys
     what = "the master key"
     if here and not kept.exists():
-        yield judged(what, "is gone, and the database beside it is not", f"put it back as {kept}")
+        yield judged(what, "is gone, and the database next to it is not", f"put it back as {kept}")
         return
     try:
         keys = master_keys(configured)
@@ -36,7 +36,7 @@ def master_key(configured: Settings, url: str, *, migrated: bool) -> Iterator[Fi
     try:
         sealed, opened = asyncio.run(_opened(url, keys, configured))
     except StoreError as error:
-        yield Finding(what, said(error), State.BROKEN, mend(error))
+        yield Finding(what, described(error), State.BROKEN, mend(error))
         return
     if opened < sealed:
         state = f"opens {opened} of the {sealed} keys that are sealed in the database"

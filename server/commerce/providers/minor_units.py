@@ -14,7 +14,7 @@ _THOUSANDTHS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 
 def minor_units(price: Price) -> int | None:
-    """How Stripe counts an amount; None where the currency cannot hold it, such as 0.001 GBP."""
+    """How Stripe counts an amount; None where the currency cannot express it, such as 0.001 GBP."""
     units = price.amount.scaleb(_decimals(price.currency))
     step = 100 if price.currency in _WHOLE_IN_HUNDREDTHS else 10 if price.currency in _THOUSANDTHS else 1
     return int(units) if units % step == 0 else None

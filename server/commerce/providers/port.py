@@ -10,12 +10,13 @@ from storage.commerce.records import Price, RefundState
 
 
 class ProviderUnavailable(Exception):
-    """The provider does not answer, or not now: whether it did what it was asked is unknown; ask again, by the key."""
+    """The provider does not answer, or not now: whether the request was carried out is unknown; repeat it under the
+    same key."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefundReport:
-    """One refund, as the provider's books have it."""
+    """One refund, as the provider records it."""
 
     refund_id: UUID | None
     """Our id of it; None where it was made on the provider's side."""
@@ -26,9 +27,9 @@ class RefundReport:
 
 @dataclass(frozen=True, slots=True)
 class PaymentReport:
-    """One payment, as the provider's books have it at some moment: sums, not steps.
+    """One payment, as the provider records it at some moment: totals, not steps.
 
-    Since sums only grow, reports that come late, twice or out of order lead to the same end.
+    Since totals only grow, reports that come late, twice or out of order lead to the same end.
     """
 
     payment_id: UUID | None
@@ -48,7 +49,8 @@ class PaymentReport:
 
 
 class PaymentProvider(Protocol):
-    """A provider; each call that changes something carries a key, under which it is done once however often asked.
+    """A provider; each call that changes something carries a key, under which it is done once however often it is
+    requested.
 
     What the provider refuses is reported, and not raised. Raises ProviderUnavailable.
     """
@@ -57,7 +59,7 @@ class PaymentProvider(Protocol):
     def name(self) -> str: ...
 
     def payable(self, amount: Price) -> bool:
-        """Whether its currency holds the amount, as the provider counts: Stripe's yen has no half."""
+        """Whether its currency can express the amount, as the provider counts: Stripe's yen has no half."""
 
     async def authorize(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
         """Secures the money, without taking it; `method` is the provider's token of what to pay with."""
@@ -66,16 +68,16 @@ class PaymentProvider(Protocol):
         """Takes the money that was secured; what was taken, voided or failed before is reported as it is."""
 
     async def void(self, provider_id: str, key: str) -> PaymentReport:
-        """Lets go of the money that was secured; what was taken before is reported as it is."""
+        """Releases the money that was secured; what was taken before is reported as it is."""
 
     async def refund(self, provider_id: str, refund_id: UUID, amount: Price, key: str) -> PaymentReport:
-        """Pays back; the report holds the refund by its id, failed where the provider refuses it."""
+        """Pays back; the report has the refund by its id, failed where the provider refuses it."""
 
     async def find(self, provider_id: str) -> PaymentReport:
-        """How the payment stands."""
+        """The state of the payment."""
 
     def read_event(self, body: bytes) -> PaymentReport | None:
-        """What a webhook tells, whose signature was checked; None where it is about something else.
+        """The content of a webhook whose signature was checked; None where it is about something else.
 
         Raises ValueError where it cannot be read.
         """
@@ -87,7 +89,7 @@ class PaymentProvider(Protocol):
 
 
 class ProviderKeyRefused(ProviderUnavailable):
-    """The provider does not take our key, and did nothing: what was asked goes through once the setting is mended."""
+    """The provider does not take our key, and did nothing: the request goes through once the setting is mended."""
 
 
 class ProviderMisunderstood(Exception):

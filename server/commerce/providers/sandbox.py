@@ -29,7 +29,7 @@ class _Refund(BaseModel):
 
 
 class _Payment(BaseModel):
-    """A payment as the sandbox tells it."""
+    """A payment as the sandbox reports it."""
 
     id: str
     reference: str
@@ -78,14 +78,14 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class SandboxProvider:
-    """Asks the sandbox over HTTP; the connections are kept and shared."""
+    """Calls the sandbox over HTTP; the connections are kept and shared."""
 
     name: Literal["sandbox"] = "sandbox"
 
     def __init__(
         self, url: str, key: str, *, timeout: float = 10.0, connections: int = 64, page_size: int = 500
     ) -> None:
-        """`timeout` in seconds: how long an answer may take before what came of the ask is unknown."""
+        """`timeout` in seconds: how long an answer may take before the outcome of the request is unknown."""
         self._page_size = page_size
         self._client = httpx.AsyncClient(
             base_url=url,
@@ -133,11 +133,11 @@ class SandboxProvider:
             raise ValueError("this is no event of the sandbox") from None
 
     async def ledger(self) -> AsyncIterator[PaymentReport]:
-        asked: dict[str, str | int] = {"limit": self._page_size}
-        while page := _checked(_Page, await self._get("/v1/payments", asked)).payments:
+        query: dict[str, str | int] = {"limit": self._page_size}
+        while page := _checked(_Page, await self._get("/v1/payments", query)).payments:
             for payment in page:
                 yield payment.report()
-            asked["after"] = page[-1].id
+            query["after"] = page[-1].id
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -47,14 +47,14 @@ class _Refused(Exception):
 
 
 class StripeProvider:
-    """Asks Stripe; an idempotency key is good for a day at least, and for one kind of call."""
+    """Calls Stripe; an idempotency key is good for a day at least, and for one kind of call."""
 
     name: Literal["stripe"] = "stripe"
 
     def __init__(
         self, api_key: str, *, api_base: str = stripe.DEFAULT_API_BASE, timeout: float = 30.0, page_size: int = _PAGE
     ) -> None:
-        """`timeout` in seconds: how long an answer may take before what came of the ask is unknown."""
+        """`timeout` in seconds: how long an answer may take before the outcome of the request is unknown."""
         _keep_payloads_out_of_the_log()
         self._page_size = page_size
         self._http = HTTPXClient(timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)))
@@ -62,7 +62,7 @@ class StripeProvider:
             api_key,
             http_client=self._http,
             base_addresses={"api": api_base},
-            # Who asks tries again, under the same key, and knows when to give up.
+            # The caller tries again, under the same key, and knows when to give up.
             max_network_retries=0,
         )
         self._intents = client.v1.payment_intents
@@ -91,8 +91,8 @@ class StripeProvider:
             return replace(await self.find(provider_id), failure=_NOT_HELD)
 
         async def act(key: str) -> wire.Intent:
-            asked = self._intents.capture_async(provider_id, {"amount_to_capture": units}, _under(key))
-            return await self._intent(asked)
+            call = self._intents.capture_async(provider_id, {"amount_to_capture": units}, _under(key))
+            return await self._intent(call)
 
         try:
             return (await self._again(provider_id, act, key, _CAPTURABLE)).report(())
@@ -119,13 +119,13 @@ class StripeProvider:
             metadata = {wire.REFUND_ID: str(refund_id)}
             params: RefundCreateParams = {"payment_intent": provider_id, "amount": units, "metadata": metadata}
             try:
-                await self._asked(self._refunds.create_async(params, _under(key)))
+                await self._call(self._refunds.create_async(params, _under(key)))
             except _Refused:
                 refused = True
         report = await self.find(provider_id)
         if not refused or any(refund.refund_id == refund_id for refund in report.refunds):
             return report
-        # Stripe keeps nothing of a refund that it refuses: our id stands in for its own, which must be one of a kind.
+        # Stripe keeps nothing of a refund that it refuses: our id is used in place of its own, which must be unique.
         failed = RefundReport(refund_id, str(refund_id), amount.amount, RefundState.FAILED)
         return replace(report, refunds=(*report.refunds, failed))
 
@@ -145,7 +145,7 @@ class StripeProvider:
     async def ledger(self) -> AsyncIterator[PaymentReport]:
         params: PaymentIntentListParams = {"limit": self._page_size, "expand": [f"data.{each}" for each in _WHOLE]}
         while True:
-            page = await self._asked(self._intents.list_async(params))
+            page = await self._call(self._intents.list_async(params))
             for found in page.data:
                 intent = _read(wire.Intent, found)
                 yield await self._whole(intent)
@@ -183,16 +183,16 @@ class StripeProvider:
         refunds: list[wire.Refund] = []
         params: RefundListParams = {"payment_intent": provider_id, "limit": self._page_size}
         while True:
-            page = await self._asked(self._refunds.list_async(params))
+            page = await self._call(self._refunds.list_async(params))
             refunds += [_read(wire.Refund, found) for found in page.data]
             if not page.has_more:
                 return refunds
             params["starting_after"] = refunds[-1].id
 
     async def _intent(self, call: Awaitable[StripeObject]) -> wire.Intent:
-        return _read(wire.Intent, await self._asked(call))
+        return _read(wire.Intent, await self._call(call))
 
-    async def _asked(self, call: Awaitable[Answer]) -> Answer:
+    async def _call(self, call: Awaitable[Answer]) -> Answer:
         """What Stripe answers; its errors carry payloads, and go no further than here.
 
         Raises ProviderUnavailable, ProviderMisunderstood, _Refused.
@@ -202,7 +202,7 @@ class StripeProvider:
         except (stripe.AuthenticationError, stripe.PermissionError):
             raise ProviderKeyRefused from None
         except stripe.IdempotencyError:
-            raise ProviderMisunderstood("stripe: this key came before with another ask") from None
+            raise ProviderMisunderstood("stripe: this key came before with another request") from None
         except stripe.CardError as error:
             raise _Refused(error.code or "", error.user_message or "", _enclosed(error)) from None
         except stripe.InvalidRequestError as error:
@@ -255,6 +255,6 @@ def _parsed(kind: type[Kind], content: object) -> Kind:
 
 
 def _keep_payloads_out_of_the_log() -> None:
-    """Whatever level the log has, and whatever STRIPE_LOG asks the library for."""
+    """Whatever level the log has, and whatever STRIPE_LOG says."""
     logging.getLogger("stripe").setLevel(logging.WARNING)
     _util.STRIPE_LOG = None

@@ -1,4 +1,4 @@
-"""What Stripe tells, as far as it is read, and the reports that it comes to.
+"""What Stripe sends, as far as it is read, and the reports that it becomes.
 
 Where a customer confirms a payment in the browser, a declined card is no end of it: another may be tried. Where we
 confirmed it by a token, nobody tries again, and the decline is its failure. The intent's metadata says which it is.
@@ -69,7 +69,7 @@ class Charge(_StripeModel):
     amount_captured: int = 0
     metadata: Metadata | None = None
     refunds: RefundList | None = None
-    """None where Stripe was not asked to expand them."""
+    """None where the request did not have Stripe expand them."""
 
 
 class Decline(_StripeModel):
@@ -136,8 +136,8 @@ class Event(_StripeModel):
 def read_event(body: bytes) -> PaymentReport | None:
     """What an event says of a payment; None where it is about something else.
 
-    An event about a refund knows that one alone, and one about a charge does not tell refunds that are on their way
-    from those paid back, unless it lists them: such a report holds less than is true, and never more.
+    An event about a refund knows that one alone, and one about a charge does not distinguish pending refunds from those
+    paid back, unless it lists them: such a report says less than is true, and never more.
     """
     event = Event.model_validate_json(body)
     if event.type.startswith("payment_intent."):

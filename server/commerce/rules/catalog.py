@@ -46,7 +46,7 @@ class ImportCount:
 
 
 def found(product: Product | None, key: ProductKey) -> Product | Refusal:
-    """What whoever asked for a product by its key is answered with."""
+    """The answer to a request for a product by its key."""
     if product is not None:
         return product
     return ProductNotFound(product_id=str(key)) if isinstance(key, UUID) else ProductNotFound(sku=key)

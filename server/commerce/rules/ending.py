@@ -1,4 +1,4 @@
-"""How orders end before they are handed over: called off, or not paid in time."""
+"""How orders end before they are fulfilled: called off, or not paid in time."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ def cancel(
     new_id: Callable[[], UUID],
     now: datetime,
 ) -> Settlement:
-    """Lets go of what a pending order holds; takes back what a paid one was sold, and pays it back.
+    """Releases what a pending order reserves; takes back what a paid one was sold, and pays it back.
 
     `payments` and `returned` are those of the order. Raises OrderStateConflict.
     """
@@ -45,7 +45,7 @@ def cancel(
 def expire(
     orders: Mapping[UUID, Order], payments: Sequence[Payment], stock_items: Sequence[StockItem], now: datetime
 ) -> Settlement:
-    """Lets go of what pending orders hold whose time has come; `payments` are those of the orders."""
+    """Releases what expired pending orders reserve; `payments` are those of the orders."""
     ledger = Ledger(stock_items, now)
     for order in orders.values():
         ledger.book(order, StockReason.EXPIRED, NOBODY)

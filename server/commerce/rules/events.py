@@ -1,4 +1,4 @@
-"""What others are told of: the types of commerce's events, and what each one says."""
+"""The events that others learn of: the types of commerce's events, and what each one says."""
 
 from collections.abc import Mapping
 
@@ -12,9 +12,9 @@ _ORDERS = ("orders.read", "orders.read_all")
 _PAYMENTS = ("payments.read", "orders.read_all")
 
 EVENT_TYPES: Mapping[str, EventType] = {
-    "order.placed": EventType("An order was placed and holds its stock.", _ORDERS),
+    "order.placed": EventType("An order was placed and reserves its stock.", _ORDERS),
     "order.paid": EventType("An order was paid; its goods are sold.", _ORDERS),
-    "order.fulfilled": EventType("An order was handed over to the customer.", _ORDERS),
+    "order.fulfilled": EventType("An order was fulfilled: it was handed over to the customer.", _ORDERS),
     "order.cancelled": EventType("An order was called off; its stock is free again.", _ORDERS),
     "order.expired": EventType("An order was not paid in time; its stock is free again.", _ORDERS),
     "order.refunded": EventType("All that was paid for an order was paid back.", _ORDERS),
@@ -25,7 +25,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
 
 
 def order_event(order: Order) -> Event:
-    """What an order's new state is worth telling; `order.placed` for a new one."""
+    """The event of an order's new state; `order.placed` for a new one."""
     happened = "placed" if order.state is OrderState.PENDING else order.state.value
     data = {
         "order_id": order.id,

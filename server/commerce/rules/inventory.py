@@ -13,7 +13,7 @@ from storage.frame.records import ChangeContext
 
 @dataclass(frozen=True, slots=True)
 class AdjustStock:
-    """An ask to change how much of a product is on hand."""
+    """A request to change how much of a product is on hand."""
 
     caller: Caller
     context: ChangeContext
@@ -25,7 +25,7 @@ class AdjustStock:
 
 @dataclass(frozen=True, slots=True)
 class Adjustments:
-    """What became of each ask, and the movements of those that were granted."""
+    """The outcome of each request, and the movements of those that were granted."""
 
     answers: Sequence[StockLevel | Refusal]
     moves: Sequence[NewMovement]
@@ -42,7 +42,7 @@ _EFFECTS: Mapping[StockReason, tuple[int, int]] = {
 
 
 class Ledger:
-    """The shelves of a batch while it is being decided: each movement starts where the one before it ended.
+    """The stock items of a batch while it is being decided: each movement starts where the one before it ended.
 
     It is filled from rows that are locked, and lives no longer than one decision.
     """
@@ -94,7 +94,7 @@ class Ledger:
 
 
 class Counted(Protocol):
-    """A line that asks for so many of something."""
+    """A line that requests so many of something."""
 
     @property
     def sku(self) -> str: ...
@@ -103,7 +103,7 @@ class Counted(Protocol):
 
 
 def total_by_sku(lines: Iterable[Counted]) -> Mapping[str, int]:
-    """How many pieces of each SKU lines ask for together."""
+    """How many pieces of each SKU lines request together."""
     total: dict[str, int] = {}
     for line in lines:
         total[line.sku] = total.get(line.sku, 0) + line.quantity
@@ -111,11 +111,11 @@ def total_by_sku(lines: Iterable[Counted]) -> Mapping[str, int]:
 
 
 def pieces_of(order: Order) -> Mapping[str, int]:
-    """How many pieces of each SKU an order's lines ask for together."""
+    """How many pieces of each SKU an order's lines request together."""
     return total_by_sku(order.lines)
 
 
-def sign_fits(reason: StockReason, delta: int) -> None:
+def check_sign(reason: StockReason, delta: int) -> None:
     """Raises FieldInvalid where goods come in by a write-off, or go out by a receipt."""
     if delta < 0 and reason in {StockReason.RECEIVED, StockReason.RETURNED}:
         raise FieldInvalid.of("delta", f"must be positive when the reason is {reason.name}")

@@ -1,4 +1,4 @@
-"""An order's life: which state may follow which. docs/order-life.md draws it, and a test holds the two together."""
+"""An order's life: which state may follow which. docs/order-life.md draws it, and a test keeps the two equal."""
 
 from collections.abc import Mapping
 from dataclasses import replace

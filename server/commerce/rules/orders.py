@@ -36,13 +36,13 @@ from storage.commerce.records import (
 from storage.frame.records import ChangeContext
 
 HOLD = timedelta(minutes=15)
-"""For how long an order holds its stock where nobody says otherwise."""
+"""For how long an order reserves its stock by default."""
 
 MAX_UNPAID_ORDERS = 20
 MAX_HELD_PIECES = 1000
 
 _GIVEN_UP = 10
-"""How many times as many orders as may be unpaid may be given up within the hour."""
+"""How many orders may be abandoned within the hour, as a multiple of those that may be unpaid."""
 
 NO_UNPAID: Mapping[str, Unpaid] = MappingProxyType({})
 
@@ -52,14 +52,15 @@ Reference = tuple[UUID, str]
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a customer may hold without having paid, for how long, and what can be paid at all."""
+    """What a customer may reserve without having paid, for how long, and what can be paid at all."""
 
     hold: timedelta = HOLD
-    """For how long an order holds its stock where its caller does not say, and at most without `orders.hold_more`."""
+    """For how long an order reserves its stock where its caller does not say, and at most without
+    `orders.hold_more`."""
     max_unpaid_orders: int = MAX_UNPAID_ORDERS
     """Of one customer at a time, where whoever places them lacks `orders.hold_more`."""
     max_held_pieces: int = MAX_HELD_PIECES
-    """Which those orders hold together."""
+    """Which those orders reserve together."""
     payable: Callable[[Price], bool] = lambda _: True
     """Whether an amount can be paid: a provider may know no fraction of a penny."""
 
@@ -74,7 +75,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of an ask; without a price it is sold at the catalog's."""
+    """One line of a request; without a price it is sold at the catalog's."""
 
     sku: str
     quantity: int
@@ -83,7 +84,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """An ask to place an order, under the id that the order will have."""
+    """A request to place an order, under the id that the order will have."""
 
     caller: Caller
     context: ChangeContext
@@ -93,7 +94,7 @@ class PlaceOrder:
     """None means the caller."""
     lines: tuple[Line, ...]
     hold: timedelta | None = None
-    """For how long it holds its stock unless it is paid; None means the server's default."""
+    """For how long it reserves its stock unless it is paid; None means the server's default."""
 
     @property
     def reference_key(self) -> Reference | None:
@@ -107,7 +108,7 @@ class PlaceOrder:
 
 @dataclass(frozen=True, slots=True)
 class ReadOrder:
-    """An ask to see an order."""
+    """A request to see an order."""
 
     caller: Caller
     order_id: UUID
@@ -115,7 +116,7 @@ class ReadOrder:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What became of each ask, the orders that were placed, and the movements that hold their stock."""
+    """The outcome of each request, the orders that were placed, and the movements that reserve their stock."""
 
     answers: Sequence[Order | Refusal]
     placed: Sequence[Order]
@@ -143,7 +144,7 @@ def decide(
     terms: Terms = Terms(),
     unpaid: Mapping[str, Unpaid] = NO_UNPAID,
 ) -> Verdicts:
-    """Decides orders in the order they came: the first that fits gets it, and holds its stock for a while.
+    """Decides orders in the order they came: the first that the stock covers gets it, and reserves it for a while.
 
     `unpaid` is what the bounded customers have not paid yet; who is not in it has paid all.
     """
@@ -153,7 +154,7 @@ def decide(
 
 
 class _Placement:
-    """The state of one decision, from the first ask to the last."""
+    """The state of one decision, from the first request to the last."""
 
     def __init__(
         self,
@@ -253,7 +254,7 @@ class _Placement:
             raise OutOfStock(preconditions=[self._shortage(request.caller, sku, wanted[sku]) for sku in short])
 
     def _shortage(self, caller: Caller, sku: str, wanted: int) -> PreconditionViolation:
-        """How much there is, is told to whom GetStock would tell it."""
+        """The quantity is revealed to those who may call GetStock."""
         available = self.ledger.available(sku) if caller.may("inventory.read") else "fewer"
         return PreconditionViolation("STOCK", sku, f"{wanted} wanted, {available} available")
 
@@ -289,7 +290,7 @@ def visible(order: Order | None, caller: Caller, order_id: UUID) -> Order:
 
 
 def seen(order: Order | None, request: ReadOrder) -> Order | Refusal:
-    """What an ask to see an order is answered with."""
+    """The answer to a request to see an order."""
     try:
         return visible(order, request.caller, request.order_id)
     except Refusal as refusal:
@@ -317,14 +318,14 @@ def may_see(order: Order, caller: Caller) -> bool:
 
 
 def audience_of(customer_id: str | None, caller: Caller) -> OrderAudience:
-    """Which orders a caller is told of who asks for one customer's, or for all; raises CustomerNotPermitted."""
+    """Which orders a caller gets who requests one customer's, or all; raises CustomerNotPermitted."""
     if customer_id is None and caller.may("orders.place_for") and not caller.may("orders.read_all"):
         return OrderAudience(account_id=caller.account_id)
     return OrderAudience(customer_id=customer_to_list(customer_id, caller))
 
 
 def concerns(order: Order, audience: OrderAudience) -> bool:
-    """Whether an audience is told of an order."""
+    """Whether an audience gets an order."""
     if audience.customer_id is not None and order.customer_id != audience.customer_id:
         return False
     mine = audience.account_id

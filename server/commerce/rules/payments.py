@@ -51,7 +51,7 @@ Restocked = Mapping[UUID, Mapping[UUID, int]]
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """An ask to pay back, and to put back goods."""
+    """A request to pay back, and to put back goods."""
 
     payment_id: UUID
     amount: Price | None
@@ -115,8 +115,8 @@ def visible(payment: Payment | None, order: Order | None, caller: Caller, paymen
 
 def left_to_refund(payment: Payment) -> Decimal:
     """How much was taken, and is neither paid back nor on its way back."""
-    asked = sum((refund.amount for refund in payment.refunds if refund.state is not RefundState.FAILED), Decimal(0))
-    return payment.captured - max(asked, payment.refunded)
+    requested = sum((refund.amount for refund in payment.refunds if refund.state is not RefundState.FAILED), Decimal(0))
+    return payment.captured - max(requested, payment.refunded)
 
 
 def new_refund(
@@ -128,7 +128,7 @@ def new_refund(
     now: datetime,
     payable: Callable[[Price], bool] = lambda _: True,
 ) -> Refund:
-    """A refund as a caller asks for it; `payable` is whether its provider can pay an amount back.
+    """A refund as a caller requests it; `payable` is whether its provider can pay an amount back.
 
     Raises PaymentStateConflict, CurrencyMismatch, RefundTooLarge, RefundNotPayable, RestockTooLarge.
     """

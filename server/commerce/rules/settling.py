@@ -1,6 +1,6 @@
 """What becomes of payments, and of the orders they pay, when a provider reports.
 
-A report is merged into what is known: sums and refusals only grow, so that reports which come late, twice or out of
+A report is merged into what is known: totals and refusals only grow, so that reports which come late, twice or out of
 order lead to one end, and never a step back. What is decided follows from what the merge made true for the first time.
 """
 
@@ -38,12 +38,12 @@ _WHY_BACK: Mapping[OrderState, RefundReason] = {
 
 
 class ReportMismatch(Exception):
-    """The provider reports another currency than the payment was asked for in."""
+    """The provider reports another currency than that of the payment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A payment as it stands now, and its order's state."""
+    """A payment as it is now, and its order's state."""
 
     payment: Payment
     order_state: OrderState
@@ -116,7 +116,7 @@ def completes(payment: Payment, report: PaymentReport) -> bool:
 
 
 def _paid_back(payment: Payment, report: PaymentReport) -> Decimal:
-    """How much was paid back by all that is known; some webhooks tell of one refund, and of no sum."""
+    """How much was paid back by all that is known; some webhooks report one refund, and no total."""
     succeeded = {refund.id: refund.amount for refund in payment.refunds if refund.state is RefundState.SUCCEEDED}
     others = Decimal(0)
     for refund in report.refunds:
@@ -136,7 +136,7 @@ def _ours(payment: Payment, report: RefundReport) -> Refund | None:
 
 
 class ReportProcessor:
-    """Takes up reports one after the other, each on what the ones before it left."""
+    """Applies reports one after the other, each to what the ones before it left."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class ReportProcessor:
         return self._settled(before, order)
 
     def _settled(self, payment: Payment, order: Order) -> Settled:
-        """How they stand, after they stood like this."""
+        """How they are now, after they were like this."""
         now, paid = self._payments[payment.id], self._orders[order.id]
         touched = [f"order/{order.id}"] * (paid is not order) + [f"payment/{payment.id}"] * (now is not payment)
         return Settled(now, paid.state, tuple(touched))

@@ -62,7 +62,7 @@ class Catalog:
     async def import_all(self, drafts: Sequence[rules.ProductDraft], context: ChangeContext) -> rules.ImportCount:
         """Creates what is new and changes what differs, all in one transaction; of a SKU, the last draft counts."""
         latest = rules.latest_by_sku(drafts)
-        # Another import may create some of them in the meantime; begun again, this one finds them.
+        # Another import may create some of them in the meantime; on its retry, this one finds them.
         return await retry_on_contention(lambda: self._import(latest, context))
 
     async def _import(self, latest: Mapping[str, rules.ProductDraft], context: ChangeContext) -> rules.ImportCount:

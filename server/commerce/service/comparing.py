@@ -14,11 +14,11 @@ class Comparison:
 
     compared: int
     differing: Sequence[str]
-    """The provider's ids of payments of which the two tell other sums, and what each tells."""
+    """The provider's ids of payments whose totals differ, and what each side says."""
 
 
 class Comparing:
-    """Holds a provider's ledger against ours."""
+    """Compares a provider's ledger with ours."""
 
     def __init__(self, store: CommerceStore) -> None:
         self._store = store
@@ -26,7 +26,7 @@ class Comparing:
     async def compare(self, provider: PaymentProvider) -> Comparison:
         """Reads the provider's whole ledger; raises ProviderUnavailable.
 
-        Money moves meanwhile: what differs is asked for once more, on both sides, before it counts.
+        Money moves meanwhile: what differs is read again, on both sides, before it counts.
         """
         compared = taken = 0
         differing: list[str] = []
@@ -42,7 +42,7 @@ class Comparing:
         async with self._store.reading() as reading:
             ours = await reading.payments.count_taken(provider.name)
         if ours > taken and not differing:
-            differing.append(f"{ours} payments took money by our books, and {taken} by the provider's")
+            differing.append(f"{ours} payments took money by our records, and {taken} by the provider's")
         return Comparison(compared, differing)
 
     async def _differing(self, provider: PaymentProvider, reports: Sequence[PaymentReport]) -> Sequence[str]:
@@ -51,7 +51,7 @@ class Comparing:
         again = [await provider.find(provider_id) for provider_id in suspects]
         ours = await self._totals(provider, suspects)
         return [
-            f"{report.provider_id}: taken and paid back {_text(ours.get(report.provider_id))} by our books,"
+            f"{report.provider_id}: taken and paid back {_text(ours.get(report.provider_id))} by our records,"
             f" {_text(_totals_of(report))} by the provider's"
             for report in again
             if ours.get(report.provider_id) != _totals_of(report)

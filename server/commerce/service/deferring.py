@@ -11,7 +11,7 @@ TAKE_EVENT = "commerce.take_payment_event"
 
 
 def pay_job(payment_id: UUID) -> Job:
-    """Goes on with a payment, from wherever it stands."""
+    """Continues a payment, from whatever state it is in."""
     return Job(PAY, {"payment_id": str(payment_id)}, lock=str(payment_id))
 
 

@@ -19,11 +19,11 @@ from storage.errors import AlreadyExists, StoreContention
 from storage.frame.records import NOBODY, ChangeContext
 
 EXPIRE = "commerce.expire"
-"""The task that ends holds."""
+"""The task that ends reservations."""
 
 _EXPIRED_AT_ONCE = 100
 _EXPIRED_WITHIN = timedelta(hours=1)
-"""After its hold has ended: while the worker was away, an order could be pending for longer."""
+"""After its reservation has ended: while no worker ran, an order could be pending for longer."""
 
 
 class Orders:
@@ -36,7 +36,7 @@ class Orders:
         new_id: Callable[[], UUID],
         terms: rules.Terms = rules.Terms(),  # noqa: B008 - it is frozen
     ) -> None:
-        """`terms` is what may be held without having been paid."""
+        """`terms` is what may be reserved without having been paid."""
         self._store = store
         self._now = now
         self._new_id = new_id
@@ -48,11 +48,11 @@ class Orders:
             async with self._store.transaction() as tx:
                 return await self._place(tx, requests)
         except AlreadyExists as error:
-            # A reference was taken by another server after it was looked for; begun again, it will be found.
+            # A reference was taken by another server after it was looked for; on a retry, it will be found.
             raise StoreContention from error
 
     async def read(self, requests: Sequence[rules.ReadOrder]) -> Sequence[Order | Refusal]:
-        """The orders asked for, with their lines; OrderNotFound for one that its caller may not see."""
+        """The orders requested, with their lines; OrderNotFound for one that its caller may not see."""
         async with self._store.reading() as reading:
             found = await reading.orders.find_many({request.order_id for request in requests})
         return [rules.seen(found.get(request.order_id), request) for request in requests]
@@ -84,7 +84,7 @@ class Orders:
         return await once(self._store, context, ORDER, act, None)
 
     async def fulfill(self, caller: Caller, order_id: UUID, context: ChangeContext) -> Order:
-        """Marks a paid order as handed over; raises OrderNotFound, OrderStateConflict."""
+        """Marks a paid order as fulfilled; raises OrderNotFound, OrderStateConflict."""
 
         async def act(tx: CommerceTransaction) -> Order:
             order = rules.visible(await tx.orders.lock(order_id), caller, order_id)
@@ -95,7 +95,7 @@ class Orders:
         return await once(self._store, context, ORDER, act, f"order/{order_id}")
 
     async def expire_due(self) -> int:
-        """Ends the holds whose time has come, some at a time, and returns how many those were."""
+        """Ends the reservations that have expired, some at a time, and returns how many those were."""
         expired = 0
         while count := await retry_on_contention(self._expire_some):
             expired += count

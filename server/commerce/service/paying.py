@@ -1,7 +1,7 @@
 """What is done with providers, behind the answers: outside of any transaction, each step under a key that we derive.
 
-A step is asked of the provider, and what it reports is stored; a worker that dies in between asks again under the same
-key, and is told what came of it. So each step is a point that another worker can take up at.
+A step is requested of the provider, and what it reports is stored; after a worker dies in between, the request is
+repeated under the same key, and gets the first outcome. So each step is a point at which another worker can continue.
 """
 
 import asyncio
@@ -50,12 +50,12 @@ class Paying:
 
         Raises ProviderUnavailable, to be tried again.
         """
-        stands = await self._find(payment_id)
-        while stands is not None and (report := await self._step(stands)) is not None:
-            before, provider = stands.payment, stands.payment.provider
-            stands = await self._settling.submit(Reported(provider, report, self._job(PAY), driven=True))
-            if stands.payment == before:
-                raise ProviderUnavailable("the provider has not done yet what it was asked")
+        current = await self._find(payment_id)
+        while current is not None and (report := await self._step(current)) is not None:
+            before, provider = current.payment, current.payment.provider
+            current = await self._settling.submit(Reported(provider, report, self._job(PAY), driven=True))
+            if current.payment == before:
+                raise ProviderUnavailable("the provider has not carried out the request yet")
 
     async def refund(self, refund_id: UUID) -> None:
         """Has a refund paid back; raises ProviderUnavailable, to be tried again."""
@@ -73,7 +73,8 @@ class Paying:
         await self._settling.submit(Reported(payment.provider, report, self._job(REFUND), driven=True))
 
     async def confirm(self, caller: Caller, payment_id: UUID, context: ChangeContext) -> Payment:
-        """Asks the provider how a payment stands, and takes that up; what has ended by our books is told by them.
+        """Queries the provider for a payment's state, and applies it; what has ended by our records is answered from
+        them.
 
         Raises PaymentNotFound, PaymentProviderNotConfigured, PaymentProviderUnavailable.
         """
@@ -91,7 +92,7 @@ class Paying:
         return (await self._settling.submit(Reported(payment.provider, report, context))).payment
 
     async def take_event(self, source: str, event_id: str) -> None:
-        """Takes up what a provider's webhook told; nothing more where that was done before.
+        """Applies what a provider's webhook reported; nothing more where that was done before.
 
         Raises ValueError where it cannot be read, PaymentProviderNotConfigured.
         """
@@ -110,21 +111,21 @@ class Paying:
             await self._settling.submit(Reported(source, report, self._job(TAKE_EVENT), event_id))
 
     async def _reported(self, payment: Payment) -> PaymentReport:
-        """What the provider says of a payment, or said within the last second.
+        """What the provider reports of a payment, at most a second old.
 
-        Providers bound how often a shop asks them: one customer that confirms without end would use up everybody's.
+        Providers bound how often a shop calls them: one customer that confirms without end would use up everybody's.
         """
         now = asyncio.get_running_loop().time()
-        asked_at, asking = self._reports.get(payment.id, (-_REPORT_CACHE_SECONDS, None))
-        if asking is None or now - asked_at >= _REPORT_CACHE_SECONDS:
+        queried_at, task = self._reports.get(payment.id, (-_REPORT_CACHE_SECONDS, None))
+        if task is None or now - queried_at >= _REPORT_CACHE_SECONDS:
             if len(self._reports) >= _REPORT_CACHE_SIZE:
                 self._reports = {
                     each: kept for each, kept in self._reports.items() if now - kept[0] < _REPORT_CACHE_SECONDS
                 }
-            asking = asyncio.create_task(self._provider(payment).find(payment.provider_id or ""))
-            asking.add_done_callback(lambda task: task.cancelled() or task.exception())  # its askers may be gone
-            self._reports[payment.id] = (now, asking)
-        return await asyncio.shield(asking)
+            task = asyncio.create_task(self._provider(payment).find(payment.provider_id or ""))
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # its callers may be gone
+            self._reports[payment.id] = (now, task)
+        return await asyncio.shield(task)
 
     def _job(self, task: str) -> ChangeContext:
         """What is recorded of a job of ours."""
@@ -143,21 +144,21 @@ class Paying:
             order = await reading.orders.find(payment.order_id) if payment else None
         return Settled(payment, order.state) if payment and order else None
 
-    async def _step(self, stands: Settled) -> PaymentReport | None:
+    async def _step(self, current: Settled) -> PaymentReport | None:
         """What the provider reports of the next step; None where there is none to take."""
-        payment = stands.payment
-        wanted = stands.order_state is OrderState.PENDING
+        payment = current.payment
+        wanted = current.order_state is OrderState.PENDING
         if payment.state not in rules.OPEN:
             return None
         provider = self._provider(payment)
         if payment.provider_id is None:
-            # Asked even where the order is dead by now: an earlier try may have secured the money unseen.
+            # Requested even where the order is dead by now: an earlier try may have secured the money unseen.
             # The key stays as it was first spelled: under another one the provider would take it for another payment.
             return await provider.authorize(payment.id, payment.amount, payment.method, key=f"{payment.id}/authorise")
         if not wanted:
-            # The money is let go for good, and a promotion might bring the order back to life.
+            # Released money does not come back, and a promotion might bring the order back to life.
             await self._store.wait_for_standby()
             return await provider.void(payment.provider_id, key=f"{payment.id}/void")
         if payment.state is PaymentState.AUTHORIZED:
             return await provider.capture(payment.provider_id, payment.amount, key=f"{payment.id}/capture")
-        return None  # the customer is to confirm it, and a webhook will tell
+        return None  # the customer is to confirm it, and a webhook will report it

@@ -19,11 +19,11 @@ from storage.commerce.store import CommerceStore, CommerceTransaction
 from storage.frame.records import ChangeContext
 
 NO_PROVIDER = "none"
-"""The provider of a payment of nothing, which nobody need be asked for."""
+"""The provider of a payment of nothing, which no provider need carry out."""
 
 
 class Payments:
-    """Money for orders, from the first ask to the last refund."""
+    """Money for orders, from the first request to the last refund."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Payments:
 
     async def get(self, caller: Caller, payment_id: UUID) -> Payment:
         """The payment with its refunds; raises PaymentNotFound."""
-        async with self._store.snapshot_reading() as reading:  # or a refund is told as paid, and its sum is not
+        async with self._store.snapshot_reading() as reading:  # or a refund is reported as paid, and its amount is not
             payment = await reading.payments.find(payment_id)
             order = await reading.orders.find(payment.order_id) if payment else None
             return rules.visible(payment, order, caller, payment_id)
@@ -80,7 +80,7 @@ class Payments:
             return await reading.payments.list_latest(allowed, before=before, limit=limit)
 
     async def refund(self, caller: Caller, wanted: rules.RefundRequest, context: ChangeContext) -> Payment:
-        """Begins to pay back, and puts goods back at once.
+        """Begins to pay back, and puts goods back immediately.
 
         Raises PaymentNotFound, PaymentStateConflict, CurrencyMismatch, RefundTooLarge, RefundNotPayable,
         RestockTooLarge.
@@ -89,7 +89,7 @@ class Payments:
         async def act(tx: CommerceTransaction) -> Payment:
             found = await tx.payments.find(wanted.payment_id)
             order = await tx.orders.lock(found.order_id) if found else None
-            # Read again: what stands is what stands once the order is locked.
+            # Read again: what counts is the state once the order is locked.
             found = await tx.payments.find(wanted.payment_id) if order else None
             payment = rules.visible(found, order, caller, wanted.payment_id)
             assert order is not None  # noqa: S101 - it is visible
@@ -119,7 +119,7 @@ class Payments:
     async def _pay_nothing(
         self, tx: CommerceTransaction, order: Order, new: Payment, context: ChangeContext
     ) -> Payment:
-        """An order of nothing is paid as it is asked for: its stock moves in this transaction."""
+        """An order of nothing is paid by the request itself: its stock moves in this transaction."""
         await tx.payments.add(new)
         stock_items = await tx.stock.lock_by_id({line.product_id for line in order.lines})
         processor = settling.ReportProcessor(

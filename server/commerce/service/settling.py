@@ -15,20 +15,20 @@ from storage.frame.records import AuditEntry, ChangeContext
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """An ask to take up what a provider reports."""
+    """A request to apply what a provider reports."""
 
     provider: str
     report: PaymentReport
     context: ChangeContext
-    """Who asks: a caller, or a job of ours."""
+    """Who requests it: a caller, or a job of ours."""
     event_id: str | None = None
-    """Which of the provider's webhooks told it; None where we asked."""
+    """Which of the provider's webhooks reported it; None where we queried."""
     driven: bool = False
-    """Whether the asker goes on with the payment by itself; otherwise a job does."""
+    """Whether the requester continues the payment by itself; otherwise a job does."""
 
 
 class Settling:
-    """Takes up what providers report, each effect once, whoever tells it and however often."""
+    """Applies what providers report, each effect once, whoever reports it and however often."""
 
     def __init__(self, store: CommerceStore, now: Callable[[], datetime], new_id: Callable[[], UUID]) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class Settling:
         self._new_id = new_id
 
     async def settle(self, requests: Sequence[Reported]) -> Sequence[Settled | Refusal]:
-        """Takes up reports in the order they came, all in one transaction; PaymentNotFound for one that is not ours."""
+        """Applies reports in the order they came, all in one transaction; PaymentNotFound for one that is not ours."""
         now = self._now()
         async with self._store.transaction() as tx:
             found = await _find(tx, requests)
@@ -64,7 +64,7 @@ class Settling:
 
 
 async def store(tx: CommerceTransaction, settlement: Settlement) -> None:
-    """Stores all that follows, with the jobs that let go of money and pay it back."""
+    """Stores all that follows, with the jobs that release money and pay it back."""
     await tx.payments.change(list(settlement.payments.values()))
     await tx.payments.add_refunds(list(settlement.new_refunds.values()))
     await tx.payments.change_refunds(list(settlement.changed_refunds.values()))
@@ -77,7 +77,7 @@ async def store(tx: CommerceTransaction, settlement: Settlement) -> None:
 
 
 async def _find(tx: CommerceTransaction, requests: Sequence[Reported]) -> Mapping[int, tuple[UUID, UUID]]:
-    """The payment and the order that each report is of, by the ask's place; not those that are of none of ours."""
+    """The payment and the order that each report is of, by the request's place; not those that are of none of ours."""
     found: dict[int, tuple[UUID, UUID]] = {}
     for provider in {request.provider for request in requests}:
         places = [place for place, request in enumerate(requests) if request.provider == provider]
@@ -111,7 +111,7 @@ def _products(
 def _left_to_jobs(
     requests: Sequence[Reported], answers: Sequence[Settled | Refusal], before: Mapping[UUID, Payment]
 ) -> set[UUID]:
-    """The payments that are authorized now, and that nobody goes on with yet."""
+    """The payments that are authorized now, and that nobody continues yet."""
     left = set()
     for request, answer in zip(requests, answers, strict=True):
         if isinstance(answer, Settled) and answer.payment.state is PaymentState.AUTHORIZED:

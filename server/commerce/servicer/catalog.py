@@ -99,7 +99,7 @@ async def _bounded(requests: AsyncIterator[pb.ImportProductsRequest]) -> AsyncIt
         count += 1
         size += request.ByteSize()
         if count > MAX_IMPORTED:
-            raise FieldInvalid.of("product", f"an import may hold at most {MAX_IMPORTED:,} products")
+            raise FieldInvalid.of("product", f"an import may have at most {MAX_IMPORTED:,} products")
         if size > MAX_IMPORTED_BYTES:
-            raise FieldInvalid.of("product", f"an import may hold at most {MAX_IMPORTED_BYTES:,} bytes of products")
+            raise FieldInvalid.of("product", f"an import may have at most {MAX_IMPORTED_BYTES:,} bytes of products")
         yield request

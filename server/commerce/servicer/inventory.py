@@ -1,5 +1,4 @@
-from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from collections.abc import AsyncIterator
 
 from backroom.commerce.v1 import inventory_service_pb2 as pb
 from backroom.commerce.v1 import inventory_service_pb2_grpc
@@ -21,12 +20,10 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
         inventory: Inventory,
         adjusting: Batcher[AdjustStock, StockLevel],
         watching: Watching,
-        now: Callable[[], datetime],
     ) -> None:
         self._inventory = inventory
         self._adjusting = adjusting
         self._watching = watching
-        self._now = now
 
     async def AdjustStock(self, request: pb.AdjustStockRequest, call: Call) -> pb.AdjustStockResponse:
         level = await self._adjusting.submit(messages.adjustment(request, call.caller, call.change_context(request)))
@@ -44,7 +41,7 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
         return pb.ListStockMovementsResponse(movements=movements, next_page_token=next_page_token)
 
     async def WatchStock(self, request: pb.WatchStockRequest, call: Call) -> AsyncIterator[pb.WatchStockResponse]:
-        watch = watch_of(request, self._now())
+        watch = watch_of(request, call.time)
         async for message in self._watching.watch_stock(frozenset(request.skus), watch.position):
             movement = messages.movement(message.change) if message.change else None
             yield pb.WatchStockResponse(resume_token=watch.token(message.position), movement=movement)

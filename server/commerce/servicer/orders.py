@@ -72,8 +72,8 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
         return pb.ListOrdersResponse(orders=orders, next_page_token=next_page_token)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, call: Call) -> pb.CancelOrderResponse:
-        change = call.change_context(request)
-        order = await self._orders.cancel(call.caller, UUID(request.order_id), request.reason, change)
+        context = call.change_context(request)
+        order = await self._orders.cancel(call.caller, UUID(request.order_id), request.reason, context)
         return pb.CancelOrderResponse(order=messages.order(order))
 
     async def FulfillOrder(self, request: pb.FulfillOrderRequest, call: Call) -> pb.FulfillOrderResponse:
@@ -81,15 +81,15 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
         return pb.FulfillOrderResponse(order=messages.order(order))
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
-        watch = watch_of(request, self._now())
+        watch = watch_of(request, call.time)
         customer_id = messages.same_form(request.customer_id, "customer_id")
         changes = self._watching.watch_orders(call.caller, customer_id, watch.position)
         async for message in changes:
             order = messages.order(message.change.order) if message.change else None
             yield pb.WatchOrdersResponse(resume_token=watch.token(message.position), order=order)
 
-    def _place(self, request: pb.PlaceOrderRequest, caller: Caller, change: ChangeContext) -> "asyncio.Future[Order]":
-        return self._placing.put(messages.place_order(request, caller, change, self._new_id()))
+    def _place(self, request: pb.PlaceOrderRequest, caller: Caller, context: ChangeContext) -> "asyncio.Future[Order]":
+        return self._placing.put(messages.place_order(request, caller, context, self._new_id()))
 
 
 def _placed(request: pb.PlaceOrdersRequest, placed: "asyncio.Future[Order]") -> pb.PlaceOrdersResponse:

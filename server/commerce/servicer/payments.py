@@ -14,9 +14,9 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         self._paying = paying
 
     async def CreatePayment(self, request: pb.CreatePaymentRequest, call: Call) -> pb.CreatePaymentResponse:
-        change = call.change_context(request)
+        context = call.change_context(request)
         wanted = request.payment
-        payment = await self._payments.create(call.caller, UUID(wanted.order_id), wanted.method, change)
+        payment = await self._payments.create(call.caller, UUID(wanted.order_id), wanted.method, context)
         return pb.CreatePaymentResponse(payment=messages.payment(payment))
 
     async def ConfirmPayment(self, request: pb.ConfirmPaymentRequest, call: Call) -> pb.ConfirmPaymentResponse:
@@ -39,6 +39,6 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         return pb.ListPaymentsResponse(payments=payments, next_page_token=next_page_token)
 
     async def RefundPayment(self, request: pb.RefundPaymentRequest, call: Call) -> pb.RefundPaymentResponse:
-        change = call.change_context(request)
-        payment = await self._payments.refund(call.caller, messages.refund_request(request), change)
+        context = call.change_context(request)
+        payment = await self._payments.refund(call.caller, messages.refund_request(request), context)
         return pb.RefundPaymentResponse(payment=messages.payment(payment))

@@ -1,6 +1,6 @@
-"""What stands around every call, from the outside in; `chain` is the order, with the reason beside each.
+"""The interceptors around every call, from the outside in; `chain` is the order, with the reason beside each.
 
-A test holds the order.
+A test checks the order.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -62,14 +62,14 @@ def chain(
     """`customers` are the permissions of any customer: who has others is staff, or a service."""
     exempt = frozenset(customers) if limits.rate_exempts_staff else None
     order: Sequence[Interceptor] = (
-        in_flight,  # outermost: a call is over when all that stands around it is
+        in_flight,  # outermost: a call has ended when all interceptors inside have
         # before all that goes by where a call comes from
         *([Forwarded(trusted_proxies)] if trusted_proxies else []),
         RequestLog(
             logger
         ),  # around all the rest: whatever becomes of a call, there is one line of it, with the whole time
         Metrics(registry, rules),  # outside of the refusals: it counts the code that the caller is answered
-        Refusals(),  # around all that decides: nothing rises past it
+        Refusals(),  # around all that decides: no error gets past it
         MetadataLimit(),  # before anything is done that goes by the metadata, of which too much was not kept
         Shedding(limits.at_once, registry),  # inside of the refusals, which carry its own; before any work is done
         Deadline(MAX_CALL_SECONDS),  # around all that may wait, the token's check included

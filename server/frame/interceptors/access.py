@@ -12,10 +12,10 @@ from server.frame.interceptors.stream_guard import StreamGuard
 
 
 class Authenticator(Protocol):
-    """Knows whom an access token stands for."""
+    """Knows which caller an access token authenticates."""
 
     async def caller_of(self, token: str) -> Caller:
-        """Raises TokenInvalid where it stands for nobody."""
+        """Raises TokenInvalid where it authenticates nobody."""
         ...
 
     async def changed(self, caller: Caller) -> Caller:
@@ -24,12 +24,12 @@ class Authenticator(Protocol):
 
 
 class Access:
-    """Holds each method's rule of the contract against the caller's token.
+    """Checks each method's access rule against the caller's token.
 
     A public method ignores a token, so that an expired one keeps nobody from signing in again.
     A method without a rule is none: whatever handles it is not called.
     A stream ends once its caller may no longer call its method, or loses anything else that it may do: what the stream
-    tells may hang on that.
+    sends may depend on that.
     """
 
     def __init__(self, rules: Mapping[str, AccessRule], authenticator: Authenticator) -> None:

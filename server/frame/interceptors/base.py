@@ -1,4 +1,4 @@
-"""What every interceptor is made of: something that stands around a method, whatever kind of method it is."""
+"""What every interceptor is made of: something that wraps a method, whatever kind of method it is."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,7 +43,7 @@ class Method:
 
 
 class Interceptor(Protocol):
-    """Is built around each method once, and stands around each of its calls from then on."""
+    """Is built around each method once, and runs around each of its calls from then on."""
 
     def around(self, method: Method, proceed: Behavior) -> Behavior:
         """What to do in place of `proceed`, which goes on with the call; `proceed` itself leaves the method alone."""
@@ -53,7 +53,7 @@ class Interceptor(Protocol):
 class Chain(grpc.aio.ServerInterceptor):
     """All interceptors as the one that gRPC is given.
 
-    gRPC would compose them for each call anew, and once for each kind of method.
+    gRPC would compose them for each call again, and once for each kind of method.
     It hands over bodies and takes answers as bytes: to a body that cannot be parsed and for an answer that cannot be
     serialized it would answer UNKNOWN, with the error's text.
     """
@@ -119,7 +119,8 @@ async def unknown(_request: Any, call: Call) -> Any:
 
 
 def _handler(method: Method, answer: Callable[[Any, Any], Awaitable[Any]]) -> Handler:
-    # All as takers of streams: of a method that takes one message, gRPC would read that before it asks any of us.
+    # All as takers of streams: of a method that takes one message, gRPC would read that before it calls any
+    # interceptor.
     make = grpc.stream_stream_rpc_method_handler if method.answers_stream else grpc.stream_unary_rpc_method_handler
     handler: Handler = make(answer)
     return handler

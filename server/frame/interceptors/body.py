@@ -15,8 +15,8 @@ class Body:
     """Inside of all that can refuse a call without its body: what is refused is never read.
 
     A body that has not arrived in time raises TimeoutError, and a call that ends without one, BodyMalformed.
-    Of a stream, each message may be waited for: gRPC does not tell one that has half arrived from one that has not
-    begun, and would keep the half for as long as the connection lasts.
+    Of a stream, each message may be waited for: gRPC does not distinguish one that has half arrived from one that has
+    not begun, and would keep the half for as long as the connection lasts.
     """
 
     def __init__(self, seconds: float, silence: float) -> None:

@@ -1,4 +1,4 @@
-"""No call goes on for ever: the caller's deadline, or the server's own where that is nearer."""
+"""No call lasts forever: the caller's deadline, or the server's own where that is nearer."""
 
 import asyncio
 from typing import Any

@@ -12,7 +12,7 @@ _MAX_HOPS = 32
 
 
 class Forwarded:
-    """Takes the word of trusted proxies for where their calls come from; nobody else's."""
+    """Believes trusted proxies, and nobody else, where their calls come from."""
 
     def __init__(self, trusted: Sequence[Network]) -> None:
         self._trusted = trusted
@@ -28,9 +28,9 @@ class Forwarded:
 def real_address(peer: str, hops: Sequence[str], trusted: Sequence[Network]) -> str:
     """The nearest address that is not a trusted proxy's.
 
-    `hops` are what x-forwarded-for holds: each proxy adds, on the right, the address that it was called from. So they
-    are believed from the right on, for as long as a trusted proxy has added them. What is no address ends it: then the
-    nearest proxy stands for whoever is behind it.
+    `hops` are the addresses in x-forwarded-for: each proxy adds, on the right, the address that it was called from. So
+    they are believed from the right on, for as long as a trusted proxy has added them. What is no address ends it: then
+    the nearest proxy counts as the caller.
     """
     nearest = _read(peer)
     if nearest is None:

@@ -23,8 +23,10 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry, methods: Iterable[str]) -> None:
         self._methods = frozenset(methods)
         name = "grpc_server"
-        self._started = Counter(f"{name}_started", "Calls begun", _LABELS, registry=registry)
-        self._handled = Counter(f"{name}_handled", "Calls ended, by code", (*_LABELS, "grpc_code"), registry=registry)
+        self._started = Counter(f"{name}_started", "Calls started", _LABELS, registry=registry)
+        self._handled = Counter(
+            f"{name}_handled", "Calls completed, by code", (*_LABELS, "grpc_code"), registry=registry
+        )
         self._seconds = Histogram(
             f"{name}_handling_seconds", "How long calls took", _LABELS, registry=registry, buckets=_BUCKETS
         )
@@ -38,11 +40,11 @@ class Metrics:
             handled(code).inc()
             seconds.observe(took)
 
-        told = observed(proceed, observe)
+        handled_call = observed(proceed, observe)
 
         async def counted(request: Any, call: Call) -> Any:
             started.inc()
-            return await told(request, call)
+            return await handled_call(request, call)
 
         return counted
 

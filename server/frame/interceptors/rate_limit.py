@@ -24,7 +24,7 @@ _MAX_CALLERS = 100_000
 
 @dataclass(frozen=True)
 class Rate:
-    """How often one caller may call: so often in the long run, and so many times at once after a rest."""
+    """How often one caller may call: so often in the long run, and how many calls in a burst after a rest."""
 
     per_second: float
     burst: int
@@ -70,16 +70,16 @@ class Buckets:
 
 
 _ROUNDING = 1e-9
-"""In seconds: sums of an interval that is no binary fraction miss the depth by less."""
+"""In seconds: multiples of an interval that is no binary fraction miss the depth by less."""
 
 
 class RateLimit:
     """Inside of access, which says who calls; a public method's caller is known by its networks alone.
 
     A stream takes one token when it opens, and then one for each message that it is sent: it is slowed down to the
-    rate rather than refused, since a refusal would end it, and what it has placed would have to be asked for again.
-    What a call cost is known once it is over: of large requests and answers the caller owes some tokens more, so that a
-    call of 2,000 lines, or a page of 1,000 products, is not to be had at the price of a small one.
+    rate rather than refused, since a refusal would end it, and what it has placed would have to be requested again.
+    What a call cost is known once it has ended: of large requests and answers the caller is charged some tokens more,
+    so that a call of 2,000 lines, or a page of 1,000 products, is not to be had at the price of a small one.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Refusals become statuses here, and whatever else rises becomes INTERNAL without a word of ours."""
+"""Refusals become statuses here, and any other error becomes INTERNAL without its text."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ from storage.errors import StoreError
 
 
 class Refusals:
-    """Around all that decides, so that nothing rises past it to where gRPC would answer with the error's text."""
+    """Around all that decides, so that no error gets past it to where gRPC would answer with the error's text."""
 
     def around(self, method: Method, proceed: Behavior) -> Behavior:
         async def guarded(request: Any, call: Call) -> Any:
@@ -26,7 +26,7 @@ class Refusals:
             except asyncio.CancelledError as error:
                 if (task := asyncio.current_task()) and task.cancelling():
                     raise  # the caller has gone
-                # A stray one would leave the caller waiting for an answer that never comes.
+                # A cancellation from elsewhere would leave the caller waiting for an answer that never comes.
                 await _fail(call, error)
             except Exception as error:  # noqa: BLE001 - nothing may rise further
                 await _answer(call, error)

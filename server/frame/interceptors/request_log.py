@@ -1,4 +1,4 @@
-"""One log line a call: what was called, by whom, how it ended, and how long it took. Never what was said."""
+"""One log line a call: what was called, by whom, how it ended, and how long it took. Never a call's content."""
 
 import structlog
 

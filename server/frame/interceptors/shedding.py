@@ -1,4 +1,5 @@
-"""More work than the server can carry is refused at the door, while what it has taken is answered in time."""
+"""More work than the server can carry is refused before any of it is done, so that what it has taken is answered in
+time."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ class ConcurrencyLimits:
     """How many calls may be under way."""
 
     calls: int = 1000
-    """What is above would only wait: a call takes its turn at the database behind all of these."""
+    """What is above would only wait: a call waits for the database behind all of these."""
     streams: int = 1000
     """That the server writes, and as many that the caller writes: they must not keep calls out, nor calls them."""
     per_caller: int = 100
@@ -39,8 +40,8 @@ class ConcurrencyLimits:
 class Shedding:
     """Refuses the excess before any work is done for it.
 
-    Health is not among it, nor is reflection: whoever asks whether the server lives must not be told that it is busy,
-    and be restarted for that. They are bounded for each connection and network alone.
+    Health is not among it, nor is reflection: a liveness probe must not be refused because the server is busy, or it
+    would be restarted for that. They are bounded for each connection and network alone.
     """
 
     def __init__(self, most: ConcurrencyLimits, registry: CollectorRegistry) -> None:

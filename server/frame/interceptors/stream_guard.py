@@ -1,4 +1,4 @@
-"""A stream goes on only for as long as its caller may."""
+"""A stream lasts only for as long as its caller may call its method."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -8,10 +8,10 @@ from typing import Any, Self
 
 
 class StreamGuard:
-    """Stands around a stream, and ends it with the error of `wait_for_loss`, once that raises one.
+    """Wraps a stream, and ends it with the error of `wait_for_loss`, once that raises one.
 
     It does so as asyncio.timeout does: what the stream waits for is cancelled, and the cancellation becomes the error.
-    What was asked for and is not answered by then may have been done.
+    What was requested and is not answered by then may have been done.
     """
 
     def __init__(self, wait_for_loss: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -49,7 +49,7 @@ class StreamGuard:
     async def _watch(self) -> None:
         try:
             await self._wait_for_loss()
-        except Exception as error:  # noqa: BLE001 - it rises in the stream, whatever it is
+        except Exception as error:  # noqa: BLE001 - the stream raises it, whatever it is
             self._lost = error
         if self._lost is not None and not self._outside:
             self._cancelled = True

@@ -1,4 +1,4 @@
-"""The body is parsed here, and held against the rules in the contract."""
+"""The body is parsed here, and validated against the rules in the contract."""
 
 import asyncio
 import re
@@ -16,10 +16,10 @@ from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, Mes
 from server.frame.interceptors.base import Behavior, Method
 
 _HEAVY_BYTES = 8 * 1024
-"""Larger messages are parsed one a turn of the loop: the largest take 10 ms each, and a crowd of them would hold it."""
+"""Larger messages are parsed one a turn of the loop: the largest take 10 ms each, and many of them would block it."""
 
 _MANY_ELEMENTS = 100
-"""Elements of lists: of a message that holds more, the first violation alone is looked for.
+"""Elements of lists: of a message that has more, only the first violation is looked for.
 
 A violation costs about 20 us, on the loop and in memory, and each element can have several.
 """
@@ -90,7 +90,7 @@ class Validation:
     def _check(self, message: Message, *, may_hold_nul: bool) -> None:
         if malformed := canonicalized(message):
             raise FieldInvalid(fields=malformed)
-        # It holds the interpreter's lock, so that a thread would keep the loop waiting just as long.
+        # It keeps the interpreter's lock, so a thread would block the loop just as long.
         found = self._validator.collect_violations(message, fail_fast=True)
         if found and not _holds_many(message):
             found = self._validator.collect_violations(message)
@@ -134,7 +134,7 @@ def _violation(violation: protovalidate.Violation, message: Message) -> FieldVio
 
 
 def _plain(description: str) -> str:
-    """The validator's words as what stands behind a field's path, in plainer English."""
+    """The validator's message in plainer English, to be shown behind a field's path."""
     if one := _ONE_IN_LIST.fullmatch(description):
         return f"{one[1]} {one[2]}"
     counted = _PLURAL.sub(lambda found: f"{found[1]} {found[2]}{'' if found[1] == '1' else 's'}", description)
@@ -142,7 +142,7 @@ def _plain(description: str) -> str:
 
 
 def _nul_paths(message: Message, prefix: str = "") -> list[str]:
-    """The paths of the strings that hold a NUL, which PostgreSQL's text cannot."""
+    """The paths of the strings that contain a NUL, which PostgreSQL's text cannot."""
     paths: list[str] = []
     for field, value in message.ListFields():
         path = f"{prefix}{field.name}"

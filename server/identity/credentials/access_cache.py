@@ -24,18 +24,18 @@ from storage.identity.store import IdentityReading, IdentityStore
 from storage.snapshots import Snapshot
 
 POLL_SECONDS = 0.3
-"""In seconds: how often each server asks whose standing has changed."""
+"""In seconds: how often each server polls whose access has changed."""
 TRUST_SECONDS = 0.9
-"""In seconds: for how long what is remembered holds good behind the last time that was asked."""
+"""In seconds: for how long the cache is trusted after the last poll."""
 
 _POLL_TIMEOUT_SECONDS = 3.0
 """In seconds: how long one look may take."""
 _LOG_AFTER_SECONDS = 4.0
-"""In seconds: longer than readiness takes to tell that the database is away."""
+"""In seconds: longer than readiness takes to notice that the database does not respond."""
 _MAX_SLEEP_SECONDS = 60.0
 _CACHE_SIZE = 10_000
 _MAX_CHANGES = 1000
-"""Where a look finds more, everyone is looked up anew."""
+"""Where a poll finds more, everyone is looked up again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,12 @@ class _Lookup:
 
 
 class AccessCache:
-    """Knows whom an access token stands for, and what they may do now; the doorkeeper of all calls.
+    """Knows which account an access token authenticates, and what it may do now; the authenticator of all calls.
 
-    A token's signature is checked once, and what stands behind its session or key is read in one statement; both are
-    remembered, bounded. Whatever changes a standing writes so into a log, in the same transaction; each server reads
-    that log every EVERY seconds, and forgets. Where its last look began more than TRUSTED seconds ago, for whatever
-    reason, nothing remembered is trusted, and each call reads anew: so no change takes longer than a second.
+    A token's signature is checked once, and the account behind its session or key is read in one statement; both are
+    remembered, bounded. Whatever changes an account's access writes so into a log, in the same transaction; each server
+    reads that log every POLL_SECONDS, and forgets. Where its last poll began more than TRUST_SECONDS ago, for whatever
+    reason, nothing cached is trusted, and each call reads again: so no change takes longer than a second.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class AccessCache:
         self._polled_at = float("-inf")
 
     async def caller_of(self, token: str) -> Caller:
-        """Whom the token stands for, and what they may do now; raises TokenInvalid."""
+        """The caller that the token authenticates, and what it may do now; raises TokenInvalid."""
         if self._elapsed() - self._polled_at > TRUST_SECONDS:
             # Nothing remembered is trusted, nor that the key which signed the token was not revoked since.
             await self._keys.fresh()
@@ -121,7 +121,7 @@ class AccessCache:
         assert caller.issued_for is not None  # noqa: S101 - a token's caller
         while True:
             with self._notified(caller.account_id) as notified:
-                # Behind the line above: a change that comes after this look is told.
+                # Behind the line above: a change that comes after this poll is notified.
                 known = await self._find(caller.account_id, caller.issued_for)
                 current = self._current_caller(known)
                 if current != caller:
@@ -131,7 +131,7 @@ class AccessCache:
     async def watch(
         self, logger: structlog.typing.FilteringBoundLogger, already_logged: Callable[[], bool] = lambda: False
     ) -> None:
-        """Looks every so often, until cancelled; while that fails, nothing is trusted, and each call reads anew.
+        """Polls until cancelled; while that fails, nothing is trusted, and each call reads again.
 
         `notified` is whether another line of the log says already why the server is not ready.
         """
@@ -155,7 +155,7 @@ class AccessCache:
             await asyncio.sleep(POLL_SECONDS)
 
     async def poll(self) -> None:
-        """Asks once whose standing has changed, and forgets it."""
+        """Polls once whose access has changed, and drops it from the cache."""
         began = self._elapsed()
         async with self._store.dedicated_reading() as reading:
             end, changed = await self._changed_since(reading, self._end)
@@ -171,7 +171,7 @@ class AccessCache:
         self._polled_at = began
 
     async def _changed_since(self, reading: IdentityReading, known: LogEnd | None) -> tuple[LogEnd, set[UUID] | None]:
-        """Where the log ends by now, and whose standing has changed; None where it may be anybody's.
+        """Where the log ends by now, and whose access has changed; None where it may be anybody's.
 
         So it is where nobody knows what happened: a standby was promoted, or the database was restored from a backup.
         """
@@ -249,7 +249,7 @@ class AccessCache:
 
     @contextmanager
     def _notified(self, account_id: UUID) -> Iterator["asyncio.Future[None]"]:
-        """Done once the account's standing was forgotten."""
+        """Done once the account's access was dropped from the cache."""
         notified: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(account_id, set())
         waiting.add(notified)

@@ -23,7 +23,7 @@ from storage.identity.store import IdentityStore, IdentityTransaction
 _CACHE_SECONDS = 1.0
 """In seconds: a key is chosen to sign or derive with among those that were read so long ago at most."""
 _READ_INTERVAL_SECONDS = 0.2
-"""In seconds: however many ask for keys that nobody knows, they are read anew no more often."""
+"""In seconds: however many need keys that are unknown, they are read again no more often."""
 
 
 class MasterKeyWrong(Exception):
@@ -33,7 +33,7 @@ class MasterKeyWrong(Exception):
 class KeyRing:
     """The keys, read when they are needed, and made by the first server that finds none.
 
-    A key is published before it signs for longer than any server goes without reading the keys anew. Whoever asks for a
+    A key is published before it signs for longer than any server goes without reading the keys again. Whoever needs a
     key that is not known waits for a reading that began afterwards: a server learns of a new key at its first token.
     """
 
@@ -83,9 +83,9 @@ class KeyRing:
         await self.fresh()
         return _derived(self._active(KeyUse.DERIVE, at), purpose)
 
-    async def derived(self, purpose: str, *, anew: bool = False) -> Sequence[bytes]:
-        """32 bytes for one purpose by each key whose work is taken, the latest first; with `anew`, by all of now."""
-        await self._read_since(self._elapsed() - (0 if anew else _CACHE_SECONDS))
+    async def derived(self, purpose: str, *, fresh: bool = False) -> Sequence[bytes]:
+        """32 bytes for one purpose by each key whose work is taken, the latest first; with `fresh`, by all of now."""
+        await self._read_since(self._elapsed() - (0 if fresh else _CACHE_SECONDS))
         return [_derived(key, purpose) for key in rules.accepted(self._keys, KeyUse.DERIVE, self._now())]
 
     async def kept(self, purpose: str) -> Sequence[bytes]:
@@ -94,7 +94,8 @@ class KeyRing:
         return [_derived(key, purpose) for key in rules.of_use(self._keys, KeyUse.DERIVE)]
 
     async def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public keys as a JSON Web Key Set (RFC 7517, RFC 8037); those known last while the database is away."""
+        """The public keys as a JSON Web Key Set (RFC 7517, RFC 8037); those known last during an outage of the
+        database."""
         try:
             await self.fresh()
         except StoreError:
@@ -103,11 +104,11 @@ class KeyRing:
         return {"keys": [_jwk(kid, key) for kid, key in self._public.items()]}
 
     async def fresh(self) -> None:
-        """Reads the keys anew where they are not those of this second."""
+        """Reads the keys again where they are not those of this second."""
         await self._read_since(self._elapsed() - _CACHE_SECONDS)
 
     async def load(self) -> None:
-        """Reads the keys anew, seals what stands there in the clear, and makes those that are missing.
+        """Reads the keys again, seals what is stored in the clear, and makes those that are missing.
 
         Raises MasterKeyWrong.
         """
@@ -181,7 +182,7 @@ def _missing_uses(kept: Sequence[Key]) -> bool:
 
 
 def _purpose(key: Key) -> str:
-    """What the seal is bound to: no key can stand in for another, or for another use."""
+    """What the seal is bound to: no key can be used as another, or for another use."""
     return f"identity.keys/{key.use}/{key.id}"
 
 

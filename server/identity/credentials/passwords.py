@@ -39,12 +39,12 @@ Result = TypeVar("Result")
 
 
 class Match(IntEnum):
-    """Whether a password fits a hash; true where it does."""
+    """Whether a password matches a hash; true where it does."""
 
     NONE = 0
     NORMALIZED = 1
     AS_TYPED = 2
-    """It fits a hash of before passwords were normalized, which is to be made anew."""
+    """It matches a hash of before passwords were normalized, which is to be replaced."""
 
 
 class Passwords:
@@ -70,9 +70,9 @@ class Passwords:
         return await self._in_thread(partial(self._hasher.hash, normalized(password)))
 
     async def verify(self, password: str, password_hash: str | None) -> Match:
-        """Whether it is the password; the work is the same where there is no hash to hold it against.
+        """Whether it is the password; the work is the same where there is no hash to verify it by.
 
-        Earlier versions hashed passwords as they were typed: where the normal form is another and does not fit, what
+        Earlier versions hashed passwords as they were typed: where the normal form is another and does not match, what
         was typed is tried, too. Raises Overloaded.
         """
         return await self._in_thread(partial(self._verify, password, password_hash))
@@ -136,7 +136,7 @@ class Passwords:
 
 
 def _hash_of_nothing(hasher: PasswordHasher) -> str:
-    """A hash that no password has, but that costs as much to hold one against as any other of these parameters."""
+    """A hash that no password has, but that costs as much to verify as any other of these parameters."""
     parameters = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
     salt, digest = (
         base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len)

@@ -1,4 +1,4 @@
-"""Refresh tokens, API keys and tokens of mails as callers hold them: made here, and read here."""
+"""Refresh tokens, API keys and tokens of mails as callers have them: made here, and read here."""
 
 import hashlib
 import hmac
@@ -23,7 +23,7 @@ _KEY_DIGITS = 27
 _CHECK_DIGITS = 6
 """A CRC-32 to the base of 62."""
 _EARLIER_KEY = 27
-"""What stood behind the prefix of keys before they had a checksum, base64."""
+"""What followed the prefix of keys before they had a checksum, base64."""
 _PAYLOAD_BYTES = 20
 _MAC_BYTES = 32
 PREFIXES: Final = {MailPurpose.VERIFY: "brv_", MailPurpose.RESET: "brp_"}
@@ -34,7 +34,7 @@ class Secrets:
     """Refresh tokens and API keys: derived from the key ring, so that an answer can be given twice.
 
     A refresh token names its session and generation and is sealed with a MAC; nothing of it is stored. Its MAC is by
-    the key that was active when its session was refreshed, so that it is the same when it is given once more.
+    the key that was active when its session was refreshed, so that it is the same when it is given again.
     An API key is derived from its id; a hash of it is stored. What of it is shown, and what scanners look for, is:
     "brk_", 160 bits as 27 letters and digits, and a CRC-32 over all that as 6 more.
     """
@@ -64,17 +64,17 @@ class Secrets:
         return RefreshTokenContent(UUID(bytes=claim[:16]), int.from_bytes(claim[16:]))
 
     async def key_making(self, now: datetime) -> "KeyMaking":
-        """What makes API keys at this time; to be had before a transaction begins, since it may read keys anew."""
+        """What makes API keys at this time; to be had before a transaction begins, since it may read keys again."""
         newest = await self._keys.deriving("api-key", now)
         return KeyMaking(newest, await self._keys.kept("api-key"), await self._keys.kept("service-key"))
 
     async def request_secret(self) -> bytes:
-        """What digests of requests that hold a password are keyed with."""
+        """The key of the digests of requests that contain a password."""
         return await self._keys.secret("request-digest")
 
     async def _is_ours(self, claim: bytes, mac: bytes) -> bool:
-        for anew in (False, True):
-            for secret in await self._keys.derived("refresh-token", anew=anew):
+        for fresh in (False, True):
+            for secret in await self._keys.derived("refresh-token", fresh=fresh):
                 if hmac.compare_digest(mac, _mac(secret, claim)):
                     return True
         return False
@@ -82,7 +82,7 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class KeyMaking:
-    """Makes API keys, and those of before once more."""
+    """Makes API keys, and derives earlier ones again."""
 
     newest: bytes = field(repr=False)
     kept: Sequence[bytes] = field(repr=False)
@@ -105,12 +105,12 @@ class KeyMaking:
 
 
 def key_hash(key: str) -> bytes:
-    """What is stored of an API key; it holds 160 random bits, so that no slow hash is needed."""
+    """What is stored of an API key; it has 160 random bits, so that no slow hash is needed."""
     return hashlib.sha256(key.encode()).digest()
 
 
 def well_formed(key: str) -> bool:
-    """Whether it may be an API key of ours: one that is mistyped is told without a look into the database."""
+    """Whether it may be an API key of ours: one that is mistyped is refused without a look into the database."""
     behind = key.removeprefix(Secrets.KEY_PREFIX)
     if behind == key or not key.isascii():
         return False
@@ -150,5 +150,5 @@ def with_purpose(token: str, purpose: MailPurpose) -> str:
 
 
 def mail_token_hash(token: str) -> bytes:
-    """What is stored of a token; it holds 160 random bits, so that no slow hash is needed."""
+    """What is stored of a token; it has 160 random bits, so that no slow hash is needed."""
     return hashlib.sha256(token.encode()).digest()

@@ -45,10 +45,10 @@ class Verified:
 
 
 class Verifier:
-    """Holds tokens against what we issue, and takes nothing that only resembles it (RFC 8725).
+    """Verifies that we issued a token, and accepts nothing that only resembles one (RFC 8725).
 
     There is one algorithm, and a header of exactly three parameters: a token cannot bring along its key, an address of
-    one, or an extension. A member that stands twice in a JSON object is refused, since two readers may take one each.
+    one, or an extension. A member that occurs twice in a JSON object is refused, since two readers may take one each.
     """
 
     def __init__(self, keys: KeyRing, now: Callable[[], datetime], issuer: str) -> None:
@@ -93,7 +93,7 @@ def _claims(token: str, parts: Sequence[str], key: Ed25519PublicKey, issuer: str
         algorithms=[ALGORITHM],
         issuer=issuer,
         audience=issuer,
-        # The times are held against the injected clock instead.
+        # The times are compared with the injected clock instead.
         options={
             "require": _REQUIRED,
             "strict_aud": True,
@@ -125,7 +125,7 @@ def _json(part: str) -> dict[str, Any]:
 def _members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member stands there twice")
+        raise ValueError("a member occurs twice")
     return members
 
 
@@ -170,7 +170,7 @@ class AccessTokens:
             "iss": self._issuer,
             "aud": self._issuer,
             "sub": str(account.id),
-            # Who asked for it: a service for itself; for a person it was our own Login.
+            # Who requested it: a service for itself; for a person it was our own Login.
             "client_id": str(account.id) if account.kind is AccountKind.SERVICE else self._issuer,
             "iat": int(now.timestamp()),
             "exp": int(expire.timestamp()),

@@ -13,12 +13,12 @@ _SENDER = "backroom@localhost"
 
 @dataclass(frozen=True)
 class Mail:
-    """How people are told things by mail."""
+    """How people are notified by mail."""
 
     outbox: Outbox | None = None
-    """None means that a line in the log stands for each mail."""
+    """None means that each mail is a line in the log instead."""
     link: str = ""
-    """A page of the product's own, with "{token}" in its URL; empty where a mail holds the bare token."""
+    """A page of the product's own, with "{token}" in its URL; empty where a mail has the bare token."""
 
 
 def mail_of(settings: IdentitySettings, deployment: Deployment, outbox: Outbox | None = None) -> Mail:

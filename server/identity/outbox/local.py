@@ -33,7 +33,7 @@ class FileOutbox:
 
 
 class LogOutbox:
-    """Sends nothing: a line says that there was a mail, and neither to whom nor what it held."""
+    """Sends nothing: a line says that there was a mail, and neither to whom nor its content."""
 
     def __init__(self, logger: structlog.typing.FilteringBoundLogger) -> None:
         self._logger = logger

@@ -28,7 +28,7 @@ class SmtpServer:
 def read_smtp_url(text: str) -> SmtpServer:
     """Reads smtp://user:password@host:587 or smtps://user:password@host:465; raises ValueError.
 
-    smtp goes over to TLS by STARTTLS, and goes no further where the server has none; only a server on this machine is
+    smtp switches to TLS by STARTTLS, and goes no further where the server has none; only a server on this machine is
     spoken to without.
     """
     try:

@@ -10,7 +10,7 @@ from storage.identity.records import Account, AccountKind, ApiKey
 MAX_KEYS = 2
 """One in use, and the one that is to replace it."""
 PREFIX = 12
-"""How many characters of a key are kept to tell it from others: "brk_" and 8."""
+"""How many characters of a key are kept to distinguish it from others: "brk_" and 8."""
 USE_KEPT = timedelta(minutes=1)
 """How exactly the last use is known."""
 
@@ -35,7 +35,7 @@ def require_free_slot(live: Sequence[ApiKey]) -> None:
 
 
 def taken(key: ApiKey | None, account: Account | None, now: datetime) -> tuple[ApiKey, Account]:
-    """The key and its account where it signs in; raises CredentialsInvalid, whatever stands against it."""
+    """The key and its account where it signs in; raises CredentialsInvalid, whatever prevents it."""
     if key is None or account is None or account.disable_time is not None or not is_live(key, now):
         raise CredentialsInvalid
     return key, account

@@ -1,4 +1,4 @@
-"""What the chain that seals the record must hold to, and the first place where it does not."""
+"""What must hold of the chain that seals the audit record, and the first place where it does not."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ class FaultKind(Enum):
 
     ALTERED = "the event is not what was written"
     MISSING = "the event is gone, or the chain ends before the anchor"
-    FOREIGN = "the event was not written by a server, or stands in the chain twice, or should stand there and does not"
-    BROKEN = "the chain does not follow from what stands before it"
+    FOREIGN = "the event was not written by a server, or occurs in the chain twice, or is missing from it"
+    BROKEN = "the chain does not follow from the entry before it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Fault:
 
     kind: FaultKind
     position: int
-    """0 where the event stands in no place of the chain."""
+    """0 where the entry has no place in the chain."""
     sequence: int
     """0 where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How the record stands, as far as it was checked."""
+    """The state of the audit record, as far as it was checked."""
 
     verified: int
     last: AuditAnchor
@@ -57,9 +57,9 @@ class Verification:
     fault: Fault | None
 
 
-def limit_of(asked: int) -> int:
+def limit_of(requested: int) -> int:
     """How many events to check in one call."""
-    return min(asked or DEFAULT_LIMIT, MAX_VERIFIED)
+    return min(requested or DEFAULT_LIMIT, MAX_VERIFIED)
 
 
 def sealed(
@@ -116,7 +116,7 @@ class Verifier:
         key = self._keys.get(seal.key_id)
         follows = key is not None and hash_of(self.last.hash, seal, event, key.secret) == seal.hash
         if not self._signed(event):
-            # Where the chain fits all the same, it was already so when it was sealed.
+            # Where the chain is whole all the same, it was already so when it was sealed.
             return Fault(FaultKind.FOREIGN if follows else FaultKind.ALTERED, seal.position, seal.sequence)
         if not follows or self._anchors.get(seal.position, seal.hash) != seal.hash:
             return Fault(FaultKind.BROKEN, seal.position, seal.sequence)

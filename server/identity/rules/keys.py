@@ -33,7 +33,8 @@ class KeyState(Enum):
 
 
 def trusted(kept: Sequence[Key]) -> Sequence[Key]:
-    """Those that count: an earlier version sealed none, and one in the clear beside sealed ones is a stranger's."""
+    """Those that count: an earlier version sealed none, and one in the clear among sealed ones was not written by
+    us."""
     return [key for key in kept if key.sealed] or kept
 
 
@@ -93,7 +94,7 @@ def existing(keys: Sequence[Key], key_id: str) -> Key:
 
 
 def _answers_again(key: Key, now: datetime) -> bool:
-    """Whether an answer may be asked for again that a revoked key derived."""
+    """Whether an answer that a revoked key derived may be given again."""
     return key.use is KeyUse.DERIVE and key.revoke_time is not None and now < key.revoke_time + _GOOD_FOR[key.use]
 
 

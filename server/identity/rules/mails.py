@@ -59,11 +59,11 @@ class Due:
 
 
 def mail_due(occasion: Occasion, content: Content, owner: Account | None, registered: Sequence[Account]) -> Due | None:
-    """Which mail an address is to have; None where it has no account, or there is nothing to be told.
+    """Which mail an address is to have; None where it has no account, or there is nothing to send.
 
     `owner` is who verified it; `registered` are those who registered with it and may still verify it, the first first.
-    A registration is told of its own token alone. Where several are pending, nobody else knows which of them is the
-    owner's, so that whoever asks is sent what sets a new password and ends them all.
+    A registration is sent its own token alone. Where several are pending, nobody else knows which of them is the
+    owner's, so that the address is sent what sets a new password and ends them all.
     """
     if owner is not None:
         return _due_to_owner(occasion, content, owner)
@@ -92,11 +92,11 @@ def wait_after(attempts: int) -> timedelta:
 
 
 def mail_text(kind: MailKind, token: str, link: str, registered: datetime) -> MailText:
-    """What is said; `link` holds "{token}", or is empty where the token is to be shown as it is.
+    """The text; `link` contains "{token}", or is empty where the token is to be shown as it is.
 
     `registered` is when the account registered that the mail is about.
 
-    Nothing that a stranger may have typed stands in it.
+    It contains nothing that an outsider may have typed.
     """
     shown = link.replace("{token}", token) if link else token
     how = "Open this link" if link else "Enter this code"
@@ -112,11 +112,11 @@ def mail_text(kind: MailKind, token: str, link: str, registered: datetime) -> Ma
         return MailText(
             "Set a new password",
             f"{how} to set a new password, within an hour:\n\n  {shown}\n\n"
-            "If you did not ask for it, leave it alone: your password stays as it is.\n",
+            "If you did not request it, ignore it: your password stays as it is.\n",
         )
     return MailText(
         "You have an account already",
         "Somebody wanted to register with this address, which has an account already. Nothing was changed.\n\n"
-        "If it was you: sign in, or ask for a new password, which also confirms an address that is not confirmed yet."
+        "If it was you: sign in, or request a new password, which also confirms an address that is not confirmed yet."
         "\nIf it was not, there is nothing to do.\n",
     )

@@ -8,8 +8,8 @@ MIN_CHARACTERS = 12
 STRONG_FROM = 3
 """The score of zxcvbn's that a password needs: more than 10^8 guesses."""
 ESTIMATED = 24
-"""How many characters of a password are held against the estimator: it takes 0.2 s at worst for these, and seconds for
-128 of the figures and signs that stand for letters."""
+"""How many characters of a password the estimator gets: it takes 0.2 s at worst for these, and seconds for
+128 of the digits and symbols that can replace letters."""
 _MAX_CHARACTERS = 256
 """How many characters of a normal form are looked at; a few characters have one that is many times as long."""
 _FAMOUS = ("correcthorsebatterystaple",)

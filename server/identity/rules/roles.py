@@ -42,7 +42,7 @@ class RoleDraft:
 
 
 class BuiltInRoles:
-    """The roles that come with Backroom: each holds the permissions that name it."""
+    """The roles that come with Backroom: each grants the permissions that name it."""
 
     def __init__(self, permissions: Sequence[Permission]) -> None:
         """`permissions` are those of all modules; raises ValueError where one names a role that there is not."""
@@ -99,14 +99,14 @@ def permissions_of(roles: Iterable[KnownRole]) -> frozenset[str]:
 
 
 def require_permissions(caller: Caller, permissions: Iterable[str]) -> None:
-    """Raises PermissionNotHeld where the caller would give, change or take away what it does not hold itself."""
+    """Raises PermissionNotHeld where the caller would give, change or take away what it does not have itself."""
     migration_problem = sorted(set(permissions) - caller.permissions)
     if migration_problem:
         raise PermissionNotHeld(permission=migration_problem[0])
 
 
 def require_known(built_in: BuiltInRoles, permissions: Iterable[str]) -> None:
-    """Raises PermissionUnknown for the first, in alphabetical order, that nothing asks for."""
+    """Raises PermissionUnknown for the first, in alphabetical order, that nothing requires."""
     unknown = sorted(set(permissions) - built_in.permissions)
     if unknown:
         raise PermissionUnknown(permission=unknown[0])

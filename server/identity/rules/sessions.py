@@ -10,18 +10,18 @@ SESSION_LIFE = timedelta(days=30)
 EXPIRED_RETENTION = timedelta(days=1)
 """For how long an expired session, with the address that it was opened from, is kept."""
 REFRESH_GRACE = timedelta(seconds=10)
-"""How long a used refresh token may be sent once more by a client that lost the answer."""
+"""How long a used refresh token may be sent again by a client that lost the answer."""
 
 
 class Renewal(Enum):
     """What becomes of a refresh token that was sent."""
 
     NEXT = "next"
-    """The session goes on with a new token."""
+    """The session continues with a new token."""
     SAME = "same"
-    """The answer was lost: it is given once more."""
+    """The answer was lost: it is given again."""
     REUSED = "reused"
-    """Two hold the token, and one of them is a thief: the session ends."""
+    """Two have the token, and one of them is a thief: the session ends."""
     ENDED = "ended"
     """There is no such session any more."""
 

@@ -35,13 +35,13 @@ class Counter:
     name: str
     limit: Limit
     shared: bool = False
-    """Whether it counts what is tried at any account: one success tells nothing of the other attempts."""
+    """Whether it counts what is tried at any account: one success says nothing of the other attempts."""
 
 
 _ACCOUNT = Limit(5, 1, 300)
 _PAIR = Limit(5, 1, 900)
 _SOURCE = Limit(20, 1, 900)
-_ASKING = Limit(10, 60, 900)
+_REQUESTS = Limit(10, 60, 900)
 _MAILS = Limit(3, 1200, 3600)
 
 
@@ -60,7 +60,8 @@ def signing_in(email: str, address: str) -> Sequence[Counter]:
 
 
 def signing_in_with(device: UUID) -> Sequence[Counter]:
-    """By what an attempt counts that shows a device of the owner's, or a session: no stranger's failures touch it."""
+    """By what an attempt counts that shows a device of the owner's, or a session: failures of others do not touch
+    it."""
     return (Counter(f"sign-in/device/{device}", _ACCOUNT),)
 
 
@@ -71,12 +72,12 @@ def exchanging(address: str) -> Counter:
 
 
 def registering(address: str) -> Sequence[Counter]:
-    return _by_source("register", _ASKING, address)
+    return _by_source("register", _REQUESTS, address)
 
 
-def asking_for_mail(address: str) -> Sequence[Counter]:
-    """By what it counts to ask for a mail, whatever for and to whom."""
-    return _by_source("ask-for-mail", _ASKING, address)
+def mail_requests(address: str) -> Sequence[Counter]:
+    """The key by which requests for mails are counted, for any purpose and to anyone."""
+    return _by_source("ask-for-mail", _REQUESTS, address)
 
 
 def mailing(email: str, kind: str) -> Counter:

@@ -19,7 +19,7 @@ from storage.identity.store import IdentityStore, IdentityTransaction
 class AccessControl:
     """Who may do what.
 
-    Whatever changes that is told to all servers in the same transaction.
+    Whatever changes that is announced to all servers in the same transaction.
     """
 
     def __init__(

@@ -122,7 +122,7 @@ class Accounts:
         else:
             owner, _ = await tx.accounts.find_by_email(address) or (None, None)
             entry = context.entry(f"account/{owner.id}" if owner else "account/", EmailTaken.reason)
-        await self._mailing.ask(tx, Occasion.REGISTERED, address, account.id)
+        await self._mailing.request_mail(tx, Occasion.REGISTERED, address, account.id)
         await tx.audit.record([entry])
 
     async def purge_unverified(self) -> None:
@@ -163,7 +163,7 @@ class Accounts:
             known = await reading.accounts.password_hash(caller.account_id)
         if account is None or account.email is None or known is None:
             raise PasswordAbsent
-        # Whoever holds a stolen token may guess here. It counts by the session, so that nobody else holds its owner up.
+        # Whoever has a stolen token may guess here. It counts by the session, so that nobody else slows its owner down.
         attempt = await self._throttling.begin(throttling.signing_in_with(caller.issued_for or caller.account_id))
         try:
             await self._passwords.refuse_weak(new, account.email, "new_password")

@@ -1,4 +1,4 @@
-"""The answers of identity that are kept for repeated requests; none of them holds a secret."""
+"""The answers of identity that are kept for repeated requests; none of them contains a secret."""
 
 from typing import cast
 
@@ -11,6 +11,6 @@ ACCOUNT = AnswerKind("identity.account", Account)
 API_KEY = AnswerKind("identity.api_key", ApiKey)
 DEVICE = AnswerKind("identity.device", cast("type[KeptDevice]", KeptDevice))
 ENDED_SESSIONS = AnswerKind("identity.ended_sessions", int)
-MAIL_ASKED = AnswerKind("identity.mail_asked", bool)
+MAIL_REQUESTED = AnswerKind("identity.mail_asked", bool)
 ROLE = AnswerKind("identity.role", KnownRole)
 ROLE_NAMES = AnswerKind("identity.role_names", tuple[str, ...])

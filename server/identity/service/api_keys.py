@@ -53,7 +53,7 @@ class ApiKeys:
     ) -> tuple[Account, str]:
         """Creates an account and returns it with its key; raises RoleNotFound, PermissionNotHeld, NameTaken.
 
-        A command has no caller, and gives whatever roles it is told.
+        A command has no caller, and gives whatever roles it names.
         """
         making = await self._secrets.key_making(self._now())
 

@@ -41,7 +41,7 @@ class Auditing:
             return await reading.audit.list_latest(wanted, before=before, limit=limit)
 
     async def seal(self) -> int:
-        """Seals what is not sealed yet, piece by piece, and returns how many events those were.
+        """Seals what is not sealed yet, batch by batch, and returns how many events those were.
 
         Of several at a time, one does it, and for the others there is nothing to do.
         """
@@ -49,11 +49,11 @@ class Auditing:
         while True:
             count = await self._seal_some()
             sealed += count
-            if count < _BATCH_SIZE:  # what came meanwhile has its turn the next time
+            if count < _BATCH_SIZE:  # what came meanwhile follows the next time
                 return sealed
 
     async def anchor(self) -> bool:
-        """Keeps outside where the chain ends, and tells it; False where that was done before."""
+        """Keeps the end of the chain outside of the database, and returns it; False where that was done before."""
         async with self._store.reading() as reading:
             head, known = await reading.audit_chain.head(), await reading.audit_chain.anchored()
         if head is None or (known is not None and known.position >= head.position):
@@ -72,7 +72,7 @@ class Auditing:
     async def verify(self, after: int, limit: int, anchors: Sequence[AuditAnchor]) -> Verification:
         """Checks up to so many places behind one, and what the chain must contain; raises FieldInvalid.
 
-        Beside them it looks for events that should stand there and do not; where the chain ends there, for those too
+        It also looks for entries that are missing from the chain; where the chain ends there, for those too
         that wait to be sealed and were written by another hand.
         """
         async with self._store.reading() as reading:
@@ -90,7 +90,7 @@ class Auditing:
             ended = fault is None and (
                 ended or not await reading.audit_chain.read(after=verifier.last.position, limit=1)
             )
-            fault = await _beside(reading, after, since, verifier) or fault
+            fault = await _fault_outside_chain(reading, after, since, verifier) or fault
             if ended and fault is None:
                 fault = verifier.beyond() or await _behind(reading, verifier, limit)
         return Verification(verifier.verified, verifier.last, ended and fault is None, fault)
@@ -139,15 +139,17 @@ async def _differing(reading: Reading, anchors: Sequence[AuditAnchor]) -> Fault 
     return None
 
 
-async def _beside(reading: Reading, after: int, since: tuple[int, int] | None, verifier: Verifier) -> Fault | None:
-    """The first event among those that were checked which stands there twice, or should stand there and does not."""
+async def _fault_outside_chain(
+    reading: Reading, after: int, since: tuple[int, int] | None, verifier: Verifier
+) -> Fault | None:
+    """The first of the checked entries that is in the chain twice, or is missing from it."""
     copy = await reading.audit_chain.find_copy(after=after, until=verifier.last.position)
     if copy is not None:
         return Fault(FaultKind.FOREIGN, copy.position, copy.sequence)
     until = verifier.reached
     if until is None or await reading.audit.is_of_earlier_count(until[0]):
         return None
-    # In a database that was restored, the numbers begin again somewhere.
+    # In a database that was restored, the numbers restart somewhere.
     astray = await reading.audit_chain.find_unsealed(since if since and since < until else None, until)
     return Fault(FaultKind.FOREIGN, 0, astray.sequence) if astray else None
 

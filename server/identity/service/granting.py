@@ -20,9 +20,8 @@ async def held_roles(
 async def grantable(
     tx: IdentityTransaction, built_in: BuiltInRoles, caller: Caller | None, names: Sequence[str]
 ) -> tuple[str, ...]:
-    """The names in alphabetical order; raises RoleNotFound, and PermissionNotHeld for what the caller does not hold.
-
-    A command has no caller, and grants whatever it is told.
+    """The names in alphabetical order; raises RoleNotFound, and PermissionNotHeld for what the caller does not have. A
+    command has no caller, and grants whatever it names.
     """
     roles = await held_roles(tx, built_in, names)
     if caller is not None:

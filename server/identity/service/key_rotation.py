@@ -23,7 +23,7 @@ class ListedKey:
 
 
 class KeyRotation:
-    """How the keys that sign and derive are changed in turn."""
+    """How the keys that sign and derive are rotated."""
 
     def __init__(self, store: IdentityStore, master_keys: MasterKeys, now: Callable[[], datetime]) -> None:
         self._store = store
@@ -38,7 +38,7 @@ class KeyRotation:
     async def rotate(self, activate_after: timedelta, context: ChangeContext) -> Sequence[Key]:
         """Makes a new key for each use, seals the others by the first master key, and destroys those done with.
 
-        The new ones are published at once, and used after `activate_after`, which is 2 s at least. Raises
+        The new ones are published immediately, and used after `activate_after`, which is 2 s at least. Raises
         MasterKeyWrong.
         """
         now = self._now()
@@ -56,7 +56,7 @@ class KeyRotation:
     async def revoke(self, key_id: str, context: ChangeContext) -> Sequence[Key]:
         """Has nothing that a key made taken any more, on every server within a second; raises KeyNotFound.
 
-        Where it was the active one, another takes its place at once, and is returned. Revoking one that was revoked
+        Where it was the active one, another takes its place immediately, and is returned. Revoking one that was revoked
         changes nothing.
         """
         now = self._now()

@@ -27,9 +27,10 @@ _TOKEN_FOR = {
 
 
 class Mailing:
-    """What people are told by mail: asked for in the transaction that causes it, and sent behind the answer.
+    """The mails that people get: written in the transaction that causes them, and sent after the answer.
 
-    Whether an address has an owner is looked up by whoever sends, so that asking is the same work for every address.
+    Whether an address has an owner is looked up when a mail is sent, so that a request is the same work for every
+    address.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Mailing:
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
-        """`link` holds "{token}", or is empty where a mail holds the bare token."""
+        """`link` contains "{token}", or is empty where a mail has the bare token."""
         self._store = store
         self._master_keys = master_keys
         self._throttling = throttling
@@ -53,10 +54,10 @@ class Mailing:
         self._now = now
         self._new_id = new_id
 
-    async def ask(
+    async def request_mail(
         self, tx: IdentityTransaction, occasion: rules.Occasion, to: str, account_id: UUID | None = None
     ) -> None:
-        """Has the owner of an address told of an occasion, if there is one."""
+        """Notifies the owner of an address of an occasion, if there is one."""
         mail_id, now = self._new_id(), self._now()
         content = rules.Content(to, new_mail_token(_TOKEN_FOR[occasion]), str(account_id or ""))
         sealed = self._master_keys.seal(_purpose(mail_id), json.dumps(asdict(content)).encode())
@@ -113,8 +114,8 @@ class Mailing:
             now = self._now()
             lasting = now + rules.TOKEN_LIFE[purpose]
             await tx.mail_tokens.put(MailToken(mail_token_hash(token), due.account.id, purpose, now, lasting))
-        said = rules.mail_text(due.kind, token, self._link, due.account.create_time)
-        return Letter(mail.id, due.kind, content.to, said.subject, said.text, mail.create_time)
+        mail_text = rules.mail_text(due.kind, token, self._link, due.account.create_time)
+        return Letter(mail.id, due.kind, content.to, mail_text.subject, mail_text.text, mail.create_time)
 
     async def _due(self, tx: IdentityTransaction, occasion: rules.Occasion, content: rules.Content) -> rules.Due | None:
         await tx.accounts.lock_email(content.to)
@@ -127,7 +128,7 @@ class Mailing:
         return rules.mail_due(occasion, content, owner, pending)
 
     async def _may_send(self, tx: IdentityTransaction, kind: rules.MailKind, to: str) -> bool:
-        """Whether the address has not had enough mails of this kind lately; the token it was sent last goes on."""
+        """Whether the address has not had enough mails of this kind lately; the token it was sent last stays valid."""
         return await self._throttling.try_count(tx, throttling.mailing(to, kind))
 
     async def purge(self) -> None:

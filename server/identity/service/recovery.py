@@ -12,7 +12,7 @@ from server.identity.rules.accounts import normal_email
 from server.identity.rules.devices import KeptDevice
 from server.identity.rules.mails import Occasion
 from server.identity.service.address_owners import owner_by_token, settle_address
-from server.identity.service.answers import DEVICE, MAIL_ASKED
+from server.identity.service.answers import DEVICE, MAIL_REQUESTED
 from server.identity.service.mailing import Mailing
 from server.identity.service.throttling import Throttling
 from storage.frame.records import ChangeContext
@@ -41,11 +41,11 @@ class Recovery:
 
     async def send_verification(self, email: str, context: ChangeContext) -> None:
         """Sends a token to an address that is not verified yet; raises TooManyAttempts, whoever the address is of."""
-        await self._ask_for_mail(Occasion.VERIFY, email, context)
+        await self._request_mail(Occasion.VERIFY, email, context)
 
     async def request_reset(self, email: str, context: ChangeContext) -> None:
         """Sends a token to an address that has an account; raises TooManyAttempts, whoever the address is of."""
-        await self._ask_for_mail(Occasion.RESET, email, context)
+        await self._request_mail(Occasion.RESET, email, context)
 
     async def verify_email(self, token: str, context: ChangeContext) -> None:
         """Verifies the address that a token was sent to, and ends all other registrations with it.
@@ -94,7 +94,8 @@ class Recovery:
     async def _reset(
         self, tx: IdentityTransaction, owner: Account, password_hash: str, now: datetime, context: ChangeContext
     ) -> None:
-        """Sets the password, and lets the owner in at once from here, however many have failed to before."""
+        """Sets the password, and lets the owner sign in immediately from here, however many attempts have failed
+        before."""
         await tx.accounts.change_password_hash(owner.id, password_hash, now)
         if owner.verify_time is None:
             # Who registered chose the name, and whoever reads the mails of the address may be somebody else.
@@ -109,16 +110,16 @@ class Recovery:
         await tx.audit.record([context.entry(f"account/{owner.id}")])
         await settle_address(tx, email, now, context)
 
-    async def _ask_for_mail(self, occasion: Occasion, email: str, context: ChangeContext) -> None:
-        if await find_answer(self._store, context, MAIL_ASKED):
+    async def _request_mail(self, occasion: Occasion, email: str, context: ChangeContext) -> None:
+        if await find_answer(self._store, context, MAIL_REQUESTED):
             return
         address = normal_email(email)
-        await self._throttling.begin(throttling.asking_for_mail(context.address))
+        await self._throttling.begin(throttling.mail_requests(context.address))
 
         async def act(tx: IdentityTransaction) -> bool:
             owner, _ = await tx.accounts.find_by_email(address) or (None, None)
-            await self._mailing.ask(tx, occasion, address)
+            await self._mailing.request_mail(tx, occasion, address)
             await tx.audit.record([context.entry(f"account/{owner.id}" if owner else "account/")])
             return True
 
-        await once(self._store, context, MAIL_ASKED, act, None)
+        await once(self._store, context, MAIL_REQUESTED, act, None)

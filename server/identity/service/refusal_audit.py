@@ -8,7 +8,7 @@ from storage.identity.store import IdentityStore
 
 
 class RefusalAudit:
-    """The record of those who asked to change who may do what, and were refused."""
+    """The audit record of refused requests to change who may do what."""
 
     def __init__(self, store: IdentityStore, shielded: ShieldedTasks) -> None:
         self._store = store
@@ -16,7 +16,7 @@ class RefusalAudit:
 
     @asynccontextmanager
     async def recorded(self, context: ChangeContext, resource: str) -> AsyncIterator[None]:
-        """Stands around a transaction: where it is refused, and so rolled back, an entry says so with the reason."""
+        """Wraps a transaction: where it is refused, and so rolled back, an entry says so with the reason."""
         try:
             yield
         except (RequestIdReused, AnswerFromNewerVersion):

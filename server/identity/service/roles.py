@@ -56,7 +56,7 @@ class Roles:
         return [*built_in, *map(rules.custom_role, made)][:limit]
 
     async def edit(self, caller: Caller, edit: Edit[str], context: ChangeContext) -> KnownRole:
-        """Changes a role, and what all who hold it may do.
+        """Changes a role, and what all who have it may do.
 
         Raises RoleNotFound, RoleBuiltIn, EtagMismatch, PermissionUnknown, PermissionNotHeld.
         """
@@ -66,7 +66,7 @@ class Roles:
             role = rules.edited(self._built_in, before, edit, caller, self._now())
             if role is not before:
                 await tx.roles.edit(role.name, role.description, role.permissions, role.update_time)
-                # Whoever holds it: to ask for them would miss nobody, but cost more than to look everyone up anew.
+                # Whoever has it: to find them would miss nobody, but cost more than to look everyone up again.
                 await tx.access_changes.add(None, self._now())
             return rules.custom_role(role)
 
@@ -74,15 +74,15 @@ class Roles:
             return await once(self._store, context, ROLE, act, f"role/{edit.key}")
 
     async def delete(self, caller: Caller, name: str, context: ChangeContext, *, force: bool) -> None:
-        """Deletes a role, with `force` from all who hold it; raises RoleNotFound, RoleBuiltIn, PermissionNotHeld.
+        """Deletes a role, with `force` from all who have it; raises RoleNotFound, RoleBuiltIn, PermissionNotHeld.
 
-        Raises RoleInUse where somebody holds it and `force` is not set.
+        Raises RoleInUse where somebody has it and `force` is not set.
         """
 
         async def act(tx: IdentityTransaction) -> None:
             role = await self._locked(tx, name)
             rules.require_permissions(caller, role.permissions)
-            # Nobody is granted it meanwhile: who grants a role holds it just as a change does.
+            # Nobody is granted it meanwhile: granting a role locks it just as a change does.
             if not force and await tx.roles.is_granted(name):
                 raise RoleInUse(role=name)
             await tx.roles.revoke_from_all(name)

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -12,10 +12,27 @@ from server.identity.credentials.tokens import AccessTokens
 from server.identity.errors import CredentialsInvalid, SessionNotFound
 from server.identity.rules import sessions as rules
 from server.identity.service.answers import ENDED_SESSIONS
-from server.identity.service.signed_in import SignedIn, signed_in
 from storage.frame.records import ChangeContext
 from storage.identity.records import Account, Session
 from storage.identity.store import IdentityStore, IdentityTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a person gets who signed in."""
+
+    access_token: str
+    access_token_expire_time: datetime
+    refresh_token: str
+    refresh_token_expire_time: datetime
+    device_token: str = ""
+    """That the owner has signed in with this device; for a sign-in alone."""
+
+
+async def signed_in(tokens: AccessTokens, secrets: Secrets, account: Account, session: Session) -> SignedIn:
+    """What the owner of a session is handed."""
+    access_token, expire_time = await tokens.issue(account, session.id, until=session.expire_time)
+    return SignedIn(access_token, expire_time, await secrets.refresh_token(session), session.expire_time)
 
 
 class Sessions:
@@ -30,7 +47,7 @@ class Sessions:
         self._now = now
 
     async def refresh(self, token: str, context: ChangeContext) -> SignedIn:
-        """Goes on with a session; raises CredentialsInvalid, and ends the session of a token that two hold."""
+        """Continues a session; raises CredentialsInvalid, and ends the session of a token that two have."""
         claim = await self._secrets.read_refresh_token(token)
         async with self._store.transaction() as tx:
             renewed = await self._renew(tx, claim, context)
@@ -39,7 +56,7 @@ class Sessions:
         return await signed_in(self._tokens, self._secrets, *renewed)
 
     async def logout(self, token: str, context: ChangeContext) -> None:
-        """Ends a token's session; whether there was one is not told."""
+        """Ends a token's session; whether there was one is not revealed."""
         try:
             claim = await self._secrets.read_refresh_token(token)
         except CredentialsInvalid:
@@ -90,7 +107,7 @@ class Sessions:
     async def _renew(
         self, tx: IdentityTransaction, claim: rules.RefreshTokenContent, context: ChangeContext
     ) -> tuple[Account, Session] | None:
-        """The session as it goes on; None where it does not, which must be committed and not rolled back."""
+        """The session as it continues; None where it does not, which must be committed and not rolled back."""
         now = self._now()
         session = await tx.sessions.lock(claim.session_id)
         decision = rules.renewal(session, claim.generation, now)
@@ -100,7 +117,7 @@ class Sessions:
         if decision is rules.Renewal.REUSED:
             await tx.sessions.end(session.id, now)
             await tx.access_changes.add([session.account_id], now)
-            # Of two that hold the token nobody knows which one sent it.
+            # Of two that have the token nobody knows which one sent it.
             await tx.audit.record([context.entry(resource, "REUSED")])
             return None
         account = await tx.accounts.find(session.account_id)

@@ -13,14 +13,14 @@ from server.identity.errors import CredentialsInvalid
 from server.identity.rules import throttling
 from server.identity.rules.accounts import may_sign_in, normal_email
 from server.identity.rules.sessions import SESSION_LIFE
-from server.identity.service.signed_in import SignedIn, signed_in
+from server.identity.service.sessions import SignedIn, signed_in
 from server.identity.service.throttling import Attempt, Throttling
 from storage.frame.records import ChangeContext
 from storage.identity.records import Account, Session
 from storage.identity.store import IdentityStore
 
 _CHECKS = 3
-"""How often a password is checked anew whose hash was replaced meanwhile by another sign-in's better one."""
+"""How often a password is checked again whose hash was replaced meanwhile by another sign-in's better one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class _LoginAttempt:
 
     password: str = field(repr=False)
     user_agent: str
-    ask: ChangeContext
+    context: ChangeContext
     attempt: Attempt
 
 
@@ -61,7 +61,7 @@ class SigningIn:
     async def login(
         self, email: str, password: str, user_agent: str, context: ChangeContext, device_token: str = ""
     ) -> SignedIn:
-        """Opens a session; who shows a device of the account's owner is not held up by what others tried.
+        """Opens a session; who presents a device of the account's owner is not slowed down by what others tried.
 
         Raises TooManyAttempts and Overloaded, before anything is checked, and CredentialsInvalid, after the same work
         whatever was wrong. An attempt is recorded, whatever its caller does meanwhile.
@@ -118,10 +118,18 @@ class SigningIn:
         self, login_attempt: _LoginAttempt, account: Account, known: str
     ) -> tuple[Session | None, str | None]:
         """A session; or the hash that the account has now, where it is another than the one that was checked."""
-        now, ask = self._now(), login_attempt.ask
+        now, context = self._now(), login_attempt.context
         expire_time = now + SESSION_LIFE
         session = Session(
-            self._new_id(), account.id, 0, now, now, expire_time, None, ask.address, user_agent=login_attempt.user_agent
+            self._new_id(),
+            account.id,
+            0,
+            now,
+            now,
+            expire_time,
+            None,
+            context.address,
+            user_agent=login_attempt.user_agent,
         )
         async with self._store.transaction() as tx:
             # The password may have been changed, and all sessions ended, while this one was being checked.
@@ -129,12 +137,12 @@ class SigningIn:
             if held != known:
                 return None, held
             await tx.sessions.add(session)
-            await tx.audit.record([replace(ask, caller_id=account.id).entry(f"session/{session.id}")])
+            await tx.audit.record([replace(context, caller_id=account.id).entry(f"session/{session.id}")])
             await self._throttling.succeeded(tx, login_attempt.attempt)
         return session, held
 
     async def _rehash(self, account: Account, known: str, password: str, match: Match) -> None:
-        """Hashes a password anew where the parameters have risen, or it was not normalized; unless it was changed."""
+        """Hashes a password again where the parameters have risen, or it was not normalized; unless it was changed."""
         if match is not Match.AS_TYPED and not self._passwords.outdated(known):
             return
         try:

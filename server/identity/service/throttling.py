@@ -23,8 +23,8 @@ class Attempt:
 class Throttling:
     """How often something may be tried, counted in the database, for all servers together.
 
-    An attempt is counted, and that committed, before it is made: however many come at once, and whatever dies, no more
-    are made than the limits allow.
+    An attempt is counted, and that committed, before it is made: however many come at the same time, and whatever dies,
+    no more are made than the limits allow.
     """
 
     def __init__(self, store: IdentityStore, keys: KeyRing, now: Callable[[], datetime]) -> None:

@@ -23,15 +23,15 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         self._secrets = secrets
 
     async def Register(self, request: pb.RegisterRequest, call: Call) -> pb.RegisterResponse:
-        change = await self._secret_context(call, request)
-        account = await self._accounts.register(request.email, request.password, request.display_name, change)
+        context = await self._secret_context(call, request)
+        account = await self._accounts.register(request.email, request.password, request.display_name, context)
         return pb.RegisterResponse(user=messages.user(account))
 
     async def Login(self, request: pb.LoginRequest, call: Call) -> pb.LoginResponse:
         user_agent = messages.user_agent(call.metadata)
-        change = call.change_context(request)
+        context = call.change_context(request)
         signed_in = await self._signing_in.login(
-            request.email, request.password, user_agent, change, request.device_token
+            request.email, request.password, user_agent, context, request.device_token
         )
         return pb.LoginResponse(tokens=messages.tokens(signed_in), device_token=signed_in.device_token)
 
@@ -52,10 +52,10 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         return pb.GetMeResponse(service_account=messages.service_account(account), permissions=permissions)
 
     async def ChangePassword(self, request: pb.ChangePasswordRequest, call: Call) -> pb.ChangePasswordResponse:
-        change = await self._secret_context(call, request)
+        context = await self._secret_context(call, request)
         caller = call.caller
         passwords = (request.current_password, request.new_password)
-        device_token = await self._accounts.change_password(caller, *passwords, change)
+        device_token = await self._accounts.change_password(caller, *passwords, context)
         return pb.ChangePasswordResponse(device_token=device_token)
 
     async def SendEmailVerification(
@@ -75,8 +75,8 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         return pb.RequestPasswordResetResponse()
 
     async def ResetPassword(self, request: pb.ResetPasswordRequest, call: Call) -> pb.ResetPasswordResponse:
-        change = await self._secret_context(call, request)
-        device_token = await self._recovery.reset_password(request.token, request.new_password, change)
+        context = await self._secret_context(call, request)
+        device_token = await self._recovery.reset_password(request.token, request.new_password, context)
         return pb.ResetPasswordResponse(device_token=device_token)
 
     async def ListSessions(self, request: pb.ListSessionsRequest, call: Call) -> pb.ListSessionsResponse:
@@ -89,13 +89,13 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         return pb.ListSessionsResponse(sessions=sessions, next_page_token=next_page_token)
 
     async def RevokeSession(self, request: pb.RevokeSessionRequest, call: Call) -> pb.RevokeSessionResponse:
-        change = call.change_context(request)
-        await self._sessions.revoke(call.caller, UUID(request.session_id), change)
+        context = call.change_context(request)
+        await self._sessions.revoke(call.caller, UUID(request.session_id), context)
         return pb.RevokeSessionResponse()
 
     async def RevokeAllSessions(self, request: pb.RevokeAllSessionsRequest, call: Call) -> pb.RevokeAllSessionsResponse:
-        change = call.change_context(request)
-        count = await self._sessions.revoke_all(call.caller, change, keep_current=request.keep_current)
+        context = call.change_context(request)
+        count = await self._sessions.revoke_all(call.caller, context, keep_current=request.keep_current)
         return pb.RevokeAllSessionsResponse(revoked_count=count)
 
     async def _secret_context(self, call: Call, request: Any) -> ChangeContext:

@@ -9,7 +9,7 @@ from server import settings
 from server.process.failure import Failure
 
 _SEGMENT_BYTES = 16 << 20
-"""PostgreSQL's log grows by so much at once."""
+"""PostgreSQL's log grows in steps of this size."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_FOLDER = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG}

@@ -1,4 +1,4 @@
-"""The first admin of an embedded database, whose password is kept beside it."""
+"""The first admin of an embedded database, whose password is kept next to it."""
 
 import json
 import secrets
@@ -22,7 +22,7 @@ FIRST_ADMIN = "admin@localhost"
 async def ensure_first_admin(database: Database, keys: MasterKeys, data_dir: Path) -> str | None:
     """Makes an admin where there is none, keeps its password in admin.json, and returns it; None where there is one.
 
-    What stands in admin.json signs in, whenever this is killed. Nobody else may do the same meanwhile. Raises Failure.
+    The password in admin.json signs in, whenever this is killed. Nobody else may do the same meanwhile. Raises Failure.
     """
     kept, coming = data_dir / "admin.json", data_dir / "admin.json.new"
     async with database.store(IDENTITY).reading() as reading:

@@ -14,7 +14,7 @@ from storage.errors import StoreUnavailable
 
 
 def master_keys(settings: Settings) -> MasterKeys:
-    """The keys that are set; for the embedded database, the one that is kept beside it, made where there is none."""
+    """The keys that are set; for the embedded database, the one that is kept next to it, made where there is none."""
     if settings.master_keys:
         return MasterKeys(settings.master_keys)
     if not settings.embedded:
@@ -25,13 +25,13 @@ def master_keys(settings: Settings) -> MasterKeys:
         return MasterKeys([read_master_key(_kept(settings.data_dir))])
     except (MasterKeyMalformed, UnicodeDecodeError):
         raise Failure(
-            f"{settings.data_dir / 'master.key'}: holds no master key, and the database beside it was sealed with one;"
+            f"{settings.data_dir / 'master.key'}: has no master key, and the database next to it was sealed with one;"
             " put the key back there, or set BACKROOM_DATA_DIR to a new folder"
         ) from None
 
 
 def _kept(data_dir: Path) -> str:
-    """What stands in master.key: made where there is none, or an empty one and nothing yet that it could have sealed.
+    """The content of master.key: made where there is none, or an empty one and nothing yet that it could have sealed.
 
     A full disk once left empty ones behind.
     """
@@ -45,7 +45,8 @@ def _kept(data_dir: Path) -> str:
 
 
 async def prepared(application: Application, settings: Settings) -> None:
-    """Has the application open what is sealed; raises Failure where the master key is another, or we are not let in."""
+    """Has the application open what is sealed; raises Failure where the master key is another, or the database refuses
+    us."""
     try:
         await application.prepare()
     except (MasterKeyWrong, SealBroken):

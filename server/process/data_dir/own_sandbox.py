@@ -1,4 +1,4 @@
-"""The payment provider of a first run: a sandbox of this server's own, beside the embedded database."""
+"""The payment provider of a first run: a sandbox of this server's own, next to the embedded database."""
 
 import base64
 import json
@@ -58,7 +58,7 @@ def running_sandbox(configured: Settings) -> Sandbox | None:
 
 
 def with_sandbox(configured: Settings, sandbox: Sandbox | None) -> Settings:
-    """The settings by which payments are made with a sandbox that runs beside, where one does."""
+    """The settings by which payments are made with the local sandbox, where one runs."""
     if sandbox is None:
         return configured
     commerce, webhooks = configured.of(CommerceSettings), configured.of(WebhooksSettings)
@@ -71,7 +71,7 @@ def with_sandbox(configured: Settings, sandbox: Sandbox | None) -> Settings:
 
 
 def with_running_sandbox(configured: Settings) -> Settings:
-    """The same for a command that runs beside a server, with the sandbox that the server has started last."""
+    """The same for a command next to a running server, with the sandbox that the server has started last."""
     local = configured.embedded and not configured.of(CommerceSettings).sandbox_url
     return with_sandbox(configured, running_sandbox(configured)) if local else configured
 
@@ -99,13 +99,13 @@ class StartedSandbox:
     def ready(self) -> Sandbox:
         """Waits until it answers; raises Failure where it ended instead."""
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
-        said = self._process.stdout.readline().strip()
-        if not said.startswith("http"):
+        line = self._process.stdout.readline().strip()
+        if not line.startswith("http"):
             raise Failure(
-                f"BACKROOM_DATA_DIR: the sandbox payment provider does not start: {said or 'it ended'};"
+                f"BACKROOM_DATA_DIR: the sandbox payment provider does not start: {line or 'it ended'};"
                 " mend that, or do without by BACKROOM_PAYMENT_PROVIDER=none"
             )
-        sandbox = replace(self._kept, url=said)
+        sandbox = replace(self._kept, url=line)
         write_private(self._path, json.dumps(asdict(sandbox)), durable=False)  # another URL at each start
         return sandbox
 
@@ -125,11 +125,12 @@ def _path(data_dir: Path) -> Path:
 
 
 def _kept(path: Path) -> Sandbox:
-    """The secrets that are kept from the last time, or new ones; of two first starts at once, both have the same."""
+    """The secrets that are kept from the last time, or new ones; of two simultaneous first starts, both have the
+    same."""
     kept = _read(path)
     if kept is not None:
         return kept
-    path.unlink(missing_ok=True)  # it holds nothing that could be read
+    path.unlink(missing_ok=True)  # it contains nothing that could be read
     secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
     write_private_once(path, json.dumps(asdict(Sandbox("", secrets.token_urlsafe(32), secret))))
     return _read(path) or _kept(path)

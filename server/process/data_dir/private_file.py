@@ -13,8 +13,8 @@ _WITHOUT_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 def write_private(path: Path, text: str, *, durable: bool = True) -> None:
     """Writes a file that nobody else may read, in place of the one that is there.
 
-    Whatever happens meanwhile, the file holds what it held or the text: it is on the disk before it takes its place.
-    What can be written anew at any time need not be durable: it does not wait, and a power failure may leave it empty.
+    Whatever happens meanwhile, the file has its old text or the new one: it is on the disk before it takes its place.
+    What can be written again at any time need not be durable: it does not wait, and a power failure may leave it empty.
     """
     unfinished = _written(path, text, durable=durable)
     try:
@@ -25,7 +25,7 @@ def write_private(path: Path, text: str, *, durable: bool = True) -> None:
 
 
 def write_private_once(path: Path, text: str) -> str:
-    """Writes such a file where there is none, and returns what stands there then, be it of another who was faster."""
+    """Writes such a file where there is none, and returns its text, which is another's where that was faster."""
     unfinished = _written(path, text, durable=True)
     try:
         with suppress(FileExistsError):
@@ -64,7 +64,7 @@ def _link(unfinished: Path, path: Path) -> None:
 
 
 def _written(path: Path, text: str, *, durable: bool) -> Path:
-    """A new file beside, which `mkstemp` makes with mode 600."""
+    """A new file in the same directory, which `mkstemp` makes with mode 600."""
     private_folder(path.parent)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

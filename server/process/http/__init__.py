@@ -1,1 +1,1 @@
-"""The HTTP side: what probes, scrapers, verifiers of tokens and senders of webhooks ask for."""
+"""The HTTP side: what probes, scrapers, verifiers of tokens and senders of webhooks request."""

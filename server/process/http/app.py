@@ -13,7 +13,7 @@ NAME = "Backroom\n"
 
 
 def about_text(version: str) -> str:
-    """What the root says to a person who came here to look; nothing of it is for strangers in production."""
+    """What the root says to a person who came here to look; nothing of it is for outsiders in production."""
     return _ABOUT.format(version=version)
 
 
@@ -29,11 +29,15 @@ def create_app(
     `about` is what / says, in plain text.
     """
 
-    told, alive, ready = PlainTextResponse(about), JSONResponse({"status": "alive"}), JSONResponse({"status": "ready"})
+    described, alive, ready = (
+        PlainTextResponse(about),
+        JSONResponse({"status": "alive"}),
+        JSONResponse({"status": "ready"}),
+    )
     published = _KeySetAnswer()
 
     async def root(_request: Request) -> Response:
-        return told
+        return described
 
     async def healthz(_request: Request) -> Response:
         return alive
@@ -63,7 +67,7 @@ def answering(routes: Sequence[BaseRoute]) -> Starlette:
 
 
 class _KeySetAnswer:
-    """The key set as it is answered, which is written anew only where it has changed."""
+    """The key set as it is answered, which is serialized again only where it has changed."""
 
     def __init__(self) -> None:
         self._keys: dict[str, Any] | None = None
@@ -79,7 +83,7 @@ class _KeySetAnswer:
 _ABOUT = """Backroom {version}
 
 Services behind gRPC: identity, orders with stock and payments, webhooks.
-Calls are answered on the gRPC port, which this is not. It tells its contract by grpc.reflection:
+Calls are answered on the gRPC port, which this is not. It describes its contract by grpc.reflection:
 
   buf curl --list-methods --http2-prior-knowledge http://HOST:GRPC_PORT
   grpcurl -plaintext HOST:GRPC_PORT list
@@ -87,7 +91,7 @@ Calls are answered on the gRPC port, which this is not. It tells its contract by
 This port answers
 
   /healthz                 whether the process lives
-  /readyz                  whether calls are answered, and why not
+  /readyz                  whether calls are answered, and if not, why
   /metrics                 what Prometheus reads
   /.well-known/jwks.json   the keys that access tokens are verified by
   /webhooks/{{source}}       webhooks that are sent here, by POST

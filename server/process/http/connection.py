@@ -15,14 +15,14 @@ REQUEST_SECONDS = 10.0
 _ANSWER_SECONDS = 30.0
 """In seconds: how long its answer may take, with the time that the caller takes to read it."""
 _MAX_REQUESTS = 1000
-"""Of one connection, which ends with the answer to the last one: those who have more to ask stand in line anew."""
+"""Of one connection, which ends with the answer to the last one: those with more requests queue again."""
 
 
 class Connection(H11Protocol):
     """uvicorn waits for a request as long as single bytes of it keep coming; here its whole time is bounded.
 
     The first request's time counts from the connection on, a further one's from its first byte.
-    Nor does it read all that has come at once: a request is bounded in its pieces, and read in turns with others.
+    Nor does it read all that has come in one go: a request is bounded in its pieces, and read in turns with others.
     """
 
     conn: Parser
@@ -36,12 +36,12 @@ class Connection(H11Protocol):
         *,
         request_within: float = REQUEST_SECONDS,
     ) -> None:
-        """In `awaited` stand the connections that owe their request, the longest-standing first."""
+        """`awaited` has the connections whose request is due, the oldest first."""
         super().__init__(config, state, {})
         self.conn = Parser()
         self._awaited = awaited
         self._scheduler = scheduler
-        self._asked = False
+        self._enqueued = False
         self._request_within = request_within
         self._begun = True
         self._timer: asyncio.TimerHandle | None = None
@@ -57,13 +57,13 @@ class Connection(H11Protocol):
         super().data_received(data)
 
     def handle_events(self) -> None:
-        if not self._asked:
-            self._asked = True
-            self._scheduler.ask(self)
+        if not self._enqueued:
+            self._enqueued = True
+            self._scheduler.enqueue(self)
 
     def read_on(self) -> int:
         """Takes its turn, and returns how many requests have begun."""
-        self._asked = False
+        self._enqueued = False
         if self.transport.is_closing():
             return 0
         begun = self.conn.requests
@@ -102,7 +102,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def give_up(self) -> None:
-        """Ends the connection at once, whatever is still to be sent."""
+        """Ends the connection immediately, whatever is still to be sent."""
         self.transport.abort()
 
     def _look(self) -> None:

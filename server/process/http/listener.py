@@ -23,7 +23,7 @@ class Listener:
     """The HTTP side on a socket of its own, in the process's event loop.
 
     It takes connections itself: the loop would close those that come while descriptors are short, and knows no bound.
-    Above the bound, a new connection takes the place of the one that has owed its request for longest.
+    Above the bound, a new connection takes the place of the one whose request has been due for longest.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Listener:
         request_within: float = REQUEST_SECONDS,
         most: int = _MAX_CONNECTIONS,
     ) -> None:
-        """Binds at once; raises OSError where the address is taken. `tls` is asked for each connection.
+        """Binds immediately; raises OSError where the address is taken. `tls` is called for each connection.
 
         An `inherited` socket listens there already, and may be shared with other processes.
         """
@@ -52,7 +52,7 @@ class Listener:
             # Whoever calls from this machine could say what scheme it used, and where it calls from.
             proxy_headers=False,
             log_config=None,
-            # What strangers send wrong is no line of the log: there would be as many as they want.
+            # Malformed requests of outsiders are no lines of the log: there would be as many as they want.
             log_level="error",
             server_header=False,
             timeout_graceful_shutdown=5,

@@ -31,7 +31,7 @@ class MetricsAccess:
 
 
 def rendered(registry: CollectorRegistry) -> Exposition:
-    """One process's metrics, rendered beside the event loop: that takes some hundredths of a second."""
+    """One process's metrics, rendered outside of the event loop: that takes some hundredths of a second."""
 
     async def render() -> str:
         return (await asyncio.to_thread(generate_latest, registry)).decode()
@@ -40,7 +40,7 @@ def rendered(registry: CollectorRegistry) -> Exposition:
 
 
 class CachedExposition:
-    """An exposition that is made once at a time, and shown to all who ask meanwhile and for a while after."""
+    """An exposition that is made once at a time, and served to all who request it meanwhile and for a while after."""
 
     def __init__(self, exposition: Exposition, seconds: float, elapsed: Callable[[], float] = time.monotonic) -> None:
         self._exposition = exposition

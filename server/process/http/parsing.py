@@ -1,4 +1,4 @@
-"""HTTP/1.1 as strangers send it: what one request may be made of, and how much of it is read at a time."""
+"""HTTP/1.1 as outsiders send it: what one request may be made of, and how much of it is read at a time."""
 
 import re
 from typing import Any
@@ -30,9 +30,9 @@ class Parser(h11.Connection):
     def __init__(self) -> None:
         super().__init__(h11.SERVER, _MAX_HEAD_BYTES)
         self.is_bounded = False
-        """Whether there is more to read than was allowed at once."""
+        """Whether there is more to read than was allowed in one go."""
         self.requests = 0
-        """How many have begun."""
+        """How many requests have begun."""
         self._left = _EVENTS_AT_ONCE
         self._begin()
 
@@ -87,7 +87,7 @@ class Parser(h11.Connection):
 
 
 def _check_lines(waiting: bytes) -> None:
-    """That what stands before a blank line is bounded: h11 would read all of it at once, as long as it is complete."""
+    """That what comes before a blank line is bounded: h11 would read all of it in one go, as long as it is complete."""
     if waiting[:2] == b"\r\n" or waiting[:1] == b"\n":
         return
     end = _BLANK_LINE.search(waiting, 0, _MAX_HEAD_BYTES)

@@ -28,8 +28,8 @@ class ReadScheduler:
         self._reading = False
         self._next: asyncio.Handle | None = None
 
-    def ask(self, reader: Reader) -> None:
-        """At once where nobody waits and this pass's share is not used up; otherwise in a later pass."""
+    def enqueue(self, reader: Reader) -> None:
+        """Immediately where nobody waits and this pass's share is not used up; otherwise in a later pass."""
         if self._reading or self._waiting or self._spent >= _SHARE_SECONDS:
             self._waiting.append(reader)
         else:

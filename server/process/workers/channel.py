@@ -15,7 +15,7 @@ _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a worker is told beyond the settings, which it reads by itself."""
+    """What a worker is sent beyond the settings, which it reads by itself."""
 
     number: int
     """From 1 on."""
@@ -45,7 +45,8 @@ class Assignment:
 
 
 class WorkerChannel:
-    """One end of a line on which either side may ask, at any time, and as often as it wants: a JSON object a line.
+    """One end of a channel on which either side may send requests, at any time, and as often as it wants: a JSON object
+    a line.
 
     It ends with the process at either end, however that ends: the system closes it.
     """
@@ -55,7 +56,7 @@ class WorkerChannel:
         self._writer = writer
         self._answers: dict[str, Answer] = {}
         self._numbers = count()
-        self._asked: dict[int, asyncio.Future[str]] = {}
+        self._pending: dict[int, asyncio.Future[str]] = {}
         self._ended = False
 
     @classmethod
@@ -63,17 +64,17 @@ class WorkerChannel:
         return cls(*await asyncio.open_unix_connection(sock=end, limit=_MAX_MESSAGE_BYTES))
 
     def answer(self, what: str, by: Answer) -> None:
-        """From here on, what the other side asks under this name is answered by this."""
+        """From here on, the other side's requests of this name are answered by this."""
         self._answers[what] = by
 
-    async def ask(self, what: str, about: str = "") -> str:
+    async def request(self, what: str, about: str = "") -> str:
         """Returns the other side's answer; raises ConnectionError where there is no other side any more."""
         if self._ended:
             raise ConnectionResetError
         number = next(self._numbers)
-        self._asked[number] = asyncio.get_running_loop().create_future()
+        self._pending[number] = asyncio.get_running_loop().create_future()
         self._send({"number": number, "what": what, "about": about})
-        return await self._asked[number]
+        return await self._pending[number]
 
     async def run(self) -> None:
         """Reads and answers until the other side is gone."""
@@ -93,9 +94,9 @@ class WorkerChannel:
         self._send({"number": number, "answer": await self._answers[what](about)})
 
     def _settle(self, number: int, answer: str) -> None:
-        asked = self._asked.pop(number)
-        if not asked.done():  # whoever asked may have given up waiting
-            asked.set_result(answer)
+        pending = self._pending.pop(number)
+        if not pending.done():  # the requester may have stopped waiting
+            pending.set_result(answer)
 
     def _send(self, message: dict[str, object]) -> None:
         if not self._ended:
@@ -104,6 +105,6 @@ class WorkerChannel:
     def _end(self) -> None:
         self._ended = True
         self._writer.close()
-        for asked in self._asked.values():
-            if not asked.done():
-                asked.set_exception(ConnectionResetError())
+        for pending in self._pending.values():
+            if not pending.done():
+                pending.set_exception(ConnectionResetError())

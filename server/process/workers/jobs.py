@@ -1,4 +1,4 @@
-"""The process that does the jobs beside several that serve: no receiver of webhooks keeps a call waiting."""
+"""The process that does the jobs next to several that serve: no receiver of webhooks keeps a call waiting."""
 
 import asyncio
 from contextlib import suppress
@@ -28,10 +28,10 @@ async def do_jobs(configured: Settings, assigned: Assignment, channel: WorkerCha
         worker.start()
         collect_from_here_on()
         channel.answer("metrics", partial(_metrics, rendered(application.registry)))
-        with suppress(ConnectionError):  # it is gone, and the stop is asked for
-            await channel.ask("serving")
+        with suppress(ConnectionError):  # it is gone, and the stop is requested
+            await channel.request("serving")
             if await ready(health, stop):
-                await channel.ask("ready")
+                await channel.request("ready")
         await stop.wait()
         watching.cancel()
         await worker.stop()

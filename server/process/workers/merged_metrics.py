@@ -63,11 +63,11 @@ def merged(readings: Iterable[MetricsSnapshot]) -> MetricsSnapshot:
     families: dict[str, Family] = {}
     for reading in readings:
         for name, family in reading.families.items():
-            sums = dict(families[name].samples) if name in families else {}
+            samples = dict(families[name].samples) if name in families else {}
             for sample, value in family.samples.items():
-                known = sums.get(sample)
-                sums[sample] = value if known is None else min(known, value) if _dated(name) else known + value
-            families[name] = replace(family, samples=sums)
+                known = samples.get(sample)
+                samples[sample] = value if known is None else min(known, value) if _dated(name) else known + value
+            families[name] = replace(family, samples=samples)
     return MetricsSnapshot(families)
 
 

@@ -40,15 +40,15 @@ async def _serve_channel(configured: Settings, end: socket.socket) -> None:
     talking = asyncio.create_task(channel.run())
     talking.add_done_callback(lambda _: stop.set())
     try:
-        assigned = Assignment.read(await channel.ask("assignment"))
+        assigned = Assignment.read(await channel.request("assignment"))
     except ConnectionError:
         raise Failure("the supervisor is gone") from None
     try:
         configured = with_sandbox(configured, Sandbox(**assigned.sandbox) if assigned.sandbox else None)
         await (_serve if assigned.serves else do_jobs)(configured, assigned, channel, stop)
     except Failure as failure:
-        with suppress(ConnectionError):  # it is gone, and so is whoever would be told
-            await channel.ask("refusing", str(failure))
+        with suppress(ConnectionError):  # it is gone, and so is whoever would get the message
+            await channel.request("refusing", str(failure))
         sys.exit(1)
 
 
@@ -56,7 +56,7 @@ async def _serve(configured: Settings, assigned: Assignment, channel: WorkerChan
     addresses = {"grpc_address": Address(assigned.grpc_address), "http_address": Address(assigned.http_address)}
     configured = configured.model_copy(update=addresses)
     metrics_socket = None if assigned.metrics_socket is None else socket.socket(fileno=assigned.metrics_socket)
-    shared = Shared(socket.socket(fileno=assigned.http_socket), partial(channel.ask, "metrics"), metrics_socket)
+    shared = Shared(socket.socket(fileno=assigned.http_socket), partial(channel.request, "metrics"), metrics_socket)
     logger = structlog.get_logger().bind(worker=assigned.number)
     keys, url = master_keys(configured), assigned.database_url
     async with opened_server(configured, url, keys, logger, with_worker=False, shared=shared) as server:
@@ -64,10 +64,10 @@ async def _serve(configured: Settings, assigned: Assignment, channel: WorkerChan
         await server.start()
         collect_from_here_on()
         channel.answer("metrics", partial(_metrics, server))
-        with suppress(ConnectionError):  # it is gone, and the stop is asked for
-            await channel.ask("serving")
+        with suppress(ConnectionError):  # it is gone, and the stop is requested
+            await channel.request("serving")
             if await ready(server.application.health, stop):
-                await channel.ask("ready")
+                await channel.request("ready")
         await stop.wait()
         await server.stop()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from server.process.data_dir.own_sandbox import Sandbox
 
 _STOP_SECONDS = 60.0
-"""In seconds, beside the drain: longer than a server takes to finish calls, jobs and answers."""
+"""In seconds, in addition to the drain: longer than a server takes to finish calls, jobs and answers."""
 
 
 class Announce(Protocol):

@@ -26,7 +26,8 @@ class RestartPolicy:
         self._unserved = 0
 
     def pause(self, served: float | None) -> float | None:
-        """How many seconds to wait after it served for so many, or never (None); None where it is to be given up."""
+        """How many seconds to wait after it served for so many, or never (None); None where it is not to be started
+        again."""
         self._unserved = 0 if served is not None else self._unserved + 1
         if self._unserved >= _MAX_UNSERVED:
             return None
@@ -61,18 +62,18 @@ class Supervisor:
         self._at_once = asyncio.Event()
 
     async def run(self) -> None:
-        """Returns once it was asked to stop and all have ended; raises Failure where they cannot be kept serving.
+        """Returns once it was stopped and all have ended; raises Failure where they cannot be kept serving.
 
-        A second Ctrl-C ends them at once.
+        A second Ctrl-C ends them immediately.
         """
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             loop.add_signal_handler(signal.SIGHUP, self._stop.set)
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
-        async with asyncio.TaskGroup() as keeping:
+        async with asyncio.TaskGroup() as tasks:
             for assignment in self._assignments:
-                keeping.create_task(self._keep_serving(assignment))
+                tasks.create_task(self._keep_serving(assignment))
         if self._failure is not None:
             raise self._failure
         self._logger.info("stopped")
@@ -135,21 +136,21 @@ class Supervisor:
 
     def _restart_delay(self, number: int, worker_process: WorkerProcess, code: int, restarts: RestartPolicy) -> float:
         """Returns in how many seconds a worker that has ended is to be started again, or gives up."""
-        channel: dict[str, object] = {"worker": number, "pid": worker_process.pid, "code": code}
+        fields: dict[str, object] = {"worker": number, "pid": worker_process.pid, "code": code}
         if worker_process.refusal:
-            channel["why"] = worker_process.refusal
+            fields["why"] = worker_process.refusal
         if self._stop.is_set():
-            said = self._failure is not None and worker_process.refusal == str(self._failure)
+            already_reported = self._failure is not None and worker_process.refusal == str(self._failure)
             # That signal ends it itself as long as it does not serve.
-            if code not in (0, -signal.SIGTERM) and not said:
-                self._logger.error("worker_ended", **channel)
+            if code not in (0, -signal.SIGTERM) and not already_reported:
+                self._logger.error("worker_ended", **fields)
             return 0.0
         if worker_process.refusal and not self._all_served:
             self._give_up(worker_process.refusal)
             return 0.0
         since = worker_process.serving_since
         pause = restarts.pause(None if since is None else asyncio.get_running_loop().time() - since)
-        self._logger.error("worker_ended", **channel, again_in=pause)
+        self._logger.error("worker_ended", **fields, again_in=pause)
         if pause is None:
             self._give_up(worker_process.refusal or f"worker {number} ends again and again before it serves")
         return pause or 0.0

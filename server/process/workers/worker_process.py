@@ -7,7 +7,7 @@ from server.process.workers.channel import WorkerChannel
 from server.process.workers.merged_metrics import MetricsSnapshot
 
 _ANSWER_SECONDS = 1.0
-"""In seconds; of a worker that is slower, what it last said counts."""
+"""In seconds; of a worker that is slower, its last answer counts."""
 
 
 class WorkerProcess:
@@ -21,9 +21,9 @@ class WorkerProcess:
         self.ready = False
         """Whether its calls were answered, once."""
         self.refusal = ""
-        """Why it does not serve, where it said so."""
+        """Why it does not serve, where it reported so."""
         self.metrics = MetricsSnapshot()
-        """What it counted when it was last asked."""
+        """Its metrics when it last answered."""
 
     @classmethod
     async def start(cls, *inherited: int) -> "WorkerProcess":
@@ -44,15 +44,15 @@ class WorkerProcess:
         return self._process.pid
 
     async def read_metrics(self) -> None:
-        """Asks for its metrics."""
+        """Requests its metrics."""
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(_ANSWER_SECONDS):
-                self.metrics = MetricsSnapshot.parsed(await self.channel.ask("metrics"))
+                self.metrics = MetricsSnapshot.parsed(await self.channel.request("metrics"))
 
     async def wait_until_ended(self, stop: asyncio.Event, at_once: asyncio.Event, within: float) -> int:
         """Returns its exit code once it has ended.
 
-        It is asked to end when `stop` is set, and is ended when `at_once` is, or so many seconds after it was asked.
+        It is told to end when `stop` is set, and is killed when `at_once` is, or so many seconds later.
         """
         talking = asyncio.create_task(self.channel.run())
         ended = asyncio.create_task(self._process.wait())

@@ -1,4 +1,4 @@
-"""What a receiver answers, read once: nothing that it said goes any further than this."""
+"""What a receiver answers, read once: nothing else of its answer goes any further."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ class Answer:
     status: int = 0
     """The HTTP status, of three digits; 0 where there was no answer."""
     wait: timedelta | datetime = timedelta(0)
-    """How long it asks us to wait, up to MAX_WAIT, or until when, in UTC."""
+    """How long it wants us to wait, up to MAX_WAIT, or until when, in UTC."""
     error: str = ""
     """Why there was no answer, in a few words of our own."""
 
@@ -30,14 +30,14 @@ class Answer:
         """Why the attempt failed; empty where it did not."""
         return "" if self.succeeded else self.error or f"HTTP {self.status}"
 
-    def asks_for(self, now: datetime) -> timedelta:
-        """How long it asks us to wait from a time on, up to MAX_WAIT."""
+    def wait_after(self, now: datetime) -> timedelta:
+        """How long it wants us to wait from a time on, up to MAX_WAIT."""
         wait = self.wait - now if isinstance(self.wait, datetime) else self.wait
         return max(timedelta(0), min(wait, MAX_WAIT))
 
 
 def retry_after(text: str) -> timedelta | datetime:
-    """What the header of that name asks for; what is not understood counts as absent."""
+    """What the header of that name says; what is not understood counts as absent."""
     text = text.strip()[:_MAX_TEXT]
     if text.isascii() and text.isdigit():
         return min(timedelta(seconds=int(text[:9])), MAX_WAIT)

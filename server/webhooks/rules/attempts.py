@@ -102,5 +102,5 @@ def _next_time(
 
 
 def _asked_for(answer: Answer, now: datetime) -> timedelta:
-    """How long the endpoint asks us to wait, where it says that it is too busy."""
-    return answer.asks_for(now) if answer.status in _WAIT else timedelta(0)
+    """How long the endpoint wants us to wait, where it says that it is too busy."""
+    return answer.wait_after(now) if answer.status in _WAIT else timedelta(0)

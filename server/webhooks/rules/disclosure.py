@@ -1,4 +1,4 @@
-"""What an endpoint may be told: what those may read whose permissions decide it."""
+"""What an endpoint may be sent: what those may read whose permissions decide it."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -7,13 +7,13 @@ from server.frame.errors import PermissionMissing
 from server.frame.events import EventType
 from server.webhooks.permissions import MANAGE
 
-UNKNOWN = "withheld: nobody's permissions decide what this endpoint is told; change it to decide by yours"
-NOT_ADMITTED = "withheld: the account whose permissions decide what this endpoint is told is disabled or gone"
-_LACKING = "withheld: the account whose permissions decide what this endpoint is told lacks {permission}"
+UNKNOWN = "withheld: no account's permissions decide what this endpoint is sent; change it to decide by yours"
+NOT_ADMITTED = "withheld: the account whose permissions decide what this endpoint is sent is disabled or gone"
+_LACKING = "withheld: the account whose permissions decide what this endpoint is sent lacks {permission}"
 
 
 def needed(event_type: str, known: Mapping[str, EventType]) -> tuple[str, ...]:
-    """The permissions that it takes to be told of an event; of a type that is not known here, to manage webhooks."""
+    """The permissions that it takes to be sent an event; of a type that is not known here, to manage webhooks."""
     return known[event_type].permissions if event_type in known else (MANAGE,)
 
 
@@ -30,7 +30,8 @@ def check_readable(caller: Caller, wanted: Iterable[str], known: Mapping[str, Ev
 
 
 def why_withheld(permissions: Collection[str] | None, event_type: str, known: Mapping[str, EventType]) -> str:
-    """Why an event is not told to whom these permissions stand for, None where they are let in no more; or empty."""
+    """Why an event is not sent on behalf of an account with these permissions, which are None where it is disabled or
+    gone; or empty."""
     if permissions is None:
         return NOT_ADMITTED
     migration_problem = [each for each in needed(event_type, known) if each not in permissions]

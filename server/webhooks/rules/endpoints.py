@@ -65,6 +65,6 @@ def edited(endpoint: Endpoint, edit: Edit[UUID], caller: Caller, now: datetime) 
 
 
 def changes_grant(endpoint: Endpoint, values: Mapping[str, Any]) -> bool:
-    """Whether new values decide anew what is told, and where: then whoever sets them answers for it."""
+    """Whether new values change what is sent, and where: then whoever sets them answers for it."""
     news = {name for name, value in values.items() if getattr(endpoint, name) != value}
     return bool(news & {"url", "event_types"}) or ("state" in news and values["state"] is EndpointState.ENABLED)

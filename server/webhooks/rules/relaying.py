@@ -1,4 +1,4 @@
-"""From the log of events to deliveries: what is told, and to whom."""
+"""From the log of events to deliveries: what is sent, and to whom."""
 
 import base64
 import json
@@ -55,7 +55,7 @@ def sample_delivery(endpoint: Endpoint, delivery_id: UUID, now: datetime) -> Del
 
 
 def disabled_event(endpoint: Endpoint, now: datetime) -> Event:
-    """Its URL is not told to others: it may hold a secret of its owner's."""
+    """Its URL is not shown to others: it may contain a secret of its owner's."""
     data = {
         "endpoint_id": str(endpoint.id),
         "description": endpoint.description,
@@ -84,7 +84,7 @@ def _delivery(
 def received_event(source: str, event_id: str, body: bytes, now: datetime) -> Event:
     """A webhook as an event: its body as it came where that is text, and otherwise in base64.
 
-    Its subject is named by the source and the sender's id alone, so that it is the same wherever it is told.
+    Its subject is named by the source and the sender's id alone, so that it is the same wherever it is sent.
     """
     try:
         content, encoding = body.decode(), "text"

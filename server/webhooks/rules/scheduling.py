@@ -1,7 +1,7 @@
-"""Whose turn it is: how many of an endpoint's deliveries are attempted at once.
+"""Which delivery is next: how many of an endpoint's deliveries are attempted concurrently.
 
-Many waiting deliveries of a few endpoints that hang must not take all the places there are, so that only those stand
-in the queue of jobs whose turn it is; the others wait in the store.
+Many waiting deliveries of a few endpoints that hang must not take all the places there are, so that only the next ones
+are in the queue of jobs; the others wait in the store.
 """
 
 from collections import Counter, defaultdict
@@ -12,9 +12,10 @@ from uuid import UUID
 from storage.webhooks.records import Endpoint, ScheduledDelivery
 
 SLOTS = 3
-"""How many at once for an endpoint that takes them: 100 endpoints that begin to hang take 300 of a worker's 400."""
+"""How many concurrently for an endpoint that takes them: 100 endpoints that begin to hang take 300 of a worker's
+400."""
 FAILING_AT_ONCE = 100
-"""How many at once for all endpoints together that have failed for a while, one for each of them."""
+"""How many concurrently for all endpoints together that have failed for a while, one for each of them."""
 _FAILING_AFTER = timedelta(seconds=10)
 
 
@@ -30,7 +31,7 @@ def next_deliveries(
     now: datetime,
     lot: Callable[[], float],
 ) -> Sequence[ScheduledDelivery]:
-    """The deliveries whose turn it is, of those that are due and not in the queue yet.
+    """The deliveries that are next, of those that are due and not in the queue yet.
 
     Where there are more failing endpoints than places for them, the lot decides.
     """

@@ -38,7 +38,7 @@ def standard(headers: Headers, body: bytes, secrets: Sequence[str], now: datetim
     """
     event_id = valid_event_id(single_header(headers, "webhook-id"))
     if "." in event_id:
-        # A full stop ends the id in what is signed: what stands behind it could pass for the time and the body.
+        # A full stop ends the id in what is signed: what follows it could pass for the time and the body.
         raise SignatureInvalid
     sent = recent(single_header(headers, "webhook-timestamp"), now)
     signatures = single_header(headers, "webhook-signature").split(" ")
@@ -54,7 +54,7 @@ def standard(headers: Headers, body: bytes, secrets: Sequence[str], now: datetim
 
 
 def github(headers: Headers, body: bytes, secrets: Sequence[str], now: datetime) -> str:  # noqa: ARG001 - see below
-    """GitHub, https://docs.github.com/en/webhooks: the body alone is signed, and no time is told.
+    """GitHub, https://docs.github.com/en/webhooks: the body alone is signed, and no time is sent.
 
     So whoever has seen a request can send it again under another id, which is then another event.
     """

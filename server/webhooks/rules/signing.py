@@ -16,7 +16,7 @@ def shown(secret: bytes) -> str:
 
 
 def signed_headers(delivery_id: UUID, body: bytes, secrets: Sequence[bytes], now: datetime) -> Mapping[str, str]:
-    """The headers that an attempt is told from others by; one signature for each secret."""
+    """The headers that distinguish an attempt from others; one signature for each secret."""
     time = int(now.timestamp())
     content = f"{delivery_id}.{time}.".encode() + body
     return {

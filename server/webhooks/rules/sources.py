@@ -80,5 +80,5 @@ def _is_standard(secret: str) -> bool:
 def _distinct(pairs: Sequence[tuple[str, Any]]) -> Mapping[str, Any]:
     """A name that is written twice would lose its first value without a word."""
     if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("must not hold a name twice")
+        raise ValueError("must not contain a name twice")
     return dict(pairs)

@@ -11,7 +11,7 @@ from server.webhooks.rules.headers import Headers, recent, single_header, valid_
 
 
 def stripe(headers: Headers, body: bytes, secrets: Sequence[str], now: datetime) -> str:
-    """Stripe, https://docs.stripe.com/webhooks/signature: the time is signed with the body, which holds the id."""
+    """Stripe, https://docs.stripe.com/webhooks/signature: the time is signed with the body, which contains the id."""
     header = single_header(headers, "stripe-signature")
     times = [value for name, _, value in (item.partition("=") for item in header.split(",")) if name == "t"]
     if len(times) != 1:
@@ -27,7 +27,7 @@ def stripe(headers: Headers, body: bytes, secrets: Sequence[str], now: datetime)
 
 
 def _signed(header: str, body: bytes, secret: str) -> bool:
-    """By the library, without its tolerance: that is held against the machine's clock, and for the past alone."""
+    """By the library, without its tolerance: that is compared with the machine's clock, and for the past alone."""
     try:
         return bool(WebhookSignature.verify_header(body, header, secret))
     except (SignatureVerificationError, UnicodeDecodeError):

@@ -11,7 +11,7 @@ from server.webhooks.errors import UrlForbidden
 
 _PORTS = {"https": 443, "http": 80}
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*")
-"""Those of RFC 3986; what is beside them, parsers read differently."""
+"""Those of RFC 3986; parsers disagree on all other characters."""
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,254}}$)(?:{_LABEL}\.)*{_LABEL}\.?")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
@@ -38,7 +38,7 @@ class Target:
 
 
 def target_of(url: str) -> Target:
-    """Takes a URL apart; raises UrlForbidden where nothing could be sent to it, wherever its host stood."""
+    """Takes a URL apart; raises UrlForbidden where nothing could be sent to it, whatever its host resolves to."""
     parts = _split(url)
     if parts.scheme not in _PORTS:
         raise _forbidden("must begin with https://")
@@ -56,9 +56,9 @@ def target_of(url: str) -> Target:
 def check_url(url: str, allowed: Sequence[Network]) -> None:
     """Raises UrlForbidden where an endpoint may not have this URL.
 
-    A host that is an address is judged here; what a name stands for is judged each time it is connected to, since that
-    may change. What is not encrypted goes to the operator's allowed networks alone: where there are none, http is
-    refused, and where there are some, a name that leads out of them is found out when it is connected to.
+    A host that is an address is judged here; what a name resolves to is judged at each connection, since that may
+    change. What is not encrypted goes to the operator's allowed networks alone: where there are none, http is refused,
+    and where there are some, a name that leads out of them is found out when it is connected to.
     """
     target = target_of(url)
     address = literal(target.host)

@@ -1,4 +1,4 @@
-"""The answers of webhooks that are kept for repeated requests; none of them holds a secret or a body."""
+"""The answers of webhooks that are kept for repeated requests; none of them contains a secret or a body."""
 
 from server.frame.answers import AnswerKind
 from server.webhooks.rules.endpoints import Rotation

@@ -46,7 +46,7 @@ class Deliveries:
         event_types: Mapping[str, EventType],
         permissions_of: PermissionsOf,
     ) -> None:
-        """`event_types` say what it takes to be told of each, and `permissions_of` what an account may do now."""
+        """`event_types` say what it takes to be sent each, and `permissions_of` what an account may do now."""
         self._store = store
         self._sender = sender
         self._seals = seals
@@ -58,9 +58,9 @@ class Deliveries:
     async def attempt(self, delivery_id: UUID) -> None:
         """Makes the attempt that is due, and stores what came of it; nothing where none is due.
 
-        No connection to the database is held meanwhile. One that ends between the answer and its being stored is made
-        again: whoever receives it tells it by its id. What its endpoint may not be told, by what the account may do
-        now that answers for it, is given up without an attempt.
+        No connection to the database is in use meanwhile. One that ends between the answer and its being stored is made
+        again: the receiver recognizes it by its id. An event that its endpoint may not be sent, by what the account may
+        do now that answers for it, is given up without an attempt.
         """
         began = self._now()
         loaded = await self._load(delivery_id, began)
@@ -120,7 +120,7 @@ class Deliveries:
             await self._schedule_next(tx, after, now)
 
     async def _schedule_next(self, tx: WebhooksTransaction, endpoint: Endpoint, now: datetime) -> None:
-        """Gives the turn to the endpoint's next delivery; one that fails waits until it is given one."""
+        """Schedules the endpoint's next delivery; one that fails waits until it is given one."""
         if not endpoint.enabled or scheduling.is_failing(endpoint, now):
             return
         due = await tx.deliveries.list_due([endpoint.id], now, each=scheduling.SLOTS)

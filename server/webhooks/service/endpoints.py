@@ -35,7 +35,7 @@ class Endpoints:
         new_id: Callable[[], UUID],
         new_secret: Callable[[], bytes],
     ) -> None:
-        """`event_types` are those that may be asked for, with what it takes to be told of each.
+        """`event_types` are those that may be subscribed to, with what it takes to be sent each.
 
         `allowed` are the networks that may be sent to although they are not of the public internet.
         """
@@ -90,7 +90,7 @@ class Endpoints:
     async def edit(self, edit: Edit[UUID], caller: Caller, context: ChangeContext) -> Endpoint:
         """Changes the fields that the edit names; what is still to be sent to an endpoint that is disabled fails.
 
-        What decides anew what it is told takes the permissions to read that, whichever of its types are new.
+        A change of what it is sent takes the permissions to read that, whichever of its types are new.
         Raises UrlForbidden, EventTypeUnknown, EndpointNotFound, EtagMismatch, PermissionMissing.
         """
 
@@ -157,7 +157,7 @@ class Endpoints:
     async def list_deliveries(
         self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[Delivery]:
-        """Up to so many, and fewer where their bodies are large: those that fit into one answer, and one more."""
+        """Up to so many, and fewer where their bodies are large: those that one answer has room for, and one more."""
         async with self._store.reading() as reading:
             return await reading.deliveries.list_latest(wanted, before=before, limit=limit, size=MAX_PAGE_BYTES)
 
@@ -183,7 +183,7 @@ class Endpoints:
     async def _once(
         self, context: ChangeContext, act: Callable[[WebhooksTransaction], Awaitable[Delivery]]
     ) -> Delivery:
-        """As `once` has it, but what is remembered holds no body: that stands with the delivery, and never changes."""
+        """As `once` has it, but the kept answer has no body: that is stored with the delivery, and never changes."""
 
         async def bodiless(tx: WebhooksTransaction) -> Delivery:
             return replace(await act(tx), body="")

@@ -12,7 +12,7 @@ REPUBLISH = "webhooks.republish"
 
 
 class Inbox:
-    """Takes what others tell us, each event once, and leaves it to a job."""
+    """Takes what others send us, each event once, and leaves it to a job."""
 
     def __init__(
         self, store: WebhooksStore, sources: Iterable[Source], tasks: Mapping[str, str], now: Callable[[], datetime]
@@ -40,7 +40,7 @@ class Inbox:
     async def receive(self, requests: Sequence[ReceivedEvent]) -> Sequence[bool]:
         """Keeps events with the job of each, all in one transaction, and says of each whether it was new.
 
-        Of one that came before, the first body stands, and no second job is deferred; it is as durable as when it
+        Of one that came before, the first body counts, and no second job is deferred; it is as durable as when it
         was new once this returns.
         """
         async with self._store.transaction() as tx:
@@ -62,5 +62,5 @@ class Inbox:
                 await tx.events.publish([received_event(source, event_id, body, now)])
 
     def _job(self, source: str, event_id: str) -> Job:
-        # Mostly they tell what we know by an answer, and can wait for what we have been asked to do.
+        # Mostly they say what we know by an answer, and can wait for what callers have requested.
         return Job(self._tasks.get(source, REPUBLISH), {"source": source, "event_id": event_id}, priority=-1)

@@ -23,7 +23,7 @@ class Relay:
         self._new_id = new_id
 
     async def relay(self) -> bool:
-        """Takes up the next page of the log, and returns whether more has come already.
+        """Handles the next page of the log, and returns whether more has come already.
 
         How far it came is kept in the transaction of the deliveries, so that none is left out and none is made twice.
         Of several at a time, one does it, and for the others there is nothing to do. The first one ever begins at the

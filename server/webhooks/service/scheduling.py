@@ -10,7 +10,7 @@ DELIVER = "webhooks.deliver"
 
 
 class DeliveryScheduler:
-    """Puts those deliveries into the queue of jobs whose turn it is."""
+    """Puts the next deliveries into the queue of jobs."""
 
     def __init__(self, store: WebhooksStore, now: Callable[[], datetime], random: Callable[[], float]) -> None:
         self._store = store
@@ -20,8 +20,8 @@ class DeliveryScheduler:
     async def schedule(self) -> None:
         """Of several at a time, one does it, and for the others there is nothing to do.
 
-        The endpoints are locked before the queue is looked at, so that a delivery which another one passes its turn on
-        to is seen there.
+        The endpoints are locked before the queue is looked at, so that a delivery which another one has scheduled is
+        seen there.
         """
         now = self._now()
         async with self._store.transaction() as tx:

@@ -12,7 +12,7 @@ class Sealing:
         self._seals = seals
 
     async def seal(self) -> int:
-        """Seals secrets, piece by piece, each in a transaction of its own, and returns how many those were.
+        """Seals secrets, batch by batch, each in a transaction of its own, and returns how many those were.
 
         Raises SealBroken where a master key is missing.
         """

@@ -22,36 +22,36 @@ _MOVEMENTS = Records(Movement, reason=StockReason)
 
 
 class OrderChangeReader(LogReader):
-    """What happened to orders, as the log of events tells it."""
+    """What happened to orders, from the log of events."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, events, events.c.type.like("order.%"))
 
     async def list_changes(self, log_range: LogRange, limit: int, audience: OrderAudience) -> ChangePage[OrderChange]:
-        """What of the first `limit` changes of a stretch an audience is told."""
+        """The changes among the first `limit` of a range that an audience gets."""
 
-        def told(page: CTE) -> Select[Any]:
+        def visible(page: CTE) -> Select[Any]:
             mine = orders.c.id == page.c.subject_id
             return select(page, *orders.c).join_from(page, orders, mine).where(_concerns(audience))
 
-        found, last = await self._read(log_range, limit, _EVENT, told)
+        found, last = await self._read(log_range, limit, _EVENT, visible)
         return ChangePage([_change(row, order) for row, order in zip(found, _ORDERS.all(found), strict=True)], last)
 
 
 class StockChangeReader(LogReader):
-    """What happened to the stock, as its ledger tells it."""
+    """What happened to the stock, from its ledger."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, stock_movements)
 
     async def list_changes(self, log_range: LogRange, limit: int, skus: Collection[str]) -> ChangePage[Movement]:
-        """What of the first `limit` movements of a stretch moved these products, or any where none are given."""
+        """What of the first `limit` movements of a range moved these products, or any where none are given."""
 
-        def told(page: CTE) -> Select[Any]:
+        def visible(page: CTE) -> Select[Any]:
             moved = select(page, products.c.sku).join_from(page, products, products.c.id == page.c.product_id)
             return moved.where(products.c.sku.in_(skus)) if skus else moved
 
-        found, last = await self._read(log_range, limit, _MOVEMENT, told)
+        found, last = await self._read(log_range, limit, _MOVEMENT, visible)
         return ChangePage(_MOVEMENTS.all(found), last)
 
 
@@ -66,8 +66,8 @@ def _concerns(audience: OrderAudience) -> ColumnElement[bool]:
 
 
 def _change(row: Row[Any], order: Order) -> OrderChange:
-    """The order as the event tells it; what no event changes is the order's own."""
-    told = json.loads(row.data)
-    state, update_time = OrderState(told["state"]), datetime.fromisoformat(told["update_time"])
-    changed = replace(order, state=state, cancel_reason=told["cancel_reason"], update_time=update_time)
+    """The order as the event has it; what no event changes is the order's own."""
+    data = json.loads(row.data)
+    state, update_time = OrderState(data["state"]), datetime.fromisoformat(data["update_time"])
+    changed = replace(order, state=state, cancel_reason=data["cancel_reason"], update_time=update_time)
     return OrderChange(row.sequence, changed)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, bindparam, cast, func, literal, select, true, tuple_
+from sqlalchemy import BigInteger, Select, bindparam, cast, func, literal, select, true
 
 from storage.base import (
     Reader,
@@ -14,6 +14,7 @@ from storage.base import (
     insert_json,
     json_parameter,
     json_rows,
+    latest,
     update_json,
     values_getter,
 )
@@ -40,7 +41,7 @@ _CHANGE = update_json(orders, *_CHANGEABLE)
 _IDS = select(json_rows(orders, "id").c.id)
 _FIND = select(orders).where(orders.c.id.in_(_IDS))
 _LOCK = _FIND.order_by(orders.c.id).with_for_update(key_share=True)
-# Written out, since an index holds the pending ones alone: a plan for any state could not use it.
+# Written out, since an index has the pending ones alone: a plan for any state could not use it.
 _PENDING = orders.c.state == literal(OrderState.PENDING.value, literal_execute=True)
 _LOCK_PENDING = (
     select(orders).where(_PENDING).order_by(orders.c.hold_end_time).with_for_update(key_share=True, skip_locked=True)
@@ -76,7 +77,7 @@ _LINES = (
 
 
 class OrderReader(Reader):
-    """Orders and their lines, as they stand."""
+    """Orders and their lines, as they are stored."""
 
     async def find_references(self, keys: Collection[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], UUID]:
         """Which of these (placed_by, reference) are taken, and by which order."""
@@ -88,7 +89,7 @@ class OrderReader(Reader):
     async def count_unpaid(self, customer_ids: Collection[str], since: datetime) -> Mapping[str, Unpaid]:
         """What of these customers' orders, placed since then, is not paid.
 
-        It goes through all that they have placed since: so few, since what is given up is bounded as well.
+        It goes through all that they have placed since: so few, since abandoned ones are bounded as well.
         """
         if not customer_ids:
             return {}
@@ -111,10 +112,7 @@ class OrderReader(Reader):
         """Orders without their lines from the latest on, starting below a key of (create_time, id)."""
         if before is not None and wanted.end_time is not None and before[0] < wanted.end_time:
             wanted = replace(wanted, end_time=None)  # it says no more than `before`, and the scan would begin there
-        statement = select(orders).where(*_conditions(wanted))
-        if before is not None:
-            statement = statement.where(tuple_(orders.c.create_time, orders.c.id) < before)
-        statement = statement.order_by(orders.c.create_time.desc(), orders.c.id.desc()).limit(limit)
+        statement = latest(select(orders).where(*_conditions(wanted)), orders, before=before, limit=limit)
         return _ORDERS.all(await self._connection.execute(statement))
 
     async def _with_lines(
@@ -156,7 +154,7 @@ class OrderRepository(OrderReader, Repository):
         return await self._with_lines(_LOCK, _ids(order_ids))
 
     async def lock_due(self, now: datetime, limit: int) -> Mapping[UUID, Order]:
-        """Pending orders whose hold has ended, with their lines, locked; not those that others have locked."""
+        """Pending orders whose reservation has ended, with their lines, locked; not those that others have locked."""
         statement = _LOCK_PENDING.where(orders.c.hold_end_time <= now).limit(limit)
         return await self._with_lines(statement)
 

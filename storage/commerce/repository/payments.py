@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, or_, select, tuple_
+from sqlalchemy import Row, func, insert, or_, select
 
 from storage.base import (
     Reader,
@@ -13,6 +13,7 @@ from storage.base import (
     column_names,
     insert_json,
     json_parameter,
+    latest,
     update_json,
     values_getter,
 )
@@ -52,7 +53,7 @@ _CHANGE_REFUNDS = update_json(refunds, *_REFUND_CHANGEABLE)
 
 
 class PaymentReader(Reader):
-    """Payments and their refunds, as they stand."""
+    """Payments and their refunds, as they are stored."""
 
     async def find(self, payment_id: UUID) -> Payment | None:
         """The payment with its refunds."""
@@ -107,10 +108,7 @@ class PaymentReader(Reader):
         self, wanted: PaymentFilter, *, before: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[Payment]:
         """Payments without their refunds from the latest on, starting below a key of (create_time, id)."""
-        statement = select(payments).where(*_conditions(wanted))
-        if before is not None:
-            statement = statement.where(tuple_(payments.c.create_time, payments.c.id) < before)
-        statement = statement.order_by(payments.c.create_time.desc(), payments.c.id.desc()).limit(limit)
+        statement = latest(select(payments).where(*_conditions(wanted)), payments, before=before, limit=limit)
         return _PAYMENTS.all(await self._connection.execute(statement))
 
     async def _with_refunds(self, rows: Sequence[Row[Any]]) -> Mapping[UUID, Payment]:

@@ -34,7 +34,7 @@ _LOCK_BY_SKU = _FIND_BY_SKU.order_by(products.c.id).with_for_update(key_share=Tr
 
 
 class ProductReader(Reader):
-    """What is sold, as it stands."""
+    """Products, as they are stored."""
 
     async def find_many(self, product_ids: Collection[UUID]) -> Mapping[UUID, Product]:
         """The products that exist of these."""
@@ -48,7 +48,7 @@ class ProductReader(Reader):
         return (await self.find_many_by_sku([sku])).get(sku)
 
     async def list_by_sku(self, *, after: str | None, limit: int, archived: bool, size: int) -> Sequence[Product]:
-        """Products by SKU, starting behind one; the archived ones too where asked.
+        """Products by SKU, starting behind one; the archived ones too where requested.
 
         The last one is the first by which their texts are larger than `size` bytes together, unless `limit` ends them.
         """

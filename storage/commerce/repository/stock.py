@@ -62,12 +62,12 @@ class StockRepository(StockReader, Repository):
     """
 
     async def lock(self, skus: Collection[str]) -> Mapping[str, StockItem]:
-        """The shelves that exist of these SKUs, locked until the transaction ends."""
+        """The stock items that exist of these SKUs, locked until the transaction ends."""
         values = json_parameter(("sku",), ((sku,) for sku in skus))
         return {each.sku: each for each in _STOCK_ITEM_OF.all(await self._connection.execute(_LOCK, values))}
 
     async def lock_by_id(self, product_ids: Collection[UUID]) -> Mapping[UUID, StockItem]:
-        """The shelves of these products, locked until the transaction ends."""
+        """The stock items of these products, locked until the transaction ends."""
         values = json_parameter(("product_id",), ((each,) for each in product_ids))
         return {
             each.product_id: each for each in _STOCK_ITEM_OF.all(await self._connection.execute(_LOCK_BY_ID, values))

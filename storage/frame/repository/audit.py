@@ -57,7 +57,8 @@ class AuditReader(Reader):
         return await self._in_order(statement, limit)
 
     async def list_unsealed_before_restore(self, *, limit: int) -> Sequence[AuditEvent]:
-        """What is not sealed, of a database that was restored and counts its transactions anew since."""
+        """What is not sealed, of a database that was restored and has counted its transactions from an earlier number
+        since."""
         unknown = audit_entries.c.transaction_id >= func.pg_snapshot_xmax(func.pg_current_snapshot())
         return await self._in_order(unsealed().where(unknown), limit)
 
@@ -79,7 +80,7 @@ class AuditRepository(AuditReader, Repository):
         self._key = key
 
     async def record(self, entries: Sequence[AuditEntry]) -> None:
-        """Writes entries into the record, in their order; they stand there once this transaction has committed."""
+        """Writes entries into the record, in their order; they are there once this transaction has committed."""
         if not entries:
             return
         if self._key is None:
@@ -113,7 +114,7 @@ def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
 
 
 def unsealed() -> Select[Any]:
-    """The events that stand in no place of the chain."""
+    """The entries that have no place in the chain."""
     return select(*EVENT).where(~exists().where(audit_seals.c.sequence == audit_entries.c.sequence))
 
 

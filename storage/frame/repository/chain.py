@@ -17,7 +17,7 @@ _MINE = audit_entries.c.sequence == audit_seals.c.sequence
 _SEAL = ("position", "sequence", "hash", "key_id", "create_time")
 _VALUES = values_getter(_SEAL)
 _SEALS = Records(AuditSeal)
-_SEALS_BESIDE = Records(AuditSeal, **{name: f"seal_{name}" for name in _SEAL})
+_SEALS_OF_ROWS = Records(AuditSeal, **{name: f"seal_{name}" for name in _SEAL})
 _ANCHORS = Records(AuditAnchor)
 _ADD = insert_json(audit_seals, *_SEAL)
 
@@ -51,10 +51,10 @@ class AuditChainReader(Reader):
         there = (row for row in rows if row.sequence is not None)
         found = events_of(there, position=lambda row: row.seal_position, hash=lambda row: row.seal_hash)
         events = {event.position: event for event in found}
-        return [AuditLink(seal, events.get(seal.position)) for seal in _SEALS_BESIDE.all(rows)]
+        return [AuditLink(seal, events.get(seal.position)) for seal in _SEALS_OF_ROWS.all(rows)]
 
     async def find_unsealed(self, since: tuple[int, int] | None, until: tuple[int, int]) -> AuditEvent | None:
-        """The first event between two keys of (transaction, sequence) that stands in no place of the chain."""
+        """The first entry between two keys of (transaction, sequence) that has no place in the chain."""
         statement = unsealed().where(tuple_(*KEY) <= key_of(until))
         if since is not None:
             statement = statement.where(tuple_(*KEY) > key_of(since))
@@ -66,10 +66,10 @@ class AuditChainReader(Reader):
         entries, seals = audit_entries.alias("first_entries"), audit_seals.alias("first_seals")
         earlier = entries.c.id == audit_entries.c.id
         first = select(seals.c.position).join_from(entries, seals, entries.c.sequence == seals.c.sequence)
-        stands_before = first.where(earlier, seals.c.position < audit_seals.c.position).exists()
+        is_repeated = first.where(earlier, seals.c.position < audit_seals.c.position).exists()
         statement: Select[Any] = select(*EVENT, audit_seals.c.position).join_from(audit_seals, audit_entries, _MINE)
         here = (audit_seals.c.position > after) & (audit_seals.c.position <= until)
-        statement = statement.where(here, stands_before).order_by(audit_seals.c.position).limit(1)
+        statement = statement.where(here, is_repeated).order_by(audit_seals.c.position).limit(1)
         found = events_of(await self._connection.execute(statement), position=lambda row: row.position)
         return next(iter(found), None)
 

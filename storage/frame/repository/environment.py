@@ -29,7 +29,8 @@ class EnvironmentRepository(EnvironmentReader, Repository):
     """Makes the database an environment's own."""
 
     async def claim(self, issuer: str) -> str:
-        """Makes it this issuer's where it is nobody's, and returns whose it is; of several at once, one is first."""
+        """Makes it this issuer's where it is nobody's, and returns whose it is; of several at the same time, one is
+        first."""
         await self._connection.execute(insert(environment).values(id=1, issuer=issuer).on_conflict_do_nothing())
         kept = await self.find()
         assert kept is not None  # noqa: S101 - it was written, by us or by another

@@ -11,10 +11,10 @@ _PUBLISH = insert_json(events, *_EVENT)
 
 
 class EventRepository(Repository):
-    """The log of what happened, which watchers and webhooks are told from."""
+    """The log of events, from which watchers and webhooks get them."""
 
     async def publish(self, new: Sequence[Event]) -> None:
-        """Writes events into the log, in their order; others are told once this transaction has committed."""
+        """Writes events into the log, in their order; others learn of them once this transaction has committed."""
         if not new:
             return
         await self._connection.execute(_PUBLISH, json_parameter(_EVENT, map(_VALUES, new)))

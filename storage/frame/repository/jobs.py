@@ -10,7 +10,7 @@ from storage.frame.records import Job, JobState, QueuedJob, module_of
 
 
 class JobReader(Reader):
-    """What stands in the queue of jobs."""
+    """The queue of jobs."""
 
     async def list_undone(self, limit: int) -> Sequence[QueuedJob]:
         """The jobs that wait, run or have failed, the first first."""
@@ -30,7 +30,7 @@ class JobRepository(JobReader, Repository):
         await self._manager.batch_defer_jobs_async([_queued(job) for job in jobs], connection=connection)
 
     async def retry(self, job_id: int) -> bool:
-        """Puts a job that has failed back into the queue, to be done at once; whether there was one."""
+        """Puts a job that has failed back into the queue, to be done immediately; whether there was one."""
         return (await self._connection.execute(_RETRY, {"job_id": job_id})).scalar() is not None
 
     async def cancel_all(self) -> int:

@@ -17,13 +17,13 @@ _ADD = insert_json(access_changes, *_CHANGE)
 
 
 class AccessChangeReader(LogReader):
-    """The log of whose standing changed, by which each server forgets what it remembers of them."""
+    """The log of whose access changed, by which each server drops its cached copy."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, access_changes)
 
     async def list_changes(self, log_range: LogRange, limit: int) -> ChangePage[AccessChange]:
-        """The first `limit` changes of a stretch, in their order."""
+        """The first `limit` changes of a range, in their order."""
         columns = ("sequence", "account_id")
         rows, last = await self._read(
             log_range, limit, columns, lambda page: select(*(page.c[name] for name in columns))
@@ -32,10 +32,10 @@ class AccessChangeReader(LogReader):
 
 
 class AccessChangeRepository(AccessChangeReader, Repository):
-    """The log of whose standing changed, by which each server forgets what it remembers of them."""
+    """The log of whose access changed, by which each server drops its cached copy."""
 
     async def add(self, account_ids: Collection[UUID] | None, now: datetime) -> None:
-        """Has all servers look up these accounts anew, once this transaction has committed; None means everyone's."""
+        """Has all servers look up these accounts again, once this transaction has committed; None means everyone's."""
         if account_ids is not None and not account_ids:
             return
         rows = ((account_id, now) for account_id in (account_ids if account_ids is not None else [None]))

@@ -30,7 +30,7 @@ _NEW = row_maker(_ACCOUNT)
 
 
 class AccountReader(Reader):
-    """Accounts and the roles granted to them, as they stand."""
+    """Accounts and the roles granted to them, as they are stored."""
 
     async def find(self, account_id: UUID) -> Account | None:
         return _ACCOUNTS.first(await self._connection.execute(_accounts().where(accounts.c.id == account_id)))
@@ -98,7 +98,7 @@ class AccountRepository(AccountReader, Repository):
         await self._connection.execute(delete(role_grants).where(granted))
 
     async def lock_holders(self, role: str) -> list[UUID]:
-        """The accounts that hold a role and may come in, in key order: so they stay until the transaction ends."""
+        """The enabled accounts that have a role, in key order: so they stay until the transaction ends."""
         join = role_grants.join(accounts, accounts.c.id == role_grants.c.account_id)
         enabled = (role_grants.c.role == role) & accounts.c.disable_time.is_(None)
         statement = select(accounts.c.id).select_from(join).where(enabled).order_by(accounts.c.id)

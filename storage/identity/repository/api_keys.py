@@ -16,7 +16,7 @@ _NEW = row_maker(_KEY)
 
 
 class ApiKeyReader(Reader):
-    """The keys of service accounts, as they stand."""
+    """The keys of service accounts, as they are stored."""
 
     async def find(self, key_id: UUID) -> ApiKey | None:
         return _KEYS.first(await self._connection.execute(_keys().where(api_keys.c.id == key_id)))

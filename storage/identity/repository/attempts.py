@@ -20,10 +20,11 @@ _SAVE = update_json(attempts, *_ATTEMPTS)
 
 
 class AttemptReader(Reader):
-    """How often something was tried, by a key of 32 bytes, which may change at once."""
+    """How often something was tried, by a key of 32 bytes; it may have changed by the time it is read."""
 
     async def read(self, keys: Collection[bytes]) -> Mapping[bytes, Attempts]:
-        """What is counted under these keys, which may change at once; a key that nothing is counted under is absent."""
+        """What is counted under these keys, which may have changed by the time it is read; a key that nothing is
+        counted under is absent."""
         found = await self._connection.execute(select(attempts).where(attempts.c.key.in_(keys)))
         return {each.key: each for each in _COUNTED.all(found)}
 

@@ -12,10 +12,10 @@ _EFFECTIVE_ACCESS = Records(EffectiveAccess, roles=tuple, custom_permissions=tup
 
 
 class EffectiveAccessReader(Reader):
-    """What stands behind tokens."""
+    """The accounts behind tokens."""
 
     async def find(self, account_id: UUID, issued_for: UUID) -> EffectiveAccess | None:
-        """What stands behind a token of an account that was issued for a session or a key; None where nothing does."""
+        """The account behind a token that was issued for a session or a key; None where nothing does."""
         granted = select(role_grants.c.role).where(role_grants.c.account_id == account_id)
         made = select(func.unnest(roles.c.permissions)).where(roles.c.name.in_(granted))
         columns = (
@@ -23,19 +23,19 @@ class EffectiveAccessReader(Reader):
             func.array(made.scalar_subquery(), type_=ARRAY(Text)).label("custom_permissions"),
             func.coalesce(sessions.c.expire_time, api_keys.c.expire_time).label("expire_time"),
         )
-        stands = accounts.outerjoin(sessions, _live(sessions, issued_for)).outerjoin(
+        granted_to = accounts.outerjoin(sessions, _live(sessions, issued_for)).outerjoin(
             api_keys, _live(api_keys, issued_for)
         )
         statement = (
             select(*columns)
-            .select_from(stands)
+            .select_from(granted_to)
             .where(accounts.c.id == account_id, accounts.c.disable_time.is_(None))
             .where(or_(sessions.c.id.is_not(None), api_keys.c.id.is_not(None)))
         )
         return _EFFECTIVE_ACCESS.first(await self._connection.execute(statement))
 
     async def find_account(self, account_id: UUID) -> EffectiveAccess | None:
-        """How an account stands by itself, without a token; None where it is disabled, or there is none."""
+        """The access of an account by itself, without a token; None where it is disabled, or there is none."""
         granted = select(role_grants.c.role).where(role_grants.c.account_id == account_id)
         made = select(func.unnest(roles.c.permissions)).where(roles.c.name.in_(granted))
         statement = select(

@@ -12,7 +12,7 @@ _NEW = row_maker(("hash", "account_id", "purpose", "create_time", "expire_time")
 
 
 class MailTokenReader(Reader):
-    """Tokens that were sent by mail, as they stand."""
+    """Tokens that were sent by mail, as they are stored."""
 
     async def find_live(self, token_hash: bytes, purpose: MailPurpose, now: datetime) -> UUID | None:
         """Whose token it is; None where it is not one, not for this, used, or expired."""
@@ -34,7 +34,7 @@ class MailTokenRepository(MailTokenReader, Repository):
         await self._connection.execute(one_lives)
 
     async def use(self, token_hash: bytes, purpose: MailPurpose, now: datetime, address: str) -> UUID | None:
-        """Uses a token up, and says whose it is; None as above. Of many that use one at once, one does."""
+        """Uses a token up, and says whose it is; None as above. Of many that use one at the same time, one does."""
         statement = update(mail_tokens).where(_live(token_hash, purpose, now)).values(use_time=now, address=address)
         found: UUID | None = (await self._connection.execute(statement.returning(mail_tokens.c.account_id))).scalar()
         return found

@@ -26,7 +26,7 @@ class RoleReader(Reader):
         return _ROLES.all(await self._connection.execute(statement))
 
     async def is_granted(self, name: str) -> bool:
-        """Whether any account holds a role."""
+        """Whether any account has a role."""
         statement = select(exists().where(role_grants.c.role == name))
         return bool((await self._connection.execute(statement)).scalar())
 

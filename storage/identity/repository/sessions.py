@@ -2,10 +2,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Records, Repository, column_names, row_maker
+from storage.base import Reader, Records, Repository, column_names, latest, row_maker
 from storage.identity.records import Session
 from storage.identity.tables.sessions import sessions
 
@@ -14,7 +14,7 @@ _NEW = row_maker(column_names(sessions))
 
 
 class SessionReader(Reader):
-    """Sign-ins, as they stand."""
+    """Sessions, as they are stored."""
 
     async def find(self, session_id: UUID) -> Session | None:
         return _SESSIONS.first(await self._connection.execute(select(sessions).where(sessions.c.id == session_id)))
@@ -24,10 +24,7 @@ class SessionReader(Reader):
     ) -> Sequence[Session]:
         """An account's sessions that have not ended, from the latest on, starting before a key of (create_time, id)."""
         live = (sessions.c.account_id == account_id) & sessions.c.end_time.is_(None) & (sessions.c.expire_time > now)
-        statement = select(sessions).where(live)
-        if before is not None:
-            statement = statement.where(tuple_(sessions.c.create_time, sessions.c.id) < before)
-        statement = statement.order_by(sessions.c.create_time.desc(), sessions.c.id.desc()).limit(limit)
+        statement = latest(select(sessions).where(live), sessions, before=before, limit=limit)
         return _SESSIONS.all(await self._connection.execute(statement))
 
 

@@ -73,7 +73,7 @@ roles = Table(
 access_changes = Table(
     "access_changes",
     METADATA,
-    # What servers read to learn whose standing they must look up anew.
+    # What servers read to learn whose access they must look up again.
     Column("sequence", BigInteger, Identity(always=True), primary_key=True),
     # Absent where it may be anyone's.
     Column("account_id", Uuid),

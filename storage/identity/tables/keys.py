@@ -38,7 +38,7 @@ api_keys = Table(
     Column("id", Uuid, primary_key=True),
     Column("account_id", Uuid, ForeignKey("identity.accounts.id"), nullable=False),
     Column("prefix", Text, nullable=False),
-    # SHA-256; a key holds 160 random bits, so that no slow hash is needed.
+    # SHA-256; a key has 160 random bits, so that no slow hash is needed.
     Column("hash", LargeBinary, nullable=False),
     Column("create_time", _TIME, nullable=False),
     Column("expire_time", _TIME),

@@ -21,7 +21,7 @@ mails = Table(
     METADATA,
     Column("id", Uuid, primary_key=True),
     Column("kind", Text, nullable=False),
-    # Sealed: it holds the address, and a token that stands for its owner.
+    # Sealed: it contains the address, and a token that authenticates its owner.
     Column("content", LargeBinary, nullable=False),
     Column("create_time", _TIME, nullable=False),
     Column("attempt_count", Integer, nullable=False),
@@ -34,7 +34,7 @@ mails = Table(
 mail_tokens = Table(
     "mail_tokens",
     METADATA,
-    # SHA-256; a token holds 160 random bits, so that no slow hash is needed.
+    # SHA-256; a token has 160 random bits, so that no slow hash is needed.
     Column("hash", LargeBinary, primary_key=True),
     Column("account_id", Uuid, ForeignKey("identity.accounts.id"), nullable=False),
     Column("purpose", Text, nullable=False),

@@ -11,10 +11,10 @@ from sqlalchemy import (
     cast,
     column,
     func,
+    literal,
     select,
     table,
     true,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -27,18 +27,18 @@ from storage.base import (
     insert_json,
     json_parameter,
     json_rows,
+    latest,
     values_getter,
 )
 from storage.webhooks.records import QUEUE, Delivery, DeliveryFilter, DeliveryState, ScheduledDelivery
-from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoints
 
 _GIVING = 0x626B726D_00000002
-"""The advisory lock of whoever gives deliveries their turns."""
+"""The advisory lock of whoever schedules deliveries."""
 
 _MAX_PIECE = 4 * 1024 * 1024
 _ROW = 256
-"""In bytes, about: what a delivery takes beside its body."""
+"""In bytes, about: what a delivery takes in addition to its body."""
 
 _COLUMNS = column_names(deliveries)
 _DELIVERIES = Records(Delivery, state=DeliveryState)
@@ -51,11 +51,19 @@ _FINISHED = (DeliveryState.SUCCEEDED, DeliveryState.FAILED)
 _jobs = table(
     "procrastinate_jobs", column("queue_name", Text), column("status"), column("args", JSONB), schema="public"
 )
-"""The queue's own table; its schema is procrastinate's, so that it stands in no `tables`."""
+"""The queue's own table; its schema is procrastinate's, so that it is in no `tables`."""
+
+# Written into the statement, so that a prepared plan still knows that the index over what is pending will do.
+_PENDING_LITERAL = literal(DeliveryState.PENDING, Text, literal_execute=True)
+
+
+def is_due(now: datetime) -> ColumnElement[bool]:
+    """Whether a delivery's next attempt is due."""
+    return (deliveries.c.state == _PENDING_LITERAL) & (deliveries.c.next_attempt_time <= now)
 
 
 class DeliveryReader(Reader):
-    """How the events on their way to endpoints stand."""
+    """The state of the events on their way to endpoints."""
 
     async def find(self, delivery_id: UUID) -> Delivery | None:
         return _DELIVERIES.first(
@@ -70,9 +78,7 @@ class DeliveryReader(Reader):
         The last one is the first by which their bodies are larger than `size` bytes together, unless `limit` ends them.
         """
         some = select(deliveries).where(*_conditions(wanted))
-        if before is not None:
-            some = some.where(tuple_(deliveries.c.create_time, deliveries.c.id) < before)
-        found = some.order_by(*_latest(deliveries)).limit(limit).subquery()
+        found = latest(some, deliveries, before=before, limit=limit).subquery()
         mine = func.octet_length(found.c.body)
         so_far = (func.sum(mine).over(order_by=_latest(found)) - mine).label("so_far")
         sized = select(*found.c, so_far).subquery()
@@ -95,7 +101,7 @@ class DeliveryReader(Reader):
         return _SCHEDULING.all(found)
 
     async def list_queued(self, endpoint_ids: Collection[UUID], now: datetime) -> Sequence[ScheduledDelivery]:
-        """Those of endpoints' due deliveries that a job stands in the queue for, or is being done."""
+        """The due deliveries of endpoints whose job is in the queue, or is being done."""
         delivery_id = cast(_jobs.c.args["delivery_id"].astext, Uuid)
         statement = select(deliveries.c.endpoint_id, deliveries.c.id.label("delivery_id")).join_from(
             _jobs, deliveries, deliveries.c.id == delivery_id
@@ -131,7 +137,7 @@ class DeliveryRepository(DeliveryReader, Repository):
         return (await self._connection.execute(update(deliveries).where(pending).values(values))).rowcount
 
     async def try_lock_scheduling(self) -> bool:
-        """Whether this transaction, and no other until it ends, gives deliveries their turns."""
+        """Whether this transaction, and no other until it ends, schedules deliveries."""
         return bool((await self._connection.execute(select(func.pg_try_advisory_xact_lock(_GIVING)))).scalar_one())
 
     async def purge(self, before: datetime, limit: int) -> int:
@@ -145,7 +151,7 @@ def _latest(of: FromClause) -> Sequence[ColumnElement[Any]]:
 
 
 def _pieces(new: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
-    """So few at once that a statement stays small."""
+    """So few in one statement that it stays small."""
     begin = size = 0
     for place, delivery in enumerate(new):
         size += _ROW + len(delivery.body)

@@ -2,12 +2,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, delete, exists, func, select, tuple_, update
+from sqlalchemy import LargeBinary, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Records, Repository, column_names, row_maker
+from storage.base import Reader, Records, Repository, column_names, latest, row_maker
 from storage.webhooks.records import Endpoint, EndpointSecret, EndpointState
-from storage.webhooks.repository.conditions import is_due
+from storage.webhooks.repository.deliveries import is_due
 from storage.webhooks.tables import deliveries, endpoint_secrets, endpoints
 
 _CREATING = 0x626B726D_00000001
@@ -41,10 +41,7 @@ class EndpointReader(Reader):
 
     async def list_latest(self, *, before: tuple[datetime, UUID] | None, limit: int) -> Sequence[Endpoint]:
         """Endpoints from the latest on, starting below a key of (create_time, id)."""
-        statement = select(endpoints)
-        if before is not None:
-            statement = statement.where(tuple_(endpoints.c.create_time, endpoints.c.id) < before)
-        statement = statement.order_by(endpoints.c.create_time.desc(), endpoints.c.id.desc()).limit(limit)
+        statement = latest(select(endpoints), endpoints, before=before, limit=limit)
         return _ENDPOINTS.all(await self._connection.execute(statement))
 
     async def find_secret(self, endpoint_id: UUID, generation: int) -> EndpointSecret | None:
@@ -120,7 +117,7 @@ class EndpointRepository(EndpointReader, Repository):
         return int(found.scalar_one())
 
     async def list_to_seal(self, mark: bytes, limit: int) -> Sequence[EndpointSecret]:
-        """Up to so many secrets that do not begin with this mark of a seal, or stand in the clear."""
+        """Up to so many secrets that do not begin with this mark of a seal, or are in the clear."""
         marked = func.substr(endpoint_secrets.c.secret, 1, len(mark), type_=LargeBinary) == mark
         statement = select(endpoint_secrets).where(~endpoint_secrets.c.sealed | ~marked).limit(limit)
         found = await self._connection.execute(statement.with_for_update(key_share=True))

@@ -25,8 +25,8 @@ class RelayReader(LogReader):
     async def position(self) -> str | None:
         """Up to where the log has become deliveries; None before the first time.
 
-        None too where the database was restored and counts its transactions anew: by the old count, the next events
-        would seem to have been there for long.
+        None too where the database was restored and counts its transactions from an earlier number: by the old count,
+        the next events would seem to have been there for long.
         """
         end = func.pg_snapshot_xmax(cast(relay.c.snapshot, SnapshotText))
         known = end <= func.pg_snapshot_xmax(func.pg_current_snapshot())
@@ -35,7 +35,7 @@ class RelayReader(LogReader):
     async def cut(self, since: str, until: str, limit: int) -> str:
         """A position between two, with about so many events before it; the later one where there are not so many.
 
-        A position can stand only where all transactions below a number have ended, and those of the earlier position
+        A position exists only where all transactions below a number have ended, and those of the earlier position
         are among them. So a transaction's events are never parted, and one that is still under way ends the search.
         """
         number = cast(cast(events.c.transaction_id, Text), BigInteger)
@@ -71,7 +71,7 @@ class RelayRepository(RelayReader, Repository):
 
 def _between(since: str, until: str) -> ColumnElement[bool]:
     mine = events.c.transaction_id
-    recent = mine >= func.pg_snapshot_xmin(_given(since))  # what the index is asked for
+    recent = mine >= func.pg_snapshot_xmin(_given(since))  # the range that the index is searched for
     known = func.pg_visible_in_snapshot(mine, _given(since))
     return recent & ~known & func.pg_visible_in_snapshot(mine, _given(until))
 

@@ -169,7 +169,7 @@ async def test_a_provider_that_is_gone_is_unavailable(sandbox_here: Sandbox) -> 
     await provider.close()
 
 
-async def test_a_wrong_key_is_told_apart(shared_sandbox: Sandbox) -> None:
+async def test_a_wrong_key_is_distinguished(shared_sandbox: Sandbox) -> None:
     """It is to be tried again once the setting is mended, and the log can name it."""
     provider = SandboxProvider(shared_sandbox.url, "wrong")
     with pytest.raises(ProviderKeyRefused):
@@ -230,7 +230,7 @@ SPOILED: list[Callable[[str], bytes]] = [
 
 
 @pytest.mark.parametrize("spoil", SPOILED)
-def test_an_event_that_cannot_be_read_is_told_apart(spoil: Callable[[str], bytes]) -> None:
+def test_an_event_that_cannot_be_read_is_distinguished(spoil: Callable[[str], bytes]) -> None:
     """By an error that quotes nothing of it."""
     body = spoil('{"type": "payment.captured", "id": "evt_1", "data": ' + PAYMENT % "secret-reference" + "}")
     with pytest.raises(ValueError, match=r"^this is no event of the sandbox$"):

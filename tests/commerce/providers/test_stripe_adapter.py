@@ -243,7 +243,7 @@ async def test_a_stripe_that_cannot_be_reached_is_unavailable() -> None:
     await provider.close()
 
 
-async def test_a_wrong_key_is_told_apart(stripe: StandIn) -> None:
+async def test_a_wrong_key_is_distinguished(stripe: StandIn) -> None:
     """It is to be tried again once the setting is mended, and the log can name it."""
     provider = StripeProvider("sk_wrong", api_base=stripe.url)
     with pytest.raises(ProviderKeyRefused):
@@ -326,7 +326,7 @@ def test_an_event_is_read_as_a_report(kind: str, subject: Any, report: PaymentRe
     "body",
     [b"", b"\xff", b"[]", event("payment_intent.succeeded", {"id": "secret-id"}), event("refund.updated", "secret-id")],
 )
-def test_an_event_that_cannot_be_read_is_told_apart(body: bytes) -> None:
+def test_an_event_that_cannot_be_read_is_distinguished(body: bytes) -> None:
     """By an error that quotes nothing of it."""
     with pytest.raises(ValueError, match=r"^this is no event of Stripe$"):
         StripeProvider(KEY).read_event(body)

@@ -213,7 +213,7 @@ def test_what_is_not_postgresql_s_is_left_alone(folder: Path) -> None:
     """It says so."""
     folder.mkdir()
     (folder / "thesis.txt").write_text("ten years")
-    with pytest.raises(EmbeddedPostgresFailed, match="holds something else than PostgreSQL's data"):
+    with pytest.raises(EmbeddedPostgresFailed, match="contains something other than PostgreSQL's data"):
         EmbeddedPostgres(folder)
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 

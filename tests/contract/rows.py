@@ -1,0 +1,51 @@
+"""What a module says of itself to the tests of the contract: `ROWS` in `tests/<module>/contract_rows.py`."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+
+from google.protobuf.message import Message
+
+from server.modules import MODULES
+from tests.contract.scenario import Scenario
+from tests.fixtures.servers import Api, Running
+
+Take = tuple[str, str]
+"""A method, and the path of a field that holds an id, such as ("OrderService/GetOrder", "order_id")."""
+
+
+async def _nothing(_server: Running, _owner: Api) -> Mapping[str, str]:
+    return {}
+
+
+async def _no_answers(_server: Running, _admin: Api) -> Sequence[Message]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractRows:
+    """What cannot be read from the contract."""
+
+    changes: Sequence[Callable[[Scenario], Awaitable[None]]]
+    """Each calls methods that change something, by `Scenario.change`: all of the module's are to be called."""
+    everyones: Mapping[Take, str] = field(default_factory=dict)
+    """The ids that are nobody's own, and why."""
+    own: Mapping[Take, str] = field(default_factory=dict)
+    """The ids that are one's own or another's, each by the name that `owned` has for its owner's."""
+    permissions: Sequence[str] = ()
+    """All that there is to do with what is one's own, and nothing that reaches what is others'."""
+    owned: Callable[[Running, Api], Awaitable[Mapping[str, str]]] = _nothing
+    """Makes something for a caller, and returns its ids by name."""
+    state: Callable[[Api, Mapping[str, str]], Awaitable[object]] | None = None
+    """What its owner sees of it, which nobody else's calls may change."""
+    shows_secrets: frozenset[str] = frozenset()
+    """The methods whose answers hold secrets, such as "WebhookService/CreateEndpoint"."""
+    secret_answers: Callable[[Running, Api], Awaitable[Sequence[Message]]] = _no_answers
+    """Answers that hold secrets of the module's own, to look for in the database."""
+
+
+@cache
+def all_rows() -> Mapping[str, ContractRows]:
+    """By their modules, in the order of MODULES."""
+    return {module: import_module(f"tests.{module}.contract_rows").ROWS for module in MODULES}
