@@ -18,7 +18,7 @@ from tests.fixtures.servers import sign_in
 
 MAX_MEGABYTES = {"stranger": 50.0, "customer": 100.0}
 MAX_DELAY_SECONDS = 0.25
-_TRIES = 3
+_TRIES = 8
 """A machine that does other work delays a probe too: the least delayed of so many runs counts."""
 
 

@@ -22,6 +22,8 @@ _KEYS = (
     *(str(uuid4()), f"{{{uuid4()}}}", f"urn:uuid:{uuid4()}"),
 )
 _SECONDS = (str(uuid4()), "1", "-1", "9" * 19, "z")
+_READ_FIRSTS = ("TEA", "0", "2020-01-01T00:00:00+00:00", str(uuid4()))
+"""One of each kind that a list takes: behind it, any second part is read."""
 _TIMES = ("start_time", "end_time", "from_time", "to_time")
 
 
@@ -41,7 +43,8 @@ def requests(method: Method) -> Iterator[Message]:
 
 def sort_keys() -> Iterator[Sequence[str]]:
     yield from ([key] for key in _KEYS)
-    yield from map(list, product(_KEYS, _SECONDS))
+    yield from map(list, product(_KEYS, _SECONDS[:2]))
+    yield from map(list, product(_READ_FIRSTS, _SECONDS))
     yield from map(list, product("01", _KEYS))
 
 

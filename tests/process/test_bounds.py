@@ -11,6 +11,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from server.webhooks.receiver import Bodies
 from server.webhooks.rules.sources import Source
 from storage.database import Database
+from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.pgbouncer import POOLER
+from tests.fixtures.postgres import migrated
 from tests.fixtures.servers import Running, running
 from tests.process.attacks import ATTACKS, CHUNKED, SOURCE, head, send
 
@@ -18,11 +21,14 @@ REFUSED = b"HTTP/1.1 400 "
 SIGNED_BY_NOBODY = b"the request is not signed as it should be"
 
 
-@pytest.fixture
-async def hub(database: Database) -> AsyncIterator[Running]:
-    """A server that takes webhooks from one source."""
-    async with running(database, sources=[Source(SOURCE, "github", ("secret",))]) as opened:
-        yield opened
+@pytest.fixture(scope="module")
+async def hub(postgres: str, request: pytest.FixtureRequest) -> AsyncIterator[Running]:
+    """A server that takes webhooks from one source, for all the tests here: none of them leaves anything in it."""
+    with migrated(postgres, request) as url:
+        database = Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=5, pooler=POOLER)
+        async with running(database, sources=[Source(SOURCE, "github", ("secret",))]) as opened:
+            yield opened
+        await database.close()
 
 
 async def longest_wait(server: Running, attack: "asyncio.Task[bytes]") -> float:
