@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # What fills the environment and is not needed to run: pip and uv.
 TOOLS := .tools
 FAULTS := tests/races tests/faults tests/attacks tests/failover
-CONTRACTS := $(shell find proto/backroom -name '*.proto')
+CONTRACTS := $(shell find proto/backroom proto/flagd -name '*.proto')
 
 # The first Python that runs and is new enough; PYTHON=... names another.
 PYTHON_CHOSEN := $(PYTHON)
@@ -79,7 +79,7 @@ check: generate $(VENV)/.dev ## Lint, type-check, hold the laws of imports and o
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/buf lint
-	$(BIN)/buf format --diff --exit-code --path proto/backroom
+	$(BIN)/buf format --diff --exit-code --path proto/backroom --path proto/flagd
 	$(BIN)/python -m migrations.compare
 	$(BIN)/python -m server.cli.access_table --check
 

@@ -16,15 +16,16 @@ GEN = PROTO / "gen"
 
 def main() -> None:
     contract.lay_out()
-    for package in ("backroom", "buf"):
+    for package in ("backroom", "buf", "flagd"):
         shutil.rmtree(GEN / package, ignore_errors=True)
     compile_stubs()
 
 
 def compile_stubs(target: Path = GEN) -> None:
-    """Compiles our contracts, and validate.proto, which no wheel ships compiled."""
+    """Compiles our contracts, those of others that we serve, and validate.proto, which no wheel ships compiled."""
     well_known = files("grpc_tools") / "_proto"
-    sources = sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("backroom/**/*.proto"))
+    found = (path for folder in ("backroom", "flagd") for path in PROTO.glob(f"{folder}/**/*.proto"))
+    sources = sorted(str(path.relative_to(PROTO)) for path in found)
     services = [source for source in sources if source.endswith("_service.proto")]
     arguments = [
         "protoc",

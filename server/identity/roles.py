@@ -6,14 +6,16 @@ _BUY = {"catalog.read", "orders.place", "orders.read", "orders.cancel", "payment
 _PLACE = {"orders.place_for", "orders.hold_more"}
 _SELL = _BUY | _PLACE | {"orders.read_all", "orders.fulfill", "inventory.read", "inventory.adjust"}
 _KEEP_SHOP = _SELL | {"catalog.write", "orders.set_price", "payments.refund", "webhooks.manage"}
+_ASK_FLAGS = {"flags.evaluate", "flags.sync"}
+_KEEP_FLAGS = _ASK_FLAGS | {"flags.read", "flags.write", "flags.switch_off", "flags.approve"}
 _GOVERN = {"users.list", "access.manage", "audit.read"}
 
 ROLES: Mapping[str, frozenset[str]] = {
     "customer": frozenset(_BUY),
     "staff": frozenset(_SELL),
-    "manager": frozenset(_KEEP_SHOP | {"users.list"}),
-    "service": frozenset(_KEEP_SHOP),
-    "admin": frozenset(_KEEP_SHOP | _GOVERN),
+    "manager": frozenset(_KEEP_SHOP | _KEEP_FLAGS | {"users.list"}),
+    "service": frozenset(_KEEP_SHOP | _ASK_FLAGS),
+    "admin": frozenset(_KEEP_SHOP | _KEEP_FLAGS | _GOVERN),
 }
 
 DESCRIPTIONS: Mapping[str, str] = {
