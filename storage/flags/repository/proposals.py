@@ -1,0 +1,51 @@
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, tuple_, update
+
+from storage.base import Reader, Records, Repository, inserting, names_of, row_by, rows_of, values_by
+from storage.flags.records import Proposal, ProposalState
+from storage.flags.tables import proposals
+
+_COLUMNS = names_of(proposals)
+_PROPOSALS = Records(Proposal, state=ProposalState)
+_ADD = inserting(proposals, *_COLUMNS)
+_NEW = values_by(_COLUMNS)
+_DECIDED = row_by(("state", "decided_by", "decision_comment", "decide_time"))
+
+
+class ProposalReader(Reader):
+    """Changes that wait for a second pair of eyes, or waited."""
+
+    async def find(self, proposal_id: UUID) -> Proposal | None:
+        return _PROPOSALS.first(await self._connection.execute(select(proposals).where(proposals.c.id == proposal_id)))
+
+    async def list_latest(
+        self, *, state: ProposalState | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Proposal]:
+        """Proposals from the latest on, starting below a key of (create_time, id); None means any state."""
+        statement = select(proposals)
+        if state is not None:
+            statement = statement.where(proposals.c.state == state)
+        if before is not None:
+            statement = statement.where(tuple_(proposals.c.create_time, proposals.c.id) < before)
+        statement = statement.order_by(proposals.c.create_time.desc(), proposals.c.id.desc()).limit(limit)
+        return _PROPOSALS.all(await self._connection.execute(statement))
+
+
+class ProposalRepository(ProposalReader, Repository):
+    """Makes and decides proposals."""
+
+    async def add(self, proposal: Proposal) -> None:
+        await self._connection.execute(_ADD, rows_of(_COLUMNS, [_NEW(proposal)]))
+
+    async def lock(self, proposal_id: UUID) -> Proposal | None:
+        """The proposal, locked until the transaction ends."""
+        statement = select(proposals).where(proposals.c.id == proposal_id).with_for_update(key_share=True)
+        return _PROPOSALS.first(await self._connection.execute(statement))
+
+    async def decide(self, decided: Proposal) -> None:
+        """Stores the decision on a proposal that was locked in this transaction."""
+        statement = update(proposals).where(proposals.c.id == decided.id)
+        await self._connection.execute(statement.values(_DECIDED(decided)))
