@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from server.flags.errors import RolloutUnsuited
+from server.flags.rules import rollouts
 from server.frame.editing import Edit, changed, check_etag
 from storage.flags.records import Flag, FlagState, FlagType, Prerequisite, Segment
 
@@ -62,6 +64,16 @@ def rolled_back(flag: Flag, then: Flag, now: datetime) -> Flag:
 
 def switched_off(flag: Flag, now: datetime) -> Flag:
     return changed(flag, {"state": FlagState.DISABLED}, now)
+
+
+def rolled_out(flag: Flag, shares: Mapping[str, int], seed: str, bucket_by: str, now: datetime) -> Flag:
+    """The flag with these shares, in thousandths of a percent; raises RolloutUnsuited."""
+    try:
+        line = rollouts.seeded(rollouts.line_of(flag.targeting, flag.default_variant), seed, bucket_by)
+        line = rollouts.grown(line, shares, flag.default_variant)
+    except rollouts.NoRollout as why:
+        raise RolloutUnsuited(flag_key=flag.key, why=str(why)) from None
+    return changed(flag, {"targeting": rollouts.with_line(flag.targeting, line)}, now)
 
 
 def segment(segment_id: UUID, flag_set_id: str, name: str, rule: Any, description: str, now: datetime) -> Segment:
