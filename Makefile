@@ -3,7 +3,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What fills the environment and is not needed to run: pip and uv.
 TOOLS := .tools
-FAULTS := tests/races tests/faults tests/attacks tests/failover
+# Where every test is slow, and the files in which some are; the pooler's have a target of their own.
+FAULTS := tests/races tests/faults tests/attacks tests/failover tests/bench
+SLOW = $(FAULTS) $(shell grep -rl --include='test_*.py' 'pytest.mark.slow' tests)
+# What has a target of its own, and is left out by pyproject.toml where nothing else is asked for.
+UNASKED := not proof and not distribution and not clients
 CONTRACTS := $(shell find proto/backroom proto/flagd -name '*.proto')
 
 # The first Python that runs and is new enough; PYTHON=... names another.
@@ -38,7 +42,7 @@ endif
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo test test-faults test-failover test-dist test-clients test-postgres-16 test-pgbouncer prove prove-failover bench check contract breaking access generate migrate lock dist clean
+.PHONY: help run demo test test-faults test-failover test-dist test-clients test-postgres-16 test-pgbouncer prove prove-failover bench check contract breaking access settings generate migrate lock dist clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,10 +54,10 @@ demo: generate ## Replay one real day of a real shop, and print its figures
 	@$(BIN)/backroom demo
 
 test: generate $(VENV)/.dev ## Run the tests, against a real database and real servers
-	@$(BIN)/pytest $(addprefix --ignore=,$(FAULTS))
+	@$(BIN)/pytest $(addprefix --ignore=,$(FAULTS) tests/pooler) -m "not slow and $(UNASKED)"
 
-test-faults: generate $(VENV)/.dev ## Run the longer tests: races of many callers and servers, attacks on their budget, and whatever may be killed or frozen
-	@$(BIN)/pytest $(FAULTS)
+test-faults: generate $(VENV)/.dev ## Run the longer tests: races, attacks, commands as processes, and whatever may be killed or frozen
+	@$(BIN)/pytest $(SLOW) -m "slow and $(UNASKED)"
 
 test-failover: generate $(VENV)/.dev ## Kill, hang and promote under two servers and a crowd, a round of each fault that tells the most
 	@$(BIN)/python -m tests.failover --short --rounds 1
@@ -74,14 +78,32 @@ bench: generate $(VENV)/.bench ## Measure Backroom beside what would be written 
 	@$(BIN)/python -m bench $(if $(filter long,$(BENCH)),--long)
 
 check: generate $(VENV)/.dev ## Lint, type-check, hold the laws of imports and of the contract, compare migrations with tables
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(CHECKS)
+
+# The longest first: two at a time, each shown whole once it has ended.
+CHECKS := check-types check-migrations check-imports check-style check-contract check-access
+.PHONY: $(CHECKS)
+
+check-types:
+	$(BIN)/mypy
+
+check-migrations:
+	$(BIN)/python -m migrations.compare
+
+check-imports:
+	$(BIN)/lint-imports --no-cache
+
+check-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+
+check-contract:
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code --path proto/backroom --path proto/flagd
-	$(BIN)/python -m migrations.compare
+
+check-access:
 	$(BIN)/python -m server.cli.access_table --check
+	$(BIN)/python -m server.cli.settings_table --check
 
 contract: ## Lay out the contract with what it imports, and write dist/backroom.binpb; it needs Python alone
 	@$(require_python)
@@ -93,6 +115,9 @@ breaking: ## Refuse a contract that breaks the callers of the promised one, or o
 
 access: generate ## Write docs/access.md anew, from the contract and the roles
 	@$(BIN)/python -m server.cli.access_table
+
+settings: generate ## Write README's tables of settings and .env.example anew, from what each setting is declared with
+	@$(BIN)/python -m server.cli.settings_table
 
 generate: proto/gen/.ready $(VENV)/.installed ## Set up the virtual environment and build the stubs
 

@@ -27,12 +27,11 @@ from server.frame.contract import largest_bodies_of, rules_of
 from server.frame.interceptors.access import Access
 from server.frame.interceptors.base import Behaviour, Interceptor, Method
 from server.frame.interceptors.validation import Validation
-from server.identity.roles import PERMISSIONS
-from server.settings import MODULES
-from server.wiring import Application
 from storage.database import Database
 from storage.embedded import temporary_postgres
+from tests.fixtures.applications import application_of
 from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.roles import PERMISSIONS
 from tests.fixtures.servers import sign_in
 
 ROUNDS = 40
@@ -93,7 +92,7 @@ async def measured(without: Callable[[], Awaitable[Any]], having: Callable[[], A
 async def bench(url: str) -> None:
     database = Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(50))
-    application = Application(database, MODULES, logger, MASTER_KEYS)
+    application = application_of(database, logger)
     rules = rules_of((service.descriptor for service in application.services), PERMISSIONS)
     async with grpc.aio.insecure_channel("127.0.0.1:1") as nowhere:
         token = (await sign_in(application, nowhere, ["admin"])).token or ""

@@ -16,8 +16,10 @@ from bench.postgres import Postgres
 from bench.running import running, serving_line
 from server.cli.changing import asked_by
 from server.frame.sealing import MasterKeys, new_master_key, read_master_key
-from server.wiring import build_identity
+from server.identity.use_cases import build_identity
+from server.modules import permissions
 from storage.database import Database
+from storage.identity.store import IDENTITY
 from storage.url import sibling
 
 _TEMPLATE = "bench_template"
@@ -116,7 +118,7 @@ class Bench:
         """Of a new account, made on the database itself as `backroom admin create-service-account` makes it."""
         keys = MasterKeys([read_master_key(self._master_key)])
         database = Database(database_url, audit_key=keys.audit_key, pool_size=1)
-        identity = build_identity(database, keys)
+        identity = build_identity(database.store(IDENTITY), keys, permissions())
         try:
             await identity.keys.load()
             name = f"bench-{uuid4()}"

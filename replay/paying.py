@@ -13,7 +13,7 @@ from replay.figures import UnexpectedAnswer
 
 _PAGE = 1000
 
-_PROVIDER_MISSING = "PROVIDER_MISSING"
+_NO_PROVIDER = "PAYMENT_PROVIDER_NOT_CONFIGURED"
 
 _TAKEN = (PaymentState.PAYMENT_STATE_CAPTURED, PaymentState.PAYMENT_STATE_REFUNDED)
 
@@ -52,7 +52,7 @@ class Paying:
                 return await self._client.payments.CreatePayment(request)
             except grpc.aio.AioRpcError as error:
                 refusal = refusal_of(error)
-                if refusal is not None and refusal.reason == _PROVIDER_MISSING:
+                if refusal is not None and refusal.reason == _NO_PROVIDER:
                     raise _ProviderMissing from None
                 raise
 

@@ -49,20 +49,39 @@ async def run(config: Config, ready: Callable[[str], None], logger: structlog.ty
     Raises OSError where it cannot listen or the ledger cannot be made, sqlite3.Error where the file is no ledger, and
     ValueError where the secret is none of Standard Webhooks.
     """
-    manners = Manners(Behaviour(webhook_url=config.webhook_url), stopping=asyncio.Event())
-    stop = _stop_asked(manners.stopping, with_parent=config.with_parent)
+    stopping = asyncio.Event()
+    stop = _stop_asked(stopping, with_parent=config.with_parent)
+    async with serving(config, stopping, logger) as (url, ended):
+        ready(url)
+        await asyncio.wait([ended, stop], return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    config: Config, stopping: asyncio.Event, logger: structlog.typing.FilteringBoundLogger
+) -> AsyncIterator[tuple[str, asyncio.Task[None]]]:
+    """Within the block the provider answers at a URL, until the task beside it is done; `stopping` ends all waits.
+
+    Raises as `run` does.
+    """
+    manners = Manners(Behaviour(webhook_url=config.webhook_url), stopping=stopping)
     random = Random()  # noqa: S311 - not for secrets
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     with socket.create_server((config.host, config.port), family=family, backlog=1024) as listener:
         async with _books(config) as books, _telling(config, books, manners, random, logger) as changed:
             api = Api(books, config.key, manners, random, changed, signs=bool(config.webhook_secret))
-            url = f"http://{_shown(listener.getsockname())}"
-            server = _Server(_uvicorn_config(api.app()), lambda: ready(url))
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            await asyncio.wait([serving, stop], return_when=asyncio.FIRST_COMPLETED)
-            server.should_exit = True
-            await serving
-            stop.cancel()
+            started = asyncio.Event()
+            server = _Server(_uvicorn_config(api.app()), started.set)
+            answering = asyncio.create_task(server.serve(sockets=[listener]))
+            starting = asyncio.create_task(started.wait())
+            await asyncio.wait([answering, starting], return_when=asyncio.FIRST_COMPLETED)
+            starting.cancel()
+            try:
+                yield f"http://{_shown(listener.getsockname())}", answering
+            finally:
+                server.should_exit = True
+                await answering
 
 
 @contextlib.asynccontextmanager

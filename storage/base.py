@@ -48,6 +48,9 @@ METADATA = MetaData(
 )
 """All tables; `storage.schema` fills it whole."""
 
+APPEND_ONLY: dict[str, bool] = {"append_only": True}
+"""What the `info` of a table is of which no server changes or deletes a row that stands there."""
+
 
 class TransactionId(UserDefinedType[str]):
     """PostgreSQL's xid8: which transaction wrote a row, so that a reader can tell what committed since a snapshot."""

@@ -67,6 +67,13 @@ class Connection(ConfirmingConnection):
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.pgconn.socket)) as ours:
             ours.shutdown(socket.SHUT_RDWR)
 
+    def end(self) -> None:
+        """Ends it without asking the server, and for good: nobody will use it any more, though somebody may wait."""
+        if self.asked_at is None:
+            self.pgconn.finish()
+        else:
+            self.give_up("the database was closed")
+
     async def _exchanged(self, gen: Any, interval: float, timeout: float | None) -> Any:  # noqa: ASYNC109 - theirs
         # Two readings of the clock are all that it costs: a timer for each statement would cost more than the rest.
         self.asked_at = monotonic()

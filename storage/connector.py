@@ -140,7 +140,10 @@ class Connector:
         return Connected
 
     async def close(self) -> None:
-        """Asks no more whether hosts live; the connections are whoever's opened them."""
+        """Asks no more whether hosts live, and ends what is still open.
+
+        Whoever was cancelled a moment ago may not have put its connection back yet, and no pool would close it then.
+        """
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None
@@ -148,6 +151,9 @@ class Connector:
         for probe in probes:
             probe.cancel()
         await asyncio.gather(*probes, return_exceptions=True)
+        for connection in self._connections:
+            if not connection.closed:
+                connection.end()
 
     async def _won(self, of_driver: Mapping[str, Any]) -> Connection:
         """The connection of the first host that takes changes."""

@@ -6,21 +6,14 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from storage.base import APPEND_ONLY
 from storage.errors import StoreUnavailable
 from storage.schema import METADATA, SCHEMAS
 from storage.trouble import Kind, Trouble
 
 ALL = ("SELECT", "INSERT", "UPDATE", "DELETE")
 APPENDING = ("SELECT", "INSERT")
-APPENDED = frozenset(
-    {
-        "commerce.stock_movements",
-        "frame.audit_anchors",
-        "frame.audit_entries",
-        "frame.audit_seals",
-        "frame.environment",
-    }
-)
+APPENDED = frozenset(f"{table.schema}.{table.name}" for table in METADATA.sorted_tables if table.info == APPEND_ONLY)
 """The tables of which no server changes or deletes a row that stands there."""
 
 _PUBLIC = """

@@ -2,7 +2,9 @@ import asyncio
 import gc
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
 
@@ -21,6 +23,19 @@ pytest_plugins = [
     "tests.fixtures.sandbox",
     "tests.fixtures.trading",
 ]
+
+
+_SLOW = ("races", "faults", "attacks", "failover", "bench")
+"""The folders in which every test is slow."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before the tests are chosen by their marks."""
+    tests = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(tests).parts[0] in _SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

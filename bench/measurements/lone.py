@@ -21,8 +21,8 @@ from server.commerce.service import Orders
 from server.frame.batching import Batcher
 from server.frame.caller import Caller
 from server.frame.errors import Refusal
+from server.frame.module import now
 from server.frame.sealing import MasterKeys
-from server.wiring import now
 from storage.commerce.records import Order
 from storage.commerce.store import COMMERCE
 from storage.database import Database

@@ -10,17 +10,10 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from backroom.commerce.v1.catalog_service_pb2_grpc import CatalogServiceStub
-from backroom.commerce.v1.inventory_service_pb2_grpc import InventoryServiceStub
-from backroom.commerce.v1.order_service_pb2_grpc import OrderServiceStub
-from backroom.commerce.v1.payment_service_pb2_grpc import PaymentServiceStub
 from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest
-from backroom.identity.v1.access_service_pb2_grpc import AccessServiceStub
-from backroom.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from backroom.identity.v1.identity_service_pb2 import LoginRequest
-from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
-from backroom.webhooks.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from backroom_client.channel import SIGN_IN_DEADLINE, UNARY_DEADLINE, Tls, open_aio_channel
+from backroom_client.contract import Services
 from backroom_client.credentials import (
     Credentials,
     SignInRequest,
@@ -45,7 +38,7 @@ class AsyncHealth(Protocol):
     Watch: "grpc.aio.UnaryStreamMultiCallable[HealthCheckRequest, HealthCheckResponse]"
 
 
-class AsyncBackroom:
+class AsyncBackroom(Services[grpc.aio.Channel]):
     """Backroom's services for one caller, over one connection; made and used inside one event loop.
 
     Each call carries a fresh access token, and each change a request_id that its retries share.
@@ -64,16 +57,8 @@ class AsyncBackroom:
         # Signing in has a channel of its own, without interceptors; the connection is the same.
         self._plain = open_aio_channel(address, tls)
         self._tokens = Tokens(self._plain, credentials, now) if credentials is not None else None
-        self._channel = open_aio_channel(address, tls, interceptors(self._tokens, new_id))
-        self.identity = IdentityServiceStub(self._channel)
-        self.access = AccessServiceStub(self._channel)
-        self.audit = AuditServiceStub(self._channel)
-        self.catalog = CatalogServiceStub(self._channel)
-        self.inventory = InventoryServiceStub(self._channel)
-        self.orders = OrderServiceStub(self._channel)
-        self.payments = PaymentServiceStub(self._channel)
-        self.webhooks = WebhookServiceStub(self._channel)
-        self.health = cast(AsyncHealth, HealthStub(self._channel))
+        super().__init__(open_aio_channel(address, tls, interceptors(self._tokens, new_id)))
+        self.health = cast(AsyncHealth, HealthStub(self.channel))
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,7 +72,7 @@ class AsyncBackroom:
         """Ends the connection and the calls under way."""
         if self._tokens is not None:
             await self._tokens.close()
-        await self._channel.close()
+        await self.channel.close()
         await self._plain.close()
 
 
@@ -95,8 +80,7 @@ class Tokens:
     """One caller's access token; of many calls that need a new one, one fetches it and all share what comes of it."""
 
     def __init__(self, channel: grpc.aio.Channel, credentials: Credentials, now: Callable[[], datetime]) -> None:
-        self._identity = IdentityServiceStub(channel)
-        self._access = AccessServiceStub(channel)
+        self._services: Services[grpc.aio.Channel] = Services(channel)
         self._credentials = credentials
         self._now = now
         self._token: Token | None = None
@@ -131,10 +115,10 @@ class Tokens:
 
     async def _call(self, request: SignInRequest) -> SignInResponse:
         if isinstance(request, ExchangeKeyRequest):
-            return await self._access.ExchangeKey(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
+            return await self._services.access.ExchangeKey(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
         if isinstance(request, LoginRequest):
-            return await self._identity.Login(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
-        return await self._identity.Refresh(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
+            return await self._services.identity.Login(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
+        return await self._services.identity.Refresh(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
 
 
 def interceptors(tokens: Tokens | None, new_id: Callable[[], str]) -> Sequence[grpc.aio.ClientInterceptor]:

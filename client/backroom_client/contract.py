@@ -1,29 +1,82 @@
 """What the client reads from the contract: the services, which of their methods take an access token, and which may be
 repeated."""
 
-from google.protobuf.descriptor import MethodDescriptor
+from importlib import import_module
+from typing import Any, Generic, Protocol, Self, TypeVar, cast, overload
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from backroom.commerce.v1 import (
-    catalog_service_pb2,
-    inventory_service_pb2,
-    order_service_pb2,
-    payment_service_pb2,
-)
+from backroom.commerce.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from backroom.commerce.v1.inventory_service_pb2_grpc import InventoryServiceStub
+from backroom.commerce.v1.order_service_pb2_grpc import OrderServiceStub
+from backroom.commerce.v1.payment_service_pb2_grpc import PaymentServiceStub
 from backroom.common.v1 import access_pb2
-from backroom.identity.v1 import access_service_pb2, audit_service_pb2, identity_service_pb2
-from backroom.webhooks.v1 import webhook_service_pb2
+from backroom.identity.v1.access_service_pb2_grpc import AccessServiceStub
+from backroom.identity.v1.audit_service_pb2_grpc import AuditServiceStub
+from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
+from backroom.webhooks.v1.webhook_service_pb2_grpc import WebhookServiceStub
 
-SERVICES = (
-    identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
-    access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
-    audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
-    catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"],
-    inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"],
-    order_service_pb2.DESCRIPTOR.services_by_name["OrderService"],
-    payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"],
-    webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
-)
+Channel = TypeVar("Channel", bound=grpc.Channel | grpc.aio.Channel)
+Blocking = TypeVar("Blocking", covariant=True)
+Awaited = TypeVar("Awaited", covariant=True)
+
+
+class StubClass(Protocol[Blocking, Awaited]):
+    """A generated stub, whose methods block or are awaited as its channel has it."""
+
+    @overload
+    def __call__(self, channel: grpc.Channel) -> Blocking: ...
+    @overload
+    def __call__(self, channel: grpc.aio.Channel) -> Awaited: ...
+
+
+class Service(Generic[Blocking, Awaited]):
+    """An attribute of `Services`: one service's stub, over the channel of whose attribute it is."""
+
+    def __init__(self, stub: StubClass[Blocking, Awaited]) -> None:
+        self._stub = stub
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, services: None, owner: Any = None) -> Self: ...
+    @overload
+    def __get__(self, services: "Services[grpc.Channel]", owner: Any = None) -> Blocking: ...
+    @overload
+    def __get__(self, services: "Services[grpc.aio.Channel]", owner: Any = None) -> Awaited: ...
+    def __get__(self, services: Any, owner: Any = None) -> Any:
+        if services is None:
+            return self
+        stub = services.__dict__[self._name] = self._stub(services.channel)  # and is found there from now on
+        return stub
+
+    @property
+    def descriptor(self) -> ServiceDescriptor:
+        stub = cast(type, self._stub)
+        messages = import_module(stub.__module__.removesuffix("_grpc"))
+        return cast(ServiceDescriptor, messages.DESCRIPTOR.services_by_name[stub.__name__.removesuffix("Stub")])
+
+
+class Services(Generic[Channel]):
+    """Backroom's services over one channel: a new one is a line here, for either kind of client."""
+
+    identity = Service(IdentityServiceStub)
+    access = Service(AccessServiceStub)
+    audit = Service(AuditServiceStub)
+    catalog = Service(CatalogServiceStub)
+    inventory = Service(InventoryServiceStub)
+    orders = Service(OrderServiceStub)
+    payments = Service(PaymentServiceStub)
+    webhooks = Service(WebhookServiceStub)
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+
+SERVICES = tuple(each.descriptor for each in vars(Services).values() if isinstance(each, Service))
 
 
 def path_of(method: MethodDescriptor) -> str:

@@ -12,17 +12,10 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from backroom.commerce.v1.catalog_service_pb2_grpc import CatalogServiceStub
-from backroom.commerce.v1.inventory_service_pb2_grpc import InventoryServiceStub
-from backroom.commerce.v1.order_service_pb2_grpc import OrderServiceStub
-from backroom.commerce.v1.payment_service_pb2_grpc import PaymentServiceStub
 from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest
-from backroom.identity.v1.access_service_pb2_grpc import AccessServiceStub
-from backroom.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from backroom.identity.v1.identity_service_pb2 import LoginRequest
-from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
-from backroom.webhooks.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from backroom_client.channel import SIGN_IN_DEADLINE, UNARY_DEADLINE, Tls, open_channel
+from backroom_client.contract import Services
 from backroom_client.credentials import (
     Credentials,
     SignInRequest,
@@ -47,7 +40,7 @@ class Health(Protocol):
     Watch: "grpc.UnaryStreamMultiCallable[HealthCheckRequest, HealthCheckResponse]"
 
 
-class Backroom:
+class Backroom(Services[grpc.Channel]):
     """Backroom's services for one caller, over one connection; safe to share between threads.
 
     Each call carries a fresh access token, and each change a request_id that its retries share.
@@ -68,16 +61,8 @@ class Backroom:
         plain = channel if channel is not None else open_channel(address, tls)
         self._opened = plain if channel is None else None
         tokens = Tokens(plain, credentials, now) if credentials is not None else None
-        intercepted = grpc.intercept_channel(plain, Calls(tokens, new_id))
-        self.identity = IdentityServiceStub(intercepted)
-        self.access = AccessServiceStub(intercepted)
-        self.audit = AuditServiceStub(intercepted)
-        self.catalog = CatalogServiceStub(intercepted)
-        self.inventory = InventoryServiceStub(intercepted)
-        self.orders = OrderServiceStub(intercepted)
-        self.payments = PaymentServiceStub(intercepted)
-        self.webhooks = WebhookServiceStub(intercepted)
-        self.health = cast(Health, HealthStub(intercepted))
+        super().__init__(grpc.intercept_channel(plain, Calls(tokens, new_id)))
+        self.health = cast(Health, HealthStub(self.channel))
 
     def __enter__(self) -> Self:
         return self
@@ -97,8 +82,7 @@ class Tokens:
     """One caller's access token; of many calls that need a new one, one fetches it and all share what comes of it."""
 
     def __init__(self, channel: grpc.Channel, credentials: Credentials, now: Callable[[], datetime]) -> None:
-        self._identity = IdentityServiceStub(channel)
-        self._access = AccessServiceStub(channel)
+        self._services: Services[grpc.Channel] = Services(channel)
         self._credentials = credentials
         self._now = now
         self._token: Token | None = None
@@ -139,10 +123,10 @@ class Tokens:
 
     def _call(self, request: SignInRequest) -> SignInResponse:
         if isinstance(request, ExchangeKeyRequest):
-            return self._access.ExchangeKey(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
+            return self._services.access.ExchangeKey(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
         if isinstance(request, LoginRequest):
-            return self._identity.Login(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
-        return self._identity.Refresh(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
+            return self._services.identity.Login(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
+        return self._services.identity.Refresh(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
 
 
 @dataclass

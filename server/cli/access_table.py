@@ -11,17 +11,20 @@ from google.protobuf.descriptor import ServiceDescriptor
 import backroom
 import flagd
 from server.frame.contract import AccessRule, rules_of
-from server.identity.roles import DESCRIPTIONS, PERMISSIONS, ROLES
+from server.identity.permissions import ROLES
+from server.identity.rules.roles import BuiltInRoles
+from server.modules import permissions
 
 PATH = Path(__file__).resolve().parents[2] / "docs" / "access.md"
 
+_BUILT_IN = BuiltInRoles(permissions())
 ANONYMOUS, NO_ROLE = "nobody", "no role"
 COLUMNS = (ANONYMOUS, NO_ROLE, *ROLES)
 """Who a table's columns are for: without a token, signed in without a role, and each role that is built in."""
 
 _INTRODUCTION = f"""# Who may do what
 
-Made by `make access` from the contract and `server/identity/roles.py`.
+Made by `make access` from the contract and each module's `permissions.py`.
 `make check` fails where it is not current, and a test calls every cell.
 
 Each method declares its rule in the contract, by the option `(backroom.common.v1.access)`.
@@ -33,7 +36,7 @@ Access is decided on the metadata, before the request's body is read.
 - What counts is what an account may do now, on every server within a second; not what its token says.
 - An account that is disabled, and a token whose session or key has ended, is nobody.
 - Roles that are made (CreateRole) hold any of the permissions at the end of this page, and go by the same rules.
-- Nobody gives, changes or takes away a permission that he does not hold: PERMISSION_DENIED / PERMISSION_NOT_HELD.
+- Nobody gives, changes or takes away a permission that they do not hold: PERMISSION_DENIED / PERMISSION_NOT_HELD.
 - A customer sees and changes what is its own alone: another's answers as what does not exist.
 """
 
@@ -70,13 +73,13 @@ def allowed(rule: AccessRule, column: str) -> bool:
         return True
     if column == ANONYMOUS:
         return False
-    return rule.permission is None or rule.permission in ROLES.get(column, frozenset())
+    return rule.permission is None or rule.permission in _BUILT_IN.permissions_of([column])
 
 
 def _roles() -> Iterator[str]:
     yield "## The roles that are built in\n"
-    for role in ROLES:
-        yield f"- **{role}**: {DESCRIPTIONS[role]}"
+    for role, description in ROLES.items():
+        yield f"- **{role}**: {description}"
     yield ""
 
 
@@ -85,7 +88,7 @@ def _methods() -> Iterator[str]:
         yield f"## {service.full_name}\n"
         yield from _row("method", "asks for", *COLUMNS)
         yield from _row("---", "---", *(":-:" for _ in COLUMNS))
-        rules = rules_of([service], PERMISSIONS)
+        rules = rules_of([service], _BUILT_IN.permissions)
         for method in service.methods:
             rule = rules[f"/{service.full_name}/{method.name}"]
             asked = "anyone" if rule.public else f"`{rule.permission}`" if rule.permission else "anyone signed in"
@@ -94,26 +97,17 @@ def _methods() -> Iterator[str]:
 
 
 def _permissions() -> Iterator[str]:
-    asked: dict[str, list[str]] = {permission: [] for permission in PERMISSIONS}
-    for path, rule in rules_of(services(), PERMISSIONS).items():
-        if rule.permission is not None:
-            asked[rule.permission].append(path.rpartition("/")[2])
+    methods: dict[str, list[str]] = {}
+    for path, rule in rules_of(services(), _BUILT_IN.permissions).items():
+        methods.setdefault(rule.permission or "", []).append(path.rpartition("/")[2])
     yield "## The permissions\n"
     yield "Those that no method asks for are asked for within one: for what of it is another's, or dearer to do.\n"
-    yield from _row("permission", "asked for by", *ROLES)
-    yield from _row("---", "---", *(":-:" for _ in ROLES))
-    for permission, methods in sorted(asked.items()):
-        held = ("yes" if permission in ROLES[role] else "" for role in ROLES)
-        yield from _row(f"`{permission}`", ", ".join(methods) or _WITHIN[permission], *held)
-
-
-_WITHIN = {
-    "orders.hold_more": "PlaceOrder and PlaceOrders, for a longer hold or more unpaid orders than a customer may have",
-    "orders.place_for": "PlaceOrder and PlaceOrders, for another customer",
-    "orders.read_all": "methods on orders and payments, for those of others",
-    "orders.set_price": "PlaceOrder and PlaceOrders, at a price of the caller's own",
-}
-"""What is asked for in use cases alone, and for what."""
+    yield from _row("permission", "what it lets do", "asked for by", *ROLES)
+    yield from _row("---", "---", "---", *(":-:" for _ in ROLES))
+    for permission in sorted(permissions(), key=lambda each: each.name):
+        held = ("yes" if role in permission.roles else "" for role in ROLES)
+        asked = ", ".join(methods.get(permission.name, ()))
+        yield from _row(f"`{permission.name}`", permission.description, asked, *held)
 
 
 def _row(*cells: str) -> Iterator[str]:

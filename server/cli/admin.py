@@ -10,10 +10,12 @@ from google.protobuf.message import Message
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from server.cli.changing import asked_by, on_the_database
 from server.frame.sealing import MasterKeys
+from server.identity.use_cases import Identity, build_identity
+from server.modules import permissions
 from server.process.data_dir.first_admin import random_password
 from server.process.failure import Failure
-from server.wiring import Identity, build_identity
 from storage.database import Database
+from storage.identity.store import IDENTITY
 
 _LONGEST_LINE = 4096
 """In bytes: more than the longest password has."""
@@ -73,7 +75,7 @@ def _hold(request: Message) -> None:
 
 async def _with_identity(act: Callable[[Identity], Awaitable[Result]]) -> Result:
     async def acted(database: Database, keys: MasterKeys) -> Result:
-        identity = build_identity(database, keys)
+        identity = build_identity(database.store(IDENTITY), keys, permissions())
         try:
             # Before anything is written that the right master key would not have signed.
             await identity.keys.load()

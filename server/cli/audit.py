@@ -12,6 +12,7 @@ from rich.console import Console
 
 from server import settings
 from server.cli.document import print_document
+from server.frame.module import now
 from server.frame.sealing import MasterKeys
 from server.identity.rules.auditing import Fault, Verification
 from server.identity.service import Auditing
@@ -19,7 +20,6 @@ from server.identity.service.anchoring import AnchorFile, AnchorsMalformed
 from server.process.data_dir.master_key import master_keys
 from server.process.database import migrated_database
 from server.process.failure import Failure
-from server.wiring.parts import now
 from storage.database import Database
 from storage.frame.records import NOBODY, AuditAnchor, AuditEvent, AuditFilter
 from storage.store import FRAME

@@ -5,12 +5,12 @@ from typing import TypeVar
 
 from server import settings
 from server.frame.errors import Refusal
+from server.frame.module import now
 from server.frame.sealing import MasterKeys, SealBroken
 from server.identity.credentials.keys import MasterKeyWrong
 from server.process.data_dir.master_key import master_keys, wrong
 from server.process.database import migrated_database
 from server.process.failure import Failure
-from server.wiring.parts import now
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask
 

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from server.cli.changing import asked_by, on_the_database
 from server.cli.document import print_document
+from server.frame.module import now
 from server.frame.sealing import MasterKeys, new_master_key
 from server.identity.service import KeyRotation, ListedKey
 from server.webhooks.seals import SecretSeals
 from server.webhooks.service import Sealing
-from server.wiring.parts import now
 from storage.database import Database
 from storage.identity.records import Key
 from storage.identity.store import IDENTITY

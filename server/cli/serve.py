@@ -7,8 +7,9 @@ from server import settings
 from server.cli.announcing import announce
 from server.frame import log
 from server.frame.sealing import MasterKeys
-from server.process.built import built
+from server.process.built import collect_from_here_on, opened_server
 from server.process.data_dir.master_key import master_keys, prepared
+from server.process.data_dir.own_sandbox import with_sandbox
 from server.process.start import fit_to_start, warnings
 from server.process.stopping import ready, run_until_stopped, stop_asked
 from server.process.surroundings import Surroundings, prepare_embedded, surroundings, tell_sandbox
@@ -30,12 +31,14 @@ async def _serve(configured: Settings, keys: MasterKeys, beside: Surroundings, *
     stop = stop_asked()
     for warning in warnings(configured):
         logger.warning(warning)
-    async with built(configured, keys, beside, logger, with_worker=with_worker) as each:
-        server, ports = each.server, (each.server.grpc_port, each.server.http_port)
-        password = await prepare_embedded(configured, each.database, keys, beside.url)
-        await prepared(each.application, configured)
-        await each.start()
-        if await ready(each.application.health, stop):
+    configured = with_sandbox(configured, beside.sandbox)
+    async with opened_server(configured, beside.url, keys, logger, with_worker=with_worker) as server:
+        application, ports = server.application, (server.grpc_port, server.http_port)
+        password = await prepare_embedded(configured, application.database, keys, beside.url)
+        await prepared(application, configured)
+        await server.start()
+        collect_from_here_on()
+        if await ready(application.health, stop):
             logger.info("serving", grpc_port=server.grpc_port, http_port=server.http_port)
             await tell_sandbox(configured, beside.sandbox, server.http_port)
             announce(configured, ports, made_admin=password is not None)

@@ -6,16 +6,13 @@ import uvloop
 from server import settings
 from server.frame import log
 from server.frame.sealing import MasterKeys
-from server.process.built import worker_of
+from server.process.built import collect_from_here_on, opened_application, worker_of
 from server.process.data_dir.master_key import master_keys, prepared
-from server.process.data_dir.own_sandbox import running_sandbox
-from server.process.database import database_url, ready_database
-from server.process.mail import mail_of
+from server.process.data_dir.own_sandbox import with_running_sandbox
+from server.process.database import database_url, migrated
 from server.process.start import fit_to_start
 from server.process.stopping import run_until_stopped, stop_asked
-from server.process.trade import opened_trade
 from server.settings import Settings
-from server.wiring import Application
 
 
 def worker() -> None:
@@ -31,26 +28,13 @@ def worker() -> None:
 async def _work(configured: Settings, url: str, keys: MasterKeys) -> None:
     logger = structlog.get_logger()
     stop = stop_asked()
-    sandbox = running_sandbox(configured) if configured.embedded else None
-    async with (
-        ready_database(configured, url, audit_key=keys.audit_key, issuer=configured.issuer) as database,
-        opened_trade(configured, sandbox) as trade,
-    ):
-        networks = configured.webhook_allowed_networks
-        application = Application(
-            database,
-            configured.modules,
-            logger,
-            keys,
-            issuer=configured.issuer,
-            trade=trade,
-            allowed_networks=networks,
-            mail=mail_of(configured),
-            anchor_file=configured.audit_anchor_file,
-        )
+    configured = with_running_sandbox(configured)
+    async with opened_application(configured, url, keys, logger) as application:
+        await migrated(configured, application.database, url)
         await prepared(application, configured)
         worker = worker_of(configured, url, application, logger)
         worker.start()
+        collect_from_here_on()
         logger.info("working", modules=list(configured.modules))
         await stop.wait()
         await worker.stop()

@@ -7,7 +7,6 @@ class ProductNotFound(Refusal):
     """No product has the SKU {sku}."""
 
     code = Code.NOT_FOUND
-    reason = "PRODUCT_NOT_FOUND"
 
     def sentence(self) -> str:
         product_id = self.metadata.get("product_id")
@@ -15,166 +14,143 @@ class ProductNotFound(Refusal):
 
 
 class SkuTaken(Refusal):
-    """A product with the SKU {sku} exists."""
+    """A product with the SKU {sku} already exists."""
 
     code = Code.ALREADY_EXISTS
-    reason = "SKU_TAKEN"
 
 
 class ProductArchived(Refusal):
     """The product {sku} is archived and no longer sold."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "PRODUCT_ARCHIVED"
 
 
 class OutOfStock(Refusal):
     """The order asks for more than is available."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "OUT_OF_STOCK"
 
 
 class StockTooLow(Refusal):
-    """Of {sku}, more would be taken away than the {available} that are available."""
+    """The adjustment would remove more of {sku} than the {available} available."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "STOCK_TOO_LOW"
 
 
 class OrderNotFound(Refusal):
-    """No order that you may see has the id {order_id}."""
+    """No order that you can see has the id {order_id}."""
 
     code = Code.NOT_FOUND
-    reason = "ORDER_NOT_FOUND"
 
 
 class ReferenceTaken(Refusal):
-    """Another order of yours has this reference: {order_id}."""
+    """Another of your orders already has this reference: {order_id}."""
 
     code = Code.ALREADY_EXISTS
-    reason = "REFERENCE_TAKEN"
 
 
-class OrderStateForbids(Refusal):
-    """The order is {state}: this needs it to be {needed}."""
+class OrderStateConflict(Refusal):
+    """The order is {state}, and this call needs it to be {needed}."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "ORDER_STATE"
 
 
 class PriceNotPermitted(Refusal):
-    """A line has a unit_price, which needs the permission {permission}."""
+    """Setting a line's unit_price needs the permission {permission}."""
 
     code = Code.PERMISSION_DENIED
-    reason = "PRICE_NOT_PERMITTED"
 
 
 class CustomerNotPermitted(Refusal):
-    """The customer_id is another's, which needs the permission {permission}."""
+    """A customer_id other than your own needs the permission {permission}."""
 
     code = Code.PERMISSION_DENIED
-    reason = "CUSTOMER_NOT_PERMITTED"
 
 
-class HoldNotPermitted(Refusal):
-    """The hold_duration is longer than {longest_seconds} s, which needs the permission {permission}."""
+class HoldTooLong(Refusal):
+    """A hold_duration of more than {longest_seconds} s needs the permission {permission}."""
 
     code = Code.PERMISSION_DENIED
-    reason = "HOLD_NOT_PERMITTED"
 
 
-class TooMuchUnpaid(Refusal):
-    """With this order {orders} would be unpaid and hold {pieces} pieces; {most_orders} and {most_pieces} may be."""
-
-    code = Code.FAILED_PRECONDITION
-    reason = "TOO_MUCH_UNPAID"
-
-
-class TooManyGivenUp(Refusal):
-    """The customer has cancelled {orders} orders lately, or not paid them in time; {most_orders} may be."""
+class UnpaidLimitExceeded(Refusal):
+    """This would make {orders} unpaid orders of {pieces} pieces; the limits are {most_orders} and {most_pieces}."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "TOO_MANY_GIVEN_UP"
+
+
+class TooManyAbandonedOrders(Refusal):
+    """Of the customer's recent orders {orders} were cancelled or expired unpaid; the limit is {most_orders}."""
+
+    code = Code.FAILED_PRECONDITION
 
 
 class TooManyPayments(Refusal):
-    """As many as {most} payments of this order have failed, and no other may begin: place it again."""
+    """The order has had {most} failed payments, the maximum: place a new order."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "TOO_MANY_PAYMENTS"
 
 
 class RefundNotPayable(Refusal):
-    """A refund of {amount} {currency} is finer than can be paid back in {currency}."""
+    """The refund of {amount} {currency} has more decimal places than the payment provider accepts."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "REFUND_NOT_PAYABLE"
 
 
 class TotalNotPayable(Refusal):
-    """The order's total, {total} {currency}, is finer than can be paid in {currency}."""
+    """The order's total of {total} {currency} has more decimal places than the payment provider accepts."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "TOTAL_NOT_PAYABLE"
 
 
-class CurrencyMixed(Refusal):
-    """All amounts must be in one currency: these are in {currencies}."""
+class CurrencyMismatch(Refusal):
+    """All amounts must be in one currency, and these are in {currencies}."""
 
     code = Code.INVALID_ARGUMENT
-    reason = "CURRENCY_MIXED"
 
 
 class PaymentNotFound(Refusal):
-    """No payment that you may see has the id {payment_id}."""
+    """No payment that you can see has the id {payment_id}."""
 
     code = Code.NOT_FOUND
-    reason = "PAYMENT_NOT_FOUND"
 
 
-class PaymentUnderWay(Refusal):
-    """The order has a payment that has neither failed nor been voided: {payment_id}."""
-
-    code = Code.FAILED_PRECONDITION
-    reason = "PAYMENT_UNDER_WAY"
-
-
-class PaymentStateForbids(Refusal):
-    """The payment is {state}: this needs it to be {needed}."""
+class PaymentExists(Refusal):
+    """The order already has a payment that has neither failed nor been voided: {payment_id}."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "PAYMENT_STATE"
+
+
+class PaymentStateConflict(Refusal):
+    """The payment is {state}, and this call needs it to be {needed}."""
+
+    code = Code.FAILED_PRECONDITION
 
 
 class RefundTooLarge(Refusal):
     """The refund exceeds the refundable amount: {left} of {captured} {currency} left."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "REFUND_TOO_LARGE"
 
 
 class RestockTooLarge(Refusal):
-    """More pieces are to be put back than were sold and are not put back yet."""
+    """The restock exceeds what was sold and not yet restocked."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "RESTOCK_TOO_LARGE"
 
 
-class ProviderAway(Refusal):
-    """The payment provider does not answer: try again."""
+class PaymentProviderUnavailable(Refusal):
+    """The payment provider is not responding: try again."""
 
     code = Code.UNAVAILABLE
-    reason = "PROVIDER_UNAVAILABLE"
     retry_after = 2.0
 
 
-class ProviderMissing(Refusal):
-    """This server takes no payments: it has no payment provider."""
+class PaymentProviderNotConfigured(Refusal):
+    """This server takes no payments: no payment provider is configured."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "PROVIDER_MISSING"
 
     def sentence(self) -> str:
         provider = self.metadata.get("provider")
-        return f"This server does not have the payment's provider, {provider}." if provider else super().sentence()
+        return f"The payment provider {provider} is not configured on this server." if provider else super().sentence()

@@ -1,9 +1,7 @@
 """commerce's messages to plain values, and back."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
 from unicodedata import normalize
 from uuid import UUID
 
@@ -21,9 +19,9 @@ from backroom.commerce.v1 import (
 )
 from server.commerce.rules import catalog, inventory, orders, payments
 from server.frame.caller import Caller
-from server.frame.editing import Edit, edit_of, etag_of
+from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid
-from server.frame.wire import bound_of, timestamp
+from server.frame.wire import EnumNames, optional_uuid, period_of, require, timestamp
 from storage.commerce.records import (
     Level,
     Movement,
@@ -37,6 +35,8 @@ from storage.commerce.records import (
     Price,
     Product,
     Refund,
+    RefundReason,
+    RefundState,
     StockReason,
 )
 from storage.frame.records import Ask
@@ -44,14 +44,13 @@ from storage.frame.records import Ask
 _NANO = Decimal("1E-9")
 _LONGEST_NAME = 64
 """In characters: a reference, or a customer's id."""
-_EDITABLE: Mapping[str, Callable[[products_pb2.Product], Any]] = {
-    "name": lambda product: product.name,
-    "description": lambda product: product.description,
-    "price": lambda product: _required_price(product),
-    "archived": lambda product: product.archived,
-}
-"""The fields that an update_mask may name."""
-_ORDER_STATES = {state: orders_pb2.OrderState.Value(f"ORDER_STATE_{state.name}") for state in OrderState}
+_EDITABLE = {**as_sent("name", "description", "archived"), "price": lambda product: _price_of(product)}
+"""The fields of a product that an update_mask may name."""
+_ORDER_STATES = EnumNames(OrderState, orders_pb2.OrderState)
+_PAYMENT_STATES = EnumNames(PaymentState, payments_pb2.PaymentState)
+_REFUND_REASONS = EnumNames(RefundReason, payments_pb2.RefundReason)
+_REFUND_STATES = EnumNames(RefundState, payments_pb2.RefundState)
+_STOCK_REASONS = EnumNames(StockReason, stock_pb2.StockReason)
 
 
 def price(money: money_pb2.Money) -> Price:
@@ -65,11 +64,8 @@ def money(amount: Decimal, currency: str) -> money_pb2.Money:
 
 def draft(product: products_pb2.Product) -> catalog.ProductDraft:
     """Raises FieldInvalid where the sku or the price is missing."""
-    if not product.sku:
-        raise FieldInvalid.of("product.sku", "is required")
-    return catalog.ProductDraft(
-        product.sku, product.name, product.description, _required_price(product), product.archived
-    )
+    require(product, "sku")
+    return catalog.ProductDraft(product.sku, product.name, product.description, _price_of(product), product.archived)
 
 
 def edit(request: catalog_service_pb2.UpdateProductRequest) -> Edit[UUID]:
@@ -93,7 +89,7 @@ def product(kept: Product) -> products_pb2.Product:
 
 def adjustment(request: inventory_service_pb2.AdjustStockRequest, caller: Caller, asked: Ask) -> inventory.AdjustStock:
     """Raises FieldInvalid where the delta's sign does not fit the reason."""
-    reason = StockReason[stock_pb2.StockReason.Name(request.reason).removeprefix("STOCK_REASON_")]
+    reason = _STOCK_REASONS.member(request.reason)
     inventory.sign_fits(reason, request.delta)
     return inventory.AdjustStock(caller, asked, request.sku, request.delta, reason, request.note)
 
@@ -106,7 +102,7 @@ def movement(kept: Movement) -> stock_pb2.StockMovement:
     return stock_pb2.StockMovement(
         sequence=kept.sequence,
         sku=kept.sku,
-        reason=stock_pb2.StockReason.Value(f"STOCK_REASON_{kept.reason.name}"),
+        reason=_STOCK_REASONS.wire(kept.reason),
         on_hand_delta=kept.on_hand_delta,
         held_delta=kept.held_delta,
         on_hand_after=kept.on_hand_after,
@@ -116,14 +112,6 @@ def movement(kept: Movement) -> stock_pb2.StockMovement:
         account_id=str(kept.account_id),
         create_time=timestamp(kept.create_time),
     )
-
-
-def sequence(text: str) -> int:
-    """A movement's sequence out of a page token; raises ValueError where it is none."""
-    value = int(text)
-    if not 0 <= value < 2**63:
-        raise ValueError("not a sequence")
-    return value
 
 
 def place_order(
@@ -147,17 +135,17 @@ def same_form(text: str, path: str) -> str | None:
     """
     same = normalize("NFC", text)
     if len(same) > _LONGEST_NAME:
-        raise FieldInvalid.of(path, f"must be at most {_LONGEST_NAME} characters in Unicode's form NFC")
+        raise FieldInvalid.of(path, f"must be at most {_LONGEST_NAME} characters once normalized (NFC)")
     return same or None
 
 
 def order_filter(request: order_service_pb2.ListOrdersRequest) -> OrderFilter:
-    state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
+    start_time, end_time = period_of(request)
     return OrderFilter(
-        state=OrderState[state] if request.state else None,
+        state=_ORDER_STATES.find(request.state),
         customer_id=same_form(request.customer_id, "customer_id"),
-        start_time=bound_of(request.start_time) if request.HasField("start_time") else None,
-        end_time=bound_of(request.end_time) if request.HasField("end_time") else None,
+        start_time=start_time,
+        end_time=end_time,
     )
 
 
@@ -168,7 +156,7 @@ def order(kept: Order) -> orders_pb2.Order:
         reference=kept.reference or "",
         customer_id=kept.customer_id,
         placed_by=str(kept.placed_by),
-        state=_ORDER_STATES[kept.state],
+        state=_ORDER_STATES.wire(kept.state),
         lines=[_line(line, currency) for line in kept.lines],
         line_count=kept.line_count,
         unit_count=kept.unit_count,
@@ -189,10 +177,9 @@ def refund_ask(request: payment_service_pb2.RefundPaymentRequest) -> payments.Re
 
 
 def payment_filter(request: payment_service_pb2.ListPaymentsRequest) -> PaymentFilter:
-    state = payments_pb2.PaymentState.Name(request.state).removeprefix("PAYMENT_STATE_")
     return PaymentFilter(
-        order_id=UUID(request.order_id) if request.order_id else None,
-        state=PaymentState[state] if request.state else None,
+        order_id=optional_uuid(request.order_id),
+        state=_PAYMENT_STATES.find(request.state),
     )
 
 
@@ -203,7 +190,7 @@ def payment(kept: Payment) -> payments_pb2.Payment:
         order_id=str(kept.order_id),
         provider=kept.provider,
         provider_payment_id=kept.provider_id or "",
-        state=payments_pb2.PaymentState.Value(f"PAYMENT_STATE_{kept.state.name}"),
+        state=_PAYMENT_STATES.wire(kept.state),
         amount=money(kept.amount.amount, currency),
         authorized_amount=money(kept.authorized, currency),
         captured_amount=money(kept.captured, currency),
@@ -219,9 +206,9 @@ def payment(kept: Payment) -> payments_pb2.Payment:
 def _refund(kept: Refund, currency: str) -> payments_pb2.Refund:
     return payments_pb2.Refund(
         refund_id=str(kept.id),
-        state=payments_pb2.RefundState.Value(f"REFUND_STATE_{kept.state.name}"),
+        state=_REFUND_STATES.wire(kept.state),
         amount=money(kept.amount, currency),
-        reason=payments_pb2.RefundReason.Value(f"REFUND_REASON_{kept.reason.name}"),
+        reason=_REFUND_REASONS.wire(kept.reason),
         note=kept.note,
         restock=[payments_pb2.RestockLine(sku=line.sku, quantity=line.quantity) for line in kept.restock],
         create_time=timestamp(kept.create_time),
@@ -238,7 +225,6 @@ def _line(line: OrderLine, currency: str) -> orders_pb2.OrderLine:
     )
 
 
-def _required_price(product: products_pb2.Product) -> Price:
-    if not product.HasField("price"):
-        raise FieldInvalid.of("product.price", "is required")
+def _price_of(product: products_pb2.Product) -> Price:
+    require(product, "price")
     return price(product.price)

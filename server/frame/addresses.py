@@ -7,6 +7,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+LOCAL_ISSUER = "http://localhost"
+"""Where nobody says which environment this is: one machine's own, to try things on."""
+
 _REMEMBERED = 1024
 """Reading an address takes longer than all else that is done with it at each call."""
 _WIDENING = ((64, 1.0), (56, 1.5), (48, 2.0))

@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
+from uuid import UUID
 
 import grpc
+from google.protobuf.message import Message
 from uuid_utils import uuid4
 
 from server.frame.caller import ANONYMOUS, Caller
+from server.frame.wire import digest_of
+from storage.frame.records import Ask, RequestKey
 
 MOST_METADATA = 16 * 1024
 """In bytes, of one call, each pair with the 32 that HTTP/2 counts beside its text (RFC 9113, 6.5.2)."""
@@ -86,6 +90,19 @@ class Call(Context):
     def sent(self, name: str) -> Sequence[str]:
         """The values of a header of text, each time that it was sent."""
         return [value for sent, value in self._received if sent == name and isinstance(value, str)]
+
+    def ask(self, *requests: Message, secret: bytes = b"", time: datetime | None = None) -> Ask:
+        """That this call asks for a change, to be handed to a use case; `time` is when, where not at its start.
+
+        The changes of a stream are asked for together, known by the `request_id` of its first message.
+        A request that holds a password takes a `secret`, so that its digest cannot be used to guess the password.
+        """
+        request_id = getattr(requests[0], "request_id", "") if requests else ""  # some changes need none
+        key = None
+        if request_id:
+            key = RequestKey(self.caller.account_id, UUID(request_id), digest_of(*requests, secret=secret))
+        account_id, action = self.caller.account_id, self.method.removeprefix("/")
+        return Ask(account_id, action, time or self.time, self.address, self.id, key)
 
     async def abort(
         self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()
@@ -169,17 +186,6 @@ def cleaned(value: str | bytes) -> str | bytes:
 def fits(metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:
     """Whether a call may have so much metadata."""
     return not metadata or sum([len(name) + len(value) + 32 for name, value in metadata]) <= MOST_METADATA
-
-
-def caller_of(context: Any) -> Caller:
-    """Who calls, as the access interceptor found it."""
-    return call_of(context).caller
-
-
-def call_of(context: Any) -> Call:
-    if not isinstance(context, Call):
-        raise TypeError("the call did not come through the interceptors")
-    return context
 
 
 @lru_cache(1024)

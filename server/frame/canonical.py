@@ -1,7 +1,7 @@
 """One form of what can be written in several: ids in lower case, times well formed, nothing that the server sets."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -25,12 +25,14 @@ _NANOS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Which fields of a message type to look at."""
+    """Which fields of a message type to look at, by name."""
 
-    output_only: Sequence[FieldDescriptor]
-    ids: Sequence[FieldDescriptor]
-    times: Sequence[FieldDescriptor]
-    messages: Sequence[FieldDescriptor]
+    output_only: Sequence[str]
+    ids: Sequence[str]
+    lists_of_ids: Sequence[str]
+    times: Sequence[str]
+    messages: Sequence[str]
+    lists_of_messages: Sequence[str]
 
 
 def canonicalized(message: Message) -> Sequence[FieldViolation]:
@@ -39,54 +41,55 @@ def canonicalized(message: Message) -> Sequence[FieldViolation]:
     Rewrites the UUIDs in its `*_id` fields in lower case, so that an id may be compared as text from here on, and
     clears what is output only: a resource can be sent back as it was read (AIP-203).
     """
-    return list(_canonicalized(message, ""))
+    malformed: list[FieldViolation] = []
+    _canonicalize(message, "", malformed)
+    return malformed
 
 
 def same_id(text: str) -> str:
     """A UUID in lower case; any other text as it is."""
-    return text.lower() if _UUID.fullmatch(text) else text
+    lower = text.lower()
+    return lower if lower != text and _UUID.fullmatch(text) else text
 
 
-def _canonicalized(message: Message, prefix: str) -> Iterator[FieldViolation]:
+def _canonicalize(message: Message, prefix: str, malformed: list[FieldViolation]) -> None:
     plan = _plan_of(message.DESCRIPTOR)
-    for field in plan.output_only:
-        message.ClearField(field.name)
-    for field in plan.ids:
-        _respell(message, field)
-    for field in plan.times:
-        if message.HasField(field.name) and (wrong := _malformed(getattr(message, field.name))):
-            yield FieldViolation(f"{prefix}{field.name}", wrong)
-    for field in plan.messages:
-        for place, each in _inside(message, field):
-            yield from _canonicalized(each, f"{prefix}{place}.")
+    _respell(message, plan)
+    for name in plan.times:
+        if message.HasField(name) and (wrong := _malformed(getattr(message, name))):
+            malformed += [FieldViolation(f"{prefix}{name}", wrong)]
+    for name in plan.messages:
+        if message.HasField(name):
+            _canonicalize(getattr(message, name), f"{prefix}{name}.", malformed)
+    for name in plan.lists_of_messages:
+        for index, each in enumerate(getattr(message, name)):
+            _canonicalize(each, f"{prefix}{name}[{index}].", malformed)
 
 
-def _respell(message: Message, field: FieldDescriptor) -> None:
-    given = getattr(message, field.name)
-    if field.is_repeated:
-        given[:] = [same_id(each) for each in given]
-    elif given and (canonical := same_id(given)) != given:
-        setattr(message, field.name, canonical)
-
-
-def _inside(message: Message, field: FieldDescriptor) -> Iterator[tuple[str, Message]]:
-    """The messages in a field, each with its place."""
-    if field.is_repeated:
-        for index, each in enumerate(getattr(message, field.name)):
-            yield f"{field.name}[{index}]", each
-    elif message.HasField(field.name):
-        yield field.name, getattr(message, field.name)
+def _respell(message: Message, plan: _Plan) -> None:
+    for name in plan.output_only:
+        message.ClearField(name)
+    for name in plan.ids:
+        given = getattr(message, name)
+        if (canonical := same_id(given)) != given:
+            setattr(message, name, canonical)
+    for name in plan.lists_of_ids:
+        ids = getattr(message, name)
+        ids[:] = [same_id(each) for each in ids]
 
 
 @cache
 def _plan_of(descriptor: Descriptor) -> _Plan:
-    output_only = [each for each in descriptor.fields if is_output_only(each)]
-    fields = [each for each in descriptor.fields if each not in output_only]
+    fields = [each for each in descriptor.fields if not is_output_only(each)]
+    ids = [each for each in fields if _is_id(each)]
+    messages = [each for each in fields if each.message_type is not None and _holds_any(each.message_type, frozenset())]
     return _Plan(
-        output_only,
-        [each for each in fields if _is_id(each)],
-        [each for each in fields if _is_time(each) and not each.is_repeated],
-        [each for each in fields if each.message_type is not None and _holds_any(each.message_type, frozenset())],
+        output_only=[each.name for each in descriptor.fields if is_output_only(each)],
+        ids=[each.name for each in ids if not each.is_repeated],
+        lists_of_ids=[each.name for each in ids if each.is_repeated],
+        times=[each.name for each in fields if _is_time(each) and not each.is_repeated],
+        messages=[each.name for each in messages if not each.is_repeated],
+        lists_of_messages=[each.name for each in messages if each.is_repeated],
     )
 
 
@@ -130,7 +133,7 @@ def _malformed(time: Timestamp | Duration) -> str:
     if isinstance(time, Timestamp):
         if time.seconds in _SECONDS and 0 <= time.nanos < _NANOS:
             return ""
-        return "must be a time of the years 1 to 9999, with nanos from 0 to 999,999,999"
+        return "must be a time in the years 1 to 9999, with nanos from 0 to 999,999,999"
     if abs(time.seconds) <= _MOST_SECONDS and abs(time.nanos) < _NANOS and time.seconds * time.nanos >= 0:
         return ""
-    return "must be a duration of up to 315,576,000,000 seconds either way, with nanos of the same sign below a second"
+    return "must be from -315,576,000,000 to 315,576,000,000 seconds, with nanos of the same sign and below a second"

@@ -32,7 +32,7 @@ PUBLIC = AccessRule(public=True)
 def rules_of(services: Iterable[ServiceDescriptor], known: frozenset[str]) -> Mapping[str, AccessRule]:
     """The rule of each method, by its path, such as "/backroom.commerce.v1.OrderService/PlaceOrder".
 
-    Raises ContractError, naming the method, where a rule is missing or names a permission that no role knows.
+    Raises ContractError, naming the method, where a rule is missing or names a permission that no module declares.
     """
     methods = (method for service in services for method in service.methods)
     return {f"/{method.containing_service.full_name}/{method.name}": _rule_of(method, known) for method in methods}
@@ -48,7 +48,7 @@ def _rule_of(method: MethodDescriptor, known: frozenset[str]) -> AccessRule:
         case "permission" if access.permission in known:
             return AccessRule(permission=access.permission)
         case "permission":
-            raise ContractError(f"{method.full_name}: no role knows the permission {access.permission!r}")
+            raise ContractError(f"{method.full_name}: no module declares the permission {access.permission!r}")
         case _:
             raise ContractError(f"{method.full_name}: the option (backroom.common.v1.access) is missing")
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from server.frame.errors import EtagMismatch, FieldInvalid
+from server.frame.wire import require
 
 Key = TypeVar("Key")
 Resource = TypeVar("Resource", bound=Message)
@@ -52,9 +54,7 @@ def edit_of(
     Raises FieldInvalid where the key is missing, or the mask names another field.
     """
     field, read = key
-    given = getattr(resource, field)
-    if not given:
-        raise FieldInvalid.of(f"{resource.DESCRIPTOR.name.lower()}.{field}", "is required")
+    require(resource, field)
     paths = list(dict.fromkeys(update_mask.paths))
     if not paths:
         paths = [each.name for each, _ in resource.ListFields() if each.name in fields]
@@ -62,8 +62,14 @@ def edit_of(
         paths = list(fields)
     for path in paths:
         if path not in fields:
-            raise FieldInvalid.of("update_mask", f"can name only {', '.join(fields)}, or * alone for all of them")
-    return Edit(read(given), getattr(resource, "etag"), {path: fields[path](resource) for path in paths})  # noqa: B009
+            raise FieldInvalid.of("update_mask", f"may name only {', '.join(fields)}, or be * alone for all of them")
+    etag: str = getattr(resource, "etag")  # noqa: B009 - not every message has one
+    return Edit(read(getattr(resource, field)), etag, {path: fields[path](resource) for path in paths})
+
+
+def as_sent(*names: str) -> Mapping[str, Callable[[Any], Any]]:
+    """Fields that can be changed, and whose new value is taken as it is."""
+    return {name: attrgetter(name) for name in names}
 
 
 def etag_of(record: Versioned) -> str:

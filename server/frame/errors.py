@@ -1,10 +1,11 @@
 """What a refusal is, and the refusals that are the same for every service.
 
-A refusal's docstring is its message, its `reason` stands in the module's errors.proto, and what it is raised with
-becomes the metadata that a client reads, and fills the {names} in the message. So it may hold ids, SKUs, names of roles
-and the like, and never a secret or a text of a caller's own.
+A refusal's docstring is its message. Its `reason` follows from its name, OUT_OF_STOCK from OutOfStock, and stands in
+the module's errors.proto. What it is raised with becomes the metadata that a client reads, and fills the {names} in the
+message. So it may hold ids, SKUs, names of roles and the like, and never a secret or a text of a caller's own.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -52,6 +53,7 @@ class PreconditionViolation:
 MOST_NAMED = 20
 _LONGEST_SHOWN = 100
 """In characters."""
+_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def shown(value: str) -> str:
@@ -61,13 +63,22 @@ def shown(value: str) -> str:
     return value if len(value) <= _LONGEST_SHOWN else f"{value[: _LONGEST_SHOWN - 1]}…"
 
 
+def snake_case(name: str) -> str:
+    """A name of words that begin in capitals, such as OutOfStock, as out_of_stock."""
+    return _WORD_START.sub("_", name).lower()
+
+
 class Refusal(Exception):
     """The call is refused."""
 
     code: ClassVar[Code]
     reason: ClassVar[str]
+    """What a client branches on: the name of the class in capitals."""
     retry_after: float | None = None
     """After how many seconds the same call may go through; None where repeating it is no use."""
+
+    def __init_subclass__(cls) -> None:
+        cls.reason = snake_case(cls.__name__).upper()
 
     def __init__(
         self,
@@ -120,10 +131,9 @@ class Refusal(Exception):
 
 
 class FieldInvalid(Refusal):
-    """A field is out of its bounds."""
+    """A field is invalid."""
 
     code = Code.INVALID_ARGUMENT
-    reason = "FIELD_INVALID"
 
     @classmethod
     def of(cls, path: str, description: str) -> "FieldInvalid":
@@ -131,103 +141,97 @@ class FieldInvalid(Refusal):
 
 
 class BodyMalformed(Refusal):
-    """The body cannot be read as the request of {method}."""
+    """The body cannot be parsed as the request message of {method}."""
 
     code = Code.INVALID_ARGUMENT
-    reason = "BODY_MALFORMED"
 
 
 class MessageTooLarge(Refusal):
-    """The message is {size_bytes} bytes large, and {method} takes at most {limit_bytes}."""
+    """The message is {size_bytes} bytes, but {method} accepts at most {limit_bytes}."""
 
     code = Code.RESOURCE_EXHAUSTED
-    reason = "MESSAGE_TOO_LARGE"
 
 
 class MetadataTooLarge(Refusal):
-    """The call's metadata is larger than the {limit_bytes} bytes that this server takes."""
+    """The call's metadata exceeds the {limit_bytes} bytes that this server accepts."""
 
     code = Code.RESOURCE_EXHAUSTED
-    reason = "METADATA_TOO_LARGE"
 
 
 class MethodUnknown(Refusal):
     """This server has no method {method}."""
 
     code = Code.UNIMPLEMENTED
-    reason = "METHOD_UNKNOWN"
 
 
 class TokenInvalid(Refusal):
     """The access token is missing, malformed, expired or revoked: send one as "authorization: Bearer <token>"."""
 
     code = Code.UNAUTHENTICATED
-    reason = "TOKEN_INVALID"
 
 
 class PermissionMissing(Refusal):
-    """The permission {permission} is needed, which none of the caller's roles holds."""
+    """The permission {permission} is required, and none of the caller's roles grants it."""
 
     code = Code.PERMISSION_DENIED
-    reason = "PERMISSION_MISSING"
 
 
 class AccessChanged(Refusal):
-    """What the caller may do has changed while this stream was open: open it again."""
+    """The caller's permissions changed while this stream was open: open it again."""
 
     code = Code.UNAVAILABLE
-    reason = "ACCESS_CHANGED"
     retry_after = 0.2
 
 
 class RequestIdReused(Refusal):
-    """This request_id was used before, with other content."""
+    """This request_id was already used with different content."""
 
     code = Code.INVALID_ARGUMENT
-    reason = "REQUEST_ID_REUSED"
+
+
+class AnswerFromNewerVersion(Refusal):
+    """A newer version of the server already made this change, and this one cannot read what it answered: try again."""
+
+    code = Code.UNAVAILABLE
+    reason = "ANSWER_FROM_NEWER_VERSION"
+    retry_after = 1.0
 
 
 class PageTokenInvalid(Refusal):
-    """The page_token is malformed, or continues another list."""
+    """The page_token is malformed, or belongs to a different list."""
 
     code = Code.INVALID_ARGUMENT
-    reason = "PAGE_TOKEN_INVALID"
 
 
 class ResumeTokenInvalid(Refusal):
-    """The resume_token is malformed, or of another watch."""
+    """The resume_token is malformed, or belongs to a different watch."""
 
     code = Code.INVALID_ARGUMENT
-    reason = "RESUME_TOKEN_INVALID"
 
 
 class ResumeTokenExpired(Refusal):
-    """The resume_token has expired: it is over 30 days old, or the database failed over or was restored; begin anew."""
+    """The resume_token has expired: it is over 30 days old, or the database failed over or was restored."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "RESUME_TOKEN_EXPIRED"
 
 
 class EtagMismatch(Refusal):
-    """The resource has changed since the etag was read, and its etag is now {etag}: read it again."""
+    """The resource has changed since this etag was read; its etag is now {etag}: read it again."""
 
     code = Code.ABORTED
-    reason = "ETAG_MISMATCH"
 
 
-class Unavailable(Refusal):
-    """The database does not answer: try again."""
+class DatabaseUnavailable(Refusal):
+    """The database is not responding: try again."""
 
     code = Code.UNAVAILABLE
-    reason = "STORE_UNAVAILABLE"
     retry_after = 1.0
 
 
 class Contention(Refusal):
-    """Other changes kept colliding with this one, which changed nothing: try again."""
+    """Other changes kept conflicting with this one, which was not made: try again."""
 
     code = Code.ABORTED
-    reason = "CONTENTION"
     retry_after = 0.1
 
 
@@ -235,42 +239,36 @@ class DeadlineExceeded(Refusal):
     """The call took longer than this server allows."""
 
     code = Code.DEADLINE_EXCEEDED
-    reason = "DEADLINE_EXCEEDED"
 
 
 class Stopping(Refusal):
-    """This server is stopping: another one will answer."""
+    """This server is shutting down: try again, and another one will answer."""
 
     code = Code.UNAVAILABLE
-    reason = "STOPPING"
     retry_after = 0.2
 
 
 class Overloaded(Refusal):
-    """This server has more work than it can carry: try again."""
+    """This server is overloaded: try again."""
 
     code = Code.RESOURCE_EXHAUSTED
-    reason = "OVERLOADED"
     retry_after = 1.0
 
 
-class TooManyAtOnce(Refusal):
-    """This caller has {most} calls or streams of this kind under way already: let some of them end."""
+class TooManyConcurrentCalls(Refusal):
+    """The caller already has {most} calls or streams of this kind open: wait for some of them to end."""
 
     code = Code.RESOURCE_EXHAUSTED
-    reason = "TOO_MANY_AT_ONCE"
     retry_after = 1.0
 
 
 class RateLimited(Refusal):
-    """This caller calls more often than it may: try again in {seconds} s."""
+    """The caller has exceeded its rate limit: try again in {seconds} s."""
 
     code = Code.RESOURCE_EXHAUSTED
-    reason = "RATE_LIMITED"
 
 
 class Internal(Refusal):
-    """Something unforeseen went wrong; the server's log has it under the request_id {request_id}."""
+    """An internal error occurred: search the server's log for the call {call_id}."""
 
     code = Code.INTERNAL
-    reason = "INTERNAL"

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,9 +30,7 @@ from storage.pooler import Pooler
 from storage.time_limits import TimeLimits
 
 _AT_ONCE = 32
-"""How many jobs one worker does at once, of all its queues together."""
-_AT_ONCE_APART: Mapping[str, int] = {"deliveries": 400}
-"""The queues whose jobs are counted apart, since they mostly wait for somebody else's answer."""
+"""How many jobs one worker does at once, of all tasks together that do not say otherwise."""
 
 MOST_CONNECTIONS = 5
 """Of one worker: one of them hears of new jobs."""
@@ -71,6 +69,11 @@ class Task:
     """
     queue: str = ""
     """Empty means the module's own, so that a process which serves other modules leaves its jobs alone."""
+    at_once: int = 0
+    """How many of its jobs one worker does at once, counted apart; with a queue that no other task has.
+
+    0 means that they count with all others: what mostly waits for somebody else's answer would keep those waiting.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,9 +316,8 @@ def _register(task: Task, app: App) -> None:
 
 
 def _lanes(tasks: Sequence[Task]) -> Sequence[_Lane]:
-    apart = (_Lane([task for task in tasks if task.queue == queue], number) for queue, number in _AT_ONCE_APART.items())
-    together = _Lane([task for task in tasks if task.queue not in _AT_ONCE_APART], _AT_ONCE)
-    return (together, *(lane for lane in apart if lane.tasks))
+    together = _Lane([task for task in tasks if not task.at_once], _AT_ONCE)
+    return (together, *(_Lane([task], task.at_once) for task in tasks if task.at_once))
 
 
 class _Patience(BaseRetryStrategy):

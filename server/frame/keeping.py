@@ -12,7 +12,7 @@ from storage.transaction import Transaction
 Work = TypeVar("Work", bound=Transaction)
 
 KEPT = timedelta(days=30)
-"""For how long a request is known again by its request_id."""
+"""For how long a request is known again by its request_id, and an event that came in by its sender's id."""
 EVENTS_KEPT = RESUMABLE + timedelta(days=1)
 """For how long the log of events is kept: longer than any resume_token is good for."""
 
@@ -39,7 +39,12 @@ def keeping_tasks(store: FrameStore, now: Callable[[], datetime]) -> Sequence[Ta
         before = now() - EVENTS_KEPT
         await forget(store, lambda tx, limit: tx.events.purge(before, limit))
 
+    async def purge_inbox() -> None:
+        before = now() - KEPT
+        await forget(store, lambda tx, limit: tx.inbox.purge(before, limit))
+
     return (
         Task("frame.purge_requests", purge_requests, every="17 * * * * 0"),
         Task("frame.purge_events", purge_events, every="27 * * * * 0"),
+        Task("frame.purge_inbox", purge_inbox, every="47 * * * * 10"),
     )

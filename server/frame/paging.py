@@ -1,9 +1,9 @@
 """Pages of a list, in keyset order: a page token says where the last page ended, and of which list (AIP-158)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import DecodeError, Message
@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 from backroom.common.v1 import page_pb2
 from server.frame import base64url
 from server.frame.errors import PageTokenInvalid
-from server.frame.repeating import digest_of
+from server.frame.wire import digest_of
 
 DEFAULT_SIZE = 50
 MAXIMUM_SIZE = 1000
@@ -19,16 +19,52 @@ LARGEST_PAGE_BYTES = 1024 * 1024
 """Of an answer's items together: most clients take 4 MiB, and a hundred answers may wait for one caller's reading."""
 
 Item = TypeVar("Item")
+Key = TypeVar("Key")
+Column = TypeVar("Column")
+Other = TypeVar("Other")
 Told = TypeVar("Told", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class SortOrder(Generic[Key]):
+    """By what a list is sorted."""
+
+    key: Callable[[Any], Key]
+    """The sort key of an item; a tuple where several columns are in it."""
+    read: Callable[[Sequence[str]], Key]
+    """The same out of a page token's texts; raises ValueError where they are no such key."""
+
+
+def by_column(key: Callable[[Any], Column], kind: Callable[[str], Column]) -> SortOrder[Column]:
+    """The order by one column, which `kind` reads from its text."""
+
+    def read(texts: Sequence[str]) -> Column:
+        (text,) = texts
+        return kind(text)
+
+    return SortOrder(key, read)
+
+
+def by_columns(
+    key: Callable[[Any], tuple[Column, Other]], kind: Callable[[str], Column], other: Callable[[str], Other]
+) -> SortOrder[tuple[Column, Other]]:
+    """The order by two columns, each of which is read from its text by its kind."""
+
+    def read(texts: Sequence[str]) -> tuple[Column, Other]:
+        text, second = texts
+        return kind(text), other(second)
+
+    return SortOrder(key, read)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Key]):
     """Which page of a list is asked for."""
 
     size: int
-    after: tuple[str, ...] | None
-    """The sort key behind which the page begins; None for the first page."""
+    after: Key | None
+    """The sort key of the item behind which the page begins; None for the first page."""
+    order: SortOrder[Key]
     list_digest: bytes
 
     @property
@@ -36,73 +72,78 @@ class Page:
         """One more than the page holds, to see whether another follows."""
         return self.size + 1
 
-    def key(self, *kinds: Callable[[str], Any]) -> tuple[Any, ...] | None:
-        """The sort key, each column read by its kind; raises PageTokenInvalid where it does not fit."""
-        if self.after is None:
-            return None
-        try:
-            return tuple(kind(value) for kind, value in zip(kinds, self.after, strict=True))
-        except ValueError:
-            raise PageTokenInvalid from None
-
-    def by_time(self) -> tuple[datetime, UUID] | None:
-        """The sort key of a list that is ordered by (create_time, id), likewise; None for the first page."""
-        key = self.key(key_time, UUID)
-        return (key[0], key[1]) if key else None
-
-    def told(
-        self, found: Sequence[Item], key: Callable[[Item], Sequence[object]], message: Callable[[Item], Told]
+    def of(
+        self, found: Sequence[Item], message: Callable[[Item], Told], *, size: Callable[[Item], int] | None = None
     ) -> tuple[Sequence[Told], str]:
         """The page out of up to `limit` items as messages, and the token of the next one; empty after the last.
 
         It ends before the item by which it would be larger than 1 MiB, but holds one at least.
+        `size` is what an item counts for, in bytes, where that is not what its message has.
         """
         messages: list[Told] = []
-        size = 0
+        total = 0
         for item in found[: self.size]:
             messages.append(message(item))
-            size += messages[-1].ByteSize()
-            if size > LARGEST_PAGE_BYTES and len(messages) > 1:
+            total += size(item) if size else messages[-1].ByteSize()
+            if total > LARGEST_PAGE_BYTES and len(messages) > 1:
                 messages.pop()
                 break
-        return messages, replace(self, size=len(messages)).cut(found, key)[1]
+        if len(messages) == len(found):
+            return messages, ""
+        return messages, self._token_behind(found[len(messages) - 1])
 
-    def cut(self, found: Sequence[Item], key: Callable[[Item], Sequence[object]]) -> tuple[Sequence[Item], str]:
-        """The page out of up to `limit` items, and the token of the next one; an empty token after the last."""
-        if len(found) <= self.size:
-            return found, ""
-        items = found[: self.size]
-        after = [str(value) for value in key(items[-1])]
-        token = page_pb2.PageToken(list_digest=self.list_digest, after=after)
-        return items, base64url.encoded(token.SerializeToString())
+    def _token_behind(self, item: Any) -> str:
+        key = self.order.key(item)
+        columns = key if isinstance(key, tuple) else (key,)
+        token = page_pb2.PageToken(list_digest=self.list_digest, after=[str(column) for column in columns])
+        return base64url.encoded(token.SerializeToString())
 
 
 def key_time(text: str) -> datetime:
-    """A time out of a page token, as `cut` writes one; raises ValueError where it is none, or has no time zone."""
+    """A time out of a page token; raises ValueError where it is none, or has no time zone."""
     value = datetime.fromisoformat(text)
     if value.tzinfo is None:  # Python compares it with no other time, and PostgreSQL takes it for one of its own zone's
         raise ValueError("no time zone")
     return value
 
 
-def page_of(request: Any) -> Page:
-    """The page that a List request asks for; raises PageTokenInvalid where its token is not of this list."""
+def key_sequence(text: str) -> int:
+    """The place in a log out of a page token; raises ValueError where it is none."""
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise ValueError("not a sequence")
+    return value
+
+
+BY_TIME = by_columns(lambda item: (item.create_time, item.id), key_time, UUID)
+"""The order of most lists: by when an item was made, and by its id where two were made at once."""
+
+
+def page_of(request: Any) -> Page[tuple[datetime, UUID]]:
+    """The page that a List request asks for, of a list by (create_time, id).
+
+    Raises PageTokenInvalid where the request's token is not of this list.
+    """
+    return page_by(BY_TIME, request)
+
+
+def page_by(order: SortOrder[Key], request: Any) -> Page[Key]:
+    """The same of a list in another order."""
     filters: Message = type(request)()
     filters.CopyFrom(request)
     filters.ClearField("page_size")
     filters.ClearField("page_token")
     list_digest = digest_of(filters)[:16]
     size = min(request.page_size or DEFAULT_SIZE, MAXIMUM_SIZE)
-    return Page(size, _after(request.page_token, list_digest), list_digest)
+    after = _after(request.page_token, list_digest, order) if request.page_token else None
+    return Page(size, after, order, list_digest)
 
 
-def _after(token: str, list_digest: bytes) -> tuple[str, ...] | None:
-    if not token:
-        return None
+def _after(token: str, list_digest: bytes, order: SortOrder[Key]) -> Key:
     try:
         content = page_pb2.PageToken.FromString(base64url.decoded(token))
+        if content.list_digest != list_digest or any("\0" in text for text in content.after):
+            raise PageTokenInvalid
+        return order.read(content.after)
     except (ValueError, DecodeError):
         raise PageTokenInvalid from None
-    if content.list_digest != list_digest or any("\0" in value for value in content.after):
-        raise PageTokenInvalid
-    return tuple(content.after)

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from server.frame import base64url
 from server.frame.errors import ResumeTokenExpired, ResumeTokenInvalid
-from server.frame.repeating import digest_of
+from server.frame.wire import digest_of
 from storage.snapshots import Snapshot
 
 KEPT = timedelta(days=30)

@@ -4,7 +4,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from server.frame.errors import Contention, DeadlineExceeded, Refusal, Unavailable
+from server.frame.errors import Contention, DatabaseUnavailable, DeadlineExceeded, Refusal
 from storage.errors import StoreContention, StoreError, StoreTimeout
 
 DOMAIN = "backroom"
@@ -29,7 +29,7 @@ def refusal_of(error: StoreError) -> Refusal:
         return Contention()
     if isinstance(error, StoreTimeout):
         return DeadlineExceeded()
-    return Unavailable()
+    return DatabaseUnavailable()
 
 
 def _details(refusal: Refusal) -> list[Message]:

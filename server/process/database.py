@@ -98,13 +98,21 @@ async def ready_database(
         limits=settings.time_limits,
     )
     try:
-        revision = await database.revision()
-        if revision != migrations.head() and settings.embedded:
-            migrations.upgrade(url)
-        elif lack := migrations.lacking(revision):
-            raise Failure(lack)
+        await migrated(settings, database, url)
         yield database
     except StoreError as error:
         raise Failure(explained(error)) from None
     finally:
         await database.close()
+
+
+async def migrated(settings: Settings, database: Database, url: str) -> None:
+    """Brings the embedded database to the newest migration; raises Failure where another one is behind."""
+    try:
+        revision = await database.revision()
+    except StoreError as error:
+        raise Failure(explained(error)) from None
+    if revision != migrations.head() and settings.embedded:
+        migrations.upgrade(url)
+    elif lack := migrations.lacking(revision):
+        raise Failure(lack)

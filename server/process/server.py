@@ -13,6 +13,7 @@ import structlog
 from google.protobuf.internal import api_implementation
 from starlette.applications import Starlette
 
+from server.application import Application
 from server.frame.jobs import Worker
 from server.frame.standard import add_standard
 from server.process.callers import Callers
@@ -21,7 +22,6 @@ from server.process.http.app import NAME, create_app
 from server.process.http.listener import Listener
 from server.process.http.metrics import Exposition, Kept, Scraping, metrics_app, rendered, with_metrics
 from server.settings import Address
-from server.wiring import Application
 
 _FINISH_WITHIN = 30.0
 """In seconds: how long calls under way may take once the server is stopping."""
@@ -95,7 +95,7 @@ class Server:
         """
         if api_implementation.Type() == "python":
             raise RuntimeError("protobuf runs on its pure-Python backend, which is many times too slow: reinstall it")
-        self._application = application
+        self.application = application
         self._logger = logger
         self._worker = worker
         if worker is not None:
@@ -105,7 +105,7 @@ class Server:
         self._grpc = grpc.aio.server(interceptors=[application.chain], options=options)
         lanes = Lanes(self._grpc, application.lanes)
         for service in application.services:
-            service.add(service.servicer, lanes)
+            service.add_to(lanes)
         names = [service.name for service in application.services]
         add_standard(self._grpc, application.health, names, reflection=edge.reflection)
         self._bind_grpc(grpc_address, edge)
@@ -133,7 +133,7 @@ class Server:
         shared: Shared | None,
     ) -> tuple[int, int | None]:
         """Returns the port, and that of the metrics where they have one of their own."""
-        counted = shared.metrics if shared else rendered(self._application.registry)
+        counted = shared.metrics if shared else rendered(self.application.registry)
         exposition = Kept(counted, scraping.kept_seconds)
         app = http if metrics else with_metrics(http, exposition, scraping)
         port = self._listen("BACKROOM_HTTP_ADDRESS", app, address, edge, shared.http_socket if shared else None)
@@ -156,26 +156,26 @@ class Server:
 
     async def start(self) -> None:
         """Answers from here on; readiness follows the database."""
-        await self._application.health.start()
-        await self._application.health.look()
-        standings, told = self._application.identity.standings, self._application.health.tells
+        await self.application.health.start()
+        await self.application.health.look()
+        standings, told = self.application.identity.standings, self.application.health.tells
         self._watches.append(asyncio.create_task(standings.watch(self._logger, told)))
         await self._grpc.start()
         for listener in self._listeners:
             listener.start()
         if self._worker is not None:
             self._worker.start()
-        self._watches.append(asyncio.create_task(self._application.health.watch()))
+        self._watches.append(asyncio.create_task(self.application.health.watch()))
 
     async def stop(self) -> None:
         """NOT_SERVING, wait for the load balancers, finish calls, let the callers go, finish jobs and batches."""
-        await self._application.health.drain()
+        await self.application.health.drain()
         await asyncio.sleep(self._drain_seconds)
         working = asyncio.create_task(self._worker.stop()) if self._worker else None
         await self._let_callers_go()
         if working is not None:
             await working
-        await self._application.finish()
+        await self.application.finish()
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
@@ -194,7 +194,7 @@ class Server:
         callers.take_no_more()
         callers.hold()
         # Watches would not end by themselves; those that begin them anew are held up, and go elsewhere.
-        await self._application.drain()
+        await self.application.drain()
         with suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_WITHIN):
                 while not await self._idle(callers):
@@ -208,7 +208,7 @@ class Server:
 
     async def _idle(self, callers: Callers) -> bool:
         """Whether all calls under way end, while callers are held up; False once none has ended for a while."""
-        in_flight, looks, idle_looks, ended = self._application.in_flight, 0, 0, -1
+        in_flight, looks, idle_looks, ended = self.application.in_flight, 0, 0, -1
         while idle_looks < _IDLE_LOOKS:
             looks = looks + 1 if in_flight.ended == ended else 0
             if in_flight.count and looks * _LOOK_SECONDS > _HELD_SECONDS:

@@ -1,6 +1,5 @@
 """When a server must not start: what the settings say, held against where they say it runs."""
 
-import base64
 from collections.abc import Iterator
 from itertools import pairwise
 from urllib.parse import urlsplit
@@ -14,11 +13,6 @@ _ENCRYPTED = {"require", "verify-ca", "verify-full"}
 """The values of sslmode with which libpq goes no further where the server has no TLS."""
 _FEWEST_DIFFERENT = 20
 """Different bytes of a key: of 32 random ones about 30 are, and fewer than 20 once in 10^12 keys."""
-_SHORTEST_SECRET = 16
-"""In characters, or in bytes where a secret is base64."""
-_FEWEST_LETTERS = 6
-"""Different characters of a secret."""
-_STANDARD = "whsec_"
 
 
 def reasons_not_to_start(settings: Settings, *, listens: bool = True) -> list[str]:
@@ -55,11 +49,8 @@ def _unfit_for_production(settings: Settings) -> Iterator[str]:
     yield from _unfit_issuer(settings)
     yield from _readable_on_the_way(settings)
     yield from _unfit_networks(settings)
-    yield from _unfit_senders(settings)
-    if "commerce" in settings.modules and settings.payment_provider == "sandbox":
-        yield "BACKROOM_PAYMENT_PROVIDER: sandbox moves no money; set it to stripe, or to none"
-    if "identity" in settings.modules:
-        yield from _unfit_to_mail(settings)
+    for module in settings.modules:
+        yield from settings.of_modules[module].unfit_for_production()
 
 
 def _unfit_keys(settings: Settings) -> Iterator[str]:
@@ -67,15 +58,6 @@ def _unfit_keys(settings: Settings) -> Iterator[str]:
         yield "BACKROOM_MASTER_KEY: is needed in production; backroom keys new-master-key makes one"
     elif any(map(is_guessable_key, settings.master_keys)):
         yield "BACKROOM_MASTER_KEY: is not random, and can be guessed; backroom keys new-master-key makes one that is"
-
-
-def _unfit_senders(settings: Settings) -> Iterator[str]:
-    for source in settings.webhook_sources:
-        if any(is_guessable_secret(source.scheme, secret) for secret in source.secrets):
-            yield (
-                f"BACKROOM_WEBHOOK_SOURCES: {source.name} has a secret that can be guessed;"
-                " set one of 16 random characters or more, here and at the sender"
-            )
 
 
 def _unfit_issuer(settings: Settings) -> Iterator[str]:
@@ -94,8 +76,6 @@ def _unfit_networks(settings: Settings) -> Iterator[str]:
             f"BACKROOM_TRUSTED_PROXIES: {network} has strangers in it, who could say to call from anywhere;"
             " name the proxies' own networks"
         )
-    for network in filter(covers_the_public, settings.webhook_allowed_networks):
-        yield f"BACKROOM_WEBHOOK_ALLOWED_NETWORKS: {network} has strangers in it; name the networks that are meant"
 
 
 def _readable_on_the_way(settings: Settings) -> Iterator[str]:
@@ -107,13 +87,6 @@ def _readable_on_the_way(settings: Settings) -> Iterator[str]:
                 f"{setting}: the way to {host} may be in plain text; add sslmode=verify-full, or sslmode=require,"
                 " to it, or list database in BACKROOM_ALLOW_PLAINTEXT"
             )
-
-
-def _unfit_to_mail(settings: Settings) -> Iterator[str]:
-    if settings.mail in (None, "file"):
-        yield "BACKROOM_MAIL: is needed in production; set it to smtp, or to log where nobody is to have a mail"
-    if settings.mail_link and settings.mail_link.startswith("http:"):
-        yield "BACKROOM_MAIL_LINK: would have tokens travel in plain text; let it begin with https://"
 
 
 def _exposed(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -167,15 +140,6 @@ def is_guessable_key(key: bytes) -> bool:
     steps = {(after - before) % 256 for before, after in pairwise(key)}
     typed = all(0x20 <= each < 0x7F for each in key)
     return typed or len(steps) == 1 or len(set(key)) < _FEWEST_DIFFERENT
-
-
-def is_guessable_secret(scheme: str, secret: str) -> bool:
-    """Whether whoever tries may forge what a sender signs with this."""
-    said: bytes = secret.encode()
-    if scheme == "standard":
-        encoded = secret.removeprefix(_STANDARD)
-        said = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
-    return len(said) < _SHORTEST_SECRET or len(set(said)) < _FEWEST_LETTERS
 
 
 def fit_to_start(configured: Settings, *, listens: bool = True) -> None:

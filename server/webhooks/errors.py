@@ -14,39 +14,33 @@ class EndpointNotFound(Refusal):
     """No endpoint has the id {endpoint_id}."""
 
     code = Code.NOT_FOUND
-    reason = "ENDPOINT_NOT_FOUND"
 
 
 class TooManyEndpoints(Refusal):
-    """There are {limit} endpoints, which is as many as there may be: delete one first."""
+    """There are already {limit} endpoints, the maximum: delete one first."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "TOO_MANY_ENDPOINTS"
 
 
 class EventTypeUnknown(Refusal):
-    """There is no event type {event_type}: ListEventTypes names those there are."""
+    """There is no event type {event_type}: ListEventTypes lists them."""
 
     code = Code.INVALID_ARGUMENT
-    reason = "EVENT_TYPE_UNKNOWN"
 
 
 class UrlForbidden(Refusal):
-    """Nothing may be sent to this URL."""
+    """This server does not send to this URL."""
 
     code = Code.INVALID_ARGUMENT
-    reason = "URL_FORBIDDEN"
 
 
 class DeliveryNotFound(Refusal):
     """No delivery has the id {delivery_id}."""
 
     code = Code.NOT_FOUND
-    reason = "DELIVERY_NOT_FOUND"
 
 
 class EndpointDisabled(Refusal):
     """The endpoint {endpoint_id} is disabled: enable it first."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "ENDPOINT_DISABLED"

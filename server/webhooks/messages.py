@@ -1,31 +1,30 @@
 """webhooks' messages to plain values, and back."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
 from backroom.webhooks.v1 import deliveries_pb2, endpoints_pb2, webhook_service_pb2
 from server.frame.caller import Caller
-from server.frame.editing import Edit, edit_of, etag_of
+from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid
 from server.frame.events import EventType
-from server.frame.wire import timestamp
+from server.frame.wire import EnumNames, optional_uuid, require, timestamp
 from server.webhooks.rules import endpoints
 from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint, EndpointState
 
-_EDITABLE: Mapping[str, Callable[[endpoints_pb2.Endpoint], Any]] = {
-    "url": lambda endpoint: endpoint.url,
-    "description": lambda endpoint: endpoint.description,
+_EDITABLE = {
+    **as_sent("url", "description"),
     "event_types": lambda endpoint: _types(endpoint.event_types),
     "state": lambda endpoint: _state(endpoint.state),
 }
-"""The fields that an update_mask may name."""
+"""The fields of an endpoint that an update_mask may name."""
+_DELIVERY_STATES = EnumNames(DeliveryState, deliveries_pb2.DeliveryState)
+_ENDPOINT_STATES = EnumNames(EndpointState, endpoints_pb2.EndpointState)
 
 
 def draft(endpoint: endpoints_pb2.Endpoint, caller: Caller) -> endpoints.EndpointDraft:
     """Raises FieldInvalid where the url is missing."""
-    if not endpoint.url:
-        raise FieldInvalid.of("endpoint.url", "is required")
+    require(endpoint, "url")
     return endpoints.EndpointDraft(endpoint.url, endpoint.description, _types(endpoint.event_types), caller)
 
 
@@ -42,7 +41,7 @@ def endpoint(kept: Endpoint) -> endpoints_pb2.Endpoint:
         url=kept.url,
         description=kept.description,
         event_types=kept.event_types,
-        state=endpoints_pb2.EndpointState.Value(f"ENDPOINT_STATE_{kept.state.name}"),
+        state=_ENDPOINT_STATES.wire(kept.state),
         disabled_reason=kept.disabled_reason,
         failure_start_time=timestamp(kept.failing_since),
         etag=etag_of(kept),
@@ -54,10 +53,9 @@ def endpoint(kept: Endpoint) -> endpoints_pb2.Endpoint:
 
 
 def delivery_filter(request: webhook_service_pb2.ListDeliveriesRequest) -> DeliveryFilter:
-    state = deliveries_pb2.DeliveryState.Name(request.state).removeprefix("DELIVERY_STATE_")
     return DeliveryFilter(
-        endpoint_id=UUID(request.endpoint_id) if request.endpoint_id else None,
-        state=DeliveryState[state] if request.state else None,
+        endpoint_id=optional_uuid(request.endpoint_id),
+        state=_DELIVERY_STATES.find(request.state),
     )
 
 
@@ -67,10 +65,10 @@ def delivery(kept: Delivery, *, readable: bool) -> deliveries_pb2.Delivery:
         delivery_id=str(kept.id),
         endpoint_id=str(kept.endpoint_id),
         event_type=kept.event_type,
-        state=deliveries_pb2.DeliveryState.Value(f"DELIVERY_STATE_{kept.state.name}"),
+        state=_DELIVERY_STATES.wire(kept.state),
         attempt_count=kept.attempt_count,
-        next_attempt_time=timestamp(kept.next_attempt_time) if kept.next_attempt_time else None,
-        last_attempt_time=timestamp(kept.last_attempt_time) if kept.last_attempt_time else None,
+        next_attempt_time=timestamp(kept.next_attempt_time),
+        last_attempt_time=timestamp(kept.last_attempt_time),
         response_status=kept.response_status,
         error=kept.error,
         body=kept.body if readable else "",
@@ -84,9 +82,10 @@ def _types(names: Any) -> tuple[str, ...]:
 
 
 def _state(state: "endpoints_pb2.EndpointState.ValueType") -> EndpointState:
-    if state == endpoints_pb2.ENDPOINT_STATE_UNSPECIFIED:
-        raise FieldInvalid.of("endpoint.state", "must be enabled or disabled where the update_mask names it")
-    return EndpointState[endpoints_pb2.EndpointState.Name(state).removeprefix("ENDPOINT_STATE_")]
+    found = _ENDPOINT_STATES.find(state)
+    if found is None:
+        raise FieldInvalid.of("endpoint.state", "must be enabled or disabled when the update_mask names it")
+    return found
 
 
 def event_type(name: str, kind: EventType) -> endpoints_pb2.EventType:

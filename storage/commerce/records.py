@@ -2,9 +2,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Literal, get_args
 from uuid import UUID
 
-PAYMENT_SOURCES = ("sandbox", "stripe")
+PaymentProvider = Literal["sandbox", "stripe"]
+PAYMENT_SOURCES: tuple[PaymentProvider, ...] = get_args(PaymentProvider)
 """Which received events payment providers sent, by the names of their sources: those of the providers."""
 
 

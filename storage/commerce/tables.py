@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from storage.base import METADATA, TransactionId
+from storage.base import APPEND_ONLY, METADATA, TransactionId
 
 _TIME = DateTime(timezone=True)
 _MONEY = Numeric(28, 9)  # google.type.Money is exact to nine decimals
@@ -82,6 +82,7 @@ stock_movements = Table(
     Index("ix_stock_movements_ledger", "product_id", "sequence"),
     Index("ix_stock_movements_since", "transaction_id"),
     schema="commerce",
+    info=APPEND_ONLY,
 )
 
 orders = Table(

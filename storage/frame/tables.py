@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from storage.base import METADATA, TransactionId
+from storage.base import APPEND_ONLY, METADATA, TransactionId
 
 request_ids = Table(
     "request_ids",
@@ -24,7 +24,7 @@ request_ids = Table(
     Column("caller_id", Uuid, nullable=False),
     Column("request_id", Uuid, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    # JSON, as `server.frame.repeating` writes it; absent only while its transaction runs.
+    # Its kind, version and JSON, as `server.frame.answers` writes them; absent only while its transaction runs.
     Column("answer", Text),
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("caller_id", "request_id"),
@@ -71,6 +71,7 @@ environment = Table(
     Column("adopt_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("id = 1", name="one_row"),
     schema="frame",
+    info=APPEND_ONLY,
 )
 
 audit_entries = Table(
@@ -100,6 +101,7 @@ audit_entries = Table(
     # Nearly all are "OK", and are found by the others.
     Index("ix_audit_entries_refused", "result", "create_time", "sequence", postgresql_where=text("result <> 'OK'")),
     schema="frame",
+    info=APPEND_ONLY,
 )
 
 audit_seals = Table(
@@ -114,6 +116,7 @@ audit_seals = Table(
     Column("create_time", DateTime(timezone=True), nullable=False),
     UniqueConstraint("sequence"),
     schema="frame",
+    info=APPEND_ONLY,
 )
 
 audit_anchors = Table(
@@ -124,4 +127,5 @@ audit_anchors = Table(
     Column("hash", LargeBinary, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     schema="frame",
+    info=APPEND_ONLY,
 )

@@ -8,13 +8,11 @@ import pytest
 import structlog
 
 from server.process.connections import ConnectionLimits
-from server.settings import MODULES
-from server.wiring import Application
 from storage.database import Database
 from tests.attacks.further import FURTHER
 from tests.attacks.measure import Cost, Probe, forget_peak, resident, settled
 from tests.attacks.table import ATTACKS, BYTES, Attack
-from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.applications import application_of
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
 
@@ -28,7 +26,7 @@ _TRIES = 3
 async def token(database: Database) -> str:
     """A customer's."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    application = Application(database, MODULES, logger, MASTER_KEYS)
+    application = application_of(database, logger)
     await application.prepare()
     async with grpc.aio.insecure_channel("127.0.0.1:1") as nowhere:
         found = (await sign_in(application, nowhere, ["customer"])).token

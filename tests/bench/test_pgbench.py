@@ -13,7 +13,7 @@ from bench.postgres import Postgres
 from server.commerce.rules.orders import Line, PlaceOrder
 from server.commerce.service import Orders
 from server.frame.caller import Caller
-from server.wiring import now
+from server.frame.module import now
 from storage.commerce.records import Order
 from storage.commerce.store import COMMERCE
 from storage.database import Database

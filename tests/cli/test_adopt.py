@@ -48,6 +48,7 @@ async def belongs_to(database: Database) -> str | None:
         return await tx.environment.find()
 
 
+@pytest.mark.slow
 async def test_the_first_server_claims_the_database(database: Database, database_url: str) -> None:
     """Where nothing is said, as one machine's own; a second server of the same environment is let in."""
     assert await belongs_to(database) is None
@@ -61,6 +62,7 @@ async def test_the_first_server_claims_the_database(database: Database, database
 @pytest.mark.parametrize(
     "command", [("serve",), ("serve", "--workers", "2"), ("worker",), ("admin", "create-service-account", "x")]
 )
+@pytest.mark.slow
 async def test_another_environment_is_refused_in_a_line(
     database: Database, database_url: str, command: tuple[str, ...]
 ) -> None:

@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 
 from server.cli.announcing import announce
-from server.settings import Settings
+from server.settings import settings_of
 
 
-def printed(capsys: pytest.CaptureFixture[str], folder: Path, **given: object) -> str:
+def printed(capsys: pytest.CaptureFixture[str], folder: Path, **given: str) -> str:
     """What is printed for a server of these settings, on the ports 1 and 2."""
     (folder / "admin.json").write_text("{}")
-    settings = {"_env_file": None, "BACKROOM_DATA_DIR": folder, **given}
-    announce(Settings(**settings), (1, 2), made_admin=False)  # type: ignore[arg-type]  # as the environment has them
+    announce(settings_of({"BACKROOM_DATA_DIR": str(folder), **given}), (1, 2), made_admin=False)
     return capsys.readouterr().out
 
 
@@ -36,11 +35,11 @@ def test_a_server_on_all_addresses_is_called_on_this_machine(
 def test_a_caller_that_needs_a_certificate_is_told_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """With the files that the settings name, or with a name to put one's own; a blank in a path is quoted."""
     tls = {name: f"/tls/{name.lower()}.pem" for name in ("CERTIFICATE", "KEY", "CLIENT_CA")}
-    given = {f"BACKROOM_TLS_{name}": Path(path) for name, path in tls.items()}
+    given = {f"BACKROOM_TLS_{name}": path for name, path in tls.items()}
     said = printed(capsys, tmp_path, **given)
     assert "--cacert /tls/certificate.pem --cert YOUR-CERTIFICATE.pem --key YOUR-KEY.pem" in said
-    caller = {"BACKROOM_TLS_CA": Path("/my tls/ca.pem"), "BACKROOM_TLS_SERVER_NAME": "backroom.internal"}
-    caller |= {"BACKROOM_TLS_CALLER_CERTIFICATE": Path("/c.pem"), "BACKROOM_TLS_CALLER_KEY": Path("/k.pem")}
+    caller = {"BACKROOM_TLS_CA": "/my tls/ca.pem", "BACKROOM_TLS_SERVER_NAME": "backroom.internal"}
+    caller |= {"BACKROOM_TLS_CALLER_CERTIFICATE": "/c.pem", "BACKROOM_TLS_CALLER_KEY": "/k.pem"}
     said = printed(capsys, tmp_path, **given, **caller)
     assert "-cacert '/my tls/ca.pem' -servername backroom.internal -cert /c.pem -key /k.pem" in said
 
@@ -63,4 +62,4 @@ def test_only_calls_that_are_served_are_printed(capsys: pytest.CaptureFixture[st
 
 def test_without_reflection_a_tool_is_given_the_contract(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """It is said that, and how."""
-    assert "Reflection is off: " in printed(capsys, tmp_path, BACKROOM_REFLECTION=False)
+    assert "Reflection is off: " in printed(capsys, tmp_path, BACKROOM_REFLECTION="false")

@@ -32,6 +32,7 @@ async def made_key(admin: Api) -> str:
     return key
 
 
+@pytest.mark.slow
 async def test_each_work_has_a_row_and_what_was_sold_adds_up(database_url: str) -> None:
     """Before the first call one line says what will be left there."""
     async with serving(database_url) as server:
@@ -51,6 +52,7 @@ async def test_each_work_has_a_row_and_what_was_sold_adds_up(database_url: str) 
     assert last.startswith("stock and orders add up: ")
 
 
+@pytest.mark.slow
 async def test_named_works_are_called_by_a_timetable(server: Running, admin: Api) -> None:
     """At the rate that was asked for; the address and the key may be given."""
     words = ("bench", "--yes", "get-product", "place-hot", "--rate", "50", "--seconds", "0.5", "--products", "5")
@@ -62,6 +64,7 @@ async def test_named_works_are_called_by_a_timetable(server: Running, admin: Api
         assert 0 < float(row[1]) < 100
 
 
+@pytest.mark.slow
 async def test_stock_that_does_not_add_up_is_said_and_exits_with_1(server: Running, admin: Api) -> None:
     """Here because somebody else received a piece meanwhile."""
     settings = {"BACKROOM_API_KEY": await made_key(admin), "BACKROOM_GRPC_ADDRESS": server.address}
@@ -87,7 +90,7 @@ async def test_a_wrong_key_is_said_in_one_line(server: Running, capsys: pytest.C
     settings = {"BACKROOM_API_KEY": "brk_none", "BACKROOM_GRPC_ADDRESS": server.address}
     ended = await asyncio.to_thread(backroom_here, capsys, "bench", "--yes", **settings)
     assert ended.code == 1
-    said = "These credentials are wrong or expired, or their account may not sign in."
+    said = "The credentials are wrong or expired, or the account may not sign in."
     assert ended.err == f"backroom: the bench ended early: UNAUTHENTICATED: {said}\n"
 
 

@@ -162,6 +162,7 @@ IN_PROCESS = (
 )
 
 
+@pytest.mark.slow
 async def test_each_command_tells_it_in_the_same_words(doors: Doors, capsys: pytest.CaptureFixture[str]) -> None:
     """In one line, and never with a traceback; those that serve end, since a password does not mend itself."""
     settings = {"DATABASE_URL": doors.by("door_password"), "BACKROOM_MASTER_KEY": MASTER_KEY, **FREE}
@@ -223,6 +224,7 @@ async def test_a_role_that_may_not_migrate_is_told_what_it_lacks(
 
 
 @pytest.mark.skipif(PROGRAMS is None, reason="no PostgreSQL older than 16 is installed: apt-get install postgresql-15")
+@pytest.mark.slow
 async def test_a_server_that_is_too_old_is_told_with_both_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     """By what changes it, what asks it, what serves on it, and the doctor."""
     with tempfile.TemporaryDirectory(prefix="backroom-old-") as folder, postgres_15(Path(folder)) as url:

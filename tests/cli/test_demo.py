@@ -8,9 +8,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.sandbox import Sandbox
 from tests.replay.watched import row_counts
+
+pytestmark = pytest.mark.slow
 
 FIGURES = [
     *("orders 136", "lines 3,081", "units 27,007", "revenue, GBP 58,960.79", "products sold 1,348"),

@@ -50,11 +50,11 @@ async def test_all_is_well_with_a_running_server(
 
 
 async def test_a_server_that_is_not_ready_is_broken(
-    server: Running, database_url: str, capsys: pytest.CaptureFixture[str]
+    own_server: Running, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1."""
-    await server.application.health.drain()
-    finished = await doctor(capsys, server, database_url)
+    await own_server.application.health.drain()
+    finished = await doctor(capsys, own_server, database_url)
     assert finished.code == 1
     assert "NOT_SERVING" in row(finished, "gRPC readiness")
     assert "503" in row(finished, "HTTP /readyz")
@@ -70,17 +70,18 @@ async def test_a_database_that_does_not_answer_is_broken(server: Running, capsys
 
 
 async def test_a_database_that_is_behind_is_broken(
-    server: Running, capsys: pytest.CaptureFixture[str], database_url: str
+    own_server: Running, capsys: pytest.CaptureFixture[str], database_url: str
 ) -> None:
     """Exit code 1, and the mend is the command to run."""
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
-    finished = await doctor(capsys, server, database_url)
+    finished = await doctor(capsys, own_server, database_url)
     assert finished.code == 1
     assert f"at migration 0001 of {migrations.head()}" in row(finished, "database ")
     assert "backroom migrate" in row(finished, "database ")
 
 
+@pytest.mark.slow
 async def test_what_does_not_run_is_not_broken() -> None:
     """Exit code 0, and nothing is started: the rows say how to."""
     nothing = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:1"}

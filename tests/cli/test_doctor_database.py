@@ -51,7 +51,7 @@ async def test_a_master_key_that_is_missing_is_told_with_how_to_make_one(
     """A database of one's own needs one."""
     finished = await doctor(capsys, database_url, BACKROOM_MASTER_KEY="")
     assert finished.code == 1
-    found = row(finished, "BACKROOM_MASTER_KEY")
+    found = row(finished, "the master key")
     assert found.startswith("✗")
     assert "is not set" in found
     assert "backroom keys new-master-key" in found
@@ -61,19 +61,19 @@ async def test_a_master_key_that_opens_nothing_is_told_and_nothing_is_made(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A look makes no keys; once there are, it opens all of them, or says how many."""
-    assert "nothing is sealed yet" in row(await doctor(capsys, database_url), "BACKROOM_MASTER_KEY")
+    assert "nothing is sealed yet" in row(await doctor(capsys, database_url), "the master key")
     settings = {"DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY}
     made = await asyncio.to_thread(backroom_here, capsys, "admin", "create-service-account", "shop", **settings)
     assert made.code == 0
-    assert "opens what is sealed: 2 keys" in row(await doctor(capsys, database_url), "BACKROOM_MASTER_KEY")
+    assert "opens what is sealed: 2 keys" in row(await doctor(capsys, database_url), "the master key")
     finished = await doctor(capsys, database_url, BACKROOM_MASTER_KEY=new_master_key())
     assert finished.code == 1
-    found = row(finished, "BACKROOM_MASTER_KEY")
+    found = row(finished, "the master key")
     assert found.startswith("✗")
     assert "opens 0 of the 2 keys" in found
     assert "set the key that sealed them" in found
     both = f"{new_master_key()},{MASTER_KEY}"
-    assert row(await doctor(capsys, database_url, BACKROOM_MASTER_KEY=both), "BACKROOM_MASTER_KEY").startswith("✓")
+    assert row(await doctor(capsys, database_url, BACKROOM_MASTER_KEY=both), "the master key").startswith("✓")
 
 
 async def test_a_database_that_nothing_can_be_written_to_is_broken(

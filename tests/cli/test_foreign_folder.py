@@ -12,6 +12,8 @@ from tests.fixtures.keys import MASTER_KEY
 from tests.process.commands import BACKROOM, bare_environment
 from tests.replay.watched import row_counts
 
+pytestmark = pytest.mark.slow
+
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
 ONE_ORDER = """InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country
 536365,85123A,WHITE HANGING HEART T-LIGHT HOLDER,6,2010-12-01 08:26:00,2.55,17850,United Kingdom

@@ -40,6 +40,7 @@ def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(
     ("typed", "completed"),
     [("backroom au", ["audit"]), ("backroom audit ", ["verify", "list"]), ("backroom verify --j", ["--json"])],
 )
+@pytest.mark.slow
 def test_a_shell_completes_commands_and_options(typed: str, completed: list[str]) -> None:
     """By the script that --show-completion prints, in bash."""
     asked = {"_TYPER_COMPLETE_ARGS": typed, "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
@@ -48,6 +49,7 @@ def test_a_shell_completes_commands_and_options(typed: str, completed: list[str]
     assert ended.stdout.split() == completed
 
 
+@pytest.mark.slow
 def test_the_completion_is_a_script_that_bash_takes() -> None:
     """Nothing but the script is printed, so that `source` may read it."""
     shell = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}

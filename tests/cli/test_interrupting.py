@@ -26,6 +26,7 @@ def started(url: str, *options: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one process", "several"])
+@pytest.mark.slow
 async def test_a_second_ctrl_c_cuts_off_what_a_stop_waits_for(database_url: str, options: tuple[str, ...]) -> None:
     """At once, with exit code 130 and one line that says so."""
     with started(database_url, *options) as process:

@@ -99,12 +99,14 @@ async def test_periodic_jobs_are_listed_with_the_time_that_they_were_due(
     assert first == {"task": "frame.take_up", "state": "waiting", "tries": 0, "not_before": None}
 
 
+@pytest.mark.slow
 async def test_an_empty_queue_is_said_to_be(database_url: str) -> None:
     """In words."""
     ended = await backroom("jobs", DATABASE_URL=database_url)
     assert (ended.code, ended.out) == (0, "no job waits, runs or has failed\n")
 
 
+@pytest.mark.slow
 async def test_a_server_without_a_worker_leaves_the_jobs_to_a_worker(database: Database, database_url: str) -> None:
     """What is acknowledged waits in the queue until a worker comes."""
     async with serving(database_url, "--no-worker", BACKROOM_WEBHOOK_SOURCES=SETTING) as server:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from server.frame.module import now
 from server.frame.sealing import MasterKeys, read_master_key
 from server.identity.credentials.keys import KeyRing
-from server.wiring.parts import now
 from storage.database import Database
 from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS
@@ -94,6 +94,7 @@ def test_the_master_key_is_changed(capsys: pytest.CaptureFixture[str], database_
     assert first in published(database_url, MasterKeys([read_master_key(OTHER)]))
 
 
+@pytest.mark.slow
 async def test_a_server_with_another_master_key_does_not_start(database_url: str, database: Database) -> None:
     """It says which setting is wrong, in one line; and so does a worker."""
     await KeyRing(database.store(IDENTITY), MASTER_KEYS, now).load()

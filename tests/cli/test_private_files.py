@@ -25,6 +25,7 @@ def shared(folder: Path) -> dict[str, str]:
     return {name: stat.filemode(mode) for name, mode in modes.items() if stat.S_IMODE(mode) & 0o077}
 
 
+@pytest.mark.slow
 async def test_a_first_start_shares_no_file_and_no_socket(tmp_path: Path) -> None:
     """Database, keys, sandbox, log and mails, under the usual umask; the socket of a long path lies elsewhere."""
     data = tmp_path / ("long" * 30) / "data"
@@ -45,6 +46,7 @@ async def test_a_first_start_shares_no_file_and_no_socket(tmp_path: Path) -> Non
         assert shared(found.socket_folder) == {}
 
 
+@pytest.mark.slow
 async def test_a_command_makes_its_folder_its_owner_s_alone(tmp_path: Path) -> None:
     """Whichever is the first to make it, as one that only asks for a list is."""
     data = tmp_path / "data"

@@ -13,6 +13,8 @@ import pytest
 from tests.cli.test_serve import read, serve
 from tests.process.commands import bare_environment
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 

@@ -25,6 +25,8 @@ from tests.fixtures.servers import Api
 from tests.process.commands import BACKROOM, bare_environment
 from tests.process.papers import authority, files_in, issued
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Start:

@@ -23,6 +23,7 @@ from tests.identity.people import logged_in, me, registered
 from tests.invariants import broken
 from tests.process.commands import Finished, backroom_here
 
+RECORD = ("anchors", "entries", "seals")
 ROLES_SQL = Path(__file__).parents[2] / "deploy" / "roles.sql"
 OWNER, SERVING, DATABASE = "backroom_owner", "backroom", "backroom"
 
@@ -66,7 +67,7 @@ async def granted(roles: str, capsys: pytest.CaptureFixture[str]) -> str:
     return by(SERVING, roles)
 
 
-async def test_the_role_that_serves_has_all_that_calls_and_jobs_need(granted: str, sandbox: Sandbox) -> None:
+async def test_the_role_that_serves_has_all_that_calls_and_jobs_need(granted: str, sandbox_here: Sandbox) -> None:
     """Somebody registers and signs in; an order is placed and paid; the record is sealed, and the laws hold."""
     database = Database(granted, audit_key=MASTER_KEYS.audit_key, pool_size=5)
     try:
@@ -75,7 +76,7 @@ async def test_the_role_that_serves_has_all_that_calls_and_jobs_need(granted: st
             await registered(server.anonymous)
             tokens = await logged_in(server.anonymous)
             assert (await me(Api(server.channel, tokens.access_token))).user.email == "ada@example.com"
-        async with trading(database, granted, sandbox) as shop:
+        async with trading(database, granted, sandbox_here) as shop:
             await stocked(shop.seller, "TEA", 3)
             order = await placed(shop.seller, ("TEA", 2))
             await shop.settled(await shop.pay(order), "CAPTURED")
@@ -109,6 +110,11 @@ async def test_the_role_that_serves_changes_nothing_that_stands_in_the_record(gr
             "UPDATE alembic_version SET version_num = '0001'",
         ]
         assert len(refused) == 3 * len(APPENDED) + 7
+        assert {
+            "commerce.stock_movements",
+            "frame.environment",
+            *(f"frame.audit_{name}" for name in RECORD),
+        } <= APPENDED
         for statement in refused:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())

@@ -2,6 +2,8 @@
 
 import os
 import string
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server import settings
+from server.commerce.settings import CommerceSettings
+from server.frame.settings import declared
+from server.modules import MODULES, settings_class
 from server.settings import Address, Settings, SettingsError
 from tests.process.commands import backroom
 
@@ -117,14 +122,17 @@ def problems() -> list[str]:
 
 
 def shown(read: Settings) -> dict[str, str]:
-    return {name: str(getattr(read, name)) for name in Settings.model_fields}
+    """Every value by the name of its field, whatever it is set for."""
+    own = {type(each): each for each in read.of_modules.values()}
+    fields = [(own.get(kind, read), each.field) for kind in settings.declarations() for each in declared(kind)]
+    return {field: str(getattr(of, field)) for of, field in fields}
 
 
 def test_a_silent_environment_has_a_default_for_everything() -> None:
     """Backroom starts with nothing said."""
     read = settings.read()
     assert read.embedded
-    assert read.modules == settings.MODULES
+    assert read.modules == MODULES
     assert (str(read.grpc_address), str(read.http_address)) == ("127.0.0.1:50051", "127.0.0.1:8080")
 
 
@@ -267,6 +275,30 @@ def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatc
     assert sorted(line.partition(":")[0] for line in problems()) == sorted(wrong)
 
 
+def test_a_setting_of_a_module_that_is_not_served_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may stand in an environment that several processes share; and must be well-formed there, too."""
+    monkeypatch.setenv("BACKROOM_MODULES", "identity")
+    monkeypatch.setenv("BACKROOM_HOLD_SECONDS", "60")
+    assert settings.read().of(CommerceSettings).hold_seconds == 60
+    monkeypatch.setenv("BACKROOM_HOLD_SECONDS", "soon")
+    assert problems() == ["BACKROOM_HOLD_SECONDS: must be a number"]
+
+
+def test_a_module_need_declare_no_settings() -> None:
+    """It is built from none then: its folder has no `settings.py`, as this one's has not."""
+    assert settings_class("process")().model_dump() == {}
+
+
+def test_who_reads_settings_imports_no_other_code_of_a_module() -> None:
+    """Nor the libraries that modules stand on: every command reads them, and waits for it."""
+    code = "import sys; from server import settings; settings.read(); print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    imported = set(ended.stdout.split())
+    assert not imported & {"grpc", "google.protobuf", "sqlalchemy", "psycopg", "stripe", "starlette", "httpx"}
+    for module in MODULES:
+        assert not imported & {f"server.{module}.{each}" for each in ("module", "service", "servicer", "messages")}
+
+
 def test_a_dotenv_file_counts_where_the_environment_is_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The environment wins."""
     (tmp_path / ".env").write_text("BACKROOM_DRAIN_SECONDS=7\nLOG_LEVEL=ERROR\nHOME_OF_SOMETHING_ELSE=1\n")
@@ -318,6 +350,7 @@ def test_an_address_reads_as_it_is_written(host: str, port: int) -> None:
         assert (str(Address(str(address))), address.port) == (text, port)
 
 
+@pytest.mark.slow
 async def test_a_command_ends_with_one_line_a_problem() -> None:
     """With exit code 2, no traceback, and nothing done."""
     finished = await backroom("serve", BACKROOM_NOPE="1", LOG_FORMAT="xml", BACKROOM_DRAIN_SECONDS="soon")

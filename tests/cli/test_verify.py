@@ -68,6 +68,16 @@ DAMAGES: Sequence[tuple[str, str, Sequence[str]]] = (
         "I8",
         ["UPDATE frame.request_ids SET answer = (SELECT id::text FROM commerce.orders WHERE state = 'paid')"],
     ),
+    (
+        "a request for an order that is not there",
+        "I8",
+        [
+            """
+            UPDATE frame.request_ids SET answer = 'commerce.placed_order/1 "' || gen_random_uuid() || '"'
+            WHERE ctid = (SELECT min(ctid) FROM frame.request_ids)
+            """
+        ],
+    ),
     ("a payment that no job goes on with", "I10", ["DELETE FROM procrastinate_jobs WHERE task_name = 'commerce.pay'"]),
     (
         "a webhook that nobody takes up",
@@ -151,6 +161,7 @@ async def test_each_planted_damage_is_found(busy_shop: Shop) -> None:
     assert await broken(busy_shop.server.database) == {}
 
 
+@pytest.mark.slow
 async def test_the_command_says_what_holds_and_what_does_not(busy_shop: Shop, database_url: str) -> None:
     """Each law with its counts; it exits with 1 where one is broken, and names what breaks it."""
     await busy_shop.sandbox.behave(fail=0.0)
@@ -169,6 +180,7 @@ async def test_the_command_says_what_holds_and_what_does_not(busy_shop: Shop, da
     assert re.search(r"I12 is broken by position \d+, event \d+: the event is not what was written", said)
 
 
+@pytest.mark.slow
 async def test_a_database_of_another_environment_is_named(busy_shop: Shop, database_url: str) -> None:
     """It verifies a copy as well as any, and says whose it is."""
     await busy_shop.sandbox.behave(fail=0.0)
@@ -181,6 +193,7 @@ async def test_a_database_of_another_environment_is_named(busy_shop: Shop, datab
     assert said.count("is broken by") == 1
 
 
+@pytest.mark.slow
 async def test_without_the_master_key_signatures_are_not_checked_and_that_is_said(database_url: str) -> None:
     """All that SQL can tell is told; the code is 0."""
     ended = await backroom("verify", DATABASE_URL=database_url, BACKROOM_PAYMENT_PROVIDER="none", COLUMNS="200")
@@ -188,6 +201,7 @@ async def test_without_the_master_key_signatures_are_not_checked_and_that_is_sai
     assert "I12 was not checked by its signatures: BACKROOM_MASTER_KEY is not set" in ended.out
 
 
+@pytest.mark.slow
 async def test_the_provider_s_ledger_is_held_against_ours(busy_shop: Shop, database_url: str) -> None:
     """A payment of which the two tell other sums is named, and so is a provider that does not answer."""
     await busy_shop.sandbox.behave(fail=0.0)
@@ -198,7 +212,7 @@ async def test_the_provider_s_ledger_is_held_against_ours(busy_shop: Shop, datab
     code, said = await verify(database_url, busy_shop)
     assert code == 1
     assert f"I7 is broken by {spoilt}: taken and paid back" in said
-    await busy_shop.sandbox.kill()
+    await busy_shop.sandbox.stop()
     code, said = await verify(database_url, busy_shop)
     assert code == 1
     assert "the provider sandbox does not answer" in said

@@ -20,7 +20,7 @@ from tests.client.fake_server import FakeServer, fake_server
 from tests.client.played import CREDENTIALS_INVALID, KEY, TOKEN_INVALID, refusal
 
 CANCELLED = status_pb2.Status(code=grpc.StatusCode.CANCELLED.value[0])
-UNAVAILABLE = refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+UNAVAILABLE = refusal(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ async def test_a_server_that_stays_unavailable_is_given_up_after_four_tries(
         await client.orders.PlaceOrder(PlaceOrderRequest())
     refused = refusal_of(raised.value)
     assert refused is not None
-    assert refused.reason == "STORE_UNAVAILABLE"
+    assert refused.reason == "DATABASE_UNAVAILABLE"
     assert len(server.orders_seen) == 4
 
 

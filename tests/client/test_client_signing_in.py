@@ -208,7 +208,7 @@ def test_a_refresh_that_finds_no_server_does_not_spend_the_password() -> None:
     server.now = server.now.replace(hour=13)
     call = server.start(lambda: server.client.orders.GetOrder(GetOrderRequest()))
     retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1))
-    server.refuse(REFRESH, refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry))
+    server.refuse(REFRESH, refusal(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE", retry))
     with pytest.raises(grpc.RpcError) as raised:
         call.result(5)
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -127,7 +127,7 @@ async def test_each_watch_is_opened_behind_what_was_told(flavour: type[Any]) -> 
 @FLAVOURS
 async def test_it_waits_longer_each_time_until_something_is_told(flavour: type[Any]) -> None:
     """Up to five seconds, or for as long as the server asks."""
-    gone = error(UNAVAILABLE, "STORE_UNAVAILABLE", retry_after=1)
+    gone = error(UNAVAILABLE, "DATABASE_UNAVAILABLE", retry_after=1)
     silent = [Call("", END)] * 7
     server = Server([*silent, Call("a", gone), Call("b", error(UNAVAILABLE, "STOPPING")), Call("c", END)])
     assert await server.read(flavour, 3) == ["a", "b", "c"]
@@ -161,7 +161,7 @@ EXPIRED = error(grpc.StatusCode.FAILED_PRECONDITION, "RESUME_TOKEN_EXPIRED")
 @FLAVOURS
 async def test_who_can_list_again_goes_on_where_a_token_has_expired(flavour: type[Any]) -> None:
     """Without a token; what is there by then is listed once the watch stands, and before anything that it tells."""
-    server = Server([Call("ab", EXPIRED), Call("", error(UNAVAILABLE, "STORE_UNAVAILABLE")), Call("cd", END)])
+    server = Server([Call("ab", EXPIRED), Call("", error(UNAVAILABLE, "DATABASE_UNAVAILABLE")), Call("cd", END)])
     assert await server.follow(flavour, 4, token="kept") == ["a", "b", "listed", "c", "d"]
     assert server.opened == ["kept", "", ""]
     server = Server([Call("", EXPIRED), Call("a", END), Call("b", END)])
@@ -172,7 +172,9 @@ async def test_who_can_list_again_goes_on_where_a_token_has_expired(flavour: typ
 @FLAVOURS
 async def test_a_watch_from_now_on_is_listed_behind(flavour: type[Any]) -> None:
     """Once, however often it is opened again; where the list fails for a while, the watch begins once more."""
-    server = Server([Call("a", END), Call("b", END), Call("c", END)], lists=[error(UNAVAILABLE, "STORE_UNAVAILABLE")])
+    server = Server(
+        [Call("a", END), Call("b", END), Call("c", END)], lists=[error(UNAVAILABLE, "DATABASE_UNAVAILABLE")]
+    )
     assert await server.follow(flavour, 2) == ["listed", "b", "c"]
     assert server.opened == ["", "", "b"]
 

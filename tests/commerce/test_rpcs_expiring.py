@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import text
 
 from backroom.commerce.v1 import order_service_pb2, orders_pb2
-from server.wiring import Trade
 from storage.database import Database
 from storage.store import FRAME
 from tests.commerce.goods import ask, cancelled, found, placed, stock_of, stocked
@@ -42,7 +41,7 @@ async def test_an_order_that_nobody_pays_gives_back_its_stock(database: Database
 
 async def test_the_server_s_own_hold_is_a_setting(database: Database) -> None:
     """Of an order whose caller does not say."""
-    async with running(database, trade=Trade(hold=timedelta(minutes=40))) as server:
+    async with running(database, hold_seconds=40 * 60.0) as server:
         service = await server.sign_in("service")
         await stocked(service, "TEA", 10)
         order = await placed(service, ("TEA", 1))

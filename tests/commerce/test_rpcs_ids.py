@@ -40,5 +40,5 @@ async def test_of_many_currencies_the_first_are_named(service: Api) -> None:
     for code in codes:
         request.lines.add(sku="TEA", quantity=1, unit_price=money_pb2.Money(currency_code=code, units=1))
     refused = await refusal(service.orders.PlaceOrder(request))
-    assert refused.reason == "CURRENCY_MIXED"
+    assert refused.reason == "CURRENCY_MISMATCH"
     assert refused.metadata["currencies"] == ",".join(codes[:20])

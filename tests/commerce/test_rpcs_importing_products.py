@@ -111,7 +111,7 @@ async def test_too_large_an_import_imports_nothing(
     large = draft("A", description="x" * 400)
     monkeypatch.setattr(f"{SERVICER}.MOST_IMPORTED_BYTES", 1000)
     refused = await refusal(service.catalog.ImportProducts(stream(large, large, large)))
-    assert refused.fields == {"product": "can be sent up to 1,000 bytes in one import"}
+    assert refused.fields == {"product": "an import may hold at most 1,000 bytes of products"}
     assert await count(server.database, "products") == 0
     unknown = b"\xfa\x01\x7f" + bytes(127)
     bodies = [message.SerializeToString() + unknown for message in stream(*[draft("A")] * 9)]

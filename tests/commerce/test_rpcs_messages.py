@@ -24,11 +24,11 @@ async def test_a_field_is_named_by_its_path(service: Api) -> None:
     empty = await refusal(service.orders.PlaceOrder(ask()))
     assert empty.message == "lines: must contain at least 1 item"
     nothing = await refusal(service.catalog.GetProduct(catalog_service_pb2.GetProductRequest()))
-    assert nothing.message == "key: needs one of product_id, sku"
+    assert nothing.message == "key: one of product_id, sku is required"
     none = await refusal(service.catalog.CreateProduct(catalog_service_pb2.CreateProductRequest()))
     assert none.message == "product: is required"
     odd = await refusal(created(service, " A"))
-    assert odd.message == "product.sku: must be 1 to 64 printable ASCII characters, with no blank at either end"
+    assert odd.message == "product.sku: must be 1 to 64 printable ASCII characters, with no space at either end"
 
 
 async def test_one_of_many_products_is_named_by_its_number(service: Api) -> None:
@@ -93,12 +93,12 @@ async def test_what_is_named_in_an_order_is_named_in_its_refusal(service: Api, c
     first = await placed(customer, ("TEA", 1), reference="R-1")
     for request, said in (
         (ask(("NONE", 1)), "No product has the SKU NONE."),
-        (ask(("TEA", 1), reference="R-1"), f"Another order of yours has this reference: {first.order_id}."),
+        (ask(("TEA", 1), reference="R-1"), f"Another of your orders already has this reference: {first.order_id}."),
         (
             ask(("TEA", 1), customer_id="17850"),
-            "The customer_id is another's, which needs the permission orders.place_for.",
+            "A customer_id other than your own needs the permission orders.place_for.",
         ),
-        (ask(("TEA", 1), ("EURO", 1)), "All amounts must be in one currency: these are in EUR,GBP."),
+        (ask(("TEA", 1), ("EURO", 1)), "All amounts must be in one currency, and these are in EUR,GBP."),
     ):
         assert (await refusal(customer.orders.PlaceOrder(request))).message == said
 
@@ -107,7 +107,7 @@ async def test_stock_that_would_be_taken_away_is_told_with_what_there_is(service
     """Whoever adjusts stock is answered its level in any case."""
     await stocked(service, "TEA", 5)
     found = await refusal(service.inventory.AdjustStock(receipt("TEA", -6, reason=stock_pb2.STOCK_REASON_WRITTEN_OFF)))
-    assert found.message == "Of TEA, more would be taken away than the 5 that are available."
+    assert found.message == "The adjustment would remove more of TEA than the 5 available."
 
 
 async def test_a_refund_that_is_too_large_says_what_is_left(shop: Shop) -> None:
@@ -124,7 +124,7 @@ async def test_a_refund_that_is_too_large_says_what_is_left(shop: Shop) -> None:
         payment_id=payment.payment_id, amount=pounds(1), restock=[item], request_id=str(uuid4())
     )
     found = await refusal(shop.seller.payments.RefundPayment(request))
-    assert found.message == "TEA: 3 to put back, 2 sold and not back yet"
+    assert found.message == "TEA: 3 to restock, 2 sold and not yet restocked"
 
 
 async def test_a_method_that_there_is_not_is_named(server: Running) -> None:

@@ -83,9 +83,9 @@ async def test_a_second_cancel_without_a_request_id_is_told_the_state(server: Ru
     order = await placed(service, ("A", 2))
     first = await cancelled(service, order, reason="first")
     refused = await refusal(cancelled(service, order, reason="second"))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ORDER_STATE")
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ORDER_STATE_CONFLICT")
     assert refused.metadata == {"state": "CANCELLED", "needed": "PENDING or PAID"}
-    assert refused.message == "The order is CANCELLED: this needs it to be PENDING or PAID."
+    assert refused.message == "The order is CANCELLED, and this call needs it to be PENDING or PAID."
     assert await found(service, order.order_id) == first
     assert await stock_of(service, "A") == (5, 0, 5)
     assert await broken(server.database) == {}
@@ -134,7 +134,7 @@ async def test_an_order_that_is_over_is_not_cancelled(server: Running, service: 
     for state in ("FULFILLED", "CANCELLED", "EXPIRED", "REFUNDED"):
         await run(server.database, f"UPDATE commerce.orders SET state = '{state.lower()}'")
         refused = await refusal(cancelled(service, order))
-        assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ORDER_STATE")
+        assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ORDER_STATE_CONFLICT")
         assert refused.metadata == {"state": state, "needed": "PENDING or PAID"}
         assert await stock_of(service, "A") == (5, 1, 4)
         assert orders_pb2.OrderState.Name((await found(service, order.order_id)).state) == f"ORDER_STATE_{state}"

@@ -88,11 +88,11 @@ async def test_a_second_payment_is_refused_while_the_first_is_under_way(shop: Sh
     order = await placed(shop.seller, ("TEA", 1))
     first = await shop.pay(order, "card_later")
     under_way = await refusal(shop.seller.payments.CreatePayment(creating(order)))
-    assert (under_way.code, under_way.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_UNDER_WAY")
+    assert (under_way.code, under_way.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_EXISTS")
     assert under_way.metadata == {"payment_id": first.payment_id}
     await cancelled(shop.seller, order)
     over = await refusal(shop.seller.payments.CreatePayment(creating(order)))
-    assert (over.reason, over.metadata) == ("ORDER_STATE", {"state": "CANCELLED", "needed": "PENDING"})
+    assert (over.reason, over.metadata) == ("ORDER_STATE_CONFLICT", {"state": "CANCELLED", "needed": "PENDING"})
 
 
 async def test_a_payment_that_the_customer_confirms_is_told_by_webhook(shop: Shop) -> None:
@@ -124,10 +124,10 @@ async def test_confirming_takes_up_what_the_provider_knows(shop: Shop) -> None:
 async def test_a_provider_that_is_away_is_said_to_be(shop: Shop) -> None:
     """ConfirmPayment says when to come back, and changes nothing."""
     _, payment = await sold(shop)
-    await shop.sandbox.kill()
+    await shop.sandbox.stop()
     request = payment_service_pb2.ConfirmPaymentRequest(payment_id=payment.payment_id)
     away = await refusal(shop.seller.payments.ConfirmPayment(request))
-    assert (away.code, away.reason) == (grpc.StatusCode.UNAVAILABLE, "PROVIDER_UNAVAILABLE")
+    assert (away.code, away.reason) == (grpc.StatusCode.UNAVAILABLE, "PAYMENT_PROVIDER_UNAVAILABLE")
     assert away.retry_after
     assert await shop.payment(payment.payment_id) == payment
 
@@ -171,13 +171,16 @@ async def test_no_more_is_paid_back_than_was_taken(shop: Shop) -> None:
         ("REFUND_TOO_LARGE", {"amount": pounds(2, 650_000_001)}),
         ("RESTOCK_TOO_LARGE", {"amount": pounds(1), "restock": [item]}),
         ("RESTOCK_TOO_LARGE", {"restock": [payments_pb2.RestockLine(sku="MUG", quantity=1)]}),
-        ("CURRENCY_MIXED", {"amount": type(order.total)(currency_code="EUR", units=1)}),
+        ("CURRENCY_MISMATCH", {"amount": type(order.total)(currency_code="EUR", units=1)}),
     ):
         request = REFUND(payment_id=payment.payment_id, **rest)
         assert (await refusal(shop.seller.payments.RefundPayment(request))).reason == reason
     await refunded(shop, payment, amount=pounds(2, 650_000_000))
     forbidden = await refusal(shop.seller.payments.RefundPayment(REFUND(payment_id=payment.payment_id)))
-    assert (forbidden.reason, forbidden.metadata) == ("PAYMENT_STATE", {"state": "REFUNDED", "needed": "CAPTURED"})
+    assert (forbidden.reason, forbidden.metadata) == (
+        "PAYMENT_STATE_CONFLICT",
+        {"state": "REFUNDED", "needed": "CAPTURED"},
+    )
     assert await stock_of(shop.seller, "TEA") == (9, 0, 9)
     await assert_whole(shop.server.database)
 
@@ -221,7 +224,7 @@ async def test_only_a_paid_order_is_fulfilled(shop: Shop) -> None:
     order = await placed(shop.seller, ("TEA", 1))
     request = order_service_pb2.FulfillOrderRequest(order_id=order.order_id)
     early = await refusal(shop.seller.orders.FulfillOrder(request))
-    assert (early.reason, early.metadata) == ("ORDER_STATE", {"state": "PENDING", "needed": "PAID"})
+    assert (early.reason, early.metadata) == ("ORDER_STATE_CONFLICT", {"state": "PENDING", "needed": "PAID"})
     payment = await shop.settled(await shop.pay(order), "CAPTURED")
     assert (await shop.seller.orders.FulfillOrder(request)).order.state == orders_pb2.ORDER_STATE_FULFILLED
     assert (await refusal(shop.seller.orders.FulfillOrder(request))).metadata["state"] == "FULFILLED"

@@ -150,7 +150,7 @@ async def test_lines_in_two_currencies_are_refused(service: Api) -> None:
     await stocked(service, "A", 10)
     await stocked(service, "E", 10, price=money_pb2.Money(currency_code="EUR", units=3))
     refused = await refusal(placed(service, ("A", 1), ("E", 1)))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "CURRENCY_MIXED")
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "CURRENCY_MISMATCH")
     assert refused.metadata == {"currencies": "EUR,GBP"}
     euro = money_pb2.Money(currency_code="EUR", units=1)
     order = await place(service, priced("A", 1, euro), order_service_pb2.LineItem(sku="E", quantity=1))
@@ -191,4 +191,4 @@ async def test_a_reference_is_one_line(service: Api) -> None:
     for field in ("reference", "customer_id"):
         for character in ("\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\N{LINE SEPARATOR}", "\N{PARAGRAPH SEPARATOR}"):
             refused = await refusal(placed(service, ("A", 1), **{field: f"R{character}1"}))
-            assert refused.fields == {field: "must not hold line breaks or other control characters"}
+            assert refused.fields == {field: "must not contain line breaks or other control characters"}

@@ -3,7 +3,6 @@
 import grpc
 
 from backroom.commerce.v1 import order_service_pb2 as pb
-from server.wiring import Trade
 from storage.database import Database
 from tests.commerce.goods import ask, cancelled, placed, stock_of, stocked
 from tests.fixtures.servers import Api, Running, refusal, refused, running
@@ -28,7 +27,7 @@ async def test_a_customer_cannot_take_the_stock_for_a_month(service: Api, custom
     """Longer than the server's own hold needs a permission that staff has."""
     await stocked(service, "TEA", 990)
     found = await refusal(placed(customer, ("TEA", 1), hold_duration=MONTH))
-    assert (found.code, found.reason) == (grpc.StatusCode.PERMISSION_DENIED, "HOLD_NOT_PERMITTED")
+    assert (found.code, found.reason) == (grpc.StatusCode.PERMISSION_DENIED, "HOLD_TOO_LONG")
     assert found.metadata == {"permission": "orders.hold_more", "longest_seconds": "900"}
     assert await stock_of(service, "TEA") == (990, 0, 990)
     assert (await placed(service, ("TEA", 1), hold_duration=MONTH)).order_id
@@ -36,12 +35,12 @@ async def test_a_customer_cannot_take_the_stock_for_a_month(service: Api, custom
 
 async def test_a_customer_holds_so_much_unpaid_and_no_more(database: Database) -> None:
     """Over one order after another and over many at once; what is cancelled no longer counts, another's never does."""
-    async with running(database, trade=Trade(most_unpaid_orders=3, most_held_pieces=100)) as server:
+    async with running(database, max_unpaid_orders=3, max_held_pieces=100) as server:
         service, customer, other = [await server.sign_in(role) for role in ("service", "customer", "customer")]
         await stocked(service, "TEA", 1000)
         first = await placed(customer, ("TEA", 40))
         found = await refusal(placed(customer, ("TEA", 61)))
-        assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TOO_MUCH_UNPAID")
+        assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "UNPAID_LIMIT_EXCEEDED")
         assert found.metadata == {"orders": "2", "pieces": "101", "most_orders": "3", "most_pieces": "100"}
         asks = (pb.PlaceOrdersRequest(order=ask(("TEA", 1))) for _ in range(5))
         answers = [answer async for answer in customer.orders.PlaceOrders(asks)]
@@ -55,13 +54,13 @@ async def test_a_customer_holds_so_much_unpaid_and_no_more(database: Database) -
 
 async def test_a_customer_cannot_place_and_cancel_without_end(database: Database) -> None:
     """What is cancelled or expired within the hour counts, so that a count of the unpaid goes through few orders."""
-    async with running(database, trade=Trade(most_unpaid_orders=2)) as server:
+    async with running(database, max_unpaid_orders=2) as server:
         service, customer, other = [await server.sign_in(role) for role in ("service", "customer", "customer")]
         await stocked(service, "TEA", 10)
         for _ in range(20):
             await cancelled(customer, await placed(customer, ("TEA", 10)))
         found = await refusal(placed(customer, ("TEA", 1)))
-        assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TOO_MANY_GIVEN_UP")
+        assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TOO_MANY_ABANDONED_ORDERS")
         assert found.metadata == {"orders": "20", "most_orders": "20"}
         assert (await placed(other, ("TEA", 1))).order_id
         assert (await placed(service, ("TEA", 1), customer_id=str(customer.account_id))).order_id

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.commerce.errors import OrderStateForbids
+from server.commerce.errors import OrderStateConflict
 from server.commerce.rules.ending import cancel, expire
 from server.commerce.rules.life import NEXT, moved
 from server.commerce.rules.orders import decide
@@ -35,7 +35,7 @@ def test_an_order_moves_on_only_as_the_law_allows(state: OrderState, after: Orde
     if after in NEXT[state]:
         assert moved(before, after, LATER) == replace(before, state=after, update_time=LATER)
         return
-    with pytest.raises(OrderStateForbids) as refused:
+    with pytest.raises(OrderStateConflict) as refused:
         moved(before, after, LATER)
     assert refused.value.metadata["state"] == state.name
 

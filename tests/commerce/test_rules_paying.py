@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 
 from server.commerce.errors import RefundNotPayable, TooManyPayments
+from server.commerce.providers.configured import Providers
 from server.commerce.providers.stripe import StripeProvider
 from server.commerce.rules.payments import MOST_PAYMENTS, RefundAsk, new_payment, new_refund
-from server.wiring import Trade
 from storage.commerce.records import Payment, PaymentState, Price
 from tests.commerce.values import CUSTOMER, NOW, order, product
 
@@ -44,12 +44,12 @@ async def test_what_stripe_cannot_pay_back_is_refused_as_it_is_asked_for(
 ) -> None:
     """It was taken, and failed a moment later; of a provider that is configured no more, nothing is known."""
     provider = StripeProvider("sk_test_none")
-    trade = Trade(providers={"stripe": provider}, provider="stripe")
+    providers = Providers({"stripe": provider}, "stripe")
     captured = payment(state=PaymentState.CAPTURED, captured=Decimal(100), amount=Price(Decimal(100), currency))
     ask = RefundAsk(captured.id, Price(Decimal(amount), currency), "", {})
 
     def asked(name: str) -> Decimal:
-        return new_refund(captured, ORDER, ask, {}, uuid4(), NOW, lambda sum_: trade.payable(name, sum_)).amount
+        return new_refund(captured, ORDER, ask, {}, uuid4(), NOW, lambda sum_: providers.payable(name, sum_)).amount
 
     assert asked("another") == Decimal(amount)
     if taken:

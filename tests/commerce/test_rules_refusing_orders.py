@@ -5,7 +5,7 @@ from itertools import chain, combinations
 from uuid import UUID, uuid4
 
 from server.commerce.errors import (
-    CurrencyMixed,
+    CurrencyMismatch,
     CustomerNotPermitted,
     OutOfStock,
     PriceNotPermitted,
@@ -35,7 +35,7 @@ IN_THE_CONTRACT_S_ORDER: dict[str, type[Refusal]] = {
     "reference": ReferenceTaken,
     "unknown": ProductNotFound,
     "archived": ProductArchived,
-    "currency": CurrencyMixed,
+    "currency": CurrencyMismatch,
     "stock": OutOfStock,
 }
 SUBSETS = [*chain.from_iterable(combinations(IN_THE_CONTRACT_S_ORDER, n) for n in range(1, 8))]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.commerce.errors import HoldNotPermitted, TooManyGivenUp, TooMuchUnpaid, TotalNotPayable
+from server.commerce.errors import HoldTooLong, TooManyAbandonedOrders, TotalNotPayable, UnpaidLimitExceeded
 from server.commerce.providers.minor_units import minor_units
 from server.commerce.rules.orders import NO_UNPAID, PlaceOrder, Terms, bounded_customers, decide
 from server.frame.errors import Refusal
@@ -33,7 +33,7 @@ def test_a_longer_hold_than_the_servers_needs_the_permission() -> None:
     """A shorter one or just that one needs none; the refusal says how long it may be."""
     longer = TERMS.hold + timedelta(seconds=1)
     refused, *fine = answers(mine(1, hold=longer), mine(1, hold=TERMS.hold), mine(1, hold=timedelta(seconds=1)))
-    assert isinstance(refused, HoldNotPermitted)
+    assert isinstance(refused, HoldTooLong)
     assert refused.metadata == {"permission": "orders.hold_more", "longest_seconds": "900"}
     assert all(isinstance(answer, Order) for answer in fine)
     [order] = answers(place(("TEA", 1), caller=STAFF, hold=timedelta(days=30)))
@@ -44,21 +44,21 @@ def test_a_longer_hold_than_the_servers_needs_the_permission() -> None:
 def test_unpaid_orders_are_counted_within_a_batch_and_with_those_before() -> None:
     """One more than may be is refused, with the numbers; a refused one counts for nothing."""
     batch = (mine(1), mine(1), mine(1), mine(1))
-    assert [type(answer) for answer in answers(*batch)] == [Order, Order, Order, TooMuchUnpaid]
+    assert [type(answer) for answer in answers(*batch)] == [Order, Order, Order, UnpaidLimitExceeded]
     before = {ME: Unpaid(2, 4)}
     first, second = answers(mine(1), mine(1), unpaid=before)
     assert isinstance(first, Order)
-    assert isinstance(second, TooMuchUnpaid)
+    assert isinstance(second, UnpaidLimitExceeded)
     assert second.metadata == {"orders": "4", "pieces": "6", "most_orders": "3", "most_pieces": "10"}
-    assert str(second) == "With this order 4 would be unpaid and hold 6 pieces; 3 and 10 may be."
+    assert str(second) == "This would make 4 unpaid orders of 6 pieces; the limits are 3 and 10."
 
 
 def test_held_pieces_are_counted_over_all_lines_and_orders() -> None:
     """As many as may be are fine; one order alone can ask for too many."""
     whole = place(("TEA", 6), ("TEA", 4), caller=CUSTOMER)
-    assert [type(answer) for answer in answers(whole, mine(1))] == [Order, TooMuchUnpaid]
-    assert [type(answer) for answer in answers(mine(11), mine(10))] == [TooMuchUnpaid, Order]
-    assert [type(answer) for answer in answers(mine(7), unpaid={ME: Unpaid(1, 4)})] == [TooMuchUnpaid]
+    assert [type(answer) for answer in answers(whole, mine(1))] == [Order, UnpaidLimitExceeded]
+    assert [type(answer) for answer in answers(mine(11), mine(10))] == [UnpaidLimitExceeded, Order]
+    assert [type(answer) for answer in answers(mine(7), unpaid={ME: Unpaid(1, 4)})] == [UnpaidLimitExceeded]
 
 
 def test_whoever_may_hold_more_is_not_bounded() -> None:
@@ -73,7 +73,7 @@ def test_so_many_orders_are_given_up_lately_and_no_more() -> None:
     """Ten times as many as may be unpaid; whoever may hold more gives up as many as it wants."""
     most = Unpaid(0, 0, given_up=30)
     [refused] = answers(mine(1), unpaid={ME: most})
-    assert isinstance(refused, TooManyGivenUp)
+    assert isinstance(refused, TooManyAbandonedOrders)
     assert refused.metadata == {"orders": "30", "most_orders": "30"}
     assert isinstance(answers(mine(1), unpaid={ME: Unpaid(2, 9, given_up=29)})[0], Order)
     clerk = place(("TEA", 1), caller=STAFF, customer_id=ME)
@@ -89,4 +89,5 @@ def test_what_counts_is_whether_the_total_can_be_paid(cost: str, pieces: int, ta
     if not taken:
         assert isinstance(answer, TotalNotPayable)
         assert answer.metadata == {"total": f"{Decimal(cost)}", "currency": "JPY"}
-        assert str(answer) == "The order's total, 500.5 JPY, is finer than can be paid in JPY."
+        said = "The order's total of 500.5 JPY has more decimal places than the payment provider accepts."
+        assert str(answer) == said

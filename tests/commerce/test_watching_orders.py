@@ -25,6 +25,12 @@ from tests.commerce.watched import begun, told
 from tests.fixtures.servers import Api, Running, refusal, running
 
 
+@pytest.fixture
+async def server(own_server: Running) -> Running:
+    """One of its own: the latest changes that a watch was told stay in a server's memory."""
+    return own_server
+
+
 def request(token: str = "", customer_id: str = "") -> pb.WatchOrdersRequest:
     return pb.WatchOrdersRequest(resume_token=token, customer_id=customer_id)
 

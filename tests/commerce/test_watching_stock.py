@@ -11,6 +11,12 @@ from tests.commerce.watched import begun, told
 from tests.fixtures.servers import Api, Running, refusal, running
 
 
+@pytest.fixture
+async def server(own_server: Running) -> Running:
+    """One of its own: the latest changes that a watch was told stay in a server's memory."""
+    return own_server
+
+
 def watch(api: Api, *skus: str, token: str = "") -> Any:
     return api.inventory.WatchStock(pb.WatchStockRequest(skus=skus, resume_token=token))
 

@@ -12,11 +12,11 @@ from hypothesis import settings
 from server.commerce.rules.inventory import AdjustStock
 from server.commerce.rules.orders import HOLD, Line, PlaceOrder
 from server.frame.caller import Caller
-from server.identity.roles import permissions_of
 from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Product, Shelf, StockReason
 from storage.commerce.store import COMMERCE
 from storage.database import Database
 from storage.frame.records import Ask
+from tests.fixtures.roles import permissions_of
 
 LAW = settings(max_examples=120, deadline=None)
 """How a law is tried: no example is too slow, for the machine may be busy."""

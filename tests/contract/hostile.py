@@ -1,6 +1,7 @@
 """Messages of any type, filled field by field: fitting ones, and ones that mean harm."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -78,6 +79,7 @@ def _with(kind: Descriptor, field: FieldDescriptor, value: Any) -> Message:
     return message
 
 
+@cache
 def messages(kind: Descriptor, depth: int = 0) -> st.SearchStrategy[Message]:
     """Messages of a type: hostile all over, or plain but for a field or two."""
     fields = {field.name: field for field in kind.fields if field.type != _F.TYPE_MESSAGE or depth < _DEEPEST}

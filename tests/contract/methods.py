@@ -11,8 +11,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from server.frame.contract import AccessRule, rules_of
-from server.identity.roles import PERMISSIONS
 from tests.contract.proto_comments import COMING, PROTO
+from tests.fixtures.roles import PERMISSIONS
 from tests.fixtures.servers import Api
 
 
@@ -37,6 +37,11 @@ class Method:
     @property
     def name(self) -> str:
         return str(self.descriptor.name)
+
+    @property
+    def module(self) -> str:
+        """Such as commerce."""
+        return str(self.descriptor.containing_service.full_name).split(".")[1]
 
     @property
     def path(self) -> str:

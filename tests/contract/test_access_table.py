@@ -8,11 +8,11 @@ import pytest
 
 from server.cli import access_table
 from server.cli.access_table import ANONYMOUS, COLUMNS, NO_ROLE, PATH, made_table, services
-from server.identity.roles import PERMISSIONS, ROLES
 from tests.contract.hostile import filled
 from tests.contract.methods import METHODS, SERVICES, Method
 from tests.contract.proto_comments import COMING
 from tests.contract.test_every_method import reason
+from tests.fixtures.roles import PERMISSIONS, ROLES
 from tests.fixtures.servers import Api, Running
 
 _HEADING = re.compile(r"## (backroom\.\S+)")

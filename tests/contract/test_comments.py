@@ -1,6 +1,6 @@
 """The contract's comments say what its servers do."""
 
-import server.wiring  # noqa: F401 - loads every refusal
+import server.application  # noqa: F401 - loads every refusal
 from server.frame.errors import Code, Refusal
 from tests.contract.methods import METHODS
 from tests.contract.proto_comments import COMING, all_reasons, reasons, rpcs

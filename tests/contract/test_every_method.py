@@ -5,10 +5,10 @@ from buf.validate import validate_pb2
 
 from backroom.common.v1 import rules_pb2
 from server.frame.contract import rules_of
-from server.identity.roles import PERMISSIONS
 from tests.contract.hostile import filled
 from tests.contract.methods import LISTS, METHODS, SERVICES, Method, message_sent, sent
 from tests.contract.proto_comments import documented
+from tests.fixtures.roles import PERMISSIONS
 from tests.fixtures.servers import Api, Refused, Running, refusal, refused
 
 _UNREPEATABLE = {"Login", "Refresh", "Logout", "ExchangeKey", "ConfirmPayment"}

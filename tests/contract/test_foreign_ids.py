@@ -14,11 +14,11 @@ from google.protobuf.message import Message
 from backroom.commerce.v1 import orders_pb2, payment_service_pb2, payments_pb2
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from server.frame.canonical import behaviors_of, is_output_only
-from server.wiring import Trade
 from storage.database import Database
 from tests.commerce.goods import found, placed, raw, stocked
 from tests.contract.hostile import filled
 from tests.contract.methods import METHODS, Method, message_sent
+from tests.fixtures.applications import paying_by
 from tests.fixtures.servers import Api, Refused, Running, refused, running
 from tests.identity.people import granting
 
@@ -39,27 +39,30 @@ _GOVERNED = (
 _SHOPS_HOOKS = "endpoints are the shop's and no caller's: webhooks.manage reaches all of them"
 _RECORD = "audit.read reaches the whole record"
 
-EVERYONES: Mapping[Take, str] = {
-    **dict.fromkeys(
+EVERYONES_BY_MODULE: Mapping[str, Mapping[Take, str]] = {
+    "identity": {
+        **dict.fromkeys(
+            [
+                ("AccessService/GrantRole", "account_id"),
+                ("AccessService/RevokeRole", "account_id"),
+                ("AccessService/DisableAccount", "account_id"),
+                ("AccessService/EnableAccount", "account_id"),
+                ("AccessService/CreateKey", "key.service_account_id"),
+                ("AccessService/ListKeys", "service_account_id"),
+                ("AccessService/DeleteKey", "key_id"),
+            ],
+            _GOVERNED,
+        ),
+        ("AuditService/ListAuditEvents", "caller_id"): _RECORD,
+    },
+    "commerce": dict.fromkeys(
         [
             ("CatalogService/UpdateProduct", "product.product_id"),
             ("CatalogService/GetProduct", "product_id"),
         ],
         _SHOPS_GOODS,
     ),
-    **dict.fromkeys(
-        [
-            ("AccessService/GrantRole", "account_id"),
-            ("AccessService/RevokeRole", "account_id"),
-            ("AccessService/DisableAccount", "account_id"),
-            ("AccessService/EnableAccount", "account_id"),
-            ("AccessService/CreateKey", "key.service_account_id"),
-            ("AccessService/ListKeys", "service_account_id"),
-            ("AccessService/DeleteKey", "key_id"),
-        ],
-        _GOVERNED,
-    ),
-    **dict.fromkeys(
+    "webhooks": dict.fromkeys(
         [
             ("WebhookService/GetEndpoint", "endpoint_id"),
             ("WebhookService/UpdateEndpoint", "endpoint.endpoint_id"),
@@ -71,7 +74,6 @@ EVERYONES: Mapping[Take, str] = {
         ],
         _SHOPS_HOOKS,
     ),
-    ("AuditService/ListAuditEvents", "caller_id"): _RECORD,
 }
 """Where no id is another's, and why."""
 
@@ -86,22 +88,27 @@ class Owned:
     payment_id: str
 
 
-OWN: Mapping[Take, Callable[[Owned], str]] = {
-    ("OrderService/PlaceOrder", "customer_id"): lambda owned: owned.account_id,
-    ("OrderService/PlaceOrders", "order.customer_id"): lambda owned: owned.account_id,
-    ("OrderService/GetOrder", "order_id"): lambda owned: owned.order_id,
-    ("OrderService/ListOrders", "customer_id"): lambda owned: owned.account_id,
-    ("OrderService/CancelOrder", "order_id"): lambda owned: owned.order_id,
-    ("OrderService/FulfillOrder", "order_id"): lambda owned: owned.order_id,
-    ("OrderService/WatchOrders", "customer_id"): lambda owned: owned.account_id,
-    ("PaymentService/CreatePayment", "payment.order_id"): lambda owned: owned.order_id,
-    ("PaymentService/ConfirmPayment", "payment_id"): lambda owned: owned.payment_id,
-    ("PaymentService/GetPayment", "payment_id"): lambda owned: owned.payment_id,
-    ("PaymentService/ListPayments", "order_id"): lambda owned: owned.order_id,
-    ("PaymentService/RefundPayment", "payment_id"): lambda owned: owned.payment_id,
-    ("IdentityService/RevokeSession", "session_id"): lambda owned: owned.session_id,
+OWN_BY_MODULE: Mapping[str, Mapping[Take, Callable[[Owned], str]]] = {
+    "commerce": {
+        ("OrderService/PlaceOrder", "customer_id"): lambda owned: owned.account_id,
+        ("OrderService/PlaceOrders", "order.customer_id"): lambda owned: owned.account_id,
+        ("OrderService/GetOrder", "order_id"): lambda owned: owned.order_id,
+        ("OrderService/ListOrders", "customer_id"): lambda owned: owned.account_id,
+        ("OrderService/CancelOrder", "order_id"): lambda owned: owned.order_id,
+        ("OrderService/FulfillOrder", "order_id"): lambda owned: owned.order_id,
+        ("OrderService/WatchOrders", "customer_id"): lambda owned: owned.account_id,
+        ("PaymentService/CreatePayment", "payment.order_id"): lambda owned: owned.order_id,
+        ("PaymentService/ConfirmPayment", "payment_id"): lambda owned: owned.payment_id,
+        ("PaymentService/GetPayment", "payment_id"): lambda owned: owned.payment_id,
+        ("PaymentService/ListPayments", "order_id"): lambda owned: owned.order_id,
+        ("PaymentService/RefundPayment", "payment_id"): lambda owned: owned.payment_id,
+    },
+    "identity": {("IdentityService/RevokeSession", "session_id"): lambda owned: owned.session_id},
 }
 """Where an id is one's own or another's, and which of its owner's it is."""
+
+EVERYONES = {take for rows in EVERYONES_BY_MODULE.values() for take in rows}
+OWN = {take: owner for rows in OWN_BY_MODULE.values() for take, owner in rows.items()}
 
 
 def taking_ids() -> Iterator[tuple[Take, Method]]:
@@ -168,7 +175,7 @@ def _without(found: Refused, given: str) -> Refused:
 @pytest.fixture
 async def trading(database: Database) -> Any:
     """A server that takes payments, where traders may do all there is to do with orders of their own."""
-    async with running(database, trade=Trade(provider="sandbox")) as opened:
+    async with running(database, **paying_by("http://127.0.0.1:1", "key")) as opened:
         boss = await opened.sign_in("admin")
         await stocked(boss, TEA, 1000)
         request = access_service_pb2.CreateRoleRequest()
@@ -205,8 +212,8 @@ async def owned_by(server: Running, api: Api) -> tuple[Owned, orders_pb2.Order]:
 def test_every_id_that_a_method_takes_is_placed() -> None:
     """Among those that are one's own or another's, or those that are everyone's; a new one fails until it is."""
     taken = {take for take, _ in taking_ids()}
-    assert taken == OWN.keys() | EVERYONES.keys()
-    assert not OWN.keys() & EVERYONES.keys()
+    assert taken == OWN.keys() | EVERYONES
+    assert not OWN.keys() & EVERYONES
 
 
 @pytest.mark.parametrize("kind", [person, service])

@@ -1,5 +1,6 @@
 """Bodies that are no messages, and messages that mean harm: each is refused as documented, and nothing leaks."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -66,6 +67,26 @@ async def outcome(api: Api, method: Method, body: bytes) -> Refused | None:
     return found
 
 
+@dataclass
+class Admin:
+    """Somebody who is signed in, and again after each change, which may have ended the session."""
+
+    server: Running
+    api: Api | None = None
+
+    async def outcome(self, method: Method, body: bytes) -> Refused | None:
+        self.api = self.api or await self.server.sign_in("admin")
+        found = await outcome(self.api, method, body)
+        if found is None and method.changes:
+            self.api = None
+        return found
+
+
+@pytest.fixture
+def lasting_admin(server: Running) -> Admin:
+    return Admin(server)
+
+
 async def test_a_body_that_cannot_be_parsed_is_malformed(admin: Api) -> None:
     """Every method says so, whatever is wrong with the body, and never UNKNOWN."""
     for method in METHODS:
@@ -76,11 +97,11 @@ async def test_a_body_that_cannot_be_parsed_is_malformed(admin: Api) -> None:
             assert found.reason == "BODY_MALFORMED", (method, kind)
 
 
-async def test_an_odd_body_is_answered_as_documented(server: Running) -> None:
+async def test_an_odd_body_is_answered_as_documented(lasting_admin: Admin) -> None:
     """Unknown fields, wrong types and broken text get a documented answer from every method."""
     for method in METHODS:
         for body in ODD.values():
-            await outcome(await server.sign_in("admin"), method, body)  # one of them ends its caller's sessions
+            await lasting_admin.outcome(method, body)
 
 
 async def test_no_text_holds_a_nul(admin: Api) -> None:
@@ -146,11 +167,11 @@ async def test_a_compressed_message_is_not_read(server: Running, compression: gr
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_no_message_breaks_a_method_or_leaks(
-    server: Running, caplog: pytest.LogCaptureFixture, method: Method, data: st.DataObject
+    server: Running, lasting_admin: Admin, caplog: pytest.LogCaptureFixture, method: Method, data: st.DataObject
 ) -> None:
     """Whatever a message holds, it is never UNKNOWN or INTERNAL, and nothing of it is logged or told."""
     message: Message = data.draw(messages(method.takes))
-    await outcome(await server.sign_in("admin"), method, message.SerializeToString())
+    await lasting_admin.outcome(method, message.SerializeToString())
     assert CANARY not in repr(server.log) + caplog.text
     assert not [line for line in server.log if "fault" in line]
 

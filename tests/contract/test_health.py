@@ -11,12 +11,11 @@ import structlog
 from grpc_health.v1 import health_pb2
 
 from server.process.server import Server
-from server.settings import MODULES, Address
-from server.wiring import Application
+from server.settings import Address
 from storage.database import Database
 from tests.contract.methods import SERVICES
 from tests.contract.probes import checked, watched
-from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.applications import application_of
 from tests.fixtures.servers import Running
 
 _PB2: Any = health_pb2
@@ -34,7 +33,7 @@ async def get(running: Running, path: str) -> httpx.Response:
 async def server_of_its_own(database: Database) -> AsyncIterator[Running]:
     """One that may be made to drain."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    application = Application(database, MODULES, logger, MASTER_KEYS)
+    application = application_of(database, logger)
     running = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), logger)
     await running.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{running.grpc_port}") as channel:

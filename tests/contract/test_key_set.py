@@ -4,7 +4,7 @@ import httpx
 import jwt
 import pytest
 
-from server.settings import LOCAL_ISSUER
+from server.frame.addresses import LOCAL_ISSUER
 from tests.fixtures.servers import Api, Running
 
 PATH = "/.well-known/jwks.json"

@@ -54,7 +54,7 @@ def test_a_byte_too_many_is_refused_with_both_numbers(method: Method) -> None:
         VALIDATION.parse(parsing(method), b"\xff" * (limit + 1))
     name = method.path.removeprefix("/")
     assert raised.value.metadata == {"method": name, "size_bytes": str(limit + 1), "limit_bytes": str(limit)}
-    assert str(raised.value) == f"The message is {limit + 1} bytes large, and {name} takes at most {limit}."
+    assert str(raised.value) == f"The message is {limit + 1} bytes, but {name} accepts at most {limit}."
 
 
 def test_every_list_has_a_bound() -> None:

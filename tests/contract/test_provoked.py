@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -15,15 +15,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.process.server import Server
-from server.settings import MODULES, Address
-from server.wiring import Application
-from server.wiring.parts import Service
+from server.settings import Address
 from storage.database import Database
 from storage.url import sibling
 from tests.contract.hostile import CANARY, filled
 from tests.contract.methods import METHODS, Method, sent
 from tests.contract.proto_comments import documented
 from tests.contract.test_garbage import MALFORMED, ODD, told
+from tests.fixtures.applications import application_of
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import Api, Running, keep_in, refused, sign_in
@@ -108,9 +107,9 @@ async def faulty(postgres: str) -> AsyncIterator[tuple[Running, Fault]]:
     lines: list[dict[str, Any]] = []
     wrapper = structlog.make_filtering_bound_logger(logging.DEBUG)
     logger = structlog.wrap_logger(None, processors=[keep_in(lines)], wrapper_class=wrapper)
-    application, fault = Application(database, MODULES, logger, MASTER_KEYS), Fault()
+    application, fault = application_of(database, logger), Fault()
     application.services = [
-        Service(service.descriptor, service.add, Faulty(service.servicer, fault)) for service in application.services
+        replace(service, servicer=Faulty(service.servicer, fault)) for service in application.services
     ]
     server = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), logger)
     await server.start()
@@ -165,7 +164,7 @@ async def test_a_fault_in_any_method_is_internal_and_tells_nothing(
         assert error is not None, method
         found = refused(error)
         assert (found.code, found.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL"), method
-        assert set(found.metadata) == {"request_id"}, method
+        assert set(found.metadata) == {"call_id"}, method
     await running.idle()
     assert len([line for line in running.log if "fault" in line]) == len(METHODS)
 
@@ -208,7 +207,7 @@ async def test_a_failing_statement_is_answered_as_documented_or_internal(
         found = refused(error)
         if found.reason != "INTERNAL":
             assert documented()[str(method)].get(found.reason) == found.code.name, (method, found)
-        failed += found.reason in ("INTERNAL", "STORE_UNAVAILABLE")
+        failed += found.reason in ("INTERNAL", "DATABASE_UNAVAILABLE")
     assert failed > len(METHODS) // 2
     monkeypatch.undo()
     async with asyncio.timeout(10):
@@ -273,6 +272,7 @@ async def test_garbage_of_nobody_is_refused_for_its_token_or_as_documented(fault
                 assert reason == "TOKEN_INVALID", method
 
 
+@pytest.mark.slow
 async def test_a_process_writes_nothing_of_what_it_is_sent(postgres: str) -> None:
     """Neither to its log, at the level of debugging, nor past it to standard error."""
     name = f"provoked_{uuid4().hex}"
@@ -285,7 +285,7 @@ async def test_a_process_writes_nothing_of_what_it_is_sent(postgres: str) -> Non
         serving(url, LOG_LEVEL="DEBUG") as process,
         grpc.aio.insecure_channel(process.address) as channel,
     ):
-        api = await sign_in(Application(database, MODULES, quiet, MASTER_KEYS), channel, ["admin"])
+        api = await sign_in(application_of(database, quiet), channel, ["admin"])
         for method in METHODS:
             plain = filled(method.takes).SerializeToString()
             for body in (plain, plain[:-1], CANARY.encode(), *MALFORMED.values()):

@@ -33,7 +33,7 @@ async def test_a_defect_is_internal_at_once_and_tells_nothing(
     monkeypatch.setattr(server.application.identity.accounts, "get", defect)
     found = await refusal(get_me(admin, timeout=10, metadata=(("x-request-id", "call-7"),)))
     assert (found.code, found.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
-    assert found.metadata == {"request_id": "call-7"}
+    assert found.metadata == {"call_id": "call-7"}
     assert "text" not in found.message
 
 

@@ -13,6 +13,7 @@ from storage.embedded.temporary import memory_folder
 from storage.url import sibling
 from tests.faults.cluster import Cluster
 from tests.faults.succession import Succession
+from tests.fixtures.servers import Running
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +32,12 @@ def postgres(cluster: Cluster) -> str:
         connection.execute("CREATE DATABASE template")
     migrations.upgrade(sibling(cluster.url, "template"))
     return cluster.url
+
+
+@pytest.fixture
+async def server(own_server: Running) -> Running:
+    """One of its own: what a fault does to a server is in no other test's way, and the shared one is elsewhere."""
+    return own_server
 
 
 @pytest.fixture(scope="session")

@@ -16,14 +16,14 @@ from typing import Any, NoReturn
 import structlog
 import uvloop
 
+from server.commerce.providers import sandbox
 from server.commerce.providers.sandbox import SandboxProvider
 from server.commerce.rules.settling import Settled
 from server.commerce.service.settling import Reported, Settling
 from server.frame.errors import Refusal
 from server.frame.jobs import Worker
-from server.settings import MODULES
-from server.wiring import Application, Trade
 from storage.database import Database
+from tests.fixtures.applications import application_of, paying_by
 from tests.fixtures.keys import MASTER_KEYS
 
 STEPS = ("authorize", "capture", "void", "refund")
@@ -73,15 +73,13 @@ def die_when_stored(count: int) -> None:
 
 
 async def main(database_url: str, sandbox_url: str, key: str, point: str) -> None:
-    provider = DyingProvider(sandbox_url, key)
-    provider.point = point
+    sandbox.SandboxProvider = DyingProvider  # type: ignore[misc]  # by which the application asks it
+    DyingProvider.point = point
     if point.startswith("stored "):
         die_when_stored(int(point.removeprefix("stored ")))
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    trade = Trade(providers={"sandbox": provider}, provider="sandbox")
-    application = Application(
-        Database(database_url, audit_key=MASTER_KEYS.audit_key), MODULES, logger, MASTER_KEYS, trade=trade
-    )
+    database = Database(database_url, audit_key=MASTER_KEYS.audit_key)
+    application = application_of(database, logger, **paying_by(sandbox_url, key))
     Worker(database_url, application.tasks, logger, application.registry).start()
     await asyncio.Event().wait()
 

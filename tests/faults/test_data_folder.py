@@ -13,17 +13,19 @@ from pathlib import Path
 import pytest
 
 from backroom.identity.v1 import identity_service_pb2
+from server.frame.module import now
+from server.identity.use_cases import build_identity
+from server.modules import permissions
 from server.process.data_dir.first_admin import FIRST_ADMIN, ensure_first_admin
 from server.process.data_dir.master_key import master_keys
 from server.process.data_dir.own_sandbox import running_sandbox
 from server.process.data_dir.private_file import keep_private, kept_value, write_private
 from server.process.failure import Failure
-from server.settings import Settings
-from server.wiring import build_identity
-from server.wiring.parts import now
+from server.settings import settings_of
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres, running_url
 from storage.frame.records import NOBODY, Ask
+from storage.identity.store import IDENTITY
 from tests.cli.test_serve import read, serve, signed_in_by, start
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Running
@@ -140,7 +142,7 @@ async def test_two_first_starts_at_once_serve_with_one_admin(tmp_path: Path) -> 
                 admin = json.loads((tmp_path / ".backroom" / "admin.json").read_text())
                 assert await signed_in_by(said, **admin) == "admin@localhost: admin"
             assert await asyncio.to_thread(third.wait, 120) == 0
-            assert running_sandbox(Settings(BACKROOM_DATA_DIR=tmp_path / ".backroom")) is not None
+            assert running_sandbox(settings_of({"BACKROOM_DATA_DIR": str(tmp_path / ".backroom")})) is not None
             for process in (one, other):
                 process.send_signal(signal.SIGINT)
             assert [await asyncio.to_thread(each.wait, 60) for each in (one, other)] == [0, 0]
@@ -224,7 +226,7 @@ async def test_an_admin_whose_making_was_interrupted_can_sign_in(
 
 async def test_an_address_that_is_taken_leaves_no_password_behind(database: Database, tmp_path: Path) -> None:
     """Where somebody else has the first admin's, the line says how an admin is made."""
-    identity = build_identity(database, MASTER_KEYS)
+    identity = build_identity(database.store(IDENTITY), MASTER_KEYS, permissions())
     await identity.accounts.create(FIRST_ADMIN, "correct horse battery", "", [], Ask(NOBODY, "test", now()))
     identity.passwords.close()
     with pytest.raises(Failure, match=f"{FIRST_ADMIN} is another account; make one with: backroom admin create-user"):
@@ -235,7 +237,7 @@ async def test_an_address_that_is_taken_leaves_no_password_behind(database: Data
 def test_an_empty_master_key_is_made_anew_where_nothing_was_sealed(tmp_path: Path) -> None:
     """As a full disk left it behind, before there was a database."""
     (tmp_path / "master.key").touch()
-    settings = Settings(BACKROOM_DATA_DIR=tmp_path)
+    settings = settings_of({"BACKROOM_DATA_DIR": str(tmp_path)})
     assert master_keys(settings).audit_key == master_keys(settings).audit_key
     assert (tmp_path / "master.key").stat().st_mode & 0o777 == 0o600
 
@@ -246,7 +248,7 @@ def test_a_master_key_that_was_lost_is_named_where_something_was_sealed(tmp_path
     EmbeddedPostgres(tmp_path / "postgres", durable=False).stop()
     (tmp_path / "master.key").write_bytes(content)
     with pytest.raises(Failure, match="holds no master key, and the database beside it was sealed with one; put") as no:
-        master_keys(Settings(BACKROOM_DATA_DIR=tmp_path))
+        master_keys(settings_of({"BACKROOM_DATA_DIR": str(tmp_path)}))
     assert str(no.value).startswith(str(tmp_path / "master.key"))
     assert (tmp_path / "master.key").read_bytes() == content
 
@@ -276,4 +278,4 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
 def test_a_sandbox_that_was_half_written_is_none(tmp_path: Path) -> None:
     """No command runs into it."""
     (tmp_path / "sandbox.json").write_text('{"url": "http')
-    assert running_sandbox(Settings(BACKROOM_DATA_DIR=tmp_path)) is None
+    assert running_sandbox(settings_of({"BACKROOM_DATA_DIR": str(tmp_path)})) is None

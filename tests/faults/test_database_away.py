@@ -42,7 +42,7 @@ async def test_calls_are_refused_while_the_database_is_stopped_and_succeed_after
     async with cluster.stopped():
         for call in (service.catalog.ListProducts(LIST), service.orders.PlaceOrder(placed)):
             found = await refusal(call)
-            assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+            assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
             assert found.retry_after is not None
             assert found.retry_after > 0
     assert (await service.orders.PlaceOrder(placed)).order.unit_count == 1

@@ -13,7 +13,6 @@ from backroom.commerce.v1 import payment_service_pb2, payments_pb2
 from server.commerce.providers.sandbox import SandboxProvider
 from server.commerce.service import Paying, Settling
 from server.frame.batching import Batcher
-from server.wiring.identity import Mail
 from storage.commerce.store import COMMERCE
 from storage.database import Database
 from tests.commerce.books import run
@@ -64,7 +63,7 @@ async def scenario(
     database: Database, database_url: str, sandbox: Sandbox, cluster: Cluster
 ) -> AsyncIterator[Repeating]:
     mails = Collected()
-    async with trading(database, database_url, sandbox, mail=Mail(outbox=mails)) as shop:
+    async with trading(database, database_url, sandbox, outbox=mails) as shop:
         made = Repeating(shop, mails, await shop.server.sign_in("admin"))
         made.url = cluster.url
         yield made
@@ -77,7 +76,7 @@ async def test_a_repetition_of_any_change_waits_until_it_is_confirmed(scenario: 
         *(changes.subscribe, changes.come_in, changes.govern),
     ):
         await part(scenario)
-    assert scenario.called == changes.CHANGING
+    assert scenario.called == {*changes.CHANGING}
 
 
 async def test_confirming_what_cost_nothing_waits_until_it_is_confirmed(shop: Shop, cluster: Cluster) -> None:

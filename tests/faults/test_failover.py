@@ -214,7 +214,7 @@ async def test_changes_wait_for_a_frozen_standby_and_readings_do_not(
             frozen = time.monotonic()
             request = ask(("TEA", 1))
             found = await refusal(api.orders.PlaceOrder(request, timeout=60))
-            assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+            assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
             given_up = time.monotonic()
             await becomes(serving.channel, "readiness", "NOT_SERVING", within=TOLD_SECONDS * BUSY)
             for _ in range(20):

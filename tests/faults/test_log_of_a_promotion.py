@@ -9,13 +9,12 @@ import grpc
 import psycopg
 
 import migrations
-from server.settings import MODULES
-from server.wiring import Application
 from storage.database import Database
 from storage.url import sibling
 from tests.faults.load import Book, crowd, goods, until
 from tests.faults.replication import pair
 from tests.faults.test_log_while_away import Process, served
+from tests.fixtures.applications import application_of
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, sign_in
 from tests.process.servers import QUIET
@@ -33,7 +32,7 @@ async def _ordering(server: Process, database_url: str, book: Book) -> AsyncIter
     (line,) = server.of("serving")
     database = Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{line['grpc_port']}") as channel:
-        api: Api = await sign_in(Application(database, MODULES, QUIET, MASTER_KEYS), channel, ["service"])
+        api: Api = await sign_in(application_of(database, QUIET), channel, ["service"])
         await goods(api)
         async with crowd(api, book, callers=4):
             yield

@@ -77,7 +77,7 @@ async def test_a_batch_that_waits_for_a_lock_is_given_up_and_nobody_waits_behind
         await becomes(server.channel, "readiness", "NOT_SERVING", within=SOON)
         assert await why_not(server) == UNCONFIRMED
         found = await placing
-        assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+        assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
         assert ANSWER_SECONDS * 0.9 < time.monotonic() - began < 3 * ANSWER_SECONDS
     orders = {(await service.orders.PlaceOrder(first)).order.order_id for _ in range(2)}
     assert len(orders) == 1

@@ -11,12 +11,10 @@ from typing import Any
 
 import grpc
 
-from server.settings import MODULES
-from server.wiring import Application
 from storage.database import Database
 from tests.faults.load import goods, until
 from tests.faults.rolling import CHANNELS, Fleet, Tally, calling, channel_to
-from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.applications import application_of
 from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api, sign_in
 from tests.invariants import assert_kept
@@ -31,7 +29,7 @@ RESTARTS = int(os.environ.get("BACKROOM_TEST_RESTARTS", "2"))
 
 
 async def _signed_in(database: Database, channels: list[grpc.aio.Channel]) -> list[Api]:
-    first = await sign_in(Application(database, MODULES, QUIET, MASTER_KEYS), channels[0], ["service"])
+    first = await sign_in(application_of(database, QUIET), channels[0], ["service"])
     await goods(first)
     return [Api(channel, first.token, first.account_id) for channel in channels]
 

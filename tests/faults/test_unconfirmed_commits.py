@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import event, text
 
+from server.frame.answers import AnswerKind
 from server.frame.jobs import Task, Worker
 from server.frame.repeating import repeated
 from storage.database import Database
@@ -75,7 +76,7 @@ async def claimed(database: Database, *, short: bool = False) -> None:
 
 async def found(database: Database) -> str | None:
     """The same, looked for before anything is done."""
-    return await repeated(database.store(FRAME), ASK, str)
+    return await repeated(database.store(FRAME), ASK, AnswerKind("test.word", str))
 
 
 async def test_no_time_limit_ends_the_wait_of_a_commit(either: Database, cluster: Cluster) -> None:

@@ -54,7 +54,7 @@ async def test_a_watch_goes_on_when_the_database_is_back(service: Api, cluster: 
     async with watched(service) as changes:
         async with cluster.stopped():
             refused = await asyncio.wait_for(refusal(by_hand.read()), 10)
-            assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+            assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
             assert refused.retry_after is not None
         expected = [*await trade(service), *await trade(service)]
         await until(lambda: len(changes) >= len(expected), within=20)

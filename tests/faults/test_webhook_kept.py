@@ -9,11 +9,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from server.frame.jobs import Worker
-from server.settings import MODULES
-from server.wiring import Application
 from storage.database import Database
 from tests.commerce.books import run
-from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.applications import application_of
 from tests.fixtures.processes import serving
 from tests.invariants import assert_whole
 from tests.webhooks.http import Post, sent
@@ -47,7 +45,7 @@ async def test_a_webhook_that_was_answered_is_done_though_the_server_is_killed(
         acknowledged.append(event_id)
     assert in_time == kills
     await run(database, "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'")
-    application = Application(database, MODULES, QUIET, MASTER_KEYS)
+    application = application_of(database, QUIET)
     await Worker(database_url, application.tasks, QUIET, CollectorRegistry()).run_due()
     found = await kept(database)
     assert {row["event_id"] for row in found.received if row["process_time"]} == set(acknowledged)

@@ -11,12 +11,11 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from backroom.commerce.v1 import payment_service_pb2
-from server.commerce.providers.sandbox import SandboxProvider
 from server.frame.jobs import Worker
-from server.wiring import Trade
 from storage.database import Database
 from storage.store import FRAME
 from tests.commerce.goods import cancelled, placed, stock_of, stocked
+from tests.fixtures.applications import paying_by
 from tests.fixtures.sandbox import Sandbox
 from tests.fixtures.servers import running
 from tests.fixtures.trading import Shop, eventually
@@ -31,13 +30,10 @@ QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound
 @pytest.fixture
 async def idle_shop(database: Database, sandbox: Sandbox) -> AsyncIterator[Shop]:
     """A shop whose server does no jobs, and hears of no webhook."""
-    provider = SandboxProvider(sandbox.url, sandbox.key)
-    trade = Trade(providers={"sandbox": provider}, provider="sandbox")
-    async with running(database, trade=trade) as server:
+    async with running(database, **paying_by(sandbox.url, sandbox.key)) as server:
         shop = Shop(server, sandbox, await server.sign_in("service"))
         await stocked(shop.seller, "TEA", 10)
         yield shop
-    await provider.close()
 
 
 async def killed(database_url: str, shop: Shop, point: str) -> None:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 import structlog
 
-from server.settings import MODULES
-from server.wiring import Application
 from storage.database import Database
 from tests.contract.probes import checked
-from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.applications import application_of
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
 from tests.frame.bodies import BODIES, Body
@@ -70,10 +69,11 @@ async def probed(channel: grpc.aio.Channel) -> AsyncIterator[list[float]]:
         await asyncio.gather(probing, return_exceptions=True)
 
 
+@pytest.mark.slow
 async def test_no_body_holds_the_server_or_eats_its_memory(database_url: str, database: Database) -> None:
     """A megabyte of each, all at once over one connection: each is refused, and probes are answered meanwhile."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    application = Application(database, MODULES, logger, MASTER_KEYS)
+    application = application_of(database, logger)
     options = (("grpc.use_local_subchannel_pool", 1),)
     async with (
         serving(database_url) as server,

@@ -1,12 +1,14 @@
 """What stands around every call, and in which order."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+import grpc
 import pytest
 
 from backroom.identity.v1 import identity_service_pb2
-from server.frame.call import Call, caller_of
+from server.frame.call import Call
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.errors import MethodUnknown
 from server.frame.interceptors.access import Access
@@ -27,6 +29,11 @@ class Context:
 
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         return self._metadata
+
+    def add_done_callback(self, callback: Callable[[object], None]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(callback)
 
 
 def call(*metadata: tuple[str, str | bytes], method: str = "/shop.v1.ShopService/Buy") -> Call:
@@ -112,11 +119,10 @@ def test_a_trace_goes_on_where_the_caller_has_one() -> None:
 
 def test_nobody_calls_until_access_says_who() -> None:
     """A call begins as nobody's, and one that came past the interceptors has no caller at all."""
-    assert caller_of(call()) is ANONYMOUS
+    assert call().caller is ANONYMOUS
     assert not ANONYMOUS.signed_in
     assert not ANONYMOUS.may("catalog.read")
-    with pytest.raises(TypeError):
-        caller_of(Context())
+    assert not hasattr(grpc.aio.ServicerContext, "caller")
 
 
 def test_a_caller_may_what_its_permissions_say() -> None:

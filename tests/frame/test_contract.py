@@ -8,7 +8,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from backroom.common.v1 import access_pb2, limits_pb2
 from server.frame.contract import PUBLIC, AccessRule, ContractError, largest_bodies_of, rules_of
 from server.frame.standard import STANDARD_RULES
-from server.identity.roles import PERMISSIONS
+from tests.fixtures.roles import PERMISSIONS
 from tests.frame.contracts import contract_files
 
 KNOWN = frozenset(["shop.read"])
@@ -62,7 +62,7 @@ def test_a_permission_that_no_role_knows_keeps_the_server_from_starting(permissi
     """The error names the method and the permission."""
     with pytest.raises(ContractError) as raised:
         rules_of([service(Buy=Access(permission=permission))], KNOWN)
-    assert str(raised.value) == f"shop.v1.ShopService.Buy: no role knows the permission {permission!r}"
+    assert str(raised.value) == f"shop.v1.ShopService.Buy: no module declares the permission {permission!r}"
 
 
 def test_a_method_takes_as_large_a_message_as_it_declares() -> None:

@@ -19,6 +19,7 @@ from server.frame.errors import (
     MOST_NAMED,
     Code,
     Contention,
+    DatabaseUnavailable,
     DeadlineExceeded,
     EtagMismatch,
     FieldInvalid,
@@ -27,7 +28,6 @@ from server.frame.errors import (
     RateLimited,
     Refusal,
     Stopping,
-    Unavailable,
     shown,
 )
 from server.frame.statuses import refusal_of, status_of
@@ -84,6 +84,13 @@ def test_each_refusal_stands_in_the_contract_and_each_reason_is_a_refusal() -> N
     }
     assert set(refusals()) == declared
     assert len(declared) > 30
+
+
+def test_a_refusals_reason_is_its_name() -> None:
+    """Whoever reads the one finds the other by the same word."""
+    assert EtagMismatch.reason == "ETAG_MISMATCH"
+    names = {kind.__name__: reason for (_, reason), kind in refusals().items()}
+    assert {name: reason.replace("_", "") for name, reason in names.items()} == {name: name.upper() for name in names}
 
 
 def test_each_refusal_has_the_code_that_the_contract_says() -> None:
@@ -253,7 +260,7 @@ def test_a_plain_refusal_has_no_details_but_its_reason() -> None:
     assert len(status_of(EtagMismatch(etag="v2")).details) == 1
 
 
-@pytest.mark.parametrize("refusal", [Unavailable(), Contention(), Stopping()])
+@pytest.mark.parametrize("refusal", [DatabaseUnavailable(), Contention(), Stopping()])
 def test_what_may_pass_says_when_to_try_again(refusal: Refusal) -> None:
     """To the millisecond, as RetryInfo."""
     status = status_of(refusal)
@@ -267,7 +274,7 @@ def test_what_may_pass_says_when_to_try_again(refusal: Refusal) -> None:
     [
         (StoreContention(), Contention),
         (StoreTimeout(), DeadlineExceeded),
-        (StoreUnavailable(), Unavailable),
+        (StoreUnavailable(), DatabaseUnavailable),
     ],
 )
 def test_the_stores_trouble_is_told_in_the_callers_words(error: StoreError, kind: type[Refusal]) -> None:

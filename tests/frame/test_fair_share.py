@@ -11,7 +11,7 @@ import pytest
 from backroom.commerce.v1 import inventory_service_pb2, order_service_pb2
 from backroom.identity.v1 import identity_service_pb2
 from server.frame.addresses import sources_of
-from server.frame.errors import TooManyAtOnce
+from server.frame.errors import TooManyConcurrentCalls
 from server.frame.interceptors import CallLimits, MostAtOnce, Rate
 from server.frame.interceptors.shedding import Shares, SourceShares
 from storage.database import Database
@@ -42,7 +42,7 @@ async def test_one_customer_takes_its_share_and_no_more(database: Database) -> N
         greedy, other = await opened.sign_in("customer"), await opened.sign_in("customer")
         watches = await watching(greedy, 3)
         found = await refusal(greedy.orders.WatchOrders(ORDERS).read())
-        assert (found.code, found.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_AT_ONCE")
+        assert (found.code, found.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CONCURRENT_CALLS")
         assert found.retry_after is not None
         watches += await watching(other, 1)
         watches.pop(0).cancel()
@@ -99,7 +99,7 @@ def test_shares_are_given_back_and_forgotten() -> None:
     """Whoever has none is not remembered, and a refusal takes none."""
     shares = Shares(2)
     with shares.one("a"), shares.one("a"):
-        with pytest.raises(TooManyAtOnce), shares.one("a"):
+        with pytest.raises(TooManyConcurrentCalls), shares.one("a"):
             pass
         with shares.one("b"):
             assert len(shares) == 2
@@ -112,7 +112,7 @@ def test_whoever_has_a_site_of_ipv6_is_no_crowd() -> None:
     held = []
     for number in range(100):
         sources = sources_of(f"2001:db8:1:{number % 50:x}00::1")
-        with suppress(TooManyAtOnce):
+        with suppress(TooManyConcurrentCalls):
             shares.enter(sources)
             held.append(sources)
     assert len(held) == 20
@@ -134,7 +134,7 @@ async def test_a_site_of_ipv6_cannot_take_what_strangers_are_left(database: Data
             found = await refusal(opened.calling_from("203.0.113.7").identity.Login(WRONG))
             assert found.reason == "CREDENTIALS_INVALID"
             found = await refusal(opened.calling_from("2001:db8:1:ff00::1").identity.Login(WRONG))
-            assert found.reason == "TOO_MANY_AT_ONCE"
+            assert found.reason == "TOO_MANY_CONCURRENT_CALLS"
 
 
 def _unary(opened: Running) -> float:

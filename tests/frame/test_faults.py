@@ -43,7 +43,7 @@ async def test_what_is_unforeseen_is_internal_and_says_nothing(
     assert (answer.code, answer.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert answer.retry_after is None
     (line,) = [line for line in await log_of(server) if line.get("fault")]
-    assert answer.metadata == {"request_id": line["request_id"]}
+    assert answer.metadata == {"call_id": line["request_id"]}
     assert UUID(line["request_id"])
     assert line["fault"].startswith(kind.__name__)
     assert SECRET not in str(server.log) + str(answer)
@@ -52,7 +52,7 @@ async def test_what_is_unforeseen_is_internal_and_says_nothing(
 async def test_trouble_of_the_store_is_told_as_what_it_is(customer: Api, fails: Any) -> None:
     """So that a client knows whether and when to try again."""
     told = {
-        StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", 1.0),
+        StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE", 1.0),
         StoreContention: (grpc.StatusCode.ABORTED, "CONTENTION", 0.1),
         StoreTimeout: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", None),
         TimeoutError: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", None),

@@ -1,8 +1,7 @@
 """Pages of a list."""
 
 import base64
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,25 +13,50 @@ from backroom.commerce.v1 import catalog_service_pb2
 from backroom.common.v1 import page_pb2
 from backroom.identity.v1 import access_service_pb2, accounts_pb2
 from server.frame.errors import PageTokenInvalid
-from server.frame.paging import DEFAULT_SIZE, LARGEST_PAGE_BYTES, MAXIMUM_SIZE, Page, page_of
+from server.frame.paging import (
+    BY_TIME,
+    DEFAULT_SIZE,
+    LARGEST_PAGE_BYTES,
+    MAXIMUM_SIZE,
+    Page,
+    SortOrder,
+    by_column,
+    by_columns,
+    key_sequence,
+    key_time,
+    page_by,
+    page_of,
+)
 
 Item = tuple[int, str]
+
+
+def itself(item: Any) -> Any:
+    return item
+
+
+ITSELF: SortOrder[Item] = by_columns(itself, int, str)
+"""The order of items that are their own sort keys."""
 
 
 def request(size: int = 2, token: str = "", role: str = "") -> access_service_pb2.ListUsersRequest:
     return access_service_pb2.ListUsersRequest(page_size=size, page_token=token, role=role)
 
 
-def listed(items: Sequence[Item], page: Page) -> tuple[Sequence[Item], str]:
+def listed(items: Sequence[Item], page: Page[Item]) -> tuple[Sequence[Item], str]:
     """As a repository lists: in the order of the key, behind the one that the page begins behind, up to its limit."""
-    after = page.key(int, str)
-    found = [item for item in sorted(items) if after is None or item > after]
-    return page.cut(found[: page.limit], lambda item: item)
+    found = [item for item in sorted(items) if page.after is None or item > page.after]
+    messages, token = page.of(found[: page.limit], message)
+    return [(int(each.user_id), each.display_name) for each in messages], token
+
+
+def message(item: Item) -> accounts_pb2.User:
+    return accounts_pb2.User(user_id=str(item[0]), display_name=item[1])
 
 
 def token_of(size: int = 2, role: str = "") -> str:
     """The token that continues a list of five."""
-    _, token = listed([(number, "x") for number in range(5)], page_of(request(size, role=role)))
+    _, token = listed([(number, "x") for number in range(5)], page_by(ITSELF, request(size, role=role)))
     assert token
     return token
 
@@ -55,7 +79,7 @@ def test_pages_of_any_size_see_every_item_exactly_once_and_in_order(items: set[I
     seen: list[Item] = []
     token, pages = "", 0
     while pages == 0 or token:
-        shown, token = listed(list(items), page_of(request(size, token)))
+        shown, token = listed(list(items), page_by(ITSELF, request(size, token)))
         assert len(shown) == size or not token
         seen += shown
         pages += 1
@@ -72,7 +96,7 @@ def test_what_stays_in_a_list_is_seen_once_while_others_come_and_go(
     seen: list[Item] = []
     token, present = "", staying | passing
     while True:
-        shown, token = listed(list(present), page_of(request(size, token)))
+        shown, token = listed(list(present), page_by(ITSELF, request(size, token)))
         seen += shown
         present = staying if present != staying else staying | passing
         if not token:
@@ -96,23 +120,25 @@ def test_the_size_of_a_page_has_a_default_and_a_maximum(asked: int, size: int) -
 
 def test_the_last_page_has_no_token() -> None:
     """Neither one that is just full nor one that is empty."""
-    page = page_of(request(2))
-    assert page.cut([], lambda item: [item]) == ([], "")
-    assert page.cut([1, 2], lambda item: [item]) == ([1, 2], "")
-    shown, token = page.cut([1, 2, 3], lambda item: [item])
-    assert shown == [1, 2]
+    page = page_by(ITSELF, request(2))
+    one, two, three = (1, "x"), (2, "x"), (3, "x")
+    assert page.of([], message) == ([], "")
+    assert page.of([one, two], message) == ([message(one), message(two)], "")
+    shown, token = page.of([one, two, three], message)
+    assert shown == [message(one), message(two)]
     assert token
 
 
 def test_a_token_may_be_continued_with_another_size() -> None:
     """The size is not part of what list it is."""
-    assert page_of(request(2, token_of(2))).after == page_of(request(5, token_of(2))).after == ("1", "x")
+    pages = [page_by(ITSELF, request(size, token_of(2))) for size in (2, 5)]
+    assert [page.after for page in pages] == [(1, "x"), (1, "x")]
 
 
 def test_a_token_may_be_sent_more_than_once() -> None:
     """It says where a page begins, and is not used up."""
     token = token_of()
-    assert page_of(request(2, token)) == page_of(request(2, token))
+    assert page_by(ITSELF, request(2, token)) == page_by(ITSELF, request(2, token))
 
 
 @pytest.mark.parametrize(
@@ -126,8 +152,8 @@ def test_a_token_belongs_to_one_method_with_its_filters(other: Any) -> None:
     """Another filter or another method makes it another list."""
     other.page_token = token_of()
     with pytest.raises(PageTokenInvalid):
-        page_of(other)
-    assert page_of(request(2, token_of(role="staff"), role="staff")).after
+        page_by(ITSELF, other)
+    assert page_by(ITSELF, request(2, token_of(role="staff"), role="staff")).after
 
 
 NO_TOKENS = ["x", "garbage", "====", "é", "☃", "a b", "\0", "AAAA", "A" * 1000]
@@ -137,37 +163,38 @@ NO_TOKENS = ["x", "garbage", "====", "é", "☃", "a b", "\0", "AAAA", "A" * 100
 def test_what_is_no_token_is_refused(token: str) -> None:
     """Whatever it is, it is refused as no token of this list."""
     with pytest.raises(PageTokenInvalid):
-        page_of(request(2, token)).key(int, str)
+        page_by(ITSELF, request(2, token))
 
 
 def test_a_token_with_another_digest_is_refused() -> None:
     """Each bit of what names the list counts, and so does its length."""
     digest = page_of(request()).list_digest
-    assert page_of(request(2, forged("1", "x"))).after == ("1", "x")
+    assert page_by(ITSELF, request(2, forged("1", "x"))).after == (1, "x")
     flipped = [bytes(byte ^ (place == at) for at, byte in enumerate(digest)) for place in range(len(digest))]
     for other in (b"", digest[:-1], digest + b"\0", *flipped):
         with pytest.raises(PageTokenInvalid):
-            page_of(request(2, forged("1", "x", digest=other)))
+            page_by(ITSELF, request(2, forged("1", "x", digest=other)))
 
 
 @pytest.mark.parametrize(
-    ("after", "kinds"),
+    ("after", "order"),
     [
-        ((), (int,)),
-        (("1",), (int, str)),
-        (("1", "x", "y"), (int, str)),
-        (("one",), (int,)),
-        (("yesterday",), (datetime.fromisoformat,)),
-        (("7",), (UUID,)),
-        (("1\0",), (str,)),
+        ((), by_column(itself, int)),
+        (("1",), by_columns(itself, int, str)),
+        (("1", "x", "y"), by_columns(itself, int, str)),
+        (("one",), by_column(itself, int)),
+        (("-1",), by_column(itself, key_sequence)),
+        (("9223372036854775808",), by_column(itself, key_sequence)),
+        (("yesterday",), by_column(itself, key_time)),
+        (("2026-05-04T03:02:01",), by_column(itself, key_time)),
+        (("7",), by_column(itself, UUID)),
+        (("1\0",), by_column(itself, str)),
     ],
 )
-def test_a_sort_key_that_does_not_fit_is_refused(
-    after: tuple[str, ...], kinds: tuple[Callable[[str], Any], ...]
-) -> None:
+def test_a_sort_key_that_does_not_fit_is_refused(after: tuple[str, ...], order: SortOrder[Any]) -> None:
     """Too few columns, too many, or one that cannot be read by its kind."""
     with pytest.raises(PageTokenInvalid):
-        page_of(request(2, forged(*after))).key(*kinds)
+        page_by(order, request(2, forged(*after)))
 
 
 @settings(max_examples=200)
@@ -186,9 +213,9 @@ def test_no_text_does_more_than_be_refused(token: str) -> None:
 def test_a_forged_sort_key_is_read_or_refused(after: list[str]) -> None:
     """By each of the kinds that lists are sorted by."""
     token = forged(*after)
-    for kinds in ((datetime.fromisoformat, UUID), (int, UUID), (str,)):
+    for order in (BY_TIME, by_columns(itself, int, UUID), by_column(itself, str)):
         try:
-            page_of(request(2, token)).key(*kinds)
+            page_by(order, request(2, token))
         except PageTokenInvalid:
             continue
 
@@ -200,12 +227,10 @@ def test_a_page_ends_before_it_is_larger_than_an_answer_may_be(sizes: list[int],
     seen: list[str] = []
     asked = request(size)
     while True:
-        page = page_of(asked)
-        after = page.key(int)
-        left = [item for item in items if after is None or item[0] > after[0]]
-        told, asked.page_token = page.told(
+        page = page_by(by_column(lambda item: item[0], int), asked)
+        left = [item for item in items if page.after is None or item[0] > page.after]
+        told, asked.page_token = page.of(
             left[: page.limit],
-            lambda item: (item[0],),
             lambda item: accounts_pb2.User(user_id=str(item[0]), display_name="x" * item[1]),
         )
         assert len(told) == 1 or sum(each.ByteSize() for each in told) <= LARGEST_PAGE_BYTES
@@ -213,3 +238,12 @@ def test_a_page_ends_before_it_is_larger_than_an_answer_may_be(sizes: list[int],
         if not asked.page_token:
             break
     assert seen == [str(number) for number, _ in items]
+
+
+def test_an_item_may_count_for_more_than_its_message() -> None:
+    """What a repository counts, though the caller is not shown it, ends a page likewise."""
+    page = page_by(ITSELF, request(5))
+    items = [(number, "x") for number in range(4)]
+    shown, token = page.of(items, message, size=lambda _: LARGEST_PAGE_BYTES // 2)
+    assert shown == [message(item) for item in items[:2]]
+    assert token

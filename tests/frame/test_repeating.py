@@ -1,5 +1,6 @@
 """What makes it safe to repeat a change."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -9,24 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backroom.identity.v1 import access_service_pb2, identity_service_pb2
+from server.frame.answers import DONE, AnswerKind
 from server.frame.call import Call
 from server.frame.caller import ANONYMOUS, Caller
-from server.frame.errors import Refusal, RequestIdReused, Stopping
+from server.frame.errors import AnswerFromNewerVersion, Refusal, RequestIdReused, Stopping
 from server.frame.repeating import (
     Sifted,
-    ask_of,
-    ask_of_stream,
-    decoded,
-    digest_of,
-    encoded,
     first_answer,
     once,
+    once_for_each,
+    repeated,
     sift,
 )
+from server.frame.wire import digest_of
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask, AuditFilter, Claim, EarlierRequest, RequestKey
 from storage.identity.records import Account, AccountKind
 from storage.store import FRAME
+from storage.transaction import Transaction
 
 ADA = Caller(UUID(int=1), frozenset())
 REQUEST_ID = str(UUID(int=7))
@@ -60,9 +61,9 @@ def call_by(caller: Caller) -> Call:
 def test_an_ask_says_who_asks_for_what_when_and_from_where() -> None:
     """A stream's says the same as that of its first message would."""
     call = call_by(ADA)
-    made = ask_of(call, Grant(request_id=REQUEST_ID))
+    made = call.ask(Grant(request_id=REQUEST_ID))
     assert made == Ask(ADA.account_id, METHOD.removeprefix("/"), call.time, "10.0.0.7", "call-7", made.key)
-    assert ask_of_stream(call, [Grant(request_id=REQUEST_ID)]) == made
+    assert call.ask(Grant(request_id=REQUEST_ID)) == made
     entry = made.entry("account/7")
     assert (entry.caller_id, entry.action, entry.create_time) == (ADA.account_id, made.action, call.time)
     assert (entry.address, entry.call_id, entry.resource, entry.result) == ("10.0.0.7", "call-7", "account/7", "OK")
@@ -71,24 +72,24 @@ def test_an_ask_says_who_asks_for_what_when_and_from_where() -> None:
 def test_a_request_is_known_by_its_caller_its_id_and_its_content() -> None:
     """The key holds all three, and of the content a digest of 32 bytes alone."""
     request = Grant(request_id=REQUEST_ID, role="staff")
-    made = ask_of(call_by(ADA), request).key
+    made = call_by(ADA).ask(request).key
     assert made == RequestKey(ADA.account_id, UUID(REQUEST_ID), digest_of(request))
     assert made is not None
     assert len(made.digest) == 32
-    assert ask_of(call_by(ANONYMOUS), request).key == replace(made, caller_id=NOBODY)
+    assert call_by(ANONYMOUS).ask(request).key == replace(made, caller_id=NOBODY)
 
 
 def test_a_request_without_an_id_has_no_key() -> None:
     """It is new each time."""
-    assert ask_of(call_by(ADA), Grant(role="staff")).key is None
-    assert ask_of_stream(call_by(ADA), []).key is None
-    assert ask_of_stream(call_by(ADA), [Grant(), Grant(request_id=REQUEST_ID)]).key is None
+    assert call_by(ADA).ask(Grant(role="staff")).key is None
+    assert call_by(ADA).ask().key is None
+    assert call_by(ADA).ask(Grant(), Grant(request_id=REQUEST_ID)).key is None
 
 
 def test_a_stream_is_known_by_its_first_message_and_all_of_its_content() -> None:
     """The id of the first counts, and a digest over every one of them, in order."""
     first, second = Grant(request_id=REQUEST_ID, role="a"), Grant(role="b")
-    made = ask_of_stream(call_by(ADA), [first, second]).key
+    made = call_by(ADA).ask(first, second).key
     assert made == RequestKey(ADA.account_id, UUID(REQUEST_ID), digest_of(first, second))
     assert digest_of(first, second) != digest_of(second, first)
     assert digest_of(first) != digest_of(first, Grant())
@@ -97,7 +98,7 @@ def test_a_stream_is_known_by_its_first_message_and_all_of_its_content() -> None
 def test_ids_are_compared_as_uuids() -> None:
     """However a UUID is written, it is one id."""
     one, other = (
-        ask_of(call_by(ADA), Grant(request_id=written)).key for written in (str(UUID(int=0xABC)), f"{0xABC:032X}")
+        call_by(ADA).ask(Grant(request_id=written)).key for written in (str(UUID(int=0xABC)), f"{0xABC:032X}")
     )
     assert one is not None
     assert other is not None
@@ -140,15 +141,71 @@ class Receipt:
     time: datetime
 
 
+RECEIPT = AnswerKind("test.receipt", Receipt)
+WORDS = AnswerKind("test.words", tuple[str, ...])
+WORD = AnswerKind("test.word", str)
+
+
 @settings(max_examples=100)
 @given(st.uuids(), st.lists(texts, max_size=3).map(tuple), st.datetimes(timezones=st.just(UTC)))
 def test_an_answer_is_read_back_as_it_was_written(id_: UUID, lines: tuple[str, ...], time: datetime) -> None:
     """Ids, texts, and times to the microsecond."""
     receipt = Receipt(id_, lines, time)
-    assert decoded(Receipt, encoded(Receipt, receipt)) == receipt
-    assert decoded(tuple[str, ...], encoded(tuple[str, ...], lines)) == lines
+    assert RECEIPT.decoded(RECEIPT.encoded(receipt)) == receipt
+    assert WORDS.decoded(WORDS.encoded(lines)) == lines
     account = Account(id_, AccountKind.SERVICE, None, "till", lines, time)
-    assert decoded(Account, encoded(Account, account)) == account
+    kind = AnswerKind("test.account", Account)
+    assert kind.decoded(kind.encoded(account)) == account
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """An answer whose third version has a field that neither of the earlier ones had."""
+
+    amount: int
+    currency: str
+
+
+SUM = AnswerKind(
+    "test.sum",
+    Sum,
+    version=3,
+    upgrades={1: lambda pence: {"pence": pence}, 2: lambda old: {"amount": old["pence"], "currency": "GBP"}},
+)
+
+
+def test_an_answer_says_of_which_kind_and_version_it_is() -> None:
+    """In front of its JSON."""
+    assert SUM.encoded(Sum(7, "EUR")) == 'test.sum/3 {"amount":7,"currency":"EUR"}'
+    assert DONE.encoded(None) == "frame.done/1 null"
+
+
+def test_an_answer_of_an_older_version_is_upgraded_step_by_step() -> None:
+    """What was kept before answers had kinds is the JSON of version 1, where nothing else is declared."""
+    for kept in ('test.sum/3 {"amount":7,"currency":"GBP"}', 'test.sum/2 {"pence": 7}', "test.sum/1 7", "7"):
+        assert SUM.decoded(kept) == Sum(7, "GBP")
+    assert (DONE.decoded("true"), DONE.decoded("null")) == (None, None)
+
+
+def test_a_field_that_is_not_known_here_is_left_out() -> None:
+    """As a newer server may have kept it, where it has a default there."""
+    assert SUM.decoded('test.sum/3 {"amount":7,"currency":"GBP","tax":1}') == Sum(7, "GBP")
+
+
+@pytest.mark.parametrize("kept", ["test.sum/4 {}", "test.sum/30 {}", 'test.total/1 {"amount":7,"currency":"GBP"}'])
+def test_an_answer_of_a_newer_version_is_refused(kept: str) -> None:
+    """So is one of another kind, which can only be that of a newer server."""
+    with pytest.raises(AnswerFromNewerVersion):
+        SUM.decoded(kept)
+
+
+def test_a_kind_that_could_not_be_read_later_is_a_defect() -> None:
+    """A version without an upgrade, or a name that is taken for none: found as its module is loaded."""
+    with pytest.raises(ValueError, match=r"test\.sum has no upgrade from version 2"):
+        AnswerKind("test.sum", Sum, version=3, upgrades={1: dict})
+    for name in ("sum", "Test.sum", "test.sum2", "test.a sum", ""):
+        with pytest.raises(ValueError, match=r"a kind is named like commerce\.placed_order"):
+            AnswerKind(name, Sum)
 
 
 def test_the_first_answer_is_for_the_same_content_alone() -> None:
@@ -167,7 +224,7 @@ class Deed:
         self._answers = list(answers)
         self.times = 0
 
-    async def __call__(self) -> str:
+    async def __call__(self, _: Transaction) -> str:
         self.times += 1
         answer = self._answers.pop(0)
         if isinstance(answer, Refusal):
@@ -177,8 +234,7 @@ class Deed:
 
 async def done(database: Database, request_key: RequestKey | None, deed: Deed) -> str:
     asked = Ask(ADA.account_id, "test", NOW, key=request_key)
-    async with database.store(FRAME).transaction() as tx:
-        return await once(tx, asked, str, deed, lambda answer: f"deed/{answer}")
+    return await once(database.store(FRAME), asked, WORD, deed, lambda answer: f"deed/{answer}")
 
 
 async def recorded(database: Database) -> list[str]:
@@ -228,43 +284,106 @@ async def test_a_refusal_is_not_remembered(database: Database) -> None:
     assert await recorded(database) == ["deed/second"]
 
 
-async def sifted(database: Database, *keys: RequestKey | None) -> Sifted:
+async def test_what_a_newer_version_did_is_not_done_again(database: Database) -> None:
+    """Whether the answer is looked for before, or claimed."""
+    deed = Deed("first", "second")
+    await done(database, key(), deed)
+    async with database.store(FRAME).transaction() as tx:
+        await tx.requests.remember({key(): "test.word/2 {}"})
+    with pytest.raises(AnswerFromNewerVersion):
+        await done(database, key(), deed)
+    with pytest.raises(AnswerFromNewerVersion):
+        await repeated(database.store(FRAME), Ask(ADA.account_id, "test", NOW, key=key()), WORD)
+    assert deed.times == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One of a batch."""
+
+    asked: Ask
+    answer: str | Refusal
+
+
+def wish(request_key: RequestKey | None, answer: str | Refusal) -> Wish:
+    return Wish(Ask(ADA.account_id, "test", NOW, key=request_key), answer)
+
+
+async def granted(database: Database, *wishes: Wish) -> list[str]:
+    """What each of a batch is answered, or the reason why not."""
+
+    async def act(_: Transaction, fresh: Sequence[Wish]) -> Sequence[str | Refusal]:
+        return [each.answer for each in fresh]
+
+    answers = await once_for_each(database.store(FRAME), wishes, WORD, act, lambda answer: f"deed/{answer}")
+    return [each.reason if isinstance(each, Refusal) else each for each in answers]
+
+
+async def test_each_of_a_batch_is_done_once(database: Database) -> None:
+    """A refusal is neither recorded nor remembered, and those without an id are done each time."""
+    batch = [wish(key(request_id=1), "one"), wish(None, "two"), wish(key(request_id=3), Stopping())]
+    assert await granted(database, *batch) == ["one", "two", "STOPPING"]
+    again = [wish(key(request_id=1), "other"), wish(None, "two"), wish(key(request_id=3), "three")]
+    assert await granted(database, *again) == ["one", "two", "three"]
+    assert await recorded(database) == ["deed/three", "deed/two", "deed/two", "deed/one"]
+
+
+async def test_one_of_a_batch_that_a_newer_version_did_is_refused_alone(database: Database) -> None:
+    """The others are answered."""
+    await granted(database, wish(key(request_id=1), "one"))
+    async with database.store(FRAME).transaction() as tx:
+        await tx.requests.remember({key(request_id=1): "test.word/2 {}"})
+    batch = [wish(key(request_id=1), "one"), wish(key(request_id=2), "two")]
+    assert await granted(database, *batch) == ["ANSWER_FROM_NEWER_VERSION", "two"]
+
+
+async def sifted(database: Database, *keys: RequestKey | None) -> tuple[object, ...]:
     """What becomes of a batch of asks, whose fresh ones are then answered by their places."""
     async with database.store(FRAME).transaction() as tx:
-        found = await sift(tx, [Claim(each) if each else None for each in keys])
-        await tx.requests.remember({each: str(place) for place in found.fresh if (each := keys[place])})
-    return found
+        found = await sift(tx, WORD, [Ask(ADA.account_id, "test", NOW, key=each) for each in keys])
+        answers = {each: WORD.encoded(str(place)) for place in found.fresh if (each := keys[place])}
+        await tx.requests.remember(answers)
+    reused = [place for place, refusal in found.refused.items() if isinstance(refusal, RequestIdReused)]
+    return found.fresh, found.kept, reused, found.followers
 
 
 async def test_new_asks_are_fresh_and_come_back_as_kept(database: Database) -> None:
     """Those without an id are always fresh."""
     keys = [key(request_id=1), None, key(request_id=2), None]
-    assert await sifted(database, *keys) == Sifted([0, 1, 2, 3], {}, [], {})
-    assert await sifted(database, *keys) == Sifted([1, 3], {0: "0", 2: "2"}, [], {})
+    assert await sifted(database, *keys) == ([0, 1, 2, 3], {}, [], {})
+    assert await sifted(database, *keys) == ([1, 3], {0: "0", 2: "2"}, [], {})
 
 
 async def test_other_content_is_reused(database: Database) -> None:
     """Whether the first came in an earlier batch or in this one."""
     await sifted(database, key())
-    assert await sifted(database, key(b"other"), key()) == Sifted([], {1: "0"}, [0], {})
-    assert await sifted(database, key(b"a", 9), key(b"b", 9), key(b"b", 9)) == Sifted([0], {}, [1, 2], {})
+    assert await sifted(database, key(b"other"), key()) == ([], {1: "0"}, [0], {})
+    assert await sifted(database, key(b"a", 9), key(b"b", 9), key(b"b", 9)) == ([0], {}, [1, 2], {})
 
 
 async def test_equal_asks_of_one_batch_follow_the_first(database: Database) -> None:
     """They share its answer, and those of an earlier batch are kept all alike."""
-    assert await sifted(database, key(), None, key(), key()) == Sifted([0, 1], {}, [], {2: 0, 3: 0})
-    assert await sifted(database, key(), key()) == Sifted([], {0: "0", 1: "0"}, [], {})
+    assert await sifted(database, key(), None, key(), key()) == ([0, 1], {}, [], {2: 0, 3: 0})
+    assert await sifted(database, key(), key()) == ([], {0: "0", 1: "0"}, [], {})
+
+
+async def test_answers_known_beforehand_are_kept_with_the_claim(database: Database) -> None:
+    """They are there without having been remembered afterwards."""
+    async with database.store(FRAME).transaction() as tx:
+        asks = [Ask(ADA.account_id, "test", NOW, key=each) for each in (None, key())]
+        await sift(tx, WORD, asks, ["zero", "one"])
+    assert await sifted(database, key()) == ([], {0: "one"}, [], {})
 
 
 async def test_an_empty_batch_is_sifted_into_nothing(database: Database) -> None:
     """No ask, no claim."""
-    assert await sifted(database) == Sifted([], {}, [], {})
+    assert await sifted(database) == ([], {}, [], {})
 
 
 def test_a_batch_is_answered_in_its_own_order() -> None:
     """Fresh, kept, reused and following asks each get what is theirs, refusals too."""
     refused = Stopping()
-    found = Sifted(fresh=[1, 4], kept={0: "…"}, reused=[2], followers={3: 1, 5: 4})
+    found = Sifted(fresh=[1, 4], kept={0: "…"}, refused={2: RequestIdReused()}, followers={3: 1, 5: 4})
     answers = found.answers(["one", refused], {0: "zero"})
     assert answers[:2] == ["zero", "one"]
     assert isinstance(answers[2], RequestIdReused)
@@ -278,9 +397,10 @@ async def test_every_ask_of_a_batch_gets_exactly_one_fate(
 ) -> None:
     """By the law: no id new, or first here, or equal to the first with it, or else reused."""
     keys = [each and key(b"other" if each[1] else b"content", each[0]) for each in asks]
-    claims = [Claim(each) if each else None for each in keys]
-    found = await sift(_Store({key(request_id=each) for each in before}), claims)  # type: ignore[arg-type] # see _Store
-    fates = [*found.fresh, *found.kept, *found.reused, *found.followers]
+    wanted = [Ask(ADA.account_id, "test", NOW, key=each) for each in keys]
+    known = _Store({key(request_id=each) for each in before})
+    found = await sift(known, WORD, wanted)  # type: ignore[arg-type] # see _Store
+    fates = [*found.fresh, *found.kept, *found.refused, *found.followers]
     assert sorted(fates) == list(range(len(asks)))
     for place, follows in found.followers.items():
         assert follows in found.fresh
@@ -295,7 +415,7 @@ class _Store:
 
     def __init__(self, known: set[RequestKey]) -> None:
         self.requests = self
-        self._known = {each.scope: EarlierRequest(each.digest, "kept") for each in known}
+        self._known = {each.scope: EarlierRequest(each.digest, WORD.encoded("kept")) for each in known}
 
     async def claim(self, claims: list[Claim]) -> dict[tuple[UUID, UUID], EarlierRequest]:
         scopes = [claim.key.scope for claim in claims]

@@ -1,12 +1,17 @@
-"""Times on the wire."""
+"""Times, enums and ids on the wire."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from enum import Enum
+from uuid import UUID
 
+import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.frame.wire import bound_of, time_of, timestamp
+from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest
+from backroom.identity.v1 import audit_pb2
+from server.frame.wire import EnumNames, bound_of, optional_uuid, period_of, time_of, timestamp
 
 
 @settings(max_examples=100)
@@ -38,3 +43,56 @@ def test_the_bound_of_a_stretch_is_rounded_up() -> None:
     assert bound_of(Timestamp(seconds=1, nanos=500)) == second + timedelta(microseconds=1)
     last = datetime.max.replace(tzinfo=UTC)
     assert bound_of(Timestamp(seconds=253_402_300_799, nanos=999_999_999)) == last
+
+
+class Fault(Enum):
+    """As the contract's AuditFault.Kind names them."""
+
+    ALTERED = "altered"
+    MISSING = "missing"
+    FOREIGN = "foreign"
+    BROKEN = "broken"
+
+
+def test_an_enum_is_mapped_by_name_there_and_back() -> None:
+    """Whatever prefix the contract's values have; what is not specified is None."""
+    faults = EnumNames(Fault, audit_pb2.AuditFault.Kind)
+    assert faults.wire(Fault.FOREIGN) == audit_pb2.AuditFault.KIND_FOREIGN
+    assert [faults.member(faults.wire(each)) for each in Fault] == list(Fault)
+    assert faults.find(audit_pb2.AuditFault.KIND_BROKEN) is Fault.BROKEN
+    assert faults.find(audit_pb2.AuditFault.KIND_UNSPECIFIED) is None
+
+
+class Fewer(Enum):
+    ALTERED = "altered"
+    MISSING = "missing"
+    FOREIGN = "foreign"
+
+
+class Others(Enum):
+    ALTERED = "altered"
+    MISSING = "missing"
+    FOREIGN = "foreign"
+    BROKEN = "broken"
+    STOLEN = "stolen"
+
+
+@pytest.mark.parametrize(("members", "differing"), [(Fewer, "BROKEN"), (Others, "STOLEN")])
+def test_enums_that_differ_are_found_at_the_start(members: type[Enum], differing: str) -> None:
+    """Otherwise a value that either has alone would be found by the first call that meets it."""
+    with pytest.raises(ValueError, match=differing):
+        EnumNames(members, audit_pb2.AuditFault.Kind)
+
+
+def test_a_period_has_the_ends_that_are_given() -> None:
+    """Either may be missing; both are rounded up to the microsecond."""
+    assert period_of(ListOrdersRequest()) == (None, None)
+    start = Timestamp(seconds=1, nanos=1)
+    assert period_of(ListOrdersRequest(start_time=start)) == (datetime(1970, 1, 1, 0, 0, 1, 1, tzinfo=UTC), None)
+    assert period_of(ListOrdersRequest(end_time=start)) == (None, datetime(1970, 1, 1, 0, 0, 1, 1, tzinfo=UTC))
+
+
+def test_an_id_that_is_not_given_is_none() -> None:
+    """As the contract's rule of the same name takes it."""
+    assert optional_uuid("") is None
+    assert optional_uuid(str(UUID(int=7))) == UUID(int=7)

@@ -1,8 +1,9 @@
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from typing import Any
 
 import argon2
 import pytest
@@ -39,7 +40,15 @@ async def proxied(database: Database) -> AsyncIterator[Running]:
     def now() -> datetime:
         return began + timedelta(microseconds=next(looks))
 
-    async with servers.running(database, trusted_proxies=[ip_network("127.0.0.0/8")], now=now) as opened:
+    parts: dict[str, Any] = {"trusted_proxies": [ip_network("127.0.0.0/8")], "passwords": servers.quick_passwords()}
+    async with servers.running(database, now=now, **parts) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def full_cost(database: Database) -> AsyncIterator[Running]:
+    """A server that hashes passwords by the parameters of every deployment; it believes a proxy on this machine."""
+    async with servers.running(database, trusted_proxies=[ip_network("127.0.0.0/8")]) as opened:
         yield opened
 
 
@@ -63,7 +72,7 @@ def evaluations(monkeypatch: pytest.MonkeyPatch) -> "Counter[str]":
 
 
 @pytest.fixture
-def statements(database: Database) -> list[str]:
+def statements(database: Database) -> Iterator[list[str]]:
     """What calls asked the database in this process; what a server asks now and then by itself is left out."""
     asked: list[str] = []
 
@@ -72,4 +81,5 @@ def statements(database: Database) -> list[str]:
             asked.append(statement)
 
     event.listen(database._pool._engine.sync_engine, "before_cursor_execute", note)
-    return asked
+    yield asked
+    event.remove(database._pool._engine.sync_engine, "before_cursor_execute", note)

@@ -14,14 +14,13 @@ from sqlalchemy import text
 
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from server.process.server import Server
-from server.settings import MODULES, Address
-from server.wiring import Application
+from server.settings import Address
 from storage.database import Database
 from storage.identity.records import Account, AccountKind
 from storage.store import FRAME
-from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.applications import application_of
 from tests.fixtures.mailboxes import token_for
-from tests.fixtures.servers import Api, Running, refused
+from tests.fixtures.servers import Api, Running, quick_passwords, refused
 
 PASSWORD = "correct horse battery"
 NEW_PASSWORD = "staple correct horse"
@@ -151,7 +150,7 @@ async def deleted(database: Database, account_id: UUID | None) -> None:
 async def running(database: Database, clock: Clock) -> AsyncIterator[Running]:
     """A real server that goes by this clock."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    application = Application(database, MODULES, logger, MASTER_KEYS, now=clock)
+    application = application_of(database, logger, passwords=quick_passwords(), now=clock)
     server = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), logger)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
+from server.frame.module import now
 from server.identity.rules.auditing import Verification
 from server.identity.service import Auditing
-from server.wiring.parts import now
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask, AuditAnchor, AuditEntry, AuditEvent, AuditFilter
 from storage.store import FRAME

@@ -7,8 +7,8 @@ from uuid import UUID
 import grpc
 import uuid_utils.compat
 
+from server.application import Application
 from server.identity.rules.sessions import SESSION_LIFE
-from server.wiring import Application
 from storage.identity.records import Session
 from storage.identity.store import IDENTITY
 from tests.fixtures.servers import Api, refused

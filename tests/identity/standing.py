@@ -7,14 +7,15 @@ from uuid import uuid4
 
 import uuid_utils.compat
 
+from server.frame.addresses import LOCAL_ISSUER
 from server.identity.credentials.keys import KeyRing
 from server.identity.credentials.standing import Standings
 from server.identity.credentials.tokens import AccessTokens
-from server.settings import LOCAL_ISSUER
 from storage.database import Database
 from storage.identity.records import Account, ApiKey, Session
 from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.roles import BUILT_IN
 from tests.identity.people import person, robot
 
 LATER = timedelta(days=30)
@@ -54,7 +55,7 @@ class Door:
         self.elapsed = Elapsing()
         keys = KeyRing(database.store(IDENTITY), MASTER_KEYS, self.now)
         self.tokens = AccessTokens(keys, self.now, LOCAL_ISSUER)
-        self.standings = Standings(database.store(IDENTITY), keys, self.tokens, self.now, self.elapsed)
+        self.standings = Standings(database.store(IDENTITY), keys, self.tokens, BUILT_IN, self.now, self.elapsed)
 
     def now(self) -> datetime:
         return self.time

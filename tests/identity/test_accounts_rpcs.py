@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
-from server.identity.roles import ROLES
+from tests.fixtures.roles import ROLES
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import (
     NEW_PASSWORD,
@@ -146,7 +146,7 @@ async def test_a_common_new_password_is_refused(server: Running, ada: Api) -> No
     """The refusal names the field, and nothing is changed; the account's own address is no better."""
     for new in ("letmeinletmein", "ada@example.com"):
         refused = await refusal(ada.identity.ChangePassword(changing(new=new)))
-        assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PASSWORD_COMMON")
+        assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PASSWORD_TOO_WEAK")
         assert list(refused.fields) == ["new_password"]
     assert await signs_in(server, PASSWORD)
 

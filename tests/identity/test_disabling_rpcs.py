@@ -1,5 +1,6 @@
 """DisableAccount, EnableAccount and ListServiceAccounts, over the wire."""
 
+import json
 from uuid import UUID, uuid4
 
 import grpc
@@ -118,7 +119,8 @@ async def test_who_changed_what_is_recorded(server: Running, admin: Api, custome
     await admin.access.DisableAccount(disabling(customer.account_id))
     await admin.access.EnableAccount(enabling(customer.account_id))
     await refusal(admin.access.DisableAccount(disabling(admin.account_id)))
-    record = [line for line in (await kept(server.database, "frame.audit_entries")).splitlines() if "able" in line]
+    entries = (await kept(server.database, "frame.audit_entries")).splitlines()
+    record = sorted((line for line in entries if "able" in line), key=lambda line: int(json.loads(line)["sequence"]))
     assert len(record) == 3
     assert '"LAST_ADMIN"' in record[2]
     for line, method in zip(record, ("DisableAccount", "EnableAccount"), strict=False):

@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from backroom.identity.v1 import identity_service_pb2
+from server.frame.addresses import LOCAL_ISSUER
 from server.frame.interceptors.base import Method
 from server.frame.interceptors.validation import Validation
-from server.identity.roles import ROLES
-from server.settings import LOCAL_ISSUER
-from server.wiring.parts import now
+from server.frame.module import now
 from storage.identity.records import Session
+from tests.fixtures.roles import ROLES
 from tests.fixtures.servers import Api, Refused, Running, refusal
 from tests.identity.people import log_of, me
 

@@ -19,7 +19,6 @@ from server.identity.outbox import Letter, NotSent
 from server.identity.outbox.local import FileOutbox
 from server.identity.rules.mails import Occasion
 from server.identity.service import Mailing, Throttling
-from server.wiring import Mail
 from storage.database import Database
 from storage.identity.store import IDENTITY
 from storage.store import FRAME
@@ -216,7 +215,7 @@ async def test_leftovers_are_forgotten(post: Post, clock: Clock) -> None:
 async def test_a_server_that_does_its_jobs_sends_mails(database: Database, database_url: str, tmp_path: Path) -> None:
     """Into a folder, here: whoever registers has the mail within moments, and it verifies."""
     outbox = FileOutbox(tmp_path, "backroom@localhost")
-    async with running(database, jobs_on=database_url, mail=Mail(outbox)) as server:
+    async with running(database, jobs_on=database_url, outbox=outbox) as server:
         api = server.anonymous
         await api.identity.Register(registering())
         api.mailbox = FileMailbox(tmp_path)

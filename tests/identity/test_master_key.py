@@ -5,10 +5,9 @@ import structlog
 
 from server.frame.sealing import MasterKeys
 from server.identity.credentials.keys import MasterKeyWrong
-from server.settings import MODULES
-from server.wiring import Application
 from storage.database import Database
 from storage.identity.store import IDENTITY
+from tests.fixtures.applications import application_of
 from tests.fixtures.servers import Running
 
 OTHER = MasterKeys([bytes(range(32, 64))])
@@ -20,7 +19,7 @@ async def test_with_another_master_key_nothing_is_prepared_and_nothing_is_ready(
     """Readiness says which setting is wrong, and no key is made beside those that stand there."""
     await server.application.identity.keys.load()
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    application = Application(database, MODULES, logger, OTHER)
+    application = application_of(database, logger, master_keys=OTHER)
     await application.health.look()
     assert application.health.reason == "BACKROOM_MASTER_KEY does not open the keys of this database"
     with pytest.raises(MasterKeyWrong):

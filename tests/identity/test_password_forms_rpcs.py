@@ -52,16 +52,16 @@ async def test_a_password_signs_in_in_every_form(server: Running, typed: str) ->
     assert [await signs_in(api, form) for form in forms] == ["done"] * 3
 
 
-async def test_a_hash_of_what_was_typed_goes_on_and_is_made_anew(server: Running) -> None:
+async def test_a_hash_of_what_was_typed_goes_on_and_is_made_anew(full_cost: Running) -> None:
     """Those of before passwords were normalized sign in as they were typed, and from then on in every form."""
-    await registered(server.anonymous)
+    await registered(full_cost.anonymous)
     earlier = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(APART)
-    await execute(server.database, "UPDATE identity.accounts SET password_hash = :earlier", earlier=earlier)
-    assert await signs_in(server.anonymous, COMPOSED) == "CREDENTIALS_INVALID"
-    assert await signs_in(server.anonymous, APART) == "done"
-    assert earlier not in await kept(server.database, "identity.accounts")
-    assert await signs_in(server.anonymous, COMPOSED) == "done"
-    assert await signs_in(server.anonymous, APART) == "done"
+    await execute(full_cost.database, "UPDATE identity.accounts SET password_hash = :earlier", earlier=earlier)
+    assert await signs_in(full_cost.anonymous, COMPOSED) == "CREDENTIALS_INVALID"
+    assert await signs_in(full_cost.anonymous, APART) == "done"
+    assert earlier not in await kept(full_cost.database, "identity.accounts")
+    assert await signs_in(full_cost.anonymous, COMPOSED) == "done"
+    assert await signs_in(full_cost.anonymous, APART) == "done"
 
 
 @pytest.mark.parametrize("password", EASY)
@@ -78,7 +78,7 @@ async def test_an_easy_password_is_refused_wherever_one_is_chosen(server: Runnin
     }
     for field, call in calls.items():
         refused = await refusal(call)
-        assert (refused.reason, list(refused.fields)) == ("PASSWORD_COMMON", [field or "new_password"])
+        assert (refused.reason, list(refused.fields)) == ("PASSWORD_TOO_WEAK", [field or "new_password"])
     reset = pb.ResetPasswordRequest(token=token, new_password=NEW_PASSWORD)
     assert await outcome(server.anonymous.identity.ResetPassword(reset)) == "done"
 

@@ -126,7 +126,7 @@ async def test_refused_changes_of_access_are_recorded(server: Running, admin: Ap
         "CreateKey": (
             access.CreateKey(pb.CreateKeyRequest(key=accounts_pb2.Key(service_account_id=service_id))),
             f"account/{service_id}",
-            "KEYS_EXHAUSTED",
+            "TOO_MANY_KEYS",
         ),
         "DeleteKey": (access.DeleteKey(pb.DeleteKeyRequest(key_id=str(nobody))), f"key/{nobody}", "KEY_NOT_FOUND"),
         "CreateRole": (access.CreateRole(pb.CreateRoleRequest(role=role)), "role/buyer", "ROLE_EXISTS"),

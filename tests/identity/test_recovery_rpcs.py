@@ -143,7 +143,7 @@ async def test_a_common_password_uses_no_token_up(server: Running) -> None:
     token = await reset_token(server)
     for common in ("letmeinletmein", "ADA@example.com"):
         refused = await refusal(server.anonymous.identity.ResetPassword(resetting(token, common)))
-        assert (refused.reason, list(refused.fields)) == ("PASSWORD_COMMON", ["new_password"])
+        assert (refused.reason, list(refused.fields)) == ("PASSWORD_TOO_WEAK", ["new_password"])
     await server.anonymous.identity.ResetPassword(resetting(token))
 
 

@@ -9,7 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from backroom.identity.v1 import access_service_pb2 as pb
 from backroom.identity.v1 import accounts_pb2, identity_service_pb2, roles_pb2
-from server.identity.roles import ROLES
+from tests.fixtures.roles import ROLES
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import granting, kept, outcome, revoking
 from tests.identity.standing import within_a_second
@@ -128,7 +128,7 @@ async def test_who_holds_a_role_goes_by_its_change_within_a_second(server: Runni
     await admin.access.UpdateRole(editing(role("seller", "orders.read", "catalog.read"), "permissions"))
     await within_a_second(lambda: permissions_of(user), ["catalog.read", "orders.read"])
     answer = await refusal(admin.access.DeleteRole(deleting()))
-    assert (answer.code, answer.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ROLE_HELD")
+    assert (answer.code, answer.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ROLE_IN_USE")
     await admin.access.DeleteRole(deleting(force=True))
     await within_a_second(lambda: permissions_of(user), [])
     assert "seller" not in await kept(server.database, "identity.role_grants")

@@ -14,12 +14,10 @@ from server.frame.caller import Caller
 from server.frame.editing import Edit, etag_of
 from server.frame.errors import EtagMismatch
 from server.identity.errors import LastAdmin, PermissionNotHeld, PermissionUnknown, RoleExists, RoleNotFound
-from server.identity.roles import PERMISSIONS, ROLES
 from server.identity.rules.accounts import normal_email
 from server.identity.rules.roles import (
     KnownRole,
     RoleDraft,
-    built_in,
     drafted,
     edited,
     known_roles,
@@ -28,6 +26,7 @@ from server.identity.rules.roles import (
 )
 from server.identity.rules.sessions import REFRESH_GRACE, SESSION_LIFE, Renewal, renewal
 from storage.identity.records import Role, Session
+from tests.fixtures.roles import BUILT_IN, PERMISSIONS, ROLES
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LAST = 3
@@ -138,16 +137,16 @@ def names(roles: Sequence[KnownRole]) -> list[str]:
 
 def test_roles_are_put_in_order_and_told_once() -> None:
     """The names come back sorted, without the ones said twice, those that were made among them."""
-    assert names(known_roles(["staff", "admin", "staff"], [])) == ["admin", "staff"]
-    assert names(known_roles([], [])) == []
-    assert names(known_roles(list(ROLES), [])) == sorted(ROLES)
-    assert names(known_roles(["staff", "buyer", "admin"], [BUYER])) == ["admin", "buyer", "staff"]
+    assert names(known_roles(BUILT_IN, ["staff", "admin", "staff"], [])) == ["admin", "staff"]
+    assert names(known_roles(BUILT_IN, [], [])) == []
+    assert names(known_roles(BUILT_IN, list(ROLES), [])) == sorted(ROLES)
+    assert names(known_roles(BUILT_IN, ["staff", "buyer", "admin"], [BUYER])) == ["admin", "buyer", "staff"]
 
 
 def test_the_first_unknown_role_is_named() -> None:
     """A refusal's metadata holds the first name that is not a role, in the order they were sent."""
     with pytest.raises(RoleNotFound) as raised:
-        known_roles(["staff", "buyer", "wizard", "bard"], [BUYER])
+        known_roles(BUILT_IN, ["staff", "buyer", "wizard", "bard"], [BUYER])
     assert raised.value.metadata == {"role": "wizard"}
 
 
@@ -155,12 +154,12 @@ def test_the_first_unknown_role_is_named() -> None:
 def test_a_role_is_known_by_its_exact_name(name: str) -> None:
     """No other spelling of a role's name is a role."""
     with pytest.raises(RoleNotFound):
-        known_roles([name], [])
+        known_roles(BUILT_IN, [name], [])
 
 
 def test_a_built_in_role_is_itself_whatever_was_made_under_its_name() -> None:
     """As by a database of a version that did not have it."""
-    assert known_roles(["admin"], [replace(BUYER, name="admin")]) == [built_in("admin")]
+    assert known_roles(BUILT_IN, ["admin"], [replace(BUYER, name="admin")]) == [BUILT_IN.get("admin")]
 
 
 def test_the_last_admin_stays() -> None:
@@ -198,7 +197,7 @@ def test_a_role_is_edited_by_whom_could_make_it_before_and_after(
     role = replace(BUYER, permissions=tuple(sorted(before)))
     edit = Edit(role.name, etag_of(role), {} if after is None else {"permissions": tuple(sorted(after))})
     if before | (after or frozenset()) <= held:
-        changed = edited(role, edit, Caller(ADA, held), NOW + TICK)
+        changed = edited(BUILT_IN, role, edit, Caller(ADA, held), NOW + TICK)
         assert set(changed.permissions) == (before if after is None else after)
         assert changed.description == role.description
         is_new = after is not None and after != before
@@ -206,31 +205,31 @@ def test_a_role_is_edited_by_whom_could_make_it_before_and_after(
         assert (etag_of(changed) != etag_of(role)) is is_new
     else:
         with pytest.raises(PermissionNotHeld):
-            edited(role, edit, Caller(ADA, held), NOW)
+            edited(BUILT_IN, role, edit, Caller(ADA, held), NOW)
 
 
 def test_an_edit_is_refused_in_the_order_of_the_contract() -> None:
     """First for its etag, then for what nothing asks for, and then for what the caller lacks."""
     unknown = ("a.b", "access.manage")
     with pytest.raises(EtagMismatch):
-        edited(BUYER, Edit("buyer", "other", {"permissions": unknown}), Caller(ADA, frozenset()), NOW)
+        edited(BUILT_IN, BUYER, Edit("buyer", "other", {"permissions": unknown}), Caller(ADA, frozenset()), NOW)
     with pytest.raises(PermissionUnknown) as raised:
-        edited(BUYER, Edit("buyer", etag_of(BUYER), {"permissions": unknown}), Caller(ADA, frozenset()), NOW)
+        edited(BUILT_IN, BUYER, Edit("buyer", etag_of(BUYER), {"permissions": unknown}), Caller(ADA, frozenset()), NOW)
     assert raised.value.metadata == {"permission": "a.b"}
     with pytest.raises(PermissionNotHeld):
-        edited(BUYER, Edit("buyer", "", {"description": ""}), Caller(ADA, frozenset()), NOW)
+        edited(BUILT_IN, BUYER, Edit("buyer", "", {"description": ""}), Caller(ADA, frozenset()), NOW)
 
 
 def test_a_draft_is_refused_in_the_order_of_the_contract() -> None:
     """For what nothing asks for, for what the caller lacks, and then for its name."""
     nobody, all_ = Caller(ADA, frozenset()), Caller(ADA, PERMISSIONS)
     with pytest.raises(PermissionUnknown):
-        drafted(RoleDraft("admin", "", ("a.b", "orders.read")), nobody, NOW)
+        drafted(BUILT_IN, RoleDraft("admin", "", ("a.b", "orders.read")), nobody, NOW)
     with pytest.raises(PermissionNotHeld):
-        drafted(RoleDraft("admin", "", ("orders.read",)), nobody, NOW)
+        drafted(BUILT_IN, RoleDraft("admin", "", ("orders.read",)), nobody, NOW)
     with pytest.raises(RoleExists):
-        drafted(RoleDraft("admin", "", ("orders.read",)), all_, NOW)
-    assert drafted(RoleDraft("buyer", "Buys.", ("orders.read",)), all_, NOW) == replace(
+        drafted(BUILT_IN, RoleDraft("admin", "", ("orders.read",)), all_, NOW)
+    assert drafted(BUILT_IN, RoleDraft("buyer", "Buys.", ("orders.read",)), all_, NOW) == replace(
         BUYER, permissions=("orders.read",), create_time=NOW, update_time=NOW
     )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from server.frame.errors import FieldInvalid
 from server.identity.credentials.passwords import Passwords
-from server.identity.errors import PasswordCommon
+from server.identity.errors import PasswordTooWeak
 from server.identity.rules.passwords import is_common, normalized, own_words
 from tests.identity.people import NEW_PASSWORD, PASSWORD
 
@@ -96,7 +96,7 @@ async def passwords() -> AsyncIterator[Passwords]:
 @pytest.mark.parametrize("password", EASY)
 async def test_a_password_that_people_use_is_refused(passwords: Passwords, password: str) -> None:
     """The refusal names the field, and never the password."""
-    with pytest.raises(PasswordCommon) as raised:
+    with pytest.raises(PasswordTooWeak) as raised:
         await passwords.refuse_weak(password, "ada@example.com", "new_password")
     assert [field.path for field in raised.value.fields] == ["new_password"]
     assert password not in str(raised.value.__dict__)
@@ -104,7 +104,7 @@ async def test_a_password_that_people_use_is_refused(passwords: Passwords, passw
 
 async def test_the_list_knows_what_the_estimator_does_not(passwords: Passwords) -> None:
     """Which is why both are asked: this one is on it, and scores well."""
-    with pytest.raises(PasswordCommon):
+    with pytest.raises(PasswordTooWeak):
         await passwords.refuse_weak("1q2w3e4r5t6y7u8i9o", "ada@example.com", "password")
 
 
@@ -123,10 +123,10 @@ async def test_characters_are_counted_once_normalized(passwords: Passwords) -> N
 @pytest.mark.parametrize("text", ["4@8({[<369!1|70$5+7%2" * 7, "x" + EXTRA * 21, "\ufdfa" * 128, "a\u0300" * 64])
 async def test_no_password_takes_long_to_judge(passwords: Passwords, text: str) -> None:
     """Not even one of figures and signs that stand for letters, of which the estimator tries all that they may mean."""
-    with suppress(PasswordCommon):
+    with suppress(PasswordTooWeak):
         await passwords.refuse_weak("something else", "ada@example.com", "password")  # what is loaded once, is
     began = time.process_time()
-    with suppress(PasswordCommon):
+    with suppress(PasswordTooWeak):
         await passwords.refuse_weak(text[:128], "ada@example.com", "password")
     assert time.process_time() - began < 2
 

@@ -8,12 +8,12 @@ import grpc
 import pytest
 
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
+from server.frame.module import now
 from server.identity.credentials.secrets import key_hash
-from server.identity.roles import ROLES
 from server.identity.rules.sessions import ACCESS_TOKEN_LIFE
-from server.wiring.parts import now
 from storage.identity.repository import ApiKeyReader
 from tests.fixtures.processes import Pair
+from tests.fixtures.roles import ROLES
 from tests.fixtures.servers import Api, Running, refusal
 from tests.identity.people import Clock, execute, granting, kept, log_of, me, outcome, registering
 from tests.identity.standing import within_a_second
@@ -266,7 +266,7 @@ async def test_a_key_is_replaced_without_a_gap(server: Running, admin: Api) -> N
     for key in (created.secret, made.secret):
         assert (await me(await signed_in(server, key))).service_account == created.service_account
     refused = await refusal(admin.access.CreateKey(keying(created)))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "KEYS_EXHAUSTED")
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TOO_MANY_KEYS")
     deleting = access_service_pb2.DeleteKeyRequest(key_id=first.key_id)
     for _ in range(2):
         await admin.access.DeleteKey(deleting)

@@ -13,7 +13,6 @@ from server.frame.caller import Caller
 from server.frame.errors import TokenInvalid
 from server.identity.credentials import standing
 from server.identity.credentials.standing import TRUSTED
-from server.identity.roles import ROLES
 from server.identity.service import KeyRotation
 from storage.database import Database
 from storage.errors import StoreUnavailable
@@ -23,6 +22,7 @@ from storage.identity.repository import StandingReader
 from storage.identity.store import IDENTITY
 from storage.snapshots import Snapshot
 from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.roles import ROLES
 from tests.identity.people import person
 from tests.identity.standing import Door
 

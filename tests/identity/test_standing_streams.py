@@ -23,6 +23,12 @@ WITHIN = 1.5
 """In seconds: one for the server, and what a busy machine takes to tell it."""
 
 
+@pytest.fixture
+async def server(own_server: Running) -> Running:
+    """One of its own: the latest changes that a watch was told stay in a server's memory."""
+    return own_server
+
+
 async def end_of(call: Any) -> Refused:
     """How a stream ends, that must do so soon."""
     began = time.monotonic()

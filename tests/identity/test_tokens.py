@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.frame.addresses import LOCAL_ISSUER
 from server.frame.errors import TokenInvalid
 from server.identity.credentials.keys import KeyRing
 from server.identity.credentials.tokens import AccessTokens, Verifier
 from server.identity.rules.sessions import ACCESS_TOKEN_LIFE
-from server.settings import LOCAL_ISSUER
 from storage.database import Database
 from storage.identity.records import AccountKind
 from storage.identity.store import IDENTITY

@@ -141,7 +141,7 @@ async def test_overload_refuses_and_says_when_to_try_again(database: Database) -
 async def test_a_refusal_without_a_hint_has_none() -> None:
     """UNAVAILABLE is a refusal for the moment, too."""
     async with fake_server() as fake:
-        fake.refusals = [refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")]
+        fake.refusals = [refusal(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")]
         connection = await Connection.open(fake.address)
         with pytest.raises(Refused) as raised:
             await connection.method(f"{ORDERS}/GetOrder")(b"")

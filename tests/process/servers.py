@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import grpc
 import structlog
 
+from server.application import Application
 from server.process.server import Server
-from server.settings import MODULES, Address
-from server.wiring import Application
+from server.settings import Address
 from storage.database import Database
-from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.applications import application_of
 from tests.fixtures.servers import Api, sign_in
 
 QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
@@ -32,7 +32,7 @@ class Opened:
 @asynccontextmanager
 async def opened(database: Database) -> AsyncIterator[Opened]:
     """A server that answers; the block must stop it."""
-    application = Application(database, MODULES, QUIET, MASTER_KEYS)
+    application = application_of(database, QUIET)
     server = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), QUIET)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:

@@ -2,11 +2,14 @@
 
 import asyncio
 
+import pytest
+
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.servers import Running
 from tests.process.commands import backroom
 
 
+@pytest.mark.slow
 async def test_a_second_server_on_a_taken_port_names_the_setting(server: Running, database_url: str) -> None:
     """One line for a person, and exit code 1, for either port."""
     free = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}

@@ -15,6 +15,7 @@ from tests.process.commands import backroom_here
 from tests.process.papers import authority, files_in, issued
 
 
+@pytest.mark.slow
 async def test_the_doctor_and_the_callers_reach_a_server_with_mutual_tls(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,7 @@ async def served(server: ServerProcess, api: Api) -> float:
     ],
     ids=["idle, back at once", "idle", "silent, back at once", "silent"],
 )
+@pytest.mark.slow
 async def test_a_fresh_client_is_served_while_idle_connections_press(
     server: Running, database_url: str, greeting: bytes, *, again: bool
 ) -> None:

@@ -1,6 +1,7 @@
 """Modules that are served apart."""
 
 import grpc
+import pytest
 
 from backroom.identity.v1 import identity_service_pb2
 from tests.commerce.goods import ask, stock_of, stocked
@@ -9,6 +10,7 @@ from tests.fixtures.processes import serving
 from tests.fixtures.servers import Api, refusal
 
 
+@pytest.mark.slow
 async def test_a_process_serves_the_modules_it_is_told_to(service: Api, database_url: str) -> None:
     """Commerce alone takes the tokens that another process over the same database issued, and knows no identity."""
     async with (

@@ -7,14 +7,12 @@ import grpc
 import pytest
 
 from server.frame.caller import Caller
-from server.settings import MODULES
-from server.wiring import Application
 from storage.database import Database
 from storage.identity.records import Account
 from tests.contract.probes import watched
 from tests.contract.stand_ins import get_me
 from tests.faults.load import Book, crowd, goods, until
-from tests.fixtures.keys import MASTER_KEYS
+from tests.fixtures.applications import application_of
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
 from tests.invariants import assert_kept, count_orders
@@ -24,6 +22,7 @@ ENOUGH = 20.0
 """In seconds: less than the 30 that calls under way may take, more than a stop without any takes."""
 
 
+@pytest.mark.slow
 async def test_a_stop_under_load_answers_every_call_that_was_taken(database: Database, database_url: str) -> None:
     """It is not ready first, takes calls until the load balancers know, answers them all, and exits with 0."""
     book = Book()
@@ -31,7 +30,7 @@ async def test_a_stop_under_load_answers_every_call_that_was_taken(database: Dat
         serving(database_url, BACKROOM_DRAIN_SECONDS="1") as server,
         grpc.aio.insecure_channel(server.address) as channel,
     ):
-        api = await sign_in(Application(database, MODULES, QUIET, MASTER_KEYS), channel, ["service"])
+        api = await sign_in(application_of(database, QUIET), channel, ["service"])
         await goods(api)
         readiness = watched(channel, "readiness")
         assert await anext(readiness) == "SERVING"

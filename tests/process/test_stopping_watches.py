@@ -45,7 +45,7 @@ async def unread(running: Opened, api: Api, count: int) -> list[Any]:
         await tx.stock.move([receipt(goods, 1, note=long) for _ in range(MOVEMENTS)])
     for call in calls:
         await told(call, 1)
-    feeds = [feed for part in running.application._parts for feed in part.feeds]
+    feeds = [feed for part in running.application._modules for feed in part.feeds]
     await until(lambda: all(stands_still(watch) for feed in feeds for watch in feed._watches), within=30)
     return calls
 

@@ -10,11 +10,11 @@ from server.process.failure import Failure
 from server.process.ports import held_ports
 from server.process.workers.line import Line
 from server.process.workers.supervisor import Restarts
-from server.settings import Address, Settings
+from server.settings import Settings, settings_of
 
 
 def at(grpc: str = "127.0.0.1:0", http: str = "127.0.0.1:0") -> Settings:
-    return Settings(BACKROOM_GRPC_ADDRESS=Address(grpc), BACKROOM_HTTP_ADDRESS=Address(http))
+    return settings_of({"BACKROOM_GRPC_ADDRESS": grpc, "BACKROOM_HTTP_ADDRESS": http})
 
 
 def bound(port: int, *, shares: bool) -> socket.socket:

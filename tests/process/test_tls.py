@@ -105,6 +105,7 @@ async def test_an_old_protocol_is_refused(database: Database, tmp_path: Path) ->
                 writer.close()
 
 
+@pytest.mark.slow
 async def test_a_suite_that_does_not_seal_is_refused(database_url: str, tmp_path: Path) -> None:
     """Of TLS 1.2, CBC with a MAC beside it, and keys that are not forgotten; on both sides of a server."""
     ca, files = authority(), files_in(tmp_path)

@@ -17,8 +17,6 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.settings import MODULES
-from server.wiring import Application
 from storage.database import Database
 from storage.embedded import running_url
 from storage.url import sibling
@@ -26,6 +24,7 @@ from tests.cli.test_serve import read, signed_in_by
 from tests.contract.scrape import Scrape
 from tests.contract.stand_ins import get_me
 from tests.faults.load import Book, crowd, goods, until
+from tests.fixtures.applications import application_of
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api, sign_in
@@ -33,6 +32,8 @@ from tests.fixtures.trading import eventually
 from tests.invariants import assert_kept, count_orders
 from tests.process.commands import BACKROOM, backroom, backroom_here, bare_environment
 from tests.process.servers import QUIET
+
+pytestmark = pytest.mark.slow
 
 ENOUGH = 30.0
 """In seconds."""
@@ -50,7 +51,7 @@ async def calling(server: ServerProcess, database: Database) -> AsyncIterator[li
         channels = [grpc.aio.insecure_channel(server.address, options=alone) for _ in range(MANY)]
         for channel in channels:
             await opened.enter_async_context(channel)
-        first = await sign_in(Application(database, MODULES, QUIET, MASTER_KEYS), channels[0], ["service"])
+        first = await sign_in(application_of(database, QUIET), channels[0], ["service"])
         yield [first, *(Api(channel, first.token, first.account_id) for channel in channels[1:])]
 
 

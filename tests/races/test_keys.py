@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
+from server.frame.module import now
 from server.identity.service import KeyRotation
-from server.wiring.parts import now
 from storage.frame.records import NOBODY, Ask
 from storage.identity.records import KeyUse
 from storage.identity.store import IDENTITY
@@ -165,7 +165,7 @@ async def test_of_many_keys_asked_for_at_once_one_is_made(admin: Api) -> None:
         for _ in range(12)
     ]
     outcomes = await asyncio.gather(*(outcome(admin.access.CreateKey(request)) for request in requests))
-    assert Counter(outcomes) == {"done": 1, "KEYS_EXHAUSTED": 11}
+    assert Counter(outcomes) == {"done": 1, "TOO_MANY_KEYS": 11}
     listing = access_service_pb2.ListKeysRequest(service_account_id=account_id)
     assert len((await admin.access.ListKeys(listing)).keys) == 2
 

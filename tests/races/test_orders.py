@@ -62,7 +62,9 @@ async def orders_are_cancelled_once(apis: list[Api]) -> None:
     """Without a request_id one succeeds and the others are told the state; with one all get one answer."""
     first, second = await placed(apis[0], ("A", 2)), await placed(apis[0], ("A", 3))
     answers, refusals = await told(cancelled(apis[n % 2], first, reason=f"{n}") for n in range(16))
-    assert Counter((each.reason, each.metadata["state"]) for each in refusals) == {("ORDER_STATE", "CANCELLED"): 15}
+    assert Counter((each.reason, each.metadata["state"]) for each in refusals) == {
+        ("ORDER_STATE_CONFLICT", "CANCELLED"): 15
+    }
     assert answers == [await found(apis[0], first.order_id)]
     request_id = str(uuid4())
     answers, refusals = await told(cancelled(apis[n % 2], second, request_id=request_id) for n in range(16))

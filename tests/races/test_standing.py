@@ -174,7 +174,7 @@ async def test_a_role_is_never_granted_while_it_is_deleted(server: Running, admi
             outcome(admin.access.GrantRole(granting(user.account_id, "seller"))),
             outcome(admin.access.DeleteRole(pb.DeleteRoleRequest(name="seller"))),
         )
-        assert (granted, deleted) in {("done", "ROLE_HELD"), ("ROLE_NOT_FOUND", "done")}
+        assert (granted, deleted) in {("done", "ROLE_IN_USE"), ("ROLE_NOT_FOUND", "done")}
         if deleted != "done":
             await admin.access.DeleteRole(pb.DeleteRoleRequest(name="seller", force=True))
 

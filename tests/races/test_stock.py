@@ -74,7 +74,7 @@ async def test_orders_cancels_and_adjustments_mixed_over_two_servers_keep_the_bo
 
     told = sum(await asyncio.gather(*map(worker, range(16))), Counter[str]())
     assert told.total() == 16 * 30
-    assert {*told} <= {"ok", "OUT_OF_STOCK", "STOCK_TOO_LOW", "ORDER_STATE"}
+    assert {*told} <= {"ok", "OUT_OF_STOCK", "STOCK_TOO_LOW", "ORDER_STATE_CONFLICT"}
     assert told["ok"] > 0
     assert await broken(pair.database) == {}
 

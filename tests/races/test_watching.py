@@ -11,7 +11,7 @@ from sqlalchemy import text
 from backroom.commerce.v1 import inventory_service_pb2, order_service_pb2, orders_pb2
 from server.commerce.rules.events import order_event
 from server.commerce.rules.orders import HOLD
-from server.wiring.parts import now
+from server.frame.module import now
 from storage.commerce.records import OrderState
 from storage.commerce.store import COMMERCE
 from storage.database import Database

@@ -22,10 +22,10 @@ from replay.returns import Amounts, Reason
 from replay.run import replay
 from server.commerce.providers.port import PaymentReport
 from server.commerce.providers.sandbox import SandboxProvider
-from server.wiring import Trade
 from storage.commerce.records import Price
 from storage.database import Database
 from tests.commerce.goods import stock_of
+from tests.fixtures.applications import paying_by
 from tests.fixtures.sandbox import Sandbox
 from tests.fixtures.servers import Api, Running, running
 from tests.fixtures.trading import Shop
@@ -133,15 +133,14 @@ class Picky(SandboxProvider):
 
 
 async def test_what_the_provider_refuses_is_counted_and_the_rest_goes_on(
-    database: Database, database_url: str, shared_sandbox: Sandbox
+    database: Database, database_url: str, shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A payment, a return of the order that it was for, and a refund; a second replay tells the same."""
-    provider = Picky(shared_sandbox.url, shared_sandbox.key)
-    trade = Trade(providers={provider.name: provider}, provider=provider.name)
-    async with running(database, jobs_on=database_url, trade=trade) as server, calling(server) as client:
+    monkeypatch.setattr("server.commerce.providers.sandbox.SandboxProvider", Picky)
+    paying = running(database, jobs_on=database_url, **paying_by(shared_sandbox.url, shared_sandbox.key))
+    async with paying as server, calling(server) as client:
         outcome = await replayed(client)
         assert await replayed(client) == outcome
-    await provider.close()
     refused = {(each.what, each.reason): (each.count, each.example) for each in outcome.refusals}
     assert refused == {
         ("payment", "FAILED"): (1, "payment of order 1: the card was refused"),
@@ -155,8 +154,6 @@ async def test_what_the_provider_refuses_is_counted_and_the_rest_goes_on(
 
 async def test_payments_that_nobody_settles_end_the_replay(database: Database) -> None:
     """A server whose jobs nobody does: it says how many wait, and where to look."""
-    provider = SandboxProvider("http://127.0.0.1:1", "key")
-    trade = Trade(providers={provider.name: provider}, provider=provider.name)
     now = 0.0
 
     async def pass_by(seconds: float) -> None:
@@ -164,8 +161,7 @@ async def test_payments_that_nobody_settles_end_the_replay(database: Database) -
         now += seconds
 
     said = "not all orders paid: 3 payments wait, and none was settled for a minute; backroom jobs tells more"
-    async with running(database, trade=trade) as server, calling(server) as client:
+    async with running(database, **paying_by("http://127.0.0.1:1", "key")) as server, calling(server) as client:
         with pytest.raises(ReplayFailed, match=said):
             await replay(client, DAY, Steps(), clock=lambda: now, sleep=pass_by)
-    await provider.close()
     assert 60 <= now <= 61

@@ -61,7 +61,7 @@ def status(code: grpc.StatusCode, reason: str, *, retry: bool = False) -> status
 
 
 UNAVAILABLE = status(grpc.StatusCode.UNAVAILABLE, "STOPPING")
-PROVIDER_MISSING = status(grpc.StatusCode.FAILED_PRECONDITION, "PROVIDER_MISSING")
+PAYMENT_PROVIDER_NOT_CONFIGURED = status(grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_PROVIDER_NOT_CONFIGURED")
 
 
 async def refuse(context: Any, with_status: status_pb2.Status) -> None:
@@ -165,7 +165,7 @@ class Payments(payment_service_pb2_grpc.PaymentServiceServicer):
     """This shop takes no money; how it is taken is tried against the real server."""
 
     async def CreatePayment(self, _request: CreatePaymentRequest, context: Any) -> CreatePaymentResponse:  # noqa: N802
-        await refuse(context, PROVIDER_MISSING)
+        await refuse(context, PAYMENT_PROVIDER_NOT_CONFIGURED)
         raise AssertionError
 
 

@@ -10,8 +10,10 @@ import pytest
 
 from server.cli.sandbox import sandbox_provider
 from server.process.failure import Failure
-from tests.fixtures.sandbox import KEY, WEBHOOK_SECRET, Sandbox
+from tests.fixtures.sandbox import KEY, WEBHOOK_SECRET, SandboxProcess
 from tests.sandbox.merchant import Merchant
+
+pytestmark = pytest.mark.slow
 
 COMMAND = (sys.executable, "-m", "server", "sandbox-provider", "--address", "127.0.0.1:0")
 KEY_SET = {"BACKROOM_SANDBOX_KEY": KEY}
@@ -29,7 +31,7 @@ async def started(*command: str, **environment: str) -> asyncio.subprocess.Proce
     )
 
 
-async def test_a_stop_does_not_wait_for_slow_answers(sandbox: Sandbox) -> None:
+async def test_a_stop_does_not_wait_for_slow_answers(sandbox: SandboxProcess) -> None:
     """They are given at once, and the process exits cleanly."""
     async with Merchant().listening() as merchant:
         await sandbox.behave(delay=600, webhook_url=merchant.url)
@@ -103,7 +105,7 @@ async def test_a_ledger_that_is_none_is_said_in_a_line(tmp_path: Path) -> None:
     assert error.decode() == f"backroom: {tmp_path / 'notes'}: file is not a database\n"
 
 
-async def test_a_taken_address_is_said_in_a_line(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_a_taken_address_is_said_in_a_line(sandbox: SandboxProcess, tmp_path: Path) -> None:
     """A second provider does not begin beside the first."""
     address = ("--address", sandbox.url.removeprefix("http://"))
     process = await started(*COMMAND, *address, "--ledger", str(tmp_path / "other"), BACKROOM_SANDBOX_KEY=KEY)

@@ -11,8 +11,10 @@ from uuid import uuid4
 
 import pytest
 
-from tests.fixtures.sandbox import Sandbox, providing
+from tests.fixtures.sandbox import SandboxProcess, providing
 from tests.sandbox.merchant import Merchant, reserved_port
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ async def merchant() -> AsyncIterator[Merchant]:
         yield listening
 
 
-async def paid(sandbox: Sandbox) -> dict[str, Any]:
+async def paid(sandbox: SandboxProcess) -> dict[str, Any]:
     """A payment that is authorized and captured: two events."""
     body = {"amount": "1.5", "currency": "GBP", "reference": "ref"}
     keyed = {"idempotency-key": str(uuid4())}
@@ -31,7 +33,7 @@ async def paid(sandbox: Sandbox) -> dict[str, Any]:
     return captured
 
 
-async def nothing_left(sandbox: Sandbox) -> None:
+async def nothing_left(sandbox: SandboxProcess) -> None:
     """Lets the process finish what it is at; after that its outbox is empty."""
     assert await sandbox.terminate() == 0
     assert rows(sandbox.ledger, "SELECT count(*) FROM outbox") == [(0,)]
@@ -42,7 +44,7 @@ def rows(ledger: Path, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-async def test_each_change_is_told_as_it_stood_then(sandbox: Sandbox, merchant: Merchant) -> None:
+async def test_each_change_is_told_as_it_stood_then(sandbox: SandboxProcess, merchant: Merchant) -> None:
     """A signed request each, whose id is the event's; an ask that is repeated tells nothing more."""
     await sandbox.behave(webhook_url=merchant.url)
     captured = await paid(sandbox)
@@ -63,7 +65,7 @@ async def test_each_change_is_told_as_it_stood_then(sandbox: Sandbox, merchant: 
     assert len(merchant.told) == 3
 
 
-async def test_copies_come_in_any_order(sandbox: Sandbox, merchant: Merchant) -> None:
+async def test_copies_come_in_any_order(sandbox: SandboxProcess, merchant: Merchant) -> None:
     """Each three times under one id and with one content, and later changes before earlier ones."""
     await sandbox.behave(webhook_url=merchant.url, webhook_copies=3, webhook_shuffle=True)
     for _ in range(10):
@@ -76,7 +78,7 @@ async def test_copies_come_in_any_order(sandbox: Sandbox, merchant: Merchant) ->
     assert created != sorted(created)
 
 
-async def test_an_event_is_sent_until_it_is_taken(sandbox: Sandbox, merchant: Merchant) -> None:
+async def test_an_event_is_sent_until_it_is_taken(sandbox: SandboxProcess, merchant: Merchant) -> None:
     """Under the same id; what is no 2xx is no yes."""
     merchant.answers = [500, 404, 302]
     await sandbox.behave(webhook_url=merchant.url)
@@ -88,7 +90,7 @@ async def test_an_event_is_sent_until_it_is_taken(sandbox: Sandbox, merchant: Me
     assert len({event_id for event_id, _ in merchant.told}) == 1
 
 
-async def test_a_merchant_that_was_away_is_told_everything(sandbox: Sandbox) -> None:
+async def test_a_merchant_that_was_away_is_told_everything(sandbox: SandboxProcess) -> None:
     """Each event once, as soon as it is there again."""
     port = reserved_port()
     await sandbox.behave(webhook_url=f"http://127.0.0.1:{port}/hook")

@@ -272,6 +272,33 @@ async def test_readers_that_go_at_any_moment_leave_the_pool_whole(
     assert caplog.records == []
 
 
+async def test_what_is_closed_leaves_no_connection_open(database: Database, database_url: str) -> None:
+    """Nor one that somebody has at that moment, with an answer due or without: its session ends, and they are told."""
+    name, ready = "closed-meanwhile", asyncio.Event()
+    closed = Database(database_url, application_name=name)
+
+    async def wait() -> None:
+        async with closed.store(FRAME).transaction() as tx:
+            await run(tx, "SELECT 1")
+            ready.set()
+            await run(tx, "SELECT pg_sleep(10)")
+
+    async def close_meanwhile() -> None:
+        async with closed.store(FRAME).reading() as reading:
+            await run(reading, "SELECT 1")
+            await ready.wait()
+            await closed.close()
+
+    outcomes = await asyncio.gather(wait(), close_meanwhile(), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailable, StoreUnavailable]
+    gc.collect()  # a connection that is still open then has the driver warn, which fails this test
+    async with database.store(FRAME).reading() as reading:
+        sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = :name"
+        async with asyncio.timeout(30):
+            while (await run(reading, sessions, name=name)).scalar_one():  # noqa: ASYNC110 - PostgreSQL tells nobody
+                await asyncio.sleep(0.05)
+
+
 async def test_a_pool_without_a_connection_to_spare_is_an_outage(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,9 +12,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 SNIPPET = '''
-from storage.commerce.store import CommerceStore
+from server.frame.answers import DONE
+from server.frame.repeating import once
+from storage.commerce.store import CommerceStore, CommerceTransaction
+from storage.frame.records import Ask
 from storage.store import FrameStore
-from storage.webhooks.store import WebhooksStore
+from storage.webhooks.store import WebhooksStore, WebhooksTransaction
 
 
 class Trade:
@@ -29,6 +32,17 @@ class Trade:
             await tx.inbox.find("stripe", "evt_1")
             await tx.endpoints.count()  # foreign
             await tx.accounts.find_by_email("ada@example.com")  # foreign
+
+    async def change_once(self, ask: Ask) -> None:
+        async def act(tx: CommerceTransaction) -> None:
+            await tx.products.add([])
+            await tx.endpoints.count()  # foreign
+
+        async def act_for_webhooks(tx: WebhooksTransaction) -> None:
+            await tx.endpoints.count()
+
+        await once(self._store, ask, DONE, act, "product/TEA")
+        await once(self._store, ask, DONE, act_for_webhooks, "endpoint/1")  # foreign
 
     async def read(self) -> None:
         async with self._store.reading() as reading:
@@ -59,12 +73,12 @@ CONFIG = """
 [mypy]
 strict = true
 python_version = 3.11
-[mypy-sqlalchemy.*,procrastinate.*,psycopg.*,psycopg_pool.*,orjson.*,uuid_utils.*]
+[mypy-sqlalchemy.*,procrastinate.*,psycopg.*,psycopg_pool.*,orjson.*,uuid_utils.*,grpc.*,google.*,pydantic.*]
 follow_imports = skip
-[mypy-storage.*]
+[mypy-storage.*,server.*]
 ignore_errors = true
 """
-"""Without what the stores are made of, which would take most of the time."""
+"""Without what the stores and the frame are made of, which would take most of the time."""
 
 
 @pytest.fixture(scope="module")

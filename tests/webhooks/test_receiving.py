@@ -149,6 +149,7 @@ async def test_copies_in_one_batch_are_taken_once(database: Database) -> None:
     assert [args["event_id"] for _, args in (await kept(database)).jobs] == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 async def test_copies_at_two_servers_have_one_effect(database: Database, database_url: str) -> None:
     """Two processes over one database, on the machine's clock, which do the jobs too."""
     async with (

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from server.frame.jobs import Worker
-from server.webhooks.service import Inbox, Purging
-from server.webhooks.service.purging import KEPT
+from server.frame.keeping import KEPT, keeping_tasks
+from server.webhooks.service import Inbox
 from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import ReceivedEvent
@@ -91,7 +91,8 @@ async def test_what_was_processed_is_forgotten_after_a_month(database: Database)
     async with database.store(FRAME).transaction() as tx:
         assert await tx.inbox.finish("billing", "old", NOW)
         assert await tx.inbox.finish("billing", "young", NOW)
-    await Purging(database.store(WEBHOOKS), lambda: NOW).purge()
+    for task in keeping_tasks(database.store(FRAME), lambda: NOW):
+        await task.run()
     assert {row["event_id"] for row in (await kept(database)).received} == {"waiting", "young"}
 
 

@@ -9,6 +9,7 @@ import pytest
 from server import settings
 from server.settings import SettingsError
 from server.webhooks.rules.sources import Source
+from server.webhooks.settings import WebhooksSettings
 from tests.fixtures.servers import Running
 from tests.process.commands import backroom_here
 from tests.webhooks.senders import SETTING, SOURCES
@@ -60,10 +61,11 @@ def test_sources_are_read_and_their_secrets_not_shown(monkeypatch: pytest.Monkey
     """They are frozen, with one secret or two, of which the padding may be missing."""
     monkeypatch.setenv(SETTING_NAME, SETTING)
     read = settings.read()
-    assert read.webhook_sources == SOURCES
+    assert read.of(WebhooksSettings).webhook_sources == SOURCES
     assert not any(secret in repr(read) + repr(SOURCES) for source in SOURCES for secret in source.secrets)
     monkeypatch.setenv(SETTING_NAME, one(scheme="standard", secrets=["whsec_aGk"]))
-    assert settings.read().webhook_sources == (Source("billing", "standard", ("whsec_aGk",)),)
+    named = settings.read().of(WebhooksSettings).webhook_sources
+    assert named == (Source("billing", "standard", ("whsec_aGk",)),)
 
 
 @pytest.mark.parametrize("case", MALFORMED)

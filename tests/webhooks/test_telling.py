@@ -11,12 +11,12 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from backroom.identity.v1 import access_service_pb2
 from backroom.webhooks.v1 import deliveries_pb2, endpoints_pb2
 from backroom.webhooks.v1 import webhook_service_pb2 as pb
-from server.identity.roles import PERMISSIONS, permissions_of
-from server.wiring.webhooks import _event_types
+from server.modules import MODULES, manifest
 from storage.database import Database
 from storage.webhooks.records import DeliveryState
 from storage.webhooks.store import WEBHOOKS
 from tests.commerce.goods import placed, stocked
+from tests.fixtures.roles import PERMISSIONS, permissions_of
 from tests.fixtures.servers import Api, Running, refusal, running
 from tests.fixtures.trading import eventually
 from tests.identity.test_role_rpcs import creating
@@ -43,7 +43,7 @@ async def test_each_type_takes_permissions_that_there_are(service: Api) -> None:
     assert found["order.paid"] == {"orders.read", "orders.read_all"}
     assert found["payment.captured"] == {"payments.read", "orders.read_all"}
     assert found["audit.anchored"] == {"audit.read"}
-    assert {*found} == {*_event_types(())}
+    assert {*found} == {name for module in MODULES for name in manifest(module).event_types}
 
 
 async def test_nobody_asks_for_what_they_may_not_read(server: Running) -> None:

@@ -34,11 +34,11 @@ class ProductArchived(Refusal):
     reason = "PRODUCT_ARCHIVED"
 
 
-class CurrencyMixed(Refusal):
+class CurrencyMismatch(Refusal):
     """The lines are priced in more than one currency."""
 
     status_code = status.HTTP_422_UNPROCESSABLE_CONTENT
-    reason = "CURRENCY_MIXED"
+    reason = "CURRENCY_MISMATCH"
 
 
 class OutOfStock(Refusal):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from bench.peers.usual.errors import CurrencyMixed, OutOfStock, PermissionMissing, ProductArchived, ProductNotFound
+from bench.peers.usual.errors import CurrencyMismatch, OutOfStock, PermissionMissing, ProductArchived, ProductNotFound
 from bench.peers.usual.models import PENDING
 from bench.peers.usual.schemas import LineIn, OrderIn
 from bench.peers.usual.security import Caller
@@ -80,12 +80,12 @@ class NewOrder:
 
 
 def decide(asked: OrderIn, call: Call, shelves: Mapping[str, Shelf], order_id: UUID) -> NewOrder:
-    """Raises PermissionMissing, ProductNotFound, ProductArchived, CurrencyMixed, OutOfStock."""
+    """Raises PermissionMissing, ProductNotFound, ProductArchived, CurrencyMismatch, OutOfStock."""
     customer_id = _customer(asked, call.caller)
     lines = [_priced(line, call.caller, shelves) for line in asked.lines]
     currencies = {shelves[line.sku].currency for line in lines}
     if len(currencies) > 1:
-        raise CurrencyMixed
+        raise CurrencyMismatch
     return NewOrder(
         id=order_id,
         reference=asked.reference or None,

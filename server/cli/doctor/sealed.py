@@ -19,7 +19,7 @@ def master_key(configured: Settings, url: str, *, migrated: bool) -> Iterator[Fi
     """Looks at the keys of a migrated database; makes nothing, a master key neither."""
     kept = configured.data_dir / "master.key"
     here = configured.embedded and not configured.master_keys
-    what = "master.key" if here else "BACKROOM_MASTER_KEY"
+    what = "the master key"
     if here and not kept.exists():
         yield judged(what, "is gone, and the database beside it is not", f"put it back as {kept}")
         return

@@ -26,7 +26,7 @@ def cancel(
 ) -> Settlement:
     """Lets go of what a pending order holds; takes back what a paid one was sold, and pays it back.
 
-    `payments` and `returned` are those of the order. Raises OrderStateForbids.
+    `payments` and `returned` are those of the order. Raises OrderStateConflict.
     """
     ended = moved(order, OrderState.CANCELLED, now, cancel_reason=reason)
     ledger = Ledger(shelves, now)

@@ -116,9 +116,9 @@ def pieces_of(order: Order) -> Mapping[str, int]:
 def sign_fits(reason: StockReason, delta: int) -> None:
     """Raises FieldInvalid where goods come in by a write-off, or go out by a receipt."""
     if delta < 0 and reason in {StockReason.RECEIVED, StockReason.RETURNED}:
-        raise FieldInvalid.of("delta", f"must be positive where the reason is {reason.name}")
+        raise FieldInvalid.of("delta", f"must be positive when the reason is {reason.name}")
     if delta > 0 and reason is StockReason.WRITTEN_OFF:
-        raise FieldInvalid.of("delta", f"must be negative where the reason is {reason.name}")
+        raise FieldInvalid.of("delta", f"must be negative when the reason is {reason.name}")
 
 
 def adjust(asks: Sequence[AdjustStock], shelves: Mapping[str, Shelf], now: datetime) -> Adjustments:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from server.commerce.errors import OrderStateForbids
+from server.commerce.errors import OrderStateConflict
 from storage.commerce.records import Order, OrderState
 
 NEXT: Mapping[OrderState, frozenset[OrderState]] = {
@@ -22,13 +22,13 @@ SOLD = frozenset({OrderState.PAID, OrderState.FULFILLED, OrderState.REFUNDED})
 
 
 def moved(order: Order, state: OrderState, now: datetime, *, cancel_reason: str = "") -> Order:
-    """The order in its next state; raises OrderStateForbids where that may not follow."""
+    """The order in its next state; raises OrderStateConflict where that may not follow."""
     check(order, state)
     return replace(order, state=state, cancel_reason=cancel_reason, update_time=now)
 
 
 def check(order: Order, state: OrderState) -> None:
-    """Raises OrderStateForbids where an order may not get into a state."""
+    """Raises OrderStateConflict where an order may not get into a state."""
     if state not in NEXT[order.state]:
         needed = " or ".join(before.name for before, after in NEXT.items() if state in after)
-        raise OrderStateForbids(state=order.state.name, needed=needed)
+        raise OrderStateConflict(state=order.state.name, needed=needed)

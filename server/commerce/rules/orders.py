@@ -6,18 +6,18 @@ from types import MappingProxyType
 from uuid import UUID
 
 from server.commerce.errors import (
-    CurrencyMixed,
+    CurrencyMismatch,
     CustomerNotPermitted,
-    HoldNotPermitted,
+    HoldTooLong,
     OrderNotFound,
     OutOfStock,
     PriceNotPermitted,
     ProductArchived,
     ProductNotFound,
     ReferenceTaken,
-    TooManyGivenUp,
-    TooMuchUnpaid,
+    TooManyAbandonedOrders,
     TotalNotPayable,
+    UnpaidLimitExceeded,
 )
 from server.commerce.rules.inventory import Ledger, total_by_sku
 from server.frame.caller import Caller
@@ -197,7 +197,7 @@ class _Desk:
             raise CustomerNotPermitted(permission="orders.place_for")
         if ask.hold and ask.hold > self._terms.hold and not ask.caller.may("orders.hold_more"):
             longest = str(int(self._terms.hold.total_seconds()))
-            raise HoldNotPermitted(permission="orders.hold_more", longest_seconds=longest)
+            raise HoldTooLong(permission="orders.hold_more", longest_seconds=longest)
 
     def _check_reference(self, ask: PlaceOrder) -> None:
         if ask.reference_key in self._taken:
@@ -217,7 +217,7 @@ class _Desk:
             lines.append(OrderLine(shelf.product_id, line.sku, line.quantity, price.amount))
         if len(currencies) > 1:
             # An answer's metadata is bounded, and there are 17,576 codes.
-            raise CurrencyMixed(currencies=",".join(sorted(currencies)[:MOST_NAMED]))
+            raise CurrencyMismatch(currencies=",".join(sorted(currencies)[:MOST_NAMED]))
         return tuple(lines), currencies.pop()
 
     def _check_total(self, total: Price) -> None:
@@ -225,7 +225,7 @@ class _Desk:
             raise TotalNotPayable(total=f"{total.amount.normalize():f}", currency=total.currency)
 
     def _held_with(self, ask: PlaceOrder) -> Unpaid:
-        """What the customer has not paid with this order; raises TooMuchUnpaid, TooManyGivenUp."""
+        """What the customer has not paid with this order; raises UnpaidLimitExceeded, TooManyAbandonedOrders."""
         before = self._unpaid.get(ask.customer, Unpaid(0, 0))
         pieces = before.pieces + sum(line.quantity for line in ask.lines)
         held = replace(before, orders=before.orders + 1, pieces=pieces)
@@ -236,14 +236,14 @@ class _Desk:
     def _check_unpaid(self, held: Unpaid) -> None:
         terms = self._terms
         if held.orders > terms.most_unpaid_orders or held.pieces > terms.most_held_pieces:
-            raise TooMuchUnpaid(
+            raise UnpaidLimitExceeded(
                 orders=str(held.orders),
                 pieces=str(held.pieces),
                 most_orders=str(terms.most_unpaid_orders),
                 most_pieces=str(terms.most_held_pieces),
             )
         if held.given_up >= terms.most_given_up:
-            raise TooManyGivenUp(orders=str(held.given_up), most_orders=str(terms.most_given_up))
+            raise TooManyAbandonedOrders(orders=str(held.given_up), most_orders=str(terms.most_given_up))
 
     def _check_stock(self, ask: PlaceOrder) -> None:
         """Raises OutOfStock with each SKU that there is too little of."""

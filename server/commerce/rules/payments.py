@@ -8,12 +8,12 @@ from decimal import Decimal
 from uuid import UUID
 
 from server.commerce.errors import (
-    CurrencyMixed,
-    OrderStateForbids,
+    CurrencyMismatch,
+    OrderStateConflict,
+    PaymentExists,
     PaymentNotFound,
-    PaymentStateForbids,
-    PaymentUnderWay,
-    ProviderMissing,
+    PaymentProviderNotConfigured,
+    PaymentStateConflict,
     RefundNotPayable,
     RefundTooLarge,
     RestockTooLarge,
@@ -72,17 +72,18 @@ def new_payment(
 ) -> Payment:
     """A payment of the whole order, which has these already.
 
-    Raises OrderStateForbids, PaymentUnderWay, TooManyPayments, and ProviderMissing where there is none to make it with.
+    Raises OrderStateConflict, PaymentExists, TooManyPayments, and PaymentProviderNotConfigured where there is none to
+    make it with.
     """
     if order.state is not OrderState.PENDING:
-        raise OrderStateForbids(state=order.state.name, needed=OrderState.PENDING.name)
+        raise OrderStateConflict(state=order.state.name, needed=OrderState.PENDING.name)
     for other in payments:
         if other.state in OPEN:
-            raise PaymentUnderWay(payment_id=str(other.id))
+            raise PaymentExists(payment_id=str(other.id))
     if len(payments) >= MOST_PAYMENTS:
         raise TooManyPayments(most=str(MOST_PAYMENTS))
     if provider is None:
-        raise ProviderMissing
+        raise PaymentProviderNotConfigured
     none = Decimal(0)
     return Payment(
         id=payment_id,
@@ -129,12 +130,12 @@ def new_refund(
 ) -> Refund:
     """A refund as a caller asks for it; `payable` is whether its provider can pay an amount back.
 
-    Raises PaymentStateForbids, CurrencyMixed, RefundTooLarge, RefundNotPayable, RestockTooLarge.
+    Raises PaymentStateConflict, CurrencyMismatch, RefundTooLarge, RefundNotPayable, RestockTooLarge.
     """
     if payment.state is not PaymentState.CAPTURED:
-        raise PaymentStateForbids(state=payment.state.name, needed=PaymentState.CAPTURED.name)
+        raise PaymentStateConflict(state=payment.state.name, needed=PaymentState.CAPTURED.name)
     if ask.amount is not None and ask.amount.currency != payment.amount.currency:
-        raise CurrencyMixed(currencies=",".join(sorted({ask.amount.currency, payment.amount.currency})))
+        raise CurrencyMismatch(currencies=",".join(sorted({ask.amount.currency, payment.amount.currency})))
     left = left_to_refund(payment)
     amount = ask.amount.amount if ask.amount is not None else left
     if not 0 < amount <= left:
@@ -185,7 +186,7 @@ def _restock(order: Order, wanted: Mapping[str, int], returned: Mapping[UUID, in
         raise RestockTooLarge(
             preconditions=[
                 PreconditionViolation(
-                    "SOLD", sku, f"{wanted[sku]} to put back, {left.get(sku, 0)} sold and not back yet"
+                    "SOLD", sku, f"{wanted[sku]} to restock, {left.get(sku, 0)} sold and not yet restocked"
                 )
                 for sku in too_many
             ]

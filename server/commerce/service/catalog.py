@@ -4,12 +4,13 @@ from uuid import UUID
 
 from server.commerce import errors
 from server.commerce.rules import catalog as rules
+from server.commerce.service.answers import IMPORT_COUNT, PRODUCT
 from server.frame.batching import begun_again
 from server.frame.editing import Edit
 from server.frame.errors import Refusal
 from server.frame.repeating import once
 from storage.commerce.records import Product
-from storage.commerce.store import CommerceStore
+from storage.commerce.store import CommerceStore, CommerceTransaction
 from storage.errors import StoreContention
 from storage.frame.records import Ask
 
@@ -24,29 +25,27 @@ class Catalog:
 
     async def create(self, draft: rules.ProductDraft, ask: Ask) -> Product:
         """Creates a product with a stock of nothing; raises SkuTaken."""
-        async with self._store.transaction() as tx:
 
-            async def act() -> Product:
-                product = draft.as_product(self._new_id(), self._now())
-                if not await tx.products.add([product]):
-                    raise errors.SkuTaken(sku=draft.sku)
-                return product
+        async def act(tx: CommerceTransaction) -> Product:
+            product = draft.as_product(self._new_id(), self._now())
+            if not await tx.products.add([product]):
+                raise errors.SkuTaken(sku=draft.sku)
+            return product
 
-            return await once(tx, ask, Product, act, f"product/{draft.sku}")
+        return await once(self._store, ask, PRODUCT, act, f"product/{draft.sku}")
 
     async def edit(self, edit: Edit[UUID], ask: Ask) -> Product:
         """Changes the fields that the edit names; raises ProductNotFound, EtagMismatch."""
-        async with self._store.transaction() as tx:
 
-            async def act() -> Product:
-                product = await tx.products.lock(edit.key)
-                if product is None:
-                    raise errors.ProductNotFound(product_id=str(edit.key))
-                changed = rules.edited(product, edit, self._now())
-                await tx.products.change([changed])
-                return changed
+        async def act(tx: CommerceTransaction) -> Product:
+            product = await tx.products.lock(edit.key)
+            if product is None:
+                raise errors.ProductNotFound(product_id=str(edit.key))
+            changed = rules.edited(product, edit, self._now())
+            await tx.products.change([changed])
+            return changed
 
-            return await once(tx, ask, Product, act, lambda product: f"product/{product.sku}")
+        return await once(self._store, ask, PRODUCT, act, lambda product: f"product/{product.sku}")
 
     async def read(self, keys: Sequence[rules.ProductKey]) -> Sequence[Product | Refusal]:
         """The products of these ids and SKUs; ProductNotFound for a key without one."""
@@ -67,16 +66,15 @@ class Catalog:
         return await begun_again(lambda: self._import(latest, ask))
 
     async def _import(self, latest: Mapping[str, rules.ProductDraft], ask: Ask) -> rules.ImportCount:
-        async with self._store.transaction() as tx:
 
-            async def act() -> rules.ImportCount:
-                existing = await tx.products.lock_by_sku(list(latest))
-                plan = rules.plan_import(latest, existing, [self._new_id() for _ in latest], self._now())
-                added = await tx.products.add(plan.new)
-                if len(added) != len(plan.new):
-                    raise StoreContention
-                await tx.products.change(plan.changed)
-                await tx.audit.record([ask.entry(f"product/{each.sku}") for each in (*plan.new, *plan.changed)])
-                return rules.ImportCount(len(added), len(plan.changed), plan.unchanged)
+        async def act(tx: CommerceTransaction) -> rules.ImportCount:
+            existing = await tx.products.lock_by_sku(list(latest))
+            plan = rules.plan_import(latest, existing, [self._new_id() for _ in latest], self._now())
+            added = await tx.products.add(plan.new)
+            if len(added) != len(plan.new):
+                raise StoreContention
+            await tx.products.change(plan.changed)
+            await tx.audit.record([ask.entry(f"product/{each.sku}") for each in (*plan.new, *plan.changed)])
+            return rules.ImportCount(len(added), len(plan.changed), plan.unchanged)
 
-            return await once(tx, ask, rules.ImportCount, act, None)
+        return await once(self._store, ask, IMPORT_COUNT, act, None)

@@ -7,6 +7,7 @@ from server.commerce.rules import ending, life
 from server.commerce.rules import orders as rules
 from server.commerce.rules.events import order_event
 from server.commerce.rules.settling import Settlement
+from server.commerce.service.answers import ORDER, PLACED_ORDER
 from server.commerce.service.settling import store
 from server.frame.batching import begun_again
 from server.frame.caller import Caller
@@ -15,7 +16,7 @@ from server.frame.repeating import once, sift
 from storage.commerce.records import Order, OrderFilter, OrderState
 from storage.commerce.store import CommerceStore, CommerceTransaction
 from storage.errors import AlreadyExists, StoreContention
-from storage.frame.records import NOBODY, Ask, Claim
+from storage.frame.records import NOBODY, Ask
 
 EXPIRE = "commerce.expire"
 """The task that ends holds."""
@@ -65,35 +66,31 @@ class Orders:
             return await reading.orders.list_latest(allowed, before=before, limit=limit)
 
     async def cancel(self, caller: Caller, order_id: UUID, reason: str, ask: Ask) -> Order:
-        """Cancels an order and gives back its stock and its money; raises OrderNotFound, OrderStateForbids."""
-        async with self._store.transaction() as tx:
+        """Cancels an order and gives back its stock and its money; raises OrderNotFound, OrderStateConflict."""
 
-            async def act() -> Order:
-                order = rules.visible(await tx.orders.lock(order_id), caller, order_id)
-                life.check(order, OrderState.CANCELLED)
-                payments = list((await tx.payments.find_of_orders([order_id])).values())
-                returned = await tx.payments.count_returned([order_id]) if payments else {}
-                shelves = list((await tx.stock.lock_by_id({line.product_id for line in order.lines})).values())
-                settlement = ending.cancel(
-                    order, reason, payments, returned, shelves, caller, self._new_id, self._now()
-                )
-                await store(tx, settlement)
-                await tx.audit.record([ask.entry(resource) for resource in settlement.touched])
-                return settlement.orders[order_id]
+        async def act(tx: CommerceTransaction) -> Order:
+            order = rules.visible(await tx.orders.lock(order_id), caller, order_id)
+            life.check(order, OrderState.CANCELLED)
+            payments = list((await tx.payments.find_of_orders([order_id])).values())
+            returned = await tx.payments.count_returned([order_id]) if payments else {}
+            shelves = list((await tx.stock.lock_by_id({line.product_id for line in order.lines})).values())
+            settlement = ending.cancel(order, reason, payments, returned, shelves, caller, self._new_id, self._now())
+            await store(tx, settlement)
+            await tx.audit.record([ask.entry(resource) for resource in settlement.touched])
+            return settlement.orders[order_id]
 
-            return await once(tx, ask, Order, act, None)
+        return await once(self._store, ask, ORDER, act, None)
 
     async def fulfill(self, caller: Caller, order_id: UUID, ask: Ask) -> Order:
-        """Marks a paid order as handed over; raises OrderNotFound, OrderStateForbids."""
-        async with self._store.transaction() as tx:
+        """Marks a paid order as handed over; raises OrderNotFound, OrderStateConflict."""
 
-            async def act() -> Order:
-                order = rules.visible(await tx.orders.lock(order_id), caller, order_id)
-                fulfilled = life.moved(order, OrderState.FULFILLED, self._now())
-                await store(tx, Settlement(orders={order_id: fulfilled}, events=[order_event(fulfilled)]))
-                return fulfilled
+        async def act(tx: CommerceTransaction) -> Order:
+            order = rules.visible(await tx.orders.lock(order_id), caller, order_id)
+            fulfilled = life.moved(order, OrderState.FULFILLED, self._now())
+            await store(tx, Settlement(orders={order_id: fulfilled}, events=[order_event(fulfilled)]))
+            return fulfilled
 
-            return await once(tx, ask, Order, act, f"order/{order_id}")
+        return await once(self._store, ask, ORDER, act, f"order/{order_id}")
 
     async def expire_due(self) -> int:
         """Ends the holds whose time has come, some at a time, and returns how many those were."""
@@ -117,8 +114,8 @@ class Orders:
         return len(due)
 
     async def _place(self, tx: CommerceTransaction, asks: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
-        # The answer to remember is the order's id, known beforehand, which saves a statement.
-        sifted = await sift(tx, [Claim(ask.asked.key, str(ask.order_id)) if ask.asked.key else None for ask in asks])
+        # The answer to remember is known beforehand, which saves a statement.
+        sifted = await sift(tx, PLACED_ORDER, [ask.asked for ask in asks], [ask.order_id for ask in asks])
         fresh = [asks[place] for place in sifted.fresh]
         shelves = await tx.stock.lock(rules.skus_of(fresh))  # rows in key order: no deadlock
         taken = await tx.orders.find_references(rules.references_of(fresh))
@@ -137,9 +134,9 @@ class Orders:
         return sifted.answers(verdicts.answers, await _as_placed(tx, sifted.kept))
 
 
-async def _as_placed(tx: CommerceTransaction, kept: Mapping[int, str]) -> Mapping[int, Order]:
+async def _as_placed(tx: CommerceTransaction, kept: Mapping[int, UUID]) -> Mapping[int, Order]:
     """The orders that earlier requests placed, as they were answered."""
     if not kept:
         return {}
-    found = await tx.orders.find_many({UUID(order_id) for order_id in kept.values()})
-    return {place: rules.as_placed(found[UUID(order_id)]) for place, order_id in kept.items()}
+    found = await tx.orders.find_many(set(kept.values()))
+    return {place: rules.as_placed(found[order_id]) for place, order_id in kept.items()}

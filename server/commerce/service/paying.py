@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from server.commerce.errors import PaymentNotFound, ProviderAway, ProviderMissing
+from server.commerce.errors import PaymentNotFound, PaymentProviderNotConfigured, PaymentProviderUnavailable
 from server.commerce.providers.port import PaymentProvider, PaymentReport, ProviderUnavailable
 from server.commerce.rules import payments as rules
 from server.commerce.rules.settling import Settled
@@ -75,7 +75,7 @@ class Paying:
     async def confirm(self, caller: Caller, payment_id: UUID, ask: Ask) -> Payment:
         """Asks the provider how a payment stands, and takes that up; what has ended by our books is told by them.
 
-        Raises PaymentNotFound, ProviderMissing, ProviderAway.
+        Raises PaymentNotFound, PaymentProviderNotConfigured, PaymentProviderUnavailable.
         """
         async with self._store.reading() as reading:
             found = await reading.payments.find(payment_id)
@@ -87,20 +87,20 @@ class Paying:
         try:
             report = await self._reported(payment)
         except ProviderUnavailable:
-            raise ProviderAway from None
+            raise PaymentProviderUnavailable from None
         return (await self._settling.submit(Reported(payment.provider, report, ask))).payment
 
     async def take_event(self, source: str, event_id: str) -> None:
         """Takes up what a provider's webhook told; nothing more where that was done before.
 
-        Raises ValueError where it cannot be read, ProviderMissing.
+        Raises ValueError where it cannot be read, PaymentProviderNotConfigured.
         """
         async with self._store.reading() as reading:
             body = await reading.inbox.find(source, event_id)
         if body is None:
             return
         if source not in self._providers:
-            raise ProviderMissing(provider=source)
+            raise PaymentProviderNotConfigured(provider=source)
         report = self._providers[source].read_event(body)
         if report is None:
             async with self._store.transaction() as tx:
@@ -129,10 +129,10 @@ class Paying:
         return Ask(NOBODY, task, self._now())
 
     def _provider(self, payment: Payment) -> PaymentProvider:
-        """Raises ProviderMissing."""
+        """Raises PaymentProviderNotConfigured."""
         provider = self._providers.get(payment.provider)
         if provider is None:
-            raise ProviderMissing(provider=payment.provider)
+            raise PaymentProviderNotConfigured(provider=payment.provider)
         return provider
 
     async def _find(self, payment_id: UUID) -> Settled | None:

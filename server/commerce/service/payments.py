@@ -9,6 +9,7 @@ from server.commerce.rules import orders, settling
 from server.commerce.rules import payments as rules
 from server.commerce.rules.inventory import Ledger
 from server.commerce.rules.settling import Settlement
+from server.commerce.service.answers import PAYMENT
 from server.commerce.service.deferring import pay_job
 from server.commerce.service.settling import store
 from server.frame.caller import Caller
@@ -43,25 +44,25 @@ class Payments:
         self._payable = payable
 
     async def create(self, caller: Caller, order_id: UUID, method: str, ask: Ask) -> Payment:
-        """Begins to pay an order; raises OrderNotFound, OrderStateForbids, PaymentUnderWay, ProviderMissing.
+        """Begins to pay an order.
 
-        Raises TooManyPayments where so many of the order have failed.
+        Raises OrderNotFound, OrderStateConflict, PaymentExists, PaymentProviderNotConfigured, and TooManyPayments where
+        so many of the order have failed.
         """
-        async with self._store.transaction() as tx:
 
-            async def act() -> Payment:
-                order = orders.visible(await tx.orders.lock(order_id), caller, order_id)
-                others = list((await tx.payments.find_of_orders([order_id])).values())
-                provider = self._provider if order.total.amount else NO_PROVIDER
-                new = rules.new_payment(order, others, self._new_id(), caller, provider, method, self._now())
-                if provider == NO_PROVIDER:
-                    return await self._pay_nothing(tx, order, new, ask)
-                await tx.payments.add(new)
-                await tx.jobs.defer([pay_job(new.id)])
-                await tx.audit.record([ask.entry(f"payment/{new.id}")])
-                return new
+        async def act(tx: CommerceTransaction) -> Payment:
+            order = orders.visible(await tx.orders.lock(order_id), caller, order_id)
+            others = list((await tx.payments.find_of_orders([order_id])).values())
+            provider = self._provider if order.total.amount else NO_PROVIDER
+            new = rules.new_payment(order, others, self._new_id(), caller, provider, method, self._now())
+            if provider == NO_PROVIDER:
+                return await self._pay_nothing(tx, order, new, ask)
+            await tx.payments.add(new)
+            await tx.jobs.defer([pay_job(new.id)])
+            await tx.audit.record([ask.entry(f"payment/{new.id}")])
+            return new
 
-            return await once(tx, ask, Payment, act, None)
+        return await once(self._store, ask, PAYMENT, act, None)
 
     async def get(self, caller: Caller, payment_id: UUID) -> Payment:
         """The payment with its refunds; raises PaymentNotFound."""
@@ -81,20 +82,20 @@ class Payments:
     async def refund(self, caller: Caller, wanted: rules.RefundAsk, ask: Ask) -> Payment:
         """Begins to pay back, and puts goods back at once.
 
-        Raises PaymentNotFound, PaymentStateForbids, CurrencyMixed, RefundTooLarge, RefundNotPayable, RestockTooLarge.
+        Raises PaymentNotFound, PaymentStateConflict, CurrencyMismatch, RefundTooLarge, RefundNotPayable,
+        RestockTooLarge.
         """
-        async with self._store.transaction() as tx:
 
-            async def act() -> Payment:
-                found = await tx.payments.find(wanted.payment_id)
-                order = await tx.orders.lock(found.order_id) if found else None
-                # Read again: what stands is what stands once the order is locked.
-                found = await tx.payments.find(wanted.payment_id) if order else None
-                payment = rules.visible(found, order, caller, wanted.payment_id)
-                assert order is not None  # noqa: S101 - it is visible
-                return await self._refund(tx, payment, order, wanted, caller)
+        async def act(tx: CommerceTransaction) -> Payment:
+            found = await tx.payments.find(wanted.payment_id)
+            order = await tx.orders.lock(found.order_id) if found else None
+            # Read again: what stands is what stands once the order is locked.
+            found = await tx.payments.find(wanted.payment_id) if order else None
+            payment = rules.visible(found, order, caller, wanted.payment_id)
+            assert order is not None  # noqa: S101 - it is visible
+            return await self._refund(tx, payment, order, wanted, caller)
 
-            return await once(tx, ask, Payment, act, f"payment/{wanted.payment_id}")
+        return await once(self._store, ask, PAYMENT, act, f"payment/{wanted.payment_id}")
 
     async def _refund(
         self, tx: CommerceTransaction, payment: Payment, order: Order, ask: rules.RefundAsk, caller: Caller

@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 from uuid import UUID
 
 from backroom.commerce.v1 import catalog_service_pb2 as pb
@@ -9,9 +8,9 @@ from server.commerce import messages
 from server.commerce.rules.catalog import ProductDraft, ProductKey
 from server.commerce.service import Catalog
 from server.frame.batching import Batcher
+from server.frame.call import Call
 from server.frame.errors import FieldInvalid, Overloaded
-from server.frame.paging import LARGEST_PAGE_BYTES, page_of
-from server.frame.repeating import ask_of, ask_of_stream
+from server.frame.paging import LARGEST_PAGE_BYTES, by_column, page_by
 from storage.commerce.records import Product
 
 MOST_IMPORTED = 100_000
@@ -24,6 +23,8 @@ MOST_KEPT_BYTES = 2 * MOST_IMPORTED_BYTES
 LONGEST_PAUSE_SECONDS = 30.0
 """Between two products: a stream has no deadline but its caller's, and what it has sent is kept meanwhile."""
 
+_BY_SKU = by_column(lambda product: product.sku, str)
+
 
 class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     def __init__(self, catalog: Catalog, reading: Batcher[ProductKey, Product]) -> None:
@@ -31,34 +32,30 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         self._reading = reading
         self._kept_bytes = 0
 
-    async def CreateProduct(self, request: pb.CreateProductRequest, context: Any) -> pb.CreateProductResponse:
+    async def CreateProduct(self, request: pb.CreateProductRequest, call: Call) -> pb.CreateProductResponse:
         draft = messages.draft(request.product)
-        product = await self._catalog.create(draft, ask_of(context, request))
+        product = await self._catalog.create(draft, call.ask(request))
         return pb.CreateProductResponse(product=messages.product(product))
 
-    async def UpdateProduct(self, request: pb.UpdateProductRequest, context: Any) -> pb.UpdateProductResponse:
-        product = await self._catalog.edit(messages.edit(request), ask_of(context, request))
+    async def UpdateProduct(self, request: pb.UpdateProductRequest, call: Call) -> pb.UpdateProductResponse:
+        product = await self._catalog.edit(messages.edit(request), call.ask(request))
         return pb.UpdateProductResponse(product=messages.product(product))
 
-    async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.GetProductResponse:
+    async def GetProduct(self, request: pb.GetProductRequest, call: Call) -> pb.GetProductResponse:
         by_sku = request.WhichOneof("key") == "sku"
         product = await self._reading.submit(request.sku if by_sku else UUID(request.product_id))
         return pb.GetProductResponse(product=messages.product(product))
 
-    async def ListProducts(self, request: pb.ListProductsRequest, context: Any) -> pb.ListProductsResponse:
-        page = page_of(request)
-        after = page.key(str)
+    async def ListProducts(self, request: pb.ListProductsRequest, call: Call) -> pb.ListProductsResponse:
+        page = page_by(_BY_SKU, request)
         found = await self._catalog.list_by_sku(
-            after=after[0] if after else None,
-            limit=page.limit,
-            archived=request.show_archived,
-            size=LARGEST_PAGE_BYTES,
+            after=page.after, limit=page.limit, archived=request.show_archived, size=LARGEST_PAGE_BYTES
         )
-        products, next_page_token = page.told(found, lambda product: (product.sku,), messages.product)
+        products, next_page_token = page.of(found, messages.product)
         return pb.ListProductsResponse(products=products, next_page_token=next_page_token)
 
     async def ImportProducts(
-        self, request_iterator: AsyncIterator[pb.ImportProductsRequest], context: Any
+        self, request_iterator: AsyncIterator[pb.ImportProductsRequest], call: Call
     ) -> pb.ImportProductsResponse:
         requests: list[pb.ImportProductsRequest] = []
         kept = 0
@@ -71,7 +68,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
                 self._kept_bytes += size
                 requests.append(request)
             drafts = [_draft(request, number) for number, request in enumerate(requests, start=1)]
-            count = await self._catalog.import_all(drafts, ask_of_stream(context, requests))
+            count = await self._catalog.import_all(drafts, call.ask(*requests))
         finally:
             self._kept_bytes -= kept
         return pb.ImportProductsResponse(
@@ -102,7 +99,7 @@ async def _bounded(requests: AsyncIterator[pb.ImportProductsRequest]) -> AsyncIt
         count += 1
         size += request.ByteSize()
         if count > MOST_IMPORTED:
-            raise FieldInvalid.of("product", f"can be sent at most {MOST_IMPORTED:,} times in one import")
+            raise FieldInvalid.of("product", f"an import may hold at most {MOST_IMPORTED:,} products")
         if size > MOST_IMPORTED_BYTES:
-            raise FieldInvalid.of("product", f"can be sent up to {MOST_IMPORTED_BYTES:,} bytes in one import")
+            raise FieldInvalid.of("product", f"an import may hold at most {MOST_IMPORTED_BYTES:,} bytes of products")
         yield request

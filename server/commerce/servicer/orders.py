@@ -1,7 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from backroom.commerce.v1 import order_service_pb2 as pb
@@ -10,11 +9,10 @@ from server.commerce import messages
 from server.commerce.rules.orders import PlaceOrder, ReadOrder
 from server.commerce.service import Orders, Watching
 from server.frame.batching import Batcher
-from server.frame.call import caller_of
+from server.frame.call import Call
 from server.frame.caller import Caller
 from server.frame.errors import Refusal
 from server.frame.paging import page_of
-from server.frame.repeating import ask_of
 from server.frame.resuming import watch_of
 from server.frame.statuses import status_of
 from server.frame.streaming import answered_in_order
@@ -42,50 +40,50 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
         self._now = now
         self._new_id = new_id
 
-    async def PlaceOrder(self, request: pb.PlaceOrderRequest, context: Any) -> pb.PlaceOrderResponse:
-        order = await self._place(request, caller_of(context), ask_of(context, request))
+    async def PlaceOrder(self, request: pb.PlaceOrderRequest, call: Call) -> pb.PlaceOrderResponse:
+        order = await self._place(request, call.caller, call.ask(request))
         return pb.PlaceOrderResponse(order=messages.order(order))
 
     async def PlaceOrders(
-        self, request_iterator: AsyncIterator[pb.PlaceOrdersRequest], context: Any
+        self, request_iterator: AsyncIterator[pb.PlaceOrdersRequest], call: Call
     ) -> AsyncIterator[pb.PlaceOrdersResponse]:
-        caller = caller_of(context)
+        caller = call.caller
 
         def place(request: pb.PlaceOrdersRequest) -> "asyncio.Future[Order]":
             # A stream may last for hours: each order came when it came.
-            return self._place(request.order, caller, ask_of(context, request.order, time=self._now()))
+            return self._place(request.order, caller, call.ask(request.order, time=self._now()))
 
         async for response in answered_in_order(request_iterator, place, _placed, at_once=IN_FLIGHT):
             yield response
 
-    async def GetOrder(self, request: pb.GetOrderRequest, context: Any) -> pb.GetOrderResponse:
-        order = await self._reading.submit(ReadOrder(caller_of(context), UUID(request.order_id)))
+    async def GetOrder(self, request: pb.GetOrderRequest, call: Call) -> pb.GetOrderResponse:
+        order = await self._reading.submit(ReadOrder(call.caller, UUID(request.order_id)))
         return pb.GetOrderResponse(order=messages.order(order))
 
-    async def ListOrders(self, request: pb.ListOrdersRequest, context: Any) -> pb.ListOrdersResponse:
+    async def ListOrders(self, request: pb.ListOrdersRequest, call: Call) -> pb.ListOrdersResponse:
         page = page_of(request)
         found = await self._orders.list_latest(
-            caller_of(context),
+            call.caller,
             messages.order_filter(request),
-            before=page.by_time(),
+            before=page.after,
             limit=page.limit,
         )
-        orders, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.order)
+        orders, next_page_token = page.of(found, messages.order)
         return pb.ListOrdersResponse(orders=orders, next_page_token=next_page_token)
 
-    async def CancelOrder(self, request: pb.CancelOrderRequest, context: Any) -> pb.CancelOrderResponse:
-        ask = ask_of(context, request)
-        order = await self._orders.cancel(caller_of(context), UUID(request.order_id), request.reason, ask)
+    async def CancelOrder(self, request: pb.CancelOrderRequest, call: Call) -> pb.CancelOrderResponse:
+        ask = call.ask(request)
+        order = await self._orders.cancel(call.caller, UUID(request.order_id), request.reason, ask)
         return pb.CancelOrderResponse(order=messages.order(order))
 
-    async def FulfillOrder(self, request: pb.FulfillOrderRequest, context: Any) -> pb.FulfillOrderResponse:
-        order = await self._orders.fulfill(caller_of(context), UUID(request.order_id), ask_of(context, request))
+    async def FulfillOrder(self, request: pb.FulfillOrderRequest, call: Call) -> pb.FulfillOrderResponse:
+        order = await self._orders.fulfill(call.caller, UUID(request.order_id), call.ask(request))
         return pb.FulfillOrderResponse(order=messages.order(order))
 
-    async def WatchOrders(self, request: pb.WatchOrdersRequest, context: Any) -> AsyncIterator[pb.WatchOrdersResponse]:
+    async def WatchOrders(self, request: pb.WatchOrdersRequest, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
         watch = watch_of(request, self._now())
         customer_id = messages.same_form(request.customer_id, "customer_id")
-        telling = self._watching.watch_orders(caller_of(context), customer_id, watch.position)
+        telling = self._watching.watch_orders(call.caller, customer_id, watch.position)
         async for told in telling:
             order = messages.order(told.change.order) if told.change else None
             yield pb.WatchOrdersResponse(resume_token=watch.token(told.position), order=order)

@@ -1,13 +1,11 @@
-from typing import Any
 from uuid import UUID
 
 from backroom.commerce.v1 import payment_service_pb2 as pb
 from backroom.commerce.v1 import payment_service_pb2_grpc
 from server.commerce import messages
 from server.commerce.service import Paying, Payments
-from server.frame.call import caller_of
+from server.frame.call import Call
 from server.frame.paging import page_of
-from server.frame.repeating import ask_of
 
 
 class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
@@ -15,32 +13,32 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         self._payments = payments
         self._paying = paying
 
-    async def CreatePayment(self, request: pb.CreatePaymentRequest, context: Any) -> pb.CreatePaymentResponse:
-        ask = ask_of(context, request)
+    async def CreatePayment(self, request: pb.CreatePaymentRequest, call: Call) -> pb.CreatePaymentResponse:
+        ask = call.ask(request)
         wanted = request.payment
-        payment = await self._payments.create(caller_of(context), UUID(wanted.order_id), wanted.method, ask)
+        payment = await self._payments.create(call.caller, UUID(wanted.order_id), wanted.method, ask)
         return pb.CreatePaymentResponse(payment=messages.payment(payment))
 
-    async def ConfirmPayment(self, request: pb.ConfirmPaymentRequest, context: Any) -> pb.ConfirmPaymentResponse:
-        payment = await self._paying.confirm(caller_of(context), UUID(request.payment_id), ask_of(context, request))
+    async def ConfirmPayment(self, request: pb.ConfirmPaymentRequest, call: Call) -> pb.ConfirmPaymentResponse:
+        payment = await self._paying.confirm(call.caller, UUID(request.payment_id), call.ask(request))
         return pb.ConfirmPaymentResponse(payment=messages.payment(payment))
 
-    async def GetPayment(self, request: pb.GetPaymentRequest, context: Any) -> pb.GetPaymentResponse:
-        payment = await self._payments.get(caller_of(context), UUID(request.payment_id))
+    async def GetPayment(self, request: pb.GetPaymentRequest, call: Call) -> pb.GetPaymentResponse:
+        payment = await self._payments.get(call.caller, UUID(request.payment_id))
         return pb.GetPaymentResponse(payment=messages.payment(payment))
 
-    async def ListPayments(self, request: pb.ListPaymentsRequest, context: Any) -> pb.ListPaymentsResponse:
+    async def ListPayments(self, request: pb.ListPaymentsRequest, call: Call) -> pb.ListPaymentsResponse:
         page = page_of(request)
         found = await self._payments.list_latest(
-            caller_of(context),
+            call.caller,
             messages.payment_filter(request),
-            before=page.by_time(),
+            before=page.after,
             limit=page.limit,
         )
-        payments, next_page_token = page.told(found, lambda each: (each.create_time, each.id), messages.payment)
+        payments, next_page_token = page.of(found, messages.payment)
         return pb.ListPaymentsResponse(payments=payments, next_page_token=next_page_token)
 
-    async def RefundPayment(self, request: pb.RefundPaymentRequest, context: Any) -> pb.RefundPaymentResponse:
-        ask = ask_of(context, request)
-        payment = await self._payments.refund(caller_of(context), messages.refund_ask(request), ask)
+    async def RefundPayment(self, request: pb.RefundPaymentRequest, call: Call) -> pb.RefundPaymentResponse:
+        ask = call.ask(request)
+        payment = await self._payments.refund(call.caller, messages.refund_ask(request), ask)
         return pb.RefundPaymentResponse(payment=messages.payment(payment))

@@ -6,7 +6,7 @@ from typing import Any
 from server.frame.addresses import Source, sources_of
 from server.frame.call import Call
 from server.frame.caller import Caller
-from server.frame.errors import Overloaded, TooManyAtOnce
+from server.frame.errors import Overloaded, TooManyConcurrentCalls
 from server.frame.interceptors.base import Behaviour, Method
 from server.frame.interceptors.shedding import KINDS, MostAtOnce, Shares, SourceShares, kind_of
 
@@ -56,14 +56,14 @@ class _Kind:
         self._of_source = Shares(max(of_one, self._most // 2))
 
     def enter(self, caller: Caller, sources: Sequence[Source]) -> None:
-        """Raises Overloaded, or TooManyAtOnce."""
+        """Raises Overloaded, or TooManyConcurrentCalls."""
         if self._count >= self._most:
             raise Overloaded
         if caller.signed_in:
             self._of_source.enter(sources[-1].name)
             try:
                 self._of_one.enter(caller.account_id)
-            except TooManyAtOnce:
+            except TooManyConcurrentCalls:
                 self._of_source.leave(sources[-1].name)
                 raise
         else:

@@ -24,15 +24,12 @@ class InFlight:
         async def counted(request: Any, call: Call) -> Any:
             self._count += 1
             self._idle.clear()
-            # gRPC's own task for this call: it goes on until the answer has left, after it was returned here.
-            task = asyncio.current_task()
-            assert task is not None  # noqa: S101 - a call is answered in one
-            task.add_done_callback(self._ended)
+            call.add_done_callback(self._ended)  # once the answer has left, after it was returned here
             return await proceed(request, call)
 
         return counted
 
-    def _ended(self, _: asyncio.Task[Any]) -> None:
+    def _ended(self, _: object) -> None:
         self._count -= 1
         self.ended += 1
         if not self._count:

@@ -53,4 +53,4 @@ async def _refuse(call: Call, refusal: Refusal) -> None:
 
 async def _fail(call: Call, error: BaseException) -> None:
     call.fault = described(error)
-    await _refuse(call, Internal(request_id=call.id))
+    await _refuse(call, Internal(call_id=call.id))

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from server.frame.addresses import Source, sources_of
 from server.frame.call import Call
-from server.frame.errors import Overloaded, TooManyAtOnce
+from server.frame.errors import Overloaded, TooManyConcurrentCalls
 from server.frame.interceptors.base import Behaviour, Method
 
 KINDS = ("unary", "stream", "client_stream")
@@ -90,13 +90,13 @@ class Shares:
         return len(self._counts)
 
     def one(self, of: Hashable) -> "_Share":
-        """Counts for as long as its block lasts; entering it raises TooManyAtOnce where there are too many."""
+        """Counts for as long as its block lasts; entering it raises TooManyConcurrentCalls where there are too many."""
         return _Share(self, of)
 
     def enter(self, of: Hashable) -> None:
         count = self._counts.get(of, 0)
         if count >= self._most:
-            raise TooManyAtOnce(most=str(self._most))
+            raise TooManyConcurrentCalls(most=str(self._most))
         self._counts[of] = count + 1
 
     def leave(self, of: Hashable) -> None:
@@ -119,15 +119,15 @@ class SourceShares:
         return sum(map(len, self._by_times.values()))
 
     def one(self, sources: Sequence[Source]) -> "_Share":
-        """Counts for as long as its block lasts; entering it raises TooManyAtOnce where there are too many."""
+        """Counts for as long as its block lasts; entering it raises TooManyConcurrentCalls where there are too many."""
         return _Share(self, sources)
 
     def enter(self, sources: Sequence[Source]) -> None:
-        """Counts in all of them; raises TooManyAtOnce, and counts in none, where one has too many."""
+        """Counts in all of them; raises TooManyConcurrentCalls, and counts in none, where one has too many."""
         for place, source in enumerate(sources):
             try:
                 self._of(source.times).enter(source.name)
-            except TooManyAtOnce:
+            except TooManyConcurrentCalls:
                 self.leave(sources[:place])
                 raise
 

@@ -96,7 +96,7 @@ class Validation:
             found = self._validator.collect_violations(message)
         violations = [_violation(each, message) for each in found]
         if may_hold_nul and not violations:
-            violations = [FieldViolation(path, "must not hold the character NUL") for path in _nul_paths(message)]
+            violations = [FieldViolation(path, "must not contain the NUL character") for path in _nul_paths(message)]
         if violations:
             raise FieldInvalid(fields=violations)
 
@@ -127,7 +127,9 @@ def _violation(violation: protovalidate.Violation, message: Message) -> FieldVio
             path += f"[{element.subscript.value}]"
     oneof = message.DESCRIPTOR.oneofs_by_name.get(path)
     if oneof is not None:
-        return FieldViolation(path, f"needs one of {', '.join(field.name for field in oneof.fields)}", proto.rule_id)
+        return FieldViolation(
+            path, f"one of {', '.join(field.name for field in oneof.fields)} is required", proto.rule_id
+        )
     return FieldViolation(path, _plain(proto.message), proto.rule_id)
 
 

@@ -19,7 +19,7 @@ from argon2.low_level import ARGON2_VERSION
 from zxcvbn_rs_py import zxcvbn
 
 from server.frame.errors import FieldInvalid, FieldViolation, Overloaded
-from server.identity.errors import PasswordCommon
+from server.identity.errors import PasswordTooWeak
 from server.identity.rules.passwords import (
     ESTIMATED,
     PLAIN,
@@ -84,14 +84,14 @@ class Passwords:
     async def refuse_weak(self, password: str, email: str, field: str) -> None:
         """Refuses a password that is too short once it is normalized, that many use, or that is easy to guess.
 
-        Raises FieldInvalid and PasswordCommon, which name the field, and Overloaded.
+        Raises FieldInvalid and PasswordTooWeak, which name the field, and Overloaded.
         """
         text = normalized(password)
         if len(text) < SHORTEST:
-            raise FieldInvalid.of(field, f"must have {SHORTEST} characters or more, once it is normalized (NFKC)")
+            raise FieldInvalid.of(field, f"must have {SHORTEST} characters or more once normalized (NFKC)")
         if await self._soon(partial(self._is_weak, text, own_words(email))):
-            raise PasswordCommon(
-                fields=[FieldViolation(field, "is one that many use, or is easy to guess: choose another one")]
+            raise PasswordTooWeak(
+                fields=[FieldViolation(field, "is too common or too easy to guess: choose another one")]
             )
 
     def close(self) -> None:

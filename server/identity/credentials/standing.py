@@ -17,7 +17,7 @@ from server.frame.log import described
 from server.frame.outages import UNANSWERED, Outage, explained
 from server.identity.credentials.keys import KeyRing
 from server.identity.credentials.tokens import AccessTokens, Verified
-from server.identity.roles import PERMISSIONS, permissions_of
+from server.identity.rules.roles import BuiltInRoles
 from storage.errors import StoreError
 from storage.frame.records import LogEnd, News, Stretch
 from storage.identity.store import IdentityReading, IdentityStore
@@ -71,12 +71,14 @@ class Standings:
         store: IdentityStore,
         keys: KeyRing,
         tokens: AccessTokens,
+        built_in: BuiltInRoles,
         now: Callable[[], datetime],
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._keys = keys
         self._tokens = tokens
+        self._built_in = built_in
         self._now = now
         self._elapsed = elapsed
         self._verified: OrderedDict[str, Verified] = OrderedDict()
@@ -112,7 +114,7 @@ class Standings:
         """What an account may do now, without a token; None where it is disabled, or there is none."""
         async with self._store.reading() as reading:
             found = await reading.standings.find_account(account_id)
-        return None if found is None else permissions_of(found.roles) | (PERMISSIONS & set(found.made_permissions))
+        return None if found is None else self._built_in.permissions_of(found.roles, found.made_permissions)
 
     async def changed(self, caller: Caller) -> Caller:
         """Waits until what the caller may do is no longer this, and returns what it is; raises TokenInvalid."""
@@ -210,7 +212,7 @@ class Standings:
             self._lookups.discard(lookup)
         known = Known(None, None)
         if found is not None:
-            permissions = permissions_of(found.roles) | (PERMISSIONS & set(found.made_permissions))
+            permissions = self._built_in.permissions_of(found.roles, found.made_permissions)
             known = Known(Caller(account_id, permissions, issued_for), found.expire_time)
         if not lookup.outdated:
             self._remember(account_id, issued_for, known)

@@ -30,7 +30,7 @@ def is_email(text: str) -> bool:
 def new_email(email: str) -> str:
     """The one form of an address that an account is to have; raises FieldInvalid where it is none."""
     if not is_email(email):
-        raise FieldInvalid.of("email", "must be an address such as ada@example.com, in ASCII")
+        raise FieldInvalid.of("email", "must be an email address in ASCII, such as ada@example.com")
     return normal_email(email)
 
 

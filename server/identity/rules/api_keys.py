@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from server.frame.errors import FieldInvalid
-from server.identity.errors import AccountNotFound, CredentialsInvalid, KeysExhausted
+from server.identity.errors import AccountNotFound, CredentialsInvalid, TooManyKeys
 from storage.identity.records import Account, AccountKind, ApiKey
 
 MOST_KEYS = 2
@@ -29,9 +29,9 @@ def must_be_ahead(expire_time: datetime | None, now: datetime) -> None:
 
 
 def must_have_room(live: Sequence[ApiKey]) -> None:
-    """Raises KeysExhausted."""
+    """Raises TooManyKeys."""
     if len(live) >= MOST_KEYS:
-        raise KeysExhausted
+        raise TooManyKeys
 
 
 def taken(key: ApiKey | None, account: Account | None, now: datetime) -> tuple[ApiKey, Account]:

@@ -1,6 +1,5 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
 from uuid import UUID
 
 from storage.identity.records import Account
@@ -26,4 +25,3 @@ class Device:
 
 KeptDevice = Device | bool
 """What is remembered of a change of password: the device that it was made by; of an earlier version, that it was."""
-KEPT_DEVICE = cast("type[KeptDevice]", KeptDevice)

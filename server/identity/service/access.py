@@ -2,11 +2,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from server.frame.answers import DONE
 from server.frame.caller import Caller
 from server.frame.repeating import once
 from server.identity.errors import AccountNotFound
-from server.identity.roles import ADMIN
-from server.identity.rules.roles import may_lose, must_hold, permissions_of
+from server.identity.permissions import ADMIN
+from server.identity.rules.roles import BuiltInRoles, may_lose, must_hold, permissions_of
+from server.identity.service.answers import ROLE_NAMES
 from server.identity.service.granting import held_roles, must_hold_all_of
 from server.identity.service.refusals import Refusals
 from storage.frame.records import Ask
@@ -20,9 +22,12 @@ class AccessControl:
     Whatever changes that is told to all servers in the same transaction.
     """
 
-    def __init__(self, store: IdentityStore, refusals: Refusals, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: IdentityStore, refusals: Refusals, built_in: BuiltInRoles, now: Callable[[], datetime]
+    ) -> None:
         self._store = store
         self._refusals = refusals
+        self._built_in = built_in
         self._now = now
 
     async def grant(self, caller: Caller, account_id: UUID, role: str, ask: Ask) -> Sequence[str]:
@@ -30,37 +35,37 @@ class AccessControl:
 
         Raises RoleNotFound, AccountNotFound, PermissionNotHeld.
         """
-        async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
 
-            async def act() -> tuple[str, ...]:
-                permissions = permissions_of(await held_roles(tx, [role]))
-                account = await _locked(tx, account_id)
-                must_hold(caller, permissions)
-                await tx.accounts.grant(account_id, [role], self._now())
-                await tx.access_changes.add([account_id], self._now())
-                return tuple(sorted({*account.roles, role}))
+        async def act(tx: IdentityTransaction) -> tuple[str, ...]:
+            permissions = permissions_of(await held_roles(tx, self._built_in, [role]))
+            account = await _locked(tx, account_id)
+            must_hold(caller, permissions)
+            await tx.accounts.grant(account_id, [role], self._now())
+            await tx.access_changes.add([account_id], self._now())
+            return tuple(sorted({*account.roles, role}))
 
-            return await once(tx, ask, tuple[str, ...], act, f"account/{account_id}")
+        async with self._refusals.recorded(ask, f"account/{account_id}"):
+            return await once(self._store, ask, ROLE_NAMES, act, f"account/{account_id}")
 
     async def revoke(self, caller: Caller, account_id: UUID, role: str, ask: Ask) -> Sequence[str]:
         """Revokes a role, and returns what is left.
 
         Raises RoleNotFound, AccountNotFound, PermissionNotHeld, LastAdmin.
         """
-        async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
 
-            async def act() -> tuple[str, ...]:
-                permissions = permissions_of(await held_roles(tx, [role]))
-                # Before the account, as everywhere: two that lock both in another order would wait for one another.
-                admins = await tx.accounts.lock_holders(ADMIN) if role == ADMIN else []
-                account = await _locked(tx, account_id)
-                must_hold(caller, permissions)
-                may_lose(account_id, admins)
-                await tx.accounts.revoke(account_id, role)
-                await tx.access_changes.add([account_id], self._now())
-                return tuple(name for name in account.roles if name != role)
+        async def act(tx: IdentityTransaction) -> tuple[str, ...]:
+            permissions = permissions_of(await held_roles(tx, self._built_in, [role]))
+            # Before the account, as everywhere: two that lock both in another order would wait for one another.
+            admins = await tx.accounts.lock_holders(ADMIN) if role == ADMIN else []
+            account = await _locked(tx, account_id)
+            must_hold(caller, permissions)
+            may_lose(account_id, admins)
+            await tx.accounts.revoke(account_id, role)
+            await tx.access_changes.add([account_id], self._now())
+            return tuple(name for name in account.roles if name != role)
 
-            return await once(tx, ask, tuple[str, ...], act, f"account/{account_id}")
+        async with self._refusals.recorded(ask, f"account/{account_id}"):
+            return await once(self._store, ask, ROLE_NAMES, act, f"account/{account_id}")
 
     async def list_users(
         self, *, role: str | None, after: tuple[datetime, UUID] | None, limit: int
@@ -74,33 +79,31 @@ class AccessControl:
 
     async def disable(self, caller: Caller, account_id: UUID, ask: Ask) -> None:
         """Lets an account in no more, and ends its sessions; raises AccountNotFound, PermissionNotHeld, LastAdmin."""
-        async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
 
-            async def act() -> bool:
-                admins = await tx.accounts.lock_holders(ADMIN)
-                account = await _locked(tx, account_id)
-                await must_hold_all_of(tx, caller, account)
-                may_lose(account_id, admins)
-                if account.disable_time is None:
-                    await tx.accounts.set_disable_time(account_id, self._now())
-                await tx.sessions.end_all(account_id, self._now())
-                await tx.access_changes.add([account_id], self._now())
-                return True
+        async def act(tx: IdentityTransaction) -> None:
+            admins = await tx.accounts.lock_holders(ADMIN)
+            account = await _locked(tx, account_id)
+            await must_hold_all_of(tx, self._built_in, caller, account)
+            may_lose(account_id, admins)
+            if account.disable_time is None:
+                await tx.accounts.set_disable_time(account_id, self._now())
+            await tx.sessions.end_all(account_id, self._now())
+            await tx.access_changes.add([account_id], self._now())
 
-            await once(tx, ask, bool, act, f"account/{account_id}")
+        async with self._refusals.recorded(ask, f"account/{account_id}"):
+            await once(self._store, ask, DONE, act, f"account/{account_id}")
 
     async def enable(self, caller: Caller, account_id: UUID, ask: Ask) -> None:
         """Lets a disabled account in again; raises AccountNotFound, PermissionNotHeld."""
-        async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
 
-            async def act() -> bool:
-                account = await _locked(tx, account_id)
-                await must_hold_all_of(tx, caller, account)
-                await tx.accounts.set_disable_time(account_id, None)
-                await tx.access_changes.add([account_id], self._now())
-                return True
+        async def act(tx: IdentityTransaction) -> None:
+            account = await _locked(tx, account_id)
+            await must_hold_all_of(tx, self._built_in, caller, account)
+            await tx.accounts.set_disable_time(account_id, None)
+            await tx.access_changes.add([account_id], self._now())
 
-            await once(tx, ask, bool, act, f"account/{account_id}")
+        async with self._refusals.recorded(ask, f"account/{account_id}"):
+            await once(self._store, ask, DONE, act, f"account/{account_id}")
 
 
 async def _locked(tx: IdentityTransaction, account_id: UUID) -> Account:

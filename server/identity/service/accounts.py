@@ -7,15 +7,17 @@ from server.frame.caller import Caller
 from server.frame.errors import FieldInvalid, Overloaded, TokenInvalid
 from server.frame.finishing import Finishing
 from server.frame.keeping import forget
-from server.frame.repeating import once, repeated
+from server.frame.repeating import once, once_in, repeated
 from server.identity.credentials.devices import Devices
 from server.identity.credentials.passwords import Passwords
-from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent, PasswordCommon
-from server.identity.roles import CUSTOMER
+from server.identity.errors import CredentialsInvalid, EmailTaken, PasswordAbsent, PasswordTooWeak
+from server.identity.permissions import CUSTOMER
 from server.identity.rules import throttling
 from server.identity.rules.accounts import UNVERIFIED_KEPT, new_email
-from server.identity.rules.devices import KEPT_DEVICE, KeptDevice
+from server.identity.rules.devices import KeptDevice
 from server.identity.rules.mails import Occasion
+from server.identity.rules.roles import BuiltInRoles
+from server.identity.service.answers import ACCOUNT, DEVICE
 from server.identity.service.granting import grantable
 from server.identity.service.mailing import Mailing
 from server.identity.service.owning import settle_address
@@ -48,6 +50,7 @@ class Accounts:
         mailing: Mailing,
         devices: Devices,
         finishing: Finishing,
+        built_in: BuiltInRoles,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
@@ -57,20 +60,21 @@ class Accounts:
         self._mailing = mailing
         self._devices = devices
         self._finishing = finishing
+        self._built_in = built_in
         self._now = now
         self._new_id = new_id
 
     async def create(self, email: str, password: str, name: str, roles: Sequence[str], ask: Ask) -> Account:
         """Creates a person whose address counts as verified.
 
-        Raises PasswordCommon, FieldInvalid, EmailTaken, RoleNotFound.
+        Raises PasswordTooWeak, FieldInvalid, EmailTaken, RoleNotFound.
         """
         address = new_email(email)
         await self._passwords.refuse_weak(password, address, "password")
         password_hash = await self._passwords.hash(password)
         now = self._now()
         async with self._store.transaction() as tx:
-            granted = await grantable(tx, None, roles)
+            granted = await grantable(tx, self._built_in, None, roles)
             await tx.accounts.lock_email(address)
             account = Account(self._new_id(), AccountKind.PERSON, address, name, granted, now, now)
             if not await tx.accounts.add(account, password_hash=password_hash):
@@ -84,9 +88,9 @@ class Accounts:
 
         The answer is then an account that does not exist. Of several that register with one address, each has a token
         of its own, and the first that is used decides whose password and name count.
-        Raises FieldInvalid, PasswordCommon, TooManyAttempts, Overloaded.
+        Raises FieldInvalid, PasswordTooWeak, TooManyAttempts, Overloaded.
         """
-        earlier = await repeated(self._store, ask, Account)
+        earlier = await repeated(self._store, ask, ACCOUNT)
         if earlier is not None:
             return earlier
         address = new_email(email)
@@ -98,14 +102,13 @@ class Accounts:
         except Overloaded:
             await self._throttling.taken_back(attempt)
             raise
-        async with self._store.transaction() as tx:
 
-            async def act() -> Account:
-                account = Account(self._new_id(), AccountKind.PERSON, address, name, (CUSTOMER,), self._now())
-                await self._add_or_tell(tx, account, password_hash, ask)
-                return account
+        async def act(tx: IdentityTransaction) -> Account:
+            account = Account(self._new_id(), AccountKind.PERSON, address, name, (CUSTOMER,), self._now())
+            await self._add_or_tell(tx, account, password_hash, ask)
+            return account
 
-            return await once(tx, ask, Account, act, None)
+        return await once(self._store, ask, ACCOUNT, act, None)
 
     async def _add_or_tell(self, tx: IdentityTransaction, account: Account, password_hash: str, ask: Ask) -> None:
         """As many statements either way."""
@@ -143,13 +146,13 @@ class Accounts:
 
         Returns a token of the device that it was changed by.
 
-        Raises PasswordAbsent, PasswordCommon, TooManyAttempts, Overloaded, CredentialsInvalid.
+        Raises PasswordAbsent, PasswordTooWeak, TooManyAttempts, Overloaded, CredentialsInvalid.
         """
         kept = await self._finishing.finished(self._change_password(caller, current, new, ask))
         return await self._devices.kept_token(kept)
 
     async def _change_password(self, caller: Caller, current: str, new: str, ask: Ask) -> KeptDevice:
-        if (earlier := await repeated(self._store, ask, KEPT_DEVICE)) is not None:
+        if (earlier := await repeated(self._store, ask, DEVICE)) is not None:
             return earlier
         async with self._store.reading() as reading:
             account = await reading.accounts.find(caller.account_id)
@@ -161,7 +164,7 @@ class Accounts:
         try:
             await self._passwords.refuse_weak(new, account.email, "new_password")
             changed = await self._passwords.hash(new) if await self._passwords.verify(current, known) else None
-        except (FieldInvalid, PasswordCommon, Overloaded):
+        except (FieldInvalid, PasswordTooWeak, Overloaded):
             await self._throttling.taken_back(attempt)
             raise
         change = _Change(account.id, known, changed)
@@ -174,19 +177,19 @@ class Accounts:
 
     async def _change(self, change: _Change, attempt: Attempt, ask: Ask) -> KeptDevice:
         """Makes a change, or finds that it was made by an earlier copy of the request."""
+
+        async def act(tx: IdentityTransaction) -> KeptDevice:
+            now = self._now()
+            if change.to is None or not await tx.accounts.change_password_hash(
+                change.account_id, change.to, now, instead_of=change.of
+            ):
+                raise CredentialsInvalid
+            await tx.mail_tokens.end_live(change.account_id)
+            await tx.sessions.end_all(change.account_id, now)
+            await tx.access_changes.add([change.account_id], now)
+            return self._devices.made(change.account_id, now)
+
         async with self._store.transaction() as tx:
-
-            async def act() -> KeptDevice:
-                now = self._now()
-                if change.to is None or not await tx.accounts.change_password_hash(
-                    change.account_id, change.to, now, instead_of=change.of
-                ):
-                    raise CredentialsInvalid
-                await tx.mail_tokens.end_live(change.account_id)
-                await tx.sessions.end_all(change.account_id, now)
-                await tx.access_changes.add([change.account_id], now)
-                return self._devices.made(change.account_id, now)
-
-            kept = await once(tx, ask, KEPT_DEVICE, act, f"account/{change.account_id}")
+            kept = await once_in(tx, ask, DEVICE, act, f"account/{change.account_id}")
             await self._throttling.succeeded(tx, attempt)
             return kept

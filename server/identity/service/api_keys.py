@@ -4,14 +4,17 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from server.frame.answers import DONE
 from server.frame.caller import Caller
 from server.frame.finishing import Finishing
-from server.frame.repeating import once
+from server.frame.repeating import once, once_in
 from server.identity.credentials.secrets import KeyMaking, Secrets, key_hash, well_formed
 from server.identity.credentials.tokens import AccessTokens
 from server.identity.errors import CredentialsInvalid, KeyNotFound, NameTaken, TooManyAttempts
 from server.identity.rules import api_keys as rules
+from server.identity.rules.roles import BuiltInRoles
 from server.identity.rules.throttling import exchanging
+from server.identity.service.answers import ACCOUNT, API_KEY
 from server.identity.service.granting import grantable, must_hold_all_of
 from server.identity.service.refusals import Refusals
 from server.identity.service.throttling import Throttling
@@ -30,6 +33,7 @@ class ApiKeys:
         secrets: Secrets,
         throttling: Throttling,
         refusals: Refusals,
+        built_in: BuiltInRoles,
         finishing: Finishing,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
@@ -39,6 +43,7 @@ class ApiKeys:
         self._secrets = secrets
         self._throttling = throttling
         self._refusals = refusals
+        self._built_in = built_in
         self._finishing = finishing
         self._now = now
         self._new_id = new_id
@@ -51,36 +56,36 @@ class ApiKeys:
         A command has no caller, and gives whatever roles it is told.
         """
         making = await self._secrets.key_making(self._now())
+
+        async def act(tx: IdentityTransaction) -> Account:
+            granted = await grantable(tx, self._built_in, caller, roles)
+            account = Account(self._new_id(), AccountKind.SERVICE, None, name, granted, self._now())
+            if not await tx.accounts.add(account):
+                raise NameTaken(name=name)
+            # The first key has the account's id, and so it is found again.
+            await _make(tx, making, account.id, account.id, account.create_time, None)
+            return account
+
         async with self._refusals.recorded(ask, "account/"), self._store.transaction() as tx:
-
-            async def act() -> Account:
-                granted = await grantable(tx, caller, roles)
-                account = Account(self._new_id(), AccountKind.SERVICE, None, name, granted, self._now())
-                if not await tx.accounts.add(account):
-                    raise NameTaken(name=name)
-                # The first key has the account's id, and so it is found again.
-                await _make(tx, making, account.id, account.id, account.create_time, None)
-                return account
-
-            account = await once(tx, ask, Account, act, lambda account: f"account/{account.id}")
+            account = await once_in(tx, ask, ACCOUNT, act, lambda account: f"account/{account.id}")
             return account, making.again(account.id, await tx.api_keys.hash_of(account.id))
 
     async def create(
         self, caller: Caller, account_id: UUID, expire_time: datetime | None, ask: Ask
     ) -> tuple[ApiKey, str]:
-        """Makes another key; raises FieldInvalid, AccountNotFound, PermissionNotHeld, KeysExhausted."""
+        """Makes another key; raises FieldInvalid, AccountNotFound, PermissionNotHeld, TooManyKeys."""
         making = await self._secrets.key_making(self._now())
+
+        async def act(tx: IdentityTransaction) -> ApiKey:
+            now = self._now()
+            rules.must_be_ahead(expire_time, now)
+            account = rules.must_be_service(await tx.accounts.lock(account_id), str(account_id))
+            await must_hold_all_of(tx, self._built_in, caller, account)
+            rules.must_have_room(await tx.api_keys.list_live(account_id, now))
+            return await _make(tx, making, self._new_id(), account_id, now, expire_time)
+
         async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
-
-            async def act() -> ApiKey:
-                now = self._now()
-                rules.must_be_ahead(expire_time, now)
-                account = rules.must_be_service(await tx.accounts.lock(account_id), str(account_id))
-                await must_hold_all_of(tx, caller, account)
-                rules.must_have_room(await tx.api_keys.list_live(account_id, now))
-                return await _make(tx, making, self._new_id(), account_id, now, expire_time)
-
-            key = await once(tx, ask, ApiKey, act, lambda key: f"key/{key.id}")
+            key = await once_in(tx, ask, API_KEY, act, lambda key: f"key/{key.id}")
             return key, making.again(key.id, await tx.api_keys.hash_of(key.id))
 
     async def list_live(self, account_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[ApiKey]:
@@ -92,18 +97,18 @@ class ApiKeys:
 
     async def delete(self, caller: Caller, key_id: UUID, ask: Ask) -> None:
         """Ends a key, on every server within a second; raises KeyNotFound, PermissionNotHeld."""
-        async with self._refusals.recorded(ask, f"key/{key_id}"), self._store.transaction() as tx:
 
-            async def act() -> None:
-                key = await tx.api_keys.find(key_id)
-                if key is None:
-                    raise KeyNotFound(key_id=str(key_id))
-                account = rules.must_be_service(await tx.accounts.lock(key.account_id), str(key.account_id))
-                await must_hold_all_of(tx, caller, account)
-                if await tx.api_keys.end(key_id, self._now()):
-                    await tx.access_changes.add([key.account_id], self._now())
+        async def act(tx: IdentityTransaction) -> None:
+            key = await tx.api_keys.find(key_id)
+            if key is None:
+                raise KeyNotFound(key_id=str(key_id))
+            account = rules.must_be_service(await tx.accounts.lock(key.account_id), str(key.account_id))
+            await must_hold_all_of(tx, self._built_in, caller, account)
+            if await tx.api_keys.end(key_id, self._now()):
+                await tx.access_changes.add([key.account_id], self._now())
 
-            await once(tx, ask, type(None), act, f"key/{key_id}")
+        async with self._refusals.recorded(ask, f"key/{key_id}"):
+            await once(self._store, ask, DONE, act, f"key/{key_id}")
 
     async def exchange(self, key: str, ask: Ask) -> tuple[str, datetime]:
         """An access token, and its end, which is not after the key's; raises CredentialsInvalid.

@@ -111,7 +111,7 @@ async def _begin(reading: Reading, after: int) -> tuple[AuditAnchor, tuple[int, 
         return BEGINNING, None
     links = await reading.audit_chain.read(after=after - 1, limit=1)
     if not links:
-        raise FieldInvalid.of("after_position", "is behind the end of the chain")
+        raise FieldInvalid.of("after_position", "is past the end of the chain")
     seal, event = links[0].seal, links[0].event
     return (AuditAnchor(after, seal.hash), event.key if event else None) if seal.position == after else None
 

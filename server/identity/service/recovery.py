@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from server.frame.answers import DONE
 from server.frame.repeating import once, repeated
 from server.identity.credentials.devices import Devices
 from server.identity.credentials.passwords import Passwords
@@ -8,8 +9,9 @@ from server.identity.credentials.secrets import mail_token_hash
 from server.identity.errors import MailTokenInvalid
 from server.identity.rules import throttling
 from server.identity.rules.accounts import normal_email
-from server.identity.rules.devices import KEPT_DEVICE, KeptDevice
+from server.identity.rules.devices import KeptDevice
 from server.identity.rules.mails import Occasion
+from server.identity.service.answers import DEVICE, MAIL_ASKED
 from server.identity.service.mailing import Mailing
 from server.identity.service.owning import owner_by_token, settle_address
 from server.identity.service.throttling import Throttling
@@ -50,24 +52,22 @@ class Recovery:
 
         Raises MailTokenInvalid.
         """
-        async with self._store.transaction() as tx:
 
-            async def act() -> bool:
-                now = self._now()
-                account = await owner_by_token(tx, mail_token_hash(token), MailPurpose.VERIFY, now, ask)
-                await tx.accounts.verify(account.id, now)
-                await tx.audit.record([ask.entry(f"account/{account.id}")])
-                await settle_address(tx, account.email or "", now, ask)
-                return True
+        async def act(tx: IdentityTransaction) -> None:
+            now = self._now()
+            account = await owner_by_token(tx, mail_token_hash(token), MailPurpose.VERIFY, now, ask)
+            await tx.accounts.verify(account.id, now)
+            await tx.audit.record([ask.entry(f"account/{account.id}")])
+            await settle_address(tx, account.email or "", now, ask)
 
-            await once(tx, ask, bool, act, None)
+        await once(self._store, ask, DONE, act, None)
 
     async def reset_password(self, token: str, new_password: str, ask: Ask) -> str:
         """Sets a password by a token that was sent, and returns a token of the owner's device.
 
-        Raises MailTokenInvalid, PasswordCommon, Overloaded.
+        Raises MailTokenInvalid, PasswordTooWeak, Overloaded.
         """
-        kept = await repeated(self._store, ask, KEPT_DEVICE)
+        kept = await repeated(self._store, ask, DEVICE)
         return await self._devices.kept_token(kept or await self._decided(token, new_password, ask))
 
     async def _decided(self, token: str, new_password: str, ask: Ask) -> KeptDevice:
@@ -81,16 +81,15 @@ class Recovery:
             await self._passwords.refuse_weak(new_password, account.email or "", "new_password")
             password_hash = await self._passwords.hash(new_password)
         now = self._now()
-        async with self._store.transaction() as tx:
 
-            async def act() -> KeptDevice:
-                if password_hash is None:
-                    raise MailTokenInvalid
-                owner = await owner_by_token(tx, found, MailPurpose.RESET, now, ask)
-                await self._reset(tx, owner, password_hash, now, ask)
-                return self._devices.made(owner.id, now)
+        async def act(tx: IdentityTransaction) -> KeptDevice:
+            if password_hash is None:
+                raise MailTokenInvalid
+            owner = await owner_by_token(tx, found, MailPurpose.RESET, now, ask)
+            await self._reset(tx, owner, password_hash, now, ask)
+            return self._devices.made(owner.id, now)
 
-            return await once(tx, ask, KEPT_DEVICE, act, None)
+        return await once(self._store, ask, DEVICE, act, None)
 
     async def _reset(
         self, tx: IdentityTransaction, owner: Account, password_hash: str, now: datetime, ask: Ask
@@ -111,16 +110,15 @@ class Recovery:
         await settle_address(tx, email, now, ask)
 
     async def _ask_for_mail(self, occasion: Occasion, email: str, ask: Ask) -> None:
-        if await repeated(self._store, ask, bool):
+        if await repeated(self._store, ask, MAIL_ASKED):
             return
         address = normal_email(email)
         await self._throttling.begin(throttling.asking_for_mail(ask.address))
-        async with self._store.transaction() as tx:
 
-            async def act() -> bool:
-                owner, _ = await tx.accounts.find_by_email(address) or (None, None)
-                await self._mailing.ask(tx, occasion, address)
-                await tx.audit.record([ask.entry(f"account/{owner.id}" if owner else "account/")])
-                return True
+        async def act(tx: IdentityTransaction) -> bool:
+            owner, _ = await tx.accounts.find_by_email(address) or (None, None)
+            await self._mailing.ask(tx, occasion, address)
+            await tx.audit.record([ask.entry(f"account/{owner.id}" if owner else "account/")])
+            return True
 
-            await once(tx, ask, bool, act, None)
+        await once(self._store, ask, MAIL_ASKED, act, None)

@@ -1,7 +1,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from server.frame.errors import Refusal, RequestIdReused
+from server.frame.errors import AnswerFromNewerVersion, Refusal, RequestIdReused
 from server.frame.finishing import Finishing
 from storage.frame.records import Ask
 from storage.identity.store import IdentityStore
@@ -19,7 +19,7 @@ class Refusals:
         """Stands around a transaction: where it is refused, and so rolled back, an entry says so with the reason."""
         try:
             yield
-        except RequestIdReused:
+        except (RequestIdReused, AnswerFromNewerVersion):
             raise
         except Refusal as refusal:
             await self._finishing.finished(self._record(ask, resource, refusal.reason))

@@ -1,13 +1,14 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from server.frame.answers import DONE
 from server.frame.caller import Caller
 from server.frame.editing import Edit
 from server.frame.repeating import once
-from server.identity.errors import RoleExists, RoleHeld, RoleNotFound
-from server.identity.roles import ROLES
+from server.identity.errors import RoleExists, RoleInUse, RoleNotFound
 from server.identity.rules import roles as rules
-from server.identity.rules.roles import KnownRole, RoleDraft
+from server.identity.rules.roles import BuiltInRoles, KnownRole, RoleDraft
+from server.identity.service.answers import ROLE
 from server.identity.service.refusals import Refusals
 from storage.frame.records import Ask
 from storage.identity.records import Role
@@ -17,27 +18,30 @@ from storage.identity.store import IdentityStore, IdentityTransaction
 class Roles:
     """What may be granted."""
 
-    def __init__(self, store: IdentityStore, refusals: Refusals, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: IdentityStore, refusals: Refusals, built_in: BuiltInRoles, now: Callable[[], datetime]
+    ) -> None:
         self._store = store
         self._refusals = refusals
+        self._built_in = built_in
         self._now = now
 
     async def create(self, caller: Caller, draft: RoleDraft, ask: Ask) -> KnownRole:
         """Makes a role; raises PermissionUnknown, PermissionNotHeld, RoleExists."""
-        async with self._refusals.recorded(ask, f"role/{draft.name}"), self._store.transaction() as tx:
 
-            async def act() -> KnownRole:
-                role = rules.drafted(draft, caller, self._now())
-                if not await tx.roles.add(role):
-                    raise RoleExists(role=role.name)
-                return rules.made_role(role)
+        async def act(tx: IdentityTransaction) -> KnownRole:
+            role = rules.drafted(self._built_in, draft, caller, self._now())
+            if not await tx.roles.add(role):
+                raise RoleExists(role=role.name)
+            return rules.made_role(role)
 
-            return await once(tx, ask, KnownRole, act, f"role/{draft.name}")
+        async with self._refusals.recorded(ask, f"role/{draft.name}"):
+            return await once(self._store, ask, ROLE, act, f"role/{draft.name}")
 
     async def get(self, name: str) -> KnownRole:
         """Raises RoleNotFound."""
-        if name in ROLES:
-            return rules.built_in(name)
+        if name in self._built_in:
+            return self._built_in.get(name)
         async with self._store.reading() as reading:
             role = await reading.roles.find(name)
         if role is None:
@@ -46,7 +50,7 @@ class Roles:
 
     async def list_by_name(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[KnownRole]:
         """Behind a key of (0 for built in and 1 for made, name)."""
-        built_in = [rules.built_in(name) for name in sorted(ROLES) if after is None or (0, name) > after]
+        built_in = [self._built_in.get(name) for name in sorted(self._built_in) if after is None or (0, name) > after]
         async with self._store.reading() as reading:
             made = await reading.roles.list_by_name(after=after[1] if after and after[0] else None, limit=limit)
         return [*built_in, *map(rules.made_role, made)][:limit]
@@ -56,44 +60,42 @@ class Roles:
 
         Raises RoleNotFound, RoleBuiltIn, EtagMismatch, PermissionUnknown, PermissionNotHeld.
         """
-        async with self._refusals.recorded(ask, f"role/{edit.key}"), self._store.transaction() as tx:
 
-            async def act() -> KnownRole:
-                before = await _locked(tx, edit.key)
-                role = rules.edited(before, edit, caller, self._now())
-                if role is not before:
-                    await tx.roles.edit(role.name, role.description, role.permissions, role.update_time)
-                    # Whoever holds it: to ask for them would miss nobody, but cost more than to look everyone up anew.
-                    await tx.access_changes.add(None, self._now())
-                return rules.made_role(role)
+        async def act(tx: IdentityTransaction) -> KnownRole:
+            before = await self._locked(tx, edit.key)
+            role = rules.edited(self._built_in, before, edit, caller, self._now())
+            if role is not before:
+                await tx.roles.edit(role.name, role.description, role.permissions, role.update_time)
+                # Whoever holds it: to ask for them would miss nobody, but cost more than to look everyone up anew.
+                await tx.access_changes.add(None, self._now())
+            return rules.made_role(role)
 
-            return await once(tx, ask, KnownRole, act, f"role/{edit.key}")
+        async with self._refusals.recorded(ask, f"role/{edit.key}"):
+            return await once(self._store, ask, ROLE, act, f"role/{edit.key}")
 
     async def delete(self, caller: Caller, name: str, ask: Ask, *, force: bool) -> None:
         """Deletes a role, with `force` from all who hold it; raises RoleNotFound, RoleBuiltIn, PermissionNotHeld.
 
-        Raises RoleHeld where somebody holds it and `force` is not set.
+        Raises RoleInUse where somebody holds it and `force` is not set.
         """
-        async with self._refusals.recorded(ask, f"role/{name}"), self._store.transaction() as tx:
 
-            async def act() -> bool:
-                role = await _locked(tx, name)
-                rules.must_hold(caller, role.permissions)
-                # Nobody is granted it meanwhile: who grants a role holds it just as a change does.
-                if not force and await tx.roles.held(name):
-                    raise RoleHeld(role=name)
-                await tx.roles.revoke_from_all(name)
-                await tx.roles.delete(name)
-                await tx.access_changes.add(None, self._now())
-                return True
+        async def act(tx: IdentityTransaction) -> None:
+            role = await self._locked(tx, name)
+            rules.must_hold(caller, role.permissions)
+            # Nobody is granted it meanwhile: who grants a role holds it just as a change does.
+            if not force and await tx.roles.held(name):
+                raise RoleInUse(role=name)
+            await tx.roles.revoke_from_all(name)
+            await tx.roles.delete(name)
+            await tx.access_changes.add(None, self._now())
 
-            await once(tx, ask, bool, act, f"role/{name}")
+        async with self._refusals.recorded(ask, f"role/{name}"):
+            await once(self._store, ask, DONE, act, f"role/{name}")
 
-
-async def _locked(tx: IdentityTransaction, name: str) -> Role:
-    """The role, which nobody grants or changes meanwhile; raises RoleBuiltIn, RoleNotFound."""
-    rules.must_be_made(name)
-    role = await tx.roles.lock(name)
-    if role is None:
-        raise RoleNotFound(role=name)
-    return role
+    async def _locked(self, tx: IdentityTransaction, name: str) -> Role:
+        """The role, which nobody grants or changes meanwhile; raises RoleBuiltIn, RoleNotFound."""
+        rules.must_be_made(self._built_in, name)
+        role = await tx.roles.lock(name)
+        if role is None:
+            raise RoleNotFound(role=name)
+        return role

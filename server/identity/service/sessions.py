@@ -3,6 +3,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from server.frame.answers import DONE
 from server.frame.caller import Caller
 from server.frame.keeping import forget
 from server.frame.repeating import once
@@ -10,6 +11,7 @@ from server.identity.credentials.secrets import Secrets
 from server.identity.credentials.tokens import AccessTokens
 from server.identity.errors import CredentialsInvalid, SessionNotFound
 from server.identity.rules import sessions as rules
+from server.identity.service.answers import ENDED_SESSIONS
 from server.identity.service.signed_in import SignedIn, signed_in
 from storage.frame.records import Ask
 from storage.identity.records import Account, Session
@@ -59,29 +61,26 @@ class Sessions:
 
     async def revoke(self, caller: Caller, session_id: UUID, ask: Ask) -> None:
         """Ends one of the caller's sessions; raises SessionNotFound, of another's as of one that there never was."""
-        async with self._store.transaction() as tx:
 
-            async def act() -> bool:
-                session = await tx.sessions.find(session_id)
-                if session is None or session.account_id != caller.account_id:
-                    raise SessionNotFound(session_id=str(session_id))
-                await tx.sessions.end(session_id, self._now())
-                await tx.access_changes.add([caller.account_id], self._now())
-                return True
+        async def act(tx: IdentityTransaction) -> None:
+            session = await tx.sessions.find(session_id)
+            if session is None or session.account_id != caller.account_id:
+                raise SessionNotFound(session_id=str(session_id))
+            await tx.sessions.end(session_id, self._now())
+            await tx.access_changes.add([caller.account_id], self._now())
 
-            await once(tx, ask, bool, act, f"session/{session_id}")
+        await once(self._store, ask, DONE, act, f"session/{session_id}")
 
     async def revoke_all(self, caller: Caller, ask: Ask, *, keep_current: bool) -> int:
         """Ends the caller's sessions, or all but that of its token, and returns how many that were."""
         kept = caller.issued_for if keep_current else None
-        async with self._store.transaction() as tx:
 
-            async def act() -> int:
-                count = await tx.sessions.end_all(caller.account_id, self._now(), but=kept)
-                await tx.access_changes.add([caller.account_id], self._now())
-                return count
+        async def act(tx: IdentityTransaction) -> int:
+            count = await tx.sessions.end_all(caller.account_id, self._now(), but=kept)
+            await tx.access_changes.add([caller.account_id], self._now())
+            return count
 
-            return await once(tx, ask, int, act, f"account/{caller.account_id}")
+        return await once(self._store, ask, ENDED_SESSIONS, act, f"account/{caller.account_id}")
 
     async def purge(self) -> None:
         """Forgets sessions that have expired, with where they were opened from and by which program."""

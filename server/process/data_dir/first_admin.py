@@ -4,12 +4,14 @@ import json
 import secrets
 from pathlib import Path
 
+from server.frame.module import now
 from server.frame.sealing import MasterKeys
 from server.identity.errors import EmailTaken
-from server.identity.roles import ADMIN
+from server.identity.permissions import ADMIN
+from server.identity.use_cases import Identity, build_identity
+from server.modules import permissions
 from server.process.data_dir.private_file import kept_value, remove, write_private
 from server.process.failure import Failure
-from server.wiring import Identity, build_identity, now
 from storage.database import Database
 from storage.frame.records import NOBODY, Ask
 from storage.identity.store import IDENTITY
@@ -28,7 +30,7 @@ async def ensure_first_admin(database: Database, keys: MasterKeys, data_dir: Pat
     left = kept_value(coming, "password")
     if there_is_one and left is None:
         return None
-    identity = build_identity(database, keys)
+    identity = build_identity(database.store(IDENTITY), keys, permissions())
     try:
         if left is None or not await _signs_in(database, identity, left):
             left = None if there_is_one else await _first_admin(identity, kept, coming)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from server.application import Application
 from server.frame.outages import explained
 from server.frame.sealing import MasterKeyMalformed, MasterKeys, SealBroken, new_master_key, read_master_key
 from server.identity.credentials.keys import MasterKeyWrong
 from server.process.data_dir.private_file import keep_private
 from server.process.failure import Failure
 from server.settings import Settings
-from server.wiring import Application
 from storage.embedded.data import holds_data
 from storage.errors import StoreUnavailable
 

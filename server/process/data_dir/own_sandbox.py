@@ -11,10 +11,12 @@ from pathlib import Path
 
 import httpx
 
+from server.commerce.settings import CommerceSettings
 from server.process.data_dir.private_file import keep_private, write_private
 from server.process.failure import Failure
 from server.process.program import this_program
 from server.settings import Settings
+from server.webhooks.settings import WebhooksSettings
 
 _STOPPED_WITHIN = 10.0
 
@@ -37,8 +39,9 @@ class Sandbox:
 @contextmanager
 def own_sandbox(configured: Settings) -> Iterator["StartedSandbox | None"]:
     """A sandbox that runs as long as the block; None where the settings name a provider, a database, or no commerce."""
-    wanted = configured.payment_provider in (None, "sandbox") and "commerce" in configured.modules
-    if not configured.embedded or not wanted or configured.sandbox_url:
+    commerce = configured.of(CommerceSettings)
+    wanted = commerce.payment_provider in (None, "sandbox") and "commerce" in configured.modules
+    if not configured.embedded or not wanted or commerce.sandbox_url:
         yield None
         return
     started = StartedSandbox(configured.data_dir.absolute())
@@ -52,6 +55,25 @@ def running_sandbox(configured: Settings) -> Sandbox | None:
     """The one that a server with the same data folder has started last; None where there is none."""
     kept = _read(_path(configured.data_dir))
     return kept if kept is not None and kept.url else None
+
+
+def with_sandbox(configured: Settings, sandbox: Sandbox | None) -> Settings:
+    """The settings by which payments are made with a sandbox that runs beside, where one does."""
+    if sandbox is None:
+        return configured
+    commerce, webhooks = configured.of(CommerceSettings), configured.of(WebhooksSettings)
+    paying = {"payment_provider": commerce.payment_provider or "sandbox"}
+    reached = {"sandbox_url": sandbox.url, "sandbox_key": sandbox.key}
+    return configured.having(
+        commerce.model_copy(update={**paying, **reached}),
+        webhooks.model_copy(update={"sandbox_webhook_secret": sandbox.webhook_secret}),
+    )
+
+
+def with_running_sandbox(configured: Settings) -> Settings:
+    """The same for a command that runs beside a server, with the sandbox that the server has started last."""
+    beside = configured.embedded and not configured.of(CommerceSettings).sandbox_url
+    return with_sandbox(configured, running_sandbox(configured)) if beside else configured
 
 
 class StartedSandbox:

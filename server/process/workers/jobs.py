@@ -6,47 +6,37 @@ from functools import partial
 
 import structlog
 
-from server.process.built import application_of, worker_of
+from server.process.built import collect_from_here_on, opened_application, worker_of
 from server.process.data_dir.master_key import master_keys, prepared
 from server.process.http.metrics import Exposition, rendered
 from server.process.stopping import ready
-from server.process.surroundings import Surroundings
-from server.process.trade import opened_trade
 from server.process.workers.line import Assignment, Line
 from server.settings import Settings
-from storage.database import Database
 
 
-async def do_jobs(
-    configured: Settings, assigned: Assignment, beside: Surroundings, line: Line, stop: asyncio.Event
-) -> None:
+async def do_jobs(configured: Settings, assigned: Assignment, line: Line, stop: asyncio.Event) -> None:
     """Does jobs until it is to stop; raises Failure."""
     logger = structlog.get_logger().bind(worker=assigned.number)
-    keys = master_keys(configured)
-    limits = configured.time_limits
-    database = Database(beside.url, audit_key=keys.audit_key, pooler=configured.pooler, limits=limits)
-    try:
-        async with opened_trade(configured, beside.sandbox) as trade:
-            application = application_of(configured, database, keys, beside, trade, logger)
-            health = application.health
-            worker = worker_of(configured, beside.url, application, logger, told=health.tells)
-            health.follow(worker.why_not)
-            await prepared(application, configured)
-            await health.start()
-            watching = asyncio.create_task(health.watch())
-            worker.start()
-            line.answer("metrics", partial(_metrics, rendered(application.registry)))
-            with suppress(ConnectionError):  # it is gone, and the stop is asked for
-                await line.ask("serving")
-                if await ready(health, stop):
-                    await line.ask("ready")
-            await stop.wait()
-            watching.cancel()
-            await worker.stop()
-            await application.finish()
-            logger.info("stopped")
-    finally:
-        await database.close()
+    url = assigned.database_url
+    async with opened_application(configured, url, master_keys(configured), logger) as application:
+        health = application.health
+        worker = worker_of(configured, url, application, logger, told=health.tells)
+        health.follow(worker.why_not)
+        await prepared(application, configured)
+        await health.start()
+        watching = asyncio.create_task(health.watch())
+        worker.start()
+        collect_from_here_on()
+        line.answer("metrics", partial(_metrics, rendered(application.registry)))
+        with suppress(ConnectionError):  # it is gone, and the stop is asked for
+            await line.ask("serving")
+            if await ready(health, stop):
+                await line.ask("ready")
+        await stop.wait()
+        watching.cancel()
+        await worker.stop()
+        await application.finish()
+        logger.info("stopped")
 
 
 async def _metrics(exposition: Exposition, _: str) -> str:

@@ -11,14 +11,13 @@ import uvloop
 
 from server import settings
 from server.frame import log
-from server.process.built import Built, built
+from server.process.built import collect_from_here_on, opened_server
 from server.process.data_dir.master_key import master_keys, prepared
-from server.process.data_dir.own_sandbox import Sandbox
+from server.process.data_dir.own_sandbox import Sandbox, with_sandbox
 from server.process.failure import Failure
 from server.process.http.metrics import rendered
-from server.process.server import Shared
+from server.process.server import Server, Shared
 from server.process.stopping import ready, run_until_stopped, stop_asked
-from server.process.surroundings import Surroundings
 from server.process.workers.jobs import do_jobs
 from server.process.workers.line import Assignment, Line
 from server.settings import Address, Settings
@@ -45,33 +44,33 @@ async def _talk(configured: Settings, end: socket.socket) -> None:
     except ConnectionError:
         raise Failure("the supervisor is gone") from None
     try:
-        beside = Surroundings(assigned.database_url, Sandbox(**assigned.sandbox) if assigned.sandbox else None)
-        await (_serve if assigned.serves else do_jobs)(configured, assigned, beside, line, stop)
+        configured = with_sandbox(configured, Sandbox(**assigned.sandbox) if assigned.sandbox else None)
+        await (_serve if assigned.serves else do_jobs)(configured, assigned, line, stop)
     except Failure as failure:
         with suppress(ConnectionError):  # it is gone, and so is whoever would be told
             await line.ask("refusing", str(failure))
         sys.exit(1)
 
 
-async def _serve(
-    configured: Settings, assigned: Assignment, beside: Surroundings, line: Line, stop: asyncio.Event
-) -> None:
+async def _serve(configured: Settings, assigned: Assignment, line: Line, stop: asyncio.Event) -> None:
     addresses = {"grpc_address": Address(assigned.grpc_address), "http_address": Address(assigned.http_address)}
     configured = configured.model_copy(update=addresses)
     metrics_socket = None if assigned.metrics_socket is None else socket.socket(fileno=assigned.metrics_socket)
     shared = Shared(socket.socket(fileno=assigned.http_socket), partial(line.ask, "metrics"), metrics_socket)
     logger = structlog.get_logger().bind(worker=assigned.number)
-    async with built(configured, master_keys(configured), beside, logger, with_worker=False, shared=shared) as each:
-        await prepared(each.application, configured)
-        await each.start()
-        line.answer("metrics", partial(_metrics, each))
+    keys, url = master_keys(configured), assigned.database_url
+    async with opened_server(configured, url, keys, logger, with_worker=False, shared=shared) as server:
+        await prepared(server.application, configured)
+        await server.start()
+        collect_from_here_on()
+        line.answer("metrics", partial(_metrics, server))
         with suppress(ConnectionError):  # it is gone, and the stop is asked for
             await line.ask("serving")
-            if await ready(each.application.health, stop):
+            if await ready(server.application.health, stop):
                 await line.ask("ready")
         await stop.wait()
-        await each.server.stop()
+        await server.stop()
 
 
-async def _metrics(each: Built, _: str) -> str:
-    return await rendered(each.application.registry)()
+async def _metrics(server: Server, _: str) -> str:
+    return await rendered(server.application.registry)()

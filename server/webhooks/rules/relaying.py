@@ -4,11 +4,10 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from server.frame.events import EventType
-from server.webhooks.rules.telling import MANAGE
+from server.webhooks.permissions import MANAGE
 from storage.frame.records import Event
 from storage.webhooks.records import Delivery, DeliveryState, Endpoint, LoggedEvent
 
@@ -22,7 +21,7 @@ OWN_TYPES: Mapping[str, EventType] = {
 """The events that this module adds to the log."""
 
 LARGEST_PAGE = 3 * 1024 * 1024
-"""In bytes: how large a list's bodies may be together, so that clients take the answer, most of which take 4 MiB."""
+"""In bytes: how large the bodies may be together that are read for one page; more than the page takes, and any body."""
 
 _PAGE_EVENTS = 1_000
 _PAGE_DELIVERIES = 5_000
@@ -64,12 +63,6 @@ def disabled_event(endpoint: Endpoint, now: datetime) -> Event:
         "failure_start_time": _told(endpoint.failing_since) if endpoint.failing_since else None,
     }
     return Event(DISABLED, endpoint.id, json.dumps(data), now)
-
-
-def fitting(found: Sequence[Delivery]) -> int:
-    """How many of a list's deliveries, and at least one, go into one answer."""
-    sizes = accumulate(len(delivery.body.encode()) for delivery in found)
-    return max(1, sum(size <= LARGEST_PAGE for size in sizes))
 
 
 def _body(event_type: str, time: datetime, data: str) -> str:

@@ -5,16 +5,15 @@ from collections.abc import Collection, Iterable, Mapping
 from server.frame.caller import Caller
 from server.frame.errors import PermissionMissing
 from server.frame.events import EventType
+from server.webhooks.permissions import MANAGE
 
-MANAGE = "webhooks.manage"
-"""What is asked for where an event is about webhooks alone, or is of a type that is not known here."""
 UNKNOWN = "withheld: nobody's permissions decide what this endpoint is told; change it to decide by yours"
 NOT_ADMITTED = "withheld: the account whose permissions decide what this endpoint is told is disabled or gone"
 _LACKING = "withheld: the account whose permissions decide what this endpoint is told lacks {permission}"
 
 
 def needed(event_type: str, known: Mapping[str, EventType]) -> tuple[str, ...]:
-    """The permissions that it takes to be told of an event."""
+    """The permissions that it takes to be told of an event; of a type that is not known here, to manage webhooks."""
     return known[event_type].permissions if event_type in known else (MANAGE,)
 
 

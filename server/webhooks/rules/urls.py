@@ -43,9 +43,9 @@ def target_of(url: str) -> Target:
     if parts.scheme not in _PORTS:
         raise _forbidden("must begin with https://")
     if "@" in parts.netloc:
-        raise _forbidden("must hold no user and no password")
+        raise _forbidden("must not contain a user or a password")
     if "#" in url:
-        raise _forbidden("must hold no fragment")
+        raise _forbidden("must not contain a fragment")
     host, port = _host(parts), _port(parts)
     shown = f"[{host}]" if ":" in host else host
     authority = shown if port == _PORTS[parts.scheme] else f"{shown}:{port}"
@@ -65,7 +65,7 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
     if target.plain and not allowed:
         raise _forbidden("must begin with https://")
     if address is not None and not permitted(address, allowed, plain=target.plain):
-        raise _forbidden("must not lead to an address that is not of the public internet")
+        raise _forbidden("must not point to an address outside the public internet")
 
 
 def permitted(address: Address, allowed: Sequence[Network], *, plain: bool) -> bool:
@@ -82,7 +82,9 @@ def permitted(address: Address, allowed: Sequence[Network], *, plain: bool) -> b
 
 def _split(url: str) -> SplitResult:
     if not _CHARACTERS.fullmatch(url):
-        raise _forbidden("must hold only a URL's characters: others are percent-encoded, and in a host's name xn--")
+        raise _forbidden(
+            "must contain only URL characters: percent-encode others, and write the host name in punycode (xn--)"
+        )
     try:
         return urlsplit(url)
     except ValueError:
@@ -95,7 +97,7 @@ def _port(parts: SplitResult) -> int:
     except ValueError:
         port = 0
     if port == 0:
-        raise _forbidden("must have a port of 1 to 65535")
+        raise _forbidden("must have a port from 1 to 65535")
     return port
 
 
@@ -105,7 +107,7 @@ def _host(parts: SplitResult) -> str:
     is_name = _NAME.fullmatch(host) and not _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2])
     # In brackets, what is no address passes for one of a version to come, such as [v1.x].
     if (not is_address and not is_name) or ("[" in parts.netloc and ":" not in host):
-        raise _forbidden("must name a host")
+        raise _forbidden("must contain a valid host")
     return host
 
 

@@ -4,10 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from server.frame.addresses import Network
+from server.frame.answers import DONE
 from server.frame.caller import Caller
 from server.frame.editing import Edit
 from server.frame.events import EventType
-from server.frame.repeating import once
+from server.frame.repeating import once, once_in
 from server.webhooks import errors
 from server.webhooks.rules import endpoints as rules
 from server.webhooks.rules import telling
@@ -15,6 +16,7 @@ from server.webhooks.rules.attempts import GIVEN_UP
 from server.webhooks.rules.relaying import LARGEST_PAGE, sample_delivery
 from server.webhooks.rules.urls import check_url
 from server.webhooks.seals import SecretSeals
+from server.webhooks.service.answers import DELIVERY, ENDPOINT, ROTATION
 from storage.frame.records import Ask
 from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint
 from storage.webhooks.store import WebhooksStore, WebhooksTransaction
@@ -60,20 +62,20 @@ class Endpoints:
         The answer that is remembered is the endpoint without its secret. A repeated call reads that from where secrets
         are kept, and raises EndpointNotFound where it was deleted since.
         """
+
+        async def act(tx: WebhooksTransaction) -> Endpoint:
+            check_url(draft.url, self._allowed)
+            rules.check_types(draft.event_types, self._event_types)
+            telling.check_readable(draft.caller, draft.event_types, self._event_types)
+            rules.check_count(await tx.endpoints.count())
+            endpoint = draft.as_endpoint(self._new_id(), self._now())
+            await tx.endpoints.add(endpoint)
+            first = self._seals.new(endpoint.id, 1, self._new_secret(), endpoint.create_time)
+            await tx.endpoints.add_secret(first)
+            return self._seals.hidden(endpoint)
+
         async with self._store.transaction() as tx:
-
-            async def act() -> Endpoint:
-                check_url(draft.url, self._allowed)
-                rules.check_types(draft.event_types, self._event_types)
-                telling.check_readable(draft.caller, draft.event_types, self._event_types)
-                rules.check_count(await tx.endpoints.count())
-                endpoint = draft.as_endpoint(self._new_id(), self._now())
-                await tx.endpoints.add(endpoint)
-                first = self._seals.new(endpoint.id, 1, self._new_secret(), endpoint.create_time)
-                await tx.endpoints.add_secret(first)
-                return self._seals.hidden(endpoint)
-
-            kept = await once(tx, ask, Endpoint, act, lambda endpoint: f"endpoint/{endpoint.id}")
+            kept = await once_in(tx, ask, ENDPOINT, act, lambda endpoint: f"endpoint/{endpoint.id}")
             return self._seals.shown(kept), await self._secret(tx, kept.id, 1)
 
     async def get(self, endpoint_id: UUID) -> Endpoint:
@@ -91,33 +93,31 @@ class Endpoints:
         What decides anew what it is told takes the permissions to read that, whichever of its types are new.
         Raises UrlForbidden, EventTypeUnknown, EndpointNotFound, EtagMismatch, PermissionMissing.
         """
-        async with self._store.transaction() as tx:
 
-            async def act() -> Endpoint:
-                if "url" in edit.values:
-                    check_url(edit.values["url"], self._allowed)
-                rules.check_types(edit.values.get("event_types", ()), self._event_types)
-                endpoint = _existing(await tx.endpoints.lock(edit.key), edit.key)
-                edited = rules.edited(endpoint, edit, caller, self._now())
-                if rules.grants(endpoint, edit.values):
-                    telling.check_readable(caller, edited.event_types, self._event_types)
-                if edited is not endpoint:
-                    await tx.endpoints.change(edited)
-                if endpoint.enabled and not edited.enabled:
-                    await tx.deliveries.give_up(endpoint.id, GIVEN_UP)
-                return self._seals.hidden(edited)
+        async def act(tx: WebhooksTransaction) -> Endpoint:
+            if "url" in edit.values:
+                check_url(edit.values["url"], self._allowed)
+            rules.check_types(edit.values.get("event_types", ()), self._event_types)
+            endpoint = _existing(await tx.endpoints.lock(edit.key), edit.key)
+            edited = rules.edited(endpoint, edit, caller, self._now())
+            if rules.grants(endpoint, edit.values):
+                telling.check_readable(caller, edited.event_types, self._event_types)
+            if edited is not endpoint:
+                await tx.endpoints.change(edited)
+            if endpoint.enabled and not edited.enabled:
+                await tx.deliveries.give_up(endpoint.id, GIVEN_UP)
+            return self._seals.hidden(edited)
 
-            return self._seals.shown(await once(tx, ask, Endpoint, act, f"endpoint/{edit.key}"))
+        return self._seals.shown(await once(self._store, ask, ENDPOINT, act, f"endpoint/{edit.key}"))
 
     async def delete(self, endpoint_id: UUID, ask: Ask) -> None:
         """Deletes an endpoint with its secrets and deliveries; raises EndpointNotFound."""
-        async with self._store.transaction() as tx:
 
-            async def act() -> None:
-                if not await tx.endpoints.delete(endpoint_id):
-                    raise errors.EndpointNotFound(endpoint_id=str(endpoint_id))
+        async def act(tx: WebhooksTransaction) -> None:
+            if not await tx.endpoints.delete(endpoint_id):
+                raise errors.EndpointNotFound(endpoint_id=str(endpoint_id))
 
-            await once(tx, ask, type(None), act, f"endpoint/{endpoint_id}")
+        await once(self._store, ask, DONE, act, f"endpoint/{endpoint_id}")
 
     async def rotate(self, caller: Caller, endpoint_id: UUID, ask: Ask) -> tuple[bytes, datetime]:
         """A new secret, and until when requests are signed with the one before too.
@@ -125,35 +125,34 @@ class Endpoints:
         Whoever has it can sign as we do, and so it takes what it would take to read what is signed.
         Raises EndpointNotFound, PermissionMissing.
         """
+
+        async def act(tx: WebhooksTransaction) -> rules.Rotation:
+            endpoint = _existing(await tx.endpoints.lock(endpoint_id), endpoint_id)
+            if endpoint.granted_by != caller.account_id:
+                told = endpoint.event_types or sorted(self._event_types)
+                telling.check_readable(caller, told, self._event_types)
+            now = self._now()
+            end_time = now + rules.OVERLAP
+            previous = await tx.endpoints.end_secret(endpoint_id, end_time)
+            rotation = rules.Rotation(endpoint_id, previous + 1, end_time)
+            secret = self._seals.new(endpoint_id, rotation.generation, self._new_secret(), now)
+            await tx.endpoints.add_secret(secret)
+            return rotation
+
         async with self._store.transaction() as tx:
-
-            async def act() -> rules.Rotation:
-                endpoint = _existing(await tx.endpoints.lock(endpoint_id), endpoint_id)
-                if endpoint.granted_by != caller.account_id:
-                    told = endpoint.event_types or sorted(self._event_types)
-                    telling.check_readable(caller, told, self._event_types)
-                now = self._now()
-                end_time = now + rules.OVERLAP
-                previous = await tx.endpoints.end_secret(endpoint_id, end_time)
-                rotation = rules.Rotation(endpoint_id, previous + 1, end_time)
-                secret = self._seals.new(endpoint_id, rotation.generation, self._new_secret(), now)
-                await tx.endpoints.add_secret(secret)
-                return rotation
-
-            rotation = await once(tx, ask, rules.Rotation, act, f"endpoint/{endpoint_id}")
+            rotation = await once_in(tx, ask, ROTATION, act, f"endpoint/{endpoint_id}")
             return await self._secret(tx, endpoint_id, rotation.generation), rotation.previous_end_time
 
     async def send_test(self, endpoint_id: UUID, ask: Ask) -> Delivery:
         """Raises EndpointNotFound, EndpointDisabled."""
-        async with self._store.transaction() as tx:
 
-            async def act() -> Delivery:
-                endpoint = _enabled(await tx.endpoints.lock(endpoint_id), endpoint_id)
-                delivery = sample_delivery(endpoint, self._new_id(), self._now())
-                await tx.deliveries.add([delivery])
-                return delivery
+        async def act(tx: WebhooksTransaction) -> Delivery:
+            endpoint = _enabled(await tx.endpoints.lock(endpoint_id), endpoint_id)
+            delivery = sample_delivery(endpoint, self._new_id(), self._now())
+            await tx.deliveries.add([delivery])
+            return delivery
 
-            return await _once(tx, ask, act)
+        return await self._once(ask, act)
 
     async def list_deliveries(
         self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int
@@ -167,36 +166,35 @@ class Endpoints:
 
         An attempt that is under way is followed by another one.
         """
+
+        async def act(tx: WebhooksTransaction) -> Delivery:
+            known = _delivery(await tx.deliveries.find(delivery_id), delivery_id)
+            endpoint = await tx.endpoints.lock(known.endpoint_id)
+            if endpoint is None:  # deleted in between, and the delivery with it
+                raise errors.DeliveryNotFound(delivery_id=str(delivery_id))
+            _enabled(endpoint, endpoint.id)
+            delivery = _delivery(await tx.deliveries.find(delivery_id), delivery_id)
+            again = replace(delivery, state=DeliveryState.PENDING, next_attempt_time=self._now())
+            await tx.deliveries.change(again)
+            return again
+
+        return await self._once(ask, act)
+
+    async def _once(self, ask: Ask, act: Callable[[WebhooksTransaction], Awaitable[Delivery]]) -> Delivery:
+        """As `once` has it, but what is remembered holds no body: that stands with the delivery, and never changes."""
+
+        async def bodiless(tx: WebhooksTransaction) -> Delivery:
+            return replace(await act(tx), body="")
+
         async with self._store.transaction() as tx:
-
-            async def act() -> Delivery:
-                known = _delivery(await tx.deliveries.find(delivery_id), delivery_id)
-                endpoint = await tx.endpoints.lock(known.endpoint_id)
-                if endpoint is None:  # deleted in between, and the delivery with it
-                    raise errors.DeliveryNotFound(delivery_id=str(delivery_id))
-                _enabled(endpoint, endpoint.id)
-                delivery = _delivery(await tx.deliveries.find(delivery_id), delivery_id)
-                again = replace(delivery, state=DeliveryState.PENDING, next_attempt_time=self._now())
-                await tx.deliveries.change(again)
-                return again
-
-            return await _once(tx, ask, act)
+            kept = await once_in(tx, ask, DELIVERY, bodiless, lambda delivery: f"endpoint/{delivery.endpoint_id}")
+            return replace(kept, body=_delivery(await tx.deliveries.find(kept.id), kept.id).body)
 
     async def _secret(self, tx: WebhooksTransaction, endpoint_id: UUID, generation: int) -> bytes:
         found = await tx.endpoints.find_secret(endpoint_id, generation)
         if found is None:
             raise errors.EndpointNotFound(endpoint_id=str(endpoint_id))
         return self._seals.opened(found)
-
-
-async def _once(tx: WebhooksTransaction, ask: Ask, act: Callable[[], Awaitable[Delivery]]) -> Delivery:
-    """As `once` has it, but what is remembered holds no body: that stands with the delivery, and never changes."""
-
-    async def bodiless() -> Delivery:
-        return replace(await act(), body="")
-
-    kept = await once(tx, ask, Delivery, bodiless, lambda delivery: f"endpoint/{delivery.endpoint_id}")
-    return replace(kept, body=_delivery(await tx.deliveries.find(kept.id), kept.id).body)
 
 
 def _existing(endpoint: Endpoint | None, endpoint_id: UUID) -> Endpoint:

@@ -5,8 +5,7 @@ from server.frame.keeping import forget
 from storage.webhooks.store import WebhooksStore
 
 KEPT = timedelta(days=30)
-"""For how long events that came in are known again, deliveries are kept, and secrets at least: a repeated request
-shows its secret again."""
+"""For how long deliveries are kept, and secrets at least: a repeated request shows its secret again."""
 
 
 class Purging:
@@ -17,10 +16,9 @@ class Purging:
         self._now = now
 
     async def purge(self) -> None:
-        """Forgets what came in and was processed, finished deliveries, and secrets that nothing is signed with."""
+        """Forgets finished deliveries, and secrets that nothing is signed with."""
         now = self._now()
         before = now - KEPT
-        await forget(self._store, lambda tx, limit: tx.inbox.purge(before, limit))
         await forget(self._store, lambda tx, limit: tx.deliveries.purge(before, limit))
         async with self._store.transaction() as tx:
             await tx.endpoints.purge_secrets(ended_before=now, created_before=before)

@@ -1,4 +1,5 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,8 +14,10 @@ from storage.frame.tables import audit_entries, audit_seals
 
 _ENTRY = ("create_time", "caller_id", "action", "resource", "address", "call_id", "result", "id", "key_id", "mac")
 _VALUES = values_by(_ENTRY[:8])
-_ENTRIES = Records(AuditEntry)
-_EVENTS = Records(AuditEvent, transaction_id="transaction")
+_EVENTS = Records(
+    AuditEvent, transaction_id="transaction", entry=(AuditEntry, *(field.name for field in fields(AuditEntry)))
+)
+_UNSEALED: Mapping[str, Callable[[AnyRow], object]] = {"position": lambda _: 0, "hash": lambda _: b""}
 _RECORD = inserting(audit_entries, *_ENTRY)
 KEY = (audit_entries.c.transaction_id, audit_entries.c.sequence)
 """The order of the chain."""
@@ -39,7 +42,8 @@ class AuditReader(Reader):
         if before is not None:
             statement = statement.where(tuple_(*key) < before)
         statement = statement.order_by(*(column.desc() for column in key)).limit(limit)
-        return [event_of(row, row.position, row.hash) for row in await self._connection.execute(statement)]
+        found = await self._connection.execute(statement)
+        return events_of(found, position=lambda row: row.position or 0, hash=lambda row: row.hash or b"")
 
     async def list_waiting(self, *, after: tuple[int, int] | None, limit: int) -> Sequence[AuditEvent]:
         """What is to be sealed next, behind a key of (transaction, sequence), in the order of the chain.
@@ -64,7 +68,7 @@ class AuditReader(Reader):
 
     async def _in_order(self, statement: Select[Any], limit: int) -> Sequence[AuditEvent]:
         statement = statement.order_by(*KEY).limit(limit)
-        return [event_of(row) for row in await self._connection.execute(statement)]
+        return events_of(await self._connection.execute(statement))
 
 
 class AuditRepository(AuditReader, Repository):
@@ -85,9 +89,9 @@ class AuditRepository(AuditReader, Repository):
         await self._connection.execute(_RECORD, rows_of(_ENTRY, rows))
 
 
-def event_of(row: AnyRow, position: int | None = None, hash_: bytes | None = None) -> AuditEvent:
-    place, chain = position or 0, hash_ or b""
-    return _EVENTS.one(row, entry=_ENTRIES.one, position=lambda _: place, hash=lambda _: chain)
+def events_of(rows: Iterable[AnyRow], **sealed: Callable[[AnyRow], object]) -> Sequence[AuditEvent]:
+    """The events that one statement found; `sealed` says where in a row its `position` and its `hash` are."""
+    return _EVENTS.all(rows, **{**_UNSEALED, **sealed})
 
 
 def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:

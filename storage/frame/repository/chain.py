@@ -4,9 +4,9 @@ from typing import Any
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import AnyRow, Reader, Records, Repository, inserting, rows_of, values_by
+from storage.base import Reader, Records, Repository, inserting, rows_of, values_by
 from storage.frame.records import AuditAnchor, AuditEvent, AuditLink, AuditSeal
-from storage.frame.repository.audit import EVENT, KEY, TRANSACTION, event_of, key_of, unsealed
+from storage.frame.repository.audit import EVENT, KEY, TRANSACTION, events_of, key_of, unsealed
 from storage.frame.tables import audit_anchors, audit_entries, audit_seals
 
 _SEALING = 0x626B726D_00000010
@@ -47,15 +47,19 @@ class AuditChainReader(Reader):
         if after:  # a place before the first is none, and is to be seen
             statement = statement.where(audit_seals.c.position > after)
         statement = statement.order_by(audit_seals.c.position).limit(limit)
-        return [_link(row) for row in await self._connection.execute(statement)]
+        rows = (await self._connection.execute(statement)).all()
+        there = (row for row in rows if row.sequence is not None)
+        found = events_of(there, position=lambda row: row.seal_position, hash=lambda row: row.seal_hash)
+        events = {event.position: event for event in found}
+        return [AuditLink(seal, events.get(seal.position)) for seal in _SEALS_BESIDE.all(rows)]
 
     async def find_astray(self, since: tuple[int, int] | None, until: tuple[int, int]) -> AuditEvent | None:
         """The first event between two keys of (transaction, sequence) that stands in no place of the chain."""
         statement = unsealed().where(tuple_(*KEY) <= key_of(until))
         if since is not None:
             statement = statement.where(tuple_(*KEY) > key_of(since))
-        row = (await self._connection.execute(statement.order_by(*KEY).limit(1))).first()
-        return event_of(row) if row else None
+        found = events_of(await self._connection.execute(statement.order_by(*KEY).limit(1)))
+        return next(iter(found), None)
 
     async def find_copy(self, *, after: int, until: int) -> AuditEvent | None:
         """The first event between two places that is the same as one at an earlier place."""
@@ -66,8 +70,8 @@ class AuditChainReader(Reader):
         statement: Select[Any] = select(*EVENT, audit_seals.c.position).join_from(audit_seals, audit_entries, _MINE)
         here = (audit_seals.c.position > after) & (audit_seals.c.position <= until)
         statement = statement.where(here, stands_before).order_by(audit_seals.c.position).limit(1)
-        row = (await self._connection.execute(statement)).first()
-        return event_of(row, row.position) if row else None
+        found = events_of(await self._connection.execute(statement), position=lambda row: row.position)
+        return next(iter(found), None)
 
     async def anchored(self) -> AuditAnchor | None:
         """Where the chain ended when it was last anchored."""
@@ -93,8 +97,3 @@ class AuditChainRepository(AuditChainReader, Repository):
         values = {"position": anchor.position, "hash": anchor.hash, "create_time": func.now()}
         statement = insert(audit_anchors).values(values).on_conflict_do_nothing()
         return (await self._connection.execute(statement.returning(audit_anchors.c.position))).first() is not None
-
-
-def _link(row: AnyRow) -> AuditLink:
-    seal = _SEALS_BESIDE.one(row)
-    return AuditLink(seal, None if row.sequence is None else event_of(row, seal.position, seal.hash))

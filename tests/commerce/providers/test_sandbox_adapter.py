@@ -158,11 +158,11 @@ async def test_a_slow_card_takes_its_time(shared_sandbox: Sandbox) -> None:
     await provider.close()
 
 
-async def test_a_provider_that_is_gone_is_unavailable(sandbox: Sandbox) -> None:
+async def test_a_provider_that_is_gone_is_unavailable(sandbox_here: Sandbox) -> None:
     """Also over the connection that was open."""
-    provider = SandboxProvider(sandbox.url, sandbox.key)
+    provider = SandboxProvider(sandbox_here.url, sandbox_here.key)
     report = await authorized(provider)
-    await sandbox.kill()
+    await sandbox_here.stop()
     for call in (provider.find(report.provider_id), provider.capture(report.provider_id, pounds("10"), "c")):
         with pytest.raises(ProviderUnavailable):
             await call

@@ -16,7 +16,10 @@ from storage.embedded.account import account_for
 from storage.embedded.postmaster import read_postmaster
 from tests.storage.embedded.users import CAP_DAC_READ_SEARCH, end, nobody, none_left, servers_of, using
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user"),
+]
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from storage.embedded.locks import FileLock
 from storage.embedded.postmaster import read_postmaster
 from tests.storage.embedded.users import end, none_left, servers_of, using
 
+pytestmark = pytest.mark.slow
+
 ODD = {
     "all that a shell or a URL means something by": "a b'c\"d$HOME%41?e+f#g@h:i&j=k;l\\m`id`",
     "a comma, which libpq takes for the end": "a,b",

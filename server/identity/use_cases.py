@@ -1,18 +1,17 @@
+"""identity's use cases, put together: every process lets callers in by them, whatever it serves."""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 import uuid_utils.compat
 
-from backroom.identity.v1 import (
-    access_service_pb2,
-    access_service_pb2_grpc,
-    audit_service_pb2,
-    audit_service_pb2_grpc,
-    identity_service_pb2,
-    identity_service_pb2_grpc,
-)
+from server.frame.addresses import LOCAL_ISSUER
 from server.frame.finishing import Finishing
+from server.frame.module import Clock, NewId, now
+from server.frame.permissions import Permission
 from server.frame.sealing import MasterKeys
 from server.identity.credentials.devices import Devices
 from server.identity.credentials.keys import KeyRing
@@ -20,9 +19,9 @@ from server.identity.credentials.passwords import Passwords
 from server.identity.credentials.secrets import Secrets
 from server.identity.credentials.standing import Standings
 from server.identity.credentials.tokens import AccessTokens
-from server.identity.jobs import account_tasks, audit_tasks, mail_tasks, standing_tasks, throttling_tasks
-from server.identity.outbox import Outbox
+from server.identity.outbox.configured import Mail
 from server.identity.outbox.local import LogOutbox
+from server.identity.rules.roles import BuiltInRoles
 from server.identity.service import (
     AccessControl,
     Accounts,
@@ -38,21 +37,7 @@ from server.identity.service import (
     Throttling,
 )
 from server.identity.service.anchoring import AnchorFile
-from server.identity.servicer import AccessServicer, AuditServicer, IdentityServicer
-from server.settings import LOCAL_ISSUER
-from server.wiring.parts import Clock, NewId, Part, Service, now
-from storage.database import Database
-from storage.identity.store import IDENTITY
-
-
-@dataclass(frozen=True)
-class Mail:
-    """How people are told things by mail."""
-
-    outbox: Outbox | None = None
-    """None means that a line in the log stands for each mail."""
-    link: str = ""
-    """A page of the product's own, with "{token}" in its URL; empty where a mail holds the bare token."""
+from storage.identity.store import IdentityStore
 
 
 @dataclass(frozen=True)
@@ -76,23 +61,32 @@ class Identity:
     api_keys: ApiKeys
     key_rotation: KeyRotation
     auditing: Auditing
+    built_in: BuiltInRoles
+
+    async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
+        return await self.standings.permissions_of(account_id)
 
 
 def build_identity(
-    database: Database,
+    store: IdentityStore,
     master_keys: MasterKeys,
+    permissions: Sequence[Permission],
     now: Clock = now,
     new_id: NewId = uuid_utils.compat.uuid7,
     *,
     issuer: str = LOCAL_ISSUER,
-    mail: Mail = Mail(),
+    mail: Mail = Mail(),  # noqa: B008 - it is frozen
     anchor_file: Path | None = None,
     logger: structlog.typing.FilteringBoundLogger | None = None,
+    passwords: Passwords | None = None,
 ) -> Identity:
-    """The record's anchors are kept in `anchor_file`, where one is given."""
-    store = database.store(IDENTITY)
+    """`permissions` are those of all modules; the record's anchors are kept in `anchor_file`, where one is given.
+
+    `passwords` hashes by other parameters than those of every deployment; it is closed with the application.
+    """
+    built_in = BuiltInRoles(permissions)
     keys = KeyRing(store, master_keys, now)
-    passwords = Passwords()
+    passwords = passwords or Passwords()
     tokens = AccessTokens(keys, now, issuer)
     secrets = Secrets(keys)
     devices = Devices(keys, now, new_id)
@@ -107,17 +101,18 @@ def build_identity(
         keys=keys,
         passwords=passwords,
         tokens=tokens,
-        standings=Standings(store, keys, tokens, now),
+        standings=Standings(store, keys, tokens, built_in, now),
         secrets=secrets,
-        accounts=Accounts(store, passwords, throttling, mailing, devices, finishing, now, new_id),
+        accounts=Accounts(store, passwords, throttling, mailing, devices, finishing, built_in, now, new_id),
         signing_in=SigningIn(store, passwords, throttling, tokens, secrets, devices, finishing, now, new_id),
         sessions=Sessions(store, tokens, secrets, now),
         recovery=Recovery(store, passwords, throttling, mailing, devices, now),
         throttling=throttling,
         mailing=mailing,
-        access=AccessControl(store, refusals, now),
-        roles=Roles(store, refusals, now),
-        api_keys=ApiKeys(store, tokens, secrets, throttling, refusals, finishing, now, new_id),
+        access=AccessControl(store, refusals, built_in, now),
+        roles=Roles(store, refusals, built_in, now),
+        api_keys=ApiKeys(store, tokens, secrets, throttling, refusals, built_in, finishing, now, new_id),
+        built_in=built_in,
         key_rotation=KeyRotation(store, master_keys, now),
         auditing=Auditing(
             store,
@@ -127,33 +122,3 @@ def build_identity(
             AnchorFile(anchor_file).keep if anchor_file else None,
         ),
     )
-
-
-def identity_part(identity: Identity, database: Database, now: Clock) -> Part:
-    services = (
-        Service(
-            identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
-            identity_service_pb2_grpc.add_IdentityServiceServicer_to_server,
-            IdentityServicer(
-                identity.accounts, identity.signing_in, identity.sessions, identity.recovery, identity.secrets
-            ),
-        ),
-        Service(
-            access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
-            access_service_pb2_grpc.add_AccessServiceServicer_to_server,
-            AccessServicer(identity.access, identity.roles, identity.api_keys),
-        ),
-        Service(
-            audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
-            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
-            AuditServicer(identity.auditing),
-        ),
-    )
-    tasks = (
-        *standing_tasks(database.store(IDENTITY), now),
-        *audit_tasks(identity.auditing),
-        *account_tasks(identity.accounts, identity.sessions),
-        *mail_tasks(identity.mailing),
-        *throttling_tasks(identity.throttling),
-    )
-    return Part(services, tasks, closing=(identity.finishing.close,))

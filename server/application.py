@@ -1,0 +1,183 @@
+"""The composition root: settings and modules in, one application out, the same for serving and for doing jobs."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+import structlog
+import uuid_utils.compat
+from prometheus_client import CollectorRegistry
+
+import migrations
+from server.frame.contract import largest_bodies_of, rules_of
+from server.frame.health import Health
+from server.frame.interceptors import CallLimits, InFlight, chain
+from server.frame.keeping import keeping_tasks
+from server.frame.module import Clock, Shared, now
+from server.frame.sealing import MasterKeys
+from server.frame.standard import STANDARD_RULES
+from server.identity.credentials.keys import MasterKeyWrong
+from server.identity.credentials.passwords import Passwords
+from server.identity.outbox import Outbox
+from server.identity.outbox.configured import mail_of
+from server.identity.permissions import CUSTOMER
+from server.identity.settings import IdentitySettings
+from server.identity.use_cases import build_identity
+from server.modules import MODULES, manifest, permissions
+from server.settings import Settings
+from storage.connection import check_issuer
+from storage.database import Database
+from storage.errors import StoreError, StoreUnavailable
+from storage.identity.store import IDENTITY
+from storage.store import FRAME
+from storage.trouble import Kind, Trouble
+
+Value = TypeVar("Value")
+
+
+class Application:
+    """Everything that one process serves or does, wired but not yet listening."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        master_keys: MasterKeys,
+        logger: structlog.typing.FilteringBoundLogger,
+        *,
+        limits: CallLimits = CallLimits(),  # noqa: B008 - it is frozen
+        passwords: Passwords | None = None,
+        outbox: Outbox | None = None,
+        now: Clock = now,
+    ) -> None:
+        """Raises SettingMissing, and ContractError.
+
+        `passwords` hashes by other parameters than those of every deployment, and `outbox` takes the mails.
+        """
+        self.database = database
+        self._issuer = settings.issuer
+        self._claimed = False
+        self.registry = CollectorRegistry()
+        self.identity = build_identity(
+            database.store(IDENTITY),
+            master_keys,
+            permissions(),
+            now,
+            issuer=settings.issuer,
+            mail=mail_of(settings.of(IdentitySettings), settings.deployment, outbox),
+            anchor_file=settings.of(IdentitySettings).audit_anchor_file,
+            logger=logger,
+            passwords=passwords,
+        )
+        """In every process, whatever it serves: callers are let in by it."""
+        manifests = {name: manifest(name) for name in MODULES}
+        shared = Shared(
+            database=database,
+            now=now,
+            new_id=uuid_utils.compat.uuid7,
+            logger=logger,
+            registry=self.registry,
+            master_keys=master_keys,
+            authentication=self.identity,
+            event_types=_together(each.event_types for each in manifests.values()),
+            takers=_together(each.takers for each in manifests.values()),
+        )
+        self._modules = [manifests[name].build(shared, settings.of_modules[name]) for name in settings.modules]
+        self.services = [service for module in self._modules for service in module.services]
+        self.tasks = [
+            *(task for module in self._modules for task in module.tasks),
+            *keeping_tasks(database.store(FRAME), now),
+        ]
+        self.routes = [route for module in self._modules for route in module.routes]
+        """What the modules answer on the HTTP side."""
+        self.health = Health([service.name for service in self.services], self._why_not_ready, logger)
+        self._stand_around(settings, limits, logger)
+
+    def _stand_around(
+        self, settings: Settings, limits: CallLimits, logger: structlog.typing.FilteringBoundLogger
+    ) -> None:
+        """What stands around the calls."""
+        contract = [service.descriptor for service in self.services]
+        rules = {**rules_of(contract, self.identity.built_in.permissions), **STANDARD_RULES}
+        customers = self.identity.built_in.permissions_of([CUSTOMER])
+        self.lanes = frozenset(path for path, rule in rules.items() if rule.permission in {None, *customers})
+        """The methods that anyone or any customer may crowd at; those that need more than that wait together."""
+        self.in_flight = InFlight()
+        self.chain = chain(
+            rules,
+            largest_bodies_of(contract),
+            self.identity.standings,
+            self.in_flight,
+            self.registry,
+            logger,
+            limits,
+            settings.trusted_proxies,
+            customers=customers,
+        )
+
+    async def prepare(self) -> None:
+        """Makes, opens and seals the keys, and seals other secrets; nothing on a database that is not ready.
+
+        Raises MasterKeyWrong, SealBroken, and StoreUnavailable where that will not pass by itself, as where the
+        database belongs to another environment.
+        """
+        try:
+            if await self._behind() is not None:
+                return
+            await self._claim()
+            await self.identity.keys.load()
+            for module in self._modules:
+                for prepare in module.preparing:
+                    await prepare()
+        except StoreUnavailable as error:
+            if not error.trouble.passing:
+                raise
+        except StoreError:
+            pass  # readiness tells of it, and opens the keys once the database answers
+
+    async def drain(self) -> None:
+        """Ends the watches, which would not end by themselves."""
+        await asyncio.gather(*(feed.close() for module in self._modules for feed in module.feeds))
+
+    async def finish(self) -> None:
+        """Answers the asks that wait in batches, and ends connections; to be called once no new ones come."""
+        for module in self._modules:
+            for batcher in module.batchers:
+                await batcher.close()
+            for close in module.closing:
+                await close()
+        self.identity.passwords.close()
+
+    async def _why_not_ready(self) -> str | None:
+        look = await self.database.look()
+        behind = migrations.lacking(look.revision)
+        if behind is not None:
+            return behind
+        if look.read_only:
+            raise StoreUnavailable(Trouble(Kind.STANDBY, "it is a standby, or set read-only"))
+        if self.database.commits_overdue or self._stuck():
+            raise StoreUnavailable(Trouble(Kind.UNCONFIRMED, "it answers, but changes are not confirmed in time"))
+        if not self._claimed:
+            await self._claim()
+        if not self.identity.keys.loaded:
+            try:
+                await self.identity.keys.load()
+            except MasterKeyWrong:
+                return "BACKROOM_MASTER_KEY does not open the keys of this database"
+        return None
+
+    def _stuck(self) -> bool:
+        return any(batcher.stuck() for module in self._modules for batcher in module.batchers)
+
+    async def _claim(self) -> None:
+        """Has the database belong to this environment; raises StoreUnavailable where it is another one's."""
+        async with self.database.store(FRAME).transaction() as tx:
+            check_issuer(await tx.environment.claim(self._issuer), self._issuer)
+        self._claimed = True
+
+    async def _behind(self) -> str | None:
+        return migrations.lacking(await self.database.revision())
+
+
+def _together(parts: Iterable[Mapping[str, Value]]) -> Mapping[str, Value]:
+    return {name: value for part in parts for name, value in part.items()}

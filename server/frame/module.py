@@ -1,0 +1,131 @@
+"""What a module is to the house: what it brings once it is built, and a manifest of what is known before."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from prometheus_client import CollectorRegistry
+from starlette.routing import BaseRoute
+
+from server.frame.batching import Batcher
+from server.frame.events import EventType
+from server.frame.jobs import Task
+from server.frame.permissions import Permission
+from server.frame.sealing import MasterKeys
+from server.frame.watching import Feed
+from storage.database import Database
+from storage.laws import Finding
+
+Clock = Callable[[], datetime]
+NewId = Callable[[], UUID]
+
+
+class SettingMissing(Exception):
+    """A module cannot be built from these settings; the text names the setting, and what is needed with it."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of the contract, and the servicer that answers for it."""
+
+    pb2: ModuleType
+    """The generated module that declares the service, and no other one."""
+    pb2_grpc: ModuleType
+    servicer: object
+
+    @property
+    def descriptor(self) -> ServiceDescriptor:
+        (found,) = self.pb2.DESCRIPTOR.services_by_name.values()
+        return found  # type: ignore[no-any-return]  # a generated module has no type of its own
+
+    @property
+    def name(self) -> str:
+        return str(self.descriptor.full_name)
+
+    def add_to(self, server: Any) -> None:
+        """Has a server, or its lanes, answer calls by the servicer."""
+        getattr(self.pb2_grpc, f"add_{self.descriptor.name}Servicer_to_server")(self.servicer, server)
+
+
+class Authentication(Protocol):
+    """What every process has of the module identity, whatever it serves."""
+
+    async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
+        """What an account may do now, whoever asks for it; None where it is let in no more, or there is none."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What every module is built from, beside its settings."""
+
+    database: Database
+    """Of which a module takes its own store: `shared.database.store(COMMERCE)`."""
+    now: Clock
+    new_id: NewId
+    logger: structlog.typing.FilteringBoundLogger
+    registry: CollectorRegistry
+    """Where a module counts what it wants to be seen in the metrics."""
+    master_keys: MasterKeys
+    authentication: Authentication
+    event_types: Mapping[str, EventType]
+    """Of all modules, those included that are not served here."""
+    takers: Mapping[str, str]
+    """Of all modules: by the source of a received webhook, the task that takes its events from the inbox."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """What one module brings into a process that serves it."""
+
+    services: Sequence[Service]
+    tasks: Sequence[Task] = ()
+    batchers: Sequence[Batcher[Any, Any]] = ()
+    """In the order in which they are to be closed."""
+    routes: Sequence[BaseRoute] = ()
+    """What it answers on the HTTP side."""
+    feeds: Sequence[Feed[Any, Any, Any]] = ()
+    """What callers watch."""
+    preparing: Sequence[Callable[[], Awaitable[object]]] = ()
+    """What is to be done before the first call, on a database that is ready."""
+    closing: Sequence[Callable[[], Awaitable[None]]] = ()
+    """What ends its connections to others, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """Why something that must hold could not be checked now."""
+
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What is known of a module without building it."""
+
+    name: str
+    build: Callable[[Shared, Any], Module]
+    """From what all modules share, and this module's settings; raises SettingMissing."""
+    permissions: Sequence[Permission] = ()
+    """What its methods ask for, and what is asked for within them."""
+    event_types: Mapping[str, EventType] = field(default_factory=dict)
+    """What it adds to the log of events, for others to be told of."""
+    takers: Mapping[str, str] = field(default_factory=dict)
+    """By the source of a received webhook, the module's task that takes its events from the inbox.
+
+    The task is given the source and the event_id, and marks the event as processed in the transaction of its effect.
+    """
+    check: Callable[[Database, Any], Awaitable[Sequence[Finding | Unchecked]]] | None = None
+    """What `backroom verify` holds beside the laws in `storage/<module>/laws.py`: what SQL alone cannot tell.
+
+    Of a database and the module's settings; raises SettingMissing.
+    """

@@ -1,0 +1,139 @@
+"""How a setting is declared: once, with what `README.md`, `.env.example` and `backroom doctor` say of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+Value = TypeVar("Value")
+
+
+def setting(
+    name: str,
+    default: Value,
+    says: str,
+    *,
+    typed: str = "",
+    unset: str = "",
+    example: str = "",
+    page: str = "",
+    secret: bool = False,
+    ge: float | None = None,
+    le: float | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+) -> Value:
+    """Declares a field of DeclaredSettings, which is read from the environment by this name.
+
+    `says` goes on after the name, without a full stop at its end; what more there is to say stands on `page`.
+    `typed` is the default as one would type it, where that is not plain from `default`; `unset` says in words what
+    holds where nothing is set. A secret's value is shown nowhere: neither by `repr` nor by `doctor`.
+    """
+    field: Value = Field(
+        default,
+        validation_alias=name,
+        description=says,
+        examples=[example] if example else None,
+        repr=not secret,
+        ge=ge,
+        le=le,
+        min_length=min_length,
+        max_length=max_length,
+        json_schema_extra={"typed": typed or written(default), "unset": unset, "page": page},
+    )
+    return field
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What is declared of one setting."""
+
+    name: str
+    """In the environment."""
+    field: str
+    """In its class."""
+    says: str
+    default: str
+    """As one would type it; empty where there is none that could be typed."""
+    unset: str
+    """What holds where nothing is set, in words; empty where the default says so."""
+    example: str
+    page: str
+    """Where there is more to read, as a path from the project's folder; may be empty."""
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What a module's settings may have to know of where they count."""
+
+    production: bool
+    embedded: bool
+    """Whether the database is the embedded one, in the data folder."""
+    data_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How `doctor` shows a setting whose value does not speak for itself."""
+
+    found: str
+    mend: str = ""
+    """What to do about it; empty where there is nothing to do."""
+    broken: bool = True
+    """Whether that must be done, and not only may be."""
+
+
+class DeclaredSettings(BaseModel):
+    """Settings of one subject, frozen: a module's own, or some of every process.
+
+    The first line of a class's docstring stands over them in README.md and `.env.example`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+    def unfit_for_production(self) -> Iterator[str]:
+        """Why a server must not start so in production, one line a reason that names the setting and the mend."""
+        yield from ()
+
+    def shown(self, deployment: Deployment) -> Mapping[str, Shown]:
+        """What `doctor` shows instead of the values, by the settings' names; it holds no secret."""
+        del deployment  # it is for those that depend on it
+        return {}
+
+
+def declared(kind: type[DeclaredSettings]) -> Sequence[Declared]:
+    """Every setting of a class, in the order of their declaration; a field that is excluded is none."""
+    return [_declared(field, info) for field, info in kind.model_fields.items() if not info.exclude]
+
+
+def _declared(field: str, info: FieldInfo) -> Declared:
+    extra = info.json_schema_extra
+    if not isinstance(extra, Mapping) or info.description is None:
+        raise TypeError(f"{field} is declared without setting(...)")
+    return Declared(
+        name=str(info.validation_alias),
+        field=field,
+        says=info.description,
+        default=str(extra["typed"]),
+        unset=str(extra["unset"]),
+        example=str(info.examples[0]) if info.examples else "",
+        page=str(extra["page"]),
+        secret=not info.repr,
+    )
+
+
+def written(value: object) -> str:
+    """A value as it is typed into the environment; empty for none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)

@@ -1,0 +1,48 @@
+"""The pages lead where they say, and the index of decisions is whole."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DECISIONS = sorted(ROOT.glob("docs/decisions/0*.md"))
+
+_LINK = re.compile(r"\]\(([^)#\s]+)(?:#([^)\s]+))?\)")
+_ROW = re.compile(r"^\| \[(\d+)\]\((\S+)\) \| .+ \| (.+) \|$", re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_link_of_a_page_leads_somewhere(page: Path) -> None:
+    """A link names a file of this checkout, and an anchor in it a heading."""
+    for target, anchor in _LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        found = (page.parent / target).resolve()
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found), f"{target}#{anchor}"
+
+
+def test_the_index_has_each_decision_with_its_number() -> None:
+    """The rows are the files, in their order."""
+    rows = _ROW.findall((ROOT / "docs/decisions/README.md").read_text(encoding="utf-8"))
+
+    assert [(int(number), name) for number, name, _ in rows] == [(int(each.name[:4]), each.name) for each in DECISIONS]
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda decision: decision.name[:4])
+def test_a_decision_begins_with_the_status_that_the_index_has(decision: Path) -> None:
+    """A reader of either page learns which decision has taken its place."""
+    lines = decision.read_text(encoding="utf-8").splitlines()
+    index = {name: status for _, name, status in _ROW.findall((ROOT / "docs/decisions/README.md").read_text("utf-8"))}
+
+    assert lines[2].startswith("**Status.** ")
+    status = lines[2].removeprefix("**Status.** ").rstrip(".")
+    assert status.lower().startswith(index[decision.name].lower())

@@ -1,0 +1,88 @@
+"""The one list of modules, and what is made of it."""
+
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from server.modules import MODULES, manifest
+from storage.database import Database
+from storage.schema import METADATA, SCHEMAS
+from tests.contract.methods import SERVICES
+from tests.fixtures.applications import application_of
+from tests.import_laws import expanded
+
+ROOT = Path(__file__).resolve().parents[2]
+QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
+
+
+def folders(pattern: str) -> set[str]:
+    """Where there is a file of such a path, by the folder that stands for the module in it."""
+    place = pattern.split("/").index("*")
+    return {path.relative_to(ROOT).parts[place] for path in ROOT.glob(pattern)} - {"frame"}
+
+
+@pytest.mark.parametrize("pattern", ["server/*/module.py", "storage/*/store.py", "proto/backroom/*/v1/*_service.proto"])
+def test_the_modules_are_the_folders_of_each_floor(pattern: str) -> None:
+    """None is left out of the list, and none stands in it that is not there."""
+    assert folders(pattern) == set(MODULES)
+    assert len(MODULES) == len(set(MODULES))
+
+
+def test_each_module_keeps_what_it_keeps_in_a_schema_of_its_own() -> None:
+    """And the frame in its own; the tables of all of them are found for migrations to be compared with."""
+    assert set(SCHEMAS) == {"frame", *MODULES}
+    kept = {path.relative_to(ROOT / "storage").parts[0] for path in (ROOT / "storage").glob("*/tables*")}
+    assert kept == {str(table.schema) for table in METADATA.sorted_tables} == set(SCHEMAS)
+
+
+def test_no_two_modules_say_different_things_of_one_name() -> None:
+    """Neither of an event's type, nor of who takes what a source tells."""
+    manifests = [manifest(name) for name in MODULES]
+    assert [each.name for each in manifests] == list(MODULES)
+    for named in ("event_types", "takers"):
+        counts = Counter(name for each in manifests for name in getattr(each, named))
+        assert counts
+        assert set(counts.values()) == {1}, counts
+
+
+async def test_an_application_brings_every_service_of_the_contract(database: Database) -> None:
+    """Each from the module in whose folder of the contract it stands."""
+    application = application_of(database, QUIET)
+    try:
+        assert {service.name for service in application.services} == {service.full_name for service in SERVICES}
+        for name in MODULES:
+            alone = application_of(database, QUIET, modules=(name,))
+            assert {service.name.split(".")[1] for service in alone.services} == {name}
+            assert {task.name.split(".")[0] for task in alone.tasks} == {name, "frame"}
+            await alone.finish()
+    finally:
+        await application.finish()
+
+
+def contracts() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    return found
+
+
+def test_the_laws_of_imports_name_no_module_by_hand() -> None:
+    """They hold of a module that is added as they do of the others."""
+    assert len(contracts()) > 10
+    for contract in contracts():
+        lists = [each for value in contract.values() if isinstance(value, list) for each in value]
+        assert not {part for each in lists for part in each.replace("|", ".").split(".")} & set(MODULES), contract
+
+
+def test_the_modules_stand_where_the_laws_of_imports_leave_a_place_for_them() -> None:
+    """One line for each, or all in one layer."""
+    given = {"type": "layers", "layers": ["cli", "<modules>"], "containers": ["server.<module>", "server"]}
+    assert expanded(given) == {
+        "type": "layers",
+        "layers": ["cli", " | ".join(MODULES)],
+        "containers": [*(f"server.{module}" for module in MODULES), "server"],
+    }
