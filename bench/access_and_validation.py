@@ -25,7 +25,7 @@ from backroom.commerce.v1.order_service_pb2 import GetOrderRequest, LineItem, Pl
 from server.frame.call import Call
 from server.frame.contract import largest_bodies_of, rules_of
 from server.frame.interceptors.access import Access
-from server.frame.interceptors.base import Behaviour, Interceptor, Method
+from server.frame.interceptors.base import Behavior, Interceptor, Method
 from server.frame.interceptors.validation import Validation
 from storage.database import Database
 from storage.embedded import temporary_postgres
@@ -61,14 +61,14 @@ def calling(
     async def use_case(_request: Any, _call: Call) -> bytes:
         return b""
 
-    behaviour: Behaviour = use_case
+    behavior: Behavior = use_case
     for interceptor in reversed(interceptors):
-        behaviour = interceptor.around(method, behaviour)
+        behavior = interceptor.around(method, behavior)
     parses = any(isinstance(interceptor, Validation) for interceptor in interceptors)
 
     async def call() -> None:
         context: Any = Context(token)
-        await behaviour(body if parses else method.parse(body), Call(context, method.path))
+        await behavior(body if parses else method.parse(body), Call(context, method.path))
 
     return call
 
@@ -96,8 +96,8 @@ async def bench(url: str) -> None:
     rules = rules_of((service.descriptor for service in application.services), PERMISSIONS)
     async with grpc.aio.insecure_channel("127.0.0.1:1") as nowhere:
         token = (await sign_in(application, nowhere, ["admin"])).token or ""
-    watching = asyncio.create_task(application.identity.standings.watch(logger))
-    access = Access(rules, application.identity.standings)
+    watching = asyncio.create_task(application.identity.access_cache.watch(logger))
+    access = Access(rules, application.identity.access_cache)
     largest = largest_bodies_of(service.descriptor for service in application.services)
     validation = Validation(protovalidate.Validator(), largest)
     lines = [LineItem(sku=f"sku-{number}", quantity=number + 1) for number in range(5)]

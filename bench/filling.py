@@ -16,7 +16,7 @@ from psycopg import sql
 
 ACCOUNT = UUID("0196f2a0-0000-7000-8000-00000000f111")
 """Who placed all the orders, and received all the stock."""
-MOST_LOYAL = "customer-0"
+MAX_LOYAL = "customer-0"
 """Who placed the most orders."""
 REMEMBERED = timedelta(days=29)
 """For how long back requests and events are there; a server keeps them a day longer."""
@@ -60,7 +60,7 @@ def fill(url: str, orders: int, *, products: int = 1_000, now: datetime | None =
         connection.execute(_SESSION)
         connection.execute(_UUID7)
         with _indexes_later(connection):
-            _run(connection, _CATALOGUE, filling)
+            _run(connection, _CATALOG, filling)
             for first in range(1, orders + 1, at_once):
                 with connection.transaction():
                     for statements in (_DRAW, _ORDERS, _STOCK, _PAYMENTS, _REMEMBERED):
@@ -112,7 +112,7 @@ CREATE FUNCTION pg_temp.uuid7(at timestamptz) RETURNS uuid LANGUAGE sql VOLATILE
 $$
 """
 
-_CATALOGUE: LiteralString = """
+_CATALOG: LiteralString = """
 CREATE TEMP TABLE shelf AS
     SELECT number, pg_temp.uuid7({now} - {span}) AS product_id, round((0.5 + 40 * random() ^ 2)::numeric, 2) AS price
     FROM generate_series(1, {products}) AS number;

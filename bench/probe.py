@@ -11,9 +11,9 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from backroom_client import AsyncBackroom
 
-PATIENCE = 5.0
+TIMEOUT_SECONDS = 5.0
 """In seconds; a check that fails counts as one that took so long."""
-_EVERY = 0.1
+_POLL_SECONDS = 0.1
 
 
 async def probe(address: str) -> None:
@@ -24,16 +24,16 @@ async def probe(address: str) -> None:
         while not stop.is_set():
             checks.create_task(_check(backroom))
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _EVERY)
+                await asyncio.wait_for(stop.wait(), _POLL_SECONDS)
 
 
 async def _check(backroom: AsyncBackroom) -> None:
     began = perf_counter()
     try:
-        await backroom.health.Check(HealthCheckRequest(service="readiness"), timeout=PATIENCE)
+        await backroom.health.Check(HealthCheckRequest(service="readiness"), timeout=TIMEOUT_SECONDS)
         print(perf_counter() - began, flush=True)
     except grpc.aio.AioRpcError:
-        print(PATIENCE, flush=True)
+        print(TIMEOUT_SECONDS, flush=True)
 
 
 if __name__ == "__main__":

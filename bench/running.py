@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_POLL = 0.02
-_STOPPED_WITHIN = 30.0
+_POLL_SECONDS = 0.02
+_STOP_SECONDS = 30.0
 
 
 class NotReady(Exception):
@@ -60,13 +60,13 @@ def _wait(process: subprocess.Popen[bytes], log: Path, ready: Callable[[Path], o
             raise NotReady(f"{process.args!r} ended with {process.returncode}:\n{_tail(log)}")
         if time.monotonic() > deadline:
             raise NotReady(f"{process.args!r} was not ready within {within:.0f} s:\n{_tail(log)}")
-        time.sleep(_POLL)
+        time.sleep(_POLL_SECONDS)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(_STOPPED_WITHIN)
+        process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -14,7 +14,7 @@ from psycopg import sql
 import migrations
 from bench.postgres import Postgres
 from bench.running import running, serving_line
-from server.cli.changing import asked_by
+from server.cli.database_changes import command_context
 from server.frame.sealing import MasterKeys, new_master_key, read_master_key
 from server.identity.use_cases import build_identity
 from server.modules import permissions
@@ -23,7 +23,7 @@ from storage.identity.store import IDENTITY
 from storage.url import sibling
 
 _TEMPLATE = "bench_template"
-_LONGEST_REST, _LOOK = 5.0, 0.25
+_MAX_REST_SECONDS, _POLL_SECONDS = 5.0, 0.25
 """In seconds."""
 _IDLE = 0.1
 """The share of a core below which PostgreSQL counts as at rest."""
@@ -74,10 +74,10 @@ class Bench:
 
         It takes 5 seconds at most: on a busy machine it may never be quite at rest.
         """
-        for _ in range(round(_LONGEST_REST / _LOOK)):
+        for _ in range(round(_MAX_REST_SECONDS / _POLL_SECONDS)):
             before = self.postgres.cpu()
-            await asyncio.sleep(_LOOK)
-            if self.postgres.cpu() - before <= _IDLE * _LOOK:
+            await asyncio.sleep(_POLL_SECONDS)
+            if self.postgres.cpu() - before <= _IDLE * _POLL_SECONDS:
                 return
 
     def database(self, name: str) -> str:
@@ -122,7 +122,7 @@ class Bench:
         try:
             await identity.keys.load()
             name = f"bench-{uuid4()}"
-            return (await identity.api_keys.create_account(None, name, ["admin"], asked_by("bench")))[1]
+            return (await identity.api_keys.create_account(None, name, ["admin"], command_context("bench")))[1]
         finally:
             identity.passwords.close()
             await database.close()

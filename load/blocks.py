@@ -7,9 +7,9 @@ from hpack.hpack import decode_integer
 
 from load.frames import Malformed
 
-_MOST_KEPT = 256
+_MAX_KEPT = 256
 
-_LONGEST_NUMBER = 6
+_MAX_NUMBER = 6
 """In bytes: more than a block's length needs."""
 
 _WELL = tuple(kind + b"\x0bgrpc-status\x010" for kind in (b"\x40", b"\x00", b"\x10"))
@@ -61,7 +61,7 @@ class BlockReader:
 
     def _decoded(self, part: bytes) -> Mapping[str, str]:
         header = {str(name): str(value) for name, value in self._decoder.decode(part)}
-        if len(self._kept) >= _MOST_KEPT:
+        if len(self._kept) >= _MAX_KEPT:
             del self._kept[next(iter(self._kept))]
         self._kept[part] = header
         return header
@@ -85,5 +85,5 @@ def _number(block: bytes, place: int, bits: int) -> tuple[int, int]:
     most = (1 << bits) - 1
     if (number := block[place] & most) < most:
         return number, place + 1
-    number, size = decode_integer(block[place : place + _LONGEST_NUMBER], bits)
+    number, size = decode_integer(block[place : place + _MAX_NUMBER], bits)
     return number, place + size

@@ -41,7 +41,7 @@ class Call(Protocol):
         """Nothing more will come of it; None means that it ended well."""
 
 
-class Line(Protocol):
+class StreamTransport(Protocol):
     """What a stream speaks through: its connection."""
 
     def say(self, number: int, payload: bytes, *, ends: bool) -> None: ...
@@ -91,12 +91,12 @@ class Unary:
 class Stream:
     """Messages both ways, for one task that sends and one that receives."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, transport: StreamTransport) -> None:
         self.ends_at = math.inf
         self.received = 0
         self.given_up = False
         self.begun = asyncio.Event()
-        self._line = line
+        self._transport = transport
         self._number = 0
         self._buffer = bytearray()
         self._messages: deque[bytes] = deque()
@@ -109,13 +109,13 @@ class Stream:
         """Sends as soon as the server has room for it; raises what the call ended with, where it has ended."""
         if self._ended or not self._sending:
             raise self._error or NotSent("the call has ended")
-        self._line.say(self._number, framed(message), ends=False)
+        self._transport.say(self._number, framed(message), ends=False)
 
     def end_sending(self) -> None:
         """Says that no message will follow."""
         if self._sending and not self._ended:
             self._sending = False
-            self._line.say(self._number, b"", ends=True)
+            self._transport.say(self._number, b"", ends=True)
 
     async def receive(self) -> bytes | None:
         """The next message; None after the last. Raises Refused, Failed, or ConnectionError."""
@@ -132,7 +132,7 @@ class Stream:
         """Ends the call now, on both sides."""
         self.given_up = True
         if not self._ended:
-            self._line.cancel(self._number)
+            self._transport.cancel(self._number)
 
     def begin(self, number: int) -> None:
         self._number = number
@@ -143,7 +143,7 @@ class Stream:
         while len(self._buffer) >= _PREFIX.size:
             compressed, size = _PREFIX.unpack_from(self._buffer)
             if compressed:
-                self._line.cancel(self._number, Failed("INTERNAL", "a compressed message"))
+                self._transport.cancel(self._number, Failed("INTERNAL", "a compressed message"))
                 return
             if len(self._buffer) < _PREFIX.size + size:
                 return

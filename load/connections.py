@@ -42,45 +42,45 @@ class Connections:
         self._clock = clock
         self._token: Token | None = None
         self._renewing = asyncio.Lock()
-        self._lanes = [_Lane() for _ in range(count)]
+        self._slots = [_Slot() for _ in range(count)]
 
     async def open(self) -> None:
         """Opens all of them; raises ConnectionError, and Failed where the key signs nobody in."""
-        for lane in self._lanes:
-            await self._renew(lane)
+        for slot in self._slots:
+            await self._renew(slot)
 
     def method(self, path: str) -> Unary:
         """A unary method; its calls raise what Connection's do."""
 
         async def call(caller: int, message: bytes) -> bytes:
-            lane = self._lanes[caller % len(self._lanes)]
-            if not lane.fit(self._clock()):
-                await self._renew(lane)
-            method = lane.methods.get(path) or lane.bind(path)
+            slot = self._slots[caller % len(self._slots)]
+            if not slot.is_usable(self._clock()):
+                await self._renew(slot)
+            method = slot.methods.get(path) or slot.bind(path)
             return await method(message)
 
         return call
 
     async def stream(self, caller: int, path: str) -> Stream:
         """A call of a method that streams; it lasts for the life of an access token at least."""
-        lane = self._lanes[caller % len(self._lanes)]
-        if not lane.fit(self._clock()):
-            await self._renew(lane)
-        return await lane.connection.stream(path)
+        slot = self._slots[caller % len(self._slots)]
+        if not slot.is_usable(self._clock()):
+            await self._renew(slot)
+        return await slot.connection.stream(path)
 
     async def close(self) -> None:
-        for lane in self._lanes:
-            await lane.close()
+        for slot in self._slots:
+            await slot.close()
 
-    async def _renew(self, lane: "_Lane") -> None:
+    async def _renew(self, slot: "_Slot") -> None:
         """Of the callers that find a lane unfit, one opens it anew, and the others wait for that."""
         async with self._renewing:
-            if lane.fit(self._clock()):
+            if slot.is_usable(self._clock()):
                 return
             if self._token is None or self._clock() >= _good_until(self._token):
                 self._token = await self._sign_in()
             opened = await self._opened((bearer(self._token),))
-            await lane.take(opened, _good_until(self._token))
+            await slot.take(opened, _good_until(self._token))
 
     async def _sign_in(self) -> Token:
         connection = await self._opened(())
@@ -96,7 +96,7 @@ class Connections:
         return await Connection.open(server.address, tls=server.tls, server_name=server.server_name, metadata=metadata)
 
 
-class _Lane:
+class _Slot:
     """One connection after another."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class _Lane:
     def connection(self) -> Connection:
         return self._connections[-1]
 
-    def fit(self, now: float) -> bool:
+    def is_usable(self, now: float) -> bool:
         return now < self._good_until and not self._connections[-1].ending
 
     def bind(self, path: str) -> Callable[[bytes], Awaitable[bytes]]:

@@ -8,16 +8,16 @@ from typing import TypeAlias
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client says first."""
 
-LARGEST_FRAME = 16_384
+MAX_FRAME = 16_384
 """In bytes of payload: what every peer takes, and the most that we take."""
 
-LARGEST_BLOCK = 65_536
+MAX_BLOCK = 65_536
 """In bytes: how large a block of headers we take."""
 
 FIRST_WINDOW = 65_535
 """In bytes: how much may be sent before the peer says more, on a connection and on a stream."""
 
-LARGEST_WINDOW = 2**31 - 1
+MAX_WINDOW = 2**31 - 1
 
 END_STREAM = 0x1
 ACK = 0x1
@@ -89,9 +89,9 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 
 def headers(stream: int, block: bytes, *, ends: bool = False) -> bytes:
     """A block of headers, in as many frames as it needs."""
-    if len(block) <= LARGEST_FRAME:
+    if len(block) <= MAX_FRAME:
         return frame(Type.HEADERS, END_HEADERS | (END_STREAM if ends else 0), stream, block)
-    parts = [block[start : start + LARGEST_FRAME] for start in range(0, len(block), LARGEST_FRAME)]
+    parts = [block[start : start + MAX_FRAME] for start in range(0, len(block), MAX_FRAME)]
     kinds = [Type.HEADERS, *[Type.CONTINUATION] * (len(parts) - 1)]
     flags = [END_STREAM if ends else 0, *[0] * (len(parts) - 1)]
     flags[-1] |= END_HEADERS
@@ -179,7 +179,7 @@ class FrameReader:
         while end - place >= _HEAD_SIZE:
             high, low, kind, flags, stream = unpack(received, place)
             size = high << 8 | low
-            if size > LARGEST_FRAME:
+            if size > MAX_FRAME:
                 raise Malformed(f"a frame of {size:,} bytes")
             begin = place + _HEAD_SIZE
             if end - begin < size:

@@ -9,10 +9,10 @@ from load.blocks import block_of
 from load.calls import Stream, Unary, framed
 from load.protocol import Http2
 
-_OPEN_WITHIN = 10.0
+_OPEN_SECONDS = 10.0
 """In seconds: how long a server may take until it speaks HTTP/2."""
 
-_CLOSED_WITHIN = 0.1
+_CLOSE_SECONDS = 0.1
 """In seconds: how long the end of TLS may take, which gRPC's servers do not answer."""
 
 _WINDOW = 2**28
@@ -55,9 +55,9 @@ class Connection:
         host = host.removeprefix("[").removesuffix("]")
         loop = asyncio.get_running_loop()
         wire = Http2(loop, window)
-        name, closing = (server_name or host, _CLOSED_WITHIN) if tls else (None, None)
+        name, closing = (server_name or host, _CLOSE_SECONDS) if tls else (None, None)
         try:
-            async with asyncio.timeout(_OPEN_WITHIN):
+            async with asyncio.timeout(_OPEN_SECONDS):
                 await loop.create_connection(
                     lambda: wire, host, int(port), ssl=tls, server_hostname=name, ssl_shutdown_timeout=closing
                 )

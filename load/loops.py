@@ -19,13 +19,13 @@ It returns when it was answered and the answer checked; it raises Refused, or an
 NOT_SENT = "not sent"
 """The failure of a call of an open loop for which there was no room."""
 
-_AT_ONCE = 256
+_CONCURRENCY = 256
 """How many calls start before answers are looked at again."""
 
-_REST = 0.001
+_REST_SECONDS = 0.001
 """In seconds: the event loop's timers are no finer."""
 
-_TOO_LATE = 1.0
+_TOO_LATE_SECONDS = 1.0
 """In seconds: how late a call of an open loop may start."""
 
 NO_METERS: Mapping[str, Meter] = {}
@@ -44,7 +44,7 @@ async def closed_loop(
         while not window.closed:
             if not await window.watch(call, caller, perf_counter()):
                 # What fails may fail at once, and would let nothing else run.
-                await asyncio.sleep(_REST)
+                await asyncio.sleep(_REST_SECONDS)
 
     async with asyncio.TaskGroup() as tasks:
         for caller in range(callers):
@@ -60,18 +60,18 @@ async def open_loop(
     seconds: float,
     warm_up: float = 1.0,
     meters: Mapping[str, Meter] = NO_METERS,
-    most_under_way: int = 10_000,
+    max_under_way: int = 10_000,
 ) -> Sample:
     """Calls start by a timetable, `rate` a second, whatever becomes of those before.
 
     A call's latency counts from the time at which it should have started: a server that stalls holds up the calls
     behind it too (coordinated omission). They start up to a millisecond late, which counts as well. A call that cannot
-    start within a second of its time, or while `most_under_way` others are not answered, is the failure "not sent".
+    start within a second of its time, or while `max_under_way` others are not answered, is the failure "not sent".
     After the window the calls under way are waited for.
     """
     window = _Window(meters)
     async with asyncio.TaskGroup() as tasks:
-        timetable = _Timetable(tasks, call, window, most_under_way)
+        timetable = _Timetable(tasks, call, window, max_under_way)
         pacing = tasks.create_task(timetable.keep(rate))
         await window.measure(warm_up, seconds)
         pacing.cancel()
@@ -81,11 +81,11 @@ async def open_loop(
 class _Timetable:
     """Starts calls at their times."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, call: Call, window: "_Window", most_under_way: int) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup, call: Call, window: "_Window", max_under_way: int) -> None:
         self._tasks = tasks
         self._call = call
         self._window = window
-        self._most = most_under_way
+        self._most = max_under_way
         self._under_way = 0
 
     async def keep(self, rate: float) -> None:
@@ -93,11 +93,11 @@ class _Timetable:
         began = perf_counter()
         for number in itertools.count():
             due = began + number / rate
-            if number % _AT_ONCE == 0:
+            if number % _CONCURRENCY == 0:
                 await asyncio.sleep(0)
             while (late := perf_counter() - due) < 0:  # noqa: ASYNC110 - a timer may come early, and a call must not
-                await asyncio.sleep(max(_REST, -late))
-            if late > _TOO_LATE or self._under_way >= self._most:
+                await asyncio.sleep(max(_REST_SECONDS, -late))
+            if late > _TOO_LATE_SECONDS or self._under_way >= self._most:
                 self._window.fail(NOT_SENT)
             else:
                 self._under_way += 1

@@ -5,8 +5,8 @@ from collections import deque
 
 from backroom.commerce.v1.order_service_pb2 import PlaceOrderRequest, PlaceOrdersRequest, PlaceOrdersResponse
 from backroom.commerce.v1.orders_pb2 import Order
-from load.asks import Ask, Unexpected
 from load.calls import Stream
+from load.order_requests import OrderRequest, Unexpected
 from load.sample import Refused
 from load.statuses import failure_from
 
@@ -21,15 +21,15 @@ class OrderStream:
         self._waiting: deque[asyncio.Future[PlaceOrdersResponse]] = deque()
         self._reading = asyncio.create_task(self._read())
 
-    async def place(self, ask: Ask) -> Order:
+    async def place(self, planned: OrderRequest) -> Order:
         """The order as placed; raises what it was refused for, or what the stream ended with."""
-        request = PlaceOrdersRequest(order=PlaceOrderRequest.FromString(ask.request))
+        request = PlaceOrdersRequest(order=PlaceOrderRequest.FromString(planned.request))
         self._stream.send(request.SerializeToString())
         answer: asyncio.Future[PlaceOrdersResponse] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
         answered = await answer
-        if answered.request_id != ask.request_id:
-            raise Unexpected(f"the answer to {answered.request_id} in the place of that to {ask.request_id}")
+        if answered.request_id != planned.request_id:
+            raise Unexpected(f"the answer to {answered.request_id} in the place of that to {planned.request_id}")
         if answered.HasField("refusal"):
             raise failure_from(answered.refusal)
         return answered.order

@@ -12,7 +12,7 @@ from load.sending import Sender
 from load.statuses import Failed, failure_in
 from load.under_way import UnderWay
 
-_LOOK_EVERY = 1.0
+_POLL_SECONDS = 1.0
 """In seconds: how often it is looked for calls whose time is up or that nobody waits for."""
 
 
@@ -47,7 +47,7 @@ class Http2(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._sender.attach(cast(asyncio.Transport, transport))  # uvloop's is none by its class
-        self._looking = self._loop.call_later(_LOOK_EVERY, self._look)
+        self._looking = self._loop.call_later(_POLL_SECONDS, self._look)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and tls.selected_alpn_protocol() != "h2":
             self.close(ConnectionError("the server does not speak HTTP/2 over TLS"))
@@ -86,7 +86,7 @@ class Http2(asyncio.Protocol):
 
     def _look(self) -> None:
         self.calls.look(self._loop.time())
-        self._looking = self._loop.call_later(_LOOK_EVERY, self._look)
+        self._looking = self._loop.call_later(_POLL_SECONDS, self._look)
 
     def _on_data(self, flags: int, number: int, payload: bytes) -> None:
         size = len(payload)
@@ -117,7 +117,7 @@ class Http2(asyncio.Protocol):
         if self._unfinished is None or self._unfinished[1] != number:
             raise Malformed("headers that go on where none began")
         first, _, block = self._unfinished
-        if len(block) > frames.LARGEST_BLOCK:
+        if len(block) > frames.MAX_BLOCK:
             raise Malformed("a block of headers that does not end")
         if flags & frames.END_HEADERS:
             self._unfinished = None

@@ -17,7 +17,7 @@ class Sender:
         self._written: list[bytes] = []
         self._window = frames.FIRST_WINDOW
         self._first_window = frames.FIRST_WINDOW
-        self._largest = frames.LARGEST_FRAME
+        self._largest = frames.MAX_FRAME
         self._windows: dict[int, int] = {}
         """By stream, of those that have yet to end."""
         self._waiting: dict[int, deque[tuple[bytes, bool]]] = {}
@@ -88,7 +88,7 @@ class Sender:
         """The peer's settings; a new first window counts for the streams that are open, too. Raises Malformed."""
         self._largest = settings.get(Setting.MAX_FRAME_SIZE, self._largest)
         first = settings.get(Setting.INITIAL_WINDOW_SIZE, self._first_window)
-        if first > frames.LARGEST_WINDOW or self._largest < frames.LARGEST_FRAME:
+        if first > frames.MAX_WINDOW or self._largest < frames.MAX_FRAME:
             raise Malformed("SETTINGS with a value out of its bounds")
         more, self._first_window = first - self._first_window, first
         for stream in list(self._windows):

@@ -20,16 +20,16 @@ from backroom.commerce.v1.order_service_pb2 import (
 )
 from backroom.commerce.v1.orders_pb2 import Order
 from backroom_client.concurrently import concurrently
-from load.asks import Ask, Asks, Line, Unexpected
-from load.books import Books, Checked
 from load.calls import NotSent
 from load.connections import Connections, Server
 from load.cpu import Meter
 from load.loops import NO_METERS, Call, closed_loop
+from load.order_requests import Line, OrderRequest, OrderRequests, Unexpected
 from load.order_stream import PLACE_ORDERS, OrderStream
 from load.sample import Refused, Sample
 from load.statuses import Failed
-from load.stocking import AT_ONCE, LIST_ORDERS, kept, patiently, stock_up
+from load.stocking import CONCURRENCY, LIST_ORDERS, kept, stock_up, with_retries
+from load.totals import Checked, ExpectedTotals
 
 PLACE_ORDER = "/backroom.commerce.v1.OrderService/PlaceOrder"
 GET_ORDER = "/backroom.commerce.v1.OrderService/GetOrder"
@@ -38,12 +38,12 @@ GET_PRODUCT = "/backroom.commerce.v1.CatalogService/GetProduct"
 PAGE = 50
 """How many orders a page has."""
 
-_LARGEST_PAGE = 1000
+_MAX_PAGE = 1000
 _FIRST_PAGE = ListOrdersRequest(page_size=PAGE).SerializeToString()
-_MOST_READ = 10_000
+_MAX_READ = 10_000
 """So many orders are remembered, to be read again."""
 
-_ANSWERED_WITHIN = 30.0
+_ANSWER_SECONDS = 30.0
 """In seconds: how long the last orders of a stream may take."""
 
 _NOT_DONE = frozenset(
@@ -67,11 +67,11 @@ class Shop:
     Its works are calls for the loops: each goes over the connection of its caller, and checks what it is answered.
     """
 
-    def __init__(self, connections: Connections, asks: Asks, books: Books) -> None:
+    def __init__(self, connections: Connections, order_requests: OrderRequests, totals: ExpectedTotals) -> None:
         """`open` opens one."""
         self._connections = connections
-        self._asks = asks
-        self._books = books
+        self._order_requests = order_requests
+        self._totals = totals
         self._placed: list[tuple[str, tuple[Line, ...]]] = []
         self._reads = itertools.count()
         self._place_order = connections.method(PLACE_ORDER)
@@ -101,20 +101,20 @@ class Shop:
         opened = Connections(Server(address, key, tls, server_name), connections)
         try:
             await opened.open()
-            asks = Asks(bench_id or uuid4(), products)
-            await stock_up(opened, asks, stock)
+            order_requests = OrderRequests(bench_id or uuid4(), products)
+            await stock_up(opened, order_requests, stock)
         except BaseException:
             await opened.close()
             raise
-        return cls(opened, asks, Books(asks.skus, stock))
+        return cls(opened, order_requests, ExpectedTotals(order_requests.skus, stock))
 
     async def place_hot(self, caller: int) -> None:
         """An order of one line, of the product that everybody orders."""
-        await self._place(caller, self._asks.hot())
+        await self._place(caller, self._order_requests.hot())
 
     async def place_two(self, caller: int) -> None:
         """An order of two lines, of two of all the products."""
-        await self._place(caller, self._asks.two())
+        await self._place(caller, self._order_requests.two())
 
     async def get_order(self, caller: int) -> None:
         """One of the orders placed so far, of which there must be one."""
@@ -125,14 +125,14 @@ class Shop:
         order = GetOrderResponse.FromString(answer).order
         if order.order_id != order_id:
             raise Unexpected(f"order {order.order_id}, asked for {order_id}")
-        self._asks.expect(order, lines)
+        self._order_requests.expect(order, lines)
 
     async def get_product(self, caller: int) -> None:
         """One of all the products, by its SKU."""
-        place = next(self._reads) % len(self._asks.skus)
-        request = GetProductRequest(sku=self._asks.skus[place]).SerializeToString()
+        place = next(self._reads) % len(self._order_requests.skus)
+        request = GetProductRequest(sku=self._order_requests.skus[place]).SerializeToString()
         answer = await self._get_product(caller, request)
-        self._asks.expect_product(GetProductResponse.FromString(answer).product, place)
+        self._order_requests.expect_product(GetProductResponse.FromString(answer).product, place)
 
     async def list_orders(self, caller: int) -> None:
         """The first page of all orders that the account may see, of which there must be a page full."""
@@ -143,7 +143,7 @@ class Shop:
         request = ListOrdersRequest(page_size=PAGE)
         before = (page - 1) * PAGE
         while before:
-            request.page_size = _LARGEST_PAGE if before >= _LARGEST_PAGE else PAGE
+            request.page_size = _MAX_PAGE if before >= _MAX_PAGE else PAGE
             answer = ListOrdersResponse.FromString(await self._list_orders(0, request.SerializeToString()))
             if not answer.next_page_token:
                 raise Unexpected(f"there are too few orders for page {page:,}")
@@ -173,10 +173,10 @@ class Shop:
         opened = [OrderStream(await self._connections.stream(number, PLACE_ORDERS)) for number in range(streams)]
 
         async def place(caller: int) -> None:
-            await self._place_streamed(opened[caller % streams], self._asks.hot())
+            await self._place_streamed(opened[caller % streams], self._order_requests.hot())
 
         try:
-            async with asyncio.timeout(warm_up + seconds + _ANSWERED_WITHIN):
+            async with asyncio.timeout(warm_up + seconds + _ANSWER_SECONDS):
                 sample = await closed_loop(place, callers=in_flight, seconds=seconds, warm_up=warm_up, meters=meters)
                 for stream in opened:
                     await stream.close()
@@ -187,45 +187,45 @@ class Shop:
 
     async def fill(self, orders: int) -> None:
         """Places so many orders, for the works that read."""
-        place = self.place_two if len(self._asks.skus) > 1 else self.place_hot
-        await concurrently(lambda caller: patiently(lambda: place(caller)), range(orders), at_once=AT_ONCE)
+        place = self.place_two if len(self._order_requests.skus) > 1 else self.place_hot
+        await concurrently(lambda caller: with_retries(lambda: place(caller)), range(orders), at_once=CONCURRENCY)
 
     async def check(self) -> Checked:
         """Raises Mismatch unless the server keeps just what the answered calls add up to.
 
         An order that was not answered may have been placed or not; how many were is told. No call may be under way.
         """
-        return self._books.check(await kept(self._connections, self._asks))
+        return self._totals.check(await kept(self._connections, self._order_requests))
 
     async def close(self) -> None:
         await self._connections.close()
 
-    async def _place(self, caller: int, ask: Ask) -> None:
+    async def _place(self, caller: int, planned: OrderRequest) -> None:
         try:
-            answer = await self._place_order(caller, ask.request)
-            self._take(PlaceOrderResponse.FromString(answer).order, ask)
+            answer = await self._place_order(caller, planned.request)
+            self._take(PlaceOrderResponse.FromString(answer).order, planned)
         except BaseException as error:
-            self._record(error, ask)
+            self._record(error, planned)
             raise
 
-    async def _place_streamed(self, stream: OrderStream, ask: Ask) -> None:
+    async def _place_streamed(self, stream: OrderStream, planned: OrderRequest) -> None:
         try:
-            self._take(await stream.place(ask), ask)
+            self._take(await stream.place(planned), planned)
         except BaseException as error:
-            self._record(error, ask)
+            self._record(error, planned)
             raise
 
-    def _take(self, order: Order, ask: Ask) -> None:
-        self._asks.expect(order, ask.lines)
-        self._books.place(ask.lines)
-        if len(self._placed) < _MOST_READ:
-            self._placed.append((order.order_id, ask.lines))
+    def _take(self, order: Order, planned: OrderRequest) -> None:
+        self._order_requests.expect(order, planned.lines)
+        self._totals.place(planned.lines)
+        if len(self._placed) < _MAX_READ:
+            self._placed.append((order.order_id, planned.lines))
 
-    def _record(self, error: BaseException, ask: Ask) -> None:
+    def _record(self, error: BaseException, planned: OrderRequest) -> None:
         """What ended a call may have come after its order was placed."""
         answered = isinstance(error, Failed | Refused) and error.code in _NOT_DONE
         if not answered and not isinstance(error, NotSent):
-            self._books.lose(ask.lines)
+            self._totals.add_unanswered(planned.lines)
 
     async def _list(self, caller: int, request: bytes) -> None:
         orders = ListOrdersResponse.FromString(await self._list_orders(caller, request)).orders

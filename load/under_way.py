@@ -16,7 +16,7 @@ class UnderWay:
         self._sender = sender
         self._calls: dict[int, Call] = {}
         self._waiting: deque[tuple[Call, bytes, bytes | None]] = deque()
-        self._most = frames.LARGEST_WINDOW
+        self._most = frames.MAX_WINDOW
         self._next = 1
         self.ending: ConnectionError | None = None
         """Why no further call can begin; None while they can."""
@@ -84,14 +84,14 @@ class UnderWay:
 
     def break_off(self, why: ConnectionError) -> None:
         """All calls end: the connection does."""
-        self.leave(frames.LARGEST_WINDOW, why)
+        self.leave(frames.MAX_WINDOW, why)
         while self._calls:
             self._calls.popitem()[1].end(type(why)(str(why)))
 
     def _start(self, call: Call, block: bytes, payload: bytes | None) -> None:
         number = self._next
         self._next = number + 2
-        if self._next > frames.LARGEST_WINDOW:
+        if self._next > frames.MAX_WINDOW:
             self.ending = ConnectionError("the connection has used up the numbers of its calls")
         self._calls[number] = call
         self._sender.write(frames.headers(number, block))

@@ -14,7 +14,7 @@ def head() -> str:
     return max(path.name[:4] for path in (_FOLDER / "versions").glob("[0-9]*_*.py"))
 
 
-def lacking(revision: str | None) -> str | None:
+def migration_problem(revision: str | None) -> str | None:
     """What a database at this revision lacks, in a sentence with the mend; None where it is up to date, or newer."""
     if revision is None:
         return "the database is not migrated yet: run backroom migrate"

@@ -1,6 +1,6 @@
 """Proves that the migrations lead to the tables: up, compared, down to nothing, and up again.
 
-Both sides are built in a database and their catalogues are compared, since Alembic's own comparison is blind to check
+Both sides are built in a database and their catalogs are compared, since Alembic's own comparison is blind to check
 constraints, collations and storage parameters.
 """
 
@@ -11,12 +11,12 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
 
 import migrations
-from storage.connection import opened_for_a_change
+from storage.connection import open_unlimited
 from storage.embedded import temporary_postgres
 from storage.schema import METADATA, SCHEMAS
 from storage.url import sibling
 
-_CATALOGUE = """
+_CATALOG = """
 SELECT n.nspname || '.' || c.relname AS place,
        'column ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' not null ' || a.attnotnull
        || ' identity ' || a.attidentity::text || ' default ' || coalesce(pg_get_expr(d.adbin, d.adrelid), '-')
@@ -36,7 +36,7 @@ SELECT n.nspname || '.' || c.relname, 'options ' || coalesce(array_to_string(c.r
 """
 
 
-Catalogue = set[tuple[str, str]]
+Catalog = set[tuple[str, str]]
 
 
 def main() -> None:
@@ -44,18 +44,18 @@ def main() -> None:
         tables = _build_tables(_create(url, "tables"))
         migrated = _create(url, "migrated")
         migrations.upgrade(migrated)
-        problems = _differences(tables, _catalogue(migrated))
+        problems = _differences(tables, _catalog(migrated))
         migrations.downgrade(migrated, "base")
-        problems += [f"the downgrade leaves {place}: {what}" for place, what in sorted(_catalogue(migrated))]
+        problems += [f"the downgrade leaves {place}: {what}" for place, what in sorted(_catalog(migrated))]
         migrations.upgrade(migrated)
-        problems += _differences(tables, _catalogue(migrated))
+        problems += _differences(tables, _catalog(migrated))
     if problems:
         sys.exit("\n".join(problems))
     print(f"migrations equal tables, at {migrations.head()}")
 
 
 def _connected(url: str) -> Connection:
-    connect = partial(opened_for_a_change, url)
+    connect = partial(open_unlimited, url)
     engine = create_engine("postgresql+psycopg://", creator=connect, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     return engine.connect()
 
@@ -67,7 +67,7 @@ def _create(url: str, name: str) -> str:
     return sibling(url, name)
 
 
-def _build_tables(url: str) -> Catalogue:
+def _build_tables(url: str) -> Catalog:
     with _connected(url) as connection:
         for schema in SCHEMAS:
             connection.execute(CreateSchema(schema))
@@ -75,17 +75,17 @@ def _build_tables(url: str) -> Catalogue:
             connection.execute(CreateTable(table))
             for index in table.indexes:
                 connection.execute(CreateIndex(index))
-    return _catalogue(url)
+    return _catalog(url)
 
 
-def _catalogue(url: str) -> Catalogue:
+def _catalog(url: str) -> Catalog:
     """Every column, constraint, index and storage parameter of our schemas, as (table, definition)."""
     with _connected(url) as connection:
-        found = connection.execute(text(_CATALOGUE), {"schemas": SCHEMAS})
+        found = connection.execute(text(_CATALOG), {"schemas": SCHEMAS})
         return {(row.place, row.what) for row in found}
 
 
-def _differences(tables: Catalogue, migrated: Catalogue) -> list[str]:
+def _differences(tables: Catalog, migrated: Catalog) -> list[str]:
     missing = [f"in the tables alone, {place}: {what}" for place, what in sorted(tables - migrated)]
     return missing + [f"in the migrations alone, {place}: {what}" for place, what in sorted(migrated - tables)]
 

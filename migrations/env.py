@@ -5,7 +5,7 @@ from functools import partial
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
-from storage.connection import opened_for_a_change
+from storage.connection import open_unlimited
 from storage.limits import LIMITS
 
 _LOCK = 0x6261636B726F6F6D
@@ -13,7 +13,7 @@ _LOCK = 0x6261636B726F6F6D
 
 
 def run() -> None:
-    connect = partial(opened_for_a_change, context.config.attributes["url"])
+    connect = partial(open_unlimited, context.config.attributes["url"])
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=pool.NullPool)
     with engine.begin() as connection:
         # A change may take long, and so may the wait for another one: the role's limits are those of calls.

@@ -16,13 +16,13 @@ IN_FLIGHT = 64
 UNDER_WAY = 500
 """How many changes may wait for the provider: the server's queue stays short, and the progress is seen."""
 
-DELAYS = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0)
+RETRY_SECONDS = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0)
 """In seconds: how long to wait before each further try, when the server is away or busy for a moment."""
 
-STALLED_AFTER = 60.0
+STALLED_SECONDS = 60.0
 """In seconds: how long it may be that nothing of what waits is settled."""
 
-_RESTS = (0.05, 0.1, 0.2, 0.5)
+_REST_SECONDS = (0.05, 0.1, 0.2, 0.5)
 """In seconds: how long to rest after each look at what waits; the last one again and again."""
 _SHARE = 1.0
 """How long to rest at least, in times of how long a look took: what is waited for needs the server too."""
@@ -94,10 +94,10 @@ class Calls:
         self._refused[what, reason] += 1
         self._examples.setdefault((what, reason), f"{which}: {message}")
 
-    async def granted(self, what: str, which: str, call: Callable[[], Awaitable[Answer]]) -> Answer | None:
+    async def change(self, what: str, which: str, call: Callable[[], Awaitable[Answer]]) -> Answer | None:
         """The answer; None where this change was refused, which is counted then."""
         try:
-            return await self.patiently(call)
+            return await self.with_retries(call)
         except grpc.aio.AioRpcError as error:
             refusal = refusal_of(error)
             if refusal is None or refusal.code not in _OF_THE_CHANGE:
@@ -105,9 +105,9 @@ class Calls:
             self.refuse(what, which, reason_of(refusal), refusal.message)
             return None
 
-    async def patiently(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def with_retries(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Makes a call that is safe to repeat, and repeats it while the server is away or busy."""
-        for delay in DELAYS:
+        for delay in RETRY_SECONDS:
             try:
                 return await call()
             except grpc.aio.AioRpcError as error:
@@ -152,7 +152,7 @@ class Calls:
 
     async def _until_settled(self, what: str, waiting: int, look: Callable[[], Awaitable[int]]) -> None:
         moved = self._clock()
-        rests = iter(_RESTS)
+        rests = iter(_REST_SECONDS)
         while waiting:
             began = self._clock()
             left = await look()
@@ -160,11 +160,11 @@ class Calls:
             self.progress.advance(waiting - left)
             if left < waiting:
                 moved = now
-            elif now - moved >= STALLED_AFTER:
+            elif now - moved >= STALLED_SECONDS:
                 raise _Stalled(f"{left:,} {what} wait, and none was settled for a minute; backroom jobs tells more")
             waiting = left
             if waiting:
-                await self.sleep(max(next(rests, _RESTS[-1]), _SHARE * (now - began)))
+                await self.sleep(max(next(rests, _REST_SECONDS[-1]), _SHARE * (now - began)))
 
 
 async def guarded(step: Step, work: Awaitable[Answer]) -> Answer:

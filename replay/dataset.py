@@ -10,7 +10,7 @@ from pathlib import Path
 
 from replay.rows import DatasetError, Malformed, Row, read_rows
 
-_MOST_LINES = 2000
+_MAX_LINES = 2000
 _FIRST_DAY = "online-retail-2010-12-01.csv.xz"
 
 
@@ -91,7 +91,7 @@ def read_dataset(path: Path, first: date | None = None, last: date | None = None
     An invoice is taken whole, so that it is the same order in every selection.
     Raises DatasetError.
     """
-    gathering = _Gathering(first, last)
+    gathering = _DatasetBuilder(first, last)
     for number, row in read_rows(path):
         try:
             gathering.add(row)
@@ -117,7 +117,7 @@ class _Invoice:
     lines: list[Line] = field(default_factory=list)
 
 
-class _Gathering:
+class _DatasetBuilder:
     """Sorts rows into orders, write-offs, returns and what is not replayed."""
 
     def __init__(self, first: date | None, last: date | None) -> None:
@@ -153,8 +153,8 @@ class _Gathering:
         self._digest.update("\0".join((*row.texts, "")).encode())
         if row.quantity > 0:
             invoice.lines.append(Line(row.sku, row.description, row.quantity, row.unit_price))
-            if len(invoice.lines) > _MOST_LINES:
-                raise Malformed(f"invoice {row.invoice} has more than {_MOST_LINES:,} lines")
+            if len(invoice.lines) > _MAX_LINES:
+                raise Malformed(f"invoice {row.invoice} has more than {_MAX_LINES:,} lines")
         elif row.quantity < 0:
             write_off = WriteOff(row.invoice, invoice.rows, row.sku, row.description, -row.quantity)
             self._write_offs.append(write_off)

@@ -56,7 +56,7 @@ class Paying:
                     raise _ProviderMissing from None
                 raise
 
-        answer = await self._calls.granted("payment", f"payment of order {invoice}", create)
+        answer = await self._calls.change("payment", f"payment of order {invoice}", create)
         if answer is None:
             return False
         self._began[invoice] = answer.payment
@@ -91,7 +91,7 @@ class Paying:
         found: dict[str, Payment] = {}
         request = ListPaymentsRequest(page_size=_PAGE, state=state)
         while True:
-            page = await self._calls.patiently(lambda: self._client.payments.ListPayments(request))
+            page = await self._calls.with_retries(lambda: self._client.payments.ListPayments(request))
             found.update((payment.payment_id, payment) for payment in page.payments if payment.payment_id in ids)
             # Latest first: behind the oldest of ours are none of ours.
             if not page.next_page_token or _moment(page.payments[-1]) < oldest:

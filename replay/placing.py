@@ -9,7 +9,7 @@ import grpc
 from backroom.commerce.v1.order_service_pb2 import PlaceOrdersRequest, PlaceOrdersResponse
 from backroom_client import AsyncBackroom, refusal_from
 from replay import plan
-from replay.calling import DELAYS, Calls, Step, may_pass, reason_of
+from replay.calling import RETRY_SECONDS, Calls, Step, may_pass, reason_of
 from replay.dataset import Order
 from replay.figures import Figures, Tally, UnexpectedAnswer, placed_lines
 
@@ -32,7 +32,7 @@ class Placing:
     async def place(self, orders: Sequence[Order]) -> Mapping[str, str]:
         """Places the orders, and once more those that the server was too busy for; returns their ids by invoice."""
         self._calls.progress.begin(Step.PLACE, len(orders))
-        for delay in (*DELAYS[::2], None):
+        for delay in (*RETRY_SECONDS[::2], None):
             orders = await self._place(orders, again=delay is not None)
             if not orders or delay is None:
                 break
@@ -63,14 +63,14 @@ class Placing:
         have placed it, and knows it again by its request_id.
         """
         answered = 0
-        delays = iter(DELAYS)
+        delays = iter(RETRY_SECONDS)
         while answered < len(orders):
             try:
                 async with aclosing(self._stream(orders[answered:])) as responses:
                     async for order, response in responses:
                         yield order, response
                         answered += 1
-                        delays = iter(DELAYS)
+                        delays = iter(RETRY_SECONDS)
             except grpc.aio.AioRpcError as error:
                 delay = next(delays, None)
                 if delay is None or not may_pass(error):

@@ -46,7 +46,7 @@ class Returning:
 
     async def _refund(self, which: str, back: GoodsBack, payment_id: str) -> bool:
         request = plan.refund_request(back, payment_id)
-        answer = await self._calls.granted("return", which, lambda: self._client.payments.RefundPayment(request))
+        answer = await self._calls.change("return", which, lambda: self._client.payments.RefundPayment(request))
         if answer is None:
             return False
         if not answer.payment.refunds:
@@ -58,7 +58,7 @@ class Returning:
     async def _put_back(self, which: str, back: GoodsBack) -> None:
         """Goods that cost nothing: there is nothing to pay back."""
         for request in plan.goods_back_requests(back):
-            await self._calls.granted("return", which, self._adjusting(request))
+            await self._calls.change("return", which, self._adjusting(request))
 
     def _adjusting(self, request: AdjustStockRequest) -> Callable[[], Awaitable[object]]:
         return lambda: self._client.inventory.AdjustStock(request)
@@ -69,7 +69,7 @@ class Returning:
 
     async def _look(self, payment_id: str) -> None:
         request = GetPaymentRequest(payment_id=payment_id)
-        answer = await self._calls.patiently(lambda: self._client.payments.GetPayment(request))
+        answer = await self._calls.with_retries(lambda: self._client.payments.GetPayment(request))
         pending = self._pending[payment_id]
         for refund in answer.payment.refunds:
             if refund.refund_id in pending and refund.state != RefundState.REFUND_STATE_PENDING:

@@ -27,7 +27,7 @@ class Reason(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class MatchedReturn:
     """Pieces of a return that were sold by an order."""
 
     row: Return
@@ -71,7 +71,7 @@ class Matching:
     """What became of each piece of the returns."""
 
     returns: Sequence[Return]
-    taken: Sequence[Taken]
+    matched_returns: Sequence[MatchedReturn]
     unmatched: Sequence[Unmatched]
 
     @property
@@ -83,7 +83,7 @@ class Matching:
     def matched(self) -> Amounts:
         every = self.all
         short = len({left.row.invoice for left in self.unmatched})
-        units = sum(taken.quantity for taken in self.taken)
+        units = sum(taken.quantity for taken in self.matched_returns)
         return Amounts(every.invoices - short, every.lines - len(self.unmatched), units)
 
     def lines_and_units(self, reason: Reason) -> tuple[int, int]:
@@ -93,8 +93,8 @@ class Matching:
 
     def goods_back(self) -> Iterator[GoodsBack]:
         """What is to be put back and paid back; once for each return and order."""
-        together: dict[tuple[str, str], list[Taken]] = defaultdict(list)
-        for taken in self.taken:
+        together: dict[tuple[str, str], list[MatchedReturn]] = defaultdict(list)
+        for taken in self.matched_returns:
             together[taken.row.invoice, taken.order].append(taken)
         for (invoice, order), parts in together.items():
             pieces: Counter[str] = Counter()
@@ -110,7 +110,7 @@ def match(orders: Sequence[Order], returns: Sequence[Return]) -> Matching:
     for order in sorted(orders, key=lambda order: order.time):
         for line in order.lines:
             sales[order.customer_id, line.sku, line.unit_price].append(_Sold(order.invoice, order.time, line.quantity))
-    taken: list[Taken] = []
+    taken: list[MatchedReturn] = []
     unmatched: list[Unmatched] = []
     for row in sorted(returns, key=lambda row: row.time):
         sold = sales.get(_sale_of(row), ()) if row.customer_id else ()
@@ -135,13 +135,13 @@ def _sale_of(row: Return) -> _Sale:
     return row.customer_id, row.sku, row.unit_price
 
 
-def _take(row: Return, lines: Iterable[_Sold]) -> Iterator[Taken]:
+def _take(row: Return, lines: Iterable[_Sold]) -> Iterator[MatchedReturn]:
     wanted = row.quantity
     for sold in lines:
         if quantity := min(wanted, sold.left):
             sold.left -= quantity
             wanted -= quantity
-            yield Taken(row, sold.order, quantity)
+            yield MatchedReturn(row, sold.order, quantity)
 
 
 def _why(row: Return, *, sold: bool) -> Reason:

@@ -17,10 +17,10 @@ _SKU = re.compile(r"[!-~]([ -~]{0,62}[!-~])?")
 _QUANTITY = re.compile(r"-?[0-9]{1,9}")
 _PRICE = re.compile(r"-?[0-9]{1,10}(\.[0-9]{1,9})?")
 _TIME = "%Y-%m-%d %H:%M:%S"
-_MOST_PIECES = 1_000_000
+_MAX_PIECES = 1_000_000
 _HIGHEST_PRICE = 1_000_000_000
-_LONGEST_NAME = 200
-_LONGEST_CUSTOMER_ID = 64
+_MAX_NAME = 200
+_MAX_CUSTOMER_ID = 64
 
 
 class DatasetError(Exception):
@@ -159,16 +159,16 @@ def _sku(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    if len(text) > _LONGEST_NAME:
-        raise Malformed(f"Description {_shown(text)} is longer than {_LONGEST_NAME} characters")
+    if len(text) > _MAX_NAME:
+        raise Malformed(f"Description {_shown(text)} is longer than {_MAX_NAME} characters")
     return text
 
 
 def _quantity(text: str) -> int:
     if not _QUANTITY.fullmatch(text):
         raise Malformed(f"Quantity {_shown(text)} is not a whole number")
-    if abs(int(text)) > _MOST_PIECES:
-        raise Malformed(f"Quantity {text} is beyond {_MOST_PIECES:,}")
+    if abs(int(text)) > _MAX_PIECES:
+        raise Malformed(f"Quantity {text} is beyond {_MAX_PIECES:,}")
     return int(text)
 
 
@@ -188,8 +188,8 @@ def _price(text: str) -> Decimal:
 
 
 def _customer_id(text: str) -> str:
-    if len(text) > _LONGEST_CUSTOMER_ID:
-        raise Malformed(f"CustomerID {_shown(text)} is longer than {_LONGEST_CUSTOMER_ID} characters")
+    if len(text) > _MAX_CUSTOMER_ID:
+        raise Malformed(f"CustomerID {_shown(text)} is longer than {_MAX_CUSTOMER_ID} characters")
     return text
 
 

@@ -10,7 +10,7 @@ from replay.dataset import Dataset, WriteOff
 
 
 class Stocking:
-    """Changes the catalogue and the stock; each change by itself."""
+    """Changes the catalog and the stock; each change by itself."""
 
     def __init__(self, client: AsyncBackroom, calls: Calls) -> None:
         self._client = client
@@ -19,7 +19,7 @@ class Stocking:
     async def import_products(self, dataset: Dataset) -> None:
         requests = list(plan.imports(dataset))
         self._calls.progress.begin(Step.IMPORT, len(requests))
-        await self._calls.patiently(lambda: self._client.catalog.ImportProducts(iter(requests)))
+        await self._calls.with_retries(lambda: self._client.catalog.ImportProducts(iter(requests)))
         self._calls.progress.advance(len(requests))
 
     async def receive(self, dataset: Dataset) -> None:
@@ -46,6 +46,6 @@ class Stocking:
 
     async def _adjust(self, what: str, which: str, request: AdjustStockRequest) -> bool:
         """Whether the stock was changed."""
-        answer = await self._calls.granted(what, which, lambda: self._client.inventory.AdjustStock(request))
+        answer = await self._calls.change(what, which, lambda: self._client.inventory.AdjustStock(request))
         self._calls.progress.advance()
         return answer is not None

@@ -16,14 +16,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox import rules
-from sandbox.asks import Behaviour, Capture, Manners, NewPayment, NewRefund, Nothing
-from sandbox.books import Books
 from sandbox.ledger import Answer, Ledger
+from sandbox.ledger_thread import LedgerThread
+from sandbox.request_bodies import ActiveBehavior, Behavior, Capture, EmptyBody, NewPayment, NewRefund
 
-_LARGEST_BODY = 16 * 1024
-_LONGEST_KEY = 255
-_LARGEST_PAGE = 1000
-_BODY_WITHIN = 10.0
+_MAX_BODY_BYTES = 16 * 1024
+_MAX_KEY = 255
+_MAX_PAGE = 1000
+_BODY_SECONDS = 10.0
 """In seconds: how long a body may take to arrive."""
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -37,22 +37,22 @@ class _Malformed(Exception):
 
 
 class Api:
-    """Answers the asks, as well or as badly as its behaviour says."""
+    """Answers the asks, as well or as badly as its behavior says."""
 
     def __init__(
         self,
-        books: Books,
+        ledger_thread: LedgerThread,
         key: str,
-        manners: Manners,
+        active_behavior: ActiveBehavior,
         random: Random,
         changed: Callable[[], None],
         *,
         signs: bool,
     ) -> None:
         """`changed` is called after each change; `signs` is whether webhooks can be sent."""
-        self._books = books
+        self._ledger_thread = ledger_thread
         self._authorization = f"Bearer {key}".encode()
-        self._manners = manners
+        self._active_behavior = active_behavior
         self._random = random
         self._changed = changed
         self._signs = signs
@@ -67,7 +67,7 @@ class Api:
             self._route("POST", f"{payment}/void", self._void),
             self._route("POST", f"{payment}/refunds", self._refund),
             self._route("POST", f"{payment}/confirm", self._confirm),
-            self._route("POST", "/v1/behaviour", self._behave, steady=True),
+            self._route("POST", "/v1/behavior", self._behave, steady=True),
         ]
         return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
 
@@ -77,10 +77,10 @@ class Api:
         async def endpoint(request: Request) -> Response:
             try:
                 self._admit(request)
-                if not steady and self._random.random() < self._manners.behaviour.fail:
+                if not steady and self._random.random() < self._active_behavior.behavior.fail:
                     return _error(503, "unavailable", "Not now: nothing was done.")
                 response: Response = JSONResponse(await answer(request))
-            except rules.AskRefused as refused:
+            except rules.RequestRefused as refused:
                 response = _error(refused.status, refused.code, refused.__doc__ or "")
             except _Malformed as malformed:
                 response = _error(malformed.status, malformed.code, str(malformed))
@@ -98,67 +98,67 @@ class Api:
             raise _Malformed(401, "unauthenticated", 'Send the key as "authorization: Bearer <key>".')
 
     async def _misbehave(self, request: Request) -> None:
-        behaviour = self._manners.behaviour
-        await self._manners.dawdle(behaviour.delay)
-        if self._random.random() < behaviour.drop_answers:
+        behavior = self._active_behavior.behavior
+        await self._active_behavior.delay_answer(behavior.delay)
+        if self._random.random() < behavior.drop_answers:
             request.scope["cut"]()
             while (await request.receive())["type"] != "http.disconnect":
                 pass
 
     async def _change(self, act: Callable[[Ledger], Answer]) -> Answer:
-        answer = await self._books.do(act)
+        answer = await self._ledger_thread.do(act)
         self._changed()
         return answer
 
     async def _authorize(self, request: Request) -> Answer:
         key = _key(request, required=True)
-        ask = await _body(request, NewPayment)
-        amount = Decimal(ask.amount)
+        body = await _body(request, NewPayment)
+        amount = Decimal(body.amount)
         answer = await self._change(
-            lambda ledger: ledger.authorize(ask.reference, ask.currency, amount, ask.method, key)
+            lambda ledger: ledger.authorize(body.reference, body.currency, amount, body.method, key)
         )
-        if ask.method == rules.SLOW:
-            await self._manners.dawdle(self._manners.behaviour.slow)
+        if body.method == rules.SLOW:
+            await self._active_behavior.delay_answer(self._active_behavior.behavior.slow)
         return answer
 
     async def _capture(self, request: Request) -> Answer:
         key = _key(request)
-        ask = await _body(request, Capture)
-        amount = None if ask.amount is None else Decimal(ask.amount)
+        body = await _body(request, Capture)
+        amount = None if body.amount is None else Decimal(body.amount)
         return await self._change(lambda ledger: ledger.capture(_payment_id(request), amount, key))
 
     async def _void(self, request: Request) -> Answer:
         key = _key(request)
-        await _body(request, Nothing)
+        await _body(request, EmptyBody)
         return await self._change(lambda ledger: ledger.void(_payment_id(request), key))
 
     async def _refund(self, request: Request) -> Answer:
         key = _key(request, required=True)
-        ask = await _body(request, NewRefund)
-        amount = Decimal(ask.amount)
-        return await self._change(lambda ledger: ledger.refund(_payment_id(request), ask.reference, amount, key))
+        body = await _body(request, NewRefund)
+        amount = Decimal(body.amount)
+        return await self._change(lambda ledger: ledger.refund(_payment_id(request), body.reference, amount, key))
 
     async def _confirm(self, request: Request) -> Answer:
-        await _body(request, Nothing)
+        await _body(request, EmptyBody)
         return await self._change(lambda ledger: ledger.confirm(_payment_id(request)))
 
     async def _get(self, request: Request) -> Answer:
-        return await self._books.do(lambda ledger: ledger.get(_payment_id(request)))
+        return await self._ledger_thread.do(lambda ledger: ledger.get(_payment_id(request)))
 
     async def _list(self, request: Request) -> Mapping[str, Any]:
         after, limit = request.query_params.get("after", ""), request.query_params.get("limit", "100")
-        if not (limit.isascii() and limit.isdigit() and len(limit) < 5 and 0 < int(limit) <= _LARGEST_PAGE):
-            raise _Malformed(422, "invalid", f"limit: must be from 1 to {_LARGEST_PAGE}")
-        return {"payments": await self._books.do(lambda ledger: ledger.list(after, int(limit)))}
+        if not (limit.isascii() and limit.isdigit() and len(limit) < 5 and 0 < int(limit) <= _MAX_PAGE):
+            raise _Malformed(422, "invalid", f"limit: must be from 1 to {_MAX_PAGE}")
+        return {"payments": await self._ledger_thread.do(lambda ledger: ledger.list(after, int(limit)))}
 
     async def _behave(self, request: Request) -> Mapping[str, Any]:
-        """Changes what the body names, and leaves the rest of the behaviour as it is."""
-        named = (await _body(request, Behaviour)).model_dump(exclude_unset=True)
+        """Changes what the body names, and leaves the rest of the behavior as it is."""
+        named = (await _body(request, Behavior)).model_dump(exclude_unset=True)
         if named.get("webhook_url") and not self._signs:
             raise _Malformed(422, "invalid", "webhook_url: this process was given no secret to sign webhooks with")
-        self._manners.behaviour = self._manners.behaviour.model_copy(update=named)
+        self._active_behavior.behavior = self._active_behavior.behavior.model_copy(update=named)
         self._changed()
-        return self._manners.behaviour.model_dump()
+        return self._active_behavior.behavior.model_dump()
 
 
 def _payment_id(request: Request) -> str:
@@ -169,8 +169,8 @@ def _key(request: Request, *, required: bool = False) -> str:
     key = request.headers.get("idempotency-key", "")
     if required and not key:
         raise _Malformed(422, "key_missing", "Send an Idempotency-Key: it makes repeating this safe.")
-    if len(key) > _LONGEST_KEY or not (key.isascii() and key.isprintable()):
-        raise _Malformed(422, "invalid", f"Idempotency-Key: must be up to {_LONGEST_KEY} printable characters")
+    if len(key) > _MAX_KEY or not (key.isascii() and key.isprintable()):
+        raise _Malformed(422, "invalid", f"Idempotency-Key: must be up to {_MAX_KEY} printable characters")
     return key
 
 
@@ -178,11 +178,11 @@ async def _body(request: Request, kind: type[Body]) -> Body:
     """The body, which may be left out where nothing in it is required."""
     raw = bytearray()
     try:
-        async with asyncio.timeout(_BODY_WITHIN):
+        async with asyncio.timeout(_BODY_SECONDS):
             async for chunk in request.stream():
                 raw += chunk
-                if len(raw) > _LARGEST_BODY:
-                    raise _Malformed(413, "too_large", f"The body may have up to {_LARGEST_BODY} bytes.")
+                if len(raw) > _MAX_BODY_BYTES:
+                    raise _Malformed(413, "too_large", f"The body may have up to {_MAX_BODY_BYTES} bytes.")
     except (TimeoutError, ClientDisconnect):
         raise _Malformed(408, "too_late", "The body did not arrive.") from None
     try:

@@ -108,7 +108,7 @@ class Ledger:
 
     def authorize(self, reference: str, currency: str, amount: Decimal, method: str, key: str) -> Answer:
         """A new payment of so much."""
-        ask = ("authorize", reference, currency, _text(amount), method)
+        request = ("authorize", reference, currency, _text(amount), method)
 
         def act() -> Answer:
             payment = Payment(f"pay_{self._new_id()}", reference, method, currency, amount)
@@ -116,7 +116,7 @@ class Ledger:
             self._enter(Change(payment, Kind.CREATED))
             return self._make(payment, rules.begun(payment))
 
-        return self._once(key, ask, act)
+        return self._once(key, request, act)
 
     def confirm(self, payment_id: str) -> Answer:
         """What the customer does on the provider's page; raises PaymentUnknown."""
@@ -152,7 +152,7 @@ class Ledger:
 
     def get(self, payment_id: str) -> Answer:
         """Raises PaymentUnknown."""
-        return told(self._get(payment_id))
+        return payment_answer(self._get(payment_id))
 
     def list(self, after: str, limit: int) -> Sequence[Answer]:
         """So many payments in the order in which they came, after the one of that id; raises PaymentUnknown."""
@@ -164,7 +164,7 @@ class Ledger:
             sequence = row[0]
         asked = f"SELECT {_COLUMNS} FROM payments WHERE sequence > ? ORDER BY sequence LIMIT ?"
         rows = self.connection.execute(asked, (sequence, limit)).fetchall()
-        return [told(self._whole(row)) for row in rows]
+        return [payment_answer(self._whole(row)) for row in rows]
 
     def unsent(self, after: int, limit: int) -> Sequence[Event]:
         """The events that are still to be sent, from that place on."""
@@ -174,10 +174,10 @@ class Ledger:
     def sent(self, sequence: int) -> None:
         self.connection.execute("DELETE FROM outbox WHERE sequence = ?", (sequence,))
 
-    def _once(self, key: str, ask: tuple[str, ...], act: Callable[[], Answer]) -> Answer:
+    def _once(self, key: str, request: tuple[str, ...], act: Callable[[], Answer]) -> Answer:
         if not key:
             return act()
-        digest = hashlib.sha256(json.dumps(ask).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(request).encode()).hexdigest()
         earlier = self.connection.execute("SELECT digest, answer FROM answers WHERE key = ?", (key,)).fetchone()
         if earlier is not None:
             if earlier[0] != digest:
@@ -191,11 +191,11 @@ class Ledger:
     def _make(self, payment: Payment, change: Change | None) -> Answer:
         """Stores a change, where there is one, and tells how the payment stands."""
         if change is None:
-            return told(payment)
+            return payment_answer(payment)
         after = change.payment
         self.connection.execute(
             "UPDATE payments SET authorized = ?, captured = ?, refunded = ?, failure = ?, voided = ? WHERE id = ?",
-            (*_sums(after), after.failure, after.voided, after.id),
+            (*_amounts(after), after.failure, after.voided, after.id),
         )
         if (refund := change.refund) is not None:
             self.connection.execute(
@@ -203,7 +203,7 @@ class Ledger:
                 (refund.id, after.id, refund.reference, _text(refund.amount), refund.succeeded),
             )
         self._enter(change)
-        answer = told(after)
+        answer = payment_answer(after)
         self._publish(change.kind, answer)
         return answer
 
@@ -212,7 +212,7 @@ class Ledger:
             f"INSERT INTO payments ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(payment.id, payment.reference, payment.method, payment.currency, _text(payment.amount)),
-                *_sums(payment),
+                *_amounts(payment),
                 payment.failure,
                 payment.voided,
             ),
@@ -251,7 +251,7 @@ class Ledger:
         return tuple(Refund(row[0], row[1], Decimal(row[2]), bool(row[3])) for row in rows)
 
 
-def told(payment: Payment) -> Answer:
+def payment_answer(payment: Payment) -> Answer:
     return {
         "id": payment.id,
         "reference": payment.reference,
@@ -275,7 +275,7 @@ def told(payment: Payment) -> Answer:
     }
 
 
-def _sums(payment: Payment) -> tuple[str, str, str]:
+def _amounts(payment: Payment) -> tuple[str, str, str]:
     return (_text(payment.authorized), _text(payment.captured), _text(payment.refunded))
 
 

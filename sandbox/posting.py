@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-_LONGEST_HEAD = 32 * 1024
-_LONGEST_BODY = 64 * 1024
+_MAX_HEAD_BYTES = 32 * 1024
+_MAX_BODY_BYTES = 64 * 1024
 """A connection whose answer is longer, or of unknown length, is not used again."""
 
 
@@ -28,7 +28,7 @@ class _Connection:
     writer: asyncio.StreamWriter
 
 
-class Posts:
+class HttpPoster:
     """Posts over connections that are kept open, as many as there are posts at once; it follows no redirect."""
 
     def __init__(self, timeout: float) -> None:
@@ -84,7 +84,7 @@ class Posts:
         if place.secure and self._tls is None:
             self._tls = ssl.create_default_context()
         tls = self._tls if place.secure else None
-        return _Connection(*await asyncio.open_connection(place.host, place.port, ssl=tls, limit=_LONGEST_HEAD))
+        return _Connection(*await asyncio.open_connection(place.host, place.port, ssl=tls, limit=_MAX_HEAD_BYTES))
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[int, int | None]:
@@ -103,4 +103,4 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, int | None]:
     if headers.get("connection") == "close" or version == "HTTP/1.0" or "transfer-encoding" in headers:
         return status, None
     length = 0 if status == 204 else int(headers.get("content-length", -1))
-    return status, length if 0 <= length <= _LONGEST_BODY else None
+    return status, length if 0 <= length <= _MAX_BODY_BYTES else None

@@ -75,35 +75,35 @@ class Change:
     refund: Refund | None = None
 
 
-class AskRefused(Exception):
+class RequestRefused(Exception):
     """The ask cannot be answered, and is not remembered; `code` is for machines, and the docstring for people."""
 
     code = ""
     status = 0
 
 
-class PaymentUnknown(AskRefused):
+class PaymentUnknown(RequestRefused):
     """There is no such payment."""
 
     code = "payment_unknown"
     status = 404
 
 
-class KeyReused(AskRefused):
+class KeyReused(RequestRefused):
     """This Idempotency-Key came before, with another ask."""
 
     code = "key_reused"
     status = 409
 
 
-class NotAuthorized(AskRefused):
+class NotAuthorized(RequestRefused):
     """The customer has not confirmed the payment yet."""
 
     code = "not_authorized"
     status = 409
 
 
-class AmountTooLarge(AskRefused):
+class AmountTooLarge(RequestRefused):
     """More than was authorized cannot be captured."""
 
     code = "amount_too_large"

@@ -19,12 +19,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.app import Api
-from sandbox.asks import Behaviour, Manners
-from sandbox.books import Books
 from sandbox.ledger import Ledger
+from sandbox.ledger_thread import LedgerThread
+from sandbox.request_bodies import ActiveBehavior, Behavior
 from sandbox.webhooks import Sender
 
-_PARENT_EVERY = 0.25
+_PARENT_POLL_SECONDS = 0.25
 """In seconds: how often it is looked whether the parent lives."""
 
 
@@ -36,7 +36,7 @@ class Config:
     ledger: Path
     key: str = field(repr=False)
     webhook_url: str
-    """Where the merchant is told; empty until the behaviour names it."""
+    """Where the merchant is told; empty until the behavior names it."""
     webhook_secret: str = field(repr=False)
     """Empty where nobody is to be told."""
     with_parent: bool = False
@@ -50,7 +50,7 @@ async def run(config: Config, ready: Callable[[str], None], logger: structlog.ty
     ValueError where the secret is none of Standard Webhooks.
     """
     stopping = asyncio.Event()
-    stop = _stop_asked(stopping, with_parent=config.with_parent)
+    stop = _stop_requested(stopping, with_parent=config.with_parent)
     async with serving(config, stopping, logger) as (url, ended):
         ready(url)
         await asyncio.wait([ended, stop], return_when=asyncio.FIRST_COMPLETED)
@@ -65,12 +65,15 @@ async def serving(
 
     Raises as `run` does.
     """
-    manners = Manners(Behaviour(webhook_url=config.webhook_url), stopping=stopping)
+    active_behavior = ActiveBehavior(Behavior(webhook_url=config.webhook_url), stopping=stopping)
     random = Random()  # noqa: S311 - not for secrets
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     with socket.create_server((config.host, config.port), family=family, backlog=1024) as listener:
-        async with _books(config) as books, _telling(config, books, manners, random, logger) as changed:
-            api = Api(books, config.key, manners, random, changed, signs=bool(config.webhook_secret))
+        async with (
+            _ledger_thread(config) as ledger_thread,
+            _webhooks(config, ledger_thread, active_behavior, random, logger) as changed,
+        ):
+            api = Api(ledger_thread, config.key, active_behavior, random, changed, signs=bool(config.webhook_secret))
             started = asyncio.Event()
             server = _Server(_uvicorn_config(api.app()), started.set)
             answering = asyncio.create_task(server.serve(sockets=[listener]))
@@ -85,27 +88,31 @@ async def serving(
 
 
 @contextlib.asynccontextmanager
-async def _books(config: Config) -> AsyncIterator[Books]:
+async def _ledger_thread(config: Config) -> AsyncIterator[LedgerThread]:
     def open_ledger() -> Ledger:
         return Ledger(config.ledger, lambda: datetime.now(UTC), lambda: secrets.token_hex(12))
 
-    books = Books(open_ledger)
-    await books.open()
+    ledger_thread = LedgerThread(open_ledger)
+    await ledger_thread.open()
     try:
-        yield books
+        yield ledger_thread
     finally:
-        await books.close()
+        await ledger_thread.close()
 
 
 @contextlib.asynccontextmanager
-async def _telling(
-    config: Config, books: Books, manners: Manners, random: Random, logger: structlog.typing.FilteringBoundLogger
+async def _webhooks(
+    config: Config,
+    ledger_thread: LedgerThread,
+    active_behavior: ActiveBehavior,
+    random: Random,
+    logger: structlog.typing.FilteringBoundLogger,
 ) -> AsyncIterator[Callable[[], None]]:
     """What is to be called after each change, so that the merchant is told."""
     if not config.webhook_secret:
         yield lambda: None
         return
-    sender = Sender(books, config.webhook_secret, manners, random, logger)
+    sender = Sender(ledger_thread, config.webhook_secret, active_behavior, random, logger)
     sender.start()
     try:
         yield sender.wake
@@ -113,7 +120,7 @@ async def _telling(
         await sender.stop()
 
 
-def _stop_asked(stop: asyncio.Event, *, with_parent: bool) -> asyncio.Task[object]:
+def _stop_requested(stop: asyncio.Event, *, with_parent: bool) -> asyncio.Task[object]:
     """Done when the process is to stop, and the event is then set."""
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -122,7 +129,7 @@ def _stop_asked(stop: asyncio.Event, *, with_parent: bool) -> asyncio.Task[objec
     async def orphaned() -> None:
         while os.getppid() == parent:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_PARENT_EVERY):
+                async with asyncio.timeout(_PARENT_POLL_SECONDS):
                     await stop.wait()
                     return
         stop.set()
@@ -137,7 +144,7 @@ def _shown(name: tuple[Any, ...]) -> str:
 def _uvicorn_config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_Cuttable,
+        http=_AbortableProtocol,
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -147,7 +154,7 @@ def _uvicorn_config(app: ASGIApp) -> uvicorn.Config:
     )
 
 
-class _Cuttable(H11Protocol):
+class _AbortableProtocol(H11Protocol):
     """Lets the application cut the connection of a request, as `scope["cut"]`, without a word."""
 
     def __init__(self, *args: Any, **rest: Any) -> None:

@@ -11,18 +11,18 @@ from random import Random
 import structlog
 from standardwebhooks import Webhook
 
-from sandbox.asks import Behaviour, Manners
-from sandbox.books import Books
 from sandbox.ledger import Event
-from sandbox.posting import Posts, Unreachable
+from sandbox.ledger_thread import LedgerThread
+from sandbox.posting import HttpPoster, Unreachable
+from sandbox.request_bodies import ActiveBehavior, Behavior
 
-_AT_ONCE = 32
-_MOST_WAITING = 2000
+_CONCURRENCY = 32
+_MAX_PENDING = 2000
 """How many events are held here; the others wait in the outbox."""
-_SHUFFLED_WITHIN = 0.2
-_FIRST_WAIT = 0.1
-_LONGEST_WAIT = 10.0
-_STOPPED_WITHIN = 3.0
+_SHUFFLE_SECONDS = 0.2
+_FIRST_WAIT_SECONDS = 0.1
+_MAX_WAIT_SECONDS = 10.0
+_STOP_SECONDS = 3.0
 
 
 class Sender:
@@ -34,19 +34,19 @@ class Sender:
 
     def __init__(
         self,
-        books: Books,
+        ledger_thread: LedgerThread,
         secret: str,
-        manners: Manners,
+        active_behavior: ActiveBehavior,
         random: Random,
         logger: structlog.typing.FilteringBoundLogger,
     ) -> None:
         """Raises ValueError where the secret is none of Standard Webhooks."""
-        self._books = books
+        self._ledger_thread = ledger_thread
         self._webhook = Webhook(secret)
-        self._manners = manners
+        self._active_behavior = active_behavior
         self._random = random
         self._logger = logger
-        self._posts = Posts(timeout=10)
+        self._posts = HttpPoster(timeout=10)
         self._read_to = 0
         self._unread = True
         self._events: dict[int, Event] = {}
@@ -75,7 +75,7 @@ class Sender:
             self._running.cancel()
             await asyncio.wait([self._running])
         if self._sending:
-            await asyncio.wait(self._sending, timeout=_STOPPED_WITHIN)
+            await asyncio.wait(self._sending, timeout=_STOP_SECONDS)
         for task in self._sending:
             task.cancel()
         await asyncio.gather(*self._sending, return_exceptions=True)
@@ -84,9 +84,9 @@ class Sender:
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            if self._unread and self._manners.behaviour.webhook_url and len(self._events) < _MOST_WAITING:
+            if self._unread and self._active_behavior.behavior.webhook_url and len(self._events) < _MAX_PENDING:
                 await self._read()
-            free = _AT_ONCE - len(self._sending)
+            free = _CONCURRENCY - len(self._sending)
             while free and self._due and self._due[0][0] <= time.monotonic():
                 _, sequence, tries = heapq.heappop(self._due)
                 task = asyncio.create_task(self._send(self._events[sequence], tries))
@@ -98,26 +98,26 @@ class Sender:
                     await self._wake.wait()
 
     async def _read(self) -> None:
-        room = _MOST_WAITING - len(self._events)
+        room = _MAX_PENDING - len(self._events)
         self._unread = False
         try:
-            events = await self._books.do(lambda ledger: ledger.unsent(self._read_to, room))
+            events = await self._ledger_thread.do(lambda ledger: ledger.unsent(self._read_to, room))
         except sqlite3.Error as error:
-            self._logger.error("the outbox cannot be read", error=type(error).__name__)  # noqa: TRY400 - no stack is needed
+            self._logger.error("outbox_unreadable", error=type(error).__name__)  # noqa: TRY400 - no stack is needed
             asyncio.get_running_loop().call_later(1, self.wake)
             return
-        behaviour = self._manners.behaviour
+        behavior = self._active_behavior.behavior
         for event in events:
             self._read_to = event.sequence
             self._events[event.sequence] = event
-            self._copies[event.sequence] = behaviour.webhook_copies
-            for _ in range(behaviour.webhook_copies):
-                self._put(event, self._delay(behaviour), 0)
+            self._copies[event.sequence] = behavior.webhook_copies
+            for _ in range(behavior.webhook_copies):
+                self._put(event, self._delay(behavior), 0)
         self._unread |= len(events) == room
 
-    def _delay(self, behaviour: Behaviour) -> float:
-        shuffled = self._random.uniform(0, _SHUFFLED_WITHIN) if behaviour.webhook_shuffle else 0.0
-        return self._random.uniform(*behaviour.webhook_delay) + shuffled
+    def _delay(self, behavior: Behavior) -> float:
+        shuffled = self._random.uniform(0, _SHUFFLE_SECONDS) if behavior.webhook_shuffle else 0.0
+        return self._random.uniform(*behavior.webhook_delay) + shuffled
 
     def _put(self, event: Event, delay: float, tries: int) -> None:
         heapq.heappush(self._due, (time.monotonic() + delay, event.sequence, tries))
@@ -137,11 +137,11 @@ class Sender:
         last = self._copies[event.sequence] == 1
         if taken and last:
             try:
-                await self._books.do(lambda ledger: ledger.sent(event.sequence))
+                await self._ledger_thread.do(lambda ledger: ledger.sent(event.sequence))
             except sqlite3.Error:
                 taken = False  # it stands in the outbox still, and is sent until it does not
         if not taken:
-            wait = min(_FIRST_WAIT * 2.0**tries, _LONGEST_WAIT) * self._random.uniform(0.75, 1.25)
+            wait = min(_FIRST_WAIT_SECONDS * 2.0**tries, _MAX_WAIT_SECONDS) * self._random.uniform(0.75, 1.25)
             self._put(event, wait, tries + 1)
         elif last:
             del self._events[event.sequence], self._copies[event.sequence]
@@ -157,23 +157,23 @@ class Sender:
             "webhook-signature": self._webhook.sign(event.id, now, event.body),
         }
         try:
-            status = await self._posts.post(self._manners.behaviour.webhook_url, headers, event.body.encode())
+            status = await self._posts.post(self._active_behavior.behavior.webhook_url, headers, event.body.encode())
         except Unreachable as error:
             if self._reachable:
-                self._logger.warning("the merchant cannot be reached", error=str(error))
+                self._logger.warning("merchant_unreachable", error=str(error))
             self._reachable = False
             return False
         if not self._reachable:
-            self._reached_again()
+            self._resume()
         taken = 200 <= status < 300
         if not taken and self._taken:  # as long as none is taken, the first line is enough
-            self._logger.warning("the merchant does not take an event", event_id=event.id, status=status)
+            self._logger.warning("event_not_accepted", event_id=event.id, status=status)
         self._taken = taken
         return taken
 
-    def _reached_again(self) -> None:
+    def _resume(self) -> None:
         """What waited because nobody was there has waited long enough."""
-        self._logger.info("the merchant is reached again")
+        self._logger.info("merchant_reachable")
         self._reachable = True
         now = time.monotonic()
         self._due = [(min(due, now) if tries else due, sequence, tries) for due, sequence, tries in self._due]

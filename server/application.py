@@ -12,8 +12,8 @@ import migrations
 from server.frame.contract import largest_bodies_of, rules_of
 from server.frame.health import Health
 from server.frame.interceptors import CallLimits, InFlight, chain
-from server.frame.keeping import keeping_tasks
 from server.frame.module import Clock, Shared, now
+from server.frame.retention import retention_tasks
 from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
 from server.identity.credentials.keys import MasterKeyWrong
@@ -29,8 +29,8 @@ from storage.connection import check_issuer
 from storage.database import Database
 from storage.errors import StoreError, StoreUnavailable
 from storage.identity.store import IDENTITY
+from storage.problems import DatabaseProblem, ProblemKind
 from storage.store import FRAME
-from storage.trouble import Kind, Trouble
 
 Value = TypeVar("Value")
 
@@ -86,11 +86,11 @@ class Application:
         self.services = [service for module in self._modules for service in module.services]
         self.tasks = [
             *(task for module in self._modules for task in module.tasks),
-            *keeping_tasks(database.store(FRAME), now),
+            *retention_tasks(database.store(FRAME), now),
         ]
         self.routes = [route for module in self._modules for route in module.routes]
         """What the modules answer on the HTTP side."""
-        self.health = Health([service.name for service in self.services], self._why_not_ready, logger)
+        self.health = Health([service.name for service in self.services], self._unready_reason, logger)
         self._stand_around(settings, limits, logger)
 
     def _stand_around(
@@ -100,13 +100,15 @@ class Application:
         contract = [service.descriptor for service in self.services]
         rules = {**rules_of(contract, self.identity.built_in.permissions), **STANDARD_RULES}
         customers = self.identity.built_in.permissions_of([CUSTOMER])
-        self.lanes = frozenset(path for path, rule in rules.items() if rule.permission in {None, *customers})
+        self.registered_methods = frozenset(
+            path for path, rule in rules.items() if rule.permission in {None, *customers}
+        )
         """The methods that anyone or any customer may crowd at; those that need more than that wait together."""
         self.in_flight = InFlight()
         self.chain = chain(
             rules,
             largest_bodies_of(contract),
-            self.identity.standings,
+            self.identity.access_cache,
             self.in_flight,
             self.registry,
             logger,
@@ -122,7 +124,7 @@ class Application:
         database belongs to another environment.
         """
         try:
-            if await self._behind() is not None:
+            if await self._migration_problem() is not None:
                 return
             await self._claim()
             await self.identity.keys.load()
@@ -130,7 +132,7 @@ class Application:
                 for prepare in module.preparing:
                     await prepare()
         except StoreUnavailable as error:
-            if not error.trouble.passing:
+            if not error.problem.is_transient:
                 raise
         except StoreError:
             pass  # readiness tells of it, and opens the keys once the database answers
@@ -148,15 +150,17 @@ class Application:
                 await close()
         self.identity.passwords.close()
 
-    async def _why_not_ready(self) -> str | None:
-        look = await self.database.look()
-        behind = migrations.lacking(look.revision)
-        if behind is not None:
-            return behind
+    async def _unready_reason(self) -> str | None:
+        look = await self.database.status()
+        problem = migrations.migration_problem(look.revision)
+        if problem is not None:
+            return problem
         if look.read_only:
-            raise StoreUnavailable(Trouble(Kind.STANDBY, "it is a standby, or set read-only"))
+            raise StoreUnavailable(DatabaseProblem(ProblemKind.STANDBY, "it is a standby, or set read-only"))
         if self.database.commits_overdue or self._stuck():
-            raise StoreUnavailable(Trouble(Kind.UNCONFIRMED, "it answers, but changes are not confirmed in time"))
+            raise StoreUnavailable(
+                DatabaseProblem(ProblemKind.UNCONFIRMED, "it answers, but changes are not confirmed in time")
+            )
         if not self._claimed:
             await self._claim()
         if not self.identity.keys.loaded:
@@ -175,8 +179,8 @@ class Application:
             check_issuer(await tx.environment.claim(self._issuer), self._issuer)
         self._claimed = True
 
-    async def _behind(self) -> str | None:
-        return migrations.lacking(await self.database.revision())
+    async def _migration_problem(self) -> str | None:
+        return migrations.migration_problem(await self.database.revision())
 
 
 def _together(parts: Iterable[Mapping[str, Value]]) -> Mapping[str, Value]:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.errors import StoreUnavailable
-from storage.trouble import Kind, Trouble
+from storage.problems import DatabaseProblem, ProblemKind
 
 
 class Commits:
@@ -18,13 +18,13 @@ class Commits:
     behind, until the server has none to spare. And once so many wait, no further transaction is begun.
     """
 
-    def __init__(self, seconds: float, *, most_waiting: int) -> None:
+    def __init__(self, seconds: float, *, max_waiting: int) -> None:
         """`seconds` is how long a commit is waited for."""
         self._seconds = seconds
-        self._most_waiting = most_waiting
+        self._max_waiting = max_waiting
         self._began: dict[asyncio.Future[None], float] = {}
         self._held: dict[AsyncConnection, AsyncExitStack] = {}
-        self._given_up: dict[asyncio.Task[None], asyncio.Future[None]] = {}
+        self._abandoned: dict[asyncio.Task[None], asyncio.Future[None]] = {}
 
     @property
     def overdue(self) -> bool:
@@ -35,7 +35,7 @@ class Commits:
     @property
     def waiting(self) -> int:
         """How many were given up that have not ended yet."""
-        return len(self._given_up)
+        return len(self._abandoned)
 
     @asynccontextmanager
     async def connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
@@ -43,8 +43,10 @@ class Commits:
 
         Raises StoreUnavailable at once where too many commits wait already.
         """
-        if self.waiting >= self._most_waiting:
-            raise StoreUnavailable(Trouble(Kind.UNCONFIRMED, f"{self.waiting} commits wait to be confirmed"))
+        if self.waiting >= self._max_waiting:
+            raise StoreUnavailable(
+                DatabaseProblem(ProblemKind.UNCONFIRMED, f"{self.waiting} commits wait to be confirmed")
+            )
         async with AsyncExitStack() as held:
             connection = await held.enter_async_context(engine.connect())
             self._held[connection] = held
@@ -70,13 +72,13 @@ class Commits:
             raise asyncio.CancelledError
         if not commit.done():
             said = f"a commit was not confirmed within {self._seconds:g} s: nobody knows whether it will stand"
-            raise StoreUnavailable(Trouble(Kind.UNCONFIRMED, said))
+            raise StoreUnavailable(DatabaseProblem(ProblemKind.UNCONFIRMED, said))
 
     async def close(self) -> None:
         """Waits no longer for those that were given up, whose connections end."""
-        for commit in self._given_up.values():
+        for commit in self._abandoned.values():
             commit.cancel()
-        await asyncio.gather(*self._given_up, return_exceptions=True)
+        await asyncio.gather(*self._abandoned, return_exceptions=True)
 
     def _go_on(self, connection: AsyncConnection, commit: "asyncio.Future[None]") -> None:
         """Takes the connection over until the commit has ended, and gives it back to the pool then."""
@@ -89,8 +91,8 @@ class Commits:
                     await connection.invalidate()
 
         task = asyncio.create_task(give_back())
-        self._given_up[task] = commit
-        task.add_done_callback(self._given_up.pop)
+        self._abandoned[task] = commit
+        task.add_done_callback(self._abandoned.pop)
 
 
 async def _waited_for(commit: "asyncio.Future[None]", seconds: float) -> bool:

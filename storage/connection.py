@@ -14,10 +14,10 @@ from psycopg import pq, sql, waiting
 
 from storage.durability import ConfirmingConnection
 from storage.errors import StoreUnavailable
-from storage.limits import HIDING_WARNINGS, LIMITS, LOOK_AT_LIMITS, MESSAGES, SET_LIMITS, set_limits_served_by
+from storage.limits import HIDING_WARNINGS, LIMITS, MESSAGES, READ_LIMITS, SET_LIMITS, set_limits_served_by
 from storage.pooler import Pooler
+from storage.problems import OLDEST_VERSION, DatabaseProblem, ProblemKind, problem_of
 from storage.time_limits import CONNECT_SECONDS
-from storage.trouble import OLDEST_VERSION, Kind, Trouble, trouble_of
 from storage.url import parameters, secrets
 
 _DEFAULTS: Mapping[str, str | int] = {
@@ -43,7 +43,7 @@ class Connection(ConfirmingConnection):
     """Which of the URL's hosts it leads to."""
     host_options: Mapping[str, Any] = {}
     """What that one is connected to with."""
-    given_up = ""
+    abandoned = ""
     """Why nothing is to be asked of it any more; empty while it is good."""
     answered_at = 0.0
     """By the monotonic clock: when its last answer was complete."""
@@ -57,13 +57,13 @@ class Connection(ConfirmingConnection):
         """For how long an answer has been due; 0 while none is, as while it only listens for notifications."""
         return 0.0 if self.asked_at is None or self._listens else now - self.asked_at
 
-    def give_up(self, why: str) -> None:
+    def abandon(self, why: str) -> None:
         """Ends it without asking the server; whoever waits on it is told at once, and so is whoever uses it later.
 
         The socket is shut down and not closed: its number must not become another connection's while the event loop
         still waits on it.
         """
-        self.given_up = why
+        self.abandoned = why
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.pgconn.socket)) as ours:
             ours.shutdown(socket.SHUT_RDWR)
 
@@ -72,7 +72,7 @@ class Connection(ConfirmingConnection):
         if self.asked_at is None:
             self.pgconn.finish()
         else:
-            self.give_up("the database was closed")
+            self.abandon("the database was closed")
 
     async def _exchanged(self, gen: Any, interval: float, timeout: float | None) -> Any:  # noqa: ASYNC109 - theirs
         # Two readings of the clock are all that it costs: a timer for each statement would cost more than the rest.
@@ -85,8 +85,8 @@ class Connection(ConfirmingConnection):
             self.pgconn.finish()
             raise
         except psycopg.OperationalError:
-            if self.given_up:
-                raise psycopg.OperationalError(self.given_up) from None
+            if self.abandoned:
+                raise psycopg.OperationalError(self.abandoned) from None
             raise
         finally:
             self.asked_at = None
@@ -134,14 +134,14 @@ def reasons(url: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise StoreUnavailable(trouble_of(error, secrets(url))) from error
+        raise StoreUnavailable(problem_of(error, secrets(url))) from error
     except UnicodeError:  # from Python's own encoding of host names, before anybody is asked
         raise StoreUnavailable(
-            Trouble(Kind.NAME, "the host's name is none: a part of it is too long, or empty")
+            DatabaseProblem(ProblemKind.NAME, "the host's name is none: a part of it is too long, or empty")
         ) from None
 
 
-def opened_for_a_change(url: str, *, application_name: str = "backroom-migrate") -> psycopg.Connection[Any]:
+def open_unlimited(url: str, *, application_name: str = "backroom-migrate") -> psycopg.Connection[Any]:
     """A connection on which nothing is limited, with a pooler between or without; raises StoreUnavailable."""
     with reasons(url):
         connection = psycopg.connect(**options_of(url, application_name, Pooler.TRANSACTION))
@@ -153,7 +153,7 @@ def opened_for_a_change(url: str, *, application_name: str = "backroom-migrate")
     return connection
 
 
-async def fit(connection: psycopg.AsyncConnection[Any], pooler: Pooler, issuer: str | None = None) -> None:
+async def ensure_usable(connection: psycopg.AsyncConnection[Any], pooler: Pooler, issuer: str | None = None) -> None:
     """Sees to it that the server is new enough and the limits hold; raises StoreUnavailable where that cannot be.
 
     And where the database is another issuer's than this one; None is let into any.
@@ -162,16 +162,18 @@ async def fit(connection: psycopg.AsyncConnection[Any], pooler: Pooler, issuer: 
     autocommit = connection.autocommit
     try:
         await connection.set_autocommit(True)
-        cursor = await connection.execute(limits_by(pooler, connection.pgconn))
+        cursor = await connection.execute(apply_limits(pooler, connection.pgconn))
         found = await cursor.fetchone()
         belongs_to = await _belongs_to(connection) if issuer is not None else None
         await connection.set_autocommit(autocommit)
     except psycopg.Error as error:
-        raise StoreUnavailable(trouble_of(error)) from error
+        raise StoreUnavailable(problem_of(error)) from error
     assert found is not None  # noqa: S101 - one row
     served_by, limits, shown = found
     if pooler is Pooler.NONE and served_by != connection.pgconn.backend_pid:
-        raise StoreUnavailable(Trouble(Kind.POOLER, "a connection pooler stands between Backroom and PostgreSQL"))
+        raise StoreUnavailable(
+            DatabaseProblem(ProblemKind.POOLER, "a connection pooler stands between Backroom and PostgreSQL")
+        )
     check_limits(limits)
     check_warnings(shown)
     if issuer is not None and belongs_to is not None:
@@ -187,11 +189,11 @@ async def _belongs_to(connection: psycopg.AsyncConnection[Any]) -> str | None:
     return str(row[0]) if row else None
 
 
-def limits_by(pooler: Pooler, connection: pq.abc.PGconn) -> sql.Composed:
+def apply_limits(pooler: Pooler, connection: pq.abc.PGconn) -> sql.Composed:
     """What has the limits hold as far as that can be done here; returns the process that serves, and the limits."""
     if pooler is Pooler.NONE:
         return set_limits_served_by(connection.backend_pid)
-    return SET_LIMITS if pooler is Pooler.SESSION else LOOK_AT_LIMITS
+    return SET_LIMITS if pooler is Pooler.SESSION else READ_LIMITS
 
 
 def check_version(connection: pq.abc.PGconn) -> None:
@@ -200,24 +202,26 @@ def check_version(connection: pq.abc.PGconn) -> None:
     if found < OLDEST_VERSION:
         shown = (connection.parameter_status(b"server_version") or b"").decode() or str(found)
         said = f"the server is PostgreSQL {shown.split()[0]}, and {OLDEST_VERSION} or newer is needed"
-        raise StoreUnavailable(Trouble(Kind.VERSION, said))
+        raise StoreUnavailable(DatabaseProblem(ProblemKind.VERSION, said))
 
 
 def check_limits(found: Sequence[str]) -> None:
     """Raises StoreUnavailable where one of the limits does not hold."""
     missing = [name for name, value in zip(LIMITS, found, strict=True) if value == "0"]
     if missing:
-        raise StoreUnavailable(Trouble(Kind.LIMITS, f"behind the pooler there is no {', no '.join(missing)}"))
+        raise StoreUnavailable(
+            DatabaseProblem(ProblemKind.LIMITS, f"behind the pooler there is no {', no '.join(missing)}")
+        )
 
 
 def check_warnings(shown: str) -> None:
     """Raises StoreUnavailable where PostgreSQL would not tell that a commit was not confirmed."""
     if shown in HIDING_WARNINGS:
-        raise StoreUnavailable(Trouble(Kind.LIMITS, f"behind the pooler {MESSAGES} is {shown}"))
+        raise StoreUnavailable(DatabaseProblem(ProblemKind.LIMITS, f"behind the pooler {MESSAGES} is {shown}"))
 
 
 def check_issuer(belongs_to: str, issuer: str) -> None:
     """Raises StoreUnavailable where the database is another one's."""
     if belongs_to != issuer:
         said = f"the database belongs to {belongs_to}, and BACKROOM_ISSUER is {issuer}"
-        raise StoreUnavailable(Trouble(Kind.ENVIRONMENT, said))
+        raise StoreUnavailable(DatabaseProblem(ProblemKind.ENVIRONMENT, said))

@@ -22,34 +22,43 @@ from weakref import WeakSet
 import psycopg
 from psycopg.conninfo import conninfo_attempts_async
 
-from storage.connection import Connection, fit, options_of, reasons
-from storage.host import PROBE_SECONDS, Standing, asked, at_work, end_idle, finish, standing, succeeds
+from storage.connection import Connection, ensure_usable, options_of, reasons
+from storage.host import (
+    PROBE_SECONDS,
+    HostStatus,
+    active_sessions,
+    ask_host,
+    end_idle,
+    finish,
+    host_status,
+    was_promoted_after,
+)
 from storage.pooler import Pooler
+from storage.problems import ProblemKind, problem_of
 from storage.time_limits import TimeLimits
-from storage.trouble import Kind, trouble_of
 from storage.url import parameters
 
 HEAD_START_SECONDS = 0.3
 """How long one host has to let us in before the next is tried beside it: RFC 8305's idea, for servers."""
 RETRY_SECONDS = 0.5
 """How soon a host that is no primary yet is asked again, while another one still leaves us waiting."""
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 """How often it is looked whether an answer is overdue."""
 SUSPECT_SECONDS = 1.0
 """How long an answer may be due before its host is asked whether it lives: most take milliseconds."""
 PROBE_PAUSE_SECONDS = 2.0
 """Between two questions to a host that answers them: a statement that takes long may take very long."""
 
-_ABANDONED = 200
+_MAX_ABANDONED = 200
 """Sessions beyond are kept in mind no longer: more are not left within the seconds that it takes to find one out."""
 _ABANDONED_SECONDS = 30.0
 """After which PostgreSQL itself has ended it: `idle_in_transaction_session_timeout`."""
-_LOOKS_AGAIN = 20
-"""After a connection was found out, once every LOOK_SECONDS."""
+_TIMELINE_POLLS = 20
+"""After a connection was found out, once every POLL_SECONDS."""
 
 _OF_THE_DRIVER = frozenset({"autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory"})
 """What the driver takes beside libpq's parameters."""
-_MAY_TURN = frozenset({Kind.STANDBY, Kind.STARTING})
+_MAY_TURN = frozenset({ProblemKind.STANDBY, ProblemKind.STARTING})
 """What a host says that is about to become the primary."""
 _HOST = re.compile(r"^connection to server (at|on) .*? failed: ")
 Opening = Callable[[], AbstractContextManager[None]]
@@ -86,18 +95,18 @@ class Connector:
         self._opening = opening
         self._hosts: Mapping[str, Mapping[str, Any]] = {}
         """What to connect with, by the host's name, as they were resolved last."""
-        self._worked = ""
+        self._last_host = ""
         """The host that was the primary last."""
         self._hanging: set[str] = set()
         self._timelines: dict[int, int] = {}
         """The newest that was seen, by the system's identifier."""
         self._connections: WeakSet[Connection] = WeakSet()
-        self._looking: asyncio.TimerHandle | None = None
+        self._polling: asyncio.TimerHandle | None = None
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._probed_at: dict[str, float] = {}
-        self._unheard: dict[tuple[str, int], float] = {}
+        self._silent: dict[tuple[str, int], float] = {}
         """Sessions that had nothing to do though they leave us waiting, with since when."""
-        self._abandoned: deque[tuple[str, int, float]] = deque(maxlen=_ABANDONED)
+        self._abandoned: deque[tuple[str, int, float]] = deque(maxlen=_MAX_ABANDONED)
         """The last sessions that nobody waited for any longer, with when that was."""
 
     async def open(self) -> Connection:
@@ -105,15 +114,15 @@ class Connector:
         with reasons(self._url):
             connection = await self.connect()
         try:
-            await self.fit(connection)
+            await self.ensure_usable(connection)
         except BaseException:
             await connection.close()
             raise
         return connection
 
-    async def fit(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    async def ensure_usable(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Sees to it that the limits hold on a connection of this connector's; raises StoreUnavailable."""
-        await fit(connection, self._pooler, self._issuer)
+        await ensure_usable(connection, self._pooler, self._issuer)
 
     async def connect(self, **more: Any) -> Connection:
         """A connection on which no limits hold yet, with more of the driver's parameters; raises psycopg.Error."""
@@ -122,8 +131,8 @@ class Connector:
         with self._opening():
             attempts = await conninfo_attempts_async(options)
             self._hosts = {_name(attempt): attempt for attempt in attempts}
-            connection = await self._won(of_driver)
-        self._worked = connection.host_name
+            connection = await self._first_to_answer(of_driver)
+        self._last_host = connection.host_name
         self._hanging.discard(connection.host_name)
         self._watch()
         return connection
@@ -144,9 +153,9 @@ class Connector:
 
         Whoever was cancelled a moment ago may not have put its connection back yet, and no pool would close it then.
         """
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
+        if self._polling is not None:
+            self._polling.cancel()
+            self._polling = None
         probes = tuple(self._probes.values())
         for probe in probes:
             probe.cancel()
@@ -155,7 +164,7 @@ class Connector:
             if not connection.closed:
                 connection.end()
 
-    async def _won(self, of_driver: Mapping[str, Any]) -> Connection:
+    async def _first_to_answer(self, of_driver: Mapping[str, Any]) -> Connection:
         """The connection of the first host that takes changes."""
         if len(self._hosts) == 1:
             (name,) = self._hosts
@@ -164,7 +173,7 @@ class Connector:
         return await race.run()
 
     def _in_order(self) -> Iterable[str]:
-        return sorted(self._hosts, key=lambda name: (name in self._hanging, name != self._worked))
+        return sorted(self._hosts, key=lambda name: (name in self._hanging, name != self._last_host))
 
     async def _attempt(self, name: str, of_driver: Mapping[str, Any]) -> Connection:
         connection: Connection | None = None
@@ -189,7 +198,7 @@ class Connector:
 
     async def _check_timeline(self, connection: Connection) -> None:
         """Raises OperationalError where another host was promoted since this one was the primary."""
-        found = await standing(connection)
+        found = await host_status(connection)
         if found is None:
             return
         newest = self._timelines.get(found.system, 0)
@@ -200,12 +209,12 @@ class Connector:
         self._timelines[found.system] = max(found.timeline, newest)
 
     def _watch(self) -> None:
-        if self._looking is None:
-            self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+        if self._polling is None:
+            self._polling = asyncio.get_running_loop().call_later(POLL_SECONDS, self._poll)
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         """Asks each host that leaves somebody waiting whether it lives."""
-        self._looking = None
+        self._polling = None
         now = monotonic()
         connections = [each for each in self._connections if not each.closed]
         for name in {each.host_name for each in connections if each.waiting_seconds(now) > SUSPECT_SECONDS}:
@@ -219,66 +228,68 @@ class Connector:
     async def _probe(self, suspect: str, hosts: Mapping[str, Mapping[str, Any]]) -> None:
         """Gives up all connections to a host that does not answer, or that another has taken the place of."""
         began = monotonic()
-        answers = dict(zip(hosts, await asyncio.gather(*map(asked, hosts.values())), strict=True))
+        answers = dict(zip(hosts, await asyncio.gather(*map(ask_host, hosts.values())), strict=True))
         if monotonic() - began > 2 * PROBE_SECONDS:  # it is we who stood still, and heard nobody
             return
         theirs = [each for each in self._connections if each.host_name == suspect]
         answer = answers[suspect]
         if answer is None and not any(each.answered_at > began for each in theirs):
-            self._give_up(suspect, f"{suspect} timed out: it hangs, and its connections were given up")
-        elif isinstance(answer, Standing) and any(succeeds(other, answer) for other in answers.values()):
-            self._give_up(suspect, f"{suspect} is an old primary: another was promoted, and its connections given up")
+            self._abandon(suspect, f"{suspect} timed out: it hangs, and its connections were given up")
+        elif isinstance(answer, HostStatus) and any(was_promoted_after(other, answer) for other in answers.values()):
+            self._abandon(suspect, f"{suspect} is an old primary: another was promoted, and its connections given up")
         elif answer is not None and self._pooler is Pooler.NONE:
-            await self._find_unheard(suspect, hosts[suspect])
+            await self._find_silent(suspect, hosts[suspect])
 
     def _probed(self, name: str) -> None:
         del self._probes[name]
         self._probed_at[name] = monotonic()
 
-    async def _find_unheard(self, name: str, options: Mapping[str, Any]) -> None:
+    async def _find_silent(self, name: str, options: Mapping[str, Any]) -> None:
         """Finds out connections on which nothing gets through any more, to a host that lives."""
         now = monotonic()
         overdue = {
             each.pgconn.backend_pid: each.asked_at
-            for each in self._to(name)
+            for each in self._connections_to(name)
             if each.waiting_seconds(now) > SUSPECT_SECONDS
         }
-        left = self._left_at(name)
-        working = await at_work(options, [*overdue, *left])
+        left = self._abandoned_on(name)
+        working = await active_sessions(options, [*overdue, *left])
         if working is None:
             return
         idle = {pid: since for pid, since in overdue.items() if since is not None and pid not in working}
-        before = {pid: since for (host, pid), since in self._unheard.items() if host == name and pid not in working}
+        before = {pid: since for (host, pid), since in self._silent.items() if host == name and pid not in working}
         lost = [since for pid, since in before.items() if idle.get(pid) == since or pid in left]
-        self._unheard = {key: since for key, since in self._unheard.items() if key[0] != name}
-        self._unheard |= {(name, pid): since for pid, since in idle.items()}
+        self._silent = {key: since for key, since in self._silent.items() if key[0] != name}
+        self._silent |= {(name, pid): since for pid, since in idle.items()}
         if lost:
-            await self._let_go(name, options, max(lost))
+            await self._abandon_silent(name, options, max(lost))
 
-    async def _let_go(self, name: str, options: Mapping[str, Any], lost_since: float) -> None:
+    async def _abandon_silent(self, name: str, options: Mapping[str, Any], lost_since: float) -> None:
         """Gives up what has answered nothing since then and does nothing, and ends the sessions.
 
         A session that waits for another one's lock does something, until that one is ended: so it is looked again.
         """
         ended: list[int] = []
-        for _ in range(_LOOKS_AGAIN):
-            doubtful = {each.pgconn.backend_pid: each for each in self._to(name) if each.answered_at < lost_since}
-            working = await at_work(options, [*doubtful, *self._left_at(name)])
+        for _ in range(_TIMELINE_POLLS):
+            doubtful = {
+                each.pgconn.backend_pid: each for each in self._connections_to(name) if each.answered_at < lost_since
+            }
+            working = await active_sessions(options, [*doubtful, *self._abandoned_on(name)])
             if working is None:
                 return
             for pid, each in doubtful.items():
                 if pid not in working and each.answered_at < lost_since:
-                    each.give_up(f"the connection was lost: {name} answers, and not on it")
+                    each.abandon(f"the connection was lost: {name} answers, and not on it")
                     ended.append(pid)
-            await end_idle(options, [*ended, *self._left_at(name)])
+            await end_idle(options, [*ended, *self._abandoned_on(name)])
             if not working:
                 return
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
-    def _to(self, name: str) -> Sequence[Connection]:
-        return [each for each in self._connections if each.host_name == name and not each.closed and not each.given_up]
+    def _connections_to(self, name: str) -> Sequence[Connection]:
+        return [each for each in self._connections if each.host_name == name and not each.closed and not each.abandoned]
 
-    def _left_at(self, name: str) -> Sequence[int]:
+    def _abandoned_on(self, name: str) -> Sequence[int]:
         since = monotonic() - _ABANDONED_SECONDS
         return [pid for host, pid, at in self._abandoned if host == name and at > since]
 
@@ -286,11 +297,11 @@ class Connector:
         if not connection.closed:
             self._abandoned.append((connection.host_name, connection.pgconn.backend_pid, monotonic()))
 
-    def _give_up(self, name: str, why: str) -> None:
+    def _abandon(self, name: str, why: str) -> None:
         self._hanging.add(name)
         for connection in self._connections:
             if connection.host_name == name:
-                connection.give_up(why)
+                connection.abandon(why)
 
 
 class _Race:
@@ -314,7 +325,7 @@ class _Race:
             await self._end()
             raise
         if won is None:
-            said = "; ".join(f"{name}: {_said(error)}" for name, error in self._failures.items())
+            said = "; ".join(f"{name}: {_message(error)}" for name, error in self._failures.items())
             raise psycopg.OperationalError(said)
         return won
 
@@ -329,7 +340,7 @@ class _Race:
             if (connection := self._outcome(task)) is not None:
                 return connection
         if not done and not self._waiting:
-            self._again()
+            self._retry_standby()
         return None
 
     def _outcome(self, task: asyncio.Task[Connection]) -> Connection | None:
@@ -340,10 +351,10 @@ class _Race:
             self._failures[name] = error
             return None
 
-    def _again(self) -> None:
+    def _retry_standby(self) -> None:
         """Asks once more who may be promoted at any moment, since another one still leaves us waiting."""
         running = set(self._running.values())
-        turning = (name for name, error in self._failures.items() if trouble_of(error).kind in _MAY_TURN)
+        turning = (name for name, error in self._failures.items() if problem_of(error).kind in _MAY_TURN)
         self._waiting.extend(name for name in turning if name not in running)
 
     async def _end(self) -> None:
@@ -362,6 +373,6 @@ def _name(attempt: Mapping[str, Any]) -> str:
     return f"{named}:{attempt.get('port') or 5432}"
 
 
-def _said(error: psycopg.Error) -> str:
+def _message(error: psycopg.Error) -> str:
     """Without the host, which is named already."""
-    return _HOST.sub("", trouble_of(error).said)
+    return _HOST.sub("", problem_of(error).text)

@@ -11,7 +11,7 @@ from storage.frame.records import AuditKey
 from storage.laws import Finding, Law, LawReader
 from storage.pool import Pool
 from storage.pooler import Pooler
-from storage.store import ONE_MOMENT, Kind, R_co, Store, T_co
+from storage.store import ONE_MOMENT, R_co, Store, StoreKind, T_co
 from storage.time_limits import TimeLimits
 
 _LOOK = text(
@@ -25,7 +25,7 @@ POOL_SIZE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class DatabaseStatus:
     """How a database stands."""
 
     revision: str | None
@@ -72,7 +72,7 @@ class Database:
         """Whether a commit waits for so long to be confirmed that it was given up, or soon will be."""
         return self._pool.commits_overdue
 
-    def store(self, kind: Kind[R_co, T_co]) -> Store[R_co, T_co]:
+    def store(self, kind: StoreKind[R_co, T_co]) -> Store[R_co, T_co]:
         """The way to what one module keeps, such as `database.store(COMMERCE)`."""
         return Store(self._pool, kind, self._audit_key)
 
@@ -83,15 +83,15 @@ class Database:
 
     async def revision(self) -> str | None:
         """The migration that the database stands at; None where none was applied."""
-        return (await self.look()).revision
+        return (await self.status()).revision
 
-    async def look(self) -> Look:
+    async def status(self) -> DatabaseStatus:
         """How the database stands, asked by a connection of the pool that all calls use."""
         async with self._pool.connected(isolation_level="AUTOCOMMIT") as connection:
             exists, read_only = (await connection.execute(_LOOK)).one()
             if not exists:
-                return Look(None, read_only)
-            return Look((await connection.execute(_REVISION)).scalar(), read_only)
+                return DatabaseStatus(None, read_only)
+            return DatabaseStatus((await connection.execute(_REVISION)).scalar(), read_only)
 
     async def close(self) -> None:
         """Ends all connections; commits that were given up are waited for no longer."""

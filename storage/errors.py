@@ -8,7 +8,7 @@ from procrastinate.exceptions import ConnectorException
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from storage.trouble import Kind, Trouble, trouble_of
+from storage.problems import DatabaseProblem, ProblemKind, problem_of
 
 
 class StoreError(Exception):
@@ -18,9 +18,9 @@ class StoreError(Exception):
 class StoreUnavailable(StoreError):
     """The database does not answer, or does not let us do our work; whether a commit under way took is unknown."""
 
-    def __init__(self, trouble: Trouble = Trouble()) -> None:  # noqa: B008 - it is frozen
-        super().__init__(trouble.said)
-        self.trouble = trouble
+    def __init__(self, problem: DatabaseProblem = DatabaseProblem()) -> None:  # noqa: B008 - it is frozen
+        super().__init__(problem.text)
+        self.problem = problem
 
 
 class StoreContention(StoreError):
@@ -72,13 +72,13 @@ def translated() -> Iterator[None]:
 def translation(error: Exception) -> BaseException:
     """What an error of the driver's, of a pool's or of the queue's means: a StoreError, AlreadyExists, or itself."""
     if isinstance(error, PoolTimeoutError):
-        return StoreUnavailable(Trouble(Kind.BUSY, "all connections of the pool are in use"))
+        return StoreUnavailable(DatabaseProblem(ProblemKind.BUSY, "all connections of the pool are in use"))
     if isinstance(error, DBAPIError):
         return _translated(error, error.orig, invalidated=error.connection_invalidated)
     if isinstance(error, ConnectorException):  # the queue's name for any error of the driver's
         return _translated(error, error.__cause__)
     if isinstance(error, psycopg.OperationalError):
-        return StoreUnavailable(trouble_of(error))
+        return StoreUnavailable(problem_of(error))
     return error
 
 
@@ -94,5 +94,5 @@ def _translated(error: Exception, cause: BaseException | None, *, invalidated: b
         return cause
     gone = state.startswith((*_GONE, *_REFUSED)) or state in _READ_ONLY or state in _NAMED_STATEMENTS or invalidated
     if gone or (isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not state):
-        return StoreUnavailable(trouble_of(cause) if isinstance(cause, psycopg.Error) else Trouble())
+        return StoreUnavailable(problem_of(cause) if isinstance(cause, psycopg.Error) else DatabaseProblem())
     return error

@@ -7,15 +7,15 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from storage.connection import check_version, limits_by, reasons
+from storage.connection import apply_limits, check_version, reasons
 from storage.connector import Connector
 from storage.errors import StoreUnavailable
 from storage.limits import HIDING_WARNINGS, LIMITS, MESSAGES
 from storage.pooler import Pooler
+from storage.problems import problem_of
 from storage.rights import rights_to_serve
 from storage.schema import SCHEMAS
 from storage.time_limits import TimeLimits
-from storage.trouble import trouble_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +69,14 @@ async def examine(url: str, pooler: Pooler, limits: TimeLimits = TimeLimits()) -
         try:
             return await _examined(connection, pooler)
         except psycopg.Error as error:
-            raise StoreUnavailable(trouble_of(error)) from error
+            raise StoreUnavailable(problem_of(error)) from error
 
 
 async def _examined(connection: psycopg.AsyncConnection[dict[str, Any]], pooler: Pooler) -> Examination:
     async def ask(query: Any, **values: object) -> dict[str, Any]:
         return await (await connection.execute(query, values or None)).fetchone() or {}
 
-    limits = await ask(limits_by(pooler, connection.pgconn))
+    limits = await ask(apply_limits(pooler, connection.pgconn))
     hiding = [MESSAGES] if limits["messages"] in HIDING_WARNINGS else []
     about = await ask(_ABOUT)
     revision = await ask("SELECT version_num FROM public.alembic_version") if about["readable"] else {}

@@ -9,12 +9,12 @@ from typing import Any, LiteralString
 import psycopg
 
 from storage.connection import Connection
-from storage.trouble import Kind, trouble_of
+from storage.problems import ProblemKind, problem_of
 
 PROBE_SECONDS = 2.0
 """How long a host may take to answer that: a busy machine takes tenths of a second to start a session."""
-_AWAY = frozenset({Kind.SILENT, Kind.ABSENT, Kind.NAME, Kind.LOST})
-_STANDING = """
+_AWAY = frozenset({ProblemKind.SILENT, ProblemKind.ABSENT, ProblemKind.NAME, ProblemKind.LOST})
+_STATUS = """
     SELECT system_identifier, CASE WHEN pg_is_in_recovery() THEN 0
       ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END
     FROM pg_control_system()
@@ -30,7 +30,7 @@ _END_IDLE = """
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class HostStatus:
     """What a host says of itself."""
 
     system: int
@@ -42,27 +42,27 @@ class Alive:
     """A host that answers, though not what it was asked."""
 
 
-Answer = Standing | Alive | None
+Answer = HostStatus | Alive | None
 """None for a host that does not answer."""
 
 
-async def asked(options: Mapping[str, Any]) -> Answer:
+async def ask_host(options: Mapping[str, Any]) -> Answer:
     """What a host says of itself, or just that it lives; None where it does not answer."""
     options = {**options, "application_name": "backroom-probe", "target_session_attrs": "any"}
     connection: Connection | None = None
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             connection = await Connection.connect(**options, prepare_threshold=None)
-            return await standing(connection) or Alive()
+            return await host_status(connection) or Alive()
     except TimeoutError:
         return None
     except psycopg.Error as error:
-        return None if trouble_of(error).kind in _AWAY else Alive()
+        return None if problem_of(error).kind in _AWAY else Alive()
     finally:
         finish(connection)
 
 
-async def at_work(options: Mapping[str, Any], sessions: Sequence[int]) -> AbstractSet[int] | None:
+async def active_sessions(options: Mapping[str, Any], sessions: Sequence[int]) -> AbstractSet[int] | None:
     """Which of these sessions of a host's do something; None where it does not say."""
     found = await _found(options, _AT_WORK, [list(sessions)])
     return None if found is None else {int(row[0]) for row in found}
@@ -87,24 +87,24 @@ async def _found(options: Mapping[str, Any], query: LiteralString, values: Seque
         finish(connection)
 
 
-async def standing(connection: Connection) -> Standing | None:
+async def host_status(connection: Connection) -> HostStatus | None:
     """None where the role may not know."""
     autocommit = connection.autocommit
     await connection.set_autocommit(True)
     try:
-        row = await (await connection.execute(_STANDING, prepare=False)).fetchone()
+        row = await (await connection.execute(_STATUS, prepare=False)).fetchone()
     except psycopg.errors.InsufficientPrivilege:
         row = None
     await connection.set_autocommit(autocommit)
     if row is None:
         return None
     system, timeline = row.values() if isinstance(row, dict) else row
-    return Standing(int(system), int(timeline))
+    return HostStatus(int(system), int(timeline))
 
 
-def succeeds(other: Answer, host: Standing) -> bool:
+def was_promoted_after(other: Answer, host: HostStatus) -> bool:
     """Whether another host was promoted since this one was."""
-    return isinstance(other, Standing) and other.system == host.system and other.timeline > host.timeline
+    return isinstance(other, HostStatus) and other.system == host.system and other.timeline > host.timeline
 
 
 def finish(connection: Connection | None) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from storage.base import Reader
 
-_MOST_NAMED = 20
+_MAX_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Finding:
     checked: int
     """Of how many things it speaks."""
     violations: int
-    named: Sequence[str]
+    violating: Sequence[str]
     """The first of those that break it."""
 
 
@@ -46,4 +46,4 @@ class LawReader(Reader):
     async def _check(self, law: Law) -> Finding:
         checked = (await self._connection.execute(text(law.counted))).scalar_one()
         broken = [str(name) for name in (await self._connection.execute(text(law.broken))).scalars()]
-        return Finding(law.id, law.text, int(checked), len(broken), broken[:_MOST_NAMED])
+        return Finding(law.id, law.text, int(checked), len(broken), broken[:_MAX_NAMED])

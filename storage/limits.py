@@ -52,7 +52,7 @@ _DEFAULT = """
       WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND setrole = (SELECT oid FROM pg_roles WHERE rolname = session_user) AND setting LIKE {0} || '=%')
 """
-LOOK_AT_LIMITS = sql.SQL(_SELECT + "current_setting({}) AS messages").format(
+READ_LIMITS = sql.SQL(_SELECT + "current_setting({}) AS messages").format(
     sql.SQL(", ").join(
         sql.SQL(
             "CASE current_setting({0}) WHEN '0' THEN coalesce(set_config({0}, " + _DEFAULT + ", false), '0')"
@@ -68,7 +68,7 @@ A pooler's connection that is older than these defaults is given them.
 """
 
 
-def hold_limits(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
+def set_role_limits(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
     """Makes them the defaults of the role that is connected, in this database; each role may do so for itself."""
     database = connection.execute("SELECT current_database()").fetchone()
     assert database is not None  # noqa: S101 - one row

@@ -35,7 +35,7 @@ from sqlalchemy.types import UserDefinedType
 
 from storage.base import Reader
 from storage.errors import TimelineChanged
-from storage.frame.records import LogEnd, News, Stretch
+from storage.frame.records import LogEnd, LogRange, News
 from storage.snapshots import Snapshot
 from storage.timelines import TIMELINE
 
@@ -71,35 +71,35 @@ class LogReader(Reader):
         return News(timeline, _snapshot(visible, max(last or 0, _end_of(since) - 1)), visible, first)
 
     async def _read(
-        self, stretch: Stretch, limit: int, columns: Iterable[str], told: Callable[[CTE], Select[Any]]
+        self, log_range: LogRange, limit: int, columns: Iterable[str], told: Callable[[CTE], Select[Any]]
     ) -> tuple[Sequence[Row[Any]], int | None]:
         """What is to be told of the first `limit` rows of a stretch, and behind which row to go on, if any is left.
 
         Raises TimelineChanged where the stretch is of another timeline.
         """
-        after = stretch.after
+        after = log_range.after
         if not after:
-            news = await self.find_news(stretch.since)
-            if news.timeline != stretch.timeline:
+            news = await self.find_news(log_range.since)
+            if news.timeline != log_range.timeline:
                 raise TimelineChanged
             if news.first is None:
                 return (), None
             after = news.first - 1
-        page = self._page(stretch, after, limit, columns)
+        page = self._page(log_range, after, limit, columns)
         count = select(func.count().label("page_size"), func.max(page.c.sequence).label("page_end")).subquery()
         rows = told(page).subquery()
         statement = select(count, TIMELINE.label("timeline"), rows).join_from(count, rows, true(), isouter=True)
         statement = statement.order_by(rows.c.sequence)
         found = (await self._connection.execute(statement)).all()
-        if found[0].timeline != stretch.timeline:
+        if found[0].timeline != log_range.timeline:
             raise TimelineChanged
         last = found[0].page_end if found[0].page_size == limit else None
         return [row for row in found if row.sequence is not None], last
 
-    def _page(self, stretch: Stretch, after: int, limit: int, columns: Iterable[str]) -> CTE:
+    def _page(self, log_range: LogRange, after: int, limit: int, columns: Iterable[str]) -> CTE:
         log = self._log
         statement = select(*(log.c[name] for name in columns))
-        statement = statement.where(self._condition, _new_between(log, stretch), log.c.sequence > after)
+        statement = statement.where(self._condition, _new_between(log, log_range), log.c.sequence > after)
         return statement.order_by(log.c.sequence).limit(limit).cte()
 
 
@@ -119,10 +119,10 @@ def _new_since(log: Table, since: str) -> ColumnElement[bool]:
     return or_(mine >= func.pg_snapshot_xmax(_given(since)), mine == any_(func.array(under_way)))
 
 
-def _new_between(log: Table, stretch: Stretch) -> ColumnElement[bool]:
+def _new_between(log: Table, log_range: LogRange) -> ColumnElement[bool]:
     """Leaves only the order of the sequence to read by, so that a page costs the same however many follow it."""
-    known = func.pg_visible_in_snapshot(log.c.transaction_id, _given(stretch.since))
-    return ~known & func.pg_visible_in_snapshot(log.c.transaction_id, _given(stretch.until))
+    known = func.pg_visible_in_snapshot(log.c.transaction_id, _given(log_range.since))
+    return ~known & func.pg_visible_in_snapshot(log.c.transaction_id, _given(log_range.until))
 
 
 def _snapshot(visible: str, last: int) -> str:

@@ -21,9 +21,9 @@ class Pool:
         """`size` counts the connections beside the one apart; `commit_seconds` is how long a commit is waited for."""
         self._connector = connector
         self._engine = _engine(size, connector)
-        self._engine_apart = _engine(1, connector)
+        self._dedicated_engine = _engine(1, connector)
         # As many connections as are left by those that wait, so that readings go on meanwhile.
-        self._commits = Commits(commit_seconds, most_waiting=max(1, size // 2))
+        self._commits = Commits(commit_seconds, max_waiting=max(1, size // 2))
 
     @property
     def commits_overdue(self) -> bool:
@@ -45,14 +45,14 @@ class Pool:
                 await self._commits.commit(connection)
 
     @asynccontextmanager
-    async def connected(self, *, apart: bool = False, **options: Any) -> AsyncIterator[AsyncConnection]:
-        """A connection with these options until the block ends; `apart` is the one that is kept for one question.
+    async def connected(self, *, dedicated: bool = False, **options: Any) -> AsyncIterator[AsyncConnection]:
+        """A connection with these options until the block ends; `dedicated` is the one that is kept for one question.
 
         They are set once the connection is in our hands: where the engine sets them while it takes one out of the pool,
         a caller that is cancelled just then leaves the connection to the garbage collector.
         """
         with translated():
-            async with (self._engine_apart if apart else self._engine).connect() as connection:
+            async with (self._dedicated_engine if dedicated else self._engine).connect() as connection:
                 try:
                     await connection.execution_options(**options)
                 except asyncio.CancelledError:
@@ -65,7 +65,7 @@ class Pool:
         """Ends all connections; commits that were given up are waited for no longer."""
         await self._commits.close()
         await self._engine.dispose()
-        await self._engine_apart.dispose()
+        await self._dedicated_engine.dispose()
         await self._connector.close()
 
 
@@ -83,7 +83,7 @@ def _engine(pool_size: int, connector: Connector) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "checkout")
     def check_out(connection: Any, *_: object) -> None:
         """Has the pool open another one in the place of one that was given up while nobody used it."""
-        if connection.driver_connection.given_up:
-            raise DisconnectionError(connection.driver_connection.given_up)
+        if connection.driver_connection.abandoned:
+            raise DisconnectionError(connection.driver_connection.abandoned)
 
     return engine

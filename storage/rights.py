@@ -8,8 +8,8 @@ from psycopg import sql
 
 from storage.base import APPEND_ONLY
 from storage.errors import StoreUnavailable
+from storage.problems import DatabaseProblem, ProblemKind
 from storage.schema import METADATA, SCHEMAS
-from storage.trouble import Kind, Trouble
 
 ALL = ("SELECT", "INSERT", "UPDATE", "DELETE")
 APPENDING = ("SELECT", "INSERT")
@@ -34,9 +34,11 @@ def grant_to_serve(connection: psycopg.Connection[Any], role: str) -> None:
     """Gives a role what serving needs, and takes from it what it does not; raises StoreUnavailable where that fails."""
     found = connection.execute(_ROLE, (role,)).fetchone()
     if found is None:
-        raise StoreUnavailable(Trouble(Kind.ROLE, f'role "{role}" does not exist'))
+        raise StoreUnavailable(DatabaseProblem(ProblemKind.ROLE, f'role "{role}" does not exist'))
     if found[0] or found[1]:
-        raise StoreUnavailable(Trouble(Kind.SERVING_ROLE, f'the role "{role}" {_TOO_MUCH[bool(found[0])]}'))
+        raise StoreUnavailable(
+            DatabaseProblem(ProblemKind.SERVING_ROLE, f'the role "{role}" {_TOO_MUCH[bool(found[0])]}')
+        )
     with connection.transaction():
         for statement in _grants(connection, sql.Identifier(role)):
             connection.execute(statement)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-LONGEST_PACKED = 1400
+MAX_PACKED = 1400
 """In characters: two of them fit into a resume token of the 4,096 that the contract allows."""
 
 _LARGEST = 2**63 - 1
@@ -53,7 +53,7 @@ class Snapshot:
     @property
     def fits(self) -> bool:
         """Whether a token can hold it; not while hundreds of transactions are under way at once."""
-        return len(self.packed) <= LONGEST_PACKED
+        return len(self.packed) <= MAX_PACKED
 
     @property
     def packed(self) -> str:

@@ -17,7 +17,7 @@ ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgres
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[R_co, T_co]):
+class StoreKind(Generic[R_co, T_co]):
     """Whose repositories a store reaches: those of this reading, and of this transaction."""
 
     reading: type[R_co]
@@ -30,7 +30,7 @@ class Store(Generic[R_co, T_co]):
     What takes a `Store[Reading, Transaction]`, as the frame does, takes any module's.
     """
 
-    def __init__(self, pool: Pool, kind: Kind[R_co, T_co], audit_key: AuditKey | None) -> None:
+    def __init__(self, pool: Pool, kind: StoreKind[R_co, T_co], audit_key: AuditKey | None) -> None:
         """`audit_key` signs the record; without one, nothing can be changed that leaves an entry there."""
         self._pool = pool
         self._kind = kind
@@ -52,15 +52,15 @@ class Store(Generic[R_co, T_co]):
             yield self._kind.reading(connection)
 
     @asynccontextmanager
-    async def reading_at_once(self) -> AsyncIterator[R_co]:
+    async def snapshot_reading(self) -> AsyncIterator[R_co]:
         """For questions that are several statements, all of which see the same moment."""
         async with self._pool.connected(**ONE_MOMENT) as connection:
             yield self._kind.reading(connection)
 
     @asynccontextmanager
-    async def apart(self) -> AsyncIterator[R_co]:
+    async def dedicated_reading(self) -> AsyncIterator[R_co]:
         """A reading on a connection of its own, for the one question that must not wait while all others are taken."""
-        async with self._pool.connected(apart=True, isolation_level="AUTOCOMMIT") as connection:
+        async with self._pool.connected(dedicated=True, isolation_level="AUTOCOMMIT") as connection:
             yield self._kind.reading(connection)
 
     async def wait_for_standby(self) -> None:
@@ -74,5 +74,5 @@ class Store(Generic[R_co, T_co]):
             await tx.wait_for_standby()
 
 
-FRAME = Kind(Reading, Transaction)
+FRAME = StoreKind(Reading, Transaction)
 FrameStore: TypeAlias = Store[Reading, Transaction]

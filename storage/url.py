@@ -122,7 +122,7 @@ def _refused_by_libpq(found: Mapping[str, str]) -> Iterator[str]:
         yield f"libpq does not take the value of {where}; correct it"
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """The URL without passwords, for a person to read."""
     found = parameters(url)
     user = f"{found['user']}@" if found.get("user") else ""

@@ -11,7 +11,7 @@ from storage.schema import LAWS
 async def broken(database: Database) -> dict[str, list[str]]:
     """The laws that do not hold, each with what breaks it; all is read in one snapshot."""
     findings = await database.check(LAWS)
-    return {f"{each.id}: {each.law}": list(each.named) for each in findings if each.violations}
+    return {f"{each.id}: {each.law}": list(each.violating) for each in findings if each.violations}
 
 
 async def assert_whole(database: Database) -> None:

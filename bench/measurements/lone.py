@@ -13,9 +13,9 @@ from uuid import UUID, uuid4
 
 import uuid_utils.compat
 
-from bench.books import check_books, stock_product
 from bench.row import Row, row
 from bench.setting import Bench
+from bench.totals import check_totals, stock_product
 from server.commerce.rules.orders import Line, PlaceOrder
 from server.commerce.service import Orders
 from server.frame.batching import Batcher
@@ -26,7 +26,7 @@ from server.frame.sealing import MasterKeys
 from storage.commerce.records import Order
 from storage.commerce.store import COMMERCE
 from storage.database import Database
-from storage.frame.records import Ask, RequestKey
+from storage.frame.records import ChangeContext, RequestKey
 
 _METHOD = "backroom.commerce.v1.OrderService/PlaceOrder"
 _WARM_UP = 20
@@ -41,8 +41,8 @@ async def lone(bench: Bench) -> list[Row]:
     orders = Orders(database.store(COMMERCE), now, uuid_utils.compat.uuid7)
     batcher = Batcher[PlaceOrder, Order](orders.place)
 
-    async def directly(ask: PlaceOrder) -> None:
-        (answer,) = await orders.place([ask])
+    async def directly(planned: PlaceOrder) -> None:
+        (answer,) = await orders.place([planned])
         if isinstance(answer, Refusal):
             raise answer
 
@@ -54,7 +54,7 @@ async def lone(bench: Bench) -> list[Row]:
     finally:
         await batcher.close()
         await database.close()
-    await check_books(url, 2 * (_WARM_UP + each * bench.rounds))
+    await check_totals(url, 2 * (_WARM_UP + each * bench.rounds))
     measured = "PlaceOrder, one lone caller, median latency of the use case"
     figures = [(median(batched) * 1e3, median(direct) * 1e3) for direct, batched in taken]
     return [row(measured, "ms", figures, against="the same without batches", goal=1 / 1.05, lower_is_better=True)]
@@ -68,9 +68,9 @@ async def _turns(
     sides = [(one, taken[0]), (other, taken[1])]
     for _ in range(each):
         for place, latencies in sides:
-            ask = new_ask()
+            planned = new_ask()
             began = perf_counter()
-            await place(ask)
+            await place(planned)
             latencies.append(perf_counter() - began)
         sides.reverse()
     return taken
@@ -78,6 +78,6 @@ async def _turns(
 
 def _ask(caller: Caller, sku: str) -> PlaceOrder:
     key = RequestKey(caller.account_id, uuid4(), secrets.token_bytes(32))
-    asked = Ask(caller.account_id, _METHOD, now(), "127.0.0.1", secrets.token_hex(16), key)
+    asked = ChangeContext(caller.account_id, _METHOD, now(), "127.0.0.1", secrets.token_hex(16), key)
     order_id: UUID = uuid_utils.compat.uuid7()
     return PlaceOrder(caller, asked, order_id, None, None, (Line(sku, 1, None),))

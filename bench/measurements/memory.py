@@ -17,9 +17,9 @@ from load.loops import Call
 from load.shop import GET_ORDER, PLACE_ORDER, Shop
 from load.statuses import Failed
 
-LARGEST_IDLE = 150.0
+MAX_IDLE_MEGABYTES = 150.0
 """Of an idle server, in megabytes of 1,000,000 bytes."""
-LARGEST_SLOPE = 1.0
+MAX_SLOPE_MEGABYTES = 1.0
 """In megabytes for each 100,000 calls: ten bytes a call, less than the smallest object that a call could leave."""
 
 _CALLS_LONG = 1_000_000
@@ -50,12 +50,14 @@ async def memory(bench: Bench) -> list[Row]:
     bench.say(f"  {idle:.1f} MB idle, {readings[-1][1]:.1f} MB after {calls:,} calls; {slope:+.2f} MB/100,000 at last")
     within = "Memory that a server gains over the second half of {:,} calls, for each 100,000"
     return [
-        row("Memory of an idle server", "MB", [(idle, LARGEST_IDLE)], against=LIMIT, goal=1, lower_is_better=True),
+        row(
+            "Memory of an idle server", "MB", [(idle, MAX_IDLE_MEGABYTES)], against=LIMIT, goal=1, lower_is_better=True
+        ),
         row(
             within.format(calls),
             "MB",
             # What does not grow, or shrinks, is shown as the least that the table shows.
-            [(max(slope, 0.01), LARGEST_SLOPE)],
+            [(max(slope, 0.01), MAX_SLOPE_MEGABYTES)],
             against=LIMIT,
             # So few calls say nothing of a slope: caches fill up, and the allocator takes whole arenas.
             goal=1 if bench.long else None,

@@ -15,7 +15,7 @@ from math import ceil
 from time import perf_counter
 
 from bench.measurements.sides import Ours, our_shop
-from bench.probe import PATIENCE
+from bench.probe import TIMEOUT_SECONDS
 from bench.rounds import LOAD, CallsFailed, meters, whole
 from bench.row import LIMIT, Row, row
 from bench.running import Running, running
@@ -28,11 +28,11 @@ _WARM_UP = 1.0
 _TIMES = (2, 5, 10)
 _GOODPUT = 0.9
 """Of the peak."""
-_REFUSED_WITHIN = 50.0
+_REFUSAL_MILLISECONDS = 50.0
 """In milliseconds."""
-_HEALTHY_WITHIN = 1.0
+_HEALTH_SECONDS = 1.0
 
-_MOST_LOAD = 0.7
+_MAX_LOAD = 0.7
 """How much of a core the load generator may take: above that, its own delays would count as the server's."""
 
 
@@ -85,7 +85,7 @@ async def overload(bench: Bench) -> list[Row]:
 async def _by_timetable(bench: Bench, ours: Ours, factor: int) -> _Strain:
     name, peak = f"{factor} times the load it can carry", await _peak(bench, ours)
     wanted = factor * peak.rate
-    rate = min(wanted, _MOST_LOAD / peak.cost_of(LOAD))
+    rate = min(wanted, _MAX_LOAD / peak.cost_of(LOAD))
     bench.say(f"  {name}: {rate:.0f} calls/s of {wanted:.0f}, which are {factor} times {peak.rate:.0f}")
     async with _health_of(ours) as health:
         metered = meters(bench, ours.server.pid)
@@ -168,7 +168,7 @@ def _rows(strain: _Strain) -> Sequence[Row]:
             against="its own peak",
             goal=_GOODPUT,
         ),
-        _limited(f"{measured}: 99th percentile of the refusals' latency", "ms", strain.refusal, _REFUSED_WITHIN),
+        _limited(f"{measured}: 99th percentile of the refusals' latency", "ms", strain.refusal, _REFUSAL_MILLISECONDS),
         row(
             f"{measured}: calls answered, or refused with RetryInfo",
             "%",
@@ -176,7 +176,7 @@ def _rows(strain: _Strain) -> Sequence[Row]:
             against=LIMIT,
             goal=1,
         ),
-        _limited(f"{measured}: slowest health check", "s", strain.slowest_health, _HEALTHY_WITHIN),
+        _limited(f"{measured}: slowest health check", "s", strain.slowest_health, _HEALTH_SECONDS),
     ]
     if strain.wanted:
         ended = [(strain.ended, strain.wanted)]
@@ -204,4 +204,4 @@ async def _health_of(ours: Ours) -> AsyncIterator[list[float]]:
 
 def _stopped(probe: Running) -> None:
     probe.process.terminate()
-    probe.process.wait(2 * PATIENCE)
+    probe.process.wait(2 * TIMEOUT_SECONDS)

@@ -16,9 +16,9 @@ from bench.peers.usual.issuing import TokenIssuer
 from bench.peers.usual.load import UsualShop
 from bench.rounds import Side, median_latency, rate, slowest_hundredth, window
 from bench.setting import Backroom, Bench
-from load.asks import Asks
 from load.http2 import Connection
 from load.loops import Call
+from load.order_requests import OrderRequests
 from load.sample import Sample
 from load.shop import GET_ORDER, GET_PRODUCT, PLACE_ORDER, Shop
 
@@ -81,7 +81,7 @@ async def usual_shop(
 @asynccontextmanager
 async def bare_echo() -> AsyncIterator[Echo]:
     """A server that answers with messages of the same size and does nothing else; it keeps nothing to check."""
-    asks = Asks(uuid4(), products=1)
+    asks = OrderRequests(uuid4(), products=1)
     order = order_service_pb2.GetOrderRequest(order_id=echo.ORDER_ID).SerializeToString()
     product = catalog_service_pb2.GetProductRequest(sku=echo.SKU).SerializeToString()
     with serve_echo() as server:

@@ -8,7 +8,7 @@ from statistics import median
 
 from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest
 from backroom.commerce.v1.orders_pb2 import ORDER_STATE_FULFILLED
-from bench.filling import MOST_LOYAL, fill
+from bench.filling import MAX_LOYAL, fill
 from bench.lists import Page, first_and_deep
 from bench.measurements.sides import CONNECTIONS, Ours, calling
 from bench.rounds import Side, meters, pairs, postgres_cpu, rate, rounds, server_cpu, whole
@@ -33,7 +33,7 @@ _STOCK = 10_000_000
 _EVERY = {"all orders": ListOrdersRequest()}
 _FILTERED = {
     "the orders of one state": ListOrdersRequest(state=ORDER_STATE_FULFILLED),
-    "one customer's orders": ListOrdersRequest(customer_id=MOST_LOYAL),
+    "one customer's orders": ListOrdersRequest(customer_id=MAX_LOYAL),
 }
 _READERS = 4
 _PART = 1 / 4

@@ -13,7 +13,7 @@ from bench.setting import Bench
 
 SLOWEST_SECONDS = 1.5
 
-_READY_WITHIN = 30.0
+_READY_SECONDS = 30.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -36,7 +36,7 @@ async def starting(bench: Bench) -> list[Row]:
 
 async def _ready(address: str) -> None:
     """Returns once the server says so; raises TimeoutError, or NeverReady where it ends the watch before."""
-    async with asyncio.timeout(_READY_WITHIN), AsyncBackroom(address) as backroom:
+    async with asyncio.timeout(_READY_SECONDS), AsyncBackroom(address) as backroom:
         async for answer in backroom.health.Watch(HealthCheckRequest(service="readiness")):
             if answer.status == HealthCheckResponse.SERVING:
                 return

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import psycopg
 
-from bench.books import check_books, stock_product
+from bench.totals import check_totals, stock_product
 
 PLACE_ORDER, READ_ORDER, READ_PRODUCT = (
     Path(__file__).with_name(name) for name in ("place_order.sql", "read_order.sql", "read_product.sql")
@@ -91,8 +91,8 @@ class Pgbench:
         return read(out.decode())
 
     async def check(self) -> None:
-        """Holds what was written against Backroom's own invariants, and the number of orders; raises BooksWrong."""
-        await check_books(self._url, self._placed)
+        """Holds what was written against Backroom's own invariants, and the number of orders; raises TotalsMismatch."""
+        await check_totals(self._url, self._placed)
 
     def _command(self, script: str, clients: int, seconds: int) -> list[str]:
         threads = min(clients, os.cpu_count() or 1)

@@ -12,7 +12,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest
 from backroom.identity.v1.identity_service_pb2 import LoginRequest
-from backroom_client.channel import SIGN_IN_DEADLINE, UNARY_DEADLINE, Tls, open_aio_channel
+from backroom_client.channel import SIGN_IN_DEADLINE_SECONDS, UNARY_DEADLINE_SECONDS, Tls, open_aio_channel
 from backroom_client.contract import Services
 from backroom_client.credentials import (
     Credentials,
@@ -23,10 +23,10 @@ from backroom_client.credentials import (
     is_protected,
     is_token_rejected,
     is_unauthenticated,
+    sign_in_requests,
     token_of,
     usable,
     utc_now,
-    ways_in,
 )
 from backroom_client.request_ids import new_request_id, with_request_id, with_request_ids_async
 
@@ -101,7 +101,7 @@ class Tokens:
             await asyncio.gather(self._fetching, return_exceptions=True)
 
     async def _sign_in(self) -> Token:
-        *better, last = ways_in(self._credentials, self._token)
+        *better, last = sign_in_requests(self._credentials, self._token)
         for way in better:
             try:
                 self._token = token_of(await self._call(way))
@@ -115,10 +115,12 @@ class Tokens:
 
     async def _call(self, request: SignInRequest) -> SignInResponse:
         if isinstance(request, ExchangeKeyRequest):
-            return await self._services.access.ExchangeKey(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
+            return await self._services.access.ExchangeKey(
+                request, timeout=SIGN_IN_DEADLINE_SECONDS, wait_for_ready=True
+            )
         if isinstance(request, LoginRequest):
-            return await self._services.identity.Login(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
-        return await self._services.identity.Refresh(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
+            return await self._services.identity.Login(request, timeout=SIGN_IN_DEADLINE_SECONDS, wait_for_ready=True)
+        return await self._services.identity.Refresh(request, timeout=SIGN_IN_DEADLINE_SECONDS, wait_for_ready=True)
 
 
 def interceptors(tokens: Tokens | None, new_id: Callable[[], str]) -> Sequence[grpc.aio.ClientInterceptor]:
@@ -145,7 +147,7 @@ class UnaryUnary(Calls, grpc.aio.UnaryUnaryClientInterceptor):
         """Makes the call once more where its token alone was rejected; the request_id is the same then."""
         request = with_request_id(request, self._new_id)
         token = await self._token(details)
-        timeout = UNARY_DEADLINE if details.timeout is None else details.timeout
+        timeout = UNARY_DEADLINE_SECONDS if details.timeout is None else details.timeout
         call = await continuation(_prepared(details, token, timeout), request)
         if self._tokens is None or token is None:
             return call

@@ -18,10 +18,10 @@ REPEATABLE: Mapping[str, Sequence[str]] = {
 A watch is repeated only while nothing of it was told; `backroom_client.watching` goes on behind what was.
 """
 
-UNARY_DEADLINE = 30.0
+UNARY_DEADLINE_SECONDS = 30.0
 """In seconds: how long a unary call may take when its caller sets no timeout."""
 
-SIGN_IN_DEADLINE = 10.0
+SIGN_IN_DEADLINE_SECONDS = 10.0
 """In seconds: how long signing in may take; it waits for a server that is still starting."""
 
 _RETRY = {

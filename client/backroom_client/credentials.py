@@ -45,7 +45,7 @@ class Token:
     refresh: str = field(default="", repr=False)
 
 
-def ways_in(credentials: Credentials, held: Token | None) -> Sequence[SignInRequest]:
+def sign_in_requests(credentials: Credentials, held: Token | None) -> Sequence[SignInRequest]:
     """The calls that can bring a new token, best first; the next is for where the one before is UNAUTHENTICATED."""
     if isinstance(credentials, Key):
         return [ExchangeKeyRequest(key=credentials.key)]

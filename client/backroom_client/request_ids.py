@@ -32,11 +32,11 @@ def with_request_id(request: Request, new_id: Callable[[], str]) -> Request:
 
     The field may stand one level below, as in a PlaceOrdersRequest.
     """
-    holder = _holder(request)
+    holder = _message_with_request_id(request)
     if holder is None or holder.request_id:
         return request
     filled = copy.deepcopy(request)
-    _holder(filled).request_id = new_id()
+    _message_with_request_id(filled).request_id = new_id()
     return filled
 
 
@@ -64,7 +64,7 @@ async def with_request_ids_async(
         place += 1
 
 
-def _holder(request: object) -> Any:
+def _message_with_request_id(request: object) -> Any:
     """The message whose request_id counts: the request itself, or one that it carries; None where there is neither."""
     if not isinstance(request, Message):
         return None

@@ -14,7 +14,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest
 from backroom.identity.v1.identity_service_pb2 import LoginRequest
-from backroom_client.channel import SIGN_IN_DEADLINE, UNARY_DEADLINE, Tls, open_channel
+from backroom_client.channel import SIGN_IN_DEADLINE_SECONDS, UNARY_DEADLINE_SECONDS, Tls, open_channel
 from backroom_client.contract import Services
 from backroom_client.credentials import (
     Credentials,
@@ -25,10 +25,10 @@ from backroom_client.credentials import (
     is_protected,
     is_token_rejected,
     is_unauthenticated,
+    sign_in_requests,
     token_of,
     usable,
     utc_now,
-    ways_in,
 )
 from backroom_client.request_ids import new_request_id, with_request_id, with_request_ids
 
@@ -112,7 +112,7 @@ class Tokens:
         fetching.set_result(self._token)
 
     def _sign_in(self) -> Token:
-        *better, last = ways_in(self._credentials, self._token)
+        *better, last = sign_in_requests(self._credentials, self._token)
         for way in better:
             try:
                 return token_of(self._call(way))
@@ -123,10 +123,10 @@ class Tokens:
 
     def _call(self, request: SignInRequest) -> SignInResponse:
         if isinstance(request, ExchangeKeyRequest):
-            return self._services.access.ExchangeKey(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
+            return self._services.access.ExchangeKey(request, timeout=SIGN_IN_DEADLINE_SECONDS, wait_for_ready=True)
         if isinstance(request, LoginRequest):
-            return self._services.identity.Login(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
-        return self._services.identity.Refresh(request, timeout=SIGN_IN_DEADLINE, wait_for_ready=True)
+            return self._services.identity.Login(request, timeout=SIGN_IN_DEADLINE_SECONDS, wait_for_ready=True)
+        return self._services.identity.Refresh(request, timeout=SIGN_IN_DEADLINE_SECONDS, wait_for_ready=True)
 
 
 @dataclass
@@ -157,7 +157,7 @@ class Calls(
         """Makes the call once more where its token alone was rejected; the request_id is the same then."""
         request = with_request_id(request, self._new_id)
         token = self._token(details)
-        timeout = UNARY_DEADLINE if details.timeout is None else details.timeout
+        timeout = UNARY_DEADLINE_SECONDS if details.timeout is None else details.timeout
         call = continuation(_prepared(details, token, timeout), request)
         # A call that is not done is a future, and waiting here for its end would make it block.
         if self._tokens is None or token is None or not call.done() or not is_token_rejected(call):

@@ -13,8 +13,8 @@ from backroom_client.errors import refusal_of
 
 _GOES_ON = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 _EXPIRED = "RESUME_TOKEN_EXPIRED"
-_FIRST_WAIT = 0.2
-_LONGEST_WAIT = 5.0
+_FIRST_WAIT_SECONDS = 0.2
+_MAX_WAIT_SECONDS = 5.0
 
 
 class WatchRequest(Protocol):
@@ -83,7 +83,7 @@ class Watch(Generic[Response]):
         self._token = request.resume_token
         self._relist = relist
         self._pause = pause
-        self._waits = _Waits(spread)
+        self._backoff = _Backoff(spread)
 
     def __iter__(self) -> Generator[Response, None, None]:
         while True:
@@ -93,15 +93,15 @@ class Watch(Generic[Response]):
                     if not self._token and self._relist is not None:
                         self._relist()
                     self._token = message.resume_token
-                    self._waits.begin_again()
+                    self._backoff.begin_again()
                     yield message
-                wait = self._waits.after_end()
+                wait = self._backoff.after_end()
             except grpc.RpcError as error:
                 if self._token and self._relist is not None and _has_expired(error):
                     self._token = ""
-                    wait = self._waits.after_end()
+                    wait = self._backoff.after_end()
                 else:
-                    wait = self._waits.after(error)
+                    wait = self._backoff.after(error)
             finally:
                 call.cancel()
             self._pause(wait)
@@ -126,7 +126,7 @@ class AsyncWatch(Generic[Response]):
         self._token = request.resume_token
         self._relist = relist
         self._pause = pause
-        self._waits = _Waits(spread)
+        self._backoff = _Backoff(spread)
 
     async def __aiter__(self) -> AsyncGenerator[Response, None]:
         while True:
@@ -136,32 +136,32 @@ class AsyncWatch(Generic[Response]):
                     if not self._token and self._relist is not None:
                         await self._relist()
                     self._token = message.resume_token
-                    self._waits.begin_again()
+                    self._backoff.begin_again()
                     yield message
-                wait = self._waits.after_end()
+                wait = self._backoff.after_end()
             except grpc.RpcError as error:
                 if self._token and self._relist is not None and _has_expired(error):
                     self._token = ""
-                    wait = self._waits.after_end()
+                    wait = self._backoff.after_end()
                 else:
-                    wait = self._waits.after(error)
+                    wait = self._backoff.after(error)
             finally:
                 call.cancel()
             await self._pause(wait)
 
 
-class _Waits:
+class _Backoff:
     """How long to wait before a watch is opened again: longer each time, until one tells something."""
 
     def __init__(self, spread: Callable[[], float]) -> None:
         self._spread = spread
-        self._next = _FIRST_WAIT
+        self._next = _FIRST_WAIT_SECONDS
 
     def begin_again(self) -> None:
-        self._next = _FIRST_WAIT
+        self._next = _FIRST_WAIT_SECONDS
 
     def after_end(self) -> float:
-        wait, self._next = self._next, min(2 * self._next, _LONGEST_WAIT)
+        wait, self._next = self._next, min(2 * self._next, _MAX_WAIT_SECONDS)
         return wait * (0.5 + self._spread() / 2)
 
     def after(self, error: grpc.RpcError) -> float:

@@ -8,7 +8,7 @@ import protovalidate
 from google.protobuf.message import Message
 
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
-from server.cli.changing import asked_by, on_the_database
+from server.cli.database_changes import change_database, command_context
 from server.frame.sealing import MasterKeys
 from server.identity.use_cases import Identity, build_identity
 from server.modules import permissions
@@ -17,7 +17,7 @@ from server.process.failure import Failure
 from storage.database import Database
 from storage.identity.store import IDENTITY
 
-_LONGEST_LINE = 4096
+_MAX_LINE = 4096
 """In bytes: more than the longest password has."""
 
 Result = TypeVar("Result")
@@ -25,10 +25,10 @@ Result = TypeVar("Result")
 
 def create_user(email: str, roles: Sequence[str], password: str | None) -> None:
     chosen = password if password is not None else random_password()
-    _hold(identity_service_pb2.RegisterRequest(email=email, password=chosen))
+    _validate(identity_service_pb2.RegisterRequest(email=email, password=chosen))
 
     async def create(identity: Identity) -> str:
-        return str((await identity.accounts.create(email, chosen, "", roles, asked_by("admin create-user"))).id)
+        return str((await identity.accounts.create(email, chosen, "", roles, command_context("admin create-user"))).id)
 
     user_id = asyncio.run(_with_identity(create))
     print(f"user {user_id} with the roles: {', '.join(sorted(roles))}")
@@ -38,7 +38,7 @@ def create_user(email: str, roles: Sequence[str], password: str | None) -> None:
 
 def password_from(given: BinaryIO) -> str:
     """The first line, in UTF-8, without a byte order mark and the line's end, be it \\n or \\r\\n; raises Failure."""
-    line = given.readline(_LONGEST_LINE)
+    line = given.readline(_MAX_LINE)
     try:
         return line.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
@@ -52,20 +52,22 @@ def create_service_account(name: str, roles: Sequence[str]) -> None:
 
 async def create_service_key(name: str, roles: Sequence[str]) -> str:
     """Creates a service account on the database that the settings name, and returns its key."""
-    _hold(
+    _validate(
         access_service_pb2.CreateServiceAccountRequest(
             service_account=accounts_pb2.ServiceAccount(name=name, roles=roles)
         )
     )
 
     async def create(identity: Identity) -> str:
-        _, key = await identity.api_keys.create_account(None, name, roles, asked_by("admin create-service-account"))
+        _, key = await identity.api_keys.create_account(
+            None, name, roles, command_context("admin create-service-account")
+        )
         return key
 
     return await _with_identity(create)
 
 
-def _hold(request: Message) -> None:
+def _validate(request: Message) -> None:
     """Holds what was typed against the contract's own rules."""
     for violation in protovalidate.collect_violations(request):
         field = violation.proto.field
@@ -83,4 +85,4 @@ async def _with_identity(act: Callable[[Identity], Awaitable[Result]]) -> Result
         finally:
             identity.passwords.close()
 
-    return await on_the_database(acted)
+    return await change_database(acted)

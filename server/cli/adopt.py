@@ -4,17 +4,17 @@ import asyncio
 from datetime import datetime
 
 from server import settings
-from server.cli.changing import asked_by
-from server.cli.consent import ask_before_writing
+from server.cli.confirmation import ask_before_writing
+from server.cli.database_changes import command_context
 from server.frame.sealing import MasterKeys
 from server.identity.credentials.keys import MasterKeyWrong, completed, new_key, opened_material
-from server.process.data_dir.master_key import master_keys, wrong
+from server.process.data_dir.master_key import master_keys, wrong_master_key
 from server.process.database import migrated_database
 from server.settings import Settings
 from storage.database import Database
 from storage.identity.records import KeyUse
 from storage.identity.store import IdentityTransaction
-from storage.store import FRAME, Kind
+from storage.store import FRAME, StoreKind
 from storage.transaction import Reading
 from storage.webhooks.store import WebhooksTransaction
 
@@ -23,7 +23,7 @@ class _AdoptingTransaction(IdentityTransaction, WebhooksTransaction):
     """What ends in all modules ends at once."""
 
 
-_ADOPTING = Kind(Reading, _AdoptingTransaction)
+_ADOPTING = StoreKind(Reading, _AdoptingTransaction)
 _REASON = "the database became another environment's"
 
 
@@ -45,7 +45,7 @@ async def _adopt(configured: Settings, keys: MasterKeys, *, yes: bool) -> None:
         try:
             ended = await _adopted(database, issuer, keys)
         except MasterKeyWrong:
-            raise wrong(configured) from None
+            raise wrong_master_key(configured) from None
     print(f"the database belonged to {kept or 'nobody'}, and belongs to {issuer} now")
     print(f"ended: {ended}")
 
@@ -59,7 +59,7 @@ def _ask(kept: str, issuer: str, servers: int, *, yes: bool) -> None:
 
 async def _adopted(database: Database, issuer: str, keys: MasterKeys) -> str:
     """Does it in one transaction, and returns what ended, for a person to read."""
-    ask = asked_by("adopt")
+    ask = command_context("adopt")
     async with database.store(_ADOPTING).transaction() as tx:
         await tx.environment.lift_limits()
         await tx.environment.adopt(issuer, ask.time)

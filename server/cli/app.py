@@ -38,7 +38,7 @@ def main() -> None:
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     os.environ.setdefault("GRPC_SSL_CIPHER_SUITES", CIPHER_SUITES)
     try:
-        _hold_docstrings()
+        _require_docstrings()
         app()
     except (Failure, SettingsError) as failure:
         print(f"backroom: {failure}", file=sys.stderr)
@@ -46,11 +46,11 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(Interrupted.exit_code)
     except OSError as error:
-        from server.process.data_dir.disk_trouble import disk_trouble
+        from server.process.data_dir.disk_problems import disk_problem
 
         # What no command foresaw, such as a port or a file without rights: a traceback would say no more.
         where = f"{error.filename}: " if error.filename else ""
-        print(f"backroom: {disk_trouble(error) or f'{where}{error.strerror or error}'}", file=sys.stderr)
+        print(f"backroom: {disk_problem(error) or f'{where}{error.strerror or error}'}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -71,7 +71,7 @@ def backroom(
         typer.echo(context.get_help())
 
 
-def _hold_docstrings() -> None:
+def _require_docstrings() -> None:
     if sys.flags.optimize > 1:
         raise SettingsError(
             "PYTHONOPTIMIZE: at 2, or with -OO, Python drops the docstrings, which hold what callers are told;"
@@ -91,10 +91,10 @@ def serve(
 
         serve(with_worker=worker)
     else:
-        from server.cli.announcing import announce
+        from server.cli.welcome import print_welcome
         from server.process.workers.supervise import supervise
 
-        supervise(workers, announce, with_worker=worker)
+        supervise(workers, print_welcome, with_worker=worker)
 
 
 @app.command("serving-process", hidden=True)
@@ -143,7 +143,7 @@ def demo(yes: Yes = False) -> None:
     set, to a server on another machine, or to one that does not stand on the
     embedded database of BACKROOM_DATA_DIR. Without a terminal it needs --yes then.
     """
-    from server.cli.shop import demo
+    from server.cli.replay import demo
 
     demo(yes=yes)
 
@@ -161,7 +161,7 @@ def replay(
 
     It asks first where `backroom demo` does.
     """
-    from server.cli.shop import replay
+    from server.cli.replay import replay
 
     replay(file, _day("--from", first), _day("--to", last), yes=yes)
 

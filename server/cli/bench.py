@@ -9,18 +9,18 @@ from collections.abc import Mapping, Sequence
 import uvloop
 from rich.console import Console
 
-from load.asks import Unexpected
-from load.books import Mismatch
 from load.http2 import Connection
+from load.order_requests import Unexpected
 from load.sample import Refused, Sample
 from load.shop import Shop
 from load.statuses import Failed
+from load.totals import Mismatch
 from server import settings
 from server.cli.bench_report import print_checked, print_samples
 from server.cli.bench_works import READABLE, Load, Work, works_named
-from server.cli.called_server import tls_of
-from server.cli.consent import ask_before_writing, reasons_to_ask
+from server.cli.confirmation import ask_before_writing, reasons_to_ask
 from server.cli.service_key import service_key
+from server.cli.target_server import tls_of
 from server.process.failure import Failure
 from server.settings import Address, Settings
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from rich.console import Console
 from rich.table import Table
 
-from load.books import Checked
 from load.sample import Sample
+from load.totals import Checked
 from server.cli.bench_works import LOAD
 
 _NAMED = 5

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from server.cli.changing import asked_by, on_the_database
+from server.cli.database_changes import change_database, command_context
 from server.cli.document import print_document
 from server.frame.module import now
 from server.frame.sealing import MasterKeys, new_master_key
@@ -23,7 +23,7 @@ def list_keys(*, as_json: bool = False) -> None:
     async def listed(database: Database, keys: MasterKeys) -> Sequence[ListedKey]:
         return await KeyRotation(database.store(IDENTITY), keys, now).list_all()
 
-    found = asyncio.run(on_the_database(listed))
+    found = asyncio.run(change_database(listed))
     if as_json:
         print_document({"keys": [_described(each) for each in found]})
         return
@@ -48,10 +48,10 @@ def _described(each: ListedKey) -> Mapping[str, object]:
 def rotate_keys(activate_after: float) -> None:
     async def rotated(database: Database, keys: MasterKeys) -> tuple[Sequence[Key], int]:
         rotation = KeyRotation(database.store(IDENTITY), keys, now)
-        made = await rotation.rotate(timedelta(seconds=activate_after), asked_by("keys rotate"))
+        made = await rotation.rotate(timedelta(seconds=activate_after), command_context("keys rotate"))
         return made, await Sealing(database.store(WEBHOOKS), SecretSeals(keys)).seal()
 
-    made, resealed = asyncio.run(on_the_database(rotated))
+    made, resealed = asyncio.run(change_database(rotated))
     for key in made:
         print(f"key {key.id} to {key.use}, active from {_shown(key.activate_time)}")
     if resealed:
@@ -60,9 +60,9 @@ def rotate_keys(activate_after: float) -> None:
 
 def revoke_key(key_id: str) -> None:
     async def revoked(database: Database, keys: MasterKeys) -> Sequence[Key]:
-        return await KeyRotation(database.store(IDENTITY), keys, now).revoke(key_id, asked_by("keys revoke"))
+        return await KeyRotation(database.store(IDENTITY), keys, now).revoke(key_id, command_context("keys revoke"))
 
-    made = asyncio.run(on_the_database(revoked))
+    made = asyncio.run(change_database(revoked))
     print(f"key {key_id} is revoked: nothing that it made is taken any more")
     for key in made:
         print(f"key {key.id} to {key.use}, active from now on")

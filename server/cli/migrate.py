@@ -6,9 +6,9 @@ from server.frame.outages import explained
 from server.process.database import database_url
 from server.process.failure import Failure
 from server.settings import Settings
-from storage.connection import opened_for_a_change
+from storage.connection import open_unlimited
 from storage.errors import StoreError, translated
-from storage.limits import hold_limits
+from storage.limits import set_role_limits
 from storage.pooler import Pooler
 from storage.rights import grant_to_serve
 
@@ -29,18 +29,18 @@ def migrate() -> None:
             raise Failure(explained(error, setting)) from None
         except DBAPIError as error:
             raise Failure(f"{setting}: the migration was taken back: {_first_line(error.orig)}") from None
-        _hold_limits(configured, url)
+        _set_role_limits(configured, url)
         print(f"the database stands at migration {migrations.head()}")
         _grant(configured, direct or url)
 
 
-def _hold_limits(configured: Settings, url: str) -> None:
+def _set_role_limits(configured: Settings, url: str) -> None:
     """By the role that serves, since each may set its own; on the way that it takes, so that it holds there at once."""
     if configured.pooler is not Pooler.TRANSACTION:
         return
     try:
-        with translated(), opened_for_a_change(url) as connection:
-            hold_limits(connection)
+        with translated(), open_unlimited(url) as connection:
+            set_role_limits(connection)
     except StoreError as error:
         raise Failure(explained(error)) from None
 
@@ -51,7 +51,7 @@ def _grant(configured: Settings, url: str) -> None:
     if role is None:
         return
     try:
-        with translated(), opened_for_a_change(url) as connection:
+        with translated(), open_unlimited(url) as connection:
             grant_to_serve(connection, role)
     except StoreError as error:
         raise Failure(explained(error, "BACKROOM_SERVING_ROLE")) from None

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from sandbox.asks import Behaviour
+from sandbox.request_bodies import Behavior
 from sandbox.server import Config, run
 from server.frame import log
 from server.process.failure import Failure
@@ -66,7 +66,7 @@ def _config(address: str, ledger: Path, webhook_url: str, secrets: Mapping[str, 
     if not key or not key.isascii() or not key.isprintable():
         raise Failure(f"{KEY}: set it to the key that callers are to send, of printable ASCII")
     try:
-        Behaviour(webhook_url=webhook_url)
+        Behavior(webhook_url=webhook_url)
     except ValueError:
         raise Failure("--webhook-url: must be an http or https URL") from None
     if (webhook_url or secret) and not _is_secret(secret):

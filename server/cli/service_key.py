@@ -8,7 +8,7 @@ import grpc
 from backroom.identity.v1 import accounts_pb2
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest, ExchangeKeyRequest
 from backroom_client import AsyncBackroom, Password, Tls, refusal_of, request_id_for
-from server.process.data_dir.private_file import kept_value, write_private
+from server.process.data_dir.private_file import stored_value, write_private
 from server.process.failure import Failure
 from server.settings import Settings
 
@@ -21,7 +21,7 @@ async def service_key(configured: Settings, address: str, tls: Tls | None = None
     if configured.api_key:
         return configured.api_key
     kept = configured.data_dir / "replay.json"
-    held = kept_value(kept, "key")
+    held = stored_value(kept, "key")
     if held is not None and await _signs_in(address, tls, held):
         return held
     key = await _new_key(configured, address, tls)
@@ -31,7 +31,7 @@ async def service_key(configured: Settings, address: str, tls: Tls | None = None
 
 async def _new_key(configured: Settings, address: str, tls: Tls | None) -> str:
     admin = configured.data_dir / "admin.json"
-    email, password = kept_value(admin, "email"), kept_value(admin, "password")
+    email, password = stored_value(admin, "email"), stored_value(admin, "password")
     if email is not None and password is not None:
         return await _key_by_admin(address, tls, Password(email, password))
     if configured.database_url:

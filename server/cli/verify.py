@@ -49,7 +49,7 @@ def verify(*, as_json: bool = False) -> None:
 
 def _described(finding: Finding) -> Mapping[str, object]:
     counts = {"checked": finding.checked, "broken": finding.violations}
-    return {"id": finding.id, "law": finding.law, **counts, "broken_by": list(finding.named)}
+    return {"id": finding.id, "law": finding.law, **counts, "broken_by": list(finding.violating)}
 
 
 def _print(findings: Sequence[Finding], unchecked: Sequence[str], *, signed: bool) -> None:
@@ -62,7 +62,7 @@ def _print(findings: Sequence[Finding], unchecked: Sequence[str], *, signed: boo
         table.add_row(finding.id, f"{finding.checked:,}", broken, finding.law)
     console.print(table)
     for finding in findings:
-        for name in finding.named:
+        for name in finding.violating:
             console.print(f"{finding.id} is broken by {name}", style="red", markup=False)
     for line in unchecked:
         console.print(line, style="red", markup=False)

@@ -10,15 +10,15 @@ from server.process.built import collect_from_here_on, opened_application, worke
 from server.process.data_dir.master_key import master_keys, prepared
 from server.process.data_dir.own_sandbox import with_running_sandbox
 from server.process.database import database_url, migrated
-from server.process.start import fit_to_start
-from server.process.stopping import run_until_stopped, stop_asked
+from server.process.start import check_startable
+from server.process.stopping import run_until_stopped, stop_requested
 from server.settings import Settings
 
 
 def worker() -> None:
     """Does jobs until it is stopped."""
     configured = settings.read()
-    fit_to_start(configured, listens=False)
+    check_startable(configured, listens=False)
     keys = master_keys(configured)
     log.configure(configured.log_level, configured.log_format)
     with database_url(configured) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -27,7 +27,7 @@ def worker() -> None:
 
 async def _work(configured: Settings, url: str, keys: MasterKeys) -> None:
     logger = structlog.get_logger()
-    stop = stop_asked()
+    stop = stop_requested()
     configured = with_running_sandbox(configured)
     async with opened_application(configured, url, keys, logger) as application:
         await migrated(configured, application.database, url)

@@ -23,7 +23,6 @@ from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid
 from server.frame.wire import EnumNames, optional_uuid, period_of, require, timestamp
 from storage.commerce.records import (
-    Level,
     Movement,
     Order,
     OrderFilter,
@@ -37,12 +36,13 @@ from storage.commerce.records import (
     Refund,
     RefundReason,
     RefundState,
+    StockLevel,
     StockReason,
 )
-from storage.frame.records import Ask
+from storage.frame.records import ChangeContext
 
 _NANO = Decimal("1E-9")
-_LONGEST_NAME = 64
+_MAX_NAME = 64
 """In characters: a reference, or a customer's id."""
 _EDITABLE = {**as_sent("name", "description", "archived"), "price": lambda product: _price_of(product)}
 """The fields of a product that an update_mask may name."""
@@ -87,14 +87,16 @@ def product(kept: Product) -> products_pb2.Product:
     )
 
 
-def adjustment(request: inventory_service_pb2.AdjustStockRequest, caller: Caller, asked: Ask) -> inventory.AdjustStock:
+def adjustment(
+    request: inventory_service_pb2.AdjustStockRequest, caller: Caller, context: ChangeContext
+) -> inventory.AdjustStock:
     """Raises FieldInvalid where the delta's sign does not fit the reason."""
     reason = _STOCK_REASONS.member(request.reason)
     inventory.sign_fits(reason, request.delta)
-    return inventory.AdjustStock(caller, asked, request.sku, request.delta, reason, request.note)
+    return inventory.AdjustStock(caller, context, request.sku, request.delta, reason, request.note)
 
 
-def stock(level: Level) -> stock_pb2.Stock:
+def stock(level: StockLevel) -> stock_pb2.Stock:
     return stock_pb2.Stock(sku=level.sku, on_hand=level.on_hand, held=level.held, available=level.on_hand - level.held)
 
 
@@ -115,7 +117,7 @@ def movement(kept: Movement) -> stock_pb2.StockMovement:
 
 
 def place_order(
-    request: order_service_pb2.PlaceOrderRequest, caller: Caller, asked: Ask, order_id: UUID
+    request: order_service_pb2.PlaceOrderRequest, caller: Caller, context: ChangeContext, order_id: UUID
 ) -> orders.PlaceOrder:
     lines = tuple(
         orders.Line(line.sku, line.quantity, price(line.unit_price) if line.HasField("unit_price") else None)
@@ -124,7 +126,7 @@ def place_order(
     hold = request.hold_duration.ToTimedelta() if request.HasField("hold_duration") else None
     reference = same_form(request.reference, "reference")
     customer_id = same_form(request.customer_id, "customer_id")
-    return orders.PlaceOrder(caller, asked, order_id, reference, customer_id, lines, hold)
+    return orders.PlaceOrder(caller, context, order_id, reference, customer_id, lines, hold)
 
 
 def same_form(text: str, path: str) -> str | None:
@@ -134,8 +136,8 @@ def same_form(text: str, path: str) -> str | None:
     in it, and what the server told could not be sent back.
     """
     same = normalize("NFC", text)
-    if len(same) > _LONGEST_NAME:
-        raise FieldInvalid.of(path, f"must be at most {_LONGEST_NAME} characters once normalized (NFC)")
+    if len(same) > _MAX_NAME:
+        raise FieldInvalid.of(path, f"must be at most {_MAX_NAME} characters once normalized (NFC)")
     return same or None
 
 
@@ -168,12 +170,12 @@ def order(kept: Order) -> orders_pb2.Order:
     )
 
 
-def refund_ask(request: payment_service_pb2.RefundPaymentRequest) -> payments.RefundAsk:
+def refund_request(request: payment_service_pb2.RefundPaymentRequest) -> payments.RefundRequest:
     amount = price(request.amount) if request.HasField("amount") else None
     restock: Counter[str] = Counter()
     for item in request.restock:
         restock[item.sku] += item.quantity
-    return payments.RefundAsk(UUID(request.payment_id), amount, request.note, restock)
+    return payments.RefundRequest(UUID(request.payment_id), amount, request.note, restock)
 
 
 def payment_filter(request: payment_service_pb2.ListPaymentsRequest) -> PaymentFilter:

@@ -29,7 +29,7 @@ from server.commerce.settings import CommerceSettings
 from server.commerce.verifying import compared_with_providers
 from server.frame.batching import Batcher
 from server.frame.module import Manifest, Module, Service, Shared, Unchecked
-from storage.commerce.records import PAYMENT_SOURCES, Level, Order, Product
+from storage.commerce.records import PAYMENT_SOURCES, Order, Product, StockLevel
 from storage.commerce.store import COMMERCE
 from storage.database import Database
 from storage.laws import Finding
@@ -46,9 +46,9 @@ def build(shared: Shared, settings: CommerceSettings) -> Module:
     orders = Orders(store, now, new_id, terms_of(settings, providers))
     payments = Payments(store, providers.chosen, now, new_id, providers.payable)
     longest = shared.database.limits.answer
-    adjusting = Batcher[AdjustStock, Level](inventory.adjust, longest_seconds=longest)
+    adjusting = Batcher[AdjustStock, StockLevel](inventory.adjust, longest_seconds=longest)
     placing = Batcher[PlaceOrder, Order](
-        orders.place, weigh=lambda ask: 4 + len(ask.lines), largest=_HEAVIEST_BATCH, longest_seconds=longest
+        orders.place, weigh=lambda request: 4 + len(request.lines), largest=_HEAVIEST_BATCH, longest_seconds=longest
     )
     reading_orders = Batcher[ReadOrder, Order](orders.read, longest_seconds=longest)
     reading_products = Batcher[ProductKey, Product](catalog.read, longest_seconds=longest)

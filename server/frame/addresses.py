@@ -69,7 +69,7 @@ def address_in(text: str) -> Address | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CallerNetwork:
     """A network that counts as one caller."""
 
     name: str
@@ -78,19 +78,19 @@ class Source:
 
 
 @lru_cache(_REMEMBERED)
-def sources_of(address: str) -> tuple[Source, ...]:
+def caller_networks(address: str) -> tuple[CallerNetwork, ...]:
     """What stands for whoever calls from an address, the narrowest first: the address, or networks of an IPv6 one."""
     found = address_in(address)
     if found is None:
-        return (Source(address),)
+        return (CallerNetwork(address),)
     if found.version == 4:
-        return (Source(str(found)),)
-    return tuple(Source(str(_network(found, bits)), times) for bits, times in _WIDENING)
+        return (CallerNetwork(str(found)),)
+    return tuple(CallerNetwork(str(_network(found, bits)), times) for bits, times in _WIDENING)
 
 
-def source_of(address: str) -> str:
+def caller_network(address: str) -> str:
     """The narrowest of what stands for whoever calls from an address."""
-    return sources_of(address)[0].name
+    return caller_networks(address)[0].name
 
 
 def _network(address: IPv6Address, bits: int) -> IPv6Network:

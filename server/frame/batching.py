@@ -13,29 +13,29 @@ from typing import Generic, TypeVar
 
 from server.frame.errors import Contention, Refusal, Stopping
 from storage.errors import StoreContention, StoreUnavailable
+from storage.problems import DatabaseProblem, ProblemKind
 from storage.time_limits import ANSWER_SECONDS
-from storage.trouble import Kind, Trouble
 
-_TRIES = 5
+_MAX_TRIES = 5
 """How often a transaction that collides with others is begun."""
-_PATIENCE = 8
+_LULL_TURNS = 8
 """In turns of the loop: gRPC takes several of them to bring one call, however many have arrived."""
-_CROWD = 5
+_CROWD_SIZE = 5
 """A batch of so many, and the next one is expected to be like it."""
-_LIKE = 0.75
+_CROWD_SHARE = 0.75
 """The share of the last batch that is waited for."""
-_PAUSES, _PAUSE = 2, 0.001
+_CROWD_WAITS, _CROWD_WAIT_SECONDS = 2, 0.001
 """How often that is waited for, and how long each time, in seconds; the loop's timers know no shorter ones."""
-_MARKED_SECONDS = 10.0
+_STUCK_SECONDS = 10.0
 """For how long a batch that was given up counts against readiness where none has been tried since."""
 
-Ask = TypeVar("Ask")
+Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 
-async def begun_again(act: Callable[[], Awaitable[Answer]]) -> Answer:
+async def retry_on_contention(act: Callable[[], Awaitable[Answer]]) -> Answer:
     """Acts, in a transaction of its own each time, until nothing collides; raises Contention after five tries."""
-    for _ in range(_TRIES):
+    for _ in range(_MAX_TRIES):
         try:
             return await act()
         except StoreContention:
@@ -47,18 +47,18 @@ class _WrongCount(Exception):
     """The use case is defective: it answered more asks, or fewer, than it was given."""
 
 
-class _Stray(Exception):
+class _StrayCancellation(Exception):
     """The use case is defective: it let a cancellation rise that nobody had asked for."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting(Generic[Ask, Answer]):
-    ask: Ask
+class _Pending(Generic[Request, Answer]):
+    request: Request
     weight: int
     answer: "asyncio.Future[Answer]"
 
 
-class Batcher(Generic[Ask, Answer]):
+class Batcher(Generic[Request, Answer]):
     """Hands asks to a use case in batches, one batch at a time, in the order they came.
 
     `run` decides a batch in one transaction, with one answer or refusal for each ask; if it raises, nothing of the
@@ -72,9 +72,9 @@ class Batcher(Generic[Ask, Answer]):
 
     def __init__(
         self,
-        run: Callable[[Sequence[Ask]], Awaitable[Sequence[Answer | Refusal]]],
+        run: Callable[[Sequence[Request]], Awaitable[Sequence[Answer | Refusal]]],
         *,
-        weigh: Callable[[Ask], int] = lambda _: 1,
+        weigh: Callable[[Request], int] = lambda _: 1,
         largest: int = 256,
         longest_seconds: float = ANSWER_SECONDS,
     ) -> None:
@@ -83,8 +83,8 @@ class Batcher(Generic[Ask, Answer]):
         self._largest = self._limit = largest
         self._longest_seconds = longest_seconds
         self._began_at: float | None = None
-        self._given_up_at: float | None = None
-        self._queue: deque[_Waiting[Ask, Answer]] = deque()
+        self._abandoned_at: float | None = None
+        self._queue: deque[_Pending[Request, Answer]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
         self._last = 0
@@ -95,21 +95,21 @@ class Batcher(Generic[Ask, Answer]):
         now = asyncio.get_running_loop().time()
         if self._began_at is not None and now - self._began_at > self._longest_seconds / 2:
             return True
-        return self._given_up_at is not None and now - self._given_up_at < _MARKED_SECONDS
+        return self._abandoned_at is not None and now - self._abandoned_at < _STUCK_SECONDS
 
-    async def submit(self, ask: Ask) -> Answer:
+    async def submit(self, request: Request) -> Answer:
         """The answer to one ask; raises its refusal.
 
         A caller that gives up while its ask waits takes it back; once its batch runs, the ask is decided.
         """
-        return await self.put(ask)
+        return await self.put(request)
 
-    def put(self, ask: Ask) -> "asyncio.Future[Answer]":
+    def put(self, request: Request) -> "asyncio.Future[Answer]":
         """The same without waiting: the answer will be there; raises Stopping."""
         if self._closed:
             raise Stopping
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(ask, self._weigh(ask), answer))
+        self._queue.append(_Pending(request, self._weigh(request), answer))
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
         return answer
@@ -130,23 +130,23 @@ class Batcher(Generic[Ask, Answer]):
 
     async def _gather(self) -> None:
         """Returns once there are enough asks for a batch, or no more come for a while."""
-        await self._quiet()
-        for _ in range(_PAUSES):
-            if self._last < _CROWD or len(self._queue) >= _LIKE * self._last:
+        await self._wait_for_lull()
+        for _ in range(_CROWD_WAITS):
+            if self._last < _CROWD_SIZE or len(self._queue) >= _CROWD_SHARE * self._last:
                 break
-            await asyncio.sleep(_PAUSE)
-            await self._quiet()
+            await asyncio.sleep(_CROWD_WAIT_SECONDS)
+            await self._wait_for_lull()
 
-    async def _quiet(self) -> None:
+    async def _wait_for_lull(self) -> None:
         waiting, turns = 0, 0
-        while turns < _PATIENCE and len(self._queue) < self._largest:
+        while turns < _LULL_TURNS and len(self._queue) < self._largest:
             turns = turns + 1 if len(self._queue) == waiting else 0
             waiting = len(self._queue)
             await asyncio.sleep(0)
 
-    def _next(self) -> list[_Waiting[Ask, Answer]]:
+    def _next(self) -> list[_Pending[Request, Answer]]:
         """The next asks that together weigh no more than the largest batch may, and at least one where any waits."""
-        batch: list[_Waiting[Ask, Answer]] = []
+        batch: list[_Pending[Request, Answer]] = []
         weight = 0
         while self._queue and (not batch or weight + self._queue[0].weight <= self._limit):
             waiting = self._queue.popleft()
@@ -156,11 +156,11 @@ class Batcher(Generic[Ask, Answer]):
         self._last = len(batch)
         return batch
 
-    async def _decide(self, batch: Sequence[_Waiting[Ask, Answer]]) -> None:
+    async def _decide(self, batch: Sequence[_Pending[Request, Answer]]) -> None:
         if not batch:  # whoever waited has gone
             return
         try:
-            answers = await self._try([waiting.ask for waiting in batch])
+            answers = await self._try([waiting.request for waiting in batch])
         except (StoreUnavailable, Contention, _WrongCount) as error:  # no ask is at fault, and halves would not help
             for waiting in batch:
                 _settle(waiting.answer, error)
@@ -175,28 +175,28 @@ class Batcher(Generic[Ask, Answer]):
             for waiting, answer in zip(batch, answers, strict=True):
                 _settle(waiting.answer, answer)
 
-    async def _try(self, asks: Sequence[Ask]) -> Sequence[Answer | Refusal]:
+    async def _try(self, requests: Sequence[Request]) -> Sequence[Answer | Refusal]:
         self._began_at = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._longest_seconds) as limit:
-                answers = await begun_again(lambda: self._run(asks))
+                answers = await retry_on_contention(lambda: self._run(requests))
         except TimeoutError as error:
             if not limit.expired():  # the use case's own
                 raise
             self._limit = max(1, self._limit // 2)
-            self._given_up_at = asyncio.get_running_loop().time()
-            said = f"a batch took longer than {self._longest_seconds:g} s: nobody knows whether it will stand"
-            raise StoreUnavailable(Trouble(Kind.UNCONFIRMED, said)) from error
+            self._abandoned_at = asyncio.get_running_loop().time()
+            message = f"a batch took longer than {self._longest_seconds:g} s: nobody knows whether it will stand"
+            raise StoreUnavailable(DatabaseProblem(ProblemKind.UNCONFIRMED, message)) from error
         except asyncio.CancelledError as error:
             if (worker := asyncio.current_task()) and worker.cancelling():
                 raise
             # A stray one must not end the worker, and leave the callers waiting for answers that never come.
-            raise _Stray from error
+            raise _StrayCancellation from error
         finally:
             self._began_at = None
-        self._limit, self._given_up_at = min(2 * self._limit, self._largest), None
-        if len(answers) != len(asks):
-            raise _WrongCount(f"{len(answers)} answers to {len(asks)} asks")
+        self._limit, self._abandoned_at = min(2 * self._limit, self._largest), None
+        if len(answers) != len(requests):
+            raise _WrongCount(f"{len(answers)} answers to {len(requests)} asks")
         return answers
 
 

@@ -15,9 +15,9 @@ from uuid_utils import uuid4
 
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.wire import digest_of
-from storage.frame.records import Ask, RequestKey
+from storage.frame.records import ChangeContext, RequestKey
 
-MOST_METADATA = 16 * 1024
+MAX_METADATA_BYTES = 16 * 1024
 """In bytes, of one call, each pair with the 32 that HTTP/2 counts beside its text (RFC 9113, 6.5.2)."""
 
 _CALL_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
@@ -91,7 +91,7 @@ class Call(Context):
         """The values of a header of text, each time that it was sent."""
         return [value for sent, value in self._received if sent == name and isinstance(value, str)]
 
-    def ask(self, *requests: Message, secret: bytes = b"", time: datetime | None = None) -> Ask:
+    def change_context(self, *requests: Message, secret: bytes = b"", time: datetime | None = None) -> ChangeContext:
         """That this call asks for a change, to be handed to a use case; `time` is when, where not at its start.
 
         The changes of a stream are asked for together, known by the `request_id` of its first message.
@@ -102,7 +102,7 @@ class Call(Context):
         if request_id:
             key = RequestKey(self.caller.account_id, UUID(request_id), digest_of(*requests, secret=secret))
         account_id, action = self.caller.account_id, self.method.removeprefix("/")
-        return Ask(account_id, action, time or self.time, self.address, self.id, key)
+        return ChangeContext(account_id, action, time or self.time, self.address, self.id, key)
 
     async def abort(
         self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()
@@ -185,7 +185,7 @@ def cleaned(value: str | bytes) -> str | bytes:
 
 def fits(metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:
     """Whether a call may have so much metadata."""
-    return not metadata or sum([len(name) + len(value) + 32 for name, value in metadata]) <= MOST_METADATA
+    return not metadata or sum([len(name) + len(value) + 32 for name, value in metadata]) <= MAX_METADATA_BYTES
 
 
 @lru_cache(1024)

@@ -17,7 +17,7 @@ from server.frame.errors import FieldViolation
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _SECONDS = range(-62_135_596_800, 253_402_300_800)
 """Of a Timestamp: from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z."""
-_MOST_SECONDS = 315_576_000_000
+_MAX_SECONDS = 315_576_000_000
 """Of a Duration, either way."""
 _NANOS = 1_000_000_000
 """A second."""
@@ -134,6 +134,6 @@ def _malformed(time: Timestamp | Duration) -> str:
         if time.seconds in _SECONDS and 0 <= time.nanos < _NANOS:
             return ""
         return "must be a time in the years 1 to 9999, with nanos from 0 to 999,999,999"
-    if abs(time.seconds) <= _MOST_SECONDS and abs(time.nanos) < _NANOS and time.seconds * time.nanos >= 0:
+    if abs(time.seconds) <= _MAX_SECONDS and abs(time.nanos) < _NANOS and time.seconds * time.nanos >= 0:
         return ""
     return "must be from -315,576,000,000 to 315,576,000,000 seconds, with nanos of the same sign and below a second"

@@ -10,7 +10,7 @@ from backroom.common.v1 import access_pb2, limits_pb2
 BODY_BYTES = 16 * 1024
 """How large a message may be where its method does not say."""
 
-SMALLEST_LIMIT_BYTES, LARGEST_LIMIT_BYTES = 1024, 512 * 1024
+SMALLEST_LIMIT_BYTES, MAX_LIMIT_BYTES = 1024, 512 * 1024
 """Between these a method may say how large a message it takes."""
 
 
@@ -67,9 +67,9 @@ def _largest_body_of(method: MethodDescriptor) -> int:
     if not options.HasExtension(limits_pb2.limits):
         return BODY_BYTES
     largest: int = options.Extensions[limits_pb2.limits].largest_body_bytes
-    if not SMALLEST_LIMIT_BYTES <= largest <= LARGEST_LIMIT_BYTES:
+    if not SMALLEST_LIMIT_BYTES <= largest <= MAX_LIMIT_BYTES:
         raise ContractError(
             f"{method.full_name}: (backroom.common.v1.limits).largest_body_bytes must be "
-            f"{SMALLEST_LIMIT_BYTES:,} to {LARGEST_LIMIT_BYTES:,}, and is {largest:,}"
+            f"{SMALLEST_LIMIT_BYTES:,} to {MAX_LIMIT_BYTES:,}, and is {largest:,}"
         )
     return largest

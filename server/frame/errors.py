@@ -50,17 +50,17 @@ class PreconditionViolation:
     description: str
 
 
-MOST_NAMED = 20
-_LONGEST_SHOWN = 100
+MAX_NAMED = 20
+_MAX_SHOWN = 100
 """In characters."""
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
-def shown(value: str) -> str:
+def printable(value: str) -> str:
     """A value as a message shows it: in one line, whatever characters it holds, and not longer than 100 of them."""
     if not value.isprintable():
         value = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in value)
-    return value if len(value) <= _LONGEST_SHOWN else f"{value[: _LONGEST_SHOWN - 1]}…"
+    return value if len(value) <= _MAX_SHOWN else f"{value[: _MAX_SHOWN - 1]}…"
 
 
 def snake_case(name: str) -> str:
@@ -95,8 +95,8 @@ class Refusal(Exception):
         super().__init__()
         if retry_after is not None:
             self.retry_after = retry_after
-        self.fields = tuple(fields[:MOST_NAMED])
-        self.preconditions = tuple(preconditions[:MOST_NAMED])
+        self.fields = tuple(fields[:MAX_NAMED])
+        self.preconditions = tuple(preconditions[:MAX_NAMED])
         self.count = len(fields) + len(preconditions)
         """How many fields and preconditions there are, also where not all are named."""
         self.metadata = metadata
@@ -112,7 +112,7 @@ class Refusal(Exception):
     def sentence(self) -> str:
         """The docstring's first line, with the metadata in the place of their {names}, and {seconds} to wait."""
         line = (type(self).__doc__ or "").strip().splitlines()[0]
-        values = {name: shown(value) for name, value in self.metadata.items()}
+        values = {name: printable(value) for name, value in self.metadata.items()}
         return line.format_map({"seconds": ceil(self.retry_after or 0), **values})
 
     def at_message(self, number: int) -> Self:
@@ -126,7 +126,7 @@ class Refusal(Exception):
             first = self.fields[0]
             return f"{first.path}: {first.description}{more}" if first.path else f"{first.description}{more}"
         if self.preconditions:
-            return f"{shown(self.preconditions[0].subject)}: {self.preconditions[0].description}{more}"
+            return f"{printable(self.preconditions[0].subject)}: {self.preconditions[0].description}{more}"
         return self.sentence()
 
 

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from server.frame.outages import UNANSWERED, Outage, explained
 from storage.errors import StoreError, StoreUnavailable
-from storage.trouble import Kind
+from storage.problems import ProblemKind
 
 _pb2: Any = health_pb2
 """As it is: the stubs of its types do not know List yet."""
@@ -19,10 +19,10 @@ _Status = Any
 
 READ_ONLY = "the database takes no changes"
 UNCONFIRMED = "the database does not confirm changes"
-_REASONS = {Kind.STANDBY: READ_ONLY, Kind.UNCONFIRMED: UNCONFIRMED}
+_REASONS = {ProblemKind.STANDBY: READ_ONLY, ProblemKind.UNCONFIRMED: UNCONFIRMED}
 """What whoever asks is told, where that is more than that the database does not answer."""
 
-_TOLD_FOR_SECONDS = 6.0
+_LOGGED_FOR_SECONDS = 6.0
 """After an outage, others may find out that long later that their connection was lost in it: it is no news then."""
 
 LIVENESS = "liveness"
@@ -64,12 +64,12 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
             del request
             await asyncio.Event().wait()
             return
-        name, told = request.service, None
+        name, sent = request.service, None
         while True:
             changed, status = self._changed, self._statuses[name]
-            if status != told:
+            if status != sent:
                 await context.write(health_pb2.HealthCheckResponse(status=status))
-                told = status
+                sent = status
             else:
                 await changed.wait()
 
@@ -85,43 +85,43 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
 class Health:
     """Follows the database: all but liveness serve only while it answers, migrated, and the server is not stopping.
 
-    `why_not` asks the database, and returns why the server is not ready, or None where it is.
+    `unready_reason` asks the database, and returns why the server is not ready, or None where it is.
     """
 
     def __init__(
         self,
         services: Iterable[str],
-        why_not: Callable[[], Awaitable[str | None]],
+        unready_reason: Callable[[], Awaitable[str | None]],
         logger: structlog.typing.FilteringBoundLogger,
         *,
-        every: float = 1.0,
-        patience: float = 2.0,
+        poll_seconds: float = 1.0,
+        timeout_seconds: float = 2.0,
     ) -> None:
         self.servicer = HealthServicer()
         self._follow = ("", READINESS, *services)
-        self._why_not = why_not
+        self._unready_reason = unready_reason
         self._logger = logger
-        self._not_ready = Outage(logger, "not ready", "ready")
-        self._every = every
-        self._patience = patience
-        self._also: list[Callable[[], str | None]] = []
+        self._not_ready = Outage(logger, "not_ready", "ready")
+        self._poll_seconds = poll_seconds
+        self._timeout_seconds = timeout_seconds
+        self._further_checks: list[Callable[[], str | None]] = []
         self._draining = False
         self._reason: str | None = "starting"
         self._ready = asyncio.Event()
-        self._ready_at = -_TOLD_FOR_SECONDS
+        self._ready_at = -_LOGGED_FOR_SECONDS
 
     @property
     def reason(self) -> str | None:
         """Why the server is not ready; None where it is."""
         return self._reason
 
-    def follow(self, why_not: Callable[[], str | None]) -> None:
+    def add_check(self, unready_reason: Callable[[], str | None]) -> None:
         """Has readiness depend on this too, which is asked while the database answers."""
-        self._also.append(why_not)
+        self._further_checks.append(unready_reason)
 
-    def tells(self) -> bool:
+    def logs_unready(self) -> bool:
         """Whether the log says already that the server is not ready, or said so until a moment ago."""
-        return self._reason is not None or time.monotonic() - self._ready_at < _TOLD_FOR_SECONDS
+        return self._reason is not None or time.monotonic() - self._ready_at < _LOGGED_FOR_SECONDS
 
     async def ready(self) -> None:
         """Returns once the server is ready."""
@@ -134,33 +134,33 @@ class Health:
     async def watch(self) -> None:
         """Asks the database every so often, until cancelled."""
         while True:
-            await self.look()
-            await asyncio.sleep(self._every)
+            await self.poll()
+            await asyncio.sleep(self._poll_seconds)
 
-    async def look(self) -> None:
-        """Asks the database once, and announces what changed; within `patience`, whatever hangs."""
+    async def poll(self) -> None:
+        """Asks the database once, and announces what changed; within `timeout_seconds`, whatever hangs."""
         try:
-            async with asyncio.timeout(self._patience):
-                reason = said = await self._asked()
+            async with asyncio.timeout(self._timeout_seconds):
+                reason = detail = await self._check()
         except StoreUnavailable as error:
-            reason, said = _REASONS.get(error.trouble.kind, UNANSWERED), explained(error)
+            reason, detail = _REASONS.get(error.problem.kind, UNANSWERED), explained(error)
         except StoreError as error:
-            reason, said = UNANSWERED, explained(error)
+            reason, detail = UNANSWERED, explained(error)
         except TimeoutError:
-            reason, said = UNANSWERED, f"{UNANSWERED} within {self._patience:g} s"
+            reason, detail = UNANSWERED, f"{UNANSWERED} within {self._timeout_seconds:g} s"
         if reason is None:
-            reason = said = next(filter(None, (also() for also in self._also)), None)
+            reason = detail = next(filter(None, (check() for check in self._further_checks)), None)
         if not self._draining:
-            self._settle(reason, said)
+            self._settle(reason, detail)
 
-    async def _asked(self) -> str | None:
+    async def _check(self) -> str | None:
         """Asks once more where a connection was lost: what counts is whether another is to be had, or why not."""
         try:
-            return await self._why_not()
+            return await self._unready_reason()
         except StoreUnavailable as error:
-            if error.trouble.kind is not Kind.LOST:
+            if error.problem.kind is not ProblemKind.LOST:
                 raise
-        return await self._why_not()
+        return await self._unready_reason()
 
     async def drain(self) -> None:
         """Not ready any more, for good: the server is stopping."""
@@ -168,17 +168,17 @@ class Health:
         self._logger.info("stopping")
         self._announce_all("stopping")
 
-    def _settle(self, reason: str | None, said: str | None) -> None:
-        """Announces what changed; `said` is for the log, which may know more than whoever asks whether we are ready."""
+    def _settle(self, reason: str | None, detail: str | None) -> None:
+        """Announces what changed; `detail` is for the log, which may say more than the readiness probe."""
         began = self._reason == "starting"
         if reason != self._reason:
             self._announce_all(reason)
         if reason is not None:
-            self._not_ready.met(why=said)
+            self._not_ready.record_failure(why=detail)
         elif began:
             self._logger.info("ready")
         else:
-            self._not_ready.over()
+            self._not_ready.record_recovery()
 
     def _announce_all(self, reason: str | None) -> None:
         began, self._reason = self._reason == "starting", reason

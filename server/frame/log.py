@@ -1,4 +1,4 @@
-"""How the log is written: JSON for machines, coloured lines for a person at a terminal."""
+"""How the log is written: JSON for machines, colored lines for a person at a terminal."""
 
 import asyncio
 import logging
@@ -14,23 +14,23 @@ from typing import TextIO
 import orjson
 import structlog
 
-EVENT = "a library reports"
-"""Of every line that stands for a library's: `logger` names the library, and `said` is the first line of what it said.
+LIBRARY_MESSAGE = "library_message"
+"""Of every line that stands for a library's: `logger` names the library, and `text` is the first line of what it said.
 
 gRPC's words are left out, and only their place is named: whoever calls can have a header quoted, a token too.
 """
-UNDELIVERED = "an answer did not reach its caller"
+ANSWER_NOT_DELIVERED = "answer_not_delivered"
 """The caller's connection ended while it was answered; the call's own line says how it was answered."""
-SAID_OF_IT = ("said", "error", "fault")
+LIBRARY_FIELDS = ("text", "error", "fault")
 """What a record is given of its library's report, beside its event."""
 _DATABASE = ("psycopg", "procrastinate", "sqlalchemy", "asyncio")
 """Libraries whose errors of a database that is away reach us too: `Outage` and each call's own line tell of them."""
 _DONE_BY_ANOTHER = "Job was not found"
 """The queue's, of a job that another worker was given while this one did not reach the database."""
-_QUIET_SECONDS = 60.0
-_LONGEST = 200
+_REPEAT_SECONDS = 60.0
+_MAX_CHARACTERS = 200
 """In characters, of what is said."""
-_MOST_REMEMBERED = 1000
+_MAX_REMEMBERED = 1000
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -40,7 +40,7 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     `style` is "json", "pretty", or "auto": pretty on a terminal and JSON elsewhere.
     """
     pretty = style == "pretty" or (style == "auto" and stream.isatty())
-    processors = _coloured(stream) if pretty else [_json]
+    processors = _colored(stream) if pretty else [_json]
     number = logging.getLevelNamesMapping()[level]
     structlog.configure(
         processors=processors,
@@ -49,12 +49,12 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_kind_alone, *processors]))
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_without_traceback, *processors]))
     handler.addFilter(LibraryLines(number))
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
 
 
-def _coloured(stream: TextIO) -> list[structlog.typing.Processor]:
+def _colored(stream: TextIO) -> list[structlog.typing.Processor]:
     return [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="timestamp"),
@@ -69,7 +69,7 @@ def _json(_logger: structlog.typing.WrappedLogger, level: str, event: structlog.
     return orjson.dumps(event, repr, orjson.OPT_UTC_Z).decode()
 
 
-def _kind_alone(
+def _without_traceback(
     _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     """Drops a library's traceback, whose text may quote a payload, and keeps what `LibraryLines` says of it."""
@@ -77,7 +77,7 @@ def _kind_alone(
     event.pop("_from_structlog", None)
     event.pop("exc_info", None)
     event["logger"] = record.name
-    event.update({name: getattr(record, name) for name in SAID_OF_IT if hasattr(record, name)})
+    event.update({name: getattr(record, name) for name in LIBRARY_FIELDS if hasattr(record, name)})
     return event
 
 
@@ -89,7 +89,7 @@ class LibraryLines(logging.Filter):
         super().__init__()
         self._level = level
         self._clock = clock
-        self._told_at: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         errors = list(_errors(record))
@@ -97,25 +97,25 @@ class LibraryLines(logging.Filter):
             return False
         place = f"{record.filename}:{record.lineno}"
         if any(type(error).__name__ == "ExecuteBatchError" for error in errors):  # gRPC's, which is not public
-            return self._reword(record, UNDELIVERED, place, logging.INFO)
-        first_line = record.getMessage().partition("\n")[0][:_LONGEST]
-        record.said = said = f"something at {place}" if _library(record) == "grpc" else first_line
+            return self._renamed(record, ANSWER_NOT_DELIVERED, place, logging.INFO)
+        first_line = record.getMessage().partition("\n")[0][:_MAX_CHARACTERS]
+        record.text = text = f"something at {place}" if _library(record) == "grpc" else first_line
         if errors:
             record.error = type(errors[0]).__name__
         if errors and record.name == "asyncio":
             record.fault = described(errors[0])
-        return self._reword(record, EVENT, f"{record.name} {said}", record.levelno)
+        return self._renamed(record, LIBRARY_MESSAGE, f"{record.name} {text}", record.levelno)
 
-    def _reword(self, record: logging.LogRecord, event: str, what: str, level: int) -> bool:
+    def _renamed(self, record: logging.LogRecord, event: str, what: str, level: int) -> bool:
         """Whether it is to be written: it is severe enough, and was not said a moment ago."""
         record.msg, record.args = event, ()
         record.levelno, record.levelname = level, logging.getLevelName(level)
         now = self._clock()
-        if level < self._level or now - self._told_at.get(what, -math.inf) < _QUIET_SECONDS:
+        if level < self._level or now - self._logged_at.get(what, -math.inf) < _REPEAT_SECONDS:
             return False
-        if len(self._told_at) >= _MOST_REMEMBERED:
-            self._told_at.clear()
-        self._told_at[what] = now
+        if len(self._logged_at) >= _MAX_REMEMBERED:
+            self._logged_at.clear()
+        self._logged_at[what] = now
         return True
 
 

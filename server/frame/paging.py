@@ -15,14 +15,14 @@ from server.frame.wire import digest_of
 
 DEFAULT_SIZE = 50
 MAXIMUM_SIZE = 1000
-LARGEST_PAGE_BYTES = 1024 * 1024
+MAX_PAGE_BYTES = 1024 * 1024
 """Of an answer's items together: most clients take 4 MiB, and a hundred answers may wait for one caller's reading."""
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")
 Column = TypeVar("Column")
 Other = TypeVar("Other")
-Told = TypeVar("Told", bound=Message)
+Response = TypeVar("Response", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +73,19 @@ class Page(Generic[Key]):
         return self.size + 1
 
     def of(
-        self, found: Sequence[Item], message: Callable[[Item], Told], *, size: Callable[[Item], int] | None = None
-    ) -> tuple[Sequence[Told], str]:
+        self, found: Sequence[Item], message: Callable[[Item], Response], *, size: Callable[[Item], int] | None = None
+    ) -> tuple[Sequence[Response], str]:
         """The page out of up to `limit` items as messages, and the token of the next one; empty after the last.
 
         It ends before the item by which it would be larger than 1 MiB, but holds one at least.
         `size` is what an item counts for, in bytes, where that is not what its message has.
         """
-        messages: list[Told] = []
+        messages: list[Response] = []
         total = 0
         for item in found[: self.size]:
             messages.append(message(item))
             total += size(item) if size else messages[-1].ByteSize()
-            if total > LARGEST_PAGE_BYTES and len(messages) > 1:
+            if total > MAX_PAGE_BYTES and len(messages) > 1:
                 messages.pop()
                 break
         if len(messages) == len(found):

@@ -12,7 +12,7 @@ from server.frame.errors import ResumeTokenExpired, ResumeTokenInvalid
 from server.frame.wire import digest_of
 from storage.snapshots import Snapshot
 
-KEPT = timedelta(days=30)
+TOKEN_LIFE = timedelta(days=30)
 """For how long a token is good."""
 
 _LARGEST = 2**63 - 1
@@ -65,7 +65,7 @@ def watch_of(request: Any, now: datetime) -> Watch:
             getattr(filters, field.name).extend(wanted)
     digest = digest_of(filters)[:16]
     position = _position(request.resume_token, digest) if request.resume_token else None
-    if position is not None and position.time < now - KEPT:
+    if position is not None and position.time < now - TOKEN_LIFE:
         raise ResumeTokenExpired
     return Watch(digest, position)
 

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from server.frame.errors import ResumeTokenExpired, Stopping
 from server.frame.resuming import Position
 from storage.errors import TimelineChanged
-from storage.frame.records import ChangePage, LogEnd, News, Stretch
+from storage.frame.records import ChangePage, LogEnd, LogRange, News
 from storage.snapshots import Snapshot
 from storage.store import Store
 from storage.transaction import Reading
@@ -20,15 +20,15 @@ Audience = TypeVar("Audience")
 R = TypeVar("R", bound=Reading)
 R_contra = TypeVar("R_contra", bound=Reading, contravariant=True)
 
-_PAGE = 500
+_PAGE_SIZE = 500
 """How many changes a watch that lags behind reads at once."""
-_TICK = 1000
+_UPDATE_SIZE = 1000
 """How many changes are handed to all watches at once; where there are more, each watch reads them for itself."""
-_PATIENCE = 1.0
+_CLOSE_SECONDS = 1.0
 """In seconds: how long a watch may take to end when the server stops."""
 
 
-class Source(Protocol[R_contra, Change, Audience]):
+class ChangeLog(Protocol[R_contra, Change, Audience]):
     """A log that changes are told from, which a module's readings reach."""
 
     @property
@@ -48,13 +48,13 @@ class Source(Protocol[R_contra, Change, Audience]):
         """Whether there is something new since a snapshot."""
 
     async def list_changes(
-        self, reading: R_contra, stretch: Stretch, limit: int, audience: Audience
+        self, reading: R_contra, log_range: LogRange, limit: int, audience: Audience
     ) -> ChangePage[Change]:
         """What of the first `limit` changes of a stretch an audience is told."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told(Generic[Change]):
+class WatchMessage(Generic[Change]):
     """One message of a watch."""
 
     position: Position
@@ -63,7 +63,7 @@ class Told(Generic[Change]):
     """None where there is only the position to tell."""
 
 
-Telling: TypeAlias = AsyncGenerator[Told[Change], None]
+WatchMessages: TypeAlias = AsyncGenerator[WatchMessage[Change], None]
 
 
 class Feed(Generic[R, Change, Audience]):
@@ -77,10 +77,10 @@ class Feed(Generic[R, Change, Audience]):
     def __init__(
         self,
         store: Store[R, Any],
-        source: Source[R, Change, Audience],
+        log: ChangeLog[R, Change, Audience],
         now: Callable[[], datetime],
         *,
-        every: float = 0.1,
+        poll_seconds: float = 0.1,
         quiet: float = 30.0,
         lasting: float = 600.0,
     ) -> None:
@@ -88,16 +88,16 @@ class Feed(Generic[R, Change, Audience]):
         a watch ends, to be opened again by a caller who is still permitted to.
         """
         self._store = store
-        self._source = source
+        self._log = log
         self._quiet = quiet
         self._lasting = lasting
         self._watches: dict[_Pace, asyncio.Task[Any]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
-        self._ticker = _Ticker(store, source, now, every, wanted=lambda: bool(self._watches))
+        self._poller = _Poller(store, log, now, poll_seconds, wanted=lambda: bool(self._watches))
         self._reading = asyncio.Lock()
 
-    async def watch(self, resumed: Position | None, audience: Audience) -> Telling[Change]:
+    async def watch(self, resumed: Position | None, audience: Audience) -> WatchMessages[Change]:
         """Tells an audience the changes behind a position; or those to come, and first the position alone.
 
         Raises ResumeTokenExpired where the position is of another timeline or lies ahead of the database, so that
@@ -110,10 +110,10 @@ class Feed(Generic[R, Change, Audience]):
         self._watches[pace] = task
         self._idle.clear()
         try:
-            async with aclosing(self._tell(resumed, audience, pace)) as telling:
-                async for told in telling:
-                    yield told
-                    pace.told()
+            async with aclosing(self._watch(resumed, audience, pace)) as messages:
+                async for message in messages:
+                    yield message
+                    pace.message()
         finally:
             del self._watches[pace]
             if not self._watches:
@@ -121,62 +121,62 @@ class Feed(Generic[R, Change, Audience]):
 
     async def close(self) -> None:
         """Ends all watches with Stopping; one whose reader does not read is cut off."""
-        await self._ticker.close()
+        await self._poller.close()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), _PATIENCE)
+            await asyncio.wait_for(self._idle.wait(), _CLOSE_SECONDS)
         for task in self._watches.values():
             task.cancel()
 
-    async def _tell(self, resumed: Position | None, audience: Audience, pace: "_Pace") -> Telling[Change]:
-        end = await self._ticker.end()
+    async def _watch(self, resumed: Position | None, audience: Audience, pace: "_Pace") -> WatchMessages[Change]:
+        end = await self._poller.end()
         if resumed is None:
-            yield Told(end.position, None)
+            yield WatchMessage(end.position, None)
         elif resumed.timeline != end.position.timeline or not end.visible.covers(resumed.newest):
             raise ResumeTokenExpired
         position = resumed or end.position
         while not pace.over:
             async with aclosing(self._steps(position, audience, pace.wait)) as steps:
                 async for step in steps:
-                    self._ticker.check()
+                    self._poller.check()
                     position = step.position
                     if step.change is not None or pace.quiet:
                         yield step
                     if pace.over:
                         return
 
-    async def _steps(self, position: Position, audience: Audience, wait: float) -> Telling[Change]:
+    async def _steps(self, position: Position, audience: Audience, wait: float) -> WatchMessages[Change]:
         """How a watch goes on: with changes, and with positions alone, which only a watch that was quiet is told."""
         changes: Sequence[Change] | None = None
         if position.until is not None:  # a stretch of which the first part is told
             goal = Position(position.time, position.timeline, position.until)
-        elif tick := await self._ticker.beyond(position, wait):
-            goal, changes = tick.until, tick.behind(position.since)
+        elif update := await self._poller.wait_for_update(position, wait):
+            goal, changes = update.until, update.changes_since(position.since)
         else:
-            goal, changes = self._ticker.brought_up(position), ()
+            goal, changes = self._poller.advanced(position), ()
         if changes is None:
             async for step in self._read(position, goal, audience):
                 yield step
         else:
-            concerned = [change for change in changes if self._source.concerns(change, audience)]
-            for step in self._told(ChangePage(concerned, None), position, goal):
+            concerned = [change for change in changes if self._log.concerns(change, audience)]
+            for step in self._messages(ChangePage(concerned, None), position, goal):
                 yield step
 
-    async def _read(self, position: Position, goal: Position, audience: Audience) -> Telling[Change]:
+    async def _read(self, position: Position, goal: Position, audience: Audience) -> WatchMessages[Change]:
         page: ChangePage[Change] = ChangePage((), position.after)
         while page.last is not None:
-            stretch = Stretch(position.timeline, str(position.since), str(goal.since), page.last)
+            log_range = LogRange(position.timeline, str(position.since), str(goal.since), page.last)
             try:
                 async with self._reading, self._store.reading() as reading:
-                    page = await self._source.list_changes(reading, stretch, _PAGE, audience)
+                    page = await self._log.list_changes(reading, log_range, _PAGE_SIZE, audience)
             except TimelineChanged:
                 raise ResumeTokenExpired from None
-            for step in self._told(page, position, goal):
+            for step in self._messages(page, position, goal):
                 yield step
 
-    def _told(self, page: ChangePage[Change], position: Position, goal: Position) -> Iterator[Told[Change]]:
+    def _messages(self, page: ChangePage[Change], position: Position, goal: Position) -> Iterator[WatchMessage[Change]]:
         for change in page.changes:
-            yield Told(replace(position, until=goal.since, after=self._source.sequence(change)), change)
-        yield Told(goal if page.last is None else replace(position, until=goal.since, after=page.last), None)
+            yield WatchMessage(replace(position, until=goal.since, after=self._log.sequence(change)), change)
+        yield WatchMessage(goal if page.last is None else replace(position, until=goal.since, after=page.last), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class _End:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tick(Generic[Change]):
+class _Update(Generic[Change]):
     """What became visible since the tick before."""
 
     floor: Snapshot
@@ -199,30 +199,30 @@ class _Tick(Generic[Change]):
     changes: Sequence[Change] | None
     """None where they were too many to hand around, or are not known."""
 
-    def behind(self, told: Snapshot) -> Sequence[Change] | None:
+    def changes_since(self, message: Snapshot) -> Sequence[Change] | None:
         """What is new behind a snapshot, where that is just what this tick tells."""
-        return self.changes if told.covers(self.floor) and self.since.covers(told) else None
+        return self.changes if message.covers(self.floor) and self.since.covers(message) else None
 
 
-class _Ticker(Generic[R, Change, Audience]):
+class _Poller(Generic[R, Change, Audience]):
     """Asks what is new for as long as that is wanted, and hands it to all who wait for it."""
 
     def __init__(
         self,
         store: Store[R, Any],
-        source: Source[R, Change, Audience],
+        log: ChangeLog[R, Change, Audience],
         now: Callable[[], datetime],
-        every: float,
+        poll_seconds: float,
         wanted: Callable[[], bool],
     ) -> None:
         self._store = store
-        self._source = source
+        self._log = log
         self._now = now
-        self._every = every
+        self._poll_seconds = poll_seconds
         self._wanted = wanted
-        self._tick: _Tick[Change] | None = None
-        self._seen: Position | None = None
-        self._asking: asyncio.Task[None] | None = None
+        self._update: _Update[Change] | None = None
+        self._polled: Position | None = None
+        self._polling: asyncio.Task[None] | None = None
         self._news: asyncio.Future[None] | None = None
         self._closed = False
 
@@ -232,14 +232,14 @@ class _Ticker(Generic[R, Change, Audience]):
             self.check()
             time = self._now()
             async with self._store.reading() as reading:
-                end = await self._source.find_end(reading)
-            position = Position(time, end.timeline, self._no_earlier(end.timeline, Snapshot.of(end.snapshot)))
+                end = await self._log.find_end(reading)
+            position = Position(time, end.timeline, self._latest_end(end.timeline, Snapshot.of(end.snapshot)))
             if position.since.fits:
-                self._hold_to(position.timeline)
+                self._follow_timeline(position.timeline)
                 return _End(position, Snapshot.of(end.visible))
-            await asyncio.sleep(self._every)
+            await asyncio.sleep(self._poll_seconds)
 
-    async def beyond(self, told: Position, wait: float) -> _Tick[Change] | None:
+    async def wait_for_update(self, message: Position, wait: float) -> _Update[Change] | None:
         """The latest tick, as soon as it tells something behind a position; None where none did for so many seconds.
 
         What makes the asking fail rises, to all who wait.
@@ -247,24 +247,24 @@ class _Ticker(Generic[R, Change, Audience]):
         clock = asyncio.get_running_loop().time
         ends = clock() + wait
         while True:
-            tick = self._tick
-            if tick is not None and tick.until.timeline != told.timeline:
+            update = self._update
+            if update is not None and update.until.timeline != message.timeline:
                 raise ResumeTokenExpired
-            if tick is not None and not told.since.covers(tick.until.since):
-                return tick
-            news = self._asked()
+            if update is not None and not message.since.covers(update.until.since):
+                return update
+            news = self._next_update()
             await asyncio.wait([news], timeout=ends - clock())
             if not news.done():
                 return None
             with suppress(TimelineChanged):  # the asking begins anew, and its first tick says where
                 news.result()
 
-    def brought_up(self, position: Position) -> Position:
+    def advanced(self, position: Position) -> Position:
         """The position of a watch that has told all ticks, moved up to where nothing was new when last asked."""
-        seen = self._seen
-        if seen is None or seen.timeline != position.timeline:
+        polled = self._polled
+        if polled is None or polled.timeline != position.timeline:
             return position
-        return seen if seen.since.covers(position.since) else position
+        return polled if polled.since.covers(position.since) else position
 
     def check(self) -> None:
         """Raises Stopping once it is closed."""
@@ -275,68 +275,68 @@ class _Ticker(Generic[R, Change, Audience]):
         """Whoever waits is told Stopping."""
         self._closed = True
         self._wake(Stopping())
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
 
-    def _no_earlier(self, timeline: str, end: Snapshot) -> Snapshot:
+    def _latest_end(self, timeline: str, end: Snapshot) -> Snapshot:
         """The end of the log, or the one seen before: the log may have been purged since, up to its last row."""
-        seen = self._seen
-        return seen.since if seen and seen.timeline == timeline and seen.since.covers(end) else end
+        polled = self._polled
+        return polled.since if polled and polled.timeline == timeline and polled.since.covers(end) else end
 
-    def _hold_to(self, timeline: str) -> None:
+    def _follow_timeline(self, timeline: str) -> None:
         """Has the asking begin anew where it is of another timeline than what a watch was just told."""
-        if self._asking is not None and self._seen is not None and self._seen.timeline != timeline:
-            self._asking.cancel()
-            self._asking = self._tick = self._seen = None
+        if self._polling is not None and self._polled is not None and self._polled.timeline != timeline:
+            self._polling.cancel()
+            self._polling = self._update = self._polled = None
             self._wake(TimelineChanged())
 
-    def _asked(self) -> "asyncio.Future[None]":
+    def _next_update(self) -> "asyncio.Future[None]":
         """Done when there is something new; the asking begins anew where it had ended."""
         self.check()
         if self._news is None:
             self._news = asyncio.get_running_loop().create_future()
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._ask())
+        if self._polling is None:
+            self._polling = asyncio.create_task(self._poll_until_unwanted())
         return self._news
 
-    async def _ask(self) -> None:
+    async def _poll_until_unwanted(self) -> None:
         try:
-            seen = self._seen = (await self.end()).position
+            polled = self._polled = (await self.end()).position
             # What came before, whoever lags behind reads for itself.
-            self._hand(_Tick(seen.since, seen.since, seen, None))
+            self._publish(_Update(polled.since, polled.since, polled, None))
             while self._wanted():
-                await asyncio.sleep(self._every)
-                await self._look()
+                await asyncio.sleep(self._poll_seconds)
+                await self._poll()
         except Exception as error:  # noqa: BLE001 - it rises where its outcome is waited for
             self._wake(error)
         finally:
-            if self._asking is asyncio.current_task():
-                self._asking = self._tick = self._seen = None
+            if self._polling is asyncio.current_task():
+                self._polling = self._update = self._polled = None
 
-    async def _look(self) -> None:
-        assert self._tick is not None  # noqa: S101 - both are there once it asks
-        assert self._seen is not None  # noqa: S101
-        since = str(self._seen.since)
+    async def _poll(self) -> None:
+        assert self._update is not None  # noqa: S101 - both are there once it asks
+        assert self._polled is not None  # noqa: S101
+        since = str(self._polled.since)
         page: ChangePage[Change] | None = None
         time = self._now()
         async with self._store.reading() as reading:
-            news = await self._source.find_news(reading, since)
-            if news.timeline != self._seen.timeline:
+            news = await self._log.find_news(reading, since)
+            if news.timeline != self._polled.timeline:
                 raise TimelineChanged
             until = Position(time, news.timeline, Snapshot.of(news.snapshot))
             if not until.since.fits:
                 return
             if news.first is not None:
-                stretch = Stretch(news.timeline, since, news.snapshot, news.first - 1)
-                page = await self._source.list_changes(reading, stretch, _TICK, self._source.everybody)
+                log_range = LogRange(news.timeline, since, news.snapshot, news.first - 1)
+                page = await self._log.list_changes(reading, log_range, _UPDATE_SIZE, self._log.everybody)
         if page is not None:
             changes = page.changes if page.last is None else None
-            self._hand(_Tick(self._tick.until.since, self._seen.since, until, changes))
-        self._seen = until
+            self._publish(_Update(self._update.until.since, self._polled.since, until, changes))
+        self._polled = until
 
-    def _hand(self, tick: _Tick[Change]) -> None:
-        self._tick = tick
+    def _publish(self, update: _Update[Change]) -> None:
+        self._update = update
         self._wake(None)
 
     def _wake(self, failure: Exception | None) -> None:
@@ -359,7 +359,7 @@ class _Pace:
         self._ends = self._clock() + lasting
         self._last = self._clock()
 
-    def told(self) -> None:
+    def message(self) -> None:
         """A message was told just now."""
         self._last = self._clock()
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from server.frame.jobs import Task
-from server.frame.keeping import forget
+from server.frame.retention import purge_in_batches
 from server.identity.service import Accounts, Auditing, Mailing, Sessions, Throttling
 from server.identity.service.accounts import PURGE_UNVERIFIED
 from server.identity.service.mailing import SEND as SEND_MAIL
@@ -14,14 +14,14 @@ from storage.identity.store import IdentityStore
 SEAL = "identity.seal_audit"
 ANCHOR = "identity.anchor_audit"
 
-CHANGES_KEPT = timedelta(hours=1)
+ACCESS_CHANGE_RETENTION = timedelta(hours=1)
 """For how long it is kept whose standing changed: far longer than any server goes without looking."""
 
 
-def standing_tasks(store: IdentityStore, now: Callable[[], datetime]) -> Sequence[Task]:
+def access_change_tasks(store: IdentityStore, now: Callable[[], datetime]) -> Sequence[Task]:
     async def purge_access_changes() -> None:
-        before = now() - CHANGES_KEPT
-        await forget(store, lambda tx, limit: tx.access_changes.purge(before, limit))
+        before = now() - ACCESS_CHANGE_RETENTION
+        await purge_in_batches(store, lambda tx, limit: tx.access_changes.purge(before, limit))
 
     return (Task("identity.purge_access_changes", purge_access_changes, every="37 * * * * 0"),)
 

@@ -13,7 +13,7 @@ from server.identity.service import SignedIn
 from storage.frame.records import NOBODY, AuditAnchor, AuditEvent, AuditFilter
 from storage.identity.records import Account, ApiKey, Session
 
-_LONGEST_AGENT = 200
+_MAX_AGENT = 200
 _HASH_SIZE = 32
 _FAULT_KINDS = EnumNames(FaultKind, audit_pb2.AuditFault.Kind)
 _EDITABLE = {**as_sent("description"), "permissions": lambda role: tuple(sorted(role.permissions))}
@@ -77,7 +77,7 @@ def tokens(signed_in: SignedIn) -> accounts_pb2.Tokens:
 def user_agent(metadata: Mapping[str, str | bytes]) -> str:
     """How the caller's program names itself."""
     sent = metadata.get("user-agent", "")
-    return sent[:_LONGEST_AGENT] if isinstance(sent, str) else ""
+    return sent[:_MAX_AGENT] if isinstance(sent, str) else ""
 
 
 def role(known: KnownRole) -> roles_pb2.Role:

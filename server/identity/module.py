@@ -9,7 +9,7 @@ from backroom.identity.v1 import (
     identity_service_pb2_grpc,
 )
 from server.frame.module import Manifest, Module, Service, Shared
-from server.identity.jobs import account_tasks, audit_tasks, mail_tasks, standing_tasks, throttling_tasks
+from server.identity.jobs import access_change_tasks, account_tasks, audit_tasks, mail_tasks, throttling_tasks
 from server.identity.permissions import PERMISSIONS
 from server.identity.rules.auditing import EVENT_TYPES
 from server.identity.servicer import AccessServicer, AuditServicer, IdentityServicer
@@ -33,13 +33,13 @@ def build(shared: Shared, _: IdentitySettings) -> Module:
             Service(audit_service_pb2, audit_service_pb2_grpc, AuditServicer(identity.auditing)),
         ),
         tasks=(
-            *standing_tasks(shared.database.store(IDENTITY), shared.now),
+            *access_change_tasks(shared.database.store(IDENTITY), shared.now),
             *audit_tasks(identity.auditing),
             *account_tasks(identity.accounts, identity.sessions),
             *mail_tasks(identity.mailing),
             *throttling_tasks(identity.throttling),
         ),
-        closing=(identity.finishing.close,),
+        closing=(identity.shielded.close,),
     )
 
 

@@ -60,8 +60,8 @@ class IdentitySettings(DeclaredSettings):
     @property
     def lacks(self) -> str:
         """What mails need that is not set; empty where nothing is missing."""
-        lacking = self.mail == "smtp" and (self.smtp_url is None or self.mail_from is None)
-        return "BACKROOM_SMTP_URL and BACKROOM_MAIL_FROM" if lacking else ""
+        migration_problem = self.mail == "smtp" and (self.smtp_url is None or self.mail_from is None)
+        return "BACKROOM_SMTP_URL and BACKROOM_MAIL_FROM" if migration_problem else ""
 
     def shown(self, deployment: Deployment) -> Mapping[str, Shown]:
         way, server = self.way(deployment), self.smtp_url

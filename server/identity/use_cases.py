@@ -9,15 +9,15 @@ import structlog
 import uuid_utils.compat
 
 from server.frame.addresses import LOCAL_ISSUER
-from server.frame.finishing import Finishing
 from server.frame.module import Clock, NewId, now
 from server.frame.permissions import Permission
 from server.frame.sealing import MasterKeys
+from server.frame.shielding import ShieldedTasks
+from server.identity.credentials.access_cache import AccessCache
 from server.identity.credentials.devices import Devices
 from server.identity.credentials.keys import KeyRing
 from server.identity.credentials.passwords import Passwords
 from server.identity.credentials.secrets import Secrets
-from server.identity.credentials.standing import Standings
 from server.identity.credentials.tokens import AccessTokens
 from server.identity.outbox.configured import Mail
 from server.identity.outbox.local import LogOutbox
@@ -30,7 +30,7 @@ from server.identity.service import (
     KeyRotation,
     Mailing,
     Recovery,
-    Refusals,
+    RefusalAudit,
     Roles,
     Sessions,
     SigningIn,
@@ -44,11 +44,11 @@ from storage.identity.store import IdentityStore
 class Identity:
     """The use cases of identity, for the servicers and for the commands that run beside a server."""
 
-    finishing: Finishing
+    shielded: ShieldedTasks
     keys: KeyRing
     passwords: Passwords
     tokens: AccessTokens
-    standings: Standings
+    access_cache: AccessCache
     secrets: Secrets
     accounts: Accounts
     signing_in: SigningIn
@@ -64,7 +64,7 @@ class Identity:
     built_in: BuiltInRoles
 
     async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
-        return await self.standings.permissions_of(account_id)
+        return await self.access_cache.permissions_of(account_id)
 
 
 def build_identity(
@@ -90,28 +90,28 @@ def build_identity(
     tokens = AccessTokens(keys, now, issuer)
     secrets = Secrets(keys)
     devices = Devices(keys, now, new_id)
-    finishing = Finishing()
-    refusals = Refusals(store, finishing)
+    shielded = ShieldedTasks()
+    refusals = RefusalAudit(store, shielded)
     throttling = Throttling(store, keys, now)
     log = logger or structlog.get_logger()
     outbox = mail.outbox or LogOutbox(log)
     mailing = Mailing(store, master_keys, throttling, outbox, mail.link, log, now, new_id)
     return Identity(
-        finishing=finishing,
+        shielded=shielded,
         keys=keys,
         passwords=passwords,
         tokens=tokens,
-        standings=Standings(store, keys, tokens, built_in, now),
+        access_cache=AccessCache(store, keys, tokens, built_in, now),
         secrets=secrets,
-        accounts=Accounts(store, passwords, throttling, mailing, devices, finishing, built_in, now, new_id),
-        signing_in=SigningIn(store, passwords, throttling, tokens, secrets, devices, finishing, now, new_id),
+        accounts=Accounts(store, passwords, throttling, mailing, devices, shielded, built_in, now, new_id),
+        signing_in=SigningIn(store, passwords, throttling, tokens, secrets, devices, shielded, now, new_id),
         sessions=Sessions(store, tokens, secrets, now),
         recovery=Recovery(store, passwords, throttling, mailing, devices, now),
         throttling=throttling,
         mailing=mailing,
         access=AccessControl(store, refusals, built_in, now),
         roles=Roles(store, refusals, built_in, now),
-        api_keys=ApiKeys(store, tokens, secrets, throttling, refusals, built_in, finishing, now, new_id),
+        api_keys=ApiKeys(store, tokens, secrets, throttling, refusals, built_in, shielded, now, new_id),
         built_in=built_in,
         key_rotation=KeyRotation(store, master_keys, now),
         auditing=Auditing(

@@ -14,14 +14,14 @@ from server.frame.sealing import MasterKeys
 from server.process.edge import edge_of, limits_of
 from server.process.failure import Failure
 from server.process.http.app import NAME, about_text
-from server.process.http.metrics import Scraping
+from server.process.http.metrics import MetricsAccess
 from server.process.server import BindError, Server, Shared
 from server.process.version import version
 from server.settings import Settings
 from storage.connector import Opening
 from storage.database import Database
 
-_YOUNG = 10_000
+_GC_THRESHOLD = 10_000
 """How many new objects there are, less those that are gone, before the collector looks for cycles among them."""
 
 
@@ -59,9 +59,9 @@ def worker_of(
     application: Application,
     logger: structlog.typing.FilteringBoundLogger,
     *,
-    told: Callable[[], bool] | None = None,
+    already_logged: Callable[[], bool] | None = None,
 ) -> Worker:
-    """Does the jobs of an application; `told` is whether the log says already that the database is away."""
+    """Does the jobs of an application; `already_logged` is whether the log says already that the database is away."""
     return Worker(
         url,
         application.tasks,
@@ -70,7 +70,7 @@ def worker_of(
         pooler=settings.pooler,
         direct_url=None if settings.embedded else settings.direct_database_url,
         issuer=settings.issuer,
-        told=told,
+        already_logged=already_logged,
         limits=settings.time_limits,
     )
 
@@ -88,16 +88,18 @@ async def opened_server(
     """A server that has its ports, and answers once it is started; with a worker, it does jobs too. Raises Failure."""
     edge = edge_of(settings, logger)
     async with opened_application(settings, url, keys, logger, edge.descriptors.reserved) as application:
-        told = application.health.tells
+        already_logged = application.health.logs_unready
         yield Server(
             application,
             settings.grpc_address,
             settings.http_address,
             logger,
             edge=edge,
-            scraping=Scraping(settings.environment != "production", settings.metrics_token),
+            metrics_access=MetricsAccess(settings.environment != "production", settings.metrics_token),
             metrics_address=settings.metrics_address,
-            worker=worker_of(settings, url, application, logger, told=told) if with_worker else None,
+            worker=worker_of(settings, url, application, logger, already_logged=already_logged)
+            if with_worker
+            else None,
             drain_seconds=settings.drain_seconds,
             shared=shared,
             about=about_text(version()) if settings.reflects else NAME,
@@ -107,5 +109,5 @@ async def opened_server(
 def collect_from_here_on() -> None:
     """What was imported and wired stays for good: the garbage collector need not go through all of it ever again."""
     gc.freeze()
-    gc.set_threshold(_YOUNG)
+    gc.set_threshold(_GC_THRESHOLD)
     gc.enable()

@@ -83,7 +83,7 @@ class Certificates:
             except OSError as error:
                 # A file is being replaced, or no descriptor is left to read it by: the next connection looks again.
                 if not self._away:
-                    self._logger.warning("the certificate's files cannot be read", why=error.strerror or str(error))
+                    self._logger.warning("certificate_unreadable", why=error.strerror or str(error))
                 self._away = True
             return self._loaded
 
@@ -91,10 +91,10 @@ class Certificates:
         try:
             self._loaded = self._load()
             self._refused = None
-            self._logger.info("new certificate", file=str(self._certificate))
+            self._logger.info("certificate_renewed", file=str(self._certificate))
         except CertificatesUnreadable as error:
             self._refused = stamp
-            self._logger.warning("the new certificate is not used", why=str(error))
+            self._logger.warning("certificate_rejected", why=str(error))
 
     def _load(self) -> _Loaded:
         """Reads the files; raises OSError where they change meanwhile, or cannot be read any more."""

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 import migrations
 from server.frame.outages import explained
-from server.process.data_dir.disk_trouble import full_disk
+from server.process.data_dir.disk_problems import full_disk
 from server.process.data_dir.private_file import private_folder
 from server.process.failure import Failure
 from server.settings import Settings
@@ -114,5 +114,5 @@ async def migrated(settings: Settings, database: Database, url: str) -> None:
         raise Failure(explained(error)) from None
     if revision != migrations.head() and settings.embedded:
         migrations.upgrade(url)
-    elif lack := migrations.lacking(revision):
+    elif lack := migrations.migration_problem(revision):
         raise Failure(lack)

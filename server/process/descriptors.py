@@ -4,7 +4,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_MOST = 1 << 20
+_MAX_DESCRIPTORS = 1 << 20
 """More than any one process can serve; some systems allow, and then have to keep books of, many times that."""
 _RESERVE = 64
 
@@ -53,4 +53,4 @@ class Descriptors:
 
 
 def _number(limit: int) -> int:
-    return _MOST if limit == resource.RLIM_INFINITY else min(limit, _MOST)
+    return _MAX_DESCRIPTORS if limit == resource.RLIM_INFINITY else min(limit, _MAX_DESCRIPTORS)

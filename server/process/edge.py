@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from server.frame.interceptors import CallLimits, MostAtOnce, Rate
+from server.frame.interceptors import CallLimits, ConcurrencyLimits, Rate
 from server.process.certificates import Certificates, CertificatesUnreadable
 from server.process.connections import ConnectionLimits
 from server.process.descriptors import Descriptors
@@ -49,9 +49,9 @@ def edge_of(configured: Settings, logger: structlog.typing.FilteringBoundLogger)
 
 
 def limits_of(configured: Settings) -> CallLimits:
-    at_once = MostAtOnce(configured.max_calls, configured.max_streams)
+    at_once = ConcurrencyLimits(configured.max_calls, configured.max_streams)
     if configured.calls_per_second is None:
-        return CallLimits(at_once, _CUSTOMERS_RATE, rate_spares_staff=True)
+        return CallLimits(at_once, _CUSTOMERS_RATE, rate_exempts_staff=True)
     if not configured.calls_per_second:
         return CallLimits(at_once)
     burst = configured.calls_burst or math.ceil(configured.calls_per_second)

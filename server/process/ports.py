@@ -33,34 +33,34 @@ class Ports:
 
 
 @contextmanager
-def held_ports(configured: Settings) -> Iterator[Ports]:
+def reserved_ports(configured: Settings) -> Iterator[Ports]:
     """Both ports, which nobody else gets while the block lasts; raises Failure where somebody else has one."""
     grpc, http = configured.grpc_address, configured.http_address
-    with ExitStack() as held:
+    with ExitStack() as reserved:
         try:
-            grpc_port = _hold(grpc, held)
+            grpc_port = _reserve(grpc, reserved)
         except OSError:
             raise Failure(f"BACKROOM_GRPC_ADDRESS: {grpc} cannot be listened on; is it taken?") from None
-        http_socket = _listen("BACKROOM_HTTP_ADDRESS", http, held)
+        http_socket = _listen("BACKROOM_HTTP_ADDRESS", http, reserved)
         apart = configured.metrics_address
-        metrics_socket = _listen("BACKROOM_METRICS_ADDRESS", apart, held) if apart else None
+        metrics_socket = _listen("BACKROOM_METRICS_ADDRESS", apart, reserved) if apart else None
         yield Ports(_with(grpc, grpc_port), _with(http, http_socket.getsockname()[1]), http_socket, metrics_socket)
 
 
-def _listen(setting: str, address: Address, held: ExitStack) -> socket.socket:
+def _listen(setting: str, address: Address, reserved: ExitStack) -> socket.socket:
     try:
-        return held.enter_context(closing(listening(address.host, address.port)))
+        return reserved.enter_context(closing(listening(address.host, address.port)))
     except OSError as error:
         raise Failure(f"{setting}: {address}: {os.strerror(error.errno or 0)}") from None
 
 
-def _hold(address: Address, held: ExitStack) -> int:
+def _reserve(address: Address, reserved: ExitStack) -> int:
     """Holds the port at each of the host's addresses, and returns it."""
     port, failed = address.port, list[OSError]()
     found = socket.getaddrinfo(address.host, port, type=socket.SOCK_STREAM)
     for family, _, _, _, where in found:
         try:
-            holder = held.enter_context(closing(_holder(family, (where[0], port, *where[2:]))))
+            holder = reserved.enter_context(closing(_reservation(family, (where[0], port, *where[2:]))))
             port = holder.getsockname()[1]
         except OSError as error:
             failed.append(error)
@@ -70,7 +70,7 @@ def _hold(address: Address, held: ExitStack) -> int:
     return port
 
 
-def _holder(family: socket.AddressFamily, where: tuple[object, ...]) -> socket.socket:
+def _reservation(family: socket.AddressFamily, where: tuple[object, ...]) -> socket.socket:
     """A socket that does not listen, beside which only those can be bound that share the port on purpose."""
     # Whoever shares ports would be let in by whoever does: only a socket that shares nothing finds others out.
     with socket.socket(family, socket.SOCK_STREAM) as alone:

@@ -16,26 +16,26 @@ from starlette.applications import Starlette
 from server.application import Application
 from server.frame.jobs import Worker
 from server.frame.standard import add_standard
-from server.process.callers import Callers
+from server.process.client_connections import ClientConnections
 from server.process.edge import Edge
 from server.process.http.app import NAME, create_app
 from server.process.http.listener import Listener
-from server.process.http.metrics import Exposition, Kept, Scraping, metrics_app, rendered, with_metrics
+from server.process.http.metrics import CachedExposition, Exposition, MetricsAccess, metrics_app, rendered, with_metrics
 from server.settings import Address
 
-_FINISH_WITHIN = 30.0
+_FINISH_SECONDS = 30.0
 """In seconds: how long calls under way may take once the server is stopping."""
-_HELD_SECONDS = 1.0
+_PAUSE_SECONDS = 1.0
 """How long callers are held up while none of the calls under way ends."""
-_RELEASED_SECONDS = 0.05
+_RESUME_SECONDS = 0.05
 _LOOK_SECONDS, _IDLE_LOOKS = 0.01, 3
-_TOLD_WITHIN_SECONDS = 1.0
+_GOAWAY_SECONDS = 1.0
 """How long callers, which may be busy, have to read that they are to send no more."""
-_LEAVE_WITHIN_SECONDS = 1.0
+_CLOSE_SECONDS = 1.0
 """How long callers have to close their side of a connection."""
 
 
-class Lanes:
+class RegisteredMethods:
     """Stands for the server where services are added to it, and gives a lane to the methods with these paths alone.
 
     The others share one, which answers them by their generic handlers.
@@ -80,7 +80,7 @@ class Server:
         logger: structlog.typing.FilteringBoundLogger,
         *,
         edge: Edge = Edge(),  # noqa: B008 - it is frozen
-        scraping: Scraping = Scraping(),  # noqa: B008 - it is frozen
+        metrics_access: MetricsAccess = MetricsAccess(),  # noqa: B008 - it is frozen
         metrics_address: Address | None = None,
         worker: Worker | None = None,
         drain_seconds: float = 0.0,
@@ -99,19 +99,21 @@ class Server:
         self._logger = logger
         self._worker = worker
         if worker is not None:
-            application.health.follow(worker.why_not)
+            application.health.add_check(worker.unready_reason)
         self._drain_seconds = drain_seconds
         options = edge.connection_limits.options(shared_port=shared is not None)
         self._grpc = grpc.aio.server(interceptors=[application.chain], options=options)
-        lanes = Lanes(self._grpc, application.lanes)
+        registered_methods = RegisteredMethods(self._grpc, application.registered_methods)
         for service in application.services:
-            service.add_to(lanes)
+            service.add_to(registered_methods)
         names = [service.name for service in application.services]
         add_standard(self._grpc, application.health, names, reflection=edge.reflection)
         self._bind_grpc(grpc_address, edge)
         self._listeners: list[Listener] = []
         http = create_app(application.health, application.identity.keys.jwks, application.routes, about=about)
-        self.http_port, self.metrics_port = self._bind_http(http, http_address, metrics_address, edge, scraping, shared)
+        self.http_port, self.metrics_port = self._bind_http(
+            http, http_address, metrics_address, edge, metrics_access, shared
+        )
         self._watches: list[asyncio.Task[None]] = []
 
     def _bind_grpc(self, address: Address, edge: Edge) -> None:
@@ -129,17 +131,17 @@ class Server:
         address: Address,
         metrics: Address | None,
         edge: Edge,
-        scraping: Scraping,
+        metrics_access: MetricsAccess,
         shared: Shared | None,
     ) -> tuple[int, int | None]:
         """Returns the port, and that of the metrics where they have one of their own."""
         counted = shared.metrics if shared else rendered(self.application.registry)
-        exposition = Kept(counted, scraping.kept_seconds)
-        app = http if metrics else with_metrics(http, exposition, scraping)
+        exposition = CachedExposition(counted, metrics_access.kept_seconds)
+        app = http if metrics else with_metrics(http, exposition, metrics_access)
         port = self._listen("BACKROOM_HTTP_ADDRESS", app, address, edge, shared.http_socket if shared else None)
         if metrics is None:
             return port, None
-        app, inherited = metrics_app(exposition, scraping), shared.metrics_socket if shared else None
+        app, inherited = metrics_app(exposition, metrics_access), shared.metrics_socket if shared else None
         return port, self._listen("BACKROOM_METRICS_ADDRESS", app, metrics, edge, inherited)
 
     def _listen(
@@ -157,9 +159,9 @@ class Server:
     async def start(self) -> None:
         """Answers from here on; readiness follows the database."""
         await self.application.health.start()
-        await self.application.health.look()
-        standings, told = self.application.identity.standings, self.application.health.tells
-        self._watches.append(asyncio.create_task(standings.watch(self._logger, told)))
+        await self.application.health.poll()
+        access_cache, already_logged = self.application.identity.access_cache, self.application.health.logs_unready
+        self._watches.append(asyncio.create_task(access_cache.watch(self._logger, already_logged)))
         await self._grpc.start()
         for listener in self._listeners:
             listener.start()
@@ -172,7 +174,7 @@ class Server:
         await self.application.health.drain()
         await asyncio.sleep(self._drain_seconds)
         working = asyncio.create_task(self._worker.stop()) if self._worker else None
-        await self._let_callers_go()
+        await self._close_clients()
         if working is not None:
             await working
         await self.application.finish()
@@ -183,38 +185,38 @@ class Server:
             await listener.stop()
         self._logger.info("stopped")
 
-    async def _let_callers_go(self) -> None:
+    async def _close_clients(self) -> None:
         """Ends the gRPC side at a moment at which no call is under way, and what comes is not read.
 
         gRPC's core cancels each call that it reads once it is stopping, though no caller can know of the stop yet. So
         none is read: callers are told to send no more, and then which was the last call that was read. Their gRPC sends
         the later ones to another server, whoever wrote it.
         """
-        callers = Callers(self.grpc_port)
-        callers.take_no_more()
-        callers.hold()
+        clients = ClientConnections(self.grpc_port)
+        clients.stop_accepting()
+        clients.pause_reading()
         # Watches would not end by themselves; those that begin them anew are held up, and go elsewhere.
         await self.application.drain()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_FINISH_WITHIN):
-                while not await self._idle(callers):
+            async with asyncio.timeout(_FINISH_SECONDS):
+                while not await self._idle(clients):
                     # A call under way may wait for what its caller sends.
-                    callers.release()
-                    await asyncio.sleep(_RELEASED_SECONDS)
-        callers.keep()
+                    clients.resume_reading()
+                    await asyncio.sleep(_RESUME_SECONDS)
+        clients.keep_open()
         # Health watches, which would never end by themselves, are cut off then.
-        await self._grpc.stop(_TOLD_WITHIN_SECONDS)
-        await callers.leave(_LEAVE_WITHIN_SECONDS)
+        await self._grpc.stop(_GOAWAY_SECONDS)
+        await clients.close_when_clients_do(_CLOSE_SECONDS)
 
-    async def _idle(self, callers: Callers) -> bool:
+    async def _idle(self, clients: ClientConnections) -> bool:
         """Whether all calls under way end, while callers are held up; False once none has ended for a while."""
         in_flight, looks, idle_looks, ended = self.application.in_flight, 0, 0, -1
         while idle_looks < _IDLE_LOOKS:
             looks = looks + 1 if in_flight.ended == ended else 0
-            if in_flight.count and looks * _LOOK_SECONDS > _HELD_SECONDS:
+            if in_flight.count and looks * _LOOK_SECONDS > _PAUSE_SECONDS:
                 return False
             ended = in_flight.ended
-            callers.hold()
+            clients.pause_reading()
             await asyncio.sleep(_LOOK_SECONDS)
             # What the core has read and not handed over yet is under way, and comes with the next looks.
             idle_looks = 0 if in_flight.count else idle_looks + 1

@@ -11,7 +11,7 @@ from storage.url import parameters
 
 _ENCRYPTED = {"require", "verify-ca", "verify-full"}
 """The values of sslmode with which libpq goes no further where the server has no TLS."""
-_FEWEST_DIFFERENT = 20
+_MIN_DIFFERENT = 20
 """Different bytes of a key: of 32 random ones about 30 are, and fewer than 20 once in 10^12 keys."""
 
 
@@ -19,7 +19,7 @@ def reasons_not_to_start(settings: Settings, *, listens: bool = True) -> list[st
     """One line a reason, each naming the setting and the mend; `listens` is whether the process opens its ports."""
     found = list(_incomplete(settings)) if listens else []
     if settings.environment == "production":
-        found += _unfit_for_production(settings)
+        found += _production_problems(settings)
         found += (f"{each}, or list {side} in BACKROOM_ALLOW_PLAINTEXT" for side, each in _exposed(settings) if listens)
     return found
 
@@ -42,25 +42,25 @@ def _incomplete(settings: Settings) -> Iterator[str]:
         yield "BACKROOM_CALLS_PER_SECOND: is needed with BACKROOM_CALLS_BURST"
 
 
-def _unfit_for_production(settings: Settings) -> Iterator[str]:
-    yield from _unfit_keys(settings)
+def _production_problems(settings: Settings) -> Iterator[str]:
+    yield from _key_problems(settings)
     if settings.embedded:
         yield "DATABASE_URL: is needed in production, where the embedded PostgreSQL is not used"
-    yield from _unfit_issuer(settings)
-    yield from _readable_on_the_way(settings)
-    yield from _unfit_networks(settings)
+    yield from _issuer_problems(settings)
+    yield from _plaintext_databases(settings)
+    yield from _network_problems(settings)
     for module in settings.modules:
         yield from settings.of_modules[module].unfit_for_production()
 
 
-def _unfit_keys(settings: Settings) -> Iterator[str]:
+def _key_problems(settings: Settings) -> Iterator[str]:
     if not settings.master_keys:
         yield "BACKROOM_MASTER_KEY: is needed in production; backroom keys new-master-key makes one"
     elif any(map(is_guessable_key, settings.master_keys)):
         yield "BACKROOM_MASTER_KEY: is not random, and can be guessed; backroom keys new-master-key makes one that is"
 
 
-def _unfit_issuer(settings: Settings) -> Iterator[str]:
+def _issuer_problems(settings: Settings) -> Iterator[str]:
     if not settings.issuer_url:
         yield "BACKROOM_ISSUER: is needed in production; set it to this environment's URL, such as https://example.com"
     elif is_local_url(settings.issuer_url):
@@ -70,7 +70,7 @@ def _unfit_issuer(settings: Settings) -> Iterator[str]:
         )
 
 
-def _unfit_networks(settings: Settings) -> Iterator[str]:
+def _network_problems(settings: Settings) -> Iterator[str]:
     for network in filter(covers_the_public, settings.trusted_proxies):
         yield (
             f"BACKROOM_TRUSTED_PROXIES: {network} has strangers in it, who could say to call from anywhere;"
@@ -78,7 +78,7 @@ def _unfit_networks(settings: Settings) -> Iterator[str]:
         )
 
 
-def _readable_on_the_way(settings: Settings) -> Iterator[str]:
+def _plaintext_databases(settings: Settings) -> Iterator[str]:
     """The databases that passwords and all that is kept would travel to in plain text."""
     urls = {"DATABASE_URL": settings.database_url, "BACKROOM_DIRECT_DATABASE_URL": settings.direct_database_url}
     for setting, url in urls.items():
@@ -139,10 +139,10 @@ def is_guessable_key(key: bytes) -> bool:
     """Whether 32 bytes are hardly random: a text, a sequence, or the same few bytes over and over."""
     steps = {(after - before) % 256 for before, after in pairwise(key)}
     typed = all(0x20 <= each < 0x7F for each in key)
-    return typed or len(steps) == 1 or len(set(key)) < _FEWEST_DIFFERENT
+    return typed or len(steps) == 1 or len(set(key)) < _MIN_DIFFERENT
 
 
-def fit_to_start(configured: Settings, *, listens: bool = True) -> None:
+def check_startable(configured: Settings, *, listens: bool = True) -> None:
     """Raises Failure, with a line for each reason, where a process must not start so."""
     if reasons := reasons_not_to_start(configured, listens=listens):
         raise Failure("\n".join(reasons))

@@ -17,7 +17,7 @@ def run_until_stopped(runner: asyncio.Runner, serving: Coroutine[Any, Any, None]
         raise Interrupted("interrupted twice: what was under way was cut off") from None
 
 
-def stop_asked() -> asyncio.Event:
+def stop_requested() -> asyncio.Event:
     """Is set once the process is asked to stop, or its terminal is closed and nobody said to go on then.
 
     A second Ctrl-C ends what runs in the loop at once.

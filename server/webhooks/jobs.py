@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from server.frame.jobs import Task
-from server.webhooks.service import Deliveries, Inbox, Purging, Relay, Sealing, Turns
+from server.webhooks.service import Deliveries, DeliveryScheduler, Inbox, Purging, Relay, Sealing
 from server.webhooks.service.inbox import REPUBLISH
-from server.webhooks.service.turns import DELIVER
+from server.webhooks.service.scheduling import DELIVER
 from storage.webhooks.records import QUEUE
 
 _DELIVERIES_AT_ONCE = 400
@@ -17,12 +17,12 @@ def inbox_tasks(inbox: Inbox) -> Sequence[Task]:
 
 
 def outbox_tasks(
-    relay: Relay, turns: Turns, deliveries: Deliveries, purging: Purging, sealing: Sealing
+    relay: Relay, turns: DeliveryScheduler, deliveries: Deliveries, purging: Purging, sealing: Sealing
 ) -> Sequence[Task]:
     async def relay_all() -> None:
         while await relay.relay():
-            await turns.give()
-        await turns.give()
+            await turns.schedule()
+        await turns.schedule()
 
     async def seal() -> None:
         await sealing.seal()

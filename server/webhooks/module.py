@@ -13,19 +13,19 @@ from server.frame.module import Manifest, Module, Service, Shared
 from server.webhooks.jobs import inbox_tasks, outbox_tasks
 from server.webhooks.network import Resolver
 from server.webhooks.permissions import MANAGE, PERMISSIONS
-from server.webhooks.receiver import WebhookDoor
+from server.webhooks.receiver import WebhookReceiver
 from server.webhooks.rules.relaying import OWN_TYPES, event_type
 from server.webhooks.rules.signing import SECRET_BYTES
 from server.webhooks.rules.sources import Source
 from server.webhooks.seals import SecretSeals
 from server.webhooks.sender import Sender
-from server.webhooks.service import Deliveries, Endpoints, Inbox, Purging, Relay, Sealing, Turns
+from server.webhooks.service import Deliveries, DeliveryScheduler, Endpoints, Inbox, Purging, Relay, Sealing
 from server.webhooks.servicer import WebhookServicer
 from server.webhooks.settings import WebhooksSettings
 from storage.frame.records import ReceivedEvent
 from storage.webhooks.store import WEBHOOKS
 
-_TOLD_ON = "A webhook came in from {name}, and is told on as it came."
+_REPUBLISHED = "A webhook came in from {name}, and is told on as it came."
 _HEAVIEST_BATCH = 4 * 1024 * 1024
 """In bytes."""
 _ROW = 1024
@@ -34,7 +34,7 @@ _ROW = 1024
 
 def build(shared: Shared, settings: WebhooksSettings) -> Module:
     store, now = shared.database.store(WEBHOOKS), shared.now
-    sources, allowed = sources_of(settings), settings.webhook_allowed_networks
+    sources, allowed = caller_networks(settings), settings.webhook_allowed_networks
     inbox = Inbox(store, sources, shared.takers, now)
     receiving = Batcher[ReceivedEvent, bool](
         inbox.receive,
@@ -42,12 +42,12 @@ def build(shared: Shared, settings: WebhooksSettings) -> Module:
         largest=_HEAVIEST_BATCH,
         longest_seconds=shared.database.limits.answer,
     )
-    door = WebhookDoor(inbox, receiving.submit, shared.registry, shared.logger)
+    door = WebhookReceiver(inbox, receiving.submit, shared.registry, shared.logger)
     resolver, seals = Resolver(), SecretSeals(shared.master_keys)
     sender = Sender(resolver, allowed)
     known, permissions_of = event_types_of(shared, sources), shared.authentication.permissions_of
     endpoints = Endpoints(store, known, allowed, seals, now, shared.new_id, lambda: token_bytes(SECRET_BYTES))
-    relay, turns = Relay(store, now, shared.new_id), Turns(store, now, random)
+    relay, turns = Relay(store, now, shared.new_id), DeliveryScheduler(store, now, random)
     deliveries = Deliveries(store, sender, seals, now, random, known, permissions_of)
     sealing = Sealing(store, seals)
     return Module(
@@ -61,7 +61,7 @@ def build(shared: Shared, settings: WebhooksSettings) -> Module:
     )
 
 
-def sources_of(settings: WebhooksSettings) -> Sequence[Source]:
+def caller_networks(settings: WebhooksSettings) -> Sequence[Source]:
     """Who may send webhooks: those that are named, and the sandbox by the secret that it shares."""
     secret, named = settings.sandbox_webhook_secret, settings.webhook_sources
     if not secret or any(source.name == "sandbox" for source in named):
@@ -71,10 +71,10 @@ def sources_of(settings: WebhooksSettings) -> Sequence[Source]:
 
 def event_types_of(shared: Shared, sources: Sequence[Source]) -> Mapping[str, EventType]:
     """What endpoints can ask for, from all modules; what a source tells is told on where no module takes it."""
-    told_on = [source.name for source in sources if source.name not in shared.takers]
+    republished = [source.name for source in sources if source.name not in shared.takers]
     return {
         **shared.event_types,
-        **{event_type(name): EventType(_TOLD_ON.format(name=name), (MANAGE,)) for name in told_on},
+        **{event_type(name): EventType(_REPUBLISHED.format(name=name), (MANAGE,)) for name in republished},
     }
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import httpcore
 
 from server.frame.addresses import Address, Network, literal
-from server.webhooks.bounded import BoundedStream
+from server.webhooks.bounded_stream import BoundedStream
 from server.webhooks.rules.urls import permitted
 
-_MOST_ADDRESSES = 4
+_MAX_ADDRESSES = 4
 """How many of a name's addresses are tried."""
-_AT_ONCE = 400
+_CONCURRENCY = 400
 """How many names are looked up at once: as many as there are attempts, so that none waits behind one that hangs."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
@@ -75,14 +75,14 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
             raise NameUnknown
         if not all(permitted(each, self._allowed, plain=self._plain) for each in addresses):
             raise AddressForbidden
-        return [str(each) for each in addresses[:_MOST_ADDRESSES]]
+        return [str(each) for each in addresses[:_MAX_ADDRESSES]]
 
 
 class Resolver:
     """Looks names up as this machine does, in threads of its own: the event loop's are few."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "resolver")
+        self._threads = ThreadPoolExecutor(_CONCURRENCY, "resolver")
 
     async def __call__(self, host: str, port: int) -> Sequence[Address]:
         loop = asyncio.get_running_loop()

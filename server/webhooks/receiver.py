@@ -20,7 +20,7 @@ from server.webhooks.service import Inbox
 from storage.errors import StoreError
 from storage.frame.records import ReceivedEvent
 
-LARGEST_BODY = 256 * 1024
+MAX_BODY_BYTES = 256 * 1024
 """In bytes."""
 # An answer that does not wait for the body ends the connection: the rest of it is not read.
 _CLOSE = ("connection", "close")
@@ -52,7 +52,7 @@ _UNAVAILABLE = _Answer("unavailable", 503, "try again", (("retry-after", "2"),))
 _OVERTAKEN = _Answer("overtaken", 503, "too many requests at once: send the whole body", (("retry-after", "2"), _CLOSE))
 
 
-class WebhookDoor:
+class WebhookReceiver:
     """POST /webhooks/{source}, as an ASGI application.
 
     Answers 204 once the event is kept for good, whether now or before; any other answer may be followed by the same
@@ -133,13 +133,13 @@ class WebhookDoor:
 async def _body(request: Request) -> bytes | None:
     """The whole body; None where it is too large, of which no more is read than it takes to see that."""
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > LARGEST_BODY:
+    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
         return None
     body = bytearray()
     async with aclosing(request.stream()) as chunks:
         async for chunk in chunks:
             body += chunk
-            if len(body) > LARGEST_BODY:
+            if len(body) > MAX_BODY_BYTES:
                 return None
     return bytes(body)
 

@@ -13,7 +13,7 @@ from server.webhooks.network import AddressForbidden, CheckedNetwork, NameUnknow
 from server.webhooks.rules.answers import Answer, retry_after
 from server.webhooks.rules.urls import target_of
 
-_MOST_READ = 16 * 1024
+_MAX_READ_BYTES = 16 * 1024
 _HEADERS = {
     "user-agent": "Backroom-Webhooks",
     "content-type": "application/json",
@@ -122,7 +122,7 @@ async def _read(response: httpcore.Response) -> None:
     read = 0
     async for piece in response.aiter_stream():
         read += len(piece)
-        if read >= _MOST_READ:
+        if read >= _MAX_READ_BYTES:
             return
 
 

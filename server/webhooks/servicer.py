@@ -18,8 +18,8 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
         self._endpoints = endpoints
 
     async def CreateEndpoint(self, request: pb.CreateEndpointRequest, call: Call) -> pb.CreateEndpointResponse:
-        ask = call.ask(request)
-        endpoint, secret = await self._endpoints.create(messages.draft(request.endpoint, call.caller), ask)
+        change = call.change_context(request)
+        endpoint, secret = await self._endpoints.create(messages.draft(request.endpoint, call.caller), change)
         return pb.CreateEndpointResponse(endpoint=messages.endpoint(endpoint), secret=shown(secret))
 
     async def GetEndpoint(self, request: pb.GetEndpointRequest, call: Call) -> pb.GetEndpointResponse:
@@ -33,20 +33,22 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
         return pb.ListEndpointsResponse(endpoints=endpoints, next_page_token=next_page_token)
 
     async def UpdateEndpoint(self, request: pb.UpdateEndpointRequest, call: Call) -> pb.UpdateEndpointResponse:
-        ask = call.ask(request)
-        endpoint = await self._endpoints.edit(messages.edit(request), call.caller, ask)
+        change = call.change_context(request)
+        endpoint = await self._endpoints.edit(messages.edit(request), call.caller, change)
         return pb.UpdateEndpointResponse(endpoint=messages.endpoint(endpoint))
 
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, call: Call) -> pb.DeleteEndpointResponse:
-        await self._endpoints.delete(UUID(request.endpoint_id), call.ask(request))
+        await self._endpoints.delete(UUID(request.endpoint_id), call.change_context(request))
         return pb.DeleteEndpointResponse()
 
     async def RotateSecret(self, request: pb.RotateSecretRequest, call: Call) -> pb.RotateSecretResponse:
-        secret, end_time = await self._endpoints.rotate(call.caller, UUID(request.endpoint_id), call.ask(request))
+        secret, end_time = await self._endpoints.rotate(
+            call.caller, UUID(request.endpoint_id), call.change_context(request)
+        )
         return pb.RotateSecretResponse(secret=shown(secret), previous_secret_end_time=timestamp(end_time))
 
     async def SendTestEvent(self, request: pb.SendTestEventRequest, call: Call) -> pb.SendTestEventResponse:
-        delivery = await self._endpoints.send_test(UUID(request.endpoint_id), call.ask(request))
+        delivery = await self._endpoints.send_test(UUID(request.endpoint_id), call.change_context(request))
         return pb.SendTestEventResponse(delivery=self._shown(delivery, call))
 
     async def ListEventTypes(self, request: pb.ListEventTypesRequest, call: Call) -> pb.ListEventTypesResponse:
@@ -66,7 +68,7 @@ class WebhookServicer(webhook_service_pb2_grpc.WebhookServiceServicer):
         return pb.ListDeliveriesResponse(deliveries=deliveries, next_page_token=next_page_token)
 
     async def Redeliver(self, request: pb.RedeliverRequest, call: Call) -> pb.RedeliverResponse:
-        delivery = await self._endpoints.redeliver(UUID(request.delivery_id), call.ask(request))
+        delivery = await self._endpoints.redeliver(UUID(request.delivery_id), call.change_context(request))
         return pb.RedeliverResponse(delivery=self._shown(delivery, call))
 
     def _shown(self, delivery: Delivery, call: Call) -> deliveries_pb2.Delivery:

@@ -12,7 +12,7 @@ from server.webhooks.rules.sources import Source, read_sources
 
 _SHORTEST_SECRET = 16
 """In characters, or in bytes where a secret is base64."""
-_FEWEST_LETTERS = 6
+_MIN_LETTERS = 6
 """Different characters of a secret."""
 _STANDARD = "whsec_"
 
@@ -82,4 +82,4 @@ def is_guessable_secret(scheme: str, secret: str) -> bool:
     if scheme == "standard":
         encoded = secret.removeprefix(_STANDARD)
         said = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
-    return len(said) < _SHORTEST_SECRET or len(set(said)) < _FEWEST_LETTERS
+    return len(said) < _SHORTEST_SECRET or len(set(said)) < _MIN_LETTERS

@@ -10,7 +10,7 @@ _ORDERS = "SELECT count(*) FROM commerce.orders"
 _PAYMENTS = "SELECT count(*) FROM commerce.payments"
 _REQUESTS = "SELECT count(*) FROM frame.request_ids"
 
-_SHELVES = "commerce.products JOIN commerce.stock ON stock.product_id = products.id"
+_STOCK_ITEMS = "commerce.products JOIN commerce.stock ON stock.product_id = products.id"
 _PIECES = """
     SELECT order_id, product_id, sum(quantity) AS pieces FROM commerce.order_lines GROUP BY order_id, product_id
 """
@@ -53,7 +53,7 @@ LAWS: Sequence[Law] = (
         "of each product, what came in is what is available, held, sold and written off",
         _PRODUCTS,
         f"""
-        SELECT sku FROM {_SHELVES} LEFT JOIN (
+        SELECT sku FROM {_STOCK_ITEMS} LEFT JOIN (
             SELECT product_id,
                 sum(on_hand_delta) FILTER (WHERE reason IN ('received', 'returned', 'corrected')) AS came,
                 -sum(on_hand_delta) FILTER (WHERE reason = 'sold') AS sold,
@@ -68,7 +68,7 @@ LAWS: Sequence[Law] = (
         "the stock movements of each product fold to its balance, step by step",
         _PRODUCTS,
         f"""
-        SELECT DISTINCT sku FROM {_SHELVES} LEFT JOIN (
+        SELECT DISTINCT sku FROM {_STOCK_ITEMS} LEFT JOIN (
             SELECT product_id, on_hand_after, held_after, sum(on_hand_delta) OVER ledger AS on_hand_sum,
                 sum(held_delta) OVER ledger AS held_sum, lead(sequence) OVER ledger IS NULL AS last
             FROM commerce.stock_movements WINDOW ledger AS (PARTITION BY product_id ORDER BY sequence)
@@ -83,7 +83,7 @@ LAWS: Sequence[Law] = (
         "what is available, held and sold is never negative",
         _PRODUCTS,
         f"""
-        SELECT sku FROM {_SHELVES} WHERE held < 0 OR on_hand < held
+        SELECT sku FROM {_STOCK_ITEMS} WHERE held < 0 OR on_hand < held
         UNION SELECT sku FROM commerce.products JOIN commerce.stock_movements ON product_id = products.id
             WHERE held_after < 0 OR on_hand_after < held_after
         """,
@@ -93,7 +93,7 @@ LAWS: Sequence[Law] = (
         "of each product, what pending orders hold is what is held",
         _PRODUCTS,
         f"""
-        SELECT sku FROM {_SHELVES} LEFT JOIN (
+        SELECT sku FROM {_STOCK_ITEMS} LEFT JOIN (
             SELECT product_id, sum(pieces) AS held FROM ({_PIECES}) AS ordered
             JOIN commerce.orders ON orders.id = order_id WHERE state = 'pending' GROUP BY product_id
         ) AS pending USING (product_id) WHERE stock.held <> coalesce(pending.held, 0)

@@ -76,7 +76,7 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class StockItem:
     """What a product's shelf says: what it is, what it costs, and how much there is."""
 
     product_id: UUID
@@ -88,7 +88,7 @@ class Shelf:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class StockLevel:
     """How much there is of a product, in pieces."""
 
     sku: str
@@ -97,7 +97,7 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class NewMovement:
     """One entry for a product's ledger; the level afterwards was computed while the stock row was locked."""
 
     product_id: UUID

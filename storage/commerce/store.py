@@ -14,7 +14,7 @@ from storage.commerce.repository import (
     StockReader,
     StockRepository,
 )
-from storage.store import Kind, Store
+from storage.store import Store, StoreKind
 from storage.transaction import Reading, Transaction, on_connection
 
 
@@ -38,5 +38,5 @@ class CommerceTransaction(CommerceReading, Transaction):
     stock = on_connection(StockRepository)
 
 
-COMMERCE = Kind(CommerceReading, CommerceTransaction)
+COMMERCE = StoreKind(CommerceReading, CommerceTransaction)
 CommerceStore: TypeAlias = Store[CommerceReading, CommerceTransaction]

@@ -53,9 +53,9 @@ class Account:
         passing = [number for number in _PASSES.values() if held is None or held >> number & 1]
         if held is None and closed is None:  # not Linux: root has no limits there
             return -1
-        lacking = [name for name, number in _NEEDED.items() if not (held or 0) >> number & 1]
-        if held is None or lacking or not passing:
-            missing = lacking[0] if lacking and passing else " or ".join(_PASSES)
+        migration_problem = [name for name, number in _NEEDED.items() if not (held or 0) >> number & 1]
+        if held is None or migration_problem or not passing:
+            missing = migration_problem[0] if migration_problem and passing else " or ".join(_PASSES)
             raise EmbeddedPostgresFailed(
                 "PostgreSQL does not run as root, and to run it"
                 f" as {_name(self.uid)} this process lacks the capability {missing};"

@@ -42,7 +42,7 @@ def _keep_only(uid: int, gid: int, capability: int) -> None:
 
     def prctl(option: int, *values: int) -> None:
         padded = [ctypes.c_ulong(value) for value in (*values, 0, 0, 0, 0)[:4]]
-        _hold(libc.prctl(option, *padded), "prctl")
+        _check(libc.prctl(option, *padded), "prctl")
 
     for each in range(_MORE_THAN_THERE_ARE):
         if each != capability:
@@ -52,12 +52,12 @@ def _keep_only(uid: int, gid: int, capability: int) -> None:
     bit = 1 << capability
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     # Effective, permitted, inheritable, of the lower 32 and then of the upper.
-    _hold(libc.capset(header, (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)), "capset")
+    _check(libc.capset(header, (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)), "capset")
     prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
-def _hold(result: int, call: str) -> None:
+def _check(result: int, call: str) -> None:
     if result != 0:
         raise OSError(ctypes.get_errno(), f"{call}: {os.strerror(ctypes.get_errno())}")
 

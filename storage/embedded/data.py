@@ -21,7 +21,7 @@ _LOCALES = {
 }
 
 
-def holds_data(data: Path) -> bool:
+def contains_data(data: Path) -> bool:
     """Whether there is anything that must not be lost; where it cannot be told, there is."""
     try:
         return version_of(data) is not None

@@ -114,14 +114,14 @@ class EmbeddedPostgres:
             if free:  # somebody else started it, without the lock
                 self._server.release()
             if found is not None and found.socket_folder is not None and found.alive and found.answers():
-                self._hold_version(version)
+                self._check_version(version)
                 return found.socket_folder
             if found is not None and found.alive and found.status == "ready" and not found.has_socket:
                 self._end()  # nobody can reach it any more
             time.sleep(_POLL_SECONDS)
         raise EmbeddedPostgresFailed(f"the PostgreSQL that runs in {self._data} does not answer; end it")
 
-    def _hold_version(self, version: int | None) -> int:
+    def _check_version(self, version: int | None) -> int:
         """The version of the data that is there; raises EmbeddedPostgresFailed where another one is wanted."""
         found = data_folder.version_of(self._data) or version or NEWEST
         if version not in (None, found):
@@ -135,7 +135,7 @@ class EmbeddedPostgres:
 
     def _begin(self, version: int | None) -> Path:
         """Starts it, and makes its data first where there is none; returns where it listens."""
-        programs, account = binaries(self._hold_version(version)), self._account()
+        programs, account = binaries(self._check_version(version)), self._account()
         if data_folder.version_of(self._data) is None:
             account = account_for(None)
             data_folder.make(self._data, programs, account, self._start, durable=self._durable)

@@ -16,7 +16,7 @@ from storage.flags.repository import (
     UsageReader,
     UsageRepository,
 )
-from storage.store import Kind, Store
+from storage.store import Store, StoreKind
 from storage.transaction import Reading, Transaction, on_connection
 
 
@@ -42,5 +42,5 @@ class FlagsTransaction(FlagsReading, Transaction):
     usage = on_connection(UsageRepository)
 
 
-FLAGS = Kind(FlagsReading, FlagsTransaction)
+FLAGS = StoreKind(FlagsReading, FlagsTransaction)
 FlagsStore: TypeAlias = Store[FlagsReading, FlagsTransaction]

@@ -110,7 +110,7 @@ class AuditFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ChangeContext:
     """That somebody asks for a change: who, for which one, when, from where, and how a repetition is known."""
 
     caller_id: UUID
@@ -248,7 +248,7 @@ class News(LogEnd):
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class LogRange:
     """A stretch of a log: what is new since one snapshot as of another, behind a sequence."""
 
     timeline: str

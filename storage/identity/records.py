@@ -47,11 +47,11 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class EffectiveAccess:
     """What stands behind a token now: an account that may come in, by a session or a key that has not ended."""
 
     roles: tuple[str, ...]
-    made_permissions: tuple[str, ...]
+    custom_permissions: tuple[str, ...]
     """What those of the roles permit that were made; what comes with Backroom is not known here."""
     expire_time: datetime | None
     """When the session or the key ends by itself."""

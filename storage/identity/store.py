@@ -11,6 +11,7 @@ from storage.identity.repository import (
     ApiKeyRepository,
     AttemptReader,
     AttemptRepository,
+    EffectiveAccessReader,
     KeyReader,
     KeyRepository,
     MailReader,
@@ -21,9 +22,8 @@ from storage.identity.repository import (
     RoleRepository,
     SessionReader,
     SessionRepository,
-    StandingReader,
 )
-from storage.store import Kind, Store
+from storage.store import Store, StoreKind
 from storage.transaction import Reading, Transaction, on_connection
 
 
@@ -39,7 +39,7 @@ class IdentityReading(Reading):
     mails = on_connection(MailReader)
     roles = on_connection(RoleReader)
     sessions = on_connection(SessionReader)
-    standings = on_connection(StandingReader)
+    effective_access = on_connection(EffectiveAccessReader)
 
 
 class IdentityTransaction(IdentityReading, Transaction):
@@ -56,5 +56,5 @@ class IdentityTransaction(IdentityReading, Transaction):
     sessions = on_connection(SessionRepository)
 
 
-IDENTITY = Kind(IdentityReading, IdentityTransaction)
+IDENTITY = StoreKind(IdentityReading, IdentityTransaction)
 IdentityStore: TypeAlias = Store[IdentityReading, IdentityTransaction]

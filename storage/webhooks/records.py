@@ -100,7 +100,7 @@ class LoggedEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ScheduledDelivery:
     """A delivery, and whose turn that is."""
 
     endpoint_id: UUID

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from storage.store import Kind, Store
+from storage.store import Store, StoreKind
 from storage.transaction import Reading, Transaction, on_connection
 from storage.webhooks.repository import (
     DeliveryReader,
@@ -30,5 +30,5 @@ class WebhooksTransaction(WebhooksReading, Transaction):
     relay = on_connection(RelayRepository)
 
 
-WEBHOOKS = Kind(WebhooksReading, WebhooksTransaction)
+WEBHOOKS = StoreKind(WebhooksReading, WebhooksTransaction)
 WebhooksStore: TypeAlias = Store[WebhooksReading, WebhooksTransaction]

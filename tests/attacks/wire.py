@@ -91,7 +91,7 @@ def attacker(port: int, token: str, *, reads: bool = True, acknowledges: bool = 
 
 def pieces(number: int, body: bytes, *, ends: bool = True) -> Sequence[bytes]:
     """A body as DATA frames."""
-    size = frames.LARGEST_FRAME
+    size = frames.MAX_FRAME
     cut = [body[start : start + size] for start in range(0, len(body), size)] or [b""]
     return [frames.data(number, each, ends=ends and at == len(cut) - 1) for at, each in enumerate(cut)]
 

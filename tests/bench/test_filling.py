@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from backroom.commerce.v1 import order_service_pb2, orders_pb2
-from bench.filling import ACCOUNT, MOST_LOYAL, fill
-from migrations.compare import _catalogue
+from bench.filling import ACCOUNT, MAX_LOYAL, fill
+from migrations.compare import _catalog
 from storage.database import Database
 from storage.schema import LAWS
 from tests.fixtures.servers import Api
@@ -44,9 +44,9 @@ async def test_the_command_verify_finds_a_filled_shop_whole(filled: str) -> None
 
 def test_the_schema_is_the_same_afterwards(database_url: str) -> None:
     """Every index that was left out while the rows came in is there again, as it was."""
-    before = _catalogue(database_url)
+    before = _catalog(database_url)
     fill(database_url, 10, products=3)
-    assert _catalogue(database_url) == before
+    assert _catalog(database_url) == before
 
 
 def test_orders_are_spread_over_states_customers_and_time(filled: str) -> None:
@@ -59,8 +59,8 @@ def test_orders_are_spread_over_states_customers_and_time(filled: str) -> None:
     assert states.total() == ORDERS
     assert set(states) == {"fulfilled", "paid", "cancelled", "expired", "pending"}
     assert states["fulfilled"] > ORDERS / 2
-    assert customers.most_common(1)[0][0] == MOST_LOYAL
-    assert customers[MOST_LOYAL] > 5 * ORDERS / len(customers)
+    assert customers.most_common(1)[0][0] == MAX_LOYAL
+    assert customers[MAX_LOYAL] > 5 * ORDERS / len(customers)
     assert lines is not None
     assert ORDERS < lines[0] < 3 * ORDERS
     assert [each.hex[:12] for each in ids] == sorted(each.hex[:12] for each in ids)

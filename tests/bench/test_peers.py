@@ -20,7 +20,6 @@ from backroom.commerce.v1 import (
     order_service_pb2_grpc,
     orders_pb2,
 )
-from bench.books import BooksWrong
 from bench.measurements.sides import CONNECTIONS, bare_echo
 from bench.peers.http1 import Connection, head
 from bench.peers.serving import Served, echo, usual
@@ -28,7 +27,8 @@ from bench.peers.usual.database import create_engine
 from bench.peers.usual.issuing import TokenIssuer
 from bench.peers.usual.load import UsualShop
 from bench.peers.usual.stocking import Goods, stock
-from load.asks import Unexpected
+from bench.totals import TotalsMismatch
+from load.order_requests import Unexpected
 from storage.url import sibling
 
 pytestmark = pytest.mark.proof
@@ -239,7 +239,7 @@ async def test_what_is_called_adds_up(peer: Usual) -> None:
         await call(0)
     await shop.check()
     peer.rows("UPDATE stock SET held = held - 1 WHERE held > 100 RETURNING 1")
-    with pytest.raises(BooksWrong, match="stock"):
+    with pytest.raises(TotalsMismatch, match="stock"):
         await shop.check()
     await shop.close()
 

@@ -7,9 +7,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from bench.books import BooksWrong
 from bench.peers.pgbench import Pgbench, PgbenchFailed, read
 from bench.postgres import Postgres
+from bench.totals import TotalsMismatch
 from server.commerce.rules.orders import Line, PlaceOrder
 from server.commerce.service import Orders
 from server.frame.caller import Caller
@@ -17,7 +17,7 @@ from server.frame.module import now
 from storage.commerce.records import Order
 from storage.commerce.store import COMMERCE
 from storage.database import Database
-from storage.frame.records import Ask, RequestKey
+from storage.frame.records import ChangeContext, RequestKey
 
 pytestmark = pytest.mark.proof
 
@@ -75,7 +75,7 @@ async def test_an_order_that_is_lost_is_found(peer: Pgbench, database_url: str) 
     with psycopg.connect(database_url) as connection:
         connection.execute("DELETE FROM commerce.order_lines")
         connection.execute("DELETE FROM commerce.orders")
-    with pytest.raises(BooksWrong, match="orders were reported, and 0 are there"):
+    with pytest.raises(TotalsMismatch, match="orders were reported, and 0 are there"):
         await peer.check()
 
 
@@ -114,7 +114,7 @@ def test_its_figures_are_read() -> None:
 def _ask(sku: str) -> PlaceOrder:
     caller = Caller(uuid4(), frozenset(["orders.hold_more"]))
     method = "backroom.commerce.v1.OrderService/PlaceOrder"
-    asked = Ask(
+    asked = ChangeContext(
         caller.account_id, method, now(), "127.0.0.1", uuid4().hex, RequestKey(caller.account_id, uuid4(), bytes(32))
     )
     return PlaceOrder(caller, asked, uuid4(), None, None, (Line(sku, 1, None),))

@@ -16,7 +16,7 @@ from server.identity.service import SignedIn
 from server.identity.use_cases import Identity, build_identity
 from server.modules import permissions
 from storage.database import Database
-from storage.frame.records import NOBODY, Ask
+from storage.frame.records import NOBODY, ChangeContext
 from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEY, MASTER_KEYS
 from tests.fixtures.servers import Running
@@ -48,8 +48,8 @@ def given_here(url: str) -> Mapping[str, str]:
     return {"DATABASE_URL": url, "BACKROOM_MASTER_KEY": MASTER_KEY}
 
 
-def asked() -> Ask:
-    return Ask(NOBODY, "test", now())
+def asked() -> ChangeContext:
+    return ChangeContext(NOBODY, "test", now())
 
 
 async def signed_in(identity: Identity, password: str) -> SignedIn:

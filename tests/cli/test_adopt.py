@@ -13,8 +13,8 @@ from storage.connector import Connector
 from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import AuditFilter, Job
+from storage.problems import ProblemKind
 from storage.store import FRAME
-from storage.trouble import Kind
 from storage.webhooks.records import DeliveryState, EndpointState
 from storage.webhooks.store import WEBHOOKS
 from tests.fixtures.keys import MASTER_KEY
@@ -88,8 +88,8 @@ async def test_no_connection_of_a_server_reaches_another_environment_s_database(
             await opening.revision()
     finally:
         await opening.close()
-    assert (refused.value.trouble.kind, str(refused.value)) == (Kind.ENVIRONMENT, OTHERS)
-    assert not refused.value.trouble.passing
+    assert (refused.value.problem.kind, str(refused.value)) == (ProblemKind.ENVIRONMENT, OTHERS)
+    assert not refused.value.problem.is_transient
 
 
 async def test_a_server_that_runs_does_no_job_of_a_database_that_became_another_s(
@@ -104,8 +104,8 @@ async def test_a_server_that_runs_does_no_job_of_a_database_that_became_another_
             await outbox.test_event(await outbox.endpoint(shop.url))
             async with database.store(FRAME).transaction() as tx:
                 await tx.jobs.defer([Job("webhooks.relay")])
-            await eventually(lambda: asyncio.sleep(0, said(server, "the worker waits for the database")), bool)
-            assert any(OTHERS in str(line.get("why")) for line in said(server, "not ready"))
+            await eventually(lambda: asyncio.sleep(0, said(server, "worker_database_unavailable")), bool)
+            assert any(OTHERS in str(line.get("why")) for line in said(server, "not_ready"))
             assert await waiting(database) > 0
         await own.close()
         assert shop.heard == []

@@ -13,8 +13,8 @@ from backroom.commerce.v1.inventory_service_pb2 import AdjustStockRequest, GetSt
 from backroom.commerce.v1.stock_pb2 import StockReason
 from backroom.identity.v1 import accounts_pb2
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
-from load.books import Checked
 from load.sample import Sample
+from load.totals import Checked
 from server.cli.bench_report import print_checked, print_samples
 from server.cli.bench_works import WORKS
 from tests.fixtures.keys import MASTER_KEY

@@ -51,9 +51,9 @@ async def test_a_replay_starts_its_own_server(folder: Path, database_url: str) -
     nobody = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1"}
     with run(folder, database_url, "replay", "one.csv", "--yes", **nobody) as process:
         try:
-            said, trouble = await asyncio.to_thread(process.communicate, timeout=60)
+            said, problem = await asyncio.to_thread(process.communicate, timeout=60)
         finally:
             process.kill()
-    assert process.returncode == 0, said + trouble
+    assert process.returncode == 0, said + problem
     assert row_counts(database_url)["commerce.orders"] == 1
     assert imported_foreign_packages(folder) == []

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 class Start:
     """One `backroom serve` on the embedded database, once it has ended."""
 
-    said: str
+    text: str
     seconds: float
     """How long it took until it said so."""
     admin: str
@@ -156,14 +156,14 @@ async def test_the_first_start_makes_an_admin_whose_password_signs_in(starts: St
     """It is kept in a file that nobody else may read, as the master key is, and is not shown on the screen."""
     assert starts.first.signed_in == "admin@localhost: admin"
     assert starts.first.modes == {0o600}
-    assert "An admin was made, admin@localhost; the password is kept in .backroom/admin.json." in starts.first.said
-    assert json.loads(starts.first.admin)["password"] not in starts.first.said
+    assert "An admin was made, admin@localhost; the password is kept in .backroom/admin.json." in starts.first.text
+    assert json.loads(starts.first.admin)["password"] not in starts.first.text
 
 
 async def test_every_start_prints_the_calls_first_for_buf_then_for_grpcurl(starts: Starts) -> None:
     """One that signs in by the file that holds the password, and two that use the token; in TLS as the server is."""
     methods = ["IdentityService/Login", "IdentityService/GetMe", "CatalogService/ListProducts"]
-    for said, flag in ((starts.first.said, "-plaintext"), (starts.second.said, f"-cacert {starts.folder}/ca.pem")):
+    for said, flag in ((starts.first.text, "-plaintext"), (starts.second.text, f"-cacert {starts.folder}/ca.pem")):
         function, *by_buf = calls_of(said, "buf")
         by_grpcurl = calls_of(said, "grpcurl")
         assert said.index(function) < said.index(by_grpcurl[0])
@@ -189,7 +189,7 @@ async def test_the_calls_can_be_pasted(starts: Starts) -> None:
 async def test_the_token_is_found_however_a_tool_writes_its_field(starts: Starts, answer: str) -> None:
     """By the recipe that is printed for either tool."""
     for tool in ("buf", "grpcurl"):
-        (login,) = (call for call in calls_of(starts.first.said, tool) if call.startswith("TOKEN="))
+        (login,) = (call for call in calls_of(starts.first.text, tool) if call.startswith("TOKEN="))
         recipe = login.removesuffix(")").partition(" | ")[2]
         assert filtered(recipe, answer) == "ey.J0\n"
 
@@ -202,7 +202,7 @@ def filtered(recipe: str, text: str) -> str:
 async def test_a_start_says_how_long_it_took(starts: Starts) -> None:
     """From the process's beginning, its imports and the database included."""
     for each in (starts.first, starts.second):
-        said = re.search(r", after (\d+\.\d) s\. Ctrl-C stops it\.", each.said)
+        said = re.search(r", after (\d+\.\d) s\. Ctrl-C stops it\.", each.text)
         assert said
         assert 0.2 < float(said[1]) <= each.seconds + 0.1
 
@@ -211,8 +211,8 @@ async def test_the_second_start_prints_and_changes_no_password(starts: Starts) -
     """The admin is there, and signs in as before."""
     assert starts.second.admin == starts.first.admin
     assert starts.second.signed_in == "admin@localhost: admin"
-    assert json.loads(starts.first.admin)["password"] not in starts.second.said
-    assert "An admin was made" not in starts.second.said
+    assert json.loads(starts.first.admin)["password"] not in starts.second.text
+    assert "An admin was made" not in starts.second.text
 
 
 async def test_the_http_root_says_what_answers_and_where_to_look(starts: Starts) -> None:

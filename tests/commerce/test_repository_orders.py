@@ -112,15 +112,15 @@ async def test_orders_without_a_reference_never_collide(database: Database) -> N
 async def test_a_change_stores_the_new_state_and_nothing_else(database: Database) -> None:
     """Lines, totals and the other orders stay as they are."""
     a, b = await goods(database)
-    before, neighbour = order((a, 1), (b, 2)), order((a, 1))
-    await added(database, before, neighbour)
+    before, neighbor = order((a, 1), (b, 2)), order((a, 1))
+    await added(database, before, neighbor)
     changed = replace(before, state=OrderState.CANCELLED, cancel_reason="why", update_time=LATER)
     async with database.store(COMMERCE).transaction() as tx:
         await tx.orders.lock(before.id)
         await tx.orders.change([replace(changed, total=price("1"), lines=(), customer_id="17850", reference="R")])
     async with database.store(COMMERCE).reading() as tx:
         assert await tx.orders.find(before.id) == changed
-        assert await tx.orders.find(neighbour.id) == neighbour
+        assert await tx.orders.find(neighbor.id) == neighbor
 
 
 async def test_a_lock_holds_until_the_transaction_ends(database: Database) -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-from storage.commerce.records import Level, Product
+from storage.commerce.records import Product, StockLevel
 from storage.commerce.store import COMMERCE
 from storage.database import Database
 from tests.commerce.books import unlocked
@@ -78,8 +78,8 @@ async def test_a_new_product_has_a_stock_of_nothing(database: Database) -> None:
     """Its shelf is there from the start, so that it can be locked."""
     await kept(database, product("A"), product("B"))
     async with database.store(COMMERCE).reading() as tx:
-        assert await tx.stock.find_level("A") == Level("A", 0, 0)
-        assert await tx.stock.find_level("B") == Level("B", 0, 0)
+        assert await tx.stock.find_level("A") == StockLevel("A", 0, 0)
+        assert await tx.stock.find_level("B") == StockLevel("B", 0, 0)
 
 
 async def test_a_change_stores_all_new_values_but_the_sku_and_the_beginning(database: Database) -> None:

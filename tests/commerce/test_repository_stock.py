@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from storage.commerce.records import Level, Move, Movement, Product, Shelf, StockReason
+from storage.commerce.records import Movement, NewMovement, Product, StockItem, StockLevel, StockReason
 from storage.commerce.store import COMMERCE
 from storage.database import Database
 from tests.commerce.books import unlocked
@@ -15,7 +15,7 @@ from tests.commerce.values import SERVICE, kept, price, product, receipt
 from tests.invariants import broken
 
 
-async def moved(database: Database, *moves: Move) -> None:
+async def moved(database: Database, *moves: NewMovement) -> None:
     async with database.store(COMMERCE).transaction() as tx:
         await tx.stock.lock_by_id({move.product_id for move in moves})
         await tx.stock.move(moves)
@@ -28,7 +28,7 @@ async def movements(
         return await tx.stock.list_movements(of.id, before=before, limit=limit)
 
 
-async def level(database: Database, sku: str) -> Level | None:
+async def level(database: Database, sku: str) -> StockLevel | None:
     async with database.store(COMMERCE).reading() as tx:
         return await tx.stock.find_level(sku)
 
@@ -50,10 +50,10 @@ async def test_a_lock_returns_the_shelves_that_exist(database: Database) -> None
     lower = product("85123a")
     await kept(database, upper, lower)
     await moved(database, receipt(upper, 7))
-    shelf = Shelf(upper.id, "85123A", upper.price, archived=True, on_hand=7, held=0)
+    stock_item = StockItem(upper.id, "85123A", upper.price, archived=True, on_hand=7, held=0)
     async with database.store(COMMERCE).transaction() as tx:
-        assert await tx.stock.lock({"85123A", "85123B"}) == {"85123A": shelf}
-        assert await tx.stock.lock_by_id({upper.id, uuid4()}) == {upper.id: shelf}
+        assert await tx.stock.lock({"85123A", "85123B"}) == {"85123A": stock_item}
+        assert await tx.stock.lock_by_id({upper.id, uuid4()}) == {upper.id: stock_item}
 
 
 async def test_a_lock_holds_until_the_transaction_ends(database: Database) -> None:
@@ -74,8 +74,8 @@ async def test_movements_are_kept_and_the_last_of_each_product_is_its_balance(da
     a, b = product("A"), product("B")
     await kept(database, a, b)
     await moved(database, receipt(a, 5), receipt(b, 1), receipt(a, 3, before=5), receipt(b, 1, before=1))
-    assert await level(database, "A") == Level("A", 8, 0)
-    assert await level(database, "B") == Level("B", 2, 0)
+    assert await level(database, "A") == StockLevel("A", 8, 0)
+    assert await level(database, "B") == StockLevel("B", 2, 0)
     assert [each.on_hand_after for each in await movements(database, a)] == [8, 5]
     assert [each.on_hand_after for each in await movements(database, b)] == [2, 1]
     assert await broken(database) == {}
@@ -92,7 +92,7 @@ async def test_a_movement_comes_back_as_it_was_entered(database: Database) -> No
     await moved(database, received, held)
     for entered, found in zip([held, received], await movements(database, a), strict=True):
         known = {name: getattr(found, name) for name in Movement.__slots__ if name not in {"sequence", "sku"}}
-        assert Move(a.id, **known) == entered
+        assert NewMovement(a.id, **known) == entered
         assert found.sku == "A"
 
 
@@ -124,9 +124,11 @@ async def test_the_store_itself_refuses_a_level_that_cannot_be(database: Databas
     """Should a rule ever fail, nothing negative is kept, and nothing of the transaction either."""
     a, b = product("A"), product("B")
     await kept(database, a, b)
-    wrong = Move(a.id, StockReason.CORRECTED, on_hand, held, on_hand, held, None, "", SERVICE.account_id, a.create_time)
+    wrong = NewMovement(
+        a.id, StockReason.CORRECTED, on_hand, held, on_hand, held, None, "", SERVICE.account_id, a.create_time
+    )
     with pytest.raises(IntegrityError):
         await moved(database, receipt(b, 1), wrong)
-    assert await level(database, "A") == Level("A", 0, 0)
-    assert await level(database, "B") == Level("B", 0, 0)
+    assert await level(database, "A") == StockLevel("A", 0, 0)
+    assert await level(database, "B") == StockLevel("B", 0, 0)
     assert await movements(database, b) == []

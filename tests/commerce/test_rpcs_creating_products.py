@@ -133,7 +133,7 @@ async def test_a_refused_creation_may_be_tried_again(service: Api) -> None:
 
 
 async def test_a_product_is_got_by_its_id_and_by_its_sku(service: Api, customer: Api) -> None:
-    """Whoever may read the catalogue gets the same product both ways."""
+    """Whoever may read the catalog gets the same product both ways."""
     product = await created(service, "A")
     assert await get(customer, product_id=product.product_id) == product
     assert await get(customer, product_id=product.product_id.upper()) == product
@@ -161,7 +161,7 @@ async def test_a_key_that_finds_nothing_or_is_out_of_bounds_is_named(service: Ap
         assert [*refused.fields] == [path], key
 
 
-async def test_only_who_may_write_the_catalogue_creates(server: Running, customer: Api) -> None:
+async def test_only_who_may_write_the_catalog_creates(server: Running, customer: Api) -> None:
     """A customer is refused before its product is looked at."""
     refused = await refusal(create(customer, sku=" "))
     assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")

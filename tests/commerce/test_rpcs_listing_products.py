@@ -31,7 +31,7 @@ async def imported(api: Api, *names: str) -> None:
 
 
 async def test_pages_hold_each_product_once_in_the_order_of_ascii(service: Api, customer: Api) -> None:
-    """Whatever their size, and without an empty page at the end; an empty catalogue is one empty page."""
+    """Whatever their size, and without an empty page at the end; an empty catalog is one empty page."""
     assert await skus(customer) == [[]]
     await imported(service, *SKUS)
     for size in (1, 3, 4, 8, 9):

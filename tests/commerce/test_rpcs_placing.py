@@ -27,7 +27,7 @@ async def place(api: Api, *lines: order_service_pb2.LineItem, **rest: Any) -> or
 
 
 async def test_an_order_is_placed_as_asked(server: Running, service: Api, customer: Api) -> None:
-    """Its lines in their order, at the catalogue's prices, its total exact, and its stock held."""
+    """Its lines in their order, at the catalog's prices, its total exact, and its stock held."""
     await stocked(service, "A", 1000, price=THOUSANDTH)
     await stocked(service, "B", 10)
     order = await placed(customer, ("B", 3), ("A", 7), ("B", 1), reference="R-1")
@@ -106,7 +106,7 @@ async def test_an_order_is_placed_whole_or_not_at_all(server: Running, service: 
 
 
 async def test_a_price_is_set_only_with_the_permission(server: Running, service: Api, customer: Api) -> None:
-    """Not even staff may, not even the catalogue's own or nothing."""
+    """Not even staff may, not even the catalog's own or nothing."""
     await stocked(service, "A", 10)
     staff = await server.sign_in("staff")
     for api in (customer, staff):

@@ -69,13 +69,13 @@ async def test_a_customer_cannot_place_and_cancel_without_end(database: Database
 
 async def test_who_lost_the_role_no_longer_acts_on_what_it_placed_for_others(server: Running, customer: Api) -> None:
     """To see it, cancel it or watch it is decided by what the account may do now; its own stays its own."""
-    admin, clerk = await server.sign_in("admin"), await server.sign_in("staff", "customer")
+    admin, processor = await server.sign_in("admin"), await server.sign_in("staff", "customer")
     await stocked(admin, "TEA", 10)
-    theirs = await placed(clerk, ("TEA", 1), customer_id=str(customer.account_id))
-    own = await placed(clerk, ("TEA", 1))
-    assert (await clerk.orders.GetOrder(pb.GetOrderRequest(order_id=theirs.order_id))).order == theirs
-    await admin.access.RevokeRole(revoking(clerk.account_id, "staff"))
-    await eventually(lambda: reads(clerk, theirs.order_id), lambda read: not read)
-    assert (await refusal(cancelled(clerk, theirs))).reason == "ORDER_NOT_FOUND"
-    assert (await cancelled(clerk, own)).order_id == own.order_id
+    theirs = await placed(processor, ("TEA", 1), customer_id=str(customer.account_id))
+    own = await placed(processor, ("TEA", 1))
+    assert (await processor.orders.GetOrder(pb.GetOrderRequest(order_id=theirs.order_id))).order == theirs
+    await admin.access.RevokeRole(revoking(processor.account_id, "staff"))
+    await eventually(lambda: reads(processor, theirs.order_id), lambda read: not read)
+    assert (await refusal(cancelled(processor, theirs))).reason == "ORDER_NOT_FOUND"
+    assert (await cancelled(processor, own)).order_id == own.order_id
     assert (await cancelled(customer, theirs)).order_id == theirs.order_id

@@ -16,7 +16,7 @@ from server.commerce.rules.orders import decide
 from server.commerce.rules.payments import new_payment
 from storage.commerce.records import Order, OrderState, PaymentState, RefundReason, StockReason
 from storage.frame.records import NOBODY
-from tests.commerce.values import CUSTOMER, LATER, LAW, NOW, STAFF, by_sku, order, place, product, shelf
+from tests.commerce.values import CUSTOMER, LATER, LAW, NOW, STAFF, by_sku, order, place, product, stock_item
 
 LIFE = Path(__file__).parents[2] / "docs" / "order-life.md"
 
@@ -47,7 +47,7 @@ def test_an_order_moves_on_only_as_the_law_allows(state: OrderState, after: Orde
 )
 def test_an_end_releases_exactly_what_placing_held(lines: list[tuple[str, int]], reason: StockReason) -> None:
     """After a hold and its end every level is what it was before, whether it was called off or ran out."""
-    before = by_sku(shelf(sku, 100, held=7) for sku in "ABC")
+    before = by_sku(stock_item(sku, 100, held=7) for sku in "ABC")
     verdicts = decide([place(*lines)], before, {}, NOW)
     [placed] = verdicts.answers
     assert isinstance(placed, Order)
@@ -73,8 +73,8 @@ def test_a_paid_order_that_is_called_off_gives_back_goods_and_money() -> None:
     asked = new_payment(pending, [], uuid4(), CUSTOMER, "sandbox", "", NOW)
     taken = replace(asked, state=PaymentState.CAPTURED, authorized=asked.amount.amount, captured=asked.amount.amount)
     paid = replace(pending, state=OrderState.PAID)
-    shelves = [replace(shelf("TEA", 0), product_id=tea.id)]
-    ended = cancel(paid, "", [taken], {paid.id: {tea.id: 2}}, shelves, STAFF, uuid4, LATER)
+    stock_items = [replace(stock_item("TEA", 0), product_id=tea.id)]
+    ended = cancel(paid, "", [taken], {paid.id: {tea.id: 2}}, stock_items, STAFF, uuid4, LATER)
     assert [(m.reason, m.on_hand_delta, m.held_delta) for m in ended.moves] == [(StockReason.RETURNED, 4, 0)]
     [refund] = ended.new_refunds.values()
     assert (refund.amount, refund.reason) == (taken.captured, RefundReason.ORDER_CANCELLED)
@@ -85,6 +85,6 @@ def test_a_payment_under_way_is_let_go_with_its_order() -> None:
     """It is handed to a job: it may have taken the money by now."""
     pending = order((product("TEA"), 1))
     asked = new_payment(pending, [], uuid4(), CUSTOMER, "sandbox", "", NOW)
-    shelves = [replace(shelf("TEA", 1, held=1), product_id=pending.lines[0].product_id)]
-    assert cancel(pending, "", [asked], {}, shelves, STAFF, uuid4, LATER).unwanted == [asked.id]
-    assert expire({pending.id: pending}, [asked], shelves, LATER).unwanted == [asked.id]
+    stock_items = [replace(stock_item("TEA", 1, held=1), product_id=pending.lines[0].product_id)]
+    assert cancel(pending, "", [asked], {}, stock_items, STAFF, uuid4, LATER).unwanted == [asked.id]
+    assert expire({pending.id: pending}, [asked], stock_items, LATER).unwanted == [asked.id]

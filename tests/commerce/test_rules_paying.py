@@ -9,7 +9,7 @@ import pytest
 from server.commerce.errors import RefundNotPayable, TooManyPayments
 from server.commerce.providers.configured import Providers
 from server.commerce.providers.stripe import StripeProvider
-from server.commerce.rules.payments import MOST_PAYMENTS, RefundAsk, new_payment, new_refund
+from server.commerce.rules.payments import MAX_PAYMENTS, RefundRequest, new_payment, new_refund
 from storage.commerce.records import Payment, PaymentState, Price
 from tests.commerce.values import CUSTOMER, NOW, order, product
 
@@ -22,7 +22,7 @@ def payment(**rest: object) -> Payment:
 
 def test_so_many_payments_of_an_order_may_fail_and_no_more() -> None:
     """Whoever tries stolen cards tries many; the last that may begin still begins."""
-    failed = [payment(state=PaymentState.FAILED) for _ in range(MOST_PAYMENTS)]
+    failed = [payment(state=PaymentState.FAILED) for _ in range(MAX_PAYMENTS)]
     assert new_payment(ORDER, failed[1:], uuid4(), CUSTOMER, "stripe", "", NOW).state is PaymentState.PENDING
     with pytest.raises(TooManyPayments) as raised:
         new_payment(ORDER, failed, uuid4(), CUSTOMER, "stripe", "", NOW)
@@ -46,7 +46,7 @@ async def test_what_stripe_cannot_pay_back_is_refused_as_it_is_asked_for(
     provider = StripeProvider("sk_test_none")
     providers = Providers({"stripe": provider}, "stripe")
     captured = payment(state=PaymentState.CAPTURED, captured=Decimal(100), amount=Price(Decimal(100), currency))
-    ask = RefundAsk(captured.id, Price(Decimal(amount), currency), "", {})
+    ask = RefundRequest(captured.id, Price(Decimal(amount), currency), "", {})
 
     def asked(name: str) -> Decimal:
         return new_refund(captured, ORDER, ask, {}, uuid4(), NOW, lambda sum_: providers.payable(name, sum_)).amount

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from server.commerce.errors import OutOfStock
 from server.commerce.rules.orders import PlaceOrder, Verdicts, decide, references_of, skus_of
 from server.frame.errors import Refusal
-from storage.commerce.records import Order, OrderState, Price, Shelf, StockReason
-from tests.commerce.values import CUSTOMER, LAW, NOW, SERVICE, by_sku, place, price, shelf
+from storage.commerce.records import Order, OrderState, Price, StockItem, StockReason
+from tests.commerce.values import CUSTOMER, LAW, NOW, SERVICE, by_sku, place, price, stock_item
 
 PRICES = st.none() | st.sampled_from([price("0"), price("0.001"), price("1.5"), price("999999999.999999999")])
 LINES = st.lists(st.tuples(st.sampled_from("ABC"), st.integers(1, 9), PRICES), min_size=1, max_size=4)
 ASKS = st.lists(LINES.map(lambda lines: place(*lines)), max_size=12)
 LEVELS = st.tuples(st.integers(0, 25), st.integers(0, 5)).map(lambda level: (level[0] + level[1], level[1]))
 SHELVES = st.fixed_dictionaries(dict.fromkeys("ABC", LEVELS)).map(
-    lambda levels: by_sku(shelf(sku, on_hand, held=held) for sku, (on_hand, held) in levels.items())
+    lambda levels: by_sku(stock_item(sku, on_hand, held=held) for sku, (on_hand, held) in levels.items())
 )
 
 
@@ -29,9 +29,9 @@ def wanted_by(ask: PlaceOrder) -> Counter[str]:
     return wanted
 
 
-def naively_granted(asks: Sequence[PlaceOrder], shelves: Mapping[str, Shelf]) -> list[bool]:
+def naively_granted(asks: Sequence[PlaceOrder], stock_items: Mapping[str, StockItem]) -> list[bool]:
     """First come, first served, whole or not at all."""
-    left = {sku: shelf.on_hand - shelf.held for sku, shelf in shelves.items()}
+    left = {sku: stock_item.on_hand - stock_item.held for sku, stock_item in stock_items.items()}
     granted = []
     for ask in asks:
         fits = all(quantity <= left[sku] for sku, quantity in wanted_by(ask).items())
@@ -41,25 +41,27 @@ def naively_granted(asks: Sequence[PlaceOrder], shelves: Mapping[str, Shelf]) ->
     return granted
 
 
-def decided(asks: Sequence[PlaceOrder], shelves: Mapping[str, Shelf]) -> Verdicts:
-    return decide(asks, shelves, {}, NOW)
+def decided(asks: Sequence[PlaceOrder], stock_items: Mapping[str, StockItem]) -> Verdicts:
+    return decide(asks, stock_items, {}, NOW)
 
 
 @LAW
 @given(ASKS, SHELVES)
-def test_the_first_that_fits_gets_it(asks: list[PlaceOrder], shelves: Mapping[str, Shelf]) -> None:
+def test_the_first_that_fits_gets_it(asks: list[PlaceOrder], stock_items: Mapping[str, StockItem]) -> None:
     """Each ask is granted exactly where the simple model grants it, and every other is told that stock lacks."""
-    answers = decided(asks, shelves).answers
-    assert [isinstance(answer, Order) for answer in answers] == naively_granted(asks, shelves)
+    answers = decided(asks, stock_items).answers
+    assert [isinstance(answer, Order) for answer in answers] == naively_granted(asks, stock_items)
     assert all(isinstance(answer, Order | OutOfStock) for answer in answers)
 
 
 @LAW
 @given(ASKS, SHELVES)
-def test_each_order_holds_exactly_the_sum_of_its_lines(asks: list[PlaceOrder], shelves: Mapping[str, Shelf]) -> None:
+def test_each_order_holds_exactly_the_sum_of_its_lines(
+    asks: list[PlaceOrder], stock_items: Mapping[str, StockItem]
+) -> None:
     """A granted ask has one movement a product, a refused one none, and nothing but `held` moves."""
-    verdicts = decided(asks, shelves)
-    ids = {shelf.product_id: sku for sku, shelf in shelves.items()}
+    verdicts = decided(asks, stock_items)
+    ids = {stock_item.product_id: sku for sku, stock_item in stock_items.items()}
     moved = Counter({(move.order_id, ids[move.product_id]): move.held_delta for move in verdicts.moves})
     granted = [ask for ask, answer in zip(asks, verdicts.answers, strict=True) if isinstance(answer, Order)]
     assert moved == {(ask.order_id, sku): pieces for ask in granted for sku, pieces in wanted_by(ask).items()}
@@ -71,10 +73,12 @@ def test_each_order_holds_exactly_the_sum_of_its_lines(asks: list[PlaceOrder], s
 
 @LAW
 @given(ASKS, SHELVES)
-def test_the_movements_fold_to_levels_that_never_oversell(asks: list[PlaceOrder], shelves: Mapping[str, Shelf]) -> None:
+def test_the_movements_fold_to_levels_that_never_oversell(
+    asks: list[PlaceOrder], stock_items: Mapping[str, StockItem]
+) -> None:
     """Each movement starts where the one before it ended, and none holds more than is on hand."""
-    levels = {shelf.product_id: (shelf.on_hand, shelf.held) for shelf in shelves.values()}
-    for move in decided(asks, shelves).moves:
+    levels = {stock_item.product_id: (stock_item.on_hand, stock_item.held) for stock_item in stock_items.values()}
+    for move in decided(asks, stock_items).moves:
         on_hand, held = levels[move.product_id]
         levels[move.product_id] = (on_hand + move.on_hand_delta, held + move.held_delta)
         assert levels[move.product_id] == (move.on_hand_after, move.held_after)
@@ -83,14 +87,16 @@ def test_the_movements_fold_to_levels_that_never_oversell(asks: list[PlaceOrder]
 
 @LAW
 @given(ASKS, SHELVES)
-def test_an_order_tells_what_was_asked_at_exact_prices(asks: list[PlaceOrder], shelves: Mapping[str, Shelf]) -> None:
-    """Lines keep their order, their quantity and their price, the catalogue's where none was set."""
-    for ask, answer in zip(asks, decided(asks, shelves).answers, strict=True):
+def test_an_order_tells_what_was_asked_at_exact_prices(
+    asks: list[PlaceOrder], stock_items: Mapping[str, StockItem]
+) -> None:
+    """Lines keep their order, their quantity and their price, the catalog's where none was set."""
+    for ask, answer in zip(asks, decided(asks, stock_items).answers, strict=True):
         if isinstance(answer, Order):
-            prices = [line.unit_price or shelves[line.sku].price for line in ask.lines]
+            prices = [line.unit_price or stock_items[line.sku].price for line in ask.lines]
             kept = [(line.product_id, line.sku, line.quantity, line.unit_price) for line in answer.lines]
             asked = zip(ask.lines, prices, strict=True)
-            assert kept == [(shelves[line.sku].product_id, line.sku, line.quantity, p.amount) for line, p in asked]
+            assert kept == [(stock_items[line.sku].product_id, line.sku, line.quantity, p.amount) for line, p in asked]
             exact = sum(line.quantity * Fraction(line.unit_price) for line in answer.lines)
             assert (Fraction(answer.total.amount), answer.total.currency) == (exact, "GBP")
             assert answer.line_count == len(ask.lines)
@@ -100,7 +106,7 @@ def test_an_order_tells_what_was_asked_at_exact_prices(asks: list[PlaceOrder], s
 def test_orders_come_out_as_they_were_answered() -> None:
     """What is to be stored is what the callers were told, in the order they came."""
     asks = [place(("A", 2)), place(("A", 2)), place(("A", 1))]
-    verdicts = decided(asks, by_sku([shelf("A", 3)]))
+    verdicts = decided(asks, by_sku([stock_item("A", 3)]))
     assert list(verdicts.placed) == [verdicts.answers[0], verdicts.answers[2]]
     assert [order.id for order in verdicts.placed] == [asks[0].order_id, asks[2].order_id]
 
@@ -108,20 +114,20 @@ def test_orders_come_out_as_they_were_answered() -> None:
 def test_lines_of_one_product_at_different_prices_are_judged_together() -> None:
     """Two lines that each fit by themselves and not together are refused (medusa#16502)."""
     lines = [("A", 3, price("1")), ("A", 3, price("2"))]
-    [refused] = decided([place(*lines)], by_sku([shelf("A", 5)])).answers
+    [refused] = decided([place(*lines)], by_sku([stock_item("A", 5)])).answers
     assert isinstance(refused, OutOfStock)
     assert [(each.kind, each.subject, each.description) for each in refused.preconditions] == [
         ("STOCK", "A", "6 wanted, 5 available")
     ]
-    [granted] = decided([place(*lines)], by_sku([shelf("A", 6)])).answers
+    [granted] = decided([place(*lines)], by_sku([stock_item("A", 6)])).answers
     assert isinstance(granted, Order)
     assert granted.total == price("9")
 
 
 def test_every_product_that_lacks_is_named() -> None:
     """A buyer learns of all shortages at once, and of nothing that there is enough of."""
-    shelves = by_sku([shelf("A", 1), shelf("B", 9), shelf("C", 4, held=4)])
-    [refused] = decided([place(("C", 1), ("B", 9), ("A", 2))], shelves).answers
+    stock_items = by_sku([stock_item("A", 1), stock_item("B", 9), stock_item("C", 4, held=4)])
+    [refused] = decided([place(("C", 1), ("B", 9), ("A", 2))], stock_items).answers
     assert isinstance(refused, OutOfStock)
     assert {each.subject: each.description for each in refused.preconditions} == {
         "C": "1 wanted, 0 available",
@@ -131,8 +137,8 @@ def test_every_product_that_lacks_is_named() -> None:
 
 def test_what_is_held_is_not_sold_again() -> None:
     """Goods promised to other orders are on hand and not available."""
-    shelves = by_sku([shelf("A", 10, held=8)])
-    refused, granted = decided([place(("A", 3)), place(("A", 2))], shelves).answers
+    stock_items = by_sku([stock_item("A", 10, held=8)])
+    refused, granted = decided([place(("A", 3)), place(("A", 2))], stock_items).answers
     assert isinstance(refused, OutOfStock)
     assert isinstance(granted, Order)
 
@@ -140,7 +146,7 @@ def test_what_is_held_is_not_sold_again() -> None:
 def test_a_new_order_is_pending_and_the_caller_s() -> None:
     """Without a customer_id the order is the caller's own, and it is placed now."""
     ask = place(("A", 1), caller=CUSTOMER, reference="R-1")
-    [order] = decided([ask], by_sku([shelf("A", 1)])).answers
+    [order] = decided([ask], by_sku([stock_item("A", 1)])).answers
     assert isinstance(order, Order)
     assert (order.id, order.state, order.reference) == (ask.order_id, OrderState.PENDING, "R-1")
     assert (order.customer_id, order.placed_by) == (str(CUSTOMER.account_id), CUSTOMER.account_id)
@@ -150,21 +156,21 @@ def test_a_new_order_is_pending_and_the_caller_s() -> None:
 def test_thousandths_add_up_exactly() -> None:
     """2,000 lines of pieces at 0.001 GBP, where binary fractions would drift."""
     lines = [("A", 3, price("0.001"))] * 2000
-    [order] = decided([place(*lines)], by_sku([shelf("A", 6000)])).answers
+    [order] = decided([place(*lines)], by_sku([stock_item("A", 6000)])).answers
     assert isinstance(order, Order)
     assert order.total == price("6.000")
 
 
 def test_the_largest_order_that_can_be_asked_for_adds_up_exactly() -> None:
     """2,000 lines of 1,000,000 pieces, at the highest price and at the highest with nine decimals."""
-    shelves = by_sku([shelf("A", 2 * 10**9)])
+    stock_items = by_sku([stock_item("A", 2 * 10**9)])
     highest: list[tuple[Price, str]] = [
         (price("1000000000"), "2000000000000000000"),
         (price("999999999.999999999"), "1999999999999999998"),
         (price("999999999.123456789"), "1999999998246913578"),
     ]
     for each, total in highest:
-        [order] = decided([place(*[("A", 10**6, each)] * 2000)], shelves).answers
+        [order] = decided([place(*[("A", 10**6, each)] * 2000)], stock_items).answers
         assert isinstance(order, Order)
         assert order.total == price(total)
         assert order.unit_count == 2 * 10**9
@@ -179,13 +185,13 @@ def test_what_a_batch_needs_is_gathered_from_all_its_asks() -> None:
 
 def test_nothing_is_decided_where_nobody_asks() -> None:
     """An empty batch moves nothing."""
-    verdicts = decided([], by_sku([shelf("A", 1)]))
+    verdicts = decided([], by_sku([stock_item("A", 1)]))
     assert (list(verdicts.answers), list(verdicts.placed), list(verdicts.moves)) == ([], [], [])
 
 
 def test_a_refused_ask_leaves_the_stock_to_the_next() -> None:
     """An order that lacks one product takes nothing of the others."""
     asks = [place(("A", 5), ("B", 1)), place(("A", 5))]
-    first, second = decided(asks, by_sku([shelf("A", 5), shelf("B", 0)])).answers
+    first, second = decided(asks, by_sku([stock_item("A", 5), stock_item("B", 0)])).answers
     assert isinstance(first, Refusal)
     assert isinstance(second, Order)

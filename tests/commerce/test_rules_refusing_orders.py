@@ -16,14 +16,14 @@ from server.commerce.errors import (
 from server.commerce.rules.orders import Line, PlaceOrder, decide
 from server.frame.errors import Refusal
 from storage.commerce.records import Order
-from tests.commerce.values import CUSTOMER, NOW, SERVICE, STAFF, by_sku, place, price, shelf
+from tests.commerce.values import CUSTOMER, NOW, SERVICE, STAFF, by_sku, place, price, stock_item
 
 SHELVES = by_sku(
     [
-        shelf("FINE", 100),
-        shelf("SHORT", 1),
-        shelf("OLD", 100, archived=True),
-        shelf("EURO", 100, cost=price("3", "EUR")),
+        stock_item("FINE", 100),
+        stock_item("SHORT", 1),
+        stock_item("OLD", 100, archived=True),
+        stock_item("EURO", 100, cost=price("3", "EUR")),
     ]
 )
 EARLIER = uuid4()
@@ -84,7 +84,7 @@ def test_an_ask_with_nothing_wrong_is_granted() -> None:
 
 
 def test_a_price_may_be_set_only_with_the_permission() -> None:
-    """Even one that is the catalogue's own, or nothing at all, and on any line."""
+    """Even one that is the catalog's own, or nothing at all, and on any line."""
     for amount in ("2.55", "0"):
         lines = (("FINE", 1, None), ("FINE", 1, price(amount)))
         assert isinstance(refused(place(*lines, caller=CUSTOMER)), PriceNotPermitted)
@@ -93,7 +93,7 @@ def test_a_price_may_be_set_only_with_the_permission() -> None:
 
 
 def test_a_price_of_nothing_is_a_price() -> None:
-    """A line that sets 0 is free, and not sold at the catalogue's price."""
+    """A line that sets 0 is free, and not sold at the catalog's price."""
     order = answer_to(place(("FINE", 7, price("0")), caller=SERVICE))
     assert isinstance(order, Order)
     assert order.total == price("0")

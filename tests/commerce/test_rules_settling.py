@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from server.commerce.providers.port import PaymentReport, RefundReport
 from server.commerce.rules.payments import new_payment
-from server.commerce.rules.settling import Clerk, ReportMismatch, Settlement, merged
+from server.commerce.rules.settling import ReportMismatch, ReportProcessor, Settlement, merged
 from storage.commerce.records import (
     Order,
     OrderState,
@@ -23,7 +23,7 @@ from storage.commerce.records import (
     RefundState,
     StockReason,
 )
-from tests.commerce.values import CUSTOMER, LATER, LAW, NOW, order, product, shelf
+from tests.commerce.values import CUSTOMER, LATER, LAW, NOW, order, product, stock_item
 
 TEA = product("TEA")
 ORDER = order((TEA, 2), (TEA, 3))
@@ -50,18 +50,18 @@ reports = st.builds(
 )
 
 
-def desk(placed: Order, *payments: Payment, on_hand: int = 10, held: int = 5) -> Clerk:
-    shelves = [replace(shelf("TEA", on_hand, held=held), product_id=TEA.id)]
-    return Clerk({each.id: each for each in payments}, {placed.id: placed}, shelves, uuid4, LATER)
+def processor_of(placed: Order, *payments: Payment, on_hand: int = 10, held: int = 5) -> ReportProcessor:
+    stock_items = [replace(stock_item("TEA", on_hand, held=held), product_id=TEA.id)]
+    return ReportProcessor({each.id: each for each in payments}, {placed.id: placed}, stock_items, uuid4, LATER)
 
 
 def told(
     reported: Sequence[PaymentReport], placed: Order = ORDER, **stock: int
 ) -> tuple[Payment, OrderState, Settlement]:
-    clerk = desk(placed, PAYMENT, **stock)
+    processor = processor_of(placed, PAYMENT, **stock)
     for report in reported:
-        settled = clerk.take_up(PAYMENT.id, report)
-    return settled.payment, settled.order_state, clerk.settlement
+        settled = processor.apply(PAYMENT.id, report)
+    return settled.payment, settled.order_state, processor.settlement
 
 
 def effects(settlement: Settlement) -> list[tuple[StockReason, int, int]]:
@@ -71,10 +71,10 @@ def effects(settlement: Settlement) -> list[tuple[StockReason, int, int]]:
 @pytest.mark.parametrize("turn", list(permutations([AUTHORIZED, CAPTURED, REFUNDED, FAILED])))
 def test_all_orders_of_the_four_reports_lead_to_one_end(turn: tuple[PaymentReport, ...]) -> None:
     """Each told twice, at once and at the end again: sold once, paid back, refunded, and never a step back."""
-    clerk = desk(ORDER, PAYMENT)
+    processor = processor_of(ORDER, PAYMENT)
     life = [OrderState.PENDING]
     for report in (*chain.from_iterable((each, each) for each in turn), *turn):
-        settled = clerk.take_up(PAYMENT.id, report)
+        settled = processor.apply(PAYMENT.id, report)
         if settled.order_state is not life[-1]:
             life.append(settled.order_state)
     assert settled.payment.state is PaymentState.REFUNDED
@@ -83,8 +83,8 @@ def test_all_orders_of_the_four_reports_lead_to_one_end(turn: tuple[PaymentRepor
         [OrderState.PENDING, OrderState.PAID, OrderState.REFUNDED],
         [OrderState.PENDING, OrderState.REFUNDED],
     )
-    assert effects(clerk.settlement) == [(StockReason.SOLD, -5, -5)]
-    events = [event.type for event in clerk.settlement.events]
+    assert effects(processor.settlement) == [(StockReason.SOLD, -5, -5)]
+    events = [event.type for event in processor.settlement.events]
     assert [each for each in events if each.startswith("order.")] == ["order.paid", "order.refunded"]
     assert events.count("payment.captured") == events.count("payment.refunded") == 1
 
@@ -155,10 +155,10 @@ def test_an_order_paid_twice_is_not_refunded_by_giving_back_one() -> None:
     other = replace(
         PAYMENT, id=uuid4(), provider_id="p0", state=PaymentState.CAPTURED, authorized=WHOLE, captured=WHOLE
     )
-    clerk = desk(replace(ORDER, state=OrderState.PAID), PAYMENT, other)
-    assert clerk.take_up(PAYMENT.id, REFUNDED).order_state is OrderState.PAID
+    processor = processor_of(replace(ORDER, state=OrderState.PAID), PAYMENT, other)
+    assert processor.apply(PAYMENT.id, REFUNDED).order_state is OrderState.PAID
     back = PaymentReport(other.id, "p0", "GBP", captured=WHOLE, refunded=WHOLE)
-    assert clerk.take_up(other.id, back).order_state is OrderState.REFUNDED
+    assert processor.apply(other.id, back).order_state is OrderState.REFUNDED
 
 
 def test_a_refund_that_the_provider_made_by_itself_is_written_down() -> None:
@@ -176,9 +176,9 @@ def test_refunds_that_are_told_one_by_one_add_up() -> None:
     parts = [
         RefundReport(None, f"r{n}", amount, RefundState.SUCCEEDED) for n, amount in enumerate((Decimal(2), WHOLE - 2))
     ]
-    clerk = desk(ORDER, PAYMENT)
+    processor = processor_of(ORDER, PAYMENT)
     for report in (CAPTURED, *(replace(CAPTURED, refunds=(part,)) for part in (*parts, parts[0]))):
-        settled = clerk.take_up(PAYMENT.id, report)
+        settled = processor.apply(PAYMENT.id, report)
     assert (settled.payment.refunded, settled.payment.state) == (WHOLE, PaymentState.REFUNDED)
     assert settled.order_state is OrderState.REFUNDED
 
@@ -193,17 +193,17 @@ def test_a_payment_that_the_provider_never_made_has_no_id_of_its(provider_id: st
 def test_a_refund_takes_no_step_back(turn: tuple[RefundState, ...]) -> None:
     """Whatever comes late, what succeeded has succeeded."""
     refund_id: UUID | None = None
-    clerk = desk(replace(ORDER, state=OrderState.CANCELLED), PAYMENT)
-    settled = clerk.take_up(PAYMENT.id, CAPTURED)
+    processor = processor_of(replace(ORDER, state=OrderState.CANCELLED), PAYMENT)
+    settled = processor.apply(PAYMENT.id, CAPTURED)
     [refund_id] = [refund.id for refund in settled.payment.refunds]
     for state in turn:
-        settled = clerk.take_up(PAYMENT.id, replace(CAPTURED, refunds=(RefundReport(refund_id, "r1", WHOLE, state),)))
+        settled = processor.apply(PAYMENT.id, replace(CAPTURED, refunds=(RefundReport(refund_id, "r1", WHOLE, state),)))
     assert [(each.id, each.state) for each in settled.payment.refunds] == [(refund_id, RefundState.SUCCEEDED)]
 
 
 def test_another_currency_is_not_taken_for_ours() -> None:
     """It is a defect on one of both sides, and nothing is settled by it."""
-    clerk = desk(ORDER, PAYMENT)
+    processor = processor_of(ORDER, PAYMENT)
     with pytest.raises(ReportMismatch):
-        clerk.take_up(PAYMENT.id, replace(CAPTURED, currency="EUR"))
-    assert clerk.settlement == Settlement()
+        processor.apply(PAYMENT.id, replace(CAPTURED, currency="EUR"))
+    assert processor.settlement == Settlement()

@@ -12,9 +12,9 @@ from server.commerce.providers.minor_units import minor_units
 from server.commerce.rules.orders import NO_UNPAID, PlaceOrder, Terms, bounded_customers, decide
 from server.frame.errors import Refusal
 from storage.commerce.records import Order, Unpaid
-from tests.commerce.values import CUSTOMER, NOW, SERVICE, STAFF, by_sku, place, price, shelf
+from tests.commerce.values import CUSTOMER, NOW, SERVICE, STAFF, by_sku, place, price, stock_item
 
-TERMS = Terms(hold=timedelta(minutes=15), most_unpaid_orders=3, most_held_pieces=10)
+TERMS = Terms(hold=timedelta(minutes=15), max_unpaid_orders=3, max_held_pieces=10)
 ME = str(CUSTOMER.account_id)
 
 
@@ -22,7 +22,7 @@ def answers(
     *asks: PlaceOrder, unpaid: Mapping[str, Unpaid] = NO_UNPAID, terms: Terms = TERMS, cost: str = "2.55"
 ) -> Sequence[Order | Refusal]:
     currency = "JPY" if cost == "500.5" else "GBP"
-    return decide(asks, by_sku([shelf("TEA", 1000, cost=price(cost, currency))]), {}, NOW, terms, unpaid).answers
+    return decide(asks, by_sku([stock_item("TEA", 1000, cost=price(cost, currency))]), {}, NOW, terms, unpaid).answers
 
 
 def mine(pieces: int, **rest: Any) -> PlaceOrder:
@@ -76,8 +76,8 @@ def test_so_many_orders_are_given_up_lately_and_no_more() -> None:
     assert isinstance(refused, TooManyAbandonedOrders)
     assert refused.metadata == {"orders": "30", "most_orders": "30"}
     assert isinstance(answers(mine(1), unpaid={ME: Unpaid(2, 9, given_up=29)})[0], Order)
-    clerk = place(("TEA", 1), caller=STAFF, customer_id=ME)
-    assert isinstance(answers(clerk, unpaid={ME: most})[0], Order)
+    processor = place(("TEA", 1), caller=STAFF, customer_id=ME)
+    assert isinstance(answers(processor, unpaid={ME: most})[0], Order)
 
 
 @pytest.mark.parametrize(("cost", "pieces", "taken"), [("500.5", 1, False), ("500.5", 2, True), ("0.001", 10, True)])

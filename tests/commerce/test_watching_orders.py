@@ -13,7 +13,7 @@ from backroom.commerce.v1 import inventory_service_pb2, orders_pb2
 from backroom.commerce.v1 import order_service_pb2 as pb
 from server.commerce.messages import order as as_message
 from server.commerce.rules.events import order_event
-from server.frame.resuming import KEPT, Position, watch_of
+from server.frame.resuming import TOKEN_LIFE, Position, watch_of
 from storage.commerce.records import OrderState
 from storage.commerce.store import COMMERCE
 from storage.frame.records import Event
@@ -152,7 +152,7 @@ async def lowered(server: Running, api: Api) -> None:
         await tx.accounts.revoke(api.account_id, "service")
         await tx.accounts.grant(api.account_id, ["customer"], now)
         await tx.access_changes.add([api.account_id], now)
-    await server.application.identity.standings.look()
+    await server.application.identity.access_cache.poll()
 
 
 async def test_another_customer_cannot_be_watched(server: Running, customer: Api) -> None:
@@ -179,7 +179,7 @@ async def test_an_old_token_has_expired(service: Api) -> None:
     present = watch_of(request(await begun(watch(service))), now).position
     assert present is not None
     tokens = [
-        watch_of(request(), now).token(Position(now - KEPT + age, present.timeline, Snapshot(1, 1)))
+        watch_of(request(), now).token(Position(now - TOKEN_LIFE + age, present.timeline, Snapshot(1, 1)))
         for age in (timedelta(minutes=-1), timedelta(minutes=1))
     ]
     refused = await refusal(watch(service, tokens[0]).read())

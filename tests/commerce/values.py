@@ -12,10 +12,10 @@ from hypothesis import settings
 from server.commerce.rules.inventory import AdjustStock
 from server.commerce.rules.orders import HOLD, Line, PlaceOrder
 from server.frame.caller import Caller
-from storage.commerce.records import Move, Order, OrderLine, OrderState, Price, Product, Shelf, StockReason
+from storage.commerce.records import NewMovement, Order, OrderLine, OrderState, Price, Product, StockItem, StockReason
 from storage.commerce.store import COMMERCE
 from storage.database import Database
-from storage.frame.records import Ask
+from storage.frame.records import ChangeContext
 from tests.fixtures.roles import permissions_of
 
 LAW = settings(max_examples=120, deadline=None)
@@ -33,29 +33,31 @@ def price(amount: str, currency: str = "GBP") -> Price:
     return Price(Decimal(amount), currency)
 
 
-def shelf(sku: str, on_hand: int, *, held: int = 0, cost: Price | None = None, archived: bool = False) -> Shelf:
-    return Shelf(uuid4(), sku, cost or price("2.55"), archived, on_hand, held)
+def stock_item(
+    sku: str, on_hand: int, *, held: int = 0, cost: Price | None = None, archived: bool = False
+) -> StockItem:
+    return StockItem(uuid4(), sku, cost or price("2.55"), archived, on_hand, held)
 
 
-def by_sku(shelves: Iterable[Shelf]) -> Mapping[str, Shelf]:
-    return {each.sku: each for each in shelves}
+def by_sku(stock_items: Iterable[StockItem]) -> Mapping[str, StockItem]:
+    return {each.sku: each for each in stock_items}
 
 
-def asked_by(caller: Caller) -> Ask:
+def context_of(caller: Caller) -> ChangeContext:
     """That a caller asks for a change, under no request_id."""
-    return Ask(caller.account_id, "test", NOW)
+    return ChangeContext(caller.account_id, "test", NOW)
 
 
 def place(*lines: tuple[str, int] | tuple[str, int, Price | None], caller: Caller = SERVICE, **rest: Any) -> PlaceOrder:
     """An ask for an order of lines of (sku, quantity) or (sku, quantity, unit_price)."""
     items = tuple(Line(*line) if len(line) == 3 else Line(*line, None) for line in lines)
-    given = {"asked": asked_by(caller), "order_id": uuid4(), "reference": None, "customer_id": None, **rest}
+    given = {"context": context_of(caller), "order_id": uuid4(), "reference": None, "customer_id": None, **rest}
     return PlaceOrder(caller=caller, lines=items, **given)
 
 
 def adjustment(sku: str, delta: int, *, note: str = "") -> AdjustStock:
     reason = StockReason.RECEIVED if delta > 0 else StockReason.WRITTEN_OFF
-    return AdjustStock(SERVICE, asked_by(SERVICE), sku, delta, reason, note)
+    return AdjustStock(SERVICE, context_of(SERVICE), sku, delta, reason, note)
 
 
 def product(sku: str, **rest: Any) -> Product:
@@ -86,10 +88,10 @@ def order(*lines: tuple[Product, int], **rest: Any) -> Order:
     return replace(plain, **rest)
 
 
-def receipt(of: Product, pieces: int, *, before: int = 0, note: str = "") -> Move:
+def receipt(of: Product, pieces: int, *, before: int = 0, note: str = "") -> NewMovement:
     """The movement of so many pieces that come in, where so many were on hand before and none was held."""
     after = before + pieces
-    return Move(of.id, StockReason.RECEIVED, pieces, 0, after, 0, None, note, SERVICE.account_id, NOW)
+    return NewMovement(of.id, StockReason.RECEIVED, pieces, 0, after, 0, None, note, SERVICE.account_id, NOW)
 
 
 async def kept(database: Database, *products: Product) -> None:

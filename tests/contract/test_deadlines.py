@@ -5,7 +5,7 @@ import asyncio
 import grpc
 import pytest
 
-from server.frame.interceptors import LONGEST_CALL
+from server.frame.interceptors import MAX_CALL_SECONDS
 from server.frame.interceptors.deadline import Deadline
 from tests.contract.stand_ins import Slow, get_me, line_of
 from tests.fixtures.servers import Api, Running, refused
@@ -41,7 +41,7 @@ async def test_the_server_ends_a_call_by_its_own_deadline(
 
 async def test_the_server_has_a_deadline(server: Running) -> None:
     """A caller that sends none gets this one."""
-    assert deadline_of(server)._seconds == LONGEST_CALL == 30
+    assert deadline_of(server)._seconds == MAX_CALL_SECONDS == 30
 
 
 async def test_a_callers_nearer_deadline_stops_the_work(server: Running, admin: Api, slow: Slow) -> None:

@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.frame.contract import BODY_BYTES, LARGEST_LIMIT_BYTES, largest_bodies_of
-from server.frame.errors import shown
+from server.frame.contract import BODY_BYTES, MAX_LIMIT_BYTES, largest_bodies_of
+from server.frame.errors import printable
 from server.frame.standard import STANDARD_RULES
 from tests.contract.hostile import CANARY, messages, with_nul
 from tests.contract.methods import METHODS, SERVICES, Method, sent
@@ -48,7 +48,7 @@ def told(refused_as: Refused) -> str:
     message = refused_as.message
     named = [value for name, value in refused_as.metadata.items() if name in IDENTIFIERS]
     for value in (*named, *refused_as.preconditions):
-        message = message.replace(shown(value), "")
+        message = message.replace(printable(value), "")
     others = (value for name, value in refused_as.metadata.items() if name not in IDENTIFIERS)
     return " ".join([message, *refused_as.fields.values(), *refused_as.preconditions.values(), *others])
 
@@ -149,7 +149,7 @@ async def test_the_standard_services_take_no_more_than_others(server: Running) -
 async def test_a_message_above_the_transports_limit_is_refused_too(admin: Api) -> None:
     """gRPC itself refuses it, unread and without a reason."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await sent(admin, METHODS[0], bytes(3 * LARGEST_LIMIT_BYTES))
+        await sent(admin, METHODS[0], bytes(3 * MAX_LIMIT_BYTES))
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 

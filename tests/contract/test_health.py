@@ -82,7 +82,7 @@ async def test_a_draining_server_stays_so(server_of_its_own: Running) -> None:
     """A database that answers does not call it back."""
     health = server_of_its_own.application.health
     await health.drain()
-    await health.look()
+    await health.poll()
     assert await checked(server_of_its_own.channel, "readiness") == "NOT_SERVING"
 
 

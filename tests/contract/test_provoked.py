@@ -155,7 +155,7 @@ async def outcome(api: Api, method: Method, body: bytes | None = None) -> grpc.a
 async def test_a_fault_in_any_method_is_internal_and_tells_nothing(
     faulty: tuple[Running, Fault], act: Callable[[], Any]
 ) -> None:
-    """In its use case, its messages, or in the serialising of its answer."""
+    """In its use case, its messages, or in the serializing of its answer."""
     running, fault = faulty
     api = await running.sign_in("admin")
     fault.act = act
@@ -291,7 +291,7 @@ async def test_a_process_writes_nothing_of_what_it_is_sent(postgres: str) -> Non
             for body in (plain, plain[:-1], CANARY.encode(), *MALFORMED.values()):
                 await outcome(api, method, body)
     await database.close()
-    said = b"".join(process.said)
+    said = b"".join(process.text)
     assert said.count(b'"event":"call"') >= len(METHODS)
     assert CANARY.encode() not in said
     assert api.token is not None

@@ -37,13 +37,13 @@ async def test_a_call_is_one_line(server: Running, admin: Api) -> None:
     """With its method, code, time in milliseconds, caller, and both ids."""
     await called(admin)
     line = await only_line(server)
-    known = {"level", "event", "method", "code", "duration_ms", "caller", "source", "request_id", "trace_id"}
+    known = {"level", "event", "method", "code", "duration_ms", "caller", "source", "call_id", "trace_id"}
     assert set(line) == known
     assert line["source"] == "127.0.0.1"
     assert (line["level"], line["event"], line["method"], line["code"]) == ("info", "call", GET_ME, "OK")
     assert line["caller"] == str(admin.account_id)
     assert 0 < line["duration_ms"] < 60_000
-    assert UUID(line["request_id"])
+    assert UUID(line["call_id"])
     assert len(line["trace_id"]) == 32
     assert int(line["trace_id"], 16)
 
@@ -112,7 +112,7 @@ async def test_a_callers_request_id_is_kept_and_returned(server: Running, admin:
     for api in (admin, server.anonymous):
         server.log.clear()
         assert (await called(api, ("x-request-id", "cart-42.a_b")))["x-request-id"] == "cart-42.a_b"
-        assert (await only_line(server))["request_id"] == "cart-42.a_b"
+        assert (await only_line(server))["call_id"] == "cart-42.a_b"
 
 
 @pytest.mark.parametrize("sent", ["", "has blank", "a" * 65, 'quote"d', "new\\nline", None])
@@ -121,7 +121,7 @@ async def test_a_malformed_request_id_is_replaced(server: Running, admin: Api, s
     metadata = () if sent is None else (("x-request-id", sent),)
     returned = (await called(admin, *metadata))["x-request-id"]
     assert UUID(returned)
-    assert (await only_line(server))["request_id"] == returned
+    assert (await only_line(server))["call_id"] == returned
 
 
 async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: pytest.LogCaptureFixture) -> None:

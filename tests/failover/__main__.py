@@ -127,7 +127,7 @@ def _tell(fault: Fault, number: int, result: Result, *, verbose: bool) -> None:
         for name, found in vars(result.verdict).items():
             for each in found[:_SHOWN]:
                 print(f"    {name}: {each}")
-        for line in result.said:
+        for line in result.text:
             print(f"    log: {line[:300]}")
 
 

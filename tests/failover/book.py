@@ -59,7 +59,7 @@ class Attempt:
     began: float
     ended: float
     outcome: Outcome
-    said: str
+    text: str
     """The code and the reason where it was not answered well."""
 
 

@@ -29,7 +29,7 @@ _DEADLINE_SECONDS = 10.0
 _PAUSE_SECONDS = (0.02, 0.1)
 _AGAIN_SECONDS = 0.2
 _PROBE_SECONDS = 0.15
-_MOST_PROBES = 150
+_MAX_PROBES = 150
 """At a time, of one server: as many as hang while nothing is answered."""
 _STREAMED = 5
 _CALLERS = 8
@@ -103,7 +103,7 @@ class Crowd:
         """An order every moment, whatever became of those before: by them it is seen since when a server answers."""
         waiting: set[asyncio.Task[Ask]] = set()
         while not self._leaving.is_set():
-            if len(waiting) < _MOST_PROBES:
+            if len(waiting) < _MAX_PROBES:
                 task = asyncio.create_task(self.order(server))
                 waiting.add(task)
                 task.add_done_callback(waiting.discard)

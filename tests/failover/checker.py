@@ -299,4 +299,4 @@ def _state(event_type: str) -> str:
 
 
 def _last(ask: Ask) -> str:
-    return ask.attempts[-1].said if ask.attempts else "never answered"
+    return ask.attempts[-1].text if ask.attempts else "never answered"

@@ -19,7 +19,7 @@ from tests.failover.waiting import now
 _CALLS_PER_SECOND = 200
 _ORDERED = 4
 """One of so many calls is an order."""
-_MOST_UNDER_WAY = 100
+_MAX_UNDER_WAY = 100
 """Beyond, it waits: on a busy machine a server would be overloaded, which is another matter than a restart."""
 _BEHIND_SECONDS = 0.1
 """It makes up for no more than so much of what it has not called in time."""
@@ -28,7 +28,7 @@ _POLICIES = ("pick_first", "round_robin")
 """gRPC's own two ways to use several addresses; the first is its default."""
 
 Stubs = tuple[Any, Any]
-"""Of orders and of the catalogue; their types know blocking calls alone."""
+"""Of orders and of the catalog; their types know blocking calls alone."""
 
 
 class PlainClient:
@@ -64,7 +64,7 @@ class PlainClient:
         under_way: set[asyncio.Task[None]] = set()
         due = now()
         while not self._done.is_set():
-            if len(under_way) < _MOST_UNDER_WAY:
+            if len(under_way) < _MAX_UNDER_WAY:
                 kind = Kind.ORDER if self.count // len(stubs) % _ORDERED == 0 else Kind.READ
                 task = asyncio.create_task(self._ask(kind, stubs[self.count % len(stubs)], bearer))
                 under_way.add(task)

@@ -34,7 +34,7 @@ class Result:
     foreign: list[str]
     """Those that are a library's."""
     failed_calls: list[str]
-    said: list[str]
+    text: list[str]
     """All lines above INFO, for a person."""
     acknowledged: int = 0
     verdict: Verdict = field(default_factory=Verdict)
@@ -94,7 +94,7 @@ def _measured(world: World, struck: float) -> Result:
         lines=max(len(each) for each in lines),
         foreign=[line.text for each in lines for line in each if not line.ours],
         failed_calls=world.failed_calls,
-        said=[line.text for each in lines for line in each],
+        text=[line.text for each in lines for line in each],
     )
 
 

@@ -44,11 +44,11 @@ class DyingProvider(SandboxProvider):
         return _dying(found, name, super().__getattribute__("point")) if name in STEPS else found
 
 
-def _dying(ask: Callable[..., Awaitable[Any]], step: str, point: str) -> Callable[..., Awaitable[Any]]:
+def _dying(request: Callable[..., Awaitable[Any]], step: str, point: str) -> Callable[..., Awaitable[Any]]:
     async def asked(*args: Any, **rest: Any) -> Any:
         if point == f"before {step}":
             die()
-        report = await ask(*args, **rest)
+        report = await request(*args, **rest)
         if point == f"after {step}":
             die()
         return report
@@ -61,10 +61,10 @@ def die_when_stored(count: int) -> None:
     settle = Settling.settle
     left = count
 
-    async def dying(self: Settling, asks: Sequence[Reported]) -> Sequence[Settled | Refusal]:
+    async def dying(self: Settling, requests: Sequence[Reported]) -> Sequence[Settled | Refusal]:
         nonlocal left
-        answers = await settle(self, asks)
-        left -= len(asks)
+        answers = await settle(self, requests)
+        left -= len(requests)
         if not left:
             die()
         return answers

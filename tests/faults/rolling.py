@@ -17,7 +17,7 @@ from tests.fixtures.processes import ServerProcess, serving
 from tests.fixtures.servers import Api
 
 CHANNELS = 4
-MOST_AT_ONCE = 100
+MAX_AT_ONCE = 100
 DEADLINE_SECONDS = 25.0
 _RECONNECT_MS = 2000
 
@@ -27,7 +27,7 @@ class Tally:
     """What became of the calls."""
 
     codes: Counter[str] = field(default_factory=Counter)
-    said: Counter[str] = field(default_factory=Counter)
+    text: Counter[str] = field(default_factory=Counter)
     """By the texts of those that failed."""
     asked: set[str] = field(default_factory=set)
     orders: dict[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ async def calling(apis: Sequence[Api], per_second: float, tally: Tally) -> Async
             tally.codes["OK"] += 1
         except grpc.aio.AioRpcError as error:
             tally.codes[error.code().name] += 1
-            tally.said[str(error.details())] += 1
+            tally.text[str(error.details())] += 1
         tally.slowest = max(tally.slowest, time.monotonic() - began)
 
     async def all_of_them() -> None:
@@ -74,7 +74,7 @@ async def calling(apis: Sequence[Api], per_second: float, tally: Tally) -> Async
             while not over.is_set():
                 group.create_task(one(number))
                 number += 1
-                while sum(tally.codes.values()) < number - MOST_AT_ONCE:  # noqa: ASYNC110 - it is a plain count
+                while sum(tally.codes.values()) < number - MAX_AT_ONCE:  # noqa: ASYNC110 - it is a plain count
                     await asyncio.sleep(0.01)
                 await asyncio.sleep(max(0.0, began + number / per_second - time.monotonic()))
 

@@ -20,7 +20,7 @@ from storage.url import sibling
 from tests.faults.replication import either_url
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.postgres_nodes import Node, until
-from tests.identity.standing import Door
+from tests.identity.access_cache import AccessFixture
 
 SOON = 60.0
 """In seconds: far longer than anything here takes."""
@@ -137,12 +137,12 @@ async def answered(database: Database) -> None:
                 return
 
 
-async def looked(door: Door) -> None:
+async def looked(door: AccessFixture) -> None:
     """Looks, as a server does, until that succeeds."""
     async with asyncio.timeout(SOON):
         while True:
             try:
-                return await door.standings.look()
+                return await door.access_cache.poll()
             except StoreUnavailable:
                 await asyncio.sleep(0.05)
 

@@ -76,6 +76,6 @@ async def test_a_session_that_works_is_left_alone_while_another_one_s_connection
         with pytest.raises(psycopg.OperationalError, match="connection was lost"):
             await vanished.execute("SELECT 1")
         await slow
-    assert working.given_up == ""
+    assert working.abandoned == ""
     for each in (vanished, working):
         await each.close()

@@ -19,12 +19,12 @@ from server.modules import permissions
 from server.process.data_dir.first_admin import FIRST_ADMIN, ensure_first_admin
 from server.process.data_dir.master_key import master_keys
 from server.process.data_dir.own_sandbox import running_sandbox
-from server.process.data_dir.private_file import keep_private, kept_value, write_private
+from server.process.data_dir.private_file import stored_value, write_private, write_private_once
 from server.process.failure import Failure
 from server.settings import settings_of
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres, running_url
-from storage.frame.records import NOBODY, Ask
+from storage.frame.records import NOBODY, ChangeContext
 from storage.identity.store import IDENTITY
 from tests.cli.test_serve import read, serve, signed_in_by, start
 from tests.fixtures.keys import MASTER_KEYS
@@ -200,7 +200,7 @@ def names_in(folder: Path) -> list[str]:
 
 async def password_in(folder: Path, server: Running) -> str:
     """The password in admin.json, which signs in."""
-    password = kept_value(folder / "admin.json", "password")
+    password = stored_value(folder / "admin.json", "password")
     assert password is not None
     await server.anonymous.identity.Login(identity_service_pb2.LoginRequest(email=FIRST_ADMIN, password=password))
     return password
@@ -227,7 +227,7 @@ async def test_an_admin_whose_making_was_interrupted_can_sign_in(
 async def test_an_address_that_is_taken_leaves_no_password_behind(database: Database, tmp_path: Path) -> None:
     """Where somebody else has the first admin's, the line says how an admin is made."""
     identity = build_identity(database.store(IDENTITY), MASTER_KEYS, permissions())
-    await identity.accounts.create(FIRST_ADMIN, "correct horse battery", "", [], Ask(NOBODY, "test", now()))
+    await identity.accounts.create(FIRST_ADMIN, "correct horse battery", "", [], ChangeContext(NOBODY, "test", now()))
     identity.passwords.close()
     with pytest.raises(Failure, match=f"{FIRST_ADMIN} is another account; make one with: backroom admin create-user"):
         await ensure_first_admin(database, MASTER_KEYS, tmp_path)
@@ -255,8 +255,8 @@ def test_a_master_key_that_was_lost_is_named_where_something_was_sealed(tmp_path
 
 def test_two_who_keep_a_file_agree_on_one(tmp_path: Path) -> None:
     """The one that was there first."""
-    assert keep_private(tmp_path / "key", "first") == "first\n"
-    assert keep_private(tmp_path / "key", "second") == "first\n"
+    assert write_private_once(tmp_path / "key", "first") == "first\n"
+    assert write_private_once(tmp_path / "key", "second") == "first\n"
     assert names_in(tmp_path) == ["key"]
 
 
@@ -268,7 +268,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    for write in (write_private, keep_private):
+    for write in (write_private, write_private_once):
         with pytest.raises(OSError, match="No space left"):
             write(tmp_path / "key", "new")
     assert (tmp_path / "key").read_text() == "old\n"

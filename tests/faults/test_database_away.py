@@ -63,5 +63,5 @@ async def test_the_log_says_why_in_the_database_s_own_words(server: Running, clu
 
 def reasons(server: Running) -> list[str]:
     """What the log says of why there is no connection."""
-    lines = [line for line in server.log if line["event"] == "not ready"]
+    lines = [line for line in server.log if line["event"] == "not_ready"]
     return [str(line["why"]) for line in lines if "connection to server" in str(line["why"])]

@@ -47,8 +47,8 @@ async def test_calls_end_by_their_callers_deadline_while_the_database_is_frozen(
             await server.application.in_flight.idle()
     assert len((await service.catalog.ListProducts(LIST)).products) == 1
     # An order whose caller gave up may have been placed or not, and is placed once at most: ten pieces suffice for all.
-    repeated = await asyncio.gather(*map(service.orders.PlaceOrder, asks))
-    assert len({answer.order.order_id for answer in repeated}) == len(asks)
+    find_answer = await asyncio.gather(*map(service.orders.PlaceOrder, asks))
+    assert len({answer.order.order_id for answer in find_answer}) == len(asks)
     assert (await refusal(service.orders.PlaceOrder(ask(("TEA", 1))))).reason == "OUT_OF_STOCK"
 
 

@@ -164,13 +164,13 @@ async def test_what_was_answered_survives_a_promotion(replicated: Pair, service:
 
 @pytest.mark.parametrize("repeated", [False, True], ids=["first", "repeated"])
 async def test_a_commit_whose_wait_is_cancelled_is_not_answered_with_ok(
-    replicated: Pair, service: Api, repeated: bool
+    replicated: Pair, service: Api, find_answer: bool
 ) -> None:
     """PostgreSQL reports it as done, with a warning: the caller is told that nobody knows, and asks again."""
     await stocked(service, "TEA", 10)
     request = ask(("TEA", 1))
     with replicated.standby.frozen():
-        if repeated:
+        if find_answer:
             first = asyncio.ensure_future(service.orders.PlaceOrder(request))
             end(replicated, await waits(replicated))
             assert await code_of(first) is grpc.StatusCode.UNAVAILABLE

@@ -48,8 +48,8 @@ class Repeating(changes.Scenario):
                 await held_up(self.url, again)
             except AssertionError as error:
                 raise AssertionError(f"{name}: {error}") from None
-        repeated = await again
-        assert not changes._request_id(request) or repeated == answer, name
+        find_answer = await again
+        assert not changes._request_id(request) or find_answer == answer, name
         return answer
 
     async def _let_in(self, api: Api) -> Api:

@@ -81,7 +81,7 @@ class Track:
             if change.HasField("order"):
                 return
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         while True:
             status = await checked(self._serving.channel, "readiness")
             if not self.readiness or self.readiness[-1][1] != status:
@@ -119,7 +119,7 @@ async def tracked(serving: Running) -> AsyncIterator[tuple[Track, Api]]:
         "GetOrder": lambda: api.orders.GetOrder(get, timeout=20),
         "WatchOrders": lambda: track.watch(api),
     }
-    tasks = [asyncio.create_task(track.look()), *(asyncio.create_task(track.call(*each)) for each in calls.items())]
+    tasks = [asyncio.create_task(track.poll()), *(asyncio.create_task(track.call(*each)) for each in calls.items())]
     await track.all_again(time.monotonic(), within=60)
     try:
         yield track, api

@@ -19,7 +19,7 @@ from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, sign_in
 from tests.process.servers import QUIET
 
-MOST_LINES = 6
+MAX_LINES = 6
 """Above INFO, of one server and one fault."""
 SETTLED_SECONDS = 6.0
 """After orders are taken again: longer than the worker needs to go on, and than the first pauses of an outage."""
@@ -49,8 +49,8 @@ async def _lines_after(server: Process, book: Book, begin: int) -> list[dict[str
 
 def _assert_few_and_ours(server: Process, lines: list[dict[str, object]]) -> None:
     told = Counter(str(line["event"]) for line in lines)
-    assert sum(told.values()) <= MOST_LINES, lines
-    assert "a library reports" not in told, lines
+    assert sum(told.values()) <= MAX_LINES, lines
+    assert "library_message" not in told, lines
     assert server.other == []
     assert all(len(str(line)) < 700 for line in lines)
 

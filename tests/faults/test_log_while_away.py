@@ -82,24 +82,24 @@ async def test_a_server_waits_for_its_database_and_says_so_in_few_words(cluster:
     async with AsyncExitStack() as stack:
         async with cluster.stopped():
             server = await stack.enter_async_context(await served(database_url))
-            await server.until("not ready", 2)
+            await server.until("not_ready", 2)
             assert server.screen == ""
         await server.until("serving")
         async with cluster.stopped():
             began, lines = time.monotonic(), len(server.log)
-            await server.until("not ready", len(server.of("not ready")) + 3)
+            await server.until("not_ready", len(server.of("not_ready")) + 3)
             lasted = time.monotonic() - began
             told = server.log[lines:]
         await server.until("ready", 2)
         server.process.send_signal(signal.SIGINT)
         assert await server.ended() == 0
     # That connections ended, and that there are no new ones, may each be told; then the pauses grow.
-    assert {line["event"] for line in told} <= {"not ready", "job"}
+    assert {line["event"] for line in told} <= {"not_ready", "job"}
     assert lasted > 1
     assert server.screen.count("Backroom serves") == 1
     assert server.other == []
     warned = [line for line in server.log if line["level"] not in ("info", "debug")]
-    assert {line["event"] for line in warned} <= {"not ready", "job"}
+    assert {line["event"] for line in warned} <= {"not_ready", "job"}
     assert max(line["length"] for line in warned) < 500
     assert [line["event"] for line in server.log[-2:]] == ["stopping", "stopped"]
 
@@ -109,9 +109,9 @@ async def test_a_server_on_a_database_that_is_not_migrated_says_that_alone(clust
     with psycopg.connect(cluster.url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE unmigrated")
     async with await served(sibling(cluster.url, "unmigrated")) as server:
-        await server.until("not ready", 3)
+        await server.until("not_ready", 3)
         server.process.send_signal(signal.SIGINT)
         assert await server.ended() == 0
     warned = [line for line in server.log if line["level"] != "info"]
-    assert {(line["event"], line["why"]) for line in warned} == {("not ready", str(migrations.lacking(None)))}
+    assert {(line["event"], line["why"]) for line in warned} == {("not_ready", str(migrations.migration_problem(None)))}
     assert server.other == []

@@ -31,9 +31,9 @@ async def test_terminated_connections_lose_nothing(shop: Api, cluster: Cluster, 
     assert ended > 0
     assert book.ok
     assert_kept(database_url, book.ok.values())
-    repeated = await book.repeat(shop)
-    assert book.ok.items() <= repeated.items()
-    assert_kept(database_url, repeated.values())
+    find_answer = await book.repeat(shop)
+    assert book.ok.items() <= find_answer.items()
+    assert_kept(database_url, find_answer.values())
     assert count_orders(database_url) == len(book.asked)
 
 
@@ -49,9 +49,9 @@ async def test_a_database_that_is_stopped_under_load_loses_nothing(
         acknowledged = len(book.ok)
         await until(lambda: len(book.ok) > acknowledged + 50)
     assert_kept(database_url, book.ok.values())
-    repeated = await book.repeat(shop)
-    assert book.ok.items() <= repeated.items()
-    assert_kept(database_url, repeated.values())
+    find_answer = await book.repeat(shop)
+    assert book.ok.items() <= find_answer.items()
+    assert_kept(database_url, find_answer.values())
 
 
 async def test_callers_that_go_leave_nothing_half_written(server: Running, shop: Api, database_url: str) -> None:
@@ -72,7 +72,7 @@ async def test_callers_that_go_leave_nothing_half_written(server: Running, shop:
     assert book.ok
     assert book.unknown
     assert_kept(database_url, book.ok.values())
-    repeated = await book.repeat(shop)
-    assert book.ok.items() <= repeated.items()
-    assert_kept(database_url, repeated.values())
+    find_answer = await book.repeat(shop)
+    assert book.ok.items() <= find_answer.items()
+    assert_kept(database_url, find_answer.values())
     assert count_orders(database_url) == len(book.asked)

@@ -13,14 +13,14 @@ from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest, WatchOrder
 from backroom_client import AsyncWatch
 from server.commerce.service.watching import StockChanges
 from server.frame.errors import ResumeTokenExpired
-from server.frame.watching import Feed, Telling
+from server.frame.watching import Feed, WatchMessages
 from storage.commerce.records import Movement
 from storage.commerce.store import COMMERCE, CommerceReading, CommerceTransaction
 from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.identity.store import IDENTITY
+from storage.problems import ProblemKind
 from storage.store import Store
-from storage.trouble import Kind
 from storage.url import sibling
 from tests.commerce.goods import pages, placed, stocked
 from tests.commerce.values import kept, product, receipt
@@ -29,8 +29,8 @@ from tests.faults.replication import synchronous
 from tests.faults.succession import SOON, Failover, Succession, answered, handed_out, looked, opened
 from tests.fixtures.servers import Api, refusal, running
 from tests.fixtures.trading import eventually
+from tests.identity.access_cache import AccessFixture
 from tests.identity.records import auditing_on, entry, head, recorded, verified
-from tests.identity.standing import Door
 from tests.webhooks.outgoing import outbox_on
 
 LOST = 30
@@ -101,7 +101,7 @@ async def test_nothing_is_told_of_a_standby(failover: Failover) -> None:
         with pytest.raises(StoreUnavailable) as raised:
             async with database.store(COMMERCE).reading() as tx:
                 await tx.order_changes.find_end()
-    assert raised.value.trouble.kind is Kind.STANDBY
+    assert raised.value.problem.kind is ProblemKind.STANDBY
 
 
 class Gated(Store[CommerceReading, CommerceTransaction]):
@@ -139,7 +139,7 @@ async def test_a_watch_under_way_ends_where_a_standby_was_promoted(failover: Fai
     """Also where the feed never noticed that the database was away: one that waits, and one in the midst of a page."""
     database = Database(failover.either)
     store = Gated(database)
-    feed = Feed(store, StockChanges(), lambda: datetime.now(UTC), every=0.01, quiet=600)
+    feed = Feed(store, StockChanges(), lambda: datetime.now(UTC), poll_seconds=0.01, quiet=600)
     await kept(database, TEA)
     waits, reads = feed.watch(None, ALL), feed.watch(None, ALL)
     async with asyncio.timeout(SOON):
@@ -174,7 +174,7 @@ async def test_a_watch_under_way_ends_where_a_standby_was_promoted(failover: Fai
     await database.close()
 
 
-async def all_of(telling: Telling[Movement]) -> int:
+async def all_of(telling: WatchMessages[Movement]) -> int:
     """How many messages there are."""
     return len([each async for each in telling])
 
@@ -182,14 +182,14 @@ async def all_of(telling: Telling[Movement]) -> int:
 async def test_an_access_that_is_taken_away_after_a_promotion_is_learned_of(failover: Failover) -> None:
     """By a transaction whose id the old primary had given to another; the next look finds it out."""
     async with opened(failover.either) as database:
-        door = Door(database)
+        door = AccessFixture(database)
         token, account, _ = await door.enter("manager")
-        await door.standings.look()
+        await door.access_cache.poll()
         await failover.keep()
         for _ in range(LOST):
             async with database.store(IDENTITY).transaction() as tx:
                 await tx.access_changes.add([(await door.enter())[1].id], door.time)
-        await door.standings.look()
+        await door.access_cache.poll()
         before = await door.permissions(token)
         assert before
         await failover.happen()

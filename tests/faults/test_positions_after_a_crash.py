@@ -10,8 +10,8 @@ from tests.commerce.goods import placed, stocked
 from tests.commerce.watched import begun, told
 from tests.faults.succession import Succession, answered, handed_out, looked, opened
 from tests.fixtures.servers import running
+from tests.identity.access_cache import AccessFixture
 from tests.identity.records import auditing_on, entry, recorded, verified
-from tests.identity.standing import Door
 from tests.webhooks.outgoing import outbox_on
 
 LOST = 30
@@ -51,11 +51,11 @@ async def test_an_access_that_is_taken_away_after_a_crash_is_learned_of(successi
     """By a transaction whose id was that of one which had ended at the last look, and left no trace on the disk."""
     url = sibling(succession.primary.url, succession.new_database())
     async with opened(url) as database:
-        door = Door(database)
+        door = AccessFixture(database)
         token, account, _ = await door.enter("manager")
         succession.write_no_more()
         last = handed_out(url, LOST)
-        await door.standings.look()
+        await door.access_cache.poll()
         assert await door.permissions(token)
         await crash(succession, url, database, last)
         async with database.store(IDENTITY).transaction() as tx:

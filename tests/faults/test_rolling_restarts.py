@@ -54,7 +54,7 @@ async def test_a_rolling_restart_fails_no_call(
             record_property("calls_per_second", round(tally.codes.total() / (time.monotonic() - began)))
     for name, figure in (("restarts", 2 * RESTARTS), ("codes", dict(tally.codes)), ("slowest_seconds", tally.slowest)):
         record_property(name, figure)
-    assert set(tally.codes) == {"OK"}, (tally.codes, tally.said, tally.slowest)
+    assert set(tally.codes) == {"OK"}, (tally.codes, tally.text, tally.slowest)
     assert set(fleet.exit_codes) == {0}
     assert tally.asked == set(tally.orders)
     assert_kept(database_url, tally.orders.values())
@@ -77,12 +77,12 @@ async def test_one_of_several_workers_is_replaced_and_fails_no_call(database: Da
                 await until(lambda: len(_begun(server)) > already, within=90)  # noqa: B023 - awaited within the loop
                 serving_now.append(_begun(server)[-1])
             await asyncio.sleep(1)
-    assert set(tally.codes) == {"OK"}, (tally.codes, tally.said, tally.slowest)
+    assert set(tally.codes) == {"OK"}, (tally.codes, tally.text, tally.slowest)
     assert tally.asked == set(tally.orders)
     assert_kept(database_url, tally.orders.values())
 
 
 def _begun(server: ServerProcess) -> list[int]:
     """The processes that have begun to serve in the place of others."""
-    lines = (json.loads(line) for line in server.said if line.startswith(b"{"))
-    return [line["pid"] for line in lines if line["event"] == "a worker serves"]
+    lines = (json.loads(line) for line in server.text if line.startswith(b"{"))
+    return [line["pid"] for line in lines if line["event"] == "worker_serving"]

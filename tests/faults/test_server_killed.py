@@ -29,9 +29,9 @@ async def test_a_killed_server_loses_no_order_and_doubles_none(service: Api, dat
         await server.process.wait()
     assert book.unknown
     assert_kept(database_url, book.ok.values())
-    repeated = await book.repeat(service)
-    assert book.ok.items() <= repeated.items()
-    assert_kept(database_url, repeated.values())
+    find_answer = await book.repeat(service)
+    assert book.ok.items() <= find_answer.items()
+    assert_kept(database_url, find_answer.values())
     assert count_orders(database_url) == len(book.asked)
 
 

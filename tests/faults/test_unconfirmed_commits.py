@@ -14,14 +14,14 @@ from sqlalchemy import event, text
 
 from server.frame.answers import AnswerKind
 from server.frame.jobs import Task, Worker
-from server.frame.repeating import repeated
+from server.frame.repeating import find_answer
 from storage.database import Database
 from storage.errors import StoreUnavailable
-from storage.frame.records import Ask, Claim, Job, RequestKey
-from storage.limits import hold_limits
+from storage.frame.records import ChangeContext, Claim, Job, RequestKey
+from storage.limits import set_role_limits
 from storage.pooler import Pooler
+from storage.problems import ProblemKind
 from storage.store import FRAME
-from storage.trouble import Kind
 from storage.url import parameters, sibling
 from tests.cli.test_doctor import row
 from tests.cli.test_doctor_database import doctor
@@ -37,7 +37,7 @@ from tests.webhooks.senders import NOW, SOURCES, standard
 
 SHORT = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 KEY = RequestKey(UUID(int=1), UUID(int=7), b"content".ljust(32))
-ASK = Ask(KEY.caller_id, "test/Write", NOW, key=KEY)
+ASK = ChangeContext(KEY.caller_id, "test/Write", NOW, key=KEY)
 
 
 @pytest.fixture(params=[Pooler.NONE, Pooler.TRANSACTION])
@@ -46,7 +46,7 @@ async def either(request: pytest.FixtureRequest, cluster: Cluster, database_url:
     url = database_url
     name = parameters(url)["dbname"]
     with psycopg.connect(url, autocommit=True) as connection:
-        hold_limits(connection)
+        set_role_limits(connection)
         connection.execute(f"ALTER DATABASE {name} SET client_min_messages = 'error'")
     with _way(cluster, request.param) as behind:
         way = sibling(behind, name)
@@ -76,7 +76,7 @@ async def claimed(database: Database, *, short: bool = False) -> None:
 
 async def found(database: Database) -> str | None:
     """The same, looked for before anything is done."""
-    return await repeated(database.store(FRAME), ASK, AnswerKind("test.word", str))
+    return await find_answer(database.store(FRAME), ASK, AnswerKind("test.word", str))
 
 
 async def test_no_time_limit_ends_the_wait_of_a_commit(either: Database, cluster: Cluster) -> None:
@@ -99,7 +99,7 @@ async def test_a_commit_whose_wait_is_cancelled_is_unknown(either: Database, clu
             cancel(cluster.url, await waits(cluster.url))
             with pytest.raises(StoreUnavailable, match="not confirmed by the synchronous standby") as raised:
                 await call
-            assert raised.value.trouble.kind is Kind.UNCONFIRMED
+            assert raised.value.problem.kind is ProblemKind.UNCONFIRMED
     assert await found(either) == "an answer"
 
 
@@ -192,7 +192,9 @@ async def test_a_job_begins_once_it_is_certain(database: Database, database_url:
     """What it does outside, no promotion undoes; that it was fetched waits for all that came before."""
     diary, log = Diary(), Log()
     task = Task("test.write", diary.run)
-    worker = Worker(database_url, [task], log.logger, CollectorRegistry(), heartbeat=0.5, missed_after=2.0)
+    worker = Worker(
+        database_url, [task], log.logger, CollectorRegistry(), heartbeat_seconds=0.5, stalled_after_seconds=2.0
+    )
     worker.start()
     try:
         await _deferred(database, "first")

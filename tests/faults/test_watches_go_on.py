@@ -39,7 +39,7 @@ async def watched(api: Api) -> AsyncIterator[list[Change]]:
     await asyncio.wait([following])
 
 
-async def trade(api: Api) -> list[Change]:
+async def commerce_config(api: Api) -> list[Change]:
     """An order that is placed and cancelled."""
     order = await placed(api, ("A", 1))
     ended = await cancelled(api, order)
@@ -56,7 +56,7 @@ async def test_a_watch_goes_on_when_the_database_is_back(service: Api, cluster: 
             refused = await asyncio.wait_for(refusal(by_hand.read()), 10)
             assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
             assert refused.retry_after is not None
-        expected = [*await trade(service), *await trade(service)]
+        expected = [*await commerce_config(service), *await commerce_config(service)]
         await until(lambda: len(changes) >= len(expected), within=20)
     assert changes == expected
 
@@ -69,12 +69,12 @@ async def test_a_watch_goes_on_at_the_next_server(service: Api, database_url: st
         open_aio_channel(killed.address, None) as channel,
         watched(Api(channel, service.token)) as changes,
     ):
-        expected = await trade(service)
+        expected = await commerce_config(service)
         await until(lambda: len(changes) == len(expected))
         killed.process.kill()
         await killed.process.wait()
-        expected += await trade(service)
+        expected += await commerce_config(service)
         async with serving(database_url, BACKROOM_GRPC_ADDRESS=killed.address):
-            expected += await trade(service)
+            expected += await commerce_config(service)
             await until(lambda: len(changes) >= len(expected), within=20)
     assert changes == expected

@@ -55,7 +55,7 @@ async def take_up(database_url: str, shop: Shop) -> None:
             return sum(job.task.startswith("commerce.") for job in await tx.jobs.list_undone(100))
 
     tasks = shop.server.application.tasks
-    worker = Worker(database_url, tasks, QUIET, CollectorRegistry(), heartbeat=0.05, missed_after=0.1)
+    worker = Worker(database_url, tasks, QUIET, CollectorRegistry(), heartbeat_seconds=0.05, stalled_after_seconds=0.1)
     worker.start()
     await eventually(left, lambda jobs: not jobs)
     await worker.stop()

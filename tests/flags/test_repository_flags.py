@@ -51,7 +51,7 @@ async def kept(database: Database, *flags: Flag) -> int:
 
 
 async def since(database: Database, version: int) -> Configuration:
-    async with database.store(FLAGS).reading_at_once() as tx:
+    async with database.store(FLAGS).snapshot_reading() as tx:
         return await tx.configuration.since(version)
 
 

@@ -97,7 +97,7 @@ def test_who_has_nothing_to_be_chosen_by_gets_the_default() -> None:
 
 def test_the_largest_hash_gets_a_variant() -> None:
     """It falls into the last bucket, however large the weights are."""
-    for total in (1, 3, 100, 100_000, fractional.MOST_WEIGHT):
+    for total in (1, 3, 100, 100_000, fractional.MAX_WEIGHT):
         assert fractional.bucket_of(2**32 - 1, total) == total - 1
         assert fractional.bucket_of(0, total) == 0
 

@@ -153,7 +153,7 @@ async def test_what_comes_one_a_turn_is_one_batch() -> None:
 
 async def test_a_crowd_that_comes_back_is_one_batch_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who come first wait for the others, though the loop brings nobody for a while."""
-    monkeypatch.setattr(batching, "_PAUSE", 0.2)  # longer than the loop may be held up by another test
+    monkeypatch.setattr(batching, "_CROWD_WAIT_SECONDS", 0.2)  # longer than the loop may be held up by another test
     use_case = UseCase()
     batcher = Batcher[int, int](use_case)
     await asyncio.gather(*submitted(batcher, range(8)))

@@ -18,8 +18,8 @@ from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
 from tests.frame.bodies import BODIES, Body
 
-MOST_MEGABYTES = 100
-MOST_SECONDS = 2.0
+MAX_MEGABYTES = 100
+MAX_SECONDS = 2.0
 """What a probe may wait on a machine that has more to do; it was 21.8 s."""
 EXPECTED = {
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -89,5 +89,5 @@ async def test_no_body_holds_the_server_or_eats_its_memory(database_url: str, da
             async with probed(probing) as waited:
                 codes = set(await asyncio.gather(*(answered(attacking, body, token) for _ in range(body.times))))
             assert codes <= EXPECTED, (name, codes)
-            assert megabytes(pid, "VmHWM") - before < MOST_MEGABYTES, name
-            assert max(waited) < MOST_SECONDS, name
+            assert megabytes(pid, "VmHWM") - before < MAX_MEGABYTES, name
+            assert max(waited) < MAX_SECONDS, name

@@ -55,7 +55,7 @@ async def test_a_method_without_a_rule_is_not_called(server: Running) -> None:
     async def handler(request: Any, _call: Call) -> None:
         called.append(request)
 
-    access = Access({}, server.application.identity.standings)
+    access = Access({}, server.application.identity.access_cache)
     with pytest.raises(MethodUnknown):
         await access.around(Method("/shop.v1.ShopService/Buy"), handler)(b"", call())
     assert called == []
@@ -88,7 +88,7 @@ async def test_a_call_is_named_as_its_caller_names_it(server: Running, customer:
     else:
         await sent
     assert dict(await sent.trailing_metadata())["x-request-id"] == "mine-7"
-    assert [line["request_id"] for line in await log_of(server) if line["event"] == "call"] == ["mine-7"]
+    assert [line["call_id"] for line in await log_of(server) if line["event"] == "call"] == ["mine-7"]
 
 
 @pytest.mark.parametrize("sent", ["", "x" * 65, "a b", "a\nb", "é", '"', "{}"])

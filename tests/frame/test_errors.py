@@ -16,7 +16,7 @@ from google.rpc import code_pb2, error_details_pb2
 
 import server
 from server.frame.errors import (
-    MOST_NAMED,
+    MAX_NAMED,
     Code,
     Contention,
     DatabaseUnavailable,
@@ -28,7 +28,7 @@ from server.frame.errors import (
     RateLimited,
     Refusal,
     Stopping,
-    shown,
+    printable,
 )
 from server.frame.statuses import refusal_of, status_of
 from storage.errors import StoreContention, StoreError, StoreTimeout, StoreUnavailable
@@ -133,12 +133,12 @@ def test_each_refusal_is_raised_with_all_that_its_message_names() -> None:
     """A message that misses one would be INTERNAL: each place in the source that makes one is read."""
     kinds = {kind.__name__: kind for kind in refusals().values()}
     made = [(file, call) for file in SOURCES for call in makings(ast.parse(file.read_text()), kinds)]
-    lacking = [
+    migration_problem = [
         (str(file), name, missing)
         for file, (name, given) in made
         if (missing := named(kinds[name]) - given - {"seconds"}) and not given & OTHERWISE.get(name, set())
     ]
-    assert lacking == []
+    assert migration_problem == []
     assert len(made) > 60
 
 
@@ -168,7 +168,7 @@ def test_a_message_names_the_field_that_is_wrong() -> None:
     assert FieldInvalid.of("order_id", "must be a valid UUID").message() == "order_id: must be a valid UUID"
     many = FieldInvalid(fields=[FieldViolation(f"lines[{n}].sku", "must not be empty") for n in range(2000)])
     assert many.message() == "lines[0].sku: must not be empty (and 1,999 more)"
-    assert len(many.fields) == MOST_NAMED
+    assert len(many.fields) == MAX_NAMED
     whole = FieldInvalid.of("", "exactly one field is required in oneof")
     assert whole.message() == "exactly one field is required in oneof"
 
@@ -207,7 +207,7 @@ def test_a_message_of_a_stream_is_told_by_its_number() -> None:
 def test_a_value_is_shown_in_one_short_line(value: str, said: str) -> None:
     """Whoever reads a message in a terminal or a log reads one line, and what is in braces is no name in it."""
     assert EtagMismatch(etag=value).message().count(said) == 1
-    assert shown(value) == said
+    assert printable(value) == said
 
 
 def test_how_long_to_wait_is_said_in_whole_seconds() -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from backroom.commerce.v1 import inventory_service_pb2, order_service_pb2
 from backroom.identity.v1 import identity_service_pb2
-from server.frame.addresses import sources_of
+from server.frame.addresses import caller_networks
 from server.frame.errors import TooManyConcurrentCalls
-from server.frame.interceptors import CallLimits, MostAtOnce, Rate
-from server.frame.interceptors.shedding import Shares, SourceShares
+from server.frame.interceptors import CallLimits, ConcurrencyLimits, Rate
+from server.frame.interceptors.shedding import KeyedLimit, NetworkLimit
 from storage.database import Database
 from tests.attacks.table import LOGIN
 from tests.attacks.wire import attacker
@@ -38,7 +38,7 @@ async def watching(api: Api, count: int) -> list[Any]:
 
 async def test_one_customer_takes_its_share_and_no_more(database: Database) -> None:
     """The next is told so, while another customer's watch begins; a share that is given back may be taken again."""
-    async with running(database, limits=CallLimits(MostAtOnce(streams=20, of_one=3))) as opened:
+    async with running(database, limits=CallLimits(ConcurrencyLimits(streams=20, per_caller=3))) as opened:
         greedy, other = await opened.sign_in("customer"), await opened.sign_in("customer")
         watches = await watching(greedy, 3)
         found = await refusal(greedy.orders.WatchOrders(ORDERS).read())
@@ -54,7 +54,7 @@ async def test_one_customer_takes_its_share_and_no_more(database: Database) -> N
 
 async def test_customers_together_leave_a_reserve_for_staff_and_services(database: Database) -> None:
     """A fifth of the streams; and streams that callers write are counted apart."""
-    async with running(database, limits=CallLimits(MostAtOnce(streams=5))) as opened:
+    async with running(database, limits=CallLimits(ConcurrencyLimits(streams=5))) as opened:
         customer, service = await opened.sign_in("customer"), await opened.sign_in("service")
         watches = await watching(customer, 4)
         found = await refusal(customer.orders.WatchOrders(ORDERS).read())
@@ -68,7 +68,7 @@ async def test_customers_together_leave_a_reserve_for_staff_and_services(databas
 
 async def test_health_watches_are_bounded_for_each_connection(database: Database) -> None:
     """And for a network; Check is answered all the while, on the same connection too."""
-    limits = CallLimits(MostAtOnce(probes=3, probes_of_one=5))
+    limits = CallLimits(ConcurrencyLimits(probes=3, probes_per_network=5))
     async with running(database, limits=limits) as opened:
         watches = [watched(opened.channel, "") for _ in range(3)]
         assert [await anext(watch) for watch in watches] == ["SERVING"] * 3
@@ -86,7 +86,7 @@ async def test_health_watches_are_bounded_for_each_connection(database: Database
 
 async def test_by_default_a_rate_holds_customers_alone(database: Database) -> None:
     """And strangers; staff and services call as often as they want."""
-    limits = CallLimits(rate=Rate(per_second=0.1, burst=2), rate_spares_staff=True)
+    limits = CallLimits(rate=Rate(per_second=0.1, burst=2), rate_exempts_staff=True)
     async with running(database, limits=limits) as opened:
         customer, service = await opened.sign_in("customer"), await opened.sign_in("service")
         await asyncio.gather(get_me(customer), get_me(customer))
@@ -97,27 +97,27 @@ async def test_by_default_a_rate_holds_customers_alone(database: Database) -> No
 
 def test_shares_are_given_back_and_forgotten() -> None:
     """Whoever has none is not remembered, and a refusal takes none."""
-    shares = Shares(2)
-    with shares.one("a"), shares.one("a"):
-        with pytest.raises(TooManyConcurrentCalls), shares.one("a"):
+    shares = KeyedLimit(2)
+    with shares.slot("a"), shares.slot("a"):
+        with pytest.raises(TooManyConcurrentCalls), shares.slot("a"):
             pass
-        with shares.one("b"):
+        with shares.slot("b"):
             assert len(shares) == 2
     assert len(shares) == 0
 
 
 def test_whoever_has_a_site_of_ipv6_is_no_crowd() -> None:
     """It has twice the share of one network, and gives all of it back; what is refused takes nothing."""
-    shares = SourceShares(10)
+    shares = NetworkLimit(10)
     held = []
     for number in range(100):
-        sources = sources_of(f"2001:db8:1:{number % 50:x}00::1")
+        sources = caller_networks(f"2001:db8:1:{number % 50:x}00::1")
         with suppress(TooManyConcurrentCalls):
             shares.enter(sources)
             held.append(sources)
     assert len(held) == 20
-    shares.enter(sources_of("2001:db8:2::1"))
-    shares.leave(sources_of("2001:db8:2::1"))
+    shares.enter(caller_networks("2001:db8:2::1"))
+    shares.leave(caller_networks("2001:db8:2::1"))
     for sources in held:
         shares.leave(sources)
     assert len(shares) == 0
@@ -125,7 +125,7 @@ def test_whoever_has_a_site_of_ipv6_is_no_crowd() -> None:
 
 async def test_a_site_of_ipv6_cannot_take_what_strangers_are_left(database: Database) -> None:
     """Logins of which no body comes, each from another network of one /48, leave room to those of another address."""
-    limits = CallLimits(MostAtOnce(calls=20, of_one=4))
+    limits = CallLimits(ConcurrencyLimits(calls=20, per_caller=4))
     async with running(database, limits=limits, trusted_proxies=[ip_network("127.0.0.1/32")]) as opened:
         with attacker(opened.server.grpc_port, "none") as by:
             for number in range(30):

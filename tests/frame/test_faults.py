@@ -43,8 +43,8 @@ async def test_what_is_unforeseen_is_internal_and_says_nothing(
     assert (answer.code, answer.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert answer.retry_after is None
     (line,) = [line for line in await log_of(server) if line.get("fault")]
-    assert answer.metadata == {"call_id": line["request_id"]}
-    assert UUID(line["request_id"])
+    assert answer.metadata == {"call_id": line["call_id"]}
+    assert UUID(line["call_id"])
     assert line["fault"].startswith(kind.__name__)
     assert SECRET not in str(server.log) + str(answer)
 

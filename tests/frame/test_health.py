@@ -6,11 +6,11 @@ import structlog
 
 from server.frame.health import Health
 from storage.errors import StoreUnavailable
-from storage.trouble import Kind, Trouble
+from storage.problems import DatabaseProblem, ProblemKind
 from tests.fixtures.servers import keep_in
 
-LOST = StoreUnavailable(Trouble(Kind.LOST, "terminating connection"))
-ABSENT = StoreUnavailable(Trouble(Kind.ABSENT, "Connection refused"))
+LOST = StoreUnavailable(DatabaseProblem(ProblemKind.LOST, "terminating connection"))
+ABSENT = StoreUnavailable(DatabaseProblem(ProblemKind.ABSENT, "Connection refused"))
 
 
 async def looked(*answers: StoreUnavailable | None) -> tuple[str | None, list[str]]:
@@ -18,15 +18,15 @@ async def looked(*answers: StoreUnavailable | None) -> tuple[str | None, list[st
     lines: list[dict[str, Any]] = []
     left = list(answers)
 
-    async def why_not() -> str | None:
+    async def unready_reason() -> str | None:
         answer = left.pop(0)
         if answer is not None:
             raise answer
         return None
 
     logger = structlog.wrap_logger(None, [keep_in(lines)], structlog.make_filtering_bound_logger(0))
-    health = Health([], why_not, logger)
-    await health.look()
+    health = Health([], unready_reason, logger)
+    await health.poll()
     assert not left
     return health.reason, [str(line["why"]) for line in lines if "why" in line]
 

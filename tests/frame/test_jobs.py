@@ -161,16 +161,14 @@ async def test_a_job_whose_way_to_the_queue_is_cut_is_an_outage_and_no_error_of_
         await until(lambda: len(log.of("test.write")) == 2)
     first, second = log.of("test.write")
     assert (first["outcome"], first["fault"], second["outcome"]) == ("failed", UNANSWERED, "done")
-    assert [line["event"] for line in log.lines if line["level"] not in ("info", "debug")] == [
-        "jobs are tried again once the database answers"
-    ]
+    assert [line["event"] for line in log.lines if line["level"] not in ("info", "debug")] == ["jobs_interrupted"]
 
 
 async def test_a_job_that_keeps_failing_waits_for_a_person(
     database: Database, database_url: str, diary: Diary, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is listed as failed and is not tried any more, until somebody puts it back."""
-    monkeypatch.setattr(frame_jobs, "TRIES", 1)
+    monkeypatch.setattr(frame_jobs, "MAX_TRIES", 1)
     diary.fails = 1
     await deferred(database, "one")
     worker = worker_of(database_url, log, Task("test.write", diary.run))
@@ -230,7 +228,9 @@ async def test_what_a_dead_worker_had_begun_is_done_by_another(
         connection.execute(
             "UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT max(id) FROM procrastinate_workers)"
         )
-    async with working(worker_of(database_url, log, Task("test.write", diary.run), heartbeat=0.2, missed_after=1.0)):
+    async with working(
+        worker_of(database_url, log, Task("test.write", diary.run), heartbeat_seconds=0.2, stalled_after_seconds=1.0)
+    ):
         await until(lambda: diary.done == ["orphan"])
 
 

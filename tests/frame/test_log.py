@@ -39,9 +39,9 @@ def test_grpc_neither_floods_the_log_nor_quotes_what_was_sent(written: io.String
     for _ in range(1000):
         grpc.error("Invalid encoding on %s", b"Bearer s3cret\xff")
     (line,) = lines(written)
-    assert line["event"] == "a library reports"
+    assert line["event"] == "library_message"
     assert line["logger"] == "grpc._cython.cygrpc"
-    assert "test_log.py" in line["said"]
+    assert "test_log.py" in line["text"]
     assert "s3cret" not in written.getvalue()
 
 
@@ -50,9 +50,9 @@ def test_a_library_s_report_is_one_line_of_ours(written: io.StringIO) -> None:
     for _ in range(3):
         logging.getLogger("another.part").warning("the %s\nand more", "matter")
     logging.getLogger("another.part").error("another matter")
-    assert [(line["event"], line["logger"], line["level"], line["said"]) for line in lines(written)] == [
-        ("a library reports", "another.part", "warning", "the matter"),
-        ("a library reports", "another.part", "error", "another matter"),
+    assert [(line["event"], line["logger"], line["level"], line["text"]) for line in lines(written)] == [
+        ("library_message", "another.part", "warning", "the matter"),
+        ("library_message", "another.part", "error", "another matter"),
     ]
 
 
@@ -72,7 +72,7 @@ def test_a_task_s_defect_is_told_with_its_place(written: io.StringIO) -> None:
     except ValueError:
         logging.getLogger("asyncio").exception("Task exception was never retrieved\nfuture: <Task s3cret>")
     (line,) = lines(written)
-    assert line["said"] == "Task exception was never retrieved"
+    assert line["text"] == "Task exception was never retrieved"
     assert line["fault"].startswith("ValueError at ")
     assert "test_log.py" in line["fault"]
     assert "s3cret" not in written.getvalue()
@@ -112,7 +112,7 @@ def test_what_an_outage_of_the_database_makes_libraries_say_is_said_by_us(
     assert lines(written) == []
     logging.getLogger(logger).error("a defect", exc_info=TypeError("of ours"))
     (line,) = lines(written)
-    assert (line["said"], line["error"]) == ("a defect", "TypeError")
+    assert (line["text"], line["error"]) == ("a defect", "TypeError")
 
 
 def test_a_caller_who_has_gone_while_being_answered_is_no_error(written: io.StringIO) -> None:
@@ -120,4 +120,4 @@ def test_a_caller_who_has_gone_while_being_answered_is_no_error(written: io.Stri
     gone = type("ExecuteBatchError", (Exception,), {})()
     logging.getLogger("grpc._cython.cygrpc").error("ExecuteBatchError raised in core", exc_info=gone)
     (line,) = lines(written)
-    assert (line["event"], line["level"]) == ("an answer did not reach its caller", "info")
+    assert (line["event"], line["level"]) == ("answer_not_delivered", "info")

@@ -22,7 +22,7 @@ class Told:
         written = []
         for _ in range(round(seconds / every)):
             count = len(self.lines)
-            self.outage.met(**details)
+            self.outage.record_failure(**details)
             written += [self.now] * (len(self.lines) - count)
             self.now += every
         return written
@@ -30,55 +30,55 @@ class Told:
 
 def test_the_pause_between_lines_grows_and_is_bounded() -> None:
     """At once, then after 5, 10, 20 seconds and so on, and at least once a minute, however often it is met."""
-    told = Told()
-    assert told.lasts(300) == [0, 5, 15, 35, 75, 135, 195, 255]
-    assert "seconds" not in told.lines[0]
-    assert told.lines[-1]["seconds"] == 255
+    already_logged = Told()
+    assert already_logged.lasts(300) == [0, 5, 15, 35, 75, 135, 195, 255]
+    assert "seconds" not in already_logged.lines[0]
+    assert already_logged.lines[-1]["seconds"] == 255
 
 
 def test_its_end_is_one_line_and_the_next_outage_begins_anew() -> None:
     """How long it lasted; without an outage nothing is said."""
-    told = Told()
-    told.outage.over()
-    told.lasts(6)
-    told.outage.over()
-    told.outage.over()
-    assert told.lasts(6) == [6, 11]
-    assert [line["event"] for line in told.lines] == ["away", "away", "back", "away", "away"]
-    assert told.lines[2]["seconds"] == 6
+    already_logged = Told()
+    already_logged.outage.record_recovery()
+    already_logged.lasts(6)
+    already_logged.outage.record_recovery()
+    already_logged.outage.record_recovery()
+    assert already_logged.lasts(6) == [6, 11]
+    assert [line["event"] for line in already_logged.lines] == ["away", "away", "back", "away", "away"]
+    assert already_logged.lines[2]["seconds"] == 6
 
 
 def test_other_details_are_told_at_once() -> None:
     """Once each: those that come and go are no news."""
-    told = Told()
-    told.lasts(1, why="a")
-    told.lasts(1, why="b")
-    told.lasts(0.5, why="a")
-    told.lasts(0.5, why="b")
-    assert [line["why"] for line in told.lines] == ["a", "b"]
+    already_logged = Told()
+    already_logged.lasts(1, why="a")
+    already_logged.lasts(1, why="b")
+    already_logged.lasts(0.5, why="a")
+    already_logged.lasts(0.5, why="b")
+    assert [line["why"] for line in already_logged.lines] == ["a", "b"]
 
 
 def test_details_that_are_ever_new_do_not_fill_the_log() -> None:
     """The first few are told as they come, the others at the pauses."""
-    told = Told()
+    already_logged = Told()
     for number in range(1000):
-        told.lasts(0.1, every=0.1, why=str(number))
-    assert len(told.lines) < 12
+        already_logged.lasts(0.1, every=0.1, why=str(number))
+    assert len(already_logged.lines) < 12
 
 
 def test_a_short_outage_is_not_told_where_there_is_patience() -> None:
     """A longer one is, from then on."""
-    told = Told(patience=4)
-    assert told.lasts(3.5) == []
-    told.outage.over()
-    assert told.lasts(10) == [7.5, 12.5]
+    already_logged = Told(grace_seconds=4)
+    assert already_logged.lasts(3.5) == []
+    already_logged.outage.record_recovery()
+    assert already_logged.lasts(10) == [7.5, 12.5]
 
 
 def test_what_another_line_tells_is_not_told_again() -> None:
     """Only once that does not tell of it any more, and the outage lasts."""
     elsewhere = [True]
-    told = Told(told=lambda: elsewhere[0])
-    assert told.lasts(10) == []
+    already_logged = Told(already_logged=lambda: elsewhere[0])
+    assert already_logged.lasts(10) == []
     elsewhere.clear()
     elsewhere.append(False)
-    assert told.lasts(1) == [10]
+    assert already_logged.lasts(1) == [10]

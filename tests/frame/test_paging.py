@@ -16,7 +16,7 @@ from server.frame.errors import PageTokenInvalid
 from server.frame.paging import (
     BY_TIME,
     DEFAULT_SIZE,
-    LARGEST_PAGE_BYTES,
+    MAX_PAGE_BYTES,
     MAXIMUM_SIZE,
     Page,
     SortOrder,
@@ -233,7 +233,7 @@ def test_a_page_ends_before_it_is_larger_than_an_answer_may_be(sizes: list[int],
             left[: page.limit],
             lambda item: accounts_pb2.User(user_id=str(item[0]), display_name="x" * item[1]),
         )
-        assert len(told) == 1 or sum(each.ByteSize() for each in told) <= LARGEST_PAGE_BYTES
+        assert len(told) == 1 or sum(each.ByteSize() for each in told) <= MAX_PAGE_BYTES
         seen += [each.user_id for each in told]
         if not asked.page_token:
             break
@@ -244,6 +244,6 @@ def test_an_item_may_count_for_more_than_its_message() -> None:
     """What a repository counts, though the caller is not shown it, ends a page likewise."""
     page = page_by(ITSELF, request(5))
     items = [(number, "x") for number in range(4)]
-    shown, token = page.of(items, message, size=lambda _: LARGEST_PAGE_BYTES // 2)
+    shown, token = page.of(items, message, size=lambda _: MAX_PAGE_BYTES // 2)
     assert shown == [message(item) for item in items[:2]]
     assert token

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backroom.commerce.v1 import order_service_pb2
 from backroom.identity.v1 import identity_service_pb2
-from server.frame.addresses import Source, source_of, sources_of
+from server.frame.addresses import CallerNetwork, caller_network, caller_networks
 from server.frame.interceptors import CallLimits, Rate
 from server.frame.interceptors.rate_limit import Buckets
 from storage.database import Database
@@ -117,21 +117,21 @@ def test_whoever_has_a_site_of_ipv6_is_no_crowd() -> None:
     """A caller in each of its networks takes no more than twice what one caller may, in a /56 one and a half times."""
     buckets, taken = Buckets(Rate(1, 100), Time()), dict.fromkeys(("56", "48"), 0)
     for number in range(512):
-        taken["56"] += buckets.take_of_each(sources_of(f"2001:db8:1:{number % 256:x}::1")) == 0
+        taken["56"] += buckets.take_from_all(caller_networks(f"2001:db8:1:{number % 256:x}::1")) == 0
     assert taken["56"] == 150
     for number in range(0x100, 0x1000):
-        taken["48"] += buckets.take_of_each(sources_of(f"2001:db8:1:{number:x}::1")) == 0
+        taken["48"] += buckets.take_from_all(caller_networks(f"2001:db8:1:{number:x}::1")) == 0
     assert taken["48"] == 200 - 150
-    assert buckets.take_of_each(sources_of("2001:db8:2::1")) == 0
+    assert buckets.take_from_all(caller_networks("2001:db8:2::1")) == 0
 
 
 def test_what_is_refused_takes_nothing_of_any_bucket() -> None:
     """A network that is used up costs those around it nothing more."""
     buckets = Buckets(Rate(1, 10), Time())
     for _ in range(100):
-        buckets.take_of_each(sources_of("2001:db8:1:1::1"))
+        buckets.take_from_all(caller_networks("2001:db8:1:1::1"))
     for _ in range(5):
-        assert buckets.take_of_each(sources_of("2001:db8:1:2::1")) == 0
+        assert buckets.take_from_all(caller_networks("2001:db8:1:2::1")) == 0
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_what_is_refused_takes_nothing_of_any_bucket() -> None:
 )
 def test_a_network_is_an_address_or_the_half_of_a_newer_one(one: str, other: str, *, same: bool) -> None:
     """Whoever has one address of IPv6 has all of its /64."""
-    assert (source_of(one) == source_of(other)) is same
+    assert (caller_network(one) == caller_network(other)) is same
 
 
 async def test_without_a_setting_nobody_is_limited(server: Running) -> None:
@@ -202,7 +202,7 @@ def test_what_is_owed_is_waited_for() -> None:
     """A caller that owes more than its burst is told how long that takes to come in."""
     time = Time()
     buckets = Buckets(Rate(10, 5), time)
-    buckets.owe((Source("a"),), 100)
+    buckets.charge((CallerNetwork("a"),), 100)
     assert buckets.take("a") == pytest.approx((100 + 1 - 5) / 10)
     assert buckets.take("b") == 0
     time.now += (100 + 1 - 5) / 10

@@ -15,16 +15,16 @@ from server.frame.call import Call
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.errors import AnswerFromNewerVersion, Refusal, RequestIdReused, Stopping
 from server.frame.repeating import (
-    Sifted,
+    ClassifiedBatch,
+    classify_batch,
+    find_answer,
     first_answer,
     once,
     once_for_each,
-    repeated,
-    sift,
 )
 from server.frame.wire import digest_of
 from storage.database import Database
-from storage.frame.records import NOBODY, Ask, AuditFilter, Claim, EarlierRequest, RequestKey
+from storage.frame.records import NOBODY, AuditFilter, ChangeContext, Claim, EarlierRequest, RequestKey
 from storage.identity.records import Account, AccountKind
 from storage.store import FRAME
 from storage.transaction import Transaction
@@ -61,9 +61,9 @@ def call_by(caller: Caller) -> Call:
 def test_an_ask_says_who_asks_for_what_when_and_from_where() -> None:
     """A stream's says the same as that of its first message would."""
     call = call_by(ADA)
-    made = call.ask(Grant(request_id=REQUEST_ID))
-    assert made == Ask(ADA.account_id, METHOD.removeprefix("/"), call.time, "10.0.0.7", "call-7", made.key)
-    assert call.ask(Grant(request_id=REQUEST_ID)) == made
+    made = call.change_context(Grant(request_id=REQUEST_ID))
+    assert made == ChangeContext(ADA.account_id, METHOD.removeprefix("/"), call.time, "10.0.0.7", "call-7", made.key)
+    assert call.change_context(Grant(request_id=REQUEST_ID)) == made
     entry = made.entry("account/7")
     assert (entry.caller_id, entry.action, entry.create_time) == (ADA.account_id, made.action, call.time)
     assert (entry.address, entry.call_id, entry.resource, entry.result) == ("10.0.0.7", "call-7", "account/7", "OK")
@@ -72,24 +72,24 @@ def test_an_ask_says_who_asks_for_what_when_and_from_where() -> None:
 def test_a_request_is_known_by_its_caller_its_id_and_its_content() -> None:
     """The key holds all three, and of the content a digest of 32 bytes alone."""
     request = Grant(request_id=REQUEST_ID, role="staff")
-    made = call_by(ADA).ask(request).key
+    made = call_by(ADA).change_context(request).key
     assert made == RequestKey(ADA.account_id, UUID(REQUEST_ID), digest_of(request))
     assert made is not None
     assert len(made.digest) == 32
-    assert call_by(ANONYMOUS).ask(request).key == replace(made, caller_id=NOBODY)
+    assert call_by(ANONYMOUS).change_context(request).key == replace(made, caller_id=NOBODY)
 
 
 def test_a_request_without_an_id_has_no_key() -> None:
     """It is new each time."""
-    assert call_by(ADA).ask(Grant(role="staff")).key is None
-    assert call_by(ADA).ask().key is None
-    assert call_by(ADA).ask(Grant(), Grant(request_id=REQUEST_ID)).key is None
+    assert call_by(ADA).change_context(Grant(role="staff")).key is None
+    assert call_by(ADA).change_context().key is None
+    assert call_by(ADA).change_context(Grant(), Grant(request_id=REQUEST_ID)).key is None
 
 
 def test_a_stream_is_known_by_its_first_message_and_all_of_its_content() -> None:
     """The id of the first counts, and a digest over every one of them, in order."""
     first, second = Grant(request_id=REQUEST_ID, role="a"), Grant(role="b")
-    made = call_by(ADA).ask(first, second).key
+    made = call_by(ADA).change_context(first, second).key
     assert made == RequestKey(ADA.account_id, UUID(REQUEST_ID), digest_of(first, second))
     assert digest_of(first, second) != digest_of(second, first)
     assert digest_of(first) != digest_of(first, Grant())
@@ -98,7 +98,8 @@ def test_a_stream_is_known_by_its_first_message_and_all_of_its_content() -> None
 def test_ids_are_compared_as_uuids() -> None:
     """However a UUID is written, it is one id."""
     one, other = (
-        call_by(ADA).ask(Grant(request_id=written)).key for written in (str(UUID(int=0xABC)), f"{0xABC:032X}")
+        call_by(ADA).change_context(Grant(request_id=written)).key
+        for written in (str(UUID(int=0xABC)), f"{0xABC:032X}")
     )
     assert one is not None
     assert other is not None
@@ -233,7 +234,7 @@ class Deed:
 
 
 async def done(database: Database, request_key: RequestKey | None, deed: Deed) -> str:
-    asked = Ask(ADA.account_id, "test", NOW, key=request_key)
+    asked = ChangeContext(ADA.account_id, "test", NOW, key=request_key)
     return await once(database.store(FRAME), asked, WORD, deed, lambda answer: f"deed/{answer}")
 
 
@@ -293,7 +294,7 @@ async def test_what_a_newer_version_did_is_not_done_again(database: Database) ->
     with pytest.raises(AnswerFromNewerVersion):
         await done(database, key(), deed)
     with pytest.raises(AnswerFromNewerVersion):
-        await repeated(database.store(FRAME), Ask(ADA.account_id, "test", NOW, key=key()), WORD)
+        await find_answer(database.store(FRAME), ChangeContext(ADA.account_id, "test", NOW, key=key()), WORD)
     assert deed.times == 1
 
 
@@ -301,19 +302,19 @@ async def test_what_a_newer_version_did_is_not_done_again(database: Database) ->
 class Wish:
     """One of a batch."""
 
-    asked: Ask
+    context: ChangeContext
     answer: str | Refusal
 
 
 def wish(request_key: RequestKey | None, answer: str | Refusal) -> Wish:
-    return Wish(Ask(ADA.account_id, "test", NOW, key=request_key), answer)
+    return Wish(ChangeContext(ADA.account_id, "test", NOW, key=request_key), answer)
 
 
 async def granted(database: Database, *wishes: Wish) -> list[str]:
     """What each of a batch is answered, or the reason why not."""
 
-    async def act(_: Transaction, fresh: Sequence[Wish]) -> Sequence[str | Refusal]:
-        return [each.answer for each in fresh]
+    async def act(_: Transaction, new: Sequence[Wish]) -> Sequence[str | Refusal]:
+        return [each.answer for each in new]
 
     answers = await once_for_each(database.store(FRAME), wishes, WORD, act, lambda answer: f"deed/{answer}")
     return [each.reason if isinstance(each, Refusal) else each for each in answers]
@@ -337,53 +338,53 @@ async def test_one_of_a_batch_that_a_newer_version_did_is_refused_alone(database
     assert await granted(database, *batch) == ["ANSWER_FROM_NEWER_VERSION", "two"]
 
 
-async def sifted(database: Database, *keys: RequestKey | None) -> tuple[object, ...]:
+async def classified(database: Database, *keys: RequestKey | None) -> tuple[object, ...]:
     """What becomes of a batch of asks, whose fresh ones are then answered by their places."""
     async with database.store(FRAME).transaction() as tx:
-        found = await sift(tx, WORD, [Ask(ADA.account_id, "test", NOW, key=each) for each in keys])
-        answers = {each: WORD.encoded(str(place)) for place in found.fresh if (each := keys[place])}
+        found = await classify_batch(tx, WORD, [ChangeContext(ADA.account_id, "test", NOW, key=each) for each in keys])
+        answers = {each: WORD.encoded(str(place)) for place in found.new if (each := keys[place])}
         await tx.requests.remember(answers)
     reused = [place for place, refusal in found.refused.items() if isinstance(refusal, RequestIdReused)]
-    return found.fresh, found.kept, reused, found.followers
+    return found.new, found.kept, reused, found.duplicates
 
 
 async def test_new_asks_are_fresh_and_come_back_as_kept(database: Database) -> None:
     """Those without an id are always fresh."""
     keys = [key(request_id=1), None, key(request_id=2), None]
-    assert await sifted(database, *keys) == ([0, 1, 2, 3], {}, [], {})
-    assert await sifted(database, *keys) == ([1, 3], {0: "0", 2: "2"}, [], {})
+    assert await classified(database, *keys) == ([0, 1, 2, 3], {}, [], {})
+    assert await classified(database, *keys) == ([1, 3], {0: "0", 2: "2"}, [], {})
 
 
 async def test_other_content_is_reused(database: Database) -> None:
     """Whether the first came in an earlier batch or in this one."""
-    await sifted(database, key())
-    assert await sifted(database, key(b"other"), key()) == ([], {1: "0"}, [0], {})
-    assert await sifted(database, key(b"a", 9), key(b"b", 9), key(b"b", 9)) == ([0], {}, [1, 2], {})
+    await classified(database, key())
+    assert await classified(database, key(b"other"), key()) == ([], {1: "0"}, [0], {})
+    assert await classified(database, key(b"a", 9), key(b"b", 9), key(b"b", 9)) == ([0], {}, [1, 2], {})
 
 
 async def test_equal_asks_of_one_batch_follow_the_first(database: Database) -> None:
     """They share its answer, and those of an earlier batch are kept all alike."""
-    assert await sifted(database, key(), None, key(), key()) == ([0, 1], {}, [], {2: 0, 3: 0})
-    assert await sifted(database, key(), key()) == ([], {0: "0", 1: "0"}, [], {})
+    assert await classified(database, key(), None, key(), key()) == ([0, 1], {}, [], {2: 0, 3: 0})
+    assert await classified(database, key(), key()) == ([], {0: "0", 1: "0"}, [], {})
 
 
 async def test_answers_known_beforehand_are_kept_with_the_claim(database: Database) -> None:
     """They are there without having been remembered afterwards."""
     async with database.store(FRAME).transaction() as tx:
-        asks = [Ask(ADA.account_id, "test", NOW, key=each) for each in (None, key())]
-        await sift(tx, WORD, asks, ["zero", "one"])
-    assert await sifted(database, key()) == ([], {0: "one"}, [], {})
+        asks = [ChangeContext(ADA.account_id, "test", NOW, key=each) for each in (None, key())]
+        await classify_batch(tx, WORD, asks, ["zero", "one"])
+    assert await classified(database, key()) == ([], {0: "one"}, [], {})
 
 
 async def test_an_empty_batch_is_sifted_into_nothing(database: Database) -> None:
     """No ask, no claim."""
-    assert await sifted(database) == ([], {}, [], {})
+    assert await classified(database) == ([], {}, [], {})
 
 
 def test_a_batch_is_answered_in_its_own_order() -> None:
     """Fresh, kept, reused and following asks each get what is theirs, refusals too."""
     refused = Stopping()
-    found = Sifted(fresh=[1, 4], kept={0: "…"}, refused={2: RequestIdReused()}, followers={3: 1, 5: 4})
+    found = ClassifiedBatch(new=[1, 4], kept={0: "…"}, refused={2: RequestIdReused()}, duplicates={3: 1, 5: 4})
     answers = found.answers(["one", refused], {0: "zero"})
     assert answers[:2] == ["zero", "one"]
     assert isinstance(answers[2], RequestIdReused)
@@ -397,17 +398,17 @@ async def test_every_ask_of_a_batch_gets_exactly_one_fate(
 ) -> None:
     """By the law: no id new, or first here, or equal to the first with it, or else reused."""
     keys = [each and key(b"other" if each[1] else b"content", each[0]) for each in asks]
-    wanted = [Ask(ADA.account_id, "test", NOW, key=each) for each in keys]
+    wanted = [ChangeContext(ADA.account_id, "test", NOW, key=each) for each in keys]
     known = _Store({key(request_id=each) for each in before})
-    found = await sift(known, WORD, wanted)  # type: ignore[arg-type] # see _Store
-    fates = [*found.fresh, *found.kept, *found.refused, *found.followers]
+    found = await classify_batch(known, WORD, wanted)  # type: ignore[arg-type] # see _Store
+    fates = [*found.new, *found.kept, *found.refused, *found.duplicates]
     assert sorted(fates) == list(range(len(asks)))
-    for place, follows in found.followers.items():
-        assert follows in found.fresh
+    for place, follows in found.duplicates.items():
+        assert follows in found.new
         assert keys[place] == keys[follows]
-    claimed = [each.scope for place in found.fresh if (each := keys[place])]
+    claimed = [each.scope for place in found.new if (each := keys[place])]
     assert len(set(claimed)) == len(claimed)
-    assert found.fresh == sorted(found.fresh)
+    assert found.new == sorted(found.new)
 
 
 class _Store:

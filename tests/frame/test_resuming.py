@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from backroom.commerce.v1 import inventory_service_pb2, order_service_pb2
 from server.frame.errors import ResumeTokenExpired, ResumeTokenInvalid
-from server.frame.resuming import KEPT, Position, Watch, watch_of
+from server.frame.resuming import TOKEN_LIFE, Position, Watch, watch_of
 from storage.snapshots import Snapshot
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LONGEST_TIMELINE = f"{2**64 - 1:x}.{2**32 - 1:08x}"
+MAX_TIMELINE = f"{2**64 - 1:x}.{2**32 - 1:08x}"
 TIMELINE = "6b0d2c4e9a71f003.00000002"
 LARGEST = 2**63 - 1
 EPOCH = 2**32
@@ -76,7 +76,7 @@ def test_the_longest_token_fits_into_the_contract(steps: list[int]) -> None:
     """While so many transactions are under way that it would not, the snapshot is known not to fit."""
     under_way = tuple(accumulate((step + 1 for step in steps), initial=10**18))
     snapshot = Snapshot(10**18, under_way[-1] + 1, under_way)
-    longest = token_of(Position(NOON, LONGEST_TIMELINE, snapshot, snapshot, LARGEST))
+    longest = token_of(Position(NOON, MAX_TIMELINE, snapshot, snapshot, LARGEST))
     assert len(longest) <= 4096 or not snapshot.fits
     assert snapshot.fits or len(under_way) > 150
 
@@ -164,9 +164,9 @@ def test_the_order_of_a_filters_values_does_not_matter() -> None:
 def test_a_token_expires_with_what_it_goes_on_behind() -> None:
     """After 30 days, to the second."""
     token = token_of(Position(NOON, TIMELINE, Snapshot(1, 1)))
-    assert watch_of(request(token), NOON + KEPT).position is not None
+    assert watch_of(request(token), NOON + TOKEN_LIFE).position is not None
     with pytest.raises(ResumeTokenExpired):
-        watch_of(request(token), NOON + KEPT + timedelta(seconds=1))
+        watch_of(request(token), NOON + TOKEN_LIFE + timedelta(seconds=1))
 
 
 def test_a_token_without_a_timeline_has_expired() -> None:

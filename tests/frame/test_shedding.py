@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from backroom.commerce.v1 import inventory_service_pb2
-from server.frame.interceptors import CallLimits, MostAtOnce
+from server.frame.interceptors import CallLimits, ConcurrencyLimits
 from storage.database import Database
 from tests.commerce.watched import begun
 from tests.contract.probes import checked
@@ -16,7 +16,7 @@ from tests.faults.load import until
 from tests.fixtures.servers import Api, Running, refusal, running
 
 WATCH = inventory_service_pb2.WatchStockRequest()
-NARROW = CallLimits(MostAtOnce(calls=3, streams=2))
+NARROW = CallLimits(ConcurrencyLimits(calls=3, streams=2))
 
 
 async def held(api: Api, opened: Running, monkeypatch: pytest.MonkeyPatch, count: int) -> list[Any]:

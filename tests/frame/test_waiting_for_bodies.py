@@ -47,7 +47,7 @@ async def test_without_a_token_a_call_is_refused_before_its_body_comes(server: R
 
 async def test_a_body_that_does_not_come_is_not_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a public method as of any other; others are answered meanwhile."""
-    monkeypatch.setattr(interceptors, "LONGEST_BODY", 0.5)
+    monkeypatch.setattr(interceptors, "MAX_BODY_SECONDS", 0.5)
     async with running(database) as opened:
         api = await opened.sign_in("customer")
         assert api.token is not None
@@ -64,7 +64,7 @@ async def test_a_stream_that_says_nothing_is_not_waited_for(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Be it before its first message, between two of them, or in the middle of one; one that goes on is read on."""
-    monkeypatch.setattr(interceptors, "LONGEST_SILENCE", 1.0)
+    monkeypatch.setattr(interceptors, "MAX_SILENCE_SECONDS", 1.0)
     async with running(database) as opened:
         api = await opened.sign_in("customer")
         assert api.token is not None

@@ -12,12 +12,12 @@ import pytest
 from server.commerce.service.watching import StockChanges
 from server.frame.errors import ResumeTokenExpired, Stopping
 from server.frame.resuming import Position
-from server.frame.watching import Feed, Telling, Told
+from server.frame.watching import Feed, WatchMessage, WatchMessages
 from storage.commerce.records import Movement, Product
 from storage.commerce.store import COMMERCE, CommerceReading, CommerceTransaction
 from storage.database import Database
 from storage.errors import StoreUnavailable
-from storage.frame.records import ChangePage, LogEnd, News, Stretch
+from storage.frame.records import ChangePage, LogEnd, LogRange, News
 from storage.snapshots import Snapshot
 from storage.store import FRAME
 from tests.commerce.values import kept, product, receipt
@@ -33,7 +33,7 @@ TEA, MUG = product("TEA"), product("MUG")
 
 def opened(database: Database, source: Any = None, **rest: float) -> StockFeed:
     return Feed(
-        database.store(COMMERCE), source or StockChanges(), lambda: datetime.now(UTC), **{"every": 0.01, **rest}
+        database.store(COMMERCE), source or StockChanges(), lambda: datetime.now(UTC), **{"poll_seconds": 0.01, **rest}
     )
 
 
@@ -55,9 +55,9 @@ async def committed(database: Database, of: Product, count: int = 1) -> None:
         await received(tx, of, count)
 
 
-async def read(telling: Telling[Movement], count: int) -> list[Told[Movement]]:
+async def read(telling: WatchMessages[Movement], count: int) -> list[WatchMessage[Movement]]:
     """The next messages that hold a change."""
-    found: list[Told[Movement]] = []
+    found: list[WatchMessage[Movement]] = []
     async with asyncio.timeout(SOON):
         while len(found) < count:
             told = await anext(telling)
@@ -65,7 +65,7 @@ async def read(telling: Telling[Movement], count: int) -> list[Told[Movement]]:
     return found
 
 
-async def begun(telling: Telling[Movement]) -> Position:
+async def begun(telling: WatchMessages[Movement]) -> Position:
     """The position that a watch is told first."""
     async with asyncio.timeout(SOON):
         told = await anext(telling)
@@ -73,7 +73,7 @@ async def begun(telling: Telling[Movement]) -> Position:
     return told.position
 
 
-def sequences(messages: Sequence[Told[Movement]]) -> list[int]:
+def sequences(messages: Sequence[WatchMessage[Movement]]) -> list[int]:
     return [told.change.sequence for told in messages if told.change]
 
 
@@ -236,10 +236,10 @@ class Promoted(StockChanges):
         return replace(news, timeline=self.timeline or news.timeline)
 
     async def list_changes(
-        self, tx: CommerceReading, stretch: Stretch, limit: int, audience: frozenset[str]
+        self, tx: CommerceReading, log_range: LogRange, limit: int, audience: frozenset[str]
     ) -> ChangePage[Movement]:
         return await super().list_changes(
-            tx, replace(stretch, timeline=(await tx.stock_changes.find_end()).timeline), limit, audience
+            tx, replace(log_range, timeline=(await tx.stock_changes.find_end()).timeline), limit, audience
         )
 
 
@@ -247,7 +247,7 @@ async def test_a_watch_that_begins_behind_a_promotion_goes_on(database: Database
     """Those of before end, also where a new one comes before the feed has noticed; that one is told what follows."""
     await kept(database, TEA, MUG)
     source = Promoted()
-    feed = opened(database, source, every=0.5)
+    feed = opened(database, source, poll_seconds=0.5)
     former = feed.watch(None, ALL)
     await begun(former)
     await committed(database, TEA)
@@ -278,10 +278,10 @@ async def test_nobody_asks_while_nobody_watches(database: Database) -> None:
         await begun(watch)
         await committed(database, TEA)
         await read(watch, 1)
-        assert feed._ticker._asking is not None
+        assert feed._poller._polling is not None
         async with asyncio.timeout(SOON):
             await watch.aclose()
-            await feed._ticker._asking
+            await feed._poller._polling
         looks = source.looks
         await asyncio.sleep(0.1)
         assert source.looks == looks

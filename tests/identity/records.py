@@ -11,7 +11,7 @@ from server.frame.module import now
 from server.identity.rules.auditing import Verification
 from server.identity.service import Auditing
 from storage.database import Database
-from storage.frame.records import NOBODY, Ask, AuditAnchor, AuditEntry, AuditEvent, AuditFilter
+from storage.frame.records import NOBODY, AuditAnchor, AuditEntry, AuditEvent, AuditFilter, ChangeContext
 from storage.store import FRAME
 from tests.fixtures.keys import MASTER_KEYS
 
@@ -24,7 +24,9 @@ def auditing_on(database: Database, **rest: Any) -> Auditing:
 
 def entry(number: int = 0, **rest: Any) -> AuditEntry:
     """An entry of a caller's own, or with these fields."""
-    ask = Ask(uuid4(), f"backroom.test.v1.Test/Change{number % 5}", BEGAN + timedelta(seconds=number), "10.0.0.7")
+    ask = ChangeContext(
+        uuid4(), f"backroom.test.v1.Test/Change{number % 5}", BEGAN + timedelta(seconds=number), "10.0.0.7"
+    )
     values = {name: getattr(ask.entry(f"thing/{number}"), name) for name in AuditEntry.__dataclass_fields__}
     return AuditEntry(**{**values, "call_id": f"call-{number}", **rest})
 

@@ -11,8 +11,8 @@ from backroom.identity.v1 import access_service_pb2
 from storage.database import Database
 from storage.identity.store import IDENTITY
 from tests.fixtures.servers import Api, Running, refusal, refused, sign_in
+from tests.identity.access_cache import within_a_second
 from tests.identity.people import granting, kept, me, outcome, person, revoking, robot
-from tests.identity.standing import within_a_second
 
 NOBODY = uuid4()
 

@@ -62,7 +62,7 @@ async def test_an_event_says_who_what_which_when_from_where_and_with_which_resul
     assert told.caller_id == str(service.account_id)
     assert told.action == "backroom.commerce.v1.CatalogService/CreateProduct"
     assert began < told.create_time.ToDatetime(UTC) < datetime.now(UTC)
-    assert (told.address, told.call_id, told.result) == ("127.0.0.1", line["request_id"], "OK")
+    assert (told.address, told.call_id, told.result) == ("127.0.0.1", line["call_id"], "OK")
     assert (told.position, told.hash) == (0, b"")
     await auditing_on(server.database).seal()
     [told] = (await admin.audit.ListAuditEvents(List(resource="product/TEA"))).events

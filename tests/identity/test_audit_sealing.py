@@ -69,7 +69,7 @@ async def test_a_backlog_is_sealed_and_verified_piece_by_piece(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A piece may end within a transaction, or just where all ends; calls go on where the one before ended."""
-    monkeypatch.setattr(service, "_PIECE", 4)
+    monkeypatch.setattr(service, "_BATCH_SIZE", 4)
     await recorded(database, *(entry(number) for number in range(10)))
     await recorded(database, entry(10), entry(11))
     assert await auditing_on(database).seal() == 12
@@ -106,7 +106,7 @@ async def test_a_database_that_counts_its_transactions_anew_goes_on_with_its_cha
     # The numbers are signed: a true dump's are what they were, and so the chain is made again over the higher ones.
     await execute(database, "TRUNCATE frame.audit_seals")
     async with database.store(FRAME).transaction() as tx:
-        old = await tx.audit.list_from_before(limit=3)
+        old = await tx.audit.list_unsealed_before_restore(limit=3)
         await tx.audit_chain.add(sealed(old, BEGINNING, MASTER_KEYS.audit_key, lambda: BEGAN))
     await recorded(database, entry(5))
     assert (await verified(database)).fault is None

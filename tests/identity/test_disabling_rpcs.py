@@ -8,9 +8,9 @@ import grpc
 from backroom.identity.v1 import access_service_pb2 as pb
 from backroom.identity.v1 import accounts_pb2
 from tests.fixtures.servers import Api, Running, refusal
+from tests.identity.access_cache import within_a_second
 from tests.identity.people import kept, me, outcome
 from tests.identity.sessions import begun, next_token
-from tests.identity.standing import within_a_second
 
 
 def disabling(account_id: UUID | None, request_id: str = "") -> pb.DisableAccountRequest:

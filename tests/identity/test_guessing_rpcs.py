@@ -222,7 +222,7 @@ async def test_a_stranger_cannot_name_its_own_address(timed: Running) -> None:
 
 
 async def test_a_session_shows_the_address_behind_the_proxy(peopled: Running) -> None:
-    """It is what the owner recognises."""
+    """It is what the owner recognizes."""
     tokens = await logged_in(peopled.calling_from("198.51.100.4"))
     ada = Api(peopled.channel, tokens.access_token)
     listed = await ada.identity.ListSessions(identity_service_pb2.ListSessionsRequest())

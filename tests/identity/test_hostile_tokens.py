@@ -110,7 +110,7 @@ def malformed(forger: Forger) -> dict[str, str]:
         "padding behind the seal": f"{head}.{claims}.{seal}==",
         "padding behind the claims": f"{head}.{claims}=.{seal}",
         "signs of the other base64": f"{head}.{claims}.{seal[:-2]}+/",
-        "the same seal written otherwise": f"{head}.{claims}.{seal[:-1]}{_neighbour(seal[-1])}",
+        "the same seal written otherwise": f"{head}.{claims}.{seal[:-1]}{_neighbor(seal[-1])}",
         "the serialization as JSON": json.dumps({"protected": head, "payload": claims, "signature": seal}),
     }
 
@@ -257,7 +257,7 @@ def _spoilt(part: Mapping[str, Any]) -> bytes:
     return json.dumps(part).encode()[:-1] + b', "more": "\xff"}'
 
 
-def _neighbour(digit: str) -> str:
+def _neighbor(digit: str) -> str:
     """A last digit that stands for the same bits of a signature, since four of them stand for nothing."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return alphabet[alphabet.index(digit) ^ 1]

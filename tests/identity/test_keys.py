@@ -12,7 +12,7 @@ from server.identity.errors import KeyNotFound
 from server.identity.rules.keys import KeyState
 from server.identity.service import KeyRotation
 from storage.database import Database
-from storage.frame.records import NOBODY, Ask
+from storage.frame.records import NOBODY, ChangeContext
 from storage.identity.records import Key, KeyUse
 from storage.identity.repository import KeyReader
 from storage.identity.store import IDENTITY
@@ -46,8 +46,8 @@ def rotation_of(database: Database, clock: Clock, master_keys: MasterKeys = MAST
     return KeyRotation(database.store(IDENTITY), master_keys, clock)
 
 
-def asked(clock: Clock) -> Ask:
-    return Ask(NOBODY, "test", clock())
+def asked(clock: Clock) -> ChangeContext:
+    return ChangeContext(NOBODY, "test", clock())
 
 
 async def rotated(database: Database, clock: Clock) -> list[str]:

@@ -114,7 +114,7 @@ async def test_a_mail_that_was_not_sent_is_tried_again(post: Post, clock: Clock)
     assert post.outbox.tried == 8
     assert TOKEN.search(post.outbox.letters[0].text)
     assert await post.waiting() == []
-    assert {line["event"] for line in post.log} == {"a mail was not sent"}
+    assert {line["event"] for line in post.log} == {"mail_not_sent"}
     assert "ada@example.com" not in str(post.log)
     assert not TOKEN.search(str(post.log))
 
@@ -148,7 +148,7 @@ async def test_a_mail_that_can_never_be_sent_is_given_up_at_once(
     assert len(await post.jobs()) == jobs
     assert not (tmp_path / "outbox").exists()
     [line] = post.log
-    assert (line["level"], line["event"]) == ("error", "a mail is given up")
+    assert (line["level"], line["event"]) == ("error", "mail_given_up")
     assert "example.com" not in str(line)
 
 

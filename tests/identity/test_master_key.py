@@ -20,7 +20,7 @@ async def test_with_another_master_key_nothing_is_prepared_and_nothing_is_ready(
     await server.application.identity.keys.load()
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     application = application_of(database, logger, master_keys=OTHER)
-    await application.health.look()
+    await application.health.poll()
     assert application.health.reason == "BACKROOM_MASTER_KEY does not open the keys of this database"
     with pytest.raises(MasterKeyWrong):
         await application.prepare()

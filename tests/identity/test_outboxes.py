@@ -29,7 +29,7 @@ from server.identity.outbox import Letter, NeverSent, NotSent
 from server.identity.outbox.local import FileOutbox, LogOutbox
 from server.identity.outbox.port import composed
 from server.identity.outbox.smtp import SmtpOutbox, SmtpServer, read_smtp_url
-from server.identity.rules.mails import MailKind, words
+from server.identity.rules.mails import MailKind, mail_text
 from tests.fixtures.servers import keep_in
 
 TOKEN = "brv_" + "A" * 27
@@ -38,7 +38,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def letter(to: str = "ada@example.com", kind: MailKind = MailKind.VERIFY, link: str = "") -> Letter:
-    said = words(kind, TOKEN, link, NOW)
+    said = mail_text(kind, TOKEN, link, NOW)
     return Letter(UUID(int=7), kind, to, said.subject, said.text, NOW)
 
 
@@ -117,7 +117,7 @@ def test_a_broken_line_in_an_address_is_refused(to: str) -> None:
 def test_a_mail_says_what_it_is_for(kind: MailKind) -> None:
     """In lines that any program shows; with a link, the token stands in it and nowhere else."""
     link = "https://shop.example/mail?token={token}&x=1"
-    bare, linked = words(kind, TOKEN, "", NOW), words(kind, TOKEN, link, NOW)
+    bare, linked = mail_text(kind, TOKEN, "", NOW), mail_text(kind, TOKEN, link, NOW)
     assert (TOKEN in bare.text) == (TOKEN in linked.text) == (kind is not MailKind.TAKEN)
     assert linked.text.count(TOKEN) == linked.text.count(f"https://shop.example/mail?token={TOKEN}&x=1")
     assert "\n" not in bare.subject

@@ -4,8 +4,8 @@ from uuid import uuid4
 
 from backroom.identity.v1 import access_service_pb2
 from backroom.identity.v1 import identity_service_pb2 as pb
-from server.cli.changing import asked_by
-from server.identity.rules.accounts import UNVERIFIED_KEPT
+from server.cli.database_changes import command_context
+from server.identity.rules.accounts import UNVERIFIED_RETENTION
 from storage.database import Database
 from tests.fixtures.mailboxes import TOKEN
 from tests.fixtures.servers import Api, Running
@@ -143,7 +143,7 @@ async def test_who_does_not_verify_is_forgotten(timed: Running, clock: Clock) ->
     accounts = timed.application.identity.accounts
     await accounts.purge_unverified()
     assert ADA in await kept(timed.database, "identity.accounts")
-    clock.time += UNVERIFIED_KEPT
+    clock.time += UNVERIFIED_RETENTION
     await accounts.purge_unverified()
     left = await kept(timed.database, "identity.accounts")
     assert ADA not in left
@@ -158,7 +158,7 @@ async def test_a_registration_does_not_keep_a_command_from_making_the_account(
     """What is pending ends, and only the account that the operator made signs in."""
     await server.anonymous.identity.Register(registering(password=STRANGERS))
     identity = server.application.identity
-    await identity.accounts.create(ADA, PASSWORD, "", ["admin"], asked_by("admin create-user"))
+    await identity.accounts.create(ADA, PASSWORD, "", ["admin"], command_context("admin create-user"))
     assert await signs_in(server, PASSWORD) == "done"
     assert await signs_in(server, STRANGERS) == "CREDENTIALS_INVALID"
     assert (await kept(database, "identity.accounts")).count(ADA) == 1

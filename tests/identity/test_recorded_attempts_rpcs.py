@@ -8,7 +8,7 @@ from uuid import uuid4
 from backroom.identity.v1 import access_service_pb2 as pb
 from backroom.identity.v1 import accounts_pb2, roles_pb2
 from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
-from server.frame.finishing import Finishing
+from server.frame.shielding import ShieldedTasks
 from storage.frame.records import AuditEvent
 from tests.fixtures.servers import Api, Running
 from tests.identity.people import (
@@ -52,7 +52,7 @@ async def test_sign_ins_whose_caller_gives_up_are_recorded(proxied: Running) -> 
             for number in range(5)
         ]
         await asyncio.gather(*calls, return_exceptions=True)
-    await proxied.application.identity.finishing.close()
+    await proxied.application.identity.shielded.close()
     counted = (await kept(proxied.database, "identity.attempts")).count('"key"')
     # Each has a counter of its account, of its address and of both; those of the registration are two.
     begun = (counted - 2) // 3
@@ -177,13 +177,13 @@ async def test_expired_sessions_are_forgotten(timed: Running, clock: Clock) -> N
 
 async def test_what_goes_on_without_its_caller_is_bounded() -> None:
     """So many at once; one more ends with its caller."""
-    finishing, done = Finishing(most=2), []
+    shielded, done = ShieldedTasks(most=2), []
 
     async def work(number: int) -> None:
         await asyncio.sleep(0.05)
         done.append(number)
 
-    callers = [asyncio.create_task(finishing.finished(work(number))) for number in range(3)]
+    callers = [asyncio.create_task(shielded.run(work(number))) for number in range(3)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     for caller in callers:
@@ -191,5 +191,5 @@ async def test_what_goes_on_without_its_caller_is_bounded() -> None:
     assert all(
         isinstance(each, asyncio.CancelledError) for each in await asyncio.gather(*callers, return_exceptions=True)
     )
-    await finishing.close()
+    await shielded.close()
     assert done == [0, 1]

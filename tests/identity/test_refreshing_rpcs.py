@@ -8,9 +8,9 @@ from backroom.identity.v1 import accounts_pb2, identity_service_pb2
 from server.identity.rules.sessions import SESSION_LIFE
 from storage.store import FRAME
 from tests.fixtures.servers import Api, Running, refusal
+from tests.identity.access_cache import within_a_second
 from tests.identity.people import Clock, execute, kept, me, outcome, refreshed, refreshing
 from tests.identity.sessions import Begun, begun, next_token
-from tests.identity.standing import within_a_second
 
 
 async def ended(api: Api, refresh_token: str) -> bool:

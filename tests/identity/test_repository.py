@@ -309,11 +309,11 @@ async def test_a_role_is_kept_as_it_was_made_and_edited(database: Database) -> N
         assert await tx.roles.find("buyer") == await tx.roles.lock("buyer") == role
         await tx.roles.edit("buyer", "", (), later)
         edited = replace(role, description="", permissions=(), version=2, update_time=later)
-        assert list(await tx.roles.hold(["buyer", "wizard"])) == [edited]
+        assert list(await tx.roles.lock_shared(["buyer", "wizard"])) == [edited]
         await tx.roles.delete("buyer")
         assert await tx.roles.find("buyer") is None
-        assert not await tx.roles.hold(["buyer"])
-        assert not await tx.roles.hold([])
+        assert not await tx.roles.lock_shared(["buyer"])
+        assert not await tx.roles.lock_shared([])
 
 
 async def test_made_roles_are_listed_by_name(database: Database) -> None:
@@ -335,13 +335,13 @@ async def test_a_role_that_is_being_granted_cannot_be_deleted_meanwhile(database
     async def ask() -> bool:
         async with database.store(IDENTITY).transaction() as tx:
             await tx.roles.lock("buyer")
-            return await tx.roles.held("buyer")
+            return await tx.roles.is_granted("buyer")
 
     async with database.store(IDENTITY).transaction() as tx:
-        assert await tx.roles.hold(["buyer"])
+        assert await tx.roles.lock_shared(["buyer"])
         second = await waits(database, ask())
         await tx.accounts.grant(ada.id, ["buyer"], NOW)
     assert await second
     async with database.store(IDENTITY).transaction() as tx:
         await tx.roles.revoke_from_all("buyer")
-        assert not await tx.roles.held("buyer")
+        assert not await tx.roles.is_granted("buyer")

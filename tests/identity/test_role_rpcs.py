@@ -11,8 +11,8 @@ from backroom.identity.v1 import access_service_pb2 as pb
 from backroom.identity.v1 import accounts_pb2, identity_service_pb2, roles_pb2
 from tests.fixtures.roles import ROLES
 from tests.fixtures.servers import Api, Running, refusal
+from tests.identity.access_cache import within_a_second
 from tests.identity.people import granting, kept, outcome, revoking
-from tests.identity.standing import within_a_second
 
 SELLER = ("orders.place", "orders.read")
 
@@ -178,7 +178,7 @@ async def test_nobody_reaches_beyond_what_he_holds(server: Running, admin: Api, 
     await made(admin, "seller", *SELLER)
     keeper, seller = await server.sign_in("keeper"), await server.sign_in("seller")
     access = deputy.access
-    for method, request, lacking in (
+    for method, request, migration_problem in (
         (access.CreateRole, creating("mine", "audit.read"), "audit.read"),
         (access.UpdateRole, editing(role("seller", "audit.read"), "permissions"), "audit.read"),
         (access.UpdateRole, editing(role("keeper", "orders.read"), "permissions"), "audit.read"),
@@ -204,7 +204,7 @@ async def test_nobody_reaches_beyond_what_he_holds(server: Running, admin: Api, 
     ):
         answer = await refusal(method(request))
         assert (answer.code, answer.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_NOT_HELD")
-        assert answer.metadata == {"permission": lacking}
+        assert answer.metadata == {"permission": migration_problem}
     for method, request in (
         (access.CreateRole, creating("mine", *SELLER)),
         (access.UpdateRole, editing(role("seller", "orders.read"), "permissions")),

@@ -21,8 +21,8 @@ from server.identity.rules.roles import (
     drafted,
     edited,
     known_roles,
-    may_lose,
-    must_hold,
+    require_other_admin,
+    require_permissions,
 )
 from server.identity.rules.sessions import REFRESH_GRACE, SESSION_LIFE, Renewal, renewal
 from storage.identity.records import Role, Session
@@ -126,7 +126,7 @@ def test_an_address_has_one_form(written: str) -> None:
 @settings(max_examples=100)
 @given(st.emails())
 def test_the_form_of_an_address_is_stable(email: str) -> None:
-    """Normalising twice is normalising once, and case never counts."""
+    """Normalizing twice is normalizing once, and case never counts."""
     assert normal_email(normal_email(email)) == normal_email(email)
     assert normal_email(email.upper()) == normal_email(email)
 
@@ -165,13 +165,13 @@ def test_a_built_in_role_is_itself_whatever_was_made_under_its_name() -> None:
 def test_the_last_admin_stays() -> None:
     """The only one that may come in and holds the admin role cannot lose it."""
     with pytest.raises(LastAdmin):
-        may_lose(ADA, [ADA])
+        require_other_admin(ADA, [ADA])
 
 
 @pytest.mark.parametrize("admins", [[ADA, BOB], [BOB], []])
 def test_anything_else_may_be_lost(admins: list[UUID]) -> None:
     """Where another admin is left, or the account is none."""
-    may_lose(ADA, admins)
+    require_other_admin(ADA, admins)
 
 
 permissions = st.frozensets(st.sampled_from(sorted(PERMISSIONS)))
@@ -182,10 +182,10 @@ def test_nobody_gives_what_he_does_not_hold(held: frozenset[str], given_: frozen
     """What is refused names the first that is lacking; who holds all of it is not refused."""
     caller = Caller(ADA, held)
     if given_ <= held:
-        must_hold(caller, given_)
+        require_permissions(caller, given_)
         return
     with pytest.raises(PermissionNotHeld) as raised:
-        must_hold(caller, given_)
+        require_permissions(caller, given_)
     assert raised.value.metadata == {"permission": min(given_ - held)}
 
 

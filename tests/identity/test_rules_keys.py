@@ -37,7 +37,7 @@ def test_what_is_signed_is_taken_until_it_ends(keys: Sequence[Key], minute: int,
     """Whenever it was signed, and however often keys were rotated since."""
     then = START + timedelta(minutes=minute)
     signing = rules.active(keys, KeyUse.SIGN, then)
-    assert signing in rules.good(keys, KeyUse.SIGN, then + timedelta(seconds=seconds))
+    assert signing in rules.accepted(keys, KeyUse.SIGN, then + timedelta(seconds=seconds))
 
 
 @given(rotations(KeyUse.DERIVE), MINUTES, st.integers(0, int(SESSION_LIFE.total_seconds())))
@@ -48,8 +48,8 @@ def test_what_is_derived_is_taken_and_kept_as_long_as_a_session_lasts(
     then = START + timedelta(minutes=minute)
     deriving = rules.active(keys, KeyUse.DERIVE, then)
     later = then + timedelta(seconds=seconds)
-    assert deriving in rules.good(keys, KeyUse.DERIVE, later)
-    assert deriving not in rules.done_with(keys, later)
+    assert deriving in rules.accepted(keys, KeyUse.DERIVE, later)
+    assert deriving not in rules.disposable(keys, later)
 
 
 @given(rotations(), MINUTES, st.integers(0, 6))
@@ -58,7 +58,7 @@ def test_a_revoked_key_neither_signs_nor_verifies(keys: Sequence[Key], minute: i
     then = START + timedelta(minutes=minute)
     revoked = keys[place % len(keys)]
     left = [replace(each, revoke_time=then) if each is revoked else each for each in keys]
-    assert revoked.id not in {each.id for each in rules.good(left, KeyUse.SIGN, then)}
+    assert revoked.id not in {each.id for each in rules.accepted(left, KeyUse.SIGN, then)}
     signing = rules.active(left, KeyUse.SIGN, then)
     assert (signing is None) == (len(keys) == 1)
     assert signing is None or signing.id != revoked.id
@@ -70,7 +70,7 @@ def test_one_key_is_active_and_all_others_follow_it(keys: Sequence[Key], minute:
     now = START + timedelta(minutes=minute)
     states = [rules.state(each, keys, now) for each in keys]
     assert states.count(rules.KeyState.ACTIVE) == 1
-    done = rules.done_with(keys, now)
+    done = rules.disposable(keys, now)
     assert {each.id for each, state in zip(keys, states, strict=True) if state is rules.KeyState.ENDED} == {
         each.id for each in done
     }
@@ -88,5 +88,5 @@ def test_the_first_deriving_key_is_never_done_with() -> None:
     """Digests of requests are keyed by it; a revoked one is kept while answers may be asked for again."""
     keys = [key(place, place * 10, use=KeyUse.DERIVE, revoked=50 if place == 1 else None) for place in range(3)]
     month, years = START + timedelta(days=30), START + timedelta(days=3650)
-    assert rules.done_with(keys, month) == []
-    assert rules.done_with(keys, years) == [keys[1]]
+    assert rules.disposable(keys, month) == []
+    assert rules.disposable(keys, years) == [keys[1]]

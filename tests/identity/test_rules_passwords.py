@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from server.frame.errors import FieldInvalid
 from server.identity.credentials.passwords import Passwords
 from server.identity.errors import PasswordTooWeak
-from server.identity.rules.passwords import is_common, normalized, own_words
+from server.identity.rules.passwords import account_words, is_common, normalized
 from tests.identity.people import NEW_PASSWORD, PASSWORD
 
 COMMON = frozenset({"password", "qwerty123456", "summer"})
-OWN = own_words("ada.lovelace@example.com")
+OWN = account_words("ada.lovelace@example.com")
 EXTRA = "x-!Lq7"
 
 REFUSED = [

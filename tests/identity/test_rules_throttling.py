@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.frame.addresses import source_of
+from server.frame.addresses import caller_network
 from server.identity.rules.throttling import (
     FORGOTTEN_AFTER,
     Counter,
     Limit,
     asking_for_mail,
+    decremented,
     mailing,
     registering,
     signing_in,
     signing_in_with,
-    taken_off,
     verdict,
 )
 from storage.identity.records import Attempts
@@ -152,10 +152,10 @@ def test_guessing_at_many_accounts_from_one_address_is_held_up() -> None:
 
 def test_an_ipv6_host_is_known_by_its_network() -> None:
     """It chooses the rest of the address itself."""
-    assert source_of("2001:db8:1:2::7") == source_of("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
-    assert source_of("2001:db8:1:3::7") != source_of("2001:db8:1:2::7")
-    assert source_of("::ffff:192.0.2.1") == source_of("192.0.2.1") == "192.0.2.1"
-    assert source_of("") == ""
+    assert caller_network("2001:db8:1:2::7") == caller_network("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
+    assert caller_network("2001:db8:1:3::7") != caller_network("2001:db8:1:2::7")
+    assert caller_network("::ffff:192.0.2.1") == caller_network("192.0.2.1") == "192.0.2.1"
+    assert caller_network("") == ""
 
 
 @given(limits, st.integers(0, 10_000))
@@ -180,8 +180,8 @@ def test_no_more_is_let_through_than_the_limit_allows(gaps: list[float]) -> None
 
 def test_what_is_taken_off_was_never_tried() -> None:
     """And nothing is counted below nothing."""
-    assert taken_off(Attempts(b"", 6, BEGIN)).count == 5
-    assert taken_off(Attempts(b"", 0, BEGIN)).count == 0
+    assert decremented(Attempts(b"", 6, BEGIN)).count == 5
+    assert decremented(Attempts(b"", 0, BEGIN)).count == 0
 
 
 def test_each_thing_is_counted_apart() -> None:
@@ -193,10 +193,10 @@ def test_each_thing_is_counted_apart() -> None:
 
 
 @pytest.mark.parametrize("apart", [64, 56])
-def test_an_ipv6_caller_that_changes_its_network_is_held_up(apart: int) -> None:
+def test_an_ipv6_caller_that_changes_its_network_is_held_up(dedicated: int) -> None:
     """Of 200 guesses at as many accounts, each from another network of one /48, few are made."""
     counted, made = Counted(), 0
     for place in range(200):
-        address = str(IPv6Address((0x20010DB80001 << 80) + (place << 128 - apart)))
+        address = str(IPv6Address((0x20010DB80001 << 80) + (place << 128 - dedicated)))
         made += not counted.tried(signing_in(f"{place}@example.com", address), BEGIN)
-    assert made == (30 if apart == 64 else 40)
+    assert made == (30 if dedicated == 64 else 40)

@@ -14,7 +14,7 @@ from server.frame import base64url
 from server.identity.credentials import secrets as made_here
 from server.identity.credentials.secrets import Secrets, key_hash, well_formed
 from server.identity.errors import CredentialsInvalid
-from server.identity.rules.sessions import RefreshClaim
+from server.identity.rules.sessions import RefreshTokenContent
 from storage.database import Database
 from storage.identity.records import Session
 from tests.identity.people import Clock
@@ -34,7 +34,7 @@ async def test_a_refresh_token_says_which_session_and_generation(secrets: Secret
     token = await secrets.refresh_token(SESSION)
     assert token == await secrets.refresh_token(SESSION)
     assert token.startswith("brr_")
-    assert await secrets.read_refresh_token(token) == RefreshClaim(SESSION.id, 7)
+    assert await secrets.read_refresh_token(token) == RefreshTokenContent(SESSION.id, 7)
 
 
 async def test_each_generation_has_a_token_of_its_own(secrets: Secrets) -> None:
@@ -48,7 +48,7 @@ async def test_each_generation_has_a_token_of_its_own(secrets: Secrets) -> None:
     made = [await secrets.refresh_token(session) for session in sessions]
     assert len(set(made)) == 4
     read = [await secrets.read_refresh_token(token) for token in made]
-    assert read == [RefreshClaim(session.id, session.generation) for session in sessions]
+    assert read == [RefreshTokenContent(session.id, session.generation) for session in sessions]
 
 
 async def test_a_refresh_token_outlives_rotations(secrets: Secrets, database: Database, clock: Clock) -> None:
@@ -58,7 +58,7 @@ async def test_a_refresh_token_outlives_rotations(secrets: Secrets, database: Da
     for _ in range(2):
         await rotated(database, clock)
         assert await secrets.refresh_token(session) == token
-        assert await secrets.read_refresh_token(token) == RefreshClaim(SESSION.id, 7)
+        assert await secrets.read_refresh_token(token) == RefreshTokenContent(SESSION.id, 7)
     next_one = await secrets.refresh_token(replace(session, refresh_time=clock(), generation=8))
     clock.advance(days=30)
     for each in (token, next_one):
@@ -84,7 +84,7 @@ async def test_a_server_learns_of_a_deriving_key_at_its_first_token(database: Da
     await late.request_secret()
     made = await rotation_of(database, clock).rotate(timedelta(0), asked(clock))
     token = await Secrets(ring_of(database, clock)).refresh_token(replace(SESSION, refresh_time=made[1].activate_time))
-    assert await late.read_refresh_token(token) == RefreshClaim(SESSION.id, 7)
+    assert await late.read_refresh_token(token) == RefreshTokenContent(SESSION.id, 7)
 
 
 async def test_a_refresh_token_of_another_installation_is_refused(secrets: Secrets) -> None:

@@ -15,8 +15,8 @@ from storage.identity.repository import ApiKeyReader
 from tests.fixtures.processes import Pair
 from tests.fixtures.roles import ROLES
 from tests.fixtures.servers import Api, Running, refusal
+from tests.identity.access_cache import within_a_second
 from tests.identity.people import Clock, execute, granting, kept, log_of, me, outcome, registering
-from tests.identity.standing import within_a_second
 from tests.identity.test_keys import rotated
 
 
@@ -155,7 +155,7 @@ async def test_a_key_gives_the_roles_of_now(server: Running, admin: Api) -> None
     account_id = created.service_account.service_account_id
     assert "users.list" not in (await me(await signed_in(server, created.secret))).permissions
     await admin.access.GrantRole(granting(account_id, "manager"))
-    await server.application.identity.standings.look()
+    await server.application.identity.access_cache.poll()
     assert "users.list" in (await me(await signed_in(server, created.secret))).permissions
 
 

@@ -8,9 +8,9 @@ import grpc
 
 from backroom.identity.v1 import accounts_pb2, identity_service_pb2
 from tests.fixtures.servers import Running, refusal
+from tests.identity.access_cache import within_a_second
 from tests.identity.people import Clock, me, outcome, refreshed
 from tests.identity.sessions import Begun, begun, next_token
-from tests.identity.standing import within_a_second
 
 
 def listing(**rest: object) -> identity_service_pb2.ListSessionsRequest:

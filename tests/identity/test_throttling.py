@@ -101,7 +101,7 @@ async def test_a_success_forgets_what_is_the_accounts_own(throttling: Throttling
 async def test_an_attempt_that_was_not_made_does_not_count(throttling: Throttling) -> None:
     """However often."""
     for _ in range(8):
-        await throttling.taken_back(await throttling.begin(rules.signing_in(EMAIL, HOME)))
+        await throttling.withdraw(await throttling.begin(rules.signing_in(EMAIL, HOME)))
 
 
 async def test_an_owner_gets_in_whatever_an_attacker_does(throttling: Throttling, clock: Clock) -> None:
@@ -111,7 +111,7 @@ async def test_an_owner_gets_in_whatever_an_attacker_does(throttling: Throttling
         waits = [await wait_of(throttling, rules.signing_in(EMAIL, each)) for each in ATTACKERS[:3]]
         assert await wait_of(throttling, rules.signing_in_with(DEVICE)) == 0
         async with throttling._store.transaction() as tx:
-            await throttling.cleared(tx, rules.signing_in_with(DEVICE))
+            await throttling.clear(tx, rules.signing_in_with(DEVICE))
         clock.advance(seconds=max(1, min(waits)))
 
 

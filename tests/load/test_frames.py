@@ -52,7 +52,7 @@ def test_a_large_block_is_sent_in_frames_that_every_peer_takes(size: int) -> Non
     block = bytes(size)
     sent = list(FrameReader().feed(frames.headers(5, block, ends=True)))
     assert b"".join(payload for *_, payload in sent) == block
-    assert max(len(payload) for *_, payload in sent) <= frames.LARGEST_FRAME
+    assert max(len(payload) for *_, payload in sent) <= frames.MAX_FRAME
     assert [kind for kind, *_ in sent] == [Type.HEADERS, *[Type.CONTINUATION] * (len(sent) - 1)]
     assert [bool(flags & frames.END_HEADERS) for _, flags, *_ in sent] == [*[False] * (len(sent) - 1), True]
     assert sent[0][1] & frames.END_STREAM
@@ -61,7 +61,7 @@ def test_a_large_block_is_sent_in_frames_that_every_peer_takes(size: int) -> Non
 def test_a_frame_larger_than_was_announced_is_malformed() -> None:
     """Its size is known before its payload has come."""
     with pytest.raises(Malformed):
-        list(FrameReader().feed(frames.frame(Type.DATA, 0, 1, bytes(frames.LARGEST_FRAME + 1))[:9]))
+        list(FrameReader().feed(frames.frame(Type.DATA, 0, 1, bytes(frames.MAX_FRAME + 1))[:9]))
 
 
 @pytest.mark.parametrize("read", [frames.read_settings, frames.read_number, frames.read_goaway])

@@ -33,7 +33,7 @@ from load.calls import NotSent, Stream
 from load.http2 import Connection
 from load.sample import Refused
 from load.statuses import Failed
-from server.frame.interceptors import CallLimits, MostAtOnce
+from server.frame.interceptors import CallLimits, ConcurrencyLimits
 from server.process.certificates import Certificates
 from server.process.connections import ConnectionLimits
 from server.process.edge import Edge
@@ -126,7 +126,7 @@ async def test_a_call_without_a_token_is_not_signed_in(server: Running) -> None:
 
 async def test_overload_refuses_and_says_when_to_try_again(database: Database) -> None:
     """With the seconds of RetryInfo."""
-    limits = CallLimits(MostAtOnce(calls=1, streams=10))
+    limits = CallLimits(ConcurrencyLimits(calls=1, streams=10))
     async with running(database, limits=limits) as opened, signed_in(opened) as connection:
         await imported(connection, 1)
         get = connection.method(f"{CATALOG}/GetProduct")
@@ -222,7 +222,7 @@ async def test_answers_larger_than_the_window_are_received_whole(server: Running
 async def test_calls_above_what_a_connection_takes_wait_for_their_turn(database: Database) -> None:
     """A server that can carry as many as it takes on a connection refuses none then."""
     edge = Edge(connections=ConnectionLimits(streams=3))
-    limits = CallLimits(MostAtOnce(calls=3))
+    limits = CallLimits(ConcurrencyLimits(calls=3))
     async with running(database, edge=edge, limits=limits) as opened, signed_in(opened) as connection:
         await imported(connection, 1)
         get = connection.method(f"{CATALOG}/GetProduct")

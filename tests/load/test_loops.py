@@ -140,7 +140,7 @@ async def test_calls_for_which_there_is_no_room_were_not_sent() -> None:
         await asyncio.sleep(0.1)
         at_once -= 1
 
-    seen = await open_loop(call, rate=500, seconds=0.4, warm_up=0.1, most_under_way=5)
+    seen = await open_loop(call, rate=500, seconds=0.4, warm_up=0.1, max_under_way=5)
     assert most == 5
     assert seen.failures[NOT_SENT] > 0
     assert len(seen.latencies) + seen.failures[NOT_SENT] == pytest.approx(500 * seen.seconds, rel=0.3)

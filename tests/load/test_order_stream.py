@@ -8,8 +8,8 @@ from google.rpc import code_pb2, status_pb2
 
 from backroom.commerce.v1.order_service_pb2 import PlaceOrdersRequest, PlaceOrdersResponse
 from backroom.commerce.v1.orders_pb2 import Order
-from load.asks import Asks, Unexpected
 from load.calls import NotSent, Stream, framed
+from load.order_requests import OrderRequests, Unexpected
 from load.order_stream import OrderStream
 from load.sample import Refused
 from load.statuses import Failed
@@ -19,12 +19,12 @@ class Line:
     """Keeps what is said."""
 
     def __init__(self) -> None:
-        self.said: list[bytes] = []
+        self.text: list[bytes] = []
         self.ended = False
         self.cancelled = False
 
     def say(self, _number: int, payload: bytes, *, ends: bool) -> None:
-        self.said.append(payload)
+        self.text.append(payload)
         self.ended |= ends
 
     def cancel(self, _number: int, error: Exception | None = None) -> None:
@@ -39,18 +39,18 @@ class Played:
         self._stream = Stream(self.line)
         self._stream.begin(1)
         self.orders = OrderStream(self._stream)
-        asks = Asks(uuid4(), 2)
-        self.asks = [asks.two() for _ in range(3)]
-        self.placing = [asyncio.ensure_future(self.orders.place(ask)) for ask in self.asks]
+        order_requests = OrderRequests(uuid4(), 2)
+        self.order_requests = [order_requests.two() for _ in range(3)]
+        self.placing = [asyncio.ensure_future(self.orders.place(ask)) for ask in self.order_requests]
 
     async def started(self) -> None:
         await asyncio.sleep(0)
-        assert [PlaceOrdersRequest.FromString(said[5:]).order.request_id for said in self.line.said] == [
-            ask.request_id for ask in self.asks
+        assert [PlaceOrdersRequest.FromString(said[5:]).order.request_id for said in self.line.text] == [
+            ask.request_id for ask in self.order_requests
         ]
 
     def answer(self, place: int, **outcome: Order | status_pb2.Status) -> None:
-        response = PlaceOrdersResponse(request_id=self.asks[place].request_id, **outcome)  # type: ignore[arg-type]  # one of them
+        response = PlaceOrdersResponse(request_id=self.order_requests[place].request_id, **outcome)  # type: ignore[arg-type]  # one of them
         self._stream.take(framed(response.SerializeToString()))
 
     def end(self, error: Exception | None = None) -> None:
@@ -80,13 +80,13 @@ async def test_each_order_has_the_answer_in_its_place(played: Played) -> None:
     played.end()
     await closing
     with pytest.raises(NotSent):
-        await played.orders.place(played.asks[0])
+        await played.orders.place(played.order_requests[0])
 
 
 async def test_an_answer_in_a_wrong_place_is_found(played: Played) -> None:
     """By the request_id that it repeats."""
     played.answer(1, order=Order())
-    with pytest.raises(Unexpected, match=played.asks[1].request_id):
+    with pytest.raises(Unexpected, match=played.order_requests[1].request_id):
         await played.placing[0]
     played.end(ConnectionError("gone"))
     await asyncio.gather(*played.placing, return_exceptions=True)

@@ -14,13 +14,13 @@ from backroom.commerce.v1.orders_pb2 import Order, OrderLine, OrderState
 from backroom.commerce.v1.stock_pb2 import StockReason
 from backroom.identity.v1 import accounts_pb2
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
-from load.asks import Ask, Asks, Unexpected
-from load.books import Books, Checked, Kept, Mismatch
 from load.connections import Connections, Server
+from load.order_requests import OrderRequest, OrderRequests, Unexpected
 from load.sample import Refused
 from load.shop import Shop
 from load.statuses import Failed
-from server.frame.interceptors import CallLimits, MostAtOnce
+from load.totals import Checked, ExpectedTotals, Kept, Mismatch
+from server.frame.interceptors import CallLimits, ConcurrencyLimits
 from storage.database import Database
 from tests.client.fake_server import fake_server
 from tests.faults.load import until
@@ -119,7 +119,7 @@ async def test_a_key_that_signs_nobody_in_opens_no_shop(server: Running) -> None
 
 async def test_a_shop_is_stocked_on_a_server_that_takes_few_calls_at_once(database: Database) -> None:
     """What is refused for the moment is tried again."""
-    async with running(database, limits=CallLimits(MostAtOnce(calls=20))) as opened:
+    async with running(database, limits=CallLimits(ConcurrencyLimits(calls=20))) as opened:
         key = await key_of(await opened.sign_in("admin"))
         shop = await Shop.open(opened.address, key, products=40, stock=STOCK, connections=1)
         found = await asyncio.gather(*(shop.place_two(caller) for caller in range(100)), return_exceptions=True)
@@ -173,9 +173,9 @@ async def test_a_connection_that_ended_is_opened_anew() -> None:
 
 
 def test_orders_are_spread_evenly_over_all_products() -> None:
-    """Two distinct products each, and all pairs of neighbours in time differ."""
-    asks = Asks(BENCH, 100)
-    made = [asks.two() for _ in range(10_000)]
+    """Two distinct products each, and all pairs of neighbors in time differ."""
+    order_requests = OrderRequests(BENCH, 100)
+    made = [order_requests.two() for _ in range(10_000)]
     assert all(first != second for (first, _), (second, _) in (ask.lines for ask in made))
     counts = Counter(place for ask in made for place, _ in ask.lines)
     assert set(counts) == set(range(100))
@@ -187,23 +187,23 @@ def test_orders_are_spread_evenly_over_all_products() -> None:
 
 def test_a_request_is_what_it_says() -> None:
     """Its parts, one behind the other, are one message."""
-    asks = Asks(BENCH, 3)
-    for ask in (asks.hot(), asks.two(), asks.hot()):
+    order_requests = OrderRequests(BENCH, 3)
+    for ask in (order_requests.hot(), order_requests.two(), order_requests.hot()):
         read = PlaceOrderRequest.FromString(ask.request)
         assert UUID(read.request_id) == UUID(ask.request_id)
-        assert [(asks.skus.index(line.sku), line.quantity) for line in read.lines] == list(ask.lines)
-        assert read.customer_id == asks.customer
+        assert [(order_requests.skus.index(line.sku), line.quantity) for line in read.lines] == list(ask.lines)
+        assert read.customer_id == order_requests.customer
         assert read.hold_duration.seconds == 86_400
 
 
-def order_of(asks: Asks, ask: Ask) -> Order:
+def order_of(order_requests: OrderRequests, ask: OrderRequest) -> Order:
     """The order as it should be answered."""
-    prices = {product.sku: product.price for product in asks.products()}
+    prices = {product.sku: product.price for product in order_requests.products()}
     order = Order(state=OrderState.ORDER_STATE_PENDING)
     nanos = 0
     for place, pieces in ask.lines:
-        price = prices[asks.skus[place]]
-        order.lines.append(OrderLine(sku=asks.skus[place], quantity=pieces, unit_price=price))
+        price = prices[order_requests.skus[place]]
+        order.lines.append(OrderLine(sku=order_requests.skus[place], quantity=pieces, unit_price=price))
         nanos += pieces * (price.units * 10**9 + price.nanos)
     order.total.units, order.total.nanos = divmod(nanos, 10**9)
     order.total.currency_code = "GBP"
@@ -212,10 +212,10 @@ def order_of(asks: Asks, ask: Ask) -> Order:
 
 def test_an_order_that_is_not_as_asked_is_found() -> None:
     """Its lines, their number, its sum, its currency and its state."""
-    asks = Asks(BENCH, 3)
-    ask = asks.two()
-    asks.expect(order_of(asks, ask), ask.lines)
-    wrong = [order_of(asks, ask) for _ in range(6)]
+    order_requests = OrderRequests(BENCH, 3)
+    ask = order_requests.two()
+    order_requests.expect(order_of(order_requests, ask), ask.lines)
+    wrong = [order_of(order_requests, ask) for _ in range(6)]
     wrong[0].lines[0].sku = "another"
     wrong[1].lines[1].quantity += 1
     wrong[2].total.nanos += 1
@@ -224,12 +224,12 @@ def test_an_order_that_is_not_as_asked_is_found() -> None:
     del wrong[5].lines[0]
     for order in wrong:
         with pytest.raises(Unexpected):
-            asks.expect(order, ask.lines)
+            order_requests.expect(order, ask.lines)
 
 
 def test_books_find_each_way_not_to_add_up() -> None:
     """Exactly where all was answered, and within what was lost where something was."""
-    books = Books(["A", "B"], 100)
+    books = ExpectedTotals(["A", "B"], 100)
     books.place([(0, 2), (1, 1)])
     levels = [(100, 2), (100, 1)]
     assert books.check(Kept(levels, 1, 3)) == Checked(1, 3, 0, 0)
@@ -244,7 +244,7 @@ def test_books_find_each_way_not_to_add_up() -> None:
     for said, kept in wrong.items():
         with pytest.raises(Mismatch, match=said):
             books.check(kept)
-    books.lose([(1, 3)])
+    books.add_unanswered([(1, 3)])
     assert books.check(Kept(levels, 1, 3)) == Checked(1, 3, 1, 0)
     assert books.check(Kept([(100, 2), (100, 4)], 2, 6)) == Checked(2, 6, 1, 1)
     for kept in (Kept([(100, 2), (100, 5)], 2, 7), Kept(levels, 3, 3), Kept([(100, 3), (100, 1)], 2, 4)):

@@ -30,18 +30,18 @@ DIFFERENCES = {
 
 def test_tables_equal_migrations(database_url: str, empty_url: str) -> None:
     """The tables built from the code are those that the migrations lead to."""
-    tables, migrated = compare._build_tables(empty_url), compare._catalogue(database_url)
+    tables, migrated = compare._build_tables(empty_url), compare._catalog(database_url)
     assert compare._differences(tables, migrated) == []
     assert tables
 
 
 def test_every_kind_of_difference_is_found(database_url: str) -> None:
     """Planted one after the other, each is told of by its table, whichever side has it."""
-    before = compare._catalogue(database_url)
+    before = compare._catalog(database_url)
     for kind, (statement, table) in DIFFERENCES.items():
         with psycopg.connect(database_url) as connection:
             connection.execute(statement)
-        after = compare._catalogue(database_url)
+        after = compare._catalog(database_url)
         for one, other in ((before, after), (after, before)):
             problems = compare._differences(one, other)
             assert problems, kind

@@ -42,13 +42,13 @@ async def test_up_down_and_up_again_leads_to_the_same(empty_url: str) -> None:
     """Down leaves nothing of ours behind; up again makes what the first time made."""
     assert await revision_of(empty_url) is None
     migrations.upgrade(empty_url)
-    first = compare._catalogue(empty_url)
+    first = compare._catalog(empty_url)
     assert await revision_of(empty_url) == migrations.head()
     migrations.downgrade(empty_url, "base")
     assert {name for _, name in ours(empty_url)} <= {"public.alembic_version", "public.alembic_version_pkc"}
     assert await revision_of(empty_url) is None
     migrations.upgrade(empty_url)
-    assert compare._catalogue(empty_url) == first
+    assert compare._catalog(empty_url) == first
     assert await revision_of(empty_url) == migrations.head()
 
 
@@ -56,10 +56,10 @@ async def test_each_revision_can_be_taken_back_by_itself(empty_url: str) -> None
     """One step down from each, and one step up, leads to the same."""
     for number in range(1, int(migrations.head()) + 1):
         migrations.upgrade(empty_url, f"{number:04}")
-        there = compare._catalogue(empty_url)
+        there = compare._catalog(empty_url)
         migrations.downgrade(empty_url, f"{number - 1:04}" if number > 1 else "base")
         migrations.upgrade(empty_url, f"{number:04}")
-        assert compare._catalogue(empty_url) == there
+        assert compare._catalog(empty_url) == there
     assert await revision_of(empty_url) == migrations.head()
 
 

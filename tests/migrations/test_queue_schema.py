@@ -9,13 +9,13 @@ from importlib.resources import files
 import psycopg
 
 import migrations
-from tests.migrations.catalogue import catalogue
+from tests.migrations.catalog import catalog
 
 revision = import_module("migrations.versions.0004_events_and_jobs")
 
 
 def queue_of(url: str) -> set[tuple[str, str]]:
-    return {(place, what) for place, what in catalogue(url) if "procrastinate" in place}
+    return {(place, what) for place, what in catalog(url) if "procrastinate" in place}
 
 
 def test_the_steps_in_one_transaction_lead_where_they_lead_one_by_one(empty_url: str, database_url: str) -> None:
@@ -43,20 +43,20 @@ def test_every_version_of_postgresql_is_led_to_the_same(database_url: str) -> No
         here = connection.info.server_version // 10_000
     other = {16: "18", 18: "16"}[here]
     finished = subprocess.run(
-        [sys.executable, "-m", "tests.migrations.catalogue", other],
+        [sys.executable, "-m", "tests.migrations.catalog", other],
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
     )
-    assert {(place, what) for place, what in json.loads(finished.stdout)} == catalogue(database_url)
+    assert {(place, what) for place, what in json.loads(finished.stdout)} == catalog(database_url)
 
 
 def test_nothing_is_left_in_the_queue_s_place_by_the_way_down(empty_url: str) -> None:
     """Types and functions too."""
     migrations.upgrade(empty_url)
     migrations.downgrade(empty_url, "base")
-    assert {place for place, _ in catalogue(empty_url)} <= {
+    assert {place for place, _ in catalog(empty_url)} <= {
         "alembic_version",
         "alembic_version_pkc",
         "public.alembic_version",

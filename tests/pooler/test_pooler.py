@@ -13,11 +13,11 @@ from server.frame import jobs as frame_jobs
 from server.frame.jobs import Task, Worker
 from storage.database import Database
 from storage.errors import StoreTimeout, StoreUnavailable
-from storage.limits import LIMITS, hold_limits
+from storage.limits import LIMITS, set_role_limits
 from storage.pooler import Pooler
+from storage.problems import ProblemKind
 from storage.store import FRAME
 from storage.transaction import Transaction
-from storage.trouble import Kind
 from tests.cli.test_doctor import row
 from tests.faults.load import until
 from tests.fixtures.keys import MASTER_KEY
@@ -41,14 +41,14 @@ async def limits_of(database: Database) -> dict[str, str]:
         return {name: await shown(tx, name) for name in LIMITS}
 
 
-async def trouble(url: str, pooler: Pooler) -> Kind:
+async def problem(url: str, pooler: Pooler) -> ProblemKind:
     database = Database(url, pooler=pooler, pool_size=1)
     try:
         with pytest.raises(StoreUnavailable) as raised:
             await database.revision()
     finally:
         await database.close()
-    return raised.value.trouble.kind
+    return raised.value.problem.kind
 
 
 def migrate(capsys: pytest.CaptureFixture[str], url: str, **settings: str) -> None:
@@ -95,7 +95,7 @@ async def test_the_doctor_sees_the_pooler(
 
 async def test_limits_that_do_not_hold_are_said_before_anything_is_done(bouncer: PgBouncer, direct_url: str) -> None:
     """The mend is to migrate."""
-    assert await trouble(bouncer.url(direct_url), Pooler.TRANSACTION) is Kind.LIMITS
+    assert await problem(bouncer.url(direct_url), Pooler.TRANSACTION) is ProblemKind.LIMITS
 
 
 async def test_what_is_migrated_behind_it_has_its_limits_on_every_connection(
@@ -116,7 +116,7 @@ async def test_what_is_migrated_behind_it_has_its_limits_on_every_connection(
 async def test_a_statement_that_takes_too_long_is_cut_off_behind_it(bouncer: PgBouncer, direct_url: str) -> None:
     """By the role's own limit, here a shorter one."""
     with psycopg.connect(direct_url, autocommit=True) as connection:
-        hold_limits(connection)
+        set_role_limits(connection)
         name = connection.info.dbname
         connection.execute(f"ALTER ROLE SESSION_USER IN DATABASE {name} SET statement_timeout = '200ms'")
     database = Database(bouncer.url(direct_url), pooler=Pooler.TRANSACTION)
@@ -134,7 +134,7 @@ async def test_a_connection_of_the_pooler_s_that_is_older_than_the_limits_is_giv
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as early:
         (pid,) = early.execute("SELECT pg_backend_pid()").fetchone() or ()
         with psycopg.connect(direct_url, autocommit=True) as connection:
-            hold_limits(connection)
+            set_role_limits(connection)
         database = Database(url, pooler=Pooler.TRANSACTION, pool_size=1)
         async with database.store(FRAME).transaction() as tx:
             assert (await tx._connection.execute(text("SELECT pg_backend_pid()"))).scalar_one() == pid
@@ -145,7 +145,7 @@ async def test_a_connection_of_the_pooler_s_that_is_older_than_the_limits_is_giv
 async def test_a_statement_whose_caller_has_gone_ends_in_postgresql_too(bouncer: PgBouncer, direct_url: str) -> None:
     """And the next one has a connection."""
     with psycopg.connect(direct_url, autocommit=True) as connection:
-        hold_limits(connection)
+        set_role_limits(connection)
         sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ~ 'pg_sleep.30.'"
         sleeping += " AND state = 'active' AND pid <> pg_backend_pid()"
         database = Database(bouncer.url(direct_url), pooler=Pooler.TRANSACTION, pool_size=1)
@@ -172,7 +172,7 @@ async def test_in_session_mode_the_limits_hold_too(postgres: str, direct_url: st
     """Though no options may be given when a connection begins; it is told what mode it is, or it says so."""
     with pgbouncer(postgres, pool_mode="session") as other:
         url = other.url(direct_url)
-        assert await trouble(url, Pooler.NONE) is Kind.POOLER
+        assert await problem(url, Pooler.NONE) is ProblemKind.POOLER
         database = Database(url, pooler=Pooler.SESSION, pool_size=1)
         assert await limits_of(database) == LIMITS
         await database.close()
@@ -187,8 +187,8 @@ async def test_named_statements_of_a_wrong_mode_are_told_as_such(bouncer: PgBoun
             await database.revision()
 
     found = await asyncio.gather(*map(ask, databases), return_exceptions=True)
-    kinds = {each.trouble.kind for each in found if isinstance(each, StoreUnavailable)}
-    assert kinds == {Kind.POOLER}
+    kinds = {each.problem.kind for each in found if isinstance(each, StoreUnavailable)}
+    assert kinds == {ProblemKind.POOLER}
     for database in databases:
         await database.close()
 
@@ -209,8 +209,8 @@ async def test_new_jobs_are_found_behind_it(
 ) -> None:
     """By LISTEN on the direct way, without a look into the queue; by looking where there is no such way."""
     with psycopg.connect(direct_url, autocommit=True) as connection:
-        hold_limits(connection)
-    monkeypatch.setattr(frame_jobs, "_LOOKS_EVERY", 600.0 if directly else 0.2)
+        set_role_limits(connection)
+    monkeypatch.setattr(frame_jobs, "_POLL_SECONDS", 600.0 if directly else 0.2)
     diary, log, url = Diary(), Log(), bouncer.url(direct_url)
     database = Database(url, pooler=Pooler.TRANSACTION)
     worker = Worker(

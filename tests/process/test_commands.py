@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from server import settings
-from server.cli.called_server import called_server, tls_of
 from server.cli.service_key import service_key
+from server.cli.target_server import target_server, tls_of
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.processes import serving
 from tests.process.commands import backroom_here
@@ -54,7 +54,7 @@ async def test_the_doctor_and_the_callers_reach_a_server_with_mutual_tls(
         for name, value in {**given, **shown}.items():
             monkeypatch.setenv(name, value)
         configured = settings.read()
-        async with called_server(configured) as address:
+        async with target_server(configured) as address:
             assert address == server.address
             assert (await service_key(configured, address, tls_of(configured))).startswith("brk_")
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from server.process.http.metrics import Kept, Scraping, rendered
+from server.process.http.metrics import CachedExposition, MetricsAccess, rendered
 from server.settings import Address
 from storage.database import Database
 from tests.fixtures.servers import running
@@ -21,26 +21,26 @@ async def status(url: str, **headers: str) -> int:
 
 async def test_a_server_that_shows_them_to_nobody_knows_no_such_page(database: Database) -> None:
     """As in production, where nothing else is said."""
-    async with running(database, scraping=Scraping(public=False)) as server:
+    async with running(database, metrics_access=MetricsAccess(public=False)) as server:
         assert await status(f"{server.http}/metrics") == 404
         assert await status(f"{server.http}/healthz") == 200
 
 
 async def test_a_token_opens_them_and_nothing_else_does(database: Database) -> None:
     """Whole, as a bearer token; in production too."""
-    async with running(database, scraping=Scraping(public=False, token=TOKEN)) as server:
+    async with running(database, metrics_access=MetricsAccess(public=False, token=TOKEN)) as server:
         url = f"{server.http}/metrics"
         assert await status(url, authorization=f"Bearer {TOKEN}") == 200
         for wrong in ({}, {"authorization": TOKEN}, {"authorization": f"Bearer {TOKEN}x"}, {"authorization": "Bearer"}):
             assert await status(url, **wrong) == 401
-        assert TOKEN not in repr(Scraping(token=TOKEN))
+        assert TOKEN not in repr(MetricsAccess(token=TOKEN))
 
 
 @pytest.mark.parametrize("public", [True, False])
 async def test_at_an_address_of_their_own_they_are_there_and_nowhere_else(database: Database, public: bool) -> None:
     """And nothing else is there."""
-    scraping = Scraping(public=public)
-    async with running(database, scraping=scraping, metrics_address=Address("127.0.0.1:0")) as server:
+    metrics_access = MetricsAccess(public=public)
+    async with running(database, metrics_access=metrics_access, metrics_address=Address("127.0.0.1:0")) as server:
         own = f"http://127.0.0.1:{server.server.metrics_port}"
         assert await status(f"{server.http}/metrics") == 404
         assert await status(f"{own}/metrics") == 200
@@ -56,7 +56,7 @@ async def test_they_are_rendered_once_for_all_who_ask_at_once_and_for_a_while() 
         await made[-1].wait()
         return str(len(made))
 
-    kept = Kept(exposition, 1.0, lambda: time[0])
+    kept = CachedExposition(exposition, 1.0, lambda: time[0])
     asking = [asyncio.create_task(kept()) for _ in range(50)]
     await asyncio.sleep(0)
     asking[0].cancel()
@@ -82,7 +82,7 @@ async def test_a_failure_is_not_kept() -> None:
             raise answer
         return str(answer)
 
-    kept = Kept(exposition, 60.0)
+    kept = CachedExposition(exposition, 60.0)
     with pytest.raises(ConnectionError):
         await kept()
     assert await kept() == "good"

@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 
 from server.process.failure import Failure
-from server.process.ports import held_ports
-from server.process.workers.line import Line
-from server.process.workers.supervisor import Restarts
+from server.process.ports import reserved_ports
+from server.process.workers.channel import WorkerChannel
+from server.process.workers.supervisor import RestartPolicy
 from server.settings import Settings, settings_of
 
 
@@ -32,56 +32,56 @@ def bound(port: int, *, shares: bool) -> socket.socket:
 
 def test_a_held_port_is_for_those_who_share_it() -> None:
     """Before anybody listens there: a server alone is turned away, and so is another supervisor."""
-    with held_ports(at()) as ports:
+    with reserved_ports(at()) as ports:
         assert 0 not in (ports.grpc.port, ports.http.port)
         with pytest.raises(OSError, match="in use"):
             bound(ports.grpc.port, shares=False)
         for taken in (at(grpc=str(ports.grpc)), at(http=str(ports.http))):
-            with pytest.raises(Failure), held_ports(taken):
+            with pytest.raises(Failure), reserved_ports(taken):
                 pass
         with closing(bound(ports.grpc.port, shares=True)) as worker:
             worker.listen()
-            with pytest.raises(Failure), held_ports(at(grpc=str(ports.grpc))):
+            with pytest.raises(Failure), reserved_ports(at(grpc=str(ports.grpc))):
                 pass
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["by several", "by one"])
 def test_a_port_is_free_again_once_a_server_has_ended(shared: bool) -> None:
     """Although the connections that it closed linger on in the system."""
-    with held_ports(at()) as ports:
+    with reserved_ports(at()) as ports:
         port = ports.grpc.port
     with closing(bound(port, shares=shared)) as server:
         server.listen()
         with socket.create_connection(("127.0.0.1", port)) as caller:
             server.accept()[0].close()
             caller.recv(1)
-    with held_ports(at(grpc=f"127.0.0.1:{port}")) as again:
+    with reserved_ports(at(grpc=f"127.0.0.1:{port}")) as again:
         assert again.grpc.port == port
 
 
 def test_a_name_is_held_at_each_of_its_addresses() -> None:
     """With one port for all, which the system has chosen."""
-    with held_ports(at(grpc="localhost:0")) as ports, pytest.raises(OSError, match="in use"):
+    with reserved_ports(at(grpc="localhost:0")) as ports, pytest.raises(OSError, match="in use"):
         bound(ports.grpc.port, shares=False)
 
 
 def test_a_worker_is_started_again_later_and_later() -> None:
     """At most every half minute; one that served for long is started at once."""
-    restarts = Restarts()
+    restarts = RestartPolicy()
     assert [restarts.pause(1.0) for _ in range(10)] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30]
     assert restarts.pause(3600.0) == 0.2
 
 
 def test_a_worker_that_never_serves_is_given_up() -> None:
     """After five times in a row; one that served in between may try again."""
-    restarts = Restarts()
+    restarts = RestartPolicy()
     assert None not in [restarts.pause(each) for each in (None, None, None, None, 0.1, None, None, None, None)]
     assert restarts.pause(None) is None
 
 
 async def test_both_ends_of_a_line_ask_and_answer_at_once() -> None:
     """One answers while it waits for an answer itself; an end that is gone is an error, and ends the line."""
-    one, two = [await Line.open(end) for end in socket.socketpair()]
+    one, two = [await WorkerChannel.open(end) for end in socket.socketpair()]
 
     async def twice(text: str) -> str:
         return f"{await two.ask('once', text)} {text}"

@@ -95,7 +95,7 @@ async def scraped(server: ServerProcess) -> Scrape:
 def answered_by(server: ServerProcess) -> dict[int, int]:
     """How many calls each worker wrote a line of."""
     counts: dict[int, int] = {}
-    for line in map(json.loads, list(server.said)):
+    for line in map(json.loads, list(server.text)):
         if line["event"] == "call":
             counts[line["worker"]] = counts.get(line["worker"], 0) + 1
     return counts
@@ -138,10 +138,10 @@ async def test_a_killed_worker_is_replaced_and_no_counter_falls(
     before, workers = await scraped(two), workers_of(two.process.pid)
     killed = workers.pop()
     os.kill(killed, signal.SIGKILL)
-    await until(lambda: any(b'"a worker serves"' in line for line in two.said), within=ENOUGH)
+    await until(lambda: any(b'"worker_serving"' in line for line in two.text), within=ENOUGH)
     assert len(workers_of(two.process.pid)) == 2
     assert workers_of(two.process.pid) > workers
-    (ended,) = [line for line in map(json.loads, two.said) if line["event"] == "a worker ended"]
+    (ended,) = [line for line in map(json.loads, two.text) if line["event"] == "worker_ended"]
     assert (ended["pid"], ended["code"]) == (killed, -signal.SIGKILL)
     after = await scraped(two)
     assert {each for each, count in counts(before).items() if counts(after).get(each, 0) < count} == set()
@@ -171,7 +171,7 @@ async def test_a_stop_lets_all_workers_answer_what_they_took(database: Database,
         await until(lambda: len(book.ok) > 100)
         begun = set(book.asked)
         server.process.send_signal(signal.SIGTERM)
-        await until(lambda: any(b'"stopping"' in line for line in server.said))
+        await until(lambda: any(b'"stopping"' in line for line in server.text))
         answered = len(book.ok)
         await until(lambda: len(book.ok) > answered + 50)
         assert await asyncio.wait_for(server.process.wait(), ENOUGH) == 0
@@ -190,7 +190,7 @@ async def test_workers_do_not_outlive_their_supervisor(database_url: str) -> Non
         await server.process.wait()
         for port in (server.grpc_port, server.http_port):
             await until(lambda: refuses_connections(port), within=ENOUGH)  # noqa: B023 - awaited within the loop
-        await until(lambda: sum(b'"stopped"' in line for line in server.said) == 3)
+        await until(lambda: sum(b'"stopped"' in line for line in server.text) == 3)
 
 
 async def test_a_taken_port_is_one_line_that_names_the_setting() -> None:
@@ -228,7 +228,7 @@ async def test_workers_that_end_before_they_serve_are_given_up(tmp_path: Path) -
     assert given_up
     ends = [line for line in map(json.loads, lines) if line.get("worker") == int(given_up[1])]
     assert [(each["event"], each.get("again_in")) for each in ends] == [
-        ("a worker ended", again_in) for again_in in (0.2, 0.4, 0.8, 1.6, None)
+        ("worker_ended", again_in) for again_in in (0.2, 0.4, 0.8, 1.6, None)
     ]
     assert process.returncode == 1
 
@@ -292,10 +292,10 @@ async def test_the_jobs_have_a_process_of_their_own(database_url: str) -> None:
             return sum(each.value for each in samples if each.name == "backroom_jobs_total")
 
         first = await eventually(jobs_done, bool)
-        assert {line["worker"] for line in map(json.loads, list(server.said)) if line["event"] == "job"} <= {3}
+        assert {line["worker"] for line in map(json.loads, list(server.text)) if line["event"] == "job"} <= {3}
         (does_jobs,) = workers_of(server.process.pid) - serving_pids(server)
         os.kill(does_jobs, signal.SIGKILL)
-        await until(lambda: any(b'"a worker does the jobs"' in line for line in server.said), within=ENOUGH)
+        await until(lambda: any(b'"worker_doing_jobs"' in line for line in server.text), within=ENOUGH)
         await eventually(jobs_done, lambda done: done > first)
 
 

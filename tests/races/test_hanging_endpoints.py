@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from server.frame.jobs import Worker
 from server.webhooks.jobs import outbox_tasks
-from server.webhooks.rules.turns import SLOTS
+from server.webhooks.rules.scheduling import SLOTS
 from server.webhooks.service import Purging, Sealing
 from storage.database import Database
 from storage.webhooks.records import DeliveryState

@@ -13,14 +13,14 @@ import pytest
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2
 from server.frame.module import now
 from server.identity.service import KeyRotation
-from storage.frame.records import NOBODY, Ask
+from storage.frame.records import NOBODY, ChangeContext
 from storage.identity.records import KeyUse
 from storage.identity.store import IDENTITY
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Running
+from tests.identity.access_cache import within_a_second
 from tests.identity.people import me, outcome, refreshed
-from tests.identity.standing import within_a_second
 
 GET_ME = identity_service_pb2.GetMeRequest()
 SOONEST = timedelta(seconds=2)
@@ -95,7 +95,7 @@ async def _rotations(pair: Pair, count: int) -> set[str]:
     rotation = KeyRotation(pair.database.store(IDENTITY), MASTER_KEYS, now)
     made = set()
     for _ in range(count):
-        keys = await rotation.rotate(SOONEST, Ask(NOBODY, "test", now()))
+        keys = await rotation.rotate(SOONEST, ChangeContext(NOBODY, "test", now()))
         made |= {key.id for key in keys if key.use is KeyUse.SIGN}
         await asyncio.sleep(SOONEST.total_seconds() + 0.3)
     return made
@@ -128,7 +128,7 @@ async def test_tokens_of_a_revoked_key_end_within_a_second(pair: Pair) -> None:
     for api in apis:
         await me(api)
     kid, _ = await pair.application.identity.keys.signing()
-    await KeyRotation(pair.database.store(IDENTITY), MASTER_KEYS, now).revoke(kid, Ask(NOBODY, "test", now()))
+    await KeyRotation(pair.database.store(IDENTITY), MASTER_KEYS, now).revoke(kid, ChangeContext(NOBODY, "test", now()))
 
     async def outcomes() -> list[str]:
         return [await outcome(api.identity.GetMe(GET_ME)) for api in apis]
@@ -142,7 +142,7 @@ async def test_tokens_of_a_revoked_key_end_within_a_second(pair: Pair) -> None:
 async def test_rotations_and_first_starts_at_once_leave_one_ring(server: Running) -> None:
     """However many make keys at the same time: all are whole, and one of each use is active."""
     rotation = server.application.identity.key_rotation
-    made = await asyncio.gather(*(rotation.rotate(SOONEST, Ask(NOBODY, "test", now())) for _ in range(4)))
+    made = await asyncio.gather(*(rotation.rotate(SOONEST, ChangeContext(NOBODY, "test", now())) for _ in range(4)))
     found = await rotation.list_all()
     assert len({key.id for keys in made for key in keys}) == 8
     assert Counter((each.key.use, each.state.value) for each in found) == {

@@ -13,7 +13,7 @@ from server.frame.caller import Caller
 from server.identity.credentials.passwords import Match
 from server.identity.errors import CredentialsInvalid
 from storage.database import Database
-from storage.frame.records import NOBODY, Ask
+from storage.frame.records import NOBODY, ChangeContext
 from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api, Running
 from tests.identity.people import (
@@ -77,7 +77,7 @@ async def test_every_reuse_of_a_refresh_token_ends_its_family(database: Database
             return [await next_token(server.anonymous, token) for token in tokens] == [None, None]
 
         assert await at_once(reuse, families) == Counter({True: families})
-        await server.application.identity.standings.look()
+        await server.application.identity.access_cache.poll()
 
         async def out(place: int) -> bool:
             apis = (stolen[place].api, Api(server.channel, newest[place].access_token))
@@ -191,5 +191,5 @@ async def test_a_login_overtaken_by_a_change_of_password_leaves_no_session(
     assert '"end_time":null' not in await kept(server.database, "identity.sessions")
 
 
-def asked(caller_id: UUID) -> Ask:
-    return Ask(caller_id, "test", datetime.now(UTC), "127.0.0.1")
+def asked(caller_id: UUID) -> ChangeContext:
+    return ChangeContext(caller_id, "test", datetime.now(UTC), "127.0.0.1")

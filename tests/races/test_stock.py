@@ -1,4 +1,4 @@
-"""Many callers change the stock, the catalogue and orders at once."""
+"""Many callers change the stock, the catalog and orders at once."""
 
 import asyncio
 import random

@@ -12,14 +12,19 @@ from replay.calling import Step
 from replay.dataset import NotReplayed, Return
 from replay.figures import Figures, Outcome, Paid, Refusals
 from replay.report import exact, print_outcome, progress_on
-from replay.returns import Matching, Reason, Taken, Unmatched
+from replay.returns import MatchedReturn, Matching, Reason, Unmatched
 
 YEAR = Figures(20_725, 531_282, 5_660_978, Decimal("10655622.484000000"), 3940)
 MORNING = datetime(2010, 12, 1, 8, 26)
 FIRST, *OTHERS = [Return(f"C{number // 2}", MORNING, "A", "TEA", 1000, Decimal(1)) for number in range(6)]
 SOME_BACK = Matching(
     [FIRST, *OTHERS],
-    [Taken(FIRST, "1", 1000), Taken(OTHERS[0], "2", 900), Taken(OTHERS[0], "1", 100), Taken(OTHERS[1], "1", 998)],
+    [
+        MatchedReturn(FIRST, "1", 1000),
+        MatchedReturn(OTHERS[0], "2", 900),
+        MatchedReturn(OTHERS[0], "1", 100),
+        MatchedReturn(OTHERS[1], "1", 998),
+    ],
     [
         Unmatched(OTHERS[1], 1, Reason.NEVER_SOLD),
         Unmatched(OTHERS[2], 1000, Reason.NEVER_SOLD),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replay.dataset import Line, Order, Return, first_day
-from replay.returns import Amounts, GoodsBack, Matching, Reason, Taken, Unmatched, match
+from replay.returns import Amounts, GoodsBack, MatchedReturn, Matching, Reason, Unmatched, match
 
 MORNING = datetime(2010, 12, 1, 8, 0)
 CHEAP, DEAR = Decimal("0.5"), Decimal("1.25")
@@ -30,7 +30,7 @@ BACK = Return("C9", MORNING + timedelta(hours=9), "A", "TEA", 4, CHEAP)
 
 def parts(matching: Matching) -> list[tuple[str, int]]:
     """From which orders how many pieces were taken, in that order."""
-    return [(taken.order, taken.quantity) for taken in matching.taken]
+    return [(taken.order, taken.quantity) for taken in matching.matched_returns]
 
 
 def test_the_latest_order_before_a_return_is_taken_from_first() -> None:
@@ -43,7 +43,11 @@ def test_a_piece_comes_back_once() -> None:
     """What an earlier return took, wherever it stands in the file, a later one does not find."""
     later = replace(BACK, invoice="C10", time=BACK.time + timedelta(hours=1), quantity=3)
     matching = match([order("1", 1, tea(3), tea(2))], [later, BACK])
-    assert matching.taken == [Taken(BACK, "1", 2), Taken(BACK, "1", 2), Taken(later, "1", 1)]
+    assert matching.matched_returns == [
+        MatchedReturn(BACK, "1", 2),
+        MatchedReturn(BACK, "1", 2),
+        MatchedReturn(later, "1", 1),
+    ]
     assert matching.unmatched == [Unmatched(later, 2, Reason.MORE_THAN_SOLD)]
     assert (matching.all, matching.matched) == (Amounts(2, 2, 7), Amounts(1, 1, 5))
     assert matching.lines_and_units(Reason.MORE_THAN_SOLD) == (1, 2)
@@ -135,12 +139,12 @@ def test_every_piece_is_matched_or_not_and_no_line_gives_more_than_it_has(day: D
     matching = match(orders, returns)
     left = sold_pieces(orders)
     by_invoice = {each.invoice: each for each in orders}
-    for taken in matching.taken:
+    for taken in matching.matched_returns:
         left[taken.order, taken.row.sku, taken.row.unit_price] -= taken.quantity
         assert by_invoice[taken.order].customer_id == taken.row.customer_id != ""
         assert by_invoice[taken.order].time < taken.row.time
     assert min(left.values(), default=0) >= 0
-    parts_of_rows = [(each.row, each.quantity) for each in matching.taken]
+    parts_of_rows = [(each.row, each.quantity) for each in matching.matched_returns]
     parts_of_rows += [(each.row, each.quantity) for each in matching.unmatched]
     assert all(quantity > 0 for _, quantity in parts_of_rows)
     assert pieces(parts_of_rows) == pieces((row, row.quantity) for row in returns)
@@ -153,7 +157,7 @@ def test_what_is_not_matched_finds_nothing_left(day: Day) -> None:
     matching = match(orders, returns)
     sold = sold_pieces(orders)
     left = sold.copy()
-    for taken in matching.taken:
+    for taken in matching.matched_returns:
         left[taken.order, taken.row.sku, taken.row.unit_price] -= taken.quantity
     for row, reason in ((short.row, short.reason) for short in matching.unmatched):
         before = [each.invoice for each in orders if each.time < row.time and each.customer_id == row.customer_id]
@@ -170,7 +174,7 @@ def test_the_money_and_the_goods_that_come_back_are_those_that_were_taken(day: D
     goods = list(matching.goods_back())
     assert len({(back.invoice, back.order) for back in goods}) == len(goods)
     assert sum(sum(back.pieces.values()) for back in goods) == matching.matched.units
-    taken = sum((each.quantity * each.row.unit_price for each in matching.taken), Decimal(0))
+    taken = sum((each.quantity * each.row.unit_price for each in matching.matched_returns), Decimal(0))
     assert sum((back.amount for back in goods), Decimal(0)) == taken
 
 

@@ -28,7 +28,7 @@ from backroom.commerce.v1.orders_pb2 import Order as PlacedOrder
 from backroom.commerce.v1.orders_pb2 import OrderLine
 from backroom.commerce.v1.payment_service_pb2 import CreatePaymentRequest, CreatePaymentResponse
 from backroom_client import AsyncBackroom
-from replay.calling import DELAYS, ReplayFailed, Step
+from replay.calling import RETRY_SECONDS, ReplayFailed, Step
 from replay.dataset import Dataset, Line, NotReplayed, Order, WriteOff
 from replay.figures import Figures, Outcome
 from replay.placing import ORDERS_IN_FLIGHT
@@ -223,7 +223,7 @@ async def test_a_broken_stream_goes_on_with_the_first_order_that_was_not_answere
     shop.break_stream = lambda _stream, answered: answered == 3
     outcome = await replayed(shop, 40)
     assert outcome.figures == Figures(40, 80, 120, Decimal("120.12"), 2)
-    assert shop.streams == 14 > len(DELAYS)
+    assert shop.streams == 14 > len(RETRY_SECONDS)
     assert set(shop.times_asked()) == {str(number) for number in range(1, 41)}
     assert len({(order.reference, order.request_id) for order in shop.asked}) == 40
 
@@ -235,7 +235,7 @@ async def test_a_stream_that_always_breaks_is_given_up(shop: Shop) -> None:
     told = "not all orders placed: (UNAVAILABLE: STOPPING: it is STOPPING|INTERNAL: Internal error from Core)"
     with pytest.raises(ReplayFailed, match=told):
         await replayed(shop, 3)
-    assert shop.streams == 1 + len(DELAYS)
+    assert shop.streams == 1 + len(RETRY_SECONDS)
 
 
 async def test_never_more_orders_are_unanswered_than_allowed(shop: Shop) -> None:

@@ -39,7 +39,7 @@ async def ask(sandbox: Sandbox, path: str, body: Any, **headers: str) -> httpx.R
         {"currency": "GBPX"},
         {"reference": "r" * 256},
         {"method": 1},
-        {"colour": "red"},
+        {"color": "red"},
     ],
 )
 async def test_a_field_out_of_its_bounds_is_named(shared_sandbox: Sandbox, wrong: dict[str, Any]) -> None:
@@ -111,11 +111,11 @@ async def test_an_ask_that_cannot_be_is_refused(
         {"unknown": 1},
     ],
 )
-async def test_behaviour_has_bounds_too(shared_sandbox: Sandbox, wrong: dict[str, Any]) -> None:
+async def test_behavior_has_bounds_too(shared_sandbox: Sandbox, wrong: dict[str, Any]) -> None:
     """And what is out of them changes nothing."""
-    before = (await ask(shared_sandbox, "/v1/behaviour", {})).json()
-    assert (await ask(shared_sandbox, "/v1/behaviour", {"slow": 1, **wrong})).status_code == 422
-    assert (await ask(shared_sandbox, "/v1/behaviour", {})).json() == before
+    before = (await ask(shared_sandbox, "/v1/behavior", {})).json()
+    assert (await ask(shared_sandbox, "/v1/behavior", {"slow": 1, **wrong})).status_code == 422
+    assert (await ask(shared_sandbox, "/v1/behavior", {})).json() == before
 
 
 async def test_more_than_was_authorized_cannot_be_captured(shared_sandbox: Sandbox) -> None:

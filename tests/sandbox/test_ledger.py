@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.ledger import Answer, Ledger
-from sandbox.rules import METHODS, AskRefused, KeyReused, PaymentUnknown
+from sandbox.rules import METHODS, KeyReused, PaymentUnknown, RequestRefused
 
 SUMS = ("authorized", "captured", "refunded")
 
@@ -82,7 +82,7 @@ def test_the_books_add_up_whatever_is_asked(asked: list[Call]) -> None:
         except KeyReused:
             assert known
             assert known[0] != meant
-        except AskRefused:
+        except RequestRefused:
             assert known is None
         else:
             assert known is None or known == (meant, answer)

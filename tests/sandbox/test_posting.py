@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sandbox.posting import Posts, Unreachable
+from sandbox.posting import HttpPoster, Unreachable
 
 
 @asynccontextmanager
@@ -40,8 +40,8 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
 
 
 @pytest.fixture
-async def posts() -> AsyncIterator[Posts]:
-    opened = Posts(timeout=5)
+async def posts() -> AsyncIterator[HttpPoster]:
+    opened = HttpPoster(timeout=5)
     yield opened
     opened.close()
 
@@ -59,7 +59,7 @@ async def posts() -> AsyncIterator[Posts]:
     ],
 )
 async def test_the_status_is_read_and_the_connection_kept_where_it_can_be(
-    posts: Posts, answer: bytes, status: int, connections: int
+    posts: HttpPoster, answer: bytes, status: int, connections: int
 ) -> None:
     """Two posts need one connection, unless the end of the first answer is not known or is the connection's."""
     async with answering(answer, answer) as (url, asked):
@@ -72,7 +72,7 @@ async def test_the_status_is_read_and_the_connection_kept_where_it_can_be(
     assert (head.split(b"\r\n"), body) == (lines, b"body")
 
 
-async def test_a_connection_that_was_closed_meanwhile_is_no_failure(posts: Posts) -> None:
+async def test_a_connection_that_was_closed_meanwhile_is_no_failure(posts: HttpPoster) -> None:
     """The post goes over a new one."""
     good = b"HTTP/1.1 204 No Content\r\n\r\n"
     async with answering(good, good, close=True) as (url, asked):
@@ -91,7 +91,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_no_failure(posts: Posts
         b"HTTP/1.1 200",
     ],
 )
-async def test_what_is_no_answer_is_told_apart(posts: Posts, answer: bytes) -> None:
+async def test_what_is_no_answer_is_told_apart(posts: HttpPoster, answer: bytes) -> None:
     """By the error's kind alone."""
     async with answering(answer, close=True) as (url, _):
         with pytest.raises(Unreachable, match=r"^\w+$"):
@@ -99,7 +99,7 @@ async def test_what_is_no_answer_is_told_apart(posts: Posts, answer: bytes) -> N
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "https://127.0.0.1:1/", "http://no-such-host.invalid/"])
-async def test_a_place_where_nobody_is_cannot_be_reached(posts: Posts, url: str) -> None:
+async def test_a_place_where_nobody_is_cannot_be_reached(posts: HttpPoster, url: str) -> None:
     """Nor can a name that nobody has."""
     with pytest.raises(Unreachable):
         await posts.post(url, {}, b"body")
@@ -107,7 +107,7 @@ async def test_a_place_where_nobody_is_cannot_be_reached(posts: Posts, url: str)
 
 async def test_an_answer_that_does_not_come_is_given_up() -> None:
     """After the time that an exchange may take."""
-    posts = Posts(timeout=0.1)
+    posts = HttpPoster(timeout=0.1)
     release = asyncio.Event()
 
     async def dawdle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from storage.base import given as given_rows
-from storage.base import rows_of
+from storage.base import json_parameter
+from storage.base import json_rows as given_rows
 from storage.database import Database
 from storage.schema import METADATA
 from storage.store import FRAME
@@ -36,13 +36,13 @@ ORDER_NAMES = ("id", "reference", "customer_id", "line_count", "unit_count", "to
 def test_rows_of_unequal_length_are_a_defect() -> None:
     """They are not cut to the shortest."""
     with pytest.raises(ValueError, match="shorter"):
-        rows_of(("a", "b"), [(1, 2), (3,)])
+        json_parameter(("a", "b"), [(1, 2), (3,)])
 
 
 def test_a_value_of_an_unknown_kind_is_a_defect() -> None:
     """It is not given as whatever text it has."""
     with pytest.raises(TypeError, match="object"):
-        rows_of(("a",), [(object(),)])
+        json_parameter(("a",), [(object(),)])
 
 
 async def test_rows_given_to_a_statement_come_back_as_they_were(database: Database) -> None:
@@ -50,7 +50,7 @@ async def test_rows_given_to_a_statement_come_back_as_they_were(database: Databa
     for count in (0, 1, 3, 1000):
         rows = [(UUID(int=place), bytes([place % 256, 0]), None if place % 2 else "é'", NOW) for place in range(count)]
         async with database.store(FRAME).reading() as tx:
-            found = await tx._connection.execute(select(given_rows(REQUESTS, *NAMES)), rows_of(NAMES, rows))
+            found = await tx._connection.execute(select(given_rows(REQUESTS, *NAMES)), json_parameter(NAMES, rows))
             assert [tuple(row) for row in found] == rows
 
 
@@ -59,5 +59,7 @@ async def test_rows_given_to_a_statement_come_back_as_they_were(database: Databa
 async def test_whatever_a_row_holds_comes_back_exactly(database: Database, rows: list[tuple[object, ...]]) -> None:
     """Any text that PostgreSQL can hold, any amount to nine decimals, any number that fits its column."""
     async with database.store(FRAME).reading() as tx:
-        found = await tx._connection.execute(select(given_rows(ORDERS, *ORDER_NAMES)), rows_of(ORDER_NAMES, rows))
+        found = await tx._connection.execute(
+            select(given_rows(ORDERS, *ORDER_NAMES)), json_parameter(ORDER_NAMES, rows)
+        )
         assert [tuple(row) for row in found] == rows

@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from storage.database import Database
 from storage.errors import StoreUnavailable
+from storage.problems import ProblemKind
 from storage.store import FRAME
 from storage.time_limits import TimeLimits
-from storage.trouble import Kind
 
 SLOW = """
     CREATE TABLE slow (seconds float);
@@ -63,7 +63,7 @@ async def test_a_commit_that_takes_too_long_is_unknown_to_its_caller_and_goes_on
     async with opened(database_url, answer=0.5) as database:
         with pytest.raises(StoreUnavailable) as raised:
             await add(database, 5)
-        assert raised.value.trouble.kind is Kind.UNCONFIRMED
+        assert raised.value.problem.kind is ProblemKind.UNCONFIRMED
         assert await count(database) == 0
         assert database.commits_overdue
         assert checked_out(database) == 1

@@ -16,8 +16,8 @@ import pytest
 from storage import connector as connecting
 from storage.connector import Connector
 from storage.errors import StoreUnavailable
+from storage.problems import ProblemKind
 from storage.time_limits import TimeLimits
-from storage.trouble import Kind
 from storage.url import parameters
 
 NAME = "test-connector"
@@ -121,11 +121,11 @@ async def test_where_no_host_lets_us_in_each_says_why(hosts: Callable[..., str],
     async with connector(hosts("silent", "nowhere"), connect=0.5) as way:
         with pytest.raises(StoreUnavailable) as raised:
             await way.open()
-    assert raised.value.trouble.said == (
+    assert raised.value.problem.text == (
         "/nowhere:5432: No such file or directory; "
         f"{silent.folder}:5432: connection timeout expired: it let nobody in within 0.5 s"
     )
-    assert raised.value.trouble.kind in (Kind.SILENT, Kind.ABSENT)
+    assert raised.value.problem.kind in (ProblemKind.SILENT, ProblemKind.ABSENT)
 
 
 async def test_the_urls_own_time_to_connect_counts_first(hosts: Callable[..., str]) -> None:
@@ -162,7 +162,7 @@ async def test_a_standby_is_none_of_several_hosts_that_we_need(hosts: Callable[.
     async with connector(hosts("real", "again")) as way:
         with pytest.raises(StoreUnavailable) as raised:
             await way.open()
-    assert raised.value.trouble.kind is Kind.STANDBY
+    assert raised.value.problem.kind is ProblemKind.STANDBY
 
 
 async def test_an_old_primary_is_refused_once_a_promotion_was_seen(hosts: Callable[..., str]) -> None:
@@ -173,7 +173,7 @@ async def test_an_old_primary_is_refused_once_a_promotion_was_seen(hosts: Callab
         way._timelines[system] = timeline + 1
         with pytest.raises(StoreUnavailable, match=f"an old primary: it is at timeline {timeline}") as raised:
             await way.open()
-        assert raised.value.trouble.kind is Kind.STANDBY
+        assert raised.value.problem.kind is ProblemKind.STANDBY
 
 
 async def test_a_statement_that_takes_long_is_no_sign_of_a_host_that_hangs(
@@ -186,7 +186,7 @@ async def test_a_statement_that_takes_long_is_no_sign_of_a_host_that_hangs(
         async with asyncio.timeout(60):
             while not way._probed_at:
                 await connection.execute("SELECT pg_sleep(2)")
-        assert connection.given_up == ""
+        assert connection.abandoned == ""
         await connection.close()
 
 
@@ -212,7 +212,7 @@ async def test_a_connection_that_is_given_up_says_why_to_whoever_waits_on_it(dat
         connection = await way.open()
         waiting = asyncio.create_task(connection.execute("SELECT pg_sleep(60)"))
         await asyncio.sleep(0.1)
-        connection.give_up("it hangs")
+        connection.abandon("it hangs")
         async with asyncio.timeout(30):
             with pytest.raises(psycopg.OperationalError, match="it hangs"):
                 await waiting

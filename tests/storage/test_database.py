@@ -20,7 +20,7 @@ from storage.database import Database
 from storage.errors import AlreadyExists, StoreContention, StoreTimeout, StoreUnavailable
 from storage.frame.records import Claim, RequestKey
 from storage.identity.store import IDENTITY
-from storage.store import FRAME, Kind
+from storage.store import FRAME, StoreKind
 from storage.transaction import Reading, Transaction
 from storage.url import sibling
 from storage.webhooks.store import WEBHOOKS
@@ -117,7 +117,7 @@ class SlowCommit:
 async def test_a_commit_once_begun_is_waited_for_however_often_its_caller_goes() -> None:
     """Otherwise the row might stand and nobody be told of it; the cancellation counts when it is over."""
     connection = SlowCommit()
-    task = asyncio.create_task(Commits(60, most_waiting=1).commit(cast(AsyncConnection, connection)))
+    task = asyncio.create_task(Commits(60, max_waiting=1).commit(cast(AsyncConnection, connection)))
     for _ in range(3):
         await asyncio.sleep(0)
         task.cancel()
@@ -132,7 +132,7 @@ async def test_a_commit_once_begun_is_waited_for_however_often_its_caller_goes()
 async def test_a_commit_that_fails_says_so_even_to_a_caller_that_goes() -> None:
     """What the store says outweighs the cancellation."""
     connection = SlowCommit(StoreUnavailable())
-    task = asyncio.create_task(Commits(60, most_waiting=1).commit(cast(AsyncConnection, connection)))
+    task = asyncio.create_task(Commits(60, max_waiting=1).commit(cast(AsyncConnection, connection)))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.sleep(0)
@@ -151,7 +151,7 @@ async def test_a_commit_that_fails_says_so_even_to_a_caller_that_goes() -> None:
     ],
 )
 async def test_repositories_of_one_transaction_share_it(
-    database: Database, kind: Kind[Reading, Transaction], names: Sequence[str]
+    database: Database, kind: StoreKind[Reading, Transaction], names: Sequence[str]
 ) -> None:
     """Each is made once, and all of them on the one connection."""
     async with database.store(kind).transaction() as tx:
@@ -347,7 +347,7 @@ async def test_a_database_tells_at_which_migration_it_stands(database: Database,
 async def test_several_questions_can_see_the_same_moment(database: Database) -> None:
     """What commits between them is not seen, and nothing can be changed."""
     counting = "SELECT count(*) FROM frame.request_ids"
-    async with database.store(FRAME).reading_at_once() as tx:
+    async with database.store(FRAME).snapshot_reading() as tx:
         before = (await run(tx, counting)).scalar_one()
         await run_alone(database, INSERT, **ROW)
         assert (await run(tx, counting)).scalar_one() == before == 0

@@ -54,9 +54,9 @@ class Trade:
             await reading.events.publish([])  # write
             await reading.wait_for_standby()  # write
             await reading.deliveries.list_due([], None, each=1)  # foreign
-        async with self._store.reading_at_once() as reading:
+        async with self._store.snapshot_reading() as reading:
             await reading.orders.change([])  # write
-        async with self._store.apart() as reading:
+        async with self._store.dedicated_reading() as reading:
             await reading.stock.move([])  # write
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from storage.database import Database
 from storage.errors import TimelineChanged
-from storage.frame.records import LogEnd, Stretch
+from storage.frame.records import LogEnd, LogRange
 from storage.identity.store import IDENTITY
 from storage.snapshots import Snapshot
 
@@ -38,7 +38,7 @@ async def new_since(database: Database, end: LogEnd) -> tuple[Sequence[UUID | No
         news = await tx.access_changes.find_news(end.snapshot)
         if news.first is None:
             return [], news
-        page = await tx.access_changes.list_changes(Stretch(news.timeline, end.snapshot, news.snapshot), 100)
+        page = await tx.access_changes.list_changes(LogRange(news.timeline, end.snapshot, news.snapshot), 100)
     return [change.account_id for change in page.changes], news
 
 
@@ -107,8 +107,8 @@ async def test_a_stretch_of_another_timeline_is_not_read(database: Database, aft
     _, until = await new_since(database, end)
     system, number = end.timeline.split(".")
     async with database.store(IDENTITY).reading() as tx:
-        stretch = Stretch(end.timeline, end.snapshot, until.snapshot, after)
-        assert (await tx.access_changes.list_changes(stretch, 100)).changes
+        log_range = LogRange(end.timeline, end.snapshot, until.snapshot, after)
+        assert (await tx.access_changes.list_changes(log_range, 100)).changes
         for other in (f"{system}.{int(number, 16) + 1:08x}", f"1{system[1:]}.{number}"):
             with pytest.raises(TimelineChanged):
-                await tx.access_changes.list_changes(replace(stretch, timeline=other), 100)
+                await tx.access_changes.list_changes(replace(log_range, timeline=other), 100)

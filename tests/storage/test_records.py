@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 
-from storage.base import AnyRow, Records, row_by, rows_of, values_by
+from storage.base import AnyRow, Records, json_parameter, row_maker, values_getter
 
 
 class Color(StrEnum):
@@ -75,10 +75,12 @@ def test_what_has_no_name_is_a_defect() -> None:
 
 def test_values_are_taken_in_the_order_of_names() -> None:
     """From the record's own attributes, or those of what it is made of; one alone as well as many."""
-    take = values_by(("height", "name", "width"), height="size.height", width="size.width")
+    take = values_getter(("height", "name", "width"), height="size.height", width="size.width")
     assert take(THING) == (3, "n", 2)
-    assert values_by(("name",))(THING) == ("n",)
-    assert row_by(("title", "width"), width="size.width")(THING) == {"title": "h", "width": 2}
-    assert rows_of(("height", "name", "width"), map(take, [THING])) == {"given": '[{"height":3,"name":"n","width":2}]'}
+    assert values_getter(("name",))(THING) == ("n",)
+    assert row_maker(("title", "width"), width="size.width")(THING) == {"title": "h", "width": 2}
+    assert json_parameter(("height", "name", "width"), map(take, [THING])) == {
+        "given": '[{"height":3,"name":"n","width":2}]'
+    }
     with pytest.raises(AttributeError):
-        values_by(("nome",))(THING)
+        values_getter(("nome",))(THING)

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from storage.url import parameters, places, secrets, shown, sibling
+from storage.url import parameters, places, redacted, secrets, sibling
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -76,18 +76,18 @@ def test_several_hosts_are_read_each_with_its_port() -> None:
     found = parameters(url)
     assert (found["host"], found["port"]) == ("::1,db.example.com", "5432,5433")
     assert places(found) == [("::1", "5432"), ("db.example.com", "5433")]
-    assert shown(url) == "postgresql://ada@[::1]:5432,db.example.com:5433/shop"
-    assert shown("postgresql://a,b/shop?port=1") == "postgresql://a:1,b:1/shop"
+    assert redacted(url) == "postgresql://ada@[::1]:5432,db.example.com:5433/shop"
+    assert redacted("postgresql://a,b/shop?port=1") == "postgresql://a:1,b:1/shop"
 
 
 def test_a_url_is_shown_without_its_passwords() -> None:
     """With all that tells one database from another."""
     assert (
-        shown("postgres://ada:hunter2@db:5433/shop?sslmode=require&sslpassword=hunter3")
+        redacted("postgres://ada:hunter2@db:5433/shop?sslmode=require&sslpassword=hunter3")
         == "postgresql://ada@db:5433/shop"
     )
-    assert shown("postgresql://ada:hunter2@[::1]/shop") == "postgresql://ada@[::1]/shop"
-    assert shown("postgresql:///shop?host=/run/x&password=hunter2") == "postgresql:///shop?host=/run/x"
+    assert redacted("postgresql://ada:hunter2@[::1]/shop") == "postgresql://ada@[::1]/shop"
+    assert redacted("postgresql:///shop?host=/run/x&password=hunter2") == "postgresql:///shop?host=/run/x"
 
 
 def test_a_url_s_secrets_are_known_in_both_ways_of_writing() -> None:

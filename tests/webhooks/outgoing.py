@@ -20,9 +20,9 @@ from server.webhooks.rules.endpoints import EndpointDraft
 from server.webhooks.rules.relaying import OWN_TYPES
 from server.webhooks.seals import SecretSeals
 from server.webhooks.sender import Sender
-from server.webhooks.service import Deliveries, Endpoints, Relay, Turns
+from server.webhooks.service import Deliveries, DeliveryScheduler, Endpoints, Relay
 from storage.database import Database
-from storage.frame.records import Ask, Event
+from storage.frame.records import ChangeContext, Event
 from storage.store import FRAME
 from storage.webhooks.records import Delivery, DeliveryFilter, Endpoint
 from storage.webhooks.store import WEBHOOKS
@@ -128,9 +128,9 @@ class Outbox:
         return self.time
 
     @property
-    def ask(self) -> Ask:
+    def ask(self) -> ChangeContext:
         """That somebody asks for a change, under no request_id."""
-        return Ask(uuid4(), "test", self.time)
+        return ChangeContext(uuid4(), "test", self.time)
 
     @property
     def endpoints(self) -> Endpoints:
@@ -145,8 +145,8 @@ class Outbox:
         )
 
     @property
-    def turns(self) -> Turns:
-        return Turns(self.database.store(WEBHOOKS), self.now, lambda: 0.5)
+    def turns(self) -> DeliveryScheduler:
+        return DeliveryScheduler(self.database.store(WEBHOOKS), self.now, lambda: 0.5)
 
     def relay(self, page: int = 1000) -> Relay:
         return Relay(self.database.store(WEBHOOKS), self.now, uuid_utils.compat.uuid7, lambda _: page)

@@ -159,12 +159,12 @@ class Names:
     """A name server that says what it is told to, one thing after the other; the last one stays."""
 
     def __init__(self, *said: Sequence[str]) -> None:
-        self.said = [*said]
+        self.text = [*said]
         self.asked: list[str] = []
 
     async def __call__(self, host: str, port: int) -> Sequence[Address]:
         self.asked.append(host)
-        return [ip_address(text) for text in (self.said.pop(0) if len(self.said) > 1 else self.said[0])]
+        return [ip_address(text) for text in (self.text.pop(0) if len(self.text) > 1 else self.text[0])]
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ FILLED = text(f"""
     INSERT INTO webhooks.endpoints
     SELECT gen_random_uuid(), url, description, event_types, state, disabled_reason, failing_since, version,
         create_time, update_time
-    FROM (SELECT * FROM webhooks.endpoints LIMIT 1) AS one, generate_series(4, {rules.MOST_ENDPOINTS})
+    FROM (SELECT * FROM webhooks.endpoints LIMIT 1) AS one, generate_series(4, {rules.MAX_ENDPOINTS})
 """)
 """One less than there may be, where there were two."""
 

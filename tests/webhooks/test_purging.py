@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from server.webhooks.service import Purging
-from server.webhooks.service.purging import KEPT
+from server.webhooks.service.purging import RETENTION
 from storage.database import Database
 from storage.webhooks.records import DeliveryState
 from storage.webhooks.store import WEBHOOKS
@@ -25,7 +25,7 @@ async def test_old_deliveries_are_forgotten(outbox: Outbox) -> None:
         await outbox.relayed()
         done, waiting = await outbox.sent(endpoint)
         await outbox.attempt(done)
-        outbox.time += KEPT
+        outbox.time += RETENTION
         await purging.purge()
         assert await outbox.sent(endpoint) == [await outbox.found(done), waiting]
         outbox.moves(seconds=1)
@@ -44,13 +44,13 @@ async def test_a_secret_is_kept_as_long_as_a_repeated_request_may_show_it(outbox
     outbox.moves(days=2)
     await purging.purge()
     assert await generations(outbox.database, endpoint.id) == [1, 2]
-    outbox.time += KEPT
+    outbox.time += RETENTION
     await outbox.endpoints.rotate(CALLER, endpoint.id, outbox.ask)
     await purging.purge()
     assert await generations(outbox.database, endpoint.id) == [2, 3]
     outbox.moves(days=1, seconds=1)
     await purging.purge()
     assert await generations(outbox.database, endpoint.id) == [3]
-    outbox.time += 2 * KEPT
+    outbox.time += 2 * RETENTION
     await purging.purge()
     assert await generations(outbox.database, endpoint.id) == [3]

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from structlog.testing import LogCapture
 
 from server.frame.errors import Contention, Stopping
-from server.webhooks.receiver import WebhookDoor
+from server.webhooks.receiver import WebhookReceiver
 from server.webhooks.service import Inbox
 from storage.database import Database
 from storage.errors import StoreContention, StoreTimeout, StoreUnavailable
@@ -30,7 +30,7 @@ async def answered(error: Exception | None, database: Database, log: LogCapture)
 
     logger = structlog.wrap_logger(None, [log], structlog.make_filtering_bound_logger(0))
     inbox = Inbox(database.store(WEBHOOKS), SOURCES, {}, lambda: NOW)
-    door = WebhookDoor(inbox, receive, CollectorRegistry(), logger, within=0.05)
+    door = WebhookReceiver(inbox, receive, CollectorRegistry(), logger, within=0.05)
     transport = httpx.ASGITransport(Starlette(routes=[Route("/webhooks/{source:path}", door)]))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         return await client.post("/webhooks/billing", content=b"{}", headers=standard(b"{}"))

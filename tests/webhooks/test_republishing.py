@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from server.frame.jobs import Worker
-from server.frame.keeping import KEPT, keeping_tasks
+from server.frame.retention import RETENTION, retention_tasks
 from server.webhooks.service import Inbox
 from storage.database import Database
 from storage.errors import StoreUnavailable
@@ -86,12 +86,12 @@ async def test_a_republishing_that_fails_leaves_nothing_behind(
 async def test_what_was_processed_is_forgotten_after_a_month(database: Database) -> None:
     """What still waits for its effect is kept, however old it is."""
     day = timedelta(days=1)
-    for event_id, age in (("old", KEPT + day), ("waiting", KEPT + day), ("young", KEPT - day)):
+    for event_id, age in (("old", RETENTION + day), ("waiting", RETENTION + day), ("young", RETENTION - day)):
         await added(database, received(event_id, age=age))
     async with database.store(FRAME).transaction() as tx:
         assert await tx.inbox.finish("billing", "old", NOW)
         assert await tx.inbox.finish("billing", "young", NOW)
-    for task in keeping_tasks(database.store(FRAME), lambda: NOW):
+    for task in retention_tasks(database.store(FRAME), lambda: NOW):
         await task.run()
     assert {row["event_id"] for row in (await kept(database)).received} == {"waiting", "young"}
 

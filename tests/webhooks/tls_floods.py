@@ -18,7 +18,7 @@ _TICKET = b"\x04" + (14).to_bytes(3) + pack(">IIB", 7200, 1, 0) + b"\x00\x01t" +
 """NewSessionTicket (RFC 8446, 4.6.1), the shortest."""
 _KEY_UPDATE = b"\x18\x00\x00\x01\x00"
 """The same, 4.6.3: the next record is under another key."""
-MOST_BYTES = 50_000_000
+MAX_BYTES = 50_000_000
 
 
 def tickets(connection: socket.socket, paper: Paper, folder: Path) -> int:
@@ -36,7 +36,7 @@ def new_keys(connection: socket.socket, paper: Paper, folder: Path) -> int:
 def _sent(connection: socket.socket, records: Iterator[bytes]) -> int:
     sent = 0
     try:
-        while sent < MOST_BYTES:
+        while sent < MAX_BYTES:
             record = next(records)
             connection.sendall(record)
             sent += len(record)

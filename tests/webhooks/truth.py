@@ -6,7 +6,7 @@ Each table's first row is the one that the others differ from.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from server.webhooks.receiver import LARGEST_BODY
+from server.webhooks.receiver import MAX_BODY_BYTES
 from tests.webhooks.http import Post
 from tests.webhooks.senders import (
     NEW,
@@ -182,7 +182,7 @@ _GITHUB: Table = {
 }
 
 
-_LARGEST, _LARGER = b"x" * LARGEST_BODY, b"x" * (LARGEST_BODY + 1)
+_LARGEST, _LARGER = b"x" * MAX_BODY_BYTES, b"x" * (MAX_BODY_BYTES + 1)
 
 
 def _post(body: bytes = _BODY, *, source: str = "billing", **rest: Any) -> Post:

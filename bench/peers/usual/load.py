@@ -1,4 +1,4 @@
-"""The calls of a bench on the usual stack: `load.asks` asked for in JSON, as `load.shop` does in gRPC."""
+"""The calls of a bench on the usual stack: `load.order_requests` asked for in JSON, as `load.shop` does in gRPC."""
 
 import itertools
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backroom.commerce.v1.products_pb2 import Product
 from bench.peers.http1 import Connection, head, open_many
-from bench.peers.usual.books import Books
 from bench.peers.usual.database import create_engine
+from bench.peers.usual.expected_rows import ExpectedRows
 from bench.peers.usual.issuing import TokenIssuer
 from bench.peers.usual.models import Order
 from bench.peers.usual.paging import token_after
 from bench.peers.usual.stocking import Goods, stock
-from load.asks import Ask, Asks, Line, Unexpected
 from load.loops import Call
+from load.order_requests import Line, OrderRequest, OrderRequests, Unexpected
 from load.shop import PAGE
 
-_HOLD = 86_400
-"""In seconds, as in `load.asks`."""
+_HOLD_SECONDS = 86_400
+"""In seconds, as in `load.order_requests`."""
 _NANO = Decimal("1e-9")
 _PERMISSIONS = ("orders.place", "orders.place_for", "orders.read", "orders.read_all", "catalog.read")
 _SECONDS = slice(len("2026-01-01T00:00:00"))
@@ -38,17 +38,17 @@ class UsualShop:
         engine: AsyncEngine,
         connections: Sequence[Connection],
         headers: bytes,
-        asks: Asks,
+        order_requests: OrderRequests,
         goods: Sequence[Goods],
-        books: Books,
+        expected_rows: ExpectedRows,
     ) -> None:
         """`open` opens one."""
         self._engine = engine
         self._connections = connections
         self._headers = headers
-        self._asks = asks
+        self._order_requests = order_requests
         self._goods = goods
-        self._books = books
+        self._expected_rows = expected_rows
         self._placed: list[tuple[str, tuple[Line, ...]]] = []
         self._reads = itertools.count()
 
@@ -64,20 +64,22 @@ class UsualShop:
         account_id = uuid4()
         bearer = f"Bearer {issuer.token(account_id, _PERMISSIONS)}"
         headers = head(host, int(port), authorization=bearer, content_type="application/json")
-        asks = Asks(uuid4(), products)
-        goods = [_goods(product) for product in asks.products()]
+        order_requests = OrderRequests(uuid4(), products)
+        goods = [_goods(product) for product in order_requests.products()]
         engine = create_engine(url)
         await stock(engine, goods, pieces, received_by=uuid4())
         connections = await open_many(host, int(port), callers)
-        return cls(engine, connections, headers, asks, goods, Books(account_id, asks.skus, pieces))
+        return cls(
+            engine, connections, headers, order_requests, goods, ExpectedRows(account_id, order_requests.skus, pieces)
+        )
 
     async def place_hot(self, caller: int) -> None:
         """An order of one line, of the product that everybody orders."""
-        await self._place(caller, self._asks.hot())
+        await self._place(caller, self._order_requests.hot())
 
     async def place_two(self, caller: int) -> None:
         """An order of two lines, of two of all the products."""
-        await self._place(caller, self._asks.two())
+        await self._place(caller, self._order_requests.two())
 
     async def get_order(self, caller: int) -> None:
         """One of the orders placed so far, of which there must be one."""
@@ -113,22 +115,26 @@ class UsualShop:
         return call
 
     async def check(self) -> None:
-        """Raises BooksWrong where the database says other than the answered calls add up to."""
-        await self._books.check(self._engine)
+        """Raises TotalsMismatch where the database says other than the answered calls add up to."""
+        await self._expected_rows.check(self._engine)
 
     async def close(self) -> None:
         for connection in self._connections:
             await connection.close()
         await self._engine.dispose()
 
-    async def _place(self, caller: int, ask: Ask) -> None:
-        lines = [{"sku": self._goods[place].sku, "quantity": pieces} for place, pieces in ask.lines]
-        asked = {"request_id": ask.request_id, "customer_id": self._asks.customer, "hold_seconds": _HOLD}
+    async def _place(self, caller: int, planned: OrderRequest) -> None:
+        lines = [{"sku": self._goods[place].sku, "quantity": pieces} for place, pieces in planned.lines]
+        asked = {
+            "request_id": planned.request_id,
+            "customer_id": self._order_requests.customer,
+            "hold_seconds": _HOLD_SECONDS,
+        }
         body = orjson.dumps({**asked, "lines": lines})
         order = _parsed(201, *await self._connections[caller].call(b"POST", b"/orders", self._headers, body))
-        self._expect(order, ask.lines)
-        self._books.place(UUID(order["id"]), ask.lines)
-        self._placed.append((order["id"], ask.lines))
+        self._expect(order, planned.lines)
+        self._expected_rows.place(UUID(order["id"]), planned.lines)
+        self._placed.append((order["id"], planned.lines))
 
     def _expect(self, order: Any, lines: Sequence[Line]) -> None:
         """Raises Unexpected unless an order is of just these lines, comes to their sum, and waits to be paid."""

@@ -1,4 +1,4 @@
-"""What an order comes to, decided from the catalogue and the stock that were locked for it."""
+"""What an order comes to, decided from the catalog and the stock that were locked for it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _EXACT = Decimal("1e-9")
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class StockItem:
     """A product as it is sold, and how much there is of it."""
 
     product_id: UUID
@@ -79,11 +79,11 @@ class NewOrder:
     holds: Sequence[Hold]
 
 
-def decide(asked: OrderIn, call: Call, shelves: Mapping[str, Shelf], order_id: UUID) -> NewOrder:
+def decide(asked: OrderIn, call: Call, stock_items: Mapping[str, StockItem], order_id: UUID) -> NewOrder:
     """Raises PermissionMissing, ProductNotFound, ProductArchived, CurrencyMismatch, OutOfStock."""
     customer_id = _customer(asked, call.caller)
-    lines = [_priced(line, call.caller, shelves) for line in asked.lines]
-    currencies = {shelves[line.sku].currency for line in lines}
+    lines = [_priced(line, call.caller, stock_items) for line in asked.lines]
+    currencies = {stock_items[line.sku].currency for line in lines}
     if len(currencies) > 1:
         raise CurrencyMismatch
     return NewOrder(
@@ -101,7 +101,7 @@ def decide(asked: OrderIn, call: Call, shelves: Mapping[str, Shelf], order_id: U
         update_time=call.time,
         hold_end_time=call.time + timedelta(seconds=asked.hold_seconds),
         lines=lines,
-        holds=_holds(lines, shelves),
+        holds=_holds(lines, stock_items),
     )
 
 
@@ -112,26 +112,26 @@ def _customer(asked: OrderIn, caller: Caller) -> str:
     return asked.customer_id or own
 
 
-def _priced(line: LineIn, caller: Caller, shelves: Mapping[str, Shelf]) -> NewLine:
-    shelf = shelves.get(line.sku)
-    if shelf is None:
+def _priced(line: LineIn, caller: Caller, stock_items: Mapping[str, StockItem]) -> NewLine:
+    stock_item = stock_items.get(line.sku)
+    if stock_item is None:
         raise ProductNotFound
-    if shelf.archived:
+    if stock_item.archived:
         raise ProductArchived
-    price = shelf.price
+    price = stock_item.price
     if line.unit_price is not None:
         if not caller.may("orders.set_price"):
             raise PermissionMissing
         price = line.unit_price.quantize(_EXACT)
-    return NewLine(shelf.product_id, line.sku, line.quantity, price)
+    return NewLine(stock_item.product_id, line.sku, line.quantity, price)
 
 
-def _holds(lines: Sequence[NewLine], shelves: Mapping[str, Shelf]) -> list[Hold]:
-    held = {sku: shelf.held for sku, shelf in shelves.items()}
+def _holds(lines: Sequence[NewLine], stock_items: Mapping[str, StockItem]) -> list[Hold]:
+    held = {sku: stock_item.held for sku, stock_item in stock_items.items()}
     holds = []
     for line in lines:
         held[line.sku] += line.quantity
-        on_hand = shelves[line.sku].on_hand
+        on_hand = stock_items[line.sku].on_hand
         if held[line.sku] > on_hand:
             raise OutOfStock
         holds.append(Hold(line.product_id, line.quantity, on_hand, held[line.sku]))

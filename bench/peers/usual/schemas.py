@@ -12,7 +12,7 @@ class LineIn(BaseModel):
     sku: Annotated[str, Field(min_length=1, max_length=64)]
     quantity: Annotated[int, Field(ge=1, le=1_000_000)]
     unit_price: Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=9)] | None = None
-    """None means the catalogue's price."""
+    """None means the catalog's price."""
 
 
 class OrderIn(BaseModel):

@@ -30,8 +30,8 @@ class OrderService:
             earlier = await self._repository.claim(claim)
             if earlier is not None:
                 return await self._as_placed(earlier, claim)
-        shelves = await self._repository.lock({line.sku for line in asked.lines})
-        order = placing.decide(asked, call, shelves, order_id)
+        stock_items = await self._repository.lock({line.sku for line in asked.lines})
+        order = placing.decide(asked, call, stock_items, order_id)
         await self._repository.add(order, call)
         await self._repository.commit()
         return OrderOut.model_validate(order)

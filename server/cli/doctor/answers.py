@@ -10,8 +10,8 @@ from google.protobuf.internal import api_implementation
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from backroom_client import Backroom, Tls
-from server.cli.called_server import tls_of
 from server.cli.doctor.finding import Finding, judged, noticed
+from server.cli.target_server import tls_of
 from server.settings import Address, Settings
 
 

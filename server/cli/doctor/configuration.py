@@ -9,11 +9,11 @@ from server.cli.doctor.finding import Finding, judged, noticed
 from server.frame.interceptors import CallLimits
 from server.frame.settings import Declared, DeclaredSettings, Shown, declared, written
 from server.process.certificates import Certificates, CertificatesUnreadable
-from server.process.data_dir.disk_trouble import unusable
+from server.process.data_dir.disk_problems import unusable
 from server.process.edge import limits_of
 from server.process.start import reasons_not_to_start, warnings
 from server.settings import OF_EVERY_PROCESS, Settings, declarations
-from storage.url import shown
+from storage.url import redacted
 
 
 def configuration(configured: Settings) -> Iterator[Finding]:
@@ -41,12 +41,12 @@ def _value(read: DeclaredSettings, setting: Declared) -> str:
 
 def _of_modules(configured: Settings) -> Mapping[str, Finding]:
     """The rows that modules know more of, by their settings."""
-    shown = (each.shown(configured.deployment) for each in configured.of_modules.values())
-    return {name: _finding(name, each) for of_one in shown for name, each in of_one.items()}
+    redacted = (each.shown(configured.deployment) for each in configured.of_modules.values())
+    return {name: _finding(name, each) for of_one in redacted for name, each in of_one.items()}
 
 
-def _finding(name: str, shown: Shown) -> Finding:
-    return (judged if shown.broken else noticed)(name, shown.found, shown.mend)
+def _finding(name: str, redacted: Shown) -> Finding:
+    return (judged if redacted.broken else noticed)(name, redacted.found, redacted.mend)
 
 
 def _of_the_process(configured: Settings) -> Mapping[str, Finding]:
@@ -63,12 +63,12 @@ def _of_the_process(configured: Settings) -> Mapping[str, Finding]:
     ]
     # A URL is a secret for the password in it, and shown without that.
     urls = {"DATABASE_URL": configured.database_url, "BACKROOM_DIRECT_DATABASE_URL": configured.direct_database_url}
-    rows += [Finding(setting, shown(url)) for setting, url in urls.items() if url]
+    rows += [Finding(setting, redacted(url)) for setting, url in urls.items() if url]
     return {each.name: each for each in rows}
 
 
 def _rates(limits: CallLimits) -> Iterator[Finding]:
-    whose = ", of each customer" if limits.rate_spares_staff else ""
+    whose = ", of each customer" if limits.rate_exempts_staff else ""
     rate = limits.rate
     yield Finding("BACKROOM_CALLS_PER_SECOND", f"{rate.per_second:g}{whose}" if rate else "no limit")
     yield Finding("BACKROOM_CALLS_BURST", f"{rate.burst}{whose}" if rate else "no limit")
@@ -76,8 +76,8 @@ def _rates(limits: CallLimits) -> Iterator[Finding]:
 
 def _data_dir(configured: Settings) -> Finding:
     what, folder = "BACKROOM_DATA_DIR", configured.data_dir
-    if trouble := unusable(folder):
-        return judged(what, str(folder), str(trouble).removeprefix(f"{what}: "))
+    if problem := unusable(folder):
+        return judged(what, str(folder), str(problem).removeprefix(f"{what}: "))
     return noticed(what, str(folder), f"others may look into it: chmod 700 {folder}" if _is_shared(folder) else "")
 
 

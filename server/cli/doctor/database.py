@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import migrations
 from server.cli.doctor.finding import Finding, State, judged, noticed
 from server.cli.doctor.sealed import master_key
-from server.frame.jobs import MOST_CONNECTIONS as OF_A_WORKER
+from server.frame.jobs import MAX_CONNECTIONS as OF_A_WORKER
 from server.frame.outages import POOLER_MEND, mend, said
 from server.settings import Settings
 from storage.database import POOL_SIZE

@@ -43,7 +43,7 @@ class _Payment(BaseModel):
 
     def report(self) -> PaymentReport:
         return PaymentReport(
-            payment_id=_ours(self.reference),
+            payment_id=_own_id(self.reference),
             provider_id=self.id,
             currency=self.currency,
             authorized=self.authorized,
@@ -52,7 +52,7 @@ class _Payment(BaseModel):
             failure=self.failure,
             voided=self.voided,
             refunds=tuple(
-                RefundReport(_ours(refund.reference), refund.id, refund.amount, refund.status)
+                RefundReport(_own_id(refund.reference), refund.id, refund.amount, refund.status)
                 for refund in self.refunds
             ),
         )
@@ -134,7 +134,7 @@ class SandboxProvider:
 
     async def ledger(self) -> AsyncIterator[PaymentReport]:
         asked: dict[str, str | int] = {"limit": self._page_size}
-        while page := _good(_Page, await self._get("/v1/payments", asked)).payments:
+        while page := _checked(_Page, await self._get("/v1/payments", asked)).payments:
             for payment in page:
                 yield payment.report()
             asked["after"] = page[-1].id
@@ -162,10 +162,10 @@ class SandboxProvider:
 
 
 def _report(answer: httpx.Response) -> PaymentReport:
-    return _good(_Payment, answer).report()
+    return _checked(_Payment, answer).report()
 
 
-def _good(kind: type[Kind], answer: httpx.Response) -> Kind:
+def _checked(kind: type[Kind], answer: httpx.Response) -> Kind:
     if not answer.is_success:
         raise ProviderMisunderstood(f"the sandbox answers {answer.status_code} {_parsed(_Error, answer).error.code}")
     return _parsed(kind, answer)
@@ -178,7 +178,7 @@ def _parsed(kind: type[Kind], answer: httpx.Response) -> Kind:
         raise ProviderMisunderstood(f"the sandbox's answer is no {kind.__name__.strip('_').lower()}") from None
 
 
-def _ours(reference: str) -> UUID | None:
+def _own_id(reference: str) -> UUID | None:
     """An id of ours; None where the merchant's reference is none."""
     try:
         return UUID(reference)

@@ -237,19 +237,19 @@ def _under(key: str) -> RequestOptions:
 def _enclosed(error: stripe.StripeError) -> wire.Intent | None:
     """The intent that an error came with."""
     body = error.json_body
-    told = (
+    content = (
         body["error"].get("payment_intent") if isinstance(body, dict) and isinstance(body.get("error"), dict) else None
     )
-    return None if told is None else _parsed(wire.Intent, told)
+    return None if content is None else _parsed(wire.Intent, content)
 
 
-def _read(kind: type[Kind], told: StripeObject) -> Kind:
-    return _parsed(kind, told.to_dict())
+def _read(kind: type[Kind], content: StripeObject) -> Kind:
+    return _parsed(kind, content.to_dict())
 
 
-def _parsed(kind: type[Kind], told: object) -> Kind:
+def _parsed(kind: type[Kind], content: object) -> Kind:
     try:
-        return kind.model_validate(told)
+        return kind.model_validate(content)
     except ValidationError:
         raise ProviderMisunderstood(f"stripe's answer is no {kind.__name__.lower()}") from None
 

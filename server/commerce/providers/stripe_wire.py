@@ -31,11 +31,11 @@ _WAITING_FOR_CUSTOMER = frozenset({"requires_payment_method", "requires_confirma
 Metadata = Mapping[str, str]
 
 
-class _Told(BaseModel):
+class _StripeModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Refund(_Told):
+class Refund(_StripeModel):
     id: str
     amount: int
     currency: str
@@ -51,19 +51,19 @@ class Refund(_Told):
 
     def report(self) -> RefundReport:
         return RefundReport(
-            refund_id=ours(self.metadata, REFUND_ID),
+            refund_id=own_id(self.metadata, REFUND_ID),
             provider_id=self.id,
             amount=from_minor_units(self.amount, self.currency.upper()),
             state=_REFUND_STATES.get(self.status or "", RefundState.PENDING),
         )
 
 
-class RefundList(_Told):
+class RefundList(_StripeModel):
     data: tuple[Refund, ...]
     has_more: bool = False
 
 
-class Charge(_Told):
+class Charge(_StripeModel):
     currency: str
     payment_intent: str | None = None
     amount_captured: int = 0
@@ -72,7 +72,7 @@ class Charge(_Told):
     """None where Stripe was not asked to expand them."""
 
 
-class Decline(_Told):
+class Decline(_StripeModel):
     """An error of Stripe's about a payment; its message is meant for the customer."""
 
     message: str | None = None
@@ -83,7 +83,7 @@ class Decline(_Told):
         return self.message or self.code or "the payment was declined"
 
 
-class Intent(_Told):
+class Intent(_StripeModel):
     id: str
     currency: str
     status: str
@@ -105,7 +105,7 @@ class Intent(_Told):
         failure = failure or self._final_decline()
         waiting = self.status in _WAITING_FOR_CUSTOMER and not failure
         return PaymentReport(
-            payment_id=ours(self.metadata, PAYMENT_ID),
+            payment_id=own_id(self.metadata, PAYMENT_ID),
             provider_id=self.id,
             currency=currency,
             authorized=from_minor_units(max(self.amount_capturable, self.amount_received), currency),
@@ -124,11 +124,11 @@ class Intent(_Told):
         return ""
 
 
-class Subject(_Told):
+class Subject(_StripeModel):
     object: dict[str, Any]
 
 
-class Event(_Told):
+class Event(_StripeModel):
     type: str
     data: Subject
 
@@ -169,7 +169,7 @@ def _of_charge(charge: Charge) -> PaymentReport | None:
     refunds = charge.refunds.data if charge.refunds else ()
     captured = from_minor_units(charge.amount_captured, currency)
     return PaymentReport(
-        payment_id=ours(charge.metadata, PAYMENT_ID),
+        payment_id=own_id(charge.metadata, PAYMENT_ID),
         provider_id=charge.payment_intent,
         currency=currency,
         authorized=captured,
@@ -179,7 +179,7 @@ def _of_charge(charge: Charge) -> PaymentReport | None:
     )
 
 
-def ours(metadata: Metadata | None, name: str) -> UUID | None:
+def own_id(metadata: Metadata | None, name: str) -> UUID | None:
     """An id that we put there; None where there is none of ours."""
     try:
         return UUID((metadata or {}).get(name, ""))

@@ -10,7 +10,7 @@ from server.commerce.rules.life import moved
 from server.commerce.rules.payments import OPEN, Restocked, left_to_refund, made_refund, still_sold
 from server.commerce.rules.settling import Settlement
 from server.frame.caller import Caller
-from storage.commerce.records import Order, OrderState, Payment, RefundReason, Shelf, StockReason
+from storage.commerce.records import Order, OrderState, Payment, RefundReason, StockItem, StockReason
 from storage.frame.records import NOBODY
 
 
@@ -19,7 +19,7 @@ def cancel(
     reason: str,
     payments: Sequence[Payment],
     returned: Restocked,
-    shelves: Sequence[Shelf],
+    stock_items: Sequence[StockItem],
     caller: Caller,
     new_id: Callable[[], UUID],
     now: datetime,
@@ -29,7 +29,7 @@ def cancel(
     `payments` and `returned` are those of the order. Raises OrderStateConflict.
     """
     ended = moved(order, OrderState.CANCELLED, now, cancel_reason=reason)
-    ledger = Ledger(shelves, now)
+    ledger = Ledger(stock_items, now)
     if order.state is OrderState.PENDING:
         ledger.book(order, StockReason.RELEASED, caller.account_id)
     else:
@@ -43,10 +43,10 @@ def cancel(
 
 
 def expire(
-    orders: Mapping[UUID, Order], payments: Sequence[Payment], shelves: Sequence[Shelf], now: datetime
+    orders: Mapping[UUID, Order], payments: Sequence[Payment], stock_items: Sequence[StockItem], now: datetime
 ) -> Settlement:
     """Lets go of what pending orders hold whose time has come; `payments` are those of the orders."""
-    ledger = Ledger(shelves, now)
+    ledger = Ledger(stock_items, now)
     for order in orders.values():
         ledger.book(order, StockReason.EXPIRED, NOBODY)
     return _ended([moved(order, OrderState.EXPIRED, now) for order in orders.values()], payments, ledger)

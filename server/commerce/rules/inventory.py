@@ -7,8 +7,8 @@ from uuid import UUID
 from server.commerce.errors import ProductNotFound, StockTooLow
 from server.frame.caller import Caller
 from server.frame.errors import FieldInvalid, Refusal
-from storage.commerce.records import Level, Move, Order, Shelf, StockReason
-from storage.frame.records import Ask
+from storage.commerce.records import NewMovement, Order, StockItem, StockLevel, StockReason
+from storage.frame.records import ChangeContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class AdjustStock:
     """An ask to change how much of a product is on hand."""
 
     caller: Caller
-    asked: Ask
+    context: ChangeContext
     sku: str
     delta: int
     reason: StockReason
@@ -27,8 +27,8 @@ class AdjustStock:
 class Adjustments:
     """What became of each ask, and the movements of those that were granted."""
 
-    answers: Sequence[Level | Refusal]
-    moves: Sequence[Move]
+    answers: Sequence[StockLevel | Refusal]
+    moves: Sequence[NewMovement]
 
 
 _EFFECTS: Mapping[StockReason, tuple[int, int]] = {
@@ -47,18 +47,20 @@ class Ledger:
     It is filled from rows that are locked, and lives no longer than one decision.
     """
 
-    def __init__(self, shelves: Iterable[Shelf], now: datetime) -> None:
-        self._shelves = {shelf.sku: shelf for shelf in shelves}
-        self._levels = {shelf.sku: (shelf.on_hand, shelf.held) for shelf in self._shelves.values()}
+    def __init__(self, stock_items: Iterable[StockItem], now: datetime) -> None:
+        self._stock_items = {stock_item.sku: stock_item for stock_item in stock_items}
+        self._levels = {
+            stock_item.sku: (stock_item.on_hand, stock_item.held) for stock_item in self._stock_items.values()
+        }
         self._now = now
-        self.moves: list[Move] = []
+        self.moves: list[NewMovement] = []
 
     def available(self, sku: str) -> int:
         on_hand, held = self._levels[sku]
         return on_hand - held
 
-    def level(self, sku: str) -> Level:
-        return Level(sku, *self._levels[sku])
+    def level(self, sku: str) -> StockLevel:
+        return StockLevel(sku, *self._levels[sku])
 
     def book(
         self, order: Order, reason: StockReason, account_id: UUID, pieces: Mapping[str, int] | None = None
@@ -68,7 +70,7 @@ class Ledger:
         for sku, quantity in (pieces_of(order) if pieces is None else pieces).items():
             self.move(sku, reason, account_id, on_hand=on_hand * quantity, held=held * quantity, order_id=order.id)
 
-    def holds(self, order: Order) -> bool:
+    def covers(self, order: Order) -> bool:
         """Whether there is enough for all of an order's pieces."""
         return all(quantity <= self.available(sku) for sku, quantity in pieces_of(order).items())
 
@@ -87,8 +89,8 @@ class Ledger:
         before = self._levels[sku]
         after = (before[0] + on_hand, before[1] + held)
         self._levels[sku] = after
-        product_id = self._shelves[sku].product_id
-        self.moves.append(Move(product_id, reason, on_hand, held, *after, order_id, note, account_id, self._now))
+        product_id = self._stock_items[sku].product_id
+        self.moves.append(NewMovement(product_id, reason, on_hand, held, *after, order_id, note, account_id, self._now))
 
 
 class Counted(Protocol):
@@ -121,17 +123,17 @@ def sign_fits(reason: StockReason, delta: int) -> None:
         raise FieldInvalid.of("delta", f"must be negative when the reason is {reason.name}")
 
 
-def adjust(asks: Sequence[AdjustStock], shelves: Mapping[str, Shelf], now: datetime) -> Adjustments:
+def adjust(requests: Sequence[AdjustStock], stock_items: Mapping[str, StockItem], now: datetime) -> Adjustments:
     """Decides adjustments in the order they came, each on what the ones before it left."""
-    ledger = Ledger(shelves.values(), now)
-    answers = [_adjust(ask, ledger, shelves) for ask in asks]
+    ledger = Ledger(stock_items.values(), now)
+    answers = [_adjust(request, ledger, stock_items) for request in requests]
     return Adjustments(answers, ledger.moves)
 
 
-def _adjust(ask: AdjustStock, ledger: Ledger, shelves: Mapping[str, Shelf]) -> Level | Refusal:
-    if ask.sku not in shelves:
-        return ProductNotFound(sku=ask.sku)
-    if ledger.available(ask.sku) + ask.delta < 0:
-        return StockTooLow(sku=ask.sku, available=str(ledger.available(ask.sku)))
-    ledger.move(ask.sku, ask.reason, ask.caller.account_id, on_hand=ask.delta, note=ask.note)
-    return ledger.level(ask.sku)
+def _adjust(request: AdjustStock, ledger: Ledger, stock_items: Mapping[str, StockItem]) -> StockLevel | Refusal:
+    if request.sku not in stock_items:
+        return ProductNotFound(sku=request.sku)
+    if ledger.available(request.sku) + request.delta < 0:
+        return StockTooLow(sku=request.sku, available=str(ledger.available(request.sku)))
+    ledger.move(request.sku, request.reason, request.caller.account_id, on_hand=request.delta, note=request.note)
+    return ledger.level(request.sku)

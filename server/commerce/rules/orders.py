@@ -21,25 +21,25 @@ from server.commerce.errors import (
 )
 from server.commerce.rules.inventory import Ledger, total_by_sku
 from server.frame.caller import Caller
-from server.frame.errors import MOST_NAMED, PreconditionViolation, Refusal
+from server.frame.errors import MAX_NAMED, PreconditionViolation, Refusal
 from storage.commerce.records import (
-    Move,
+    NewMovement,
     Order,
     OrderAudience,
     OrderLine,
     OrderState,
     Price,
-    Shelf,
+    StockItem,
     StockReason,
     Unpaid,
 )
-from storage.frame.records import Ask
+from storage.frame.records import ChangeContext
 
 HOLD = timedelta(minutes=15)
 """For how long an order holds its stock where nobody says otherwise."""
 
-MOST_UNPAID_ORDERS = 20
-MOST_HELD_PIECES = 1000
+MAX_UNPAID_ORDERS = 20
+MAX_HELD_PIECES = 1000
 
 _GIVEN_UP = 10
 """How many times as many orders as may be unpaid may be given up within the hour."""
@@ -56,25 +56,25 @@ class Terms:
 
     hold: timedelta = HOLD
     """For how long an order holds its stock where its caller does not say, and at most without `orders.hold_more`."""
-    most_unpaid_orders: int = MOST_UNPAID_ORDERS
+    max_unpaid_orders: int = MAX_UNPAID_ORDERS
     """Of one customer at a time, where whoever places them lacks `orders.hold_more`."""
-    most_held_pieces: int = MOST_HELD_PIECES
+    max_held_pieces: int = MAX_HELD_PIECES
     """Which those orders hold together."""
     payable: Callable[[Price], bool] = lambda _: True
     """Whether an amount can be paid: a provider may know no fraction of a penny."""
 
     @property
-    def most_given_up(self) -> int:
+    def max_given_up(self) -> int:
         """How many orders of one customer may have been cancelled or expired lately.
 
         To place and cancel costs nothing but the server's work: rows that stay, and locks on stock that others want.
         """
-        return _GIVEN_UP * self.most_unpaid_orders
+        return _GIVEN_UP * self.max_unpaid_orders
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of an ask; without a price it is sold at the catalogue's."""
+    """One line of an ask; without a price it is sold at the catalog's."""
 
     sku: str
     quantity: int
@@ -86,7 +86,7 @@ class PlaceOrder:
     """An ask to place an order, under the id that the order will have."""
 
     caller: Caller
-    asked: Ask
+    context: ChangeContext
     order_id: UUID
     reference: str | None
     customer_id: str | None
@@ -119,25 +119,25 @@ class Verdicts:
 
     answers: Sequence[Order | Refusal]
     placed: Sequence[Order]
-    moves: Sequence[Move]
+    moves: Sequence[NewMovement]
 
 
-def skus_of(asks: Sequence[PlaceOrder]) -> set[str]:
-    return {line.sku for ask in asks for line in ask.lines}
+def skus_of(requests: Sequence[PlaceOrder]) -> set[str]:
+    return {line.sku for request in requests for line in request.lines}
 
 
-def references_of(asks: Sequence[PlaceOrder]) -> set[Reference]:
-    return {key for ask in asks if (key := ask.reference_key)}
+def references_of(requests: Sequence[PlaceOrder]) -> set[Reference]:
+    return {key for request in requests if (key := request.reference_key)}
 
 
-def bounded_customers(asks: Sequence[PlaceOrder]) -> set[str]:
+def bounded_customers(requests: Sequence[PlaceOrder]) -> set[str]:
     """The customers whose unpaid orders are to be counted."""
-    return {ask.customer for ask in asks if not ask.caller.may("orders.hold_more")}
+    return {request.customer for request in requests if not request.caller.may("orders.hold_more")}
 
 
 def decide(
-    asks: Sequence[PlaceOrder],
-    shelves: Mapping[str, Shelf],
+    requests: Sequence[PlaceOrder],
+    stock_items: Mapping[str, StockItem],
     taken: Mapping[Reference, UUID],
     now: datetime,
     terms: Terms = Terms(),
@@ -147,110 +147,110 @@ def decide(
 
     `unpaid` is what the bounded customers have not paid yet; who is not in it has paid all.
     """
-    desk = _Desk(shelves, taken, now, terms, unpaid)
-    answers = [desk.decide(ask) for ask in asks]
-    return Verdicts(answers, desk.placed, desk.ledger.moves)
+    placement = _Placement(stock_items, taken, now, terms, unpaid)
+    answers = [placement.decide(request) for request in requests]
+    return Verdicts(answers, placement.placed, placement.ledger.moves)
 
 
-class _Desk:
+class _Placement:
     """The state of one decision, from the first ask to the last."""
 
     def __init__(
         self,
-        shelves: Mapping[str, Shelf],
+        stock_items: Mapping[str, StockItem],
         taken: Mapping[Reference, UUID],
         now: datetime,
         terms: Terms,
         unpaid: Mapping[str, Unpaid],
     ) -> None:
-        self._shelves = shelves
+        self._stock_items = stock_items
         self._taken = dict(taken)
         self._now = now
         self._terms = terms
         self._unpaid = dict(unpaid)
-        self.ledger = Ledger(shelves.values(), now)
+        self.ledger = Ledger(stock_items.values(), now)
         self.placed: list[Order] = []
 
-    def decide(self, ask: PlaceOrder) -> Order | Refusal:
+    def decide(self, request: PlaceOrder) -> Order | Refusal:
         try:
-            self._check_rights(ask)
-            self._check_reference(ask)
-            lines, currency = self._priced(ask)
+            self._check_rights(request)
+            self._check_reference(request)
+            lines, currency = self._priced(request)
             total = Price(sum((line.quantity * line.unit_price for line in lines), Decimal(0)), currency)
             self._check_total(total)
-            self._check_stock(ask)
-            unpaid = self._held_with(ask)
+            self._check_stock(request)
+            unpaid = self._held_with(request)
         except Refusal as refusal:
             return refusal
-        order = _order(ask, lines, total, self._now, ask.hold or self._terms.hold)
-        self._unpaid[ask.customer] = unpaid
-        self.ledger.book(order, StockReason.HELD, ask.caller.account_id)
-        if ask.reference_key:
-            self._taken[ask.reference_key] = order.id
+        order = _order(request, lines, total, self._now, request.hold or self._terms.hold)
+        self._unpaid[request.customer] = unpaid
+        self.ledger.book(order, StockReason.HELD, request.caller.account_id)
+        if request.reference_key:
+            self._taken[request.reference_key] = order.id
         self.placed.append(order)
         return order
 
-    def _check_rights(self, ask: PlaceOrder) -> None:
-        if any(line.unit_price for line in ask.lines) and not ask.caller.may("orders.set_price"):
+    def _check_rights(self, request: PlaceOrder) -> None:
+        if any(line.unit_price for line in request.lines) and not request.caller.may("orders.set_price"):
             raise PriceNotPermitted(permission="orders.set_price")
-        if not _is_own(ask.customer_id, ask.caller) and not ask.caller.may("orders.place_for"):
+        if not _is_own(request.customer_id, request.caller) and not request.caller.may("orders.place_for"):
             raise CustomerNotPermitted(permission="orders.place_for")
-        if ask.hold and ask.hold > self._terms.hold and not ask.caller.may("orders.hold_more"):
+        if request.hold and request.hold > self._terms.hold and not request.caller.may("orders.hold_more"):
             longest = str(int(self._terms.hold.total_seconds()))
             raise HoldTooLong(permission="orders.hold_more", longest_seconds=longest)
 
-    def _check_reference(self, ask: PlaceOrder) -> None:
-        if ask.reference_key in self._taken:
-            raise ReferenceTaken(order_id=str(self._taken[ask.reference_key]))
+    def _check_reference(self, request: PlaceOrder) -> None:
+        if request.reference_key in self._taken:
+            raise ReferenceTaken(order_id=str(self._taken[request.reference_key]))
 
-    def _priced(self, ask: PlaceOrder) -> tuple[tuple[OrderLine, ...], str]:
-        if unknown := next((line.sku for line in ask.lines if line.sku not in self._shelves), None):
+    def _priced(self, request: PlaceOrder) -> tuple[tuple[OrderLine, ...], str]:
+        if unknown := next((line.sku for line in request.lines if line.sku not in self._stock_items), None):
             raise ProductNotFound(sku=unknown)
         lines: list[OrderLine] = []
         currencies: set[str] = set()
-        for line in ask.lines:
-            shelf = self._shelves[line.sku]
-            if shelf.archived:
+        for line in request.lines:
+            stock_item = self._stock_items[line.sku]
+            if stock_item.archived:
                 raise ProductArchived(sku=line.sku)
-            price = line.unit_price or shelf.price
+            price = line.unit_price or stock_item.price
             currencies.add(price.currency)
-            lines.append(OrderLine(shelf.product_id, line.sku, line.quantity, price.amount))
+            lines.append(OrderLine(stock_item.product_id, line.sku, line.quantity, price.amount))
         if len(currencies) > 1:
             # An answer's metadata is bounded, and there are 17,576 codes.
-            raise CurrencyMismatch(currencies=",".join(sorted(currencies)[:MOST_NAMED]))
+            raise CurrencyMismatch(currencies=",".join(sorted(currencies)[:MAX_NAMED]))
         return tuple(lines), currencies.pop()
 
     def _check_total(self, total: Price) -> None:
         if not self._terms.payable(total):
             raise TotalNotPayable(total=f"{total.amount.normalize():f}", currency=total.currency)
 
-    def _held_with(self, ask: PlaceOrder) -> Unpaid:
+    def _held_with(self, request: PlaceOrder) -> Unpaid:
         """What the customer has not paid with this order; raises UnpaidLimitExceeded, TooManyAbandonedOrders."""
-        before = self._unpaid.get(ask.customer, Unpaid(0, 0))
-        pieces = before.pieces + sum(line.quantity for line in ask.lines)
+        before = self._unpaid.get(request.customer, Unpaid(0, 0))
+        pieces = before.pieces + sum(line.quantity for line in request.lines)
         held = replace(before, orders=before.orders + 1, pieces=pieces)
-        if not ask.caller.may("orders.hold_more"):
+        if not request.caller.may("orders.hold_more"):
             self._check_unpaid(held)
         return held
 
     def _check_unpaid(self, held: Unpaid) -> None:
         terms = self._terms
-        if held.orders > terms.most_unpaid_orders or held.pieces > terms.most_held_pieces:
+        if held.orders > terms.max_unpaid_orders or held.pieces > terms.max_held_pieces:
             raise UnpaidLimitExceeded(
                 orders=str(held.orders),
                 pieces=str(held.pieces),
-                most_orders=str(terms.most_unpaid_orders),
-                most_pieces=str(terms.most_held_pieces),
+                most_orders=str(terms.max_unpaid_orders),
+                most_pieces=str(terms.max_held_pieces),
             )
-        if held.given_up >= terms.most_given_up:
-            raise TooManyAbandonedOrders(orders=str(held.given_up), most_orders=str(terms.most_given_up))
+        if held.given_up >= terms.max_given_up:
+            raise TooManyAbandonedOrders(orders=str(held.given_up), most_orders=str(terms.max_given_up))
 
-    def _check_stock(self, ask: PlaceOrder) -> None:
+    def _check_stock(self, request: PlaceOrder) -> None:
         """Raises OutOfStock with each SKU that there is too little of."""
-        wanted = total_by_sku(ask.lines)
+        wanted = total_by_sku(request.lines)
         short = [sku for sku, quantity in wanted.items() if quantity > self.ledger.available(sku)]
         if short:
-            raise OutOfStock(preconditions=[self._shortage(ask.caller, sku, wanted[sku]) for sku in short])
+            raise OutOfStock(preconditions=[self._shortage(request.caller, sku, wanted[sku]) for sku in short])
 
     def _shortage(self, caller: Caller, sku: str, wanted: int) -> PreconditionViolation:
         """How much there is, is told to whom GetStock would tell it."""
@@ -258,12 +258,12 @@ class _Desk:
         return PreconditionViolation("STOCK", sku, f"{wanted} wanted, {available} available")
 
 
-def _order(ask: PlaceOrder, lines: tuple[OrderLine, ...], total: Price, now: datetime, hold: timedelta) -> Order:
+def _order(request: PlaceOrder, lines: tuple[OrderLine, ...], total: Price, now: datetime, hold: timedelta) -> Order:
     return Order(
-        id=ask.order_id,
-        reference=ask.reference,
-        customer_id=ask.customer,
-        placed_by=ask.caller.account_id,
+        id=request.order_id,
+        reference=request.reference,
+        customer_id=request.customer,
+        placed_by=request.caller.account_id,
         state=OrderState.PENDING,
         lines=lines,
         line_count=len(lines),
@@ -288,10 +288,10 @@ def visible(order: Order | None, caller: Caller, order_id: UUID) -> Order:
     return order
 
 
-def seen(order: Order | None, ask: ReadOrder) -> Order | Refusal:
+def seen(order: Order | None, request: ReadOrder) -> Order | Refusal:
     """What an ask to see an order is answered with."""
     try:
-        return visible(order, ask.caller, ask.order_id)
+        return visible(order, request.caller, request.order_id)
     except Refusal as refusal:
         return refusal
 

@@ -36,13 +36,13 @@ from storage.commerce.records import (
     RestockLine,
 )
 
-MOST_PAYMENTS = 20
+MAX_PAYMENTS = 20
 """Of one order: whoever tries stolen cards tries many, and each attempt is shown to the provider."""
 
 OPEN = frozenset({PaymentState.PENDING, PaymentState.AUTHORIZED})
 """The states in which a payment may still take money."""
 
-ASKED = OPEN | {PaymentState.CAPTURED}
+QUERIED = OPEN | {PaymentState.CAPTURED}
 """The states that the provider may still change."""
 
 Restocked = Mapping[UUID, Mapping[UUID, int]]
@@ -50,7 +50,7 @@ Restocked = Mapping[UUID, Mapping[UUID, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class RefundAsk:
+class RefundRequest:
     """An ask to pay back, and to put back goods."""
 
     payment_id: UUID
@@ -80,8 +80,8 @@ def new_payment(
     for other in payments:
         if other.state in OPEN:
             raise PaymentExists(payment_id=str(other.id))
-    if len(payments) >= MOST_PAYMENTS:
-        raise TooManyPayments(most=str(MOST_PAYMENTS))
+    if len(payments) >= MAX_PAYMENTS:
+        raise TooManyPayments(most=str(MAX_PAYMENTS))
     if provider is None:
         raise PaymentProviderNotConfigured
     none = Decimal(0)
@@ -122,7 +122,7 @@ def left_to_refund(payment: Payment) -> Decimal:
 def new_refund(
     payment: Payment,
     order: Order,
-    ask: RefundAsk,
+    refund_request: RefundRequest,
     back: Restocked,
     refund_id: UUID,
     now: datetime,
@@ -134,16 +134,18 @@ def new_refund(
     """
     if payment.state is not PaymentState.CAPTURED:
         raise PaymentStateConflict(state=payment.state.name, needed=PaymentState.CAPTURED.name)
-    if ask.amount is not None and ask.amount.currency != payment.amount.currency:
-        raise CurrencyMismatch(currencies=",".join(sorted({ask.amount.currency, payment.amount.currency})))
+    if refund_request.amount is not None and refund_request.amount.currency != payment.amount.currency:
+        raise CurrencyMismatch(currencies=",".join(sorted({refund_request.amount.currency, payment.amount.currency})))
     left = left_to_refund(payment)
-    amount = ask.amount.amount if ask.amount is not None else left
+    amount = refund_request.amount.amount if refund_request.amount is not None else left
     if not 0 < amount <= left:
         raise RefundTooLarge(left=_text(left), captured=_text(payment.captured), currency=payment.amount.currency)
     if not payable(Price(amount, payment.amount.currency)):
         raise RefundNotPayable(amount=f"{amount.normalize():f}", currency=payment.amount.currency)
-    restock = _restock(order, ask.restock, back.get(order.id, {}))
-    return made_refund(payment, refund_id, amount, RefundReason.REQUESTED, now, note=ask.note, restock=restock)
+    restock = _restock(order, refund_request.restock, back.get(order.id, {}))
+    return made_refund(
+        payment, refund_id, amount, RefundReason.REQUESTED, now, note=refund_request.note, restock=restock
+    )
 
 
 def _text(amount: Decimal) -> str:

@@ -16,7 +16,7 @@ from server.commerce.rules.inventory import Ledger
 from server.commerce.rules.life import NEXT, moved
 from server.commerce.rules.payments import left_to_refund, made_refund, with_refund
 from storage.commerce.records import (
-    Move,
+    NewMovement,
     Order,
     OrderState,
     Payment,
@@ -24,7 +24,7 @@ from storage.commerce.records import (
     Refund,
     RefundReason,
     RefundState,
-    Shelf,
+    StockItem,
     StockReason,
 )
 from storage.frame.records import NOBODY, Event
@@ -59,7 +59,7 @@ class Settlement:
     new_refunds: dict[UUID, Refund] = field(default_factory=dict)
     changed_refunds: dict[UUID, Refund] = field(default_factory=dict)
     orders: dict[UUID, Order] = field(default_factory=dict)
-    moves: Sequence[Move] = ()
+    moves: Sequence[NewMovement] = ()
     events: list[Event] = field(default_factory=list)
     unwanted: list[UUID] = field(default_factory=list)
     """The payments that may still take money, and must not any more."""
@@ -117,7 +117,7 @@ def completes(payment: Payment, report: PaymentReport) -> bool:
 
 def _paid_back(payment: Payment, report: PaymentReport) -> Decimal:
     """How much was paid back by all that is known; some webhooks tell of one refund, and of no sum."""
-    told = {refund.id: refund.amount for refund in payment.refunds if refund.state is RefundState.SUCCEEDED}
+    succeeded = {refund.id: refund.amount for refund in payment.refunds if refund.state is RefundState.SUCCEEDED}
     others = Decimal(0)
     for refund in report.refunds:
         if refund.state is RefundState.SUCCEEDED:
@@ -125,8 +125,8 @@ def _paid_back(payment: Payment, report: PaymentReport) -> Decimal:
             if ours is None:
                 others += refund.amount
             else:
-                told[ours.id] = ours.amount
-    return max(payment.refunded, report.refunded, sum(told.values(), others))
+                succeeded[ours.id] = ours.amount
+    return max(payment.refunded, report.refunded, sum(succeeded.values(), others))
 
 
 def _ours(payment: Payment, report: RefundReport) -> Refund | None:
@@ -135,26 +135,26 @@ def _ours(payment: Payment, report: RefundReport) -> Refund | None:
     return next(same, None)
 
 
-class Clerk:
+class ReportProcessor:
     """Takes up reports one after the other, each on what the ones before it left."""
 
     def __init__(
         self,
         payments: Mapping[UUID, Payment],
         orders: Mapping[UUID, Order],
-        shelves: Sequence[Shelf],
+        stock_items: Sequence[StockItem],
         new_id: Callable[[], UUID],
         now: datetime,
     ) -> None:
-        """`payments` are all those of the `orders`; `shelves` those of the orders that may be paid by the reports."""
+        """`payments` are all those of the `orders`; `stock_items` are of the orders that the reports may pay."""
         self._payments = dict(payments)
         self._orders = dict(orders)
-        self._ledger = Ledger(shelves, now)
+        self._ledger = Ledger(stock_items, now)
         self._new_id = new_id
         self._now = now
         self.settlement = Settlement()
 
-    def take_up(self, payment_id: UUID, report: PaymentReport) -> Settled:
+    def apply(self, payment_id: UUID, report: PaymentReport) -> Settled:
         """Raises ReportMismatch, and has then changed nothing."""
         before = self._payments[payment_id]
         order = self._orders[before.order_id]
@@ -162,15 +162,15 @@ class Clerk:
         if known != before:
             self._keep(replace(known, update_time=self._now))
         for refund in report.refunds:
-            self._take_up_refund(payment_id, refund)
+            self._apply_refund(payment_id, refund)
         after = self._payments[payment_id]
         if completes(before, report):
-            self._tell("captured", after)
+            self._publish("captured", after)
             self._pay_order(after)
         if after.state is PaymentState.FAILED and before.state is not PaymentState.FAILED:
-            self._tell("failed", after)
+            self._publish("failed", after)
         if after.refunded > before.refunded:
-            self._tell("refunded", after)
+            self._publish("refunded", after)
             self._refund_order(self._payments[payment_id])
         return self._settled(before, order)
 
@@ -183,7 +183,7 @@ class Clerk:
     def _keep(self, payment: Payment) -> None:
         self._payments[payment.id] = self.settlement.payments[payment.id] = payment
 
-    def _tell(self, happened: str, payment: Payment) -> None:
+    def _publish(self, happened: str, payment: Payment) -> None:
         self.settlement.events.append(payment_event(happened, payment))
 
     def _move(self, order: Order, state: OrderState) -> None:
@@ -195,7 +195,7 @@ class Clerk:
         order = self._orders[payment.order_id]
         if order.state is OrderState.PENDING:
             self._sell(order)
-        elif order.state is OrderState.EXPIRED and self._ledger.holds(order):
+        elif order.state is OrderState.EXPIRED and self._ledger.covers(order):
             self._ledger.book(order, StockReason.HELD, NOBODY)
             self._sell(order)
         else:
@@ -220,7 +220,7 @@ class Clerk:
         if payment.state is PaymentState.REFUNDED and not kept and OrderState.REFUNDED in NEXT[order.state]:
             self._move(order, OrderState.REFUNDED)
 
-    def _take_up_refund(self, payment_id: UUID, report: RefundReport) -> None:
+    def _apply_refund(self, payment_id: UUID, report: RefundReport) -> None:
         payment = self._payments[payment_id]
         ours = _ours(payment, report)
         if ours is None:

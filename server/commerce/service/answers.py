@@ -4,11 +4,11 @@ from uuid import UUID
 
 from server.commerce.rules.catalog import ImportCount
 from server.frame.answers import AnswerKind
-from storage.commerce.records import Level, Order, Payment, Product
+from storage.commerce.records import Order, Payment, Product, StockLevel
 
 PRODUCT = AnswerKind("commerce.product", Product)
 IMPORT_COUNT = AnswerKind("commerce.import_count", ImportCount)
-LEVEL = AnswerKind("commerce.level", Level)
+LEVEL = AnswerKind("commerce.level", StockLevel)
 ORDER = AnswerKind("commerce.order", Order)
 PLACED_ORDER = AnswerKind("commerce.placed_order", UUID, upgrades={0: str})
 """The id alone, since all that placing answers is immutable; version 0 was the bare id, without JSON's quotes.

@@ -5,14 +5,14 @@ from uuid import UUID
 from server.commerce import errors
 from server.commerce.rules import catalog as rules
 from server.commerce.service.answers import IMPORT_COUNT, PRODUCT
-from server.frame.batching import begun_again
+from server.frame.batching import retry_on_contention
 from server.frame.editing import Edit
 from server.frame.errors import Refusal
 from server.frame.repeating import once
 from storage.commerce.records import Product
 from storage.commerce.store import CommerceStore, CommerceTransaction
 from storage.errors import StoreContention
-from storage.frame.records import Ask
+from storage.frame.records import ChangeContext
 
 
 class Catalog:
@@ -23,7 +23,7 @@ class Catalog:
         self._now = now
         self._new_id = new_id
 
-    async def create(self, draft: rules.ProductDraft, ask: Ask) -> Product:
+    async def create(self, draft: rules.ProductDraft, context: ChangeContext) -> Product:
         """Creates a product with a stock of nothing; raises SkuTaken."""
 
         async def act(tx: CommerceTransaction) -> Product:
@@ -32,9 +32,9 @@ class Catalog:
                 raise errors.SkuTaken(sku=draft.sku)
             return product
 
-        return await once(self._store, ask, PRODUCT, act, f"product/{draft.sku}")
+        return await once(self._store, context, PRODUCT, act, f"product/{draft.sku}")
 
-    async def edit(self, edit: Edit[UUID], ask: Ask) -> Product:
+    async def edit(self, edit: Edit[UUID], context: ChangeContext) -> Product:
         """Changes the fields that the edit names; raises ProductNotFound, EtagMismatch."""
 
         async def act(tx: CommerceTransaction) -> Product:
@@ -45,7 +45,7 @@ class Catalog:
             await tx.products.change([changed])
             return changed
 
-        return await once(self._store, ask, PRODUCT, act, lambda product: f"product/{product.sku}")
+        return await once(self._store, context, PRODUCT, act, lambda product: f"product/{product.sku}")
 
     async def read(self, keys: Sequence[rules.ProductKey]) -> Sequence[Product | Refusal]:
         """The products of these ids and SKUs; ProductNotFound for a key without one."""
@@ -59,13 +59,13 @@ class Catalog:
         async with self._store.reading() as reading:
             return await reading.products.list_by_sku(after=after, limit=limit, archived=archived, size=size)
 
-    async def import_all(self, drafts: Sequence[rules.ProductDraft], ask: Ask) -> rules.ImportCount:
+    async def import_all(self, drafts: Sequence[rules.ProductDraft], context: ChangeContext) -> rules.ImportCount:
         """Creates what is new and changes what differs, all in one transaction; of a SKU, the last draft counts."""
         latest = rules.latest_by_sku(drafts)
         # Another import may create some of them in the meantime; begun again, this one finds them.
-        return await begun_again(lambda: self._import(latest, ask))
+        return await retry_on_contention(lambda: self._import(latest, context))
 
-    async def _import(self, latest: Mapping[str, rules.ProductDraft], ask: Ask) -> rules.ImportCount:
+    async def _import(self, latest: Mapping[str, rules.ProductDraft], context: ChangeContext) -> rules.ImportCount:
 
         async def act(tx: CommerceTransaction) -> rules.ImportCount:
             existing = await tx.products.lock_by_sku(list(latest))
@@ -74,7 +74,7 @@ class Catalog:
             if len(added) != len(plan.new):
                 raise StoreContention
             await tx.products.change(plan.changed)
-            await tx.audit.record([ask.entry(f"product/{each.sku}") for each in (*plan.new, *plan.changed)])
+            await tx.audit.record([context.entry(f"product/{each.sku}") for each in (*plan.new, *plan.changed)])
             return rules.ImportCount(len(added), len(plan.changed), plan.unchanged)
 
-        return await once(self._store, ask, IMPORT_COUNT, act, None)
+        return await once(self._store, context, IMPORT_COUNT, act, None)

@@ -46,27 +46,27 @@ class Comparing:
         return Comparison(compared, differing)
 
     async def _differing(self, provider: PaymentProvider, reports: Sequence[PaymentReport]) -> Sequence[str]:
-        ours = await self._sums(provider, [report.provider_id for report in reports])
-        suspects = [report.provider_id for report in reports if ours.get(report.provider_id) != _sums_of(report)]
+        ours = await self._totals(provider, [report.provider_id for report in reports])
+        suspects = [report.provider_id for report in reports if ours.get(report.provider_id) != _totals_of(report)]
         again = [await provider.find(provider_id) for provider_id in suspects]
-        ours = await self._sums(provider, suspects)
+        ours = await self._totals(provider, suspects)
         return [
-            f"{report.provider_id}: taken and paid back {_told(ours.get(report.provider_id))} by our books,"
-            f" {_told(_sums_of(report))} by the provider's"
+            f"{report.provider_id}: taken and paid back {_text(ours.get(report.provider_id))} by our books,"
+            f" {_text(_totals_of(report))} by the provider's"
             for report in again
-            if ours.get(report.provider_id) != _sums_of(report)
+            if ours.get(report.provider_id) != _totals_of(report)
         ]
 
-    async def _sums(
+    async def _totals(
         self, provider: PaymentProvider, provider_ids: Sequence[str]
     ) -> Mapping[str, tuple[Decimal, Decimal]]:
         async with self._store.reading() as reading:
-            return await reading.payments.sums_of(provider.name, provider_ids)
+            return await reading.payments.totals_of(provider.name, provider_ids)
 
 
-def _sums_of(report: PaymentReport) -> tuple[Decimal, Decimal]:
+def _totals_of(report: PaymentReport) -> tuple[Decimal, Decimal]:
     return (report.captured, report.refunded)
 
 
-def _told(sums: tuple[Decimal, Decimal] | None) -> str:
-    return f"{sums[0].normalize():f} and {sums[1].normalize():f}" if sums else "nothing"
+def _text(totals: tuple[Decimal, Decimal] | None) -> str:
+    return f"{totals[0].normalize():f} and {totals[1].normalize():f}" if totals else "nothing"

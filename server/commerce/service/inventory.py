@@ -6,7 +6,7 @@ from server.commerce.rules import inventory as rules
 from server.commerce.service.answers import LEVEL
 from server.frame.errors import Refusal
 from server.frame.repeating import once_for_each
-from storage.commerce.records import Level, Movement
+from storage.commerce.records import Movement, StockLevel
 from storage.commerce.store import CommerceStore, CommerceTransaction
 
 
@@ -17,18 +17,18 @@ class Inventory:
         self._store = store
         self._now = now
 
-    async def adjust(self, asks: Sequence[rules.AdjustStock]) -> Sequence[Level | Refusal]:
+    async def adjust(self, requests: Sequence[rules.AdjustStock]) -> Sequence[StockLevel | Refusal]:
         """Decides adjustments in the order they came, all in one transaction."""
 
-        async def act(tx: CommerceTransaction, fresh: Sequence[rules.AdjustStock]) -> Sequence[Level | Refusal]:
-            shelves = await tx.stock.lock({ask.sku for ask in fresh})
-            decision = rules.adjust(fresh, shelves, self._now())
+        async def act(tx: CommerceTransaction, new: Sequence[rules.AdjustStock]) -> Sequence[StockLevel | Refusal]:
+            stock_items = await tx.stock.lock({request.sku for request in new})
+            decision = rules.adjust(new, stock_items, self._now())
             await tx.stock.move(decision.moves)
             return decision.answers
 
-        return await once_for_each(self._store, asks, LEVEL, act, lambda level: f"product/{level.sku}")
+        return await once_for_each(self._store, requests, LEVEL, act, lambda level: f"product/{level.sku}")
 
-    async def level(self, sku: str) -> Level:
+    async def level(self, sku: str) -> StockLevel:
         """Raises ProductNotFound."""
         async with self._store.reading() as reading:
             level = await reading.stock.find_level(sku)

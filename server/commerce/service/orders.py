@@ -9,14 +9,14 @@ from server.commerce.rules.events import order_event
 from server.commerce.rules.settling import Settlement
 from server.commerce.service.answers import ORDER, PLACED_ORDER
 from server.commerce.service.settling import store
-from server.frame.batching import begun_again
+from server.frame.batching import retry_on_contention
 from server.frame.caller import Caller
 from server.frame.errors import Refusal
-from server.frame.repeating import once, sift
+from server.frame.repeating import classify_batch, once
 from storage.commerce.records import Order, OrderFilter, OrderState
 from storage.commerce.store import CommerceStore, CommerceTransaction
 from storage.errors import AlreadyExists, StoreContention
-from storage.frame.records import NOBODY, Ask
+from storage.frame.records import NOBODY, ChangeContext
 
 EXPIRE = "commerce.expire"
 """The task that ends holds."""
@@ -42,20 +42,20 @@ class Orders:
         self._new_id = new_id
         self._terms = terms
 
-    async def place(self, asks: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
+    async def place(self, requests: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
         """Decides orders in the order they came, all in one transaction."""
         try:
             async with self._store.transaction() as tx:
-                return await self._place(tx, asks)
+                return await self._place(tx, requests)
         except AlreadyExists as error:
             # A reference was taken by another server after it was looked for; begun again, it will be found.
             raise StoreContention from error
 
-    async def read(self, asks: Sequence[rules.ReadOrder]) -> Sequence[Order | Refusal]:
+    async def read(self, requests: Sequence[rules.ReadOrder]) -> Sequence[Order | Refusal]:
         """The orders asked for, with their lines; OrderNotFound for one that its caller may not see."""
         async with self._store.reading() as reading:
-            found = await reading.orders.find_many({ask.order_id for ask in asks})
-        return [rules.seen(found.get(ask.order_id), ask) for ask in asks]
+            found = await reading.orders.find_many({request.order_id for request in requests})
+        return [rules.seen(found.get(request.order_id), request) for request in requests]
 
     async def list_latest(
         self, caller: Caller, wanted: OrderFilter, *, before: tuple[datetime, UUID] | None, limit: int
@@ -65,7 +65,7 @@ class Orders:
         async with self._store.reading() as reading:
             return await reading.orders.list_latest(allowed, before=before, limit=limit)
 
-    async def cancel(self, caller: Caller, order_id: UUID, reason: str, ask: Ask) -> Order:
+    async def cancel(self, caller: Caller, order_id: UUID, reason: str, context: ChangeContext) -> Order:
         """Cancels an order and gives back its stock and its money; raises OrderNotFound, OrderStateConflict."""
 
         async def act(tx: CommerceTransaction) -> Order:
@@ -73,15 +73,17 @@ class Orders:
             life.check(order, OrderState.CANCELLED)
             payments = list((await tx.payments.find_of_orders([order_id])).values())
             returned = await tx.payments.count_returned([order_id]) if payments else {}
-            shelves = list((await tx.stock.lock_by_id({line.product_id for line in order.lines})).values())
-            settlement = ending.cancel(order, reason, payments, returned, shelves, caller, self._new_id, self._now())
+            stock_items = list((await tx.stock.lock_by_id({line.product_id for line in order.lines})).values())
+            settlement = ending.cancel(
+                order, reason, payments, returned, stock_items, caller, self._new_id, self._now()
+            )
             await store(tx, settlement)
-            await tx.audit.record([ask.entry(resource) for resource in settlement.touched])
+            await tx.audit.record([context.entry(resource) for resource in settlement.touched])
             return settlement.orders[order_id]
 
-        return await once(self._store, ask, ORDER, act, None)
+        return await once(self._store, context, ORDER, act, None)
 
-    async def fulfill(self, caller: Caller, order_id: UUID, ask: Ask) -> Order:
+    async def fulfill(self, caller: Caller, order_id: UUID, context: ChangeContext) -> Order:
         """Marks a paid order as handed over; raises OrderNotFound, OrderStateConflict."""
 
         async def act(tx: CommerceTransaction) -> Order:
@@ -90,12 +92,12 @@ class Orders:
             await store(tx, Settlement(orders={order_id: fulfilled}, events=[order_event(fulfilled)]))
             return fulfilled
 
-        return await once(self._store, ask, ORDER, act, f"order/{order_id}")
+        return await once(self._store, context, ORDER, act, f"order/{order_id}")
 
     async def expire_due(self) -> int:
         """Ends the holds whose time has come, some at a time, and returns how many those were."""
         expired = 0
-        while count := await begun_again(self._expire_some):
+        while count := await retry_on_contention(self._expire_some):
             expired += count
         return expired
 
@@ -106,32 +108,34 @@ class Orders:
             if due:
                 payments = await tx.payments.find_of_orders(due)
                 products = {line.product_id for order in due.values() for line in order.lines}
-                shelves = await tx.stock.lock_by_id(products)
-                settlement = ending.expire(due, list(payments.values()), list(shelves.values()), now)
+                stock_items = await tx.stock.lock_by_id(products)
+                settlement = ending.expire(due, list(payments.values()), list(stock_items.values()), now)
                 await store(tx, settlement)
-                ask = Ask(NOBODY, EXPIRE, now)
-                await tx.audit.record([ask.entry(resource) for resource in settlement.touched])
+                request = ChangeContext(NOBODY, EXPIRE, now)
+                await tx.audit.record([request.entry(resource) for resource in settlement.touched])
         return len(due)
 
-    async def _place(self, tx: CommerceTransaction, asks: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
+    async def _place(self, tx: CommerceTransaction, requests: Sequence[rules.PlaceOrder]) -> Sequence[Order | Refusal]:
         # The answer to remember is known beforehand, which saves a statement.
-        sifted = await sift(tx, PLACED_ORDER, [ask.asked for ask in asks], [ask.order_id for ask in asks])
-        fresh = [asks[place] for place in sifted.fresh]
-        shelves = await tx.stock.lock(rules.skus_of(fresh))  # rows in key order: no deadlock
-        taken = await tx.orders.find_references(rules.references_of(fresh))
+        classified = await classify_batch(
+            tx, PLACED_ORDER, [request.context for request in requests], [request.order_id for request in requests]
+        )
+        new = [requests[place] for place in classified.new]
+        stock_items = await tx.stock.lock(rules.skus_of(new))  # rows in key order: no deadlock
+        taken = await tx.orders.find_references(rules.references_of(new))
         # Once the stock is locked: an order of the same product that another server placed is counted, too.
-        now, bounded = self._now(), rules.bounded_customers(fresh)
+        now, bounded = self._now(), rules.bounded_customers(new)
         unpaid = await tx.orders.count_unpaid(bounded, now - self._terms.hold - _EXPIRED_WITHIN)
-        verdicts = rules.decide(fresh, shelves, taken, now, self._terms, unpaid)
+        verdicts = rules.decide(new, stock_items, taken, now, self._terms, unpaid)
         await tx.orders.add(verdicts.placed)
         await tx.stock.move(verdicts.moves)
         await tx.events.publish([order_event(order) for order in verdicts.placed])
-        outcomes = list(zip(fresh, verdicts.answers, strict=True))
-        placed = [ask for ask, answer in outcomes if not isinstance(answer, Refusal)]
-        await tx.audit.record([ask.asked.entry(f"order/{ask.order_id}") for ask in placed])
-        refused = [ask.asked.key for ask, answer in outcomes if isinstance(answer, Refusal)]
+        outcomes = list(zip(new, verdicts.answers, strict=True))
+        placed = [request for request, answer in outcomes if not isinstance(answer, Refusal)]
+        await tx.audit.record([request.context.entry(f"order/{request.order_id}") for request in placed])
+        refused = [request.context.key for request, answer in outcomes if isinstance(answer, Refusal)]
         await tx.requests.release([key.scope for key in refused if key])
-        return sifted.answers(verdicts.answers, await _as_placed(tx, sifted.kept))
+        return classified.answers(verdicts.answers, await _as_placed(tx, classified.kept))
 
 
 async def _as_placed(tx: CommerceTransaction, kept: Mapping[int, UUID]) -> Mapping[int, Order]:

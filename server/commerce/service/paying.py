@@ -22,10 +22,10 @@ from server.frame.batching import Batcher
 from server.frame.caller import Caller
 from storage.commerce.records import OrderState, Payment, PaymentState, RefundState
 from storage.commerce.store import CommerceStore
-from storage.frame.records import NOBODY, Ask
+from storage.frame.records import NOBODY, ChangeContext
 
-_ASKED_AGAIN_SECONDS = 1.0
-_MOST_ASKED = 10_000
+_REPORT_CACHE_SECONDS = 1.0
+_REPORT_CACHE_SIZE = 10_000
 """Whose last answers are kept, at least for as long as they count."""
 
 
@@ -43,7 +43,7 @@ class Paying:
         self._providers = providers
         self._settling = settling
         self._now = now
-        self._asked: dict[UUID, tuple[float, asyncio.Task[PaymentReport]]] = {}
+        self._reports: dict[UUID, tuple[float, asyncio.Task[PaymentReport]]] = {}
 
     async def pay(self, payment_id: UUID) -> None:
         """Takes a payment as far as it goes by itself: secures the money and takes it, or lets it go for a dead order.
@@ -72,7 +72,7 @@ class Paying:
         report = await provider.refund(payment.provider_id, refund.id, amount, key=f"{refund.id}/refund")
         await self._settling.submit(Reported(payment.provider, report, self._job(REFUND), driven=True))
 
-    async def confirm(self, caller: Caller, payment_id: UUID, ask: Ask) -> Payment:
+    async def confirm(self, caller: Caller, payment_id: UUID, context: ChangeContext) -> Payment:
         """Asks the provider how a payment stands, and takes that up; what has ended by our books is told by them.
 
         Raises PaymentNotFound, PaymentProviderNotConfigured, PaymentProviderUnavailable.
@@ -81,14 +81,14 @@ class Paying:
             found = await reading.payments.find(payment_id)
             order = await reading.orders.find(found.order_id) if found else None
         payment = rules.visible(found, order, caller, payment_id)
-        if payment.provider_id is None or payment.provider == NO_PROVIDER or payment.state not in rules.ASKED:
+        if payment.provider_id is None or payment.provider == NO_PROVIDER or payment.state not in rules.QUERIED:
             await self._store.wait_for_standby()
             return payment
         try:
             report = await self._reported(payment)
         except ProviderUnavailable:
             raise PaymentProviderUnavailable from None
-        return (await self._settling.submit(Reported(payment.provider, report, ask))).payment
+        return (await self._settling.submit(Reported(payment.provider, report, context))).payment
 
     async def take_event(self, source: str, event_id: str) -> None:
         """Takes up what a provider's webhook told; nothing more where that was done before.
@@ -115,18 +115,20 @@ class Paying:
         Providers bound how often a shop asks them: one customer that confirms without end would use up everybody's.
         """
         now = asyncio.get_running_loop().time()
-        asked_at, asking = self._asked.get(payment.id, (-_ASKED_AGAIN_SECONDS, None))
-        if asking is None or now - asked_at >= _ASKED_AGAIN_SECONDS:
-            if len(self._asked) >= _MOST_ASKED:
-                self._asked = {each: kept for each, kept in self._asked.items() if now - kept[0] < _ASKED_AGAIN_SECONDS}
+        asked_at, asking = self._reports.get(payment.id, (-_REPORT_CACHE_SECONDS, None))
+        if asking is None or now - asked_at >= _REPORT_CACHE_SECONDS:
+            if len(self._reports) >= _REPORT_CACHE_SIZE:
+                self._reports = {
+                    each: kept for each, kept in self._reports.items() if now - kept[0] < _REPORT_CACHE_SECONDS
+                }
             asking = asyncio.create_task(self._provider(payment).find(payment.provider_id or ""))
             asking.add_done_callback(lambda task: task.cancelled() or task.exception())  # its askers may be gone
-            self._asked[payment.id] = (now, asking)
+            self._reports[payment.id] = (now, asking)
         return await asyncio.shield(asking)
 
-    def _job(self, task: str) -> Ask:
+    def _job(self, task: str) -> ChangeContext:
         """What is recorded of a job of ours."""
-        return Ask(NOBODY, task, self._now())
+        return ChangeContext(NOBODY, task, self._now())
 
     def _provider(self, payment: Payment) -> PaymentProvider:
         """Raises PaymentProviderNotConfigured."""

@@ -16,7 +16,7 @@ from server.frame.caller import Caller
 from server.frame.repeating import once
 from storage.commerce.records import Order, Payment, PaymentFilter, Price, StockReason
 from storage.commerce.store import CommerceStore, CommerceTransaction
-from storage.frame.records import Ask
+from storage.frame.records import ChangeContext
 
 NO_PROVIDER = "none"
 """The provider of a payment of nothing, which nobody need be asked for."""
@@ -43,7 +43,7 @@ class Payments:
         self._new_id = new_id
         self._payable = payable
 
-    async def create(self, caller: Caller, order_id: UUID, method: str, ask: Ask) -> Payment:
+    async def create(self, caller: Caller, order_id: UUID, method: str, context: ChangeContext) -> Payment:
         """Begins to pay an order.
 
         Raises OrderNotFound, OrderStateConflict, PaymentExists, PaymentProviderNotConfigured, and TooManyPayments where
@@ -56,17 +56,17 @@ class Payments:
             provider = self._provider if order.total.amount else NO_PROVIDER
             new = rules.new_payment(order, others, self._new_id(), caller, provider, method, self._now())
             if provider == NO_PROVIDER:
-                return await self._pay_nothing(tx, order, new, ask)
+                return await self._pay_nothing(tx, order, new, context)
             await tx.payments.add(new)
             await tx.jobs.defer([pay_job(new.id)])
-            await tx.audit.record([ask.entry(f"payment/{new.id}")])
+            await tx.audit.record([context.entry(f"payment/{new.id}")])
             return new
 
-        return await once(self._store, ask, PAYMENT, act, None)
+        return await once(self._store, context, PAYMENT, act, None)
 
     async def get(self, caller: Caller, payment_id: UUID) -> Payment:
         """The payment with its refunds; raises PaymentNotFound."""
-        async with self._store.reading_at_once() as reading:  # or a refund is told as paid, and its sum is not
+        async with self._store.snapshot_reading() as reading:  # or a refund is told as paid, and its sum is not
             payment = await reading.payments.find(payment_id)
             order = await reading.orders.find(payment.order_id) if payment else None
             return rules.visible(payment, order, caller, payment_id)
@@ -79,7 +79,7 @@ class Payments:
         async with self._store.reading() as reading:
             return await reading.payments.list_latest(allowed, before=before, limit=limit)
 
-    async def refund(self, caller: Caller, wanted: rules.RefundAsk, ask: Ask) -> Payment:
+    async def refund(self, caller: Caller, wanted: rules.RefundRequest, context: ChangeContext) -> Payment:
         """Begins to pay back, and puts goods back at once.
 
         Raises PaymentNotFound, PaymentStateConflict, CurrencyMismatch, RefundTooLarge, RefundNotPayable,
@@ -95,28 +95,37 @@ class Payments:
             assert order is not None  # noqa: S101 - it is visible
             return await self._refund(tx, payment, order, wanted, caller)
 
-        return await once(self._store, ask, PAYMENT, act, f"payment/{wanted.payment_id}")
+        return await once(self._store, context, PAYMENT, act, f"payment/{wanted.payment_id}")
 
     async def _refund(
-        self, tx: CommerceTransaction, payment: Payment, order: Order, ask: rules.RefundAsk, caller: Caller
+        self,
+        tx: CommerceTransaction,
+        payment: Payment,
+        order: Order,
+        refund_request: rules.RefundRequest,
+        caller: Caller,
     ) -> Payment:
         now = self._now()
         returned = await tx.payments.count_returned([order.id])
         payable = partial(self._payable, payment.provider)
-        refund = rules.new_refund(payment, order, ask, returned, self._new_id(), now, payable)
-        shelves = await tx.stock.lock_by_id({line.product_id for line in refund.restock})
-        ledger = Ledger(shelves.values(), now)
-        ledger.book(order, StockReason.RETURNED, caller.account_id, ask.restock)
+        refund = rules.new_refund(payment, order, refund_request, returned, self._new_id(), now, payable)
+        stock_items = await tx.stock.lock_by_id({line.product_id for line in refund.restock})
+        ledger = Ledger(stock_items.values(), now)
+        ledger.book(order, StockReason.RETURNED, caller.account_id, refund_request.restock)
         changed = rules.with_refund(payment, refund, now)
         await store(tx, Settlement({changed.id: changed}, {refund.id: refund}, moves=ledger.moves))
         return changed
 
-    async def _pay_nothing(self, tx: CommerceTransaction, order: Order, new: Payment, ask: Ask) -> Payment:
+    async def _pay_nothing(
+        self, tx: CommerceTransaction, order: Order, new: Payment, context: ChangeContext
+    ) -> Payment:
         """An order of nothing is paid as it is asked for: its stock moves in this transaction."""
         await tx.payments.add(new)
-        shelves = await tx.stock.lock_by_id({line.product_id for line in order.lines})
-        clerk = settling.Clerk({new.id: new}, {order.id: order}, list(shelves.values()), self._new_id, self._now())
-        settled = clerk.take_up(new.id, PaymentReport(new.id, str(new.id), new.amount.currency))
-        await store(tx, clerk.settlement)
-        await tx.audit.record([ask.entry(resource) for resource in clerk.settlement.touched])
+        stock_items = await tx.stock.lock_by_id({line.product_id for line in order.lines})
+        processor = settling.ReportProcessor(
+            {new.id: new}, {order.id: order}, list(stock_items.values()), self._new_id, self._now()
+        )
+        settled = processor.apply(new.id, PaymentReport(new.id, str(new.id), new.amount.currency))
+        await store(tx, processor.settlement)
+        await tx.audit.record([context.entry(resource) for resource in processor.settlement.touched])
         return settled.payment

@@ -5,12 +5,12 @@ from uuid import UUID
 
 from server.commerce.errors import PaymentNotFound
 from server.commerce.providers.port import PaymentReport
-from server.commerce.rules.settling import Clerk, Settled, Settlement, completes
+from server.commerce.rules.settling import ReportProcessor, Settled, Settlement, completes
 from server.commerce.service.deferring import pay_job, refund_job
 from server.frame.errors import Refusal
 from storage.commerce.records import Order, Payment, PaymentState, RefundState
 from storage.commerce.store import CommerceStore, CommerceTransaction
-from storage.frame.records import Ask, AuditEntry
+from storage.frame.records import AuditEntry, ChangeContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Reported:
 
     provider: str
     report: PaymentReport
-    asked: Ask
+    context: ChangeContext
     """Who asks: a caller, or a job of ours."""
     event_id: str | None = None
     """Which of the provider's webhooks told it; None where we asked."""
@@ -35,31 +35,31 @@ class Settling:
         self._now = now
         self._new_id = new_id
 
-    async def settle(self, asks: Sequence[Reported]) -> Sequence[Settled | Refusal]:
+    async def settle(self, requests: Sequence[Reported]) -> Sequence[Settled | Refusal]:
         """Takes up reports in the order they came, all in one transaction; PaymentNotFound for one that is not ours."""
         now = self._now()
         async with self._store.transaction() as tx:
-            found = await _find(tx, asks)
+            found = await _find(tx, requests)
             orders = await tx.orders.lock_many({order_id for _, order_id in found.values()})
             payments = await tx.payments.find_of_orders(orders)
-            shelves = await tx.stock.lock_by_id(_products(asks, found, payments, orders))
-            clerk = Clerk(payments, orders, list(shelves.values()), self._new_id, now)
+            stock_items = await tx.stock.lock_by_id(_products(requests, found, payments, orders))
+            processor = ReportProcessor(payments, orders, list(stock_items.values()), self._new_id, now)
             answers: list[Settled | Refusal] = []
             entries: list[AuditEntry] = []
-            for place, ask in enumerate(asks):
+            for place, request in enumerate(requests):
                 if place not in found:
-                    unknown = str(ask.report.payment_id or ask.report.provider_id)
+                    unknown = str(request.report.payment_id or request.report.provider_id)
                     answers.append(PaymentNotFound(payment_id=unknown))
                     continue
-                settled = clerk.take_up(found[place][0], ask.report)
+                settled = processor.apply(found[place][0], request.report)
                 answers.append(settled)
-                entries += [ask.asked.entry(resource) for resource in settled.touched]
-            await store(tx, clerk.settlement)
+                entries += [request.context.entry(resource) for resource in settled.touched]
+            await store(tx, processor.settlement)
             await tx.audit.record(entries)
-            await tx.jobs.defer([*map(pay_job, _left_to_jobs(asks, answers, payments))])
-            for ask in asks:
-                if ask.event_id is not None:
-                    await tx.inbox.finish(ask.provider, ask.event_id, now)
+            await tx.jobs.defer([*map(pay_job, _left_to_jobs(requests, answers, payments))])
+            for request in requests:
+                if request.event_id is not None:
+                    await tx.inbox.finish(request.provider, request.event_id, now)
         return answers
 
 
@@ -76,12 +76,12 @@ async def store(tx: CommerceTransaction, settlement: Settlement) -> None:
     await tx.jobs.defer([*refunds, *map(pay_job, settlement.unwanted)])
 
 
-async def _find(tx: CommerceTransaction, asks: Sequence[Reported]) -> Mapping[int, tuple[UUID, UUID]]:
+async def _find(tx: CommerceTransaction, requests: Sequence[Reported]) -> Mapping[int, tuple[UUID, UUID]]:
     """The payment and the order that each report is of, by the ask's place; not those that are of none of ours."""
     found: dict[int, tuple[UUID, UUID]] = {}
-    for provider in {ask.provider for ask in asks}:
-        places = [place for place, ask in enumerate(asks) if ask.provider == provider]
-        reports = [asks[place].report for place in places]
+    for provider in {request.provider for request in requests}:
+        places = [place for place, request in enumerate(requests) if request.provider == provider]
+        reports = [requests[place].report for place in places]
         ids = {report.payment_id for report in reports if report.payment_id}
         known = await tx.payments.find_reported(provider, ids, {report.provider_id for report in reports})
         by_id = {payment_id: (payment_id, order_id) for payment_id, order_id, _ in known}
@@ -94,7 +94,7 @@ async def _find(tx: CommerceTransaction, asks: Sequence[Reported]) -> Mapping[in
 
 
 def _products(
-    asks: Sequence[Reported],
+    requests: Sequence[Reported],
     found: Mapping[int, tuple[UUID, UUID]],
     payments: Mapping[UUID, Payment],
     orders: Mapping[UUID, Order],
@@ -103,19 +103,19 @@ def _products(
     paid = {
         order_id
         for place, (payment_id, order_id) in found.items()
-        if completes(payments[payment_id], asks[place].report)
+        if completes(payments[payment_id], requests[place].report)
     }
     return {line.product_id for order_id in paid for line in orders[order_id].lines}
 
 
 def _left_to_jobs(
-    asks: Sequence[Reported], answers: Sequence[Settled | Refusal], before: Mapping[UUID, Payment]
+    requests: Sequence[Reported], answers: Sequence[Settled | Refusal], before: Mapping[UUID, Payment]
 ) -> set[UUID]:
     """The payments that are authorized now, and that nobody goes on with yet."""
     left = set()
-    for ask, answer in zip(asks, answers, strict=True):
+    for request, answer in zip(requests, answers, strict=True):
         if isinstance(answer, Settled) and answer.payment.state is PaymentState.AUTHORIZED:
             new = before[answer.payment.id].state is not PaymentState.AUTHORIZED
-            if new and not ask.driven:
+            if new and not request.driven:
                 left.add(answer.payment.id)
     return left

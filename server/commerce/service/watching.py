@@ -4,10 +4,10 @@ from datetime import datetime
 from server.commerce.rules import orders as rules
 from server.frame.caller import Caller
 from server.frame.resuming import Position
-from server.frame.watching import Feed, Telling
+from server.frame.watching import Feed, WatchMessages
 from storage.commerce.records import Movement, OrderAudience, OrderChange
 from storage.commerce.store import CommerceReading, CommerceStore
-from storage.frame.records import ChangePage, LogEnd, News, Stretch
+from storage.frame.records import ChangePage, LogEnd, LogRange, News
 
 
 class OrderChanges:
@@ -28,9 +28,9 @@ class OrderChanges:
         return await reading.order_changes.find_news(since)
 
     async def list_changes(
-        self, reading: CommerceReading, stretch: Stretch, limit: int, audience: OrderAudience
+        self, reading: CommerceReading, log_range: LogRange, limit: int, audience: OrderAudience
     ) -> ChangePage[OrderChange]:
-        return await reading.order_changes.list_changes(stretch, limit, audience)
+        return await reading.order_changes.list_changes(log_range, limit, audience)
 
 
 class StockChanges:
@@ -51,9 +51,9 @@ class StockChanges:
         return await reading.stock_changes.find_news(since)
 
     async def list_changes(
-        self, reading: CommerceReading, stretch: Stretch, limit: int, audience: frozenset[str]
+        self, reading: CommerceReading, log_range: LogRange, limit: int, audience: frozenset[str]
     ) -> ChangePage[Movement]:
-        return await reading.stock_changes.list_changes(stretch, limit, audience)
+        return await reading.stock_changes.list_changes(log_range, limit, audience)
 
 
 class Watching:
@@ -63,10 +63,12 @@ class Watching:
         self.orders = Feed(store, OrderChanges(), now)
         self.stock = Feed(store, StockChanges(), now)
 
-    def watch_orders(self, caller: Caller, customer_id: str | None, position: Position | None) -> Telling[OrderChange]:
+    def watch_orders(
+        self, caller: Caller, customer_id: str | None, position: Position | None
+    ) -> WatchMessages[OrderChange]:
         """Tells a caller the changes of all orders that it may see, or of a customer's; raises CustomerNotPermitted."""
         return self.orders.watch(position, rules.audience_of(customer_id, caller))
 
-    def watch_stock(self, skus: frozenset[str], position: Position | None) -> Telling[Movement]:
+    def watch_stock(self, skus: frozenset[str], position: Position | None) -> WatchMessages[Movement]:
         """Tells each movement of these products, or of all where none are given."""
         return self.stock.watch(position, skus)

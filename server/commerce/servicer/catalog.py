@@ -10,17 +10,17 @@ from server.commerce.service import Catalog
 from server.frame.batching import Batcher
 from server.frame.call import Call
 from server.frame.errors import FieldInvalid, Overloaded
-from server.frame.paging import LARGEST_PAGE_BYTES, by_column, page_by
+from server.frame.paging import MAX_PAGE_BYTES, by_column, page_by
 from storage.commerce.records import Product
 
-MOST_IMPORTED = 100_000
-MOST_IMPORTED_BYTES = 64 * 1024 * 1024
+MAX_IMPORTED = 100_000
+MAX_IMPORTED_BYTES = 64 * 1024 * 1024
 """Of all products together: they are kept until the last one has come."""
 
 
-MOST_KEPT_BYTES = 2 * MOST_IMPORTED_BYTES
+MAX_KEPT_BYTES = 2 * MAX_IMPORTED_BYTES
 """Of all imports under way: in memory, some bytes take seven times as much as they did on the way."""
-LONGEST_PAUSE_SECONDS = 30.0
+MAX_PAUSE_SECONDS = 30.0
 """Between two products: a stream has no deadline but its caller's, and what it has sent is kept meanwhile."""
 
 _BY_SKU = by_column(lambda product: product.sku, str)
@@ -34,11 +34,11 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
 
     async def CreateProduct(self, request: pb.CreateProductRequest, call: Call) -> pb.CreateProductResponse:
         draft = messages.draft(request.product)
-        product = await self._catalog.create(draft, call.ask(request))
+        product = await self._catalog.create(draft, call.change_context(request))
         return pb.CreateProductResponse(product=messages.product(product))
 
     async def UpdateProduct(self, request: pb.UpdateProductRequest, call: Call) -> pb.UpdateProductResponse:
-        product = await self._catalog.edit(messages.edit(request), call.ask(request))
+        product = await self._catalog.edit(messages.edit(request), call.change_context(request))
         return pb.UpdateProductResponse(product=messages.product(product))
 
     async def GetProduct(self, request: pb.GetProductRequest, call: Call) -> pb.GetProductResponse:
@@ -49,7 +49,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     async def ListProducts(self, request: pb.ListProductsRequest, call: Call) -> pb.ListProductsResponse:
         page = page_by(_BY_SKU, request)
         found = await self._catalog.list_by_sku(
-            after=page.after, limit=page.limit, archived=request.show_archived, size=LARGEST_PAGE_BYTES
+            after=page.after, limit=page.limit, archived=request.show_archived, size=MAX_PAGE_BYTES
         )
         products, next_page_token = page.of(found, messages.product)
         return pb.ListProductsResponse(products=products, next_page_token=next_page_token)
@@ -62,13 +62,13 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         try:
             async for request in _bounded(_in_time(request_iterator)):
                 size = request.ByteSize()
-                if self._kept_bytes + size > MOST_KEPT_BYTES:
+                if self._kept_bytes + size > MAX_KEPT_BYTES:
                     raise Overloaded
                 kept += size
                 self._kept_bytes += size
                 requests.append(request)
             drafts = [_draft(request, number) for number, request in enumerate(requests, start=1)]
-            count = await self._catalog.import_all(drafts, call.ask(*requests))
+            count = await self._catalog.import_all(drafts, call.change_context(*requests))
         finally:
             self._kept_bytes -= kept
         return pb.ImportProductsResponse(
@@ -86,7 +86,7 @@ def _draft(request: pb.ImportProductsRequest, number: int) -> ProductDraft:
 async def _in_time(requests: AsyncIterator[pb.ImportProductsRequest]) -> AsyncIterator[pb.ImportProductsRequest]:
     """Raises TimeoutError where one keeps it waiting for too long."""
     while True:
-        async with asyncio.timeout(LONGEST_PAUSE_SECONDS):
+        async with asyncio.timeout(MAX_PAUSE_SECONDS):
             request = await anext(requests, None)
         if request is None:
             return
@@ -98,8 +98,8 @@ async def _bounded(requests: AsyncIterator[pb.ImportProductsRequest]) -> AsyncIt
     async for request in requests:
         count += 1
         size += request.ByteSize()
-        if count > MOST_IMPORTED:
-            raise FieldInvalid.of("product", f"an import may hold at most {MOST_IMPORTED:,} products")
-        if size > MOST_IMPORTED_BYTES:
-            raise FieldInvalid.of("product", f"an import may hold at most {MOST_IMPORTED_BYTES:,} bytes of products")
+        if count > MAX_IMPORTED:
+            raise FieldInvalid.of("product", f"an import may hold at most {MAX_IMPORTED:,} products")
+        if size > MAX_IMPORTED_BYTES:
+            raise FieldInvalid.of("product", f"an import may hold at most {MAX_IMPORTED_BYTES:,} bytes of products")
         yield request

@@ -10,7 +10,7 @@ from server.frame.batching import Batcher
 from server.frame.call import Call
 from server.frame.paging import by_column, key_sequence, page_by
 from server.frame.resuming import watch_of
-from storage.commerce.records import Level
+from storage.commerce.records import StockLevel
 
 _BY_SEQUENCE = by_column(lambda movement: movement.sequence, key_sequence)
 
@@ -19,7 +19,7 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
     def __init__(
         self,
         inventory: Inventory,
-        adjusting: Batcher[AdjustStock, Level],
+        adjusting: Batcher[AdjustStock, StockLevel],
         watching: Watching,
         now: Callable[[], datetime],
     ) -> None:
@@ -29,7 +29,7 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
         self._now = now
 
     async def AdjustStock(self, request: pb.AdjustStockRequest, call: Call) -> pb.AdjustStockResponse:
-        level = await self._adjusting.submit(messages.adjustment(request, call.caller, call.ask(request)))
+        level = await self._adjusting.submit(messages.adjustment(request, call.caller, call.change_context(request)))
         return pb.AdjustStockResponse(stock=messages.stock(level))
 
     async def GetStock(self, request: pb.GetStockRequest, call: Call) -> pb.GetStockResponse:
@@ -45,6 +45,6 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
 
     async def WatchStock(self, request: pb.WatchStockRequest, call: Call) -> AsyncIterator[pb.WatchStockResponse]:
         watch = watch_of(request, self._now())
-        async for told in self._watching.watch_stock(frozenset(request.skus), watch.position):
-            movement = messages.movement(told.change) if told.change else None
-            yield pb.WatchStockResponse(resume_token=watch.token(told.position), movement=movement)
+        async for message in self._watching.watch_stock(frozenset(request.skus), watch.position):
+            movement = messages.movement(message.change) if message.change else None
+            yield pb.WatchStockResponse(resume_token=watch.token(message.position), movement=movement)

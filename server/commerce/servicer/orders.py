@@ -17,7 +17,7 @@ from server.frame.resuming import watch_of
 from server.frame.statuses import status_of
 from server.frame.streaming import answered_in_order
 from storage.commerce.records import Order
-from storage.frame.records import Ask
+from storage.frame.records import ChangeContext
 
 IN_FLIGHT = 256
 """How many orders of one stream may wait for their answers: past that, the stream is not read on."""
@@ -41,7 +41,7 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
         self._new_id = new_id
 
     async def PlaceOrder(self, request: pb.PlaceOrderRequest, call: Call) -> pb.PlaceOrderResponse:
-        order = await self._place(request, call.caller, call.ask(request))
+        order = await self._place(request, call.caller, call.change_context(request))
         return pb.PlaceOrderResponse(order=messages.order(order))
 
     async def PlaceOrders(
@@ -51,7 +51,7 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
 
         def place(request: pb.PlaceOrdersRequest) -> "asyncio.Future[Order]":
             # A stream may last for hours: each order came when it came.
-            return self._place(request.order, caller, call.ask(request.order, time=self._now()))
+            return self._place(request.order, caller, call.change_context(request.order, time=self._now()))
 
         async for response in answered_in_order(request_iterator, place, _placed, at_once=IN_FLIGHT):
             yield response
@@ -72,24 +72,24 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
         return pb.ListOrdersResponse(orders=orders, next_page_token=next_page_token)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, call: Call) -> pb.CancelOrderResponse:
-        ask = call.ask(request)
-        order = await self._orders.cancel(call.caller, UUID(request.order_id), request.reason, ask)
+        change = call.change_context(request)
+        order = await self._orders.cancel(call.caller, UUID(request.order_id), request.reason, change)
         return pb.CancelOrderResponse(order=messages.order(order))
 
     async def FulfillOrder(self, request: pb.FulfillOrderRequest, call: Call) -> pb.FulfillOrderResponse:
-        order = await self._orders.fulfill(call.caller, UUID(request.order_id), call.ask(request))
+        order = await self._orders.fulfill(call.caller, UUID(request.order_id), call.change_context(request))
         return pb.FulfillOrderResponse(order=messages.order(order))
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
         watch = watch_of(request, self._now())
         customer_id = messages.same_form(request.customer_id, "customer_id")
-        telling = self._watching.watch_orders(call.caller, customer_id, watch.position)
-        async for told in telling:
-            order = messages.order(told.change.order) if told.change else None
-            yield pb.WatchOrdersResponse(resume_token=watch.token(told.position), order=order)
+        changes = self._watching.watch_orders(call.caller, customer_id, watch.position)
+        async for message in changes:
+            order = messages.order(message.change.order) if message.change else None
+            yield pb.WatchOrdersResponse(resume_token=watch.token(message.position), order=order)
 
-    def _place(self, request: pb.PlaceOrderRequest, caller: Caller, asked: Ask) -> "asyncio.Future[Order]":
-        return self._placing.put(messages.place_order(request, caller, asked, self._new_id()))
+    def _place(self, request: pb.PlaceOrderRequest, caller: Caller, change: ChangeContext) -> "asyncio.Future[Order]":
+        return self._placing.put(messages.place_order(request, caller, change, self._new_id()))
 
 
 def _placed(request: pb.PlaceOrdersRequest, placed: "asyncio.Future[Order]") -> pb.PlaceOrdersResponse:

@@ -14,13 +14,13 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         self._paying = paying
 
     async def CreatePayment(self, request: pb.CreatePaymentRequest, call: Call) -> pb.CreatePaymentResponse:
-        ask = call.ask(request)
+        change = call.change_context(request)
         wanted = request.payment
-        payment = await self._payments.create(call.caller, UUID(wanted.order_id), wanted.method, ask)
+        payment = await self._payments.create(call.caller, UUID(wanted.order_id), wanted.method, change)
         return pb.CreatePaymentResponse(payment=messages.payment(payment))
 
     async def ConfirmPayment(self, request: pb.ConfirmPaymentRequest, call: Call) -> pb.ConfirmPaymentResponse:
-        payment = await self._paying.confirm(call.caller, UUID(request.payment_id), call.ask(request))
+        payment = await self._paying.confirm(call.caller, UUID(request.payment_id), call.change_context(request))
         return pb.ConfirmPaymentResponse(payment=messages.payment(payment))
 
     async def GetPayment(self, request: pb.GetPaymentRequest, call: Call) -> pb.GetPaymentResponse:
@@ -39,6 +39,6 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         return pb.ListPaymentsResponse(payments=payments, next_page_token=next_page_token)
 
     async def RefundPayment(self, request: pb.RefundPaymentRequest, call: Call) -> pb.RefundPaymentResponse:
-        ask = call.ask(request)
-        payment = await self._payments.refund(call.caller, messages.refund_ask(request), ask)
+        change = call.change_context(request)
+        payment = await self._payments.refund(call.caller, messages.refund_request(request), change)
         return pb.RefundPaymentResponse(payment=messages.payment(payment))

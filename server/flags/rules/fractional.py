@@ -13,7 +13,7 @@ from typing import Any
 import cbor2
 import mmh3
 
-MOST_WEIGHT = 2**31 - 1
+MAX_WEIGHT = 2**31 - 1
 """What all weights of one fractional may sum to."""
 _TEXT, _PAIR = 0x60, b"\x82"
 """How CBOR begins a text, and a list of two (RFC 8949)."""
@@ -100,7 +100,7 @@ def _weights(fractions: Sequence[Any]) -> Sequence[int] | None:
             return None
         # A computed weight may fall below zero: then it is nobody's.
         weights.append(max(0, weight))
-    return weights if 0 < sum(weights) <= MOST_WEIGHT else None
+    return weights if 0 < sum(weights) <= MAX_WEIGHT else None
 
 
 def _at(fractions: Sequence[Any], weights: Sequence[int], bucket: int) -> Any:

@@ -26,7 +26,7 @@ _CUSTOM = frozenset({FRACTIONAL, "starts_with", "ends_with", "sem_ver"})
 KNOWN = frozenset(BUILTINS) | _LAZY | _CUSTOM
 """Every operator that flagd has."""
 
-MOST_NODES = 20_000
+MAX_NODES = 20_000
 """How large a rule may be once all segments are in their places."""
 
 
@@ -94,7 +94,7 @@ class _Resolving:
 
     def at(self, rule: Any, inside: tuple[str, ...]) -> Any:
         self._nodes += 1
-        if self._nodes > MOST_NODES:
+        if self._nodes > MAX_NODES:
             raise RuleTooLarge
         if is_reference(rule):
             name = rule[REF]

@@ -12,11 +12,11 @@ from typing import Any
 
 from server.flags.rules import logic
 from server.flags.rules.evaluating import TARGETING_KEY
-from server.flags.rules.fractional import MOST_WEIGHT
+from server.flags.rules.fractional import MAX_WEIGHT
 
 WHOLE = 100_000
 """A share is counted in thousandths of a percent."""
-MOST_SEGMENTS = 1_000
+MAX_SEGMENTS = 1_000
 
 Segments = Sequence[tuple[str, int]]
 """A variant and its weight, from the beginning of the line to its end."""
@@ -85,7 +85,7 @@ def grown(line: Line, wanted: Mapping[str, int], default_variant: str) -> Line:
     """
     segments = _scaled(line.segments, lcm(line.total, WHOLE))
     total = sum(weight for _, weight in segments)
-    if total > MOST_WEIGHT:
+    if total > MAX_WEIGHT:
         raise NoRollout(f"its weights sum to {line.total:,}, which shares of a percent cannot be counted in")
     now = Line(line.by, segments).shares()
     then = {variant: share * (total // WHOLE) for variant, share in wanted.items() if variant != default_variant}
@@ -96,8 +96,8 @@ def grown(line: Line, wanted: Mapping[str, int], default_variant: str) -> Line:
     less = {variant: now.get(variant, 0) - size for variant, size in then.items() if size < now.get(variant, 0)}
     segments = _given_up(_taken(segments, more, default_variant), less, default_variant)
     segments = _merged(_taken(segments, more, default_variant))
-    if len(segments) > MOST_SEGMENTS:
-        raise NoRollout(f"its shares would lie in more than {MOST_SEGMENTS:,} pieces: set a new seed")
+    if len(segments) > MAX_SEGMENTS:
+        raise NoRollout(f"its shares would lie in more than {MAX_SEGMENTS:,} pieces: set a new seed")
     return Line(line.by, _reduced(segments))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from server.flags.rules import logic
-from server.flags.rules.fractional import MOST_WEIGHT
+from server.flags.rules.fractional import MAX_WEIGHT
 from server.frame.errors import FieldViolation
 
 _COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">=", "^", "~"})
@@ -23,7 +23,7 @@ def problems(
     except logic.SegmentCircle as circle:
         return [FieldViolation(path, f"refers to the segment {circle}, which refers to itself")]
     except logic.RuleTooLarge:
-        return [FieldViolation(path, f"is larger than {logic.MOST_NODES:,} values with all segments in their places")]
+        return [FieldViolation(path, f"is larger than {logic.MAX_NODES:,} values with all segments in their places")]
     found = list(_operators(rule, path))
     return found or list(_results(whole, path, variants)) if variants is not None else found
 
@@ -73,8 +73,8 @@ def _fractional(arguments: Sequence[Any], path: str) -> Iterator[FieldViolation]
         if not isinstance(weights[-1], dict) and (type(weights[-1]) is not int or weights[-1] < 0):
             yield FieldViolation(f"{here}[1]", "must be a whole number from 0 on")
             return
-    if not any(isinstance(each, dict) for each in weights) and not 0 < sum(weights) <= MOST_WEIGHT:
-        yield FieldViolation(path, f"the weights must sum to 1 to {MOST_WEIGHT:,}, and sum to {sum(weights):,}")
+    if not any(isinstance(each, dict) for each in weights) and not 0 < sum(weights) <= MAX_WEIGHT:
+        yield FieldViolation(path, f"the weights must sum to 1 to {MAX_WEIGHT:,}, and sum to {sum(weights):,}")
 
 
 def _results(rule: Any, path: str, variants: Collection[str]) -> Iterator[FieldViolation]:

@@ -12,10 +12,10 @@ from server.flags.rules.kinds import type_of
 from server.frame.errors import FieldViolation
 from storage.flags.records import Flag, FlagType, Segment
 
-MOST_BYTES = 64 * 1024
+MAX_BYTES = 64 * 1024
 """How large the variants, a targeting or a segment may be as JSON."""
-MOST_DEPTH = 50
-MOST_METADATA = 50
+MAX_DEPTH = 50
+MAX_METADATA_BYTES = 50
 DEEPEST_CHAIN = 10
 """How many flags may depend on each other in a row."""
 EXACT = 2**53
@@ -65,8 +65,8 @@ def problems_of_set(written: Written) -> Sequence[FieldViolation]:
 
 
 def problems_of_metadata(metadata: Mapping[str, Any], path: str) -> Iterator[FieldViolation]:
-    if len(metadata) > MOST_METADATA:
-        yield FieldViolation(path, f"must hold at most {MOST_METADATA} values")
+    if len(metadata) > MAX_METADATA_BYTES:
+        yield FieldViolation(path, f"must hold at most {MAX_METADATA_BYTES} values")
     for key, value in metadata.items():
         if not key:
             yield FieldViolation(path, "must name each value")
@@ -121,13 +121,13 @@ def _json_problems(value: Any, path: str) -> Iterator[FieldViolation]:
     """What no client, or no database, can keep as it is."""
     found = list(_odd(value, path, 0))
     yield from found[:1]
-    if not found and len(orjson.dumps(value)) > MOST_BYTES:
-        yield FieldViolation(path, f"must be at most {MOST_BYTES:,} bytes as JSON")
+    if not found and len(orjson.dumps(value)) > MAX_BYTES:
+        yield FieldViolation(path, f"must be at most {MAX_BYTES:,} bytes as JSON")
 
 
 def _odd(value: Any, path: str, depth: int) -> Iterator[FieldViolation]:
-    if depth > MOST_DEPTH:
-        yield FieldViolation(path, f"must be at most {MOST_DEPTH} levels deep")
+    if depth > MAX_DEPTH:
+        yield FieldViolation(path, f"must be at most {MAX_DEPTH} levels deep")
     elif isinstance(value, Mapping):
         for key, each in value.items():
             yield from _odd_text(key, path)

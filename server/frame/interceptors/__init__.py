@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from server.frame.addresses import Network
 from server.frame.contract import AccessRule
-from server.frame.interceptors.access import Access, Doorkeeper
+from server.frame.interceptors.access import Access, Authenticator
 from server.frame.interceptors.base import Chain, Interceptor
 from server.frame.interceptors.body import Body
 from server.frame.interceptors.deadline import Deadline
@@ -24,16 +24,16 @@ from server.frame.interceptors.metrics import Metrics
 from server.frame.interceptors.rate_limit import Rate, RateLimit
 from server.frame.interceptors.refusals import Refusals
 from server.frame.interceptors.request_log import RequestLog
-from server.frame.interceptors.shedding import MostAtOnce, Shedding
+from server.frame.interceptors.shedding import ConcurrencyLimits, Shedding
 from server.frame.interceptors.validation import Validation
 
-__all__ = ["CallLimits", "Doorkeeper", "InFlight", "MostAtOnce", "Rate", "chain"]
+__all__ = ["Authenticator", "CallLimits", "ConcurrencyLimits", "InFlight", "Rate", "chain"]
 
-LONGEST_CALL = 30.0
+MAX_CALL_SECONDS = 30.0
 """In seconds."""
-LONGEST_BODY = 10.0
+MAX_BODY_SECONDS = 10.0
 """In seconds: how long a call's one message may take to arrive."""
-LONGEST_SILENCE = 300.0
+MAX_SILENCE_SECONDS = 300.0
 """In seconds: how long a stream that the caller writes may go without a message; proxies often wait as long."""
 
 
@@ -41,17 +41,17 @@ LONGEST_SILENCE = 300.0
 class CallLimits:
     """How much is taken: of all callers together, and of each."""
 
-    at_once: MostAtOnce = field(default_factory=MostAtOnce)
+    at_once: ConcurrencyLimits = field(default_factory=ConcurrencyLimits)
     rate: Rate | None = None
     """Of each caller; None means as much as it wants."""
-    rate_spares_staff: bool = False
+    rate_exempts_staff: bool = False
     """Whether staff and services, who may more than any customer, call as often as they want."""
 
 
 def chain(
     rules: Mapping[str, AccessRule],
     largest_bodies: Mapping[str, int],
-    doorkeeper: Doorkeeper,
+    authenticator: Authenticator,
     in_flight: InFlight,
     registry: CollectorRegistry,
     logger: structlog.typing.FilteringBoundLogger,
@@ -60,7 +60,7 @@ def chain(
     customers: Collection[str] = (),
 ) -> Chain:
     """`customers` are the permissions of any customer: who has others is staff, or a service."""
-    spared = frozenset(customers) if limits.rate_spares_staff else None
+    exempt = frozenset(customers) if limits.rate_exempts_staff else None
     order: Sequence[Interceptor] = (
         in_flight,  # outermost: a call is over when all that stands around it is
         # before all that goes by where a call comes from
@@ -72,12 +72,12 @@ def chain(
         Refusals(),  # around all that decides: nothing rises past it
         MetadataLimit(),  # before anything is done that goes by the metadata, of which too much was not kept
         Shedding(limits.at_once, registry),  # inside of the refusals, which carry its own; before any work is done
-        Deadline(LONGEST_CALL),  # around all that may wait, the token's check included
-        Access(rules, doorkeeper),  # on the metadata alone, before the body is read
+        Deadline(MAX_CALL_SECONDS),  # around all that may wait, the token's check included
+        Access(rules, authenticator),  # on the metadata alone, before the body is read
         FairShare(limits.at_once, customers),  # inside of access, which says whose share it is; before a body is read
         # so is this; a stream takes a token for each of its messages too
-        *([RateLimit(limits.rate, registry, spared=spared)] if limits.rate else []),
-        Body(LONGEST_BODY, LONGEST_SILENCE),  # inside of all that refuses without it
+        *([RateLimit(limits.rate, registry, exempt=exempt)] if limits.rate else []),
+        Body(MAX_BODY_SECONDS, MAX_SILENCE_SECONDS),  # inside of all that refuses without it
         # innermost: only who may call learns what is wrong with a body
         Validation(protovalidate.Validator(), largest_bodies),
     )

@@ -7,11 +7,11 @@ from server.frame.call import Call
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.contract import AccessRule
 from server.frame.errors import AccessChanged, PermissionMissing, TokenInvalid
-from server.frame.interceptors.base import Behaviour, Method, unknown
-from server.frame.interceptors.permitted import Permitted
+from server.frame.interceptors.base import Behavior, Method, unknown
+from server.frame.interceptors.stream_guard import StreamGuard
 
 
-class Doorkeeper(Protocol):
+class Authenticator(Protocol):
     """Knows whom an access token stands for."""
 
     async def caller_of(self, token: str) -> Caller:
@@ -32,44 +32,44 @@ class Access:
     tells may hang on that.
     """
 
-    def __init__(self, rules: Mapping[str, AccessRule], doorkeeper: Doorkeeper) -> None:
+    def __init__(self, rules: Mapping[str, AccessRule], authenticator: Authenticator) -> None:
         self._rules = rules
-        self._doorkeeper = doorkeeper
+        self._authenticator = authenticator
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
         rule = self._rules.get(method.path)
         if rule is None:
             return unknown
         if rule.public:
             return proceed
-        go_on = self._kept(rule, proceed) if method.streams else proceed
+        go_on = self._checked(rule, proceed) if method.streams else proceed
 
         async def admitted(request: Any, call: Call) -> Any:
-            caller = await self._doorkeeper.caller_of(bearer_token(call))
-            _hold(rule, caller)
+            caller = await self._authenticator.caller_of(bearer_token(call))
+            _check(rule, caller)
             call.caller = caller
             return await go_on(request, call)
 
         return admitted
 
-    def _kept(self, rule: AccessRule, proceed: Behaviour) -> Behaviour:
+    def _checked(self, rule: AccessRule, proceed: Behavior) -> Behavior:
         async def permitted(request: Any, call: Call) -> Any:
-            async with Permitted(lambda: self._until_lost(call.caller, rule)) as within:
+            async with StreamGuard(lambda: self._wait_for_loss(call.caller, rule)) as within:
                 call.writing = within.outside
                 return await proceed(request, call)
 
         return permitted
 
-    async def _until_lost(self, caller: Caller, rule: AccessRule) -> None:
+    async def _wait_for_loss(self, caller: Caller, rule: AccessRule) -> None:
         while True:
             held = caller.permissions
-            caller = await self._doorkeeper.changed(caller)
-            _hold(rule, caller)
+            caller = await self._authenticator.changed(caller)
+            _check(rule, caller)
             if not held <= caller.permissions:
                 raise AccessChanged
 
 
-def _hold(rule: AccessRule, caller: Caller) -> None:
+def _check(rule: AccessRule, caller: Caller) -> None:
     if caller is ANONYMOUS:
         raise TokenInvalid
     if rule.permission is not None and not caller.may(rule.permission):

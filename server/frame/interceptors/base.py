@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import grpc
 
 from server.frame.call import Call, fits, unchanged
-from server.frame.errors import MethodUnknown, shown
+from server.frame.errors import MethodUnknown, printable
 
 if TYPE_CHECKING:
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
 else:
     Handler = grpc.RpcMethodHandler
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
-Behaviour = Callable[[Any, Call], Awaitable[Any]]
+Behavior = Callable[[Any, Call], Awaitable[Any]]
 """Takes the body, or the stream of bodies, and the call; returns the answer, or writes its answers to the call."""
 
 QUIET = ("/grpc.health.", "/grpc.reflection.")
@@ -45,7 +45,7 @@ class Method:
 class Interceptor(Protocol):
     """Is built around each method once, and stands around each of its calls from then on."""
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
         """What to do in place of `proceed`, which goes on with the call; `proceed` itself leaves the method alone."""
         ...
 
@@ -55,7 +55,7 @@ class Chain(grpc.aio.ServerInterceptor):
 
     gRPC would compose them for each call anew, and once for each kind of method.
     It hands over bodies and takes answers as bytes: to a body that cannot be parsed and for an answer that cannot be
-    serialised it would answer UNKNOWN, with the error's text.
+    serialized it would answer UNKNOWN, with the error's text.
     """
 
     def __init__(self, interceptors: Sequence[Interceptor]) -> None:
@@ -78,7 +78,7 @@ class Chain(grpc.aio.ServerInterceptor):
 
     def _built(self, path: str, handler: Handler | None, *, metadata_fits: bool = True) -> Handler:
         method = _method(path, handler)
-        proceed = _behaviour(handler) if handler is not None else unknown
+        proceed = _behavior(handler) if handler is not None else unknown
         for interceptor in reversed(self.interceptors):
             proceed = interceptor.around(method, proceed)
 
@@ -97,17 +97,17 @@ def _method(path: str, handler: Handler | None) -> Method:
     return Method(path, parse, serialize, bool(handler.request_streaming), bool(handler.response_streaming))
 
 
-def _behaviour(handler: Handler) -> Behaviour:
+def _behavior(handler: Handler) -> Behavior:
     """The handler's one function, which answers or writes; a generator's answers are written for it."""
     found: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     if not inspect.isasyncgenfunction(found):
-        behaviour: Behaviour = found
-        return behaviour
+        behavior: Behavior = found
+        return behavior
     answers: Callable[[Any, Call], Any] = found
 
     async def writing(request: Any, call: Call) -> None:
-        async with aclosing(answers(request, call)) as telling:
-            async for response in telling:
+        async with aclosing(answers(request, call)) as responses:
+            async for response in responses:
                 await call.write(response)
 
     return writing
@@ -115,7 +115,7 @@ def _behaviour(handler: Handler) -> Behaviour:
 
 async def unknown(_request: Any, call: Call) -> Any:
     """The answer of a method that there is not; raises MethodUnknown."""
-    raise MethodUnknown(method=shown(call.method.removeprefix("/")))
+    raise MethodUnknown(method=printable(call.method.removeprefix("/")))
 
 
 def _handler(method: Method, answer: Callable[[Any, Any], Awaitable[Any]]) -> Handler:

@@ -8,7 +8,7 @@ import grpc
 
 from server.frame.call import Call
 from server.frame.errors import BodyMalformed
-from server.frame.interceptors.base import Behaviour, Method
+from server.frame.interceptors.base import Behavior, Method
 
 
 class Body:
@@ -24,7 +24,7 @@ class Body:
         self._seconds = seconds
         self._silence = silence
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
         async def reading(_requests: Any, call: Call) -> Any:
             async with asyncio.timeout(self._seconds):
                 body = await call.read()

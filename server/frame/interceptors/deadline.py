@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from server.frame.call import Call
-from server.frame.interceptors.base import Behaviour, Method
+from server.frame.interceptors.base import Behavior, Method
 
 
 class Deadline:
@@ -16,7 +16,7 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
         if method.streams:
             return proceed
 

@@ -7,15 +7,15 @@ from typing import Any
 import grpc
 
 from server.frame.call import Call
-from server.frame.interceptors.base import Behaviour
+from server.frame.interceptors.base import Behavior
 
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-def watched(proceed: Behaviour, tell: Callable[[Call, str, float], None]) -> Behaviour:
-    """The same, and `tell` is handed each call's code and its seconds, whatever becomes of it."""
+def observed(proceed: Behavior, observe: Callable[[Call, str, float], None]) -> Behavior:
+    """The same, and `observe` is handed each call's code and its seconds, whatever becomes of it."""
 
-    async def telling(request: Any, call: Call) -> Any:
+    async def observing(request: Any, call: Call) -> Any:
         began = perf_counter()
         code = "CANCELLED"
         try:
@@ -25,10 +25,10 @@ def watched(proceed: Behaviour, tell: Callable[[Call, str, float], None]) -> Beh
             code = ended_with(call)
             raise
         finally:
-            tell(call, code, perf_counter() - began)
+            observe(call, code, perf_counter() - began)
         return answer
 
-    return telling
+    return observing
 
 
 def ended_with(call: Call) -> str:

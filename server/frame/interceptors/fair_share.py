@@ -3,12 +3,12 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from server.frame.addresses import Source, sources_of
+from server.frame.addresses import CallerNetwork, caller_networks
 from server.frame.call import Call
 from server.frame.caller import Caller
 from server.frame.errors import Overloaded, TooManyConcurrentCalls
-from server.frame.interceptors.base import Behaviour, Method
-from server.frame.interceptors.shedding import KINDS, MostAtOnce, Shares, SourceShares, kind_of
+from server.frame.interceptors.base import Behavior, Method
+from server.frame.interceptors.shedding import KINDS, ConcurrencyLimits, KeyedLimit, NetworkLimit, kind_of
 
 _RESERVE = 5
 """The fifth part of what is taken is kept for staff and services."""
@@ -22,12 +22,12 @@ class FairShare:
     outside of the widest that one caller may have.
     """
 
-    def __init__(self, most: MostAtOnce, customers: Collection[str]) -> None:
+    def __init__(self, most: ConcurrencyLimits, customers: Collection[str]) -> None:
         """`customers` are the permissions of any customer."""
         self._customers = frozenset(customers)
-        self._kinds = {kind: _Kind(most.of(kind), most.of_one) for kind in KINDS}
+        self._kinds = {kind: _Kind(most.of(kind), most.per_caller) for kind in KINDS}
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
         if method.quiet:
             return proceed
         kind = self._kinds[kind_of(method)]
@@ -35,7 +35,7 @@ class FairShare:
         async def shared(request: Any, call: Call) -> Any:
             if not call.caller.permissions <= self._customers:
                 return await proceed(request, call)
-            sources = sources_of(call.address)
+            sources = caller_networks(call.address)
             kind.enter(call.caller, sources)
             try:
                 return await proceed(request, call)
@@ -48,21 +48,21 @@ class FairShare:
 class _Kind:
     """The calls of one kind of all but staff and services."""
 
-    def __init__(self, most: int, of_one: int) -> None:
+    def __init__(self, most: int, per_caller: int) -> None:
         self._most = most - most // _RESERVE
         self._count = 0
-        self._of_one = Shares(of_one)
-        self._of_stranger = SourceShares(of_one)
-        self._of_source = Shares(max(of_one, self._most // 2))
+        self._per_caller = KeyedLimit(per_caller)
+        self._of_stranger = NetworkLimit(per_caller)
+        self._of_source = KeyedLimit(max(per_caller, self._most // 2))
 
-    def enter(self, caller: Caller, sources: Sequence[Source]) -> None:
+    def enter(self, caller: Caller, sources: Sequence[CallerNetwork]) -> None:
         """Raises Overloaded, or TooManyConcurrentCalls."""
         if self._count >= self._most:
             raise Overloaded
         if caller.signed_in:
             self._of_source.enter(sources[-1].name)
             try:
-                self._of_one.enter(caller.account_id)
+                self._per_caller.enter(caller.account_id)
             except TooManyConcurrentCalls:
                 self._of_source.leave(sources[-1].name)
                 raise
@@ -70,10 +70,10 @@ class _Kind:
             self._of_stranger.enter(sources)
         self._count += 1
 
-    def leave(self, caller: Caller, sources: Sequence[Source]) -> None:
+    def leave(self, caller: Caller, sources: Sequence[CallerNetwork]) -> None:
         self._count -= 1
         if caller.signed_in:
             self._of_source.leave(sources[-1].name)
-            self._of_one.leave(caller.account_id)
+            self._per_caller.leave(caller.account_id)
         else:
             self._of_stranger.leave(sources)

@@ -5,10 +5,10 @@ from typing import Any
 
 from server.frame.addresses import Address, Network, address_in
 from server.frame.call import Call
-from server.frame.interceptors.base import Behaviour, Method
+from server.frame.interceptors.base import Behavior, Method
 
 _HEADER = "x-forwarded-for"
-_MOST_HOPS = 32
+_MAX_HOPS = 32
 
 
 class Forwarded:
@@ -17,7 +17,7 @@ class Forwarded:
     def __init__(self, trusted: Sequence[Network]) -> None:
         self._trusted = trusted
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
         async def coming_from(request: Any, call: Call) -> Any:
             call.address = real_address(call.address, _hops(call), self._trusted)
             return await proceed(request, call)
@@ -46,7 +46,7 @@ def real_address(peer: str, hops: Sequence[str], trusted: Sequence[Network]) -> 
 
 
 def _hops(call: Call) -> Sequence[str]:
-    return [hop.strip() for value in call.sent(_HEADER) for hop in value.split(",")][-_MOST_HOPS:]
+    return [hop.strip() for value in call.sent(_HEADER) for hop in value.split(",")][-_MAX_HOPS:]
 
 
 def _read(text: str) -> Address | None:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from server.frame.call import Call
-from server.frame.interceptors.base import Behaviour, Method
+from server.frame.interceptors.base import Behavior, Method
 
 
 class InFlight:
@@ -17,7 +17,7 @@ class InFlight:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
         if method.quiet:
             return proceed
 

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from server.frame.call import MOST_METADATA, Call
+from server.frame.call import MAX_METADATA_BYTES, Call
 from server.frame.errors import MetadataTooLarge
-from server.frame.interceptors.base import Behaviour, Method
+from server.frame.interceptors.base import Behavior, Method
 
 
 class MetadataLimit:
     """Refuses a call with more metadata than that, of which nothing was kept."""
 
-    def around(self, _method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, _method: Method, proceed: Behavior) -> Behavior:
         async def bounded(request: Any, call: Call) -> Any:
             if not call.metadata_fits:
-                raise MetadataTooLarge(limit_bytes=str(MOST_METADATA))
+                raise MetadataTooLarge(limit_bytes=str(MAX_METADATA_BYTES))
             return await proceed(request, call)
 
         return bounded

@@ -7,8 +7,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from server.frame.call import Call
-from server.frame.interceptors.base import Behaviour, Method
-from server.frame.interceptors.ending import watched
+from server.frame.interceptors.base import Behavior, Method
+from server.frame.interceptors.ending import observed
 
 _LABELS = ("grpc_type", "grpc_service", "grpc_method")
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -29,16 +29,16 @@ class Metrics:
             f"{name}_handling_seconds", "How long calls took", _LABELS, registry=registry, buckets=_BUCKETS
         )
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
         labels = (_kind(method), *self._names(method.path))
         started, seconds = self._started.labels(*labels), self._seconds.labels(*labels)
         handled = cache(lambda code: self._handled.labels(*labels, _camel(code)))
 
-        def tell(_call: Call, code: str, took: float) -> None:
+        def observe(_call: Call, code: str, took: float) -> None:
             handled(code).inc()
             seconds.observe(took)
 
-        told = watched(proceed, tell)
+        told = observed(proceed, observe)
 
         async def counted(request: Any, call: Call) -> Any:
             started.inc()

@@ -9,16 +9,16 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter
 
-from server.frame.addresses import Source, sources_of
+from server.frame.addresses import CallerNetwork, caller_networks
 from server.frame.call import Call
 from server.frame.errors import RateLimited
-from server.frame.interceptors.base import Behaviour, Method
+from server.frame.interceptors.base import Behavior, Method
 
 _SENT_BYTES = 4 * 1024
 _ANSWERED_BYTES = 16 * 1024
 """A token more for each of these: so much costs the server about what a small call does (1 to 2 ms of a core)."""
 
-_MOST_CALLERS = 100_000
+_MAX_CALLERS = 100_000
 """Whose buckets are kept; the one that has not called for longest is forgotten first, which only forgives it."""
 
 
@@ -33,7 +33,7 @@ class Rate:
 class Buckets:
     """Each caller's bucket, by one number: the time at which it will be full again."""
 
-    def __init__(self, rate: Rate, clock: Callable[[], float], *, most: int = _MOST_CALLERS) -> None:
+    def __init__(self, rate: Rate, clock: Callable[[], float], *, most: int = _MAX_CALLERS) -> None:
         self._interval = 1 / rate.per_second
         self._depth = rate.burst * self._interval
         self._clock = clock
@@ -45,9 +45,9 @@ class Buckets:
 
     def take(self, caller: str) -> float:
         """Takes a token and returns 0; where there is none, takes nothing and returns in how many seconds there is."""
-        return self.take_of_each((Source(caller),))
+        return self.take_from_all((CallerNetwork(caller),))
 
-    def take_of_each(self, callers: Sequence[Source]) -> float:
+    def take_from_all(self, callers: Sequence[CallerNetwork]) -> float:
         """Takes a token of each bucket, some of which are larger; where one has none, takes nothing, as `take` does."""
         now = self._clock()
         full_at = [max(self._full_at.get(each.name, now), now) + self._interval / each.times for each in callers]
@@ -61,7 +61,7 @@ class Buckets:
                 self._full_at.popitem(last=False)
         return 0.0
 
-    def owe(self, callers: Sequence[Source], tokens: int) -> None:
+    def charge(self, callers: Sequence[CallerNetwork], tokens: int) -> None:
         """Takes so many tokens of each, also those that are still to come: the next `take` waits for them."""
         now = self._clock()
         for each in callers:
@@ -87,27 +87,27 @@ class RateLimit:
         rate: Rate,
         registry: CollectorRegistry,
         *,
-        spared: frozenset[str] | None = None,
+        exempt: frozenset[str] | None = None,
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """With `spared`, whoever has a permission that is not among these calls as often as it wants."""
-        self._spared = spared
+        """With `exempt`, whoever has a permission that is not among these calls as often as it wants."""
+        self._exempt = exempt
         self._buckets = Buckets(rate, clock)
         self._sleep = sleep
         self._limited = Counter(
             "backroom_calls_rate_limited", "Calls refused for their caller's rate", registry=registry
         )
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
         if method.quiet:
             return proceed
 
         async def limited(request: Any, call: Call) -> Any:
-            if self._spared is not None and not call.caller.permissions <= self._spared:
+            if self._exempt is not None and not call.caller.permissions <= self._exempt:
                 return await proceed(request, call)
             callers = buckets_of(call)
-            if wait := self._buckets.take_of_each(callers):
+            if wait := self._buckets.take_from_all(callers):
                 self._limited.inc()
                 raise RateLimited(retry_after=wait)
             if method.takes_stream:
@@ -125,17 +125,17 @@ class RateLimit:
         callers = buckets_of(call)
         charged = 0
         async for request in requests:
-            while wait := self._buckets.take_of_each(callers):
+            while wait := self._buckets.take_from_all(callers):
                 await self._sleep(wait)
             self._charge(callers, len(request), call.written_bytes - charged)
             charged = call.written_bytes
             yield request
 
-    def _charge(self, callers: Sequence[Source], sent: int, answered: int) -> None:
+    def _charge(self, callers: Sequence[CallerNetwork], sent: int, answered: int) -> None:
         if owed := sent // _SENT_BYTES + answered // _ANSWERED_BYTES:
-            self._buckets.owe(callers, owed)
+            self._buckets.charge(callers, owed)
 
 
-def buckets_of(call: Call) -> Sequence[Source]:
+def buckets_of(call: Call) -> Sequence[CallerNetwork]:
     """Whose buckets a call takes from: its account's, or, of nobody's account, those of the networks it comes from."""
-    return (Source(str(call.caller.account_id)),) if call.caller.signed_in else sources_of(call.address)
+    return (CallerNetwork(str(call.caller.account_id)),) if call.caller.signed_in else caller_networks(call.address)

@@ -8,7 +8,7 @@ from grpc_status import rpc_status
 
 from server.frame.call import Call
 from server.frame.errors import DeadlineExceeded, Internal, Refusal
-from server.frame.interceptors.base import Behaviour, Method
+from server.frame.interceptors.base import Behavior, Method
 from server.frame.log import described
 from server.frame.statuses import refusal_of, status_of
 from storage.errors import StoreError
@@ -17,7 +17,7 @@ from storage.errors import StoreError
 class Refusals:
     """Around all that decides, so that nothing rises past it to where gRPC would answer with the error's text."""
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
         async def guarded(request: Any, call: Call) -> Any:
             try:
                 return await proceed(request, call)

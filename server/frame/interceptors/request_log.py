@@ -3,9 +3,9 @@
 import structlog
 
 from server.frame.call import Call
-from server.frame.errors import shown
-from server.frame.interceptors.base import Behaviour, Method
-from server.frame.interceptors.ending import watched
+from server.frame.errors import printable
+from server.frame.interceptors.base import Behavior, Method
+from server.frame.interceptors.ending import observed
 
 
 class RequestLog:
@@ -14,18 +14,18 @@ class RequestLog:
     def __init__(self, logger: structlog.typing.FilteringBoundLogger) -> None:
         self._logger: structlog.typing.FilteringBoundLogger = logger.bind()  # a lazy one would be bound at each line
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
-        named = shown(method.path)  # of a method that there is not, it is the caller's own text
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
+        named = printable(method.path)  # of a method that there is not, it is the caller's own text
         write = self._logger.debug if method.quiet else self._logger.info
 
-        def tell(call: Call, code: str, seconds: float) -> None:
+        def observe(call: Call, code: str, seconds: float) -> None:
             line = _line(named, call, code, seconds)
             if call.fault:
                 self._logger.error("call", **line, fault=call.fault)
             else:
                 write("call", **line)
 
-        return watched(proceed, tell)
+        return observed(proceed, observe)
 
 
 def _line(method: str, call: Call, code: str, seconds: float) -> dict[str, object]:
@@ -35,7 +35,7 @@ def _line(method: str, call: Call, code: str, seconds: float) -> dict[str, objec
         "duration_ms": round(seconds * 1000, 2),
         "caller": str(call.caller.account_id) if call.caller.signed_in else None,
         "source": call.address,
-        "request_id": call.id,
+        "call_id": call.id,
         "trace_id": call.trace_id,
     }
     if call.refused_for:

@@ -6,28 +6,28 @@ from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from server.frame.addresses import Source, sources_of
+from server.frame.addresses import CallerNetwork, caller_networks
 from server.frame.call import Call
 from server.frame.errors import Overloaded, TooManyConcurrentCalls
-from server.frame.interceptors.base import Behaviour, Method
+from server.frame.interceptors.base import Behavior, Method
 
 KINDS = ("unary", "stream", "client_stream")
 """Counted apart: a watch lasts for hours and mostly does nothing, a stream of orders may keep a core busy."""
 
 
 @dataclass(frozen=True)
-class MostAtOnce:
+class ConcurrencyLimits:
     """How many calls may be under way."""
 
     calls: int = 1000
     """What is above would only wait: a call takes its turn at the database behind all of these."""
     streams: int = 1000
     """That the server writes, and as many that the caller writes: they must not keep calls out, nor calls them."""
-    of_one: int = 100
+    per_caller: int = 100
     """Of each kind: of one account that may no more than any customer, or of one network without an account."""
     probes: int = 32
     """Health watches and reflection's streams on one connection."""
-    probes_of_one: int = 128
+    probes_per_network: int = 128
     """The same of one network."""
     checks: int = 100
     """Calls of Health/Check on one connection: one that probes has a single one."""
@@ -43,42 +43,44 @@ class Shedding:
     and be restarted for that. They are bounded for each connection and network alone.
     """
 
-    def __init__(self, most: MostAtOnce, registry: CollectorRegistry) -> None:
+    def __init__(self, most: ConcurrencyLimits, registry: CollectorRegistry) -> None:
         under_way = Gauge("backroom_calls_under_way", "Calls that were taken", ("kind",), registry=registry)
         shed = Counter("backroom_calls_shed", "Calls refused for too many under way", ("kind",), registry=registry)
-        self._lanes = {kind: _Lane(most.of(kind), under_way.labels(kind), shed.labels(kind)) for kind in KINDS}
-        self._probes = Shares(most.probes), SourceShares(most.probes_of_one)
-        self._checks = Shares(most.checks)
+        self._limits = {
+            kind: _ConcurrencyLimit(most.of(kind), under_way.labels(kind), shed.labels(kind)) for kind in KINDS
+        }
+        self._probes = KeyedLimit(most.probes), NetworkLimit(most.probes_per_network)
+        self._checks = KeyedLimit(most.checks)
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
         if method.quiet:
             return self._probing(method, proceed)
-        lane = self._lanes[kind_of(method)]
+        limit = self._limits[kind_of(method)]
 
         async def carried(request: Any, call: Call) -> Any:
-            lane.enter()
+            limit.enter()
             try:
                 return await proceed(request, call)
             finally:
-                lane.leave()
+                limit.leave()
 
         return carried
 
-    def _probing(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def _probing(self, method: Method, proceed: Behavior) -> Behavior:
         of_connection, of_source = self._probes
 
         async def watching(request: Any, call: Call) -> Any:
-            with of_connection.one(call.peer()), of_source.one(sources_of(call.address)):
+            with of_connection.slot(call.peer()), of_source.slot(caller_networks(call.address)):
                 return await proceed(request, call)
 
         async def checking(request: Any, call: Call) -> Any:
-            with self._checks.one(call.peer()):
+            with self._checks.slot(call.peer()):
                 return await proceed(request, call)
 
         return watching if method.streams else checking
 
 
-class Shares:
+class KeyedLimit:
     """How many there are of each, up to so many."""
 
     def __init__(self, most: int) -> None:
@@ -89,9 +91,9 @@ class Shares:
         """Of how many there are any."""
         return len(self._counts)
 
-    def one(self, of: Hashable) -> "_Share":
+    def slot(self, of: Hashable) -> "_Slot":
         """Counts for as long as its block lasts; entering it raises TooManyConcurrentCalls where there are too many."""
-        return _Share(self, of)
+        return _Slot(self, of)
 
     def enter(self, of: Hashable) -> None:
         count = self._counts.get(of, 0)
@@ -107,22 +109,22 @@ class Shares:
             self._counts[of] = count - 1
 
 
-class SourceShares:
+class NetworkLimit:
     """How many there are from each network, up to so many, or some times as many from a wider one."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._by_times: dict[float, Shares] = {}
+        self._by_times: dict[float, KeyedLimit] = {}
 
     def __len__(self) -> int:
         """From how many networks there are any."""
         return sum(map(len, self._by_times.values()))
 
-    def one(self, sources: Sequence[Source]) -> "_Share":
+    def slot(self, sources: Sequence[CallerNetwork]) -> "_Slot":
         """Counts for as long as its block lasts; entering it raises TooManyConcurrentCalls where there are too many."""
-        return _Share(self, sources)
+        return _Slot(self, sources)
 
-    def enter(self, sources: Sequence[Source]) -> None:
+    def enter(self, sources: Sequence[CallerNetwork]) -> None:
         """Counts in all of them; raises TooManyConcurrentCalls, and counts in none, where one has too many."""
         for place, source in enumerate(sources):
             try:
@@ -131,14 +133,14 @@ class SourceShares:
                 self.leave(sources[:place])
                 raise
 
-    def leave(self, sources: Sequence[Source]) -> None:
+    def leave(self, sources: Sequence[CallerNetwork]) -> None:
         for source in sources:
             self._of(source.times).leave(source.name)
 
-    def _of(self, times: float) -> Shares:
+    def _of(self, times: float) -> KeyedLimit:
         found = self._by_times.get(times)
         if found is None:
-            found = self._by_times[times] = Shares(int(self._most * times))
+            found = self._by_times[times] = KeyedLimit(int(self._most * times))
         return found
 
 
@@ -149,7 +151,7 @@ class _Counted(Protocol):
     def leave(self, of: Any) -> None: ...
 
 
-class _Share:
+class _Slot:
     """A generator would cost three times as much, at each call."""
 
     __slots__ = ("_of", "_shares")
@@ -165,7 +167,7 @@ class _Share:
         self._shares.leave(self._of)
 
 
-class _Lane:
+class _ConcurrencyLimit:
     """Calls of one kind, counted against their bound."""
 
     def __init__(self, most: int, under_way: Gauge, shed: Counter) -> None:

@@ -13,12 +13,12 @@ from server.frame.call import Call
 from server.frame.canonical import canonicalized
 from server.frame.contract import BODY_BYTES
 from server.frame.errors import BodyMalformed, FieldInvalid, FieldViolation, MessageTooLarge, Refusal
-from server.frame.interceptors.base import Behaviour, Method
+from server.frame.interceptors.base import Behavior, Method
 
 _HEAVY_BYTES = 8 * 1024
 """Larger messages are parsed one a turn of the loop: the largest take 10 ms each, and a crowd of them would hold it."""
 
-_MANY = 100
+_MANY_ELEMENTS = 100
 """Elements of lists: of a message that holds more, the first violation alone is looked for.
 
 A violation costs about 20 us, on the loop and in memory, and each element can have several.
@@ -42,12 +42,12 @@ class Validation:
         self._largest_bodies = largest_bodies
         self._turn = asyncio.Lock()
 
-    def around(self, method: Method, proceed: Behaviour) -> Behaviour:
+    def around(self, method: Method, proceed: Behavior) -> Behavior:
         async def parsed(request: Any, call: Call) -> Any:
             heavy = len(request) > _HEAVY_BYTES
             return await proceed(await self._in_turn(method, request) if heavy else self.parse(method, request), call)
 
-        async def parsed_and_serialised(request: Any, call: Call) -> Any:
+        async def parsed_and_serialized(request: Any, call: Call) -> Any:
             return method.serialize(await parsed(request, call))
 
         async def parsed_one_by_one(bodies: AsyncIterator[bytes], call: Call) -> Any:
@@ -56,7 +56,7 @@ class Validation:
 
         if method.takes_stream:
             return parsed_one_by_one
-        return parsed if method.answers_stream else parsed_and_serialised
+        return parsed if method.answers_stream else parsed_and_serialized
 
     def parse(self, method: Method, body: bytes) -> Any:
         """Raises MessageTooLarge, BodyMalformed or FieldInvalid."""
@@ -70,7 +70,7 @@ class Validation:
             raise BodyMalformed(method=method.path.removeprefix("/")) from None
         if isinstance(message, Message):
             message.DiscardUnknownFields()  # a message may be kept for as long as its stream lasts
-            self._hold(message, may_hold_nul=b"\0" in body)
+            self._check(message, may_hold_nul=b"\0" in body)
         return message
 
     async def _in_turn(self, method: Method, body: bytes) -> Any:
@@ -87,7 +87,7 @@ class Validation:
                 raise refusal.at_message(number) from None
             yield message
 
-    def _hold(self, message: Message, *, may_hold_nul: bool) -> None:
+    def _check(self, message: Message, *, may_hold_nul: bool) -> None:
         if malformed := canonicalized(message):
             raise FieldInvalid(fields=malformed)
         # It holds the interpreter's lock, so that a thread would keep the loop waiting just as long.
@@ -103,7 +103,7 @@ class Validation:
 
 def _holds_many(message: Message) -> bool:
     """Whether its lists, at any depth, hold more than 100 elements together."""
-    left = _MANY
+    left = _MANY_ELEMENTS
     inside = [message]
     while inside:
         for field, value in inside.pop().ListFields():

@@ -11,7 +11,7 @@ from server.identity.credentials.keys import KeyRing
 from server.identity.rules.devices import Device, KeptDevice
 from storage.identity.records import Account
 
-_CLAIM_BYTES = 40
+_PAYLOAD_BYTES = 40
 _MAC_BYTES = 32
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -44,7 +44,7 @@ class Devices:
         """The device, where the token is one of ours that still counts for the account; None otherwise."""
         claim, mac = _parts(token)
         expected = await self._mac(claim)
-        if not hmac.compare_digest(mac, expected) or len(claim) != _CLAIM_BYTES:
+        if not hmac.compare_digest(mac, expected) or len(claim) != _PAYLOAD_BYTES:
             return None
         issued = _EPOCH + timedelta(microseconds=int.from_bytes(claim[32:]))
         device = Device(UUID(bytes=claim[:16]), UUID(bytes=claim[16:32]), issued)

@@ -20,9 +20,9 @@ from storage.errors import StoreError
 from storage.identity.records import Key, KeyUse
 from storage.identity.store import IdentityStore, IdentityTransaction
 
-_KNOWN_FOR = 1.0
+_CACHE_SECONDS = 1.0
 """In seconds: a key is chosen to sign or derive with among those that were read so long ago at most."""
-_PACE = 0.2
+_READ_INTERVAL_SECONDS = 0.2
 """In seconds: however many ask for keys that nobody knows, they are read anew no more often."""
 
 
@@ -85,8 +85,8 @@ class KeyRing:
 
     async def derived(self, purpose: str, *, anew: bool = False) -> Sequence[bytes]:
         """32 bytes for one purpose by each key whose work is taken, the latest first; with `anew`, by all of now."""
-        await self._read_since(self._elapsed() - (0 if anew else _KNOWN_FOR))
-        return [_derived(key, purpose) for key in rules.good(self._keys, KeyUse.DERIVE, self._now())]
+        await self._read_since(self._elapsed() - (0 if anew else _CACHE_SECONDS))
+        return [_derived(key, purpose) for key in rules.accepted(self._keys, KeyUse.DERIVE, self._now())]
 
     async def kept(self, purpose: str) -> Sequence[bytes]:
         """32 bytes for one purpose by each key that is kept, revoked or not: for answers that are given again."""
@@ -104,7 +104,7 @@ class KeyRing:
 
     async def fresh(self) -> None:
         """Reads the keys anew where they are not those of this second."""
-        await self._read_since(self._elapsed() - _KNOWN_FOR)
+        await self._read_since(self._elapsed() - _CACHE_SECONDS)
 
     async def load(self) -> None:
         """Reads the keys anew, seals what stands there in the clear, and makes those that are missing.
@@ -125,7 +125,7 @@ class KeyRing:
         async with self._reading:
             if self._read_at >= moment:
                 return
-            await asyncio.sleep(max(0.0, self._read_at + _PACE - self._elapsed()))
+            await asyncio.sleep(max(0.0, self._read_at + _READ_INTERVAL_SECONDS - self._elapsed()))
             began = self._elapsed()
             await self._read()
             self._read_at = began
@@ -133,11 +133,11 @@ class KeyRing:
     async def _read(self) -> None:
         async with self._store.reading() as reading:
             kept = await reading.keys.list_all()
-        if _wanting(kept):
+        if _missing_uses(kept):
             async with self._store.transaction() as tx:
                 kept = await completed(tx, self._master_keys, self._now())
         opened = [replace(key, material=opened_material(key, self._master_keys)) for key in rules.trusted(kept)]
-        self._public = {key.id: _public(key) for key in rules.good(opened, KeyUse.SIGN, self._now())}
+        self._public = {key.id: _public(key) for key in rules.accepted(opened, KeyUse.SIGN, self._now())}
         self._keys = opened
 
 
@@ -176,7 +176,7 @@ def resealed(key: Key, master_keys: MasterKeys) -> bytes | None:
     return master_keys.seal(_purpose(key), opened_material(key, master_keys))
 
 
-def _wanting(kept: Sequence[Key]) -> bool:
+def _missing_uses(kept: Sequence[Key]) -> bool:
     return {key.use for key in kept if key.sealed and key.revoke_time is None} != set(KeyUse)
 
 

@@ -22,12 +22,12 @@ from server.frame.errors import FieldInvalid, FieldViolation, Overloaded
 from server.identity.errors import PasswordTooWeak
 from server.identity.rules.passwords import (
     ESTIMATED,
+    MIN_CHARACTERS,
     PLAIN,
-    SHORTEST,
     STRONG_FROM,
+    account_words,
     is_common,
     normalized,
-    own_words,
 )
 
 _THREADS = max(1, min((os.cpu_count() or 2) - 1, 8))
@@ -67,7 +67,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The hash of a password's normal form; raises Overloaded."""
-        return await self._soon(partial(self._hasher.hash, normalized(password)))
+        return await self._in_thread(partial(self._hasher.hash, normalized(password)))
 
     async def verify(self, password: str, password_hash: str | None) -> Match:
         """Whether it is the password; the work is the same where there is no hash to hold it against.
@@ -75,7 +75,7 @@ class Passwords:
         Earlier versions hashed passwords as they were typed: where the normal form is another and does not fit, what
         was typed is tried, too. Raises Overloaded.
         """
-        return await self._soon(partial(self._verify, password, password_hash))
+        return await self._in_thread(partial(self._verify, password, password_hash))
 
     def outdated(self, password_hash: str) -> bool:
         """Whether a hash was made by other parameters than those of now."""
@@ -87,9 +87,9 @@ class Passwords:
         Raises FieldInvalid and PasswordTooWeak, which name the field, and Overloaded.
         """
         text = normalized(password)
-        if len(text) < SHORTEST:
-            raise FieldInvalid.of(field, f"must have {SHORTEST} characters or more once normalized (NFKC)")
-        if await self._soon(partial(self._is_weak, text, own_words(email))):
+        if len(text) < MIN_CHARACTERS:
+            raise FieldInvalid.of(field, f"must have {MIN_CHARACTERS} characters or more once normalized (NFKC)")
+        if await self._in_thread(partial(self._is_weak, text, account_words(email))):
             raise PasswordTooWeak(
                 fields=[FieldViolation(field, "is too common or too easy to guess: choose another one")]
             )
@@ -102,7 +102,7 @@ class Passwords:
         listed = files("server.identity").joinpath("data/common-passwords.txt.xz").read_bytes()
         return frozenset(lzma.decompress(listed).decode().splitlines())
 
-    async def _soon(self, work: Callable[[], Result]) -> Result:
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
         with self._counting:
             if self._taken >= self._room:
                 raise Overloaded

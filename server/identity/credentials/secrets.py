@@ -13,7 +13,7 @@ from uuid import UUID
 from server.frame import base64url
 from server.identity.credentials.keys import KeyRing
 from server.identity.errors import CredentialsInvalid
-from server.identity.rules.sessions import RefreshClaim
+from server.identity.rules.sessions import RefreshTokenContent
 from storage.identity.records import MailPurpose, Session
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -24,7 +24,7 @@ _CHECK_DIGITS = 6
 """A CRC-32 to the base of 62."""
 _EARLIER_KEY = 27
 """What stood behind the prefix of keys before they had a checksum, base64."""
-_CLAIM_BYTES = 20
+_PAYLOAD_BYTES = 20
 _MAC_BYTES = 32
 PREFIXES: Final = {MailPurpose.VERIFY: "brv_", MailPurpose.RESET: "brp_"}
 _MAIL_TOKEN_BYTES = 20
@@ -50,7 +50,7 @@ class Secrets:
         secret = await self._keys.deriving("refresh-token", session.refresh_time)
         return self.REFRESH_PREFIX + base64url.encoded(claim + _mac(secret, claim))
 
-    async def read_refresh_token(self, token: str) -> RefreshClaim:
+    async def read_refresh_token(self, token: str) -> RefreshTokenContent:
         """What a genuine token says; raises CredentialsInvalid for any other."""
         if not token.startswith(self.REFRESH_PREFIX):
             raise CredentialsInvalid
@@ -58,10 +58,10 @@ class Secrets:
             content = base64url.decoded(token.removeprefix(self.REFRESH_PREFIX))
         except ValueError:
             raise CredentialsInvalid from None
-        claim, mac = content[:_CLAIM_BYTES], content[_CLAIM_BYTES:]
+        claim, mac = content[:_PAYLOAD_BYTES], content[_PAYLOAD_BYTES:]
         if len(mac) != _MAC_BYTES or not await self._is_ours(claim, mac):
             raise CredentialsInvalid
-        return RefreshClaim(UUID(bytes=claim[:16]), int.from_bytes(claim[16:]))
+        return RefreshTokenContent(UUID(bytes=claim[:16]), int.from_bytes(claim[16:]))
 
     async def key_making(self, now: datetime) -> "KeyMaking":
         """What makes API keys at this time; to be had before a transaction begins, since it may read keys anew."""

@@ -21,7 +21,7 @@ from storage.identity.records import Account, AccountKind
 ALGORITHM = "EdDSA"
 TYPE = "at+jwt"
 """RFC 9068: an access token, which no other kind of JWT can pass for."""
-LONGEST = 4096
+MAX_TOKEN_CHARACTERS = 4096
 """In characters."""
 SKEW = timedelta(seconds=5)
 """How far the clocks of two servers may be apart."""
@@ -59,7 +59,7 @@ class Verifier:
 
     async def verified(self, token: str) -> Verified:
         """Raises TokenInvalid, whatever is wrong."""
-        form = _FORM.fullmatch(token) if len(token) <= LONGEST else None
+        form = _FORM.fullmatch(token) if len(token) <= MAX_TOKEN_CHARACTERS else None
         if form is None:
             raise TokenInvalid
         try:
@@ -149,7 +149,7 @@ class AccessTokens:
     """Access tokens: JWTs signed with Ed25519, the algorithm pinned, of 15 minutes (RFC 8725, RFC 9068).
 
     A token says who its account is and what it was issued for, and no more that counts: what the account may do, and
-    whether it may still come in, is looked up (`server.identity.credentials.standing`).
+    whether it may still come in, is looked up (`server.identity.credentials.access_cache`).
     """
 
     def __init__(self, keys: KeyRing, now: Callable[[], datetime], issuer: str) -> None:

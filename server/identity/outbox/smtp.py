@@ -8,9 +8,9 @@ from urllib.parse import unquote, urlsplit
 from server.frame.addresses import is_this_machine
 from server.identity.outbox.port import Letter, NeverSent, NotSent, composed
 
-_ANSWERS_WITHIN = 15.0
+_ANSWER_SECONDS = 15.0
 """In seconds, for each of the server's answers."""
-_FOR_GOOD = 500
+_PERMANENT_ERROR = 500
 """Replies from this code on are permanent."""
 
 
@@ -62,7 +62,7 @@ class SmtpOutbox:
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
             # There is one recipient; 5xx means that it never will be taken (RFC 5321, section 4.2.1).
-            kind = NeverSent if min(codes, default=0) >= _FOR_GOOD else NotSent
+            kind = NeverSent if min(codes, default=0) >= _PERMANENT_ERROR else NotSent
             raise kind(f"{type(error).__name__} {', '.join(map(str, codes))}") from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
             # Its text may quote what was sent.
@@ -79,5 +79,5 @@ class SmtpOutbox:
     def _connected(self) -> smtplib.SMTP:
         host, port = self._server.host, self._server.port
         if self._server.tls == "at once":
-            return smtplib.SMTP_SSL(host, port, timeout=_ANSWERS_WITHIN, context=self._trusted)
-        return smtplib.SMTP(host, port, timeout=_ANSWERS_WITHIN)
+            return smtplib.SMTP_SSL(host, port, timeout=_ANSWER_SECONDS, context=self._trusted)
+        return smtplib.SMTP(host, port, timeout=_ANSWER_SECONDS)

@@ -4,12 +4,12 @@ from datetime import timedelta
 from server.frame.errors import FieldInvalid
 from storage.identity.records import Account
 
-UNVERIFIED_KEPT = timedelta(days=7)
+UNVERIFIED_RETENTION = timedelta(days=7)
 """For how long somebody may verify the address that was registered."""
 
 
-_LONGEST_EMAIL = 254
-_LONGEST_LOCAL = 64
+_MAX_EMAIL = 254
+_MAX_LOCAL = 64
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -22,7 +22,7 @@ def is_email(text: str) -> bool:
     of RFC 2047 does, which other programs read as something else in a header.
     """
     local, _, domain = text.rpartition("@")
-    if len(text) > _LONGEST_EMAIL or len(local) > _LONGEST_LOCAL or "=?" in local:
+    if len(text) > _MAX_EMAIL or len(local) > _MAX_LOCAL or "=?" in local:
         return False
     return bool(_LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain))
 

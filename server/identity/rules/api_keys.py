@@ -7,7 +7,7 @@ from server.frame.errors import FieldInvalid
 from server.identity.errors import AccountNotFound, CredentialsInvalid, TooManyKeys
 from storage.identity.records import Account, AccountKind, ApiKey
 
-MOST_KEYS = 2
+MAX_KEYS = 2
 """One in use, and the one that is to replace it."""
 PREFIX = 12
 """How many characters of a key are kept to tell it from others: "brk_" and 8."""
@@ -15,22 +15,22 @@ USE_KEPT = timedelta(minutes=1)
 """How exactly the last use is known."""
 
 
-def must_be_service(account: Account | None, account_id: str) -> Account:
+def require_service(account: Account | None, account_id: str) -> Account:
     """Raises AccountNotFound; a person has no keys."""
     if account is None or account.kind is not AccountKind.SERVICE:
         raise AccountNotFound(account_id=account_id)
     return account
 
 
-def must_be_ahead(expire_time: datetime | None, now: datetime) -> None:
+def require_future(expire_time: datetime | None, now: datetime) -> None:
     """Raises FieldInvalid for an end that has passed."""
     if expire_time is not None and expire_time <= now:
         raise FieldInvalid.of("key.expire_time", "must be in the future")
 
 
-def must_have_room(live: Sequence[ApiKey]) -> None:
+def require_free_slot(live: Sequence[ApiKey]) -> None:
     """Raises TooManyKeys."""
-    if len(live) >= MOST_KEYS:
+    if len(live) >= MAX_KEYS:
         raise TooManyKeys
 
 

@@ -22,7 +22,7 @@ BEGINNING = AuditAnchor(0, START)
 """Where the chain begins."""
 
 DEFAULT_LIMIT = 10_000
-MOST_VERIFIED = 100_000
+MAX_VERIFIED = 100_000
 
 
 class FaultKind(Enum):
@@ -59,7 +59,7 @@ class Verification:
 
 def limit_of(asked: int) -> int:
     """How many events to check in one call."""
-    return min(asked or DEFAULT_LIMIT, MOST_VERIFIED)
+    return min(asked or DEFAULT_LIMIT, MAX_VERIFIED)
 
 
 def sealed(

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from storage.identity.records import Account
 
-KNOWN_FOR = timedelta(days=90)
+DEVICE_LIFE = timedelta(days=90)
 """For how long a device that an account's owner signed in with counts as the owner's."""
 
 
@@ -18,7 +18,7 @@ class Device:
 
     def counts_for(self, account: Account | None, now: datetime) -> bool:
         """Whether it is a device of this account: a change of its password forgets those before."""
-        if account is None or account.id != self.account_id or now - self.issue_time >= KNOWN_FOR:
+        if account is None or account.id != self.account_id or now - self.issue_time >= DEVICE_LIFE:
             return False
         return account.password_time is None or self.issue_time >= account.password_time
 

@@ -44,8 +44,8 @@ def of_use(keys: Sequence[Key], use: KeyUse) -> Sequence[Key]:
 
 def active(keys: Sequence[Key], use: KeyUse, at: datetime) -> Key | None:
     """The one to sign or derive with at a time: the latest whose time has come; before all of them, the first."""
-    good = [key for key in of_use(keys, use) if key.revoke_time is None]
-    return next((key for key in reversed(good) if key.activate_time <= at), good[0] if good else None)
+    accepted = [key for key in of_use(keys, use) if key.revoke_time is None]
+    return next((key for key in reversed(accepted) if key.activate_time <= at), accepted[0] if accepted else None)
 
 
 def end_time(key: Key, keys: Sequence[Key]) -> datetime | None:
@@ -56,7 +56,7 @@ def end_time(key: Key, keys: Sequence[Key]) -> datetime | None:
     return behind[0].activate_time + _GOOD_FOR[key.use] if behind else None
 
 
-def good(keys: Sequence[Key], use: KeyUse, now: datetime) -> Sequence[Key]:
+def accepted(keys: Sequence[Key], use: KeyUse, now: datetime) -> Sequence[Key]:
     """Those whose work is taken, one that is yet to become active too; the latest first."""
     ends = ((key, end_time(key, keys)) for key in of_use(keys, use))
     return [key for key, end in ends if end is None or now < end][::-1]
@@ -65,7 +65,7 @@ def good(keys: Sequence[Key], use: KeyUse, now: datetime) -> Sequence[Key]:
 def state(key: Key, keys: Sequence[Key], now: datetime) -> KeyState:
     if key.revoke_time is not None:
         return KeyState.REVOKED
-    if key not in good(keys, key.use, now):
+    if key not in accepted(keys, key.use, now):
         return KeyState.ENDED
     if key == active(keys, key.use, now):
         return KeyState.ACTIVE
@@ -77,9 +77,9 @@ def first(keys: Sequence[Key]) -> Key | None:
     return next(iter(of_use(keys, KeyUse.DERIVE)), None)
 
 
-def done_with(keys: Sequence[Key], now: datetime) -> Sequence[Key]:
+def disposable(keys: Sequence[Key], now: datetime) -> Sequence[Key]:
     """The keys whose material nothing needs any more."""
-    needed = {key.id for use in KeyUse for key in good(keys, use, now)}
+    needed = {key.id for use in KeyUse for key in accepted(keys, use, now)}
     kept = first(keys)
     return [key for key in keys if key.id not in needed and key != kept and not _answers_again(key, now)]
 

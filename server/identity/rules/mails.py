@@ -9,7 +9,7 @@ TOKEN_LIFE = {MailPurpose.VERIFY: timedelta(hours=24), MailPurpose.RESET: timede
 GIVEN_UP_AFTER = timedelta(days=1)
 """A mail that could not be sent for so long is of no more use."""
 
-_LONGEST_WAIT = timedelta(minutes=30)
+_MAX_WAIT = timedelta(minutes=30)
 
 
 class Occasion(StrEnum):
@@ -43,7 +43,7 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class MailText:
     """What a mail says."""
 
     subject: str
@@ -88,10 +88,10 @@ def _due_to_owner(occasion: Occasion, content: Content, owner: Account) -> Due |
 def wait_after(attempts: int) -> timedelta:
     """How long whoever takes a mail to send it has for that, and when it is tried again if that fails."""
     doublings = min(attempts, 10)
-    return min(timedelta(minutes=2**doublings), _LONGEST_WAIT)
+    return min(timedelta(minutes=2**doublings), _MAX_WAIT)
 
 
-def words(kind: MailKind, token: str, link: str, registered: datetime) -> Words:
+def mail_text(kind: MailKind, token: str, link: str, registered: datetime) -> MailText:
     """What is said; `link` holds "{token}", or is empty where the token is to be shown as it is.
 
     `registered` is when the account registered that the mail is about.
@@ -101,7 +101,7 @@ def words(kind: MailKind, token: str, link: str, registered: datetime) -> Words:
     shown = link.replace("{token}", token) if link else token
     how = "Open this link" if link else "Enter this code"
     if kind is MailKind.VERIFY:
-        return Words(
+        return MailText(
             "Confirm your address",
             f"Somebody registered with this address on {registered:%Y-%m-%d at %H:%M} UTC.\n\n"
             f"{how} to confirm that it was you, within 24 hours:\n\n  {shown}\n\n"
@@ -109,12 +109,12 @@ def words(kind: MailKind, token: str, link: str, registered: datetime) -> Words:
             " first that you confirm decides which password counts.\n",
         )
     if kind is MailKind.RESET:
-        return Words(
+        return MailText(
             "Set a new password",
             f"{how} to set a new password, within an hour:\n\n  {shown}\n\n"
             "If you did not ask for it, leave it alone: your password stays as it is.\n",
         )
-    return Words(
+    return MailText(
         "You have an account already",
         "Somebody wanted to register with this address, which has an account already. Nothing was changed.\n\n"
         "If it was you: sign in, or ask for a new password, which also confirms an address that is not confirmed yet."

@@ -3,14 +3,14 @@ from collections.abc import Callable, Collection
 
 Known = Callable[[str], bool]
 
-SHORTEST = 12
+MIN_CHARACTERS = 12
 """In characters, of the normal form."""
 STRONG_FROM = 3
 """The score of zxcvbn's that a password needs: more than 10^8 guesses."""
 ESTIMATED = 24
 """How many characters of a password are held against the estimator: it takes 0.2 s at worst for these, and seconds for
 128 of the figures and signs that stand for letters."""
-_LONGEST = 256
+_MAX_CHARACTERS = 256
 """How many characters of a normal form are looked at; a few characters have one that is many times as long."""
 _FAMOUS = ("correcthorsebatterystaple",)
 """Passwords that are known for being good examples, by their letters alone."""
@@ -26,7 +26,7 @@ def is_common(password: str, common: Collection[str], own: Collection[str]) -> b
     It is where it is one of `common` (case-folded) or one of the account's `own` words, or such a word that is merely
     repeated, or that has only digits, or one repeated character, before or behind it.
     """
-    folded = password[:_LONGEST].casefold()
+    folded = password[:_MAX_CHARACTERS].casefold()
     if "".join(filter(str.isalpha, folded)) in _FAMOUS:
         return True
     words = {word.casefold() for word in own}
@@ -42,7 +42,7 @@ def normalized(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
-def own_words(email: str) -> tuple[str, ...]:
+def account_words(email: str) -> tuple[str, ...]:
     """What of an account is plain to everybody: its address, and the part before the @."""
     return (email, email.partition("@")[0])
 

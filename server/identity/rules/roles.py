@@ -79,7 +79,7 @@ def known_roles(built_in: BuiltInRoles, names: Sequence[str], made: Sequence[Rol
 
     `made` are those of them that do not come with Backroom.
     """
-    found = {role.name: made_role(role) for role in made} | {
+    found = {role.name: custom_role(role) for role in made} | {
         name: built_in.get(name) for name in names if name in built_in
     }
     for name in names:
@@ -88,7 +88,7 @@ def known_roles(built_in: BuiltInRoles, names: Sequence[str], made: Sequence[Rol
     return [found[name] for name in sorted(set(names))]
 
 
-def made_role(role: Role) -> KnownRole:
+def custom_role(role: Role) -> KnownRole:
     times = (role.create_time, role.update_time)
     return KnownRole(role.name, role.description, role.permissions, False, etag_of(role), *times)
 
@@ -98,14 +98,14 @@ def permissions_of(roles: Iterable[KnownRole]) -> frozenset[str]:
     return frozenset(permission for role in roles for permission in role.permissions)
 
 
-def must_hold(caller: Caller, permissions: Iterable[str]) -> None:
+def require_permissions(caller: Caller, permissions: Iterable[str]) -> None:
     """Raises PermissionNotHeld where the caller would give, change or take away what it does not hold itself."""
-    lacking = sorted(set(permissions) - caller.permissions)
-    if lacking:
-        raise PermissionNotHeld(permission=lacking[0])
+    migration_problem = sorted(set(permissions) - caller.permissions)
+    if migration_problem:
+        raise PermissionNotHeld(permission=migration_problem[0])
 
 
-def must_be_known(built_in: BuiltInRoles, permissions: Iterable[str]) -> None:
+def require_known(built_in: BuiltInRoles, permissions: Iterable[str]) -> None:
     """Raises PermissionUnknown for the first, in alphabetical order, that nothing asks for."""
     unknown = sorted(set(permissions) - built_in.permissions)
     if unknown:
@@ -114,8 +114,8 @@ def must_be_known(built_in: BuiltInRoles, permissions: Iterable[str]) -> None:
 
 def drafted(built_in: BuiltInRoles, draft: RoleDraft, caller: Caller, now: datetime) -> Role:
     """The role as it is to be kept; raises PermissionUnknown, PermissionNotHeld, and RoleExists for a built-in name."""
-    must_be_known(built_in, draft.permissions)
-    must_hold(caller, draft.permissions)
+    require_known(built_in, draft.permissions)
+    require_permissions(caller, draft.permissions)
     if draft.name in built_in:
         raise RoleExists(role=draft.name)
     return Role(draft.name, draft.description, draft.permissions, 1, now, now)
@@ -125,18 +125,18 @@ def edited(built_in: BuiltInRoles, role: Role, edit: Edit[str], caller: Caller, 
     """The role as it is to be; raises EtagMismatch, PermissionUnknown, PermissionNotHeld."""
     check_etag(role, edit)
     permissions = edit.values.get("permissions", ())
-    must_be_known(built_in, permissions)
-    must_hold(caller, {*role.permissions, *permissions})
+    require_known(built_in, permissions)
+    require_permissions(caller, {*role.permissions, *permissions})
     return changed(role, edit.values, now)
 
 
-def must_be_made(built_in: BuiltInRoles, name: str) -> None:
+def require_custom(built_in: BuiltInRoles, name: str) -> None:
     """Raises RoleBuiltIn for a role that comes with Backroom."""
     if name in built_in:
         raise RoleBuiltIn(role=name)
 
 
-def may_lose(account_id: UUID, admins: Collection[UUID]) -> None:
+def require_other_admin(account_id: UUID, admins: Collection[UUID]) -> None:
     """Raises LastAdmin where nobody would be left to grant roles; `admins` are those that may come in."""
     if set(admins) == {account_id}:
         raise LastAdmin

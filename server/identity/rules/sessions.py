@@ -7,7 +7,7 @@ from storage.identity.records import Session
 
 ACCESS_TOKEN_LIFE = timedelta(minutes=15)
 SESSION_LIFE = timedelta(days=30)
-EXPIRED_KEPT = timedelta(days=1)
+EXPIRED_RETENTION = timedelta(days=1)
 """For how long an expired session, with the address that it was opened from, is kept."""
 REFRESH_GRACE = timedelta(seconds=10)
 """How long a used refresh token may be sent once more by a client that lost the answer."""
@@ -27,7 +27,7 @@ class Renewal(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class RefreshClaim:
+class RefreshTokenContent:
     """What a genuine refresh token says: which session, and which generation of it."""
 
     session_id: UUID

@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from server.frame.addresses import source_of, sources_of
+from server.frame.addresses import caller_network, caller_networks
 from storage.identity.records import Attempts
 
 FORGOTTEN_AFTER = timedelta(hours=1)
@@ -54,7 +54,7 @@ def signing_in(email: str, address: str) -> Sequence[Counter]:
     """
     return (
         Counter(f"sign-in/account/{email}", _ACCOUNT),
-        Counter(f"sign-in/account-and-source/{source_of(address)}/{email}", _PAIR),
+        Counter(f"sign-in/account-and-source/{caller_network(address)}/{email}", _PAIR),
         *_by_source("sign-in/source", _SOURCE, address),
     )
 
@@ -88,7 +88,7 @@ def _by_source(name: str, limit: Limit, address: str) -> Sequence[Counter]:
     """By an address, or by the networks of an IPv6 one, of which the wider have more free."""
     return [
         Counter(f"{name}/{source.name}", replace(limit, free=int(limit.free * source.times)), shared=True)
-        for source in sources_of(address)
+        for source in caller_networks(address)
     ]
 
 
@@ -114,7 +114,7 @@ def verdict(known: Mapping[bytes, Attempts], limits: Mapping[bytes, Limit], now:
     return Verdict(timedelta(), counted)
 
 
-def taken_off(counted: Attempts) -> Attempts:
+def decremented(counted: Attempts) -> Attempts:
     """As if one attempt less had been made."""
     return replace(counted, count=max(counted.count - 1, 0))
 

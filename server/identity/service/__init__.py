@@ -7,7 +7,7 @@ from server.identity.service.auditing import Auditing
 from server.identity.service.key_rotation import KeyRotation, ListedKey
 from server.identity.service.mailing import Mailing
 from server.identity.service.recovery import Recovery
-from server.identity.service.refusals import Refusals
+from server.identity.service.refusal_audit import RefusalAudit
 from server.identity.service.roles import Roles
 from server.identity.service.sessions import Sessions
 from server.identity.service.signed_in import SignedIn
@@ -23,7 +23,7 @@ __all__ = [
     "ListedKey",
     "Mailing",
     "Recovery",
-    "Refusals",
+    "RefusalAudit",
     "Roles",
     "Sessions",
     "SignedIn",

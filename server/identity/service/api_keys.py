@@ -6,8 +6,8 @@ from uuid import UUID
 
 from server.frame.answers import DONE
 from server.frame.caller import Caller
-from server.frame.finishing import Finishing
 from server.frame.repeating import once, once_in
+from server.frame.shielding import ShieldedTasks
 from server.identity.credentials.secrets import KeyMaking, Secrets, key_hash, well_formed
 from server.identity.credentials.tokens import AccessTokens
 from server.identity.errors import CredentialsInvalid, KeyNotFound, NameTaken, TooManyAttempts
@@ -15,10 +15,10 @@ from server.identity.rules import api_keys as rules
 from server.identity.rules.roles import BuiltInRoles
 from server.identity.rules.throttling import exchanging
 from server.identity.service.answers import ACCOUNT, API_KEY
-from server.identity.service.granting import grantable, must_hold_all_of
-from server.identity.service.refusals import Refusals
+from server.identity.service.granting import grantable, require_permissions_of
+from server.identity.service.refusal_audit import RefusalAudit
 from server.identity.service.throttling import Throttling
-from storage.frame.records import Ask
+from storage.frame.records import ChangeContext
 from storage.identity.records import Account, AccountKind, ApiKey
 from storage.identity.store import IdentityStore, IdentityTransaction
 
@@ -32,9 +32,9 @@ class ApiKeys:
         tokens: AccessTokens,
         secrets: Secrets,
         throttling: Throttling,
-        refusals: Refusals,
+        refusal_audit: RefusalAudit,
         built_in: BuiltInRoles,
-        finishing: Finishing,
+        shielded: ShieldedTasks,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
     ) -> None:
@@ -42,14 +42,14 @@ class ApiKeys:
         self._tokens = tokens
         self._secrets = secrets
         self._throttling = throttling
-        self._refusals = refusals
+        self._refusal_audit = refusal_audit
         self._built_in = built_in
-        self._finishing = finishing
+        self._shielded = shielded
         self._now = now
         self._new_id = new_id
 
     async def create_account(
-        self, caller: Caller | None, name: str, roles: Sequence[str], ask: Ask
+        self, caller: Caller | None, name: str, roles: Sequence[str], context: ChangeContext
     ) -> tuple[Account, str]:
         """Creates an account and returns it with its key; raises RoleNotFound, PermissionNotHeld, NameTaken.
 
@@ -66,58 +66,58 @@ class ApiKeys:
             await _make(tx, making, account.id, account.id, account.create_time, None)
             return account
 
-        async with self._refusals.recorded(ask, "account/"), self._store.transaction() as tx:
-            account = await once_in(tx, ask, ACCOUNT, act, lambda account: f"account/{account.id}")
+        async with self._refusal_audit.recorded(context, "account/"), self._store.transaction() as tx:
+            account = await once_in(tx, context, ACCOUNT, act, lambda account: f"account/{account.id}")
             return account, making.again(account.id, await tx.api_keys.hash_of(account.id))
 
     async def create(
-        self, caller: Caller, account_id: UUID, expire_time: datetime | None, ask: Ask
+        self, caller: Caller, account_id: UUID, expire_time: datetime | None, context: ChangeContext
     ) -> tuple[ApiKey, str]:
         """Makes another key; raises FieldInvalid, AccountNotFound, PermissionNotHeld, TooManyKeys."""
         making = await self._secrets.key_making(self._now())
 
         async def act(tx: IdentityTransaction) -> ApiKey:
             now = self._now()
-            rules.must_be_ahead(expire_time, now)
-            account = rules.must_be_service(await tx.accounts.lock(account_id), str(account_id))
-            await must_hold_all_of(tx, self._built_in, caller, account)
-            rules.must_have_room(await tx.api_keys.list_live(account_id, now))
+            rules.require_future(expire_time, now)
+            account = rules.require_service(await tx.accounts.lock(account_id), str(account_id))
+            await require_permissions_of(tx, self._built_in, caller, account)
+            rules.require_free_slot(await tx.api_keys.list_live(account_id, now))
             return await _make(tx, making, self._new_id(), account_id, now, expire_time)
 
-        async with self._refusals.recorded(ask, f"account/{account_id}"), self._store.transaction() as tx:
-            key = await once_in(tx, ask, API_KEY, act, lambda key: f"key/{key.id}")
+        async with self._refusal_audit.recorded(context, f"account/{account_id}"), self._store.transaction() as tx:
+            key = await once_in(tx, context, API_KEY, act, lambda key: f"key/{key.id}")
             return key, making.again(key.id, await tx.api_keys.hash_of(key.id))
 
     async def list_live(self, account_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[ApiKey]:
         """Up to so many behind a key of (create_time, id), oldest first; raises AccountNotFound."""
         async with self._store.reading() as reading:
-            rules.must_be_service(await reading.accounts.find(account_id), str(account_id))
+            rules.require_service(await reading.accounts.find(account_id), str(account_id))
             live = await reading.api_keys.list_live(account_id, self._now())
         return [key for key in live if after is None or (key.create_time, key.id) > after][:limit]
 
-    async def delete(self, caller: Caller, key_id: UUID, ask: Ask) -> None:
+    async def delete(self, caller: Caller, key_id: UUID, context: ChangeContext) -> None:
         """Ends a key, on every server within a second; raises KeyNotFound, PermissionNotHeld."""
 
         async def act(tx: IdentityTransaction) -> None:
             key = await tx.api_keys.find(key_id)
             if key is None:
                 raise KeyNotFound(key_id=str(key_id))
-            account = rules.must_be_service(await tx.accounts.lock(key.account_id), str(key.account_id))
-            await must_hold_all_of(tx, self._built_in, caller, account)
+            account = rules.require_service(await tx.accounts.lock(key.account_id), str(key.account_id))
+            await require_permissions_of(tx, self._built_in, caller, account)
             if await tx.api_keys.end(key_id, self._now()):
                 await tx.access_changes.add([key.account_id], self._now())
 
-        async with self._refusals.recorded(ask, f"key/{key_id}"):
-            await once(self._store, ask, DONE, act, f"key/{key_id}")
+        async with self._refusal_audit.recorded(context, f"key/{key_id}"):
+            await once(self._store, context, DONE, act, f"key/{key_id}")
 
-    async def exchange(self, key: str, ask: Ask) -> tuple[str, datetime]:
+    async def exchange(self, key: str, context: ChangeContext) -> tuple[str, datetime]:
         """An access token, and its end, which is not after the key's; raises CredentialsInvalid.
 
         What is refused is recorded: of very many from one address, those that the limit of sign-ins would let through.
         """
-        return await self._finishing.finished(self._exchange(key, ask))
+        return await self._shielded.run(self._exchange(key, context))
 
-    async def _exchange(self, key: str, ask: Ask) -> tuple[str, datetime]:
+    async def _exchange(self, key: str, context: ChangeContext) -> tuple[str, datetime]:
         now, kept, account = self._now(), None, None
         if well_formed(key):
             async with self._store.reading() as reading:
@@ -126,22 +126,22 @@ class ApiKeys:
         try:
             found, account = rules.taken(kept, account, now)
         except CredentialsInvalid:
-            await self._refuse(kept, ask)
+            await self._refuse(kept, context)
             raise
         minute = rules.use_to_note(found, now)
         if minute is not None:
             async with self._store.transaction() as tx:
                 if await tx.api_keys.note_use(found.id, minute):
-                    await tx.audit.record([replace(ask, caller_id=account.id).entry(f"key/{found.id}")])
+                    await tx.audit.record([replace(context, caller_id=account.id).entry(f"key/{found.id}")])
         return await self._tokens.issue(account, found.id, until=found.expire_time)
 
-    async def _refuse(self, kept: ApiKey | None, ask: Ask) -> None:
+    async def _refuse(self, kept: ApiKey | None, context: ChangeContext) -> None:
         # The record is kept for ever, and must not grow by whatever anybody sends.
         with suppress(TooManyAttempts):
-            await self._throttling.begin([exchanging(ask.address)])
+            await self._throttling.begin([exchanging(context.address)])
             async with self._store.transaction() as tx:
                 resource = f"key/{kept.id}" if kept else "key/"
-                await tx.audit.record([ask.entry(resource, CredentialsInvalid.reason)])
+                await tx.audit.record([context.entry(resource, CredentialsInvalid.reason)])
 
 
 async def _make(

@@ -9,7 +9,7 @@ from storage.frame.records import NOBODY, AuditAnchor, AuditEvent, AuditFilter, 
 from storage.store import FrameStore
 from storage.transaction import Reading
 
-_PIECE = 500
+_BATCH_SIZE = 500
 """How many events are sealed in one transaction, or read at once: so few that other calls do not wait for long."""
 
 KeepAnchor = Callable[[AuditAnchor, datetime], Awaitable[None]]
@@ -49,7 +49,7 @@ class Auditing:
         while True:
             count = await self._seal_some()
             sealed += count
-            if count < _PIECE:  # what came meanwhile has its turn the next time
+            if count < _BATCH_SIZE:  # what came meanwhile has its turn the next time
                 return sealed
 
     async def anchor(self) -> bool:
@@ -119,12 +119,12 @@ async def _begin(reading: Reading, after: int) -> tuple[AuditAnchor, tuple[int, 
 async def _waiting(reading: Reading) -> Sequence[AuditEvent]:
     """What is to be sealed next, in its order."""
     horizon = await reading.audit_chain.horizon()
-    if horizon is not None and await reading.audit.counts_anew(horizon[0]):
+    if horizon is not None and await reading.audit.is_of_earlier_count(horizon[0]):
         # The database was restored into another one: what that writes has lower numbers than what is sealed.
-        return await reading.audit.list_from_before(limit=_PIECE) or await reading.audit.list_waiting(
-            after=None, limit=_PIECE
+        return await reading.audit.list_unsealed_before_restore(limit=_BATCH_SIZE) or await reading.audit.list_waiting(
+            after=None, limit=_BATCH_SIZE
         )
-    return await reading.audit.list_waiting(after=horizon, limit=_PIECE)
+    return await reading.audit.list_waiting(after=horizon, limit=_BATCH_SIZE)
 
 
 async def _differing(reading: Reading, anchors: Sequence[AuditAnchor]) -> Fault | None:
@@ -145,10 +145,10 @@ async def _beside(reading: Reading, after: int, since: tuple[int, int] | None, v
     if copy is not None:
         return Fault(FaultKind.FOREIGN, copy.position, copy.sequence)
     until = verifier.reached
-    if until is None or await reading.audit.counts_anew(until[0]):
+    if until is None or await reading.audit.is_of_earlier_count(until[0]):
         return None
     # In a database that was restored, the numbers begin again somewhere.
-    astray = await reading.audit_chain.find_astray(since if since and since < until else None, until)
+    astray = await reading.audit_chain.find_unsealed(since if since and since < until else None, until)
     return Fault(FaultKind.FOREIGN, 0, astray.sequence) if astray else None
 
 
@@ -158,12 +158,12 @@ async def _behind(reading: Reading, verifier: Verifier, limit: int) -> Fault | N
     if known is not None and (fault := await _differing(reading, [known])):
         return fault
     after, checked = await reading.audit_chain.horizon(), 0
-    if after is not None and await reading.audit.counts_anew(after[0]):
+    if after is not None and await reading.audit.is_of_earlier_count(after[0]):
         return None
-    if ahead := await reading.audit.list_from_before(limit=1):
+    if ahead := await reading.audit.list_unsealed_before_restore(limit=1):
         return Fault(FaultKind.FOREIGN, 0, ahead[0].sequence)
     while checked < limit and (
-        events := await reading.audit.list_waiting(after=after, limit=min(_PIECE, limit - checked))
+        events := await reading.audit.list_waiting(after=after, limit=min(_BATCH_SIZE, limit - checked))
     ):
         if fault := verifier.written(events):
             return fault
@@ -173,4 +173,4 @@ async def _behind(reading: Reading, verifier: Verifier, limit: int) -> Fault | N
 
 
 def _left(verifier: Verifier, limit: int) -> int:
-    return min(_PIECE, limit - verifier.verified)
+    return min(_BATCH_SIZE, limit - verifier.verified)

@@ -13,7 +13,7 @@ async def held_roles(
     tx: IdentityTransaction, built_in: BuiltInRoles, names: Sequence[str]
 ) -> Sequence[rules.KnownRole]:
     """The roles of these names, which stay as they are until the transaction ends; raises RoleNotFound."""
-    made = await tx.roles.hold([name for name in names if name not in built_in])
+    made = await tx.roles.lock_shared([name for name in names if name not in built_in])
     return rules.known_roles(built_in, names, made)
 
 
@@ -26,13 +26,15 @@ async def grantable(
     """
     roles = await held_roles(tx, built_in, names)
     if caller is not None:
-        rules.must_hold(caller, rules.permissions_of(roles))
+        rules.require_permissions(caller, rules.permissions_of(roles))
     return tuple(role.name for role in roles)
 
 
-async def must_hold_all_of(tx: IdentityTransaction, built_in: BuiltInRoles, caller: Caller, account: Account) -> None:
+async def require_permissions_of(
+    tx: IdentityTransaction, built_in: BuiltInRoles, caller: Caller, account: Account
+) -> None:
     """Raises PermissionNotHeld where the account may do something that the caller may not."""
-    made = await tx.roles.hold([name for name in account.roles if name not in built_in])
+    made = await tx.roles.lock_shared([name for name in account.roles if name not in built_in])
     # A role that was granted and is no more, as of an earlier version, permits nothing.
     known = [name for name in account.roles if name in built_in or name in {role.name for role in made}]
-    rules.must_hold(caller, rules.permissions_of(rules.known_roles(built_in, known, made)))
+    rules.require_permissions(caller, rules.permissions_of(rules.known_roles(built_in, known, made)))

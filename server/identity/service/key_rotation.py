@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from server.frame.sealing import MasterKeys
 from server.identity.credentials.keys import completed, new_key, resealed
 from server.identity.rules import keys as rules
-from storage.frame.records import Ask
+from storage.frame.records import ChangeContext
 from storage.identity.records import Key, KeyUse
 from storage.identity.store import IdentityStore, IdentityTransaction
 
@@ -35,7 +35,7 @@ class KeyRotation:
         async with self._store.reading() as reading:
             return self._listed(rules.trusted(await reading.keys.list_all()))
 
-    async def rotate(self, activate_after: timedelta, ask: Ask) -> Sequence[Key]:
+    async def rotate(self, activate_after: timedelta, context: ChangeContext) -> Sequence[Key]:
         """Makes a new key for each use, seals the others by the first master key, and destroys those done with.
 
         The new ones are published at once, and used after `activate_after`, which is 2 s at least. Raises
@@ -48,12 +48,12 @@ class KeyRotation:
             made = [new_key(use, self._master_keys, now, activate_time) for use in KeyUse]
             for key in made:
                 await tx.keys.add(key)
-            await tx.keys.remove([key.id for key in rules.done_with([*kept, *made], now)])
+            await tx.keys.remove([key.id for key in rules.disposable([*kept, *made], now)])
             await self._reseal(tx)
-            await tx.audit.record([ask.entry(f"signing-key/{key.id}") for key in made])
+            await tx.audit.record([context.entry(f"signing-key/{key.id}") for key in made])
         return made
 
-    async def revoke(self, key_id: str, ask: Ask) -> Sequence[Key]:
+    async def revoke(self, key_id: str, context: ChangeContext) -> Sequence[Key]:
         """Has nothing that a key made taken any more, on every server within a second; raises KeyNotFound.
 
         Where it was the active one, another takes its place at once, and is returned. Revoking one that was revoked
@@ -71,7 +71,7 @@ class KeyRotation:
                 await tx.keys.add(made[0])
             await tx.keys.revoke(key_id, now)
             await tx.access_changes.add(None, now)
-            await tx.audit.record([ask.entry(f"signing-key/{each.id}") for each in (key, *made)])
+            await tx.audit.record([context.entry(f"signing-key/{each.id}") for each in (key, *made)])
         return made
 
     async def _reseal(self, tx: IdentityTransaction) -> None:

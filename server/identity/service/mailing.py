@@ -6,7 +6,7 @@ from uuid import UUID
 
 import structlog
 
-from server.frame.keeping import forget
+from server.frame.retention import purge_in_batches
 from server.frame.sealing import MasterKeys
 from server.identity.credentials.secrets import mail_token_hash, new_mail_token, with_purpose
 from server.identity.outbox import Letter, NeverSent, NotSent, Outbox
@@ -72,7 +72,7 @@ class Mailing:
         if mail is None:
             return
         if now - mail.create_time >= rules.GIVEN_UP_AFTER:
-            self._logger.error("a mail is given up", kind=mail.kind, mail_id=str(mail_id))
+            self._logger.error("mail_given_up", kind=mail.kind, mail_id=str(mail_id))
             await self._forget(mail_id)
             return
         until = now + rules.wait_after(mail.attempt_count)
@@ -82,18 +82,18 @@ class Mailing:
         if not taken:
             await self._try_again(mail_id, mail.next_attempt_time)
         elif letter is not None:
-            await self._hand_over(letter, until)
+            await self._send(letter, until)
 
-    async def _hand_over(self, letter: Letter, until: datetime) -> None:
+    async def _send(self, letter: Letter, until: datetime) -> None:
         try:
             await self._outbox.send(letter)
         except NeverSent as error:
             # Without the frames of an exception, which may show the address.
             why = str(error)
-            self._logger.error("a mail is given up", kind=letter.kind, mail_id=str(letter.id), why=why)  # noqa: TRY400
+            self._logger.error("mail_given_up", kind=letter.kind, mail_id=str(letter.id), why=why)  # noqa: TRY400
             await self._forget(letter.id)
         except NotSent as error:
-            self._logger.warning("a mail was not sent", kind=letter.kind, mail_id=str(letter.id), why=str(error))
+            self._logger.warning("mail_not_sent", kind=letter.kind, mail_id=str(letter.id), why=str(error))
             await self._try_again(letter.id, until)
         else:
             await self._forget(letter.id)
@@ -103,7 +103,7 @@ class Mailing:
         content = rules.Content(**json.loads(self._master_keys.open(_purpose(mail.id), mail.content)))
         due = await self._due(tx, rules.Occasion(mail.kind), content)
         first = mail.attempt_count == 0
-        if due is None or (first and not await self._is_let_out(tx, due.kind, content.to)):
+        if due is None or (first and not await self._may_send(tx, due.kind, content.to)):
             await tx.mails.delete(mail.id)
             return None
         token, purpose = content.token, rules.PURPOSE.get(due.kind)
@@ -113,7 +113,7 @@ class Mailing:
             now = self._now()
             lasting = now + rules.TOKEN_LIFE[purpose]
             await tx.mail_tokens.put(MailToken(mail_token_hash(token), due.account.id, purpose, now, lasting))
-        said = rules.words(due.kind, token, self._link, due.account.create_time)
+        said = rules.mail_text(due.kind, token, self._link, due.account.create_time)
         return Letter(mail.id, due.kind, content.to, said.subject, said.text, mail.create_time)
 
     async def _due(self, tx: IdentityTransaction, occasion: rules.Occasion, content: rules.Content) -> rules.Due | None:
@@ -126,16 +126,16 @@ class Mailing:
             pending = list(await tx.accounts.list_unverified(content.to, limit=2))
         return rules.mail_due(occasion, content, owner, pending)
 
-    async def _is_let_out(self, tx: IdentityTransaction, kind: rules.MailKind, to: str) -> bool:
+    async def _may_send(self, tx: IdentityTransaction, kind: rules.MailKind, to: str) -> bool:
         """Whether the address has not had enough mails of this kind lately; the token it was sent last goes on."""
-        return await self._throttling.within(tx, throttling.mailing(to, kind))
+        return await self._throttling.try_count(tx, throttling.mailing(to, kind))
 
     async def purge(self) -> None:
         """Forgets tokens that are good for nothing any more, and mails that nobody took care of."""
         now = self._now()
-        await forget(self._store, lambda tx, limit: tx.mail_tokens.purge(now, limit))
+        await purge_in_batches(self._store, lambda tx, limit: tx.mail_tokens.purge(now, limit))
         given_up = self._now() - rules.GIVEN_UP_AFTER - timedelta(days=1)
-        await forget(self._store, lambda tx, limit: tx.mails.purge(given_up, limit))
+        await purge_in_batches(self._store, lambda tx, limit: tx.mails.purge(given_up, limit))
 
     async def _try_again(self, mail_id: UUID, at: datetime) -> None:
         async with self._store.transaction() as tx:

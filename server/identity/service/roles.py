@@ -9,8 +9,8 @@ from server.identity.errors import RoleExists, RoleInUse, RoleNotFound
 from server.identity.rules import roles as rules
 from server.identity.rules.roles import BuiltInRoles, KnownRole, RoleDraft
 from server.identity.service.answers import ROLE
-from server.identity.service.refusals import Refusals
-from storage.frame.records import Ask
+from server.identity.service.refusal_audit import RefusalAudit
+from storage.frame.records import ChangeContext
 from storage.identity.records import Role
 from storage.identity.store import IdentityStore, IdentityTransaction
 
@@ -19,24 +19,24 @@ class Roles:
     """What may be granted."""
 
     def __init__(
-        self, store: IdentityStore, refusals: Refusals, built_in: BuiltInRoles, now: Callable[[], datetime]
+        self, store: IdentityStore, refusal_audit: RefusalAudit, built_in: BuiltInRoles, now: Callable[[], datetime]
     ) -> None:
         self._store = store
-        self._refusals = refusals
+        self._refusal_audit = refusal_audit
         self._built_in = built_in
         self._now = now
 
-    async def create(self, caller: Caller, draft: RoleDraft, ask: Ask) -> KnownRole:
+    async def create(self, caller: Caller, draft: RoleDraft, context: ChangeContext) -> KnownRole:
         """Makes a role; raises PermissionUnknown, PermissionNotHeld, RoleExists."""
 
         async def act(tx: IdentityTransaction) -> KnownRole:
             role = rules.drafted(self._built_in, draft, caller, self._now())
             if not await tx.roles.add(role):
                 raise RoleExists(role=role.name)
-            return rules.made_role(role)
+            return rules.custom_role(role)
 
-        async with self._refusals.recorded(ask, f"role/{draft.name}"):
-            return await once(self._store, ask, ROLE, act, f"role/{draft.name}")
+        async with self._refusal_audit.recorded(context, f"role/{draft.name}"):
+            return await once(self._store, context, ROLE, act, f"role/{draft.name}")
 
     async def get(self, name: str) -> KnownRole:
         """Raises RoleNotFound."""
@@ -46,16 +46,16 @@ class Roles:
             role = await reading.roles.find(name)
         if role is None:
             raise RoleNotFound(role=name)
-        return rules.made_role(role)
+        return rules.custom_role(role)
 
     async def list_by_name(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[KnownRole]:
         """Behind a key of (0 for built in and 1 for made, name)."""
         built_in = [self._built_in.get(name) for name in sorted(self._built_in) if after is None or (0, name) > after]
         async with self._store.reading() as reading:
             made = await reading.roles.list_by_name(after=after[1] if after and after[0] else None, limit=limit)
-        return [*built_in, *map(rules.made_role, made)][:limit]
+        return [*built_in, *map(rules.custom_role, made)][:limit]
 
-    async def edit(self, caller: Caller, edit: Edit[str], ask: Ask) -> KnownRole:
+    async def edit(self, caller: Caller, edit: Edit[str], context: ChangeContext) -> KnownRole:
         """Changes a role, and what all who hold it may do.
 
         Raises RoleNotFound, RoleBuiltIn, EtagMismatch, PermissionUnknown, PermissionNotHeld.
@@ -68,12 +68,12 @@ class Roles:
                 await tx.roles.edit(role.name, role.description, role.permissions, role.update_time)
                 # Whoever holds it: to ask for them would miss nobody, but cost more than to look everyone up anew.
                 await tx.access_changes.add(None, self._now())
-            return rules.made_role(role)
+            return rules.custom_role(role)
 
-        async with self._refusals.recorded(ask, f"role/{edit.key}"):
-            return await once(self._store, ask, ROLE, act, f"role/{edit.key}")
+        async with self._refusal_audit.recorded(context, f"role/{edit.key}"):
+            return await once(self._store, context, ROLE, act, f"role/{edit.key}")
 
-    async def delete(self, caller: Caller, name: str, ask: Ask, *, force: bool) -> None:
+    async def delete(self, caller: Caller, name: str, context: ChangeContext, *, force: bool) -> None:
         """Deletes a role, with `force` from all who hold it; raises RoleNotFound, RoleBuiltIn, PermissionNotHeld.
 
         Raises RoleInUse where somebody holds it and `force` is not set.
@@ -81,20 +81,20 @@ class Roles:
 
         async def act(tx: IdentityTransaction) -> None:
             role = await self._locked(tx, name)
-            rules.must_hold(caller, role.permissions)
+            rules.require_permissions(caller, role.permissions)
             # Nobody is granted it meanwhile: who grants a role holds it just as a change does.
-            if not force and await tx.roles.held(name):
+            if not force and await tx.roles.is_granted(name):
                 raise RoleInUse(role=name)
             await tx.roles.revoke_from_all(name)
             await tx.roles.delete(name)
             await tx.access_changes.add(None, self._now())
 
-        async with self._refusals.recorded(ask, f"role/{name}"):
-            await once(self._store, ask, DONE, act, f"role/{name}")
+        async with self._refusal_audit.recorded(context, f"role/{name}"):
+            await once(self._store, context, DONE, act, f"role/{name}")
 
     async def _locked(self, tx: IdentityTransaction, name: str) -> Role:
         """The role, which nobody grants or changes meanwhile; raises RoleBuiltIn, RoleNotFound."""
-        rules.must_be_made(self._built_in, name)
+        rules.require_custom(self._built_in, name)
         role = await tx.roles.lock(name)
         if role is None:
             raise RoleNotFound(role=name)

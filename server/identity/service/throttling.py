@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from server.frame.keeping import forget
+from server.frame.retention import purge_in_batches
 from server.identity.credentials.keys import KeyRing
 from server.identity.errors import TooManyAttempts
 from server.identity.rules import throttling as rules
@@ -47,7 +47,7 @@ class Throttling:
         shared = [key for key, counter in zip(limits, counters, strict=True) if counter.shared]
         return Attempt(tuple(limits), shared)
 
-    async def within(self, tx: IdentityTransaction, counter: rules.Counter) -> bool:
+    async def try_count(self, tx: IdentityTransaction, counter: rules.Counter) -> bool:
         """Counts something that happens in this transaction; False where it has to wait, and counts nothing."""
         try:
             await self._count(tx, await self._limits([counter]))
@@ -58,16 +58,16 @@ class Throttling:
     async def succeeded(self, tx: IdentityTransaction, attempt: Attempt) -> None:
         """That the attempt was no guess: what counts for the account alone is forgotten, it is taken off the rest."""
         counted = await tx.attempts.lock(attempt.keys, self._now())
-        await tx.attempts.save([rules.taken_off(counted[key]) for key in attempt.shared])
+        await tx.attempts.save([rules.decremented(counted[key]) for key in attempt.shared])
         await tx.attempts.clear([key for key in attempt.keys if key not in attempt.shared])
 
-    async def taken_back(self, attempt: Attempt) -> None:
+    async def withdraw(self, attempt: Attempt) -> None:
         """That the attempt was not made after all."""
         async with self._store.transaction() as tx:
             counted = await tx.attempts.lock(attempt.keys, self._now())
-            await tx.attempts.save([rules.taken_off(each) for each in counted.values()])
+            await tx.attempts.save([rules.decremented(each) for each in counted.values()])
 
-    async def cleared(self, tx: IdentityTransaction, counters: Sequence[rules.Counter]) -> None:
+    async def clear(self, tx: IdentityTransaction, counters: Sequence[rules.Counter]) -> None:
         """Forgets what is counted by these."""
         keys = (await self._limits(counters)).keys()
         await tx.attempts.lock(keys, self._now())
@@ -76,7 +76,7 @@ class Throttling:
     async def purge(self) -> None:
         """Forgets what was long not tried."""
         before = self._now() - rules.FORGOTTEN_AFTER
-        await forget(self._store, lambda tx, limit: tx.attempts.purge(before, limit))
+        await purge_in_batches(self._store, lambda tx, limit: tx.attempts.purge(before, limit))
 
     async def _count(self, tx: IdentityTransaction, limits: Mapping[bytes, rules.Limit]) -> None:
         counted = await tx.attempts.lock(limits.keys(), self._now())

@@ -19,13 +19,13 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         self._keys = keys
 
     async def GrantRole(self, request: pb.GrantRoleRequest, call: Call) -> pb.GrantRoleResponse:
-        ask = call.ask(request)
-        roles = await self._access.grant(call.caller, UUID(request.account_id), request.role, ask)
+        change = call.change_context(request)
+        roles = await self._access.grant(call.caller, UUID(request.account_id), request.role, change)
         return pb.GrantRoleResponse(roles=roles)
 
     async def RevokeRole(self, request: pb.RevokeRoleRequest, call: Call) -> pb.RevokeRoleResponse:
-        ask = call.ask(request)
-        roles = await self._access.revoke(call.caller, UUID(request.account_id), request.role, ask)
+        change = call.change_context(request)
+        roles = await self._access.revoke(call.caller, UUID(request.account_id), request.role, change)
         return pb.RevokeRoleResponse(roles=roles)
 
     async def ListUsers(self, request: pb.ListUsersRequest, call: Call) -> pb.ListUsersResponse:
@@ -43,33 +43,33 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         return pb.ListServiceAccountsResponse(service_accounts=services, next_page_token=next_page_token)
 
     async def DisableAccount(self, request: pb.DisableAccountRequest, call: Call) -> pb.DisableAccountResponse:
-        ask = call.ask(request)
-        await self._access.disable(call.caller, UUID(request.account_id), ask)
+        change = call.change_context(request)
+        await self._access.disable(call.caller, UUID(request.account_id), change)
         return pb.DisableAccountResponse()
 
     async def EnableAccount(self, request: pb.EnableAccountRequest, call: Call) -> pb.EnableAccountResponse:
-        ask = call.ask(request)
-        await self._access.enable(call.caller, UUID(request.account_id), ask)
+        change = call.change_context(request)
+        await self._access.enable(call.caller, UUID(request.account_id), change)
         return pb.EnableAccountResponse()
 
     async def CreateServiceAccount(
         self, request: pb.CreateServiceAccountRequest, call: Call
     ) -> pb.CreateServiceAccountResponse:
-        ask = call.ask(request)
+        change = call.change_context(request)
         wanted = request.service_account
-        account, secret = await self._keys.create_account(call.caller, wanted.name, wanted.roles, ask)
+        account, secret = await self._keys.create_account(call.caller, wanted.name, wanted.roles, change)
         return pb.CreateServiceAccountResponse(service_account=messages.service_account(account), secret=secret)
 
     async def ExchangeKey(self, request: pb.ExchangeKeyRequest, call: Call) -> pb.ExchangeKeyResponse:
-        access_token, expire_time = await self._keys.exchange(request.key, call.ask(request))
+        access_token, expire_time = await self._keys.exchange(request.key, call.change_context(request))
         return pb.ExchangeKeyResponse(access_token=access_token, expire_time=timestamp(expire_time))
 
     async def CreateKey(self, request: pb.CreateKeyRequest, call: Call) -> pb.CreateKeyResponse:
-        ask = call.ask(request)
+        change = call.change_context(request)
         wanted = request.key
         expire_time = time_of(wanted.expire_time) if wanted.HasField("expire_time") else None
         account_id = UUID(wanted.service_account_id)
-        key, secret = await self._keys.create(call.caller, account_id, expire_time, ask)
+        key, secret = await self._keys.create(call.caller, account_id, expire_time, change)
         return pb.CreateKeyResponse(key=messages.key(key), secret=secret)
 
     async def ListKeys(self, request: pb.ListKeysRequest, call: Call) -> pb.ListKeysResponse:
@@ -79,13 +79,13 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         return pb.ListKeysResponse(keys=keys, next_page_token=next_page_token)
 
     async def DeleteKey(self, request: pb.DeleteKeyRequest, call: Call) -> pb.DeleteKeyResponse:
-        ask = call.ask(request)
-        await self._keys.delete(call.caller, UUID(request.key_id), ask)
+        change = call.change_context(request)
+        await self._keys.delete(call.caller, UUID(request.key_id), change)
         return pb.DeleteKeyResponse()
 
     async def CreateRole(self, request: pb.CreateRoleRequest, call: Call) -> pb.CreateRoleResponse:
-        ask = call.ask(request)
-        role = await self._roles.create(call.caller, messages.role_draft(request.role), ask)
+        change = call.change_context(request)
+        role = await self._roles.create(call.caller, messages.role_draft(request.role), change)
         return pb.CreateRoleResponse(role=messages.role(role))
 
     async def GetRole(self, request: pb.GetRoleRequest, call: Call) -> pb.GetRoleResponse:
@@ -98,11 +98,11 @@ class AccessServicer(access_service_pb2_grpc.AccessServiceServicer):
         return pb.ListRolesResponse(roles=roles, next_page_token=next_page_token)
 
     async def UpdateRole(self, request: pb.UpdateRoleRequest, call: Call) -> pb.UpdateRoleResponse:
-        ask = call.ask(request)
-        role = await self._roles.edit(call.caller, messages.role_edit(request), ask)
+        change = call.change_context(request)
+        role = await self._roles.edit(call.caller, messages.role_edit(request), change)
         return pb.UpdateRoleResponse(role=messages.role(role))
 
     async def DeleteRole(self, request: pb.DeleteRoleRequest, call: Call) -> pb.DeleteRoleResponse:
-        ask = call.ask(request)
-        await self._roles.delete(call.caller, request.name, ask, force=request.force)
+        change = call.change_context(request)
+        await self._roles.delete(call.caller, request.name, change, force=request.force)
         return pb.DeleteRoleResponse()

@@ -8,7 +8,7 @@ from server.frame.paging import page_of
 from server.identity import messages
 from server.identity.credentials.secrets import Secrets
 from server.identity.service import Accounts, Recovery, Sessions, SigningIn
-from storage.frame.records import Ask
+from storage.frame.records import ChangeContext
 from storage.identity.records import AccountKind
 
 
@@ -23,22 +23,24 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         self._secrets = secrets
 
     async def Register(self, request: pb.RegisterRequest, call: Call) -> pb.RegisterResponse:
-        ask = await self._secret_ask(call, request)
-        account = await self._accounts.register(request.email, request.password, request.display_name, ask)
+        change = await self._secret_context(call, request)
+        account = await self._accounts.register(request.email, request.password, request.display_name, change)
         return pb.RegisterResponse(user=messages.user(account))
 
     async def Login(self, request: pb.LoginRequest, call: Call) -> pb.LoginResponse:
         user_agent = messages.user_agent(call.metadata)
-        ask = call.ask(request)
-        signed_in = await self._signing_in.login(request.email, request.password, user_agent, ask, request.device_token)
+        change = call.change_context(request)
+        signed_in = await self._signing_in.login(
+            request.email, request.password, user_agent, change, request.device_token
+        )
         return pb.LoginResponse(tokens=messages.tokens(signed_in), device_token=signed_in.device_token)
 
     async def Refresh(self, request: pb.RefreshRequest, call: Call) -> pb.RefreshResponse:
-        signed_in = await self._sessions.refresh(request.refresh_token, call.ask(request))
+        signed_in = await self._sessions.refresh(request.refresh_token, call.change_context(request))
         return pb.RefreshResponse(tokens=messages.tokens(signed_in))
 
     async def Logout(self, request: pb.LogoutRequest, call: Call) -> pb.LogoutResponse:
-        await self._sessions.logout(request.refresh_token, call.ask(request))
+        await self._sessions.logout(request.refresh_token, call.change_context(request))
         return pb.LogoutResponse()
 
     async def GetMe(self, request: pb.GetMeRequest, call: Call) -> pb.GetMeResponse:
@@ -50,31 +52,31 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         return pb.GetMeResponse(service_account=messages.service_account(account), permissions=permissions)
 
     async def ChangePassword(self, request: pb.ChangePasswordRequest, call: Call) -> pb.ChangePasswordResponse:
-        ask = await self._secret_ask(call, request)
+        change = await self._secret_context(call, request)
         caller = call.caller
         passwords = (request.current_password, request.new_password)
-        device_token = await self._accounts.change_password(caller, *passwords, ask)
+        device_token = await self._accounts.change_password(caller, *passwords, change)
         return pb.ChangePasswordResponse(device_token=device_token)
 
     async def SendEmailVerification(
         self, request: pb.SendEmailVerificationRequest, call: Call
     ) -> pb.SendEmailVerificationResponse:
-        await self._recovery.send_verification(request.email, call.ask(request))
+        await self._recovery.send_verification(request.email, call.change_context(request))
         return pb.SendEmailVerificationResponse()
 
     async def VerifyEmail(self, request: pb.VerifyEmailRequest, call: Call) -> pb.VerifyEmailResponse:
-        await self._recovery.verify_email(request.token, await self._secret_ask(call, request))
+        await self._recovery.verify_email(request.token, await self._secret_context(call, request))
         return pb.VerifyEmailResponse()
 
     async def RequestPasswordReset(
         self, request: pb.RequestPasswordResetRequest, call: Call
     ) -> pb.RequestPasswordResetResponse:
-        await self._recovery.request_reset(request.email, call.ask(request))
+        await self._recovery.request_reset(request.email, call.change_context(request))
         return pb.RequestPasswordResetResponse()
 
     async def ResetPassword(self, request: pb.ResetPasswordRequest, call: Call) -> pb.ResetPasswordResponse:
-        ask = await self._secret_ask(call, request)
-        device_token = await self._recovery.reset_password(request.token, request.new_password, ask)
+        change = await self._secret_context(call, request)
+        device_token = await self._recovery.reset_password(request.token, request.new_password, change)
         return pb.ResetPasswordResponse(device_token=device_token)
 
     async def ListSessions(self, request: pb.ListSessionsRequest, call: Call) -> pb.ListSessionsResponse:
@@ -87,14 +89,14 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         return pb.ListSessionsResponse(sessions=sessions, next_page_token=next_page_token)
 
     async def RevokeSession(self, request: pb.RevokeSessionRequest, call: Call) -> pb.RevokeSessionResponse:
-        ask = call.ask(request)
-        await self._sessions.revoke(call.caller, UUID(request.session_id), ask)
+        change = call.change_context(request)
+        await self._sessions.revoke(call.caller, UUID(request.session_id), change)
         return pb.RevokeSessionResponse()
 
     async def RevokeAllSessions(self, request: pb.RevokeAllSessionsRequest, call: Call) -> pb.RevokeAllSessionsResponse:
-        ask = call.ask(request)
-        count = await self._sessions.revoke_all(call.caller, ask, keep_current=request.keep_current)
+        change = call.change_context(request)
+        count = await self._sessions.revoke_all(call.caller, change, keep_current=request.keep_current)
         return pb.RevokeAllSessionsResponse(revoked_count=count)
 
-    async def _secret_ask(self, call: Call, request: Any) -> Ask:
-        return call.ask(request, secret=await self._secrets.request_secret())
+    async def _secret_context(self, call: Call, request: Any) -> ChangeContext:
+        return call.change_context(request, secret=await self._secrets.request_secret())

@@ -10,10 +10,10 @@ from server.identity.errors import EmailTaken
 from server.identity.permissions import ADMIN
 from server.identity.use_cases import Identity, build_identity
 from server.modules import permissions
-from server.process.data_dir.private_file import kept_value, remove, write_private
+from server.process.data_dir.private_file import remove, stored_value, write_private
 from server.process.failure import Failure
 from storage.database import Database
-from storage.frame.records import NOBODY, Ask
+from storage.frame.records import NOBODY, ChangeContext
 from storage.identity.store import IDENTITY
 
 FIRST_ADMIN = "admin@localhost"
@@ -27,7 +27,7 @@ async def ensure_first_admin(database: Database, keys: MasterKeys, data_dir: Pat
     kept, coming = data_dir / "admin.json", data_dir / "admin.json.new"
     async with database.store(IDENTITY).reading() as reading:
         there_is_one = bool(await reading.accounts.list_people(role=ADMIN, after=None, limit=1))
-    left = kept_value(coming, "password")
+    left = stored_value(coming, "password")
     if there_is_one and left is None:
         return None
     identity = build_identity(database.store(IDENTITY), keys, permissions())
@@ -55,7 +55,7 @@ async def _first_admin(identity: Identity, kept: Path, coming: Path) -> str:
     remove(kept)  # of another database
     try:
         await identity.accounts.create(
-            FIRST_ADMIN, password, "Admin", [ADMIN], Ask(NOBODY, "backroom admin first-admin", now())
+            FIRST_ADMIN, password, "Admin", [ADMIN], ChangeContext(NOBODY, "backroom admin first-admin", now())
         )
     except EmailTaken:
         remove(coming)

@@ -6,10 +6,10 @@ from server.application import Application
 from server.frame.outages import explained
 from server.frame.sealing import MasterKeyMalformed, MasterKeys, SealBroken, new_master_key, read_master_key
 from server.identity.credentials.keys import MasterKeyWrong
-from server.process.data_dir.private_file import keep_private
+from server.process.data_dir.private_file import write_private_once
 from server.process.failure import Failure
 from server.settings import Settings
-from storage.embedded.data import holds_data
+from storage.embedded.data import contains_data
 from storage.errors import StoreUnavailable
 
 
@@ -38,10 +38,10 @@ def _kept(data_dir: Path) -> str:
     path = data_dir / "master.key"
     if path.exists():
         text = path.read_text()
-        if text.strip() or holds_data(data_dir / "postgres"):
+        if text.strip() or contains_data(data_dir / "postgres"):
             return text
         path.unlink()
-    return keep_private(path, new_master_key())
+    return write_private_once(path, new_master_key())
 
 
 async def prepared(application: Application, settings: Settings) -> None:
@@ -49,12 +49,12 @@ async def prepared(application: Application, settings: Settings) -> None:
     try:
         await application.prepare()
     except (MasterKeyWrong, SealBroken):
-        raise wrong(settings) from None
+        raise wrong_master_key(settings) from None
     except StoreUnavailable as error:
         raise Failure(explained(error)) from None
 
 
-def wrong(settings: Settings) -> Failure:
+def wrong_master_key(settings: Settings) -> Failure:
     """Says which setting it is, and the mend."""
     here = settings.embedded and not settings.master_keys
     where = str(settings.data_dir / "master.key") if here else "BACKROOM_MASTER_KEY"

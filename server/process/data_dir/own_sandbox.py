@@ -12,13 +12,13 @@ from pathlib import Path
 import httpx
 
 from server.commerce.settings import CommerceSettings
-from server.process.data_dir.private_file import keep_private, write_private
+from server.process.data_dir.private_file import write_private, write_private_once
 from server.process.failure import Failure
 from server.process.program import this_program
 from server.settings import Settings
 from server.webhooks.settings import WebhooksSettings
 
-_STOPPED_WITHIN = 10.0
+_STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Sandbox:
     key: str = field(repr=False)
     webhook_secret: str = field(repr=False)
 
-    async def tell(self, webhook_url: str) -> None:
+    async def set_webhook_url(self, webhook_url: str) -> None:
         """Has it send its webhooks to this server."""
         headers = {"authorization": f"Bearer {self.key}"}
         async with httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False) as client:
-            (await client.post("/v1/behaviour", json={"webhook_url": webhook_url})).raise_for_status()
+            (await client.post("/v1/behavior", json={"webhook_url": webhook_url})).raise_for_status()
 
 
 @contextmanager
@@ -72,8 +72,8 @@ def with_sandbox(configured: Settings, sandbox: Sandbox | None) -> Settings:
 
 def with_running_sandbox(configured: Settings) -> Settings:
     """The same for a command that runs beside a server, with the sandbox that the server has started last."""
-    beside = configured.embedded and not configured.of(CommerceSettings).sandbox_url
-    return with_sandbox(configured, running_sandbox(configured)) if beside else configured
+    local = configured.embedded and not configured.of(CommerceSettings).sandbox_url
+    return with_sandbox(configured, running_sandbox(configured)) if local else configured
 
 
 class StartedSandbox:
@@ -112,7 +112,7 @@ class StartedSandbox:
     def stop(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(_STOPPED_WITHIN)
+            self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -131,7 +131,7 @@ def _kept(path: Path) -> Sandbox:
         return kept
     path.unlink(missing_ok=True)  # it holds nothing that could be read
     secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
-    keep_private(path, json.dumps(asdict(Sandbox("", secrets.token_urlsafe(32), secret))))
+    write_private_once(path, json.dumps(asdict(Sandbox("", secrets.token_urlsafe(32), secret))))
     return _read(path) or _kept(path)
 
 

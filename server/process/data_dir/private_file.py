@@ -24,7 +24,7 @@ def write_private(path: Path, text: str, *, durable: bool = True) -> None:
         raise
 
 
-def keep_private(path: Path, text: str) -> str:
+def write_private_once(path: Path, text: str) -> str:
     """Writes such a file where there is none, and returns what stands there then, be it of another who was faster."""
     unfinished = _written(path, text, durable=True)
     try:
@@ -35,7 +35,7 @@ def keep_private(path: Path, text: str) -> str:
     return path.read_text()
 
 
-def kept_value(path: Path, name: str) -> str | None:
+def stored_value(path: Path, name: str) -> str | None:
     """A value of such a file in JSON; None where there is none that can be read."""
     try:
         return str(json.loads(path.read_text())[name])

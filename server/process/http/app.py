@@ -30,7 +30,7 @@ def create_app(
     """
 
     told, alive, ready = PlainTextResponse(about), JSONResponse({"status": "alive"}), JSONResponse({"status": "ready"})
-    published = _Published()
+    published = _KeySetAnswer()
 
     async def root(_request: Request) -> Response:
         return told
@@ -62,7 +62,7 @@ def answering(routes: Sequence[BaseRoute]) -> Starlette:
     return app
 
 
-class _Published:
+class _KeySetAnswer:
     """The key set as it is answered, which is written anew only where it has changed."""
 
     def __init__(self) -> None:

@@ -8,13 +8,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from server.process.http.parsing import Parser
-from server.process.http.turns import Turns
+from server.process.http.scheduling import ReadScheduler
 
-REQUEST_WITHIN = 10.0
+REQUEST_SECONDS = 10.0
 """In seconds: how long a whole request may take to arrive, its headers and its body."""
-_ANSWERED_WITHIN = 30.0
+_ANSWER_SECONDS = 30.0
 """In seconds: how long its answer may take, with the time that the caller takes to read it."""
-_MOST_REQUESTS = 1000
+_MAX_REQUESTS = 1000
 """Of one connection, which ends with the answer to the last one: those who have more to ask stand in line anew."""
 
 
@@ -32,15 +32,15 @@ class Connection(H11Protocol):
         config: uvicorn.Config,
         state: ServerState,
         awaited: dict["Connection", None],
-        turns: Turns,
+        scheduler: ReadScheduler,
         *,
-        request_within: float = REQUEST_WITHIN,
+        request_within: float = REQUEST_SECONDS,
     ) -> None:
         """In `awaited` stand the connections that owe their request, the longest-standing first."""
         super().__init__(config, state, {})
         self.conn = Parser()
         self._awaited = awaited
-        self._turns = turns
+        self._scheduler = scheduler
         self._asked = False
         self._request_within = request_within
         self._begun = True
@@ -59,7 +59,7 @@ class Connection(H11Protocol):
     def handle_events(self) -> None:
         if not self._asked:
             self._asked = True
-            self._turns.ask(self)
+            self._scheduler.ask(self)
 
     def read_on(self) -> int:
         """Takes its turn, and returns how many requests have begun."""
@@ -69,12 +69,12 @@ class Connection(H11Protocol):
         begun = self.conn.requests
         self.conn.go_on()
         super().handle_events()
-        if self.conn.holds and not self.transport.is_closing():
+        if self.conn.is_bounded and not self.transport.is_closing():
             self.transport.pause_reading()
             self.handle_events()
         elif not self.flow.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
-        if self.conn.requests >= _MOST_REQUESTS:
+        if self.conn.requests >= _MAX_REQUESTS:
             self.cycle.keep_alive = False
         self._look()
         return self.conn.requests - begun
@@ -109,7 +109,7 @@ class Connection(H11Protocol):
         """Once the request is there, it is the answer's turn."""
         if self in self._awaited and self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             del self._awaited[self]
-            self._set_timer(_ANSWERED_WITHIN)
+            self._set_timer(_ANSWER_SECONDS)
 
     def _await_request(self) -> None:
         self._awaited.pop(self, None)

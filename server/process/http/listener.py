@@ -8,14 +8,14 @@ import uvicorn
 from starlette.applications import Starlette
 
 from server.process.descriptors import Descriptors
-from server.process.http.connection import REQUEST_WITHIN, Connection
-from server.process.http.turns import Turns
+from server.process.http.connection import REQUEST_SECONDS, Connection
+from server.process.http.scheduling import ReadScheduler
 from server.process.ports import listening
 
-_MOST_CONNECTIONS = 256
+_MAX_CONNECTIONS = 256
 _SHARE = 8
 """At most this part of the process's descriptors is for the HTTP side."""
-_REST = 0.1
+_REST_SECONDS = 0.1
 """In seconds: how long to wait when a connection cannot be taken, for want of a descriptor."""
 
 
@@ -35,8 +35,8 @@ class Listener:
         inherited: socket.socket | None = None,
         tls: Callable[[], ssl.SSLContext] | None = None,
         descriptors: Descriptors | None = None,
-        request_within: float = REQUEST_WITHIN,
-        most: int = _MOST_CONNECTIONS,
+        request_within: float = REQUEST_SECONDS,
+        most: int = _MAX_CONNECTIONS,
     ) -> None:
         """Binds at once; raises OSError where the address is taken. `tls` is asked for each connection.
 
@@ -63,7 +63,7 @@ class Listener:
         self._request_within = request_within
         self._most = min(most, max(1, self._descriptors.limit // _SHARE))
         self._awaited: dict[Connection, None] = {}
-        self._turns = Turns()
+        self._scheduler = ReadScheduler()
         self._opening: set[asyncio.Task[None]] = set()
         self._resting: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -103,7 +103,7 @@ class Listener:
             return
         except OSError:
             self._pause()
-            self._resting = asyncio.get_running_loop().call_later(_REST, self._listen)
+            self._resting = asyncio.get_running_loop().call_later(_REST_SECONDS, self._listen)
             return
         taken.setblocking(False)
         self._make_room()
@@ -132,7 +132,7 @@ class Listener:
 
     def _connection(self) -> Connection:
         state = self._server.server_state
-        return Connection(self._config, state, self._awaited, self._turns, request_within=self._request_within)
+        return Connection(self._config, state, self._awaited, self._scheduler, request_within=self._request_within)
 
 
 class _Server(uvicorn.Server):

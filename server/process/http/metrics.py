@@ -19,7 +19,7 @@ Exposition = Callable[[], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Scraping:
+class MetricsAccess:
     """Whom the metrics are shown to."""
 
     public: bool = True
@@ -39,7 +39,7 @@ def rendered(registry: CollectorRegistry) -> Exposition:
     return render
 
 
-class Kept:
+class CachedExposition:
     """An exposition that is made once at a time, and shown to all who ask meanwhile and for a while after."""
 
     def __init__(self, exposition: Exposition, seconds: float, elapsed: Callable[[], float] = time.monotonic) -> None:
@@ -82,13 +82,13 @@ def metrics_route(exposition: Exposition, token: str | None = None) -> Route:
     return Route("/metrics", metrics)
 
 
-def with_metrics(app: Starlette, exposition: Exposition, scraping: Scraping) -> Starlette:
+def with_metrics(app: Starlette, exposition: Exposition, metrics_access: MetricsAccess) -> Starlette:
     """The same application, which shows the metrics too where that is wanted."""
-    if not scraping.public and scraping.token is None:
+    if not metrics_access.public and metrics_access.token is None:
         return app
-    return answering([metrics_route(exposition, scraping.token), *app.routes])
+    return answering([metrics_route(exposition, metrics_access.token), *app.routes])
 
 
-def metrics_app(exposition: Exposition, scraping: Scraping) -> Starlette:
+def metrics_app(exposition: Exposition, metrics_access: MetricsAccess) -> Starlette:
     """Shows the metrics, and nothing else."""
-    return answering([metrics_route(exposition, scraping.token)])
+    return answering([metrics_route(exposition, metrics_access.token)])

@@ -5,11 +5,11 @@ from typing import Any
 
 import h11
 
-_MOST_HEAD = 16 * 1024
+_MAX_HEAD_BYTES = 16 * 1024
 """In bytes, of a request's head; and of the lines behind a chunked body."""
-_MOST_LINES = 100
+_MAX_LINES = 100
 """Of either of them."""
-_MOST_BYTES = 640 * 1024
+_MAX_BYTES = 640 * 1024
 """Of a request as it is sent, with what is read ahead of the next one: the largest body there is takes 256 KiB."""
 _FREE_PIECES = 512
 _LEAST_PIECE = 64
@@ -28,8 +28,8 @@ class Parser(h11.Connection):
     """
 
     def __init__(self) -> None:
-        super().__init__(h11.SERVER, _MOST_HEAD)
-        self.holds = False
+        super().__init__(h11.SERVER, _MAX_HEAD_BYTES)
+        self.is_bounded = False
         """Whether there is more to read than was allowed at once."""
         self.requests = 0
         """How many have begun."""
@@ -38,7 +38,7 @@ class Parser(h11.Connection):
 
     def go_on(self) -> None:
         """Allows the next pieces."""
-        self.holds = False
+        self.is_bounded = False
         self._left = _EVENTS_AT_ONCE
 
     def receive_data(self, data: bytes) -> None:
@@ -53,9 +53,9 @@ class Parser(h11.Connection):
     def next_event(self) -> Any:
         """Raises RemoteProtocolError too where the request is made of too many pieces, or framed twice."""
         if self._left <= 0:
-            self.holds = True
+            self.is_bounded = True
             return h11.NEED_DATA
-        self._hold_bounds()
+        self._check_bounds()
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._left -= 1
@@ -73,8 +73,8 @@ class Parser(h11.Connection):
         self._pieces = 0
         self._chunked = self._between_chunks = self._in_trailers = False
 
-    def _hold_bounds(self) -> None:
-        if self._received > _MOST_BYTES or self._pieces > _FREE_PIECES + self._received // _LEAST_PIECE:
+    def _check_bounds(self) -> None:
+        if self._received > _MAX_BYTES or self._pieces > _FREE_PIECES + self._received // _LEAST_PIECE:
             raise h11.RemoteProtocolError("the request is made of too much", error_status_hint=413)
         if self.their_state is h11.IDLE:
             _check_lines(self.trailing_data[0])
@@ -90,8 +90,10 @@ def _check_lines(waiting: bytes) -> None:
     """That what stands before a blank line is bounded: h11 would read all of it at once, as long as it is complete."""
     if waiting[:2] == b"\r\n" or waiting[:1] == b"\n":
         return
-    end = _BLANK_LINE.search(waiting, 0, _MOST_HEAD)
-    if (end is None and len(waiting) > _MOST_HEAD) or waiting.count(b"\n", 0, end.end() if end else None) > _MOST_LINES:
+    end = _BLANK_LINE.search(waiting, 0, _MAX_HEAD_BYTES)
+    if (end is None and len(waiting) > _MAX_HEAD_BYTES) or waiting.count(
+        b"\n", 0, end.end() if end else None
+    ) > _MAX_LINES:
         raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
 
 

@@ -17,9 +17,9 @@ from server.process.data_dir.own_sandbox import Sandbox, with_sandbox
 from server.process.failure import Failure
 from server.process.http.metrics import rendered
 from server.process.server import Server, Shared
-from server.process.stopping import ready, run_until_stopped, stop_asked
+from server.process.stopping import ready, run_until_stopped, stop_requested
+from server.process.workers.channel import Assignment, WorkerChannel
 from server.process.workers.jobs import do_jobs
-from server.process.workers.line import Assignment, Line
 from server.settings import Address, Settings
 
 
@@ -32,42 +32,42 @@ def serving_process() -> None:
     except OSError:
         raise Failure("a serving process is started by: backroom serve --workers") from None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        run_until_stopped(runner, _talk(configured, end))
+        run_until_stopped(runner, _serve_channel(configured, end))
 
 
-async def _talk(configured: Settings, end: socket.socket) -> None:
-    line, stop = await Line.open(end), stop_asked()
-    talking = asyncio.create_task(line.run())
+async def _serve_channel(configured: Settings, end: socket.socket) -> None:
+    channel, stop = await WorkerChannel.open(end), stop_requested()
+    talking = asyncio.create_task(channel.run())
     talking.add_done_callback(lambda _: stop.set())
     try:
-        assigned = Assignment.read(await line.ask("assignment"))
+        assigned = Assignment.read(await channel.ask("assignment"))
     except ConnectionError:
         raise Failure("the supervisor is gone") from None
     try:
         configured = with_sandbox(configured, Sandbox(**assigned.sandbox) if assigned.sandbox else None)
-        await (_serve if assigned.serves else do_jobs)(configured, assigned, line, stop)
+        await (_serve if assigned.serves else do_jobs)(configured, assigned, channel, stop)
     except Failure as failure:
         with suppress(ConnectionError):  # it is gone, and so is whoever would be told
-            await line.ask("refusing", str(failure))
+            await channel.ask("refusing", str(failure))
         sys.exit(1)
 
 
-async def _serve(configured: Settings, assigned: Assignment, line: Line, stop: asyncio.Event) -> None:
+async def _serve(configured: Settings, assigned: Assignment, channel: WorkerChannel, stop: asyncio.Event) -> None:
     addresses = {"grpc_address": Address(assigned.grpc_address), "http_address": Address(assigned.http_address)}
     configured = configured.model_copy(update=addresses)
     metrics_socket = None if assigned.metrics_socket is None else socket.socket(fileno=assigned.metrics_socket)
-    shared = Shared(socket.socket(fileno=assigned.http_socket), partial(line.ask, "metrics"), metrics_socket)
+    shared = Shared(socket.socket(fileno=assigned.http_socket), partial(channel.ask, "metrics"), metrics_socket)
     logger = structlog.get_logger().bind(worker=assigned.number)
     keys, url = master_keys(configured), assigned.database_url
     async with opened_server(configured, url, keys, logger, with_worker=False, shared=shared) as server:
         await prepared(server.application, configured)
         await server.start()
         collect_from_here_on()
-        line.answer("metrics", partial(_metrics, server))
+        channel.answer("metrics", partial(_metrics, server))
         with suppress(ConnectionError):  # it is gone, and the stop is asked for
-            await line.ask("serving")
+            await channel.ask("serving")
             if await ready(server.application.health, stop):
-                await line.ask("ready")
+                await channel.ask("ready")
         await stop.wait()
         await server.stop()
 

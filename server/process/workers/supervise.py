@@ -10,16 +10,16 @@ import structlog
 
 from server import settings
 from server.frame import log
-from server.process.ports import Ports, held_ports
-from server.process.start import fit_to_start, warnings
-from server.process.workers.line import Assignment
+from server.process.ports import Ports, reserved_ports
+from server.process.start import check_startable, warnings
+from server.process.workers.channel import Assignment
 from server.process.workers.supervisor import Supervisor
 from server.settings import Settings
 
 if TYPE_CHECKING:
     from server.process.data_dir.own_sandbox import Sandbox
 
-_STOPPED_WITHIN = 60.0
+_STOP_SECONDS = 60.0
 """In seconds, beside the drain: longer than a server takes to finish calls, jobs and answers."""
 
 
@@ -30,7 +30,7 @@ class Announce(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Beside:
+class _Local:
     """What there is once for all workers."""
 
     database_url: str
@@ -39,24 +39,24 @@ class _Beside:
     """Of an admin that was made."""
 
 
-def supervise(count: int, announce: Announce, *, with_worker: bool) -> None:
+def supervise(count: int, print_welcome: Announce, *, with_worker: bool) -> None:
     """Serves by so many processes until it is stopped; with a worker, one more does the jobs."""
     configured = settings.read()
-    fit_to_start(configured)
+    check_startable(configured)
     log.configure(configured.log_level, configured.log_format)
     logger = structlog.get_logger()
     for warning in warnings(configured):
-        logger.warning(warning)
-    with held_ports(configured) as ports, _beside(configured) as beside, asyncio.Runner() as runner:
-        runner.run(_supervise(count, configured, ports, beside, announce, logger, with_worker=with_worker))
+        logger.warning("insecure_setting", why=warning)
+    with reserved_ports(configured) as ports, _local(configured) as local, asyncio.Runner() as runner:
+        runner.run(_supervise(count, configured, ports, local, print_welcome, logger, with_worker=with_worker))
 
 
 async def _supervise(
     count: int,
     configured: Settings,
     ports: Ports,
-    beside: _Beside,
-    announce: Announce,
+    local: _Local,
+    print_welcome: Announce,
     logger: structlog.typing.FilteringBoundLogger,
     *,
     with_worker: bool,
@@ -65,18 +65,20 @@ async def _supervise(
 
     async def on_serving() -> None:
         logger.info("serving", grpc_port=grpc_port, http_port=http_port, workers=count)
-        if beside.sandbox is not None:
-            from server.process.surroundings import tell_sandbox
+        if local.sandbox is not None:
+            from server.process.local_services import connect_sandbox
 
-            await tell_sandbox(configured, beside.sandbox, http_port)
-        announce(configured, (grpc_port, http_port), made_admin=beside.password is not None, by=f" by {count} workers")
+            await connect_sandbox(configured, local.sandbox, http_port)
+        print_welcome(
+            configured, (grpc_port, http_port), made_admin=local.password is not None, by=f" by {count} workers"
+        )
 
-    assignments = _assignments(count, ports, beside, with_worker=with_worker)
-    stopped_within = configured.drain_seconds + _STOPPED_WITHIN
+    assignments = _assignments(count, ports, local, with_worker=with_worker)
+    stopped_within = configured.drain_seconds + _STOP_SECONDS
     await Supervisor(assignments, logger, on_serving=on_serving, stopped_within=stopped_within).run()
 
 
-def _assignments(count: int, ports: Ports, beside: _Beside, *, with_worker: bool) -> list[Assignment]:
+def _assignments(count: int, ports: Ports, local: _Local, *, with_worker: bool) -> list[Assignment]:
     return [
         Assignment(
             number,
@@ -85,8 +87,8 @@ def _assignments(count: int, ports: Ports, beside: _Beside, *, with_worker: bool
             str(ports.http),
             ports.http_socket.fileno(),
             ports.metrics_socket.fileno() if ports.metrics_socket else None,
-            beside.database_url,
-            asdict(beside.sandbox) if beside.sandbox else None,
+            local.database_url,
+            asdict(local.sandbox) if local.sandbox else None,
         )
         # One for the jobs is enough: they mostly wait. It is none of those that serve, so that what others answer to
         # webhooks keeps no call waiting.
@@ -95,16 +97,16 @@ def _assignments(count: int, ports: Ports, beside: _Beside, *, with_worker: bool
 
 
 @contextmanager
-def _beside(configured: Settings) -> Iterator[_Beside]:
+def _local(configured: Settings) -> Iterator[_Local]:
     """A database of one's own is taken as it is; the embedded one is started and made ready, with its sandbox."""
     if configured.database_url is not None:
-        yield _Beside(configured.database_url)
+        yield _Local(configured.database_url)
         return
     # Late: what all of this imports is several times as large as the supervisor without it.
     from server.process.data_dir.master_key import master_keys
-    from server.process.surroundings import prepared_once, surroundings
+    from server.process.local_services import local_services, prepare_once
 
     keys = master_keys(configured)
-    with surroundings(configured) as found:
-        password = asyncio.run(prepared_once(configured, keys, found.url))
-        yield _Beside(found.url, found.sandbox, password)
+    with local_services(configured) as found:
+        password = asyncio.run(prepare_once(configured, keys, found.url))
+        yield _Local(found.url, found.sandbox, password)

@@ -6,19 +6,19 @@ from contextlib import suppress
 import structlog
 
 from server.process.failure import Failure, Interrupted
-from server.process.workers.line import Assignment
-from server.process.workers.member import Member
-from server.process.workers.sums import Reading, added
+from server.process.workers.channel import Assignment
+from server.process.workers.merged_metrics import MetricsSnapshot, merged
+from server.process.workers.worker_process import WorkerProcess
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.2, 30.0
 """In seconds."""
-_SETTLED = 60.0
+_STABLE_SECONDS = 60.0
 """In seconds: after serving for so long, an end has nothing to do with the one before."""
-_MOST_UNSERVED = 5
+_MAX_UNSERVED = 5
 """How often in a row a worker may end before it serves: what keeps it from it will not pass by itself."""
 
 
-class Restarts:
+class RestartPolicy:
     """How soon one worker is started again after each end, and for how long it is tried."""
 
     def __init__(self) -> None:
@@ -28,12 +28,12 @@ class Restarts:
     def pause(self, served: float | None) -> float | None:
         """How many seconds to wait after it served for so many, or never (None); None where it is to be given up."""
         self._unserved = 0 if served is not None else self._unserved + 1
-        if self._unserved >= _MOST_UNSERVED:
+        if self._unserved >= _MAX_UNSERVED:
             return None
-        if served is not None and served >= _SETTLED:
+        if served is not None and served >= _STABLE_SECONDS:
             self._in_a_row = 0
         self._in_a_row += 1
-        return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (self._in_a_row - 1))
+        return min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** (self._in_a_row - 1))
 
 
 class Supervisor:
@@ -52,8 +52,8 @@ class Supervisor:
         self._logger = logger
         self._on_serving = on_serving
         self._stopped_within = stopped_within
-        self._members: dict[int, Member] = {}
-        self._ended = Reading()
+        self._worker_processes: dict[int, WorkerProcess] = {}
+        self._ended = MetricsSnapshot()
         """What those counted that are no more."""
         self._all_served = False
         self._failure: Failure | None = None
@@ -72,7 +72,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         async with asyncio.TaskGroup() as keeping:
             for assignment in self._assignments:
-                keeping.create_task(self._keep(assignment))
+                keeping.create_task(self._keep_serving(assignment))
         if self._failure is not None:
             raise self._failure
         self._logger.info("stopped")
@@ -87,75 +87,81 @@ class Supervisor:
         self._failure = self._failure or Failure(why)
         self._stop.set()
 
-    async def _keep(self, assignment: Assignment) -> None:
+    async def _keep_serving(self, assignment: Assignment) -> None:
         """Has one worker serve until the stop, however often it must be started."""
-        number, restarts = assignment.number, Restarts()
+        number, restarts = assignment.number, RestartPolicy()
         while not self._stop.is_set():
-            member = self._members[number] = await self._start(assignment)
-            code = await member.attend(self._stop, self._at_once, self._stopped_within)
-            del self._members[number]
-            self._ended = added([self._ended, member.metrics.lasting()])
-            pause = self._judge(number, member, code, restarts)
+            worker_process = self._worker_processes[number] = await self._start(assignment)
+            code = await worker_process.wait_until_ended(self._stop, self._at_once, self._stopped_within)
+            del self._worker_processes[number]
+            self._ended = merged([self._ended, worker_process.metrics.lasting()])
+            pause = self._restart_delay(number, worker_process, code, restarts)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), pause)
 
-    async def _start(self, assignment: Assignment) -> Member:
-        member = await Member.start(*assignment.inherited)
+    async def _start(self, assignment: Assignment) -> WorkerProcess:
+        worker_process = await WorkerProcess.start(*assignment.inherited)
 
         async def assign(_: str) -> str:
             return assignment.written()
 
         async def serves(_: str) -> str:
-            member.serving_since = asyncio.get_running_loop().time()
+            worker_process.serving_since = asyncio.get_running_loop().time()
             return ""
 
         async def is_ready(_: str) -> str:
-            member.ready = True
-            does = "serves" if assignment.serves else "does the jobs"
-            self._logger.info(f"a worker {does}", worker=assignment.number, pid=member.pid)
-            await self._look_whether_all_serve()
+            worker_process.ready = True
+            event = "worker_serving" if assignment.serves else "worker_doing_jobs"
+            self._logger.info(event, worker=assignment.number, pid=worker_process.pid)
+            await self._check_all_serving()
             return ""
 
         async def refuses(why: str) -> str:
-            member.refusal = why
+            worker_process.refusal = why
             return ""
 
-        member.line.answer("assignment", assign)
-        member.line.answer("serving", serves)
-        member.line.answer("ready", is_ready)
-        member.line.answer("refusing", refuses)
-        member.line.answer("metrics", self._metrics)
-        return member
+        worker_process.channel.answer("assignment", assign)
+        worker_process.channel.answer("serving", serves)
+        worker_process.channel.answer("ready", is_ready)
+        worker_process.channel.answer("refusing", refuses)
+        worker_process.channel.answer("metrics", self._metrics)
+        return worker_process
 
-    async def _look_whether_all_serve(self) -> None:
-        serving = [member for member in self._members.values() if member.ready]
+    async def _check_all_serving(self) -> None:
+        serving = [worker_process for worker_process in self._worker_processes.values() if worker_process.ready]
         if len(serving) == len(self._assignments) and not self._all_served:
             self._all_served = True
             await self._on_serving()
 
-    def _judge(self, number: int, member: Member, code: int, restarts: Restarts) -> float:
+    def _restart_delay(self, number: int, worker_process: WorkerProcess, code: int, restarts: RestartPolicy) -> float:
         """Returns in how many seconds a worker that has ended is to be started again, or gives up."""
-        line: dict[str, object] = {"worker": number, "pid": member.pid, "code": code}
-        if member.refusal:
-            line["why"] = member.refusal
+        channel: dict[str, object] = {"worker": number, "pid": worker_process.pid, "code": code}
+        if worker_process.refusal:
+            channel["why"] = worker_process.refusal
         if self._stop.is_set():
-            said = self._failure is not None and member.refusal == str(self._failure)
+            said = self._failure is not None and worker_process.refusal == str(self._failure)
             # That signal ends it itself as long as it does not serve.
             if code not in (0, -signal.SIGTERM) and not said:
-                self._logger.error("a worker ended", **line)
+                self._logger.error("worker_ended", **channel)
             return 0.0
-        if member.refusal and not self._all_served:
-            self._give_up(member.refusal)
+        if worker_process.refusal and not self._all_served:
+            self._give_up(worker_process.refusal)
             return 0.0
-        since = member.serving_since
+        since = worker_process.serving_since
         pause = restarts.pause(None if since is None else asyncio.get_running_loop().time() - since)
-        self._logger.error("a worker ended", **line, again_in=pause)
+        self._logger.error("worker_ended", **channel, again_in=pause)
         if pause is None:
-            self._give_up(member.refusal or f"worker {number} ends again and again before it serves")
+            self._give_up(worker_process.refusal or f"worker {number} ends again and again before it serves")
         return pause or 0.0
 
     async def _metrics(self, _: str) -> str:
         """What all have counted, those included that are no more."""
-        serving = [member for member in self._members.values() if member.serving_since is not None]
-        await asyncio.gather(*(member.look() for member in serving))
-        return str(added([self._ended, *(member.metrics for member in self._members.values())]))
+        serving = [
+            worker_process
+            for worker_process in self._worker_processes.values()
+            if worker_process.serving_since is not None
+        ]
+        await asyncio.gather(*(worker_process.read_metrics() for worker_process in serving))
+        return str(
+            merged([self._ended, *(worker_process.metrics for worker_process in self._worker_processes.values())])
+        )

@@ -9,7 +9,7 @@ from server.frame.editing import Edit, changed, check_etag
 from server.webhooks.errors import EventTypeUnknown, TooManyEndpoints
 from storage.webhooks.records import Endpoint, EndpointState
 
-MOST_ENDPOINTS = 1000
+MAX_ENDPOINTS = 1000
 OVERLAP = timedelta(hours=24)
 """For how long requests are signed with the old secret too, once there is a new one."""
 
@@ -46,8 +46,8 @@ def check_types(wanted: Iterable[str], known: Iterable[str]) -> None:
 
 def check_count(count: int) -> None:
     """Whether there may be one more endpoint; raises TooManyEndpoints."""
-    if count >= MOST_ENDPOINTS:
-        raise TooManyEndpoints(limit=str(MOST_ENDPOINTS))
+    if count >= MAX_ENDPOINTS:
+        raise TooManyEndpoints(limit=str(MAX_ENDPOINTS))
 
 
 def edited(endpoint: Endpoint, edit: Edit[UUID], caller: Caller, now: datetime) -> Endpoint:
@@ -59,12 +59,12 @@ def edited(endpoint: Endpoint, edit: Edit[UUID], caller: Caller, now: datetime) 
             values |= {"disabled_reason": "", "failing_since": None}
         case EndpointState.DISABLED if endpoint.enabled:
             values["disabled_reason"] = f"disabled by {caller.account_id}"
-    if grants(endpoint, values):
+    if changes_grant(endpoint, values):
         values["granted_by"] = caller.account_id
     return changed(endpoint, values, now)
 
 
-def grants(endpoint: Endpoint, values: Mapping[str, Any]) -> bool:
+def changes_grant(endpoint: Endpoint, values: Mapping[str, Any]) -> bool:
     """Whether new values decide anew what is told, and where: then whoever sets them answers for it."""
     news = {name for name, value in values.items() if getattr(endpoint, name) != value}
     return bool(news & {"url", "event_types"}) or ("state" in news and values["state"] is EndpointState.ENABLED)

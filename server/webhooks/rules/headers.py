@@ -16,18 +16,18 @@ TOLERANCE = timedelta(minutes=5)
 Headers = Sequence[tuple[str, str]]
 """A request's headers as they came, the names in small letters."""
 
-_LONGEST = 2048
+_MAX_CHARACTERS = 2048
 """In characters, of a header that is read."""
 _EVENT_ID = re.compile(r"[!-~]{1,255}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 """Whole seconds since 1970."""
 
 
-def only(headers: Headers, name: str) -> str:
+def single_header(headers: Headers, name: str) -> str:
     """The value of a header that is there once; raises SignatureInvalid."""
     values = [value for known, value in headers if known == name]
     # Text beyond ASCII cannot be compared in constant time; each of a long one's signatures would be compared.
-    if len(values) != 1 or not 0 < len(values[0]) <= _LONGEST or not values[0].isascii():
+    if len(values) != 1 or not 0 < len(values[0]) <= _MAX_CHARACTERS or not values[0].isascii():
         raise SignatureInvalid
     return values[0]
 

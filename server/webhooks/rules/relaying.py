@@ -20,7 +20,7 @@ OWN_TYPES: Mapping[str, EventType] = {
 }
 """The events that this module adds to the log."""
 
-LARGEST_PAGE = 3 * 1024 * 1024
+MAX_PAGE_BYTES = 3 * 1024 * 1024
 """In bytes: how large the bodies may be together that are read for one page; more than the page takes, and any body."""
 
 _PAGE_EVENTS = 1_000
@@ -32,7 +32,7 @@ def page_size(endpoints: int) -> int:
     return max(1, min(_PAGE_EVENTS, _PAGE_DELIVERIES // endpoints))
 
 
-def wants(endpoint: Endpoint, event_type: str) -> bool:
+def is_subscribed(endpoint: Endpoint, event_type: str) -> bool:
     return not endpoint.event_types or event_type in endpoint.event_types
 
 
@@ -45,7 +45,7 @@ def deliveries_of(
         for event in events
         for body in [_body(event.type, event.create_time, event.data)]
         for endpoint in endpoints
-        if wants(endpoint, event.type)
+        if is_subscribed(endpoint, event.type)
     ]
 
 
@@ -60,17 +60,17 @@ def disabled_event(endpoint: Endpoint, now: datetime) -> Event:
         "endpoint_id": str(endpoint.id),
         "description": endpoint.description,
         "disabled_reason": endpoint.disabled_reason,
-        "failure_start_time": _told(endpoint.failing_since) if endpoint.failing_since else None,
+        "failure_start_time": _timestamp(endpoint.failing_since) if endpoint.failing_since else None,
     }
     return Event(DISABLED, endpoint.id, json.dumps(data), now)
 
 
 def _body(event_type: str, time: datetime, data: str) -> str:
     """What is sent; `data` is JSON already, and goes in as it is."""
-    return f'{{"type":{json.dumps(event_type)},"timestamp":"{_told(time)}","data":{data}}}'
+    return f'{{"type":{json.dumps(event_type)},"timestamp":"{_timestamp(time)}","data":{data}}}'
 
 
-def _told(time: datetime) -> str:
+def _timestamp(time: datetime) -> str:
     return time.astimezone(UTC).isoformat()
 
 

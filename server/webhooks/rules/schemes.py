@@ -9,7 +9,7 @@ from typing import Protocol
 from standardwebhooks import Webhook
 
 from server.webhooks.errors import SignatureInvalid
-from server.webhooks.rules.headers import Headers, only, recent, valid_event_id
+from server.webhooks.rules.headers import Headers, recent, single_header, valid_event_id
 
 
 class Scheme(Protocol):
@@ -36,12 +36,12 @@ def standard(headers: Headers, body: bytes, secrets: Sequence[str], now: datetim
 
     One of the signatures must be right; those of other versions are not looked at. Only text can be signed.
     """
-    event_id = valid_event_id(only(headers, "webhook-id"))
+    event_id = valid_event_id(single_header(headers, "webhook-id"))
     if "." in event_id:
         # A full stop ends the id in what is signed: what stands behind it could pass for the time and the body.
         raise SignatureInvalid
-    sent = recent(only(headers, "webhook-timestamp"), now)
-    signatures = only(headers, "webhook-signature").split(" ")
+    sent = recent(single_header(headers, "webhook-timestamp"), now)
+    signatures = single_header(headers, "webhook-signature").split(" ")
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -58,8 +58,8 @@ def github(headers: Headers, body: bytes, secrets: Sequence[str], now: datetime)
 
     So whoever has seen a request can send it again under another id, which is then another event.
     """
-    event_id = valid_event_id(only(headers, "x-github-delivery"))
-    signature = only(headers, "x-hub-signature-256")
+    event_id = valid_event_id(single_header(headers, "x-github-delivery"))
+    signature = single_header(headers, "x-hub-signature-256")
     digests = (hmac.new(secret.encode(), body, hashlib.sha256).hexdigest() for secret in secrets)
     if not any(hmac.compare_digest(f"sha256={digest}", signature) for digest in digests):
         raise SignatureInvalid

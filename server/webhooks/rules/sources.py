@@ -10,7 +10,7 @@ from typing import Any
 
 SCHEMES = ("standard", "stripe", "github")
 
-MOST_SECRETS = 2
+MAX_SECRETS = 2
 """The new one and the old one, while a sender changes from one to the other."""
 
 _NAME = re.compile(r"[a-z0-9-]{1,40}")
@@ -35,7 +35,7 @@ class Source:
             raise ValueError("a source's name must be 1 to 40 of a-z, 0-9 and -")
         if self.scheme not in SCHEMES:
             raise ValueError(f"{self.name}.scheme must be one of {', '.join(SCHEMES)}")
-        if not 1 <= len(self.secrets) <= MOST_SECRETS:
+        if not 1 <= len(self.secrets) <= MAX_SECRETS:
             raise ValueError(f"{self.name}.secrets must be one or two")
         for place, secret in enumerate(self.secrets):
             if not isinstance(secret, str) or not _SECRET.fullmatch(secret):

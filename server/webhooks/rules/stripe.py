@@ -7,12 +7,12 @@ from datetime import datetime
 from stripe import SignatureVerificationError, WebhookSignature
 
 from server.webhooks.errors import SignatureInvalid
-from server.webhooks.rules.headers import Headers, only, recent, valid_event_id
+from server.webhooks.rules.headers import Headers, recent, single_header, valid_event_id
 
 
 def stripe(headers: Headers, body: bytes, secrets: Sequence[str], now: datetime) -> str:
     """Stripe, https://docs.stripe.com/webhooks/signature: the time is signed with the body, which holds the id."""
-    header = only(headers, "stripe-signature")
+    header = single_header(headers, "stripe-signature")
     times = [value for name, _, value in (item.partition("=") for item in header.split(",")) if name == "t"]
     if len(times) != 1:
         raise SignatureInvalid

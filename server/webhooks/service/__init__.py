@@ -5,7 +5,7 @@ from server.webhooks.service.endpoints import Endpoints
 from server.webhooks.service.inbox import Inbox
 from server.webhooks.service.purging import Purging
 from server.webhooks.service.relay import Relay
+from server.webhooks.service.scheduling import DeliveryScheduler
 from server.webhooks.service.sealing import Sealing
-from server.webhooks.service.turns import Turns
 
-__all__ = ["Deliveries", "Endpoints", "Inbox", "Purging", "Relay", "Sealing", "Turns"]
+__all__ = ["Deliveries", "DeliveryScheduler", "Endpoints", "Inbox", "Purging", "Relay", "Sealing"]

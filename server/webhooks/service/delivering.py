@@ -4,17 +4,17 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from server.frame.batching import begun_again
+from server.frame.batching import retry_on_contention
 from server.frame.caller import PermissionsOf
 from server.frame.events import EventType
 from server.webhooks.rules import attempts as rules
-from server.webhooks.rules import telling, turns
+from server.webhooks.rules import disclosure, scheduling
 from server.webhooks.rules.answers import Answer
 from server.webhooks.rules.relaying import disabled_event
 from server.webhooks.rules.signing import signed_headers
 from server.webhooks.seals import SecretSeals
-from server.webhooks.service.turns import DELIVER, job
-from storage.frame.records import NOBODY, Ask
+from server.webhooks.service.scheduling import DELIVER, job
+from storage.frame.records import NOBODY, ChangeContext
 from storage.webhooks.records import Delivery, Endpoint
 from storage.webhooks.store import WebhooksStore, WebhooksTransaction
 
@@ -67,20 +67,20 @@ class Deliveries:
         if loaded is None:
             return
         if why := await self._why_withheld(loaded):
-            await begun_again(lambda: self._withhold(loaded.delivery, why))
+            await retry_on_contention(lambda: self._withhold(loaded.delivery, why))
             return
         body = loaded.delivery.body.encode()
         headers = signed_headers(delivery_id, body, loaded.secrets, began)
         answer = await self._sender.post(loaded.endpoint.url, headers, body)
         attempt = rules.Attempt(loaded.delivery, began, answer)
-        await begun_again(lambda: self._store_attempt(attempt))
+        await retry_on_contention(lambda: self._store_attempt(attempt))
 
     async def _why_withheld(self, loaded: _Loaded) -> str:
         granted_by = loaded.endpoint.granted_by
         if granted_by is None:
-            return telling.UNKNOWN
+            return disclosure.UNKNOWN
         permissions = await self._permissions_of(granted_by)
-        return telling.why_withheld(permissions, loaded.delivery.event_type, self._event_types)
+        return disclosure.why_withheld(permissions, loaded.delivery.event_type, self._event_types)
 
     async def _withhold(self, loaded: Delivery, why: str) -> None:
         async with self._store.transaction() as tx:
@@ -89,7 +89,7 @@ class Deliveries:
             if endpoint is None or delivery is None or delivery.next_attempt_time != loaded.next_attempt_time:
                 return
             await tx.deliveries.change(rules.withheld(delivery, why))
-            await self._pass_on(tx, endpoint, self._now())
+            await self._schedule_next(tx, endpoint, self._now())
 
     async def _load(self, delivery_id: UUID, now: datetime) -> _Loaded | None:
         async with self._store.reading() as reading:
@@ -116,14 +116,16 @@ class Deliveries:
             if endpoint.enabled and not after.enabled:
                 await tx.deliveries.give_up(endpoint.id, rules.GIVEN_UP)
                 await tx.events.publish([disabled_event(after, now)])
-                await tx.audit.record([Ask(NOBODY, DELIVER, now).entry(f"endpoint/{endpoint.id}")])
-            await self._pass_on(tx, after, now)
+                await tx.audit.record([ChangeContext(NOBODY, DELIVER, now).entry(f"endpoint/{endpoint.id}")])
+            await self._schedule_next(tx, after, now)
 
-    async def _pass_on(self, tx: WebhooksTransaction, endpoint: Endpoint, now: datetime) -> None:
+    async def _schedule_next(self, tx: WebhooksTransaction, endpoint: Endpoint, now: datetime) -> None:
         """Gives the turn to the endpoint's next delivery; one that fails waits until it is given one."""
-        if not endpoint.enabled or turns.fails(endpoint, now):
+        if not endpoint.enabled or scheduling.is_failing(endpoint, now):
             return
-        due = await tx.deliveries.list_due([endpoint.id], now, each=turns.SLOTS)
+        due = await tx.deliveries.list_due([endpoint.id], now, each=scheduling.SLOTS)
         if due:
             queued = await tx.deliveries.list_queued([endpoint.id], now)
-            await tx.jobs.defer([job(turn) for turn in turns.turns([endpoint], due, queued, now, self._random)])
+            await tx.jobs.defer(
+                [job(scheduled) for scheduled in scheduling.next_deliveries([endpoint], due, queued, now, self._random)]
+            )

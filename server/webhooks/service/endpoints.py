@@ -10,14 +10,14 @@ from server.frame.editing import Edit
 from server.frame.events import EventType
 from server.frame.repeating import once, once_in
 from server.webhooks import errors
+from server.webhooks.rules import disclosure
 from server.webhooks.rules import endpoints as rules
-from server.webhooks.rules import telling
 from server.webhooks.rules.attempts import GIVEN_UP
-from server.webhooks.rules.relaying import LARGEST_PAGE, sample_delivery
+from server.webhooks.rules.relaying import MAX_PAGE_BYTES, sample_delivery
 from server.webhooks.rules.urls import check_url
 from server.webhooks.seals import SecretSeals
 from server.webhooks.service.answers import DELIVERY, ENDPOINT, ROTATION
-from storage.frame.records import Ask
+from storage.frame.records import ChangeContext
 from storage.webhooks.records import Delivery, DeliveryFilter, DeliveryState, Endpoint
 from storage.webhooks.store import WebhooksStore, WebhooksTransaction
 
@@ -53,9 +53,9 @@ class Endpoints:
 
     def may_read(self, caller: Caller, event_type: str) -> bool:
         """Whether a caller may read what events of a type are about."""
-        return telling.may_read(caller.permissions, event_type, self._event_types)
+        return disclosure.may_read(caller.permissions, event_type, self._event_types)
 
-    async def create(self, draft: rules.EndpointDraft, ask: Ask) -> tuple[Endpoint, bytes]:
+    async def create(self, draft: rules.EndpointDraft, context: ChangeContext) -> tuple[Endpoint, bytes]:
         """An enabled endpoint and its secret.
 
         Raises UrlForbidden, EventTypeUnknown, PermissionMissing, TooManyEndpoints.
@@ -66,7 +66,7 @@ class Endpoints:
         async def act(tx: WebhooksTransaction) -> Endpoint:
             check_url(draft.url, self._allowed)
             rules.check_types(draft.event_types, self._event_types)
-            telling.check_readable(draft.caller, draft.event_types, self._event_types)
+            disclosure.check_readable(draft.caller, draft.event_types, self._event_types)
             rules.check_count(await tx.endpoints.count())
             endpoint = draft.as_endpoint(self._new_id(), self._now())
             await tx.endpoints.add(endpoint)
@@ -75,7 +75,7 @@ class Endpoints:
             return self._seals.hidden(endpoint)
 
         async with self._store.transaction() as tx:
-            kept = await once_in(tx, ask, ENDPOINT, act, lambda endpoint: f"endpoint/{endpoint.id}")
+            kept = await once_in(tx, context, ENDPOINT, act, lambda endpoint: f"endpoint/{endpoint.id}")
             return self._seals.shown(kept), await self._secret(tx, kept.id, 1)
 
     async def get(self, endpoint_id: UUID) -> Endpoint:
@@ -87,7 +87,7 @@ class Endpoints:
         async with self._store.reading() as reading:
             return await reading.endpoints.list_latest(before=before, limit=limit)
 
-    async def edit(self, edit: Edit[UUID], caller: Caller, ask: Ask) -> Endpoint:
+    async def edit(self, edit: Edit[UUID], caller: Caller, context: ChangeContext) -> Endpoint:
         """Changes the fields that the edit names; what is still to be sent to an endpoint that is disabled fails.
 
         What decides anew what it is told takes the permissions to read that, whichever of its types are new.
@@ -100,26 +100,26 @@ class Endpoints:
             rules.check_types(edit.values.get("event_types", ()), self._event_types)
             endpoint = _existing(await tx.endpoints.lock(edit.key), edit.key)
             edited = rules.edited(endpoint, edit, caller, self._now())
-            if rules.grants(endpoint, edit.values):
-                telling.check_readable(caller, edited.event_types, self._event_types)
+            if rules.changes_grant(endpoint, edit.values):
+                disclosure.check_readable(caller, edited.event_types, self._event_types)
             if edited is not endpoint:
                 await tx.endpoints.change(edited)
             if endpoint.enabled and not edited.enabled:
                 await tx.deliveries.give_up(endpoint.id, GIVEN_UP)
             return self._seals.hidden(edited)
 
-        return self._seals.shown(await once(self._store, ask, ENDPOINT, act, f"endpoint/{edit.key}"))
+        return self._seals.shown(await once(self._store, context, ENDPOINT, act, f"endpoint/{edit.key}"))
 
-    async def delete(self, endpoint_id: UUID, ask: Ask) -> None:
+    async def delete(self, endpoint_id: UUID, context: ChangeContext) -> None:
         """Deletes an endpoint with its secrets and deliveries; raises EndpointNotFound."""
 
         async def act(tx: WebhooksTransaction) -> None:
             if not await tx.endpoints.delete(endpoint_id):
                 raise errors.EndpointNotFound(endpoint_id=str(endpoint_id))
 
-        await once(self._store, ask, DONE, act, f"endpoint/{endpoint_id}")
+        await once(self._store, context, DONE, act, f"endpoint/{endpoint_id}")
 
-    async def rotate(self, caller: Caller, endpoint_id: UUID, ask: Ask) -> tuple[bytes, datetime]:
+    async def rotate(self, caller: Caller, endpoint_id: UUID, context: ChangeContext) -> tuple[bytes, datetime]:
         """A new secret, and until when requests are signed with the one before too.
 
         Whoever has it can sign as we do, and so it takes what it would take to read what is signed.
@@ -129,8 +129,8 @@ class Endpoints:
         async def act(tx: WebhooksTransaction) -> rules.Rotation:
             endpoint = _existing(await tx.endpoints.lock(endpoint_id), endpoint_id)
             if endpoint.granted_by != caller.account_id:
-                told = endpoint.event_types or sorted(self._event_types)
-                telling.check_readable(caller, told, self._event_types)
+                event_types = endpoint.event_types or sorted(self._event_types)
+                disclosure.check_readable(caller, event_types, self._event_types)
             now = self._now()
             end_time = now + rules.OVERLAP
             previous = await tx.endpoints.end_secret(endpoint_id, end_time)
@@ -140,10 +140,10 @@ class Endpoints:
             return rotation
 
         async with self._store.transaction() as tx:
-            rotation = await once_in(tx, ask, ROTATION, act, f"endpoint/{endpoint_id}")
+            rotation = await once_in(tx, context, ROTATION, act, f"endpoint/{endpoint_id}")
             return await self._secret(tx, endpoint_id, rotation.generation), rotation.previous_end_time
 
-    async def send_test(self, endpoint_id: UUID, ask: Ask) -> Delivery:
+    async def send_test(self, endpoint_id: UUID, context: ChangeContext) -> Delivery:
         """Raises EndpointNotFound, EndpointDisabled."""
 
         async def act(tx: WebhooksTransaction) -> Delivery:
@@ -152,16 +152,16 @@ class Endpoints:
             await tx.deliveries.add([delivery])
             return delivery
 
-        return await self._once(ask, act)
+        return await self._once(context, act)
 
     async def list_deliveries(
         self, wanted: DeliveryFilter, *, before: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[Delivery]:
         """Up to so many, and fewer where their bodies are large: those that fit into one answer, and one more."""
         async with self._store.reading() as reading:
-            return await reading.deliveries.list_latest(wanted, before=before, limit=limit, size=LARGEST_PAGE)
+            return await reading.deliveries.list_latest(wanted, before=before, limit=limit, size=MAX_PAGE_BYTES)
 
-    async def redeliver(self, delivery_id: UUID, ask: Ask) -> Delivery:
+    async def redeliver(self, delivery_id: UUID, context: ChangeContext) -> Delivery:
         """Makes a delivery due, whatever became of it; raises DeliveryNotFound, EndpointDisabled.
 
         An attempt that is under way is followed by another one.
@@ -178,16 +178,18 @@ class Endpoints:
             await tx.deliveries.change(again)
             return again
 
-        return await self._once(ask, act)
+        return await self._once(context, act)
 
-    async def _once(self, ask: Ask, act: Callable[[WebhooksTransaction], Awaitable[Delivery]]) -> Delivery:
+    async def _once(
+        self, context: ChangeContext, act: Callable[[WebhooksTransaction], Awaitable[Delivery]]
+    ) -> Delivery:
         """As `once` has it, but what is remembered holds no body: that stands with the delivery, and never changes."""
 
         async def bodiless(tx: WebhooksTransaction) -> Delivery:
             return replace(await act(tx), body="")
 
         async with self._store.transaction() as tx:
-            kept = await once_in(tx, ask, DELIVERY, bodiless, lambda delivery: f"endpoint/{delivery.endpoint_id}")
+            kept = await once_in(tx, context, DELIVERY, bodiless, lambda delivery: f"endpoint/{delivery.endpoint_id}")
             return replace(kept, body=_delivery(await tx.deliveries.find(kept.id), kept.id).body)
 
     async def _secret(self, tx: WebhooksTransaction, endpoint_id: UUID, generation: int) -> bytes:

@@ -37,19 +37,21 @@ class Inbox:
         event_id = self._schemes[source.name](headers, body, source.secrets, now)
         return ReceivedEvent(source.name, event_id, body, now)
 
-    async def receive(self, asks: Sequence[ReceivedEvent]) -> Sequence[bool]:
+    async def receive(self, requests: Sequence[ReceivedEvent]) -> Sequence[bool]:
         """Keeps events with the job of each, all in one transaction, and says of each whether it was new.
 
         Of one that came before, the first body stands, and no second job is deferred; it is as durable as when it
         was new once this returns.
         """
         async with self._store.transaction() as tx:
-            new = await tx.inbox.add(asks)
+            new = await tx.inbox.add(requests)
             if not new:
                 await tx.wait_for_standby()
-            await tx.jobs.defer([self._job(*key) for key in dict.fromkeys(ask.key for ask in asks) if key in new])
-        firsts = {ask.key: place for place, ask in reversed([*enumerate(asks)])}
-        return [ask.key in new and firsts[ask.key] == place for place, ask in enumerate(asks)]
+            await tx.jobs.defer(
+                [self._job(*key) for key in dict.fromkeys(request.key for request in requests) if key in new]
+            )
+        firsts = {request.key: place for place, request in reversed([*enumerate(requests)])}
+        return [request.key in new and firsts[request.key] == place for place, request in enumerate(requests)]
 
     async def republish(self, source: str, event_id: str) -> None:
         """Publishes an event to our own callers; nothing where that was done before."""

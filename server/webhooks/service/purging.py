@@ -1,10 +1,10 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from server.frame.keeping import forget
+from server.frame.retention import purge_in_batches
 from storage.webhooks.store import WebhooksStore
 
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 """For how long deliveries are kept, and secrets at least: a repeated request shows its secret again."""
 
 
@@ -18,7 +18,7 @@ class Purging:
     async def purge(self) -> None:
         """Forgets finished deliveries, and secrets that nothing is signed with."""
         now = self._now()
-        before = now - KEPT
-        await forget(self._store, lambda tx, limit: tx.deliveries.purge(before, limit))
+        before = now - RETENTION
+        await purge_in_batches(self._store, lambda tx, limit: tx.deliveries.purge(before, limit))
         async with self._store.transaction() as tx:
             await tx.endpoints.purge_secrets(ended_before=now, created_before=before)

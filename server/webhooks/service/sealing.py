@@ -1,7 +1,7 @@
 from server.webhooks.seals import SecretSeals
 from storage.webhooks.store import WebhooksStore
 
-_PIECE = 500
+_BATCH_SIZE = 500
 
 
 class Sealing:
@@ -19,9 +19,9 @@ class Sealing:
         count = 0
         while True:
             async with self._store.transaction() as tx:
-                found = await tx.endpoints.list_to_seal(self._seals.mark, _PIECE)
+                found = await tx.endpoints.list_to_seal(self._seals.mark, _BATCH_SIZE)
                 for secret in map(self._seals.sealed, found):
                     await tx.endpoints.seal_secret(secret.endpoint_id, secret.generation, secret.secret)
             count += len(found)
-            if len(found) < _PIECE:
+            if len(found) < _BATCH_SIZE:
                 return count

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.base import Records
 from storage.commerce.records import Movement, Order, OrderAudience, OrderChange, OrderState, Price, StockReason
 from storage.commerce.tables import orders, products, stock_movements
-from storage.frame.records import ChangePage, Stretch
+from storage.frame.records import ChangePage, LogRange
 from storage.frame.tables import events
 from storage.log import LogReader
 
@@ -27,14 +27,14 @@ class OrderChangeReader(LogReader):
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, events, events.c.type.like("order.%"))
 
-    async def list_changes(self, stretch: Stretch, limit: int, audience: OrderAudience) -> ChangePage[OrderChange]:
+    async def list_changes(self, log_range: LogRange, limit: int, audience: OrderAudience) -> ChangePage[OrderChange]:
         """What of the first `limit` changes of a stretch an audience is told."""
 
         def told(page: CTE) -> Select[Any]:
             mine = orders.c.id == page.c.subject_id
             return select(page, *orders.c).join_from(page, orders, mine).where(_concerns(audience))
 
-        found, last = await self._read(stretch, limit, _EVENT, told)
+        found, last = await self._read(log_range, limit, _EVENT, told)
         return ChangePage([_change(row, order) for row, order in zip(found, _ORDERS.all(found), strict=True)], last)
 
 
@@ -44,14 +44,14 @@ class StockChangeReader(LogReader):
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, stock_movements)
 
-    async def list_changes(self, stretch: Stretch, limit: int, skus: Collection[str]) -> ChangePage[Movement]:
+    async def list_changes(self, log_range: LogRange, limit: int, skus: Collection[str]) -> ChangePage[Movement]:
         """What of the first `limit` movements of a stretch moved these products, or any where none are given."""
 
         def told(page: CTE) -> Select[Any]:
             moved = select(page, products.c.sku).join_from(page, products, products.c.id == page.c.product_id)
             return moved.where(products.c.sku.in_(skus)) if skus else moved
 
-        found, last = await self._read(stretch, limit, _MOVEMENT, told)
+        found, last = await self._read(log_range, limit, _MOVEMENT, told)
         return ChangePage(_MOVEMENTS.all(found), last)
 
 

@@ -6,28 +6,38 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Select, bindparam, cast, func, literal, select, true, tuple_
 
-from storage.base import Reader, Records, Repository, changing, given, inserting, names_of, rows_of, values_by
+from storage.base import (
+    Reader,
+    Records,
+    Repository,
+    column_names,
+    insert_json,
+    json_parameter,
+    json_rows,
+    update_json,
+    values_getter,
+)
 from storage.commerce.records import Order, OrderFilter, OrderLine, OrderState, Price, Unpaid
 from storage.commerce.tables import order_lines, orders, products
 
-_ORDER = names_of(orders)
-_LINE = names_of(order_lines)
+_ORDER = column_names(orders)
+_LINE = column_names(order_lines)
 _REFERENCE = ("placed_by", "reference")
 _CHANGEABLE = ("id", "state", "cancel_reason", "update_time")
 
 _ORDERS = Records(Order, state=OrderState, total=(Price, "total", "currency"), lines=(tuple,))
 _ORDER_LINES = Records(OrderLine)
 _UNPAID_OF_ONE = Records(Unpaid)
-_NEW = values_by(_ORDER, total="total.amount", currency="total.currency")
-_CHANGED = values_by(_CHANGEABLE)
+_NEW = values_getter(_ORDER, total="total.amount", currency="total.currency")
+_CHANGED = values_getter(_CHANGEABLE)
 
-_TAKEN = given(orders, *_REFERENCE)
+_TAKEN = json_rows(orders, *_REFERENCE)
 _FIND_REFERENCES = select(orders.c.placed_by, orders.c.reference, orders.c.id).where(
     orders.c.placed_by == _TAKEN.c.placed_by, orders.c.reference == _TAKEN.c.reference
 )
-_ADD = inserting(order_lines, *_LINE, name="lines").add_cte(inserting(orders, *_ORDER, name="heads").cte("placed"))
-_CHANGE = changing(orders, *_CHANGEABLE)
-_IDS = select(given(orders, "id").c.id)
+_ADD = insert_json(order_lines, *_LINE, name="lines").add_cte(insert_json(orders, *_ORDER, name="heads").cte("placed"))
+_CHANGE = update_json(orders, *_CHANGEABLE)
+_IDS = select(json_rows(orders, "id").c.id)
 _FIND = select(orders).where(orders.c.id.in_(_IDS))
 _LOCK = _FIND.order_by(orders.c.id).with_for_update(key_share=True)
 # Written out, since an index holds the pending ones alone: a plan for any state could not use it.
@@ -35,7 +45,7 @@ _PENDING = orders.c.state == literal(OrderState.PENDING.value, literal_execute=T
 _LOCK_PENDING = (
     select(orders).where(_PENDING).order_by(orders.c.hold_end_time).with_for_update(key_share=True, skip_locked=True)
 )
-_CUSTOMERS = given(orders, "customer_id")
+_CUSTOMERS = json_rows(orders, "customer_id")
 _OPEN = orders.c.state == OrderState.PENDING.value
 _GIVEN_UP = orders.c.state.in_([OrderState.CANCELLED.value, OrderState.EXPIRED.value])
 # Each customer's by itself and by time, for which there is an index: joined, the planner goes through all orders.
@@ -72,7 +82,7 @@ class OrderReader(Reader):
         """Which of these (placed_by, reference) are taken, and by which order."""
         if not keys:
             return {}
-        found = await self._connection.execute(_FIND_REFERENCES, rows_of(_REFERENCE, keys))
+        found = await self._connection.execute(_FIND_REFERENCES, json_parameter(_REFERENCE, keys))
         return {(row.placed_by, row.reference): row.id for row in found}
 
     async def count_unpaid(self, customer_ids: Collection[str], since: datetime) -> Mapping[str, Unpaid]:
@@ -82,7 +92,7 @@ class OrderReader(Reader):
         """
         if not customer_ids:
             return {}
-        values = rows_of(("customer_id",), ((each,) for each in customer_ids))
+        values = json_parameter(("customer_id",), ((each,) for each in customer_ids))
         found = (await self._connection.execute(_COUNT_UNPAID, {**values, "since": since})).all()
         return {row.customer_id: unpaid for row, unpaid in zip(found, _UNPAID_OF_ONE.all(found), strict=True)}
 
@@ -131,8 +141,8 @@ class OrderRepository(OrderReader, Repository):
         if not new:
             return
         ordered = sorted(new, key=lambda order: (order.placed_by, order.reference or ""))
-        heads = rows_of(_ORDER, map(_NEW, ordered), name="heads")
-        await self._connection.execute(_ADD, heads | rows_of(_LINE, _line_values(ordered), name="lines"))
+        heads = json_parameter(_ORDER, map(_NEW, ordered), name="heads")
+        await self._connection.execute(_ADD, heads | json_parameter(_LINE, _line_values(ordered), name="lines"))
 
     async def lock(self, order_id: UUID) -> Order | None:
         """The order with its lines, locked until the transaction ends."""
@@ -154,11 +164,11 @@ class OrderRepository(OrderReader, Repository):
         """Stores the new states of orders that were locked in this transaction."""
         if not changed:
             return
-        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, map(_CHANGED, changed)))
+        await self._connection.execute(_CHANGE, json_parameter(_CHANGEABLE, map(_CHANGED, changed)))
 
 
 def _ids(order_ids: Collection[UUID]) -> dict[str, str]:
-    return rows_of(("id",), ((order_id,) for order_id in order_ids))
+    return json_parameter(("id",), ((order_id,) for order_id in order_ids))
 
 
 def _conditions(wanted: OrderFilter) -> Iterator[Any]:

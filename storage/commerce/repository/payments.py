@@ -6,7 +6,16 @@ from uuid import UUID
 
 from sqlalchemy import Row, func, insert, or_, select, tuple_
 
-from storage.base import Reader, Records, Repository, changing, inserting, names_of, rows_of, values_by
+from storage.base import (
+    Reader,
+    Records,
+    Repository,
+    column_names,
+    insert_json,
+    json_parameter,
+    update_json,
+    values_getter,
+)
 from storage.commerce.records import (
     Payment,
     PaymentFilter,
@@ -19,9 +28,9 @@ from storage.commerce.records import (
 )
 from storage.commerce.tables import orders, payments, products, refund_lines, refunds
 
-_PAYMENT = tuple(name for name in names_of(payments) if name != "customer_id")
-_REFUND = names_of(refunds)
-_LINE = names_of(refund_lines)
+_PAYMENT = tuple(name for name in column_names(payments) if name != "customer_id")
+_REFUND = column_names(refunds)
+_LINE = column_names(refund_lines)
 _CHANGEABLE = (
     *("id", "provider_id", "state", "authorized", "captured", "refunded"),
     *("failure", "voided", "client_secret", "update_time"),
@@ -31,15 +40,15 @@ _REFUND_CHANGEABLE = ("id", "provider_id", "state", "update_time")
 _PAYMENTS = Records(Payment, state=PaymentState, amount=(Price, "amount", "currency"), refunds=(tuple,))
 _REFUNDS = Records(Refund, state=RefundState, reason=RefundReason)
 _RESTOCK = Records(RestockLine)
-_NEW = values_by(_PAYMENT, amount="amount.amount", currency="amount.currency")
-_CHANGED = values_by(_CHANGEABLE)
-_NEW_REFUND = values_by(_REFUND)
-_CHANGED_REFUND = values_by(_REFUND_CHANGEABLE)
+_NEW = values_getter(_PAYMENT, amount="amount.amount", currency="amount.currency")
+_CHANGED = values_getter(_CHANGEABLE)
+_NEW_REFUND = values_getter(_REFUND)
+_CHANGED_REFUND = values_getter(_REFUND_CHANGEABLE)
 
-_CHANGE = changing(payments, *_CHANGEABLE)
-_ADD_REFUNDS = inserting(refunds, *_REFUND)
-_ADD_REFUND_LINES = inserting(refund_lines, *_LINE)
-_CHANGE_REFUNDS = changing(refunds, *_REFUND_CHANGEABLE)
+_CHANGE = update_json(payments, *_CHANGEABLE)
+_ADD_REFUNDS = insert_json(refunds, *_REFUND)
+_ADD_REFUND_LINES = insert_json(refund_lines, *_LINE)
+_CHANGE_REFUNDS = update_json(refunds, *_REFUND_CHANGEABLE)
 
 
 class PaymentReader(Reader):
@@ -69,7 +78,7 @@ class PaymentReader(Reader):
         found = await self._connection.execute(statement.where(payments.c.provider == provider, known))
         return [(row.id, row.order_id, row.provider_id) for row in found]
 
-    async def sums_of(self, provider: str, provider_ids: Collection[str]) -> Mapping[str, tuple[Decimal, Decimal]]:
+    async def totals_of(self, provider: str, provider_ids: Collection[str]) -> Mapping[str, tuple[Decimal, Decimal]]:
         """How much was taken and paid back with a provider's payments, by its own ids."""
         columns = (payments.c.provider_id, payments.c.captured, payments.c.refunded)
         statement = select(*columns).where(payments.c.provider == provider, payments.c.provider_id.in_(provider_ids))
@@ -145,22 +154,24 @@ class PaymentRepository(PaymentReader, Repository):
         """Stores what became of payments; not their refunds."""
         if not changed:
             return
-        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, map(_CHANGED, changed)))
+        await self._connection.execute(_CHANGE, json_parameter(_CHANGEABLE, map(_CHANGED, changed)))
 
     async def add_refunds(self, new: Sequence[Refund]) -> None:
         """Adds refunds with the goods that came back."""
         if not new:
             return
-        await self._connection.execute(_ADD_REFUNDS, rows_of(_REFUND, map(_NEW_REFUND, new)))
+        await self._connection.execute(_ADD_REFUNDS, json_parameter(_REFUND, map(_NEW_REFUND, new)))
         rows = [(refund.id, line.product_id, line.quantity) for refund in new for line in refund.restock]
         if rows:
-            await self._connection.execute(_ADD_REFUND_LINES, rows_of(_LINE, rows))
+            await self._connection.execute(_ADD_REFUND_LINES, json_parameter(_LINE, rows))
 
     async def change_refunds(self, changed: Sequence[Refund]) -> None:
         """Stores what became of refunds."""
         if not changed:
             return
-        await self._connection.execute(_CHANGE_REFUNDS, rows_of(_REFUND_CHANGEABLE, map(_CHANGED_REFUND, changed)))
+        await self._connection.execute(
+            _CHANGE_REFUNDS, json_parameter(_REFUND_CHANGEABLE, map(_CHANGED_REFUND, changed))
+        )
 
 
 def _conditions(wanted: PaymentFilter) -> Iterator[Any]:

@@ -4,22 +4,32 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, insert, select
 
-from storage.base import Reader, Records, Repository, changing, given, inserting, names_of, rows_of, values_by
+from storage.base import (
+    Reader,
+    Records,
+    Repository,
+    column_names,
+    insert_json,
+    json_parameter,
+    json_rows,
+    update_json,
+    values_getter,
+)
 from storage.commerce.records import Price, Product
 from storage.commerce.tables import products, stock
 
-_COLUMNS = names_of(products)
+_COLUMNS = column_names(products)
 _CHANGEABLE = ("id", "name", "description", "price", "currency", "archived", "version", "update_time")
 
 _PRODUCTS = Records(Product, price=(Price, "price", "currency"))
 _PRICE = {"price": "price.amount", "currency": "price.currency"}
-_NEW = values_by(_COLUMNS, **_PRICE)
-_CHANGED = values_by(_CHANGEABLE, **_PRICE)
+_NEW = values_getter(_COLUMNS, **_PRICE)
+_CHANGED = values_getter(_CHANGEABLE, **_PRICE)
 
-_ADD = inserting(products, *_COLUMNS).on_conflict_do_nothing(index_elements=["sku"]).returning(products.c.id)
-_CHANGE = changing(products, *_CHANGEABLE)
-_FIND = select(products).where(products.c.id.in_(select(given(products, "id").c.id)))
-_FIND_BY_SKU = select(products).where(products.c.sku.in_(select(given(products, "sku").c.sku)))
+_ADD = insert_json(products, *_COLUMNS).on_conflict_do_nothing(index_elements=["sku"]).returning(products.c.id)
+_CHANGE = update_json(products, *_CHANGEABLE)
+_FIND = select(products).where(products.c.id.in_(select(json_rows(products, "id").c.id)))
+_FIND_BY_SKU = select(products).where(products.c.sku.in_(select(json_rows(products, "sku").c.sku)))
 _LOCK_BY_SKU = _FIND_BY_SKU.order_by(products.c.id).with_for_update(key_share=True)
 
 
@@ -57,7 +67,7 @@ class ProductReader(Reader):
     async def _find(self, statement: Select[Any], name: str, keys: Collection[UUID | str]) -> Sequence[Product]:
         if not keys:
             return []
-        found = await self._connection.execute(statement, rows_of((name,), ((key,) for key in keys)))
+        found = await self._connection.execute(statement, json_parameter((name,), ((key,) for key in keys)))
         return _PRODUCTS.all(found)
 
 
@@ -70,7 +80,7 @@ class ProductRepository(ProductReader, Repository):
     async def add(self, new: Sequence[Product]) -> set[UUID]:
         """Adds products with a stock of nothing, and returns which were added: not those whose SKU is taken."""
         ordered = sorted(new, key=lambda product: product.sku)
-        found = await self._connection.execute(_ADD, rows_of(_COLUMNS, map(_NEW, ordered)))
+        found = await self._connection.execute(_ADD, json_parameter(_COLUMNS, map(_NEW, ordered)))
         added = set(found.scalars())
         if added:
             rows = [{"product_id": product.id, "on_hand": 0, "held": 0} for product in ordered if product.id in added]
@@ -79,7 +89,7 @@ class ProductRepository(ProductReader, Repository):
 
     async def change(self, changed: Sequence[Product]) -> None:
         """Stores the new values of products that were locked in this transaction."""
-        await self._connection.execute(_CHANGE, rows_of(_CHANGEABLE, map(_CHANGED, changed)))
+        await self._connection.execute(_CHANGE, json_parameter(_CHANGEABLE, map(_CHANGED, changed)))
 
     async def lock(self, product_id: UUID) -> Product | None:
         """The product, locked until the transaction ends."""
@@ -88,5 +98,5 @@ class ProductRepository(ProductReader, Repository):
 
     async def lock_by_sku(self, skus: Sequence[str]) -> Mapping[str, Product]:
         """The products that exist of these SKUs, locked in key order until the transaction ends."""
-        found = await self._connection.execute(_LOCK_BY_SKU, rows_of(("sku",), ((sku,) for sku in skus)))
+        found = await self._connection.execute(_LOCK_BY_SKU, json_parameter(("sku",), ((sku,) for sku in skus)))
         return {each.sku: each for each in _PRODUCTS.all(found)}

@@ -5,13 +5,13 @@ from typing import Any
 from sqlalchemy import BigInteger, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Repository, inserting, rows_of
+from storage.base import Reader, Repository, insert_json, json_parameter
 from storage.flags.records import CHANNEL, Configuration, FlagSet
 from storage.flags.repository.rows import FLAGS, SEGMENTS, SET_COLUMNS, SETS
 from storage.flags.tables import configuration, flag_sets, flags, segments
 
 _MICROSECONDS = 1_000_000
-_NEW_SET = inserting(flag_sets, *SET_COLUMNS).on_conflict_do_nothing(index_elements=["id"]).returning(flag_sets.c.id)
+_NEW_SET = insert_json(flag_sets, *SET_COLUMNS).on_conflict_do_nothing(index_elements=["id"]).returning(flag_sets.c.id)
 
 
 class ConfigurationReader(Reader):
@@ -75,7 +75,7 @@ class ConfigurationRepository(ConfigurationReader, Repository):
     async def make_set(self, flag_set_id: str, version: int, now: datetime) -> bool:
         """Makes a flag set of which nothing is said, unless it is there; returns whether it is new."""
         new = FlagSet(flag_set_id, {}, "", 1, now, now)
-        found = await self._connection.execute(_NEW_SET, rows_of(SET_COLUMNS, [_row(new, version)]))
+        found = await self._connection.execute(_NEW_SET, json_parameter(SET_COLUMNS, [_row(new, version)]))
         return found.scalar() is not None
 
     async def put_set(self, flag_set: FlagSet, version: int) -> None:

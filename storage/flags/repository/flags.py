@@ -5,17 +5,19 @@ from uuid import UUID
 
 from sqlalchemy import Text, cast, func, select
 
-from storage.base import AnyRow, Reader, Repository, changing, inserting, rows_of
+from storage.base import AnyRow, Reader, Repository, insert_json, json_parameter, update_json
 from storage.flags.records import Flag, FlagState, FlagType, FlagVersion, Prerequisite
 from storage.flags.repository.rows import FLAG_COLUMNS, FLAGS, VERSION_COLUMNS, flag_row, version_of, version_row
 from storage.flags.tables import flag_versions, flags
 
 _ADD = (
-    inserting(flags, *FLAG_COLUMNS).on_conflict_do_nothing(index_elements=["flag_set_id", "key"]).returning(flags.c.id)
+    insert_json(flags, *FLAG_COLUMNS)
+    .on_conflict_do_nothing(index_elements=["flag_set_id", "key"])
+    .returning(flags.c.id)
 )
 _CHANGEABLE = tuple(name for name in FLAG_COLUMNS if name not in ("flag_set_id", "key", "create_time"))
-_CHANGE = changing(flags, *_CHANGEABLE)
-_ADD_VERSIONS = inserting(flag_versions, *VERSION_COLUMNS)
+_CHANGE = update_json(flags, *_CHANGEABLE)
+_ADD_VERSIONS = insert_json(flag_versions, *VERSION_COLUMNS)
 
 
 class FlagReader(Reader):
@@ -88,12 +90,12 @@ class FlagRepository(FlagReader, Repository):
         """Notes what flags have become, by whom and why."""
         rows = map(version_row, versions)
         values = ([row[name] for name in VERSION_COLUMNS] for row in rows)
-        await self._connection.execute(_ADD_VERSIONS, rows_of(VERSION_COLUMNS, values))
+        await self._connection.execute(_ADD_VERSIONS, json_parameter(VERSION_COLUMNS, values))
 
 
-def _rows(names: Sequence[str], given: Sequence[Flag], version: int) -> Mapping[str, str]:
-    rows = (flag_row(each, version) for each in given)
-    return rows_of(names, ([row[name] for name in names] for row in rows))
+def _rows(names: Sequence[str], json_rows: Sequence[Flag], version: int) -> Mapping[str, str]:
+    rows = (flag_row(each, version) for each in json_rows)
+    return json_parameter(names, ([row[name] for name in names] for row in rows))
 
 
 def _flag_then(row: AnyRow) -> Flag:

@@ -4,15 +4,24 @@ from uuid import UUID
 
 from sqlalchemy import select, tuple_, update
 
-from storage.base import Reader, Records, Repository, inserting, names_of, row_by, rows_of, values_by
+from storage.base import (
+    Reader,
+    Records,
+    Repository,
+    column_names,
+    insert_json,
+    json_parameter,
+    row_maker,
+    values_getter,
+)
 from storage.flags.records import Proposal, ProposalState
 from storage.flags.tables import proposals
 
-_COLUMNS = names_of(proposals)
+_COLUMNS = column_names(proposals)
 _PROPOSALS = Records(Proposal, state=ProposalState)
-_ADD = inserting(proposals, *_COLUMNS)
-_NEW = values_by(_COLUMNS)
-_DECIDED = row_by(("state", "decided_by", "decision_comment", "decide_time"))
+_ADD = insert_json(proposals, *_COLUMNS)
+_NEW = values_getter(_COLUMNS)
+_DECIDED = row_maker(("state", "decided_by", "decision_comment", "decide_time"))
 
 
 class ProposalReader(Reader):
@@ -38,7 +47,7 @@ class ProposalRepository(ProposalReader, Repository):
     """Makes and decides proposals."""
 
     async def add(self, proposal: Proposal) -> None:
-        await self._connection.execute(_ADD, rows_of(_COLUMNS, [_NEW(proposal)]))
+        await self._connection.execute(_ADD, json_parameter(_COLUMNS, [_NEW(proposal)]))
 
     async def lock(self, proposal_id: UUID) -> Proposal | None:
         """The proposal, locked until the transaction ends."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from storage.base import AnyRow, Records, names_of
+from storage.base import AnyRow, Records, column_names
 from storage.flags.records import (
     Flag,
     FlagChange,
@@ -16,10 +16,10 @@ from storage.flags.records import (
 )
 from storage.flags.tables import flag_sets, flag_versions, flags, segments
 
-FLAG_COLUMNS = names_of(flags)
-SET_COLUMNS = names_of(flag_sets)
-SEGMENT_COLUMNS = names_of(segments)
-VERSION_COLUMNS = names_of(flag_versions)
+FLAG_COLUMNS = column_names(flags)
+SET_COLUMNS = column_names(flag_sets)
+SEGMENT_COLUMNS = column_names(segments)
+VERSION_COLUMNS = column_names(flag_versions)
 
 _IN_DOCUMENT = ("variants", "default_variant", "targeting", "metadata", "prerequisites")
 _AS_COLUMNS = tuple(name for name in FLAG_COLUMNS if name not in ("document", "configuration_version"))

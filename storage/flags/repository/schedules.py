@@ -4,15 +4,24 @@ from uuid import UUID
 
 from sqlalchemy import select, tuple_, update
 
-from storage.base import Reader, Records, Repository, inserting, names_of, row_by, rows_of, values_by
+from storage.base import (
+    Reader,
+    Records,
+    Repository,
+    column_names,
+    insert_json,
+    json_parameter,
+    row_maker,
+    values_getter,
+)
 from storage.flags.records import Schedule, ScheduleState
 from storage.flags.tables import schedules
 
-_COLUMNS = names_of(schedules)
+_COLUMNS = column_names(schedules)
 _SCHEDULES = Records(Schedule, state=ScheduleState, take_times=tuple)
-_ADD = inserting(schedules, *_COLUMNS)
-_NEW = values_by(_COLUMNS)
-_CHANGED = row_by(("take_times", "next_time", "state", "error", "update_time"))
+_ADD = insert_json(schedules, *_COLUMNS)
+_NEW = values_getter(_COLUMNS)
+_CHANGED = row_maker(("take_times", "next_time", "state", "error", "update_time"))
 
 
 class ScheduleReader(Reader):
@@ -46,7 +55,7 @@ class ScheduleRepository(ScheduleReader, Repository):
     """Makes schedules, and takes their steps."""
 
     async def add(self, schedule: Schedule) -> None:
-        await self._connection.execute(_ADD, rows_of(_COLUMNS, [_NEW(schedule)]))
+        await self._connection.execute(_ADD, json_parameter(_COLUMNS, [_NEW(schedule)]))
 
     async def lock(self, schedule_id: UUID) -> Schedule | None:
         """The schedule, locked until the transaction ends."""

@@ -3,13 +3,13 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from storage.base import Reader, Repository, changing, inserting, names_of, rows_of
+from storage.base import Reader, Repository, column_names, insert_json, json_parameter, update_json
 from storage.flags.records import Segment
 from storage.flags.repository.rows import SEGMENT_COLUMNS, SEGMENTS
 from storage.flags.tables import segment_versions, segments
 
 _ADD = (
-    inserting(segments, *SEGMENT_COLUMNS)
+    insert_json(segments, *SEGMENT_COLUMNS)
     .on_conflict_do_nothing(index_elements=["flag_set_id", "name"])
     .returning(segments.c.id)
 )
@@ -23,9 +23,9 @@ _CHANGEABLE = (
     "create_time",
     "update_time",
 )
-_CHANGE = changing(segments, *_CHANGEABLE)
-_VERSION_COLUMNS = names_of(segment_versions)
-_ADD_VERSIONS = inserting(segment_versions, *_VERSION_COLUMNS)
+_CHANGE = update_json(segments, *_CHANGEABLE)
+_VERSION_COLUMNS = column_names(segment_versions)
+_ADD_VERSIONS = insert_json(segment_versions, *_VERSION_COLUMNS)
 
 
 class SegmentReader(Reader):
@@ -69,7 +69,7 @@ class SegmentRepository(SegmentReader, Repository):
         self, changed: Sequence[Segment], version: int, comment: str, changed_by: UUID, approved_by: UUID | None
     ) -> None:
         """Notes what segments have become, by whom and why."""
-        given = {
+        json_rows = {
             "comment": comment,
             "changed_by": changed_by,
             "approved_by": approved_by,
@@ -78,11 +78,11 @@ class SegmentRepository(SegmentReader, Repository):
         rows = []
         for each in changed:
             own = {"segment_id": each.id, "version": each.version, "rule": each.rule, "archived": each.archived}
-            row = {**given, **own, "create_time": each.update_time}
+            row = {**json_rows, **own, "create_time": each.update_time}
             rows.append([row[name] for name in _VERSION_COLUMNS])
-        await self._connection.execute(_ADD_VERSIONS, rows_of(_VERSION_COLUMNS, rows))
+        await self._connection.execute(_ADD_VERSIONS, json_parameter(_VERSION_COLUMNS, rows))
 
 
-def _rows(names: Sequence[str], given: Sequence[Segment], version: int) -> Mapping[str, str]:
+def _rows(names: Sequence[str], json_rows: Sequence[Segment], version: int) -> Mapping[str, str]:
     at = {"configuration_version": version}
-    return rows_of(names, ([at.get(name) or getattr(each, name) for name in names] for each in given))
+    return json_parameter(names, ([at.get(name) or getattr(each, name) for name in names] for each in json_rows))

@@ -4,14 +4,14 @@ from datetime import datetime
 from sqlalchemy import Table, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from storage.base import Reader, Records, Repository, inserting, names_of, rows_of, values_by
+from storage.base import Reader, Records, Repository, column_names, insert_json, json_parameter, values_getter
 from storage.flags.records import Served, Usage, UsagePeriod
 from storage.flags.tables import usage_days, usage_minutes
 
 _TABLES: Mapping[UsagePeriod, Table] = {UsagePeriod.MINUTE: usage_minutes, UsagePeriod.DAY: usage_days}
-_COLUMNS = names_of(usage_minutes)
+_COLUMNS = column_names(usage_minutes)
 _SERVED = Records(Served)
-_NEW = values_by(_COLUMNS)
+_NEW = values_getter(_COLUMNS)
 _KEY = ("flag_set_id", "flag_key", "start_time", "variant")
 
 
@@ -52,12 +52,12 @@ class UsageRepository(UsageReader, Repository):
             return
         table = _TABLES[period]
         ordered = sorted(served, key=lambda each: (each.flag_set_id, each.flag_key, each.start_time, each.variant))
-        statement = inserting(table, *_COLUMNS)
+        statement = insert_json(table, *_COLUMNS)
         adding = statement.on_conflict_do_update(
             index_elements=list(_KEY), set_={"count": table.c.count + statement.excluded.count}
         )
-        await self._connection.execute(adding, rows_of(_COLUMNS, map(_NEW, ordered)))
+        await self._connection.execute(adding, json_parameter(_COLUMNS, map(_NEW, ordered)))
 
     async def purge(self, period: UsagePeriod, before: datetime, limit: int) -> int:
         """Forgets up to so many counts from before a time, and returns how many those were."""
-        return await self._forget(_TABLES[period].c.start_time, before, limit)
+        return await self._delete_before(_TABLES[period].c.start_time, before, limit)

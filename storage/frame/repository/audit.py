@@ -7,18 +7,18 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, cast, exists, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.base import AnyRow, Reader, Records, Repository, TransactionId, inserting, rows_of, values_by
+from storage.base import AnyRow, Reader, Records, Repository, TransactionId, insert_json, json_parameter, values_getter
 from storage.frame.records import AuditEntry, AuditEvent, AuditFilter, AuditKey
 from storage.frame.signing import mac_of
 from storage.frame.tables import audit_entries, audit_seals
 
 _ENTRY = ("create_time", "caller_id", "action", "resource", "address", "call_id", "result", "id", "key_id", "mac")
-_VALUES = values_by(_ENTRY[:8])
+_VALUES = values_getter(_ENTRY[:8])
 _EVENTS = Records(
     AuditEvent, transaction_id="transaction", entry=(AuditEntry, *(field.name for field in fields(AuditEntry)))
 )
 _UNSEALED: Mapping[str, Callable[[AnyRow], object]] = {"position": lambda _: 0, "hash": lambda _: b""}
-_RECORD = inserting(audit_entries, *_ENTRY)
+_RECORD = insert_json(audit_entries, *_ENTRY)
 KEY = (audit_entries.c.transaction_id, audit_entries.c.sequence)
 """The order of the chain."""
 
@@ -56,12 +56,12 @@ class AuditReader(Reader):
             statement = statement.where(tuple_(*KEY) > key_of(after))
         return await self._in_order(statement, limit)
 
-    async def list_from_before(self, *, limit: int) -> Sequence[AuditEvent]:
+    async def list_unsealed_before_restore(self, *, limit: int) -> Sequence[AuditEvent]:
         """What is not sealed, of a database that was restored and counts its transactions anew since."""
         unknown = audit_entries.c.transaction_id >= func.pg_snapshot_xmax(func.pg_current_snapshot())
         return await self._in_order(unsealed().where(unknown), limit)
 
-    async def counts_anew(self, transaction: int) -> bool:
+    async def is_of_earlier_count(self, transaction: int) -> bool:
         """Whether this transaction is one that the database has not come to yet, and so is of an earlier count."""
         unknown = _number(transaction) >= func.pg_snapshot_xmax(func.pg_current_snapshot())
         return bool((await self._connection.execute(select(unknown))).scalar_one())
@@ -86,7 +86,7 @@ class AuditRepository(AuditReader, Repository):
             raise RuntimeError("this database was opened without a key to sign the record with")
         key = self._key
         rows = ((*_VALUES(entry), key.id, mac_of(entry, key.secret)) for entry in entries)
-        await self._connection.execute(_RECORD, rows_of(_ENTRY, rows))
+        await self._connection.execute(_RECORD, json_parameter(_ENTRY, rows))
 
 
 def events_of(rows: Iterable[AnyRow], **sealed: Callable[[AnyRow], object]) -> Sequence[AuditEvent]:

@@ -4,7 +4,7 @@ from typing import Any
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Records, Repository, inserting, rows_of, values_by
+from storage.base import Reader, Records, Repository, insert_json, json_parameter, values_getter
 from storage.frame.records import AuditAnchor, AuditEvent, AuditLink, AuditSeal
 from storage.frame.repository.audit import EVENT, KEY, TRANSACTION, events_of, key_of, unsealed
 from storage.frame.tables import audit_anchors, audit_entries, audit_seals
@@ -15,11 +15,11 @@ _SEALING = 0x626B726D_00000010
 _MINE = audit_entries.c.sequence == audit_seals.c.sequence
 """Which event a place is of."""
 _SEAL = ("position", "sequence", "hash", "key_id", "create_time")
-_VALUES = values_by(_SEAL)
+_VALUES = values_getter(_SEAL)
 _SEALS = Records(AuditSeal)
 _SEALS_BESIDE = Records(AuditSeal, **{name: f"seal_{name}" for name in _SEAL})
 _ANCHORS = Records(AuditAnchor)
-_ADD = inserting(audit_seals, *_SEAL)
+_ADD = insert_json(audit_seals, *_SEAL)
 
 
 class AuditChainReader(Reader):
@@ -53,7 +53,7 @@ class AuditChainReader(Reader):
         events = {event.position: event for event in found}
         return [AuditLink(seal, events.get(seal.position)) for seal in _SEALS_BESIDE.all(rows)]
 
-    async def find_astray(self, since: tuple[int, int] | None, until: tuple[int, int]) -> AuditEvent | None:
+    async def find_unsealed(self, since: tuple[int, int] | None, until: tuple[int, int]) -> AuditEvent | None:
         """The first event between two keys of (transaction, sequence) that stands in no place of the chain."""
         statement = unsealed().where(tuple_(*KEY) <= key_of(until))
         if since is not None:
@@ -90,7 +90,7 @@ class AuditChainRepository(AuditChainReader, Repository):
         """Appends places to the chain."""
         if not seals:
             return
-        await self._connection.execute(_ADD, rows_of(_SEAL, map(_VALUES, seals)))
+        await self._connection.execute(_ADD, json_parameter(_SEAL, map(_VALUES, seals)))
 
     async def add_anchor(self, anchor: AuditAnchor) -> bool:
         """Keeps that the chain was anchored; False where that was done before."""

@@ -3,13 +3,13 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
-from storage.base import Reader, Repository, inserting, rows_of, values_by
+from storage.base import Reader, Repository, insert_json, json_parameter, values_getter
 from storage.frame.records import EventKey, ReceivedEvent
 from storage.frame.tables import inbox
 
 _COLUMNS = ("source", "event_id", "body", "receive_time")
-_VALUES = values_by(_COLUMNS)
-_ADD = inserting(inbox, *_COLUMNS).on_conflict_do_nothing().returning(inbox.c.source, inbox.c.event_id)
+_VALUES = values_getter(_COLUMNS)
+_ADD = insert_json(inbox, *_COLUMNS).on_conflict_do_nothing().returning(inbox.c.source, inbox.c.event_id)
 
 
 class InboxReader(Reader):
@@ -35,7 +35,7 @@ class InboxRepository(InboxReader, Repository):
         for each in batch:
             first.setdefault(each.key, each)
         ordered = (first[key] for key in sorted(first))
-        found = await self._connection.execute(_ADD, rows_of(_COLUMNS, map(_VALUES, ordered)))
+        found = await self._connection.execute(_ADD, json_parameter(_COLUMNS, map(_VALUES, ordered)))
         return {(row.source, row.event_id) for row in found}
 
     async def finish(self, source: str, event_id: str, now: datetime) -> bool:
@@ -49,4 +49,4 @@ class InboxRepository(InboxReader, Repository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many events that were processed and came before a time, and returns how many that were."""
-        return await self._forget(inbox.c.receive_time, before, limit, inbox.c.process_time.is_not(None))
+        return await self._delete_before(inbox.c.receive_time, before, limit, inbox.c.process_time.is_not(None))

@@ -4,12 +4,12 @@ from storage.identity.repository.access_changes import AccessChangeReader, Acces
 from storage.identity.repository.accounts import AccountReader, AccountRepository
 from storage.identity.repository.api_keys import ApiKeyReader, ApiKeyRepository
 from storage.identity.repository.attempts import AttemptReader, AttemptRepository
+from storage.identity.repository.effective_access import EffectiveAccessReader
 from storage.identity.repository.keys import KeyReader, KeyRepository
 from storage.identity.repository.mail_tokens import MailTokenReader, MailTokenRepository
 from storage.identity.repository.mails import MailReader, MailRepository
 from storage.identity.repository.roles import RoleReader, RoleRepository
 from storage.identity.repository.sessions import SessionReader, SessionRepository
-from storage.identity.repository.standings import StandingReader
 
 __all__ = [
     "AccessChangeReader",
@@ -20,6 +20,7 @@ __all__ = [
     "ApiKeyRepository",
     "AttemptReader",
     "AttemptRepository",
+    "EffectiveAccessReader",
     "KeyReader",
     "KeyRepository",
     "MailReader",
@@ -30,5 +31,4 @@ __all__ = [
     "RoleRepository",
     "SessionReader",
     "SessionRepository",
-    "StandingReader",
 ]

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array, insert
 
-from storage.base import Reader, Records, Repository, row_by
+from storage.base import Reader, Records, Repository, row_maker
 from storage.identity.records import Account, AccountKind
 from storage.identity.tables.accounts import accounts, role_grants
 from storage.identity.tables.mails import mail_tokens
@@ -26,7 +26,7 @@ from storage.identity.tables.sessions import sessions
 _ACCOUNT = ("id", "kind", "email", "name", "create_time", "verify_time", "disable_time", "password_time")
 
 _ACCOUNTS = Records(Account, kind=AccountKind, roles=tuple)
-_NEW = row_by(_ACCOUNT)
+_NEW = row_maker(_ACCOUNT)
 
 
 class AccountReader(Reader):
@@ -77,8 +77,8 @@ class AccountRepository(AccountReader, Repository):
         Any number of people may have registered with one email before the first of them verifies it.
         """
         values = _NEW(account) | {"password_hash": password_hash}
-        given = select(*(literal(value, accounts.c[name].type) for name, value in values.items()))
-        free = given.where(~exists().where(_verified(account.email or "")))
+        json_rows = select(*(literal(value, accounts.c[name].type) for name, value in values.items()))
+        free = json_rows.where(~exists().where(_verified(account.email or "")))
         statement = insert(accounts).from_select(list(values), free).on_conflict_do_nothing().returning(accounts.c.id)
         if (await self._connection.execute(statement)).first() is None:
             return False

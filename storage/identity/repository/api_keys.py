@@ -6,13 +6,13 @@ from uuid import UUID
 from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Records, Repository, row_by
+from storage.base import Reader, Records, Repository, row_maker
 from storage.identity.records import ApiKey
 from storage.identity.tables.keys import api_keys
 
 _KEY = ("id", "account_id", "prefix", "create_time", "expire_time", "last_use_time", "end_time")
 _KEYS = Records(ApiKey)
-_NEW = row_by(_KEY)
+_NEW = row_maker(_KEY)
 
 
 class ApiKeyReader(Reader):

@@ -3,20 +3,20 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from storage.base import Reader, Records, Repository, changing, inserting, rows_of, values_by
+from storage.base import Reader, Records, Repository, insert_json, json_parameter, update_json, values_getter
 from storage.identity.records import Attempts
 from storage.identity.tables.attempts import attempts
 
 _ATTEMPTS = ("key", "count", "last_time")
 _COUNTED = Records(Attempts)
-_VALUES = values_by(_ATTEMPTS)
+_VALUES = values_getter(_ATTEMPTS)
 
 _LOCK = (
-    inserting(attempts, *_ATTEMPTS)
+    insert_json(attempts, *_ATTEMPTS)
     .on_conflict_do_update(index_elements=["key"], set_={"count": attempts.c.count})
     .returning(*attempts.c)
 )
-_SAVE = changing(attempts, *_ATTEMPTS)
+_SAVE = update_json(attempts, *_ATTEMPTS)
 
 
 class AttemptReader(Reader):
@@ -36,14 +36,14 @@ class AttemptRepository(AttemptReader, Repository):
 
         The rows are locked in the keys' order, so that two transactions never wait for one another.
         """
-        values = rows_of(_ATTEMPTS, ((key, 0, now) for key in sorted(set(keys))))
+        values = json_parameter(_ATTEMPTS, ((key, 0, now) for key in sorted(set(keys))))
         return {each.key: each for each in _COUNTED.all(await self._connection.execute(_LOCK, values))}
 
     async def save(self, counted: Sequence[Attempts]) -> None:
         """Writes what is counted; the keys are to be locked."""
         if not counted:
             return
-        await self._connection.execute(_SAVE, rows_of(_ATTEMPTS, map(_VALUES, counted)))
+        await self._connection.execute(_SAVE, json_parameter(_ATTEMPTS, map(_VALUES, counted)))
 
     async def clear(self, keys: Collection[bytes]) -> None:
         """Forgets what is counted under these keys, which are to be locked."""
@@ -51,4 +51,4 @@ class AttemptRepository(AttemptReader, Repository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many keys that nothing was tried under since, and returns how many those were."""
-        return await self._forget(attempts.c.last_time, before, limit)
+        return await self._delete_before(attempts.c.last_time, before, limit)

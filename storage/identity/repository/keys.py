@@ -4,7 +4,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Records, Repository, names_of, row_by
+from storage.base import Reader, Records, Repository, column_names, row_maker
 from storage.identity.records import Key, KeyUse
 from storage.identity.tables.keys import keys
 
@@ -12,7 +12,7 @@ _CHANGING = 0x626B726D_00000004
 """The advisory lock of whoever makes, seals or revokes keys."""
 
 _KEYS = Records(Key, use=KeyUse)
-_NEW = row_by(names_of(keys))
+_NEW = row_maker(column_names(keys))
 
 
 class KeyReader(Reader):

@@ -4,11 +4,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Repository, row_by
+from storage.base import Reader, Repository, row_maker
 from storage.identity.records import MailPurpose, MailToken
 from storage.identity.tables.mails import mail_tokens
 
-_NEW = row_by(("hash", "account_id", "purpose", "create_time", "expire_time"))
+_NEW = row_maker(("hash", "account_id", "purpose", "create_time", "expire_time"))
 
 
 class MailTokenReader(Reader):
@@ -50,7 +50,7 @@ class MailTokenRepository(MailTokenReader, Repository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many tokens that expired before a time, and returns how many those were."""
-        return await self._forget(mail_tokens.c.expire_time, before, limit)
+        return await self._delete_before(mail_tokens.c.expire_time, before, limit)
 
 
 def _live(token_hash: bytes, purpose: MailPurpose, now: datetime) -> ColumnElement[bool]:

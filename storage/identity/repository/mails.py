@@ -4,12 +4,12 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Records, Repository, names_of, row_by
+from storage.base import Reader, Records, Repository, column_names, row_maker
 from storage.identity.records import SealedMail
 from storage.identity.tables.mails import mails
 
 _MAILS = Records(SealedMail)
-_NEW = row_by(names_of(mails))
+_NEW = row_maker(column_names(mails))
 
 
 class MailReader(Reader):
@@ -41,4 +41,4 @@ class MailRepository(MailReader, Repository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many mails from before a time, and returns how many those were."""
-        return await self._forget(mails.c.create_time, before, limit)
+        return await self._delete_before(mails.c.create_time, before, limit)

@@ -4,12 +4,12 @@ from datetime import datetime
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Records, Repository, names_of, row_by
+from storage.base import Reader, Records, Repository, column_names, row_maker
 from storage.identity.records import Role
 from storage.identity.tables.accounts import role_grants, roles
 
 _ROLES = Records(Role, permissions=tuple)
-_NEW = row_by(names_of(roles))
+_NEW = row_maker(column_names(roles))
 
 
 class RoleReader(Reader):
@@ -25,7 +25,7 @@ class RoleReader(Reader):
             statement = statement.where(roles.c.name > after)
         return _ROLES.all(await self._connection.execute(statement))
 
-    async def held(self, name: str) -> bool:
+    async def is_granted(self, name: str) -> bool:
         """Whether any account holds a role."""
         statement = select(exists().where(role_grants.c.role == name))
         return bool((await self._connection.execute(statement)).scalar())
@@ -44,7 +44,7 @@ class RoleRepository(RoleReader, Repository):
         statement = select(roles).where(roles.c.name == name).with_for_update()
         return _ROLES.first(await self._connection.execute(statement))
 
-    async def hold(self, names: Collection[str]) -> Sequence[Role]:
+    async def lock_shared(self, names: Collection[str]) -> Sequence[Role]:
         """Those of the names that are roles, which nobody changes or deletes until the transaction ends."""
         if not names:
             return []

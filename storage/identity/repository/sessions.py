@@ -5,12 +5,12 @@ from uuid import UUID
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Records, Repository, names_of, row_by
+from storage.base import Reader, Records, Repository, column_names, row_maker
 from storage.identity.records import Session
 from storage.identity.tables.sessions import sessions
 
 _SESSIONS = Records(Session)
-_NEW = row_by(names_of(sessions))
+_NEW = row_maker(column_names(sessions))
 
 
 class SessionReader(Reader):
@@ -69,4 +69,4 @@ class SessionRepository(SessionReader, Repository):
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many sessions that expired before a time, and returns how many those were."""
-        return await self._forget(sessions.c.expire_time, before, limit)
+        return await self._delete_before(sessions.c.expire_time, before, limit)

@@ -19,23 +19,32 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from storage.base import Reader, Records, Repository, given, inserting, names_of, rows_of, values_by
-from storage.webhooks.records import QUEUE, Delivery, DeliveryFilter, DeliveryState, Turn
+from storage.base import (
+    Reader,
+    Records,
+    Repository,
+    column_names,
+    insert_json,
+    json_parameter,
+    json_rows,
+    values_getter,
+)
+from storage.webhooks.records import QUEUE, Delivery, DeliveryFilter, DeliveryState, ScheduledDelivery
 from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoints
 
 _GIVING = 0x626B726D_00000002
 """The advisory lock of whoever gives deliveries their turns."""
 
-_LARGEST_PIECE = 4 * 1024 * 1024
+_MAX_PIECE = 4 * 1024 * 1024
 _ROW = 256
 """In bytes, about: what a delivery takes beside its body."""
 
-_COLUMNS = names_of(deliveries)
+_COLUMNS = column_names(deliveries)
 _DELIVERIES = Records(Delivery, state=DeliveryState)
-_TURNS = Records(Turn)
-_NEW = values_by(_COLUMNS)
-_ADD = inserting(deliveries, *_COLUMNS).on_conflict_do_nothing()
+_SCHEDULING = Records(ScheduledDelivery)
+_NEW = values_getter(_COLUMNS)
+_ADD = insert_json(deliveries, *_COLUMNS).on_conflict_do_nothing()
 _CHANGEABLE = ("state", "attempt_count", "next_attempt_time", "last_attempt_time", "response_status", "error")
 _FINISHED = (DeliveryState.SUCCEEDED, DeliveryState.FAILED)
 
@@ -70,18 +79,22 @@ class DeliveryReader(Reader):
         statement = select(*(sized.c[name] for name in _COLUMNS)).where(sized.c.so_far <= size)
         return _DELIVERIES.all(await self._connection.execute(statement.order_by(*_latest(sized))))
 
-    async def list_due(self, endpoint_ids: Collection[UUID], now: datetime, *, each: int) -> Sequence[Turn]:
+    async def list_due(
+        self, endpoint_ids: Collection[UUID], now: datetime, *, each: int
+    ) -> Sequence[ScheduledDelivery]:
         """Up to so many of each endpoint's deliveries whose next attempt is due, the first due first."""
-        wanted = given(endpoints, "id")
+        wanted = json_rows(endpoints, "id")
         its = select(deliveries.c.id).where(deliveries.c.endpoint_id == wanted.c.id, is_due(now))
         first = its.order_by(deliveries.c.next_attempt_time, deliveries.c.id).limit(each).lateral("first")
         statement = select(wanted.c.id.label("endpoint_id"), first.c.id.label("delivery_id")).join_from(
             wanted, first, true()
         )
-        found = await self._connection.execute(statement, rows_of(("id",), ((each_id,) for each_id in endpoint_ids)))
-        return _TURNS.all(found)
+        found = await self._connection.execute(
+            statement, json_parameter(("id",), ((each_id,) for each_id in endpoint_ids))
+        )
+        return _SCHEDULING.all(found)
 
-    async def list_queued(self, endpoint_ids: Collection[UUID], now: datetime) -> Sequence[Turn]:
+    async def list_queued(self, endpoint_ids: Collection[UUID], now: datetime) -> Sequence[ScheduledDelivery]:
         """Those of endpoints' due deliveries that a job stands in the queue for, or is being done."""
         delivery_id = cast(_jobs.c.args["delivery_id"].astext, Uuid)
         statement = select(deliveries.c.endpoint_id, deliveries.c.id.label("delivery_id")).join_from(
@@ -89,7 +102,7 @@ class DeliveryReader(Reader):
         )
         waits = (_jobs.c.queue_name == QUEUE) & cast(_jobs.c.status, Text).in_(("todo", "doing"))
         mine = deliveries.c.endpoint_id.in_(endpoint_ids) & is_due(now)
-        return _TURNS.all(await self._connection.execute(statement.where(waits, mine)))
+        return _SCHEDULING.all(await self._connection.execute(statement.where(waits, mine)))
 
 
 class DeliveryRepository(DeliveryReader, Repository):
@@ -98,7 +111,7 @@ class DeliveryRepository(DeliveryReader, Repository):
     async def add(self, new: Sequence[Delivery]) -> None:
         """Adds deliveries; one of the same event to the same endpoint stays as it is."""
         for piece in _pieces(new):
-            await self._connection.execute(_ADD, rows_of(_COLUMNS, map(_NEW, piece)))
+            await self._connection.execute(_ADD, json_parameter(_COLUMNS, map(_NEW, piece)))
 
     async def change(self, changed: Delivery) -> None:
         """Stores the new values of a delivery whose endpoint was locked in this transaction."""
@@ -117,14 +130,14 @@ class DeliveryRepository(DeliveryReader, Repository):
         values = {"state": DeliveryState.FAILED, "next_attempt_time": None, "error": error}
         return (await self._connection.execute(update(deliveries).where(pending).values(values))).rowcount
 
-    async def try_lock_turns(self) -> bool:
+    async def try_lock_scheduling(self) -> bool:
         """Whether this transaction, and no other until it ends, gives deliveries their turns."""
         return bool((await self._connection.execute(select(func.pg_try_advisory_xact_lock(_GIVING)))).scalar_one())
 
     async def purge(self, before: datetime, limit: int) -> int:
         """Forgets up to so many finished deliveries from before a time, and returns how many that were."""
         finished = deliveries.c.state.in_(_FINISHED)
-        return await self._forget(deliveries.c.create_time, before, limit, finished)
+        return await self._delete_before(deliveries.c.create_time, before, limit, finished)
 
 
 def _latest(of: FromClause) -> Sequence[ColumnElement[Any]]:
@@ -136,7 +149,7 @@ def _pieces(new: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
     begin = size = 0
     for place, delivery in enumerate(new):
         size += _ROW + len(delivery.body)
-        if size >= _LARGEST_PIECE:
+        if size >= _MAX_PIECE:
             yield new[begin : place + 1]
             begin, size = place + 1, 0
     if begin < len(new):

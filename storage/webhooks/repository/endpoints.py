@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import LargeBinary, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.base import Reader, Records, Repository, names_of, row_by
+from storage.base import Reader, Records, Repository, column_names, row_maker
 from storage.webhooks.records import Endpoint, EndpointSecret, EndpointState
 from storage.webhooks.repository.conditions import is_due
 from storage.webhooks.tables import deliveries, endpoint_secrets, endpoints
@@ -24,13 +24,13 @@ _CHANGEABLE = (
     "update_time",
     "granted_by",
 )
-_SECRET = names_of(endpoint_secrets)
+_SECRET = column_names(endpoint_secrets)
 
 _ENDPOINTS = Records(Endpoint, state=EndpointState, event_types=tuple)
 _SECRETS = Records(EndpointSecret)
-_NEW = row_by(("id", *_CHANGEABLE, "create_time", "created_by"))
-_CHANGED = row_by(_CHANGEABLE)
-_NEW_SECRET = row_by(_SECRET)
+_NEW = row_maker(("id", *_CHANGEABLE, "create_time", "created_by"))
+_CHANGED = row_maker(_CHANGEABLE)
+_NEW_SECRET = row_maker(_SECRET)
 
 
 class EndpointReader(Reader):

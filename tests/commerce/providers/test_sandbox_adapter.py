@@ -128,15 +128,15 @@ async def test_a_payment_waits_for_its_customer(provider: PaymentProvider, share
     assert (await provider.capture(waiting.provider_id, pounds("10"), key)).captured == 10
 
 
-@pytest.mark.parametrize(("behaviour", "done"), [({"fail": 1}, 0), ({"drop_answers": 1}, 1), ({"delay": 5}, 1)])
+@pytest.mark.parametrize(("behavior", "done"), [({"fail": 1}, 0), ({"drop_answers": 1}, 1), ({"delay": 5}, 1)])
 async def test_what_was_not_answered_is_asked_again(
-    shared_sandbox: Sandbox, behaviour: dict[str, object], done: int
+    shared_sandbox: Sandbox, behavior: dict[str, object], done: int
 ) -> None:
     """Whether nothing was done, the connection was cut after the work, or the answer took too long."""
     provider = SandboxProvider(shared_sandbox.url, shared_sandbox.key, timeout=0.5)
     payment_id = uuid4()
     key = f"{payment_id}/authorize"
-    await shared_sandbox.behave(**behaviour)
+    await shared_sandbox.behave(**behavior)
     with pytest.raises(ProviderUnavailable):
         await provider.authorize(payment_id, pounds("10"), "", key)
     await shared_sandbox.behave(fail=0, drop_answers=0, delay=0)

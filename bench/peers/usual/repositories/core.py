@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bench.peers.usual.errors import ReferenceTaken
 from bench.peers.usual.models import Base
-from bench.peers.usual.placing import Call, NewOrder, Shelf
+from bench.peers.usual.placing import Call, NewOrder, StockItem
 from bench.peers.usual.repositories.port import Claim, Repository
 from bench.peers.usual.repositories.rows import audit_row, line_rows, movement_rows, order_row
 from bench.peers.usual.schemas import OrderLineOut, OrderOut, OrderSummary, ProductOut
@@ -92,9 +92,9 @@ class CoreRepository:
         key = {"caller_id": claim.caller_id, "request_id": claim.request_id}
         return Claim(*(await self._connection.execute(_EARLIER, key)).one())
 
-    async def lock(self, skus: Collection[str]) -> Mapping[str, Shelf]:
+    async def lock(self, skus: Collection[str]) -> Mapping[str, StockItem]:
         found = await self._connection.execute(_LOCK, {"skus": list(skus)})
-        return {row.sku: Shelf(*row) for row in found}
+        return {row.sku: StockItem(*row) for row in found}
 
     async def add(self, order: NewOrder, call: Call) -> None:
         try:

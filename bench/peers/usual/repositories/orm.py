@@ -11,7 +11,7 @@ from sqlalchemy.orm import contains_eager, selectinload
 
 from bench.peers.usual.errors import ReferenceTaken
 from bench.peers.usual.models import AuditEntry, IdempotencyRecord, Order, OrderLine, Product, Stock, StockMovement
-from bench.peers.usual.placing import Call, NewOrder, Shelf
+from bench.peers.usual.placing import Call, NewOrder, StockItem
 from bench.peers.usual.repositories.port import Claim, Repository
 from bench.peers.usual.repositories.rows import audit_row, line_rows, movement_rows, order_row
 from bench.peers.usual.schemas import OrderOut, OrderSummary, ProductOut
@@ -51,12 +51,12 @@ class OrmRepository:
         earlier = await self._session.get_one(IdempotencyRecord, (claim.caller_id, claim.request_id))
         return Claim(earlier.caller_id, earlier.request_id, earlier.digest, earlier.order_id)
 
-    async def lock(self, skus: Collection[str]) -> Mapping[str, Shelf]:
+    async def lock(self, skus: Collection[str]) -> Mapping[str, StockItem]:
         statement = select(Stock).join(Stock.product).options(contains_eager(Stock.product))
         statement = statement.where(Product.sku.in_(skus)).order_by(Stock.product_id).with_for_update(of=Stock)
         found = await self._session.scalars(statement)
         self._locked = {stock.product_id: stock for stock in found}
-        return {stock.product.sku: _shelf(stock) for stock in self._locked.values()}
+        return {stock.product.sku: _stock_item(stock) for stock in self._locked.values()}
 
     async def add(self, order: NewOrder, call: Call) -> None:
         self._session.add(_order(order))
@@ -98,10 +98,10 @@ class OrmRepository:
         await self._session.commit()
 
 
-def _shelf(stock: Stock) -> Shelf:
+def _stock_item(stock: Stock) -> StockItem:
     product = stock.product
     goods = (product.id, product.sku, product.price, product.currency, product.archived)
-    return Shelf(*goods, stock.on_hand, stock.held)
+    return StockItem(*goods, stock.on_hand, stock.held)
 
 
 def _order(order: NewOrder) -> Order:

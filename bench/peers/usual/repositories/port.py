@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from bench.peers.usual.placing import Call, NewOrder, Shelf
+from bench.peers.usual.placing import Call, NewOrder, StockItem
 from bench.peers.usual.schemas import OrderOut, OrderSummary, ProductOut
 
 
@@ -29,7 +29,7 @@ class Repository(Protocol):
         """
         ...
 
-    async def lock(self, skus: Collection[str]) -> Mapping[str, Shelf]:
+    async def lock(self, skus: Collection[str]) -> Mapping[str, StockItem]:
         """The shelves that exist of these SKUs, their stock locked in key order until the transaction ends."""
         ...
 

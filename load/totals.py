@@ -1,0 +1,85 @@
+"""What the answers of a bench add up to, to be held against what the server keeps."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from load.order_requests import Line
+
+_NAMED = 5
+
+
+class Mismatch(Exception):
+    """The server keeps other stock or other orders than its answers add up to; the text has the figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the server says in the end."""
+
+    levels: Sequence[tuple[int, int]]
+    """What of each product is on hand, and what of it is held."""
+    orders: int
+    pieces: int
+    """Of all orders together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found to add up."""
+
+    orders: int
+    pieces: int
+    unanswered: int
+    """Calls that ended without an answer that tells whether the order was placed."""
+    placed_unanswered: int
+    """How many of those placed their order."""
+
+
+class ExpectedTotals:
+    """Counts orders and pieces, those answered and those of which nobody knows."""
+
+    def __init__(self, skus: Sequence[str], stock: int) -> None:
+        """`stock` is how many pieces of each product were put on hand."""
+        self._skus = skus
+        self._stock = stock
+        self._held = [0] * len(skus)
+        self._maybe_placed = [0] * len(skus)
+        self._orders = 0
+        self._unanswered = 0
+
+    def place(self, lines: Iterable[Line]) -> None:
+        """An order was answered."""
+        self._orders += 1
+        for product, pieces in lines:
+            self._held[product] += pieces
+
+    def add_unanswered(self, lines: Iterable[Line]) -> None:
+        """An order may have been placed, and was not answered."""
+        self._unanswered += 1
+        for product, pieces in lines:
+            self._maybe_placed[product] += pieces
+
+    def check(self, kept: Kept) -> Checked:
+        """Raises Mismatch unless everything adds up to what was answered, and to nothing beyond but what was lost."""
+        wrong = list(self._wrong_levels(kept.levels))
+        if not 0 <= kept.orders - self._orders <= self._unanswered:
+            wrong.append(f"{kept.orders:,} orders are kept, {self._orders:,} were answered{self._beside()}")
+        held = sum(held for _, held in kept.levels)
+        if held != kept.pieces:
+            wrong.append(f"{held:,} pieces are held, the orders have {kept.pieces:,}")
+        if wrong:
+            more = f"; and {len(wrong) - _NAMED:,} more" if len(wrong) > _NAMED else ""
+            raise Mismatch("; ".join(wrong[:_NAMED]) + more)
+        return Checked(kept.orders, kept.pieces, self._unanswered, kept.orders - self._orders)
+
+    def _wrong_levels(self, levels: Sequence[tuple[int, int]]) -> Iterable[str]:
+        expected = zip(self._skus, levels, self._held, self._maybe_placed, strict=True)
+        for sku, (on_hand, held), least, perhaps in expected:
+            if on_hand != self._stock:
+                yield f"{sku}: {on_hand:,} are on hand, {self._stock:,} were received"
+            if not 0 <= held - least <= perhaps:
+                beside = f", and up to {perhaps:,} more" if perhaps else ""
+                yield f"{sku}: {held:,} are held, the answers say {least:,}{beside}"
+
+    def _beside(self) -> str:
+        return f", {self._unanswered:,} calls were not" if self._unanswered else ""

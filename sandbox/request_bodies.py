@@ -1,0 +1,97 @@
+"""What may be asked, in its bounds."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+
+def _above_zero(text: str) -> str:
+    if not Decimal(text):
+        raise ValueError("must be above 0")
+    return text
+
+
+def _with_host(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (not parts.hostname or parts.port == 0):  # reading the port raises ValueError where it is none
+        raise ValueError("must have a host")
+    return url
+
+
+Amount = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{1,19}(\.[0-9]{1,9})?$", strict=True), AfterValidator(_above_zero)
+]
+"""Up to nine decimals, as a text: a number of JSON is not exact."""
+Reference = Annotated[str, StringConstraints(max_length=255, strict=True)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0, le=600)]
+
+
+Url = Annotated[
+    str, StringConstraints(pattern="^(https?://[!-~]+)?$", max_length=2000, strict=True), AfterValidator(_with_host)
+]
+"""Of http or https; empty means none."""
+
+
+class RequestBody(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NewPayment(RequestBody):
+    amount: Amount
+    currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$", strict=True)]
+    reference: Reference = ""
+    method: Reference = ""
+
+
+class Capture(RequestBody):
+    amount: Amount | None = None
+
+
+class EmptyBody(RequestBody):
+    pass
+
+
+class NewRefund(RequestBody):
+    amount: Amount
+    reference: Reference = ""
+
+
+class Behavior(RequestBody):
+    """How the whole process behaves, from well to badly."""
+
+    delay: Seconds = 0.0
+    """How long an answer waits after the work is done."""
+    slow: Seconds = 2.0
+    """The same, for the method card_slow alone."""
+    fail: Share = 0.0
+    """How many asks are answered with 503 before anything is done."""
+    drop_answers: Share = 0.0
+    """How many asks are done, and their connection is cut without an answer."""
+    webhook_url: Url = ""
+    """Where the merchant is told; while it is empty, what there is to tell is kept."""
+    webhook_copies: Annotated[int, Field(ge=1, le=10)] = 1
+    webhook_shuffle: bool = False
+    """Whether webhooks leave in any order."""
+    webhook_delay: tuple[Seconds, Seconds] = (0.0, 0.0)
+    """How long, at least and at most, a webhook waits before it is first sent."""
+
+
+@dataclass(slots=True)
+class ActiveBehavior:
+    """The behavior as it was last asked for, until the process is to stop."""
+
+    behavior: Behavior
+    stopping: asyncio.Event
+
+    async def delay_answer(self, seconds: float) -> None:
+        """Lets an answer wait, but not the end of the process."""
+        if seconds:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.stopping.wait()

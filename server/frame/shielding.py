@@ -1,0 +1,55 @@
+"""What goes on though its caller has gone."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from server.frame.errors import Refusal
+
+_MAX_TASKS = 100
+"""How many may go on at once without their callers: a flood of calls that are given up is no way around the shedding
+of load."""
+_TASK_SECONDS = 20.0
+"""For how long: more than any statement or hash takes."""
+
+Result = TypeVar("Result")
+
+
+class ShieldedTasks:
+    """Finishes attempts that were begun, so that each is counted and recorded, whatever its caller does meanwhile."""
+
+    def __init__(self, most: int = _MAX_TASKS) -> None:
+        self._most = most
+        self._detached: set[asyncio.Task[Any]] = set()
+
+    async def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """What comes of the work, which goes on where the caller is cancelled."""
+        task = asyncio.create_task(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.done():
+                self._detach(task)
+            raise
+
+    async def close(self) -> None:
+        """Waits for what goes on, and no longer than for a while."""
+        if self._detached:
+            await asyncio.wait(self._detached, timeout=_TASK_SECONDS)
+
+    def _detach(self, task: "asyncio.Task[Any]") -> None:
+        if len(self._detached) >= self._most:
+            task.cancel()
+            return
+        self._detached.add(task)
+        loop = asyncio.get_running_loop()
+        too_long = loop.call_later(_TASK_SECONDS, task.cancel)
+
+        def ended(_: "asyncio.Task[Any]") -> None:
+            too_long.cancel()
+            self._detached.discard(task)
+            error = None if task.cancelled() else task.exception()
+            if error is not None and not isinstance(error, Refusal):
+                loop.call_exception_handler({"message": "an attempt whose caller has gone failed", "exception": error})
+
+        task.add_done_callback(ended)
