@@ -33,7 +33,7 @@ def outbox_tasks(
     return (
         # An event is on its way within a second, and so is a delivery whose next attempt is due.
         Task("webhooks.relay", relay_all, every="* * * * * *"),
-        Task(DELIVER, deliver, queue=QUEUE, at_once=_DELIVERIES_AT_ONCE),
+        Task(DELIVER, deliver, queue=QUEUE, concurrency=_DELIVERIES_AT_ONCE),
         Task("webhooks.purge", purging.purge, every="47 * * * * 0"),
         # What could not be sealed as the servers started.
         Task("webhooks.seal", seal, every="57 * * * * 0"),
