@@ -1,8 +1,8 @@
 """The composition root: settings and modules in, one application out, the same for serving and for doing jobs."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import structlog
 import uuid_utils.compat
@@ -12,7 +12,7 @@ import migrations
 from server.frame.contract import largest_bodies_of, rules_of
 from server.frame.health import Health
 from server.frame.interceptors import CallLimits, InFlight, chain
-from server.frame.module import Clock, Shared, now
+from server.frame.module import AlreadyLogged, Clock, Shared, now
 from server.frame.retention import retention_tasks
 from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
@@ -137,9 +137,17 @@ class Application:
         except StoreError:
             pass  # readiness tells of it, and opens the keys once the database answers
 
+    @property
+    def background(self) -> Sequence[Callable[[AlreadyLogged], Coroutine[Any, Any, None]]]:
+        """What goes on beside the calls until it is cancelled."""
+        return [run for module in self._modules for run in module.background]
+
     async def drain(self) -> None:
         """Ends the watches, which would not end by themselves."""
-        await asyncio.gather(*(feed.close() for module in self._modules for feed in module.feeds))
+        await asyncio.gather(
+            *(feed.close() for module in self._modules for feed in module.feeds),
+            *(drain() for module in self._modules for drain in module.draining),
+        )
 
     async def finish(self) -> None:
         """Answers the asks that wait in batches, and ends connections; to be called once no new ones come."""

@@ -1,6 +1,6 @@
 """What a module is to the house: what it brings once it is built, and a manifest of what is known before."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import ModuleType
@@ -22,6 +22,8 @@ from storage.database import Database
 from storage.laws import Finding
 
 Clock = Callable[[], datetime]
+AlreadyLogged = Callable[[], bool]
+"""Whether the log says already that the database is away."""
 NewId = Callable[[], UUID]
 
 
@@ -97,6 +99,10 @@ class Module:
     """What callers watch."""
     preparing: Sequence[Callable[[], Awaitable[object]]] = ()
     """What is to be done before the first call, on a database that is ready."""
+    background: Sequence[Callable[[AlreadyLogged], Coroutine[Any, Any, None]]] = ()
+    """What goes on beside the calls, in a process that answers any, from before the first one until it is cancelled."""
+    draining: Sequence[Callable[[], Awaitable[None]]] = ()
+    """What ends its streams, which would not end by themselves."""
     closing: Sequence[Callable[[], Awaitable[None]]] = ()
     """What ends its connections to others, in this order."""
 

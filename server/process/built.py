@@ -44,6 +44,7 @@ async def opened_application(
         issuer=settings.issuer,
         opening=opening,
         limits=settings.time_limits,
+        direct_url=None if settings.embedded else settings.direct_database_url,
     )
     try:
         yield Application(settings, database, keys, logger, limits=limits_of(settings))

@@ -162,6 +162,8 @@ class Server:
         await self.application.health.poll()
         access_cache, already_logged = self.application.identity.access_cache, self.application.health.logs_unready
         self._watches.append(asyncio.create_task(access_cache.watch(self._logger, already_logged)))
+        for run in self.application.background:
+            self._watches.append(asyncio.create_task(run(already_logged)))
         await self._grpc.start()
         for listener in self._listeners:
             listener.start()

@@ -1,0 +1,1 @@
+"""The services of flags: message in, message out, no decisions."""
