@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-COMING = frozenset({"flags"})
-"""Modules whose contract stands, and which no server serves yet."""
 PROTO = Path(__file__).resolve().parents[2] / "proto" / "backroom"
 
 _RPC = re.compile(r"((?:^ *//.*\n)+) *rpc (\w+)\(", re.MULTILINE)
@@ -31,8 +29,6 @@ class Rpc:
 
 def rpcs() -> Iterator[Rpc]:
     for path in sorted(PROTO.glob("*/v1/*_service.proto")):
-        if path.parts[-3] in COMING:
-            continue
         source = path.read_text()
         package = re.search(r"^package (\S+);", source, re.MULTILINE)
         service = re.search(r"^service (\w+) ", source, re.MULTILINE)
@@ -52,7 +48,7 @@ def reasons(module: str) -> Mapping[str, str]:
 def all_reasons() -> Mapping[str, str]:
     """The code of each reason in any errors.proto."""
     modules = sorted(path.parts[-3] for path in PROTO.glob("*/v1/errors.proto"))
-    return {reason: code for module in modules if module not in COMING for reason, code in reasons(module).items()}
+    return {reason: code for module in modules for reason, code in reasons(module).items()}
 
 
 COMMON = reasons("common")
