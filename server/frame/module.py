@@ -12,6 +12,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 
+from server.frame.addresses import Network
 from server.frame.batching import Batcher
 from server.frame.events import EventType
 from server.frame.jobs import Task
@@ -43,6 +44,10 @@ class Service:
     """The generated module that declares the service, and no other one."""
     pb2_grpc: ModuleType
     servicer: object
+    open_to: tuple[Network, ...] = ()
+    """Networks whose callers need no token, whatever the contract asks of others."""
+    goes_on: Callable[[], bool] | None = None
+    """Whether it can answer, though the database be away; None where it cannot without it."""
 
     @property
     def descriptor(self) -> ServiceDescriptor:
