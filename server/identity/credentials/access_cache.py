@@ -108,7 +108,11 @@ class AccessCache:
         if self._now() >= verified.expire_time:
             self._verified.pop(token, None)
             raise TokenInvalid
-        return await self._caller(verified.account_id, verified.issued_for)
+        return await self.caller_behind(verified.account_id, verified.issued_for)
+
+    async def caller_behind(self, account_id: UUID, issued_for: UUID) -> Caller:
+        """Who called by a session or a key, and what they may do now; raises TokenInvalid where that has ended."""
+        return self._current_caller(await self._find(account_id, issued_for))
 
     async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
         """What an account may do now, without a token; None where it is disabled, or there is none."""
@@ -186,9 +190,6 @@ class AccessCache:
         if page.last is not None or None in changed:
             return news, None
         return news, {account_id for account_id in changed if account_id is not None}
-
-    async def _caller(self, account_id: UUID, issued_for: UUID) -> Caller:
-        return self._current_caller(await self._find(account_id, issued_for))
 
     def _current_caller(self, known: CachedAccess) -> Caller:
         if known.caller is None or (known.expire_time is not None and self._now() >= known.expire_time):
