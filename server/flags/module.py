@@ -7,6 +7,7 @@ from server.frame.module import Manifest, Module, Shared
 
 def build(shared: Shared, settings: FlagsSettings) -> Module:
     """Imports what it is made of here: a process that does not serve flags has neither its code nor its contract."""
+    from server.flags.ofrep import ofrep_routes
     from server.flags.rules.fractional import Fractional
     from server.flags.service.following import CurrentFlags
     from storage.flags.store import FLAGS
@@ -15,6 +16,7 @@ def build(shared: Shared, settings: FlagsSettings) -> Module:
     current = CurrentFlags(store, shared.database.notifications, Fractional(settings.flags_fractional), shared.logger)
     return Module(
         services=(),
+        routes=ofrep_routes(shared, settings, current, lambda _set, _evaluation: None),
         preparing=(current.load,),
         background=(current.follow,),
         draining=(current.close,),
