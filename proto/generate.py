@@ -49,7 +49,7 @@ def leave_contexts_open() -> None:
 
     Only in this checkout: a wheel has the stubs as they were generated.
     """
-    for stub in (GEN / "backroom").rglob("*_pb2_grpc.pyi"):
+    for stub in (each for top in ("backroom", "flagd") for each in (GEN / top).rglob("*_pb2_grpc.pyi")):
         stub.write_text(stub.read_text().replace("context: _ServicerContext,", "context: _typing.Any,"))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -9,7 +10,7 @@ import uuid_utils.compat
 from prometheus_client import CollectorRegistry
 
 import migrations
-from server.frame.contract import largest_bodies_of, rules_of
+from server.frame.contract import AccessRule, largest_bodies_of, rules_of
 from server.frame.health import Health
 from server.frame.interceptors import CallLimits, InFlight, chain
 from server.frame.module import AlreadyLogged, Clock, Shared, now
@@ -91,7 +92,8 @@ class Application:
         ]
         self.routes = [route for module in self._modules for route in module.routes]
         """What the modules answer on the HTTP side."""
-        self.health = Health([service.name for service in self.services], self._unready_reason, logger)
+        going_on = {service.name: service.goes_on for service in self.services if service.goes_on is not None}
+        self.health = Health([each.name for each in self.services], self._unready_reason, logger, going_on=going_on)
         self._stand_around(settings, limits, logger)
 
     def _stand_around(
@@ -99,7 +101,7 @@ class Application:
     ) -> None:
         """What stands around the calls."""
         contract = [service.descriptor for service in self.services]
-        rules = {**rules_of(contract, self.identity.built_in.permissions), **STANDARD_RULES}
+        rules = {**self._rules(), **STANDARD_RULES}
         customers = self.identity.built_in.permissions_of([CUSTOMER])
         self.registered_methods = frozenset(
             path for path, rule in rules.items() if rule.permission in {None, *customers}
@@ -137,6 +139,15 @@ class Application:
                 raise
         except StoreError:
             pass  # readiness tells of it, and opens the keys once the database answers
+
+    def _rules(self) -> Mapping[str, AccessRule]:
+        """The contract's, and what the services lift of them."""
+        known, found = self.identity.built_in.permissions, dict[str, AccessRule]()
+        for service in self.services:
+            away = service.goes_on is not None
+            for path, rule in rules_of([service.descriptor], known).items():
+                found[path] = replace(rule, open_to=service.open_to, while_away=away)
+        return found
 
     @property
     def background(self) -> Sequence[Callable[[AlreadyLogged], Coroutine[Any, Any, None]]]:

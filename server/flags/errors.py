@@ -128,6 +128,12 @@ class TargetingFailed(Refusal):
     code = Code.INTERNAL
 
 
+class FlagSetTooLarge(Refusal):
+    """The flag set {flag_set_id} takes {size_bytes} bytes as JSON, and clients take {limit_bytes}: divide it."""
+
+    code = Code.FAILED_PRECONDITION
+
+
 class SelectorInvalid(Refusal):
     """The selector must be of the form "flagSetId=<id>"."""
 

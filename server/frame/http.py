@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 from uuid_utils import uuid4
 
-from server.frame.addresses import Address, Network, address_in
+from server.frame.addresses import Network
 from server.frame.call import CALL_ID
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.errors import TokenInvalid
@@ -33,25 +33,21 @@ class HttpCallers:
         hops = [hop.strip() for value in sent for hop in value.split(",")][-MAX_HOPS:]
         return real_address(peer, hops, self._trusted)
 
-    async def caller_of(self, request: Request, action: str, call_id: str) -> Caller:
+    async def caller_of(self, request: Request, action: str, call_id: str, *, while_away: bool = False) -> Caller:
         """Who shows a token or a key by `Authorization: Bearer` or `X-API-Key`; ANONYMOUS where nothing is shown.
 
         Raises TokenInvalid where it stands for nobody, and where more than one is shown.
-        A key that is refused is recorded, with the action that it was shown for.
+        A key that is refused is recorded, with the action that it was shown for. With `while_away`, who was let in
+        before is let in while the database is away.
         """
-        if not shows_credentials(request):
-            return ANONYMOUS
         bearers, keys = request.headers.getlist("authorization"), request.headers.getlist(API_KEY_HEADER)
+        if not bearers and not keys:
+            return ANONYMOUS
         if len(bearers) + len(keys) != 1:
             raise TokenInvalid
         shown = keys[0] if keys else bearer_of(bearers[0])
         context = ChangeContext(NOBODY, action, datetime.now(UTC), self.address_of(request), call_id)
-        return await self._authentication.caller_with(shown, context)
-
-
-def shows_credentials(request: Request) -> bool:
-    """Whether a request shows a token or a key, good or not."""
-    return "authorization" in request.headers or API_KEY_HEADER in request.headers
+        return await self._authentication.caller_with(shown, context, while_away=while_away)
 
 
 def bearer_of(header: str) -> str:
@@ -66,12 +62,6 @@ def call_id_of(request: Request) -> str:
     """What names the request in the log: the caller's own x-request-id where it sent a short one."""
     sent = request.headers.get("x-request-id", "")
     return sent if CALL_ID.fullmatch(sent) else str(uuid4())
-
-
-def within(address: str, networks: Sequence[Network]) -> bool:
-    """Whether an address is in any of these networks."""
-    found: Address | None = address_in(address)
-    return found is not None and any(found in network for network in networks)
 
 
 def stay_open(request: Request) -> bool:

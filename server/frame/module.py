@@ -46,6 +46,10 @@ class Service:
     """The generated module that declares the service, and no other one."""
     pb2_grpc: ModuleType
     servicer: object
+    open_to: tuple[Network, ...] = ()
+    """Networks whose callers need no token, whatever the contract asks of others."""
+    goes_on: Callable[[], bool] | None = None
+    """Whether it can answer, though the database be away; None where it cannot without it."""
 
     @property
     def descriptor(self) -> ServiceDescriptor:
@@ -68,11 +72,14 @@ class Authentication(Protocol):
         """What an account may do now, whoever asks for it; None where it is let in no more, or there is none."""
         ...
 
-    async def caller_with(self, credential: str, context: ChangeContext) -> Caller:
-        """Whom an access token or an API key stands for; raises TokenInvalid, and records a key that is refused."""
+    async def caller_with(self, credential: str, context: ChangeContext, *, while_away: bool = False) -> Caller:
+        """Whom an access token or an API key stands for; raises TokenInvalid, and records a key that is refused.
+
+        With `while_away`, what was known of it last will do where the database does not say what it is now.
+        """
         ...
 
-    async def caller_behind(self, account_id: UUID, issued_for: UUID) -> Caller:
+    async def caller_behind(self, account_id: UUID, issued_for: UUID, *, while_away: bool = False) -> Caller:
         """Who called by a session or a key, as it stands now; raises TokenInvalid where that has ended."""
         ...
 

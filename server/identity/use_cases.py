@@ -70,11 +70,11 @@ class Identity:
     async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
         return await self.access_cache.permissions_of(account_id)
 
-    async def caller_with(self, credential: str, context: ChangeContext) -> Caller:
-        return await self.shown_keys.caller_with(credential, context)
+    async def caller_with(self, credential: str, context: ChangeContext, *, while_away: bool = False) -> Caller:
+        return await self.shown_keys.caller_with(credential, context, while_away=while_away)
 
-    async def caller_behind(self, account_id: UUID, issued_for: UUID) -> Caller:
-        return await self.access_cache.caller_behind(account_id, issued_for)
+    async def caller_behind(self, account_id: UUID, issued_for: UUID, *, while_away: bool = False) -> Caller:
+        return await self.access_cache.caller_behind(account_id, issued_for, while_away=while_away)
 
     async def changed(self, caller: Caller) -> Caller:
         return await self.access_cache.changed(caller)

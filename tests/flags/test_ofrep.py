@@ -212,7 +212,7 @@ async def key_of(server: Running, *roles: str) -> tuple[str, Api, UUID]:
     wanted = accounts_pb2.ServiceAccount(name="page", roles=roles)
     request = access_pb.CreateServiceAccountRequest(service_account=wanted)
     made = await admin.access.CreateServiceAccount(request)
-    return made.secret, admin, UUID(made.service_account.account_id)
+    return made.secret, admin, UUID(made.service_account.service_account_id)
 
 
 async def test_a_token_or_a_key_is_asked_for(closed: tuple[Running, httpx.AsyncClient]) -> None:

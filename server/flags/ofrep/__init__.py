@@ -1,6 +1,6 @@
 """OFREP 0.3.0, the OpenFeature Remote Evaluation Protocol, on the HTTP side."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -8,11 +8,12 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from server.flags.ofrep.access import OfrepAccess
-from server.flags.ofrep.evaluating import EVENTS, Endpoint, Flags, Ofrep
+from server.flags.ofrep.evaluating import EVENTS, Endpoint, Ofrep
 from server.flags.ofrep.event_stream import EventStreams
 from server.flags.ofrep.stream_urls import StreamUrls
-from server.flags.rules.evaluating import Evaluation
 from server.flags.rules.selecting import SELECTOR
+from server.flags.service.counting import Counting
+from server.flags.service.following import CurrentFlags
 from server.flags.settings import FlagsSettings
 from server.frame.http import API_KEY_HEADER, HttpCallers
 from server.frame.module import Shared
@@ -22,14 +23,14 @@ _PREFLIGHT_SECONDS = 600
 
 
 def ofrep_routes(
-    shared: Shared, settings: FlagsSettings, flags: Flags, count: Callable[[str, Evaluation], None]
+    shared: Shared, settings: FlagsSettings, flags: CurrentFlags, counting: Counting
 ) -> Sequence[BaseRoute]:
-    """What answers OFREP; `count` is told of each flag that is served, and of which set."""
+    """What answers OFREP."""
     callers = HttpCallers(shared.authentication, shared.trusted_proxies)
     rate = settings.ofrep_calls_per_second
     access = OfrepAccess(shared.authentication, callers, settings.flags_open_to, rate)
     urls = StreamUrls(shared.master_keys)
-    ofrep = Ofrep(flags, access, urls, count, shared.registry, shared.logger, shared.now)
+    ofrep = Ofrep(flags, access, urls, counting, shared.registry, shared.logger, shared.now)
     streams = EventStreams(flags, access, urls, shared.registry, shared.logger, shared.now)
     cors = Middleware(
         CORSMiddleware,

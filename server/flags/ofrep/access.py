@@ -8,10 +8,10 @@ from time import monotonic
 from starlette.requests import Request
 
 from server.flags.ofrep.stream_urls import StreamRight
-from server.frame.addresses import CallerNetwork, Network, caller_networks
+from server.frame.addresses import CallerNetwork, Network, caller_networks, is_within
 from server.frame.caller import ANONYMOUS, Caller
 from server.frame.errors import PermissionMissing, RateLimited, TokenInvalid
-from server.frame.http import HttpCallers, shows_credentials, within
+from server.frame.http import HttpCallers
 from server.frame.interceptors.rate_limit import Buckets, Rate
 from server.frame.module import Authentication
 from storage.errors import StoreError
@@ -39,14 +39,14 @@ class Asking:
 class OfrepAccess:
     """By a token or a key whose account holds `flags.evaluate`, or without one from a network that flags are open to.
 
-    What is shown counts, also from such a network.
+    From such a network nothing else counts, whatever is shown.
     """
 
     def __init__(
         self,
         authentication: Authentication,
         callers: HttpCallers,
-        open_to: Sequence[Network],
+        open_to: tuple[Network, ...],
         calls_per_second: float,
         *,
         clock: Callable[[], float] = monotonic,
@@ -61,23 +61,18 @@ class OfrepAccess:
     async def admitted(self, request: Request, call_id: str) -> Asking:
         """Raises TokenInvalid, PermissionMissing, RateLimited, StoreError."""
         address = self._callers.address_of(request)
-        caller = await self._caller_of(request, address, call_id)
-        if not caller.signed_in and not within(address, self._open_to):
-            raise TokenInvalid
-        asking = Asking(caller, address)
-        self._take(asking.sources)
-        return asking
-
-    async def _caller_of(self, request: Request, address: str, call_id: str) -> Caller:
-        """Takes a token of the network's until who asks is known: what is shown in vain costs a look, too."""
-        if not shows_credentials(request):
-            return ANONYMOUS
         networks = caller_networks(address)
         self._take(networks)
-        caller = await self._callers.caller_of(request, f"OFREP {request.method}", call_id)
+        if is_within(address, self._open_to):
+            return Asking(ANONYMOUS, address)
+        action = f"OFREP {request.method}"
+        caller = await self._callers.caller_of(request, action, call_id, while_away=True)
         _check(caller)
+        asking = Asking(caller, address)
+        # What is shown in vain costs the network, and what is good its account: many may call from one network.
         self._charge(networks, -1)
-        return caller
+        self._take(asking.sources)
+        return asking
 
     def charge(self, asking: Asking, calls: int) -> None:
         """That an answer cost as much as so many calls more."""
@@ -88,10 +83,10 @@ class OfrepAccess:
         address = self._callers.address_of(request)
         self._take(caller_networks(address))
         if right.account_id == NOBODY:
-            if not within(address, self._open_to):
+            if not is_within(address, self._open_to):
                 raise TokenInvalid
             return Asking(ANONYMOUS, address)
-        caller = await self._authentication.caller_behind(right.account_id, right.issued_for)
+        caller = await self._authentication.caller_behind(right.account_id, right.issued_for, while_away=True)
         _check(caller)
         return Asking(caller, address)
 
@@ -120,5 +115,7 @@ class OfrepAccess:
 
 
 def _check(caller: Caller) -> None:
+    if not caller.signed_in:
+        raise TokenInvalid
     if not caller.may(PERMISSION):
         raise PermissionMissing(permission=PERMISSION)

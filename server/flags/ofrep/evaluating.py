@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 import structlog
@@ -29,6 +29,8 @@ from server.flags.ofrep.stream_urls import StreamRight, StreamUrls, end_of_right
 from server.flags.rules.evaluating import Evaluation, View, evaluated, evaluated_all
 from server.flags.rules.selecting import SELECTOR, selected
 from server.flags.rules.snapshots import Snapshot
+from server.flags.service.counting import Counting
+from server.flags.service.following import CurrentFlags
 from server.frame.errors import DatabaseUnavailable, Internal, Refusal, Stopping
 from server.frame.http import Bodies, body_of, call_id_of
 from server.frame.log import described
@@ -47,19 +49,6 @@ _MAX_WAITING = 100
 _SELECTOR_CHARACTERS = 512
 _INACTIVITY_SECONDS = 120
 """After so long out of sight a page closes its stream, and asks anew when it is seen again."""
-
-
-class Flags(Protocol):
-    """The flags in memory."""
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """As they are now; raises DatabaseUnavailable where they could not be read yet."""
-        ...
-
-    async def after(self, version: int, within: float) -> Snapshot | None:
-        """Once they are newer than a configuration version; None where they are not within so many seconds."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +70,18 @@ class Ofrep:
 
     def __init__(
         self,
-        flags: Flags,
+        flags: CurrentFlags,
         access: OfrepAccess,
         urls: StreamUrls,
-        count: Callable[[str, Evaluation], None],
+        counting: Counting,
         registry: CollectorRegistry,
         logger: structlog.typing.FilteringBoundLogger,
         now: Clock,
     ) -> None:
-        """`count` is told of each flag that is served, and of which set."""
         self._flags = flags
         self._access = access
         self._urls = urls
-        self._count = count
+        self._counting = counting
         self._logger = logger
         self._now = now
         self._bodies = Bodies()
@@ -109,8 +97,9 @@ class Ofrep:
         await self._access.admitted(request, call_id)
         context = context_of(await self._body(request))
         view = self._flags.snapshot.view(selected_by(request))
-        found = evaluated(view, request.path_params["key"], context, int(self._now().timestamp()))
-        self._count(view.flag_set_id, found)
+        seconds = int(self._now().timestamp())
+        found = evaluated(view, request.path_params["key"], context, seconds)
+        self._counting.count(view.flag_set_id, found, seconds)
         return Answer(200, success(found))
 
     async def bulk(self, request: Request, call_id: str) -> Answer:
@@ -200,7 +189,7 @@ class Ofrep:
         found = await asyncio.to_thread(_all, view, context, seconds) if many else _all(view, context, seconds)
         for each in found:
             if isinstance(each, Evaluation):
-                self._count(view.flag_set_id, each)
+                self._counting.count(view.flag_set_id, each, seconds)
         return [success(each) if isinstance(each, Evaluation) else each for each in found]
 
     def _reads_time(self, flag_set_id: str, view: View) -> bool:

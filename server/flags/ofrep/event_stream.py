@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
@@ -15,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from server.flags.ofrep.access import Asking, OfrepAccess
 from server.flags.ofrep.answers import failure_of_all, headers_of, status_of
 from server.flags.ofrep.stream_urls import StreamRight, StreamUrls
-from server.flags.rules.snapshots import Snapshot
+from server.flags.service.following import CurrentFlags
 from server.frame.addresses import caller_networks
 from server.frame.errors import DatabaseUnavailable, Internal, Overloaded, Refusal, Stopping
 from server.frame.http import call_id_of, stay_open
@@ -42,14 +41,6 @@ _HEADERS = [
 ]
 
 
-class Flags(Protocol):
-    """The flags in memory, and what becomes of them."""
-
-    @property
-    def snapshot(self) -> Snapshot: ...
-    async def after(self, version: int, within: float) -> Snapshot | None: ...
-
-
 class EventStreams:
     """GET /ofrep/v1/events, as an ASGI application: opened by a URL that a bulk evaluation gave out.
 
@@ -60,7 +51,7 @@ class EventStreams:
 
     def __init__(
         self,
-        flags: Flags,
+        flags: CurrentFlags,
         access: OfrepAccess,
         urls: StreamUrls,
         registry: CollectorRegistry,
@@ -112,7 +103,7 @@ class EventStreams:
     async def _told(self, request: Request, opened: "_Opened") -> None:
         right = self._urls.read(request.query_params.get("right", ""), self._now())
         asking = await self._access.holder(right, request)
-        with self._of_network.slot(caller_networks(asking.address)):
+        with self._of_network.slot(caller_networks(asking.address)), self._flags.streams.open():
             known = max(right.version, _last_seen(request))
             # Before it is opened: a server that stops, or has no flags yet, must not look as if it told of changes.
             await self._flags.after(-1, 0.0)

@@ -9,7 +9,6 @@ _FLAG_SET_ID = "flagSetId="
 
 def selected(selector: str) -> str:
     """The flag set's id; empty for the set without one. Raises SelectorInvalid."""
-    selector = selector.strip()
     if not selector:
         return ""
     if not selector.startswith(_FLAG_SET_ID):

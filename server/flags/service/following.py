@@ -13,6 +13,7 @@ from server.flags.rules.snapshots import Snapshot
 from server.frame.errors import DatabaseUnavailable, Stopping
 from server.frame.log import described
 from server.frame.outages import UNANSWERED, Outage, explained
+from server.frame.streaming import OpenStreams
 from storage.errors import StoreError
 from storage.flags.records import CHANNEL, Configuration
 from storage.flags.store import FlagsStore
@@ -59,6 +60,8 @@ class CurrentFlags:
         self._snapshot = Snapshot.empty(fractional)
         self._loaded = False
         self._closed = False
+        self.streams = OpenStreams()
+        """Whose readers are told of changes; each counts itself, so that a stop can wait for it."""
         self._heard = asyncio.Event()
         self._changed: asyncio.Future[None] | None = None
         self._updating = asyncio.Lock()
@@ -127,9 +130,13 @@ class CurrentFlags:
             await asyncio.gather(listening, return_exceptions=True)
 
     async def close(self) -> None:
-        """Has whoever waits for a change be told Stopping; evaluation goes on."""
+        """Has whoever waits for a change be told Stopping, and returns once the streams have ended.
+
+        Evaluation goes on.
+        """
         self._closed = True
         self._wake()
+        await self.streams.close()
 
     async def _try(self, outage: Outage, defect: Outage) -> None:
         try:

@@ -10,6 +10,7 @@ from server.identity.credentials.access_cache import AccessCache
 from server.identity.credentials.secrets import Secrets, key_hash
 from server.identity.errors import CredentialsInvalid
 from server.identity.service.api_keys import ApiKeys
+from storage.errors import StoreError
 from storage.frame.records import ChangeContext
 
 KNOWN_SECONDS = 60.0
@@ -40,14 +41,17 @@ class ShownKeys:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         """By the keys' hashes."""
 
-    async def caller_with(self, credential: str, context: ChangeContext) -> Caller:
-        """Whom an access token or an API key stands for; raises TokenInvalid."""
-        if not credential.startswith(Secrets.KEY_PREFIX):
-            return await self._access_cache.caller_of(credential)
-        known = await self._find(credential, context)
-        return await self._access_cache.caller_behind(known.account_id, known.key_id)
+    async def caller_with(self, credential: str, context: ChangeContext, *, while_away: bool = False) -> Caller:
+        """Whom an access token or an API key stands for; raises TokenInvalid.
 
-    async def _find(self, key: str, context: ChangeContext) -> _Known:
+        With `while_away`, what was known of it last will do where the database does not say what it is now.
+        """
+        if not credential.startswith(Secrets.KEY_PREFIX):
+            return await self._access_cache.caller_of(credential, while_away=while_away)
+        known = await self._find(credential, context, while_away=while_away)
+        return await self._access_cache.caller_behind(known.account_id, known.key_id, while_away=while_away)
+
+    async def _find(self, key: str, context: ChangeContext, *, while_away: bool) -> _Known:
         hashed, now = key_hash(key), self._elapsed()
         known = self._known.get(hashed)
         if known is not None and now < known.until:
@@ -57,6 +61,10 @@ class ShownKeys:
         except CredentialsInvalid:
             self._known.pop(hashed, None)
             raise TokenInvalid from None
+        except StoreError:
+            if known is None or not while_away:
+                raise
+            return known
         known = self._known[hashed] = _Known(found.account_id, found.id, now + KNOWN_SECONDS)
         self._known.move_to_end(hashed)
         if len(self._known) > _CACHE_SIZE:

@@ -20,7 +20,7 @@ _MAX_REQUESTS = 1000
 
 
 @dataclass
-class OpenStreams:
+class LastingAnswers:
     """The connections of which the answer goes on for as long as it likes, and how many there may be."""
 
     most: int
@@ -41,14 +41,14 @@ class Connection(H11Protocol):
         config: uvicorn.Config,
         state: ServerState,
         awaited: dict["Connection", None],
-        streams: "OpenStreams",
+        lasting: "LastingAnswers",
         scheduler: ReadScheduler,
         *,
         request_within: float = REQUEST_SECONDS,
     ) -> None:
         """In `awaited` stand the connections that owe their request, the longest-standing first."""
         super().__init__(config, state, {"stay_open": self._stay_open})
-        self._streams = streams
+        self._lasting = lasting
         self.conn = Parser()
         self._awaited = awaited
         self._scheduler = scheduler
@@ -102,7 +102,7 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._streams.connections.discard(self)
+        self._lasting.connections.discard(self)
         self._begun = self.conn.trailing_data[0] != b""
         if self not in self._awaited:  # its body may still be on its way, unread
             self._await_request()
@@ -111,7 +111,7 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_timer(None)
         self._awaited.pop(self, None)
-        self._streams.connections.discard(self)
+        self._lasting.connections.discard(self)
         super().connection_lost(exc)
 
     def give_up(self) -> None:
@@ -120,9 +120,9 @@ class Connection(H11Protocol):
 
     def _stay_open(self) -> bool:
         """Gives the answer under way all the time that it wants; False where too many others have it."""
-        if self.transport.is_closing() or len(self._streams.connections) >= self._streams.most:
+        if self.transport.is_closing() or len(self._lasting.connections) >= self._lasting.most:
             return False
-        self._streams.connections.add(self)
+        self._lasting.connections.add(self)
         self._set_timer(None)
         return True
 

@@ -8,7 +8,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from server.process.descriptors import Descriptors
-from server.process.http.connection import REQUEST_SECONDS, Connection, OpenStreams
+from server.process.http.connection import REQUEST_SECONDS, Connection, LastingAnswers
 from server.process.http.scheduling import ReadScheduler
 from server.process.ports import listening
 
@@ -64,7 +64,7 @@ class Listener:
         self._most = min(most, max(1, self._descriptors.limit // _SHARE))
         self._awaited: dict[Connection, None] = {}
         # Beside the others, and not among them: they would keep out those who ask and are gone.
-        self._streams = OpenStreams(max(1, self._descriptors.limit // _SHARE))
+        self._lasting = LastingAnswers(max(1, self._descriptors.limit // _SHARE))
         self._scheduler = ReadScheduler()
         self._opening: set[asyncio.Task[None]] = set()
         self._resting: asyncio.TimerHandle | None = None
@@ -114,7 +114,7 @@ class Listener:
         opening.add_done_callback(self._opening.discard)
 
     def _make_room(self) -> None:
-        short_lived = len(self._server.server_state.connections) - len(self._streams.connections)
+        short_lived = len(self._server.server_state.connections) - len(self._lasting.connections)
         if short_lived + len(self._opening) < self._most:
             return
         if self._awaited:
@@ -135,7 +135,7 @@ class Listener:
 
     def _connection(self) -> Connection:
         state, within = self._server.server_state, self._request_within
-        return Connection(self._config, state, self._awaited, self._streams, self._scheduler, request_within=within)
+        return Connection(self._config, state, self._awaited, self._lasting, self._scheduler, request_within=within)
 
 
 class _Server(uvicorn.Server):
