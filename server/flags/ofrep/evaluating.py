@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from server.flags.ofrep.access import OfrepAccess
+from server.flags.ofrep.access import Asking, OfrepAccess
 from server.flags.ofrep.answers import (
     ErrorCode,
     RequestInvalid,
@@ -94,8 +94,8 @@ class Ofrep:
 
     async def single(self, request: Request, call_id: str) -> Answer:
         """One flag."""
-        await self._access.admitted(request, call_id)
-        context = context_of(await self._body(request))
+        asking = await self._access.admitted(request, call_id)
+        context = context_of(await self._body(request, asking))
         view = self._flags.snapshot.view(selected_by(request))
         seconds = int(self._now().timestamp())
         found = evaluated(view, request.path_params["key"], context, seconds)
@@ -105,7 +105,7 @@ class Ofrep:
     async def bulk(self, request: Request, call_id: str) -> Answer:
         """All flags of a set; nothing where the client knows them already."""
         asking = await self._access.admitted(request, call_id)
-        context = context_of(await self._body(request))
+        context = context_of(await self._body(request, asking))
         flag_set_id, snapshot = selected_by(request), await self._snapshot_for(request)
         view, caller = snapshot.view(flag_set_id), asking.caller
         until = end_of_right(self._now())
@@ -154,11 +154,10 @@ class Ofrep:
             self._logger.info("ofrep", **line)
         return answer
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, request: Request, asking: Asking) -> bytes:
         """Raises RequestInvalid."""
-        peer = request.client.host if request.client else ""
         try:
-            async with self._bodies.place(peer):
+            async with self._bodies.place(asking.address):
                 body = await body_of(request, MAX_BODY_BYTES)
         except (ClientDisconnect, TimeoutError):
             raise RequestInvalid(ErrorCode.PARSE_ERROR, "The body did not arrive in time.") from None

@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from server.flags.ofrep.access import Asking, OfrepAccess
 from server.flags.ofrep.answers import failure_of_all, headers_of, status_of
-from server.flags.ofrep.stream_urls import StreamRight, StreamUrls
+from server.flags.ofrep.stream_urls import StreamUrls
+from server.flags.rules.snapshots import Snapshot
 from server.flags.service.following import CurrentFlags
 from server.frame.addresses import caller_networks
 from server.frame.errors import DatabaseUnavailable, Internal, Overloaded, Refusal, Stopping
@@ -96,9 +97,10 @@ class EventStreams:
             await opened.end()
             seconds = asyncio.get_running_loop().time() - began
             line = {"call_id": call_id, "outcome": outcome, "duration_ms": round(seconds * 1000, 2)}
-            (self._logger.error if fault else self._logger.info)(
-                "ofrep_events", **line, **({"fault": fault} if fault else {})
-            )
+            if fault:
+                self._logger.error("ofrep_events", **line, fault=fault)
+            else:
+                self._logger.info("ofrep_events", **line)
 
     async def _told(self, request: Request, opened: "_Opened") -> None:
         right = self._urls.read(request.query_params.get("right", ""), self._now())
@@ -107,22 +109,23 @@ class EventStreams:
             known = max(right.version, _last_seen(request))
             # Before it is opened: a server that stops, or has no flags yet, must not look as if it told of changes.
             await self._flags.after(-1, 0.0)
+            snapshot = self._flags.snapshot
             if not stay_open(request):
                 raise Overloaded
             self._open.inc()
             try:
-                await self._follow(right, known, asking, request, opened)
+                await self._follow(asking, self._events(right.flag_set_id, known, snapshot), request, opened)
             finally:
                 self._open.dec()
 
     async def _follow(
-        self, right: StreamRight, known: int, asking: Asking, request: Request, opened: "_Opened"
+        self, asking: Asking, events: AsyncGenerator[str, None], request: Request, opened: "_Opened"
     ) -> None:
         gone = asyncio.create_task(_disconnected(request))
         try:
             async with StreamGuard(lambda: self._access.wait_for_loss(asking)):
                 await opened.write(f"retry: {_RETRY_MS}\n\n")
-                async with aclosing(self._events(right.flag_set_id, known)) as events:
+                async with aclosing(events):
                     following = asyncio.create_task(_write_all(events, opened))
                     try:
                         await asyncio.wait([following, gone], return_when=asyncio.FIRST_COMPLETED)
@@ -135,9 +138,8 @@ class EventStreams:
             gone.cancel()
             await asyncio.gather(gone, return_exceptions=True)
 
-    async def _events(self, flag_set_id: str, known: int) -> AsyncGenerator[str, None]:
+    async def _events(self, flag_set_id: str, known: int, snapshot: Snapshot) -> AsyncGenerator[str, None]:
         """Each change of the set, as text; a comment where there is none for a while. Raises Stopping."""
-        snapshot = self._flags.snapshot
         ends = asyncio.get_running_loop().time() + self._lasting_seconds
         if snapshot.version > known:
             yield _event(snapshot.version)
