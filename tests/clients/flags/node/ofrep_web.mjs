@@ -18,6 +18,7 @@ const provider = new OFREPWebProvider({
   baseUrl: settings.url,
   headers: settings.headers,
   timeoutMs: 15_000,
+  cacheMode: settings.cache,
   // To see what it is answered; it asks as ever.
   fetchImplementation: async (request, options) => {
     const response = await fetch(request, options);

@@ -1,4 +1,4 @@
-"""A client of OpenFeature's in Python: commands come in as lines of JSON, answers and events go out as lines of JSON."""
+"""A client of OpenFeature's in Python: commands come in, answers and events go out, each as a line of JSON."""
 
 import json
 import os
@@ -31,7 +31,8 @@ def flagd(settings):
         deadline_ms=15_000,
         retry_backoff_ms=200,
         retry_backoff_max_ms=1000,
-        retry_grace_period=60,
+        # Only behind this the provider forgets what it has cached: by default after 10 seconds without a server.
+        retry_grace_period=1,
     )
 
 
