@@ -188,7 +188,15 @@ class Application:
                 await self.identity.keys.load()
             except MasterKeyWrong:
                 return "BACKROOM_MASTER_KEY does not open the keys of this database"
+        await self._prepare_late()
         return None
+
+    async def _prepare_late(self) -> None:
+        """What could not be done before the first call is done now, for services that go on from then on."""
+        for module in self._modules:
+            if any(service.goes_on is not None and not service.goes_on() for service in module.services):
+                for prepare in module.preparing:
+                    await prepare()
 
     def _stuck(self) -> bool:
         return any(batcher.stuck() for module in self._modules for batcher in module.batchers)

@@ -105,6 +105,7 @@ class Health:
         self.servicer = HealthServicer()
         self._follow = ("", READINESS, *services)
         self._going_on = going_on
+        self._answering: Mapping[str, bool] = {}
         self._unready_reason = unready_reason
         self._logger = logger
         self._not_ready = Outage(logger, "not_ready", "ready")
@@ -179,8 +180,8 @@ class Health:
         began = self._reason == "starting"
         if reason != self._reason:
             self._announce_all(reason)
-        elif reason is not None:  # what goes on may have come so far meanwhile
-            self.servicer.set(self._statuses(reason))
+        else:
+            self._announce_going_on()
         if reason is not None:
             self._not_ready.record_failure(why=detail)
         elif began:
@@ -195,10 +196,13 @@ class Health:
             self._ready.set()
         else:
             self._ready.clear()
-        self.servicer.set(self._statuses(reason))
+        status = _SERVING if reason is None else _NOT_SERVING
+        self.servicer.set({name: status for name in self._follow if name not in self._going_on})
+        self._announce_going_on()
 
-    def _statuses(self, reason: str | None) -> Mapping[str, _Status]:
-        statuses = dict.fromkeys(self._follow, _SERVING if reason is None else _NOT_SERVING)
-        if not self._draining:
-            statuses |= {name: _SERVING for name, goes_on in self._going_on.items() if goes_on()}
-        return statuses
+    def _announce_going_on(self) -> None:
+        """What needs no database, and may have come so far meanwhile."""
+        answering = {name: goes_on() and not self._draining for name, goes_on in self._going_on.items()}
+        if answering != self._answering:
+            self._answering = answering
+            self.servicer.set({name: _SERVING if serves else _NOT_SERVING for name, serves in answering.items()})

@@ -15,13 +15,13 @@ from tests.contract.test_every_method import reason
 from tests.fixtures.roles import PERMISSIONS, ROLES
 from tests.fixtures.servers import Api, Running
 
-_HEADING = re.compile(r"## (backroom\.\S+)")
+_HEADING = re.compile(r"## ((?:backroom|flagd)\.\S+)")
 _ROW = re.compile(r"\| (\w+) \| [^|]+ \|((?: (?:yes)? ?\|)+)")
 
 
 def served(service: str) -> bool:
     package, module, *_ = service.split(".")
-    return package == "backroom" and module not in COMING
+    return package == "flagd" or module not in COMING
 
 
 def cells() -> Mapping[tuple[str, str], bool]:

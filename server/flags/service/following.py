@@ -64,7 +64,7 @@ class CurrentFlags:
         """Whose readers are told of changes; each counts itself, so that a stop can wait for it."""
         self._heard = asyncio.Event()
         self._changed: asyncio.Future[None] | None = None
-        self._updating = asyncio.Lock()
+        self._updating: asyncio.Task[None] | None = None
 
     @property
     def loaded(self) -> bool:
@@ -100,16 +100,13 @@ class CurrentFlags:
                 return None
 
     async def load(self) -> None:
-        """Brings the snapshot up to date, once; raises StoreError."""
-        async with self._updating:
-            async with self._store.reading() as reading:
-                version = await reading.configuration.version()
-            if version > self._snapshot.version:
-                async with self._store.snapshot_reading() as reading:
-                    news = await reading.configuration.since(self._snapshot.version)
-                self._snapshot = await self._after(news)
-                self._wake()
-            self._loaded = True
+        """Brings the snapshot up to date, once; raises StoreError.
+
+        A caller that is cancelled leaves it to go on: thousands of flags may take longer than any one waits.
+        """
+        if self._updating is None or self._updating.done():
+            self._updating = asyncio.create_task(self._update())
+        await asyncio.shield(self._updating)
 
     async def follow(self, already_logged: Callable[[], bool] = lambda: False) -> None:
         """Keeps the snapshot up to date, until cancelled; `already_logged` is whether the log tells of an outage."""
@@ -126,8 +123,10 @@ class CurrentFlags:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._heard.wait(), self._poll_seconds)
         finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            tasks = [task for task in (listening, self._updating) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
         """Has whoever waits for a change be told Stopping, and returns once the streams have ended.
@@ -174,6 +173,16 @@ class CurrentFlags:
             except Exception as error:  # noqa: BLE001 - what is asked beside it goes on
                 outage.record_failure(fault=described(error))
             await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _update(self) -> None:
+        async with self._store.reading() as reading:
+            version = await reading.configuration.version()
+        if version > self._snapshot.version:
+            async with self._store.snapshot_reading() as reading:
+                news = await reading.configuration.since(self._snapshot.version)
+            self._snapshot = await self._after(news)
+            self._wake()
+        self._loaded = True
 
     async def _after(self, news: Configuration) -> Snapshot:
         many = len(news.flags) + len(news.segments) + len(news.flag_sets) > _MANY

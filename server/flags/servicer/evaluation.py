@@ -11,7 +11,7 @@ from flagd.evaluation.v1 import evaluation_service_pb2 as v1
 from flagd.evaluation.v1 import evaluation_service_pb2_grpc as v1_grpc
 from flagd.evaluation.v2 import evaluation_service_pb2 as v2
 from flagd.evaluation.v2 import evaluation_service_pb2_grpc as v2_grpc
-from server.flags.errors import FlagNotFound
+from server.flags.errors import FlagNotFound, TypeMismatch
 from server.flags.rules.evaluating import Evaluation
 from server.flags.service.changes import Changes
 from server.flags.service.evaluations import Evaluations
@@ -132,14 +132,18 @@ class _Resolver(Generic[Response]):
 
     def _make(self, found: Evaluation) -> Response:
         served = {} if found.variant is None else {"variant": found.variant, "value": self._value(found.value)}
-        return self._response(reason=found.reason, metadata=struct(found.metadata), **served)
+        try:
+            return self._response(reason=found.reason, metadata=struct(found.metadata), **served)
+        except ValueError:  # a whole number of more than 64 bits
+            wanted = " or ".join(self._wanted)
+            raise TypeMismatch(flag_key=found.flag_key, type=found.type, wanted=wanted) from None
 
 
 def context_of(sent: Struct) -> dict[str, Any]:
     """The evaluation context; raises FieldInvalid where it holds what JSON does not."""
     try:
         return MessageToDict(sent)
-    except SerializeToJsonError:
+    except (SerializeToJsonError, ValueError):
         raise FieldInvalid(fields=[FieldViolation("context", "must hold no number that JSON has not")]) from None
 
 
