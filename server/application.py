@@ -80,6 +80,7 @@ class Application:
             registry=self.registry,
             master_keys=master_keys,
             authentication=self.identity,
+            trusted_proxies=settings.trusted_proxies,
             event_types=_together(each.event_types for each in manifests.values()),
             takers=_together(each.takers for each in manifests.values()),
         )

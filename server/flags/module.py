@@ -11,6 +11,7 @@ from server.frame.module import Manifest, Module, Service, Shared
 
 def build(shared: Shared, settings: FlagsSettings) -> Module:
     """Imports what it is made of here: a process that does not serve flags has neither its code nor its contract."""
+    from server.flags.ofrep import ofrep_routes
     from server.flags.rules.fractional import Fractional
     from server.flags.service.counting import Counting
     from server.flags.service.following import CurrentFlags
@@ -24,6 +25,7 @@ def build(shared: Shared, settings: FlagsSettings) -> Module:
     return Module(
         services=(*flagd_services(current, counting, settings.flags_open_to), *services),
         tasks=tasks,
+        routes=ofrep_routes(shared, settings, current, counting),
         preparing=(current.load,),
         background=(current.follow, counting.run),
         draining=(current.close,),

@@ -14,12 +14,14 @@ from starlette.routing import BaseRoute
 
 from server.frame.addresses import Network
 from server.frame.batching import Batcher
+from server.frame.caller import Caller
 from server.frame.events import EventType
 from server.frame.jobs import Task
 from server.frame.permissions import Permission
 from server.frame.sealing import MasterKeys
 from server.frame.watching import Feed
 from storage.database import Database
+from storage.frame.records import ChangeContext
 from storage.laws import Finding
 
 Clock = Callable[[], datetime]
@@ -70,6 +72,21 @@ class Authentication(Protocol):
         """What an account may do now, whoever asks for it; None where it is let in no more, or there is none."""
         ...
 
+    async def caller_with(self, credential: str, context: ChangeContext, *, while_away: bool = False) -> Caller:
+        """Whom an access token or an API key stands for; raises TokenInvalid, and records a key that is refused.
+
+        With `while_away`, what was known of it last will do where the database does not say what it is now.
+        """
+        ...
+
+    async def caller_behind(self, account_id: UUID, issued_for: UUID, *, while_away: bool = False) -> Caller:
+        """Who called by a session or a key, as it stands now; raises TokenInvalid where that has ended."""
+        ...
+
+    async def changed(self, caller: Caller) -> Caller:
+        """Waits until what the caller may do is no longer this, and returns what it is; raises TokenInvalid."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
@@ -84,6 +101,8 @@ class Shared:
     """Where a module counts what it wants to be seen in the metrics."""
     master_keys: MasterKeys
     authentication: Authentication
+    trusted_proxies: Sequence[Network]
+    """Whose word is taken for where a call or a request comes from."""
     event_types: Mapping[str, EventType]
     """Of all modules, those included that are not served here."""
     takers: Mapping[str, str]

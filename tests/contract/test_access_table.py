@@ -14,12 +14,12 @@ from tests.contract.test_every_method import reason
 from tests.fixtures.roles import PERMISSIONS, ROLES
 from tests.fixtures.servers import Api, Running
 
-_HEADING = re.compile(r"## (backroom\.\S+)")
+_HEADING = re.compile(r"## ((?:backroom|flagd)\.\S+)")
 _ROW = re.compile(r"\| (\w+) \| [^|]+ \|((?: (?:yes)? ?\|)+)")
 
 
 def served(service: str) -> bool:
-    return service.startswith("backroom.")
+    return service.startswith(("backroom.", "flagd."))
 
 
 def cells() -> Mapping[tuple[str, str], bool]:

@@ -64,6 +64,7 @@ async def test_a_listener_is_told_at_once_and_then_of_each_change(server: Runnin
     """Of nothing that was before, and of its own flag set alone."""
     one = flag("a")
     await add(database, one, flag("b"))
+    await known(server.channel, "a", "b")
     with (
         listening(Flagd(server.channel)) as events,
         listening(Flagd(server.channel, selector="flagSetId=shop")) as shop,

@@ -38,8 +38,17 @@ async def serving_flags(database: Database, **parts: Any) -> AsyncIterator[Runni
 class Flagd:
     """The three services that flagd's clients call, with the metadata that one of them sends."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, selector: str | None = None, token: str | None = None) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        *,
+        selector: str | None = None,
+        token: str | None = None,
+        address: str | None = None,
+    ) -> None:
+        """`address` is what a proxy says that it calls from."""
         metadata = [("flagd-selector", selector)] if selector is not None else []
+        metadata += [("x-forwarded-for", address)] if address else []
         metadata += [("authorization", f"Bearer {token}")] if token else []
         self.v2 = _Bound(v2_grpc.ServiceStub(channel), metadata)
         self.v1 = _Bound(v1_grpc.ServiceStub(channel), metadata)
@@ -76,12 +85,13 @@ def struct(values: dict[str, Any]) -> Struct:
     return found
 
 
-async def known(channel: grpc.aio.Channel, *keys: str, selector: str | None = None) -> None:
-    """Returns once a server has these flags."""
-    flagd = Flagd(channel, selector=selector)
+async def known(channel: grpc.aio.Channel, *keys: str, **sent: str | None) -> None:
+    """Returns once a server has these flags; what is sent is a selector, or a token."""
+    flagd = Flagd(channel, **sent)
     async with asyncio.timeout(60):
-        while not set(keys) <= json.loads((await flagd.fetch()).flag_configuration)["flags"].keys():
-            await asyncio.sleep(0.05)
+        async for synced in flagd.sync.SyncFlags(sync_service_pb2.SyncFlagsRequest()):
+            if set(keys) <= json.loads(synced.flag_configuration)["flags"].keys():
+                return
 
 
 def told(event: v2.EventStreamResponse | v1.EventStreamResponse) -> tuple[str, dict[str, str]]:

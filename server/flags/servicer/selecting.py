@@ -1,10 +1,8 @@
 """Which flag set a client of flagd's asks for."""
 
 from server.flags.errors import SelectorInvalid
+from server.flags.rules.selecting import SELECTOR, selected
 from server.frame.call import Call
-
-_HEADER = "flagd-selector"
-_SET = "flagSetId="
 
 
 def flag_set_of(call: Call, fallback: str = "") -> str:
@@ -12,9 +10,7 @@ def flag_set_of(call: Call, fallback: str = "") -> str:
 
     Raises SelectorInvalid.
     """
-    selector = call.metadata.get(_HEADER) or fallback
-    if not selector:
-        return ""
-    if not isinstance(selector, str) or not selector.startswith(_SET):
+    selector = call.metadata.get(SELECTOR) or fallback
+    if not isinstance(selector, str):
         raise SelectorInvalid
-    return selector.removeprefix(_SET)
+    return selected(selector)
