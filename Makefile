@@ -8,7 +8,7 @@ FAULTS := tests/races tests/faults tests/attacks tests/failover tests/bench
 SLOW = $(FAULTS) $(shell grep -rl --include='test_*.py' 'pytest.mark.slow' tests)
 # What has a target of its own, and is left out by pyproject.toml where nothing else is asked for.
 UNASKED := not proof and not distribution and not clients
-CONTRACTS := $(shell find proto/backroom -name '*.proto')
+CONTRACTS := $(shell find proto/backroom proto/flagd -name '*.proto')
 
 # The first Python that runs and is new enough; PYTHON=... names another.
 PYTHON_CHOSEN := $(PYTHON)
@@ -99,7 +99,7 @@ check-style:
 
 check-contract:
 	$(BIN)/buf lint
-	$(BIN)/buf format --diff --exit-code --path proto/backroom
+	$(BIN)/buf format --diff --exit-code --path proto/backroom --path proto/flagd
 
 check-access:
 	$(BIN)/python -m server.cli.access_table --check

@@ -9,9 +9,9 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PACKAGES = ("backroom", "buf/validate")
+PACKAGES = ("backroom", "buf/validate", "flagd")
 """What is compiled and has types; `buf` itself belongs to whoever else is below it."""
-SOURCES = ("generate.py", "contract.py", "backroom", "gen/third_party")
+SOURCES = ("generate.py", "contract.py", "backroom", "flagd", "gen/third_party")
 
 
 class Stubs(BuildHookInterface):  # type: ignore[type-arg]  # any configuration

@@ -17,16 +17,17 @@ GEN = PROTO / "gen"
 
 def main() -> None:
     contract.lay_out()
-    for package in ("backroom", "buf"):
+    for package in ("backroom", "buf", "flagd"):
         shutil.rmtree(GEN / package, ignore_errors=True)
     compile_stubs()
     leave_contexts_open()
 
 
 def compile_stubs(target: Path = GEN) -> None:
-    """Compiles our contracts, and validate.proto, which no wheel ships compiled."""
+    """Compiles our contracts, those of others that we serve, and validate.proto, which no wheel ships compiled."""
     well_known = files("grpc_tools") / "_proto"
-    sources = sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("backroom/**/*.proto"))
+    found = (path for folder in ("backroom", "flagd") for path in PROTO.glob(f"{folder}/**/*.proto"))
+    sources = sorted(str(path.relative_to(PROTO)) for path in found)
     services = [source for source in sources if source.endswith("_service.proto")]
     arguments = [
         "protoc",
@@ -46,9 +47,9 @@ def compile_stubs(target: Path = GEN) -> None:
 
 
 def list_stubs(services: Sequence[str], target: Path) -> None:
-    """Writes `backroom/stubs.py`, from which the stubs of all services can be imported by their names."""
+    """Writes `backroom/stubs.py`, from which the stubs of all our services can be imported by their names."""
     lines = ['"""The stub of each service of the contract."""\n']
-    for source in services:
+    for source in (each for each in services if each.startswith("backroom/")):
         module = source.removesuffix(".proto").replace("/", ".")
         stub = "".join(part.capitalize() for part in Path(source).stem.split("_")) + "Stub"
         lines.append(f"from {module}_pb2_grpc import {stub} as {stub}")
@@ -60,7 +61,7 @@ def leave_contexts_open() -> None:
 
     Only in this checkout: a wheel has the stubs as they were generated.
     """
-    for stub in (GEN / "backroom").rglob("*_pb2_grpc.pyi"):
+    for stub in (each for top in ("backroom", "flagd") for each in (GEN / top).rglob("*_pb2_grpc.pyi")):
         stub.write_text(stub.read_text().replace("context: _ServicerContext,", "context: _typing.Any,"))
 
 

@@ -1,18 +1,19 @@
 """The composition root: settings and modules in, one application out, the same for serving and for doing jobs."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import structlog
 import uuid_utils.compat
 from prometheus_client import CollectorRegistry
 
 import migrations
-from server.frame.contract import largest_bodies_of, rules_of
+from server.frame.contract import AccessRule, largest_bodies_of, rules_of
 from server.frame.health import Health
 from server.frame.interceptors import CallLimits, InFlight, chain
-from server.frame.module import Clock, Shared, now
+from server.frame.module import AlreadyLogged, Clock, Shared, now
 from server.frame.retention import retention_tasks
 from server.frame.sealing import MasterKeys
 from server.frame.standard import STANDARD_RULES
@@ -79,6 +80,7 @@ class Application:
             registry=self.registry,
             master_keys=master_keys,
             authentication=self.identity,
+            trusted_proxies=settings.trusted_proxies,
             event_types=_together(each.event_types for each in manifests.values()),
             takers=_together(each.takers for each in manifests.values()),
         )
@@ -90,7 +92,8 @@ class Application:
         ]
         self.routes = [route for module in self._modules for route in module.routes]
         """What the modules answer on the HTTP side."""
-        self.health = Health([service.name for service in self.services], self._unready_reason, logger)
+        going_on = {service.name: service.goes_on for service in self.services if service.goes_on is not None}
+        self.health = Health([each.name for each in self.services], self._unready_reason, logger, going_on=going_on)
         self._add_interceptors(settings, limits, logger)
 
     def _add_interceptors(
@@ -98,7 +101,7 @@ class Application:
     ) -> None:
         """The interceptors around the calls."""
         contract = [service.descriptor for service in self.services]
-        rules = {**rules_of(contract, self.identity.built_in.permissions), **STANDARD_RULES}
+        rules = {**self._rules(), **STANDARD_RULES}
         customers = self.identity.built_in.permissions_of([CUSTOMER])
         self.registered_methods = frozenset(
             path for path, rule in rules.items() if rule.permission in {None, *customers}
@@ -138,9 +141,26 @@ class Application:
         except StoreError:
             pass  # readiness reports it, and opens the keys once the database responds
 
+    def _rules(self) -> Mapping[str, AccessRule]:
+        """The contract's, and what the services lift of them."""
+        known, found = self.identity.built_in.permissions, dict[str, AccessRule]()
+        for service in self.services:
+            away = service.goes_on is not None
+            for path, rule in rules_of([service.descriptor], known).items():
+                found[path] = replace(rule, open_to=service.open_to, while_away=away)
+        return found
+
+    @property
+    def background(self) -> Sequence[Callable[[AlreadyLogged], Coroutine[Any, Any, None]]]:
+        """What goes on beside the calls until it is cancelled."""
+        return [run for module in self._modules for run in module.background]
+
     async def drain(self) -> None:
         """Ends the watches, which would not end by themselves."""
-        await asyncio.gather(*(feed.close() for module in self._modules for feed in module.feeds))
+        await asyncio.gather(
+            *(feed.close() for module in self._modules for feed in module.feeds),
+            *(drain() for module in self._modules for drain in module.draining),
+        )
 
     async def finish(self) -> None:
         """Answers the requests that wait in batches, and ends connections; to be called once no new ones come."""
@@ -169,7 +189,15 @@ class Application:
                 await self.identity.keys.load()
             except MasterKeyWrong:
                 return "BACKROOM_MASTER_KEY does not open the keys of this database"
+        await self._prepare_late()
         return None
+
+    async def _prepare_late(self) -> None:
+        """What could not be done before the first call is done now, for services that go on from then on."""
+        for module in self._modules:
+            if any(service.goes_on is not None and not service.goes_on() for service in module.services):
+                for prepare in module.preparing:
+                    await prepare()
 
     def _stuck(self) -> bool:
         return any(batcher.stuck() for module in self._modules for batcher in module.batchers)

@@ -16,6 +16,7 @@ MODULES = (
     "identity",
     "commerce",
     "webhooks",
+    "flags",
 )
 """By their folders in `server/`; in each, `module.py` has the manifest, and `settings.py`, where there is one, a
 class by the module's name, such as CommerceSettings."""

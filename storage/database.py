@@ -9,6 +9,7 @@ from sqlalchemy import text
 from storage.connector import Connector, Opening
 from storage.frame.records import AuditKey
 from storage.laws import Finding, Law, LawReader
+from storage.notifications import Notifications
 from storage.pool import Pool
 from storage.pooler import Pooler
 from storage.store import ONE_MOMENT, R_co, Store, StoreKind, T_co
@@ -51,21 +52,30 @@ class Database:
         issuer: str | None = None,
         opening: Opening = nullcontext,
         limits: TimeLimits = TimeLimits(),  # noqa: B008 - it is frozen
+        direct_url: str | None = None,
     ) -> None:
-        """Raises ValueError where the URL is malformed.
+        """Raises ValueError where a URL is malformed.
 
         `audit_key` signs the record; without one, nothing can be changed that leaves an entry there.
 
-        `pooler` is the connection pooler in between, and `opening` is entered around the opening of each connection.
+        `pooler` is the connection pooler in between, and `direct_url` leads past it: notifications are heard there.
+        `opening` is entered around the opening of each connection.
 
         There is no connection to a database that belongs to another than `issuer`; None is let into any.
         """
         self._audit_key = audit_key
         self.limits = limits
-        connector = Connector(
-            url, application_name=application_name, pooler=pooler, issuer=issuer, limits=limits, opening=opening
-        )
-        self._pool = Pool(connector, pool_size, commit_seconds=limits.answer)
+
+        def connector(url: str, pooler: Pooler) -> Connector:
+            return Connector(
+                url, application_name=application_name, pooler=pooler, issuer=issuer, limits=limits, opening=opening
+            )
+
+        by_url = connector(url, pooler)
+        self._pool = Pool(by_url, pool_size, commit_seconds=limits.answer)
+        self._direct = connector(direct_url, Pooler.NONE) if direct_url else None
+        listens = by_url if pooler is not Pooler.TRANSACTION else None
+        self.notifications = Notifications(self._direct or listens)
 
     @property
     def commits_overdue(self) -> bool:
@@ -96,3 +106,5 @@ class Database:
     async def close(self) -> None:
         """Ends all connections; abandoned commits are waited for no longer."""
         await self._pool.close()
+        if self._direct is not None:
+            await self._direct.close()

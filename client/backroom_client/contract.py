@@ -64,6 +64,9 @@ class Services(Generic[Channel]):
     orders = Service(stubs.OrderServiceStub)
     payments = Service(stubs.PaymentServiceStub)
     webhooks = Service(stubs.WebhookServiceStub)
+    flags = Service(stubs.FlagServiceStub)
+    flag_sets = Service(stubs.FlagSetServiceStub)
+    proposals = Service(stubs.ProposalServiceStub)
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

@@ -9,6 +9,7 @@ from pathlib import Path
 from google.protobuf.descriptor import ServiceDescriptor
 
 import backroom
+import flagd
 from server.frame.contract import AccessRule, rules_of
 from server.identity.permissions import ROLES
 from server.identity.rules.roles import BuiltInRoles
@@ -56,11 +57,12 @@ def made_table() -> str:
 
 
 def services() -> Sequence[ServiceDescriptor]:
-    """Every service of the contract, in the order of their files."""
-    root = Path(next(iter(backroom.__path__)))
+    """Every service of the contract, and of others' that we serve, in the order of their files."""
+    roots = (Path(next(iter(package.__path__))) for package in (backroom, flagd))
     stubs = (
         importlib.import_module(".".join((root.name, *path.relative_to(root).with_suffix("").parts)))
-        for path in sorted(root.glob("*/v1/*_service_pb2.py"))
+        for root in roots
+        for path in sorted(root.glob("*/v*/*_service_pb2.py"))
     )
     return [service for module in stubs for service in module.DESCRIPTOR.services_by_name.values()]
 

@@ -39,7 +39,8 @@ async def _serve(configured: Settings, keys: MasterKeys, local: LocalServices, *
         await server.start()
         collect_from_here_on()
         if await ready(application.health, stop):
-            logger.info("serving", grpc_port=server.grpc_port, http_port=server.http_port)
+            further = {"further_grpc_ports": server.further_grpc_ports} if server.further_grpc_ports else {}
+            logger.info("serving", grpc_port=server.grpc_port, http_port=server.http_port, **further)
             await connect_sandbox(configured, local.sandbox, server.http_port)
             print_welcome(configured, ports, made_admin=password is not None)
             await stop.wait()

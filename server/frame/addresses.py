@@ -68,6 +68,13 @@ def address_in(text: str) -> Address | None:
     return (found.ipv4_mapped or found) if found.version == 6 else found
 
 
+@lru_cache(_REMEMBERED)
+def is_within(address: str, networks: tuple[Network, ...]) -> bool:
+    """Whether a caller's address is one of these networks'; one that cannot be read is not."""
+    found = address_in(address)
+    return found is not None and any(found in network for network in networks)
+
+
 @dataclass(frozen=True, slots=True)
 class CallerNetwork:
     """A network that counts as one caller."""

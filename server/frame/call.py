@@ -20,7 +20,7 @@ from storage.frame.records import ChangeContext, RequestKey
 MAX_METADATA_BYTES = 16 * 1024
 """In bytes, of one call, each pair with the 32 that HTTP/2 counts in addition to its text (RFC 9113, 6.5.2)."""
 
-_CALL_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
+CALL_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _TRACE_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 """https://www.w3.org/TR/trace-context/#traceparent-header, which forbids the version ff and ids of zeros."""
 
@@ -73,7 +73,7 @@ class Call(Context):
         """Entered around each writing of an answer."""
         self.metadata: Mapping[str, str | bytes] = {name: cleaned(value) for name, value in self._received}
         """What was sent last under each name; in texts, a space replaces each character that cannot be printed."""
-        self.id = _matched(_CALL_ID, self.metadata.get("x-request-id")) or str(uuid4())
+        self.id = _matched(CALL_ID, self.metadata.get("x-request-id")) or str(uuid4())
         self.trace_id = _matched(_TRACE_PARENT, self.metadata.get("traceparent"), group=1) or uuid4().hex
 
     @property

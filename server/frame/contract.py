@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from backroom.common.v1 import access_pb2, limits_pb2
+from server.frame.addresses import Network
 
 BODY_BYTES = 16 * 1024
 """How large a message may be where its method does not say."""
@@ -24,6 +25,10 @@ class AccessRule:
 
     public: bool = False
     permission: str | None = None
+    open_to: tuple[Network, ...] = ()
+    """From these networks anyone may."""
+    while_away: bool = False
+    """Whether who was let in before may go on calling while the database is away."""
 
 
 PUBLIC = AccessRule(public=True)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -86,6 +87,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
 class Health:
     """Follows the database: all but liveness serve only while it answers, migrated, and the server is not stopping.
 
+    Services that need no database go on while it is away; "readiness" and "" speak of all that is served here.
+
     `unready_reason` asks the database, and returns why the server is not ready, or None where it is.
     """
 
@@ -95,11 +98,15 @@ class Health:
         unready_reason: Callable[[], Awaitable[str | None]],
         logger: structlog.typing.FilteringBoundLogger,
         *,
+        going_on: Mapping[str, Callable[[], bool]] = MappingProxyType({}),
         poll_seconds: float = 1.0,
         timeout_seconds: float = 2.0,
     ) -> None:
+        """`going_on` is whether a service can answer that needs no database, by its name."""
         self.servicer = HealthServicer()
         self._follow = ("", READINESS, *services)
+        self._going_on = going_on
+        self._answering: Mapping[str, bool] = {}
         self._unready_reason = unready_reason
         self._logger = logger
         self._not_ready = Outage(logger, "not_ready", "ready")
@@ -174,6 +181,8 @@ class Health:
         began = self._reason == "starting"
         if reason != self._reason:
             self._announce_all(reason)
+        else:
+            self._announce_going_on()
         if reason is not None:
             self._not_ready.record_failure(why=detail)
         elif began:
@@ -188,4 +197,13 @@ class Health:
             self._ready.set()
         else:
             self._ready.clear()
-        self.servicer.set(dict.fromkeys(self._follow, _SERVING if reason is None else _NOT_SERVING))
+        status = _SERVING if reason is None else _NOT_SERVING
+        self.servicer.set({name: status for name in self._follow if name not in self._going_on})
+        self._announce_going_on()
+
+    def _announce_going_on(self) -> None:
+        """What needs no database, and may have come so far meanwhile."""
+        answering = {name: goes_on() and not self._draining for name, goes_on in self._going_on.items()}
+        if answering != self._answering:
+            self._answering = answering
+            self.servicer.set({name: _SERVING if serves else _NOT_SERVING for name, serves in answering.items()})

@@ -1,6 +1,6 @@
 """What a module is to the house: what it brings once it is built, and a manifest of what is known before."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import ModuleType
@@ -12,16 +12,21 @@ from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 
+from server.frame.addresses import Network
 from server.frame.batching import Batcher
+from server.frame.caller import Caller
 from server.frame.events import EventType
 from server.frame.jobs import Task
 from server.frame.permissions import Permission
 from server.frame.sealing import MasterKeys
 from server.frame.watching import Feed
 from storage.database import Database
+from storage.frame.records import ChangeContext
 from storage.laws import Finding
 
 Clock = Callable[[], datetime]
+AlreadyLogged = Callable[[], bool]
+"""Whether the log says already that the database is away."""
 NewId = Callable[[], UUID]
 
 
@@ -41,6 +46,10 @@ class Service:
     """The generated module that declares the service, and no other one."""
     pb2_grpc: ModuleType
     servicer: object
+    open_to: tuple[Network, ...] = ()
+    """Networks whose callers need no token, whatever the contract asks of others."""
+    goes_on: Callable[[], bool] | None = None
+    """Whether it can answer, though the database be away; None where it cannot without it."""
 
     @property
     def descriptor(self) -> ServiceDescriptor:
@@ -63,6 +72,21 @@ class Authentication(Protocol):
         """What an account may do now, whoever looks it up; None where the account is disabled or does not exist."""
         ...
 
+    async def caller_with(self, credential: str, context: ChangeContext, *, while_away: bool = False) -> Caller:
+        """Whom an access token or an API key stands for; raises TokenInvalid, and records a key that is refused.
+
+        With `while_away`, what was known of it last will do where the database does not say what it is now.
+        """
+        ...
+
+    async def caller_behind(self, account_id: UUID, issued_for: UUID, *, while_away: bool = False) -> Caller:
+        """Who called by a session or a key, as it stands now; raises TokenInvalid where that has ended."""
+        ...
+
+    async def changed(self, caller: Caller) -> Caller:
+        """Waits until what the caller may do is no longer this, and returns what it is; raises TokenInvalid."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
@@ -77,6 +101,8 @@ class Shared:
     """Where a module counts what it wants to be seen in the metrics."""
     master_keys: MasterKeys
     authentication: Authentication
+    trusted_proxies: Sequence[Network]
+    """Whose word is taken for where a call or a request comes from."""
     event_types: Mapping[str, EventType]
     """Of all modules, those included that are not served here."""
     takers: Mapping[str, str]
@@ -97,6 +123,10 @@ class Module:
     """What callers watch."""
     preparing: Sequence[Callable[[], Awaitable[object]]] = ()
     """What is to be done before the first call, on a database that is ready."""
+    background: Sequence[Callable[[AlreadyLogged], Coroutine[Any, Any, None]]] = ()
+    """What goes on beside the calls, in a process that answers any, from before the first one until it is cancelled."""
+    draining: Sequence[Callable[[], Awaitable[None]]] = ()
+    """What ends its streams, which would not end by themselves."""
     closing: Sequence[Callable[[], Awaitable[None]]] = ()
     """What ends its connections to others, in this order."""
 

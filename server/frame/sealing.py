@@ -45,7 +45,8 @@ class MasterKeys:
     """Seals with AES-256-GCM by the first key; opens what any of them sealed, so that they can be changed one after the
     other.
 
-    No key is used for two things: one to seal and one to sign the record with are derived from each (HMAC-SHA256).
+    No key is used for two things: one to seal, one to sign and one to sign the record with are derived from each
+    (HMAC-SHA256).
     A seal holds: its version, the key's id (4 bytes), a random nonce (12 bytes), the ciphertext with its tag. The
     purpose is authenticated along, so that what was sealed for one place opens in no other.
     """
@@ -53,6 +54,7 @@ class MasterKeys:
     def __init__(self, keys: Sequence[bytes]) -> None:
         """At least one key, of 32 bytes each."""
         self._sealing = {_id(key): AESGCM(_derived(key, "seal")) for key in keys}
+        self._signing = {_id(key): _derived(key, "sign") for key in keys}
         self._first = _id(keys[0])
         self.audit_keys: Mapping[str, AuditKey] = {
             _id(key).hex(): AuditKey(_id(key).hex(), _derived(key, "audit")) for key in keys
@@ -80,6 +82,15 @@ class MasterKeys:
         except (InvalidTag, ValueError):
             raise SealBroken from None
 
+    def sign(self, purpose: str, content: bytes) -> bytes:
+        """A signature of content that anybody may read: the first key's id, and 32 bytes; the same each time."""
+        return self._first + _signature(self._signing[self._first], purpose, content)
+
+    def signed(self, purpose: str, content: bytes, signature: bytes) -> bool:
+        """Whether any of the keys signed this, for this purpose."""
+        key = self._signing.get(signature[:_ID_SIZE])
+        return key is not None and hmac.compare_digest(_signature(key, purpose, content), signature[_ID_SIZE:])
+
     def sealed_by_first(self, sealed: bytes) -> bool:
         """Whether it is sealed by the current key already."""
         return sealed.startswith(self.first_mark)
@@ -88,6 +99,11 @@ class MasterKeys:
     def first_mark(self) -> bytes:
         """How everything begins that the first key sealed."""
         return _VERSION + self._first
+
+
+def _signature(key: bytes, purpose: str, content: bytes) -> bytes:
+    # A key for each purpose: no purpose and content can be read as another purpose and content.
+    return hmac.digest(hmac.digest(key, purpose.encode(), hashlib.sha256), content, hashlib.sha256)
 
 
 def _derived(key: bytes, purpose: str) -> bytes:

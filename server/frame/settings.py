@@ -1,5 +1,6 @@
 """How a setting is declared: once, with what `README.md`, `.env.example` and `backroom doctor` say of it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,20 @@ def setting(
         json_schema_extra={"typed": typed or written(default), "unset": unset, "page": page},
     )
     return field
+
+
+class Address:
+    """A host and a port, such as 127.0.0.1:50051 or [::1]:50051."""
+
+    def __init__(self, text: str) -> None:
+        host, _, port = text.rpartition(":")
+        if not host or host != "".join(host.split()) or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+            raise ValueError("must be host:port, such as 127.0.0.1:50051")
+        self.host = host.removeprefix("[").removesuffix("]")
+        self.port = int(port)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +113,10 @@ class DeclaredSettings(BaseModel):
     def production_problems(self) -> Iterator[str]:
         """Why a server must not start so in production, one line a reason that names the setting and the mend."""
         yield from ()
+
+    def grpc_addresses(self) -> Mapping[str, Address]:
+        """Where calls are answered beside BACKROOM_GRPC_ADDRESS, by the settings' names."""
+        return {}
 
     def shown(self, deployment: Deployment) -> Mapping[str, Shown]:
         """What `doctor` shows instead of the values, by the settings' names; it contains no secret."""

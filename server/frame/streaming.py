@@ -1,13 +1,55 @@
-"""Answering a stream with a stream."""
+"""Streams: those that answer a stream, and those that last until somebody ends them."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 Response = TypeVar("Response")
+
+_CLOSE_SECONDS = 1.0
+"""In seconds: how long streams that were told to end may take."""
+
+
+class OpenStreams:
+    """Streams that last until they are told to end."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[object, asyncio.Task[Any]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._tasks)
+
+    def __iter__(self) -> Iterator[object]:
+        """What they were opened as."""
+        return iter(self._tasks)
+
+    @contextmanager
+    def open(self, stream: object | None = None) -> Iterator[None]:
+        """Counts the stream of the current task for as long as the block lasts."""
+        task, one = asyncio.current_task(), stream or object()
+        assert task is not None  # noqa: S101 - a stream runs in a task
+        self._tasks[one] = task
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            del self._tasks[one]
+            if not self._tasks:
+                self._idle.set()
+
+    async def close(self) -> None:
+        """Returns once all have ended, which were told to; one whose reader does not read is cut off."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), _CLOSE_SECONDS)
+        for task in self._tasks.values():
+            task.cancel()
 
 
 async def answered_in_order(

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from server.frame.errors import ResumeTokenExpired, Stopping
 from server.frame.resuming import Position
+from server.frame.streaming import OpenStreams
 from storage.errors import TimelineChanged
 from storage.frame.records import ChangePage, LogEnd, LogRange, News
 from storage.snapshots import Snapshot
@@ -23,8 +24,6 @@ _PAGE_SIZE = 500
 """How many changes a watch that lags behind reads at once."""
 _UPDATE_SIZE = 1000
 """How many changes are handed to all watches in one update; where there are more, each watch reads them for itself."""
-_CLOSE_SECONDS = 1.0
-"""In seconds: how long a watch may take to end when the server stops."""
 
 
 class Sequenced(Protocol):
@@ -116,9 +115,7 @@ class Feed(Generic[R, Change, Audience]):
         self._log = log
         self._quiet = quiet
         self._lasting = lasting
-        self._watches: dict[_Pace, asyncio.Task[Any]] = {}
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._watches = OpenStreams()
         self._poller = _Poller(store, log, now, poll_seconds, wanted=lambda: bool(self._watches))
         self._reading = asyncio.Lock()
 
@@ -129,28 +126,17 @@ class Feed(Generic[R, Change, Audience]):
         nobody knows what happened behind it: a standby was promoted, or the database was restored from a backup.
         A watch that is under way when that happens ends with it, too.
         """
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a generator runs in a task
         pace = _Pace(self._quiet, self._lasting)
-        self._watches[pace] = task
-        self._idle.clear()
-        try:
+        with self._watches.open(pace):
             async with aclosing(self._watch(resumed, audience, pace)) as messages:
                 async for message in messages:
                     yield message
                     pace.message()
-        finally:
-            del self._watches[pace]
-            if not self._watches:
-                self._idle.set()
 
     async def close(self) -> None:
         """Ends all watches with Stopping; one whose reader does not read is cut off."""
         await self._poller.close()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), _CLOSE_SECONDS)
-        for task in self._watches.values():
-            task.cancel()
+        await self._watches.close()
 
     async def _watch(self, resumed: Position | None, audience: Audience, pace: "_Pace") -> WatchMessages[Change]:
         end = await self._poller.end()

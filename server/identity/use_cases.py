@@ -9,6 +9,7 @@ import structlog
 import uuid_utils.compat
 
 from server.frame.addresses import LOCAL_ISSUER
+from server.frame.caller import Caller
 from server.frame.module import Clock, NewId, now
 from server.frame.permissions import Permission
 from server.frame.sealing import MasterKeys
@@ -33,10 +34,12 @@ from server.identity.service import (
     RefusalAudit,
     Roles,
     Sessions,
+    ShownKeys,
     SigningIn,
     Throttling,
 )
 from server.identity.service.anchoring import AnchorFile
+from storage.frame.records import ChangeContext
 from storage.identity.store import IdentityStore
 
 
@@ -59,12 +62,22 @@ class Identity:
     access: AccessControl
     roles: Roles
     api_keys: ApiKeys
+    shown_keys: ShownKeys
     key_rotation: KeyRotation
     auditing: Auditing
     built_in: BuiltInRoles
 
     async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
         return await self.access_cache.permissions_of(account_id)
+
+    async def caller_with(self, credential: str, context: ChangeContext, *, while_away: bool = False) -> Caller:
+        return await self.shown_keys.caller_with(credential, context, while_away=while_away)
+
+    async def caller_behind(self, account_id: UUID, issued_for: UUID, *, while_away: bool = False) -> Caller:
+        return await self.access_cache.caller_behind(account_id, issued_for, while_away=while_away)
+
+    async def changed(self, caller: Caller) -> Caller:
+        return await self.access_cache.changed(caller)
 
 
 def build_identity(
@@ -95,13 +108,15 @@ def build_identity(
     throttling = Throttling(store, keys, now)
     log = logger or structlog.get_logger()
     outbox = mail.outbox or LogOutbox(log)
+    access_cache = AccessCache(store, keys, tokens, built_in, now)
+    api_keys = ApiKeys(store, tokens, secrets, throttling, refusals, built_in, shielded, now, new_id)
     mailing = Mailing(store, master_keys, throttling, outbox, mail.link, log, now, new_id)
     return Identity(
         shielded=shielded,
         keys=keys,
         passwords=passwords,
         tokens=tokens,
-        access_cache=AccessCache(store, keys, tokens, built_in, now),
+        access_cache=access_cache,
         secrets=secrets,
         accounts=Accounts(store, passwords, throttling, mailing, devices, shielded, built_in, now, new_id),
         signing_in=SigningIn(store, passwords, throttling, tokens, secrets, devices, shielded, now, new_id),
@@ -111,7 +126,8 @@ def build_identity(
         mailing=mailing,
         access=AccessControl(store, refusals, built_in, now),
         roles=Roles(store, refusals, built_in, now),
-        api_keys=ApiKeys(store, tokens, secrets, throttling, refusals, built_in, shielded, now, new_id),
+        api_keys=api_keys,
+        shown_keys=ShownKeys(api_keys, access_cache),
         built_in=built_in,
         key_rotation=KeyRotation(store, master_keys, now),
         auditing=Auditing(

@@ -1,7 +1,7 @@
 """The way from settings to what runs, the same for a server alone, for each of several, and for a worker."""
 
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 
 import structlog
@@ -17,7 +17,7 @@ from server.process.http.app import NAME, about_text
 from server.process.http.metrics import MetricsAccess
 from server.process.server import BindError, Server, Shared
 from server.process.version import version
-from server.settings import Settings
+from server.settings import Address, Settings
 from storage.connector import Opening
 from storage.database import Database
 
@@ -44,6 +44,7 @@ async def opened_application(
         issuer=settings.issuer,
         opening=opening,
         limits=settings.time_limits,
+        direct_url=None if settings.embedded else settings.direct_database_url,
     )
     try:
         yield Application(settings, database, keys, logger, limits=limits_of(settings))
@@ -85,8 +86,12 @@ async def opened_server(
     *,
     with_worker: bool,
     shared: Shared | None = None,
+    further: Mapping[str, Address] | None = None,
 ) -> AsyncIterator[Server]:
-    """A server that has its ports, and answers once it is started; with a worker, it does jobs too. Raises Failure."""
+    """A server that has its ports, and answers once it is started; with a worker, it does jobs too. Raises Failure.
+
+    `further` are the further gRPC addresses of one that shares them with others, whichever ports those are.
+    """
     edge = edge_of(settings, logger)
     async with opened_application(settings, url, keys, logger, edge.descriptors.reserved) as application:
         already_logged = application.health.logs_unready
@@ -104,6 +109,7 @@ async def opened_server(
             drain_seconds=settings.drain_seconds,
             shared=shared,
             about=about_text(version()) if settings.reflects else NAME,
+            further_grpc_addresses=settings.further_grpc_addresses if further is None else further,
         )
 
 

@@ -19,10 +19,10 @@ _READ_BYTES = 1 << 16
 
 
 class ClientConnections:
-    """Whoever is connected to one port of this process."""
+    """Whoever is connected to some ports of this process."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, *ports: int) -> None:
+        self._ports = frozenset(ports)
         self._open: list[socket.socket] = []
 
     def stop_accepting(self) -> None:
@@ -68,7 +68,7 @@ class ClientConnections:
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
     def _connections(self) -> Iterator[socket.socket]:
-        """Each connection to the port, by a descriptor of its own."""
+        """Each connection to the ports, by a descriptor of its own."""
         for _, found in self._sockets():
             try:
                 found.getpeername()
@@ -78,11 +78,11 @@ class ClientConnections:
                 yield found
 
     def _sockets(self) -> Iterator[tuple[int, socket.socket]]:
-        """All of the port, each with its number and by a descriptor of its own."""
+        """All of the ports, each with its number and by a descriptor of its own."""
         open_now = [int(each.name) for each in _DESCRIPTORS.iterdir()] if _DESCRIPTORS.is_dir() else []
         for number in open_now:
             found = _socket(number)
-            if found is not None and _port(found) == self._port:
+            if found is not None and _port(found) in self._ports:
                 yield number, found
             elif found is not None:
                 found.close()

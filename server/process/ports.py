@@ -6,9 +6,9 @@ It imports nothing of what answers there: a supervisor has no use for it.
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.process.failure import Failure
 from server.settings import Address, Settings
@@ -30,21 +30,23 @@ class Ports:
     """It listens; each worker takes connections from it, so that none is lost with one of them."""
     metrics_socket: socket.socket | None = None
     """Where the metrics have an address of their own."""
+    further_grpc: Mapping[str, Address] = field(default_factory=dict)
+    """Where calls are answered, too, by the settings' names."""
 
 
 @contextmanager
 def reserved_ports(configured: Settings) -> Iterator[Ports]:
-    """Both ports, which nobody else gets while the block lasts; raises Failure where somebody else has one."""
-    grpc, http = configured.grpc_address, configured.http_address
+    """All ports, which nobody else gets while the block lasts; raises Failure where somebody else has one."""
+    http = configured.http_address
     with ExitStack() as reserved:
-        try:
-            grpc_port = _reserve(grpc, reserved)
-        except OSError:
-            raise Failure(f"BACKROOM_GRPC_ADDRESS: {grpc} cannot be listened on; is it taken?") from None
+        grpc = _reserve_grpc("BACKROOM_GRPC_ADDRESS", configured.grpc_address, reserved)
+        further = {
+            name: _reserve_grpc(name, each, reserved) for name, each in configured.further_grpc_addresses.items()
+        }
         http_socket = _listen("BACKROOM_HTTP_ADDRESS", http, reserved)
         metrics_address = configured.metrics_address
         metrics_socket = _listen("BACKROOM_METRICS_ADDRESS", metrics_address, reserved) if metrics_address else None
-        yield Ports(_with(grpc, grpc_port), _with(http, http_socket.getsockname()[1]), http_socket, metrics_socket)
+        yield Ports(grpc, _with(http, http_socket.getsockname()[1]), http_socket, metrics_socket, further)
 
 
 def _listen(setting: str, address: Address, reserved: ExitStack) -> socket.socket:
@@ -52,6 +54,14 @@ def _listen(setting: str, address: Address, reserved: ExitStack) -> socket.socke
         return reserved.enter_context(closing(listening(address.host, address.port)))
     except OSError as error:
         raise Failure(f"{setting}: {address}: {os.strerror(error.errno or 0)}") from None
+
+
+def _reserve_grpc(setting: str, address: Address, reserved: ExitStack) -> Address:
+    """Returns the address with the port that was chosen for it."""
+    try:
+        return _with(address, _reserve(address, reserved))
+    except OSError:
+        raise Failure(f"{setting}: {address} cannot be listened on; is it taken?") from None
 
 
 def _reserve(address: Address, reserved: ExitStack) -> int:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -86,8 +87,11 @@ class Server:
         drain_seconds: float = 0.0,
         shared: Shared | None = None,
         about: str = NAME,
+        further_grpc_addresses: Mapping[str, Address] = MappingProxyType({}),
     ) -> None:
-        """Binds both addresses; raises BindError. `worker` does jobs next to the calls, and `about` is the text at `/`.
+        """Binds all addresses; raises BindError. `worker` does jobs next to the calls, and `about` is the text at `/`.
+
+        Calls are answered at the further addresses, too, which are known by their settings' names.
 
         With a `metrics_address` the metrics are shown there and not at the HTTP address.
         With `shared` it is one of several: the HTTP socket is bound already, and whoever starts them reserves the gRPC
@@ -108,7 +112,10 @@ class Server:
             service.add_to(registered_methods)
         names = [service.name for service in application.services]
         add_standard(self._grpc, application.health, names, reflection=edge.reflection)
-        self._bind_grpc(grpc_address, edge)
+        self.grpc_port = self._bind_grpc("BACKROOM_GRPC_ADDRESS", grpc_address, edge)
+        self.further_grpc_ports = {
+            name: self._bind_grpc(name, address, edge) for name, address in further_grpc_addresses.items()
+        }
         self._listeners: list[Listener] = []
         http = create_app(application.health, application.identity.keys.jwks, application.routes, about=about)
         self.http_port, self.metrics_port = self._bind_http(
@@ -116,14 +123,13 @@ class Server:
         )
         self._watches: list[asyncio.Task[None]] = []
 
-    def _bind_grpc(self, address: Address, edge: Edge) -> None:
+    def _bind_grpc(self, setting: str, address: Address, edge: Edge) -> int:
         try:
             if edge.certificates is None:
-                self.grpc_port = self._grpc.add_insecure_port(str(address))
-            else:
-                self.grpc_port = self._grpc.add_secure_port(str(address), edge.certificates.credentials())
+                return self._grpc.add_insecure_port(str(address))
+            return self._grpc.add_secure_port(str(address), edge.certificates.credentials())
         except RuntimeError:
-            raise BindError(f"BACKROOM_GRPC_ADDRESS: {address} cannot be listened on; is it taken?") from None
+            raise BindError(f"{setting}: {address} cannot be listened on; is it taken?") from None
 
     def _bind_http(
         self,
@@ -162,6 +168,8 @@ class Server:
         await self.application.health.poll()
         access_cache, already_logged = self.application.identity.access_cache, self.application.health.logs_unready
         self._watches.append(asyncio.create_task(access_cache.watch(self._logger, already_logged)))
+        for run in self.application.background:
+            self._watches.append(asyncio.create_task(run(already_logged)))
         await self._grpc.start()
         for listener in self._listeners:
             listener.start()
@@ -192,7 +200,7 @@ class Server:
         none is read: clients are told by GOAWAY to send no more, and then which was the last call that was read. Their
         gRPC sends the later ones to another server, whoever wrote it.
         """
-        clients = ClientConnections(self.grpc_port)
+        clients = ClientConnections(self.grpc_port, *self.further_grpc_ports.values())
         clients.stop_accepting()
         clients.pause_reading()
         # Watches would not end by themselves; connections that send new ones are paused, and their clients go

@@ -102,7 +102,9 @@ def _exposed(settings: Settings) -> Iterator[tuple[str, str]]:
             " and BACKROOM_HTTP_TLS=true",
         ),
     )
-    for side, setting, address, encrypted, further in sides:
+    of_modules = settings.further_grpc_addresses
+    more = (("grpc", name, each, settings.tls_certificate is not None, "") for name, each in of_modules.items())
+    for side, setting, address, encrypted, further in (*sides, *more):
         if address is None or encrypted or side in settings.allow_plaintext:
             continue
         if not is_this_machine(address.host):

@@ -7,11 +7,11 @@ from pydantic import Field
 
 from server.frame.environment import SettingsError, environment, parsed
 from server.frame.environment import names as names_of
-from server.frame.settings import DeclaredSettings, Deployment
+from server.frame.settings import Address, DeclaredSettings, Deployment
 from server.modules import MODULES, settings_class
 from server.settings.calling import CallingSettings
 from server.settings.database import DatabaseSettings
-from server.settings.edge import Address, EdgeSettings
+from server.settings.edge import EdgeSettings
 from server.settings.process import ProcessSettings
 
 __all__ = ["OF_EVERY_PROCESS", "Address", "Settings", "SettingsError", "declarations", "names", "read", "settings_of"]
@@ -37,6 +37,12 @@ class Settings(DatabaseSettings, ProcessSettings, EdgeSettings, CallingSettings)
         by_kind = {type(each): each for each in changed}
         of_modules = {name: by_kind.get(type(each), each) for name, each in self.of_modules.items()}
         return self.model_copy(update={"of_modules": of_modules})
+
+    @property
+    def further_grpc_addresses(self) -> Mapping[str, Address]:
+        """Where calls are answered beside `grpc_address`, by the settings of the modules that are served."""
+        served = (self.of_modules[name].grpc_addresses() for name in self.modules)
+        return {name: address for found in served for name, address in found.items()}
 
     @property
     def deployment(self) -> Deployment:

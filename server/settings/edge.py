@@ -7,24 +7,10 @@ from pydantic import field_validator
 
 from server.frame.addresses import Network, read_networks
 from server.frame.environment import did_you_mean, listed
-from server.frame.settings import DeclaredSettings, setting
+from server.frame.settings import Address, DeclaredSettings, setting
 
 _SIDES = ("grpc", "http", "metrics", "database")
 """What may be in plain text across a network where it is allowed."""
-
-
-class Address:
-    """A host and a port, such as 127.0.0.1:50051 or [::1]:50051."""
-
-    def __init__(self, text: str) -> None:
-        host, _, port = text.rpartition(":")
-        if not host or host != "".join(host.split()) or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
-            raise ValueError("must be host:port, such as 127.0.0.1:50051")
-        self.host = host.removeprefix("[").removesuffix("]")
-        self.port = int(port)
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class EdgeSettings(DeclaredSettings):

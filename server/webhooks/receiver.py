@@ -1,8 +1,7 @@
 """What answers webhooks that others send: POST /webhooks/{source}, verified and kept before it is answered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -13,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from server.frame.errors import Contention, Stopping
+from server.frame.http import Bodies, body_of
 from server.frame.log import described
 from server.webhooks.errors import SignatureInvalid
 from server.webhooks.rules.sources import Source
@@ -106,7 +106,7 @@ class WebhookReceiver:
             return _NOT_POST
         try:
             async with self._bodies.place(source.name):
-                body = await _body(request)
+                body = await body_of(request, MAX_BODY_BYTES)
         except ClientDisconnect:
             return _CUT_OFF
         except TimeoutError:
@@ -130,49 +130,3 @@ class WebhookReceiver:
             self._logger.error("webhook", **line, fault=fault)
         else:
             self._logger.info("webhook", **line)
-
-
-async def _body(request: Request) -> bytes | None:
-    """The whole body; None where it is too large, of which no more is read than it takes to see that."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
-        return None
-    body = bytearray()
-    async with aclosing(request.stream()) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                return None
-    return bytes(body)
-
-
-class Bodies:
-    """Places for bodies on their way; above the bounds, a new one takes the place of the oldest.
-
-    So those who send slowly keep out nobody who sends promptly.
-    """
-
-    def __init__(self, *, most: int = 64, each: int = 32) -> None:
-        """`most` in all, and `each` of one source."""
-        self._most = most
-        self._each = each
-        self._places: dict[asyncio.Timeout, str] = {}
-
-    @asynccontextmanager
-    async def place(self, source: str) -> AsyncIterator[None]:
-        """Raises TimeoutError within the block once its place is given to another."""
-        same = [place for place, name in self._places.items() if name == source]
-        if len(same) >= self._each:
-            self._end(same[0])
-        elif len(self._places) >= self._most:
-            self._end(next(iter(self._places)))
-        async with asyncio.timeout(None) as place:
-            self._places[place] = source
-            try:
-                yield
-            finally:
-                self._places.pop(place, None)
-
-    def _end(self, place: asyncio.Timeout) -> None:
-        del self._places[place]
-        place.reschedule(asyncio.get_running_loop().time())

@@ -11,13 +11,13 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from server.frame.contract import AccessRule, rules_of
-from tests.contract.proto_comments import PROTO
+from tests.contract.proto_comments import PROTO, service_files
 from tests.fixtures.roles import PERMISSIONS
 from tests.fixtures.servers import Api
 
 
 def _services() -> Iterator[ServiceDescriptor]:
-    for path in sorted(PROTO.glob("*/v1/*_service.proto")):
+    for path in service_files():
         *folders, file = path.relative_to(PROTO.parent).with_suffix("").parts
         stubs = importlib.import_module(".".join((*folders, f"{file}_pb2")))
         yield from stubs.DESCRIPTOR.services_by_name.values()
@@ -39,7 +39,8 @@ class Method:
     @property
     def module(self) -> str:
         """Such as commerce."""
-        return str(self.descriptor.containing_service.full_name).split(".")[1]
+        package, module, *_ = str(self.descriptor.containing_service.full_name).split(".")
+        return module if package == "backroom" else "flags"
 
     @property
     def path(self) -> str:

@@ -1,11 +1,13 @@
 """What the contract's comments say, which no descriptor keeps: read from the sources."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 PROTO = Path(__file__).resolve().parents[2] / "proto" / "backroom"
+FLAGD = PROTO.parent / "flagd"
+"""Another's contract, which our module flags serves."""
 
 _RPC = re.compile(r"((?:^ *//.*\n)+) *rpc (\w+)\(", re.MULTILINE)
 _VALUE = re.compile(r"^ *// ([A-Z_]+): .*\n(?: *//.*\n)* *REASON_(\w+) = [1-9]", re.MULTILINE)
@@ -27,8 +29,18 @@ class Rpc:
         return {match[2]: match[1] for match in found if match}
 
 
+def service_files() -> Sequence[Path]:
+    """Where the services are declared that are served."""
+    return sorted([*PROTO.glob("*/v1/*_service.proto"), *FLAGD.glob("*/v*/*_service.proto")])
+
+
+def module_of(path: Path) -> str:
+    """The module that serves what a file declares."""
+    return "flags" if path.is_relative_to(FLAGD) else path.parts[-3]
+
+
 def rpcs() -> Iterator[Rpc]:
-    for path in sorted(PROTO.glob("*/v1/*_service.proto")):
+    for path in service_files():
         source = path.read_text()
         package = re.search(r"^package (\S+);", source, re.MULTILINE)
         service = re.search(r"^service (\w+) ", source, re.MULTILINE)
@@ -36,7 +48,7 @@ def rpcs() -> Iterator[Rpc]:
         assert service
         for comment, name in _RPC.findall(source):
             lines = tuple(line.strip().removeprefix("//").strip() for line in comment.splitlines())
-            yield Rpc(f"/{package[1]}.{service[1]}/{name}", path.parts[-3], lines)
+            yield Rpc(f"/{package[1]}.{service[1]}/{name}", module_of(path), lines)
 
 
 def reasons(module: str) -> Mapping[str, str]:

@@ -10,8 +10,8 @@ PROTO = Path(__file__).resolve().parents[2] / "proto"
 
 
 def contract_paths() -> Sequence[Path]:
-    """The files of the contract that are ours."""
-    found = sorted(PROTO.glob("backroom/*/v1/*.proto"))
+    """The files of the contract: ours, and others' that we serve."""
+    found = [*sorted(PROTO.glob("backroom/*/v1/*.proto")), *sorted(PROTO.glob("flagd/**/*.proto"))]
     assert found, f"no contract under {PROTO}"
     return found
 

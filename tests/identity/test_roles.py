@@ -67,8 +67,23 @@ def test_a_customer_buys_for_itself_and_no_more() -> None:
                 "inventory.adjust",
             },
         ),
-        ("service", "staff", {"catalog.write", "orders.set_price", "payments.refund", "webhooks.manage"}),
-        ("manager", "service", {"users.list"}),
+        (
+            "service",
+            "staff",
+            {
+                "catalog.write",
+                "orders.set_price",
+                "payments.refund",
+                "webhooks.manage",
+                "flags.evaluate",
+                "flags.sync",
+            },
+        ),
+        (
+            "manager",
+            "service",
+            {"users.list", "flags.read", "flags.write", "flags.approve", "flags.switch_off"},
+        ),
         ("admin", "manager", {"access.manage", "audit.read"}),
     ],
 )

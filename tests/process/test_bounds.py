@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from server.webhooks.receiver import Bodies
+from server.frame.http import Bodies
 from server.webhooks.rules.sources import Source
 from storage.database import Database
 from tests.fixtures.keys import MASTER_KEYS

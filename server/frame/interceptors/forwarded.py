@@ -8,7 +8,7 @@ from server.frame.call import Call
 from server.frame.interceptors.base import Behavior, Method
 
 _HEADER = "x-forwarded-for"
-_MAX_HOPS = 32
+MAX_HOPS = 32
 
 
 class Forwarded:
@@ -46,7 +46,7 @@ def real_address(peer: str, hops: Sequence[str], trusted: Sequence[Network]) -> 
 
 
 def _hops(call: Call) -> Sequence[str]:
-    return [hop.strip() for value in call.sent(_HEADER) for hop in value.split(",")][-_MAX_HOPS:]
+    return [hop.strip() for value in call.sent(_HEADER) for hop in value.split(",")][-MAX_HOPS:]
 
 
 def _read(text: str) -> Address | None:

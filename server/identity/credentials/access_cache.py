@@ -91,9 +91,14 @@ class AccessCache:
         """Where the log ended at the last look."""
         self._polled_at = float("-inf")
 
-    async def caller_of(self, token: str) -> Caller:
-        """The caller that the token authenticates, and what it may do now; raises TokenInvalid."""
+    async def caller_of(self, token: str, *, while_away: bool = False) -> Caller:
+        """The caller that the token authenticates, and what it may do now; raises TokenInvalid.
+
+        With `while_away`, what is remembered is enough where the log was not read for longer than it is trusted.
+        """
         if self._elapsed() - self._polled_at > TRUST_SECONDS:
+            if while_away and (remembered := self._remembered(token)) is not None:
+                return remembered
             # Nothing remembered is trusted, nor that the key which signed the token was not revoked since.
             await self._keys.fresh()
             self._verified.pop(token, None)
@@ -108,7 +113,31 @@ class AccessCache:
         if self._now() >= verified.expire_time:
             self._verified.pop(token, None)
             raise TokenInvalid
-        return await self._caller(verified.account_id, verified.issued_for)
+        return await self.caller_behind(verified.account_id, verified.issued_for)
+
+    async def caller_behind(self, account_id: UUID, issued_for: UUID, *, while_away: bool = False) -> Caller:
+        """Who called by a session or a key, and what they may do now; raises TokenInvalid where that has ended.
+
+        `while_away` is as in `caller_of`.
+        """
+        if while_away and self._elapsed() - self._polled_at > TRUST_SECONDS:
+            remembered = self._remembered_caller(account_id, issued_for)
+            if remembered is not None:
+                return remembered
+        return self._current_caller(await self._find(account_id, issued_for))
+
+    def _remembered(self, token: str) -> Caller | None:
+        """Whom a token stood for when that was last known; None where that is not known, or its time is over."""
+        verified = self._verified.get(token)
+        if verified is None or self._now() >= verified.expire_time:
+            return None
+        return self._remembered_caller(verified.account_id, verified.issued_for)
+
+    def _remembered_caller(self, account_id: UUID, issued_for: UUID) -> Caller | None:
+        known = self._cached.get(account_id, {}).get(issued_for)
+        if known is None or (known.expire_time is not None and self._now() >= known.expire_time):
+            return None
+        return known.caller
 
     async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
         """What an account may do now, without a token; None where it is disabled, or there is none."""
@@ -186,9 +215,6 @@ class AccessCache:
         if page.last is not None or None in changed:
             return news, None
         return news, {account_id for account_id in changed if account_id is not None}
-
-    async def _caller(self, account_id: UUID, issued_for: UUID) -> Caller:
-        return self._current_caller(await self._find(account_id, issued_for))
 
     def _current_caller(self, known: CachedAccess) -> Caller:
         if known.caller is None or (known.expire_time is not None and self._now() >= known.expire_time):

@@ -10,6 +10,7 @@ from server.identity.service.recovery import Recovery
 from server.identity.service.refusal_audit import RefusalAudit
 from server.identity.service.roles import Roles
 from server.identity.service.sessions import Sessions, SignedIn
+from server.identity.service.showing_keys import ShownKeys
 from server.identity.service.signing_in import SigningIn
 from server.identity.service.throttling import Throttling
 
@@ -25,6 +26,7 @@ __all__ = [
     "RefusalAudit",
     "Roles",
     "Sessions",
+    "ShownKeys",
     "SignedIn",
     "SigningIn",
     "Throttling",

@@ -117,7 +117,16 @@ class ApiKeys:
         """
         return await self._shielded.run(self._exchange(key, context))
 
+    async def identify(self, key: str, context: ChangeContext) -> ApiKey:
+        """The key that is shown, without a token for it; what is refused, and recorded, is the same."""
+        found, _ = await self._shielded.run(self._taken(key, context))
+        return found
+
     async def _exchange(self, key: str, context: ChangeContext) -> tuple[str, datetime]:
+        found, account = await self._taken(key, context)
+        return await self._tokens.issue(account, found.id, until=found.expire_time)
+
+    async def _taken(self, key: str, context: ChangeContext) -> tuple[ApiKey, Account]:
         now, kept, account = self._now(), None, None
         if well_formed(key):
             async with self._store.reading() as reading:
@@ -133,7 +142,7 @@ class ApiKeys:
             async with self._store.transaction() as tx:
                 if await tx.api_keys.note_use(found.id, minute):
                     await tx.audit.record([replace(context, caller_id=account.id).entry(f"key/{found.id}")])
-        return await self._tokens.issue(account, found.id, until=found.expire_time)
+        return found, account
 
     async def _refuse(self, kept: ApiKey | None, context: ChangeContext) -> None:
         # The record is kept for ever, and must not grow by whatever anybody sends.

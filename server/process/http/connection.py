@@ -1,6 +1,7 @@
 """One connection of the HTTP side, which ends by itself when its caller does not do its part."""
 
 import asyncio
+from dataclasses import dataclass, field
 
 import h11
 import uvicorn
@@ -18,6 +19,14 @@ _MAX_REQUESTS = 1000
 """Of one connection, which ends with the answer to the last one: those with more requests queue again."""
 
 
+@dataclass
+class LastingAnswers:
+    """The connections of which the answer goes on for as long as it likes, and how many there may be."""
+
+    most: int
+    connections: set["Connection"] = field(default_factory=set)
+
+
 class Connection(H11Protocol):
     """uvicorn waits for a request as long as single bytes of it keep coming; here its whole time is bounded.
 
@@ -32,12 +41,14 @@ class Connection(H11Protocol):
         config: uvicorn.Config,
         state: ServerState,
         awaited: dict["Connection", None],
+        lasting: "LastingAnswers",
         scheduler: ReadScheduler,
         *,
         request_within: float = REQUEST_SECONDS,
     ) -> None:
         """`awaited` has the connections whose request is due, the oldest first."""
-        super().__init__(config, state, {})
+        super().__init__(config, state, {"stay_open": self._stay_open})
+        self._lasting = lasting
         self.conn = Parser()
         self._awaited = awaited
         self._scheduler = scheduler
@@ -91,6 +102,7 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._lasting.connections.discard(self)
         self._begun = self.conn.trailing_data[0] != b""
         if self not in self._awaited:  # its body may still be on its way, unread
             self._await_request()
@@ -99,11 +111,20 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_timer(None)
         self._awaited.pop(self, None)
+        self._lasting.connections.discard(self)
         super().connection_lost(exc)
 
     def give_up(self) -> None:
         """Ends the connection immediately, whatever is still to be sent."""
         self.transport.abort()
+
+    def _stay_open(self) -> bool:
+        """Gives the answer under way all the time that it wants; False where too many others have it."""
+        if self.transport.is_closing() or len(self._lasting.connections) >= self._lasting.most:
+            return False
+        self._lasting.connections.add(self)
+        self._set_timer(None)
+        return True
 
     def _look(self) -> None:
         """Once the request is there, it is the answer's turn."""

@@ -8,13 +8,13 @@ import uvicorn
 from starlette.applications import Starlette
 
 from server.process.descriptors import Descriptors
-from server.process.http.connection import REQUEST_SECONDS, Connection
+from server.process.http.connection import REQUEST_SECONDS, Connection, LastingAnswers
 from server.process.http.scheduling import ReadScheduler
 from server.process.ports import listening
 
 _MAX_CONNECTIONS = 256
 _SHARE = 8
-"""At most this part of the process's descriptors is for the HTTP side."""
+"""At most this part of the process's descriptors is for the HTTP side, and another one for its streams."""
 _REST_SECONDS = 0.1
 """In seconds: how long to wait when a connection cannot be taken, for want of a descriptor."""
 
@@ -63,6 +63,8 @@ class Listener:
         self._request_within = request_within
         self._most = min(most, max(1, self._descriptors.limit // _SHARE))
         self._awaited: dict[Connection, None] = {}
+        # Beside the others, and not among them: they would keep out those who ask and are gone.
+        self._lasting = LastingAnswers(max(1, self._descriptors.limit // _SHARE))
         self._scheduler = ReadScheduler()
         self._opening: set[asyncio.Task[None]] = set()
         self._resting: asyncio.TimerHandle | None = None
@@ -112,7 +114,8 @@ class Listener:
         opening.add_done_callback(self._opening.discard)
 
     def _make_room(self) -> None:
-        if len(self._server.server_state.connections) + len(self._opening) < self._most:
+        short_lived = len(self._server.server_state.connections) - len(self._lasting.connections)
+        if short_lived + len(self._opening) < self._most:
             return
         if self._awaited:
             next(iter(self._awaited)).give_up()
@@ -131,8 +134,8 @@ class Listener:
             taken.close()
 
     def _connection(self) -> Connection:
-        state = self._server.server_state
-        return Connection(self._config, state, self._awaited, self._scheduler, request_within=self._request_within)
+        state, within = self._server.server_state, self._request_within
+        return Connection(self._config, state, self._awaited, self._lasting, self._scheduler, request_within=within)
 
 
 class _Server(uvicorn.Server):

@@ -27,6 +27,8 @@ class Assignment:
     """The descriptor that it inherited."""
     metrics_socket: int | None
     """Another one, where the metrics have an address of their own."""
+    further_grpc: dict[str, str]
+    """Where calls are answered, too, by the settings' names."""
     database_url: str = field(repr=False)
     sandbox: dict[str, str] | None = field(default=None, repr=False)
     """Where the sandbox is, and its secrets."""

@@ -59,7 +59,9 @@ async def _serve(configured: Settings, assigned: Assignment, channel: WorkerChan
     shared = Shared(socket.socket(fileno=assigned.http_socket), partial(channel.request, "metrics"), metrics_socket)
     logger = structlog.get_logger().bind(worker=assigned.number)
     keys, url = master_keys(configured), assigned.database_url
-    async with opened_server(configured, url, keys, logger, with_worker=False, shared=shared) as server:
+    further = {name: Address(text) for name, text in assigned.further_grpc.items()}
+    opening = opened_server(configured, url, keys, logger, with_worker=False, shared=shared, further=further)
+    async with opening as server:
         await prepared(server.application, configured)
         await server.start()
         collect_from_here_on()

@@ -64,7 +64,9 @@ async def _supervise(
     grpc_port, http_port = ports.grpc.port, ports.http.port
 
     async def on_serving() -> None:
-        logger.info("serving", grpc_port=grpc_port, http_port=http_port, workers=count)
+        further_ports = {name: each.port for name, each in ports.further_grpc.items()}
+        further = {"further_grpc_ports": further_ports} if further_ports else {}
+        logger.info("serving", grpc_port=grpc_port, http_port=http_port, workers=count, **further)
         if local.sandbox is not None:
             from server.process.local_services import connect_sandbox
 
@@ -87,6 +89,7 @@ def _assignments(count: int, ports: Ports, local: _Local, *, with_worker: bool) 
             str(ports.http),
             ports.http_socket.fileno(),
             ports.metrics_socket.fileno() if ports.metrics_socket else None,
+            {name: str(address) for name, address in ports.further_grpc.items()},
             local.database_url,
             asdict(local.sandbox) if local.sandbox else None,
         )

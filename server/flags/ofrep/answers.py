@@ -1,0 +1,115 @@
+"""Evaluations and refusals, as OFREP's clients read them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from math import ceil
+from typing import Any
+
+import orjson
+
+from server.flags.errors import FlagNotFound, TargetingFailed
+from server.flags.rules.evaluating import TARGETING_KEY, Evaluation
+from server.frame.errors import Code, Refusal
+from storage.flags.records import FlagType
+
+
+class ErrorCode(StrEnum):
+    """Why a flag is not answered; clients know them by these names."""
+
+    FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
+    GENERAL = "GENERAL"
+    INVALID_CONTEXT = "INVALID_CONTEXT"
+    PARSE_ERROR = "PARSE_ERROR"
+
+
+class RequestInvalid(Exception):
+    """A request that OFREP does not know."""
+
+    def __init__(self, error: ErrorCode, text: str) -> None:
+        super().__init__(text)
+        self.error = error
+
+    def message(self) -> str:
+        return str(self)
+
+
+_STATUSES: Mapping[Code, int] = {
+    Code.INVALID_ARGUMENT: 400,
+    Code.UNAUTHENTICATED: 401,
+    Code.PERMISSION_DENIED: 403,
+    Code.NOT_FOUND: 404,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.UNAVAILABLE: 503,
+}
+
+
+def context_of(body: bytes) -> Mapping[str, Any]:
+    """The evaluation context of a request; empty where it has none. Raises RequestInvalid."""
+    try:
+        request = orjson.loads(body) if body.strip() else {}
+    except orjson.JSONDecodeError:
+        raise RequestInvalid(ErrorCode.PARSE_ERROR, "The body is not JSON.") from None
+    if not isinstance(request, dict):
+        raise RequestInvalid(ErrorCode.PARSE_ERROR, "The body must be a JSON object.")
+    context = request.get("context")
+    if context is None:
+        return {}
+    if not isinstance(context, dict):
+        raise RequestInvalid(ErrorCode.INVALID_CONTEXT, "context must be a JSON object.")
+    if not isinstance(context.get(TARGETING_KEY, ""), str | None):
+        raise RequestInvalid(ErrorCode.INVALID_CONTEXT, f"context.{TARGETING_KEY} must be a string.")
+    return context
+
+
+def success(found: Evaluation) -> dict[str, Any]:
+    """One flag's answer: reason and variant are always there, since Python's client reads both unasked.
+
+    Without a value the client uses the default in its own code; then no variant is served, and the variant is empty.
+    """
+    answer: dict[str, Any] = {
+        "key": found.flag_key,
+        "reason": found.reason,
+        "variant": found.variant or "",
+        "metadata": found.metadata,
+    }
+    if found.variant is not None:
+        # Python's client takes no integer for a float; a whole one is written as 1.0.
+        answer["value"] = float(found.value) if found.type is FlagType.FLOAT else found.value
+    return answer
+
+
+def failure(key: str, refusal: Refusal | RequestInvalid) -> dict[str, Any]:
+    """Why a flag, or a request for one, is not answered."""
+    return {"key": key, **failure_of_all(refusal)}
+
+
+def failure_of_all(refusal: Refusal | RequestInvalid) -> dict[str, Any]:
+    """Why a request for all flags is not answered."""
+    return {"errorCode": _error_code(refusal), "errorDetails": refusal.message()}
+
+
+def status_of(refusal: Refusal | RequestInvalid) -> int:
+    """A flag whose targeting fails is a 400: clients take a 500 for the server's fault, and some a retry's."""
+    if isinstance(refusal, RequestInvalid | TargetingFailed):
+        return 400
+    return _STATUSES.get(refusal.code, 500)
+
+
+def headers_of(refusal: Refusal | RequestInvalid) -> dict[str, str]:
+    """When to try again, and with what."""
+    if isinstance(refusal, RequestInvalid):
+        return {}
+    headers = {"www-authenticate": "Bearer"} if refusal.code is Code.UNAUTHENTICATED else {}
+    if refusal.retry_after is not None:
+        headers["retry-after"] = str(max(1, ceil(refusal.retry_after)))
+    return headers
+
+
+def _error_code(refusal: Refusal | RequestInvalid) -> ErrorCode:
+    match refusal:
+        case RequestInvalid():
+            return refusal.error
+        case FlagNotFound():
+            return ErrorCode.FLAG_NOT_FOUND
+        case _:
+            return ErrorCode.GENERAL

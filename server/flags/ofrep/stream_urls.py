@@ -1,0 +1,65 @@
+"""URLs by which event streams are opened: whoever holds one may, for a short time, and needs no header."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from server.frame import base64url
+from server.frame.errors import TokenInvalid
+from server.frame.sealing import MasterKeys
+from storage.frame.records import NOBODY
+
+PERIOD_SECONDS = 300
+"""A URL holds good for one such period at least, and for two at most."""
+_PURPOSE = "flags.event_stream"
+_MAX_CHARACTERS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRight:
+    """What a URL says that its holder may: be told of the changes of one flag set."""
+
+    flag_set_id: str
+    version: int
+    """The configuration version that the holder was answered from: what is newer is told at once."""
+    until: int
+    """In seconds since 1970."""
+    account_id: UUID = NOBODY
+    """NOBODY where the flags were open to the holder's network."""
+    issued_for: UUID = NOBODY
+    """The session or the key by which the account called."""
+
+
+def end_of_right(now: datetime) -> int:
+    """Until when a URL holds good that is given out now; the same for all of a period, so that URLs stay the same."""
+    return (int(now.timestamp()) // PERIOD_SECONDS + 2) * PERIOD_SECONDS
+
+
+class StreamUrls:
+    """Signs what URLs say, so that nobody can make one up, and no server need remember any."""
+
+    def __init__(self, master_keys: MasterKeys) -> None:
+        self._keys = master_keys
+
+    def written(self, right: StreamRight) -> str:
+        """A right as it stands in a URL."""
+        ids = (right.account_id.hex, right.issued_for.hex)
+        content = json.dumps([right.flag_set_id, right.version, right.until, *ids], separators=(",", ":")).encode()
+        return f"{base64url.encoded(content)}.{base64url.encoded(self._keys.sign(_PURPOSE, content))}"
+
+    def read(self, text: str, now: datetime) -> StreamRight:
+        """Raises TokenInvalid where nobody of ours wrote it, or its time has passed."""
+        content, _, signature = text.partition(".")
+        try:
+            if len(text) > _MAX_CHARACTERS or not text.isascii():
+                raise TokenInvalid
+            said = base64url.decoded(content)
+            if not self._keys.signed(_PURPOSE, said, base64url.decoded(signature)):
+                raise TokenInvalid
+        except ValueError:
+            raise TokenInvalid from None
+        flag_set_id, version, until, account_id, issued_for = json.loads(said)
+        if now.timestamp() >= until:
+            raise TokenInvalid
+        return StreamRight(flag_set_id, version, until, UUID(account_id), UUID(issued_for))

@@ -1,0 +1,1 @@
+"""What flags decides: frozen values and pure decisions, no I/O, no clock, no SQL."""

@@ -1,0 +1,134 @@
+"""All flag sets as one configuration version has them: made whole at the start, and by what changed from then on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from server.flags.rules import logic
+from server.flags.rules.evaluating import CompiledFlag, View, compiled
+from server.flags.rules.fractional import Fractional
+from storage.flags.records import Configuration, Flag, FlagSet, Segment
+
+
+class Difference(StrEnum):
+    """What became of a flag, in the words that clients know."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a view was made of."""
+
+    segments: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All flag sets, as one configuration version has them; never changed, but replaced."""
+
+    version: int
+    fractional: Fractional
+    views: Mapping[str, View]
+    _kept: Mapping[str, _Kept]
+    _operators: logic.Operators
+
+    @staticmethod
+    def empty(fractional: Fractional) -> "Snapshot":
+        """Without any flag, at version 0, which is before every change."""
+        return Snapshot(0, fractional, {}, {}, logic.operators(fractional))
+
+    def view(self, flag_set_id: str) -> View:
+        """A flag set; an empty one where there is none of this id."""
+        return self.views.get(flag_set_id) or View(flag_set_id, {}, {}, self._operators)
+
+    def after(self, news: Configuration) -> "Snapshot":
+        """The snapshot after what changed since; this one where that is not newer.
+
+        Only what changed is compiled, and what follows it: see `_followed`.
+        """
+        if news.version <= self.version:
+            return self
+        views, kept = dict(self.views), dict(self._kept)
+        of_flags = {each.flag_set_id for each in news.flags} | {each.flag_set_id for each in news.segments}
+        touched = of_flags | {each.id for each in news.flag_sets}
+        for set_id in touched:
+            flags = [each for each in news.flags if each.flag_set_id == set_id]
+            segments = [each for each in news.segments if each.flag_set_id == set_id]
+            sets = [each for each in news.flag_sets if each.id == set_id]
+            before = kept.get(set_id, _Kept())
+            kept[set_id] = _after(before, segments, sets)
+            followed = _followed(self.view(set_id).flags, before, kept[set_id])
+            views[set_id] = self._view_after(self.view(set_id), kept[set_id], [*followed, *flags])
+        return Snapshot(news.version, self.fractional, views, kept, self._operators)
+
+    def _view_after(self, view: View, kept: _Kept, changed: Sequence[Flag]) -> View:
+        flags = dict(view.flags)
+        for flag in changed:
+            if flag.archived:
+                flags.pop(flag.key, None)
+            else:
+                flags[flag.key] = compiled(flag, kept.segments, kept.metadata)
+        return View(view.flag_set_id, kept.metadata, flags, self._operators)
+
+
+def differences(old: View, new: View) -> Mapping[str, Difference]:
+    """What became of each flag that clients are answered otherwise of, by its key."""
+    found: dict[str, Difference] = {}
+    for key in old.flags.keys() | new.flags.keys():
+        before, after = old.flags.get(key), new.flags.get(key)
+        if before is after:
+            continue
+        if before is None:
+            found[key] = Difference.CREATE
+        elif after is None:
+            found[key] = Difference.DELETE
+        elif _served(before) != _served(after):
+            found[key] = Difference.UPDATE
+    return _with_dependents(found, new)
+
+
+def _with_dependents(found: dict[str, Difference], view: View) -> Mapping[str, Difference]:
+    """With the flags that have one of these for a prerequisite, if by others."""
+    dependents: dict[str, list[str]] = {}
+    for key, each in view.flags.items():
+        for prerequisite in each.prerequisites:
+            dependents.setdefault(prerequisite.flag_key, []).append(key)
+    waiting = list(found)
+    while waiting:
+        for key in dependents.get(waiting.pop(), ()):
+            if key not in found:
+                found[key] = Difference.UPDATE
+                waiting.append(key)
+    return found
+
+
+def _served(each: CompiledFlag) -> tuple[Any, ...]:
+    """What an evaluation depends on, and what it tells."""
+    return (each.rule, each.prerequisites, each.constant, each.default, each.by_variant)
+
+
+def _followed(flags: Mapping[str, CompiledFlag], before: _Kept, after: _Kept) -> Sequence[Flag]:
+    """The flags that follow a change of their set: all of them its metadata, and its segments who refers to any."""
+    if after.metadata != before.metadata:
+        return [each.flag for each in flags.values()]
+    if after.segments != before.segments:
+        return [each.flag for each in flags.values() if each.refers]
+    return []
+
+
+def _after(before: _Kept, segments: Iterable[Segment], sets: Iterable[FlagSet]) -> _Kept:
+    rules = dict(before.segments)
+    for segment in segments:
+        if segment.archived:
+            rules.pop(segment.name, None)
+        else:
+            rules[segment.name] = segment.rule
+    metadata = before.metadata
+    for each in sets:
+        metadata = each.metadata
+    return _Kept(rules, metadata)

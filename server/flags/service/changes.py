@@ -1,0 +1,50 @@
+"""Telling who listens which flags of a set have changed."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+
+from server.flags.rules.snapshots import Difference, Snapshot, differences
+from server.flags.service.following import CurrentFlags
+
+QUIET_SECONDS = 20.0
+"""After so long without a word, a listener is told that the stream is alive."""
+_KEPT = 64
+"""Differences between two versions of a set: all who listen ask for the same."""
+
+
+class Changes:
+    """What became of the flags of a set, from one version to a later one."""
+
+    def __init__(self, current: CurrentFlags, *, quiet_seconds: float = QUIET_SECONDS) -> None:
+        self._current = current
+        self._quiet_seconds = quiet_seconds
+        self._known: OrderedDict[tuple[str, int, int], Mapping[str, Difference]] = OrderedDict()
+
+    async def listen(self, flag_set_id: str) -> AsyncIterator[Mapping[str, Difference]]:
+        """First nothing, at once; then what has changed since, and nothing again where that was nothing for long.
+
+        Raises DatabaseUnavailable, and Stopping.
+        """
+        clock = asyncio.get_running_loop().time
+        snapshot = self._current.snapshot
+        with self._current.streams.open():
+            yield {}
+            told = clock()
+            while True:
+                newer = await self._current.after(snapshot.version, self._quiet_seconds - (clock() - told))
+                changed = {} if newer is None else self._between(flag_set_id, snapshot, newer)
+                snapshot = newer or snapshot
+                if changed or newer is None:
+                    yield changed
+                    told = clock()
+
+    def _between(self, flag_set_id: str, old: Snapshot, new: Snapshot) -> Mapping[str, Difference]:
+        key = (flag_set_id, old.version, new.version)
+        found = self._known.get(key)
+        if found is None:
+            before, after = old.view(flag_set_id), new.view(flag_set_id)
+            found = self._known[key] = {} if before is after else differences(before, after)
+            if len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        return found

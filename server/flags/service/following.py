@@ -1,0 +1,200 @@
+"""The snapshot in memory, and how it follows what is changed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+
+from server.flags.rules.evaluating import View
+from server.flags.rules.fractional import Fractional
+from server.flags.rules.snapshots import Snapshot
+from server.frame.errors import DatabaseUnavailable, Stopping
+from server.frame.log import described
+from server.frame.outages import UNANSWERED, Outage, explained
+from server.frame.streaming import OpenStreams
+from storage.errors import StoreError
+from storage.flags.records import CHANNEL, Configuration
+from storage.flags.store import FlagsStore
+
+POLL_SECONDS = 0.5
+"""How often it is asked whether anything changed, for notifications may be lost."""
+_POLL_TIMEOUT_SECONDS = 3.0
+_RETRY_SECONDS = 1.0
+"""How soon it is listened again after a session was lost."""
+_LOG_AFTER_SECONDS = 4.0
+"""Longer than readiness takes to tell that the database is away."""
+_MANY = 200
+"""Flags, segments and sets together: so many compile within a few milliseconds, and more do so in a thread."""
+
+
+class Notifications(Protocol):
+    """Where others tell what they changed."""
+
+    def hear(self, channel: str) -> AsyncIterator[str]:
+        """What is told on a channel from now on; first an empty text, once nothing that comes is missed any more."""
+        ...
+
+
+class CurrentFlags:
+    """All flags as they are now, in memory: made whole at the start, and brought up to date as they change.
+
+    It hears of each change, and asks beside it, so that none takes longer than a second to be seen. While the database
+    is away it stays as it was.
+    """
+
+    def __init__(
+        self,
+        store: FlagsStore,
+        notifications: Notifications,
+        fractional: Fractional,
+        logger: structlog.typing.FilteringBoundLogger,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._store = store
+        self._notifications = notifications
+        self._logger = logger
+        self._poll_seconds = poll_seconds
+        self._snapshot = Snapshot.empty(fractional)
+        self._loaded = False
+        self._closed = False
+        self.streams = OpenStreams()
+        """Whose readers are told of changes; each counts itself, so that a stop can wait for it."""
+        self._heard = asyncio.Event()
+        self._changed: asyncio.Future[None] | None = None
+        self._updating: asyncio.Task[None] | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the flags are there, as the database had them when it last answered."""
+        return self._loaded
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """All flags as they are now; raises DatabaseUnavailable where they could not be read yet."""
+        if not self._loaded:
+            raise DatabaseUnavailable
+        return self._snapshot
+
+    def view(self, flag_set_id: str) -> View:
+        """A flag set as it is now; raises DatabaseUnavailable where it could not be read yet."""
+        return self.snapshot.view(flag_set_id)
+
+    async def after(self, version: int, within: float) -> Snapshot | None:
+        """The snapshot once it is newer than a configuration version; None where it is not within so many seconds.
+
+        Raises Stopping once the process ends its streams.
+        """
+        ends = asyncio.get_running_loop().time() + within
+        while True:
+            if self._closed:
+                raise Stopping
+            if self._snapshot.version > version:
+                return self._snapshot
+            if self._changed is None:
+                self._changed = asyncio.get_running_loop().create_future()
+            left = ends - asyncio.get_running_loop().time()
+            if left <= 0 or not (await asyncio.wait([self._changed], timeout=left))[0]:
+                return None
+
+    async def load(self) -> None:
+        """Brings the snapshot up to date, once; raises StoreError.
+
+        A caller that is cancelled leaves it to go on: thousands of flags may take longer than any one waits.
+        """
+        if self._updating is None or self._updating.done():
+            self._updating = asyncio.create_task(self._update())
+        await asyncio.shield(self._updating)
+
+    async def follow(self, already_logged: Callable[[], bool] = lambda: False) -> None:
+        """Keeps the snapshot up to date, until cancelled; `already_logged` is whether the log tells of an outage."""
+        events = ("flag_changes_not_followed", "flag_changes_followed")
+        outage, defect = (
+            Outage(self._logger, *events, grace_seconds=_LOG_AFTER_SECONDS, already_logged=already_logged)
+            for _ in range(2)
+        )
+        listening = asyncio.create_task(self._listen(already_logged))
+        try:
+            while True:
+                self._heard.clear()
+                await self._try(outage, defect)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._heard.wait(), self._poll_seconds)
+        finally:
+            tasks = [task for task in (listening, self._updating) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Has whoever waits for a change be told Stopping, and returns once the streams have ended.
+
+        Evaluation goes on.
+        """
+        self._closed = True
+        self._wake()
+        await self.streams.close()
+
+    async def _try(self, outage: Outage, defect: Outage) -> None:
+        try:
+            async with asyncio.timeout(_POLL_TIMEOUT_SECONDS):
+                await self.load()
+            outage.record_recovery()
+            defect.record_recovery()
+        except TimeoutError:
+            outage.record_failure(why=UNANSWERED)
+        except StoreError as error:
+            outage.record_failure(why=explained(error))
+        except Exception as error:  # noqa: BLE001 - the snapshot stays as it is until one is had again
+            defect.record_failure(fault=described(error))
+
+    async def _listen(self, already_logged: Callable[[], bool]) -> None:
+        outage = Outage(
+            self._logger,
+            "flag_changes_not_heard",
+            "flag_changes_heard",
+            grace_seconds=_LOG_AFTER_SECONDS,
+            already_logged=already_logged,
+        )
+        while True:
+            heard = False
+            try:
+                async for _ in self._notifications.hear(CHANNEL):
+                    heard = True
+                    outage.record_recovery()
+                    self._heard.set()
+                if not heard:  # nothing can be heard here, and what is asked beside it must do
+                    return
+                outage.record_failure(why=UNANSWERED)
+            except StoreError as error:
+                outage.record_failure(why=explained(error))
+            except Exception as error:  # noqa: BLE001 - what is asked beside it goes on
+                outage.record_failure(fault=described(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _update(self) -> None:
+        async with self._store.reading() as reading:
+            version = await reading.configuration.version()
+        if version > self._snapshot.version:
+            async with self._store.snapshot_reading() as reading:
+                news = await reading.configuration.since(self._snapshot.version)
+            self._snapshot = await self._after(news)
+            self._wake()
+        self._loaded = True
+
+    async def _after(self, news: Configuration) -> Snapshot:
+        many = len(news.flags) + len(news.segments) + len(news.flag_sets) > _MANY
+        # A segment or a set's metadata that changes has its flags compiled anew, however few rows came.
+        if many or ((news.segments or news.flag_sets) and self._largest() > _MANY):
+            return await asyncio.to_thread(self._snapshot.after, news)
+        return self._snapshot.after(news)
+
+    def _largest(self) -> int:
+        return max((len(view.flags) for view in self._snapshot.views.values()), default=0)
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, None
+        if changed is not None and not changed.done():
+            changed.set_result(None)
