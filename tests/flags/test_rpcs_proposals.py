@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from backroom.flags.v1 import flag_service_pb2, flags_pb2, proposals_pb2
+from backroom.flags.v1 import flag_service_pb2, flag_sets_pb2, flags_pb2, proposals_pb2
 from backroom.flags.v1 import flag_set_service_pb2 as sets
 from backroom.flags.v1 import proposal_service_pb2 as pb
 from storage.database import Database
@@ -84,9 +84,14 @@ async def test_every_kind_of_change_can_be_proposed(two: tuple[Api, Api]) -> Non
     author, other = two
     await known(two, "f")
     fs, rule = flag_service_pb2, value({"var": "staff"})
-    edit = sets.UpdateSegmentRequest(segment={"name": "s", "description": "x"})
+    edit = sets.UpdateSegmentRequest(segment=flag_sets_pb2.Segment(name="s", description="x"))
     calls: list[tuple[str, Any]] = [
-        ("segment", author.flag_sets.CreateSegment(sets.CreateSegmentRequest(segment={"name": "s", "rule": rule}))),
+        (
+            "segment",
+            author.flag_sets.CreateSegment(
+                sets.CreateSegmentRequest(segment=flag_sets_pb2.Segment(name="s", rule=rule))
+            ),
+        ),
         ("flag", author.flags.UpdateFlag(editing("f", "owner", "expire_time", owner="app"))),
         ("flag", author.flags.SetRollout(rolling("f", on=12.5))),
         ("flag", author.flags.RollbackFlag(fs.RollbackFlagRequest(key="f", version=1))),
@@ -95,7 +100,12 @@ async def test_every_kind_of_change_can_be_proposed(two: tuple[Api, Api]) -> Non
             author.flag_sets.UpdateSegment(edit),
         ),
         ("deleted_segment", author.flag_sets.DeleteSegment(sets.DeleteSegmentRequest(name="s"))),
-        ("flag_set", author.flag_sets.UpdateFlagSet(sets.UpdateFlagSetRequest(flag_set={"description": "ours"}))),
+        (
+            "flag_set",
+            author.flag_sets.UpdateFlagSet(
+                sets.UpdateFlagSetRequest(flag_set=flag_sets_pb2.FlagSet(description="ours"))
+            ),
+        ),
         ("flag", author.flags.ArchiveFlag(fs.ArchiveFlagRequest(key="f"))),
     ]
     for shown, call in calls:
