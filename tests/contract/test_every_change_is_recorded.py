@@ -10,6 +10,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from uuid_utils.compat import uuid7
 
 from backroom.commerce.v1 import (
     catalog_service_pb2,
@@ -18,16 +19,23 @@ from backroom.commerce.v1 import (
     payments_pb2,
     products_pb2,
 )
+from backroom.flags.v1 import flag_service_pb2, flag_set_service_pb2, flag_sets_pb2, proposal_service_pb2
 from backroom.identity.v1 import access_service_pb2, accounts_pb2, identity_service_pb2, roles_pb2
 from backroom.webhooks.v1 import endpoints_pb2, webhook_service_pb2
+from server.flags.messages.flags import creation
+from server.flags.service import Changing
+from server.frame.module import now
 from storage.database import Database
-from storage.frame.records import NOBODY
+from storage.flags.store import FLAGS
+from storage.frame.records import NOBODY, ChangeContext
 from tests.commerce.goods import ask, draft, receipt
 from tests.contract.methods import METHODS, Method
 from tests.fixtures.mailboxes import TOKEN, Collected
 from tests.fixtures.sandbox import Sandbox
 from tests.fixtures.servers import Api
 from tests.fixtures.trading import Shop, eventually, trading
+from tests.flags.calling import drafted, editing, importing, rolling, value
+from tests.flags.test_rpcs_scheduling import scheduling
 from tests.identity.people import NEW_PASSWORD, PASSWORD, changing, granting, logging_in, registering, revoking
 from tests.identity.records import events
 
@@ -297,10 +305,69 @@ async def let_in(scenario: Scenario, till: UUID) -> None:
     )
 
 
+async def keep_flags(scenario: Scenario) -> None:
+    """Flags, segments and their set, each by every method that changes one."""
+    admin, pb = scenario.admin, flag_service_pb2
+    create = pb.CreateFlagRequest(request_id=fresh(), flag=drafted("f"))
+    await scenario.change(admin, "CreateFlag", create, "flag//f")
+    await scenario.change(admin, "UpdateFlag", editing("f", "owner", owner="web"), "flag//f")
+    await scenario.change(admin, "SetRollout", rolling("f", on=10), "flag//f")
+    await scenario.change(admin, "SwitchOff", pb.SwitchOffRequest(request_id=fresh(), key="f"), "flag//f")
+    await scenario.change(admin, "ArchiveFlag", pb.ArchiveFlagRequest(request_id=fresh(), key="f"), "flag//f")
+    back = pb.RollbackFlagRequest(request_id=fresh(), key="f", version=1)
+    await scenario.change(admin, "RollbackFlag", back, "flag//f")
+    document = {"flags": {"g": {"state": "ENABLED", "variants": {"on": True}}}, "$evaluators": {"s": {"var": "s"}}}
+    (imported,) = importing(document)
+    await scenario.change(admin, "ImportFlags", imported, "flag_set/", "flag//g", "segment//s")
+    await keep_sets(scenario)
+
+
+async def keep_sets(scenario: Scenario) -> None:
+    admin, pb = scenario.admin, flag_set_service_pb2
+    segment = flag_sets_pb2.Segment(name="staff", rule=value({"var": "staff"}))
+    create = pb.CreateSegmentRequest(request_id=fresh(), segment=segment)
+    await scenario.change(admin, "CreateSegment", create, "segment//staff")
+    segment.description = "Ours."
+    update = pb.UpdateSegmentRequest(request_id=fresh(), segment=segment)
+    await scenario.change(admin, "UpdateSegment", update, "segment//staff")
+    delete = pb.DeleteSegmentRequest(request_id=fresh(), name="staff")
+    await scenario.change(admin, "DeleteSegment", delete, "segment//staff")
+    flag_set = flag_sets_pb2.FlagSet(flag_set_id="shop", description="The shop's.")
+    changed = pb.UpdateFlagSetRequest(request_id=fresh(), flag_set=flag_set)
+    await scenario.change(admin, "UpdateFlagSet", changed, "flag_set/shop")
+
+
+async def schedule_flags(scenario: Scenario) -> None:
+    """A schedule, from its beginning to its end."""
+    admin = scenario.admin
+    one = "schedule/{answer.schedule.schedule_id}"
+    made = await scenario.change(admin, "ScheduleFlagChange", scheduling("f", 3600), one)
+    for name in ("Pause", "Resume", "Cancel"):
+        request = getattr(flag_service_pb2, f"{name}FlagScheduleRequest")
+        message = request(request_id=fresh(), schedule_id=made.schedule.schedule_id)
+        await scenario.change(admin, f"{name}FlagSchedule", message, one)
+
+
+async def decide_on_flags(scenario: Scenario) -> None:
+    """Changes that were proposed, as where they need approval."""
+    pb, somebody = proposal_service_pb2, await scenario.shop.server.sign_in("admin")
+    proposing = Changing(scenario.shop.server.database.store(FLAGS), now, uuid7, approval=True)
+    for name, decides in (("Approve", somebody), ("Reject", somebody), ("Withdraw", scenario.admin)):
+        assert scenario.admin.account_id is not None
+        asked = ChangeContext(scenario.admin.account_id, "test", now())
+        proposed = await proposing.change(creation(drafted(name), ""), asked)
+        assert proposed.proposal is not None
+        proposal_id = str(proposed.proposal.id)
+        request = getattr(pb, f"{name}ProposalRequest")(request_id=fresh(), proposal_id=proposal_id)
+        resources = [f"proposal/{proposal_id}", *([f"flag//{name}"] if name == "Approve" else [])]
+        await scenario.change(decides, f"{name}Proposal", request, *resources)
+
+
 PARTS: Mapping[str, Sequence[Callable[[Scenario], Awaitable[None]]]] = {
     "identity": (come_in, govern),
     "commerce": (sell, take_money, nothing_to_pay),
     "webhooks": (subscribe,),
+    "flags": (keep_flags, schedule_flags, decide_on_flags),
 }
 """What is called of each module, in this order."""
 

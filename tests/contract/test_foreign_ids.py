@@ -37,6 +37,8 @@ _GOVERNED = (
     "access.manage reaches every account; what holds more than the caller is refused as such, as the contract says"
 )
 _SHOPS_HOOKS = "endpoints are the shop's and no caller's: webhooks.manage reaches all of them"
+_KEPT_FLAGS = "flag sets, schedules and proposals are no caller's: who may read or write flags may do so with all"
+_WITHDRAWN = "that another's proposal is answered as none is tested where proposals are: in tests/flags"
 _RECORD = "audit.read reaches the whole record"
 
 EVERYONES_BY_MODULE: Mapping[str, Mapping[Take, str]] = {
@@ -74,6 +76,47 @@ EVERYONES_BY_MODULE: Mapping[str, Mapping[Take, str]] = {
         ],
         _SHOPS_HOOKS,
     ),
+    "flags": {
+        **dict.fromkeys(
+            [
+                ("FlagService/CreateFlag", "flag.flag_set_id"),
+                ("FlagService/UpdateFlag", "flag.flag_set_id"),
+                ("FlagService/GetFlag", "flag_set_id"),
+                ("FlagService/ListFlags", "flag_set_id"),
+                ("FlagService/ArchiveFlag", "flag_set_id"),
+                ("FlagService/ListFlagVersions", "flag_set_id"),
+                ("FlagService/RollbackFlag", "flag_set_id"),
+                ("FlagService/ImportFlags", "flag_set_id"),
+                ("FlagService/ExportFlags", "flag_set_id"),
+                ("FlagService/SetRollout", "flag_set_id"),
+                ("FlagService/SwitchOff", "flag_set_id"),
+                ("FlagService/ExplainFlag", "flag_set_id"),
+                ("FlagService/TryFlag", "flag_set_id"),
+                ("FlagService/TryFlag", "edit.flag.flag_set_id"),
+                ("FlagService/ScheduleFlagChange", "schedule.flag_set_id"),
+                ("FlagService/ListFlagSchedules", "flag_set_id"),
+                ("FlagService/GetFlagUsage", "flag_set_id"),
+                ("FlagService/ListStaleFlags", "flag_set_id"),
+                ("FlagService/ScheduleFlagChange", "schedule.schedule_id"),
+                ("FlagService/GetFlagSchedule", "schedule_id"),
+                ("FlagService/PauseFlagSchedule", "schedule_id"),
+                ("FlagService/ResumeFlagSchedule", "schedule_id"),
+                ("FlagService/CancelFlagSchedule", "schedule_id"),
+                ("FlagSetService/GetFlagSet", "flag_set_id"),
+                ("FlagSetService/UpdateFlagSet", "flag_set.flag_set_id"),
+                ("FlagSetService/CreateSegment", "segment.flag_set_id"),
+                ("FlagSetService/UpdateSegment", "segment.flag_set_id"),
+                ("FlagSetService/GetSegment", "flag_set_id"),
+                ("FlagSetService/ListSegments", "flag_set_id"),
+                ("FlagSetService/DeleteSegment", "flag_set_id"),
+                ("ProposalService/GetProposal", "proposal_id"),
+                ("ProposalService/ApproveProposal", "proposal_id"),
+                ("ProposalService/RejectProposal", "proposal_id"),
+            ],
+            _KEPT_FLAGS,
+        ),
+        ("ProposalService/WithdrawProposal", "proposal_id"): _WITHDRAWN,
+    },
 }
 """Where no id is another's, and why."""
 
