@@ -13,6 +13,9 @@ from backroom.commerce.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from backroom.commerce.v1.order_service_pb2_grpc import OrderServiceStub
 from backroom.commerce.v1.payment_service_pb2_grpc import PaymentServiceStub
 from backroom.common.v1 import access_pb2
+from backroom.flags.v1.flag_service_pb2_grpc import FlagServiceStub
+from backroom.flags.v1.flag_set_service_pb2_grpc import FlagSetServiceStub
+from backroom.flags.v1.proposal_service_pb2_grpc import ProposalServiceStub
 from backroom.identity.v1.access_service_pb2_grpc import AccessServiceStub
 from backroom.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from backroom.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
@@ -71,6 +74,9 @@ class Services(Generic[Channel]):
     orders = Service(OrderServiceStub)
     payments = Service(PaymentServiceStub)
     webhooks = Service(WebhookServiceStub)
+    flags = Service(FlagServiceStub)
+    flag_sets = Service(FlagSetServiceStub)
+    proposals = Service(ProposalServiceStub)
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

@@ -1,8 +1,12 @@
 """flags, put together: their services, and the snapshot that they are evaluated from."""
 
+from collections.abc import Sequence
+
 from server.flags.permissions import PERMISSIONS
+from server.flags.rules.events import EVENT_TYPES
 from server.flags.settings import FlagsSettings
-from server.frame.module import Manifest, Module, Shared
+from server.frame.jobs import Task
+from server.frame.module import Manifest, Module, Service, Shared
 
 
 def build(shared: Shared, settings: FlagsSettings) -> Module:
@@ -17,8 +21,10 @@ def build(shared: Shared, settings: FlagsSettings) -> Module:
     store = shared.database.store(FLAGS)
     current = CurrentFlags(store, shared.database.notifications, Fractional(settings.flags_fractional), shared.logger)
     counting = Counting(store, shared.logger)
+    services, tasks = _keeping(shared, settings)
     return Module(
-        services=flagd_services(current, counting, settings.flags_open_to),
+        services=(*flagd_services(current, counting, settings.flags_open_to), *services),
+        tasks=tasks,
         routes=ofrep_routes(shared, settings, current, counting),
         preparing=(current.load,),
         background=(current.follow, counting.run),
@@ -27,4 +33,34 @@ def build(shared: Shared, settings: FlagsSettings) -> Module:
     )
 
 
-MANIFEST = Manifest(name="flags", build=build, permissions=PERMISSIONS)
+def _keeping(shared: Shared, settings: FlagsSettings) -> tuple[Sequence[Service], Sequence[Task]]:
+    """What flags are kept and changed by."""
+    from backroom.flags.v1 import (
+        flag_service_pb2,
+        flag_service_pb2_grpc,
+        flag_set_service_pb2,
+        flag_set_service_pb2_grpc,
+        proposal_service_pb2,
+        proposal_service_pb2_grpc,
+    )
+    from server.flags.jobs import tasks
+    from server.flags.rules.fractional import Fractional
+    from server.flags.service import Changing, Flags, Proposals, Purging, Schedules, Trying
+    from server.flags.servicer import FlagServicer, FlagSetServicer, ProposalServicer
+    from storage.flags.store import FLAGS
+
+    store, now, new_id, approval = shared.database.store(FLAGS), shared.now, shared.new_id, settings.flags_approval
+    flags, changing = Flags(store, now), Changing(store, now, new_id, approval=approval)
+    schedules = Schedules(store, now, new_id, approval=approval)
+    trying = Trying(store, changing, now, Fractional(settings.flags_fractional))
+    of_flags = FlagServicer(flags, changing, schedules, trying)
+    of_proposals = ProposalServicer(Proposals(store, now, new_id))
+    services = (
+        Service(flag_service_pb2, flag_service_pb2_grpc, of_flags),
+        Service(flag_set_service_pb2, flag_set_service_pb2_grpc, FlagSetServicer(flags, changing)),
+        Service(proposal_service_pb2, proposal_service_pb2_grpc, of_proposals),
+    )
+    return services, tasks(schedules, Purging(store, now))
+
+
+MANIFEST = Manifest(name="flags", build=build, permissions=PERMISSIONS, event_types=EVENT_TYPES)

@@ -46,15 +46,18 @@ def edit_of(
     update_mask: FieldMask,
     key: tuple[str, Callable[[str], Key]],
     fields: Mapping[str, Callable[[Resource], Any]],
+    *,
+    key_required: bool = True,
 ) -> Edit[Key]:
     """What an Update request asks for.
 
     `key` is the field that names the resource, and how it is read; `fields` are those that can be changed, each with
     how its new value is read. An absent mask means those of them that are set; one of "*" alone, all of them.
-    Raises FieldInvalid where the key is missing, or the mask names another field.
+    Raises FieldInvalid where the key is missing and an empty one names nothing, or the mask names another field.
     """
     field, read = key
-    require(resource, field)
+    if key_required:
+        require(resource, field)
     paths = list(dict.fromkeys(update_mask.paths))
     if not paths:
         paths = [each.name for each, _ in resource.ListFields() if each.name in fields]

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-COMING = frozenset({"flags"})
-"""Modules whose contract stands, and which no server serves yet."""
 PROTO = Path(__file__).resolve().parents[2] / "proto" / "backroom"
 FLAGD = PROTO.parent / "flagd"
 """Another's contract, which our module flags serves."""
@@ -32,9 +30,8 @@ class Rpc:
 
 
 def service_files() -> Sequence[Path]:
-    """Where the services are declared that are served."""
-    own = (path for path in PROTO.glob("*/v1/*_service.proto") if path.parts[-3] not in COMING)
-    return sorted([*own, *FLAGD.glob("*/v*/*_service.proto")])
+    """Where the services are declared."""
+    return sorted([*PROTO.glob("*/v1/*_service.proto"), *FLAGD.glob("*/v*/*_service.proto")])
 
 
 def module_of(path: Path) -> str:
@@ -63,7 +60,7 @@ def reasons(module: str) -> Mapping[str, str]:
 def all_reasons() -> Mapping[str, str]:
     """The code of each reason in any errors.proto."""
     modules = sorted(path.parts[-3] for path in PROTO.glob("*/v1/errors.proto"))
-    return {reason: code for module in modules if module not in COMING for reason, code in reasons(module).items()}
+    return {reason: code for module in modules for reason, code in reasons(module).items()}
 
 
 COMMON = reasons("common")

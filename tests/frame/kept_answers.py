@@ -31,6 +31,8 @@ EXAMPLES: Mapping[Any, Any] = {
     datetime: "2026-05-04T03:02:01.123456Z",
     date: "2026-05-04",
     timedelta: "PT15M",
+    # Whatever JSON can hold.
+    Any: [7, "a text", None],
 }
 
 Samples = Mapping[str, Mapping[str, Any]]

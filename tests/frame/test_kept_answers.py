@@ -27,7 +27,7 @@ def test_every_kind_is_its_modules() -> None:
     """By the first part of its name, which no other kind has."""
     names = [kind.name for kind in declared()]
     assert len(set(names)) == len(names) > 15
-    assert {name.partition(".")[0] for name in names} == {"frame", "identity", "commerce", "webhooks"}
+    assert {name.partition(".")[0] for name in names} == {"frame", "identity", "commerce", "webhooks", "flags"}
 
 
 class Size(StrEnum):

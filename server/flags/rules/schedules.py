@@ -1,13 +1,62 @@
 """When the steps of a schedule are taken, and who may stop it."""
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from server.flags.errors import ScheduleStateForbids
+from server.flags.rules.flag_changes import EditFlag, RollOut
+from server.frame.errors import FieldInvalid
 from storage.flags.records import Schedule, ScheduleState
 
 _ENDED = frozenset({ScheduleState.DONE, ScheduleState.CANCELED})
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleDraft:
+    """A schedule as a caller describes it."""
+
+    flag_set_id: str
+    flag_key: str
+    steps: Sequence[Mapping[str, Any]]
+    """Each with its time, and either the values of an `edit` or a `rollout` of shares, seed and bucket_by."""
+    comment: str
+
+    def as_schedule(self, schedule_id: UUID, state: ScheduleState, by: UUID, now: datetime) -> Schedule:
+        """Raises FieldInvalid where a step is not later than the one before."""
+        times = [datetime.fromisoformat(each["time"]) for each in self.steps]
+        for place in range(1, len(times)):
+            if times[place] <= times[place - 1]:
+                raise FieldInvalid.of(f"schedule.steps[{place}].time", "must be later than that of the step before")
+        return Schedule(
+            schedule_id,
+            self.flag_set_id,
+            self.flag_key,
+            self.steps,
+            (),
+            times[0],
+            state,
+            "",
+            self.comment,
+            by,
+            now,
+            now,
+        )
+
+
+def change_of(schedule: Schedule, step: int) -> EditFlag | RollOut:
+    """What a step does, with the schedule's comment; an etag of its own it has not."""
+    given = schedule.steps[step]
+    common: dict[str, Any] = {
+        "flag_set_id": schedule.flag_set_id,
+        "key": schedule.flag_key,
+        "comment": schedule.comment,
+    }
+    if "edit" in given:
+        return EditFlag(**common, values=given["edit"])
+    return RollOut(**common, **given["rollout"])
 
 
 def time_of(schedule: Schedule, step: int) -> datetime:

@@ -34,9 +34,20 @@ class FlagReader(Reader):
         return {each.key: each for each in FLAGS.all(await self._connection.execute(statement))}
 
     async def list_by_key(
-        self, flag_set_id: str, *, after: str | None, limit: int, archived: bool, prefix: str = "", size: int
+        self,
+        flag_set_id: str,
+        *,
+        after: str | None,
+        limit: int,
+        archived: bool,
+        prefix: str = "",
+        state: FlagState | None = None,
+        owner: str = "",
+        size: int,
     ) -> Sequence[Flag]:
         """Flags of a set by key, starting behind one, of which the keys begin so; the archived ones too where asked.
+
+        A state of None, and an empty owner, mean any.
 
         The last one is the first by which their documents are larger than `size` bytes together, unless `limit` ends
         them.
@@ -48,6 +59,10 @@ class FlagReader(Reader):
             some = some.where(flags.c.archived.is_(False))
         if prefix:
             some = some.where(flags.c.key.startswith(prefix, autoescape=True))
+        if state is not None:
+            some = some.where(flags.c.state == state)
+        if owner:
+            some = some.where(flags.c.owner == owner)
         found = some.order_by(flags.c.key).limit(limit).subquery()
         mine = func.octet_length(cast(found.c.document, Text)) + func.octet_length(found.c.description)
         so_far = (func.sum(mine).over(order_by=found.c.key) - mine).label("so_far")

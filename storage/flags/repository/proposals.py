@@ -3,6 +3,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from storage.base import (
     Reader,
@@ -24,17 +25,24 @@ _NEW = values_getter(_COLUMNS)
 _DECIDED = row_maker(("state", "decided_by", "decision_comment", "decide_time"))
 
 
+# A change may be an import of megabytes: who looks at proposals need not read it.
+_TOLD = select(
+    *(column for column in proposals.c if column is not proposals.c.content),
+    proposals.c.content.op("-", return_type=JSONB)("change").label("content"),
+)
+
+
 class ProposalReader(Reader):
-    """Changes that wait for a second pair of eyes, or waited."""
+    """Changes that wait for a second pair of eyes, or waited, each without the `change` in its content."""
 
     async def find(self, proposal_id: UUID) -> Proposal | None:
-        return _PROPOSALS.first(await self._connection.execute(select(proposals).where(proposals.c.id == proposal_id)))
+        return _PROPOSALS.first(await self._connection.execute(_TOLD.where(proposals.c.id == proposal_id)))
 
     async def list_latest(
         self, *, state: ProposalState | None, before: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[Proposal]:
         """Proposals from the latest on, starting below a key of (create_time, id); None means any state."""
-        statement = select(proposals)
+        statement = _TOLD
         if state is not None:
             statement = statement.where(proposals.c.state == state)
         if before is not None:
@@ -50,7 +58,7 @@ class ProposalRepository(ProposalReader, Repository):
         await self._connection.execute(_ADD, json_parameter(_COLUMNS, [_NEW(proposal)]))
 
     async def lock(self, proposal_id: UUID) -> Proposal | None:
-        """The proposal, locked until the transaction ends."""
+        """The proposal with its whole content, locked until the transaction ends."""
         statement = select(proposals).where(proposals.c.id == proposal_id).with_for_update(key_share=True)
         return _PROPOSALS.first(await self._connection.execute(statement))
 

@@ -1,0 +1,1 @@
+"""flags' messages to plain values, and back."""
