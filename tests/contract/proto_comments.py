@@ -30,7 +30,7 @@ class Rpc:
 
 
 def service_files() -> Sequence[Path]:
-    """Where the services are declared that are served."""
+    """Where the services are declared."""
     return sorted([*PROTO.glob("*/v1/*_service.proto"), *FLAGD.glob("*/v*/*_service.proto")])
 
 

@@ -2,14 +2,18 @@
 
 import json
 import signal
+import socket
 from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 
-from server.process.server import BindError
-from server.settings import Address
+from server.process.failure import Failure
+from server.process.ports import reserved_ports
+from server.process.server import BindError, Server
+from server.process.start import reasons_not_to_start
+from server.settings import Address, settings_of
 from storage.database import Database
 from tests.fixtures.applications import application_of
 from tests.fixtures.processes import serving
@@ -22,6 +26,9 @@ _SETTINGS: dict[str, Any] = {
     "BACKROOM_FLAGD_ADDRESS": "127.0.0.1:0",
     "BACKROOM_FLAGD_SYNC_ADDRESS": "127.0.0.1:0",
 }
+
+
+_FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
 
 
 @pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one", "several"])
@@ -49,16 +56,34 @@ async def test_flags_are_evaluated_and_synced_at_ports_of_their_own(
 
 
 async def test_a_port_that_is_taken_is_named_with_its_setting(database: Database) -> None:
-    """As the main one is: nothing is answered half."""
-    from server.process.server import Server
-
+    """As the main one is: no server answers at some of its ports alone."""
     free = Address("127.0.0.1:0")
-    first = Server(application_of(database, QUIET), free, free, QUIET, further_grpc_addresses={"A": free})
-    taken = Address(f"127.0.0.1:{first.further_grpc_ports['A']}")
-    with pytest.raises(BindError, match=f"BACKROOM_FLAGD_ADDRESS: {taken} cannot be listened on; is it taken?"):
-        Server(
-            application_of(database, QUIET), free, free, QUIET, further_grpc_addresses={"BACKROOM_FLAGD_ADDRESS": taken}
-        )
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = Address(f"127.0.0.1:{other.getsockname()[1]}")
+        further = {"BACKROOM_FLAGD_ADDRESS": taken}
+        with pytest.raises(BindError, match=f"BACKROOM_FLAGD_ADDRESS: {taken} cannot be listened on; is it taken?"):
+            Server(application_of(database, QUIET), free, free, QUIET, further_grpc_addresses=further)
+
+
+def test_several_processes_hold_the_further_ports_while_they_serve() -> None:
+    """The supervisor names the setting of one that is taken, and nobody else gets one that it holds."""
+    with reserved_ports(settings_of(_SETTINGS | _FREE)) as ports:
+        held = ports.further_grpc["BACKROOM_FLAGD_ADDRESS"]
+        assert held.port != ports.further_grpc["BACKROOM_FLAGD_SYNC_ADDRESS"].port
+        again = settings_of(_FREE | {"BACKROOM_FLAGD_ADDRESS": str(held)})
+        with (
+            pytest.raises(Failure, match=f"BACKROOM_FLAGD_ADDRESS: {held} cannot be listened on"),
+            reserved_ports(again),
+        ):
+            pass
+
+
+def test_a_further_port_in_plain_text_is_refused_in_production_as_the_main_one_is() -> None:
+    """Tokens would travel there as well."""
+    public = settings_of({"BACKROOM_FLAGD_ADDRESS": "0.0.0.0:8013", "BACKROOM_ENVIRONMENT": "production"})
+    found = [line for line in reasons_not_to_start(public) if "BACKROOM_FLAGD_ADDRESS" in line]
+    mend = "set BACKROOM_TLS_CERTIFICATE and BACKROOM_TLS_KEY, or list grpc in BACKROOM_ALLOW_PLAINTEXT"
+    assert found == [f"BACKROOM_FLAGD_ADDRESS: 0.0.0.0:8013 is public and in plain text; {mend}"]
 
 
 async def test_a_change_made_while_no_server_ran_is_there_from_the_first_answer(

@@ -12,6 +12,7 @@ import pytest
 
 from backroom.identity.v1 import access_service_pb2 as access_pb
 from backroom.identity.v1 import accounts_pb2
+from server.frame.sealing import MasterKeys
 from storage.database import Database
 from tests.fixtures.servers import Api, Running, quick_passwords, running
 from tests.flags.keeping import add, change
@@ -391,3 +392,21 @@ async def test_one_network_has_a_hundred_streams(opened: tuple[Running, httpx.As
                 if response.status_code == 200:
                     break
             await asyncio.sleep(0.05)
+
+
+async def test_a_signature_holds_for_one_content_and_one_purpose() -> None:
+    """Whichever of the keys it was made by; the same content is signed alike."""
+    old, new = bytes(range(32)), bytes(range(1, 33))
+    before, after = MasterKeys([old]), MasterKeys([new, old])
+    signature = before.sign("a", b"content")
+    assert signature == before.sign("a", b"content")
+    assert after.signed("a", b"content", signature)
+    for purpose, content, given in (
+        ("b", b"content", signature),
+        ("a", b"contents", signature),
+        ("a", b"content", signature[:-1]),
+        ("a", b"content", b""),
+        ("ac", b"ontent", signature),
+    ):
+        assert not after.signed(purpose, content, given)
+    assert not MasterKeys([new]).signed("a", b"content", signature)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+INSTALL_SECONDS = 900
+"""The machine may be busy."""
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +21,7 @@ def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
     into = tmp_path_factory.mktemp("openfeature") / "node"
     shutil.copytree(HERE / "node", into, ignore=shutil.ignore_patterns("node_modules"))
     install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(install, cwd=into, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(install, cwd=into, capture_output=True, text=True, timeout=INSTALL_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     return into
 
@@ -30,8 +32,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     into = tmp_path_factory.mktemp("openfeature") / "python"
     venv.create(into, with_pip=False)
     packages = into / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile", "--disable-pip-version-check"]
     install = [*pip, "--target", str(packages), "-r", str(HERE / "python" / "requirements.txt")]
-    done = subprocess.run(install, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(install, capture_output=True, text=True, timeout=INSTALL_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     return into / "bin" / "python"
