@@ -116,6 +116,10 @@ EVERYONES_BY_MODULE: Mapping[str, Mapping[Take, str]] = {
             _KEPT_FLAGS,
         ),
         ("ProposalService/WithdrawProposal", "proposal_id"): _WITHDRAWN,
+        **dict.fromkeys(
+            [("FlagSyncService/FetchAllFlags", "provider_id"), ("FlagSyncService/SyncFlags", "provider_id")],
+            "flagd's clients name themselves by it, and nothing is looked up",
+        ),
     },
 }
 """Where no id is another's, and why."""
