@@ -176,10 +176,25 @@ def type_of(field: FieldDescriptor) -> Descriptor:
     return field.message_type
 
 
+def is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+def _put_entry(entries: Any, kind: Descriptor, entry: Any) -> None:
+    """Into a map, what its message of a key and a value holds."""
+    if kind.fields_by_name["value"].type == _F.TYPE_MESSAGE:
+        entries[entry.key].CopyFrom(entry.value)
+    else:
+        entries[entry.key] = entry.value
+
+
 def _put(message: Message, field: FieldDescriptor, value: Any) -> None:
     if field.type == _F.TYPE_MESSAGE and not field.is_repeated:
         getattr(message, field.name).CopyFrom(value)
         getattr(message, field.name).SetInParent()
+    elif is_map(field):
+        for entry in value:
+            _put_entry(getattr(message, field.name), type_of(field), entry)
     elif field.is_repeated:
         getattr(message, field.name).extend(value)
     else:

@@ -1,6 +1,7 @@
 """The contract's comments say what its servers do."""
 
-import server.application  # noqa: F401 - loads every refusal
+import server.application
+import server.flags.errors  # noqa: F401 - each refusal is loaded, those of a module that loads late included
 from server.frame.errors import Code, Refusal
 from tests.contract.methods import METHODS
 from tests.contract.proto_comments import all_reasons, reasons, rpcs

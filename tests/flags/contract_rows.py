@@ -116,5 +116,9 @@ ROWS = ContractRows(
         ("ProposalService/WithdrawProposal", "proposal_id"): (
             "that another's proposal is answered as none is tested where proposals are: in tests/flags"
         ),
+        **dict.fromkeys(
+            [("FlagSyncService/FetchAllFlags", "provider_id"), ("FlagSyncService/SyncFlags", "provider_id")],
+            "flagd's clients name themselves by it, and nothing is looked up",
+        ),
     },
 )

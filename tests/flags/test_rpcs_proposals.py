@@ -1,6 +1,6 @@
 """ProposalService against a real server: changes that need two pairs of eyes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -85,31 +85,21 @@ async def test_every_kind_of_change_can_be_proposed(two: tuple[Api, Api]) -> Non
     await known(two, "f")
     fs, rule = flag_service_pb2, value({"var": "staff"})
     edit = sets.UpdateSegmentRequest(segment=flag_sets_pb2.Segment(name="s", description="x"))
-    calls: list[tuple[str, Any]] = [
-        (
-            "segment",
-            author.flag_sets.CreateSegment(
-                sets.CreateSegmentRequest(segment=flag_sets_pb2.Segment(name="s", rule=rule))
-            ),
-        ),
-        ("flag", author.flags.UpdateFlag(editing("f", "owner", "expire_time", owner="app"))),
-        ("flag", author.flags.SetRollout(rolling("f", on=12.5))),
-        ("flag", author.flags.RollbackFlag(fs.RollbackFlagRequest(key="f", version=1))),
-        (
-            "segment",
-            author.flag_sets.UpdateSegment(edit),
-        ),
-        ("deleted_segment", author.flag_sets.DeleteSegment(sets.DeleteSegmentRequest(name="s"))),
-        (
-            "flag_set",
-            author.flag_sets.UpdateFlagSet(
-                sets.UpdateFlagSetRequest(flag_set=flag_sets_pb2.FlagSet(description="ours"))
-            ),
-        ),
-        ("flag", author.flags.ArchiveFlag(fs.ArchiveFlagRequest(key="f"))),
+    create = sets.CreateSegmentRequest(segment=flag_sets_pb2.Segment(name="s", rule=rule))
+    describe = sets.UpdateFlagSetRequest(flag_set=flag_sets_pb2.FlagSet(description="ours"))
+    # A call is on its way as soon as it is made.
+    calls: list[tuple[str, Callable[[], Awaitable[Any]]]] = [
+        ("segment", lambda: author.flag_sets.CreateSegment(create)),
+        ("flag", lambda: author.flags.UpdateFlag(editing("f", "owner", "expire_time", owner="app"))),
+        ("flag", lambda: author.flags.SetRollout(rolling("f", on=12.5))),
+        ("flag", lambda: author.flags.RollbackFlag(fs.RollbackFlagRequest(key="f", version=1))),
+        ("segment", lambda: author.flag_sets.UpdateSegment(edit)),
+        ("deleted_segment", lambda: author.flag_sets.DeleteSegment(sets.DeleteSegmentRequest(name="s"))),
+        ("flag_set", lambda: author.flag_sets.UpdateFlagSet(describe)),
+        ("flag", lambda: author.flags.ArchiveFlag(fs.ArchiveFlagRequest(key="f"))),
     ]
     for shown, call in calls:
-        proposal = (await call).proposal
+        proposal = (await call()).proposal
         assert (proposal.state, proposal.WhichOneof("change")) == (P.PROPOSAL_STATE_PENDING, shown)
         await approved(other, proposal)
     found = [flags_pb2.FlagChange.Name(each.change) for each in reversed(await versions(author, "f"))]

@@ -264,7 +264,7 @@ def _bucket(asked: AskedBucket) -> flags_pb2.BucketTrace:
 def _prerequisite(asked: AskedPrerequisite) -> flags_pb2.PrerequisiteTrace:
     missing = "there is no flag of this key"
     return flags_pb2.PrerequisiteTrace(
-        flag_key=asked.flag_key, evaluation=evaluation(asked.evaluation, missing), met=asked.record_failure
+        flag_key=asked.flag_key, evaluation=evaluation(asked.evaluation, missing), met=asked.met
     )
 
 

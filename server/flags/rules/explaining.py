@@ -38,7 +38,7 @@ class AskedPrerequisite:
 
     flag_key: str
     evaluation: Evaluation | None
-    record_failure: bool
+    met: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def explained(
         evaluation = flag.constant
         if evaluation is None:
             asked = list(_prerequisites(flag, evaluating))
-            held = all(each.record_failure for each in asked)
+            held = all(each.met for each in asked)
             evaluation = answered(flag, trace.at(flag.rule, "targeting")) if held else flag.default
     except Exception as failed:  # noqa: BLE001 - what an operator raises of a client's values is what is explained
         error = _named(failed)
@@ -153,7 +153,7 @@ def _summary(
         return f"The flag is disabled, so that clients use {served}."
     if evaluation.reason is Reason.STATIC or flag.rule is None:
         return f"The flag has no targeting, so that everybody gets {served}."
-    if asked and not asked[-1].record_failure:
+    if asked and not asked[-1].met:
         found = asked[-1].evaluation
         what = "does not exist" if found is None else f"evaluates to {_quoted(found.variant)}"
         return f'The prerequisite "{asked[-1].flag_key}" {what}, so that everybody gets {served}.'

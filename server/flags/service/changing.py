@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
@@ -26,6 +27,8 @@ class Changing:
         self._new_id = new_id
         self._approval = approval
         self._making = Making(now, new_id)
+        # Changes are made one after the other: those that wait for others here hold no connection meanwhile.
+        self._turn = asyncio.Lock()
 
     async def change(self, change: Change, context: ChangeContext) -> Changed:
         """Makes a change or proposes it; raises why it cannot be made. Switching off needs no approval."""
@@ -36,7 +39,8 @@ class Changing:
             outcome = await self._making.make(tx, change, Author(context.caller_id), context)
             return Changed(outcome.shown)
 
-        return await once(self._store, context, CHANGED, act, None)
+        async with self._turn:
+            return await once(self._store, context, CHANGED, act, None)
 
     async def tried(self, change: Change) -> Outcome:
         """What a change would make of its flag set by now; nothing is changed. Raises why it cannot be made."""

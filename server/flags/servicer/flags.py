@@ -32,7 +32,7 @@ _SETTLED_DAYS = 28
 
 _BY_KEY = by_column(lambda flag: flag.key, str)
 _BY_FLAGS_KEY = by_column(lambda stale: stale.flag.key, str)
-_BY_VERSION = by_column(lambda version: version.flag.version, lambda text: int(text) if int(text) < 2**31 else 0)
+_BY_VERSION = by_column(lambda version: version.flag.version, lambda text: _version_number(text))
 
 
 class FlagServicer(flag_service_pb2_grpc.FlagServiceServicer):
@@ -223,6 +223,14 @@ class FlagServicer(flag_service_pb2_grpc.FlagServiceServicer):
             shown, proposal = done.shown, proposals.optional_proposal(done.proposal)
         summary = proposals.summary(shown.summary) if shown.summary else None
         return pb.ImportFlagsResponse(summary=summary, proposal=proposal)
+
+
+def _version_number(text: str) -> int:
+    """A flag's version out of a page token; raises ValueError where it is none."""
+    number = int(text)
+    if not 0 < number < 2**31:
+        raise ValueError("not a version")
+    return number
 
 
 async def _in_time(requests: AsyncIterator[pb.ImportFlagsRequest]) -> AsyncIterator[pb.ImportFlagsRequest]:
