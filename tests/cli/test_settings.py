@@ -93,6 +93,13 @@ WELL_FORMED = {
     "BACKROOM_STRIPE_KEY": "sk_test_x",
     "BACKROOM_WEBHOOK_SOURCES": '{"hub":{"scheme":"github","secrets":["x"]}}',
     "BACKROOM_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.1/32",
+    "BACKROOM_FLAGS_OPEN_TO": "10.0.0.0/8",
+    "BACKROOM_FLAGS_FRACTIONAL": "V2",
+    "BACKROOM_FLAGS_APPROVAL": "true",
+    "BACKROOM_FLAGD_ADDRESS": "127.0.0.1:8013",
+    "BACKROOM_FLAGD_SYNC_ADDRESS": "[::1]:8015",
+    "BACKROOM_FLAGS_CORS_ORIGINS": "https://shop.example.com , http://localhost:3000",
+    "BACKROOM_OFREP_CALLS_PER_SECOND": "7.5",
     "BACKROOM_TRUSTED_PROXIES": "10.0.0.0/8 , fd00::/8",
     "BACKROOM_MAIL": "smtp",
     "BACKROOM_MAIL_FROM": "no-reply@example.com",
@@ -181,6 +188,13 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "stripe_key": "sk_test_x",
         "webhook_sources": "(Source(name='hub', scheme='github'),)",
         "webhook_allowed_networks": "(IPv4Network('127.0.0.1/32'),)",
+        "flags_open_to": "(IPv4Network('10.0.0.0/8'),)",
+        "flags_fractional": "v2",
+        "flags_approval": "True",
+        "flagd_address": "127.0.0.1:8013",
+        "flagd_sync_address": "[::1]:8015",
+        "flags_cors_origins": "('https://shop.example.com', 'http://localhost:3000')",
+        "ofrep_calls_per_second": "7.5",
         "trusted_proxies": "(IPv4Network('10.0.0.0/8'), IPv6Network('fd00::/8'))",
         "mail": "smtp",
         "mail_from": "no-reply@example.com",
@@ -247,7 +261,7 @@ WRONG = {
     ("BACKROOM_MAIL", "pigeon"): "must be log, file or smtp",
     ("LOG_LEVEL", "warn"): "must be DEBUG, INFO, WARNING or ERROR; did you mean WARNING?",
     ("BACKROOM_MODULES", "identity,commerse"): (
-        "must be all, or some of identity, commerce, webhooks, with commas between; did you mean commerce?"
+        "must be all, or some of identity, commerce, webhooks, flags, with commas between; did you mean commerce?"
     ),
     (
         "BACKROOM_ALLOW_PLAINTEXT",

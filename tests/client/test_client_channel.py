@@ -14,8 +14,9 @@ def test_every_method_but_login_is_retried() -> None:
 
 
 def test_the_client_has_every_service_of_the_contract() -> None:
-    """A service is one line there, for either kind of client."""
-    missing = {service.full_name for service in DECLARED} - {service.full_name for service in SERVICES}
+    """A service is one line there, for either kind of client; flagd's have clients of their own."""
+    ours = {service.full_name for service in DECLARED if service.full_name.startswith("backroom.")}
+    missing = ours - {service.full_name for service in SERVICES}
     assert not missing, "give each a line in Services, in client/backroom_client/contract.py"
 
 

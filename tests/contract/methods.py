@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from server.frame.contract import AccessRule, rules_of
-from tests.contract.proto_comments import PROTO, service_files
+from tests.contract.proto_comments import PROTO, module_of, service_files
 from tests.fixtures.roles import PERMISSIONS
 from tests.fixtures.servers import Api
 
@@ -39,8 +39,7 @@ class Method:
     @property
     def module(self) -> str:
         """Such as commerce."""
-        package, module, *_ = str(self.descriptor.containing_service.full_name).split(".")
-        return module if package == "backroom" else "flags"
+        return module_of(self.descriptor.containing_service.full_name)
 
     @property
     def path(self) -> str:

@@ -34,9 +34,10 @@ def service_files() -> Sequence[Path]:
     return sorted([*PROTO.glob("*/v1/*_service.proto"), *FLAGD.glob("*/v*/*_service.proto")])
 
 
-def module_of(path: Path) -> str:
-    """The module that serves what a file declares."""
-    return "flags" if path.is_relative_to(FLAGD) else path.parts[-3]
+def module_of(service: str) -> str:
+    """The module that serves a service, by its name or its package's."""
+    package, module, *_ = service.split(".")
+    return module if package == "backroom" else "flags"
 
 
 def rpcs() -> Iterator[Rpc]:
@@ -48,7 +49,7 @@ def rpcs() -> Iterator[Rpc]:
         assert service
         for comment, name in _RPC.findall(source):
             lines = tuple(line.strip().removeprefix("//").strip() for line in comment.splitlines())
-            yield Rpc(f"/{package[1]}.{service[1]}/{name}", module_of(path), lines)
+            yield Rpc(f"/{package[1]}.{service[1]}/{name}", module_of(package[1]), lines)
 
 
 def reasons(module: str) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from server.modules import MODULES, manifest
 from storage.database import Database
 from storage.schema import METADATA, SCHEMAS
 from tests.contract.methods import SERVICES
+from tests.contract.proto_comments import module_of
 from tests.fixtures.applications import application_of
 from tests.import_laws import expanded
 
@@ -50,13 +51,13 @@ def test_no_two_modules_say_different_things_of_one_name() -> None:
 
 
 async def test_an_application_brings_every_service_of_the_contract(database: Database) -> None:
-    """Each from the module in whose folder of the contract it stands."""
+    """Each from the module in whose folder of the contract it stands; flagd's from flags."""
     application = application_of(database, QUIET)
     try:
         assert {service.name for service in application.services} == {service.full_name for service in SERVICES}
         for name in MODULES:
             alone = application_of(database, QUIET, modules=(name,))
-            assert {service.name.split(".")[1] for service in alone.services} == {name}
+            assert {module_of(service.name) for service in alone.services} == {name}
             assert {task.name.split(".")[0] for task in alone.tasks} - {name} == {"frame"}
             await alone.finish()
     finally:
