@@ -39,7 +39,7 @@ ODD = {
 }
 
 
-IDENTIFIERS = {"sku", "role", "permission", "event_type", "name"}
+IDENTIFIERS = {"sku", "role", "permission", "event_type", "name", "flag_key", "flag_set_id"}
 """What a refusal may repeat of what it was sent, beside ids: names of things, and never a text or a secret."""
 
 
