@@ -151,6 +151,8 @@ def _plain(field: FieldDescriptor) -> Any:
         return _plain_string(rules.string if not field.is_repeated else rules.repeated.items.string)
     if field.type == _F.TYPE_INT64 and (rules.int64.gte > 0 or rules.int64.not_in):
         return 1
+    if field.type == _F.TYPE_INT32 and rules.int32.gte > 0:
+        return rules.int32.gte
     if field.type == _F.TYPE_ENUM and getattr(rules.enum, "in"):
         return getattr(rules.enum, "in")[0]
     return None
