@@ -22,7 +22,7 @@ _GIVEN: dict[str, Any] = {
 }
 _TEXTS = {"product.sku": "~" * 64}
 """What fits the rules that are written as expressions, by their ids."""
-_FREE = frozenset({"google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"})
+FREE = frozenset({"google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"})
 """What a client may nest as it likes: the bound on the whole message is all that there is."""
 _MASK = "google.protobuf.FieldMask"
 
@@ -36,7 +36,7 @@ def largest(kind: Descriptor) -> Message:
         if kind.full_name in _GIVEN or (field.containing_oneof and message.WhichOneof(field.containing_oneof.name)):
             continue
         rules = field.GetOptions().Extensions[validate_pb2.field]
-        if kind.full_name in _FREE:
+        if kind.full_name in FREE:
             continue
         if field.is_repeated:
             items = rules.repeated.items

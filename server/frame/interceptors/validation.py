@@ -141,11 +141,21 @@ def _plain(description: str) -> str:
     return counted.removeprefix("value ")
 
 
+def _holds_nul(value: Any) -> bool:
+    """Whether a key or a value of a map is a text with a NUL, or a message that holds one."""
+    if isinstance(value, Message):
+        return bool(_nul_paths(value))
+    return isinstance(value, str) and "\0" in value
+
+
 def _nul_paths(message: Message, prefix: str = "") -> list[str]:
     """The paths of the strings that contain a NUL, which PostgreSQL's text cannot."""
     paths: list[str] = []
     for field, value in message.ListFields():
         path = f"{prefix}{field.name}"
+        if isinstance(value, Mapping):  # of which the path alone is named: its keys are the caller's own text
+            paths += [path] if any(_holds_nul(each) for pair in value.items() for each in pair) else []
+            continue
         many = field.is_repeated
         for index, each in enumerate(value if many else (value,)):
             place = f"{path}[{index}]" if many else path
