@@ -9,7 +9,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from backroom.common.v1 import rules_pb2
 from server.frame.canonical import is_output_only
-from tests.contract.hostile import type_of
+from tests.contract.hostile import is_map, type_of
 
 _F = FieldDescriptor
 _WIDEST = "\N{PILE OF POO}"
@@ -27,6 +27,12 @@ FREE = frozenset({"google.protobuf.Struct", "google.protobuf.Value", "google.pro
 _MASK = "google.protobuf.FieldMask"
 
 
+def holds_free_values(kind: Descriptor) -> bool:
+    """Whether a message has room for what a client nests as it likes, so that its own rules do not bound its size."""
+    inside = [type_of(field) for field in kind.fields if field.type == _F.TYPE_MESSAGE and not is_output_only(field)]
+    return kind.full_name in FREE or any(holds_free_values(each) for each in inside)
+
+
 def largest(kind: Descriptor) -> Message:
     """Every field is set, as long and as often as its rules allow; a field without a bound of its own is left short."""
     message = GetMessageClass(kind)(**_GIVEN.get(kind.full_name, {}))
@@ -36,7 +42,7 @@ def largest(kind: Descriptor) -> Message:
         if kind.full_name in _GIVEN or (field.containing_oneof and message.WhichOneof(field.containing_oneof.name)):
             continue
         rules = field.GetOptions().Extensions[validate_pb2.field]
-        if kind.full_name in FREE:
+        if kind.full_name in FREE or is_map(field):
             continue
         if field.is_repeated:
             items = rules.repeated.items
@@ -63,6 +69,8 @@ def _value(field: FieldDescriptor, rules: validate_pb2.FieldRules, place: int) -
             return True
         case _F.TYPE_ENUM:
             return 1
+    if field.type == _F.TYPE_DOUBLE:
+        return rules.double.lte
     number = getattr(rules, {_F.TYPE_INT32: "int32", _F.TYPE_INT64: "int64"}[field.type])
     return number.lte or (2**31 if field.type == _F.TYPE_INT32 else 2**63) - 1
 
