@@ -87,9 +87,8 @@ def test_what_lies_in_the_way_of_the_data_is_named(capsys: pytest.CaptureFixture
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "thesis.txt").write_text("ten years")
     line = line_of(backroom_here(capsys, "migrate", BACKROOM_DATA_DIR=str(tmp_path)))
-    assert line.startswith(
-        f"backroom: BACKROOM_DATA_DIR: {tmp_path / 'postgres'} contains something other than PostgreSQL's data"
-    )
+    what = f"{tmp_path / 'postgres'} contains something other than PostgreSQL's data"
+    assert line.startswith(f"backroom: BACKROOM_DATA_DIR: {what}")
 
 
 @pytest.fixture
