@@ -9,7 +9,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from backroom.common.v1 import rules_pb2
 from server.frame.canonical import is_output_only
-from tests.contract.hostile import type_of
+from tests.contract.hostile import is_map, type_of
 
 _F = FieldDescriptor
 _WIDEST = "\N{PILE OF POO}"
@@ -33,12 +33,17 @@ def largest(kind: Descriptor) -> Message:
     for field in kind.fields:
         if is_output_only(field):
             continue
-        if kind.full_name in _GIVEN or (field.containing_oneof and message.WhichOneof(field.containing_oneof.name)):
+        if (
+            kind.full_name in _GIVEN
+            or kind.full_name in FREE
+            or (field.containing_oneof and message.WhichOneof(field.containing_oneof.name))
+        ):
             continue
         rules = field.GetOptions().Extensions[validate_pb2.field]
-        if kind.full_name in FREE:
-            continue
-        if field.is_repeated:
+        if is_map(field):
+            for place in range(rules.map.max_pairs):
+                getattr(message, field.name)[_text(rules.map.keys, place)].SetInParent()
+        elif field.is_repeated:
             items = rules.repeated.items
             values = [_value(field, items, place) for place in range(rules.repeated.max_items)]
             getattr(message, field.name).extend(values)
@@ -61,6 +66,8 @@ def _value(field: FieldDescriptor, rules: validate_pb2.FieldRules, place: int) -
             return b""
         case _F.TYPE_BOOL:
             return True
+        case _F.TYPE_DOUBLE:
+            return rules.double.lte
         case _F.TYPE_ENUM:
             return 1
     number = getattr(rules, {_F.TYPE_INT32: "int32", _F.TYPE_INT64: "int64"}[field.type])
