@@ -147,6 +147,8 @@ def _plain(field: FieldDescriptor) -> Any:
         wanted = known or rules.required or rules.repeated.min_items
         return filled(type_of(field), **(known or {})) if wanted else None
     if field.type == _F.TYPE_STRING:
+        if field.name == "key" and field.containing_type is not None and field.containing_type.GetOptions().map_entry:
+            return CANARY
         if rules.cel or field_behavior_pb2.REQUIRED in behaviors_of(
             field
         ):  # what a pattern of characters is said in words by

@@ -27,24 +27,23 @@ FREE = frozenset({"google.protobuf.Struct", "google.protobuf.Value", "google.pro
 _MASK = "google.protobuf.FieldMask"
 
 
-def holds_free_values(kind: Descriptor) -> bool:
-    """Whether a message has room for what a client nests as it likes, so that its own rules do not bound its size."""
-    inside = [type_of(field) for field in kind.fields if field.type == _F.TYPE_MESSAGE and not is_output_only(field)]
-    return kind.full_name in FREE or any(holds_free_values(each) for each in inside)
-
-
 def largest(kind: Descriptor) -> Message:
     """Every field is set, as long and as often as its rules allow; a field without a bound of its own is left short."""
     message = GetMessageClass(kind)(**_GIVEN.get(kind.full_name, {}))
     for field in kind.fields:
         if is_output_only(field):
             continue
-        if kind.full_name in _GIVEN or (field.containing_oneof and message.WhichOneof(field.containing_oneof.name)):
+        if (
+            kind.full_name in _GIVEN
+            or kind.full_name in FREE
+            or (field.containing_oneof and message.WhichOneof(field.containing_oneof.name))
+        ):
             continue
         rules = field.GetOptions().Extensions[validate_pb2.field]
-        if kind.full_name in FREE or is_map(field):
-            continue
-        if field.is_repeated:
+        if is_map(field):
+            for place in range(rules.map.max_pairs):
+                getattr(message, field.name)[_text(rules.map.keys, place)].SetInParent()
+        elif field.is_repeated:
             items = rules.repeated.items
             values = [_value(field, items, place) for place in range(rules.repeated.max_items)]
             getattr(message, field.name).extend(values)
@@ -67,10 +66,10 @@ def _value(field: FieldDescriptor, rules: validate_pb2.FieldRules, place: int) -
             return b""
         case _F.TYPE_BOOL:
             return True
+        case _F.TYPE_DOUBLE:
+            return rules.double.lte
         case _F.TYPE_ENUM:
             return 1
-    if field.type == _F.TYPE_DOUBLE:
-        return rules.double.lte
     number = getattr(rules, {_F.TYPE_INT32: "int32", _F.TYPE_INT64: "int64"}[field.type])
     return number.lte or (2**31 if field.type == _F.TYPE_INT32 else 2**63) - 1
 
