@@ -1,6 +1,6 @@
 """Why flags refuses."""
 
-from server.frame.errors import Code, Refusal
+from server.frame.errors import Code, Refusal, printable
 
 
 class FlagNotFound(Refusal):
@@ -11,7 +11,7 @@ class FlagNotFound(Refusal):
     def sentence(self) -> str:
         if self.metadata.get("flag_set_id"):
             return super().sentence()
-        return f"There is no flag {self.metadata['flag_key']}."
+        return f"There is no flag {printable(self.metadata['flag_key'])}."
 
 
 class FlagKeyTaken(Refusal):

@@ -153,7 +153,8 @@ def _nul_paths(message: Message, prefix: str = "") -> list[str]:
     paths: list[str] = []
     for field, value in message.ListFields():
         path = f"{prefix}{field.name}"
-        if isinstance(value, Mapping):  # of which the path alone is named: its keys are the caller's own text
+        if field.is_repeated and isinstance(value, Mapping):
+            # The path alone is named: the keys are the caller's own text.
             paths += [path] if any(_holds_nul(each) for pair in value.items() for each in pair) else []
             continue
         many = field.is_repeated
