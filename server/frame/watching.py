@@ -5,76 +5,21 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias
 
+from server.frame.change_log import Audience, Change, ChangeLog, R
 from server.frame.errors import ResumeTokenExpired, Stopping
 from server.frame.resuming import Position
 from server.frame.streaming import OpenStreams
 from storage.errors import TimelineChanged
-from storage.frame.records import ChangePage, LogEnd, LogRange, News
+from storage.frame.records import ChangePage, LogRange
 from storage.snapshots import Snapshot
 from storage.store import Store
-from storage.transaction import Reading
-
-Audience = TypeVar("Audience")
-Audience_contra = TypeVar("Audience_contra", contravariant=True)
-R = TypeVar("R", bound=Reading)
 
 _PAGE_SIZE = 500
 """How many changes a watch that lags behind reads at once."""
 _UPDATE_SIZE = 1000
 """How many changes are handed to all watches in one update; where there are more, each watch reads them for itself."""
-
-
-class Sequenced(Protocol):
-    """A change that knows its place in its log."""
-
-    @property
-    def sequence(self) -> int: ...
-
-
-Change = TypeVar("Change", bound=Sequenced)
-
-
-class ChangeReader(Protocol[Change, Audience_contra]):
-    """A log as a reading reaches it: a `storage.log.LogReader` that lists what an audience gets."""
-
-    async def find_end(self) -> LogEnd: ...
-    async def find_news(self, since: str) -> News: ...
-    async def list_changes(self, log_range: LogRange, limit: int, audience: Audience_contra) -> ChangePage[Change]:
-        """The changes among the first `limit` of a range that an audience gets."""
-        ...
-
-
-class ChangeLog(Generic[R, Change, Audience]):
-    """A log of changes, which a module's readings reach."""
-
-    def __init__(
-        self,
-        of: Callable[[R], ChangeReader[Change, Audience]],
-        everybody: Audience,
-        concerns: Callable[[Change, Audience], bool],
-    ) -> None:
-        """`of` is the log in a module's reading, such as `lambda reading: reading.order_changes`.
-
-        `everybody` is the audience that every change concerns.
-        `concerns` says whether an audience gets a change, by the same rule as `list_changes`.
-        """
-        self._of = of
-        self.everybody = everybody
-        self.concerns = concerns
-
-    async def find_end(self, reading: R) -> LogEnd:
-        """Where the log ends by now."""
-        return await self._of(reading).find_end()
-
-    async def find_news(self, reading: R, since: str) -> News:
-        """Whether there is something new since a snapshot."""
-        return await self._of(reading).find_news(since)
-
-    async def list_changes(self, reading: R, log_range: LogRange, limit: int, audience: Audience) -> ChangePage[Change]:
-        """The changes among the first `limit` of a range that an audience gets."""
-        return await self._of(reading).list_changes(log_range, limit, audience)
 
 
 @dataclass(frozen=True, slots=True)

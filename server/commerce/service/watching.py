@@ -3,8 +3,9 @@ from datetime import datetime
 
 from server.commerce.rules import orders as rules
 from server.frame.caller import Caller
+from server.frame.change_log import ChangeLog
 from server.frame.resuming import Position
-from server.frame.watching import ChangeLog, Feed, WatchMessages
+from server.frame.watching import Feed, WatchMessages
 from storage.commerce.records import Movement, OrderAudience, OrderChange
 from storage.commerce.store import CommerceReading, CommerceStore
 
