@@ -107,8 +107,8 @@ def test_an_address_stays_the_same_in_the_header(to: str) -> None:
 
 
 @pytest.mark.parametrize("to", ["ada@example.com\r\nBcc: eve@example.com", "ada@example.com\nX: y", "a\rb@example.com"])
-def test_an_address_with_a_lone_surrogate_is_refused(to: str) -> None:
-    """It is no text, so there is nothing to send."""
+def test_an_address_with_a_line_break_is_refused(to: str) -> None:
+    """No mail can be composed, so there is nothing to send."""
     with pytest.raises(NotSent):
         composed(letter(to), SENDER)
 
