@@ -1,4 +1,4 @@
-"""A body costs a server little more than it costs whoever sends it."""
+"""A body costs a server little more than it costs the sender."""
 
 import asyncio
 import time
@@ -39,7 +39,7 @@ def forget_peak(pid: int) -> None:
 
 
 async def answered(channel: grpc.aio.Channel, body: Body, token: str) -> Any:
-    """The code of the answer to one call."""
+    """The code of the response to one call."""
     metadata = (("authorization", f"Bearer {token}"),) if body.token else ()
     call: Any = channel.unary_stream(body.path)
     try:
@@ -50,7 +50,7 @@ async def answered(channel: grpc.aio.Channel, body: Body, token: str) -> Any:
 
 @asynccontextmanager
 async def probed(channel: grpc.aio.Channel) -> AsyncIterator[list[float]]:
-    """How long each of the probes waited, in seconds, that are sent one after another meanwhile."""
+    """The durations of probes sent one after another meanwhile, in seconds."""
     waited: list[float] = []
 
     async def probe() -> None:
@@ -70,7 +70,7 @@ async def probed(channel: grpc.aio.Channel) -> AsyncIterator[list[float]]:
 
 
 @pytest.mark.slow
-async def test_no_body_holds_the_server_or_eats_its_memory(database_url: str, database: Database) -> None:
+async def test_no_body_blocks_the_server_or_exhausts_its_memory(database_url: str, database: Database) -> None:
     """A megabyte of each, all at once over one connection: each is refused, and probes are answered meanwhile."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     application = application_of(database, logger)
