@@ -1,4 +1,4 @@
-"""backroom-client as somebody else gets it: built, installed beside an application, type-checked and called."""
+"""backroom-client as a user installs it: built, installed with an application, type-checked and called."""
 
 import asyncio
 import os
@@ -59,7 +59,7 @@ with Backroom("127.0.0.1:50051") as backroom:
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """What a command prints; a failure shows all of it. Neither this checkout nor its environment is on its path."""
+    """A command's output; a failure shows all of it. Neither this checkout nor its environment is on its path."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -99,7 +99,7 @@ def metadata(wheel: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Caller:
-    """An application in an environment that the client alone is installed in."""
+    """An application in an environment with only the client installed."""
 
     folder: Path
     python: Path
@@ -112,7 +112,7 @@ def client_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def caller(client_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Caller:
-    """It has folders named client and server of its own."""
+    """It has its own folders named client and server."""
     folder = tmp_path_factory.mktemp("caller")
     venv.create(folder / "venv", symlinks=True)
     python = folder / "venv" / "bin" / "python"
@@ -122,7 +122,7 @@ def caller(client_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Call
 
 
 def mypy(caller: Caller, *options: str | Path) -> list[str | Path]:
-    """The tests' mypy, which sees the caller's packages alone."""
+    """The tests' mypy, which sees only the caller's packages."""
     checked = ("--strict", "--python-executable", caller.python, "--cache-dir", caller.folder.parent / "cache")
     return [sys.executable, "-m", "mypy", *checked, *options]
 

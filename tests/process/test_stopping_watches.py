@@ -1,4 +1,4 @@
-"""Watches do not keep a server: not from stopping, and not from answering others."""
+"""Watches delay neither a stop nor other calls."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,14 +27,14 @@ MOVEMENTS = 600
 
 @pytest.fixture
 async def narrow(database_url: str) -> AsyncIterator[Database]:
-    """Two connections, and no more."""
+    """A pool of two connections."""
     database = Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
     yield database
     await database.close()
 
 
 async def unread(running: Opened, api: Api, count: int) -> list[Any]:
-    """So many watches of which one change is read and no more, and far more to tell than fits on their way."""
+    """This many watches of which one change is read, with far more changes than fit into the buffers."""
     goods = product("TEA")
     await kept(running.application.database, goods)
     calls = [api.inventory.WatchStock(STOCK, timeout=None) for _ in range(count)]
@@ -51,11 +51,11 @@ async def unread(running: Opened, api: Api, count: int) -> list[Any]:
 
 
 def stands_still(watch: Any) -> bool:
-    """Whether nothing was told for a while of what there is to tell."""
+    """Whether no changes are sent for a while although there are some."""
     return bool(watch._clock() - watch._last > 0.3)
 
 
-async def test_a_stop_ends_the_watches_and_says_so(database: Database) -> None:
+async def test_a_stop_ends_the_watches_with_a_reason(database: Database) -> None:
     """Both kinds at once, with the reason that sends a client to another server."""
     async with opened(database) as running:
         api = await running.sign_in("service")
@@ -70,8 +70,8 @@ async def test_a_stop_ends_the_watches_and_says_so(database: Database) -> None:
         await asyncio.wait_for(stop, ENOUGH)
 
 
-async def test_a_watch_that_is_not_read_does_not_delay_a_stop(database: Database) -> None:
-    """Its messages wait for a reader that does not come, and it is cut off in the middle."""
+async def test_a_watch_that_does_not_read_does_not_delay_a_stop(database: Database) -> None:
+    """Its messages wait for a reader that never reads, and it is cut off in the middle."""
     async with opened(database) as running:
         calls = await unread(running, await running.sign_in("service"), 2)
         await asyncio.wait_for(running.server.stop(), ENOUGH)
@@ -81,8 +81,8 @@ async def test_a_watch_that_is_not_read_does_not_delay_a_stop(database: Database
             assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_watches_that_are_not_read_leave_the_database_to_others(narrow: Database) -> None:
-    """Ten of them beside a pool of two."""
+async def test_watches_that_do_not_read_leave_the_database_to_others(narrow: Database) -> None:
+    """Ten of them with a pool of two."""
     async with opened(narrow) as running:
         api = await running.sign_in("service")
         calls = await unread(running, api, 10)

@@ -32,7 +32,7 @@ async def frames(reader: asyncio.StreamReader) -> list[tuple[int, bytes]]:
 
 @asynccontextmanager
 async def closed(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
-    """Closes a connection at the end of the block, however that ends."""
+    """Closes a connection at the end of the block, whatever the outcome."""
     try:
         yield
     finally:
