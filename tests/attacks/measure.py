@@ -1,4 +1,4 @@
-"""What an attack does to a server: how much memory it takes at its worst, and how long a probe waits."""
+"""The cost of an attack: a server's peak memory, and how long a probe waits."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ _MEBI = 1024.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The worst of one attack."""
+    """The peak of one attack."""
 
     megabytes: float
     """By how much the server's memory rose."""
@@ -23,19 +23,19 @@ class Cost:
 
 
 def resident(pid: int, name: str = "VmRSS") -> float:
-    """In MiB: a process's memory, or its peak (VmHWM) since `forget_peak`."""
+    """In MiB: a process's memory, or its peak (VmHWM) since `reset_peak`."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) / _MEBI
     raise AssertionError(f"{pid} has no {name}")
 
 
-def forget_peak(pid: int) -> None:
+def reset_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 class Probe:
-    """A caller of Health/Check in a process of its own, over a connection of its own, as a kubelet is."""
+    """A separate process that calls Health/Check on its own connection, like a kubelet."""
 
     def __init__(self, address: str) -> None:
         self._process = Popen([sys.executable, "-m", PROBE, address], stdin=PIPE, stdout=PIPE, text=True)
@@ -43,7 +43,7 @@ class Probe:
         assert self._process.stdout.readline().strip() == "ready"
 
     def stop(self) -> list[float]:
-        """How long each of its probes waited, in seconds, in their order."""
+        """The durations of its probes, in seconds, in order."""
         told, _ = self._process.communicate("stop\n", timeout=90)
         found: list[float] = json.loads(told)
         return found

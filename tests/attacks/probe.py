@@ -1,4 +1,4 @@
-"""Calls Health/Check again and again, until it is told to stop, and prints how long each call took."""
+"""Calls Health/Check repeatedly, until it is stopped, and prints how long each call took."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 _PAUSE_SECONDS = 0.01
-_PATIENCE_SECONDS = 30
+_TIMEOUT_SECONDS = 30
 
 
 def main(address: str) -> None:
@@ -21,15 +21,15 @@ def main(address: str) -> None:
         check = stub.Check
         request = health_pb2.HealthCheckRequest(service="liveness")
         for _ in range(20):
-            check(request, timeout=_PATIENCE_SECONDS)
+            check(request, timeout=_TIMEOUT_SECONDS)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         threading.Thread(target=_until_told, args=(stop,), daemon=True).start()
         took = []
         while not stop.is_set():
             began = perf_counter()
-            with suppress(grpc.RpcError):  # whoever is not answered has waited too
-                check(request, timeout=_PATIENCE_SECONDS)
+            with suppress(grpc.RpcError):  # an unanswered probe has waited too
+                check(request, timeout=_TIMEOUT_SECONDS)
             took.append(perf_counter() - began)
             sleep(_PAUSE_SECONDS)
     sys.stdout.write(json.dumps(took))

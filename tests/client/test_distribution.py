@@ -145,7 +145,7 @@ async def test_an_application_with_a_client_and_a_server_of_its_own_places_an_or
 
 @pytest.mark.distribution
 def test_an_application_is_checked_against_the_types_of_the_client_and_the_contract(caller: Caller) -> None:
-    """Both a message's fields and what a method answers have types; a wrong use is found."""
+    """A message's fields and a method's response have types; a wrong use is reported."""
     run(*mypy(caller, "shop.py"), cwd=caller.folder)
     write(caller.folder.parent, {"mistakes.py": MISTAKES})
     found = subprocess.run(mypy(caller, "mistakes.py"), cwd=caller.folder.parent, capture_output=True, text=True)
@@ -155,7 +155,7 @@ def test_an_application_is_checked_against_the_types_of_the_client_and_the_contr
 
 @pytest.mark.distribution
 def test_the_source_distributions_build_what_the_checkout_builds(client_wheel: Path, tmp_path: Path) -> None:
-    """The client's brings the contract; the server's names the client by its version, where a checkout's is beside."""
+    """The client's contains the contract; the server's names the client by its version, a checkout's by its folder."""
     again = built(source_distribution(CLIENT, tmp_path), tmp_path / "client")
     assert packed(again) == packed(client_wheel)
     here = built(ROOT, tmp_path / "here")
@@ -167,7 +167,7 @@ def test_the_source_distributions_build_what_the_checkout_builds(client_wheel: P
 
 @pytest.mark.distribution
 def test_no_file_belongs_to_both_distributions(client_wheel: Path, tmp_path: Path) -> None:
-    """The stubs are the client's alone, and its license goes with it."""
+    """Only the client has the stubs, and its license is included."""
     server_wheel = built(ROOT, tmp_path / "dist")
     assert not packed(server_wheel) & packed(client_wheel)
     assert {name.partition("/")[0] for name in packed(client_wheel)} == {"backroom", "backroom_client", "buf"}
@@ -182,14 +182,14 @@ def project(folder: Path) -> dict[str, Any]:
 
 
 def test_both_distributions_have_one_version_and_one_license() -> None:
-    """A server asks for the client of its own contract."""
+    """A server requires the client of its own contract."""
     version = project(CLIENT)["version"]
     assert project(ROOT)["version"] == version
     assert f"backroom-client=={version}" in project(ROOT)["dependencies"]
     assert (ROOT / "LICENSE").read_text() == (CLIENT / "LICENSE").read_text()
 
 
-def test_the_client_asks_for_ranges() -> None:
-    """An application has other dependencies, which want their own versions of gRPC and protobuf."""
+def test_the_client_requires_version_ranges() -> None:
+    """An application has other dependencies, which need their own versions of gRPC and protobuf."""
     for each in project(CLIENT)["dependencies"]:
         assert re.fullmatch(r"[a-z-]+>=[\d.]+,<\d+", each)

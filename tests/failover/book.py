@@ -1,4 +1,4 @@
-"""What was asked and what was answered: each ask by its number, with each of its attempts."""
+"""What was requested and answered: each request by its number, with each of its attempts."""
 
 import enum
 import itertools
@@ -25,7 +25,7 @@ class Outcome(enum.Enum):
 
 
 class Kind(enum.Enum):
-    """What is asked for."""
+    """The kind of request."""
 
     ORDER = "order"
     STREAM = "stream"
@@ -65,7 +65,7 @@ class Attempt:
 
 @dataclass
 class Ask:
-    """One thing that a caller wants, once, however often it asks."""
+    """One change that a caller wants, once, however often it requests it."""
 
     number: int
     """Unique in the book, and told to the server in a way that it keeps: the checker finds the effect by it."""
@@ -85,12 +85,12 @@ class Ask:
 
     @property
     def note(self) -> str:
-        """How the number is told where a text is kept."""
+        """The request's number as it is written where a text is stored."""
         return f"ask {self.number}"
 
 
 class Book:
-    """All asks of one round."""
+    """All requests of one round."""
 
     def __init__(self) -> None:
         self.asks: list[Ask] = []
@@ -125,7 +125,7 @@ class Book:
 
 
 def judged(error: grpc.RpcError) -> tuple[Outcome, str]:
-    """What a caller knows after this error, and in which words."""
+    """What a caller knows after this error, and the error's text."""
     refusal = refusal_of(error)
     code: Any = error.code()
     reason = refusal.reason if refusal else str(error.details())[:80]
@@ -133,7 +133,7 @@ def judged(error: grpc.RpcError) -> tuple[Outcome, str]:
 
 
 def judged_refusal(refusal: Refusal | None, code: grpc.StatusCode) -> Outcome:
-    """What a caller knows after such an answer; `refusal` is None where it is none of Backroom's own."""
+    """What a caller knows after such a status; `refusal` is None if it is not Backroom's own."""
     if refusal is None or code in _MAY_HAVE_HAPPENED:
         return Outcome.UNKNOWN
     return Outcome.LATER if code is grpc.StatusCode.RESOURCE_EXHAUSTED else Outcome.FAIL

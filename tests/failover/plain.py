@@ -1,4 +1,4 @@
-"""A client that knows nothing of Backroom: bare stubs, no retry, no deadline to speak of, one address list."""
+"""A client that knows nothing of Backroom: bare stubs, no retries, a very long deadline, one address list."""
 
 import asyncio
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ Stubs = tuple[Any, Any]
 
 
 class PlainClient:
-    """So many calls a second from its start to its end, by channels as gRPC opens them; fewer where it must wait."""
+    """This many calls a second from its start to its end, over default gRPC channels; fewer if it must wait."""
 
     def __init__(self, addresses: Sequence[str], key: str, book: Book) -> None:
         self.failed: list[str] = []
@@ -75,7 +75,7 @@ class PlainClient:
         await asyncio.gather(*under_way)
 
     async def _ask(self, kind: Kind, stubs: Stubs, bearer: str) -> None:
-        """Once, whatever comes of it."""
+        """Once, whatever the outcome."""
         ask = self._book.open(kind)
         began = now()
         try:

@@ -1,4 +1,4 @@
-"""Callers who watch orders, go on wherever they were, and know in the end all that there is."""
+"""Callers that watch orders, resume wherever they were, and know everything in the end."""
 
 import asyncio
 from collections import Counter
@@ -23,7 +23,7 @@ Change = tuple[str, str]
 
 @dataclass
 class Watcher:
-    """Who follows the orders of one customer, or of all; what it knows is what a copy of the orders would hold."""
+    """Watches the orders of one customer, or of all; it knows what a copy of the orders would hold."""
 
     door: AsyncBackroom
     """To whichever server answers."""
@@ -41,9 +41,9 @@ class Watcher:
     _begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
-        """Follows from the kept token on, or from now on; returns once it is told something, be it a token alone.
+        """Resumes from the stored token, or starts from now; returns once it receives something, even only a token.
 
-        Where it is told nothing at all, that is written down as if it had been refused.
+        If it receives nothing at all, that is recorded like a refusal.
         """
         self._begun.clear()
         self._following = asyncio.create_task(self._follow())
@@ -53,19 +53,19 @@ class Watcher:
             self.refused.append(f"nothing for {_BEGINS_WITHIN_SECONDS:.0f} s")
 
     async def stop(self) -> None:
-        """Hears nothing more, and keeps its token."""
+        """Stops the watch, and keeps its token."""
         if self._following is not None:
             self._following.cancel()
             await asyncio.wait([self._following])
             self._following = None
 
     async def knows(self, truth: dict[str, str], within: float) -> bool:
-        """Whether it comes to know this, and nothing else, within so many seconds."""
+        """Whether it knows exactly this within this many seconds."""
         return await comes_true(lambda: self.known == truth, within)
 
     @property
     def twice(self) -> list[Change]:
-        """What it was told more than once."""
+        """The changes that it received more than once."""
         return [change for change, count in Counter(self.told).items() if count > 1]
 
     async def _follow(self) -> None:
@@ -94,7 +94,7 @@ class Watcher:
         self._begun.set()
 
     async def _begin_anew(self) -> None:
-        """A token from now on first, and then all that there is: what happens in between is told by the watch."""
+        """First a token from now on, and then a list of everything: the watch sends what happens in between."""
         request = WatchOrdersRequest(customer_id=self.customer)
         async with aclosing(aiter(AsyncWatch(self.door.orders.WatchOrders, request))) as messages:
             first = await anext(messages)

@@ -53,7 +53,7 @@ async def listening(*, tls: Certificates | None = None, most: int = 256) -> Asyn
 
 
 async def ended(port: int, start: bytes, trickle: bytes) -> tuple[float, bytes]:
-    """How many seconds until a connection is closed that sends `start` and then `trickle` byte by byte; and its response."""
+    """How long until a connection is closed that sends `start` and then `trickle` byte by byte; and its response."""
     began = monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     async with closed(writer), asyncio.timeout(10):

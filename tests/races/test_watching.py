@@ -1,4 +1,4 @@
-"""Many write at two servers while others watch, are cut off at any moment, and go on at the other server."""
+"""Many callers write at two servers while others watch, are disconnected at any moment, and resume elsewhere."""
 
 import asyncio
 import random
@@ -42,7 +42,7 @@ MOVEMENTS = """
 
 @dataclass
 class Watcher:
-    """Follows one kind of change, now at one server and now at the other."""
+    """Follows one kind of change, alternating between the servers."""
 
     open: Callable[[Api, str], Any]
     read: Callable[[Any], Change]
@@ -58,7 +58,7 @@ class Watcher:
         call.cancel()
 
     async def follow(self, apis: Sequence[Api]) -> None:
-        """Is cut off after some messages, or in the middle of one, until the end is told."""
+        """Is disconnected after some messages, or in the middle of one, until the end is received."""
         while not self.told or self.told[-1][0] != END:
             call = self.open(self.luck.choice(apis), self.token)
             try:
@@ -93,7 +93,7 @@ def stock_change(message: Any) -> Change:
 
 
 async def trade(api: Api, luck: random.Random, over: asyncio.Event) -> None:
-    """Places orders and cancels most of them, and goods come in."""
+    """Places orders and cancels most of them, and adjusts stock."""
     while not over.is_set():
         order = await placed(api, (luck.choice("AB"), 1), ("C", 1))
         if luck.random() < 0.7:
@@ -102,10 +102,10 @@ async def trade(api: Api, luck: random.Random, over: asyncio.Event) -> None:
 
 
 async def come_late(database: Database, watchers: Sequence[Watcher], over: asyncio.Event) -> None:
-    """What has drawn its sequence commits only after all watchers were told of what came behind it; a few times."""
+    """Draws its sequence early, but commits only after all watchers received later changes; a few times."""
     for number in range(5):
         async with database.store(COMMERCE).transaction() as late:
-            at = now()  # what happened months ago may be forgotten while this runs
+            at = now()  # months-old changes may be purged while this runs
             new = order((LATE, 1), create_time=at, update_time=at, hold_end_time=at + HOLD)
             await late.orders.add([new])
             await late.events.publish([order_event(new)])
@@ -115,13 +115,13 @@ async def come_late(database: Database, watchers: Sequence[Watcher], over: async
 
 
 def told_more(watchers: Sequence[Watcher], count: int) -> Callable[[], bool]:
-    """Whether each was told so many changes more than by now."""
+    """Whether each watcher has received this many more changes."""
     wanted = [len(watcher.told) + count for watcher in watchers]
     return lambda: all(len(watcher.told) >= least for watcher, least in zip(watchers, wanted, strict=True))
 
 
 def by_thing(changes: Iterable[Change]) -> Mapping[str, Sequence[object]]:
-    """What happened to each order or product, in the order it happened."""
+    """The changes of each order or product, in the order in which they happened."""
     found: dict[str, list[object]] = {}
     for thing, change in changes:
         found.setdefault(thing, []).append(change)
@@ -134,8 +134,8 @@ async def log(database: Database, statement: str) -> Sequence[Change]:
         return [(str(thing), change) for thing, change in rows]
 
 
-async def test_each_watcher_is_told_every_change_once_and_in_order(pair: Pair) -> None:
-    """However often it is cut off, and however late a transaction commits."""
+async def test_each_watcher_receives_every_change_once_and_in_order(pair: Pair) -> None:
+    """However often it is disconnected, and however late a transaction commits."""
     apis = await pair.sign_in("service")
     await kept(pair.database, LATE)
     await stocked(apis[0], END, 1)

@@ -1,4 +1,4 @@
-"""A merchant that is told by webhook: it verifies what it gets, and keeps it."""
+"""A merchant that receives webhooks: it verifies and stores them."""
 
 import asyncio
 import json
@@ -39,12 +39,12 @@ class Merchant:
         return Response(status_code=self.answers.pop(0) if self.answers else 204)
 
     async def heard(self, count: int) -> None:
-        """Returns once it was told so much."""
+        """Returns once it has received this many."""
         async with asyncio.timeout(20), self._arrived:
             await self._arrived.wait_for(lambda: len(self.told) >= count)
 
     async def heard_of(self, changes: Collection[tuple[str, str]]) -> None:
-        """Returns once it was told of all these, each a payment's id and a type."""
+        """Returns once it has received all of these, each a payment's id and a type."""
         async with asyncio.timeout(20), self._arrived:
             await self._arrived.wait_for(lambda: self.changes >= set(changes))
 
@@ -64,6 +64,6 @@ class Merchant:
 
 
 def reserved_port() -> int:
-    """A port that nobody listens on, and that was free a moment ago."""
+    """A port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
