@@ -16,9 +16,9 @@ class Cost:
     """The peak of one attack."""
 
     megabytes: float
-    """By how much the server's memory rose."""
+    """The increase of the server's memory."""
     delay: float
-    """In seconds: the longest that a probe waited."""
+    """In seconds: the longest wait of a probe."""
     probes: int
 
 

@@ -12,7 +12,7 @@ from tests.attacks.wire import GZIP, Attacker, attacker, field, message
 STREAMS = 1000
 BYTES = 1_000_000
 HOLD_SECONDS = 1.0
-"""For how long an attacker keeps what it has opened: what it costs, it costs by then."""
+"""How long an attacker keeps everything open, by which time its cost has shown."""
 
 WATCH = "/grpc.health.v1.Health/Watch"
 CHECK = "/grpc.health.v1.Health/Check"
@@ -40,9 +40,9 @@ class Attack:
     acknowledges: bool = True
     connections: int = 1
     exceeds: str = ""
-    """Why it costs more than the budget, where it does."""
+    """Why it exceeds the budget, if it does."""
     bodies: bool = False
-    """Whether it is for each method's bound on its body to hold, and for compressed bodies not to be taken."""
+    """Whether each method's bound on its body, or the refusal of compressed bodies, stops it."""
 
     def run(self, port: int, token: str) -> int:
         """Returns how many bytes were sent."""
@@ -277,7 +277,7 @@ def _watching(by: Attacker) -> None:
 
 
 MEBIS = 3_900_000
-"""In bytes: what a message of 4 MB may hold, which is a few kB where all of it is the same."""
+"""In bytes: what a message of 4 MB may hold, which is a few kB if all of it is the same."""
 
 UNACKNOWLEDGED = "gRPC's core keeps up to 16 MB of metadata a call until its settings are acknowledged"
 

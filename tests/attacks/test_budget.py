@@ -19,7 +19,7 @@ from tests.fixtures.servers import sign_in
 MAX_MEGABYTES = {"stranger": 50.0, "customer": 100.0}
 MAX_DELAY_SECONDS = 0.25
 _TRIES = 8
-"""A machine that does other work delays a probe too: the least delayed of so many runs counts."""
+"""Other work on the machine delays a probe too: the least delayed of this many runs counts."""
 
 
 @pytest.fixture

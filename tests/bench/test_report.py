@@ -34,7 +34,7 @@ LONG = Occasion(date(2026, 5, 5), long=True, rounds=5, seconds=6.0, postgres="Po
 
 SMALLEST_PIXELS = 11
 PIXELS_OF_A_PAGE = 900
-"""No wider is a picture shown on the pages that people read the document on."""
+"""The document's page shows a picture no wider than this."""
 
 RATES = [
     Throughput(PLACE_ORDER, BACKROOM, 1552.4),

@@ -32,9 +32,9 @@ class Urls:
     socket: str
     database: str
     tcp: str
-    """A host and a port that lead to the same server, which knows no TLS."""
+    """A host and a port that lead to the same server, without TLS."""
     silent: str
-    """A host and a port where nothing is ever answered."""
+    """A host and a port that accept connections and never respond."""
 
     def by(self, role: str, database: str = "") -> str:
         return f"postgresql://{role}:{ENCODED}@/{database or self.database}?host={self.socket}"
@@ -111,7 +111,7 @@ TROUBLES = {
     "full": ("door_full", 'too many connections for role "door_full"', "max_connections"),
     "no TLS": ("postgresql://postgres:{canary}@{urls.tcp}/shop?sslmode=require", "does not support SSL", "sslmode"),
 }
-"""A role, or a role and a database, or a URL; what is said, and the mend."""
+"""A role, or a role and a database, or a URL; the message, and what to do."""
 
 
 def url_of(urls: Urls, way: str) -> str:

@@ -34,17 +34,17 @@ class Start:
 
     text: str
     seconds: float
-    """How long it took until it said so."""
+    """The start time that it printed."""
     admin: str
-    """What admin.json held while it ran."""
+    """The content of admin.json while it ran."""
     modes: set[int]
     """Of the files that hold its secrets."""
     signed_in: str
-    """Whom the password in admin.json signed in."""
+    """The account that the password in admin.json signed in."""
     answered: str
-    """What the calls to paste for buf answered."""
+    """The responses to the pasted calls for buf."""
     about: tuple[httpx.Response, httpx.Response]
-    """What GET / and HEAD / answered."""
+    """The responses to GET / and HEAD /."""
     code: int | None
 
 

@@ -30,7 +30,7 @@ SECRETS = {
     "BACKROOM_SANDBOX_WEBHOOK_SECRET": "whsec_hunter2hunter2",
     "BACKROOM_WEBHOOK_SOURCES": '{"hub":{"scheme":"github","secrets":["hunter2"]}}',
 }
-"""A value for every setting that is declared to be secret."""
+"""A value for every secret setting."""
 
 
 def changed(one: Settings, other: Settings) -> set[str]:

@@ -58,9 +58,9 @@ class Server:
     """The tokens that they were opened with."""
     waited: list[float] = field(default_factory=list)
     lists: list[grpc.aio.AioRpcError | None] = field(default_factory=list)
-    """How each list ends; where there are none left, it succeeds."""
+    """How each list ends; once none is left, it succeeds."""
     seen: list[str] = field(default_factory=list)
-    """What the caller has seen: "listed", and the tokens of messages."""
+    """What the caller has received: "listed", and the tokens of messages."""
 
     def relist(self) -> None:
         ends = self.lists.pop(0) if self.lists else None

@@ -23,7 +23,7 @@ from tests.failover.setting import running
 from tests.fixtures.postgres_nodes import NodeFailed
 
 _SHOWN = 20
-"""Of each kind of what is found: a watch that stands still leaves out thousands."""
+"""Of each kind of finding: a watch that stands still leaves out thousands."""
 
 
 def main() -> int:
@@ -56,7 +56,7 @@ class Play:
     ) -> None:
         """With `shares`, faults of one shape use one world; otherwise each fault has its own."""
         self.red = 0
-        """How many rounds did not reach what they must."""
+        """How many rounds failed."""
         self._made = made
         self._left = [fault for fault in faults for _ in range(rounds)]
         self._results: dict[Fault, list[Result]] = {fault: [] for fault in faults}

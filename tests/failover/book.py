@@ -17,11 +17,11 @@ class Outcome(enum.Enum):
 
     OK = "ok"
     FAIL = "fail"
-    """It did not happen: a refusal with a reason of the contract's own."""
+    """It was not done: a refusal with a reason of the contract."""
     LATER = "later"
-    """It did not happen, and may be asked for again: there was too much of something."""
+    """It was not done, and may be retried: a temporary refusal."""
     UNKNOWN = "unknown"
-    """It may have happened."""
+    """It may have been done."""
 
 
 class Kind(enum.Enum):
@@ -29,7 +29,7 @@ class Kind(enum.Enum):
 
     ORDER = "order"
     STREAM = "stream"
-    """Several orders at once, each with an ask of its own."""
+    """Several orders at once, each a request of its own."""
     CANCEL = "cancel"
     ADJUST = "adjust"
     PRODUCT = "product"
@@ -60,7 +60,7 @@ class Attempt:
     ended: float
     outcome: Outcome
     text: str
-    """The code and the reason where it was not answered well."""
+    """The code and the reason if it did not succeed."""
 
 
 @dataclass
@@ -68,13 +68,13 @@ class Ask:
     """One change that a caller wants, once, however often it requests it."""
 
     number: int
-    """Unique in the book, and told to the server in a way that it keeps: the checker finds the effect by it."""
+    """Unique in the book, and sent to the server in a field that it stores: the checker finds the effect by it."""
     kind: Kind
     subject: str = ""
-    """What it is asked of: an order's or a payment's id."""
+    """What the request is about: an order's or a payment's id."""
     request_id: str = field(default_factory=lambda: str(uuid4()))
     answer: str = ""
-    """The id of what came of it, once it was acknowledged."""
+    """The id of the result, once it was acknowledged."""
     attempts: list[Attempt] = field(default_factory=list)
 
     @property

@@ -23,14 +23,14 @@ from tests.failover.book import Ask, Attempt, Book, Kind, Outcome, judged, judge
 from tests.failover.waiting import now
 
 MARK, TEA = "MARK", "TEA"
-"""Of the first, each order has as many pieces as its ask's number, by which the checker knows the ask again."""
+"""Each order has as many pieces of the first as its request's number, by which the checker recognizes it."""
 CUSTOMERS = 4
 _DEADLINE_SECONDS = 10.0
 _PAUSE_SECONDS = (0.02, 0.1)
 _AGAIN_SECONDS = 0.2
 _PROBE_SECONDS = 0.15
 _MAX_PROBES = 150
-"""At a time, of one server: as many as hang while nothing is answered."""
+"""At a time, for one server: as many as hang while nothing is answered."""
 _STREAMED = 5
 _CALLERS = 8
 _WEIGHTS = {
@@ -70,7 +70,7 @@ class Crowd:
         self._leaving = asyncio.Event()
         self._given_up = asyncio.Event()
         self._unsold: list[str] = []
-        """Orders of which nothing more was asked."""
+        """Orders without further requests."""
         self._paid: list[str] = []
         self._callers: list[asyncio.Task[None]] = []
 

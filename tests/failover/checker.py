@@ -24,17 +24,17 @@ class Verdict:
     """The guarantees that a round broke, each named."""
 
     lost: list[str] = field(default_factory=list)
-    """Acknowledged, or told to somebody, and not there; or a job that was dropped."""
+    """Acknowledged, or sent to a watcher or receiver, but missing; or a dropped job."""
     doubled: list[str] = field(default_factory=list)
-    """There more than once, or there though nobody asked for it; or told twice."""
+    """Stored more than once, or without a request; or sent twice."""
     skipped: list[str] = field(default_factory=list)
-    """There, and never told to who watches or to a webhook's receiver."""
+    """Stored, but never sent to a watcher or to a webhook's receiver."""
     money: list[str] = field(default_factory=list)
-    """Taken more than once, not at all, or in one ledger alone."""
+    """Taken more than once, not at all, or only in one ledger."""
     laws: list[str] = field(default_factory=list)
-    """What `backroom verify` finds."""
+    """The violations that `backroom verify` finds."""
     unknown: list[str] = field(default_factory=list)
-    """Asks of which nobody was told in the end: no verdict can be given on them."""
+    """Requests whose outcome no caller learned: the round cannot be judged."""
 
     @property
     def kept(self) -> bool:
@@ -265,7 +265,7 @@ class Checker:
         """A watcher that never listed again received each change, and not only each final state."""
         happened = {(row[1], _state(row[0])) for row in self._kept.events if row[0].startswith("order.")}
         changes = {change for change in happened if change[0] in truth}
-        self._verdict.skipped += [f"{name}: never told {change}" for change in sorted(changes - set(watcher.told))]
+        self._verdict.skipped += [f"{name}: never told {change}" for change in sorted(changes - set(watcher.received))]
 
     def truth_for(self, watcher: Watcher) -> dict[str, str]:
         """What it should know in the end."""

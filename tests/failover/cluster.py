@@ -28,7 +28,7 @@ class Template:
     """A stopped server's data folder with a migrated database, and the key of a service account in it."""
 
     folder: Path
-    """Beside it lie the copies."""
+    """The copies are next to it."""
     data: Path
     key: str
 
@@ -73,9 +73,9 @@ class Cluster:
         self.primary = primary
         self.standby = standby
         self.link = link
-        """Passes on to the primary what the standby asks of it."""
+        """Forwards the standby's connections to the primary."""
         self.disk = disk
-        """That of the node which is the primary at first; None where none can be mounted."""
+        """The disk of the node that is the primary first; None if none can be mounted."""
         self._in_step = True
 
     @property

@@ -10,11 +10,11 @@ from tests.failover.world import Shape, World
 
 _NOTICED_WITHIN_SECONDS = 6.0
 _HANGS_SECONDS = 25.0
-"""For how long a hung primary hangs at most, while writes do not come back without it."""
+"""The longest time that a primary hangs, if writes do not succeed without it."""
 _AWAKE_SECONDS = 1.5
-"""For how long a primary that woke up runs beside the new one, until an operator sees it."""
+"""How long a resumed primary runs next to the new one, until an operator notices."""
 _WAITING_SECONDS = 0.8
-"""By then the commits of the whole crowd wait for a standby that is out of reach."""
+"""By then all callers' commits wait for the unreachable standby."""
 _REPEATED_SECONDS = 1.5
 _FULL_SECONDS = 4.0
 _FOUND_AGAIN_SECONDS = 2.0
@@ -32,17 +32,17 @@ class Fault:
     act: Callable[[World], Awaitable[None]]
     shape: Shape = Shape()  # noqa: RUF009 - it is frozen
     crowd: bool = True
-    """Whether the crowd is there; otherwise the fault brings callers of its own."""
+    """Whether the usual callers run; otherwise the fault has callers of its own."""
     gap_seconds: float | None = None
-    """How soon each server must acknowledge orders again; None where nothing is promised."""
+    """How soon each server must acknowledge orders again; None without a guarantee."""
     ready_seconds: float | None = None
-    """How soon readiness must say no, and yes again."""
+    """How soon readiness must turn red, and green again."""
     lines: int | None = None
-    """How many lines above INFO each server may write, none of which is a library's."""
+    """How many lines above INFO each server may log, none of which may be a library's."""
     watched: bool = False
-    """Whether the late watcher hears of what the fault does, until the fault itself stops it."""
+    """Whether the late watcher receives the fault's changes, until the fault itself stops it."""
     short: bool = False
-    """Whether it is one of the few that tell the most, for a short run."""
+    """Whether a short run includes it, as one of the most revealing."""
 
 
 async def server_killed(world: World) -> None:

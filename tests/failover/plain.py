@@ -20,9 +20,9 @@ _CALLS_PER_SECOND = 200
 _ORDERED = 4
 """One of so many calls is an order."""
 _MAX_UNDER_WAY = 100
-"""Beyond, it waits: on a busy machine a server would be overloaded, which is another matter than a restart."""
+"""Above that it waits: otherwise a busy machine's server would be overloaded, which is not what a restart tests."""
 _BEHIND_SECONDS = 0.1
-"""It makes up for no more than so much of what it has not called in time."""
+"""It makes up for at most this much of its delay."""
 _DEADLINE_SECONDS = 30.0
 _POLICIES = ("pick_first", "round_robin")
 """gRPC's own two ways to use several addresses; the first is its default."""

@@ -108,7 +108,7 @@ class Server(Program):
         """Where calls are answered."""
         place = f"127.0.0.1:{free_port()}"
         self.web = f"http://{place}"
-        """Where its HTTP side is."""
+        """The address of its HTTP side."""
         places = {"BACKROOM_GRPC_ADDRESS": self.address, "BACKROOM_HTTP_ADDRESS": place}
         super().__init__("serve", *options, ready="serving", environment={**environment, **places})
 

@@ -14,7 +14,7 @@ from tests.failover.world import World
 
 _BEFORE_SECONDS = 1.5
 _AFTER_SECONDS = 3.0
-"""Enough for the late watcher to be told of more than it slept through."""
+"""Long enough for the late watcher to receive more changes than it missed."""
 _HEALED_SECONDS = 1.0
 _GIVES_UP_SECONDS = 60.0
 _BACK_WITHIN_SECONDS = 20.0
@@ -26,11 +26,11 @@ class Result:
 
     gap: float | None
     noticed: float | None
-    """After how many seconds the slowest server said that it is not ready; None where one never did."""
+    """After how many seconds the slowest server became not ready; None if one never did."""
     ready: float | None
-    """How many seconds lay, at most, between a server's first acknowledged order and its saying that it is ready."""
+    """The longest time between a server's first acknowledged order and its becoming ready."""
     lines: int
-    """Above INFO, of the program that wrote the most."""
+    """Above INFO, of the program that logged the most."""
     foreign: list[str]
     """Those that are a library's."""
     failed_calls: list[str]

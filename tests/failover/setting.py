@@ -24,7 +24,7 @@ from tests.webhooks.outgoing import Subscriber, subscriber
 
 _EVENTS = ("order.placed", "order.paid", "order.fulfilled", "order.cancelled", "order.expired", "order.refunded")
 _WATCHED = ("", "customer-0", "customer-1", "")
-"""Whose orders each watcher follows; empty means all. The last one is the late one."""
+"""Whose orders each watcher receives; empty means all. The last one is the late one."""
 
 
 @asynccontextmanager

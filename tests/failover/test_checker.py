@@ -25,7 +25,7 @@ from tests.webhooks.outgoing import LOOPBACK, Subscriber, subscriber
 
 TRADED_SECONDS = 2.0
 WHOLE_WITHIN_SECONDS = 180.0
-"""However slow the machine, by then all webhooks are delivered and all payments taken."""
+"""However slow the machine, by then all webhooks are delivered and all payments captured."""
 EVENTS = ("order.placed", "order.paid", "order.cancelled", "order.refunded")
 
 
@@ -139,11 +139,11 @@ async def test_a_doubled_order_is_found(books: Books) -> None:
 async def test_a_change_that_a_watch_skipped_is_found(books: Books) -> None:
     """Although the order's last state is known; and so is an order that was never sent, and a change sent twice."""
     cancelled = next(ask.subject for ask in books.book.acknowledged(Kind.CANCEL))
-    books.watcher.told.remove((cancelled, "pending"))
+    books.watcher.received.remove((cancelled, "pending"))
     assert books.verdict() == Verdict(skipped=[f"watcher 0 of all: never told {(cancelled, 'pending')}"])
-    books.watcher.told += [(cancelled, "pending")] * 2
+    books.watcher.received += [(cancelled, "pending")] * 2
     assert found(books.verdict()) == {"doubled"}
-    books.watcher.told.pop()
+    books.watcher.received.pop()
     del books.watcher.known[cancelled]
     assert found(books.verdict()) == {"skipped"}
 

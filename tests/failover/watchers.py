@@ -30,12 +30,12 @@ class Watcher:
     customer: str = ""
     known: dict[str, str] = field(default_factory=dict)
     """The state of each order, by its id."""
-    told: list[Change] = field(default_factory=list)
-    """What was told since it began, or since it listed all anew, in its order."""
+    received: list[Change] = field(default_factory=list)
+    """What was received since it began, or since it listed all anew, in its order."""
     listings: int = 0
-    """How often its token was refused, so that it listed all anew."""
+    """How often its token was refused, so that it listed again."""
     refused: list[str] = field(default_factory=list)
-    """Refusals that are none a watch may have."""
+    """Refusals that a watch must not get."""
     token: str = ""
     _following: asyncio.Task[None] | None = None
     _begun: asyncio.Event = field(default_factory=asyncio.Event)
@@ -66,7 +66,7 @@ class Watcher:
     @property
     def twice(self) -> list[Change]:
         """The changes that it received more than once."""
-        return [change for change, count in Counter(self.told).items() if count > 1]
+        return [change for change, count in Counter(self.received).items() if count > 1]
 
     async def _follow(self) -> None:
         expired = False
@@ -89,7 +89,7 @@ class Watcher:
         self.token = message.resume_token
         if message.HasField("order"):
             change = (message.order.order_id, state_of(message.order))
-            self.told.append(change)
+            self.received.append(change)
             self.known[change[0]] = change[1]
         self._begun.set()
 
@@ -100,7 +100,7 @@ class Watcher:
             first = await anext(messages)
         self.known = await self._listed()
         self.token = first.resume_token
-        self.told.clear()
+        self.received.clear()
         self.listings += 1
         self._begun.set()
 

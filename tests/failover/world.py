@@ -46,7 +46,7 @@ class Shape:
     processes: int = 1
     """Of each server: `serve --workers`."""
     workers: int = 0
-    """Workers in processes of their own, beside servers that do no jobs."""
+    """Workers in separate processes, for servers without one."""
     proxied: bool = False
     """Whether the servers reach the database through proxies."""
 
@@ -59,24 +59,24 @@ class World:
     servers: Sequence[Server]
     workers: Sequence[Program]
     proxies: Sequence[Proxy]
-    """Before the cluster's nodes, in the order of their names; none unless the shape has them."""
+    """In front of the cluster's nodes, in the order of their names; none unless the shape has them."""
     readiness: Sequence[Readiness]
     """Of each server."""
     doors: Sequence[AsyncBackroom]
     """To each server, for the crowd."""
     watchers: Sequence[Watcher]
     late: Watcher
-    """Watches until the fault, and goes on long after it with the token that it had then."""
+    """Watches until the fault, and resumes long after it with the token that it had then."""
     sandbox: Sandbox
     receiver: Subscriber
     environment: dict[str, str]
-    """What the servers are given."""
+    """The servers' environment variables."""
     key: str
     """By which callers sign in."""
     book: Book = field(default_factory=Book)
     """Of all rounds so far."""
     back_at: float | None = None
-    """When the fault made writes possible again: a standby was promoted, or a server was started again."""
+    """When the fault made writes possible again: a standby was promoted, or a server was restarted."""
     failed_calls: list[str] = field(default_factory=list)
     """Of a plain client, where the fault has one."""
 

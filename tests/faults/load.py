@@ -14,7 +14,7 @@ from tests.fixtures.servers import Api, refused
 
 PLACE_ORDER = "/backroom.commerce.v1.OrderService/PlaceOrder"
 _UNKNOWN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
-"""Whether the order was placed, the caller was not told."""
+"""The caller does not know whether the order was placed."""
 
 
 @dataclass

@@ -21,7 +21,7 @@ from tests.identity.people import outcome
 from tests.identity.sessions import begun
 
 LIST = pb.ListEventTypesRequest()
-"""A call that needs nothing of the database but to know who may make it."""
+"""A call that uses the database only to check access."""
 
 
 async def test_no_caller_is_accepted_from_the_cache_after_the_database_froze(server: Running, cluster: Cluster) -> None:

@@ -29,7 +29,7 @@ from tests.fixtures.trading import Shop, eventually, trading
 from tests.identity.people import NEW_PASSWORD, logging_in
 
 ACKNOWLEDGES_NOTHING = {"ExchangeKey"}
-"""It hands out a token, and notes at most once a minute that the key was used."""
+"""It issues a token, and stores the key's last use at most once a minute."""
 
 
 class Repeating(Scenario):

@@ -20,11 +20,11 @@ from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, Running, refusal, running
 
 DEAD_SECONDS, HUNG_SECONDS, TOLD_SECONDS = 3.0, 10.0, 5.0
-"""How soon after a promotion there are changes again, and how soon readiness follows, on a machine that is free."""
+"""How soon after a promotion changes succeed again, and how soon readiness follows, on an idle machine."""
 BUSY = 3.0
-"""How many times as long these tests let it take: on this machine others run too."""
+"""The factor that these tests allow for, since the machine is busy with others."""
 OURS = "SELECT wait_event FROM pg_stat_activity WHERE application_name LIKE 'backroom%%'"
-"""A commit that waits for the standby cannot be ended by anybody, and nobody listens to it any more."""
+"""A commit that waits for the standby cannot be ended by a client, and no client is connected to it any more."""
 Note = Callable[[str, object], None]
 """Writes a figure into the tests' report."""
 KINDS = ("PlaceOrder", "CreateProduct", "GetOrder", "WatchOrders")

@@ -22,7 +22,7 @@ from tests.process.servers import QUIET
 MAX_LINES = 6
 """Above INFO, of one server and one fault."""
 SETTLED_SECONDS = 6.0
-"""After orders are taken again: longer than the worker needs to go on, and than the first pauses of an outage."""
+"""After orders succeed again: longer than the worker needs to resume, and than the first intervals of an outage."""
 AGAIN_WITHIN_SECONDS = 90.0
 
 

@@ -25,7 +25,7 @@ class Process:
         self.process = process
         self.log: list[dict[str, Any]] = []
         self.other: list[str] = []
-        """Lines of the log that are none of ours."""
+        """Lines of the log that are not ours."""
         self.screen = ""
         self._reading = [asyncio.create_task(self._read_log()), asyncio.create_task(self._read_screen())]
 

@@ -24,7 +24,7 @@ from storage.store import Store
 from storage.url import sibling
 from tests.commerce.goods import pages, placed, stocked
 from tests.commerce.values import kept, product, receipt
-from tests.commerce.watched import begun, told
+from tests.commerce.watched import begun, received
 from tests.faults.replication import synchronous
 from tests.faults.succession import SOON, Failover, Succession, answered, handed_out, looked, opened
 from tests.fixtures.servers import Api, refusal, running
@@ -34,9 +34,9 @@ from tests.identity.records import auditing_on, entry, head, recorded, verified
 from tests.webhooks.outgoing import outbox_on
 
 LOST = 30
-"""How many transactions are lost, one after the other, so that their ids are handed out again."""
+"""How many transactions are lost, so that their ids are assigned again."""
 NEW = 50
-"""How many come afterwards: more than were lost."""
+"""How many follow: more than were lost."""
 TEA = product("TEA")
 ALL: frozenset[str] = frozenset()
 
@@ -81,7 +81,7 @@ async def test_a_token_from_before_a_promotion_is_refused_for_good(failover: Fai
         else:
             synchronous(failover.succession.primary.url)
         await orders_placed(service, lost or 3)
-        tokens = [message.resume_token for message in await told(watched, 3 + (lost or 3))]
+        tokens = [message.resume_token for message in await received(watched, 3 + (lost or 3))]
         await failover.happen()
     async with opened(failover.url) as database, running(database) as server:
         service = await server.sign_in("service")
@@ -92,7 +92,7 @@ async def test_a_token_from_before_a_promotion_is_refused_for_good(failover: Fai
         new = await orders_placed(service, NEW)
         for token in (tokens[0], tokens[-1]):
             await assert_expired(service, token)
-        assert [message.order.order_id for message in await told(anew, NEW)] == new
+        assert [message.order.order_id for message in await received(anew, NEW)] == new
 
 
 async def test_a_standby_sends_no_changes(failover: Failover) -> None:

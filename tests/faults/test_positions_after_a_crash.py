@@ -7,7 +7,7 @@ from storage.database import Database
 from storage.identity.store import IDENTITY
 from storage.url import sibling
 from tests.commerce.goods import placed, stocked
-from tests.commerce.watched import begun, told
+from tests.commerce.watched import begun, received
 from tests.faults.succession import Succession, answered, handed_out, looked, opened
 from tests.fixtures.servers import running
 from tests.identity.access_cache import AccessFixture
@@ -15,7 +15,7 @@ from tests.identity.records import auditing_on, entry, recorded, verified
 from tests.webhooks.outgoing import outbox_on
 
 LOST = 30
-"""Of how many transactions the ids are handed out again."""
+"""How many transaction ids are assigned again."""
 
 
 async def crash(succession: Succession, url: str, database: Database, last: int) -> None:
@@ -41,7 +41,7 @@ async def test_an_order_after_a_crash_is_sent_and_relayed(succession: Succession
         await crash(succession, url, database, last)
         new = [(await placed(service, ("A", 1))).order_id for _ in range(5)]
         handed_out(url, 2 * LOST)
-        messages = await told(service.orders.WatchOrders(WatchOrdersRequest(resume_token=token)), 5)
+        messages = await received(service.orders.WatchOrders(WatchOrdersRequest(resume_token=token)), 5)
         assert [message.order.order_id for message in messages] == new
         await outbox.relayed()
         assert len(await outbox.sent(endpoint)) == 5

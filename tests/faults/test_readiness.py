@@ -23,7 +23,7 @@ from tests.faults.cluster import Cluster
 from tests.fixtures.servers import Api, Running, refusal, running
 
 SOON = 15.0
-"""In seconds: how soon it must follow, on a machine on which others run too; on a free one it takes less than 5."""
+"""In seconds: how soon it must follow, on a busy machine; on an idle one it takes less than 5."""
 
 
 async def why_not(server: Running) -> str | None:

@@ -23,7 +23,7 @@ from tests.process.test_workers import workers_of
 
 CALLS_PER_SECOND = 200.0
 BY_DEFAULT: dict[str, Any] = {"BACKROOM_DRAIN_SECONDS": ""}
-"""The settings as they are where nobody sets anything, which the tests' servers do to end sooner."""
+"""The default settings, which the tests' servers change to stop sooner."""
 RESTARTS = int(os.environ.get("BACKROOM_TEST_RESTARTS", "2"))
 """Of each server."""
 

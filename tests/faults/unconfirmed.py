@@ -11,7 +11,7 @@ from tests.faults.replication import synchronous, waiting
 from tests.fixtures.trading import eventually
 
 SETTLED_SECONDS = 0.7
-"""Longer than a call takes that waits for nobody."""
+"""Longer than a call takes that does not wait."""
 
 
 @asynccontextmanager

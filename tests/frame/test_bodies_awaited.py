@@ -20,7 +20,7 @@ from tests.frame.bodies import BODIES, Body
 
 MAX_MEGABYTES = 100
 MAX_SECONDS = 2.0
-"""What a probe may wait on a machine that has more to do; it was 21.8 s."""
+"""The longest wait of a probe on a busy machine; it was 21.8 s."""
 EXPECTED = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 SOURCE = "hub"
-"""The source of webhooks that those are sent to which nobody signed."""
+"""The webhook source of the unsigned webhooks."""
 
 _ENDS_WITHIN_SECONDS = 20.0
 _UNREAD_SECONDS = 2.0

@@ -20,7 +20,7 @@ from storage.pooler import Pooler
 from storage.url import parameters
 
 WITHIN = 60.0
-"""In seconds; a host that is silent may take all of its time at each connection."""
+"""In seconds; a silent host may take its whole timeout at each connection."""
 
 QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
 
@@ -170,7 +170,7 @@ WAYS: dict[str, Callable[[str], Awaitable[None]]] = {
     "migrate": _by_a_migration,
 }
 TOGETHER = [["the pool"], ["the worker", "the worker past a pooler"], ["doctor"], ["migrate"]]
-"""What is tried at once, since each waits for the hosts that are silent; one worker would do the other's jobs."""
+"""The variants that run concurrently: each waits for the silent hosts, and two workers would take each other's jobs."""
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -24,7 +24,7 @@ FIT = {
     "BACKROOM_MASTER_KEY": new_master_key(),
 }
 UNSET = ["BACKROOM_MASTER_KEY", "DATABASE_URL", "BACKROOM_ISSUER", "BACKROOM_MAIL"]
-"""What production needs, in the order in which it is told."""
+"""The settings that production needs, in the order of the messages."""
 PUBLIC = {"BACKROOM_GRPC_ADDRESS": "0.0.0.0:50051", "BACKROOM_HTTP_ADDRESS": "[::]:8080"}
 METRICS = {"BACKROOM_METRICS_ADDRESS": "0.0.0.0:9090"}
 TLS = {"BACKROOM_TLS_CERTIFICATE": "/tls/chain.pem", "BACKROOM_TLS_KEY": "/tls/key.pem"}
@@ -70,7 +70,7 @@ WRAPPING = [
     "2002::/19",
     "::/96",
 ]
-"""Networks of IPv6 that hold much of IPv4, though few of IPv6's own addresses."""
+"""IPv6 networks that embed much of IPv4, though few of IPv6's own addresses."""
 
 
 @pytest.mark.parametrize("networks", ["0.0.0.0/0", "::/0", "10.0.0.0/8,0.0.0.0/1", "fd00::/8,8000::/1", *WRAPPING])

@@ -19,7 +19,7 @@ from tests.invariants import assert_kept, count_orders
 from tests.process.servers import QUIET, opened
 
 ENOUGH = 20.0
-"""In seconds: less than the 30 that calls under way may take, more than a stop without any takes."""
+"""In seconds: less than the 30 that calls under way have, more than a stop without any takes."""
 
 
 @pytest.mark.slow

@@ -12,14 +12,14 @@ from storage.commerce.store import COMMERCE
 from storage.database import Database
 from tests.commerce.goods import stock_of
 from tests.commerce.values import kept, product, receipt
-from tests.commerce.watched import begun, told
+from tests.commerce.watched import begun, received
 from tests.faults.load import until
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, refusal
 from tests.process.servers import Opened, opened
 
 ENOUGH = 15.0
-"""In seconds: less than the 30 that calls under way may take, more than a stop without any takes."""
+"""In seconds: less than the 30 that calls under way have, more than a stop without any takes."""
 STOCK = inventory_service_pb2.WatchStockRequest()
 ORDERS = order_service_pb2.WatchOrdersRequest()
 MOVEMENTS = 600
@@ -44,7 +44,7 @@ async def unread(running: Opened, api: Api, count: int) -> list[Any]:
     async with running.application.database.store(COMMERCE).transaction() as tx:
         await tx.stock.move([receipt(goods, 1, note=long) for _ in range(MOVEMENTS)])
     for call in calls:
-        await told(call, 1)
+        await received(call, 1)
     feeds = [feed for part in running.application._modules for feed in part.feeds]
     await until(lambda: all(stands_still(watch) for feed in feeds for watch in feed._watches), within=30)
     return calls
@@ -77,7 +77,7 @@ async def test_a_watch_that_does_not_read_does_not_delay_a_stop(database: Databa
         await asyncio.wait_for(running.server.stop(), ENOUGH)
         for call in calls:
             with pytest.raises(grpc.aio.AioRpcError) as raised:
-                await told(call, MOVEMENTS - 1)
+                await received(call, MOVEMENTS - 1)
             assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 

@@ -37,7 +37,7 @@ class Encrypted:
     ca: Paper
     paper: Paper
     told: list[dict[str, Any]]
-    """What its certificates had to say."""
+    """The log lines about its certificates."""
 
     def channel(self, ca: Paper | None = None, caller: Paper | None = None) -> grpc.aio.Channel:
         """A new connection, for a caller that trusts this authority."""

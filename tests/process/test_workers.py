@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 ENOUGH = 30.0
 """In seconds."""
 MANY = 24
-"""So many connections that each of two workers has some: by chance alone it has none once in 8 million times."""
+"""So many connections that each of two workers has some: by chance alone one has none once in 8 million times."""
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
 HANDLED = "grpc_server_handled_total"
 

@@ -27,7 +27,7 @@ class BlackHole:
 
     taken: list[asyncio.StreamWriter] = field(default_factory=list)
     ended: int = 0
-    """How many were given up by who had sent them."""
+    """How many were given up by their sender."""
     closed: bool = False
     port: int = 0
 

@@ -33,7 +33,7 @@ class Load:
         self._pair = pair
         self._turn = itertools.count()
         self.outcomes: Counter[str] = Counter()
-        """What became of each call, by what it was."""
+        """The outcomes of the calls, by kind."""
 
     def _api(self, token: str | None = None) -> Api:
         return Api(self._pair.channels[next(self._turn) % 2], token)

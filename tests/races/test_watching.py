@@ -25,10 +25,10 @@ from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api
 
 Change = tuple[str, Any]
-"""What it happened to, and what: an order and its new state, or a product and the movement's sequence."""
+"""An order and its new state, or a product and the movement's sequence."""
 
 END = "END"
-"""What the last change happens to."""
+"""The subject of the last change."""
 LATE = product("LATE")
 
 ORDERS = """
@@ -46,10 +46,10 @@ class Watcher:
 
     open: Callable[[Api, str], Any]
     read: Callable[[Any], Change]
-    """What changed, and how, out of a message."""
+    """Extracts the change from a message."""
     luck: random.Random
     token: str = ""
-    told: list[Change] = field(default_factory=list)
+    received: list[Change] = field(default_factory=list)
     cuts: int = 0
 
     async def begin(self, api: Api) -> None:
@@ -59,7 +59,7 @@ class Watcher:
 
     async def follow(self, apis: Sequence[Api]) -> None:
         """Is disconnected after some messages, or in the middle of one, until the end is received."""
-        while not self.told or self.told[-1][0] != END:
+        while not self.received or self.received[-1][0] != END:
             call = self.open(self.luck.choice(apis), self.token)
             try:
                 async with asyncio.timeout(self.luck.uniform(0.01, 0.4)):
@@ -73,7 +73,7 @@ class Watcher:
     def take(self, message: Any) -> None:
         self.token = message.resume_token
         if holds_change(message):
-            self.told.append(self.read(message))
+            self.received.append(self.read(message))
 
 
 def orders(api: Api, token: str) -> Any:
@@ -116,8 +116,8 @@ async def come_late(database: Database, watchers: Sequence[Watcher], over: async
 
 def told_more(watchers: Sequence[Watcher], count: int) -> Callable[[], bool]:
     """Whether each watcher has received this many more changes."""
-    wanted = [len(watcher.told) + count for watcher in watchers]
-    return lambda: all(len(watcher.told) >= least for watcher, least in zip(watchers, wanted, strict=True))
+    wanted = [len(watcher.received) + count for watcher in watchers]
+    return lambda: all(len(watcher.received) >= least for watcher, least in zip(watchers, wanted, strict=True))
 
 
 def by_thing(changes: Iterable[Change]) -> Mapping[str, Sequence[object]]:
@@ -157,9 +157,9 @@ async def test_each_watcher_receives_every_change_once_and_in_order(pair: Pair) 
     states = {state.value: orders_pb2.OrderState.Value(f"ORDER_STATE_{state.name}") for state in OrderState}
     happened = await log(pair.database, ORDERS)
     for watcher in watchers[:4]:
-        assert by_thing(watcher.told) == by_thing((thing, states[state]) for thing, state in happened)
+        assert by_thing(watcher.received) == by_thing((thing, states[state]) for thing, state in happened)
     _, *moved = await log(pair.database, MOVEMENTS)  # the first came before they watched
     for watcher in watchers[4:]:
-        assert by_thing(watcher.told) == by_thing(moved)
+        assert by_thing(watcher.received) == by_thing(moved)
     assert len(happened) > 100
     assert min(watcher.cuts for watcher in watchers) > 5

@@ -52,7 +52,7 @@ DAY = Dataset(
     not_replayed=NotReplayed(0, 0),
     digest="digest",
 )
-"""Order 2 comes back whole, as far as it cost anything, and the tea of order 1."""
+"""Order 2 is returned completely, except for its free goods, and so is the tea of order 1."""
 
 
 @asynccontextmanager

@@ -80,7 +80,7 @@ class Shop:
         self.imported: list[ImportProductsRequest] = []
         self.stock: Counter[str] = Counter()
         self.break_stream: Callable[[int, int], bool] = lambda _stream, _answered: False
-        """Whether a stream, by its number, ends before it answers once more."""
+        """Whether a stream, by its number, breaks before its next response."""
         self.refuse_order: Callable[[PlaceOrderRequest], status_pb2.Status | None] = lambda _order: None
         self.refuse_adjustment: Callable[[AdjustStockRequest], status_pb2.Status | None] = lambda _request: None
         self.may_answer = asyncio.Event()

@@ -54,15 +54,15 @@ async def test_each_change_is_sent_as_it_was_then(sandbox: SandboxProcess, merch
         refunded = (await sandbox.control.post(path, json={"amount": "0.5"}, headers=keyed)).json()
     await merchant.heard(3)
     await nothing_left(sandbox)
-    told = {body["type"]: body["data"] for _, body in merchant.told}
+    received = {body["type"]: body["data"] for _, body in merchant.received}
     authorized = {**captured, "status": "authorized", "captured": "0.000000000"}
-    assert told == {
+    assert received == {
         "payment.authorized": authorized,
         "payment.captured": captured,
         "payment.refunded": refunded,
     }
-    assert [event_id for event_id, _ in merchant.told] == [body["id"] for _, body in merchant.told]
-    assert len(merchant.told) == 3
+    assert [event_id for event_id, _ in merchant.received] == [body["id"] for _, body in merchant.received]
+    assert len(merchant.received) == 3
 
 
 async def test_copies_arrive_in_any_order(sandbox: SandboxProcess, merchant: Merchant) -> None:
@@ -72,9 +72,9 @@ async def test_copies_arrive_in_any_order(sandbox: SandboxProcess, merchant: Mer
         await paid(sandbox)
     await merchant.heard(60)
     await nothing_left(sandbox)
-    assert [*Counter(event_id for event_id, _ in merchant.told).values()] == [3] * 20
-    assert len({str(told) for told in merchant.told}) == 20
-    created = [body["created"] for _, body in merchant.told]
+    assert [*Counter(event_id for event_id, _ in merchant.received).values()] == [3] * 20
+    assert len({str(received) for received in merchant.received}) == 20
+    created = [body["created"] for _, body in merchant.received]
     assert created != sorted(created)
 
 
@@ -86,8 +86,8 @@ async def test_an_event_is_sent_until_it_is_accepted(sandbox: SandboxProcess, me
     await sandbox.control.post("/v1/payments", json=body, headers={"idempotency-key": "a"})
     await merchant.heard(4)
     await nothing_left(sandbox)
-    assert len(merchant.told) == 4
-    assert len({event_id for event_id, _ in merchant.told}) == 1
+    assert len(merchant.received) == 4
+    assert len({event_id for event_id, _ in merchant.received}) == 1
 
 
 async def test_a_merchant_that_was_unreachable_receives_everything(sandbox: SandboxProcess) -> None:
@@ -99,7 +99,7 @@ async def test_a_merchant_that_was_unreachable_receives_everything(sandbox: Sand
     async with Merchant().listening(port) as merchant:
         await merchant.heard(6)
         await nothing_left(sandbox)
-        assert len({event_id for event_id, _ in merchant.told}) == len(merchant.told) == 6
+        assert len({event_id for event_id, _ in merchant.received}) == len(merchant.received) == 6
 
 
 async def test_a_kill_between_the_change_and_the_sending_loses_nothing(tmp_path: Path, merchant: Merchant) -> None:
@@ -109,12 +109,12 @@ async def test_a_kill_between_the_change_and_the_sending_loses_nothing(tmp_path:
         await killed.behave(webhook_delay=[60, 60])
         captured = await paid(killed)
         await killed.kill()
-    assert merchant.told == []
+    assert merchant.received == []
     async with providing(ledger, webhook_url=merchant.url) as next_one:
         await merchant.heard(2)
         assert (await next_one.control.get(f"/v1/payments/{captured['id']}")).json() == captured
         await nothing_left(next_one)
-    assert {body["type"]: body["data"]["captured"] for _, body in merchant.told} == {
+    assert {body["type"]: body["data"]["captured"] for _, body in merchant.received} == {
         "payment.authorized": "0.000000000",
         "payment.captured": "1.500000000",
     }
@@ -132,7 +132,7 @@ async def test_a_kill_before_the_response_loses_nothing(tmp_path: Path, merchant
     async with providing(ledger, webhook_url=merchant.url) as next_one:
         await merchant.heard(4)
         await nothing_left(next_one)
-    assert [*Counter(event_id for event_id, _ in merchant.told).values()] == [2, 2]
+    assert [*Counter(event_id for event_id, _ in merchant.received).values()] == [2, 2]
 
 
 async def test_a_kill_under_load_loses_nothing(tmp_path: Path, merchant: Merchant) -> None:

@@ -22,7 +22,7 @@ SLOW = """
     CREATE CONSTRAINT TRIGGER sleep AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
       FOR EACH ROW EXECUTE FUNCTION sleep()
 """
-"""A transaction that adds a row takes so many seconds to commit, as one does that waits for a standby."""
+"""A transaction that adds a row takes this many seconds to commit, like one that waits for a standby."""
 
 
 @asynccontextmanager

@@ -78,7 +78,7 @@ follow_imports = skip
 [mypy-storage.*,server.*]
 ignore_errors = true
 """
-"""Without what the stores and the frame are made of, which would take most of the time."""
+"""Without the modules that the stores and the frame import, which would take most of the time."""
 
 
 @pytest.fixture(scope="module")
