@@ -49,7 +49,7 @@ class Files:
     picture: Path
     """What the document's picture shows, as JSON."""
     document: Path
-    """The picture itself stands beside it, under the same name with the suffix .svg."""
+    """The picture itself is next to it, under the same name with the suffix .svg."""
 
 
 def leave(findings: Sequence[Finding], occasion: Occasion, files: Files) -> None:

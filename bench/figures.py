@@ -12,7 +12,7 @@ USUAL = "FastAPI, SQLAlchemy, asyncpg"
 PGBENCH = "pgbench"
 ECHO = "bare gRPC echo"
 SYSTEMS = (BACKROOM, USUAL, PGBENCH, ECHO)
-"""In the order in which the picture shows them."""
+"""In the picture's order."""
 
 PLACE_ORDER, GET_ORDER, GET_PRODUCT = "PlaceOrder", "GetOrder", "GetProduct"
 METHODS = (PLACE_ORDER, GET_ORDER, GET_PRODUCT)
@@ -38,7 +38,7 @@ class Latency:
 
 
 Finding: TypeAlias = Row | Throughput | Latency
-"""What a measurement comes to."""
+"""The result of a measurement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Figures:
     occasion: str
     """When and for how long it was measured, in a sentence."""
     machine: str
-    """What it was measured on, in a sentence."""
+    """The machine that it was measured on, in a sentence."""
     throughput: Sequence[Throughput]
     latency: Sequence[Latency]
 

@@ -15,11 +15,11 @@ import psycopg
 from psycopg import sql
 
 ACCOUNT = UUID("0196f2a0-0000-7000-8000-00000000f111")
-"""Who placed all the orders, and received all the stock."""
+"""The account that placed all the orders, and received all the stock."""
 MAX_LOYAL = "customer-0"
-"""Who placed the most orders."""
+"""The customer with the most orders."""
 REMEMBERED = timedelta(days=29)
-"""For how long back requests and events are there; a server keeps them a day longer."""
+"""How far back requests and events exist; a server keeps them a day longer."""
 
 _SPAN = timedelta(days=365)
 _SESSION: LiteralString = """

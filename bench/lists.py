@@ -23,7 +23,7 @@ class Page:
     """Counted from 1."""
     request: bytes
     first: str
-    """The id of the order that it begins with."""
+    """The id of the first order on it."""
 
     async def read(self, list_orders: Unary, caller: int) -> None:
         """Requests it, and raises WrongPage if it has changed."""

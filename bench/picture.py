@@ -28,7 +28,7 @@ KEPT = Path(__file__).with_name("picture.json")
 PICTURE = Path(__file__).parent.parent / "docs" / "performance.svg"
 
 _WIDTH, _HEIGHT = 9.2, 5.9
-"""In inches, of 96 pixels each where the picture is shown at its own size."""
+"""In inches, of 96 pixels each when the picture is shown at its own size."""
 _SMALL, _TEXT, _HEAD = 9.0, 9.75, 12.0
 """Sizes of text in points: 12, 13 and 16 pixels."""
 _LINE = 12.5
@@ -48,11 +48,11 @@ _COLUMNS: Mapping[str, str] = {
     GET_PRODUCT: "products read",
 }
 _LEFT, _RIGHT, _GAP = 0.185, 0.985, 0.03
-"""Of the bars' columns, in shares of the width."""
+"""Of the bars' columns, as shares of the width."""
 _BAR = 0.62
 """The share of a row that its bar fills."""
 _BEYOND, _ROOM_FOR_VALUE = 1.1, 1.55
-"""How much longer than the longest bar of a server a bar may be, and a column is."""
+"""How much longer than the longest bar of a server a bar, and a column, may be."""
 
 
 def draw(figures: Figures, path: Path) -> None:

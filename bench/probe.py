@@ -12,7 +12,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 from backroom_client import AsyncBackroom
 
 TIMEOUT_SECONDS = 5.0
-"""In seconds; a check that fails counts as one that took so long."""
+"""In seconds; a failed check counts as one that took this long."""
 _POLL_SECONDS = 0.1
 
 

@@ -12,17 +12,17 @@ class Row:
     """Figures are medians over rounds; a ratio at or above its goal is good."""
 
     measured: str
-    """What was measured, such as "PlaceOrder, one hot product, 64 callers"."""
+    """The measurement, such as "PlaceOrder, one hot product, 64 callers"."""
     against: str
-    """What it is compared with, such as "pgbench with 64 clients"; LIMIT where the goal is an absolute one."""
+    """The comparison, such as "pgbench with 64 clients"; LIMIT if the goal is an absolute one."""
     unit: str
     ours: float
     peer: float
-    """The other's figure; the limit, where the goal is an absolute one."""
+    """The other's figure; the limit, if the goal is an absolute one."""
     ratio: float
     """Of ours to the peer's, or of the peer's to ours where lower is better: the median of the rounds' ratios."""
     goal: float | None
-    """The least ratio that is good; None where the row has no goal."""
+    """The smallest good ratio; None if the row has no goal."""
     lower_is_better: bool
     spread: float
     """The largest ratio of a round less the smallest, over the median ratio; 0 of a single round."""

@@ -22,7 +22,7 @@ class NotReady(Exception):
 class Running:
     pid: int
     log: Path
-    """Whatever it writes to standard output and to standard error; gone with the block."""
+    """Everything that it writes to standard output and to standard error; deleted at the end of the block."""
     process: subprocess.Popen[bytes]
 
 

@@ -26,7 +26,7 @@ _TEMPLATE = "bench_template"
 _MAX_REST_SECONDS, _POLL_SECONDS = 5.0, 0.25
 """In seconds."""
 _IDLE = 0.1
-"""The share of a core below which PostgreSQL counts as at rest."""
+"""The share of a core below which PostgreSQL counts as idle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class Call(Protocol):
     ends_at: float
     """By the event loop's clock."""
     received: int
-    """In bytes: the room that the server has not been granted again yet."""
+    """In bytes: received data for which the server's window has not been widened yet."""
 
     @property
     def given_up(self) -> bool:

@@ -102,7 +102,7 @@ class _Slot:
     def __init__(self) -> None:
         self.methods: dict[str, Callable[[bytes], Awaitable[bytes]]] = {}
         self._connections: list[Connection] = []
-        """The present one, behind those before that have calls under way yet."""
+        """The current one, after earlier ones that still have calls under way."""
         self._good_until = -math.inf
 
     @property

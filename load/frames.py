@@ -6,16 +6,16 @@ from struct import Struct
 from typing import TypeAlias
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""What a client says first."""
+"""The client's first bytes."""
 
 MAX_FRAME = 16_384
-"""In bytes of payload: what every peer takes, and the most that we take."""
+"""In bytes of payload: what every peer accepts, and the most that we accept."""
 
 MAX_BLOCK = 65_536
-"""In bytes: how large a block of headers we take."""
+"""In bytes: the largest block of headers that we accept."""
 
 FIRST_WINDOW = 65_535
-"""In bytes: how much may be sent before the peer says more, on a connection and on a stream."""
+"""In bytes: the initial window of a connection and of a stream."""
 
 MAX_WINDOW = 2**31 - 1
 

@@ -10,13 +10,13 @@ from load.calls import Stream, Unary, framed
 from load.protocol import Http2
 
 _OPEN_SECONDS = 10.0
-"""In seconds: how long a server may take until it speaks HTTP/2."""
+"""In seconds: the timeout for the start of HTTP/2."""
 
 _CLOSE_SECONDS = 0.1
-"""In seconds: how long the end of TLS may take, which gRPC's servers do not answer."""
+"""In seconds: the timeout for the end of TLS, which gRPC's servers do not acknowledge."""
 
 _WINDOW = 2**28
-"""In bytes; larger than anything that a bench has under way."""
+"""In bytes; more than a bench ever has under way."""
 
 
 class Connection:

@@ -13,14 +13,14 @@ from load.sample import Refused, Sample
 Call: TypeAlias = Callable[[int], Awaitable[None]]
 """One call, by the number of its caller (closed loop) or its own (open loop).
 
-It returns when it was answered and the answer checked; it raises Refused, or anything else for a failure.
+It returns once the response was checked; it raises Refused, or anything else for a failure.
 """
 
 NOT_SENT = "not sent"
 """The failure of a call of an open loop for which there was no room."""
 
 _CONCURRENCY = 256
-"""How many calls start before answers are looked at again."""
+"""How many calls start before responses are processed again."""
 
 _REST_SECONDS = 0.001
 """In seconds: the event loop's timers are no finer."""

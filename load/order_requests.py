@@ -18,14 +18,14 @@ MAX_PIECES = 3
 """Of a product in one line."""
 
 _HOLD_SECONDS = 86_400
-"""In seconds: longer than a bench lasts, so that nothing expires meanwhile."""
+"""In seconds: longer than a bench, so that nothing expires meanwhile."""
 
 _NANOS_A_PENNY = 10**7
 _ID_BEGINS = PlaceOrderRequest(request_id="0" * 36).SerializeToString()[:-36]
 _GOLDEN, _OTHER, _MASK = 0x9E3779B1, 0xC2B2AE3D, 0xFFFFFFFF
 
 Line: TypeAlias = tuple[int, int]
-"""A product, by its place among all, and how many pieces of it."""
+"""A product, by its index, and how many pieces of it."""
 
 
 class Unexpected(Exception):

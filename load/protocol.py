@@ -13,7 +13,7 @@ from load.statuses import Failed, failure_in
 from load.under_way import UnderWay
 
 _POLL_SECONDS = 1.0
-"""In seconds: how often it is looked for calls whose time is up or that nobody waits for."""
+"""In seconds: how often calls are checked for timeouts and missing callers."""
 
 
 class Http2(asyncio.Protocol):

@@ -20,13 +20,13 @@ class Sample:
     """The calls that ended within one window."""
 
     seconds: float
-    """How long the window was."""
+    """The length of the window."""
     latencies: Sequence[float]
-    """Of the calls that were answered well, in seconds, sorted."""
+    """The latencies of the successful calls, in seconds, sorted."""
     refusals: Sequence[float]
-    """How long the refused calls took, in seconds, sorted."""
+    """The latencies of the refused calls, in seconds, sorted."""
     unhinted: int
-    """How many of the refusals did not say when to try again."""
+    """How many refusals did not say when to retry."""
     failures: Mapping[str, int]
     """How many calls failed otherwise, by a short text."""
     cost: Mapping[str, float]

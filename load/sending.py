@@ -21,7 +21,7 @@ class Sender:
         self._windows: dict[int, int] = {}
         """By stream, of those that have yet to end."""
         self._waiting: dict[int, deque[tuple[bytes, bool]]] = {}
-        """What of a stream cannot be sent yet, and whether it ends the stream."""
+        """A stream's unsent data, and whether it ends the stream."""
 
     def attach(self, transport: asyncio.Transport) -> None:
         """Writes frames to this transport from now on."""

@@ -40,7 +40,7 @@ PAGE = 50
 _MAX_PAGE = 1000
 _FIRST_PAGE = ListOrdersRequest(page_size=PAGE).SerializeToString()
 _MAX_READ = 10_000
-"""So many orders are remembered, to be read again."""
+"""How many orders are remembered, to be read again."""
 
 _ANSWER_SECONDS = 30.0
 """In seconds: how long the last orders of a stream may take."""
@@ -57,7 +57,7 @@ _NOT_DONE = frozenset(
         "UNIMPLEMENTED",
     }
 )
-"""The codes after which an order surely was not placed."""
+"""The codes after which an order was certainly not placed."""
 
 
 class Shop:

@@ -12,7 +12,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from load.sample import Refused
 
 _PASSING = frozenset({"RESOURCE_EXHAUSTED", "UNAVAILABLE"})
-"""The codes of a server that would answer better in a moment."""
+"""The codes of temporary refusals."""
 
 
 class Failed(Exception):

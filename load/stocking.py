@@ -27,7 +27,7 @@ GET_STOCK = "/backroom.commerce.v1.InventoryService/GetStock"
 LIST_ORDERS = "/backroom.commerce.v1.OrderService/ListOrders"
 
 CONCURRENCY = 256
-"""Calls of those that set up a bench, and read what it left."""
+"""Concurrent calls that set up a bench, and read its results."""
 
 _MAX_PAGE = 1000
 _TRIES = 60

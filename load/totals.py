@@ -17,7 +17,7 @@ class Kept:
     """What the server has at the end."""
 
     levels: Sequence[tuple[int, int]]
-    """What of each product is on hand, and what of it is reserved."""
+    """For each product, the stock on hand and the reserved part of it."""
     orders: int
     pieces: int
     """Of all orders together."""
@@ -30,7 +30,7 @@ class Checked:
     orders: int
     pieces: int
     unanswered: int
-    """Calls that ended without an answer from which to know whether the order was placed."""
+    """Calls that ended without a response, so that it is unknown whether the order was placed."""
     placed_unanswered: int
     """How many of those placed their order."""
 

@@ -19,7 +19,7 @@ class UnderWay:
         self._most = frames.MAX_WINDOW
         self._next = 1
         self.ending: ConnectionError | None = None
-        """Why no further call can begin; None while they can."""
+        """Why no further call can start; None while they can."""
 
     @property
     def idle(self) -> bool:

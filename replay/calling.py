@@ -14,18 +14,18 @@ from replay.figures import Refusals, UnexpectedAnswer
 IN_FLIGHT = 64
 
 UNDER_WAY = 500
-"""How many changes may wait for the provider: the server's queue stays short, and the progress is seen."""
+"""How many changes may wait for the provider: the server's queue stays short, and progress is visible."""
 
 RETRY_SECONDS = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0)
-"""In seconds: how long to wait before each further try, when the server is unavailable or busy for a moment."""
+"""In seconds: the wait before each retry, while the server is temporarily unavailable or busy."""
 
 STALLED_SECONDS = 60.0
-"""In seconds: how long it may be that nothing of what waits is settled."""
+"""In seconds: how long it may take until the next item is settled."""
 
 _REST_SECONDS = (0.05, 0.1, 0.2, 0.5)
-"""In seconds: how long to rest after each look at what waits; the last one again and again."""
+"""In seconds: the wait after each poll; the last one repeatedly."""
 _SHARE = 1.0
-"""How long to rest at least, in times of how long a look took: what is waited for needs the server too."""
+"""The minimum wait, as a multiple of the poll's duration, since the awaited work needs the server too."""
 
 _OF_THE_CHANGE = frozenset(
     {
@@ -36,7 +36,7 @@ _OF_THE_CHANGE = frozenset(
         grpc.StatusCode.ABORTED,
     }
 )
-"""The codes that refuse one change and say nothing of the next one."""
+"""The codes that refuse one change and imply nothing for the next one."""
 
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")

@@ -41,11 +41,11 @@ class WriteOff:
 
     invoice: str
     place: int
-    """Which row of its invoice it is, counted from 1; with the invoice it names the row in any selection."""
+    """The row's number within its invoice, counted from 1; with the invoice it identifies the row in any selection."""
     sku: str
     description: str
     quantity: int
-    """How many pieces went; positive."""
+    """How many pieces were sold; positive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Return:
 
     invoice: str
     time: datetime
-    """When its invoice begins."""
+    """The time at which its invoice begins."""
     customer_id: str
-    """Empty where the file names nobody."""
+    """Empty if the file names none."""
     sku: str
     quantity: int
-    """How many pieces came back; positive."""
+    """How many pieces were returned; positive."""
     unit_price: Decimal
 
 
@@ -68,7 +68,7 @@ class NotReplayed:
     """The rows of the selection besides orders, write-offs and returns."""
 
     adjustments: int
-    """Rows of the shop's ledger, which are about money alone."""
+    """Rows of the shop's ledger, which concern only money."""
     rows_without_units: int
     """Rows of orders with the quantity 0."""
 
@@ -82,7 +82,7 @@ class Dataset:
     returns: tuple[Return, ...]
     not_replayed: NotReplayed
     digest: str
-    """Names the content of orders and write-offs: the same rows, the same digest, whichever file they came from."""
+    """Identifies the content of orders and write-offs: the same rows have the same digest, whatever their file."""
 
 
 def read_dataset(path: Path, first: date | None = None, last: date | None = None) -> Dataset:

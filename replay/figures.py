@@ -42,7 +42,7 @@ class Refusals:
     reason: str
     count: int
     example: str
-    """Which was the first, and what the server said."""
+    """The first one, with the server's message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ class Outcome:
     """The outcome of a replay."""
 
     figures: Figures
-    """Counted from the server's answers, and from nothing else."""
+    """Counted only from the server's responses."""
     expected: Figures
-    """What the file says."""
+    """The file's figures."""
     paid: Paid | None
-    """Counted from the server's answers; None where the server has no payment provider."""
+    """Counted from the server's responses; None without a payment provider."""
     matching: Matching
-    """Which returns belong to which orders, by the file alone."""
+    """Which returns belong to which orders, from the file alone."""
     paid_back: Decimal
-    """How much of the returns' money was paid back, counted from the server's answers; in GBP, exact."""
+    """How much of the returns' money was refunded, counted from the server's responses; in GBP, exact."""
     refusals: tuple[Refusals, ...]
     write_offs: int
     written_off_units: int

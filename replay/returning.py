@@ -20,7 +20,7 @@ class Returning:
         self._client = client
         self._calls = calls
         self._pending: dict[str, dict[str, str]] = {}
-        """By payment: the refunds that wait, and how they are named."""
+        """By payment: the refunds that wait, and their descriptions."""
         self._paid_back = Decimal(0)
 
     async def book(self, goods: Sequence[GoodsBack], payments: Mapping[str, Payment]) -> Decimal:

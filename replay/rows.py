@@ -35,7 +35,7 @@ class Row(NamedTuple):
     """One row as it is in the file."""
 
     texts: list[str]
-    """What the file says, column by column."""
+    """The file's texts, by column."""
     invoice: str
     sku: str
     description: str

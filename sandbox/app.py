@@ -24,7 +24,7 @@ _MAX_BODY_BYTES = 16 * 1024
 _MAX_KEY = 255
 _MAX_PAGE = 1000
 _BODY_SECONDS = 10.0
-"""In seconds: how long a body may take to arrive."""
+"""In seconds: the timeout for a body."""
 
 Body = TypeVar("Body", bound=BaseModel)
 

@@ -70,7 +70,7 @@ COMMIT;
 _COLUMNS = "id, reference, method, currency, amount, authorized, captured, refunded, failure, voided"
 
 Answer = dict[str, Any]
-"""A payment as it is answered: each amount as a decimal text with nine decimals."""
+"""A payment in a response: each amount as a decimal text with nine decimals."""
 
 
 @dataclass(frozen=True, slots=True)

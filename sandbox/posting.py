@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 _MAX_HEAD_BYTES = 32 * 1024
 _MAX_BODY_BYTES = 64 * 1024
-"""A connection whose answer is longer, or of unknown length, is not used again."""
+"""A connection with a longer response, or one of unknown length, is not reused."""
 
 
 class Unreachable(Exception):

@@ -41,7 +41,7 @@ class Refund:
 class Payment:
     id: str
     reference: str
-    """The merchant's id of it."""
+    """The merchant's id for it."""
     method: str
     currency: str
     amount: Decimal
@@ -71,7 +71,7 @@ class Change:
     payment: Payment
     kind: Kind
     amount: Decimal = NOTHING
-    """How much was secured, taken or paid back."""
+    """How much was secured, taken or refunded."""
     refund: Refund | None = None
 
 

@@ -25,7 +25,7 @@ from sandbox.request_bodies import ActiveBehavior, Behavior
 from sandbox.webhooks import Sender
 
 _PARENT_POLL_SECONDS = 0.25
-"""In seconds: how often it is looked whether the parent lives."""
+"""In seconds: how often it checks whether the parent is alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Config:
     ledger: Path
     key: str = field(repr=False)
     webhook_url: str
-    """Where webhooks are sent; empty until the behavior names it."""
+    """Where webhooks are sent; empty until the behavior sets it."""
     webhook_secret: str = field(repr=False)
-    """Empty where none are to be sent."""
+    """Empty if none are to be sent."""
     with_parent: bool = False
-    """Whether it ends when the process that started it does."""
+    """Whether it ends with the process that started it."""
 
 
 async def run(config: Config, ready: Callable[[str], None], logger: structlog.typing.FilteringBoundLogger) -> None:

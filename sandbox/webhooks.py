@@ -51,13 +51,13 @@ class Sender:
         self._unread = True
         self._events: dict[int, Event] = {}
         self._copies: dict[int, int] = {}
-        """How many copies of an event are still to be taken."""
+        """How many copies of an event are not accepted yet."""
         self._due: list[tuple[float, int, int]] = []
-        """When a copy of which event is to be sent, and how often it was tried; a heap."""
+        """When the next copy of an event is due, and its number of attempts; a heap."""
         self._sending: set[asyncio.Task[None]] = set()
         self._reachable = True
         self._taken = True
-        """Whether the last answer took its event."""
+        """Whether the last response accepted its event."""
         self._wake = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 

@@ -26,9 +26,9 @@ _CALLS_LONG = 1_000_000
 _CALLS_SHORT = 20_000
 _CALLERS = 32
 _READINGS = 200
-"""How often the memory is read along all the calls."""
+"""How often the memory is read during all the calls."""
 _IDLE = 3.0
-"""In seconds: for what a server does once it has started."""
+"""In seconds: for a server's work right after its start."""
 _PRODUCTS = 1_000
 _PIECES = 10_000_000
 _HUNDRED_THOUSAND = 100_000

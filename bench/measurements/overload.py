@@ -27,13 +27,13 @@ _CALLERS = 128
 _WARM_UP = 1.0
 _TIMES = (2, 5, 10)
 _GOODPUT = 0.9
-"""Of the peak."""
+"""As a share of the peak."""
 _REFUSAL_MILLISECONDS = 50.0
 """In milliseconds."""
 _HEALTH_SECONDS = 1.0
 
 _MAX_LOAD = 0.7
-"""How much of a core the load generator may take: above that, its own delays would count as the server's."""
+"""How much of a core the load generator may use: above that, its own delays would count as the server's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Strain:
 
     name: str
     wanted: float
-    """Calls a second; 0 of a closed loop."""
+    """Calls a second; 0 for a closed loop."""
     peak: Sample
     sample: Sample
     slowest_health: float

@@ -13,7 +13,7 @@ from bench.setting import Bench
 from load.sample import Sample
 
 Run: TypeAlias = Callable[[int, int], Awaitable[PgbenchRun]]
-"""One of pgbench's scripts, by so many clients for so many seconds."""
+"""One of pgbench's scripts, with this many clients for this many seconds."""
 
 
 @asynccontextmanager

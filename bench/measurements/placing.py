@@ -34,17 +34,17 @@ from load.loops import Call
 from load.sample import Sample
 
 MAX_ECHO_RATIO = 2.0
-"""How many times the bare echo's CPU of a call an order may take."""
+"""An order's CPU may be this many times the bare echo's CPU of a call."""
 
 _HOT = f"PlaceOrder, one hot product, {CALLERS} callers"
 _FEWER_CALLERS = (1, 4, 16)
-"""Beside the crowd: what the picture shows latency for."""
+"""The smaller numbers of callers for which the picture shows latency."""
 _PRODUCTS = 10_000
 _STREAMS, _UNDER_WAY = 4, 256
 _CLIENTS, _CLIENTS_IN_SHORT = (1, 4, 8, 16, 32, 64), (4, 8, 16, 32)
-"""Numbers of clients that pgbench may be at its best with."""
+"""Numbers of clients at which pgbench may be fastest."""
 _TRIAL_SECONDS = 2
-"""For which each of them is tried: 64 connections take one second to open."""
+"""The duration of each trial: 64 connections take one second to open."""
 
 
 async def hot(bench: Bench) -> list[Finding]:

@@ -15,7 +15,7 @@ from bench.setting import Bench
 from replay import Dataset, Outcome, first_day, progress_on, read_dataset, replay
 
 YEAR = "BENCH_YEAR"
-"""The environment variable that names a file for the long form, of the form that `backroom replay` takes."""
+"""The environment variable that names a file for the long form, in the format that `backroom replay` takes."""
 
 _TABLES = ("commerce.products", "commerce.orders", "commerce.order_lines")
 """In the order of their foreign keys."""

@@ -24,7 +24,7 @@ from load.shop import GET_ORDER, GET_PRODUCT, PLACE_ORDER, Shop
 
 CALLERS = 64
 CONNECTIONS = 4
-"""Of Backroom's callers together, and of the echo's: gRPC carries many calls on one."""
+"""Of all of Backroom's callers, and of the echo's: gRPC carries many calls on one."""
 _STOCK = 10_000_000
 """Pieces of each product: more than a bench sells."""
 

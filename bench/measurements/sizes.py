@@ -21,7 +21,7 @@ from load.shop import Shop
 from load.stocking import LIST_ORDERS
 
 WITHIN = 1.3
-"""How many times as much one call may cost as another."""
+"""One call may cost this many times as much as another."""
 
 _SMALL = 10_000
 _LARGE = 5_000_000
@@ -37,7 +37,7 @@ _FILTERED = {
 }
 _READERS = 4
 _PART = 1 / 4
-"""Of a usual window, for each page: there are many of them."""
+"""The share of a usual window for each page: there are many of them."""
 
 Reading = Callable[[ListOrdersRequest], Awaitable[Sequence[Side[Sample]]]]
 

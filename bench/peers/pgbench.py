@@ -17,7 +17,7 @@ PLACE_ORDER, READ_ORDER, READ_PRODUCT = (
     Path(__file__).with_name(name) for name in ("place_order.sql", "read_order.sql", "read_product.sql")
 )
 _HAS_UUIDV7 = 180_000
-"""From this version on the server makes such ids itself."""
+"""From this version on the server can make such ids."""
 
 
 class PgbenchFailed(Exception):

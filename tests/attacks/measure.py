@@ -13,7 +13,7 @@ _MEBI = 1024.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The worst of one attack."""
+    """The peak of one attack."""
 
     megabytes: float
     """By how much the server's memory rose."""
@@ -25,19 +25,19 @@ class Cost:
 
 
 def resident(pid: int, name: str = "VmRSS") -> float:
-    """In MiB: a process's memory, or its peak (VmHWM) since `forget_peak`."""
+    """In MiB: a process's memory, or its peak (VmHWM) since `reset_peak`."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) / _MEBI
     raise AssertionError(f"{pid} has no {name}")
 
 
-def forget_peak(pid: int) -> None:
+def reset_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 class Probe:
-    """A caller of Health/Check in a process of its own, over a connection of its own, as a kubelet is."""
+    """A separate process that calls Health/Check on its own connection, like a kubelet."""
 
     def __init__(self, address: str, pid: int) -> None:
         """`pid` is the server's, on this machine."""

@@ -1,4 +1,4 @@
-"""The budget of SECURITY.md: what whoever connects, or has a customer's token, can cost by 1,000 streams and 1 MB."""
+"""The budget of SECURITY.md: what a caller with or without a customer's token can cost with 1,000 streams and 1 MB."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ import structlog
 from server.process.connections import ConnectionLimits
 from storage.database import Database
 from tests.attacks.further import FURTHER
-from tests.attacks.measure import Cost, Probe, forget_peak, resident, settled
+from tests.attacks.measure import Cost, Probe, reset_peak, resident, settled
 from tests.attacks.table import ATTACKS, BYTES, Attack
 from tests.fixtures.applications import application_of
 from tests.fixtures.processes import serving
@@ -26,7 +26,7 @@ _TRIES = 8
 
 @pytest.fixture
 async def token(database: Database) -> str:
-    """A customer's."""
+    """A customer's token."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     application = application_of(database, logger)
     await application.prepare()
@@ -54,7 +54,7 @@ async def test_an_attack_stays_within_the_budget(database_url: str, token: str, 
     """Neither its memory nor the delay of Health/Check exceeds the budget, on a server with default settings."""
     costs: list[Cost] = []
     for _ in range(_TRIES):
-        # Its rate of calls is the default one, which the other tests' servers do not have.
+        # It has the default rate limit, unlike the other tests' servers.
         async with serving(database_url, BACKROOM_CALLS_PER_SECOND="") as server:
             costs.append(await asyncio.to_thread(_cost, attack, server.process.pid, server.grpc_port, token))
         if _in_time(costs[-1]):
@@ -70,7 +70,7 @@ def _in_time(cost: Cost) -> bool:
 def _cost(attack: Attack, pid: int, port: int, token: str) -> Cost:
     probe = Probe(f"127.0.0.1:{port}", pid)
     before = settled(pid)
-    forget_peak(pid)
+    reset_peak(pid)
     sent = attack.run(port, token)
     waits = probe.stop()
     assert sent <= BYTES * 1.01, f"{sent:,} bytes are more than the budget speaks of"

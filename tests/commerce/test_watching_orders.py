@@ -21,7 +21,7 @@ from storage.identity.store import IDENTITY
 from storage.snapshots import Snapshot
 from tests.commerce.goods import cancelled, found, placed, stocked
 from tests.commerce.values import kept, order, product
-from tests.commerce.watched import begun, told
+from tests.commerce.watched import begun, received
 from tests.fixtures.servers import Api, Running, refusal, running
 
 
@@ -55,8 +55,8 @@ async def test_each_change_is_sent_with_the_order_as_it_was_after_it(service: Ap
     first = await placed(service, ("A", 1), ("A", 2), reference="R-1", customer_id="17850")
     second = await placed(service, ("A", 1))
     changes = [head(first), head(second), await head_of_cancelled(service, first, "too late")]
-    assert [message.order for message in await told(call, 3)] == changes
-    assert [message.order for message in await told(watch(service, start), 3)] == changes
+    assert [message.order for message in await received(call, 3)] == changes
+    assert [message.order for message in await received(watch(service, start), 3)] == changes
 
 
 async def head_of_cancelled(api: Api, order: orders_pb2.Order, reason: str) -> orders_pb2.Order:
@@ -72,11 +72,11 @@ async def test_every_token_resumes_right_after_its_message(service: Api) -> None
     start = await begun(call)
     for _ in range(3):
         await cancelled(service, await placed(service, ("A", 1)))
-    live = await told(call, 6)
-    again = await told(watch(service, start), 6)
+    live = await received(call, 6)
+    again = await received(watch(service, start), 6)
     for messages in (live, again):
         for place, message in enumerate(messages[:-1]):
-            rest = await told(watch(service, message.resume_token), 5 - place)
+            rest = await received(watch(service, message.resume_token), 5 - place)
             assert [each.order for each in rest] == [each.order for each in live[place + 1 :]]
 
 
@@ -92,7 +92,7 @@ async def test_an_order_is_sent_in_every_state(server: Running, service: Api) ->
         await tx.orders.add([kept_order])
         for each in later:
             await tx.events.publish([Event("payment.failed", uuid4(), "{}", each.update_time), order_event(each)])
-    messages = [message.order for message in await told(call, len(later))]
+    messages = [message.order for message in await received(call, len(later))]
     assert messages == [head(as_message(each)) for each in later]
     assert [each.update_time.ToDatetime(UTC) for each in messages] == [each.update_time for each in later]
 
@@ -119,7 +119,9 @@ async def test_a_watcher_receives_the_orders_that_it_may_see(server: Running, la
             apis = [Api(another.channel, api.token) for api, _ in asked]
             calls = [watch(*each) for each in zip(apis, starts, [customer_id for _, customer_id in asked], strict=True)]
         for call, expected in zip(calls, [his, his, everybodys, his, [foreign]], strict=True):
-            assert [message.order for message in await told(call, len(expected))] == [head(each) for each in expected]
+            assert [message.order for message in await received(call, len(expected))] == [
+                head(each) for each in expected
+            ]
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -141,7 +143,7 @@ async def test_an_account_that_lost_the_role_receives_only_its_own_orders(server
             await begun(call)
         changes = [await cancelled(seller, order) for order in orders]
         expected = [*before, changes[2]]
-        assert [message.order for message in await told(call, len(expected))] == [head(each) for each in expected]
+        assert [message.order for message in await received(call, len(expected))] == [head(each) for each in expected]
 
 
 async def lowered(server: Running, api: Api) -> None:
@@ -186,5 +188,5 @@ async def test_an_old_token_has_expired(service: Api) -> None:
     assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "RESUME_TOKEN_EXPIRED")
     await stocked(service, "A", 1)
     order = await placed(service, ("A", 1))
-    [message] = await told(watch(service, tokens[1]), 1)
+    [message] = await received(watch(service, tokens[1]), 1)
     assert message.order == head(order)

@@ -7,7 +7,7 @@ import pytest
 
 from backroom.commerce.v1 import inventory_service_pb2 as pb
 from tests.commerce.goods import cancelled, placed, receipt, stocked
-from tests.commerce.watched import begun, told
+from tests.commerce.watched import begun, received
 from tests.fixtures.servers import Api, Running, refusal, running
 
 
@@ -45,13 +45,13 @@ async def test_every_movement_is_sent_as_the_ledger_lists_it(
     start = await begun(call)
     await trade(service)
     expected = await ledger(service, *({*skus} - {"NONE"} or ("TEA", "MUG", "JAM")))
-    messages = await told(call, len(expected))
+    messages = await received(call, len(expected))
     assert [message.movement for message in messages] == expected
     tokens = [start, *(message.resume_token for message in messages)]
     async with running(server.database) as another:
         for place in range(len(expected)):
             again = watch(Api(another.channel, service.token), *skus, token=tokens[place])
-            assert [message.movement for message in await told(again, len(expected) - place)] == expected[place:]
+            assert [message.movement for message in await received(again, len(expected) - place)] == expected[place:]
             again.cancel()
 
 
@@ -59,7 +59,7 @@ async def test_a_token_is_bound_to_its_products(service: Api) -> None:
     """In whatever order they are named; for others it is refused, and so is garbage."""
     start = await begun(watch(service, "TEA", "MUG"))
     await stocked(service, "TEA", 1)
-    [message] = await told(watch(service, "MUG", "TEA", token=start), 1)
+    [message] = await received(watch(service, "MUG", "TEA", token=start), 1)
     assert message.movement.on_hand_after == 1
     for call in (watch(service, token=start), watch(service, "TEA", token=start), watch(service, token="canary")):
         refused = await refusal(call.read())

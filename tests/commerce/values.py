@@ -19,7 +19,7 @@ from storage.frame.records import ChangeContext
 from tests.fixtures.roles import permissions_of
 
 LAW = settings(max_examples=120, deadline=None)
-"""How a law is tried: no example is too slow, for the machine may be busy."""
+"""No deadline for an example, since the machine may be busy."""
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 SOON = 10.0
-"""In seconds: far longer than a change takes to be told."""
+"""In seconds: far longer than a change takes to arrive."""
 
 
 async def begun(call: Any) -> str:
@@ -16,7 +16,7 @@ async def begun(call: Any) -> str:
     return str(message.resume_token)
 
 
-async def told(call: Any, count: int) -> list[Any]:
+async def received(call: Any, count: int) -> list[Any]:
     """The next messages that hold a change."""
     messages: list[Any] = []
     async with asyncio.timeout(SOON):

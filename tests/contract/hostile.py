@@ -16,13 +16,13 @@ from backroom.common.v1 import rules_pb2
 from server.frame.canonical import behaviors_of, is_output_only
 
 CANARY = "canary-5e1f0c"
-"""Stands in payloads, and must stand nowhere else."""
+"""Appears in payloads, and must appear nowhere else."""
 
 SOLD = "samovar-3141"
-"""A product of which there is enough; no hostile message names it."""
+"""A product with enough stock; no hostile message names it."""
 
 STOCKED = "tea-2718"
-"""A product that there are a thousand of where it is looked what is whose."""
+"""A product with a stock of a thousand, for the tests of foreign ids."""
 
 _F = FieldDescriptor
 _SIGNED = {_F.TYPE_INT32: 31, _F.TYPE_SINT32: 31, _F.TYPE_SFIXED32: 31}
@@ -43,7 +43,7 @@ _STRINGS = (
     "GBP",
 )
 _EXTREMES = (-1, 0, 1, 2, 1_000_001, 999_999_999, -62_135_596_800, 253_402_300_799)
-"""The last two are the first and the last second that a Timestamp can tell."""
+"""The last two are the first and the last second that a Timestamp can represent."""
 _DEEPEST = 3
 _PLAIN = {"google.type.Money": {"currency_code": "GBP", "units": 3}}
 

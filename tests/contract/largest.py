@@ -21,7 +21,7 @@ _GIVEN: dict[str, Any] = {
     "google.protobuf.Duration": {"seconds": 2_591_999, "nanos": 999_999_999},
 }
 _TEXTS = {"product.sku": "~" * 64}
-"""What fits the rules that are written as expressions, by their ids."""
+"""Texts that satisfy the rules written as expressions, by the rules' ids."""
 _MASK = "google.protobuf.FieldMask"
 
 

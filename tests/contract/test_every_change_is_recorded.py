@@ -18,7 +18,7 @@ from tests.fixtures.trading import eventually, trading
 from tests.identity.records import events
 
 CHANGING = {method.name: method.module for method in METHODS if method.changes}
-"""What changes something, and in which module."""
+"""The calls that change something, and their module."""
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.fixtures.roles import PERMISSIONS
 from tests.fixtures.servers import Api, Refused, Running, refusal, refused
 
 _UNREPEATABLE = {"Login", "Refresh", "Logout", "ExchangeKey", "ConfirmPayment"}
-"""Each opens or ends a session, issues a token or looks up: repeating it is said beside it, without a request_id."""
+"""Each opens or ends a session, issues a token or reads: repeating it is described without a request_id."""
 
 MUTATING = [method for method in METHODS if method.changes and method.name not in _UNREPEATABLE]
 

@@ -22,9 +22,9 @@ from tests.fixtures.servers import Api, Refused, Running, refused, running
 from tests.identity.people import granting
 
 OWN: Mapping[Take, str] = {take: name for rows in all_rows().values() for take, name in rows.own.items()}
-"""Where an id is one's own or another's, and which of its owner's it is."""
+"""The ids that an account owns, and which of the owner's ids each is."""
 EVERYONES = {take for rows in all_rows().values() for take in rows.everyones}
-"""Where no id is another's."""
+"""The ids that no account owns."""
 
 
 def taking_ids() -> Iterator[tuple[Take, Method]]:

@@ -18,7 +18,7 @@ from tests.contract.proto_comments import documented
 from tests.fixtures.servers import Api, Refused, Running, refusal, refused
 
 _GROUP = (b"\xc3\x3e", b"\xc4\x3e")
-"""Where a group of field 1000 starts and ends."""
+"""The start and end of a group of field 1000."""
 
 MALFORMED = {
     "a tag that never ends": b"\xff" * 11,
@@ -40,7 +40,7 @@ ODD = {
 
 
 IDENTIFIERS = {"sku", "role", "permission", "event_type", "name"}
-"""What a refusal may repeat of what it was sent, beside ids: names of things, and never a text or a secret."""
+"""What a refusal may repeat of the request, besides ids: names of things, and never a text or a secret."""
 
 
 def told(refused_as: Refused) -> str:

@@ -21,7 +21,7 @@ from tests.fixtures.servers import Running
 _PB2: Any = health_pb2
 
 FOLLOWING = ("", "readiness", *(service.full_name for service in SERVICES))
-"""Those that follow the database."""
+"""Those that depend on the database."""
 
 
 async def get(running: Running, path: str) -> httpx.Response:

@@ -23,7 +23,7 @@ _KEYS = (
 )
 _SECONDS = (str(uuid4()), "1", "-1", "9" * 19, "z")
 _READ_FIRSTS = ("TEA", "0", "2020-01-01T00:00:00+00:00", str(uuid4()))
-"""One of each kind that a list takes: behind it, any second part is read."""
+"""One of each type that a list accepts: after it, any second part is read."""
 _TIMES = ("start_time", "end_time", "from_time", "to_time")
 
 

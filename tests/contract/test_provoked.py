@@ -28,7 +28,7 @@ from tests.fixtures.processes import serving
 from tests.fixtures.servers import Api, Running, keep_in, refused, sign_in
 
 SECRET = "canary-in-the-error-9b2f"
-"""Stands in the text of what goes wrong."""
+"""Appears in the text of the error."""
 
 
 @dataclass

@@ -16,7 +16,7 @@ from tests.contract.probes import checked
 from tests.fixtures.servers import Running, refused, running
 
 VERSIONS = ("v1", "v1alpha")
-"""Their messages are the same but for the package's name, which is not on the wire."""
+"""Their messages differ only in the package's name, which is not on the wire."""
 
 
 async def asked(server: Running, version: str, *questions: pb.ServerReflectionRequest) -> list[Any]:

@@ -17,7 +17,7 @@ CLIENTS: dict[str, Callable[[Any, str], Any]] = {
     "server_stream": lambda channel, path: channel.unary_stream(path)(b"one", timeout=10).read(),
     "bidi_stream": lambda channel, path: channel.stream_stream(path)(timeout=10).read(),
 }
-"""What is sent to them, they need not read: the streams send nothing."""
+"""They need not read what is sent to them: the streams send nothing."""
 
 
 @pytest.mark.parametrize("kind", CLIENTS)

@@ -22,7 +22,7 @@ class Body:
     path: str
     content: bytes
     token: bool = True
-    """Whether it takes a customer's token."""
+    """Whether it needs a customer's token."""
 
     @property
     def times(self) -> int:

@@ -60,7 +60,7 @@ def submitted(batcher: Batcher[int, int], asks: Sequence[int]) -> "list[asyncio.
 
 
 BEGINS = 12
-"""In turns of the loop: by then a batch that nothing is added to has begun."""
+"""In loop iterations: by then a batch without further requests has started."""
 
 
 async def turns(count: int) -> None:

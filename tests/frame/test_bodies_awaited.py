@@ -20,7 +20,7 @@ from tests.frame.bodies import BODIES, Body
 
 MAX_MEGABYTES = 100
 MAX_SECONDS = 2.0
-"""What a probe may wait on a machine that has more to do; it was 21.8 s."""
+"""The longest wait of a probe on a busy machine; it was 21.8 s."""
 EXPECTED = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,
@@ -34,7 +34,7 @@ def megabytes(pid: int, name: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
 
 
-def forget_peak(pid: int) -> None:
+def reset_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
@@ -84,7 +84,7 @@ async def test_no_body_blocks_the_server_or_exhausts_its_memory(database_url: st
         pid = server.process.pid
         await asyncio.gather(*(answered(attacking, BODIES["100 empty lines"], token) for _ in range(50)))
         for name, body in BODIES.items():
-            forget_peak(pid)
+            reset_peak(pid)
             before = megabytes(pid, "VmRSS")
             async with probed(probing) as waited:
                 codes = set(await asyncio.gather(*(answered(attacking, body, token) for _ in range(body.times))))

@@ -146,7 +146,7 @@ OTHERWISE = {
     "FieldInvalid": {"fields"},
     "ProductNotFound": {"product_id"},
 }
-"""What a refusal may be made with in the place of what its message names: it then says something else."""
+"""Values that replace what a refusal's message names, and change its text."""
 SOURCES = sorted(Path(server.__path__[0]).rglob("*.py"))
 
 

@@ -14,13 +14,13 @@ from backroom.identity.v1 import access_service_pb2, roles_pb2
 from storage.identity.store import IDENTITY
 from tests.commerce.goods import ask, placed, stocked
 from tests.commerce.watched import begun as begun_watch
-from tests.commerce.watched import told
+from tests.commerce.watched import received
 from tests.fixtures.servers import Api, Refused, Running, refused
 from tests.identity.people import granting, kept, revoking
 from tests.identity.sessions import begun
 
 WITHIN = 1.5
-"""In seconds: one for the server, and what a busy machine takes to tell it."""
+"""In seconds: one for the server, plus the delay of a busy machine."""
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def test_a_watch_ends_with_its_session(server: Running, admin: Api) -> Non
         assert (answer.code, answer.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID")
     await stocked(admin, "A", 1)
     order = await placed(admin, ("A", 1))
-    [message] = await told(others, 1)
+    [message] = await received(others, 1)
     assert message.order.order_id == order.order_id
 
 
@@ -94,7 +94,7 @@ async def test_a_watch_ends_when_its_caller_loses_another_permission(server: Run
     await stocked(admin, "A", 2)
     await placed(admin, ("A", 1))
     own = await placed(user, ("A", 1))
-    [message] = await told(again, 1)
+    [message] = await received(again, 1)
     assert message.order.order_id == own.order_id
 
 

@@ -24,7 +24,7 @@ _UNBOUND = (
     "ALTER TABLE frame.audit_seals DROP CONSTRAINT uq_audit_seals_sequence",
     "ALTER TABLE frame.audit_seals DROP CONSTRAINT pk_audit_seals",
 )
-"""What guards the tables against accidents does not stop whoever owns them."""
+"""The tables' safeguards against accidents do not stop their owner."""
 _KEEP = ("CREATE TABLE entries_then AS TABLE frame.audit_entries", "CREATE TABLE seals_then AS TABLE frame.audit_seals")
 _RESTORE = (
     "TRUNCATE frame.audit_entries, frame.audit_seals",

@@ -33,7 +33,7 @@ ATTEMPTS = [
     ("disabled@example.com", PASSWORD),
     ("unverified@example.com", PASSWORD),
 ]
-"""A wrong password; and the right ones of an account that is not there, is disabled, or is not verified."""
+"""A wrong password; and the right ones of an account that does not exist, is disabled, or is not verified."""
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ EASY = [
     # Full-width letters, a ligature, and circled digits are normalized to plain ones.
     *("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44" * 2, "\ufb01refightersfire", "\u2460\u2461\u2462" * 8),
 ]
-"""Some of these are on the list, some are told by the estimator alone."""
+"""Some of these are on the list, some are recognized only by the estimator."""
 
 
 @pytest.fixture

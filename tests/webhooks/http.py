@@ -15,7 +15,7 @@ class Post:
     body: bytes = b"{}"
     method: str = "POST"
     chunk: int = 0
-    """The body goes in chunks of so many bytes; 0 means that its length is told instead."""
+    """The body is sent in chunks of this many bytes; 0 means that its length is sent instead."""
     unsent: bool = False
     """Whether the body, or its last chunk, is never sent."""
 

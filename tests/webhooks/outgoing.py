@@ -32,7 +32,7 @@ LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 READ = ("orders.read_all",)
 TYPES = {"order.placed": EventType("Placed.", READ), "order.paid": EventType("Paid.", READ), **OWN_TYPES}
 CALLER = Caller(uuid4(), frozenset({"orders.read_all", "webhooks.manage"}))
-"""Who makes and changes endpoints, and may read all that they are told."""
+"""The account that creates and changes endpoints, and may read everything that they receive."""
 SECRET = bytes(range(32))
 SEALS = SecretSeals(MASTER_KEYS)
 
@@ -119,7 +119,7 @@ class Outbox:
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     permissions: frozenset[str] | None = CALLER.permissions
-    """What those may do by now who answer for the endpoints."""
+    """The current permissions of the responsible accounts."""
 
     async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
         return self.permissions if account_id == CALLER.account_id else None

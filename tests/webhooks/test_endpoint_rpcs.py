@@ -29,7 +29,7 @@ FILLED = text(f"""
         create_time, update_time
     FROM (SELECT * FROM webhooks.endpoints LIMIT 1) AS one, generate_series(4, {rules.MAX_ENDPOINTS})
 """)
-"""One less than there may be, where there were two."""
+"""One less than the maximum, with two existing ones."""
 
 
 async def create(api: Api, **fields: Any) -> pb.CreateEndpointResponse:

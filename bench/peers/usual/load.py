@@ -27,7 +27,7 @@ _HOLD_SECONDS = 86_400
 _NANO = Decimal("1e-9")
 _PERMISSIONS = ("orders.place", "orders.place_for", "orders.read", "orders.read_all", "catalog.read")
 _SECONDS = slice(len("2026-01-01T00:00:00"))
-"""Of a time; what follows is left out where it is 0."""
+"""The fraction of a second in a time; a fraction of 0 is omitted."""
 
 
 class UsualShop:

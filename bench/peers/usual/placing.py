@@ -12,7 +12,7 @@ from bench.peers.usual.schemas import LineIn, OrderIn
 from bench.peers.usual.security import Caller
 
 _EXACT = Decimal("1e-9")
-"""What the store keeps, so that the first answer reads as a later one does."""
+"""The store's precision, so that the first response equals a later one."""
 
 
 @dataclass(frozen=True, slots=True)

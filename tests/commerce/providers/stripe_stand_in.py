@@ -46,7 +46,7 @@ class StandIn:
     answered: dict[str, tuple[Json, int, Json]] = field(default_factory=dict)
     """By idempotency key: the parameters, the status and the answer."""
     failing: int | None = None
-    """A status to answer everything with."""
+    """A status for every response."""
     refund_status: str = "succeeded"
     embedded: int = 10
     """How many refunds are expanded into a charge."""
