@@ -182,6 +182,28 @@ async def test_a_job_that_keeps_failing_waits_for_a_person(
     assert (diary.done, await undone(database)) == (["one"], [])
 
 
+async def test_a_job_is_done_only_once_what_it_found_is_confirmed(
+    database: Database, database_url: str, diary: Diary, log: Log
+) -> None:
+    """Otherwise it stays in the queue, and runs again: a promotion may undo what it found done already."""
+    kept: list[list[tuple[str, JobState]]] = []
+
+    @asynccontextmanager
+    async def confirmed() -> AsyncIterator[None]:
+        yield
+        kept.append(list(await undone(database)))
+        if len(kept) == 1:
+            raise StoreUnavailable
+
+    await deferred(database, "one")
+    async with working(worker_of(database_url, log, Task("test.write", diary.run), confirmed=confirmed)):
+        await until(lambda: len(log.of("test.write")) == 2)
+    assert diary.done == ["one", "one"]
+    assert kept == [[("one", JobState.RUNNING)]] * 2
+    assert [line["outcome"] for line in log.of("test.write")] == ["failed", "done"]
+    assert await undone(database) == []
+
+
 async def test_jobs_of_one_lock_run_one_after_the_other(
     database: Database, database_url: str, diary: Diary, log: Log
 ) -> None:

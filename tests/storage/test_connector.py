@@ -18,6 +18,7 @@ from storage.connector import Connector
 from storage.errors import StoreUnavailable
 from storage.problems import ProblemKind
 from storage.time_limits import TimeLimits
+from storage.timelines import HostStatus
 from storage.url import parameters
 
 NAME = "test-connector"
@@ -169,8 +170,8 @@ async def test_an_old_primary_is_refused_after_a_promotion_was_seen(hosts: Calla
     """Its changes differ from the new one's."""
     async with connector(hosts("real", "again")) as way:
         await (await way.open()).close()
-        ((system, timeline),) = way._timelines.items()
-        way._timelines[system] = timeline + 1
+        ((system, timeline),) = way.timelines.seen.items()
+        way.timelines.record(HostStatus(system, timeline + 1))
         with pytest.raises(StoreUnavailable, match=f"an old primary: it is at timeline {timeline}") as raised:
             await way.open()
         assert raised.value.problem.kind is ProblemKind.STANDBY
