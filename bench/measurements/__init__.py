@@ -1,4 +1,4 @@
-"""What is measured, in the order of the tables."""
+"""The measurements, in the order of the tables."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from bench.setting import Bench
 @dataclass(frozen=True, slots=True)
 class Measurement:
     what: str
-    """What it does, for who watches it."""
+    """What it does, for the person who runs it."""
     measure: Callable[[Bench], Awaitable[Sequence[Finding]]]
     short: bool = True
-    """Whether the short form has it."""
+    """Whether the short form includes it."""
 
 
 MEASUREMENTS: Mapping[str, Measurement] = {

@@ -1,4 +1,4 @@
-"""`backroom demo` and `backroom replay`, as a person runs them."""
+"""`backroom demo` and `backroom replay`, as an operator runs them."""
 
 import asyncio
 import os
@@ -33,14 +33,14 @@ def backroom(*words: str, folder: Path, **environment: str) -> subprocess.Comple
 
 
 def lines_of(output: str) -> list[str]:
-    """The lines, with one blank between words."""
+    """The lines, with single spaces between words."""
     return [" ".join(line.split()) for line in output.splitlines()]
 
 
-async def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
+async def test_the_demo_replays_the_real_day_and_a_second_run_changes_nothing(
     database_url: str, tmp_path: Path, shared_sandbox: Sandbox
 ) -> None:
-    """Where no server answers, the demo starts one; run again, the same figures and not one row more."""
+    """Without a running server, the demo starts one; run again, it prints the same figures and adds no row."""
     paid = {
         "DATABASE_URL": database_url,
         "BACKROOM_MASTER_KEY": MASTER_KEY,
@@ -64,15 +64,15 @@ async def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
 
 
 def test_the_demo_says_that_the_database_is_not_migrated(postgres: str, tmp_path: Path) -> None:
-    """It ends in one line with the mend, and does not wait for ever."""
+    """It ends with one line that says what to do, and does not wait forever."""
     ended = backroom("demo", "--yes", folder=tmp_path, DATABASE_URL=postgres, BACKROOM_MASTER_KEY=MASTER_KEY)
     assert ended.returncode == 1
     assert "backroom migrate" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_a_file_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
-    """The name of the file and what is the matter, before anything is started."""
+def test_a_missing_file_is_reported_in_one_line(tmp_path: Path) -> None:
+    """The name of the file and the problem, before anything is started."""
     ended = backroom("replay", str(tmp_path / "none.csv"), folder=tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
@@ -80,15 +80,15 @@ def test_a_file_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_day_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
-    """The option and the text that was given."""
+def test_an_invalid_day_is_reported_in_one_line(tmp_path: Path) -> None:
+    """The option and its value."""
     ended = backroom("replay", "x.csv", "--from", "yesterday", folder=tmp_path)
     assert ended.returncode == 1
     assert ended.stderr == "backroom: --from: 'yesterday' is no day; write it as 2011-11-01\n"
 
 
-def test_a_database_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> None:
-    """The demo's own server is given up as soon as it says why it is not ready."""
+def test_an_unreachable_database_is_reported_in_one_line(tmp_path: Path) -> None:
+    """The demo gives its own server up as soon as that says why it is not ready."""
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     ended = backroom("demo", "--yes", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
     assert ended.returncode == 1
@@ -97,8 +97,8 @@ def test_a_database_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> 
     assert "Connection refused; start PostgreSQL there" in line
 
 
-def test_nothing_is_written_where_nobody_said_yes(tmp_path: Path) -> None:
-    """Without a terminal to ask at, into a database that is not this folder's: one line, which names the reason."""
+def test_nothing_is_written_without_confirmation(tmp_path: Path) -> None:
+    """Without a terminal, into a database that is not this folder's: one line with the reason."""
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     ended = backroom("demo", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
     said = "this writes products, orders and payments through a server of its own"
@@ -106,7 +106,7 @@ def test_nothing_is_written_where_nobody_said_yes(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (1, f"backroom: {said}, and {reason}: say --yes\n")
 
 
-def test_a_person_confirms_at_a_terminal(tmp_path: Path) -> None:
+def test_an_operator_confirms_at_a_terminal(tmp_path: Path) -> None:
     """With each reason; any answer but yes writes nothing."""
     settings = {"BACKROOM_ENVIRONMENT": "production", "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
     code, screen = at_a_terminal("demo", typed=b"n\n", folder=tmp_path, **settings)
@@ -118,7 +118,7 @@ def test_a_person_confirms_at_a_terminal(tmp_path: Path) -> None:
 
 
 def at_a_terminal(*words: str, typed: bytes, folder: Path, **environment: str) -> tuple[int, str]:
-    """How a command ends at a terminal where this is typed, and what stands on the screen."""
+    """The exit code of a command at a terminal with this input, and its output."""
     ours, theirs = pty.openpty()
     settings = {"BACKROOM_DATA_DIR": str(folder), "BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", **environment}
     command = [sys.executable, "-m", "server", *words]
@@ -128,7 +128,7 @@ def at_a_terminal(*words: str, typed: bytes, folder: Path, **environment: str) -
         os.close(theirs)
         os.write(ours, typed)
         screen = b""
-        with suppress(OSError):  # the terminal's end, once nobody writes to it any more
+        with suppress(OSError):  # the terminal's end, once no process writes to it any more
             while read := os.read(ours, 4096):
                 screen += read
         code = process.wait(60)

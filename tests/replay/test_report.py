@@ -1,4 +1,4 @@
-"""What a person sees of a replay."""
+"""The output of a replay."""
 
 import io
 from dataclasses import replace
@@ -53,15 +53,15 @@ WHOLE = Outcome(
 
 
 def printed(outcome: Outcome) -> list[str]:
-    """The lines on something that is no terminal, with one blank between words."""
+    """The output without a terminal, with single spaces between words."""
     console = Console(file=io.StringIO(), width=60)
     print_outcome(console, outcome)
     assert isinstance(console.file, io.StringIO)
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 
 
-def test_the_closing_figures_are_exact_and_name_what_was_left_out() -> None:
-    """Nothing is rounded, and nothing that the file holds goes unsaid."""
+def test_the_final_figures_are_exact_and_include_what_was_left_out() -> None:
+    """Nothing is rounded, and everything in the file is reported."""
     assert printed(WHOLE) == [
         "orders 20,725",
         "lines 531,282",
@@ -78,7 +78,7 @@ def test_the_closing_figures_are_exact_and_name_what_was_left_out() -> None:
     assert WHOLE.complete
 
 
-def test_a_server_without_a_provider_is_told_and_complete() -> None:
+def test_a_server_without_a_provider_is_reported_and_complete() -> None:
     """What it leaves out is counted."""
     outcome = replace(WHOLE, paid=None, paid_back=Decimal(0))
     assert printed(outcome)[7:] == [
@@ -103,8 +103,8 @@ def test_money_that_is_missing_makes_a_replay_incomplete() -> None:
     assert not replace(WHOLE, paid=Paid(20_724, Decimal("10655622.484"))).complete
 
 
-def test_refusals_and_wrong_figures_are_told() -> None:
-    """A replay that fell short says why, and by how much; its words are no markup."""
+def test_refusals_and_wrong_figures_are_reported() -> None:
+    """An incomplete replay says why, and by how much; its text is not interpreted as markup."""
     refused = Refusals("order", "OUT_OF_STOCK", 2, "order 536365: [bold]5 of 6 are there")
     fell_short = Figures(1, 1, 1, Decimal("0.5"), 1)
     outcome = replace(WHOLE, figures=fell_short, refusals=(refused,), not_replayed=NotReplayed(0, 7))
@@ -126,13 +126,13 @@ def test_refusals_and_wrong_figures_are_told() -> None:
         ("0.000000001", "0.000000001"),
     ],
 )
-def test_an_amount_is_shown_with_every_decimal_that_counts(amount: str, text: str) -> None:
+def test_an_amount_is_shown_with_every_significant_decimal(amount: str, text: str) -> None:
     """Two at least, as people write money."""
     assert exact(Decimal(amount)) == text
 
 
 def test_without_a_terminal_progress_is_a_few_plain_lines() -> None:
-    """A log of a year's replay stays short; a step with nothing to do says nothing."""
+    """The log of a year's replay stays short; a step with nothing to do prints nothing."""
     console = Console(file=io.StringIO(), width=60)
     with progress_on(console) as progress:
         for step, total in ((Step.IMPORT, 40), (Step.RECEIVE, 40), (Step.PLACE, 1000), (Step.WRITE_OFF, 0)):
@@ -156,8 +156,8 @@ def test_without_a_terminal_progress_is_a_few_plain_lines() -> None:
     ]
 
 
-def test_on_a_terminal_progress_is_a_bar_a_step() -> None:
-    """It ends with all that was to be done."""
+def test_on_a_terminal_progress_is_one_bar_per_step() -> None:
+    """It ends at the full count."""
     console = Console(file=io.StringIO(), width=60, force_terminal=True)
     with progress_on(console) as progress:
         progress.begin(Step.PLACE, 3)

@@ -4,7 +4,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """From the command line, or the environment."""
+    """From the command line or the environment."""
 
     model_config = SettingsConfigDict(frozen=True, cli_kebab_case=True)
 
@@ -13,7 +13,7 @@ class Settings(BaseSettings):
     storage: Literal["orm", "core"] = "orm"
     port: int = 8000
     jwt_public_key: str
-    """In PEM: the Ed25519 key that access tokens are held against."""
+    """In PEM: the Ed25519 key that verifies access tokens."""
     pool_size: int = 10
     max_overflow: int = 0
-    """None: a crowd would have them opened and closed all the time, which costs more than waiting does."""
+    """None: with many callers, opening and closing them all the time would cost more than waiting."""
