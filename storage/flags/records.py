@@ -132,12 +132,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What changed above one configuration version, up to another; archived flags and segments among it."""
+    """What changed after one configuration version, up to another, including archived flags and segments."""
 
     version: int
     flags: Sequence[Flag]
     segments: Sequence[Segment]
     flag_sets: Sequence[FlagSet]
+    complete: bool = False
+    """Whether this is all there is, to replace whatever was known before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from tests.contract.probes import becomes, checked
 from tests.faults.cluster import Cluster
 from tests.faults.load import until
 from tests.fixtures.servers import Running, quick_passwords, refusal, running
+from tests.flags.keeping import add, change
 from tests.flags.values import flag
-from tests.flags.wire import THIS_MACHINE, Flagd, add, change, known, serving_flags, told
+from tests.flags.wire import THIS_MACHINE, Flagd, known, serving_flags, told
 
 SOON = 5.0
 """In seconds: how soon readiness must follow the database."""

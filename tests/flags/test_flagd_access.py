@@ -10,8 +10,9 @@ from backroom.identity.v1 import identity_service_pb2
 from flagd.sync.v1 import sync_service_pb2 as sync
 from storage.database import Database
 from tests.fixtures.servers import Running, refusal
+from tests.flags.keeping import add
 from tests.flags.values import flag
-from tests.flags.wire import Flagd, add, serving_flags
+from tests.flags.wire import Flagd, serving_flags
 
 ELSEWHERE = (ip_network("198.51.100.0/24"), ip_network("2001:db8::/32"))
 PROXIES = (ip_network("127.0.0.0/8"),)

@@ -14,8 +14,9 @@ from storage.database import Database
 from storage.flags.records import FlagState, UsagePeriod
 from storage.flags.store import FLAGS
 from tests.fixtures.servers import Running, refusal
+from tests.flags.keeping import add, changing
 from tests.flags.values import NOW, flag, flag_set, segment
-from tests.flags.wire import Flagd, add, serving_flags, struct, told
+from tests.flags.wire import Flagd, serving_flags, struct, told
 
 OBJECT = {"color": "red", "sizes": [1, 2], "deep": {"on": True, "none": None}}
 STAFF = {"if": [{"==": [{"var": "team"}, "staff"]}, "on"]}
@@ -38,8 +39,7 @@ ALL = (
 @pytest.fixture
 async def server(database: Database) -> AsyncIterator[Running]:
     await add(database, *ALL, flag("static", flag_set_id="shop"))
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
+    async with changing(database) as (tx, version):
         await tx.configuration.put_set(flag_set("", team="set", region="eu"), version)
     async with serving_flags(database) as opened:
         yield opened
@@ -190,8 +190,7 @@ async def test_a_change_is_served_from_when_it_is_told_on(database: Database, fl
     assert answer(await flagd.boolean("static"))[0] is True
     events = flagd.events()
     assert told(await events.read()) == ("provider_ready", {})
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
+    async with changing(database) as (tx, version):
         await tx.segments.add([segment("unused", True)], version)
         await tx.flags.change([replace(ALL[0], default_variant="off", version=2)], version)
     assert told(await events.read()) == ("configuration_change", {"static": "update"})

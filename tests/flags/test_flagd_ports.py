@@ -17,8 +17,9 @@ from server.settings import Address, settings_of
 from storage.database import Database
 from tests.fixtures.applications import application_of
 from tests.fixtures.processes import serving
+from tests.flags.keeping import add, change
 from tests.flags.values import flag
-from tests.flags.wire import Flagd, add, change
+from tests.flags.wire import Flagd
 from tests.process.servers import QUIET
 
 _SETTINGS: dict[str, Any] = {

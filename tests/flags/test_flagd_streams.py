@@ -17,12 +17,12 @@ from flagd.sync.v1 import sync_service_pb2 as sync
 from server.flags.service.changes import Changes
 from storage.database import Database
 from storage.flags.records import FlagState
-from storage.flags.store import FLAGS
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.pgbouncer import POOLER
 from tests.fixtures.servers import Running, refusal
-from tests.flags.values import NOW, flag, segment
-from tests.flags.wire import Flagd, add, change, known, serving_flags, told
+from tests.flags.keeping import add, change
+from tests.flags.values import flag, segment
+from tests.flags.wire import Flagd, known, serving_flags, told
 
 SOON_SECONDS = 1.0
 """How soon a change is told."""
@@ -105,17 +105,13 @@ async def test_a_change_that_no_client_can_see_is_not_told(server: Running, data
 async def test_a_flag_that_needs_a_changed_one_is_told_with_it(server: Running, database: Database) -> None:
     """A client that keeps answers forgets both."""
     staff = segment("staff", {"==": [{"var": "team"}, "a"]})
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
-        await tx.configuration.make_set("", version, NOW)
-        await tx.segments.add([staff], version)
-        await tx.flags.add([flag("a", targeting={"if": [{"$ref": "staff"}, "on"]}), flag("b")], version)
+    targeted = flag("a", targeting={"if": [{"$ref": "staff"}, "on"]})
+    await add(database, targeted, flag("b"), segments=[staff])
     await known(server.channel, "a", "b")
     with listening(Flagd(server.channel)) as events:
         await next_event(events)
-        async with database.store(FLAGS).transaction() as tx:
-            version = await tx.configuration.advance(NOW)
-            await tx.segments.change([replace(staff, rule={"==": [{"var": "team"}, "b"]}, version=2)], version)
+        changed = replace(staff, rule={"==": [{"var": "team"}, "b"]}, version=2)
+        await change(database, segments=[changed])
         assert await next_event(events) == ("configuration_change", {"a": "update"})
 
 

@@ -12,13 +12,14 @@ import structlog
 from server.flags.rules.fractional import Fractional
 from server.flags.service.following import CurrentFlags
 from server.frame.errors import DatabaseUnavailable, Stopping
+from server.frame.module import now
 from storage.database import Database
-from storage.flags.records import Flag
 from storage.flags.store import FLAGS
 from storage.notifications import Notifications
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.pgbouncer import POOLER
-from tests.flags.values import NOW, flag, segment
+from tests.flags.keeping import add, change
+from tests.flags.values import flag, segment
 
 SOON = 1.0
 """In seconds: a change takes no longer, and on a busy machine the clock of a test begins late."""
@@ -27,7 +28,7 @@ SOON = 1.0
 def current(database: Database, *, hears: bool = True, poll_seconds: float = 0.5) -> CurrentFlags:
     notifications = database.notifications if hears else Notifications(None)
     logger = structlog.get_logger()
-    return CurrentFlags(database.store(FLAGS), notifications, Fractional.V3, logger, poll_seconds=poll_seconds)
+    return CurrentFlags(database.store(FLAGS), notifications, Fractional.V3, logger, now=now, poll_seconds=poll_seconds)
 
 
 @asynccontextmanager
@@ -38,16 +39,6 @@ async def following(flags: CurrentFlags) -> AsyncIterator[CurrentFlags]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def add(database: Database, *flags: Flag) -> int:
-    """Stores new flags as one change, and returns its configuration version."""
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
-        for set_id in {each.flag_set_id for each in flags}:
-            await tx.configuration.make_set(set_id, version, NOW)
-        await tx.flags.add(flags, version)
-        return version
 
 
 async def test_the_flags_are_there_whole_after_the_first_loading(database: Database) -> None:
@@ -103,17 +94,13 @@ async def test_many_changes_at_once_are_all_seen(database: Database) -> None:
 async def test_a_change_of_a_segment_reaches_the_flags_of_a_large_set(database: Database) -> None:
     """A segment's row is one, and all flags that refer to it are compiled anew."""
     targeted = [flag(f"f{number}", targeting={"if": [{"$ref": "staff"}, "on"]}) for number in range(300)]
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
-        await tx.configuration.make_set("", version, NOW)
-        await tx.segments.add([staff := segment("staff", {"==": [{"var": "team"}, "a"]})], version)
-        await tx.flags.add(targeted, version)
+    staff = segment("staff", {"==": [{"var": "team"}, "a"]})
+    version = await add(database, *targeted, segments=[staff])
     async with following(current(database)) as flags:
         assert await flags.after(version - 1, within=30) is not None
         before = flags.view("").flags["f1"].rule
-        async with database.store(FLAGS).transaction() as tx:
-            version = await tx.configuration.advance(NOW)
-            await tx.segments.change([replace(staff, rule={"==": [{"var": "team"}, "b"]}, version=2)], version)
+        changed = replace(staff, rule={"==": [{"var": "team"}, "b"]}, version=2)
+        version = await change(database, segments=[changed])
         assert await flags.after(version - 1, within=30) is not None
         assert flags.view("").flags["f1"].rule != before
 

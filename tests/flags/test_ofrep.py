@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
@@ -167,7 +168,7 @@ async def test_a_changed_context_is_never_answered_by_304(
     pro = await client.post(ALL, json={"context": {"plan": "pro", "x": 1}}, headers={"if-none-match": etag})
     assert pro.status_code == 200
     assert pro.json()["flags"][0]["value"] is True
-    _, version = await change(database, one, default_variant="on", version=2)
+    version = await change(database, replace(one, default_variant="on", version=2))
     await until_known(client, version)
     assert (await client.post(ALL, content=same, headers={"if-none-match": etag})).status_code == 200
 
@@ -301,7 +302,7 @@ async def test_a_change_is_told_by_the_stream(opened: tuple[Running, httpx.Async
         assert response.headers["content-type"].startswith("text/event-stream")
         assert response.headers["access-control-allow-origin"] == PAGE
         events = Events(response)
-        _, version = await change(database, one, default_variant="on", version=2)
+        version = await change(database, replace(one, default_variant="on", version=2))
         told = await events.next()
         assert (told["event"], told["id"]) == ("message", str(version))
         assert f'"etag":"{version}"' in told["data"]
@@ -310,7 +311,7 @@ async def test_a_change_is_told_by_the_stream(opened: tuple[Running, httpx.Async
         assert answer.json()["flags"][0]["value"] is True
         other = flag("b", flag_set_id="shop")
         await add(database, other)
-        _, third = await change(database, one, default_variant="off", version=3)
+        third = await change(database, replace(one, default_variant="off", version=3))
         assert (await events.next())["id"] == str(third)
 
 
@@ -322,13 +323,13 @@ async def test_what_changed_before_the_stream_was_opened_is_told_at_once(
     one = flag("a")
     await until_known(client, await add(database, one))
     url = await url_of(client)
-    one, second = await change(database, one, default_variant="on", version=2)
+    second = await change(database, replace(one, default_variant="on", version=2))
     await until_known(client, second)
     async with client.stream("GET", url) as response:
         assert (await Events(response).next())["id"] == str(second)
     async with client.stream("GET", url, headers={"last-event-id": str(second)}) as response:
         events = Events(response)
-        _, third = await change(database, one, default_variant="off", version=3)
+        third = await change(database, replace(one, default_variant="off", version=3))
         assert (await events.next())["id"] == str(third)
 
 

@@ -47,12 +47,14 @@ class Snapshot:
         return self.views.get(flag_set_id) or View(flag_set_id, {}, {}, self._operators)
 
     def after(self, news: Configuration) -> "Snapshot":
-        """The snapshot after what changed since; this one where that is not newer.
+        """The snapshot with these changes applied; this one if they are not newer.
 
-        Only what changed is compiled, and what follows it: see `_followed`.
+        Only changed flags are compiled, and those that depend on what changed: see `_followed`.
         """
         if news.version <= self.version:
             return self
+        if news.complete and self.version:
+            return Snapshot.empty(self.fractional).after(news)
         views, kept = dict(self.views), dict(self._kept)
         of_flags = {each.flag_set_id for each in news.flags} | {each.flag_set_id for each in news.segments}
         touched = of_flags | {each.id for each in news.flag_sets}

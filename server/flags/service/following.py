@@ -12,6 +12,7 @@ from server.flags.rules.fractional import Fractional
 from server.flags.rules.snapshots import Snapshot
 from server.frame.errors import DatabaseUnavailable, Stopping
 from server.frame.log import described
+from server.frame.module import Clock
 from server.frame.outages import UNANSWERED, Outage, explained
 from server.frame.streaming import OpenStreams
 from storage.errors import StoreError
@@ -51,11 +52,13 @@ class CurrentFlags:
         fractional: Fractional,
         logger: structlog.typing.FilteringBoundLogger,
         *,
+        now: Clock,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._store = store
         self._notifications = notifications
         self._logger = logger
+        self._now = now
         self._poll_seconds = poll_seconds
         self._snapshot = Snapshot.empty(fractional)
         self._loaded = False
@@ -177,12 +180,26 @@ class CurrentFlags:
     async def _update(self) -> None:
         async with self._store.reading() as reading:
             version = await reading.configuration.version()
-        if version > self._snapshot.version:
+        known = self._snapshot
+        if not version and known.views:  # as before the first flag: nothing that any client could be sent is kept
+            await self._replace(Configuration(known.version + 1, [], [], [], complete=True))
+        elif version and version != known.version:
+            if version < known.version:
+                await self._advance_beyond(known.version, version)
             async with self._store.snapshot_reading() as reading:
-                news = await reading.configuration.since(self._snapshot.version)
-            self._snapshot = await self._after(news)
-            self._wake()
+                news = await reading.configuration.since(known.version)
+            await self._replace(news)
         self._loaded = True
+
+    async def _advance_beyond(self, known: int, version: int) -> None:
+        """Gives the flags of a database that went back, as to a backup, a newer version than clients have seen."""
+        self._logger.warning("flags_went_back", version=version, known_version=known)
+        async with self._store.transaction() as tx:
+            await tx.configuration.advance(self._now(), above=known)
+
+    async def _replace(self, news: Configuration) -> None:
+        self._snapshot = await self._after(news)
+        self._wake()
 
     async def _after(self, news: Configuration) -> Snapshot:
         many = len(news.flags) + len(news.segments) + len(news.flag_sets) > _MANY
