@@ -18,17 +18,13 @@ _HEADING = re.compile(r"## ((?:backroom|flagd)\.\S+)")
 _ROW = re.compile(r"\| (\w+) \| [^|]+ \|((?: (?:yes)? ?\|)+)")
 
 
-def served(service: str) -> bool:
-    return service.startswith(("backroom.", "flagd."))
-
-
 def cells() -> Mapping[tuple[str, str], bool]:
     """What the committed page says: by method and column, whether the call is let in."""
     found: dict[tuple[str, str], bool] = {}
     service = ""
     for line in PATH.read_text().splitlines():
         if heading := _HEADING.fullmatch(line):
-            service = heading[1] if served(heading[1]) else ""
+            service = heading[1]
         elif line.startswith("## "):
             service = ""
         elif service and (row := _ROW.fullmatch(line)):
@@ -55,8 +51,7 @@ def test_the_page_has_a_cell_for_every_method_and_every_role() -> None:
     """Also for who holds none, and for nobody."""
     assert set(CELLS) == {(str(method), column) for method in METHODS for column in (ANONYMOUS, NO_ROLE, *ROLES)}
     assert len(CELLS) == len(METHODS) * (2 + len(ROLES))
-    named = {service.full_name for service in services()}
-    assert {name for name in named if served(name)} == {service.full_name for service in SERVICES}
+    assert {service.full_name for service in services()} == {service.full_name for service in SERVICES}
 
 
 def test_the_page_has_a_row_for_every_permission() -> None:

@@ -10,10 +10,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from server.frame.canonical import is_output_only
-from server.frame.contract import BODY_BYTES, largest_bodies_of
+from server.frame.contract import BODY_BYTES, MAX_LIMIT_BYTES, largest_bodies_of
 from server.frame.errors import FieldInvalid, MessageTooLarge
 from server.frame.interceptors import base
-from server.frame.interceptors.validation import Validation
+from server.frame.interceptors.validation import MOST_NESTED_VALUES, Validation
 from tests.contract.hostile import is_map, type_of
 from tests.contract.largest import FREE, largest
 from tests.contract.methods import METHODS, SERVICES, Method
@@ -43,16 +43,29 @@ def lists_in(kind: Descriptor, path: tuple[FieldDescriptor, ...] = ()) -> Iterat
             yield from lists_in(type_of(field), (*path, field))
 
 
-@pytest.mark.parametrize("method", [each for each in METHODS if not nests(each.takes)], ids=str)
+@pytest.mark.parametrize("method", METHODS, ids=str)
 def test_the_largest_valid_request_is_taken(method: Method) -> None:
     """It keeps the rules, so that the limit alone could stand against it; and the limit is not far above it.
 
-    Where a client may nest as it likes, the limit is what bounds it.
+    Where a client may nest as it likes, what else there is leaves room for that. What is larger than any method may
+    take has the largest limit there is.
     """
     message = largest(method.takes)
     body = message.SerializeToString()
+    if len(body) > MAX_LIMIT_BYTES:
+        assert LARGEST[method.path] == MAX_LIMIT_BYTES, method
+        return
     assert VALIDATION.parse(parsing(method), body) == message
-    assert LARGEST[method.path] <= max(BODY_BYTES, 2 * len(body)), (method, len(body))
+    if nests(method.takes):
+        assert LARGEST[method.path] >= min(2 * len(body), MAX_LIMIT_BYTES), (method, len(body))
+    else:
+        assert LARGEST[method.path] <= max(BODY_BYTES, 2 * len(body)), (method, len(body))
+
+
+def test_a_schedule_alone_can_be_larger_than_a_method_takes() -> None:
+    """What else there is fits with every element that its rules allow."""
+    sizes = {method.name: len(largest(method.takes).SerializeToString()) for method in METHODS}
+    assert [name for name, size in sizes.items() if size > MAX_LIMIT_BYTES] == ["ScheduleFlagChange"]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
@@ -81,14 +94,69 @@ def test_as_many_empty_elements_as_fit_are_refused_at_once(method: Method) -> No
     for path in lists_in(method.takes):
         if is_map(path[-1]):  # whose elements are one
             continue
-        body = (bytes([path[-1].number << 3 | 2, 0])) * ((LARGEST[method.path] - 16) // 2)
+        body = (bytes([path[-1].number << 3 | 2, 0])) * ((LARGEST[method.path] - 4 * len(path)) // 2)
         for outer in reversed(path[:-1]):
-            body = bytes([outer.number << 3 | 2]) + varint(len(body)) + body
+            body = wrapped(outer.number, body)
         began = time.process_time()
         with pytest.raises(FieldInvalid) as raised:
             VALIDATION.parse(parsing(method), body)
         assert time.process_time() - began < 0.2, (method, path[-1].name)
         assert raised.value.count == 1
+
+
+@pytest.mark.parametrize("method", [each for each in METHODS if nests(each.takes)], ids=str)
+def test_as_many_nested_values_as_fit_are_refused_at_once(method: Method) -> None:
+    """Of the 250,000 that fit into the largest message, each takes 2 us to validate, on the loop."""
+    for path in free_in(method.takes):
+        count = (LARGEST[method.path] - 4 * len(path) - 32) // 2
+        body = nested(b"\x0a\x00" * count, path)
+        began = time.process_time()
+        found = refused(method, body)
+        assert time.process_time() - began < 0.2, (method, path[-1].name)
+        assert (found is not None and "20,000 values" in found) or count <= MOST_NESTED_VALUES, (method, path[-1].name)
+
+
+def test_as_many_nested_values_as_may_be_are_taken() -> None:
+    """They count at any depth, and one more is refused."""
+    method = next(each for each in METHODS if each.name == "UpdateFlagSet")
+    path = next(path for path in free_in(method.takes) if path[-1].name == "metadata")
+    most = MOST_NESTED_VALUES - 1  # beside the list that they are in
+    assert refused(method, nested(b"\x0a\x00" * most, path)) is None
+    expected = "The message must hold at most 20,000 values, nested ones included"
+    assert refused(method, nested(b"\x0a\x00" * (most + 1), path)) == expected
+
+
+def free_in(kind: Descriptor, path: tuple[FieldDescriptor, ...] = ()) -> Iterator[tuple[FieldDescriptor, ...]]:
+    """The path of each field in which a client may nest as it likes, at any depth."""
+    for field in kind.fields:
+        if field.type != FieldDescriptor.TYPE_MESSAGE or is_output_only(field):
+            continue
+        if type_of(field).full_name in FREE:
+            yield (*path, field)
+        else:
+            yield from free_in(type_of(field), (*path, field))
+
+
+def nested(values: bytes, path: tuple[FieldDescriptor, ...]) -> bytes:
+    """A request with a list of these values in a free field."""
+    body = wrapped(6, values)  # Value.list_value
+    if type_of(path[-1]).full_name == "google.protobuf.Struct":
+        body = wrapped(1, wrapped(1, b"a") + wrapped(2, body))  # Struct.fields
+    for field in reversed(path):
+        body = wrapped(field.number, body)
+    return body
+
+
+def refused(method: Method, body: bytes) -> str | None:
+    try:
+        VALIDATION.parse(parsing(method), body)
+    except FieldInvalid as refusal:
+        return str(refusal)
+    return None
+
+
+def wrapped(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + varint(len(content)) + content
 
 
 def varint(number: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -61,6 +62,19 @@ def rollout(**percents: float) -> flags_pb2.Rollout:
 
 def rolling(key: str, **percents: float) -> pb.SetRolloutRequest:
     return pb.SetRolloutRequest(request_id=str(uuid4()), key=key, rollout=rollout(**percents))
+
+
+def step(seconds: float, percent: float = 50.0) -> flags_pb2.ScheduleStep:
+    """A share of `on`, so many seconds from now."""
+    made = flags_pb2.ScheduleStep(rollout=rollout(on=percent))
+    made.time.FromDatetime(datetime.now(UTC) + timedelta(seconds=seconds))
+    return made
+
+
+def scheduling(key: str, *seconds: float) -> pb.ScheduleFlagChangeRequest:
+    steps = [step(each, 10.0 * (place + 1)) for place, each in enumerate(seconds)]
+    schedule = flags_pb2.FlagSchedule(flag_key=key, steps=steps, comment="step by step")
+    return pb.ScheduleFlagChangeRequest(request_id=str(uuid4()), schedule=schedule)
 
 
 async def versions(api: Api, key: str) -> list[flags_pb2.FlagVersion]:

@@ -10,8 +10,7 @@ from storage.flags.store import FLAGS
 from storage.frame.records import ChangeContext
 from tests.contract.rows import ContractRows
 from tests.contract.scenario import Scenario, fresh
-from tests.flags.calling import drafted, editing, importing, rolling, value
-from tests.flags.test_rpcs_scheduling import scheduling
+from tests.flags.calling import drafted, editing, importing, rolling, scheduling, value
 
 
 async def keep_flags(scenario: Scenario) -> None:

@@ -19,11 +19,11 @@ from tests.flags.calling import (
     got,
     imported,
     rolling,
+    scheduling,
     value,
     versions,
     with_approval,
 )
-from tests.flags.test_rpcs_scheduling import scheduling
 
 P = proposals_pb2
 

@@ -1,6 +1,6 @@
 """Schedules against a real server, and the job that takes their steps."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +13,7 @@ from server.flags.service import Schedules
 from server.frame.module import now
 from storage.flags.store import FLAGS
 from tests.fixtures.servers import Api, Running, refusal
-from tests.flags.calling import created, got, rollout, versions
+from tests.flags.calling import created, got, scheduling, step, versions
 
 S = flags_pb2
 
@@ -21,19 +21,6 @@ S = flags_pb2
 @pytest.fixture
 async def keeper(server: Running) -> Api:
     return await server.sign_in("manager")
-
-
-def step(seconds: float, percent: float = 50.0) -> S.ScheduleStep:
-    """A share of `on`, so many seconds from now."""
-    made = S.ScheduleStep(rollout=rollout(on=percent))
-    made.time.FromDatetime(datetime.now(UTC) + timedelta(seconds=seconds))
-    return made
-
-
-def scheduling(key: str, *seconds: float) -> pb.ScheduleFlagChangeRequest:
-    steps = [step(each, 10.0 * (place + 1)) for place, each in enumerate(seconds)]
-    schedule = S.FlagSchedule(flag_key=key, steps=steps, comment="step by step")
-    return pb.ScheduleFlagChangeRequest(request_id=str(uuid4()), schedule=schedule)
 
 
 async def found(api: Api, schedule: S.FlagSchedule) -> S.FlagSchedule:

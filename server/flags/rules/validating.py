@@ -15,7 +15,7 @@ from storage.flags.records import Flag, FlagType, Segment
 MAX_BYTES = 64 * 1024
 """How large the variants, a targeting or a segment may be as JSON."""
 MAX_DEPTH = 50
-MAX_METADATA_BYTES = 50
+MAX_METADATA = 50
 DEEPEST_CHAIN = 10
 """How many flags may depend on each other in a row."""
 EXACT = 2**53
@@ -65,8 +65,8 @@ def problems_of_set(written: Written) -> Sequence[FieldViolation]:
 
 
 def problems_of_metadata(metadata: Mapping[str, Any], path: str) -> Iterator[FieldViolation]:
-    if len(metadata) > MAX_METADATA_BYTES:
-        yield FieldViolation(path, f"must hold at most {MAX_METADATA_BYTES} values")
+    if len(metadata) > MAX_METADATA:
+        yield FieldViolation(path, f"must hold at most {MAX_METADATA} values")
     for key, value in metadata.items():
         if not key:
             yield FieldViolation(path, "must name each value")

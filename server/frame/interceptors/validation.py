@@ -3,10 +3,11 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
+from functools import cache
 from typing import Any
 
 import protovalidate
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from server.frame.call import Call
@@ -24,6 +25,9 @@ _MANY_ELEMENTS = 100
 A violation costs about 20 us, on the loop and in memory, and each element can have several.
 """
 
+MOST_NESTED_VALUES = 20_000
+"""Of a message in which clients nest values as they like: each takes two bytes or more, and 2 us to validate."""
+_FREE = frozenset({"google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"})
 
 _PLURAL = re.compile(r"(\d+) (\w+)\(s\)")
 _ONE_IN_LIST = re.compile(r"(must(?: not)? be) in list \[([^,\]]+)\]")
@@ -70,6 +74,8 @@ class Validation:
             raise BodyMalformed(method=method.path.removeprefix("/")) from None
         if isinstance(message, Message):
             message.DiscardUnknownFields()  # a message may be kept for as long as its stream lasts
+            if len(body) > 2 * MOST_NESTED_VALUES and _nests(message.DESCRIPTOR):
+                _refuse_too_many_values(message)
             self._check(message, may_hold_nul=b"\0" in body)
         return message
 
@@ -92,7 +98,7 @@ class Validation:
             raise FieldInvalid(fields=malformed)
         # It keeps the interpreter's lock, so a thread would block the loop just as long.
         found = self._validator.collect_violations(message, fail_fast=True)
-        if found and not _holds_many(message):
+        if found and not _holds_more(message, _MANY_ELEMENTS):
             found = self._validator.collect_violations(message)
         violations = [_violation(each, message) for each in found]
         if may_hold_nul and not violations:
@@ -101,9 +107,21 @@ class Validation:
             raise FieldInvalid(fields=violations)
 
 
-def _holds_many(message: Message) -> bool:
-    """Whether its lists, at any depth, hold more than 100 elements together."""
-    left = _MANY_ELEMENTS
+@cache
+def _nests(kind: Descriptor) -> bool:
+    """Whether a message has a place in which a client nests values as it likes."""
+    inside = [field.message_type for field in kind.fields if field.message_type is not None]
+    return any(each.full_name in _FREE or _nests(each) for each in inside)
+
+
+def _refuse_too_many_values(message: Message) -> None:
+    if _holds_more(message, MOST_NESTED_VALUES):
+        raise FieldInvalid.of("", f"The message must hold at most {MOST_NESTED_VALUES:,} values, nested ones included")
+
+
+def _holds_more(message: Message, most: int) -> bool:
+    """Whether its lists and maps, at any depth, hold more elements than that together."""
+    left = most
     inside = [message]
     while inside:
         for field, value in inside.pop().ListFields():
