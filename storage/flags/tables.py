@@ -185,7 +185,7 @@ schedules = Table(
 
 
 def _usage(name: str) -> Table:
-    """Counts of one period; kept by the names of flags, so that counting never waits for a change of one."""
+    """Counts of one period; without a foreign key to flags, so that counting never waits for a change of one."""
     return Table(
         name,
         METADATA,

@@ -14,8 +14,18 @@ from server.flags.rules.events import EVENT_TYPES
 from storage.database import Database
 from storage.store import FRAME
 from tests.fixtures.servers import Api, Running, refusal
-from tests.flags.calling import created, drafted, editing, imported, rolling, segment, value, with_approval
-from tests.flags.test_rpcs_scheduling import scheduling, take_steps
+from tests.flags.calling import (
+    created,
+    drafted,
+    editing,
+    imported,
+    rolling,
+    scheduling,
+    segment,
+    value,
+    with_approval,
+)
+from tests.flags.test_rpcs_scheduling import take_steps
 
 SECRET = "hunter2-hunter2"
 

@@ -115,7 +115,7 @@ async def test_flags_that_may_be_removed_are_listed_with_the_reason(server: Runn
         flag("busy", **old),
         flag("expired", **old, expire_time=now() - DAY),
         flag("gone", **old, archived=True),
-        flag("new"),
+        flag("new", create_time=now(), update_time=now()),
         flag("settled", **old),
         flag("unserved", **old),
     )

@@ -17,7 +17,7 @@ _NEW_SET = insert_json(flag_sets, *SET_COLUMNS).on_conflict_do_nothing(index_ele
 
 
 class ConfigurationReader(Reader):
-    """All flags, segments and sets together, as servers keep them in memory."""
+    """All flags, segments and sets together, as servers hold them in memory."""
 
     async def version(self) -> int:
         """The configuration version; 0 before the first change."""
@@ -50,7 +50,7 @@ class ConfigurationReader(Reader):
         return SETS.first(await self._connection.execute(select(flag_sets).where(flag_sets.c.id == flag_set_id)))
 
     async def list_sets(self, *, after: str | None, limit: int) -> Sequence[FlagSet]:
-        """Flag sets by id, starting behind one."""
+        """Flag sets by id, starting after one."""
         statement = select(flag_sets)
         if after is not None:
             statement = statement.where(flag_sets.c.id > after)
@@ -63,8 +63,8 @@ class ConfigurationReader(Reader):
 class ConfigurationRepository(ConfigurationReader, Repository):
     """The configuration version, and the flag sets.
 
-    Whoever changes a flag, a segment or a set calls `advance` first, which is the only lock that there is: until the
-    transaction ends, nobody else changes any of them.
+    Every change of a flag, a segment or a set calls `advance` first. It is the only lock: until the transaction ends,
+    no other change of any of them begins.
     """
 
     async def advance(self, now: datetime, *, above: int = 0) -> int:
@@ -88,7 +88,7 @@ class ConfigurationRepository(ConfigurationReader, Repository):
         return version
 
     async def make_set(self, flag_set_id: str, version: int, now: datetime) -> bool:
-        """Makes a flag set of which nothing is said, unless it is there; returns whether it is new."""
+        """Creates an empty flag set unless it exists; returns whether it is new."""
         new = FlagSet(flag_set_id, {}, "", 1, now, now)
         found = await self._connection.execute(_NEW_SET, json_parameter(SET_COLUMNS, [_row(new, version)]))
         return found.scalar() is not None
