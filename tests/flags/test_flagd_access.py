@@ -1,4 +1,4 @@
-"""Who may evaluate and sync: whoever holds a token, and, by setting, whoever calls from some networks."""
+"""Who may evaluate and sync: callers with a token, and by setting all callers of some networks."""
 
 from ipaddress import ip_network
 from typing import Any
@@ -49,7 +49,7 @@ async def test_every_caller_needs_a_token_where_nothing_is_set(database: Databas
 
 
 async def test_an_open_network_needs_no_token_and_ignores_one(database: Database) -> None:
-    """An expired one keeps nobody from evaluating; what else there is stays closed."""
+    """An expired token does not prevent evaluation; all other services still need a valid one."""
     await add(database, flag("a"))
     async with serving_flags(database) as server:
         assert await outcomes(Flagd(server.channel)) == {"OK"}

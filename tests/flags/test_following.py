@@ -1,4 +1,4 @@
-"""The snapshot in memory follows what is changed, whoever changed it, and stays while the database is away."""
+"""The snapshot in memory follows changes by any server, and stays while the database is away."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -62,7 +62,7 @@ async def test_nothing_is_evaluated_before_the_flags_could_be_read(database: Dat
 
 
 async def test_a_change_is_heard_of_at_once(database: Database) -> None:
-    """Long before it would be asked about."""
+    """Long before the next poll."""
     if POOLER.value == "transaction":
         pytest.skip("nothing is heard behind it")
     async with following(current(database, poll_seconds=3600)) as flags:
@@ -75,7 +75,7 @@ async def test_a_change_is_heard_of_at_once(database: Database) -> None:
 
 
 async def test_a_change_whose_notification_is_lost_is_found_by_asking(database: Database) -> None:
-    """As it is where nothing can be heard at all."""
+    """As where notifications are not available at all."""
     async with following(current(database, hears=False)) as flags:
         version = await add(database, flag("a"))
         assert await flags.after(version - 1, within=30) is not None
@@ -83,7 +83,7 @@ async def test_a_change_whose_notification_is_lost_is_found_by_asking(database: 
 
 
 async def test_many_changes_at_once_are_all_seen(database: Database) -> None:
-    """They are compiled beside the calls, and one that comes meanwhile is not lost."""
+    """They are compiled in a thread, and a change that comes meanwhile is not lost."""
     async with following(current(database)) as flags:
         await add(database, *(flag(f"f{number}") for number in range(300)))
         version = await add(database, flag("last"))
@@ -92,7 +92,7 @@ async def test_many_changes_at_once_are_all_seen(database: Database) -> None:
 
 
 async def test_a_change_of_a_segment_reaches_the_flags_of_a_large_set(database: Database) -> None:
-    """A segment's row is one, and all flags that refer to it are compiled anew."""
+    """Only the segment's row changed, and all flags that refer to it are compiled again."""
     targeted = [flag(f"f{number}", targeting={"if": [{"$ref": "staff"}, "on"]}) for number in range(300)]
     staff = segment("staff", {"==": [{"var": "team"}, "a"]})
     version = await add(database, *targeted, segments=[staff])
@@ -126,7 +126,7 @@ async def test_whoever_waits_is_told_that_the_process_stops(database: Database) 
 
 
 async def test_two_servers_end_on_the_same_version_after_many_quick_changes(database_url: str) -> None:
-    """Whatever they heard, and in whichever order they asked."""
+    """Whichever notifications arrived, and in whichever order they polled."""
     databases = [Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=3, pooler=POOLER) for _ in "ab"]
     try:
         async with following(current(databases[0])) as one, following(current(databases[1])) as other:

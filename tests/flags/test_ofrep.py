@@ -55,13 +55,13 @@ async def opened(database: Database) -> AsyncIterator[tuple[Running, httpx.Async
 
 @pytest.fixture
 async def closed(database: Database) -> AsyncIterator[tuple[Running, httpx.AsyncClient]]:
-    """A server that wants a token of everybody."""
+    """A server where every caller needs a token."""
     async with serving(database) as both:
         yield both
 
 
 async def until_known(client: httpx.AsyncClient, version: int) -> None:
-    """Returns once the server evaluates from this configuration version, as a client has it that was told of it."""
+    """Returns once the server evaluates from this configuration version, as a client that received it requests."""
     async with asyncio.timeout(30):
         await client.post(ALL, params={"flagConfigEtag": str(version)})
 
@@ -134,7 +134,7 @@ async def test_what_is_wrong_with_a_request_is_said(
 async def test_an_unknown_flag_and_one_that_fails(
     opened: tuple[Running, httpx.AsyncClient], database: Database
 ) -> None:
-    """Are told apart; a failing one fails alone among all."""
+    """Have different codes; among all flags, only the failing one fails."""
     _, client = opened
     failing = flag("bad", targeting={"if": [True, {"var": "which"}]})
     await until_known(client, await add(database, failing, flag("good"), flag("a/b", flag_set_id="shop")))
@@ -251,7 +251,7 @@ async def test_a_deleted_key_lets_nobody_in(closed: tuple[Running, httpx.AsyncCl
 
 
 async def test_who_asks_too_often_is_told_when_to_ask_again(database: Database) -> None:
-    """Also who shows what stands for nobody."""
+    """Also a caller with an invalid key."""
     async with serving(database, flags_open_to=HERE, ofrep_calls_per_second=0.5) as (_, client):
         answers = [await client.post(f"{ALL}/a") for _ in range(4)]
         assert [each.status_code for each in answers][-1] == 429
@@ -349,7 +349,7 @@ async def test_a_url_that_was_not_given_out_opens_nothing(opened: tuple[Running,
 
 
 async def test_a_stream_ends_with_the_right_behind_it(closed: tuple[Running, httpx.AsyncClient]) -> None:
-    """An account that may evaluate no more hears no more, and its URL opens nothing."""
+    """An account that may not evaluate any more receives nothing, and its URL is refused."""
     server, client = closed
     key, admin, account_id = await key_of(server, "service")
     url = await url_of(client, **{"x-api-key": key})
@@ -373,7 +373,7 @@ async def test_a_stream_ends_as_the_server_stops(database: Database) -> None:
 
 
 async def test_one_network_has_a_hundred_streams(opened: tuple[Running, httpx.AsyncClient]) -> None:
-    """And probes are answered beside them, as is who asks for flags."""
+    """Probes and evaluations are still answered."""
     _, client = opened
     url = await url_of(client)
     limits = httpx.Limits(max_connections=200)

@@ -219,7 +219,7 @@ async def test_versions_commit_in_their_order(database: Database) -> None:
 
 
 async def test_a_change_is_told_as_it_commits(database: Database, database_url: str) -> None:
-    """With its configuration version; one that is rolled back is told to nobody."""
+    """With its configuration version; a rolled back transaction notifies nobody."""
     listening = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
     async with listening:
         await listening.execute(f"LISTEN {CHANNEL}".encode())

@@ -25,7 +25,7 @@ THIS_MACHINE = (ip_network("127.0.0.0/8"),)
 
 @asynccontextmanager
 async def serving_flags(database: Database, **parts: Any) -> AsyncIterator[Running]:
-    """A server that is open to this machine unless it is told otherwise."""
+    """A server whose flags are open to this machine by default."""
     given = {"passwords": quick_passwords(), "flags_open_to": THIS_MACHINE, **parts}
     async with running(database, **given) as opened:
         await opened.application.health.ready()
