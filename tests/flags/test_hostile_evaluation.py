@@ -3,16 +3,22 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from ipaddress import ip_network
 from time import perf_counter, process_time
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 
 from flagd.evaluation.v1 import evaluation_service_pb2 as v1
+from flagd.sync.v1 import sync_service_pb2 as sync
 from server.flags.errors import TargetingFailed
 from server.flags.rules.evaluating import MAX_SECONDS, Evaluation, evaluated, evaluated_all
+from server.frame.interceptors import CallLimits
+from server.frame.interceptors.shedding import ConcurrencyLimits
 from storage.database import Database
+from tests.fixtures.servers import refusal
 from tests.flags.keeping import add
 from tests.flags.test_ofrep import ALL, HERE, serving, until_known
 from tests.flags.values import SECONDS, flag, snapshot
@@ -176,3 +182,40 @@ async def test_a_large_context_is_evaluated_as_a_small_one(database: Database) -
         async with httpx.AsyncClient(base_url=server.http, timeout=60) as client:
             answer = await client.post(f"{ALL}/f", json={"context": context})
             assert (answer.json()["value"], answer.json()["reason"]) == (True, "TARGETING_MATCH")
+
+
+async def test_one_open_network_leaves_streams_to_others(database: Database) -> None:
+    """It has at most half of what callers without more rights have; one that ends makes room for another one."""
+    await add(database, flag("f"))
+    limits = CallLimits(at_once=ConcurrencyLimits(streams=8, per_caller=2))  # 7 of them, but for staff and services
+    proxies = {"trusted_proxies": HERE, "flags_open_to": (*HERE, ip_network("198.51.100.0/24"))}
+    async with serving_flags(database, limits=limits, **proxies) as server:
+        await known(server.channel, "f", address="198.51.100.1")
+        await server.idle()
+        one = Flagd(server.channel, address="198.51.100.7")
+        streams = [one.events(), one.events(), one.sync.SyncFlags(sync.SyncFlagsRequest())]
+        for each in streams:
+            await each.read()
+        for refused in (one.events(), one.sync.SyncFlags(sync.SyncFlagsRequest())):
+            found = await refusal(ended(refused))
+            assert (found.code, found.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CONCURRENT_CALLS")
+        assert (await one.boolean("f")).value is False
+        other = Flagd(server.channel, address="198.51.100.8").events()
+        assert (await other.read()).type == "provider_ready"
+        streams.pop().cancel()
+        async with asyncio.timeout(30):
+            while True:
+                another = one.events()
+                try:
+                    assert (await another.read()).type == "provider_ready"
+                    break
+                except grpc.aio.AioRpcError:
+                    await asyncio.sleep(0.05)
+        for each in (*streams, another, other):
+            each.cancel()
+
+
+async def ended(stream: Any) -> None:
+    """Raises what the stream ended with."""
+    async for _ in stream:
+        pass

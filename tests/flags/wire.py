@@ -84,11 +84,14 @@ def struct(values: dict[str, Any]) -> Struct:
 
 async def known(channel: grpc.aio.Channel, *keys: str, **sent: str | None) -> None:
     """Returns once a server has these flags; what is sent is a selector, or a token."""
-    flagd = Flagd(channel, **sent)
-    async with asyncio.timeout(60):
-        async for synced in flagd.sync.SyncFlags(sync_service_pb2.SyncFlagsRequest()):
-            if set(keys) <= json.loads(synced.flag_configuration)["flags"].keys():
-                return
+    stream = Flagd(channel, **sent).sync.SyncFlags(sync_service_pb2.SyncFlagsRequest())
+    try:
+        async with asyncio.timeout(60):
+            async for synced in stream:
+                if set(keys) <= json.loads(synced.flag_configuration)["flags"].keys():
+                    return
+    finally:
+        stream.cancel()
 
 
 def told(event: v2.EventStreamResponse | v1.EventStreamResponse) -> tuple[str, dict[str, str]]:
