@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
@@ -54,13 +55,13 @@ async def opened(database: Database) -> AsyncIterator[tuple[Running, httpx.Async
 
 @pytest.fixture
 async def closed(database: Database) -> AsyncIterator[tuple[Running, httpx.AsyncClient]]:
-    """A server that wants a token of everybody."""
+    """A server where every caller needs a token."""
     async with serving(database) as both:
         yield both
 
 
 async def until_known(client: httpx.AsyncClient, version: int) -> None:
-    """Returns once the server evaluates from this configuration version, as a client has it that was told of it."""
+    """Returns once the server evaluates from this configuration version, as a client that received it requests."""
     async with asyncio.timeout(30):
         await client.post(ALL, params={"flagConfigEtag": str(version)})
 
@@ -133,7 +134,7 @@ async def test_what_is_wrong_with_a_request_is_said(
 async def test_an_unknown_flag_and_one_that_fails(
     opened: tuple[Running, httpx.AsyncClient], database: Database
 ) -> None:
-    """Are told apart; a failing one fails alone among all."""
+    """Have different codes; among all flags, only the failing one fails."""
     _, client = opened
     failing = flag("bad", targeting={"if": [True, {"var": "which"}]})
     await until_known(client, await add(database, failing, flag("good"), flag("a/b", flag_set_id="shop")))
@@ -167,7 +168,7 @@ async def test_a_changed_context_is_never_answered_by_304(
     pro = await client.post(ALL, json={"context": {"plan": "pro", "x": 1}}, headers={"if-none-match": etag})
     assert pro.status_code == 200
     assert pro.json()["flags"][0]["value"] is True
-    _, version = await change(database, one, default_variant="on", version=2)
+    version = await change(database, replace(one, default_variant="on", version=2))
     await until_known(client, version)
     assert (await client.post(ALL, content=same, headers={"if-none-match": etag})).status_code == 200
 
@@ -250,7 +251,7 @@ async def test_a_deleted_key_lets_nobody_in(closed: tuple[Running, httpx.AsyncCl
 
 
 async def test_who_asks_too_often_is_told_when_to_ask_again(database: Database) -> None:
-    """Also who shows what stands for nobody."""
+    """Also a caller with an invalid key."""
     async with serving(database, flags_open_to=HERE, ofrep_calls_per_second=0.5) as (_, client):
         answers = [await client.post(f"{ALL}/a") for _ in range(4)]
         assert [each.status_code for each in answers][-1] == 429
@@ -301,7 +302,7 @@ async def test_a_change_is_told_by_the_stream(opened: tuple[Running, httpx.Async
         assert response.headers["content-type"].startswith("text/event-stream")
         assert response.headers["access-control-allow-origin"] == PAGE
         events = Events(response)
-        _, version = await change(database, one, default_variant="on", version=2)
+        version = await change(database, replace(one, default_variant="on", version=2))
         told = await events.next()
         assert (told["event"], told["id"]) == ("message", str(version))
         assert f'"etag":"{version}"' in told["data"]
@@ -310,7 +311,7 @@ async def test_a_change_is_told_by_the_stream(opened: tuple[Running, httpx.Async
         assert answer.json()["flags"][0]["value"] is True
         other = flag("b", flag_set_id="shop")
         await add(database, other)
-        _, third = await change(database, one, default_variant="off", version=3)
+        third = await change(database, replace(one, default_variant="off", version=3))
         assert (await events.next())["id"] == str(third)
 
 
@@ -322,13 +323,13 @@ async def test_what_changed_before_the_stream_was_opened_is_told_at_once(
     one = flag("a")
     await until_known(client, await add(database, one))
     url = await url_of(client)
-    one, second = await change(database, one, default_variant="on", version=2)
+    second = await change(database, replace(one, default_variant="on", version=2))
     await until_known(client, second)
     async with client.stream("GET", url) as response:
         assert (await Events(response).next())["id"] == str(second)
     async with client.stream("GET", url, headers={"last-event-id": str(second)}) as response:
         events = Events(response)
-        _, third = await change(database, one, default_variant="off", version=3)
+        third = await change(database, replace(one, default_variant="off", version=3))
         assert (await events.next())["id"] == str(third)
 
 
@@ -348,7 +349,7 @@ async def test_a_url_that_was_not_given_out_opens_nothing(opened: tuple[Running,
 
 
 async def test_a_stream_ends_with_the_right_behind_it(closed: tuple[Running, httpx.AsyncClient]) -> None:
-    """An account that may evaluate no more hears no more, and its URL opens nothing."""
+    """An account that may not evaluate any more receives nothing, and its URL is refused."""
     server, client = closed
     key, admin, account_id = await key_of(server, "service")
     url = await url_of(client, **{"x-api-key": key})
@@ -372,7 +373,7 @@ async def test_a_stream_ends_as_the_server_stops(database: Database) -> None:
 
 
 async def test_one_network_has_a_hundred_streams(opened: tuple[Running, httpx.AsyncClient]) -> None:
-    """And probes are answered beside them, as is who asks for flags."""
+    """Probes and evaluations are still answered."""
     _, client = opened
     url = await url_of(client)
     limits = httpx.Limits(max_connections=200)

@@ -1,4 +1,4 @@
-"""Telling who listens which flags of a set have changed."""
+"""Streams of which flags of a set have changed."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,13 +8,13 @@ from server.flags.rules.snapshots import Difference, Snapshot, differences
 from server.flags.service.following import CurrentFlags
 
 QUIET_SECONDS = 20.0
-"""After so long without a word, a listener is told that the stream is alive."""
+"""After so long without a change, a listener gets a keep-alive event."""
 _KEPT = 64
-"""Differences between two versions of a set: all who listen ask for the same."""
+"""How many differences between two versions are cached: all listeners need the same ones."""
 
 
 class Changes:
-    """What became of the flags of a set, from one version to a later one."""
+    """What changed in a flag set from one version to a later one."""
 
     def __init__(self, current: CurrentFlags, *, quiet_seconds: float = QUIET_SECONDS) -> None:
         self._current = current
@@ -22,7 +22,7 @@ class Changes:
         self._known: OrderedDict[tuple[str, int, int], Mapping[str, Difference]] = OrderedDict()
 
     async def listen(self, flag_set_id: str) -> AsyncIterator[Mapping[str, Difference]]:
-        """First nothing, at once; then what has changed since, and nothing again where that was nothing for long.
+        """Yields an empty mapping at once; then each change, and an empty mapping where there was none for a while.
 
         Raises DatabaseUnavailable, and Stopping.
         """

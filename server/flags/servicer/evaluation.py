@@ -59,7 +59,7 @@ class EvaluationServicer(v2_grpc.ServiceServicer):
 
 
 class EvaluationV1Servicer(v1_grpc.ServiceServicer):
-    """Version 1, for clients of before: it cannot say that a flag serves no variant, and says that there is none."""
+    """Version 1, for older clients: it cannot express that a flag serves no variant, and answers NOT_FOUND."""
 
     def __init__(self, evaluations: Evaluations, changes: Changes) -> None:
         self._evaluations = evaluations
@@ -71,8 +71,9 @@ class EvaluationV1Servicer(v1_grpc.ServiceServicer):
         self._object = _Resolver(evaluations, v1.ResolveObjectResponse, struct, FlagType.OBJECT, unserved=False)
 
     async def ResolveAll(self, request: v1.ResolveAllRequest, call: Call) -> v1.ResolveAllResponse:
-        flag_set_id = flag_set_of(call)
-        found = self._evaluations.all(flag_set_id, context_of(request.context), int(call.time.timestamp()))
+        flag_set_id, seconds = flag_set_of(call), int(call.time.timestamp())
+        context = context_of(request.context)
+        found = await self._evaluations.all(flag_set_id, context, seconds, call.received_bytes)
         flags = {key: _any_flag(each) for key, each in found.items() if each.variant is not None}
         return v1.ResolveAllResponse(flags=flags, metadata=struct(self._evaluations.metadata(flag_set_id)))
 
@@ -168,7 +169,7 @@ def _any_flag(found: Evaluation) -> v1.AnyFlag:
 
 
 async def _events(changes: Changes, call: Call) -> AsyncIterator[tuple[str, Struct | None]]:
-    """What clients are told, by its type and with its data."""
+    """The events that clients receive: the type and data of each."""
     quiet = _READY
     async for changed in changes.listen(flag_set_of(call)):
         flags = {key: {"type": str(difference)} for key, difference in changed.items()}
