@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,6 +15,8 @@ class Settings(BaseSettings):
     port: int = 8000
     jwt_public_key: str
     """In PEM: the Ed25519 key that access tokens are held against."""
+    flags: Path | None = None
+    """Of flagd's JSON, which flags are evaluated by; None means that there are none."""
     pool_size: int = 10
     max_overflow: int = 0
     """None: a crowd would have them opened and closed all the time, which costs more than waiting does."""
