@@ -82,14 +82,15 @@ def print_rolled_out(console: Console, rolled_out: RolledOut | NotShown) -> None
         return
     first, grown, back = rolled_out.first, rolled_out.grown, rolled_out.rolled_back
     kept, had = len(first & grown), f"on for {len(first):,} of {rolled_out.people:,} people"
-    keeping = f"{kept:,} of the {len(first):,} who had it"
+    keeping = f"among them {kept:,} of the {len(first):,} who had it"
     if back is None:
         _say(console, f"flag evaluated: {FLAG_KEY}, made by an earlier run, is {had}")
-        _say(console, f"flag tried: at {GROWN_PERCENT} % it would be on for {len(grown):,}, {keeping} among them")
+        _say(console, f"flag tried: at {GROWN_PERCENT} % it would be on for {len(grown):,}, {keeping}")
     else:
         _say(console, f"flag evaluated: {FLAG_KEY} at {FIRST_PERCENT} %, {had}")
-        _say(console, f"flag grown: to {GROWN_PERCENT} %, on for {len(grown):,}, {keeping} among them")
-        _say(console, f"flag rolled back: on for {len(back):,}, {len(first & back):,} of the first {len(first):,}")
+        _say(console, f"flag grown: to {GROWN_PERCENT} %, on for {len(grown):,}, {keeping}")
+        same = f"among them {len(first & back):,} of the first {len(first):,}"
+        _say(console, f"flag rolled back: on for {len(back):,}, {same}")
     if not rolled_out.complete:
         _say(console, "somebody lost the flag as it grew, or the rollback left other people than at first", "red")
 

@@ -58,7 +58,8 @@ async def _replayed(
     def agreed(answers: bool) -> None:
         where = f"the server on {configured.grpc_address}" if answers else "a server of its own"
         reasons = reasons_to_confirm(configured, configured.grpc_address, answers=answers)
-        confirm_writing(f"this writes products, orders and payments through {where}", reasons, yes=yes)
+        written = "products, orders, payments and a flag" if with_flag else "products, orders and payments"
+        confirm_writing(f"this writes {written} through {where}", reasons, yes=yes)
 
     async with target_server(configured, agreed) as address:
         tls = tls_of(configured)
