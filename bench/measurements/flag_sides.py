@@ -54,7 +54,7 @@ async def our_flags(bench: Bench, name: str, flags: int) -> AsyncIterator[Evalua
         async def evaluate(caller: int) -> None:
             request, person = asked()
             answer = ResolveBooleanResponse.FromString(await resolve(caller, request))
-            _expect(person, answer.value, answer.variant)
+            expect(person, answer.value, answer.variant)
 
         yield Evaluator(server.pid, evaluate)
         await connections.close()
@@ -81,7 +81,7 @@ async def usual_flags(bench: Bench, name: str, flags: int) -> AsyncIterator[Eval
             if status != 200:
                 raise Unexpected(f"{status}: {answer.decode(errors='replace'):.200}")
             found = orjson.loads(answer)
-            _expect(person, found["value"], found["variant"])
+            expect(person, found["value"], found["variant"])
 
         yield Evaluator(server.pid, evaluate)
         for connection in connections:
@@ -126,7 +126,7 @@ def _request(person: Person) -> bytes:
     return ResolveBooleanRequest(flag_key=person.flag_key, context=context).SerializeToString()
 
 
-def _expect(person: Person, value: bool, variant: str) -> None:
+def expect(person: Person, value: bool, variant: str) -> None:
     """Raises Unexpected unless the answer is what flagd's library gives."""
     if (value, variant) != (person.value, "on" if person.value else "off"):
         raise Unexpected(f"{person.flag_key} is {variant!r} for {person.context}, and should be {person.value}")
