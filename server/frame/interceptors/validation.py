@@ -3,10 +3,12 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
+from functools import cache
 from typing import Any
 
 import protovalidate
-from google.protobuf.descriptor import FieldDescriptor
+from buf.validate import validate_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from server.frame.call import Call
@@ -91,7 +93,7 @@ class Validation:
         if malformed := canonicalized(message):
             raise FieldInvalid(fields=malformed)
         # It keeps the interpreter's lock, so a thread would block the loop just as long.
-        found = self._validator.collect_violations(message, fail_fast=True)
+        found = self._validator.collect_violations(message, fail_fast=True) if has_rules(message.DESCRIPTOR) else []
         if found and not _holds_many(message):
             found = self._validator.collect_violations(message)
         violations = [_violation(each, message) for each in found]
@@ -99,6 +101,30 @@ class Validation:
             violations = [FieldViolation(path, "must not contain the NUL character") for path in _nul_paths(message)]
         if violations:
             raise FieldInvalid(fields=violations)
+
+
+@cache
+def has_rules(descriptor: Descriptor) -> bool:
+    """Whether the contract has a rule for messages of this type, or for any inside them.
+
+    The validator looks at each value of a map in any case, which takes longer than all else that is done here.
+    """
+    ruled: Any = validate_pb2
+    seen: set[str] = set()
+    waiting = [descriptor]
+    while waiting:
+        each = waiting.pop()
+        if each.full_name in seen:
+            continue
+        seen.add(each.full_name)
+        if (
+            each.GetOptions().HasExtension(ruled.message)
+            or any(oneof.GetOptions().HasExtension(ruled.oneof) for oneof in each.oneofs)
+            or any(field.GetOptions().HasExtension(ruled.field) for field in each.fields)
+        ):
+            return True
+        waiting += [field.message_type for field in each.fields if field.message_type is not None]
+    return False
 
 
 def _holds_many(message: Message) -> bool:
