@@ -12,6 +12,7 @@ from rich.table import Table
 from replay.calling import Progress, Step
 from replay.figures import CURRENCY, Figures, Outcome
 from replay.returns import Matching, Reason
+from replay.rollout import FIRST_PERCENT, FLAG_KEY, GROWN_PERCENT, NotShown, RolledOut
 
 
 @contextmanager
@@ -72,6 +73,26 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     if outcome.figures != outcome.expected:
         _say(console, "these are not the figures of the file, which are:", "red")
         console.print(_table(outcome.expected))
+
+
+def print_rolled_out(console: Console, rolled_out: RolledOut | NotShown) -> None:
+    """Prints who had the flag at each step, or why it is not shown."""
+    if isinstance(rolled_out, NotShown):
+        _say(console, f"no flag shown: {rolled_out}")
+        return
+    first, grown, back = rolled_out.first, rolled_out.grown, rolled_out.rolled_back
+    kept, had = len(first & grown), f"on for {len(first):,} of {rolled_out.people:,} people"
+    keeping = f"among them {kept:,} of the {len(first):,} who had it"
+    if back is None:
+        _say(console, f"flag evaluated: {FLAG_KEY}, made by an earlier run, is {had}")
+        _say(console, f"flag tried: at {GROWN_PERCENT} % it would be on for {len(grown):,}, {keeping}")
+    else:
+        _say(console, f"flag evaluated: {FLAG_KEY} at {FIRST_PERCENT} %, {had}")
+        _say(console, f"flag grown: to {GROWN_PERCENT} %, on for {len(grown):,}, {keeping}")
+        same = f"among them {len(first & back):,} of the first {len(first):,}"
+        _say(console, f"flag rolled back: on for {len(back):,}, {same}")
+    if not rolled_out.complete:
+        _say(console, "somebody lost the flag as it grew, or the rollback left other people than at first", "red")
 
 
 def _say_money(console: Console, outcome: Outcome) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench.figures import Finding
 from bench.measurements.accessing import accessing
+from bench.measurements.evaluating import evaluating
 from bench.measurements.lone import lone
 from bench.measurements.memory import memory
 from bench.measurements.overload import overload
@@ -32,6 +33,9 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "lone": Measurement("one lone caller orders, through the batcher and without it", lone),
     "streaming": Measurement("orders over one stream, and by calls", streaming),
     "reading": Measurement("a crowd reads orders and products: all four systems", reading),
+    "evaluating": Measurement(
+        "a crowd evaluates flags: Backroom, the usual stack, the echo; few flags and many", evaluating
+    ),
     "sizes": Measurement("lists and orders on a large database, and on a small one", sizes, short=False),
     "starting": Measurement("a server starts on a database that is there", starting),
     "memory": Measurement("the memory of a server, idle and along many calls", memory, short=False),

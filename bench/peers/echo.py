@@ -15,19 +15,23 @@ from datetime import UTC, datetime
 import grpc
 import uvloop
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import money_pb2
 
 from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2, orders_pb2, products_pb2
+from flagd.evaluation.v1 import evaluation_service_pb2
 
 SKU = "echo-0"
 ORDER_ID = "0196f2a0-0000-7000-8000-000000000001"
 PRODUCT_ID = "0196f2a0-0000-7000-8000-000000000002"
+VARIANT = "on"
 _ACCOUNT_ID = "0196f2a0-0000-7000-8000-000000000003"
 _PRICE = money_pb2.Money(currency_code="GBP", units=2, nanos=550_000_000)
 
 
 _ORDERS, _CATALOG = "backroom.commerce.v1.OrderService", "backroom.commerce.v1.CatalogService"
+_FLAGS = "flagd.evaluation.v1.Service"
 
 
 def order(now: datetime) -> orders_pb2.Order:
@@ -62,18 +66,23 @@ def product(now: datetime) -> products_pb2.Product:
 
 
 def handlers(now: datetime) -> Sequence[grpc.GenericRpcHandler]:
-    """Those of PlaceOrder, GetOrder and GetProduct."""
+    """Those of PlaceOrder, GetOrder, GetProduct and ResolveBoolean."""
     placed = order_service_pb2.PlaceOrderResponse(order=order(now))
     found = order_service_pb2.GetOrderResponse(order=order(now))
     shown = catalog_service_pb2.GetProductResponse(product=product(now))
+    served = evaluation_service_pb2.ResolveBooleanResponse(
+        value=True, reason="TARGETING_MATCH", variant=VARIANT, metadata=Struct()
+    )
     orders = {
         "PlaceOrder": _answering(order_service_pb2.PlaceOrderRequest, placed),
         "GetOrder": _answering(order_service_pb2.GetOrderRequest, found),
     }
     products = {"GetProduct": _answering(catalog_service_pb2.GetProductRequest, shown)}
+    flags = {"ResolveBoolean": _answering(evaluation_service_pb2.ResolveBooleanRequest, served)}
     return [
         grpc.method_handlers_generic_handler(_ORDERS, orders),
         grpc.method_handlers_generic_handler(_CATALOG, products),
+        grpc.method_handlers_generic_handler(_FLAGS, flags),
     ]
 
 

@@ -24,6 +24,15 @@ FIGURES = [
     "not matched: 25 lines, 177 units never sold to that customer at that price before",
     "not replayed: 0 ledger adjustments",
 ]
+ROLLED_OUT = [
+    "flag evaluated: express-checkout at 10 %, on for 26 of 300 people",
+    "flag grown: to 50 %, on for 155, among them 26 of the 26 who had it",
+    "flag rolled back: on for 26, among them 26 of the first 26",
+]
+TRIED = [
+    "flag evaluated: express-checkout, made by an earlier run, is on for 26 of 300 people",
+    "flag tried: at 50 % it would be on for 155, among them 26 of the 26 who had it",
+]
 
 
 def backroom(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -51,6 +60,7 @@ async def test_the_demo_replays_the_real_day_and_a_second_run_changes_nothing(
     first = await asyncio.to_thread(backroom, "demo", "--yes", folder=tmp_path, **paid)
     assert first.returncode == 0, first.stderr
     assert set(FIGURES) <= set(lines_of(first.stdout))
+    assert lines_of(first.stdout)[-3:] == ROLLED_OUT
     counts = row_counts(database_url)
     assert counts["commerce.orders"] == 136
     assert counts["commerce.order_lines"] == 3081
@@ -59,8 +69,10 @@ async def test_the_demo_replays_the_real_day_and_a_second_run_changes_nothing(
     second = await asyncio.to_thread(backroom, "demo", "--yes", folder=tmp_path, **paid)
     assert second.returncode == 0, second.stderr
     assert set(FIGURES) <= set(lines_of(second.stdout))
+    assert lines_of(second.stdout)[-2:] == TRIED
     assert row_counts(database_url) == counts
-    assert (tmp_path / "replay.json").stat().st_mode & 0o777 == 0o600
+    for kept in ("replay.json", "replay-manager.json"):
+        assert (tmp_path / kept).stat().st_mode & 0o777 == 0o600
 
 
 def test_the_demo_says_that_the_database_is_not_migrated(postgres: str, tmp_path: Path) -> None:
@@ -101,7 +113,7 @@ def test_nothing_is_written_without_confirmation(tmp_path: Path) -> None:
     """Without a terminal, into a database that is not this folder's: one line with the reason."""
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     ended = backroom("demo", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
-    said = "this writes products, orders and payments through a server of its own"
+    said = "this writes products, orders, payments and a flag through a server of its own"
     reason = "DATABASE_URL is set: the database is not the embedded one"
     assert (ended.returncode, ended.stderr) == (1, f"backroom: {said}, and {reason}: say --yes\n")
 

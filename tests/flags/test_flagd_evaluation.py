@@ -10,6 +10,7 @@ from google.protobuf.json_format import MessageToDict
 
 from flagd.evaluation.v1 import evaluation_service_pb2 as v1
 from flagd.evaluation.v2 import evaluation_service_pb2 as v2
+from server.flags.servicer.evaluation import context_of
 from storage.database import Database
 from storage.flags.records import FlagState, UsagePeriod
 from storage.flags.store import FLAGS
@@ -119,6 +120,15 @@ async def test_version_1_says_not_found_of_what_is_not_served(flagd: Flagd) -> N
     assert (await flagd.v1.ResolveInt(asking(v1.ResolveIntRequest, "whole"))).value == 2**40
     assert (await flagd.v1.ResolveFloat(asking(v1.ResolveFloatRequest, "broken"))).value == 0.5
     assert MessageToDict((await flagd.v1.ResolveObject(asking(v1.ResolveObjectRequest, "object"))).value) == OBJECT
+
+
+def test_a_context_is_read_as_protobuf_reads_it() -> None:
+    """Of every kind that JSON has, at any depth; a number is a float."""
+    sent = {"text": "a", "empty": "", "one": 1, "half": 0.5, "yes": True, "no": False, "none": None}
+    deep = struct({**sent, "deep": {**sent, "list": [1, "a", None, [sent], sent]}})
+
+    assert context_of(deep) == MessageToDict(deep)
+    assert type(context_of(deep)["one"]) is float
 
 
 async def test_all_flags_of_a_set_are_evaluated_in_one_call(flagd: Flagd) -> None:

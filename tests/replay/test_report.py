@@ -11,8 +11,9 @@ from rich.console import Console
 from replay.calling import Step
 from replay.dataset import NotReplayed, Return
 from replay.figures import Figures, Outcome, Paid, Refusals
-from replay.report import exact, print_outcome, progress_on
+from replay.report import exact, print_outcome, print_rolled_out, progress_on
 from replay.returns import MatchedReturn, Matching, Reason, Unmatched
+from replay.rollout import NotShown, RolledOut
 
 YEAR = Figures(20_725, 531_282, 5_660_978, Decimal("10655622.484000000"), 3940)
 MORNING = datetime(2010, 12, 1, 8, 26)
@@ -114,6 +115,47 @@ def test_refusals_and_wrong_figures_are_reported() -> None:
     assert "not replayed: 7 rows of orders with the quantity 0" in lines
     assert lines[-6:] == ["these are not the figures of the file, which are:", *printed(WHOLE)[:5]]
     assert not outcome.complete
+
+
+FIRST_THREE, GROWN_FIVE = frozenset("abc"), frozenset("abcde")
+
+
+@pytest.mark.parametrize(
+    ("rolled_out", "lines"),
+    [
+        (
+            RolledOut(1000, FIRST_THREE, GROWN_FIVE, FIRST_THREE),
+            [
+                "flag evaluated: express-checkout at 10 %, on for 3 of 1,000 people",
+                "flag grown: to 50 %, on for 5, among them 3 of the 3 who had it",
+                "flag rolled back: on for 3, among them 3 of the first 3",
+            ],
+        ),
+        (
+            RolledOut(1000, FIRST_THREE, GROWN_FIVE, None),
+            [
+                "flag evaluated: express-checkout, made by an earlier run, is on for 3 of 1,000 people",
+                "flag tried: at 50 % it would be on for 5, among them 3 of the 3 who had it",
+            ],
+        ),
+        (
+            RolledOut(1000, FIRST_THREE, frozenset("bcdef"), frozenset("bcd")),
+            [
+                "flag evaluated: express-checkout at 10 %, on for 3 of 1,000 people",
+                "flag grown: to 50 %, on for 5, among them 2 of the 3 who had it",
+                "flag rolled back: on for 3, among them 2 of the first 3",
+                "somebody lost the flag as it grew, or the rollback left other people than at first",
+            ],
+        ),
+        (NotShown("[PERMISSION_MISSING]: flags.read"), ["no flag shown: [PERMISSION_MISSING]: flags.read"]),
+    ],
+)
+def test_a_flag_is_told_step_by_step(rolled_out: RolledOut | NotShown, lines: list[str]) -> None:
+    """Whom it reached, and who kept it; who lost it is not passed over."""
+    console = Console(file=io.StringIO(), width=60)
+    print_rolled_out(console, rolled_out)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == lines
 
 
 @pytest.mark.parametrize(

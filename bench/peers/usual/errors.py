@@ -27,6 +27,20 @@ class ProductNotFound(Refusal):
     reason = "PRODUCT_NOT_FOUND"
 
 
+class FlagNotFound(Refusal):
+    """There is no such flag."""
+
+    status_code = status.HTTP_404_NOT_FOUND
+    reason = "FLAG_NOT_FOUND"
+
+
+class FlagTypeMismatch(Refusal):
+    """The flag is of another type."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    reason = "TYPE_MISMATCH"
+
+
 class ProductArchived(Refusal):
     """A product of the order is no longer sold."""
 

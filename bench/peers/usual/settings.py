@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,6 +15,8 @@ class Settings(BaseSettings):
     port: int = 8000
     jwt_public_key: str
     """In PEM: the Ed25519 key that verifies access tokens."""
+    flags: Path | None = None
+    """A file of flagd's JSON, whose flags are evaluated; None means that there are none."""
     pool_size: int = 10
     max_overflow: int = 0
     """None: with many callers, opening and closing them all the time would cost more than waiting."""

@@ -138,13 +138,17 @@ class Evaluating:
 
     def __init__(self, view: View, context: Mapping[str, Any], timestamp: int) -> None:
         self._view = view
-        self._context = {**context, TARGETING_KEY: context.get(TARGETING_KEY)}
+        self._context = context
         self._timestamp = timestamp
         self._known: dict[str, Evaluation] = {}
 
     def data_for(self, flag_key: str) -> dict[str, Any]:
         """What `var` reads in a flag's targeting."""
-        return {**self._context, "$flagd": {"flagKey": flag_key, "timestamp": self._timestamp}}
+        return {
+            **self._context,
+            TARGETING_KEY: self._context.get(TARGETING_KEY),
+            "$flagd": {"flagKey": flag_key, "timestamp": self._timestamp},
+        }
 
     def of(self, compiled: CompiledFlag) -> Evaluation:
         """Raises TargetingFailed."""

@@ -80,18 +80,17 @@ class Snapshot:
 
 def differences(old: View, new: View) -> Mapping[str, Difference]:
     """What happened to each flag whose evaluation may differ, by key."""
-    found: dict[str, Difference] = {}
-    for key in old.flags.keys() | new.flags.keys():
-        before, after = old.flags.get(key), new.flags.get(key)
+    found = dict.fromkeys(old.flags.keys() - new.flags.keys(), Difference.DELETE)
+    before_of = old.flags.get
+    for key, after in new.flags.items():  # of thousands, few differ
+        before = before_of(key)
         if before is after:
             continue
         if before is None:
             found[key] = Difference.CREATE
-        elif after is None:
-            found[key] = Difference.DELETE
         elif _served(before) != _served(after):
             found[key] = Difference.UPDATE
-    return _with_dependents(found, new)
+    return _with_dependents(found, new) if found else found
 
 
 def _with_dependents(found: dict[str, Difference], view: View) -> Mapping[str, Difference]:
