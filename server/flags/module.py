@@ -24,7 +24,7 @@ def build(shared: Shared, settings: FlagsSettings) -> Module:
     counting = Counting(store, shared.logger)
     services, tasks = _keeping(shared, settings)
     return Module(
-        services=(*flagd_services(current, counting, settings.flags_open_to), *services),
+        services=(*flagd_services(current, counting, shared.now, settings.flags_open_to), *services),
         tasks=tasks,
         routes=ofrep_routes(shared, settings, current, counting),
         preparing=(current.load,),

@@ -13,6 +13,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from server.modules import MODULES
 from storage.url import parameters, sibling
 from tests.cli.test_doctor import row
 from tests.fixtures.keys import MASTER_KEY
@@ -197,7 +198,7 @@ async def test_the_privileges_that_a_serving_role_lacks_are_listed(
     assert "USAGE on the schema commerce" in serve
     assert "to own" in migrate
     with psycopg.connect(sibling(postgres, urls.database), autocommit=True) as connection:
-        for schema in ("frame", "identity", "commerce", "webhooks", "public"):
+        for schema in ("frame", *MODULES, "public"):
             connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO door_stranger")
             for right in ("SELECT, INSERT, UPDATE, DELETE ON ALL TABLES", "USAGE ON ALL SEQUENCES"):
                 connection.execute(f"GRANT {right} IN SCHEMA {schema} TO door_stranger")

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any
 
@@ -16,7 +17,7 @@ from flagd.evaluation.v1 import evaluation_service_pb2 as v1
 from flagd.sync.v1 import sync_service_pb2 as sync
 from server.flags.service.changes import Changes
 from storage.database import Database
-from storage.flags.records import FlagState
+from storage.flags.records import FlagState, Prerequisite
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.pgbouncer import POOLER
 from tests.fixtures.servers import Running, refusal
@@ -61,7 +62,7 @@ async def next_event(events: Any) -> tuple[str, dict[str, str]]:
 
 
 async def test_a_listener_is_told_at_once_and_then_of_each_change(server: Running, database: Database) -> None:
-    """No earlier change is sent, and none of another flag set."""
+    """No change of long ago is sent, and none of another flag set."""
     one = flag("a")
     await add(database, one, flag("b"))
     await known(server.channel, "a", "b")
@@ -77,6 +78,22 @@ async def test_a_listener_is_told_at_once_and_then_of_each_change(server: Runnin
         assert await next_event(events) == ("configuration_change", {"a": "update"})
         await change(database, replace(one, archived=True, version=3))
         assert await next_event(events) == ("configuration_change", {"a": "delete"})
+        await add(database, flag("d", flag_set_id="shop"))
+        assert await next_event(shop) == ("configuration_change", {"d": "create"})
+
+
+async def test_a_new_stream_begins_with_what_changed_recently(server: Running, database: Database) -> None:
+    """A client whose stream ended cached what it had, and does not know what changed before it came back."""
+    now = datetime.now(UTC)
+    recent = replace(flag("new"), update_time=now - timedelta(seconds=30))
+    needing = replace(flag("needing"), prerequisites=(Prerequisite("new", ("on",)),))
+    await add(database, flag("old"), recent, needing)
+    await known(server.channel, "old", "new", "needing")
+    with listening(Flagd(server.channel)) as events:
+        assert await next_event(events) == ("provider_ready", {})
+        assert await next_event(events) == ("configuration_change", {"new": "update", "needing": "update"})
+    with listening(Flagd(server.channel, selector="flagSetId=shop")) as shop:
+        assert await next_event(shop) == ("provider_ready", {})
         await add(database, flag("d", flag_set_id="shop"))
         assert await next_event(shop) == ("configuration_change", {"d": "create"})
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -91,6 +92,12 @@ def differences(old: View, new: View) -> Mapping[str, Difference]:
         elif _served(before) != _served(after):
             found[key] = Difference.UPDATE
     return _with_dependents(found, new) if found else found
+
+
+def changed_since(view: View, time: datetime) -> Mapping[str, Difference]:
+    """The flags that were changed since then, and those that depend on them; not those that were archived."""
+    changed = (key for key, each in view.flags.items() if each.flag.update_time > time)
+    return _with_dependents(dict.fromkeys(changed, Difference.UPDATE), view)
 
 
 def _with_dependents(found: dict[str, Difference], view: View) -> Mapping[str, Difference]:
