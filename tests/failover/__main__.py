@@ -31,7 +31,7 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="python -m tests.failover", description=__doc__)
     asked.add_argument("--rounds", type=int, default=20)
     asked.add_argument("--short", action="store_true", help="only the few faults that tell the most, in one world")
-    asked.add_argument("--verbose", action="store_true", help="print more of what is found, and the servers' lines of each round")
+    asked.add_argument("--verbose", action="store_true", help="print more of what is found, and the lines of all")
     asked.add_argument("faults", nargs="*", help="parts of the names of those to play; all without any")
     given = asked.parse_args()
     chosen = [fault for fault in FAULTS if fault.short or not given.short]
