@@ -17,7 +17,7 @@ from tests.faults.load import until
 from tests.fixtures.servers import Running, quick_passwords, refusal, running
 from tests.flags.calling import drafted
 from tests.flags.keeping import add, change
-from tests.flags.test_ofrep import ALL
+from tests.flags.ofrep import ALL
 from tests.flags.values import flag
 from tests.flags.wire import THIS_MACHINE, Flagd, known, serving_flags, told
 

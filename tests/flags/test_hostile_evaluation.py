@@ -20,7 +20,7 @@ from server.frame.interceptors.shedding import ConcurrencyLimits
 from storage.database import Database
 from tests.fixtures.servers import refusal
 from tests.flags.keeping import add
-from tests.flags.test_ofrep import ALL, HERE, serving, until_known
+from tests.flags.ofrep import ALL, HERE, serving, until_known
 from tests.flags.values import SECONDS, flag, snapshot
 from tests.flags.wire import Flagd, known, serving_flags, struct
 

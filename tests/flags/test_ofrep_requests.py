@@ -15,7 +15,7 @@ from server.frame.module import now
 from storage.database import Database
 from tests.fixtures.servers import Running
 from tests.flags.keeping import add
-from tests.flags.test_ofrep import ALL, HERE, PAGE, serving, until_known, url_of
+from tests.flags.ofrep import ALL, HERE, PAGE, serving, until_known, url_of
 from tests.flags.values import flag
 
 Opened = tuple[Running, httpx.AsyncClient]

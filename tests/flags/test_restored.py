@@ -17,7 +17,7 @@ from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.pgbouncer import POOLER
 from tests.fixtures.servers import Running
 from tests.flags.keeping import add, change
-from tests.flags.test_ofrep import ALL, Events, url_of
+from tests.flags.ofrep import ALL, Events, url_of
 from tests.flags.values import flag, segment
 from tests.flags.wire import Flagd, serving_flags, told
 

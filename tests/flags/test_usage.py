@@ -20,7 +20,7 @@ from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.pgbouncer import POOLER
 from tests.fixtures.servers import Api, Running, refusal
 from tests.flags.keeping import add
-from tests.flags.test_ofrep import ALL
+from tests.flags.ofrep import ALL
 from tests.flags.values import flag
 from tests.flags.wire import Flagd, serving_flags
 
