@@ -130,5 +130,5 @@ async def test_a_refund_that_is_too_large_says_what_is_left(shop: Shop) -> None:
 async def test_a_method_that_there_is_not_is_named(server: Running) -> None:
     """Whoever misspells one reads what arrived."""
     misspelt: Any = server.channel.unary_unary("/backroom.commerce.v1.OrderService/PlaceOrdr")
-    found = await refusal(misspelt(b"", timeout=10))
+    found = await refusal(misspelt(b"", timeout=60))
     assert found.message == "This server has no method backroom.commerce.v1.OrderService/PlaceOrdr."

@@ -36,7 +36,7 @@ async def test_nobody_comes_in_by_what_was_known_before_the_database_froze(serve
                 request_serializer=pb.ListEventTypesRequest.SerializeToString,
             )(LIST, metadata=(("authorization", f"Bearer {person.api.token}"),), timeout=0.5)
         assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    await becomes(server.channel, "readiness", "SERVING", within=10)
+    await becomes(server.channel, "readiness", "SERVING", within=60)
     assert await outcome(person.api.webhooks.ListEventTypes(LIST)) == "done"
 
 

