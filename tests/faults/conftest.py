@@ -12,6 +12,7 @@ import migrations
 from storage.embedded.temporary import memory_folder
 from storage.url import sibling
 from tests.faults.cluster import Cluster
+from tests.faults.replication import template
 from tests.faults.succession import Succession
 from tests.fixtures.servers import Running
 
@@ -38,6 +39,12 @@ def postgres(cluster: Cluster) -> str:
 async def server(own_server: Running) -> Running:
     """One of its own: what a fault does to a server is in no other test's way, and the shared one is elsewhere."""
     return own_server
+
+
+@pytest.fixture(scope="session")
+def migrated_primary() -> Iterator[Path]:
+    with template() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -28,10 +28,10 @@ QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound
 
 
 @pytest.fixture
-async def idle_shop(database: Database, sandbox: Sandbox) -> AsyncIterator[Shop]:
+async def idle_shop(database: Database, sandbox_here: Sandbox) -> AsyncIterator[Shop]:
     """A shop whose server does no jobs, and hears of no webhook."""
-    async with running(database, **paying_by(sandbox.url, sandbox.key)) as server:
-        shop = Shop(server, sandbox, await server.sign_in("service"))
+    async with running(database, **paying_by(sandbox_here.url, sandbox_here.key)) as server:
+        shop = Shop(server, sandbox_here, await server.sign_in("service"))
         await stocked(shop.seller, "TEA", 10)
         yield shop
 
