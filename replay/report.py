@@ -1,4 +1,4 @@
-"""A replay as a person reads it: how far it has come, and what it ended with."""
+"""A replay as a person sees it: its progress, and its final figures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from replay.returns import Matching, Reason
 
 @contextmanager
 def progress_on(console: Console) -> Iterator[Progress]:
-    """A bar a step on a terminal; elsewhere a few plain lines, which read well in a log."""
+    """A progress bar per step on a terminal; elsewhere a few plain lines, which suit a log."""
     if not console.is_terminal:
         yield _LineProgress(console)
         return
@@ -39,7 +39,7 @@ class _BarProgress:
 
 
 class _LineProgress:
-    """One line when a step is done, and up to four on the way through the orders and their payments."""
+    """One line when a step is done, and up to four during the orders and their payments."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -59,7 +59,7 @@ class _LineProgress:
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
-    """Prints the figures, the rates, what was refused, and what else the file contains."""
+    """Prints the figures, the rates, the refusals, and what else the file contains."""
     console.print(_table(outcome.figures))
     orders, lines = outcome.orders_per_second, outcome.lines_per_second
     _say(console, f"{orders:,.0f} orders/s, {lines:,.0f} lines/s; {outcome.seconds:,.1f} s in all")
@@ -75,7 +75,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
 
 
 def _say_money(console: Console, outcome: Outcome) -> None:
-    """What was paid, and what came back; without a payment provider neither is there."""
+    """What was paid, and what was refunded; nothing without a payment provider."""
     every, matched = outcome.matching.all, outcome.matching.matched
     adjustments = f"{outcome.not_replayed.adjustments:,} ledger adjustments"
     if outcome.paid is None:
@@ -104,7 +104,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _say(console: Console, text: str, style: str | None = None) -> None:
-    """Prints a line as it is: text in brackets is no markup, and the terminal alone may wrap it."""
+    """Prints a line unchanged: text in brackets is no markup, and only the terminal wraps it."""
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -121,6 +121,6 @@ def _table(figures: Figures) -> Table:
 
 
 def exact(amount: Decimal) -> str:
-    """An amount with thousands separators, every decimal that counts, and never fewer than two."""
+    """An amount with thousands separators, every significant decimal, and at least two."""
     whole, _, decimals = f"{amount:,f}".partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<2}"

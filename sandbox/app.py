@@ -37,7 +37,7 @@ class _Malformed(Exception):
 
 
 class Api:
-    """Answers requests, as well or as badly as its behavior says."""
+    """Answers requests, as its behavior says."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ def _key(request: Request, *, required: bool = False) -> str:
 
 
 async def _body(request: Request, kind: type[Body]) -> Body:
-    """The body, which may be left out where nothing in it is required."""
+    """The body, which may be omitted if nothing in it is required."""
     raw = bytearray()
     try:
         async with asyncio.timeout(_BODY_SECONDS):

@@ -1,4 +1,4 @@
-"""What may be requested, in its bounds."""
+"""The bodies of requests, with their bounds."""
 
 import asyncio
 from contextlib import suppress
@@ -18,7 +18,7 @@ def _above_zero(text: str) -> str:
 
 def _with_host(url: str) -> str:
     parts = urlsplit(url)
-    if url and (not parts.hostname or parts.port == 0):  # reading the port raises ValueError where it is none
+    if url and (not parts.hostname or parts.port == 0):  # reading an invalid port raises ValueError
         raise ValueError("must have a host")
     return url
 
@@ -84,13 +84,13 @@ class Behavior(RequestBody):
 
 @dataclass(slots=True)
 class ActiveBehavior:
-    """The behavior as it was last set, until the process is to stop."""
+    """The behavior that was set last, until the process stops."""
 
     behavior: Behavior
     stopping: asyncio.Event
 
     async def delay_answer(self, seconds: float) -> None:
-        """Lets an answer wait, but not the end of the process."""
+        """Delays a response, but not the stop of the process."""
         if seconds:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

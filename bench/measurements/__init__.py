@@ -1,4 +1,4 @@
-"""What is measured, in the order of the tables."""
+"""The measurements, in the order of the tables."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass

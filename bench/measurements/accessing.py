@@ -1,4 +1,4 @@
-"""What access and validation cost a call: see `bench.access_and_validation`, which is also run by itself."""
+"""What access and validation cost a call: see `bench.access_and_validation`, which can also be run alone."""
 
 import re
 from contextlib import redirect_stdout

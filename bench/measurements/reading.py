@@ -1,4 +1,4 @@
-"""GetOrder and GetProduct by a crowd: against the usual stack, a gRPC server that does nothing, and pgbench."""
+"""GetOrder and GetProduct by many callers, compared with the usual stack, the bare gRPC echo, and pgbench."""
 
 from bench.figures import BACKROOM, ECHO, GET_ORDER, GET_PRODUCT, USUAL, Finding
 from bench.measurements.pgbench import against_pgbench, fastest, pgbench_on, pgbench_side, pgbench_throughput

@@ -1,8 +1,8 @@
 """The bare gRPC echo: a `grpc.aio` server on uvloop, whose answers are fixed messages of the size of Backroom's own.
 
-    .venv/bin/python -m bench.peers.echo --port 0
+.venv/bin/python -m bench.peers.echo --port 0
 
-It parses each request and writes each answer, and does nothing in between.
+It parses each request and writes each response, and does nothing in between.
 """
 
 import argparse
@@ -31,7 +31,7 @@ _ORDERS, _CATALOG = "backroom.commerce.v1.OrderService", "backroom.commerce.v1.C
 
 
 def order(now: datetime) -> orders_pb2.Order:
-    """As PlaceOrder answers an order of one line."""
+    """PlaceOrder's response for an order of one line."""
     time = _timestamp(now)
     return orders_pb2.Order(
         order_id=ORDER_ID,
@@ -91,7 +91,7 @@ def _timestamp(now: datetime) -> Timestamp:
 
 
 async def serve(port: int) -> None:
-    """Serves on 127.0.0.1 until SIGTERM or SIGINT, and says in a line of JSON on which port."""
+    """Serves on 127.0.0.1 until SIGTERM or SIGINT, and prints its port in a line of JSON."""
     server = grpc.aio.server()
     server.add_generic_rpc_handlers(handlers(datetime.now(UTC)))
     bound = server.add_insecure_port(f"127.0.0.1:{port}")

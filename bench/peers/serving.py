@@ -1,4 +1,4 @@
-"""The peers that are servers, each in a process of its own that is ready, and is stopped at the block's end."""
+"""The other servers, each in a separate process that is ready, and is stopped at the end of the block."""
 
 import sys
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ class Served:
 
 @contextmanager
 def usual(url: str, storage: Literal["orm", "core"], public_key: str) -> Iterator[Served]:
-    """The usual stack on a database, in which it makes its tables; it takes tokens that fit the key, in PEM."""
+    """The usual stack on a database, in which it creates its tables; it accepts tokens for this public key, in PEM."""
     with _serving("bench.peers.usual", "--url", url, "--storage", storage, JWT_PUBLIC_KEY=public_key) as served:
         yield served
 

@@ -1,4 +1,4 @@
-"""What an attack does to a server: how much memory it takes at its worst, and how long a probe waits."""
+"""What an attack does to a server: how much memory it takes at its worst, and what a probe waits for."""
 
 import json
 import sys
@@ -17,8 +17,10 @@ class Cost:
 
     megabytes: float
     """By how much the server's memory rose."""
-    delay: float
-    """In seconds: the longest that a probe waited."""
+    wait_seconds: float
+    """The longest that a probe waited, by the clock."""
+    cpu_seconds: float
+    """The most CPU that the server used while a probe waited: its delay, without that of other work on the machine."""
     probes: int
 
 
@@ -37,16 +39,16 @@ def forget_peak(pid: int) -> None:
 class Probe:
     """A caller of Health/Check in a process of its own, over a connection of its own, as a kubelet is."""
 
-    def __init__(self, address: str) -> None:
-        self._process = Popen([sys.executable, "-m", PROBE, address], stdin=PIPE, stdout=PIPE, text=True)
+    def __init__(self, address: str, pid: int) -> None:
+        """`pid` is the server's, on this machine."""
+        self._process = Popen([sys.executable, "-m", PROBE, address, str(pid)], stdin=PIPE, stdout=PIPE, text=True)
         assert self._process.stdout is not None
         assert self._process.stdout.readline().strip() == "ready"
 
-    def stop(self) -> list[float]:
-        """How long each of its probes waited, in seconds, in their order."""
-        told, _ = self._process.communicate("stop\n", timeout=90)
-        found: list[float] = json.loads(told)
-        return found
+    def stop(self) -> list[tuple[float, float]]:
+        """For each call, in their order: the seconds it waited, and the CPU seconds that the server used meanwhile."""
+        output, _ = self._process.communicate("stop\n", timeout=90)
+        return [(wait, cpu) for wait, cpu in json.loads(output)]
 
 
 def settled(pid: int) -> float:

@@ -89,7 +89,7 @@ def read_on(reader: Reader) -> None:
     assert run == "make run\n"
     reader.remember(signing_in)
     assert '"ORDER_STATE_PAID"' in reader.paste(ordering).splitlines()[-1]
-    (registering,) = blocks("sh", "Somebody who registers")
+    (registering,) = blocks("sh", "Registering a user")
     *_, tokens = re.findall(r"^\{$.*?^\}$", reader.paste(registering), re.MULTILINE | re.DOTALL)
     assert json.loads(tokens)["tokens"]["accessToken"]
     (key,) = blocks("sh", "Calling it from Python")

@@ -1,4 +1,4 @@
-"""WatchOrders, over the wire: what is told, to whom, and from where on."""
+"""WatchOrders, over the wire: which changes, to whom, and from where on."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ from tests.fixtures.servers import Api, Running, refusal, running
 
 @pytest.fixture
 async def server(own_server: Running) -> Running:
-    """One of its own: the latest changes that a watch was told stay in a server's memory."""
+    """A server for this test alone: the latest changes stay in a server's memory."""
     return own_server
 
 
@@ -47,8 +47,8 @@ def head(order: orders_pb2.Order) -> orders_pb2.Order:
     return copy
 
 
-async def test_each_change_is_told_as_the_order_was_after_it(service: Api) -> None:
-    """In the order it happened; told again later, it is told just so, whatever has become of the order since."""
+async def test_each_change_is_sent_with_the_order_as_it_was_after_it(service: Api) -> None:
+    """In the order in which they happened; sent again later it is the same, whatever the order's state is now."""
     await stocked(service, "A", 10)
     call = watch(service)
     start = await begun(call)
@@ -65,8 +65,8 @@ async def head_of_cancelled(api: Api, order: orders_pb2.Order, reason: str) -> o
     return head(answer)
 
 
-async def test_every_token_goes_on_right_behind_its_message(service: Api) -> None:
-    """Tokens of changes that were told as they happened, and of those that were read afterwards."""
+async def test_every_token_resumes_right_after_its_message(service: Api) -> None:
+    """For changes that were sent live, and for those that were read afterwards."""
     await stocked(service, "A", 10)
     call = watch(service)
     start = await begun(call)
@@ -80,8 +80,8 @@ async def test_every_token_goes_on_right_behind_its_message(service: Api) -> Non
             assert [each.order for each in rest] == [each.order for each in live[place + 1 :]]
 
 
-async def test_an_order_is_told_in_every_state(server: Running, service: Api) -> None:
-    """Of other events of the log nothing is told."""
+async def test_an_order_is_sent_in_every_state(server: Running, service: Api) -> None:
+    """Other events of the log are not sent."""
     goods = product("A")
     kept_order = order((goods, 2))
     await kept(server.database, goods)
@@ -98,10 +98,10 @@ async def test_an_order_is_told_in_every_state(server: Running, service: Api) ->
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_a_caller_is_told_of_the_orders_that_it_may_see(server: Running, late: bool) -> None:
-    """As customer of its own alone, also those placed for it; with read_all of all, or of one customer's.
+async def test_a_watcher_receives_the_orders_that_it_may_see(server: Running, late: bool) -> None:
+    """A customer its own, including those placed for it; with read_all all orders, or one customer's.
 
-    As they happen, and afterwards at another server.
+    Live, and afterwards at another server.
     """
     seller, one = await server.sign_in("service"), await server.sign_in("customer")
     await stocked(seller, "A", 10)
@@ -123,8 +123,8 @@ async def test_a_caller_is_told_of_the_orders_that_it_may_see(server: Running, l
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_who_lost_the_role_is_told_of_its_own_orders_alone(server: Running, late: bool) -> None:
-    """No longer of those that it placed for others: what it may see is what it may do now."""
+async def test_an_account_that_lost_the_role_receives_only_its_own_orders(server: Running, late: bool) -> None:
+    """Not those that it placed for others: what it may see depends on what it may do now."""
     seller, placer = await server.sign_in("service"), await server.sign_in("service")
     await stocked(seller, "A", 10)
     start = await begun(watch(placer))
@@ -145,7 +145,7 @@ async def test_who_lost_the_role_is_told_of_its_own_orders_alone(server: Running
 
 
 async def lowered(server: Running, api: Api) -> None:
-    """Leaves an account the role of a customer alone; its token stays the same."""
+    """Reduces an account's roles to customer; its token stays the same."""
     assert api.account_id is not None
     now = datetime.now(UTC)
     async with server.database.store(IDENTITY).transaction() as tx:
@@ -156,7 +156,7 @@ async def lowered(server: Running, api: Api) -> None:
 
 
 async def test_another_customer_cannot_be_watched(server: Running, customer: Api) -> None:
-    """Whoever it is, and though there is no such customer."""
+    """Whether that customer exists or not."""
     other = await server.sign_in("customer")
     for customer_id in (str(other.account_id), "17850"):
         refused = await refusal(watch(customer, customer_id=customer_id).read())
@@ -164,7 +164,7 @@ async def test_another_customer_cannot_be_watched(server: Running, customer: Api
 
 
 async def test_a_token_of_another_watch_is_refused(service: Api) -> None:
-    """Garbage, one of another filter, and one of the stock."""
+    """Garbage, one with another filter, and one of the stock."""
     start = await begun(watch(service))
     stock = await begun(service.inventory.WatchStock(inventory_service_pb2.WatchStockRequest()))
     tokens: Sequence[tuple[str, str]] = [("canary", ""), ("x" * 4096, ""), (stock, ""), (start, "17850")]
@@ -174,7 +174,7 @@ async def test_a_token_of_another_watch_is_refused(service: Api) -> None:
 
 
 async def test_an_old_token_has_expired(service: Api) -> None:
-    """Changes are kept for 30 days, and a token that is nearly that old is still good."""
+    """Changes are kept for 30 days, and a token that is nearly that old still works."""
     now = datetime.now(UTC)
     present = watch_of(request(await begun(watch(service))), now).position
     assert present is not None

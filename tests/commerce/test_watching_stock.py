@@ -13,7 +13,7 @@ from tests.fixtures.servers import Api, Running, refusal, running
 
 @pytest.fixture
 async def server(own_server: Running) -> Running:
-    """One of its own: the latest changes that a watch was told stay in a server's memory."""
+    """A server for this test alone: the latest changes stay in a server's memory."""
     return own_server
 
 
@@ -22,13 +22,13 @@ def watch(api: Api, *skus: str, token: str = "") -> Any:
 
 
 async def ledger(api: Api, *skus: str) -> list[Any]:
-    """All movements of these products, in the order they happened."""
+    """All movements of these products, in the order in which they happened."""
     pages = [await api.inventory.ListStockMovements(pb.ListStockMovementsRequest(sku=sku)) for sku in skus]
     return sorted((entry for page in pages for entry in page.movements), key=lambda entry: int(entry.sequence))
 
 
 async def trade(api: Api) -> None:
-    """Movements of three products: receipts, holds and a release, some of them in one transaction."""
+    """Movements of three products: receipts, reservations and a release, some of them in one transaction."""
     for sku in ("TEA", "MUG", "JAM"):
         await stocked(api, sku, 100)
     order = await placed(api, ("TEA", 1), ("MUG", 2), ("TEA", 3))
@@ -37,10 +37,10 @@ async def trade(api: Api) -> None:
 
 
 @pytest.mark.parametrize("skus", [(), ("TEA",), ("JAM", "MUG", "MUG"), ("MUG", "NONE")])
-async def test_every_movement_is_told_as_the_ledger_lists_it(
+async def test_every_movement_is_sent_as_the_ledger_lists_it(
     server: Running, service: Api, skus: tuple[str, ...]
 ) -> None:
-    """Of the products that were asked for, or of all, in the order they happened; and again at another server."""
+    """Of the requested products, or of all, in the order in which they happened; and again at another server."""
     call = watch(service, *skus)
     start = await begun(call)
     await trade(service)
@@ -55,7 +55,7 @@ async def test_every_movement_is_told_as_the_ledger_lists_it(
             again.cancel()
 
 
-async def test_a_token_is_good_for_the_same_products(service: Api) -> None:
+async def test_a_token_is_bound_to_its_products(service: Api) -> None:
     """In whatever order they are named; for others it is refused, and so is garbage."""
     start = await begun(watch(service, "TEA", "MUG"))
     await stocked(service, "TEA", 1)

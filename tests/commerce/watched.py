@@ -1,4 +1,4 @@
-"""Reading a watch, for tests: as many messages as are expected, and not for ever."""
+"""Reads a watch in tests: the expected number of messages, with a timeout."""
 
 import asyncio
 from typing import Any
@@ -27,5 +27,5 @@ async def told(call: Any, count: int) -> list[Any]:
 
 
 def holds_change(message: Any) -> bool:
-    """Whether there is more in it than the token."""
+    """Whether it holds more than the token."""
     return any(field.name != "resume_token" for field, _ in message.ListFields())

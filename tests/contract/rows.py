@@ -1,4 +1,4 @@
-"""What a module says of itself to the tests of the contract: `ROWS` in `tests/<module>/contract_rows.py`."""
+"""What a module declares for the contract's tests: `ROWS` in `tests/<module>/contract_rows.py`."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ async def _no_answers(_server: Running, _admin: Api) -> Sequence[Message]:
 
 @dataclass(frozen=True, kw_only=True)
 class ContractRows:
-    """What cannot be read from the contract."""
+    """Facts that cannot be read from the contract."""
 
     changes: Sequence[Callable[[Scenario], Awaitable[None]]]
     """Each calls methods that change something, by `Scenario.change`: all of the module's are to be called."""
@@ -47,5 +47,5 @@ class ContractRows:
 
 @cache
 def all_rows() -> Mapping[str, ContractRows]:
-    """By their modules, in the order of MODULES."""
+    """The rows of each module, in the order of MODULES."""
     return {module: import_module(f"tests.{module}.contract_rows").ROWS for module in MODULES}

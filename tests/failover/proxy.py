@@ -69,6 +69,8 @@ class _Pipe:
             while piece := await source.read(_CHUNK_BYTES):
                 if self._proxy.delay_seconds:
                     await asyncio.sleep(self._proxy.delay_seconds)
+                if target.is_closing():  # the other direction has ended the connection meanwhile
+                    break
                 if not self.swallows:
                     target.write(piece)
                     await target.drain()

@@ -1,4 +1,4 @@
-"""A body costs a server little more than it costs whoever sends it."""
+"""A body costs a server little more than it costs the sender."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ def forget_peak(pid: int) -> None:
 
 
 async def answered(channel: grpc.aio.Channel, body: Body, token: str) -> Any:
-    """The code of the answer to one call."""
+    """The code of the response to one call."""
     metadata = (("authorization", f"Bearer {token}"),) if body.token else ()
     call: Any = channel.unary_stream(body.path)
     try:
@@ -50,7 +50,7 @@ async def answered(channel: grpc.aio.Channel, body: Body, token: str) -> Any:
 
 @asynccontextmanager
 async def probed(channel: grpc.aio.Channel, pid: int) -> AsyncIterator[list[float]]:
-    """What the server worked, in seconds, while each of the probes waited that are sent one after another meanwhile."""
+    """The CPU seconds of the server while each probe waited; the probes are sent one after another meanwhile."""
     worked = cpu_of(pid)
     waited: list[float] = []
 
@@ -71,7 +71,7 @@ async def probed(channel: grpc.aio.Channel, pid: int) -> AsyncIterator[list[floa
 
 
 @pytest.mark.slow
-async def test_no_body_holds_the_server_or_eats_its_memory(database_url: str, database: Database) -> None:
+async def test_no_body_blocks_the_server_or_exhausts_its_memory(database_url: str, database: Database) -> None:
     """A megabyte of each, all at once over one connection: each is refused, and probes are answered meanwhile."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     application = application_of(database, logger)

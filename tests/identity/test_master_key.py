@@ -16,7 +16,7 @@ OTHER = MasterKeys([bytes(range(32, 64))])
 async def test_with_another_master_key_nothing_is_prepared_and_nothing_is_ready(
     server: Running, database: Database
 ) -> None:
-    """Readiness says which setting is wrong, and no key is made beside those that stand there."""
+    """Readiness names the wrong setting, and no key is added to the existing ones."""
     await server.application.identity.keys.load()
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     application = application_of(database, logger, master_keys=OTHER)

@@ -1,4 +1,4 @@
-"""Those who send webhooks: each signs as its own documents say, without the libraries that we verify with."""
+"""The senders of webhooks: each signs as its own documentation says, without the libraries that we verify with."""
 
 import base64
 import hashlib

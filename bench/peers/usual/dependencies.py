@@ -1,4 +1,4 @@
-"""What a route asks for: who calls, and the store."""
+"""What a route depends on: the caller, and the store."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ async def get_reading_repository(request: Request) -> AsyncIterator[Repository]:
         yield repository
 
 
-# The scope is the function's: the connection goes back to the pool before the answer is sent.
+# With the function's scope, the connection returns to the pool before the response is sent.
 Changing = Annotated[Repository, Depends(get_repository, scope="function")]
 Reading = Annotated[Repository, Depends(get_reading_repository, scope="function")]
 

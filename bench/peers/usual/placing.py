@@ -1,4 +1,4 @@
-"""What an order comes to, decided from the catalog and the stock that were locked for it."""
+"""How an order is decided from the locked catalog and stock."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _EXACT = Decimal("1e-9")
 
 @dataclass(frozen=True, slots=True)
 class StockItem:
-    """A product as it is sold, and how much there is of it."""
+    """A product for sale, and its stock."""
 
     product_id: UUID
     sku: str
@@ -30,7 +30,7 @@ class StockItem:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who asks, from where, and when."""
+    """The caller, its address, and the time."""
 
     caller: Caller
     id: UUID

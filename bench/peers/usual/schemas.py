@@ -1,4 +1,4 @@
-"""What comes in and what goes out, as JSON; an amount is a decimal in a string."""
+"""Requests and responses as JSON; an amount is a decimal in a string."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -20,7 +20,7 @@ class OrderService:
         self._new_id = new_id
 
     async def place(self, asked: OrderIn, call: Call) -> OrderOut:
-        """Places an order and holds its stock; the same request again gets the first answer.
+        """Places an order and holds its stock; a repeated request gets the first answer.
 
         Raises RequestIdReused, ReferenceTaken, and what `placing.decide` raises.
         """
@@ -37,7 +37,7 @@ class OrderService:
         return OrderOut.model_validate(order)
 
     async def get(self, caller: Caller, order_id: UUID) -> OrderOut:
-        """Raises OrderNotFound, just so where the caller may not see it."""
+        """Raises OrderNotFound, also if the caller may not see it."""
         order = await self._repository.find(order_id)
         if order is None or not _may_see(caller, order):
             raise OrderNotFound

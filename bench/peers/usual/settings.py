@@ -4,7 +4,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """From the command line, or the environment."""
+    """From the command line or the environment."""
 
     model_config = SettingsConfigDict(frozen=True, cli_kebab_case=True)
 

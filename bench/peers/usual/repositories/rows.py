@@ -1,4 +1,4 @@
-"""The rows that an order is stored as, by the columns' names."""
+"""The rows of an order, by column name."""
 
 from dataclasses import fields
 from typing import Any
