@@ -36,7 +36,7 @@ class Attacked:
 
     server: ServerProcess
     fresh_megabytes: float
-    """Its memory once it had started."""
+    """Its memory once it had answered a few probes."""
     addresses: Iterator[int] = field(default_factory=lambda: count(1))
 
     def cost(self, attack: Attack, token: str) -> Cost:
@@ -56,6 +56,13 @@ class Attacked:
         return Cost(resident(pid, "VmHWM") - self.fresh_megabytes, longest, busiest, len(waits))
 
 
+def _fresh_megabytes(server: ServerProcess) -> float:
+    probe = Probe(f"127.0.0.1:{server.grpc_port}", server.process.pid)
+    found = settled(server.process.pid)
+    probe.stop()
+    return found
+
+
 class Servers:
     """The server under attack, and the next one once it is worn out."""
 
@@ -72,7 +79,7 @@ class Servers:
             return self._attacked, False
         # Its rate of calls is the default one, which the other tests' servers do not have.
         server = await self._running.enter_async_context(serving(self._url, BACKROOM_CALLS_PER_SECOND=""))
-        self._attacked = Attacked(server, await asyncio.to_thread(settled, server.process.pid))
+        self._attacked = Attacked(server, await asyncio.to_thread(_fresh_megabytes, server))
         return self._attacked, True
 
     async def renew(self) -> None:
