@@ -29,6 +29,8 @@ _DATABASE = ("psycopg", "procrastinate", "sqlalchemy", "asyncio")
 them."""
 _DONE_BY_ANOTHER = "Job was not found"
 """The queue's, of a job that another worker was given while this one did not reach the database."""
+_LISTENER_LEFT = "Abandoning tasks that did not stop when cancelled"
+"""The queue's, of its wait for notifications on a connection on which nothing gets through."""
 _REPEAT_SECONDS = 60.0
 _MAX_CHARACTERS = 200
 """In characters, of the text."""
@@ -140,6 +142,8 @@ def _of_the_database(record: logging.LogRecord, errors: list[BaseException]) -> 
     from storage.errors import StoreError, translation
 
     ended = (StoreError, psycopg.OperationalError, psycopg.InterfaceError)
+    if str(record.msg).startswith(_LISTENER_LEFT):
+        return True
     for error in errors:
         if isinstance(error, asyncio.CancelledError) and _library(record) == "sqlalchemy":
             return True  # a call was cancelled while its connection was returned, which is discarded then

@@ -17,6 +17,7 @@ from server.frame.outages import UNANSWERED
 from storage.database import Database
 from storage.errors import StoreUnavailable
 from storage.frame.records import Job, JobState
+from storage.pooler import Pooler
 from storage.store import FRAME
 from storage.url import parameters
 from tests.faults.load import until
@@ -116,6 +117,7 @@ async def test_a_job_runs_if_and_only_if_its_transaction_commits(
     assert [line["outcome"] for line in log.of("test.write")] == ["done", "done"]
 
 
+@pytest.mark.skipif(POOLER is Pooler.TRANSACTION, reason="there is no session to listen on: see tests/pooler")
 async def test_a_running_worker_is_notified_of_a_new_job(
     database: Database, database_url: str, diary: Diary, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
