@@ -109,6 +109,8 @@ class CurrentFlags:
         """
         if self._updating is None or self._updating.done():
             self._updating = asyncio.create_task(self._update())
+            # Whoever waited for it may have given up: the next poll says what is wrong.
+            self._updating.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(self._updating)
 
     async def follow(self, already_logged: Callable[[], bool] = lambda: False) -> None:
