@@ -82,7 +82,7 @@ class _KeySetAnswer:
 
 _ABOUT = """Backroom {version}
 
-Services behind gRPC: identity, orders with stock and payments, webhooks.
+Services behind gRPC: identity, orders with stock and payments, webhooks, feature flags.
 Calls are answered on the gRPC port, which this is not. It describes its contract by grpc.reflection:
 
   buf curl --list-methods --http2-prior-knowledge http://HOST:GRPC_PORT
