@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,7 @@ async def test_providers_learn_of_changes_and_come_back_to_a_server_that_was_sta
             one = await told_to_all(database, clients, one, True)
             lines = {kind: len(client.said) for kind, client in clients.items()}
             assert await first.terminate() == 0
-        one = replace(one, default_variant="off", version=one.version + 1)
+        one = replace(one, default_variant="off", version=one.version + 1, update_time=datetime.now(UTC))
         await change(database, one)
 
         async def come_back(kind: Kind, client: Client) -> None:
