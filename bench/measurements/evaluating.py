@@ -1,8 +1,8 @@
 """Flags, evaluated for a crowd: beside the usual stack and the bare echo, and with few flags and with many."""
 
 from bench.measurements.flag_sides import echoed_flags, our_flags, usual_flags
-from bench.measurements.sides import CALLERS, calling
-from bench.rounds import Side, load_share, pairs, rate, rounds, server_cpu
+from bench.measurements.sides import CALLERS, calling, cpu_rows
+from bench.rounds import Side, pairs, rate, rounds, server_cpu
 from bench.row import Row, row
 from bench.setting import Bench
 from load.sample import Sample
@@ -41,19 +41,5 @@ def _rows(few: Side[Sample], many: Side[Sample], usual: Side[Sample], echo: Side
             lower_is_better=True,
         ),
         row(with_many, "calls/s", pairs(many, few, rate), against=with_few, goal=None),
-        *(
-            row(
-                f"{_MEASURED}: {what}",
-                unit,
-                pairs(few, other, figure),
-                against=other.name,
-                goal=None,
-                lower_is_better=True,
-            )
-            for what, unit, figure in (
-                ("server CPU of a call", "ms", server_cpu),
-                ("the load generator's share of a core", "%", load_share),
-            )
-            for other in (usual, echo)
-        ),
+        *cpu_rows(_MEASURED, few, usual, echo),
     ]

@@ -2,9 +2,9 @@
 
 from bench.figures import BACKROOM, ECHO, GET_ORDER, GET_PRODUCT, USUAL, Finding
 from bench.measurements.pgbench import against_pgbench, fastest, pgbench_on, pgbench_side, pgbench_throughput
-from bench.measurements.sides import CALLERS, bare_echo, calling, our_shop, throughput, usual_shop
+from bench.measurements.sides import CALLERS, bare_echo, calling, cpu_rows, our_shop, throughput, usual_shop
 from bench.peers.pgbench import Pgbench, PgbenchRun
-from bench.rounds import Side, load_share, pairs, rate, rounds, server_cpu
+from bench.rounds import Side, pairs, rate, rounds
 from bench.row import Row, row
 from bench.setting import Bench
 from load.loops import closed_loop
@@ -57,19 +57,5 @@ def _rows(measured: str, ours: Side[Sample], usual: Side[Sample], echo: Side[Sam
     return [
         row(measured, "calls/s", pairs(ours, usual, rate), against=usual.name, goal=5),
         row(measured, "calls/s", pairs(ours, echo, rate), against=echo.name, goal=0.5),
-        *(
-            row(
-                f"{measured}: {what}",
-                unit,
-                pairs(ours, other, figure),
-                against=other.name,
-                goal=None,
-                lower_is_better=True,
-            )
-            for what, unit, figure in (
-                ("server CPU of a call", "ms", server_cpu),
-                ("the load generator's share of a core", "%", load_share),
-            )
-            for other in (usual, echo)
-        ),
+        *cpu_rows(measured, ours, usual, echo),
     ]

@@ -14,7 +14,8 @@ from bench.peers.serving import Served, usual
 from bench.peers.serving import echo as serve_echo
 from bench.peers.usual.issuing import TokenIssuer
 from bench.peers.usual.load import UsualShop
-from bench.rounds import Side, median_latency, rate, slowest_hundredth, window
+from bench.rounds import Side, load_share, median_latency, pairs, rate, server_cpu, slowest_hundredth, window
+from bench.row import Row, row
 from bench.setting import Backroom, Bench
 from load.http2 import Connection
 from load.loops import Call
@@ -128,6 +129,26 @@ def _found(answer: bytes) -> str:
 def calling(bench: Bench, name: str, call: Call, pid: int, *, callers: int = CALLERS) -> Side[Sample]:
     """A side that this many callers call in a closed loop."""
     return Side(name, lambda: window(bench, call, callers, pid))
+
+
+def cpu_rows(measured: str, ours: Side[Sample], *others: Side[Sample]) -> list[Row]:
+    """What a call costs the server, and the load generator, compared with each of the others; without a goal."""
+    figures = (
+        ("server CPU of a call", "ms", server_cpu),
+        ("the load generator's share of a core", "%", load_share),
+    )
+    return [
+        row(
+            f"{measured}: {what}",
+            unit,
+            pairs(ours, other, figure),
+            against=other.name,
+            goal=None,
+            lower_is_better=True,
+        )
+        for what, unit, figure in figures
+        for other in others
+    ]
 
 
 def throughput(method: str, system: str, side: Side[Sample]) -> Throughput:
