@@ -1,4 +1,5 @@
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -61,6 +62,17 @@ _MOVE = (
     )
     .values({name: _NEW.c[name] for name in _MOVED[3:]})
 )
+_STARTS = json_rows(occupancies, "booking_id", "start_time")
+_LATER = _STARTS.c.start_time - occupancies.c.start_time
+_SHIFT = (
+    update(occupancies)
+    .where(occupancies.c.booking_id == _STARTS.c.booking_id)
+    .values(
+        start_time=_STARTS.c.start_time,
+        end_time=occupancies.c.end_time + _LATER,
+        occupied=func.tstzrange(_LOWER + _LATER, _UPPER + _LATER),
+    )
+)
 
 
 class OccupancyReader(Reader):
@@ -100,6 +112,14 @@ class OccupancyRepository(OccupancyReader, Repository):
         if moved:
             rows = (row[: len(_MOVED)] for row in rows_of(moved))
             await self._connection.execute(_MOVE, json_parameter(_MOVED, rows))
+
+    async def shift(self, starts: Mapping[UUID, datetime]) -> None:
+        """Has bookings begin at other times in the same places, all at once, with their ends and buffers.
+
+        Raises AlreadyExists where they would overlap others.
+        """
+        if starts:
+            await self._connection.execute(_SHIFT, json_parameter(("booking_id", "start_time"), starts.items()))
 
 
 def _ids(booking_ids: Collection[UUID]) -> dict[str, str]:
