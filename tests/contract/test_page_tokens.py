@@ -58,6 +58,6 @@ async def test_a_forged_sort_key_is_read_or_refused(server: Running, method: Met
             token = page_pb2.PageToken(list_digest=digest, after=key)
             request.page_token = base64url.encoded(token.SerializeToString())  # type: ignore[attr-defined]
             found = await outcome(admin, method, request.SerializeToString())
-            # Whose keys, or versions, are listed is looked up behind the token.
-            refused = ("PAGE_TOKEN_INVALID", "ACCOUNT_NOT_FOUND", "FLAG_NOT_FOUND")
+            # Whose keys, versions or free times are listed is looked up behind the token.
+            refused = ("PAGE_TOKEN_INVALID", "ACCOUNT_NOT_FOUND", "FLAG_NOT_FOUND", "RESOURCE_NOT_FOUND")
             assert found is None or found.reason in refused, (key, found)
