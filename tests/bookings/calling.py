@@ -66,7 +66,7 @@ async def found(api: Api, booking_id: str) -> bookings_pb2.Booking:
 
 
 async def slots(
-    api: Api, *resource_ids: str, begin: datetime, end: datetime, minutes: int = 60, **rest: Any
+    api: Api, *resource_ids: str, minutes: int = 60, begin: datetime, end: datetime, **rest: Any
 ) -> list[datetime]:
     """When bookings can begin in a window, on all pages."""
     values = {"choices": all_of(*resource_ids), "duration_minutes": minutes, "page_size": 1000}
