@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.frame.local_time import TimeZoneUnknown, instant_of, local_of, time_zone
+from server.frame.local_time import TimeZoneUnknown, clock_changes, instant_of, local_of, time_zone
 
 
 def instant(local: str, zone: str) -> str | None:
@@ -49,6 +49,22 @@ def test_an_instant_is_shown_by_the_clock_of_its_zone() -> None:
     first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     shown = {local_of(each, time_zone("Europe/Berlin")) for each in (first, first + timedelta(hours=1))}
     assert shown == {datetime(2026, 10, 25, 2, 30)}
+
+
+@pytest.mark.parametrize(
+    ("zone", "year", "expected"),
+    [
+        ("Europe/Berlin", 2026, ["2026-03-29T01:00Z +1:00:00", "2026-10-25T01:00Z -1 day, 23:00:00"]),
+        ("Australia/Lord_Howe", 2026, ["2026-04-04T15:00Z -1 day, 23:30:00", "2026-10-03T15:30Z +0:30:00"]),
+        ("Asia/Kathmandu", 2026, []),
+        ("UTC", 2026, []),
+    ],
+)
+def test_changes_of_the_clocks_are_found_in_order(zone: str, year: int, expected: list[str]) -> None:
+    """Each at its instant, with how far the clocks are put."""
+    found = clock_changes(time_zone(zone), datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC))
+    put = [(each.instant, each.after - each.before) for each in found]
+    assert [f"{at:%Y-%m-%dT%H:%M}Z {'+' if by > timedelta() else ''}{by}" for at, by in put] == expected
 
 
 @pytest.mark.parametrize(
