@@ -1,5 +1,7 @@
 """Calendars as iCalendar text: what other readers find in it."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -160,3 +162,10 @@ def test_each_change_of_the_clocks_is_told_at_its_instant(zone: str) -> None:
     changes = {(each.instant, each.before, each.after) for each in clock_changes(known, begin, end)}
     at_first = local_of(begin, known) - begin.replace(tzinfo=None)
     assert told == changes | {(begin, at_first, at_first)}
+
+
+def test_who_writes_no_calendar_does_not_wait_for_icalendar() -> None:
+    """It is imported by the first calendar that is written, as dateutil is by the first rule."""
+    code = "import sys; import server.frame.calendar_feed; print({'icalendar', 'dateutil'} & set(sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert printed.stdout.strip() == "set()"
