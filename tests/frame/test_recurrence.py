@@ -119,6 +119,30 @@ class TestEndsAndExclusions:
         assert [each.local_start.year for each in found] == [2088, 2092, 2096, 2104, 2108]
 
 
+class TestWeeks:
+    @pytest.mark.parametrize(
+        ("rule", "start", "expected"),
+        [
+            # The week of the start began in the year before, and its first day was before the start.
+            ("FREQ=WEEKLY;BYDAY=MO,WE,FR;BYSETPOS=1", "2026-01-01", ["2026-01-05", "2026-01-12"]),
+            # Week 1 of 2026 begins in 2025; two years later it is that of 2028.
+            (
+                "FREQ=YEARLY;INTERVAL=2;BYWEEKNO=1;BYDAY=MO,SU",
+                "2025-12-29",
+                ["2025-12-29", "2026-01-04", "2028-01-03", "2028-01-09"],
+            ),
+            # 2026 has 53 weeks, and 2027 has 52.
+            ("FREQ=YEARLY;BYWEEKNO=-1;BYDAY=MO", "2026-01-01", ["2026-12-28", "2027-12-27"]),
+            ("FREQ=YEARLY;BYWEEKNO=-53;BYDAY=MO", "2025-12-29", ["2025-12-29", "2031-12-29"]),
+            ("FREQ=YEARLY;BYWEEKNO=20", "2026-05-13", ["2026-05-13", "2027-05-19"]),
+        ],
+    )
+    def test_a_week_is_whole_across_two_years(self, rule: str, start: str, expected: list[str]) -> None:
+        """It belongs to one year, and to positions with all of its days."""
+        found = islice(series(rule, f"{start}T09:00").occurrences(), len(expected))
+        assert [f"{each.local_start:%Y-%m-%d}" for each in found] == expected
+
+
 class TestWindows:
     def test_the_begin_belongs_to_a_window_and_the_end_does_not(self) -> None:
         """Windows side by side have each occurrence once."""
