@@ -1,9 +1,9 @@
-"""Measures Backroom beside what would be written instead of it, prints a table of ratios, and draws a picture.
+"""Compares Backroom with a usual stack and two baselines, prints a table of ratios, and draws a picture.
 
 make bench              the short form, under three minutes
-make bench BENCH=long   the long form, which writes docs/performance.md anew
+make bench BENCH=long   the long form, which rewrites docs/performance.md
 
-A call that fails, or an answer, a stock or a count that is not what it must be, ends it with exit code 1.
+It exits with code 1 if a call fails, or if an answer, a stock or a count is not what it should be.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main() -> None:
         bench = Bench(url, long=given.long, say=_clocked(console))
         findings = runner.run(_measure(bench, names, console))
     console.print(table(_rows(findings)))
-    if given.only is None:  # a run of some measurements is for looking at
+    if given.only is None:  # a run of some measurements only prints its rows
         day = datetime.now(UTC).date()
         occasion = Occasion(day, given.long, bench.rounds, bench.seconds, bench.postgres.version)
         leave(findings, occasion, _FILES)
@@ -63,7 +63,7 @@ async def _measure(bench: Bench, names: Sequence[str], console: Console) -> Sequ
         try:
             findings += await MEASUREMENTS[name].measure(bench)
         except Exception:
-            console.print(table(_rows(findings)))  # what took so long to measure is worth a look all the same
+            console.print(table(_rows(findings)))  # print what took so long to measure in any case
             console.print(f"[bold red]The bench failed in the measurement {name}; nothing was written.[/]")
             raise
     return findings
@@ -74,7 +74,7 @@ def _rows(findings: Sequence[Finding]) -> Sequence[Row]:
 
 
 def _clocked(console: Console) -> Callable[[str], None]:
-    """Prints what is being done, with the seconds since the start before it."""
+    """Prints each message with the seconds since the start."""
     began = time.monotonic()
     return lambda text: console.print(f"{time.monotonic() - began:6.1f} s  {text}", markup=False, soft_wrap=True)
 

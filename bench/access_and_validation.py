@@ -1,10 +1,10 @@
-"""What access and validation cost a call, in CPU, once its token has been seen.
+"""What access and validation cost a call, in CPU, once its token is cached.
 
-    .venv/bin/python -m bench.access_and_validation
+.venv/bin/python -m bench.access_and_validation
 
 The chain's own interceptors are run around a use case that does nothing, with a real token of a real account, and
-without a network: of one call with both and one without either, the difference is theirs. The parsing of the body is
-in both. Rounds of each take turns, so that what else the machine does falls on both.
+without a network. The cost is the difference between a call with both and one without either. Both include parsing
+the body. The two take turns, so that other load on the machine affects both.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ GOAL = 60.0
 
 
 class Context:
-    """As much of gRPC's context as the interceptors ask for."""
+    """The parts of gRPC's context that the interceptors use."""
 
     def __init__(self, token: str) -> None:
         self._metadata = (("user-agent", "bench"), ("authorization", f"Bearer {token}"))
@@ -75,7 +75,7 @@ def calling(
 
 async def round_of(call: Callable[[], Awaitable[Any]]) -> float:
     """The CPU of a call in microseconds."""
-    await asyncio.sleep(0.02)  # for what the process does beside
+    await asyncio.sleep(0.02)  # for the process's other work
     began = process_time()
     for _ in range(CALLS):
         await call()

@@ -1,4 +1,4 @@
-"""What a run leaves behind: the list of its rows, what the picture shows, and its parts of the document."""
+"""The output of a run: the list of its rows, the picture's figures, and its parts of the document."""
 
 import os
 import platform
@@ -20,12 +20,12 @@ _LONG = "the long form"
 
 
 class MarkersMissing(Exception):
-    """The document has no place for what was measured."""
+    """The document has no markers for the results."""
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """When, on what and for how long was measured."""
+    """When, on which machine and for how long a run measured."""
 
     day: date
     long: bool
@@ -42,20 +42,20 @@ class Occasion:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What a run writes."""
+    """The files that a run writes."""
 
     last: Path
     """The list of the last run's rows."""
     picture: Path
     """What the document's picture shows, as JSON."""
     document: Path
-    """The picture itself stands beside it, under the same name with the suffix .svg."""
+    """The picture itself is next to it, under the same name with the suffix .svg."""
 
 
 def leave(findings: Sequence[Finding], occasion: Occasion, files: Files) -> None:
     """Writes the list of every run; the document and its picture show the last long run.
 
-    A short run is written into a part of the document where no long one stands. Raises MarkersMissing.
+    A short run is written into a part of the document unless that holds a long one. Raises MarkersMissing.
     """
     rows = [each for each in findings if isinstance(each, Row)]
     text = files.document.read_text()
@@ -84,7 +84,7 @@ def tables(rows: Sequence[Row], occasion: Occasion) -> str:
 
 
 def described(figures: Figures) -> str:
-    """The picture in words, for who cannot see it."""
+    """The picture in words, as its alternative text."""
     sentences = []
     for method in METHODS:
         rates = [(system, figures.per_second(method, system)) for system in SYSTEMS]
@@ -108,7 +108,7 @@ def end(part: str) -> str:
 
 
 def machine(postgres: str) -> str:
-    """What the figures were measured on, in a sentence."""
+    """The machine and the versions, in a sentence."""
     cores = len(os.sched_getaffinity(0))
     python = f"{platform.python_implementation()} {platform.python_version()}"
     libraries = ", ".join(f"{name} {version(name)}" for name in ("grpcio", "psycopg", "uvloop"))
@@ -122,7 +122,7 @@ def _figures(findings: Sequence[Finding], occasion: Occasion) -> Figures:
 
 
 def _yields(text: str, part: str, occasion: Occasion) -> bool:
-    """Whether what stands in a part is to be replaced."""
+    """Whether the content of a part is to be replaced."""
     return occasion.long or _LONG not in _split(text, part)[1]
 
 

@@ -1,4 +1,4 @@
-"""What the picture shows: how many calls a second each system answers, and how long a caller of it waits."""
+"""The picture's figures: how many calls a second each system answers, and their latency."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ USUAL = "FastAPI, SQLAlchemy, asyncpg"
 PGBENCH = "pgbench"
 ECHO = "bare gRPC echo"
 SYSTEMS = (BACKROOM, USUAL, PGBENCH, ECHO)
-"""In the order in which the picture shows them."""
+"""In the picture's order."""
 
 PLACE_ORDER, GET_ORDER, GET_PRODUCT = "PlaceOrder", "GetOrder", "GetProduct"
 METHODS = (PLACE_ORDER, GET_ORDER, GET_PRODUCT)
@@ -20,7 +20,7 @@ METHODS = (PLACE_ORDER, GET_ORDER, GET_PRODUCT)
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Calls of one method that a system answers, median over the rounds."""
+    """A system's rate for one method, median over the rounds."""
 
     method: str
     system: str
@@ -29,7 +29,7 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """What one of so many callers waits for an order of one hot product, medians over the rounds."""
+    """The latency of an order of one hot product with this many callers, medians over the rounds."""
 
     system: str
     callers: int
@@ -38,17 +38,17 @@ class Latency:
 
 
 Finding: TypeAlias = Row | Throughput | Latency
-"""What a measurement comes to."""
+"""The result of a measurement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All that the picture shows, of one run."""
+    """All figures of the picture, of one run."""
 
     occasion: str
     """When and for how long it was measured, in a sentence."""
     machine: str
-    """What it was measured on, in a sentence."""
+    """The machine that it was measured on, in a sentence."""
     throughput: Sequence[Throughput]
     latency: Sequence[Latency]
 
@@ -57,7 +57,7 @@ class Figures:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """From what `json` wrote."""
+        """Parses what `json` wrote."""
         kept = json.loads(text)
         return cls(
             kept["occasion"],
@@ -67,7 +67,7 @@ class Figures:
         )
 
     def per_second(self, method: str, system: str) -> float | None:
-        """None where it was not measured, as pgbench's where PostgreSQL comes without it."""
+        """None if it was not measured, as pgbench's when PostgreSQL is installed without it."""
         for each in self.throughput:
             if (each.method, each.system) == (method, system):
                 return each.per_second

@@ -1,7 +1,7 @@
-"""A shop of so many orders, written straight into the tables: what a year of trade would have left there.
+"""A shop with many orders, written directly into the tables, as if it had traded for a year.
 
-All that `backroom verify` asks of orders, lines, stock, payments and requests holds of it.
-The record of who changed what stays empty, since a server signs each of its entries.
+It satisfies everything that `backroom verify` checks of orders, lines, stock, payments and requests.
+The record of changes stays empty, since a server signs each of its entries.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,11 +15,11 @@ import psycopg
 from psycopg import sql
 
 ACCOUNT = UUID("0196f2a0-0000-7000-8000-00000000f111")
-"""Who placed all the orders, and received all the stock."""
+"""The account that placed all the orders, and received all the stock."""
 MAX_LOYAL = "customer-0"
-"""Who placed the most orders."""
+"""The customer with the most orders."""
 REMEMBERED = timedelta(days=29)
-"""For how long back requests and events are there; a server keeps them a day longer."""
+"""How far back requests and events exist; a server keeps them a day longer."""
 
 _SPAN = timedelta(days=365)
 _SESSION: LiteralString = """
@@ -38,7 +38,7 @@ Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """How large a shop is to be, and when its last order was placed."""
+    """The size of the shop, and the time of its last order."""
 
     orders: int
     products: int
@@ -53,7 +53,7 @@ class Filling:
 def fill(url: str, orders: int, *, products: int = 1_000, now: datetime | None = None, at_once: int = 250_000) -> None:
     """Fills an empty, migrated database, as a superuser, and gathers its statistics.
 
-    So many orders are drawn `at_once`; what a statement sorts of them should fit into memory.
+    `at_once` orders are generated per statement; what a statement sorts should fit into memory.
     """
     filling = Filling(orders, products, now or datetime.now(UTC))
     with psycopg.connect(url, autocommit=True) as connection:
@@ -71,9 +71,9 @@ def fill(url: str, orders: int, *, products: int = 1_000, now: datetime | None =
 
 @contextmanager
 def _indexes_later(connection: Connection) -> Iterator[None]:
-    """Drops the indexes that no constraint needs, and builds them again, just as they were, at the end of the block.
+    """Drops the indexes that no constraint needs, and rebuilds the same ones at the end of the block.
 
-    Sorting rows once is several times as fast as finding the place of each.
+    Sorting all rows once is several times as fast as inserting each.
     """
     found = connection.execute(_INDEXES).fetchall()
     for name, _ in found:

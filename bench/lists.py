@@ -12,30 +12,30 @@ DEEP = 1_000
 
 
 class WrongPage(Exception):
-    """A page was not what it must be."""
+    """A page was not as expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A whole page, and how to ask for it again."""
+    """A full page, and how to request it again."""
 
     number: int
     """Counted from 1."""
     request: bytes
     first: str
-    """The id of the order that it begins with."""
+    """The id of the first order on it."""
 
     async def read(self, list_orders: Unary, caller: int) -> None:
-        """Asks for it, and raises WrongPage where it is not the same any more."""
+        """Requests it, and raises WrongPage if it has changed."""
         orders = ListOrdersResponse.FromString(await list_orders(caller, self.request)).orders
         if len(orders) != PAGE or orders[0].order_id != self.first:
             raise WrongPage(f"page {self.number} has {len(orders)} orders, or begins with another one than before")
 
 
 async def first_and_deep(list_orders: Unary, wanted: ListOrdersRequest) -> tuple[Page, Page]:
-    """The first page and the 1,000th, or the last whole one of a shorter list; the way there is walked, page by page.
+    """The first page and the 1,000th, or the last full one of a shorter list, which is reached page by page.
 
-    Raises WrongPage where not even the first is whole.
+    Raises WrongPage if not even the first is full.
     """
     first = deep = None
     request = ListOrdersRequest(page_size=PAGE)

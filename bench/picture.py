@@ -1,6 +1,6 @@
-"""The picture at the head of docs/performance.md: calls a second of four systems, and latency as callers grow.
+"""The picture at the head of docs/performance.md: calls a second of four systems, and latency by number of callers.
 
-.venv/bin/python -m bench.picture     draws it again from what the last run kept in bench/picture.json
+.venv/bin/python -m bench.picture     draws it again from the last run's figures in bench/picture.json
 """
 
 from collections.abc import Mapping
@@ -28,13 +28,13 @@ KEPT = Path(__file__).with_name("picture.json")
 PICTURE = Path(__file__).parent.parent / "docs" / "performance.svg"
 
 _WIDTH, _HEIGHT = 9.2, 5.9
-"""In inches, of 96 pixels each where the picture is shown at its own size."""
+"""In inches, of 96 pixels each when the picture is shown at its own size."""
 _SMALL, _TEXT, _HEAD = 9.0, 9.75, 12.0
 """Sizes of text in points: 12, 13 and 16 pixels."""
 _LINE = 12.5
 """From one line of text to the next, in points."""
 _INK, _FAINT, _CARD = "#1f2328", "#59636e", "#ffffff"
-# Blue and orange, which the color-blind tell apart, and dark enough for text.
+# Blue and orange, which color-blind readers can distinguish, and dark enough for text.
 _COLORS: Mapping[str, str] = {BACKROOM: "#0072b2", USUAL: "#bc4c00", PGBENCH: "#8c959f", ECHO: "#8c959f"}
 _ROWS: Mapping[str, str] = {
     BACKROOM: "Backroom",
@@ -48,19 +48,19 @@ _COLUMNS: Mapping[str, str] = {
     GET_PRODUCT: "products read",
 }
 _LEFT, _RIGHT, _GAP = 0.185, 0.985, 0.03
-"""Of the bars' columns, in shares of the width."""
+"""Of the bars' columns, as shares of the width."""
 _BAR = 0.62
 """The share of a row that its bar fills."""
 _BEYOND, _ROOM_FOR_VALUE = 1.1, 1.55
-"""How much longer than the longest bar of a server a bar may be, and a column is."""
+"""How much longer than the longest bar of a server a bar, and a column, may be."""
 
 
 def draw(figures: Figures, path: Path) -> None:
-    """Writes the picture; the format is by the file's suffix. The same figures give the same bytes."""
+    """Writes the picture; the file's suffix decides the format. The same figures give the same bytes."""
     with matplotlib.rc_context(
         {
             "svg.hashsalt": "backroom",
-            "svg.fonttype": "none",  # texts stay texts
+            "svg.fonttype": "none",  # text stays text
             "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
             "font.size": _TEXT,
             "text.color": _INK,
@@ -69,7 +69,7 @@ def draw(figures: Figures, path: Path) -> None:
             "ytick.color": _FAINT,
         }
     ):
-        # An own background, since a page's may be white or dark.
+        # With a background of its own, since a page's may be white or dark.
         figure = Figure(figsize=(_WIDTH, _HEIGHT), facecolor=_CARD)
         _head(figure, 0.965, "Calls answered per second", "by 64 callers at once; longer is better")
         _bars(figure, figures)
@@ -94,7 +94,7 @@ def _bars(figure: Figure, figures: Figures) -> None:
 
 
 def _column(axes: Axes, values: Mapping[str, float | None]) -> None:
-    """Bars from zero on a scale of their own, which is that of the servers; pgbench, where far beyond, has a gap."""
+    """Bars from zero, with a scale for the servers; pgbench's has a gap if it is far longer."""
     scale = max((value or 0 for system, value in values.items() if system != PGBENCH), default=0) or 1
     for row, (system, value) in enumerate(values.items()):
         length = min(value or 0, scale * _BEYOND)
@@ -113,7 +113,7 @@ def _column(axes: Axes, values: Mapping[str, float | None]) -> None:
 
 
 def _curves(axes: Axes, figures: Figures) -> None:
-    """Of each system the median, and above it a band up to the 99th percentile."""
+    """The median of each system, and above it a band up to the 99th percentile."""
     for system in (USUAL, BACKROOM):
         curve = figures.curve(system)
         if not curve:
@@ -136,7 +136,7 @@ def _curves(axes: Axes, figures: Figures) -> None:
 
 
 def _label(axes: Axes, system: str, last: Latency, place: int) -> None:
-    """Three lines beside the end of a system's curves: its name, and the two figures there."""
+    """Three lines next to the end of a system's curves: its name, and the two figures there."""
     middle = (last.median_ms + last.p99_ms) / 2
     texts = (system, f"{last.p99_ms:,.0f} ms: 99th percentile", f"{last.median_ms:,.0f} ms: median")
     for line, text in enumerate(texts):

@@ -1,4 +1,4 @@
-"""The PostgreSQL of a bench, as the operating system sees it: its processes, and the CPU that they took."""
+"""The PostgreSQL of a bench as the operating system sees it: its processes, and their CPU."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-# Where fields of /proc/<pid>/stat stand after the command's name: see proc(5).
+# The fields of /proc/<pid>/stat after the command's name: see proc(5).
 _PARENT = 1
 _USER_AND_SYSTEM = slice(11, 13)
 _USER_AND_SYSTEM_WITH_THE_ENDED = slice(11, 15)
@@ -21,7 +21,7 @@ class Postgres:
 
     @classmethod
     def of(cls, url: str) -> "Postgres":
-        """The server behind this URL, which must be of this machine."""
+        """The server of this URL, which must run on this machine."""
         with psycopg.connect(url) as connection:
             row = connection.execute("SELECT current_setting('data_directory'), version()").fetchone()
         assert row is not None  # noqa: S101 - a query without FROM has one row
@@ -29,21 +29,21 @@ class Postgres:
         return cls(int(first), " ".join(str(row[1]).split()[:2]))
 
     def pids(self) -> tuple[int, ...]:
-        """The postmaster and all its processes that live now."""
+        """The postmaster and all its live processes."""
         return (self.postmaster, *self._children())
 
     def cpu(self) -> float:
-        """Seconds spent so far, by processes that have ended too: a meter for the loops."""
+        """Seconds spent so far, including by ended processes: a meter for the loops."""
         spent = sum(map(int, _stat(self.postmaster)[_USER_AND_SYSTEM_WITH_THE_ENDED]))
         for pid in self._children():
             try:
                 spent += sum(map(int, _stat(pid)[_USER_AND_SYSTEM]))
-            except (FileNotFoundError, ProcessLookupError):  # it ended just now
+            except (FileNotFoundError, ProcessLookupError):  # it has just ended
                 continue
         return spent / _TICKS
 
     def program(self, name: str) -> str | None:
-        """The path of a program of the same installation, or else of the search path; None where there is none."""
+        """The path of a program of the same installation, or of the search path; None if it does not exist."""
         beside = Path(f"/proc/{self.postmaster}/exe").resolve().with_name(name)
         return str(beside) if beside.exists() else shutil.which(name)
 

@@ -1,4 +1,4 @@
-"""Asks a server for its health until it is stopped, and prints how long each answer took, in seconds."""
+"""Checks a server's health until it is stopped, and prints how long each response took, in seconds."""
 
 import asyncio
 import signal
@@ -12,12 +12,12 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 from backroom_client import AsyncBackroom
 
 TIMEOUT_SECONDS = 5.0
-"""In seconds; a check that fails counts as one that took so long."""
+"""In seconds; a failed check counts as one that took this long."""
 _POLL_SECONDS = 0.1
 
 
 async def probe(address: str) -> None:
-    """Asks for health every so often, on a connection of its own, and prints how long each answer took."""
+    """Checks health at intervals, on a separate connection, and prints how long each response took."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with AsyncBackroom(address) as backroom, asyncio.TaskGroup() as checks:

@@ -1,4 +1,4 @@
-"""How the rows are shown: a table for a terminal, a list for programs, two tables for the document."""
+"""How the rows are shown: a table for a terminal, JSON for programs, two tables for the document."""
 
 import json
 from collections.abc import Sequence
@@ -43,12 +43,12 @@ def others(rows: Sequence[Row]) -> str:
 
 
 def listed(rows: Sequence[Row]) -> str:
-    """The rows that have a goal, as JSON; a ratio at or above its goal is good, whether more or less is better."""
+    """The rows that have a goal, as JSON; a ratio at or above its goal is good, whichever direction is better."""
     return json.dumps([_entry(row) for row in rows if row.goal is not None], indent=2) + "\n"
 
 
 def verdict(row: Row) -> str:
-    """reached, missed, or nothing where there is no goal."""
+    """reached, missed, or empty without a goal."""
     if row.goal is None:
         return ""
     return "reached" if row.good else "missed"
@@ -60,7 +60,7 @@ def figures(row: Row) -> tuple[str, ...]:
 
 
 def rounded(figure: float) -> str:
-    """Three digits that count, without an exponent; all of them before the point."""
+    """Three significant digits, without an exponent; all digits before the decimal point."""
     if abs(figure) >= 100:
         return f"{figure:,.0f}"
     if abs(figure) >= 10:
@@ -76,7 +76,7 @@ def _compared(row: Row) -> tuple[str, ...]:
 
 
 def _markdown(heads: Sequence[str], sides: str, lines: Sequence[Sequence[str]]) -> str:
-    """`sides` says of each column whether it is aligned to the left, l, or to the right, r."""
+    """`sides` aligns each column to the left, l, or to the right, r."""
     rule = ["---:" if side == "r" else "---" for side in sides]
     return "\n".join(f"| {' | '.join(line)} |" for line in (heads, rule, *lines))
 

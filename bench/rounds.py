@@ -1,4 +1,4 @@
-"""Rounds: the compared systems take turns, so that what else the machine does affects all of them."""
+"""Rounds: the compared systems take turns, so that other load on the machine affects all of them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,12 +18,12 @@ SERVER, POSTGRES, LOAD = "server", "postgres", "load"
 
 
 class CallsFailed(Exception):
-    """Calls were refused or failed, or none was answered, and so nothing is known of speed; the text counts them."""
+    """Calls were refused or failed, or none was answered, so the speed is not known; the text counts them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side(Generic[Figure]):
-    """One of those that are compared, and what it came to in each round."""
+    """One of the compared systems, and its result in each round."""
 
     name: str
     measure: Callable[[], Awaitable[Figure]]
@@ -31,10 +31,10 @@ class Side(Generic[Figure]):
 
 
 async def rounds(bench: Bench, *sides: Side[Any], count: int | None = None) -> None:
-    """Measures each side once in a round; every second round goes through the sides from the last to the first.
+    """Measures each side once per round; every second round goes through the sides in reverse.
 
-    So none of them is always the one that comes after another's writes. Each begins once PostgreSQL is at rest.
-    There are as many rounds as the bench has, unless `count` says otherwise.
+    So none of them always follows another one's writes. Each starts once PostgreSQL is idle.
+    The bench decides the number of rounds, unless `count` is given.
     """
     order = list(sides)
     count = count or bench.rounds
@@ -47,9 +47,9 @@ async def rounds(bench: Bench, *sides: Side[Any], count: int | None = None) -> N
 
 
 async def window(bench: Bench, call: Call, callers: int, pid: int) -> Sample:
-    """A closed loop of so many callers, with the CPU of a server's process, of PostgreSQL and of this process.
+    """A closed loop with this many callers, with the CPU of a server's process, of PostgreSQL and of this process.
 
-    Each caller is answered once before, so that no window goes by while connections are opened.
+    Each caller is answered once before, so that opening connections takes no time of the window.
     """
     await asyncio.gather(*(call(caller) for caller in range(callers)))
     metered = meters(bench, pid)
@@ -61,7 +61,7 @@ def meters(bench: Bench, pid: int) -> dict[str, Callable[[], float]]:
 
 
 def whole(sample: Sample) -> Sample:
-    """The sample, if every call of it was answered well; raises CallsFailed."""
+    """The sample, if every call in it succeeded; raises CallsFailed."""
     if sample.failures or sample.refusals or not sample.latencies:
         failures = "; ".join(f"{count} of {failure}" for failure, count in sample.failures.items())
         raise CallsFailed(f"{len(sample.latencies)} answered, {len(sample.refusals)} refused, failed: {failures or 0}")
@@ -69,7 +69,7 @@ def whole(sample: Sample) -> Sample:
 
 
 def pairs(ours: Side[Sample], other: Side[Sample], figure: Callable[[Sample], float]) -> Sequence[tuple[float, float]]:
-    """One figure of both, round by round."""
+    """One figure of both, by round."""
     return [(figure(one), figure(peer)) for one, peer in zip(ours.figures, other.figures, strict=True)]
 
 
@@ -79,12 +79,12 @@ def rate(sample: Sample) -> float:
 
 
 def server_cpu(sample: Sample) -> float:
-    """Milliseconds of the server's CPU an answered call."""
+    """Milliseconds of the server's CPU per answered call."""
     return sample.cost_of(SERVER) * 1e3
 
 
 def postgres_cpu(sample: Sample) -> float:
-    """Milliseconds of PostgreSQL's CPU an answered call, in all its processes."""
+    """Milliseconds of PostgreSQL's CPU per answered call, in all its processes."""
     return sample.cost_of(POSTGRES) * 1e3
 
 
@@ -94,7 +94,7 @@ def load_share(sample: Sample) -> float:
 
 
 def median_latency(sample: Sample) -> float:
-    """In milliseconds."""
+    """The median of the latencies, in milliseconds."""
     return sample.percentile(0.5) * 1e3
 
 

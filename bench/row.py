@@ -1,4 +1,4 @@
-"""One line of the table: what was measured of Backroom, and of what it is compared with."""
+"""One row of the table: a figure of Backroom, and what it is compared with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ class Row:
     """Figures are medians over rounds; a ratio at or above its goal is good."""
 
     measured: str
-    """What was measured, such as "PlaceOrder, one hot product, 64 callers"."""
+    """The measurement, such as "PlaceOrder, one hot product, 64 callers"."""
     against: str
-    """What it is compared with, such as "pgbench with 64 clients"; LIMIT where the goal is an absolute one."""
+    """The comparison, such as "pgbench with 64 clients"; LIMIT if the goal is an absolute one."""
     unit: str
     ours: float
     peer: float
-    """The other's figure; the limit, where the goal is an absolute one."""
+    """The other's figure; the limit, if the goal is an absolute one."""
     ratio: float
     """Of ours to the peer's, or of the peer's to ours where lower is better: the median of the rounds' ratios."""
     goal: float | None
-    """The least ratio that is good; None where the row has no goal."""
+    """The smallest good ratio; None if the row has no goal."""
     lower_is_better: bool
     spread: float
     """The largest ratio of a round less the smallest, over the median ratio; 0 of a single round."""
@@ -37,12 +37,12 @@ class Row:
 
     @property
     def multiple(self) -> float:
-        """Ours over the other's, whichever of them is better lower."""
+        """Ours over the other's, whether higher or lower is better."""
         return 1 / self.ratio if self.lower_is_better else self.ratio
 
     @property
     def bound(self) -> str:
-        """What the multiple must be to reach the goal, or ours where that is a limit; empty where there is no goal."""
+        """The goal of the ratio, or of our own figure if that is a limit; empty without a goal."""
         if self.goal is None:
             return ""
         if self.against == LIMIT:
@@ -61,7 +61,7 @@ def row(
     goal: float | None,
     lower_is_better: bool = False,
 ) -> Row:
-    """From rounds of ours and the peer's, which were measured one right after the other."""
+    """From rounds of ours and the peer's, measured one right after the other."""
     ratios = [peer / ours if lower_is_better else ours / peer for ours, peer in pairs]
     ratio = median(ratios)
     return Row(

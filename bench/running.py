@@ -1,4 +1,4 @@
-"""The processes of a bench: started, waited for, and ended with the block."""
+"""The processes of a bench: started, waited for, and stopped at the end of the block."""
 
 import json
 import os
@@ -15,14 +15,14 @@ _STOP_SECONDS = 30.0
 
 
 class NotReady(Exception):
-    """A process ended before it was ready, or took too long; the text holds the last of what it wrote."""
+    """A process ended before it was ready, or took too long; the text has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
     pid: int
     log: Path
-    """Whatever it writes to standard output and to standard error; gone with the block."""
+    """Everything that it writes to standard output and to standard error; deleted at the end of the block."""
     process: subprocess.Popen[bytes]
 
 
@@ -34,10 +34,10 @@ def running(
     ready: Callable[[Path], object],
     within: float = 30.0,
 ) -> Iterator[Running]:
-    """Starts a process, and yields once `ready` finds in its log what it waits for; raises NotReady.
+    """Starts a process, and yields once `ready` accepts its log; raises NotReady.
 
-    It runs in an empty folder of its own, with this process's environment less Backroom's settings, and `env` on top:
-    what is measured must not hang on where and as whom the bench is run.
+    It runs in a new empty folder, with this process's environment without Backroom's settings, plus `env`:
+    the results must not depend on where and as which user the bench is run.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BACKROOM_")}
     with tempfile.TemporaryDirectory(prefix="backroom-bench-") as folder:
@@ -77,7 +77,7 @@ def _tail(log: Path) -> str:
 
 
 def serving_line(log: Path) -> Mapping[str, int]:
-    """What a server, of ours or a peer, says of itself in its log once it serves; empty until then."""
+    """The line that a server, ours or a peer, logs once it serves; empty until then."""
     for text in log.read_text().splitlines(keepends=True):
         line = json.loads(text) if text.startswith("{") and text.endswith("}\n") else {}
         if line.get("event") == "serving":

@@ -1,4 +1,4 @@
-"""What every measurement of a bench is given: the database server, servers of Backroom, and how long to measure."""
+"""What every measurement gets: the database server, servers of Backroom, and durations."""
 
 import asyncio
 import sys
@@ -26,7 +26,7 @@ _TEMPLATE = "bench_template"
 _MAX_REST_SECONDS, _POLL_SECONDS = 5.0, 0.25
 """In seconds."""
 _IDLE = 0.1
-"""The share of a core below which PostgreSQL counts as at rest."""
+"""The share of a core below which PostgreSQL counts as idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Bench:
     """One run."""
 
     def __init__(self, url: str, *, long: bool, say: Callable[[str], None]) -> None:
-        """`url` is of the server's first database, as its superuser; `say` tells a person what is being done."""
+        """`url` is the server's first database, as its superuser; `say` reports progress."""
         self.url = url
         self.long = long
         self.say = say
@@ -59,7 +59,7 @@ class Bench:
 
     @property
     def seconds(self) -> float:
-        """How long a window is measured."""
+        """The length of a window."""
         return 4.0 if self.long else 1.5
 
     @property
@@ -70,9 +70,9 @@ class Bench:
         return self.postgres.pids()
 
     async def rest(self) -> None:
-        """Waits until PostgreSQL has done what earlier windows left it to do, such as seals and vacuums.
+        """Waits until PostgreSQL has finished the work of earlier windows, such as seals and vacuums.
 
-        It takes 5 seconds at most: on a busy machine it may never be quite at rest.
+        It takes at most 5 seconds: on a busy machine it may never be fully idle.
         """
         for _ in range(round(_MAX_REST_SECONDS / _POLL_SECONDS)):
             before = self.postgres.cpu()
@@ -81,14 +81,14 @@ class Bench:
                 return
 
     def database(self, name: str) -> str:
-        """The URL of a fresh database, migrated and empty."""
+        """The URL of a new database, migrated and empty."""
         if not self._template:
             self._template = self.empty_database(_TEMPLATE)
             migrations.upgrade(self._template)
         return self._made(sql.SQL("CREATE DATABASE {} TEMPLATE {}"), name, _TEMPLATE)
 
     def empty_database(self, name: str) -> str:
-        """The URL of a fresh database without a table, for a peer that has its own."""
+        """The URL of a new database without tables, for a peer that has its own."""
         return self._made(sql.SQL("CREATE DATABASE {}"), name)
 
     def _made(self, statement: sql.SQL, *names: str) -> str:
@@ -98,7 +98,7 @@ class Bench:
 
     @asynccontextmanager
     async def backroom(self, database_url: str, *options: str, **environment: str) -> AsyncIterator[Backroom]:
-        """`backroom serve` with these options and settings, everything switched on, on free ports of 127.0.0.1."""
+        """`backroom serve` with these options and settings, with everything enabled, on free ports of 127.0.0.1."""
         key = await self._service_key(database_url)
         settings = {
             "DATABASE_URL": database_url,
@@ -115,7 +115,7 @@ class Bench:
             yield Backroom(grpc, http, process.pid, key, process.log)
 
     async def _service_key(self, database_url: str) -> str:
-        """Of a new account, made on the database itself as `backroom admin create-service-account` makes it."""
+        """The key of a new account, created in the database as `backroom admin create-service-account` does."""
         keys = MasterKeys([read_master_key(self._master_key)])
         database = Database(database_url, audit_key=keys.audit_key, pool_size=1)
         identity = build_identity(database.store(IDENTITY), keys, permissions())

@@ -1,4 +1,4 @@
-"""The books of a bench's database where no server is asked: a product to sell, and whether all adds up at the end."""
+"""The totals of a database without a server: a product to sell, and whether everything adds up at the end."""
 
 from uuid import uuid4
 
@@ -24,11 +24,11 @@ _PRODUCT = """
 
 
 class TotalsMismatch(Exception):
-    """What was written does not add up, or is not what was reported; the text says what."""
+    """The rows do not add up, or differ from what was reported; the text says how."""
 
 
 def stock_product(url: str) -> str:
-    """Makes a product with more pieces than a bench sells, and returns its SKU."""
+    """Creates a product with more pieces than a bench sells, and returns its SKU."""
     product_id = uuid4()
     with psycopg.connect(url) as connection:
         connection.execute(_PRODUCT, {"id": product_id, "sku": f"hot-{product_id.hex}", "pieces": _PIECES})
@@ -36,9 +36,9 @@ def stock_product(url: str) -> str:
 
 
 async def check_totals(url: str, orders: int) -> None:
-    """Holds all that is there against Backroom's invariants, and the number of orders; raises TotalsMismatch."""
+    """Checks all rows against Backroom's invariants, and the number of orders; raises TotalsMismatch."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("ANALYZE")  # of tables that have just been filled, the planner knows nothing yet
+        connection.execute("ANALYZE")  # the planner has no statistics of tables that have just been filled
     database = Database(url, pool_size=1)
     try:
         findings = await database.check(LAWS)

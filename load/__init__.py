@@ -1,1 +1,1 @@
-"""The load generator: calls as cheap as Python can make them, loops that measure them, and works on a shop."""
+"""The load generator: calls as cheap as Python can make them, loops that measure them, and operations on a shop."""

@@ -18,13 +18,12 @@ _WELL = tuple(kind + b"\x0bgrpc-status\x010" for kind in (b"\x40", b"\x00", b"\x
 
 def block_of(headers: Iterable[tuple[str, str]]) -> bytes:
     """A block that can be sent any number of times."""
-    # What is never to be indexed goes into no table; without Huffman's code it is read faster.
+    # Never-indexed headers go into no table; without Huffman coding they are decoded faster.
     return hpack.Encoder().encode([(name, value, True) for name, value in headers], huffman=False)
 
 
 class BlockReader:
-    """Reads the blocks of a peer that was told by SETTINGS to keep no table; what comes again and again is decoded
-    once."""
+    """Reads the blocks of a peer whose table size SETTINGS set to zero; a repeated block is decoded only once."""
 
     def __init__(self) -> None:
         self._decoder = hpack.Decoder()
@@ -34,11 +33,11 @@ class BlockReader:
         self._good = b""
 
     def ends_well(self, block: bytes) -> bool:
-        """Whether a block that ends an answer begins with the status OK; it may have that further on as well."""
+        """Whether a block that ends a response begins with the status OK; the status may also come later in it."""
         return block.startswith(_WELL)
 
     def begins_well(self, block: bytes) -> bool:
-        """Whether a block that does not end an answer lets one follow. Raises Malformed."""
+        """Whether a block that does not end a response may be followed by one. Raises Malformed."""
         if block != self._good:
             status = self.read(block).get(":status", "")
             if status != "200" and not status.startswith("1"):
@@ -47,10 +46,9 @@ class BlockReader:
         return True
 
     def read(self, block: bytes) -> Mapping[str, str]:
-        """The headers by name; of one that is there twice, the last. Raises Malformed.
+        """The headers by name; of a duplicate, the last. Raises Malformed.
 
-        Without state each header is complete by itself, and single ones come again: next to them a block may have an id
-        of its own.
+        Without state each header is complete, and single headers repeat, even in blocks that also hold a unique id.
         """
         headers: dict[str, str] = {}
         try:
@@ -69,7 +67,7 @@ class BlockReader:
 
 
 def _parts(block: bytes) -> Iterator[bytes]:
-    """Cuts a block into its headers, and its changes of the table's size."""
+    """Splits a block into its headers and table size updates."""
     end = 0
     while end < len(block):
         begin, first = end, block[end]
@@ -82,7 +80,7 @@ def _parts(block: bytes) -> Iterator[bytes]:
 
 
 def _number(block: bytes, place: int, bits: int) -> tuple[int, int]:
-    """A number that begins in the last bits of a byte, and the place behind it."""
+    """An integer that begins in the last bits of a byte, and the position after it."""
     most = (1 << bits) - 1
     if (number := block[place] & most) < most:
         return number, place + 1

@@ -12,37 +12,37 @@ _PREFIX = Struct(">BI")
 
 
 class NotSent(ConnectionError):
-    """The server has not dealt with the call, and will not: it can be made again, elsewhere."""
+    """The server has not processed the call, and will not: it can be retried on another connection."""
 
 
 class Reset(ConnectionError):
-    """The server broke off this call alone; what became of it is not known."""
+    """The server reset this call only; its outcome is unknown."""
 
 
 class Call(Protocol):
-    """A call, as its connection deals with it."""
+    """A call, as its connection uses it."""
 
     ends_at: float
     """By the event loop's clock."""
     received: int
-    """In bytes: the room that the server has not been granted again yet."""
+    """In bytes: received data for which the server's window has not been widened yet."""
 
     @property
     def given_up(self) -> bool:
-        """Whether nobody waits for it any more."""
+        """Whether no caller waits for it any more."""
 
     def begin(self, number: int) -> None:
-        """It begins, as the stream of this number."""
+        """Starts it, as the stream of this number."""
 
     def take(self, payload: bytes) -> None:
-        """A part of the answer."""
+        """Receives a part of the response."""
 
     def end(self, error: Exception | None) -> None:
-        """Nothing more will come of it; None means that it ended well."""
+        """Ends it; None means success."""
 
 
 class StreamTransport(Protocol):
-    """What a stream speaks through: its connection."""
+    """The connection, as a stream uses it."""
 
     def say(self, number: int, payload: bytes, *, ends: bool) -> None: ...
 
@@ -50,12 +50,12 @@ class StreamTransport(Protocol):
 
 
 def framed(message: bytes) -> bytes:
-    """A message as gRPC sends it: uncompressed, behind its length."""
+    """A message as gRPC sends it: uncompressed, after its length."""
     return _PREFIX.pack(0, len(message)) + message
 
 
 class Unary:
-    """One request, one answer."""
+    """One request, one response."""
 
     __slots__ = ("_parts", "answer", "ends_at", "received")
 
@@ -70,7 +70,7 @@ class Unary:
         return self.answer.done()
 
     def begin(self, number: int) -> None:
-        """Its request follows by itself."""
+        """Its request is sent without further calls."""
 
     def take(self, payload: bytes) -> None:
         self._parts.append(payload)
@@ -89,7 +89,7 @@ class Unary:
 
 
 class Stream:
-    """Messages both ways, for one task that sends and one that receives."""
+    """Messages in both directions, for one task that sends and one that receives."""
 
     def __init__(self, transport: StreamTransport) -> None:
         self.ends_at = math.inf
@@ -106,13 +106,13 @@ class Stream:
         self._arrived = asyncio.Event()
 
     def send(self, message: bytes) -> None:
-        """Sends as soon as the server has room for it; raises what the call ended with, where it has ended."""
+        """Sends once the server has room for it; raises the error that ended the call, if any."""
         if self._ended or not self._sending:
             raise self._error or NotSent("the call has ended")
         self._transport.say(self._number, framed(message), ends=False)
 
     def end_sending(self) -> None:
-        """Says that no message will follow."""
+        """Signals that no message will follow."""
         if self._sending and not self._ended:
             self._sending = False
             self._transport.say(self._number, b"", ends=True)

@@ -1,4 +1,4 @@
-"""Signed-in connections that many callers share, opened again where one ends or its access token does."""
+"""Signed-in connections that many callers share, reopened when one ends or its access token expires."""
 
 import asyncio
 import math
@@ -21,7 +21,7 @@ Unary: TypeAlias = Callable[[int, bytes], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a server is, how to speak to it, and as whom."""
+    """A server's address, its TLS, and the account to sign in with."""
 
     address: str
     """host:port"""
@@ -34,7 +34,7 @@ class Server:
 
 
 class Connections:
-    """So many connections as one account; each caller keeps to one of them."""
+    """This many connections as one account; each caller uses one of them."""
 
     def __init__(self, server: Server, count: int, clock: Callable[[], float] = time) -> None:
         """`clock` returns the seconds since 1970."""
@@ -45,7 +45,7 @@ class Connections:
         self._slots = [_Slot() for _ in range(count)]
 
     async def open(self) -> None:
-        """Opens all of them; raises ConnectionError, and Failed where the key signs nobody in."""
+        """Opens all of them; raises ConnectionError, and Failed if the key is refused."""
         for slot in self._slots:
             await self._renew(slot)
 
@@ -62,7 +62,7 @@ class Connections:
         return call
 
     async def stream(self, caller: int, path: str) -> Stream:
-        """A call of a method that streams; it lasts for the life of an access token at least."""
+        """A call of a streaming method; it lasts at least as long as an access token is valid."""
         slot = self._slots[caller % len(self._slots)]
         if not slot.is_usable(self._clock()):
             await self._renew(slot)
@@ -73,7 +73,7 @@ class Connections:
             await slot.close()
 
     async def _renew(self, slot: "_Slot") -> None:
-        """Of the callers that find a slot unusable, one opens it again, and the others wait for that."""
+        """Of the callers that find a slot unusable, one reopens it, and the others wait for that."""
         async with self._renewing:
             if slot.is_usable(self._clock()):
                 return
@@ -102,7 +102,7 @@ class _Slot:
     def __init__(self) -> None:
         self.methods: dict[str, Callable[[bytes], Awaitable[bytes]]] = {}
         self._connections: list[Connection] = []
-        """The present one, behind those before that have calls under way yet."""
+        """The current one, after earlier ones that still have calls under way."""
         self._good_until = -math.inf
 
     @property
@@ -117,7 +117,7 @@ class _Slot:
         return method
 
     async def take(self, opened: Connection, good_until: float) -> None:
-        """Keeps this connection until that time."""
+        """Uses this connection until that time."""
         for former in [former for former in self._connections if former.idle]:
             self._connections.remove(former)
             await former.close()

@@ -12,7 +12,7 @@ _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_of(*pids: int) -> Meter:
-    """What these processes have spent, in user and in system mode, with all their threads.
+    """The user and system CPU time of these processes, with all their threads.
 
     It counts in the system's ticks of 10 ms. A process that has ended keeps its last reading.
     """
@@ -31,7 +31,7 @@ def cpu_of(*pids: int) -> Meter:
 
 
 def _spent(stat: str) -> float:
-    # The name before the last parenthesis may itself contain blanks and parentheses.
+    # The name before the last parenthesis may contain spaces and parentheses.
     fields = stat[stat.rindex(")") + 2 :].split()
     user, system = int(fields[11]), int(fields[12])
     return (user + system) / _TICKS_A_SECOND

@@ -6,16 +6,16 @@ from struct import Struct
 from typing import TypeAlias
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""What a client says first."""
+"""The client's first bytes."""
 
 MAX_FRAME = 16_384
-"""In bytes of payload: what every peer takes, and the most that we take."""
+"""In bytes of payload: what every peer accepts, and the most that we accept."""
 
 MAX_BLOCK = 65_536
-"""In bytes: how large a block of headers we take."""
+"""In bytes: the largest block of headers that we accept."""
 
 FIRST_WINDOW = 65_535
-"""In bytes: how much may be sent before the peer says more, on a connection and on a stream."""
+"""In bytes: the initial window of a connection and of a stream."""
 
 MAX_WINDOW = 2**31 - 1
 
@@ -27,7 +27,7 @@ PRIORITY = 0x20
 
 
 class Type(IntEnum):
-    """The types of frames that mean something here; others are to be ignored."""
+    """The frame types that matter here; others are ignored."""
 
     DATA = 0x0
     HEADERS = 0x1
@@ -68,7 +68,7 @@ class ErrorCode(IntEnum):
 
 
 class Malformed(ConnectionError):
-    """The peer sent what is no HTTP/2."""
+    """The peer's bytes are not HTTP/2."""
 
 
 Frame: TypeAlias = tuple[int, int, int, bytes]
@@ -123,19 +123,19 @@ def rst_stream(stream: int, code: ErrorCode) -> bytes:
 
 
 def goaway(code: ErrorCode) -> bytes:
-    """The last word of a client, which takes no streams from its peer."""
+    """The GOAWAY of a client, which accepts no streams from its peer."""
     return frame(Type.GOAWAY, 0, 0, _PAIR.pack(0, code))
 
 
 def read_settings(payload: bytes) -> dict[int, int]:
-    """The values by their number; of one that is given twice, the last counts."""
+    """The values by their number; of a duplicate, the last counts."""
     if len(payload) % _SETTING.size:
         raise Malformed("SETTINGS of a size that is none")
     return dict(_SETTING.iter_unpack(payload))
 
 
 def read_number(payload: bytes) -> int:
-    """What WINDOW_UPDATE and RST_STREAM say."""
+    """The number in WINDOW_UPDATE or RST_STREAM."""
     if len(payload) != _NUMBER.size:
         raise Malformed("a frame of a size that its type does not have")
     number: int = _NUMBER.unpack(payload)[0]
@@ -143,7 +143,7 @@ def read_number(payload: bytes) -> int:
 
 
 def read_goaway(payload: bytes) -> tuple[int, int, bytes]:
-    """The last stream that the peer deals with, the error's code, and what it has to say."""
+    """The last stream that the peer processes, the error's code, and its debug data."""
     if len(payload) < _PAIR.size:
         raise Malformed("GOAWAY of a size that is none")
     last, code = _PAIR.unpack_from(payload)
@@ -151,7 +151,7 @@ def read_goaway(payload: bytes) -> tuple[int, int, bytes]:
 
 
 def content(flags: int, payload: bytes) -> bytes:
-    """The content of DATA or HEADERS, without their padding and their priority."""
+    """The content of DATA or HEADERS, without padding and priority."""
     if not flags & (PADDED | PRIORITY):
         return payload
     start, end = 0, len(payload)
@@ -165,13 +165,13 @@ def content(flags: int, payload: bytes) -> bytes:
 
 
 class FrameReader:
-    """Cuts what a connection brings into frames, wherever it was cut on its way."""
+    """Splits a connection's bytes into frames, however they were divided on the way."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, received: bytes) -> Iterator[Frame]:
-        """The frames that are complete now; it must be run to its end. Raises Malformed."""
+        """The frames that are complete now; iterate to the end. Raises Malformed."""
         if self._rest:
             received = self._rest + received
         place, end = 0, len(received)

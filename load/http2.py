@@ -1,4 +1,4 @@
-"""One HTTP/2 connection that speaks gRPC, as cheap as Python can: it measures a server, and shares its processor."""
+"""One HTTP/2 connection for gRPC, as cheap as Python can make it: it shares the processor with the measured server."""
 
 import asyncio
 import ssl
@@ -10,24 +10,24 @@ from load.calls import Stream, Unary, framed
 from load.protocol import Http2
 
 _OPEN_SECONDS = 10.0
-"""In seconds: how long a server may take until it speaks HTTP/2."""
+"""In seconds: the timeout for the start of HTTP/2."""
 
 _CLOSE_SECONDS = 0.1
-"""In seconds: how long the end of TLS may take, which gRPC's servers do not answer."""
+"""In seconds: the timeout for the end of TLS, which gRPC's servers do not acknowledge."""
 
 _WINDOW = 2**28
-"""In bytes; larger than anything that a bench has under way."""
+"""In bytes; more than a bench ever has under way."""
 
 
 class Connection:
-    """Any number of concurrent calls; those above what the server takes wait.
+    """Any number of concurrent calls; those above the server's limit wait.
 
-    What ends it ends its calls too: with NotSent where the server has not dealt with them, and with another
-    ConnectionError where it may have.
+    When it ends, its calls end too: with NotSent if the server has not processed them, and with another
+    ConnectionError if it may have.
     """
 
     def __init__(self, wire: Http2, headers: Sequence[tuple[str, str]], deadline: float) -> None:
-        """`open` opens one."""
+        """Use `open`."""
         self._loop = asyncio.get_running_loop()
         self._wire = wire
         self._calls = wire.calls
@@ -45,11 +45,11 @@ class Connection:
         deadline: float = 30.0,
         window: int = _WINDOW,
     ) -> Self:
-        """Connects to host:port and waits until HTTP/2 is spoken; raises ConnectionError.
+        """Connects to host:port and waits until HTTP/2 is established; raises ConnectionError.
 
-        `tls` is to offer h2 by ALPN; `server_name` is what the certificate must bear where it is not the host.
-        `metadata` goes with each call. `deadline`, in seconds, is each unary call's. `window`, in bytes, is how much
-        may arrive, in all and for each call, until the server must be granted more.
+        `tls` must offer h2 by ALPN; `server_name` is the name in the certificate if it is not the host.
+        `metadata` is sent with each call. `deadline`, in seconds, applies to each unary call. `window`, in bytes, is
+        how much may arrive, in all and for each call, until the server gets more.
         """
         host, _, port = address.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
@@ -72,18 +72,18 @@ class Connection:
 
     @property
     def ending(self) -> bool:
-        """Whether no further call can begin: the server or the connection is going away."""
+        """Whether no further call can start: the server or the connection is closing."""
         return self._calls.ending is not None
 
     @property
     def idle(self) -> bool:
-        """Whether no call is under way, nor waits."""
+        """Whether no call is under way or waiting."""
         return self._calls.idle
 
     def method(self, path: str) -> Callable[[bytes], Awaitable[bytes]]:
         """A unary method, by its path such as /backroom.commerce.v1.OrderService/GetOrder: bytes in, bytes out.
 
-        A call begins immediately. It raises Refused, Failed, or ConnectionError.
+        A call starts immediately. It raises Refused, Failed, or ConnectionError.
         """
         block = self._block(path, ("grpc-timeout", f"{round(self._deadline * 1000)}m"))
         calls, clock, deadline = self._calls, self._loop.time, self._deadline
@@ -97,7 +97,7 @@ class Connection:
         return call
 
     async def stream(self, path: str) -> Stream:
-        """A call of a method that streams, once it can begin; it lasts as long as it is wanted."""
+        """A call of a streaming method, once it can start; it lasts until it is ended."""
         stream = Stream(self._calls)
         self._calls.begin(stream, self._block(path), None)
         try:
@@ -108,7 +108,7 @@ class Connection:
         return stream
 
     async def close(self) -> None:
-        """Ends the connection, and with it the calls under way."""
+        """Closes the connection, and ends the calls under way."""
         self._wire.close(ConnectionError("the connection was closed"))
         await self._wire.gone
 

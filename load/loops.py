@@ -1,4 +1,4 @@
-"""Calls made again and again while a window measures them: as fast as callers get answers, or by a timetable."""
+"""Repeated calls during a measured window: as fast as callers get responses, or by a timetable."""
 
 import asyncio
 import itertools
@@ -13,14 +13,14 @@ from load.sample import Refused, Sample
 Call: TypeAlias = Callable[[int], Awaitable[None]]
 """One call, by the number of its caller (closed loop) or its own (open loop).
 
-It returns when it was answered and the answer checked; it raises Refused, or anything else for a failure.
+It returns once the response was checked; it raises Refused, or anything else for a failure.
 """
 
 NOT_SENT = "not sent"
 """The failure of a call of an open loop for which there was no room."""
 
 _CONCURRENCY = 256
-"""How many calls start before answers are looked at again."""
+"""How many calls start before responses are processed again."""
 
 _REST_SECONDS = 0.001
 """In seconds: the event loop's timers are no finer."""
@@ -34,16 +34,16 @@ NO_METERS: Mapping[str, Meter] = {}
 async def closed_loop(
     call: Call, *, callers: int, seconds: float, warm_up: float = 1.0, meters: Mapping[str, Meter] = NO_METERS
 ) -> Sample:
-    """So many callers, each of which calls again as soon as it is answered; after the window each ends its last call.
+    """Each of these callers calls again as soon as it is answered, and finishes its last call after the window.
 
-    What is answered before the window, while everything warms up, does not count.
+    Calls answered before the window, during the warm-up, do not count.
     """
     window = _Window(meters)
 
     async def calling(caller: int) -> None:
         while not window.closed:
             if not await window.watch(call, caller, perf_counter()):
-                # What fails may fail immediately, and would let nothing else run.
+                # A call that fails may do so immediately, and would let nothing else run.
                 await asyncio.sleep(_REST_SECONDS)
 
     async with asyncio.TaskGroup() as tasks:
@@ -62,11 +62,11 @@ async def open_loop(
     meters: Mapping[str, Meter] = NO_METERS,
     max_under_way: int = 10_000,
 ) -> Sample:
-    """Calls start by a timetable, `rate` a second, whatever becomes of those before.
+    """Calls start by a timetable, `rate` a second, whatever happens to earlier ones.
 
-    A call's latency counts from the time at which it should have started: a server that stalls holds up the calls
-    behind it too (coordinated omission). They start up to a millisecond late, which counts as well. A call that cannot
-    start within a second of its time, or while `max_under_way` others are not answered, is the failure "not sent".
+    A call's latency counts from the time at which it should have started: a server that stalls also delays the calls
+    behind it (coordinated omission). They start up to a millisecond late, which counts as well. A call that cannot
+    start within a second of its time, or while `max_under_way` others are unanswered, is the failure "not sent".
     After the window the calls under way are waited for.
     """
     window = _Window(meters)
@@ -89,7 +89,7 @@ class _Timetable:
         self._under_way = 0
 
     async def keep(self, rate: float) -> None:
-        """Continues until it is cancelled."""
+        """Runs until it is cancelled."""
         began = perf_counter()
         for number in itertools.count():
             due = began + number / rate
@@ -111,7 +111,7 @@ class _Timetable:
 
 
 class _Window:
-    """Keeps what ends while it is open."""
+    """Records the calls that end while it is open."""
 
     def __init__(self, meters: Mapping[str, Meter]) -> None:
         self._meters = meters
@@ -125,7 +125,7 @@ class _Window:
         self._cost: Mapping[str, float] = {}
 
     async def measure(self, warm_up: float, seconds: float) -> None:
-        """Opens after the warm-up, and closes after so many seconds more."""
+        """Opens after the warm-up, and closes after this many seconds more."""
         await asyncio.sleep(warm_up)
         before = {name: meter() for name, meter in self._meters.items()}
         began = perf_counter()
@@ -137,7 +137,7 @@ class _Window:
         self.closed = True
 
     async def watch(self, call: Call, number: int, began: float) -> bool:
-        """Makes a call, and keeps what became of it; whether it was answered, be it by a refusal."""
+        """Makes a call, and records its outcome; returns whether it was answered, even with a refusal."""
         try:
             await call(number)
         except Refused as refused:

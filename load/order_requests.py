@@ -1,4 +1,4 @@
-"""What a bench sells and orders: requests in bytes, put together from parts that were serialized once."""
+"""What a bench sells and orders: requests in bytes, assembled from parts that were serialized once."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -18,18 +18,18 @@ MAX_PIECES = 3
 """Of a product in one line."""
 
 _HOLD_SECONDS = 86_400
-"""In seconds: longer than a bench lasts, so that nothing expires meanwhile."""
+"""In seconds: longer than a bench, so that nothing expires meanwhile."""
 
 _NANOS_A_PENNY = 10**7
 _ID_BEGINS = PlaceOrderRequest(request_id="0" * 36).SerializeToString()[:-36]
 _GOLDEN, _OTHER, _MASK = 0x9E3779B1, 0xC2B2AE3D, 0xFFFFFFFF
 
 Line: TypeAlias = tuple[int, int]
-"""A product, by its place among all, and how many pieces of it."""
+"""A product, by its index, and how many pieces of it."""
 
 
 class Unexpected(Exception):
-    """An answer does not match its request."""
+    """A response does not match its request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,15 @@ class OrderRequest:
 
 
 class OrderRequests:
-    """Orders of one customer for products under SKUs of their own; each order has a fresh request_id."""
+    """Orders of one customer for products under SKUs of their own; each order has a new request_id."""
 
     def __init__(self, bench_id: UUID, products: int) -> None:
-        """`bench_id` is random: the SKUs, the customer and the request_ids are made from it."""
+        """`bench_id` is random: the SKUs, the customer and the request_ids are derived from it."""
         self.customer = f"bench-{bench_id.hex[:12]}"
         self.skus = [f"{self.customer}-{place:05}" for place in range(products)]
         self._pennies = [100 + place * 7 % 9_900 for place in range(products)]
         rest = PlaceOrderRequest(customer_id=self.customer, hold_duration=Duration(seconds=_HOLD_SECONDS))
-        # A message's serialized parts, one behind the other, are the message.
+        # Concatenating a message's serialized parts gives the message.
         self._rest = rest.SerializeToString()
         self._lines = [[_line(sku, pieces) for pieces in range(MAX_PIECES + 1)] for sku in self.skus]
         self._ids = str(bench_id)[:24]
@@ -67,17 +67,17 @@ class OrderRequests:
         return self._request(number, ((0, 1 + number % MAX_PIECES),))
 
     def two(self) -> OrderRequest:
-        """Two lines of two products, spread evenly over all, of which there must be two at least."""
+        """Two lines of two products, spread evenly over all; there must be at least two."""
         number = next(self._numbers)
         products = len(self.skus)
-        # The multiples of an irrational number, without their whole parts, lie evenly, however many they are (Weyl).
+        # The fractional parts of an irrational number's multiples are evenly distributed, however many they are (Weyl).
         first = (number * _GOLDEN & _MASK) * products >> 32
         distance = 1 + ((number * _OTHER & _MASK) * (products - 1) >> 32)
         pieces = 1 + number % MAX_PIECES
         return self._request(number, ((first, pieces), ((first + distance) % products, MAX_PIECES + 1 - pieces)))
 
     def expect(self, order: Order, lines: Sequence[Line]) -> None:
-        """Raises Unexpected unless an order has exactly these lines and their total, and waits to be paid."""
+        """Raises Unexpected unless an order has exactly these lines and their total, and is pending."""
         found = [(line.sku, line.quantity) for line in order.lines]
         wanted = [(self.skus[place], pieces) for place, pieces in lines]
         if found != wanted or order.state != OrderState.ORDER_STATE_PENDING:
@@ -87,7 +87,7 @@ class OrderRequests:
             raise Unexpected(f"an order of {pennies} pennies comes to {order.total}")
 
     def expect_product(self, product: Product, place: int) -> None:
-        """Raises Unexpected unless it is the product of this place."""
+        """Raises Unexpected unless it is the product with this number."""
         if product.sku != self.skus[place] or not _comes_to(product.price, self._pennies[place]):
             raise Unexpected(f"the product {product.sku}, requested {self.skus[place]}")
 

@@ -14,7 +14,7 @@ PLACE_ORDERS = "/backroom.commerce.v1.OrderService/PlaceOrders"
 
 
 class OrderStream:
-    """Answers come in the order of the requests."""
+    """Responses arrive in the order of the requests."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -22,7 +22,7 @@ class OrderStream:
         self._reading = asyncio.create_task(self._read())
 
     async def place(self, planned: OrderRequest) -> Order:
-        """The order as placed; raises what it was refused for, or what the stream ended with."""
+        """The order as placed; raises its refusal, or the error that ended the stream."""
         request = PlaceOrdersRequest(order=PlaceOrderRequest.FromString(planned.request))
         self._stream.send(request.SerializeToString())
         answer: asyncio.Future[PlaceOrdersResponse] = asyncio.get_running_loop().create_future()
@@ -35,12 +35,12 @@ class OrderStream:
         return answered.order
 
     async def close(self) -> None:
-        """Ends the stream, and waits until the server has; raises what it ended with, unless a caller got that."""
+        """Ends the stream, and waits until the server has; raises the stream's error, unless a caller got it."""
         self._stream.end_sending()
         await self._reading
 
     async def abandon(self) -> None:
-        """Ends the stream now, whatever its state; nothing happens where it has ended."""
+        """Ends the stream now, whatever its state; does nothing if it has ended."""
         self._stream.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
 
@@ -51,7 +51,7 @@ class OrderStream:
         except Exception as error:
             if not self._waiting:
                 raise
-            # But for a refusal before any work, any of them may have been placed.
+            # Unless refused before any work, any of them may have been placed.
             ended = error if isinstance(error, Refused) else ConnectionError(f"the stream ended: {error}")
         for answer in self._waiting:
             if not answer.done():

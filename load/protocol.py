@@ -1,4 +1,4 @@
-"""What a server's frames mean: the receiving half of an HTTP/2 connection, and its life."""
+"""The receiving half of an HTTP/2 connection, and its lifetime."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from load.statuses import Failed, failure_in
 from load.under_way import UnderWay
 
 _POLL_SECONDS = 1.0
-"""In seconds: how often it is looked for calls whose time is up or that nobody waits for."""
+"""In seconds: how often calls are checked for timeouts and missing callers."""
 
 
 class Http2(asyncio.Protocol):
     """One connection; `calls` are its calls under way."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, window: int) -> None:
-        """`window`, in bytes, is how much may arrive, in all and for each call, until the server is granted more."""
+        """`window`, in bytes, is how much may arrive, in all and for each call, until the server gets more."""
         self.ready: asyncio.Future[None] = loop.create_future()
         """Done once the server speaks HTTP/2."""
         self.gone: asyncio.Future[None] = loop.create_future()
@@ -46,7 +46,7 @@ class Http2(asyncio.Protocol):
         }
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._sender.attach(cast(asyncio.Transport, transport))  # uvloop's is none by its class
+        self._sender.attach(cast(asyncio.Transport, transport))  # uvloop's transport is not a subclass
         self._checking = self._loop.call_later(_POLL_SECONDS, self._check)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and tls.selected_alpn_protocol() != "h2":
@@ -64,7 +64,7 @@ class Http2(asyncio.Protocol):
         self.gone.set_result(None)
 
     def close(self, why: ConnectionError, code: ErrorCode = ErrorCode.NO_ERROR) -> None:
-        """Ends the connection, and the calls that are under way with this error."""
+        """Closes the connection, and ends the calls under way with this error."""
         self._sender.close(frames.goaway(code))
         self._end(why)
 

@@ -1,4 +1,4 @@
-"""What a measured window saw."""
+"""The results of a measured window."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class Refused(Exception):
-    """A call was refused for the moment: by overload, a rate, or an unavailable server."""
+    """A call was temporarily refused: by overload, a rate limit, or an unavailable server."""
 
     def __init__(self, code: str, retry_after: float | None = None) -> None:
         """`code` is gRPC's name of it, such as RESOURCE_EXHAUSTED; `retry_after` is in seconds, from RetryInfo."""
@@ -20,13 +20,13 @@ class Sample:
     """The calls that ended within one window."""
 
     seconds: float
-    """How long the window was."""
+    """The length of the window."""
     latencies: Sequence[float]
-    """Of the calls that were answered well, in seconds, sorted."""
+    """The latencies of the successful calls, in seconds, sorted."""
     refusals: Sequence[float]
-    """How long the refused calls took, in seconds, sorted."""
+    """The latencies of the refused calls, in seconds, sorted."""
     unhinted: int
-    """How many of the refusals did not say when to try again."""
+    """How many refusals did not say when to retry."""
     failures: Mapping[str, int]
     """How many calls failed otherwise, by a short text."""
     cost: Mapping[str, float]
@@ -38,11 +38,11 @@ class Sample:
         return len(self.latencies) / self.seconds
 
     def percentile(self, share: float) -> float:
-        """The latency that so large a share of the answered calls did not exceed; NaN where there are none."""
+        """The latency that this share of the answered calls did not exceed; NaN if there are none."""
         if not self.latencies:
             return math.nan
         return self.latencies[max(0, math.ceil(share * len(self.latencies)) - 1)]
 
     def cost_of(self, meter: str) -> float:
-        """CPU seconds an answered call; NaN where there are none."""
+        """CPU seconds per answered call; NaN if there are none."""
         return self.cost[meter] / len(self.latencies) if self.latencies else math.nan

@@ -1,4 +1,4 @@
-"""The sending half of an HTTP/2 connection: frames written together, and never more than the peer has room for."""
+"""The sending half of an HTTP/2 connection: frames are written together, and never more than the peer has room for."""
 
 import asyncio
 from collections import deque
@@ -9,7 +9,7 @@ from load.frames import Malformed, Setting
 
 
 class Sender:
-    """Collects frames and writes them once in each turn of the event loop; DATA waits for the peer's windows."""
+    """Collects frames and writes them once per iteration of the event loop; DATA waits for the peer's windows."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -21,29 +21,29 @@ class Sender:
         self._windows: dict[int, int] = {}
         """By stream, of those that have yet to end."""
         self._waiting: dict[int, deque[tuple[bytes, bool]]] = {}
-        """What of a stream cannot be sent yet, and whether it ends the stream."""
+        """A stream's unsent data, and whether it ends the stream."""
 
     def attach(self, transport: asyncio.Transport) -> None:
-        """Frames go this way from here on."""
+        """Writes frames to this transport from now on."""
         self._transport = transport
 
     def detach(self) -> None:
-        """Frames go nowhere from here on: the connection has ended."""
+        """Drops frames from now on: the connection has ended."""
         self._transport = None
 
     def close(self, last: bytes) -> None:
-        """Sends a last frame, and closes the connection behind it."""
+        """Sends a last frame, and closes the connection after it."""
         self.write(last)
         self.flush()
         if self._transport is not None:
             self._transport.close()
 
     def begin(self, stream: int) -> None:
-        """Parts of this stream will come one by one."""
+        """Registers a stream whose parts are sent one by one."""
         self._windows[stream] = self._first_window
 
     def write(self, frame: bytes) -> None:
-        """Sends a frame that takes no room of a window."""
+        """Sends a frame that flow control does not limit."""
         if not self._written:
             self._loop.call_soon(self.flush)
         self._written.append(frame)
@@ -54,7 +54,7 @@ class Sender:
         self._written.clear()
 
     def data(self, stream: int, payload: bytes, *, ends: bool) -> None:
-        """Sends what belongs to a stream, in its order, as soon as there is room for it."""
+        """Sends a stream's data, in order, as soon as there is room for it."""
         size = len(payload)
         window = self._windows.get(stream, self._first_window)
         if stream in self._waiting or size > self._largest or size > window or size > self._window:
@@ -70,12 +70,12 @@ class Sender:
             self._windows[stream] = window - size
 
     def forget(self, stream: int) -> bool:
-        """Sends nothing more of a stream; whether there would have been more to send."""
+        """Drops the unsent data of a stream; returns whether there was any."""
         self._waiting.pop(stream, None)
         return self._windows.pop(stream, None) is not None
 
     def widen(self, stream: int, increment: int) -> None:
-        """The peer has more room, in a stream or, with 0, in all of them together."""
+        """Widens the peer's window, for a stream or, with 0, for the connection."""
         if stream == 0:
             self._window += increment
             for waiting in list(self._waiting):
@@ -85,7 +85,7 @@ class Sender:
             self._send_waiting(stream)
 
     def adopt(self, settings: Mapping[int, int]) -> None:
-        """The peer's settings; a new first window counts for the streams that are open, too. Raises Malformed."""
+        """Applies the peer's settings; a new initial window also applies to open streams. Raises Malformed."""
         self._largest = settings.get(Setting.MAX_FRAME_SIZE, self._largest)
         first = settings.get(Setting.INITIAL_WINDOW_SIZE, self._first_window)
         if first > frames.MAX_WINDOW or self._largest < frames.MAX_FRAME:

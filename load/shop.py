@@ -1,6 +1,5 @@
-"""The works of a bench on a Backroom server: products of its own are ordered, read and listed; each answer is checked.
-
-It leaves its products and its orders behind.
+"""The operations of a bench on a Backroom server: its own products are ordered, read and listed; each response is
+checked. It leaves its products and its orders behind.
 """
 
 import asyncio
@@ -41,7 +40,7 @@ PAGE = 50
 _MAX_PAGE = 1000
 _FIRST_PAGE = ListOrdersRequest(page_size=PAGE).SerializeToString()
 _MAX_READ = 10_000
-"""So many orders are remembered, to be read again."""
+"""How many orders are remembered, to be read again."""
 
 _ANSWER_SECONDS = 30.0
 """In seconds: how long the last orders of a stream may take."""
@@ -58,17 +57,17 @@ _NOT_DONE = frozenset(
         "UNIMPLEMENTED",
     }
 )
-"""The codes after which an order surely was not placed."""
+"""The codes after which an order was certainly not placed."""
 
 
 class Shop:
-    """Products made and stocked for one bench, and one customer of theirs.
+    """Products created and stocked for one bench, and one customer.
 
-    Its works are calls for the loops: each goes over the connection of its caller, and checks the answer.
+    Its operations are calls for the loops: each uses its caller's connection, and checks the response.
     """
 
     def __init__(self, connections: Connections, order_requests: OrderRequests, totals: ExpectedTotals) -> None:
-        """`open` opens one."""
+        """Use `open`."""
         self._connections = connections
         self._order_requests = order_requests
         self._totals = totals
@@ -92,10 +91,10 @@ class Shop:
         server_name: str | None = None,
         bench_id: UUID | None = None,
     ) -> Self:
-        """Signs in by a service account's key, and makes so many products with so many pieces of each.
+        """Signs in with a service account's key, and creates this many products with this many pieces of each.
 
-        `tls` must offer h2 by ALPN; without it the calls go in plain text. `server_name` is what the certificate must
-        bear where it is not the host. `bench_id` must be a new one; by default a random one is made.
+        `tls` must offer h2 by ALPN; without it the calls are plain text. `server_name` is the name in the certificate
+        if it is not the host. `bench_id` must be new; by default a random one is made.
         Raises ConnectionError, Failed, Refused.
         """
         opened = Connections(Server(address, key, tls, server_name), connections)
@@ -109,7 +108,7 @@ class Shop:
         return cls(opened, order_requests, ExpectedTotals(order_requests.skus, stock))
 
     async def place_hot(self, caller: int) -> None:
-        """An order of one line, of the product that everybody orders."""
+        """An order of one line, of the product that all callers order."""
         await self._place(caller, self._order_requests.hot())
 
     async def place_two(self, caller: int) -> None:
@@ -117,7 +116,7 @@ class Shop:
         await self._place(caller, self._order_requests.two())
 
     async def get_order(self, caller: int) -> None:
-        """One of the orders placed so far, of which there must be one."""
+        """One of the orders placed so far; there must be one."""
         if not self._placed:
             raise Unexpected("no order was placed that could be read")
         order_id, lines = self._placed[next(self._reads) % len(self._placed)]
@@ -135,11 +134,11 @@ class Shop:
         self._order_requests.expect_product(GetProductResponse.FromString(answer).product, place)
 
     async def list_orders(self, caller: int) -> None:
-        """The first page of all orders that the account may see, of which there must be a page full."""
+        """The first page of all orders that the account may see, which must be full."""
         await self._list(caller, _FIRST_PAGE)
 
     async def list_orders_on(self, page: int) -> Call:
-        """The call for a later page, the first being 1: there must be orders to its end."""
+        """The call for a later page, counted from 1: it must be full."""
         request = ListOrdersRequest(page_size=PAGE)
         before = (page - 1) * PAGE
         while before:
@@ -166,9 +165,9 @@ class Shop:
         warm_up: float = 1.0,
         meters: Mapping[str, Meter] = NO_METERS,
     ) -> Sample:
-        """Orders of the hot product over so many streams, with so many unanswered at any time, in a closed loop.
+        """Orders of the hot product over this many streams, with this many unanswered at any time, in a closed loop.
 
-        Raises what a stream ended with that nobody waited for, and TimeoutError where the last answers do not come.
+        Raises the error of a stream if no caller got it, and TimeoutError if the last responses do not arrive.
         """
         opened = [OrderStream(await self._connections.stream(number, PLACE_ORDERS)) for number in range(streams)]
 
@@ -186,14 +185,14 @@ class Shop:
         return sample
 
     async def fill(self, orders: int) -> None:
-        """Places so many orders, for the works that read."""
+        """Places this many orders, for the operations that read."""
         place = self.place_two if len(self._order_requests.skus) > 1 else self.place_hot
         await concurrently(lambda caller: with_retries(lambda: place(caller)), range(orders), at_once=CONCURRENCY)
 
     async def check(self) -> Checked:
-        """Raises Mismatch unless the server keeps just what the answered calls add up to.
+        """Raises Mismatch unless the server has exactly what the answered calls add up to.
 
-        An order that was not answered may have been placed or not; returns how many were. No call may be under way.
+        An unanswered order may have been placed or not; returns how many were. No call may be under way.
         """
         return self._totals.check(await kept(self._connections, self._order_requests))
 
@@ -222,7 +221,7 @@ class Shop:
             self._placed.append((order.order_id, planned.lines))
 
     def _record(self, error: BaseException, planned: OrderRequest) -> None:
-        """What ended a call may have come after its order was placed."""
+        """The error may have come after the order was placed."""
         answered = isinstance(error, Failed | Refused) and error.code in _NOT_DONE
         if not answered and not isinstance(error, NotSent):
             self._totals.add_unanswered(planned.lines)

@@ -1,4 +1,4 @@
-"""How a gRPC call ended, read from the headers that end it."""
+"""The outcome of a gRPC call, read from the headers that end it."""
 
 import base64
 import binascii
@@ -12,11 +12,11 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from load.sample import Refused
 
 _PASSING = frozenset({"RESOURCE_EXHAUSTED", "UNAVAILABLE"})
-"""The codes of a server that would answer better in a moment."""
+"""The codes of temporary refusals."""
 
 
 class Failed(Exception):
-    """A call was answered by a status that is neither OK nor a refusal for the moment."""
+    """A call ended with a status that is neither OK nor a temporary refusal."""
 
     def __init__(self, code: str, message: str) -> None:
         """`code` is gRPC's name of it, such as NOT_FOUND."""
@@ -26,12 +26,12 @@ class Failed(Exception):
 
 
 def failure_in(headers: Mapping[str, str]) -> Exception | None:
-    """Refused or Failed by the headers that end an answer; None where they say that it is well."""
+    """Refused or Failed, from the headers that end a response; None on success."""
     status = headers.get("grpc-status", "")
     if status == "0":
         return None
     if not status.isdecimal():
-        # Something in between answered, which knows no gRPC.
+        # An intermediary answered, which does not speak gRPC.
         return Failed("UNKNOWN", f"an answer without a gRPC status, of HTTP status {headers.get(':status', 'none')}")
     code = _named(int(status))
     if code in _PASSING:
@@ -40,7 +40,7 @@ def failure_in(headers: Mapping[str, str]) -> Exception | None:
 
 
 def failure_from(status: status_pb2.Status) -> Exception:
-    """The same of a status that came inside a message, and is not OK."""
+    """The same for a status inside a message that is not OK."""
     code = _named(status.code)
     return Refused(code, _retry_after(status)) if code in _PASSING else Failed(code, status.message)
 
@@ -51,7 +51,7 @@ def _named(code: int) -> str:
 
 @lru_cache(maxsize=256)
 def _retry_after_in(details: str) -> float | None:
-    """Of a status in base64, which may come without its padding; an overloaded server says the same again and again."""
+    """From a status in base64, whose padding may be missing; an overloaded server repeats the same one."""
     try:
         return _retry_after(status_pb2.Status.FromString(base64.b64decode(details + "=" * (-len(details) % 4))))
     except (binascii.Error, DecodeError):
@@ -59,7 +59,7 @@ def _retry_after_in(details: str) -> float | None:
 
 
 def _retry_after(status: status_pb2.Status) -> float | None:
-    """In seconds; None where the status does not say it."""
+    """In seconds; None if the status has none."""
     retry = error_details_pb2.RetryInfo()
     if not any(detail.Unpack(retry) for detail in status.details):
         return None

@@ -1,4 +1,4 @@
-"""Before a bench and after it: products are made and stocked, and what the server keeps of them is read."""
+"""Before and after a bench: creates and stocks products, and reads what the server has of them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,7 +27,7 @@ GET_STOCK = "/backroom.commerce.v1.InventoryService/GetStock"
 LIST_ORDERS = "/backroom.commerce.v1.OrderService/ListOrders"
 
 CONCURRENCY = 256
-"""Calls of those that set up a bench, and read what it left."""
+"""Concurrent calls that set up a bench, and read its results."""
 
 _MAX_PAGE = 1000
 _TRIES = 60
@@ -38,7 +38,7 @@ Answer = TypeVar("Answer")
 
 
 async def stock_up(connections: Connections, order_requests: OrderRequests, pieces: int) -> None:
-    """Makes the products, and puts so many pieces of each on hand."""
+    """Creates the products, and puts this many pieces of each on hand."""
     importing = await connections.stream(0, IMPORT_PRODUCTS)
     for product in order_requests.products():
         importing.send(ImportProductsRequest(product=product).SerializeToString())
@@ -80,7 +80,7 @@ async def kept(connections: Connections, order_requests: OrderRequests) -> Kept:
 
 
 async def with_retries(call: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Calls again where the server is busy for the moment, as after a bench, or ended a connection that was idle."""
+    """Retries while the server is busy, as after a bench, or has closed an idle connection."""
     for _ in range(_TRIES):
         try:
             return await call()

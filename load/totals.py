@@ -1,4 +1,4 @@
-"""What the answers of a bench add up to, to be compared with what the server stores."""
+"""What the responses of a bench add up to, for comparison with what the server stores."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ _NAMED = 5
 
 
 class Mismatch(Exception):
-    """The server keeps other stock or other orders than its answers add up to; the text has the figures."""
+    """The server's stock or orders differ from what its responses add up to; the text has the figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the server says in the end."""
+    """What the server has at the end."""
 
     levels: Sequence[tuple[int, int]]
-    """What of each product is on hand, and what of it is reserved."""
+    """For each product, the stock on hand and the reserved part of it."""
     orders: int
     pieces: int
     """Of all orders together."""
@@ -25,18 +25,18 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found to add up."""
+    """The totals that were found to be correct."""
 
     orders: int
     pieces: int
     unanswered: int
-    """Calls that ended without an answer from which to know whether the order was placed."""
+    """Calls that ended without a response, so that it is unknown whether the order was placed."""
     placed_unanswered: int
     """How many of those placed their order."""
 
 
 class ExpectedTotals:
-    """Counts orders and pieces, those answered and those of which nobody knows."""
+    """Counts orders and pieces, answered ones and those with an unknown outcome."""
 
     def __init__(self, skus: Sequence[str], stock: int) -> None:
         """`stock` is how many pieces of each product were put on hand."""
@@ -48,19 +48,19 @@ class ExpectedTotals:
         self._unanswered = 0
 
     def place(self, lines: Iterable[Line]) -> None:
-        """An order was answered."""
+        """Counts an answered order."""
         self._orders += 1
         for product, pieces in lines:
             self._held[product] += pieces
 
     def add_unanswered(self, lines: Iterable[Line]) -> None:
-        """An order may have been placed, and was not answered."""
+        """Counts an order that may have been placed, but was not answered."""
         self._unanswered += 1
         for product, pieces in lines:
             self._maybe_placed[product] += pieces
 
     def check(self, kept: Kept) -> Checked:
-        """Raises Mismatch unless everything adds up to what was answered, and to nothing beyond but what was lost."""
+        """Raises Mismatch unless everything equals the answered orders, plus at most the unanswered ones."""
         wrong = list(self._wrong_levels(kept.levels))
         if not 0 <= kept.orders - self._orders <= self._unanswered:
             wrong.append(f"{kept.orders:,} orders are kept, {self._orders:,} were answered{self._or_more()}")

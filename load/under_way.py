@@ -10,7 +10,7 @@ from load.statuses import Failed
 
 
 class UnderWay:
-    """Begins calls, as many concurrently as the peer takes, and ends them."""
+    """Starts calls, as many concurrently as the peer allows, and ends them."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
@@ -19,14 +19,14 @@ class UnderWay:
         self._most = frames.MAX_WINDOW
         self._next = 1
         self.ending: ConnectionError | None = None
-        """Why no further call can begin; None while they can."""
+        """Why no further call can start; None while they can."""
 
     @property
     def idle(self) -> bool:
         return not self._calls and not self._waiting
 
     def begin(self, call: Call, block: bytes, payload: bytes | None) -> None:
-        """Sends a call with its whole request, or with None begins a stream; raises NotSent."""
+        """Sends a call with its whole request, or with None starts a stream; raises NotSent."""
         if self.ending is not None:
             raise NotSent(str(self.ending))
         if len(self._calls) >= self._most:
@@ -42,25 +42,25 @@ class UnderWay:
         return self._calls.get(number)
 
     def end(self, number: int, error: Exception | None) -> None:
-        """Nothing more will come of a call; None means that it ended well."""
+        """Ends a call; None means success."""
         call = self._calls.pop(number, None)
         if call is None:
             return
         if self._sender.forget(number):
-            # It was answered before all of it was sent: nobody will read the rest.
+            # It was answered before all of it was sent, so the rest will not be read.
             self._sender.write(frames.rst_stream(number, ErrorCode.CANCEL))
         call.end(error)
         if self._waiting:
             self._start_waiting()
 
     def cancel(self, number: int, error: Exception | None = None) -> None:
-        """Ends a call on both sides, with this error for who waits for it."""
+        """Cancels a call on both sides, with this error for its caller."""
         self._sender.forget(number)
         self._sender.write(frames.rst_stream(number, ErrorCode.CANCEL))
         self.end(number, error or Failed("CANCELLED", "the caller gave up"))
 
     def check_timeouts(self, now: float) -> None:
-        """Ends the calls whose time is up or that nobody waits for any more."""
+        """Ends the calls that have timed out or whose callers have gone."""
         for number, call in list(self._calls.items()):
             if call.given_up or call.ends_at <= now:
                 self.cancel(number, Failed("DEADLINE_EXCEEDED", "not answered in time"))
@@ -69,12 +69,12 @@ class UnderWay:
             waiting[0].end(NotSent("it could not begin in time"))
 
     def limit(self, most: int) -> None:
-        """The peer takes so many concurrent calls."""
+        """Sets the peer's limit of concurrent calls."""
         self._most = most
         self._start_waiting()
 
     def leave(self, last: int, why: ConnectionError) -> None:
-        """The peer deals with the calls up to this one, and with no others."""
+        """Keeps the calls up to this one, which the peer still processes, and ends the others."""
         self.ending = self.ending or why
         for number in [number for number in self._calls if number > last]:
             self._sender.forget(number)
@@ -83,7 +83,7 @@ class UnderWay:
             self._waiting.popleft()[0].end(NotSent(str(why)))
 
     def break_off(self, why: ConnectionError) -> None:
-        """All calls end: the connection does."""
+        """Ends all calls: the connection is closed."""
         self.leave(frames.MAX_WINDOW, why)
         while self._calls:
             self._calls.popitem()[1].end(type(why)(str(why)))

@@ -10,12 +10,12 @@ _FOLDER = Path(__file__).parent
 
 
 def head() -> str:
-    """The newest revision's id, read off the files: Alembic need not be loaded to know it."""
+    """The newest revision's id, from the file names, without loading Alembic."""
     return max(path.name[:4] for path in (_FOLDER / "versions").glob("[0-9]*_*.py"))
 
 
 def migration_problem(revision: str | None) -> str | None:
-    """What a database at this revision lacks, in a sentence with the mend; None where it is up to date, or newer."""
+    """What a database at this revision lacks, in a sentence that says what to do; None if it is not older."""
     if revision is None:
         return "the database is not migrated yet: run backroom migrate"
     if revision < head():
@@ -24,15 +24,14 @@ def migration_problem(revision: str | None) -> str | None:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Brings the database up to a revision; several servers may do so at the same time, and one of them does the
-    work."""
+    """Migrates up to a revision; several servers may do so at the same time, and one of them does the work."""
     from alembic import command
 
     command.upgrade(_config(url), revision)
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Brings the database down to a revision, "base" being none."""
+    """Migrates the database down to a revision; "base" means none."""
     from alembic import command
 
     command.downgrade(_config(url), revision)

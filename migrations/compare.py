@@ -1,6 +1,6 @@
 """Proves that the migrations lead to the tables: up, compared, down to nothing, and up again.
 
-Both sides are built in a database and their catalogs are compared, since Alembic's own comparison is blind to check
+Both are built in a database and their catalogs are compared, since Alembic's own comparison ignores check
 constraints, collations and storage parameters.
 """
 

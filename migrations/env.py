@@ -16,7 +16,7 @@ def run() -> None:
     connect = partial(open_unlimited, context.config.attributes["url"])
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=pool.NullPool)
     with engine.begin() as connection:
-        # A change may take long, and so may the wait for another one: the role's limits are those of calls.
+        # A migration, and waiting for another one, may take long: the role's time limits are for calls.
         for name in LIMITS:
             connection.execute(text(f"SET LOCAL {name} = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

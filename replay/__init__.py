@@ -3,7 +3,8 @@
 from replay.calling import ReplayFailed
 from replay.dataset import Dataset, first_day, read_dataset
 from replay.figures import Figures, Outcome
-from replay.report import print_outcome, progress_on
+from replay.report import print_outcome, print_rolled_out, progress_on
+from replay.rollout import NotShown, RolledOut, roll_out
 from replay.rows import DatasetError
 from replay.run import replay
 
@@ -11,11 +12,15 @@ __all__ = [
     "Dataset",
     "DatasetError",
     "Figures",
+    "NotShown",
     "Outcome",
     "ReplayFailed",
+    "RolledOut",
     "first_day",
     "print_outcome",
+    "print_rolled_out",
     "progress_on",
     "read_dataset",
     "replay",
+    "roll_out",
 ]

@@ -1,4 +1,4 @@
-"""How a replay calls: with retries, a bounded number concurrently, with a count of what was refused."""
+"""The calls of a replay: with retries, bounded concurrency, and a count of refusals."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -14,18 +14,18 @@ from replay.figures import Refusals, UnexpectedAnswer
 IN_FLIGHT = 64
 
 UNDER_WAY = 500
-"""How many changes may wait for the provider: the server's queue stays short, and the progress is seen."""
+"""How many changes may wait for the provider: the server's queue stays short, and progress is visible."""
 
 RETRY_SECONDS = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0)
-"""In seconds: how long to wait before each further try, when the server is unavailable or busy for a moment."""
+"""In seconds: the wait before each retry, while the server is temporarily unavailable or busy."""
 
 STALLED_SECONDS = 60.0
-"""In seconds: how long it may be that nothing of what waits is settled."""
+"""In seconds: how long it may take until the next item is settled."""
 
 _REST_SECONDS = (0.05, 0.1, 0.2, 0.5)
-"""In seconds: how long to rest after each look at what waits; the last one again and again."""
+"""In seconds: the wait after each poll; the last one repeatedly."""
 _SHARE = 1.0
-"""How long to rest at least, in times of how long a look took: what is waited for needs the server too."""
+"""The minimum wait, as a multiple of the poll's duration, since the awaited work needs the server too."""
 
 _OF_THE_CHANGE = frozenset(
     {
@@ -36,7 +36,7 @@ _OF_THE_CHANGE = frozenset(
         grpc.StatusCode.ABORTED,
     }
 )
-"""The codes that refuse one change and say nothing of the next one."""
+"""The codes that refuse one change and imply nothing for the next one."""
 
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
@@ -45,11 +45,11 @@ Clock = Callable[[], float]
 
 
 class ReplayFailed(Exception):
-    """The replay cannot go on; the text is one line that says at what it stopped, and why."""
+    """The replay cannot continue; the text is one line that says where it stopped, and why."""
 
 
 class Step(Enum):
-    """What a replay does, one after the other; the value is what is then done."""
+    """The steps of a replay, in order; the value describes each."""
 
     IMPORT = "products imported"
     RECEIVE = "products stocked"
@@ -60,7 +60,7 @@ class Step(Enum):
 
 
 class Progress(Protocol):
-    """Receives how far the replay has come."""
+    """Receives the progress of a replay."""
 
     def begin(self, step: Step, total: int) -> None: ...
 
@@ -68,11 +68,11 @@ class Progress(Protocol):
 
 
 class _Stalled(Exception):
-    """The text says what waits."""
+    """The text says what is waiting."""
 
 
 class Calls:
-    """What every step calls by."""
+    """Makes the calls of every step."""
 
     def __init__(self, progress: Progress, sleep: Sleep, clock: Clock) -> None:
         self.progress = progress
@@ -83,19 +83,19 @@ class Calls:
 
     @property
     def refusals(self) -> Sequence[Refusals]:
-        """What was refused so far, in the order in which each first came."""
+        """The refusals so far, in the order in which each first occurred."""
         return [
             Refusals(what, reason, count, self._examples[what, reason])
             for (what, reason), count in self._refused.items()
         ]
 
     def refuse(self, what: str, which: str, reason: str, message: str) -> None:
-        """Counts a change that was refused."""
+        """Counts a refused change."""
         self._refused[what, reason] += 1
         self._examples.setdefault((what, reason), f"{which}: {message}")
 
     async def change(self, what: str, which: str, call: Callable[[], Awaitable[Answer]]) -> Answer | None:
-        """The answer; None where this change was refused, which is counted then."""
+        """The response; None if this change was refused, which is counted."""
         try:
             return await self.with_retries(call)
         except grpc.aio.AioRpcError as error:
@@ -106,7 +106,7 @@ class Calls:
             return None
 
     async def with_retries(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Makes a call that is safe to repeat, and repeats it while the server is unavailable or busy."""
+        """Makes a call that is safe to repeat, and retries it while the server is unavailable or busy."""
         for delay in RETRY_SECONDS:
             try:
                 return await call()
@@ -117,7 +117,7 @@ class Calls:
         return await call()
 
     async def concurrently(self, act: Callable[[Item], Awaitable[None]], items: Iterable[Item]) -> None:
-        """Acts on all items, on a bounded number concurrently; the first failure ends the others and is raised."""
+        """Processes all items with bounded concurrency; the first failure cancels the others and is raised."""
         await concurrently(act, items, at_once=IN_FLIGHT)
 
     async def settle(
@@ -127,10 +127,10 @@ class Calls:
         begin: Callable[[Item], Awaitable[bool]],
         count_waiting: Callable[[], Awaitable[int]],
     ) -> None:
-        """Begins what is done behind the answers, waits until it is settled, and advances by each item.
+        """Starts asynchronous work, waits until it is settled, and advances by each item.
 
-        `begin` says whether an item is to be waited for, and `count_waiting` how many of all those still wait.
-        Where for a minute nothing was settled, that ends the step.
+        `begin` returns whether an item is to be waited for, and `count_waiting` how many of all those still wait.
+        If nothing was settled for a minute, the step fails.
         """
         for start in range(0, len(items), UNDER_WAY):
             begun = await self._begin(begin, items[start : start + UNDER_WAY])
@@ -168,7 +168,7 @@ class Calls:
 
 
 async def guarded(step: Step, work: Awaitable[Answer]) -> Answer:
-    """Turns what ends the replay into one line that names the step."""
+    """Turns an error that ends the replay into one line that names the step."""
     try:
         return await work
     except grpc.aio.AioRpcError as error:
@@ -184,9 +184,9 @@ def reason_of(refusal: Refusal) -> str:
 
 
 def may_pass(error: grpc.aio.AioRpcError) -> bool:
-    """Whether the same call may be answered better in a moment."""
+    """Whether the same call may succeed when retried."""
     refusal = refusal_of(error)
     if refusal is None:
-        # gRPC itself says INTERNAL where a message was being written to a stream that just broke.
+        # gRPC itself reports INTERNAL if a message was being written to a stream that just broke.
         return error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL}
     return refusal.code is grpc.StatusCode.UNAVAILABLE or refusal.retry_delay is not None

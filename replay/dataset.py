@@ -41,34 +41,34 @@ class WriteOff:
 
     invoice: str
     place: int
-    """Which row of its invoice it is, counted from 1; with the invoice it names the row in any selection."""
+    """The row's number within its invoice, counted from 1; with the invoice it identifies the row in any selection."""
     sku: str
     description: str
     quantity: int
-    """How many pieces went; positive."""
+    """How many pieces were sold; positive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """A row of an invoice with a C before its digits: goods that came back; `unit_price` in GBP, exact."""
+    """A row of an invoice with a C before its digits: returned goods; `unit_price` in GBP, exact."""
 
     invoice: str
     time: datetime
-    """When its invoice begins."""
+    """The time at which its invoice begins."""
     customer_id: str
-    """Empty where the file names nobody."""
+    """Empty if the file names none."""
     sku: str
     quantity: int
-    """How many pieces came back; positive."""
+    """How many pieces were returned; positive."""
     unit_price: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class NotReplayed:
-    """What the selection contains besides orders, write-offs and returns."""
+    """The rows of the selection besides orders, write-offs and returns."""
 
     adjustments: int
-    """Rows of the shop's ledger, which are about money alone."""
+    """Rows of the shop's ledger, which concern only money."""
     rows_without_units: int
     """Rows of orders with the quantity 0."""
 
@@ -82,13 +82,13 @@ class Dataset:
     returns: tuple[Return, ...]
     not_replayed: NotReplayed
     digest: str
-    """Names the content of orders and write-offs: the same rows, the same digest, whichever file they came from."""
+    """Identifies the content of orders and write-offs: the same rows have the same digest, whatever their file."""
 
 
 def read_dataset(path: Path, first: date | None = None, last: date | None = None) -> Dataset:
     """Reads the invoices whose first row is of a day from `first` to `last`, both included; None means no bound.
 
-    An invoice is taken whole, so that it is the same order in every selection.
+    An invoice is always complete, so that it is the same order in every selection.
     Raises DatasetError.
     """
     gathering = _DatasetBuilder(first, last)
@@ -109,7 +109,7 @@ def _between(first: date | None, last: date | None) -> str:
 
 @dataclass(slots=True)
 class _Invoice:
-    """What is known of an invoice while its rows come in."""
+    """An invoice while its rows are being read."""
 
     first: Row
     selected: bool
@@ -118,7 +118,7 @@ class _Invoice:
 
 
 class _DatasetBuilder:
-    """Sorts rows into orders, write-offs, returns and what is not replayed."""
+    """Sorts rows into orders, write-offs, returns and rows that are not replayed."""
 
     def __init__(self, first: date | None, last: date | None) -> None:
         self._first = first or date.min
@@ -149,7 +149,7 @@ class _DatasetBuilder:
             self._add_to_order(invoice, row)
 
     def _add_to_order(self, invoice: _Invoice, row: Row) -> None:
-        # No text contains a NUL, so that no two rows look alike.
+        # No text contains a NUL, so two different rows never look alike.
         self._digest.update("\0".join((*row.texts, "")).encode())
         if row.quantity > 0:
             invoice.lines.append(Line(row.sku, row.description, row.quantity, row.unit_price))
@@ -173,7 +173,7 @@ class _DatasetBuilder:
 
 
 def _orders(invoices: list[_Invoice]) -> Iterator[Order]:
-    """The orders among the invoices; one without a line is none."""
+    """The orders among the invoices; an invoice without lines is not one."""
     for invoice in invoices:
         if invoice.lines:
             first = invoice.first
@@ -181,6 +181,6 @@ def _orders(invoices: list[_Invoice]) -> Iterator[Order]:
 
 
 def first_day() -> Dataset:
-    """The orders of 2010-12-01, shipped with the package; `replay/data/README.md` says whose they are."""
+    """The orders of 2010-12-01, included in the package; `replay/data/README.md` names their source."""
     with as_file(files("replay") / "data" / _FIRST_DAY) as path:
         return read_dataset(path)

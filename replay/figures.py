@@ -1,4 +1,4 @@
-"""The figures that a replay ends with."""
+"""The final figures of a replay."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -42,23 +42,23 @@ class Refusals:
     reason: str
     count: int
     example: str
-    """Which was the first, and what the server said."""
+    """The first one, with the server's message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a replay."""
+    """The outcome of a replay."""
 
     figures: Figures
-    """Counted from the server's answers, and from nothing else."""
+    """Counted only from the server's responses."""
     expected: Figures
-    """What the file says."""
+    """The file's figures."""
     paid: Paid | None
-    """Counted from the server's answers; None where the server has no payment provider."""
+    """Counted from the server's responses; None without a payment provider."""
     matching: Matching
-    """Which returns belong to which orders, by the file alone."""
+    """Which returns belong to which orders, from the file alone."""
     paid_back: Decimal
-    """How much of the returns' money was paid back, counted from the server's answers; in GBP, exact."""
+    """How much of the returns' money was refunded, counted from the server's responses; in GBP, exact."""
     refusals: tuple[Refusals, ...]
     write_offs: int
     written_off_units: int
@@ -70,9 +70,9 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was refused, and the server sold what the file says and was paid it, to the last digit.
+        """Whether nothing was refused, and the server sold and was paid what the file says, to the last digit.
 
-        A server without a payment provider need not be paid.
+        Without a payment provider, payment is not required.
         """
         whole = Paid(self.expected.orders, self.expected.revenue)
         return not self.refusals and self.figures == self.expected and self.paid in (None, whole)
@@ -87,7 +87,7 @@ class Outcome:
 
 
 class UnexpectedAnswer(Exception):
-    """The server answered what the contract does not allow; the text says what."""
+    """The server's response violates the contract; the text says how."""
 
 
 class Tally:
@@ -114,18 +114,18 @@ class Tally:
 
 
 def placed_lines(order: PlacedOrder) -> list[tuple[str, int, Decimal]]:
-    """An answer's lines, as a Tally takes them."""
+    """A response's lines, as a Tally takes them."""
     return [(line.sku, line.quantity, exact_amount(line.amount)) for line in order.lines]
 
 
 def paid(payments: Iterable[Payment]) -> Paid:
-    """What payments took, each of one order, whatever was paid back since."""
+    """What payments took, each of one order, whatever was refunded since."""
     taken = [exact_amount(payment.captured_amount) for payment in payments]
     return Paid(len(taken), sum(taken, Decimal(0)))
 
 
 def expected(orders: Iterable[Order]) -> Figures:
-    """The figures that a replay without a refusal ends with."""
+    """The final figures of a replay without a refusal."""
     tally = Tally()
     for order in orders:
         tally.add([(line.sku, line.quantity, line.quantity * line.unit_price) for line in order.lines])
@@ -133,7 +133,7 @@ def expected(orders: Iterable[Order]) -> Figures:
 
 
 def exact_amount(money: Money) -> Decimal:
-    """The amount; raises UnexpectedAnswer where it is not in GBP."""
+    """The amount; raises UnexpectedAnswer if it is not in GBP."""
     if money.currency_code != CURRENCY:
         raise UnexpectedAnswer(f"an amount came back in {money.currency_code!r}, not in {CURRENCY}")
     return money.units + Decimal(money.nanos).scaleb(-9)

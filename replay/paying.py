@@ -1,4 +1,4 @@
-"""Payments: requested order by order, and waited for, since the provider is called after the answers."""
+"""Payments: created order by order, and waited for, since the provider is called after the response."""
 
 from collections.abc import Mapping
 
@@ -32,9 +32,9 @@ class Paying:
         """By the order's invoice."""
 
     async def pay(self, placed: Mapping[str, str]) -> Mapping[str, Payment] | None:
-        """Pays these orders, given by invoice and id, and waits until that is settled.
+        """Pays these orders, given by invoice and id, and waits until the payments are settled.
 
-        Returns the payments that took the money, by invoice; None where the server has no payment provider.
+        Returns the payments that took the money, by invoice; None if the server has no payment provider.
         """
         self._calls.progress.begin(Step.PAY, len(placed))
         try:
@@ -63,7 +63,7 @@ class Paying:
         return True
 
     async def _count_open(self) -> int:
-        # In the order of life: one that moves on between the two lists is in the second.
+        # In the order of their states: a payment that moves on between the two lists is in the second.
         pending = await self._ours(PaymentState.PAYMENT_STATE_PENDING)
         authorized = await self._ours(PaymentState.PAYMENT_STATE_AUTHORIZED)
         return len(pending.keys() | authorized.keys())
@@ -93,7 +93,7 @@ class Paying:
         while True:
             page = await self._calls.with_retries(lambda: self._client.payments.ListPayments(request))
             found.update((payment.payment_id, payment) for payment in page.payments if payment.payment_id in ids)
-            # Latest first: behind the oldest of ours are none of ours.
+            # Latest first: after our oldest one, none is ours.
             if not page.next_page_token or _moment(page.payments[-1]) < oldest:
                 return found
             request.page_token = page.next_page_token

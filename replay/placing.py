@@ -1,4 +1,4 @@
-"""Orders, over one stream that is opened again where it breaks."""
+"""Orders, over one stream that is reopened when it breaks."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -17,7 +17,7 @@ ORDERS_IN_FLIGHT = 256
 
 
 class Placing:
-    """Places orders, and counts what was sold from the answers."""
+    """Places orders, and counts what was sold from the responses."""
 
     def __init__(self, client: AsyncBackroom, calls: Calls) -> None:
         self._client = client
@@ -30,7 +30,7 @@ class Placing:
         return self._tally.figures()
 
     async def place(self, orders: Sequence[Order]) -> Mapping[str, str]:
-        """Places the orders, and again those that the server was too busy for; returns their ids by invoice."""
+        """Places the orders, and retries those for which the server was too busy; returns their ids by invoice."""
         self._calls.progress.begin(Step.PLACE, len(orders))
         for delay in (*RETRY_SECONDS[::2], None):
             orders = await self._place(orders, again=delay is not None)
@@ -40,7 +40,7 @@ class Placing:
         return self._placed
 
     async def _place(self, orders: Sequence[Order], *, again: bool) -> Sequence[Order]:
-        """Places orders; returns those that were refused for the moment only, where they are to be tried again."""
+        """Places orders; returns those that were refused temporarily and are to be retried."""
         postponed: list[Order] = []
         async with aclosing(self._answers(orders)) as answers:
             async for order, response in answers:
@@ -57,10 +57,10 @@ class Placing:
         return postponed
 
     async def _answers(self, orders: Sequence[Order]) -> AsyncGenerator[tuple[Order, PlaceOrdersResponse], None]:
-        """Yields each order with its answer, in their order.
+        """Yields each order with its response, in order.
 
-        A stream that breaks is opened again and begins with the first order that was not answered: the server may
-        have placed it, and knows it again by its request_id.
+        A broken stream is reopened and continues with the first unanswered order: the server may have placed it, and
+        recognizes it by its request_id.
         """
         answered = 0
         delays = iter(RETRY_SECONDS)
@@ -78,7 +78,7 @@ class Placing:
                 await self._calls.sleep(delay)
 
     async def _stream(self, orders: Sequence[Order]) -> AsyncGenerator[tuple[Order, PlaceOrdersResponse], None]:
-        """One PlaceOrders call, which never has more orders unanswered than it may."""
+        """One PlaceOrders call, with a bounded number of unanswered orders."""
         room = asyncio.Semaphore(ORDERS_IN_FLIGHT)
         ended = False
 
@@ -97,7 +97,7 @@ class Placing:
             if await call.read() is not grpc.aio.EOF:
                 raise UnexpectedAnswer("there were more answers than orders")
         finally:
-            # gRPC waits for the next request even of a call that broke.
+            # gRPC waits for the next request even in a broken call.
             ended = True
             room.release()
             call.cancel()

@@ -1,4 +1,4 @@
-"""What a replay sends; every request_id is derived from what it is for, so that a second replay changes nothing."""
+"""What a replay sends; every request_id is derived from its purpose, so that a second replay changes nothing."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def imports(dataset: Dataset) -> Iterator[ImportProductsRequest]:
     """Each product once, with its first name that is not empty and its first price."""
     names: dict[str, str] = {}
     prices: dict[str, Decimal] = {}
-    # Orders first: a write-off's description says what went wrong, and its price is 0.
+    # Orders come first: a write-off's description says what went wrong, and its price is 0.
     for line in _lines(dataset):
         names[line.sku] = names.get(line.sku) or line.description
         prices.setdefault(line.sku, line.unit_price)
@@ -55,14 +55,14 @@ def stock_needed(dataset: Dataset) -> Counter[str]:
 
 
 def receipts(dataset: Dataset) -> Iterator[AdjustStockRequest]:
-    """The stock that the selection needs, a request a product; another selection brings its own."""
+    """The stock that the selection needs, one request per product; another selection has its own."""
     for sku, units in stock_needed(dataset).items():
         yield AdjustStockRequest(
             request_id=request_id_for(SHOP, "stock", dataset.digest, sku),
             sku=sku,
             delta=units,
             reason=StockReason.STOCK_REASON_RECEIVED,
-            # Nothing but the content may go into it: the same rows may come from another file.
+            # Only the content may be included: the same rows may come from another file.
             note=f"replay: stock for the selection {dataset.digest[:12]}",
         )
 
@@ -96,12 +96,12 @@ def write_off_request(lost: WriteOff) -> AdjustStockRequest:
 
 
 def payment_request(invoice: str, order_id: str) -> CreatePaymentRequest:
-    """The payment of an order by the provider's default method."""
+    """The payment of an order with the provider's default method."""
     return CreatePaymentRequest(request_id=request_id_for(SHOP, "payment", invoice), payment=Payment(order_id=order_id))
 
 
 def refund_request(back: GoodsBack, payment_id: str) -> RefundPaymentRequest:
-    """The money and the goods of what one return brings back of one order, the same in every selection."""
+    """The refund of one return for one order, with its goods, the same in every selection."""
     return RefundPaymentRequest(
         request_id=request_id_for(SHOP, "return", back.invoice, back.order),
         payment_id=payment_id,
@@ -112,7 +112,7 @@ def refund_request(back: GoodsBack, payment_id: str) -> RefundPaymentRequest:
 
 
 def goods_back_requests(back: GoodsBack) -> Iterator[AdjustStockRequest]:
-    """The goods alone, a request a product; for those that cost nothing, since a refund is of more than that."""
+    """The goods only, one request per product; for free goods, since a refund must be of more than zero."""
     for sku, quantity in back.pieces.items():
         yield AdjustStockRequest(
             request_id=request_id_for(SHOP, "return", back.invoice, back.order, sku),
@@ -125,7 +125,7 @@ def goods_back_requests(back: GoodsBack) -> Iterator[AdjustStockRequest]:
 
 @lru_cache(maxsize=10_000)
 def money(amount: Decimal) -> Money:
-    """An amount in GBP on the wire, exact; shared, so not to be changed."""
+    """An amount in GBP on the wire, exact; shared, so do not modify it."""
     units = int(amount)
     return Money(currency_code=CURRENCY, units=units, nanos=int((amount - units).scaleb(9)))
 

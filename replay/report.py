@@ -1,4 +1,4 @@
-"""A replay as a person reads it: how far it has come, and what it ended with."""
+"""A replay as a person sees it: its progress, and its final figures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +12,12 @@ from rich.table import Table
 from replay.calling import Progress, Step
 from replay.figures import CURRENCY, Figures, Outcome
 from replay.returns import Matching, Reason
+from replay.rollout import FIRST_PERCENT, FLAG_KEY, GROWN_PERCENT, NotShown, RolledOut
 
 
 @contextmanager
 def progress_on(console: Console) -> Iterator[Progress]:
-    """A bar a step on a terminal; elsewhere a few plain lines, which read well in a log."""
+    """A progress bar per step on a terminal; elsewhere a few plain lines, which suit a log."""
     if not console.is_terminal:
         yield _LineProgress(console)
         return
@@ -39,7 +40,7 @@ class _BarProgress:
 
 
 class _LineProgress:
-    """One line when a step is done, and up to four on the way through the orders and their payments."""
+    """One line when a step is done, and up to four during the orders and their payments."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -59,7 +60,7 @@ class _LineProgress:
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
-    """Prints the figures, the rates, what was refused, and what else the file contains."""
+    """Prints the figures, the rates, the refusals, and what else the file contains."""
     console.print(_table(outcome.figures))
     orders, lines = outcome.orders_per_second, outcome.lines_per_second
     _say(console, f"{orders:,.0f} orders/s, {lines:,.0f} lines/s; {outcome.seconds:,.1f} s in all")
@@ -74,8 +75,28 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
         console.print(_table(outcome.expected))
 
 
+def print_rolled_out(console: Console, rolled_out: RolledOut | NotShown) -> None:
+    """Prints who had the flag at each step, or why it is not shown."""
+    if isinstance(rolled_out, NotShown):
+        _say(console, f"no flag shown: {rolled_out}")
+        return
+    first, grown, back = rolled_out.first, rolled_out.grown, rolled_out.rolled_back
+    kept, had = len(first & grown), f"on for {len(first):,} of {rolled_out.people:,} people"
+    keeping = f"among them {kept:,} of the {len(first):,} who had it"
+    if back is None:
+        _say(console, f"flag evaluated: {FLAG_KEY}, made by an earlier run, is {had}")
+        _say(console, f"flag tried: at {GROWN_PERCENT} % it would be on for {len(grown):,}, {keeping}")
+    else:
+        _say(console, f"flag evaluated: {FLAG_KEY} at {FIRST_PERCENT} %, {had}")
+        _say(console, f"flag grown: to {GROWN_PERCENT} %, on for {len(grown):,}, {keeping}")
+        same = f"among them {len(first & back):,} of the first {len(first):,}"
+        _say(console, f"flag rolled back: on for {len(back):,}, {same}")
+    if not rolled_out.complete:
+        _say(console, "somebody lost the flag as it grew, or the rollback left other people than at first", "red")
+
+
 def _say_money(console: Console, outcome: Outcome) -> None:
-    """What was paid, and what came back; without a payment provider neither is there."""
+    """What was paid, and what was refunded; nothing without a payment provider."""
     every, matched = outcome.matching.all, outcome.matching.matched
     adjustments = f"{outcome.not_replayed.adjustments:,} ledger adjustments"
     if outcome.paid is None:
@@ -104,7 +125,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _say(console: Console, text: str, style: str | None = None) -> None:
-    """Prints a line as it is: text in brackets is no markup, and the terminal alone may wrap it."""
+    """Prints a line unchanged: text in brackets is no markup, and only the terminal wraps it."""
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -121,6 +142,6 @@ def _table(figures: Figures) -> Table:
 
 
 def exact(amount: Decimal) -> str:
-    """An amount with thousands separators, every decimal that counts, and never fewer than two."""
+    """An amount with thousands separators, every significant decimal, and at least two."""
     whole, _, decimals = f"{amount:,f}".partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<2}"

@@ -1,4 +1,4 @@
-"""Goods that came back: put back into stock, and paid back."""
+"""Returned goods: restocked and refunded."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
@@ -14,17 +14,17 @@ from replay.returns import GoodsBack
 
 
 class Returning:
-    """Books returns with the payments of the orders that they come back of."""
+    """Books returns with the payments of their orders."""
 
     def __init__(self, client: AsyncBackroom, calls: Calls) -> None:
         self._client = client
         self._calls = calls
         self._pending: dict[str, dict[str, str]] = {}
-        """By payment: the refunds that wait, and how they are named."""
+        """By payment: the refunds that wait, and their descriptions."""
         self._paid_back = Decimal(0)
 
     async def book(self, goods: Sequence[GoodsBack], payments: Mapping[str, Payment]) -> Decimal:
-        """Returns what was paid back, once the provider has done so; `payments` are by the orders' invoices."""
+        """Returns what was refunded, once the provider has done so; `payments` are by the orders' invoices."""
         self._calls.progress.begin(Step.RETURN, len(goods))
 
         async def begin(back: GoodsBack) -> bool:
@@ -51,12 +51,12 @@ class Returning:
             return False
         if not answer.payment.refunds:
             raise UnexpectedAnswer(f"{which} was answered without a refund")
-        # The first first, and this is the answer as it was when the refund was requested.
+        # Oldest first; the response shows the payment as it was when the refund was requested.
         self._pending.setdefault(payment_id, {})[answer.payment.refunds[-1].refund_id] = which
         return True
 
     async def _put_back(self, which: str, back: GoodsBack) -> None:
-        """Goods that cost nothing: there is nothing to pay back."""
+        """Restocks goods that were free, without a refund."""
         for request in plan.goods_back_requests(back):
             await self._calls.change("return", which, self._adjusting(request))
 

@@ -1,7 +1,7 @@
-"""Which sold goods came back: returns, matched with the orders they were sold by.
+"""Which sold goods were returned: returns, matched with the orders that sold them.
 
 The file does not say which order a return belongs to.
-It is taken to be the latest one before it in which the same customer bought the same product at the same price.
+It is assumed to be the latest earlier one in which the same customer bought the same product at the same price.
 So another selection, which begins earlier or ends later, takes the same pieces from the same orders.
 """
 
@@ -19,7 +19,7 @@ _Sale = tuple[str, str, Decimal]
 
 
 class Reason(Enum):
-    """Why pieces of a return match nothing; the value says it of them."""
+    """Why pieces of a return match nothing; the value describes it."""
 
     NO_CUSTOMER = "without a customer"
     NEVER_SOLD = "never sold to that customer at that price before"
@@ -28,7 +28,7 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MatchedReturn:
-    """Pieces of a return that were sold by an order."""
+    """Pieces of a return that an order sold."""
 
     row: Return
     order: str
@@ -38,7 +38,7 @@ class MatchedReturn:
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """Pieces of a return of which no sale is known."""
+    """Pieces of a return without a known sale."""
 
     row: Return
     quantity: int
@@ -47,7 +47,7 @@ class Unmatched:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """How much of returns there is; an invoice or a line counts where all of its pieces do."""
+    """A total of returns; an invoice or a line counts if all of its pieces do."""
 
     invoices: int
     lines: int
@@ -68,7 +68,7 @@ class GoodsBack:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """What became of each piece of the returns."""
+    """The result for each piece of the returns."""
 
     returns: Sequence[Return]
     matched_returns: Sequence[MatchedReturn]
@@ -87,12 +87,12 @@ class Matching:
         return Amounts(every.invoices - short, every.lines - len(self.unmatched), units)
 
     def lines_and_units(self, reason: Reason) -> tuple[int, int]:
-        """How many lines have pieces that match nothing for this reason, and how many pieces those are."""
+        """How many lines have pieces that match nothing for this reason, and how many pieces."""
         quantities = [left.quantity for left in self.unmatched if left.reason is reason]
         return len(quantities), sum(quantities)
 
     def goods_back(self) -> Iterator[GoodsBack]:
-        """What is to be put back and paid back; once for each return and order."""
+        """What is to be restocked and refunded; once for each return and order."""
         together: dict[tuple[str, str], list[MatchedReturn]] = defaultdict(list)
         for taken in self.matched_returns:
             together[taken.row.invoice, taken.order].append(taken)
@@ -124,7 +124,7 @@ def match(orders: Sequence[Order], returns: Sequence[Return]) -> Matching:
 
 @dataclass(slots=True)
 class _Sold:
-    """A line of an order, and how many of its pieces did not come back yet."""
+    """A line of an order, and how many of its pieces have not been returned yet."""
 
     order: str
     time: datetime

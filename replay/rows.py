@@ -1,4 +1,4 @@
-"""Rows of a file in the format of UCI Online Retail, one by one, each checked."""
+"""Rows of a file in the format of UCI Online Retail, one by one, each validated."""
 
 import csv
 import lzma
@@ -24,18 +24,18 @@ _MAX_CUSTOMER_ID = 64
 
 
 class DatasetError(Exception):
-    """A file cannot be replayed; the text is one line that names the file, and the row where it is one row's fault."""
+    """A file cannot be replayed; the text is one line that names the file, and the row if one row is at fault."""
 
 
 class Malformed(Exception):
-    """A row is not of the form; the text says in what."""
+    """A row is malformed; the text says how."""
 
 
 class Row(NamedTuple):
     """One row as it is in the file."""
 
     texts: list[str]
-    """What the file says, column by column."""
+    """The file's texts, by column."""
     invoice: str
     sku: str
     description: str
@@ -51,14 +51,14 @@ class Row(NamedTuple):
 
     @property
     def is_adjustment(self) -> bool:
-        """Whether it is an entry of the shop's ledger, which is about money alone."""
+        """Whether it is an entry of the shop's ledger, which concerns only money."""
         return self.invoice.startswith("A")
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     """Yields the rows in the file's order, each with its number as a spreadsheet shows it: the header is row 1.
 
-    Raises DatasetError at the first row that is not of the form.
+    Raises DatasetError at the first malformed row.
     """
     form = _Form()
     for number, record in _records(path):
@@ -104,13 +104,13 @@ def _opened(path: Path) -> BinaryIO | lzma.LZMAFile:
 
 
 def _lines(file: Iterable[bytes]) -> Iterator[str]:
-    """The lines as text; one by one, so that the row that is not UTF-8 can be named."""
+    """The lines as text, one by one, so that a row that is not UTF-8 can be named."""
     for number, line in enumerate(file):
         yield line.decode("utf-8" if number else "utf-8-sig")
 
 
 class _Form:
-    """Reads rows; equal texts share one value, which keeps a year of orders small."""
+    """Parses rows; equal texts share one value, which keeps a year of orders small."""
 
     def __init__(self) -> None:
         self._invoice = cache(_invoice)
@@ -194,5 +194,5 @@ def _customer_id(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """A value in a message: quoted, on one line, and not too long."""
+    """A value in a message: quoted, on one line, and truncated."""
     return repr(text if len(text) <= 40 else f"{text[:40]}...")

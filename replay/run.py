@@ -26,8 +26,8 @@ async def replay(
     """Replays a selection; a second replay of the same rows changes nothing and ends with the same figures.
 
     A refused change is counted, with its reason, and the replay continues.
-    Where the server has no payment provider, nothing is paid, and no return is booked.
-    Raises ReplayFailed where it cannot go on: the server stays unavailable, or permits nothing, or no job is done.
+    Without a payment provider, nothing is paid, and no return is booked.
+    Raises ReplayFailed if it cannot continue: the server stays unavailable, denies permission, or runs no jobs.
     """
     calls = Calls(progress, sleep, clock)
     stocking, placing = Stocking(client, calls), Placing(client, calls)

@@ -1,4 +1,4 @@
-"""Products, the stock that a selection needs, and what of it was written off."""
+"""Products, the stock that a selection needs, and its write-offs."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from replay.dataset import Dataset, WriteOff
 
 
 class Stocking:
-    """Changes the catalog and the stock; each change by itself."""
+    """Changes the catalog and the stock, one change at a time."""
 
     def __init__(self, client: AsyncBackroom, calls: Calls) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""A payment provider of our own, for development and for tests: another company's system, as far as Backroom knows.
+"""A simulated payment provider for development and tests: for Backroom it is another company's system.
 
-It is a process of its own with a ledger of its own, is reached over HTTP alone, and imports nothing of the rest.
+It is a separate process with its own ledger, is reached only over HTTP, and imports nothing of Backroom.
 """

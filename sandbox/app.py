@@ -24,7 +24,7 @@ _MAX_BODY_BYTES = 16 * 1024
 _MAX_KEY = 255
 _MAX_PAGE = 1000
 _BODY_SECONDS = 10.0
-"""In seconds: how long a body may take to arrive."""
+"""In seconds: the timeout for a body."""
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -37,7 +37,7 @@ class _Malformed(Exception):
 
 
 class Api:
-    """Answers requests, as well or as badly as its behavior says."""
+    """Answers requests, as its behavior says."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ def _key(request: Request, *, required: bool = False) -> str:
 
 
 async def _body(request: Request, kind: type[Body]) -> Body:
-    """The body, which may be left out where nothing in it is required."""
+    """The body, which may be omitted if nothing in it is required."""
     raw = bytearray()
     try:
         async with asyncio.timeout(_BODY_SECONDS):

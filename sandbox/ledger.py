@@ -1,4 +1,4 @@
-"""The provider's own ledger: one SQLite file, in which every change is an entry that stays."""
+"""The provider's own ledger: one SQLite file, whose entries are never changed."""
 
 import hashlib
 import json
@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     body TEXT NOT NULL
 ) STRICT;
 """
-# A ledger that an earlier version began: its spelling of what is authorized.
+# A ledger of an earlier version, which spelled "authorized" differently.
 _RESPELLED = """
 BEGIN;
 ALTER TABLE payments RENAME COLUMN authorised TO authorized;
@@ -70,7 +70,7 @@ COMMIT;
 _COLUMNS = "id, reference, method, currency, amount, authorized, captured, refunded, failure, voided"
 
 Answer = dict[str, Any]
-"""A payment as it is answered: each amount as a decimal text with nine decimals."""
+"""A payment in a response: each amount as a decimal text with nine decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +85,18 @@ class Event:
 class Ledger:
     """The ledger on one connection; it belongs to one thread, which begins and ends the transactions around its calls.
 
-    Each request that changes something may carry a key: the first answer under it is kept and given again, and another
-    request under it raises KeyReused. A refused request leaves nothing behind.
+    Each request that changes something may carry a key: the first response under it is stored and returned again, and
+    another request under it raises KeyReused. A refused request leaves nothing behind.
     """
 
     def __init__(self, path: Path, now: Callable[[], datetime], new_id: Callable[[], str]) -> None:
-        """`new_id` makes what is unique for ever."""
+        """`new_id` makes unique ids."""
         self._now = now
         self._new_id = new_id
         path.parent.mkdir(parents=True, exist_ok=True)
         self.connection = sqlite3.connect(path, isolation_level=None, timeout=10, cached_statements=256)
         self.connection.execute("PRAGMA journal_mode = WAL")
-        # What was answered is on the disk, also when the machine loses its power.
+        # A change that was answered is on the disk, even after a power failure.
         self.connection.execute("PRAGMA synchronous = FULL")
         self.connection.execute("PRAGMA foreign_keys = ON")
         if any(column[1] == "authorised" for column in self.connection.execute("PRAGMA table_info(payments)")):
@@ -107,7 +107,7 @@ class Ledger:
         self.connection.close()
 
     def authorize(self, reference: str, currency: str, amount: Decimal, method: str, key: str) -> Answer:
-        """A new payment of so much."""
+        """A new payment of this amount."""
         request = ("authorize", reference, currency, _text(amount), method)
 
         def act() -> Answer:
@@ -119,7 +119,7 @@ class Ledger:
         return self._once(key, request, act)
 
     def confirm(self, payment_id: str) -> Answer:
-        """What the customer does on the provider's page; raises PaymentUnknown."""
+        """The customer's confirmation on the provider's page; raises PaymentUnknown."""
         payment = self._get(payment_id)
         return self._make(payment, rules.confirmed(payment))
 
@@ -142,7 +142,7 @@ class Ledger:
         return self._once(key, ("void", payment_id), act)
 
     def refund(self, payment_id: str, reference: str, amount: Decimal, key: str) -> Answer:
-        """Pays back, or keeps a refund that failed; raises PaymentUnknown."""
+        """Refunds, or stores a failed refund; raises PaymentUnknown."""
 
         def act() -> Answer:
             payment = self._get(payment_id)
@@ -155,7 +155,7 @@ class Ledger:
         return payment_answer(self._get(payment_id))
 
     def list(self, after: str, limit: int) -> Sequence[Answer]:
-        """So many payments in the order in which they came, after the one of that id; raises PaymentUnknown."""
+        """This many payments in order of creation, after the one of that id; raises PaymentUnknown."""
         sequence = 0
         if after:
             row = self.connection.execute("SELECT sequence FROM payments WHERE id = ?", (after,)).fetchone()
@@ -189,7 +189,7 @@ class Ledger:
         return answer
 
     def _make(self, payment: Payment, change: Change | None) -> Answer:
-        """Stores a change, where there is one, and returns the payment's state."""
+        """Stores a change, if there is one, and returns the payment's state."""
         if change is None:
             return payment_answer(payment)
         after = change.payment

@@ -1,4 +1,4 @@
-"""The ledger under concurrent use: from an event loop, many requests in one commit."""
+"""The ledger under concurrent use: many requests of an event loop in one commit."""
 
 import asyncio
 from collections import deque
@@ -15,10 +15,10 @@ Act = Callable[[Ledger], Any]
 
 
 class LedgerThread:
-    """One thread with the ledger, which does what has gathered while it was busy, and commits it in one transaction.
+    """One thread with the ledger, which executes what has queued up while it was busy, in one transaction.
 
-    What is returned is on the disk. An act that raises leaves nothing behind, and the others of its batch commit; where
-    the commit fails, all of them raise.
+    A returned result is on the disk. An action that raises leaves nothing behind, and the others of its batch commit;
+    if the commit fails, all of them raise.
     """
 
     def __init__(self, open_ledger: Callable[[], Ledger]) -> None:
@@ -29,7 +29,7 @@ class LedgerThread:
         self._working: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Raises sqlite3.Error where the file is no ledger, OSError where there can be none."""
+        """Raises sqlite3.Error if the file is no ledger, OSError if it cannot be created."""
         self._ledger = await asyncio.get_running_loop().run_in_executor(self._thread, self._open_ledger)
 
     async def do(self, act: Callable[[Ledger], Result]) -> Result:
@@ -40,7 +40,7 @@ class LedgerThread:
         return await answer
 
     async def close(self) -> None:
-        """Returns when all that was requested is done."""
+        """Returns when all requests are done."""
         if self._working is not None:
             await self._working
         await asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.close)
@@ -81,7 +81,7 @@ class LedgerThread:
 
 
 def _settle(answer: "asyncio.Future[Any]", result: Any) -> None:
-    if answer.done():  # the requester has gone
+    if answer.done():  # the caller has gone
         return
     if isinstance(result, Exception):
         answer.set_exception(result)

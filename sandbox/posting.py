@@ -1,4 +1,4 @@
-"""A client that posts, and reads no more of an answer than whether it was taken: a few dozen microseconds each."""
+"""A client that posts, and reads only the status of a response: a few dozen microseconds each."""
 
 import asyncio
 import ssl
@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 _MAX_HEAD_BYTES = 32 * 1024
 _MAX_BODY_BYTES = 64 * 1024
-"""A connection whose answer is longer, or of unknown length, is not used again."""
+"""A connection with a longer response, or one of unknown length, is not reused."""
 
 
 class Unreachable(Exception):
-    """There was no answer, or none of HTTP; the text says which error it was, and nothing of what was sent."""
+    """There was no response, or not an HTTP one; the text names the error, and nothing of what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +29,16 @@ class _Connection:
 
 
 class HttpPoster:
-    """Posts over connections that are kept open, as many as there are concurrent posts; it follows no redirect."""
+    """Posts over keep-alive connections, as many as there are concurrent posts; it follows no redirect."""
 
     def __init__(self, timeout: float) -> None:
-        """`timeout` in seconds, for a post and its answer."""
+        """`timeout` in seconds, for a post and its response."""
         self._timeout = timeout
         self._idle: dict[_Place, list[_Connection]] = {}
         self._tls: ssl.SSLContext | None = None
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """The status that was answered; raises Unreachable."""
+        """The status of the response; raises Unreachable."""
         parts = urlsplit(url)
         secure = parts.scheme == "https"
         place = _Place(parts.hostname or "", parts.port or (443 if secure else 80), secure)
@@ -63,7 +63,7 @@ class HttpPoster:
             try:
                 return await self._over(connection, place, message)
             except (OSError, EOFError):
-                continue  # it was closed while it was idle
+                continue  # it was closed while idle
         return await self._over(await self._connected(place), place, message)
 
     async def _over(self, connection: _Connection, place: _Place, message: bytes) -> int:
@@ -88,7 +88,7 @@ class HttpPoster:
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[int, int | None]:
-    """The final status, and how long its body is; None where the connection cannot be used after it."""
+    """The final status, and the length of its body; None if the connection cannot be reused."""
     while True:
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         version, _, rest = first.partition(" ")

@@ -1,4 +1,4 @@
-"""What may be requested, in its bounds."""
+"""The bodies of requests, with their bounds."""
 
 import asyncio
 from contextlib import suppress
@@ -18,7 +18,7 @@ def _above_zero(text: str) -> str:
 
 def _with_host(url: str) -> str:
     parts = urlsplit(url)
-    if url and (not parts.hostname or parts.port == 0):  # reading the port raises ValueError where it is none
+    if url and (not parts.hostname or parts.port == 0):  # reading an invalid port raises ValueError
         raise ValueError("must have a host")
     return url
 
@@ -35,7 +35,7 @@ Seconds = Annotated[float, Field(ge=0, le=600)]
 Url = Annotated[
     str, StringConstraints(pattern="^(https?://[!-~]+)?$", max_length=2000, strict=True), AfterValidator(_with_host)
 ]
-"""Of http or https; empty means none."""
+"""With http or https; empty means none."""
 
 
 class RequestBody(BaseModel):
@@ -66,31 +66,31 @@ class Behavior(RequestBody):
     """How the whole process behaves, from well to badly."""
 
     delay: Seconds = 0.0
-    """How long an answer waits after the work is done."""
+    """How long a response waits after the work is done."""
     slow: Seconds = 2.0
-    """The same, for the method card_slow alone."""
+    """The same, only for the method card_slow."""
     fail: Share = 0.0
     """How many requests are answered with 503 before anything is done."""
     drop_answers: Share = 0.0
-    """How many requests are done, and their connection is cut without an answer."""
+    """How many requests are done, but their connection is cut without a response."""
     webhook_url: Url = ""
-    """Where webhooks are sent; while it is empty, they are kept."""
+    """Where webhooks are sent; while it is empty, they are stored."""
     webhook_copies: Annotated[int, Field(ge=1, le=10)] = 1
     webhook_shuffle: bool = False
-    """Whether webhooks leave in any order."""
+    """Whether webhooks are sent in random order."""
     webhook_delay: tuple[Seconds, Seconds] = (0.0, 0.0)
-    """How long, at least and at most, a webhook waits before it is first sent."""
+    """The minimum and maximum wait before a webhook is first sent."""
 
 
 @dataclass(slots=True)
 class ActiveBehavior:
-    """The behavior as it was last set, until the process is to stop."""
+    """The behavior that was set last, until the process stops."""
 
     behavior: Behavior
     stopping: asyncio.Event
 
     async def delay_answer(self, seconds: float) -> None:
-        """Lets an answer wait, but not the end of the process."""
+        """Delays a response, but not the stop of the process."""
         if seconds:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

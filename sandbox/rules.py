@@ -1,4 +1,4 @@
-"""What a payment is at the provider, and what each request makes of it: no I/O, no clock."""
+"""A payment's state at the provider, and the effect of each request on it: no I/O, no clock."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -41,7 +41,7 @@ class Refund:
 class Payment:
     id: str
     reference: str
-    """The merchant's id of it."""
+    """The merchant's id for it."""
     method: str
     currency: str
     amount: Decimal
@@ -66,31 +66,31 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a request makes of a payment: its state afterwards, and the entry that says what happened."""
+    """The effect of a request on a payment: its new state, and the ledger entry."""
 
     payment: Payment
     kind: Kind
     amount: Decimal = NOTHING
-    """How much was secured, taken or paid back."""
+    """How much was secured, taken or refunded."""
     refund: Refund | None = None
 
 
 class RequestRefused(Exception):
-    """The request cannot be answered, and is not remembered; `code` is for machines, and the docstring for people."""
+    """The request is refused, and not stored; `code` is for machines, and the docstring for people."""
 
     code = ""
     status = 0
 
 
 class PaymentUnknown(RequestRefused):
-    """There is no such payment."""
+    """The payment does not exist."""
 
     code = "payment_unknown"
     status = 404
 
 
 class KeyReused(RequestRefused):
-    """This Idempotency-Key came before, with another request."""
+    """This Idempotency-Key was used before, with another request."""
 
     code = "key_reused"
     status = 409
@@ -111,7 +111,7 @@ class AmountTooLarge(RequestRefused):
 
 
 def begun(payment: Payment) -> Change | None:
-    """What becomes of a new payment immediately; None where that waits for the customer."""
+    """The immediate result of a new payment; None if it waits for the customer."""
     if payment.method == LATER:
         return None
     if payment.method not in METHODS:
@@ -122,14 +122,14 @@ def begun(payment: Payment) -> Change | None:
 
 
 def confirmed(payment: Payment) -> Change | None:
-    """What the customer's consent makes of it; None where there is nothing left to consent to."""
+    """The effect of the customer's confirmation; None if there is nothing left to confirm."""
     return _authorized(payment) if payment.status == "pending" else None
 
 
 def captured(payment: Payment, amount: Decimal | None) -> Change | None:
-    """Money is taken once: what was taken, voided or failed before stays as it is, which None says.
+    """Money is taken once: None means that it was taken, voided or failed before, and does not change.
 
-    No amount means all that was authorized. Raises NotAuthorized, AmountTooLarge.
+    No amount means everything that was authorized. Raises NotAuthorized, AmountTooLarge.
     """
     if payment.status == "pending":
         raise NotAuthorized
@@ -144,14 +144,14 @@ def captured(payment: Payment, amount: Decimal | None) -> Change | None:
 
 
 def voided(payment: Payment) -> Change | None:
-    """Releases what was not taken; None where there is nothing to release."""
+    """Releases what was not taken; None if there is nothing to release."""
     if payment.status not in ("pending", "authorized"):
         return None
     return Change(replace(payment, voided=True), Kind.VOIDED)
 
 
 def refunded(payment: Payment, refund_id: str, reference: str, amount: Decimal) -> Change:
-    """Pays back; more than is left, and what the method forbids, is a refund that failed."""
+    """Refunds; more than is left, or what the method forbids, is a failed refund."""
     left = payment.captured - payment.refunded
     succeeded = amount <= left and payment.method != REFUND_REFUSED
     refund = Refund(refund_id, reference, amount, succeeded)

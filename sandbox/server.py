@@ -1,4 +1,4 @@
-"""The provider's process: it binds, answers, sends, and stops without losing anything."""
+"""The provider's process: it binds, answers, sends webhooks, and stops without losing anything."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ from sandbox.request_bodies import ActiveBehavior, Behavior
 from sandbox.webhooks import Sender
 
 _PARENT_POLL_SECONDS = 0.25
-"""In seconds: how often it is looked whether the parent lives."""
+"""In seconds: how often it checks whether the parent is alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,18 @@ class Config:
     ledger: Path
     key: str = field(repr=False)
     webhook_url: str
-    """Where webhooks are sent; empty until the behavior names it."""
+    """Where webhooks are sent; empty until the behavior sets it."""
     webhook_secret: str = field(repr=False)
-    """Empty where none are to be sent."""
+    """Empty if none are to be sent."""
     with_parent: bool = False
-    """Whether it ends when the process that started it does."""
+    """Whether it ends with the process that started it."""
 
 
 async def run(config: Config, ready: Callable[[str], None], logger: structlog.typing.FilteringBoundLogger) -> None:
     """Serves until SIGTERM or SIGINT, and calls `ready` with its URL once it answers.
 
-    Raises OSError where it cannot listen or the ledger cannot be made, sqlite3.Error where the file is no ledger, and
-    ValueError where the secret is none of Standard Webhooks.
+    Raises OSError if it cannot listen or the ledger cannot be created, sqlite3.Error if the file is no ledger, and
+    ValueError if the secret is not in Standard Webhooks' form.
     """
     stopping = asyncio.Event()
     stop = _stop_requested(stopping, with_parent=config.with_parent)
@@ -108,7 +108,7 @@ async def _webhooks(
     random: Random,
     logger: structlog.typing.FilteringBoundLogger,
 ) -> AsyncIterator[Callable[[], None]]:
-    """What is to be called after each change, so that webhooks are sent."""
+    """The function to call after each change, so that webhooks are sent."""
     if not config.webhook_secret:
         yield lambda: None
         return
@@ -121,7 +121,7 @@ async def _webhooks(
 
 
 def _stop_requested(stop: asyncio.Event, *, with_parent: bool) -> asyncio.Task[object]:
-    """Done when the process is to stop, and the event is then set."""
+    """Completes when the process is to stop, and then sets the event."""
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     parent = os.getppid()
@@ -155,7 +155,7 @@ def _uvicorn_config(app: ASGIApp) -> uvicorn.Config:
 
 
 class _AbortableProtocol(H11Protocol):
-    """Lets the application cut the connection of a request, as `scope["cut"]`, without a word."""
+    """Lets the application cut the connection of a request, as `scope["cut"]`, without a response."""
 
     def __init__(self, *args: Any, **rest: Any) -> None:
         super().__init__(*args, **rest)
@@ -179,5 +179,5 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leaves the signals to the process."""
+        """Leaves signals to the process."""
         yield

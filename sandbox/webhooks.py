@@ -1,4 +1,4 @@
-"""Sends the merchant what happened to payments, by the Standard Webhooks specification, until it has accepted it."""
+"""Reports changes of payments to the merchant, by the Standard Webhooks specification, until they are accepted."""
 
 import asyncio
 import heapq
@@ -26,10 +26,10 @@ _STOP_SECONDS = 3.0
 
 
 class Sender:
-    """Sends each event of the outbox until it is answered with 2xx, and only then takes it out.
+    """Sends each event of the outbox until it is answered with 2xx, and only then removes it.
 
-    An event is put into the outbox in the transaction of its change. A process that is killed sends after its next
-    start what was not taken, and again, under the same id, what was taken and not yet out of the outbox.
+    An event is written to the outbox in the transaction of its change. After a kill, the next start sends the events
+    that were not accepted, and sends again, under the same id, accepted ones that were not removed yet.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Sender:
         random: Random,
         logger: structlog.typing.FilteringBoundLogger,
     ) -> None:
-        """Raises ValueError where the secret is none of Standard Webhooks."""
+        """Raises ValueError if the secret is not in Standard Webhooks' form."""
         self._ledger_thread = ledger_thread
         self._webhook = Webhook(secret)
         self._active_behavior = active_behavior
@@ -51,13 +51,13 @@ class Sender:
         self._unread = True
         self._events: dict[int, Event] = {}
         self._copies: dict[int, int] = {}
-        """How many copies of an event are still to be taken."""
+        """How many copies of an event are not accepted yet."""
         self._due: list[tuple[float, int, int]] = []
-        """When a copy of which event is to be sent, and how often it was tried; a heap."""
+        """When the next copy of an event is due, and its number of attempts; a heap."""
         self._sending: set[asyncio.Task[None]] = set()
         self._reachable = True
         self._taken = True
-        """Whether the last answer took its event."""
+        """Whether the last response accepted its event."""
         self._wake = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
@@ -65,12 +65,12 @@ class Sender:
         self._running = asyncio.create_task(self._run())
 
     def wake(self) -> None:
-        """There is something new in the outbox."""
+        """Signals that there is something new in the outbox."""
         self._unread = True
         self._wake.set()
 
     async def stop(self) -> None:
-        """Waits a little for the answers that are under way; what is not taken by then stays in the outbox."""
+        """Waits briefly for the responses under way; events that are not accepted by then stay in the outbox."""
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait([self._running])
@@ -139,7 +139,7 @@ class Sender:
             try:
                 await self._ledger_thread.do(lambda ledger: ledger.sent(event.sequence))
             except sqlite3.Error:
-                taken = False  # it is in the outbox still, and is sent until it is not
+                taken = False  # it is still in the outbox, and is sent until it is removed
         if not taken:
             wait = min(_FIRST_WAIT_SECONDS * 2.0**tries, _MAX_WAIT_SECONDS) * self._random.uniform(0.75, 1.25)
             self._put(event, wait, tries + 1)
@@ -166,13 +166,13 @@ class Sender:
         if not self._reachable:
             self._resume()
         taken = 200 <= status < 300
-        if not taken and self._taken:  # as long as none is taken, the first line is enough
+        if not taken and self._taken:  # while none is accepted, one line is enough
             self._logger.warning("event_not_accepted", event_id=event.id, status=status)
         self._taken = taken
         return taken
 
     def _resume(self) -> None:
-        """What waited because nobody was there has waited long enough."""
+        """Makes due immediately what waited for an unreachable merchant."""
         self._logger.info("merchant_reachable")
         self._reachable = True
         now = time.monotonic()

@@ -18,6 +18,7 @@ from storage.limits import HIDING_WARNINGS, LIMITS, MESSAGES, READ_LIMITS, SET_L
 from storage.pooler import Pooler
 from storage.problems import OLDEST_VERSION, DatabaseProblem, ProblemKind, problem_of
 from storage.time_limits import CONNECT_SECONDS
+from storage.timelines import HostStatus
 from storage.url import parameters, secrets
 
 _DEFAULTS: Mapping[str, str | int] = {
@@ -43,6 +44,8 @@ class Connection(ConfirmingConnection):
     """Which of the URL's hosts it leads to."""
     host_options: Mapping[str, Any] = {}
     """What that one is connected to with."""
+    status: HostStatus | None = None
+    """What that host said of itself as it was opened; None where it did not."""
     abandoned = ""
     """Why it is not to be used any more; empty while it is good."""
     answered_at = 0.0

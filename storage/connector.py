@@ -25,7 +25,6 @@ from psycopg.conninfo import conninfo_attempts_async
 from storage.connection import Connection, ensure_usable, options_of, reasons
 from storage.host import (
     PROBE_SECONDS,
-    HostStatus,
     active_sessions,
     ask_host,
     end_idle,
@@ -36,6 +35,7 @@ from storage.host import (
 from storage.pooler import Pooler
 from storage.problems import ProblemKind, problem_of
 from storage.time_limits import TimeLimits
+from storage.timelines import HostStatus, Timelines
 from storage.url import parameters
 
 HEAD_START_SECONDS = 0.3
@@ -98,8 +98,7 @@ class Connector:
         self._last_host = ""
         """The host that was the primary last."""
         self._hanging: set[str] = set()
-        self._timelines: dict[int, int] = {}
-        """The newest that was seen, by the system's identifier."""
+        self.timelines = Timelines()
         self._connections: WeakSet[Connection] = WeakSet()
         self._polling: asyncio.TimerHandle | None = None
         self._probes: dict[str, asyncio.Task[None]] = {}
@@ -182,8 +181,7 @@ class Connector:
             async with asyncio.timeout(self._connect_seconds):
                 connection = await Connection.connect(**options, **of_driver)
                 connection.host_name, connection.host_options = name, options
-                if len(self._hosts) > 1:
-                    await self._check_timeline(connection)
+                await self._check_timeline(connection)
         except TimeoutError:
             finish(connection)
             raise psycopg.errors.ConnectionTimeout(
@@ -197,16 +195,23 @@ class Connector:
         return connection
 
     async def _check_timeline(self, connection: Connection) -> None:
-        """Raises OperationalError where another host was promoted since this one was the primary."""
+        """Raises OperationalError where another host was promoted since this one was the primary.
+
+        Connections to primaries of before are abandoned once a newer one is seen: what is read on them may be undone.
+        Where all share one address, an older timeline may just as well be that of a backup.
+        """
         found = await host_status(connection)
         if found is None:
             return
-        newest = self._timelines.get(found.system, 0)
-        if 0 < found.timeline < newest:
+        if 0 < found.timeline < (newest := self.timelines.newest(found.system)) and len(self._hosts) > 1:
             raise psycopg.OperationalError(
                 f"an old primary: it is at timeline {found.timeline}, and one at {newest} was seen; stop it"
             )
-        self._timelines[found.system] = max(found.timeline, newest)
+        connection.status = found
+        if self.timelines.record(found):
+            for other in self._connections:
+                if other.status is not None and found.is_newer_than(other.status):
+                    other.abandon(f"{other.host_name} is an old primary: another was promoted")
 
     def _watch(self) -> None:
         if self._polling is None:

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import psycopg
 
 from storage.connection import Connection
 from storage.problems import ProblemKind, problem_of
+from storage.timelines import HostStatus
 
 PROBE_SECONDS = 2.0
 """How long a host may take to answer that: a busy machine takes tenths of a second to start a session."""
@@ -27,15 +27,6 @@ _END_IDLE = """
     WHERE pid = ANY(%s) AND state LIKE 'idle%%' AND usename = current_user AND application_name = %s
 """
 """A number may be another session's by now."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostStatus:
-    """What a host says of itself."""
-
-    system: int
-    timeline: int
-    """0 for a standby."""
 
 
 class Alive:
@@ -102,9 +93,9 @@ async def host_status(connection: Connection) -> HostStatus | None:
     return HostStatus(int(system), int(timeline))
 
 
-def was_promoted_after(other: Answer, host: HostStatus) -> bool:
+def was_promoted_after(other: Answer, host: Answer) -> bool:
     """Whether another host was promoted since this one was."""
-    return isinstance(other, HostStatus) and other.system == host.system and other.timeline > host.timeline
+    return isinstance(other, HostStatus) and isinstance(host, HostStatus) and other.is_newer_than(host)
 
 
 def finish(connection: Connection | None) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from storage.commits import Commits
 from storage.connector import Connector
 from storage.errors import translated
+from storage.timelines import Timelines
 
 
 class Pool:
@@ -30,6 +31,11 @@ class Pool:
     def commits_overdue(self) -> bool:
         """Whether a commit waits for so long to be confirmed that it was abandoned, or soon will be."""
         return self._commits.overdue
+
+    @property
+    def timelines(self) -> Timelines:
+        """Of the primaries that its connections led to."""
+        return self._connector.timelines
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

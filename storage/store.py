@@ -5,8 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from storage.errors import StoreUnavailable
 from storage.frame.records import AuditKey
 from storage.pool import Pool
+from storage.problems import DatabaseProblem, ProblemKind
+from storage.timelines import Seen
 from storage.transaction import Reading, Transaction
 
 R_co = TypeVar("R_co", bound=Reading, covariant=True)
@@ -63,15 +66,37 @@ class Store(Generic[R_co, T_co]):
         async with self._pool.connected(dedicated=True, isolation_level="AUTOCOMMIT") as connection:
             yield self._kind.reading(connection)
 
-    async def wait_for_standby(self) -> None:
-        """Returns once the synchronous standby, if there is one, has all that was read before.
+    @property
+    def primaries_seen(self) -> Seen:
+        """Which primaries its connections have led to so far."""
+        return self._pool.timelines.seen
 
-        For what is answered or done outside because of it. Raises StoreUnavailable where that cannot be known.
+    async def wait_for_standby(self, before: Seen) -> None:
+        """Returns once the synchronous standby, if there is one, has all that was read since `before`.
+
+        For what is answered or done outside because of it; `before` is `primaries_seen` from before the first reading.
+        Raises StoreUnavailable where that cannot be known.
         """
-        # By a commit, whose end a cancelled caller waits for: a session that PostgreSQL has waiting does not end with
-        # its connection, and each repetition would leave one behind.
-        async with self.transaction() as tx:
-            await tx.wait_for_standby()
+        async with self.reading() as reading:
+            commits_wait = await reading.commits_wait()
+        if commits_wait:
+            # By a commit, whose end a cancelled caller waits for: a session that PostgreSQL has waiting does not end
+            # with its connection, and each repetition would leave one behind.
+            async with self.transaction() as tx:
+                await tx.wait_for_standby()
+        # What was read may have been on the old primary alone, while it is the new one that has waited.
+        if self._pool.timelines.has_promotion_since(before):
+            raise StoreUnavailable(DatabaseProblem(ProblemKind.LOST, "a standby was promoted meanwhile"))
+
+    @asynccontextmanager
+    async def confirmed(self) -> AsyncIterator[None]:
+        """Has the synchronous standby, if there is one, confirm all that was read within the block, at its end.
+
+        Raises StoreUnavailable where that cannot be known.
+        """
+        before = self.primaries_seen
+        yield
+        await self.wait_for_standby(before)
 
 
 FRAME = StoreKind(Reading, Transaction)

@@ -7,7 +7,7 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.durability import WAIT_FOR_STANDBY
+from storage.durability import COMMITS_WAIT, WAIT_FOR_STANDBY
 from storage.frame.records import AuditKey
 from storage.frame.repository import (
     AuditChainReader,
@@ -45,6 +45,10 @@ class Reading:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+
+    async def commits_wait(self) -> bool:
+        """Whether commits wait for a synchronous standby."""
+        return bool(await self._connection.scalar(select(COMMITS_WAIT)))
 
     @cached_property
     def audit(self) -> AuditReader:

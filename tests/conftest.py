@@ -8,10 +8,10 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
 
-# Before gRPC is loaded: as `server.cli.app` has it for a command.
+# Must be set before gRPC is imported, as `server.cli.app` does for commands.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-# No test is timed: on a busy machine any example may take long.
+# No deadline for an example: on a busy machine any example may take long.
 settings.register_profile("backroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("backroom")
 
@@ -31,7 +31,7 @@ _SLOW = ("races", "faults", "attacks", "failover", "bench")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Before the tests are chosen by their marks."""
+    """Runs before tests are selected by their marks."""
     tests = Path(__file__).parent
     for item in items:
         if item.path.relative_to(tests).parts[0] in _SLOW:
@@ -39,11 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The tests run on the loop that the server runs on."""
+    """Runs the tests on the same event loop as the server."""
     return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected stays: the garbage collector need not go through it again and again."""
+    """Freezes what was imported and collected, so that the garbage collector does not scan it repeatedly."""
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)

@@ -1,10 +1,11 @@
-"""What is measured, in the order of the tables."""
+"""The measurements, in the order of the tables."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.figures import Finding
 from bench.measurements.accessing import accessing
+from bench.measurements.evaluating import evaluating
 from bench.measurements.lone import lone
 from bench.measurements.memory import memory
 from bench.measurements.overload import overload
@@ -19,10 +20,10 @@ from bench.setting import Bench
 @dataclass(frozen=True, slots=True)
 class Measurement:
     what: str
-    """What it does, for who watches it."""
+    """What it does, for the person who runs it."""
     measure: Callable[[Bench], Awaitable[Sequence[Finding]]]
     short: bool = True
-    """Whether the short form has it."""
+    """Whether the short form includes it."""
 
 
 MEASUREMENTS: Mapping[str, Measurement] = {
@@ -32,6 +33,9 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "lone": Measurement("one lone caller orders, through the batcher and without it", lone),
     "streaming": Measurement("orders over one stream, and by calls", streaming),
     "reading": Measurement("a crowd reads orders and products: all four systems", reading),
+    "evaluating": Measurement(
+        "a crowd evaluates flags: Backroom, the usual stack, the echo; few flags and many", evaluating
+    ),
     "sizes": Measurement("lists and orders on a large database, and on a small one", sizes, short=False),
     "starting": Measurement("a server starts on a database that is there", starting),
     "memory": Measurement("the memory of a server, idle and along many calls", memory, short=False),

@@ -1,4 +1,4 @@
-"""What access and validation cost a call: see `bench.access_and_validation`, which is also run by itself."""
+"""What access and validation cost a call: see `bench.access_and_validation`, which can also be run alone."""
 
 import re
 from contextlib import redirect_stdout
@@ -9,7 +9,7 @@ from bench.row import LIMIT, Row, row
 from bench.setting import Bench
 
 _LINE = re.compile(r"^(\S.*?) +both +([\d.]+) us +\(([\d.]+) to ([\d.]+)\)", re.MULTILINE)
-"""What it prints of a call with both: the median, and the outer tenths."""
+"""Its output for a call with both: the median, and the outer tenths."""
 
 
 async def accessing(bench: Bench) -> list[Row]:

@@ -1,8 +1,8 @@
-"""One lone caller: what gathering calls into batches costs where there is nothing to gather.
+"""One lone caller: what batching costs when there is nothing to batch.
 
-The use case is run in this process on the real PostgreSQL: handed an order directly, as a server without batches
-would hand it over, and through the batcher, in turns, order by order. All else that a call costs is equal by
-construction, and so is left out, which makes the difference larger in proportion than a caller over the wire sees it.
+The use case is run in this process on the real PostgreSQL, alternately called directly, as a server without batches
+would call it, and through the batcher. Everything else that a call costs is the same and left out, so the relative
+difference is larger than for a caller over the network.
 """
 
 import secrets
@@ -63,7 +63,7 @@ async def lone(bench: Bench) -> list[Row]:
 async def _turns(
     one: Place, other: Place, new_ask: Callable[[], PlaceOrder], each: int
 ) -> tuple[Sequence[float], Sequence[float]]:
-    """The latencies of both, in seconds; which of them comes first changes with every pair."""
+    """The latencies of both, in seconds; the order within each pair alternates."""
     taken: tuple[list[float], list[float]] = ([], [])
     sides = [(one, taken[0]), (other, taken[1])]
     for _ in range(each):

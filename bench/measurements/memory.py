@@ -26,9 +26,9 @@ _CALLS_LONG = 1_000_000
 _CALLS_SHORT = 20_000
 _CALLERS = 32
 _READINGS = 200
-"""How often the memory is read along all the calls."""
+"""How often the memory is read during all the calls."""
 _IDLE = 3.0
-"""In seconds: for what a server does once it has started."""
+"""In seconds: for a server's work right after its start."""
 _PRODUCTS = 1_000
 _PIECES = 10_000_000
 _HUNDRED_THOUSAND = 100_000
@@ -36,7 +36,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class NotRefused(Exception):
-    """A call that must be refused was not, or otherwise than it must be."""
+    """A call that must be refused was not, or was refused differently."""
 
 
 async def memory(bench: Bench) -> list[Row]:
@@ -56,10 +56,10 @@ async def memory(bench: Bench) -> list[Row]:
         row(
             within.format(calls),
             "MB",
-            # What does not grow, or shrinks, is shown as the least that the table shows.
+            # A value that does not grow, or shrinks, is shown as the table's smallest.
             [(max(slope, 0.01), MAX_SLOPE_MEGABYTES)],
             against=LIMIT,
-            # So few calls say nothing of a slope: caches fill up, and the allocator takes whole arenas.
+            # With fewer calls the slope means nothing: caches fill up, and the allocator takes whole arenas.
             goal=1 if bench.long else None,
             lower_is_better=True,
         ),
@@ -68,7 +68,7 @@ async def memory(bench: Bench) -> list[Row]:
 
 @asynccontextmanager
 async def _mix(server: Server) -> AsyncIterator[Call]:
-    """Ten kinds of calls in turn, whoever calls; eight are answered well, of which three change something."""
+    """Ten kinds of calls in turn, over all callers; eight succeed, of which three change something."""
     shop = await Shop.open(server.address, server.key, products=_PRODUCTS, stock=_PIECES)
     connections = Connections(server, 1)
     await connections.open()
@@ -93,7 +93,7 @@ async def _mix(server: Server) -> AsyncIterator[Call]:
     async def call(caller: int) -> None:
         await next(turns)(caller)
 
-    await shop.place_two(0)  # for the first that reads one
+    await shop.place_two(0)  # for the first one that reads an order
     yield call
     await shop.check()
     await shop.close()
@@ -111,7 +111,7 @@ async def _refused(call: Awaitable[bytes], code: str) -> None:
 
 
 async def _called(call: Call, calls: int, read: Callable[[], float]) -> Sequence[tuple[int, float]]:
-    """Makes so many calls, and returns what was read along them, each reading behind the number of calls before it."""
+    """Makes this many calls, and returns readings along the way, each with the number of calls before it."""
     numbers = iter(range(1, calls + 1))
     readings = []
 
@@ -134,5 +134,5 @@ def _slope(readings: Sequence[tuple[int, float]]) -> float:
 
 
 def _megabytes(pid: int) -> float:
-    """What the process holds in memory now, shared pages included."""
+    """The process's resident memory now, shared pages included."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6

@@ -1,8 +1,8 @@
-"""More calls than the server can carry: what it still answers, how it refuses the rest, and whether it looks alive.
+"""More calls than the server can carry: what it still answers, how it refuses the rest, and whether health responds.
 
-First the peak is measured, by a crowd that the server can carry. Then calls come by a timetable, at multiples of that
-rate, whatever becomes of those before. Callers are seldom as stubborn as that: the last strain is ten times the
-crowd, of whom each that is refused waits for as long as the refusal says.
+First the peak is measured, with a number of callers that the server can carry. Then calls start by a timetable, at
+multiples of that rate, whatever happens to earlier ones. Real callers are rarely that stubborn: the last run has ten
+times the callers, each of which waits as long as a refusal says.
 """
 
 import asyncio
@@ -27,22 +27,22 @@ _CALLERS = 128
 _WARM_UP = 1.0
 _TIMES = (2, 5, 10)
 _GOODPUT = 0.9
-"""Of the peak."""
+"""As a share of the peak."""
 _REFUSAL_MILLISECONDS = 50.0
 """In milliseconds."""
 _HEALTH_SECONDS = 1.0
 
 _MAX_LOAD = 0.7
-"""How much of a core the load generator may take: above that, its own delays would count as the server's."""
+"""How much of a core the load generator may use: above that, its own delays would count as the server's."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Strain:
-    """What one strain came to."""
+    """The result of one level of overload."""
 
     name: str
     wanted: float
-    """Calls a second; 0 of a closed loop."""
+    """Calls a second; 0 for a closed loop."""
     peak: Sample
     sample: Sample
     slowest_health: float
@@ -50,12 +50,12 @@ class _Strain:
 
     @property
     def ended(self) -> float:
-        """Calls a second that were made, and ended in any way."""
+        """The rate of calls that were made and ended, with any outcome."""
         return self._ended / self.sample.seconds
 
     @property
     def refusal(self) -> float:
-        """The 99th percentile, in milliseconds; the whole window where calls ended in no other way than by failing."""
+        """The 99th percentile, in milliseconds; the whole window if calls ended only by failing."""
         refusals = self.sample.refusals
         if not refusals:
             return self.sample.seconds * 1e3
@@ -63,7 +63,7 @@ class _Strain:
 
     @property
     def answered(self) -> float:
-        """The share of the calls, in percent, that were answered well or refused with RetryInfo."""
+        """The share of the calls, in percent, that succeeded or were refused with RetryInfo."""
         answered = len(self.sample.latencies) + len(self.sample.refusals) - self.sample.unhinted
         return 100 * answered / self._ended
 
@@ -74,7 +74,7 @@ class _Strain:
 
 
 async def overload(bench: Bench) -> list[Row]:
-    """Orders of one product, at multiples of what the server can carry of them."""
+    """Orders of one product, at multiples of the server's peak."""
     times = _TIMES if bench.long else (_TIMES[0], _TIMES[-1])
     async with our_shop(bench, "overload", products=1) as ours:
         strains = [await _by_timetable(bench, ours, factor) for factor in times]
@@ -108,7 +108,7 @@ async def _by_crowd(bench: Bench, ours: Ours, factor: int) -> _Strain:
 
 
 async def _peak(bench: Bench, ours: Ours) -> Sample:
-    """Right before what is held against it, as the machine may do more or less another time."""
+    """Measured right before the runs compared with it, since the machine's speed varies."""
     await bench.rest()
     metered = meters(bench, ours.server.pid)
     return whole(
@@ -129,10 +129,10 @@ def _some(sample: Sample) -> Sample:
 
 
 class _Patient:
-    """A call that is repeated after a refusal, once its caller has waited for as long as it says to twice as long."""
+    """A call that is retried after a refusal, once its caller has waited for one to two times the stated time."""
 
     def __init__(self, call: Call, seconds: float) -> None:
-        """Nobody's patience lasts longer than these seconds from now."""
+        """No caller waits longer than this many seconds from now."""
         self._call = call
         self._until = perf_counter() + seconds
         self._refusals: list[tuple[float, float | None]] = []
@@ -145,14 +145,14 @@ class _Patient:
             except Refused as refused:
                 now = perf_counter()
                 self._refusals.append((now - began, refused.retry_after))
-                # Those that were refused together must not come back together.
+                # Calls that were refused together must not return together.
                 wait = (refused.retry_after or 0) * random.uniform(1, 2)  # noqa: S311 - no secret hangs on it
                 await asyncio.sleep(min(wait, self._until - now))
                 if perf_counter() >= self._until:
                     raise
 
     def with_refusals(self, sample: Sample) -> Sample:
-        """The sample with the refusals, those of the warm-up too."""
+        """The sample with the refusals, including those of the warm-up."""
         took = sorted(seconds for seconds, _ in self._refusals)
         unhinted = sum(wait is None for _, wait in self._refusals)
         return Sample(sample.seconds, sample.latencies, took, unhinted, sample.failures, sample.cost)
@@ -190,9 +190,9 @@ def _limited(measured: str, unit: str, figure: float, limit: float) -> Row:
 
 @asynccontextmanager
 async def _health_of(ours: Ours) -> AsyncIterator[list[float]]:
-    """Fills the list, at the end of the block, with the seconds that each check took which began within it.
+    """Fills the list, at the end of the block, with the duration in seconds of each check that started within it.
 
-    A process of its own asks: here, a check would wait for the load generator.
+    A separate process makes the checks: here, they would wait for the load generator.
     """
     taken: list[float] = []
     command = (sys.executable, "-m", "bench.probe", ours.server.address)

@@ -1,4 +1,4 @@
-"""pgbench beside the servers: on a database of its own, with the number of clients that it is fastest with."""
+"""pgbench in comparison: on a database of its own, with the number of clients at which it is fastest."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,12 +13,12 @@ from bench.setting import Bench
 from load.sample import Sample
 
 Run: TypeAlias = Callable[[int, int], Awaitable[PgbenchRun]]
-"""One of pgbench's scripts, by so many clients for so many seconds."""
+"""One of pgbench's scripts, with this many clients for this many seconds."""
 
 
 @asynccontextmanager
 async def pgbench_on(bench: Bench, name: str) -> AsyncIterator[Pgbench | None]:
-    """On a fresh database, whose books are checked at the end of the block; None where there is no pgbench."""
+    """Pgbench on a fresh database, whose totals are checked at the end of the block; None without pgbench."""
     program = bench.postgres.program("pgbench")
     if program is None:
         bench.say("  pgbench is left out: this PostgreSQL comes without it, and there is none on the search path")
@@ -30,14 +30,14 @@ async def pgbench_on(bench: Bench, name: str) -> AsyncIterator[Pgbench | None]:
 
 
 async def fastest(bench: Bench, run: Run, clients: Sequence[int], seconds: int) -> int:
-    """Tries each of these numbers of clients for so many seconds, and returns the one with the highest rate."""
+    """Tries each number of clients for this many seconds, and returns the fastest one."""
     rates = {number: (await run(number, seconds)).rate for number in clients}
     bench.say("  pgbench alone: " + ", ".join(f"{rate:.0f}/s with {number}" for number, rate in rates.items()))
     return max(rates, key=lambda number: rates[number])
 
 
 def pgbench_side(bench: Bench, name: str, run: Run, clients: int, *, least_seconds: int = 1) -> Side[PgbenchRun]:
-    """A side of so many clients; pgbench runs for whole seconds."""
+    """A side with this many clients; pgbench runs for whole seconds."""
     seconds = max(least_seconds, int(bench.seconds))
     return Side(name, lambda: run(clients, seconds))
 
@@ -51,5 +51,5 @@ def against_pgbench(
 
 
 def pgbench_throughput(method: str, side: Side[PgbenchRun]) -> Throughput:
-    """What the picture shows of its rounds."""
+    """The picture's figures from its rounds."""
     return Throughput(method, PGBENCH, median(run.rate for run in side.figures))

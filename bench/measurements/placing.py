@@ -1,4 +1,4 @@
-"""PlaceOrder: by a crowd on one product, by a crowd on many, and over a stream."""
+"""PlaceOrder: many callers on one product, many callers on many products, and over a stream."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -34,21 +34,21 @@ from load.loops import Call
 from load.sample import Sample
 
 MAX_ECHO_RATIO = 2.0
-"""How many times the bare echo's CPU of a call an order may take."""
+"""An order's CPU may be this many times the bare echo's CPU of a call."""
 
 _HOT = f"PlaceOrder, one hot product, {CALLERS} callers"
 _FEWER_CALLERS = (1, 4, 16)
-"""Beside the crowd: what the picture shows latency for."""
+"""The smaller numbers of callers for which the picture shows latency."""
 _PRODUCTS = 10_000
 _STREAMS, _UNDER_WAY = 4, 256
 _CLIENTS, _CLIENTS_IN_SHORT = (1, 4, 8, 16, 32, 64), (4, 8, 16, 32)
-"""Numbers of clients that pgbench may be at its best with."""
+"""Numbers of clients at which pgbench may be fastest."""
 _TRIAL_SECONDS = 2
-"""For which each of them is tried: 64 connections take one second to open."""
+"""The duration of each trial: 64 connections take one second to open."""
 
 
 async def hot(bench: Bench) -> list[Finding]:
-    """All callers order one product, of which each order locks the stock."""
+    """All callers order one product, whose stock each order locks."""
     async with (
         our_shop(bench, "hot", products=1) as ours,
         usual_shop(bench, "hot", "orm", products=1) as orm,
@@ -73,19 +73,19 @@ async def hot(bench: Bench) -> list[Finding]:
 
 
 async def _latencies(bench: Bench, systems: Mapping[str, tuple[Call, int]]) -> list[Latency]:
-    """Of each system's call, by fewer callers than the crowd; each is given with its server's process."""
+    """The latencies of each system's call, with fewer callers; each is given with its server's process."""
     sides = {
         (name, callers): calling(bench, f"{name} by {callers}", call, pid, callers=callers)
         for callers in _FEWER_CALLERS
         for name, (call, pid) in systems.items()
     }
-    # In the short form one round, so that it keeps within its three minutes.
+    # One round in the short form, to stay within its three minutes.
     await rounds(bench, *sides.values(), count=None if bench.long else 1)
     return [latency(name, callers, side) for (name, callers), side in sides.items()]
 
 
 async def hot_pgbench(bench: Bench) -> list[Finding]:
-    """The same beside pgbench; without the usual stack, since PostgreSQL has no connections for all of them at once."""
+    """The same compared with pgbench; without the usual stack, since PostgreSQL lacks connections for all of them."""
     async with pgbench_on(bench, "pgbench") as pgbench:
         if pgbench is None:
             return []
@@ -126,8 +126,8 @@ async def two_lines(bench: Bench) -> list[Finding]:
 async def streaming(bench: Bench) -> list[Finding]:
     """The same orders of one product, over streams and by calls.
 
-    A stream lets its client send on while answers are under way, as many as the server takes: that is held against
-    the goal. With as many under way as there are callers, it shows what a call costs beside its order.
+    On a stream the client can send on while responses are pending, up to the server's limit: that row has the goal.
+    The row with as many pending as there are callers shows what a call costs in addition to its order.
     """
     async with our_shop(bench, "streaming", products=1) as ours:
         full, even = [
@@ -163,7 +163,7 @@ async def _stream(bench: Bench, ours: Ours, under_way: int) -> Sample:
 
 
 def _costs(measured: str, ours: Side[Sample], usual: Side[Sample], echo: Side[Sample]) -> list[Row]:
-    """What an order costs, of which the server's CPU is held against the bare echo's in the same rounds."""
+    """What an order costs; the server's CPU is compared with the bare echo's in the same rounds."""
     beside: Sequence[tuple[str, str, Callable[[Sample], float]]] = [
         ("server CPU of an order", "ms", server_cpu),
         ("PostgreSQL's CPU of an order", "ms", postgres_cpu),

@@ -1,4 +1,4 @@
-"""GetOrder and GetProduct by a crowd: against the usual stack, a gRPC server that does nothing, and pgbench."""
+"""GetOrder and GetProduct by many callers, compared with the usual stack, the bare gRPC echo, and pgbench."""
 
 from bench.figures import BACKROOM, ECHO, GET_ORDER, GET_PRODUCT, USUAL, Finding
 from bench.measurements.pgbench import against_pgbench, fastest, pgbench_on, pgbench_side, pgbench_throughput
@@ -12,9 +12,9 @@ from load.sample import Sample
 
 _PRODUCTS = 100
 _PLACING = 1.0
-"""Seconds: for orders to read."""
+"""Seconds: for placing orders that are then read."""
 _CLIENTS, _CLIENTS_IN_SHORT = (2, 4, 8, 16), (4, 16)
-"""Numbers of clients that pgbench may be at its best with: more need more connections than PostgreSQL has left."""
+"""Numbers of clients at which pgbench may be fastest: more would need more connections than PostgreSQL has left."""
 _TRIAL_SECONDS = 1
 
 

@@ -1,4 +1,4 @@
-"""How fast real orders go in through the services, against a bare COPY of the same rows."""
+"""How fast real orders are placed through the services, compared with a bare COPY of the same rows."""
 
 import os
 import time
@@ -15,18 +15,18 @@ from bench.setting import Bench
 from replay import Dataset, Outcome, first_day, progress_on, read_dataset, replay
 
 YEAR = "BENCH_YEAR"
-"""The environment variable that names a file for the long form, of the form that `backroom replay` takes."""
+"""The environment variable that names a file for the long form, in the format that `backroom replay` takes."""
 
 _TABLES = ("commerce.products", "commerce.orders", "commerce.order_lines")
 """In the order of their foreign keys."""
 
 
 class Incomplete(Exception):
-    """What stands in the database afterwards is not what the file asks for."""
+    """The database does not contain what the file should lead to."""
 
 
 async def replaying(bench: Bench) -> list[Row]:
-    """Lines a second: of the day that ships with the package, and in the long form of a whole file."""
+    """Lines a second: of the day that is part of the package, and in the long form of a whole file."""
     found = await _rows(bench, "a real day", first_day(), bench.rounds)
     year = os.environ.get(YEAR)
     if not bench.long:
@@ -38,9 +38,9 @@ async def replaying(bench: Bench) -> list[Row]:
 
 
 async def _rows(bench: Bench, what: str, dataset: Dataset, rounds: int) -> list[Row]:
-    """One of the orders alone, of which COPY writes the same rows, and one of all that a replay does.
+    """One row for the orders alone, whose rows COPY writes too, and one for everything that a replay does.
 
-    Neither has a goal: what is compared is a service that checks, prices, holds and tells, and a load of rows.
+    Neither has a goal: a service that checks, prices, reserves and publishes is compared with loading rows.
     """
     placed, whole = [], []
     for _ in range(rounds):
@@ -56,7 +56,7 @@ async def _rows(bench: Bench, what: str, dataset: Dataset, rounds: int) -> list[
 
 
 async def _round(bench: Bench, dataset: Dataset) -> tuple[Outcome, float]:
-    """What a replay came to, and how many seconds a COPY of its order and line rows takes."""
+    """The result of a replay, and how many seconds a COPY of its order and line rows takes."""
     name = f"replay_{uuid4().hex}"
     replayed, copied = bench.database(name), bench.database(f"{name}_copy")
     async with bench.backroom(replayed) as server, AsyncBackroom(server.address, Key(server.api_key)) as backroom:
@@ -68,7 +68,7 @@ async def _round(bench: Bench, dataset: Dataset) -> tuple[Outcome, float]:
 
 
 def _copy(source: str, target: str, lines: int) -> float:
-    """The seconds that one transaction takes to copy orders and lines; the products that they name are there before."""
+    """The seconds that one transaction takes to copy orders and lines, whose products exist already."""
     with psycopg.connect(source) as connection:
         products, *rest = [_read(connection, table) for table in _TABLES]
     with psycopg.connect(target) as connection:

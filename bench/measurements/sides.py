@@ -1,4 +1,4 @@
-"""The systems that are compared, ready to be called: a server's process, a shop on it, and a check of its books."""
+"""The compared systems, ready to be called: a server process, a shop on it, and a check of its totals."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ from load.shop import GET_ORDER, GET_PRODUCT, PLACE_ORDER, Shop
 
 CALLERS = 64
 CONNECTIONS = 4
-"""Of Backroom's callers together, and of the echo's: gRPC carries many calls on one."""
+"""Of all of Backroom's callers, and of the echo's: gRPC carries many calls on one."""
 _STOCK = 10_000_000
 """Pieces of each product: more than a bench sells."""
 
@@ -43,7 +43,7 @@ class Usual:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """The calls of the bare gRPC echo, each of which checks its answer."""
+    """The calls of the bare gRPC echo, each of which checks its response."""
 
     pid: int
     place_order: Call
@@ -52,12 +52,12 @@ class Echo:
 
 
 class NoEcho(Exception):
-    """The echo answered something else."""
+    """The echo's response is wrong."""
 
 
 @asynccontextmanager
 async def our_shop(bench: Bench, name: str, *, products: int) -> AsyncIterator[Ours]:
-    """On a server and a database of its own; what was sold is checked at the end of the block."""
+    """A shop on a new server and database; the stock is checked at the end of the block."""
     async with bench.backroom(bench.database(name)) as server:
         shop = await Shop.open(server.address, server.api_key, products=products, stock=_STOCK, connections=CONNECTIONS)
         yield Ours(server, shop)
@@ -69,7 +69,7 @@ async def our_shop(bench: Bench, name: str, *, products: int) -> AsyncIterator[O
 async def usual_shop(
     bench: Bench, name: str, storage: Literal["orm", "core"], *, products: int
 ) -> AsyncIterator[Usual]:
-    """The same of the usual stack."""
+    """The same for the usual stack."""
     url, issuer = bench.empty_database(f"{name}_{storage}"), TokenIssuer()
     with usual(url, storage, issuer.public_key) as server:
         shop = await UsualShop.open(server.address, url, issuer, products=products, pieces=_STOCK, callers=CALLERS)
@@ -80,7 +80,7 @@ async def usual_shop(
 
 @asynccontextmanager
 async def bare_echo() -> AsyncIterator[Echo]:
-    """A server that answers with messages of the same size and does nothing else; it keeps nothing to check."""
+    """A server that answers with messages of the same size and does nothing else; it stores nothing to check."""
     asks = OrderRequests(uuid4(), products=1)
     order = order_service_pb2.GetOrderRequest(order_id=echo.ORDER_ID).SerializeToString()
     product = catalog_service_pb2.GetProductRequest(sku=echo.SKU).SerializeToString()
@@ -103,7 +103,7 @@ def _echoing(
     named: Callable[[bytes], str],
     expected: str,
 ) -> Call:
-    """Calls a method with a request, and compares what its answer names with what is expected."""
+    """Calls a method with a request, and compares the ids in its response with the expected ones."""
     methods = [connection.method(path) for connection in connections]
 
     async def call(caller: int) -> None:
@@ -126,16 +126,16 @@ def _found(answer: bytes) -> str:
 
 
 def calling(bench: Bench, name: str, call: Call, pid: int, *, callers: int = CALLERS) -> Side[Sample]:
-    """A side that is called by so many callers in a closed loop."""
+    """A side that this many callers call in a closed loop."""
     return Side(name, lambda: window(bench, call, callers, pid))
 
 
 def throughput(method: str, system: str, side: Side[Sample]) -> Throughput:
-    """What the picture shows of a side's rounds."""
+    """The picture's figures from a side's rounds."""
     return Throughput(method, system, median(map(rate, side.figures)))
 
 
 def latency(system: str, callers: int, side: Side[Sample]) -> Latency:
-    """What the picture shows of a side's rounds with so many callers."""
+    """The picture's figures from a side's rounds with this many callers."""
     typical, slow = (median(map(figure, side.figures)) for figure in (median_latency, slowest_hundredth))
     return Latency(system, callers, typical, slow)

@@ -1,4 +1,4 @@
-"""What a call costs on a large database, against the same call on a small one."""
+"""What a call costs on a large database, compared with the same call on a small one."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ from load.shop import Shop
 from load.stocking import LIST_ORDERS
 
 WITHIN = 1.3
-"""How many times as much one call may cost as another."""
+"""One call may cost this many times as much as another."""
 
 _SMALL = 10_000
 _LARGE = 5_000_000
@@ -37,7 +37,7 @@ _FILTERED = {
 }
 _READERS = 4
 _PART = 1 / 4
-"""Of a usual window, for each page: there are many of them."""
+"""The share of a usual window for each page: there are many of them."""
 
 Reading = Callable[[ListOrdersRequest], Awaitable[Sequence[Side[Sample]]]]
 
@@ -56,7 +56,7 @@ async def _filled(bench: Bench, orders: int) -> str:
 
 
 async def _listing(bench: Bench, databases: Mapping[int, str]) -> list[Row]:
-    """Of each list four pages: the first and a deep one, among few orders and among many."""
+    """Four pages of each list: the first and a deep one, with few orders and with many."""
     rows = []
     async with AsyncExitStack() as stack:
         readings = [await stack.enter_async_context(_reading(bench, *each)) for each in databases.items()]
@@ -69,7 +69,7 @@ async def _listing(bench: Bench, databases: Mapping[int, str]) -> list[Row]:
 
 @asynccontextmanager
 async def _reading(bench: Bench, orders: int, url: str) -> AsyncIterator[Reading]:
-    """How to read lists on a server over this database."""
+    """The lists of a server on this database."""
     async with bench.backroom(url) as server:
         connections = Connections(Server(server.address, server.api_key), 1)
         try:
@@ -97,7 +97,7 @@ async def _window(bench: Bench, pid: int, list_orders: Unary, page: Page) -> Sam
 
 
 def _compared(bench: Bench, measured: str, sides: Sequence[Side[Sample]]) -> list[Row]:
-    """The page that costs most beside the one that costs least, by CPU, which has the goal, and by latency."""
+    """The most expensive page compared with the cheapest, by CPU, which has the goal, and by latency."""
     for side in sides:
         figures = ", ".join(f"{median(map(figure, side.figures)):.2f}" for figure in (_cpu, _latency))
         bench.say(f"  {side.name}: {figures} ms of CPU and of latency")
@@ -115,7 +115,7 @@ def _compared(bench: Bench, measured: str, sides: Sequence[Side[Sample]]) -> lis
 
 
 async def _placing(bench: Bench, orders: int, url: str) -> list[Row]:
-    """Two servers over two databases of the same PostgreSQL, which are equal but for what stood there before."""
+    """Two servers on two databases of the same PostgreSQL, which differ only in their earlier orders."""
     async with _shop(bench, url) as many, _shop(bench, bench.database("sizes_empty")) as none:
         large = calling(bench, f"at {orders:,} orders", many.shop.place_two, many.server.pid)
         empty = calling(bench, "on an empty database", none.shop.place_two, none.server.pid)
@@ -142,7 +142,7 @@ async def _placing(bench: Bench, orders: int, url: str) -> list[Row]:
 
 @asynccontextmanager
 async def _shop(bench: Bench, url: str) -> AsyncIterator[Ours]:
-    """On a server over this database; what was sold is checked at the end of the block."""
+    """A shop on a server on this database; the stock is checked at the end of the block."""
     async with bench.backroom(url) as server:
         shop = await Shop.open(
             server.address, server.api_key, products=_PRODUCTS, stock=_STOCK, connections=CONNECTIONS
@@ -153,7 +153,7 @@ async def _shop(bench: Bench, url: str) -> AsyncIterator[Ours]:
 
 
 def _cpu(sample: Sample) -> float:
-    """Milliseconds of CPU a call."""
+    """Milliseconds of CPU per call."""
     return server_cpu(sample) + postgres_cpu(sample)
 
 

@@ -1,4 +1,4 @@
-"""How long a server takes to start on a database that is there, until it says that it is ready."""
+"""How long a server takes to start on an existing database, until it is ready."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class NeverReady(Exception):
-    """The server answered for its readiness to the end, and never was ready."""
+    """The server answered the health watch to its end without becoming ready."""
 
 
 async def starting(bench: Bench) -> list[Row]:
@@ -35,7 +35,7 @@ async def starting(bench: Bench) -> list[Row]:
 
 
 async def _ready(address: str) -> None:
-    """Returns once the server says so; raises TimeoutError, or NeverReady where it ends the watch before."""
+    """Returns once the server is ready; raises TimeoutError, or NeverReady if the watch ends before."""
     async with asyncio.timeout(_READY_SECONDS), AsyncBackroom(address) as backroom:
         async for answer in backroom.health.Watch(HealthCheckRequest(service="readiness")):
             if answer.status == HealthCheckResponse.SERVING:
@@ -44,7 +44,7 @@ async def _ready(address: str) -> None:
 
 
 def _started(pid: int) -> float:
-    """When the kernel began the process, in seconds since it was booted; to a hundredth."""
-    # The name before the last parenthesis may itself hold blanks and parentheses; see proc(5).
+    """When the kernel started the process, in seconds since boot; to a hundredth."""
+    # The name before the last parenthesis may contain spaces and parentheses; see proc(5).
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[19]) / _TICKS

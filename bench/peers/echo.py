@@ -1,8 +1,8 @@
 """The bare gRPC echo: a `grpc.aio` server on uvloop, whose answers are fixed messages of the size of Backroom's own.
 
-    .venv/bin/python -m bench.peers.echo --port 0
+.venv/bin/python -m bench.peers.echo --port 0
 
-It parses each request and writes each answer, and does nothing in between.
+It parses each request and writes each response, and does nothing in between.
 """
 
 import argparse
@@ -15,23 +15,27 @@ from datetime import UTC, datetime
 import grpc
 import uvloop
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import money_pb2
 
 from backroom.commerce.v1 import catalog_service_pb2, order_service_pb2, orders_pb2, products_pb2
+from flagd.evaluation.v1 import evaluation_service_pb2
 
 SKU = "echo-0"
 ORDER_ID = "0196f2a0-0000-7000-8000-000000000001"
 PRODUCT_ID = "0196f2a0-0000-7000-8000-000000000002"
+VARIANT = "on"
 _ACCOUNT_ID = "0196f2a0-0000-7000-8000-000000000003"
 _PRICE = money_pb2.Money(currency_code="GBP", units=2, nanos=550_000_000)
 
 
 _ORDERS, _CATALOG = "backroom.commerce.v1.OrderService", "backroom.commerce.v1.CatalogService"
+_FLAGS = "flagd.evaluation.v1.Service"
 
 
 def order(now: datetime) -> orders_pb2.Order:
-    """As PlaceOrder answers an order of one line."""
+    """PlaceOrder's response for an order of one line."""
     time = _timestamp(now)
     return orders_pb2.Order(
         order_id=ORDER_ID,
@@ -62,18 +66,23 @@ def product(now: datetime) -> products_pb2.Product:
 
 
 def handlers(now: datetime) -> Sequence[grpc.GenericRpcHandler]:
-    """Those of PlaceOrder, GetOrder and GetProduct."""
+    """Those of PlaceOrder, GetOrder, GetProduct and ResolveBoolean."""
     placed = order_service_pb2.PlaceOrderResponse(order=order(now))
     found = order_service_pb2.GetOrderResponse(order=order(now))
     shown = catalog_service_pb2.GetProductResponse(product=product(now))
+    served = evaluation_service_pb2.ResolveBooleanResponse(
+        value=True, reason="TARGETING_MATCH", variant=VARIANT, metadata=Struct()
+    )
     orders = {
         "PlaceOrder": _answering(order_service_pb2.PlaceOrderRequest, placed),
         "GetOrder": _answering(order_service_pb2.GetOrderRequest, found),
     }
     products = {"GetProduct": _answering(catalog_service_pb2.GetProductRequest, shown)}
+    flags = {"ResolveBoolean": _answering(evaluation_service_pb2.ResolveBooleanRequest, served)}
     return [
         grpc.method_handlers_generic_handler(_ORDERS, orders),
         grpc.method_handlers_generic_handler(_CATALOG, products),
+        grpc.method_handlers_generic_handler(_FLAGS, flags),
     ]
 
 
@@ -91,7 +100,7 @@ def _timestamp(now: datetime) -> Timestamp:
 
 
 async def serve(port: int) -> None:
-    """Serves on 127.0.0.1 until SIGTERM or SIGINT, and says in a line of JSON on which port."""
+    """Serves on 127.0.0.1 until SIGTERM or SIGINT, and prints its port in a line of JSON."""
     server = grpc.aio.server()
     server.add_generic_rpc_handlers(handlers(datetime.now(UTC)))
     bound = server.add_insecure_port(f"127.0.0.1:{port}")

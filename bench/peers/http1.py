@@ -1,4 +1,4 @@
-"""A client of HTTP/1.1 that costs a load generator as little as Python can: one call at a time on a connection."""
+"""An HTTP/1.1 client that costs a load generator as little as Python allows: one call at a time on a connection."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from httptools import HttpParserError, HttpResponseParser
 
 
 class Connection(asyncio.Protocol):
-    """One connection that is kept alive; whoever calls waits for the answer before calling again."""
+    """One keep-alive connection; a caller waits for the response before calling again."""
 
     def __init__(self) -> None:
         self._parser = HttpResponseParser(self)
@@ -18,14 +18,14 @@ class Connection(asyncio.Protocol):
 
     @classmethod
     async def open(cls, host: str, port: int) -> "Connection":
-        """Raises OSError where nothing listens."""
+        """Raises OSError if nothing listens."""
         _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
         return connection
 
     async def call(self, method: bytes, path: bytes, headers: bytes, body: bytes = b"") -> tuple[int, bytes]:
-        """The answer's status and body; raises ConnectionError where the connection breaks.
+        """The response's status and body; raises ConnectionError if the connection breaks.
 
-        `headers` are the lines of the head but for content-length, each with its CRLF: see `head`.
+        `headers` are the lines of the head except content-length, each with its CRLF: see `head`.
         """
         if self._transport.is_closing():
             raise ConnectionError("the connection is closed")
@@ -38,7 +38,7 @@ class Connection(asyncio.Protocol):
         try:
             return await self._answer
         except asyncio.CancelledError:
-            # The next answer on it would be this call's.
+            # The next response on it would belong to this call.
             self._transport.abort()
             raise
         finally:
@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport is not a subclass
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -76,11 +76,11 @@ class Connection(asyncio.Protocol):
 
 
 def head(host: str, port: int, **headers: str) -> bytes:
-    """The lines of a request's head after its first; an underscore in a name stands for a hyphen."""
+    """The lines of a request's head after the first; an underscore in a name becomes a hyphen."""
     lines = {"host": f"{host}:{port}", **{name.replace("_", "-"): value for name, value in headers.items()}}
     return b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in lines.items())
 
 
 async def open_many(host: str, port: int, count: int) -> Sequence[Connection]:
-    """One connection for each of so many callers."""
+    """One connection per caller."""
     return await asyncio.gather(*(Connection.open(host, port) for _ in range(count)))

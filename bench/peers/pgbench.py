@@ -1,4 +1,4 @@
-"""pgbench: what PostgreSQL gives a C client that places or reads one order at a time, on Backroom's own tables."""
+"""pgbench: how fast a C client places or reads one order at a time on Backroom's own tables."""
 
 import asyncio
 import os
@@ -17,16 +17,16 @@ PLACE_ORDER, READ_ORDER, READ_PRODUCT = (
     Path(__file__).with_name(name) for name in ("place_order.sql", "read_order.sql", "read_product.sql")
 )
 _HAS_UUIDV7 = 180_000
-"""From this version on the server makes such ids itself."""
+"""From this version on the server can make such ids."""
 
 
 class PgbenchFailed(Exception):
-    """pgbench could not do its work; the text says why."""
+    """pgbench failed; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class PgbenchRun:
-    """What one run of pgbench reports."""
+    """The figures that one run of pgbench reports."""
 
     transactions: int
     rate: float
@@ -36,10 +36,10 @@ class PgbenchRun:
 
 
 class Pgbench:
-    """Orders of one hot product in a database of its own, in which it makes and stocks the product."""
+    """Orders of one hot product in a database of its own, in which it creates and stocks the product."""
 
     def __init__(self, program: str, url: str) -> None:
-        """`url` is of a migrated, empty database, which no server is serving."""
+        """`url` is a migrated, empty database, which no server uses."""
         self._program = program
         self._url = url
         self._placed = 0
@@ -58,13 +58,13 @@ class Pgbench:
         }
 
     async def run(self, clients: int, seconds: int) -> PgbenchRun:
-        """Places orders by so many clients, each with a connection and one order at a time; raises PgbenchFailed."""
+        """Places orders with this many clients, each with one order at a time; raises PgbenchFailed."""
         run = await self._run(PLACE_ORDER, clients, seconds)
         self._placed += run.transactions
         return run
 
     async def read_order(self, clients: int, seconds: int) -> PgbenchRun:
-        """Reads one of the placed orders again and again; raises PgbenchFailed, also where none was placed."""
+        """Reads one of the placed orders repeatedly; raises PgbenchFailed, also if none was placed."""
         with psycopg.connect(self._url) as connection:
             found = connection.execute("SELECT id FROM commerce.orders LIMIT 1").fetchone()
         if found is None:
@@ -73,7 +73,7 @@ class Pgbench:
         return await self._run(READ_ORDER, clients, seconds)
 
     async def read_product(self, clients: int, seconds: int) -> PgbenchRun:
-        """Reads the product again and again; raises PgbenchFailed."""
+        """Reads the product repeatedly; raises PgbenchFailed."""
         return await self._run(READ_PRODUCT, clients, seconds)
 
     async def _run(self, path: Path, clients: int, seconds: int) -> PgbenchRun:
@@ -91,7 +91,7 @@ class Pgbench:
         return read(out.decode())
 
     async def check(self) -> None:
-        """Holds what was written against Backroom's own invariants, and the number of orders; raises TotalsMismatch."""
+        """Checks the rows against Backroom's own invariants, and the number of orders; raises TotalsMismatch."""
         await check_totals(self._url, self._placed)
 
     def _command(self, script: str, clients: int, seconds: int) -> list[str]:
@@ -102,7 +102,7 @@ class Pgbench:
 
 
 def read(out: str) -> PgbenchRun:
-    """What pgbench printed at the end of a run; raises PgbenchFailed where transactions failed, or a figure misses."""
+    """Parses pgbench's output; raises PgbenchFailed if transactions failed, or a figure is missing."""
     failed = _figure(r"number of failed transactions: (\d+)", out)
     if failed:
         raise PgbenchFailed(f"{failed:.0f} of pgbench's transactions failed")
@@ -121,6 +121,6 @@ def _figure(pattern: str, out: str) -> float:
 
 
 def _script(path: Path, *, makes_ids: bool) -> str:
-    """The script; a server that cannot make ordered ids makes random ones."""
+    """The script; on a server that cannot make ordered ids it makes random ones."""
     text = path.read_text()
     return text if makes_ids else text.replace("uuidv7()", "gen_random_uuid()")

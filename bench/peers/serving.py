@@ -1,4 +1,4 @@
-"""The peers that are servers, each in a process of its own that is ready, and is stopped at the block's end."""
+"""The other servers, each in a separate process that is ready, and is stopped at the end of the block."""
 
 import sys
 from collections.abc import Iterator
@@ -19,9 +19,13 @@ class Served:
 
 
 @contextmanager
-def usual(url: str, storage: Literal["orm", "core"], public_key: str) -> Iterator[Served]:
-    """The usual stack on a database, in which it makes its tables; it takes tokens that fit the key, in PEM."""
-    with _serving("bench.peers.usual", "--url", url, "--storage", storage, JWT_PUBLIC_KEY=public_key) as served:
+def usual(url: str, storage: Literal["orm", "core"], public_key: str, flags: Path | None = None) -> Iterator[Served]:
+    """The usual stack on a database, in which it creates its tables; it accepts tokens for this public key, in PEM.
+
+    `flags` is a file of flagd's JSON, whose flags it evaluates.
+    """
+    options = ["--url", url, "--storage", storage, *(["--flags", str(flags)] if flags else [])]
+    with _serving("bench.peers.usual", *options, JWT_PUBLIC_KEY=public_key) as served:
         yield served
 
 

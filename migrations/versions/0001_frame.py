@@ -1,4 +1,4 @@
-"""What every module stands on: which requests came before, and what was answered."""
+"""The frame's tables: earlier requests, and their answers."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The log of events, which others are told from, and the queue of jobs."""
+"""The log of events, and the queue of jobs."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -47,7 +47,7 @@ def _steps() -> list[str]:
 def _in_one_transaction(steps: Iterable[str]) -> Iterator[str]:
     """The same steps, with each enum created with all the labels that they add to it one by one.
 
-    Before PostgreSQL 17 a transaction cannot use a label that it has added to a type, be the type its own or not.
+    Before PostgreSQL 17 a transaction cannot use a label that it has added to a type, even to one of its own.
     """
     steps = list(steps)
     added = [label for step in steps for label in _ADD_LABEL.findall(step)]

@@ -1,4 +1,4 @@
-"""An order's whole life: holds with an end, goods sold, payments and refunds."""
+"""An order's whole life: reservations that expire, goods sold, payments and refunds."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,13 +19,13 @@ def upgrade() -> None:
 
 def _let_holds_end() -> None:
     op.add_column("orders", sa.Column("hold_end_time", TIME), schema="commerce")
-    # Orders that wait already were placed without an end in sight: they are given the whole time from now on.
+    # Existing pending orders were placed without an expiry: they get the full time from now on.
     op.execute("""
         UPDATE commerce.orders
         SET hold_end_time = CASE WHEN state = 'pending' THEN now() ELSE create_time END + interval '15 minutes'
     """)
     op.alter_column("orders", "hold_end_time", nullable=False, schema="commerce")
-    # What was answered to requests that may yet be repeated is an order as the code knows it now.
+    # Kept answers to requests that may still be repeated hold orders in the code's current form.
     op.execute("""
         UPDATE frame.request_ids
         SET answer = jsonb_set(answer::jsonb, '{hold_end_time}', answer::jsonb -> 'update_time')::text
@@ -134,7 +134,7 @@ def _create_refunds() -> None:
 
 
 def downgrade() -> None:
-    """Refused by the earlier version's own checks once goods were sold or a hold has ended, which it cannot know."""
+    """The earlier version's own checks refuse it once goods were sold or a reservation has expired."""
     for table in ("refund_lines", "refunds", "payments"):
         op.drop_table(table, schema="commerce")
     op.drop_column("stock_movements", "transaction_id", schema="commerce")

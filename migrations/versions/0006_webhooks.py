@@ -1,4 +1,4 @@
-"""Webhooks: what came in, where to send to, and what is on its way."""
+"""Webhooks: incoming ones, endpoints, and deliveries."""
 
 import sqlalchemy as sa
 from alembic import op

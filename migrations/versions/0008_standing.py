@@ -1,4 +1,4 @@
-"""Where sessions come from, roles that are made, keys of their own, and who may not come in."""
+"""Addresses of sessions, custom roles, API keys with rows of their own, and disabled accounts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,9 +27,9 @@ def upgrade() -> None:
     _create_tables()
     for name in ("verify_time", "disable_time"):
         op.add_column("accounts", sa.Column(name, TIME), schema="identity")
-    # Who registered before addresses were verified goes on.
+    # Users who registered before addresses were verified remain valid.
     op.execute("UPDATE identity.accounts SET verify_time = create_time WHERE kind = 'person'")
-    # The first key of a service is derived from the account's id, and so that is its own.
+    # The first key of a service is derived from the account's id, so that is also the key's id.
     op.execute(
         "INSERT INTO identity.api_keys (id, account_id, prefix, hash, create_time)"
         " SELECT id, id, 'brk_', key_hash, create_time FROM identity.accounts WHERE kind = 'service'"
@@ -83,7 +83,7 @@ def _create_tables() -> None:
 def downgrade() -> None:
     op.drop_constraint("ck_accounts_kind", "accounts", schema="identity")
     op.add_column("accounts", sa.Column("key_hash", sa.LargeBinary), schema="identity")
-    # A service whose first key has ended gets a hash that no key fits.
+    # A service whose first key has ended gets a hash that no key matches.
     op.execute(
         "UPDATE identity.accounts a SET key_hash = coalesce("
         " (SELECT hash FROM identity.api_keys k WHERE k.id = a.id AND k.end_time IS NULL),"

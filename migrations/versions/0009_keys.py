@@ -1,4 +1,4 @@
-"""Keys that are sealed, and changed in turn; webhooks' secrets that are sealed."""
+"""Sealed keys with rotation; sealed webhook secrets."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ SEALED = ("identity.keys", "webhooks.endpoint_secrets")
 
 def upgrade() -> None:
     for table in SEALED:
-        # What stands there is in the clear until the first server seals it, which alone has the master key.
+        # Existing keys stay in the clear until the first server, which alone has the master key, seals them.
         op.execute(f"ALTER TABLE {table} ADD sealed boolean NOT NULL DEFAULT false")
         op.execute(f"ALTER TABLE {table} ALTER sealed DROP DEFAULT")
     op.add_column("keys", sa.Column("activate_time", TIME), schema="identity")
@@ -24,9 +24,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # The earlier version cannot open what is sealed: it makes keys of its own, and everyone signs in anew.
+    # The earlier version cannot open sealed keys: it makes its own, and everyone signs in again.
     op.execute("DELETE FROM identity.keys WHERE sealed")
-    # Nor can it sign with a sealed secret: it gets one that nobody knows, until its endpoint's owner rotates it.
+    # Nor can it sign with a sealed secret: it gets a random one, until the endpoint's owner rotates it.
     op.execute(
         "UPDATE webhooks.endpoint_secrets"
         " SET secret = sha256(convert_to(gen_random_uuid()::text || gen_random_uuid(), 'UTF8')) WHERE sealed"

@@ -1,4 +1,4 @@
-"""What was tried, and what is to be sent by mail."""
+"""Counted attempts, and mails that are to be sent."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Payments know their order's customer, so that a list of one customer's is found by an index."""
+"""Payments have their order's customer, so that an index finds one customer's list."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,7 +1,7 @@
-"""Endpoints know who made them, and whose permissions decide what they are told.
+"""Endpoints have the account that made them, whose permissions decide what they receive.
 
-The record of changes says who made those that are there. One that it does not know of is told nothing until somebody
-changes its URL or its types, or enables it anew.
+For existing endpoints it comes from the record of changes. One that is not in the record receives nothing until
+its URL or its types are changed, or it is enabled again.
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
-"""An address is its owner's once it is verified; until then, each registration with it is pending by itself.
+"""An address belongs to the account that verified it; until then, each registration with it is pending separately.
 
-And when a password was changed, since which no device that signed in before counts as its owner's.
+Also when a password was changed: device tokens from before that are no longer valid.
 """
 
 import sqlalchemy as sa
@@ -36,7 +36,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Of several registrations with an address, the verified one stays, or else the first."""
+    """Of several registrations with an address, the verified one remains, or else the first."""
     for table in ("mail_tokens", "sessions", "role_grants"):
         op.execute(f"DELETE FROM identity.{table} WHERE account_id IN ({DUPLICATES})")
     op.execute(f"DELETE FROM identity.accounts WHERE id IN ({DUPLICATES})")

@@ -1,4 +1,4 @@
-"""Which environment the database belongs to."""
+"""The environment that the database belongs to."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,6 +1,6 @@
-"""US spelling in what is kept: authorized, orders.fulfill.
+"""US spelling in stored values: authorized, orders.fulfill.
 
-The record of changes stays as it was written: it is signed.
+The record of changes is not rewritten: it is signed.
 """
 
 from alembic import op
@@ -30,7 +30,7 @@ def _respell(old: str, new: str, old_permission: str, new_permission: str) -> No
         f" array_replace(permissions, '{old_permission}', '{new_permission}')"
         f" WHERE '{old_permission}' = ANY (permissions)"
     )
-    # Inside a text of JSON's own, each of these quotes would stand behind a backslash.
+    # Inside a JSON string, each of these quotes would be escaped by a backslash.
     op.execute(
         "UPDATE frame.request_ids SET answer ="
         f" replace(replace(answer, '\"{old}\":', '\"{new}\":'), ':\"{old}\"', ':\"{new}\"')"
@@ -39,7 +39,7 @@ def _respell(old: str, new: str, old_permission: str, new_permission: str) -> No
 
 
 def _rename_not_null(old: str, new: str) -> None:
-    """From 18 on, PostgreSQL keeps these by names that the column once had."""
+    """From 18 on, PostgreSQL names these constraints after the column's earlier name."""
     name = "payments_{}_not_null"
     op.execute(f"""
         DO $$ BEGIN

@@ -1,4 +1,4 @@
-"""The inbox of received events is the frame's: webhooks fills it, and other modules take up what is theirs."""
+"""The inbox of received events moves to the frame: webhooks fills it, and each module handles its own events."""
 
 from alembic import op
 
@@ -21,7 +21,7 @@ def downgrade() -> None:
 def _rename_what_hangs_on_it(old: str, new: str) -> None:
     op.execute(f"ALTER TABLE frame.{new} RENAME CONSTRAINT pk_{old} TO pk_{new}")
     op.execute(f"ALTER INDEX frame.ix_{old}_receive_time RENAME TO ix_{new}_receive_time")
-    # From 18 on, PostgreSQL keeps these too, by the name that the table once had.
+    # From 18 on, PostgreSQL names these constraints too, after the table's earlier name.
     for column in ("source", "event_id", "body", "receive_time"):
         op.execute(f"""
             DO $$ BEGIN

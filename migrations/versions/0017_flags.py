@@ -30,6 +30,7 @@ def _configuration() -> None:
         "configuration",
         sa.Column("id", sa.Integer, nullable=False, autoincrement=False),
         sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("earlier_versions", sa.ARRAY(sa.BigInteger), nullable=False),
         sa.Column("update_time", TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_configuration"),
         sa.CheckConstraint("id = 1", name="ck_configuration_one"),

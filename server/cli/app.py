@@ -137,7 +137,7 @@ def adopt(yes: Yes = False) -> None:
 
 @app.command()
 def demo(yes: Yes = False) -> None:
-    """Replay one real day of a real shop, through the running server or through one that it starts.
+    """Replay one real day of a real shop, and roll out a flag, through the running server or one that it starts.
 
     It asks for confirmation before it writes in production, with DATABASE_URL or BACKROOM_API_KEY
     set, to a server on another machine, or to one that does not use the embedded database of BACKROOM_DATA_DIR. Without

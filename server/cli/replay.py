@@ -17,10 +17,16 @@ from server.cli.target_server import target_server, tls_of
 from server.process.failure import Failure
 from server.settings import Settings
 
+_KEEPER = "manager"
+"""The role that changes flags."""
+
 
 def demo(*, yes: bool = False) -> None:
-    """Replays the day that ships with the package; `yes` lets it write into what may be somebody else's."""
-    _run(replaying.first_day(), yes=yes)
+    """Replays the day that ships with the package, and then rolls out a flag.
+
+    `yes` lets it write into what may be somebody else's.
+    """
+    _run(replaying.first_day(), yes=yes, with_flag=True)
 
 
 def replay(path: Path, first: date | None, last: date | None, *, yes: bool = False) -> None:
@@ -29,33 +35,51 @@ def replay(path: Path, first: date | None, last: date | None, *, yes: bool = Fal
         dataset = replaying.read_dataset(path, first, last)
     except replaying.DatasetError as error:
         raise Failure(str(error)) from None
-    _run(dataset, yes=yes)
+    _run(dataset, yes=yes, with_flag=False)
 
 
-def _run(dataset: replaying.Dataset, *, yes: bool) -> None:
+def _run(dataset: replaying.Dataset, *, yes: bool, with_flag: bool) -> None:
     """Replays a selection and prints what became of it; exits with 1 where that is not what the file says."""
     console = Console(highlight=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            outcome = runner.run(_replayed(settings.read(), dataset, console, yes=yes))
+            complete = runner.run(_replayed(settings.read(), dataset, console, yes=yes, with_flag=with_flag))
         except replaying.ReplayFailed as error:
             raise Failure(str(error)) from None
-    replaying.print_outcome(console, outcome)
-    if not outcome.complete:
+    if not complete:
         sys.exit(1)
 
 
 async def _replayed(
-    configured: Settings, dataset: replaying.Dataset, console: Console, *, yes: bool
-) -> replaying.Outcome:
+    configured: Settings, dataset: replaying.Dataset, console: Console, *, yes: bool, with_flag: bool
+) -> bool:
+    """Whether all of it went as it should; prints what became of it."""
+
     def agreed(answers: bool) -> None:
         where = f"the server on {configured.grpc_address}" if answers else "a server of its own"
         reasons = reasons_to_confirm(configured, configured.grpc_address, answers=answers)
-        confirm_writing(f"this writes products, orders and payments through {where}", reasons, yes=yes)
+        written = "products, orders, payments and a flag" if with_flag else "products, orders and payments"
+        confirm_writing(f"this writes {written} through {where}", reasons, yes=yes)
 
     async with target_server(configured, agreed) as address:
         tls = tls_of(configured)
         key = Key(await service_key(configured, address, tls))
         async with AsyncBackroom(address, key, tls=tls) as backroom:
             with replaying.progress_on(console) as progress:
-                return await replaying.replay(backroom, dataset, progress)
+                outcome = await replaying.replay(backroom, dataset, progress)
+        replaying.print_outcome(console, outcome)
+        rolled_out = not with_flag or await _rolled_out(configured, address, console)
+        return outcome.complete and rolled_out
+
+
+async def _rolled_out(configured: Settings, address: str, console: Console) -> bool:
+    """Whether a flag went its way as it should, or cannot be shown here; prints its figures, or why it cannot."""
+    tls = tls_of(configured)
+    key = Key(await service_key(configured, address, tls, role=_KEEPER))
+    async with AsyncBackroom(address, key, tls=tls) as backroom:
+        try:
+            shown: replaying.RolledOut | replaying.NotShown = await replaying.roll_out(backroom, key)
+        except replaying.NotShown as not_shown:
+            shown = not_shown
+    replaying.print_rolled_out(console, shown)
+    return isinstance(shown, replaying.NotShown) or shown.complete

@@ -12,46 +12,51 @@ from server.process.data_dir.private_file import stored_value, write_private
 from server.process.failure import Failure
 from server.settings import Settings
 
+ROLE = "service"
 ACCOUNT = "replay"
-"""The service account that they act as."""
+"""The service account that they act as; one of another role has that behind its name."""
 
 
-async def service_key(configured: Settings, address: str, tls: Tls | None = None) -> str:
-    """The key to sign in with: the configured one, the one kept from the last time, or a new account's."""
+async def service_key(configured: Settings, address: str, tls: Tls | None = None, *, role: str = ROLE) -> str:
+    """The key to sign in with: the configured one, the one kept from the last time, or a new account's.
+
+    `role` is the new account's.
+    """
+    name = ACCOUNT if role == ROLE else f"{ACCOUNT}-{role}"
     if configured.api_key:
         return configured.api_key
-    kept = configured.data_dir / "replay.json"
+    kept = configured.data_dir / f"{name}.json"
     held = stored_value(kept, "key")
     if held is not None and await _signs_in(address, tls, held):
         return held
-    key = await _new_key(configured, address, tls)
-    write_private(kept, json.dumps({"name": ACCOUNT, "key": key}))
+    key = await _new_key(configured, address, tls, name, role)
+    write_private(kept, json.dumps({"name": name, "key": key}))
     return key
 
 
-async def _new_key(configured: Settings, address: str, tls: Tls | None) -> str:
+async def _new_key(configured: Settings, address: str, tls: Tls | None, name: str, role: str) -> str:
     admin = configured.data_dir / "admin.json"
     email, password = stored_value(admin, "email"), stored_value(admin, "password")
     if email is not None and password is not None:
-        return await _key_by_admin(address, tls, Password(email, password))
+        return await _key_by_admin(address, tls, Password(email, password), name, role)
     if configured.database_url:
         # It brings the whole server along, which takes a second to import and is seldom needed.
         from server.cli.admin import create_service_key
 
-        return await create_service_key(f"{ACCOUNT}-{secrets.token_hex(3)}", ["service"])
+        return await create_service_key(f"{name}-{secrets.token_hex(3)}", [role])
     raise Failure(
         f"BACKROOM_API_KEY: is not set, and there is no {admin};"
-        " an admin of that server makes a key with: backroom admin create-service-account NAME --role service"
+        f" an admin of that server makes a key with: backroom admin create-service-account NAME --role {role}"
     )
 
 
-async def _key_by_admin(address: str, tls: Tls | None, admin: Password) -> str:
+async def _key_by_admin(address: str, tls: Tls | None, admin: Password, name: str, role: str) -> str:
     async with AsyncBackroom(address, admin, tls=tls) as backroom:
         # The first account of the name is made under a derived request_id: made again, it is the same one.
-        for name in (ACCOUNT, f"{ACCOUNT}-{secrets.token_hex(3)}"):
+        for each in (name, f"{name}-{secrets.token_hex(3)}"):
             request = CreateServiceAccountRequest(
-                request_id=request_id_for("service-account", name),
-                service_account=accounts_pb2.ServiceAccount(name=name, roles=["service"]),
+                request_id=request_id_for("service-account", each),
+                service_account=accounts_pb2.ServiceAccount(name=each, roles=[role]),
             )
             try:
                 return (await backroom.access.CreateServiceAccount(request)).secret

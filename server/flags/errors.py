@@ -99,7 +99,7 @@ class OwnProposal(Refusal):
 
 
 class ProposalOutdated(Refusal):
-    """What the proposal changes has changed since: propose it anew."""
+    """What the proposal changes has changed since: propose it again."""
 
     code = Code.ABORTED
 

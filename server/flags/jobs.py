@@ -1,4 +1,4 @@
-"""flags' work behind the answers."""
+"""The background jobs of flags."""
 
 from collections.abc import Sequence
 

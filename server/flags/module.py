@@ -19,11 +19,12 @@ def build(shared: Shared, settings: FlagsSettings) -> Module:
     from storage.flags.store import FLAGS
 
     store = shared.database.store(FLAGS)
-    current = CurrentFlags(store, shared.database.notifications, Fractional(settings.flags_fractional), shared.logger)
+    fractional, notifications = Fractional(settings.flags_fractional), shared.database.notifications
+    current = CurrentFlags(store, notifications, fractional, shared.logger, now=shared.now)
     counting = Counting(store, shared.logger)
     services, tasks = _keeping(shared, settings)
     return Module(
-        services=(*flagd_services(current, counting, settings.flags_open_to), *services),
+        services=(*flagd_services(current, counting, shared.now, settings.flags_open_to), *services),
         tasks=tasks,
         routes=ofrep_routes(shared, settings, current, counting),
         preparing=(current.load,),

@@ -2,11 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
 from typing import Any
 
 import structlog
@@ -16,15 +15,16 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition, Job
 from procrastinate.manager import JobManager
 from procrastinate.worker import Worker as QueueWorker
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 from psycopg import AsyncConnection
 from psycopg import Error as DriverError
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from server.frame.job_log import JobLog
 from server.frame.log import described
 from server.frame.outages import UNANSWERED, Outage, explained
 from storage.connector import Connector
-from storage.errors import StoreError, StoreUnavailable, translation
+from storage.errors import StoreError, translation
 from storage.frame.records import module_of
 from storage.pooler import Pooler
 from storage.time_limits import TimeLimits
@@ -49,7 +49,6 @@ _REACHABLE_AFTER_SECONDS = 1.0
 """A worker that runs for so long reaches its queue."""
 _RECOVERED_AFTER_SECONDS = 2.0
 """A worker that has run for so long has recovered from what had ended it."""
-_BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +108,7 @@ class Worker:
         heartbeat_seconds: float = 2.0,
         stalled_after_seconds: float = 10.0,
         already_logged: Callable[[], bool] | None = None,
+        confirmed: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
         limits: TimeLimits = TimeLimits(),  # noqa: B008 - it is frozen
     ) -> None:
         """`pooler` is the connection pooler in front of the database, and `direct_url` leads past it: there it listens
@@ -116,7 +116,9 @@ class Worker:
 
         A worker's heartbeat comes every `heartbeat_seconds`; without one for `stalled_after_seconds` it is dead.
         `already_logged` is whether another line of the log says already that the database does not respond.
+        Each job runs within `confirmed`, which raises where what it found done already may still be undone.
         """
+        self._confirmed = confirmed
         given: Any = {"application_name": _NAME, "issuer": issuer, "limits": limits}
         self._connector = Connector(database_url, pooler=pooler, **given)
         self._direct = Connector(direct_url, **given) if direct_url else None
@@ -138,8 +140,8 @@ class Worker:
             "jobs_resumed",
             already_logged=already_logged or (lambda: False),
         )
-        periodic = {task.name for group in self._groups for task in group.tasks if task.every}
-        self._job_log = _JobLog(registry, logger, periodic, interrupted)
+        self._periodic = {task.name for group in self._groups for task in group.tasks if task.every}
+        self._job_log = JobLog(registry, logger, self._periodic, interrupted)
         self._queue: JobManager | None = None
         self._running: Sequence[QueueWorker] = ()
         self._stopping = asyncio.Event()
@@ -263,8 +265,23 @@ class Worker:
             install_signal_handlers=False,
             update_heartbeat_interval=self._heartbeat_seconds,
             stalled_worker_timeout=self._stalled_after_seconds,
-            worker_middleware=[self._job_log.around],
+            worker_middleware=[self._run],
         )
+
+    async def _run(self, run: Callable[[], Awaitable[Any]], context: JobContext, _worker: QueueWorker) -> None:
+        """Runs a job, which the queue deletes when this returns.
+
+        The queue and the job have connections of their own. Where a primary hung and is back after the promotion, the
+        queue may have found the new one, and the job the old one, with changes that nothing but it has: a job that
+        finds these there and does nothing would be deleted from the new one.
+        """
+
+        async def confirmed() -> None:
+            async with self._confirmed():
+                await run()
+
+        # A periodic one that was left out is done the next time.
+        await self._job_log.record(context.job, run if context.job.task_name in self._periodic else confirmed)
 
     async def _requeue_stalled(self) -> None:
         """Puts back into the queue the jobs that dead workers had begun."""
@@ -333,63 +350,3 @@ class _Backoff(BaseRetryStrategy):
             return None
         wait = min(2.0**job.attempts, _MAX_BACKOFF_SECONDS) * random.uniform(0.75, 1.25)  # noqa: S311 - not for secrets
         return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=wait))
-
-
-class _JobLog:
-    """One log line and one metric a job; a periodic one that had nothing to say is logged for debugging alone.
-
-    Of those that an outage of the database interrupted, `interrupted` warns, however many they are.
-    """
-
-    def __init__(
-        self,
-        registry: CollectorRegistry,
-        logger: structlog.typing.FilteringBoundLogger,
-        quiet: Collection[str],
-        interrupted: Outage,
-    ) -> None:
-        self._logger = logger
-        self._quiet = quiet
-        self._interrupted = interrupted
-        self._ended = Counter("backroom_jobs", "Jobs ended, by outcome", ("task", "outcome"), registry=registry)
-        self._seconds = Histogram(
-            "backroom_job_seconds", "How long jobs took", ("task",), registry=registry, buckets=_BUCKETS
-        )
-        self.count = 0
-        """How many jobs were started."""
-
-    async def around(self, run: Callable[[], Awaitable[Any]], context: JobContext, _worker: QueueWorker) -> None:
-        job = context.job
-        self.count += 1
-        began = perf_counter()
-        outcome, fault = "cancelled", ""
-        try:
-            await run()
-            outcome = "done"
-        except Exception as error:
-            outcome, fault = "failed", _fault(error)
-            if job.task_name not in self._quiet:
-                raise
-        finally:
-            self._write(job, outcome, fault, perf_counter() - began)
-
-    def _write(self, job: Job, outcome: str, fault: str, seconds: float) -> None:
-        self._ended.labels(job.task_name, outcome).inc()
-        self._seconds.labels(job.task_name).observe(seconds)
-        line: dict[str, object] = {"task": job.task_name, "job_id": job.id, "outcome": outcome}
-        line |= {"duration_ms": round(seconds * 1000, 2), "attempt": job.attempts + 1}
-        write = self._logger.debug if job.task_name in self._quiet else self._logger.info
-        if fault == UNANSWERED:
-            self._interrupted.record_failure()
-            write("job", **line, fault=fault)
-        elif fault:
-            self._logger.error("job", **line, fault=fault)
-        else:
-            if outcome == "done":
-                self._interrupted.record_recovery()
-            write("job", **line)
-
-
-def _fault(error: Exception) -> str:
-    """Where in the code a job was when the database stopped responding is of no use to anybody."""
-    return UNANSWERED if isinstance(translation(error), StoreUnavailable) else described(error)

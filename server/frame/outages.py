@@ -9,10 +9,10 @@ from storage.errors import StoreContention, StoreError, StoreTimeout, StoreUnava
 from storage.problems import ProblemKind
 
 UNANSWERED = "the database does not answer"
-_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 5.0, 60.0
-"""In seconds, between the lines of one outage."""
-_MAX_DETAILS_AT_ONCE = 2
-"""So many different details of one outage are logged as they come; further ones wait for the next line."""
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 10.0, 60.0
+"""Between the lines of one outage. A promotion is over within the first, and so is one line of each process."""
+_MAX_DETAILS_EARLY = 2
+"""So many different details of one outage are logged after the first pause; further ones wait for the next line."""
 
 POOLER_MEND = "set BACKROOM_DATABASE_POOLER to its pool mode, transaction or session"
 
@@ -98,24 +98,26 @@ class Outage:
         self._elapsed = elapsed
         self._since: float | None = None
         self._next = 0.0
+        self._last = 0.0
+        """When a line of this outage was last written."""
         self._pause = _FIRST_PAUSE_SECONDS
         self._logged: list[dict[str, object]] = []
         """The details that were logged of this outage."""
 
     def record_failure(self, **details: object) -> None:
-        """It does not work, and that will be tried again; details that were not logged yet are logged immediately."""
+        """It does not work, and that will be tried again; details that were not logged yet shorten the pause."""
         now = self._elapsed()
         if self._since is None:
             self._since, self._next, self._pause = now, now + self._grace_seconds, _FIRST_PAUSE_SECONDS
-        elif self._logged and details not in self._logged and len(self._logged) < _MAX_DETAILS_AT_ONCE:
-            self._next, self._pause = now, _FIRST_PAUSE_SECONDS
+        elif self._logged and details not in self._logged and len(self._logged) < _MAX_DETAILS_EARLY:
+            self._next, self._pause = self._last + _FIRST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS
         if now < self._next or self._already_logged():
             return
         lasted = {"seconds": round(now - self._since, 1)} if self._logged else {}
         self._logger.warning(self._begin_event, **details, **lasted)
         if details not in self._logged:
             self._logged.append(details)
-        self._next, self._pause = now + self._pause, min(2 * self._pause, _MAX_PAUSE_SECONDS)
+        self._last, self._next, self._pause = now, now + self._pause, min(2 * self._pause, _MAX_PAUSE_SECONDS)
 
     def record_recovery(self) -> None:
         """It works."""

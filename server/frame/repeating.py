@@ -68,13 +68,14 @@ async def find_answer(store: FrameStore, context: ChangeContext, kind: AnswerKin
     """
     if context.key is None:
         return None
+    before = store.primaries_seen
     async with store.reading() as reading:
         earlier = await reading.requests.find(context.key.scope)
     if earlier is None:
         return None
     answer = kind.decoded(first_answer(earlier, context.key))
     if earlier.commits_wait:  # as the first answer did
-        await store.wait_for_standby()
+        await store.wait_for_standby(before)
     return answer
 
 

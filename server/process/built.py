@@ -20,6 +20,7 @@ from server.process.version import version
 from server.settings import Address, Settings
 from storage.connector import Opening
 from storage.database import Database
+from storage.store import FRAME
 
 _GC_THRESHOLD = 10_000
 """How many new objects there are, less those that are gone, before the collector looks for cycles among them."""
@@ -73,6 +74,7 @@ def worker_of(
         direct_url=None if settings.embedded else settings.direct_database_url,
         issuer=settings.issuer,
         already_logged=already_logged,
+        confirmed=application.database.store(FRAME).confirmed,
         limits=settings.time_limits,
     )
 

@@ -1,1 +1,1 @@
-"""What flags keeps: flags and segments as they stand and stood, changes to come, and how often each was served."""
+"""Storage of flags: flags and segments with their versions, proposals, schedules, and usage counts."""

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 CHANNEL = "backroom_flags"
-"""Where each change of the configuration is told, with its configuration version, as it commits."""
+"""Notified of each change as it commits, with its configuration version."""
 
 
 class FlagType(StrEnum):
@@ -104,7 +104,7 @@ class FlagVersion:
 
 @dataclass(frozen=True, slots=True)
 class FlagSet:
-    """What is said of all flags of a set."""
+    """A flag set, and what applies to all of its flags."""
 
     id: str
     metadata: Mapping[str, Any]
@@ -124,7 +124,7 @@ class Segment:
     rule: Any
     description: str
     archived: bool
-    """Whether it was deleted; servers that keep a snapshot learn of it so."""
+    """Whether it was deleted; the row stays, so that servers learn of it."""
     version: int
     create_time: datetime
     update_time: datetime
@@ -132,12 +132,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What changed above one configuration version, up to another; archived flags and segments among it."""
+    """What changed after one configuration version, up to another, including archived flags and segments."""
 
     version: int
     flags: Sequence[Flag]
     segments: Sequence[Segment]
     flag_sets: Sequence[FlagSet]
+    complete: bool = False
+    """Whether this is everything, and replaces what was read before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class Proposal:
     base_version: int
     """The subject's version when it was proposed; 0 where there was none."""
     content: Mapping[str, Any]
-    """What would be, in the form of whoever proposed it."""
+    """The proposed change, in the form of the code that proposed it."""
     comment: str
     state: ProposalState
     proposed_by: UUID
@@ -165,13 +167,13 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Changes of one flag that come by themselves."""
+    """Scheduled changes of one flag."""
 
     id: UUID
     flag_set_id: str
     flag_key: str
     steps: Sequence[Mapping[str, Any]]
-    """Each with its time and its change, in the form of whoever scheduled it."""
+    """Each with its time and its change, in the form of the code that scheduled it."""
     take_times: tuple[datetime, ...]
     """When the steps were taken, of those that were."""
     next_time: datetime | None

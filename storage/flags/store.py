@@ -1,4 +1,4 @@
-"""What flags reaches of what is kept: its own repositories, and the frame's."""
+"""The store of flags: its own repositories, and the frame's."""
 
 from typing import TypeAlias
 

@@ -29,6 +29,9 @@ configuration = Table(
     # One row: each change of flags, segments or sets locks it, so that versions commit in their order.
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False),
+    # The latest of those before: a server whose version is not among them has flags that this database never had,
+    # such as before a backup was restored.
+    Column("earlier_versions", ARRAY(BigInteger), nullable=False),
     Column("update_time", _TIME, nullable=False),
     CheckConstraint("id = 1", name="one"),
     schema="flags",
@@ -182,7 +185,7 @@ schedules = Table(
 
 
 def _usage(name: str) -> Table:
-    """Counts of one period; kept by the names of flags, so that counting never waits for a change of one."""
+    """Counts of one period; without a foreign key to flags, so that counting never waits for a change of one."""
     return Table(
         name,
         METADATA,

@@ -1,4 +1,4 @@
-"""Further attacks: windows, resets, trailers, padding, and tokens and registrations that cost something to look at."""
+"""Further attacks: windows, resets, trailers, padding, and tokens and registrations that are expensive to check."""
 
 import os
 import time
@@ -11,12 +11,12 @@ from tests.attacks.wire import Attacker, field, message
 
 
 def _stalled(by: Attacker, count: int) -> list[int]:
-    """Calls that are answered, and none of whose answers the attacker has room for."""
+    """Calls that are answered, while the attacker's window has no room for the responses."""
     by.send(frames.settings({Setting.INITIAL_WINDOW_SIZE: 0}))
     numbers = []
     for at in range(count):
         numbers.append(by.call(CHECK, message(b"")))
-        if at % 80 == 79:  # of as many as may be under way
+        if at % 80 == 79:  # as many as may be under way
             time.sleep(0.05)
     return numbers
 
@@ -26,21 +26,21 @@ def _stalled_answers(by: Attacker) -> None:
 
 
 def _windows_to_and_fro(by: Attacker) -> None:
-    """Each of these settings lets a byte of every stalled answer go."""
+    """Each of these settings releases one byte of every stalled response."""
     _stalled(by, 900)
     one, none = (frames.settings({Setting.INITIAL_WINDOW_SIZE: size}) for size in (1, 0))
     by.send((one + none) * 28_000)
 
 
 def _creeping_windows(by: Attacker) -> None:
-    """Answers that are let go byte by byte."""
+    """Responses that are released byte by byte."""
     numbers = _stalled(by, 900)
     for _ in range(60):
         by.send(b"".join(frames.window_update(number, 1) for number in numbers))
 
 
 def _tables_to_and_fro(by: Attacker) -> None:
-    """The largest table of headers and none, between calls that are answered."""
+    """The header table alternates between its largest size and none, between calls that are answered."""
     none, most = (frames.settings({Setting.HEADER_TABLE_SIZE: size}) for size in (0, 2**32 - 1))
     by.send((none + most) * 20_000)
     for _ in range(400):
@@ -53,7 +53,7 @@ def _goaways(by: Attacker) -> None:
 
 
 def _trailers(by: Attacker) -> None:
-    """Forty headers behind each call's headers."""
+    """Forty headers after each call's headers."""
     for _ in range(700):
         number = by.open(LOGIN)
         by.send(frames.headers(number, by.block(LOGIN, *[(b"x-%d" % at, b"v") for at in range(40)]), ends=True))
@@ -65,7 +65,7 @@ def _padding(by: Attacker) -> None:
 
 
 def _cancelled(path: str, content: bytes, count: int) -> Act:
-    """Calls that have begun to be answered, and are reset."""
+    """Calls that are reset after their response has started."""
 
     def act(by: Attacker) -> None:
         for _ in range(count):
@@ -76,7 +76,7 @@ def _cancelled(path: str, content: bytes, count: int) -> Act:
 
 
 def _unknown_keys(by: Attacker) -> None:
-    """Tokens signed by keys that nobody knows, each of which is looked for anew."""
+    """Tokens signed with unknown keys, each of which is looked up."""
     for at in range(STREAMS):
         header = b'{"alg":"EdDSA","typ":"at+jwt","kid":"%016x"}' % at
         token = urlsafe_b64encode(header).rstrip(b"=") + b".e30." + b"A" * 86
@@ -84,7 +84,7 @@ def _unknown_keys(by: Attacker) -> None:
 
 
 def _registrations(by: Attacker) -> None:
-    """As somebody would, with passwords that have to be hashed."""
+    """Registrations with passwords that have to be hashed."""
     for at in range(STREAMS):
         content = field(2, b"u%d@example.com" % at) + field(3, b"plausible %d otter mosaic" % at)
         by.call(REGISTER, message(content))

@@ -1,4 +1,4 @@
-"""What an attack does to a server: how much memory it takes at its worst, and how long a probe waits."""
+"""What an attack does to a server: how much memory it takes at its worst, and what a probe waits for."""
 
 import json
 import sys
@@ -13,40 +13,42 @@ _MEBI = 1024.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The worst of one attack."""
+    """The peak of one attack."""
 
     megabytes: float
     """By how much the server's memory rose."""
-    delay: float
-    """In seconds: the longest that a probe waited."""
+    wait_seconds: float
+    """The longest that a probe waited, by the clock."""
+    cpu_seconds: float
+    """The most CPU that the server used while a probe waited: its delay, without that of other work on the machine."""
     probes: int
 
 
 def resident(pid: int, name: str = "VmRSS") -> float:
-    """In MiB: a process's memory, or its peak (VmHWM) since `forget_peak`."""
+    """In MiB: a process's memory, or its peak (VmHWM) since `reset_peak`."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) / _MEBI
     raise AssertionError(f"{pid} has no {name}")
 
 
-def forget_peak(pid: int) -> None:
+def reset_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 class Probe:
-    """A caller of Health/Check in a process of its own, over a connection of its own, as a kubelet is."""
+    """A separate process that calls Health/Check on its own connection, like a kubelet."""
 
-    def __init__(self, address: str) -> None:
-        self._process = Popen([sys.executable, "-m", PROBE, address], stdin=PIPE, stdout=PIPE, text=True)
+    def __init__(self, address: str, pid: int) -> None:
+        """`pid` is the server's, on this machine."""
+        self._process = Popen([sys.executable, "-m", PROBE, address, str(pid)], stdin=PIPE, stdout=PIPE, text=True)
         assert self._process.stdout is not None
         assert self._process.stdout.readline().strip() == "ready"
 
-    def stop(self) -> list[float]:
-        """How long each of its probes waited, in seconds, in their order."""
-        told, _ = self._process.communicate("stop\n", timeout=90)
-        found: list[float] = json.loads(told)
-        return found
+    def stop(self) -> list[tuple[float, float]]:
+        """For each call, in their order: the seconds it waited, and the CPU seconds that the server used meanwhile."""
+        output, _ = self._process.communicate("stop\n", timeout=90)
+        return [(wait, cpu) for wait, cpu in json.loads(output)]
 
 
 def settled(pid: int) -> float:

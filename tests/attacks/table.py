@@ -1,4 +1,4 @@
-"""The attacks, a row each: what one connection of up to 1,000 streams says with 1 MB at most."""
+"""The attacks, one row each: what one connection of up to 1,000 streams sends with at most 1 MB."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from tests.attacks.wire import GZIP, Attacker, attacker, field, message
 STREAMS = 1000
 BYTES = 1_000_000
 HOLD_SECONDS = 1.0
-"""For how long an attacker keeps what it has opened: what it costs, it costs by then."""
+"""How long an attacker keeps everything open, by which time its cost has shown."""
 
 WATCH = "/grpc.health.v1.Health/Watch"
 CHECK = "/grpc.health.v1.Health/Check"
@@ -40,9 +40,9 @@ class Attack:
     acknowledges: bool = True
     connections: int = 1
     exceeds: str = ""
-    """Why it costs more than the budget, where it does."""
+    """Why it exceeds the budget, if it does."""
     bodies: bool = False
-    """Whether it is for each method's bound on its body to hold, and for compressed bodies not to be taken."""
+    """Whether each method's bound on its body, or the refusal of compressed bodies, stops it."""
 
     def run(self, port: int, token: str) -> int:
         """Returns how many bytes were sent."""
@@ -69,7 +69,7 @@ def _many_calls(path: str, body: bytes, *, token: bool = False, count: int = STR
 
 
 def _compressed(path: str, content: bytes, *, token: bool = False) -> Act:
-    """As many calls as 1 MB holds, with a body that is larger by far than what is sent."""
+    """As many calls as 1 MB holds, with a body that is far larger when decompressed."""
 
     def act(by: Attacker) -> None:
         body = message(content, compressed=True)
@@ -80,7 +80,7 @@ def _compressed(path: str, content: bytes, *, token: bool = False) -> Act:
 
 
 def _half_sent(path: str, announced: int, sent: int, *, token: bool = False) -> Act:
-    """Calls whose messages are announced and never sent in full."""
+    """Calls whose messages are announced and never sent completely."""
 
     def act(by: Attacker) -> None:
         body = message(b"\0" * announced)[: 5 + sent]
@@ -100,7 +100,7 @@ def _without_message(path: str, *, token: bool = False) -> Act:
 
 
 def _references(path: str, each: int, count: int, *, size: int = 3900, token: bool = False) -> Act:
-    """Calls whose headers name one large header of the connection's table again and again, in a byte each time."""
+    """Calls whose headers reference one large header of the connection's table repeatedly, in one byte each time."""
 
     def act(by: Attacker) -> None:
         by.open(path, (b"x-filling", b"f" * size), token=token)
@@ -175,7 +175,7 @@ def _resets(by: Attacker) -> None:
 
 
 def _made_resets(by: Attacker) -> None:
-    """Frames on streams that have ended, which have the server send the resets (MadeYouReset)."""
+    """Frames on ended streams, which make the server send the resets (MadeYouReset)."""
     for _ in range(8 * STREAMS):
         number = by.stream()
         by.send(frames.headers(number, by.block(GET_ME), ends=True) + frames.window_update(number, 0))
@@ -225,7 +225,7 @@ def _once(path: str, content: bytes) -> Act:
 
 
 def _each(path: str, content: bytes, count: int) -> Act:
-    """So many calls of a customer with this body."""
+    """This many calls of a customer with this body."""
 
     def act(by: Attacker) -> None:
         for _ in range(count):
@@ -252,7 +252,7 @@ def _tiny_messages(path: str, *, token: bool) -> Act:
 
 
 def _reflected(by: Attacker) -> None:
-    """Each of them asks for a large file, and reads none."""
+    """Each requests a large file, and reads none of it."""
     ask = message(field(4, b"backroom.commerce.v1.OrderService"))
     for _ in range(STREAMS // 10):
         number = by.open(REFLECT)
@@ -266,7 +266,7 @@ def _reflected_names(by: Attacker) -> None:
 
 
 def _bytewise(by: Attacker) -> None:
-    """One message in frames of a byte."""
+    """One message in frames of one byte."""
     number = by.open(LOGIN)
     by.send(b"".join(frames.data(number, bytes([each])) for each in message(b"\x0a" * 90_000)))
 
@@ -277,7 +277,7 @@ def _watching(by: Attacker) -> None:
 
 
 MEBIS = 3_900_000
-"""In bytes: what a message of 4 MB may hold, which is a few kB where all of it is the same."""
+"""In bytes: what a message of 4 MB may hold, which is a few kB if all of it is the same."""
 
 UNACKNOWLEDGED = "gRPC's core keeps up to 16 MB of metadata a call until its settings are acknowledged"
 

@@ -1,4 +1,4 @@
-"""The budget of SECURITY.md: what whoever connects, or has a customer's token, can cost by 1,000 streams and 1 MB."""
+"""The budget of SECURITY.md: what a caller with or without a customer's token can cost with 1,000 streams and 1 MB."""
 
 import asyncio
 from typing import Any
@@ -10,21 +10,23 @@ import structlog
 from server.process.connections import ConnectionLimits
 from storage.database import Database
 from tests.attacks.further import FURTHER
-from tests.attacks.measure import Cost, Probe, forget_peak, resident, settled
+from tests.attacks.measure import Cost, Probe, reset_peak, resident, settled
 from tests.attacks.table import ATTACKS, BYTES, Attack
 from tests.fixtures.applications import application_of
 from tests.fixtures.processes import serving
 from tests.fixtures.servers import sign_in
 
 MAX_MEGABYTES = {"stranger": 50.0, "customer": 100.0}
-MAX_DELAY_SECONDS = 0.25
+MAX_DELAY_CPU_SECONDS = 0.25
+FROZEN_SECONDS = 10.0
+"""By the clock, which other work on the machine delays too: only a server that waits for something is so late."""
 _TRIES = 8
-"""A machine that does other work delays a probe too: the least delayed of so many runs counts."""
+"""A probe that runs late after its answer arrives counts the CPU of other calls: the least of so many runs counts."""
 
 
 @pytest.fixture
 async def token(database: Database) -> str:
-    """A customer's."""
+    """A customer's token."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     application = application_of(database, logger)
     await application.prepare()
@@ -49,23 +51,28 @@ def _marks(attack: Attack) -> list[Any]:
 
 @pytest.mark.parametrize("attack", _rows())
 async def test_an_attack_stays_within_the_budget(database_url: str, token: str, attack: Attack) -> None:
-    """By memory and by how long Health/Check waits, on a server as it is by default; and it goes on to answer."""
+    """Neither its memory nor the delay of Health/Check exceeds the budget, on a server with default settings."""
     costs: list[Cost] = []
     for _ in range(_TRIES):
-        # Its rate of calls is the default one, which the other tests' servers do not have.
+        # It has the default rate limit, unlike the other tests' servers.
         async with serving(database_url, BACKROOM_CALLS_PER_SECOND="") as server:
             costs.append(await asyncio.to_thread(_cost, attack, server.process.pid, server.grpc_port, token))
-        if costs[-1].delay <= MAX_DELAY_SECONDS:
+        if _in_time(costs[-1]):
             break
     assert max(cost.megabytes for cost in costs) <= MAX_MEGABYTES[attack.who], costs
-    assert min(cost.delay for cost in costs) <= MAX_DELAY_SECONDS, costs
+    assert _in_time(costs[-1]), costs
+
+
+def _in_time(cost: Cost) -> bool:
+    return cost.cpu_seconds <= MAX_DELAY_CPU_SECONDS and cost.wait_seconds <= FROZEN_SECONDS
 
 
 def _cost(attack: Attack, pid: int, port: int, token: str) -> Cost:
-    probe = Probe(f"127.0.0.1:{port}")
+    probe = Probe(f"127.0.0.1:{port}", pid)
     before = settled(pid)
-    forget_peak(pid)
+    reset_peak(pid)
     sent = attack.run(port, token)
     waits = probe.stop()
     assert sent <= BYTES * 1.01, f"{sent:,} bytes are more than the budget speaks of"
-    return Cost(resident(pid, "VmHWM") - before, max(waits), len(waits))
+    longest, busiest = (max(each) for each in zip(*waits, strict=True))
+    return Cost(resident(pid, "VmHWM") - before, longest, busiest, len(waits))

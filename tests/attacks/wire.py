@@ -1,4 +1,4 @@
-"""An attacker's HTTP/2: whatever frames it likes, as bytes, and no more than a socket to send them by."""
+"""An attacker's HTTP/2: any frames, as bytes, over a plain socket."""
 
 import gzip
 import socket
@@ -15,10 +15,10 @@ Header = tuple[bytes, bytes]
 
 
 class Attacker:
-    """One connection that says what it likes; what the server says is read and forgotten, or not even read."""
+    """One connection that sends anything; the server's bytes are read and dropped, or not even read."""
 
     def __init__(self, port: int, token: str, *, reads: bool = True, acknowledges: bool = True) -> None:
-        """`reads` is whether it reads at all, `acknowledges` whether it takes the server's settings."""
+        """`reads` is whether it reads at all, `acknowledges` whether it acknowledges the server's settings."""
         self.token = token
         self.port = port
         self.sent = 0
@@ -32,7 +32,7 @@ class Attacker:
             self.send(frames.settings_ack())
 
     def send(self, data: bytes) -> None:
-        """Sends until the server no longer takes it: one that has hung up has defended itself."""
+        """Sends until the server no longer accepts it: one that has closed the connection has defended itself."""
         with suppress(OSError):
             self._socket.sendall(data)
             self.sent += len(data)
@@ -42,7 +42,7 @@ class Attacker:
         return number
 
     def block(self, path: str, *further: Header, token: bool = False, authority: str = "x") -> bytes:
-        """A call's headers, compressed as the connection's table has it by now."""
+        """A call's headers, compressed with the connection's current table."""
         headers: list[Header] = [
             (b":method", b"POST"),
             (b":scheme", b"http"),
@@ -57,13 +57,13 @@ class Attacker:
         return encoded
 
     def open(self, path: str, *further: Header, token: bool = False, ends: bool = False) -> int:
-        """Opens a call, and returns its number."""
+        """Opens a call, and returns its stream's number."""
         number = self.stream()
         self.send(frames.headers(number, self.block(path, *further, token=token), ends=ends))
         return number
 
     def call(self, path: str, body: bytes, *further: Header, token: bool = False) -> int:
-        """A whole call: headers, one message, and the end."""
+        """A complete call: headers, one message, and the end."""
         number = self.stream()
         block = self.block(path, *further, token=token)
         self.send(frames.headers(number, block) + b"".join(pieces(number, body)))
@@ -97,7 +97,7 @@ def pieces(number: int, body: bytes, *, ends: bool = True) -> Sequence[bytes]:
 
 
 def message(content: bytes, *, compressed: bool = False) -> bytes:
-    """A message with gRPC's prefix; compressed by gzip where that is asked for."""
+    """A message with gRPC's prefix; compressed by gzip if requested."""
     body = gzip.compress(content, 9) if compressed else content
     return pack(">BI", compressed, len(body)) + body
 

@@ -1,4 +1,4 @@
-"""The shop that the bench fills in by SQL is one that a server could have left."""
+"""The shop that the bench fills in by SQL could have been left by a server."""
 
 from collections import Counter
 
@@ -23,27 +23,27 @@ LAWS_OF_THE_RECORD = {"I12"}
 
 @pytest.fixture
 def filled(database_url: str) -> str:
-    """The URL of a database with a filled shop, drawn in three pieces."""
+    """The URL of a database with a filled shop, generated in three parts."""
     fill(database_url, ORDERS, products=20, at_once=600)
     return database_url
 
 
 @pytest.mark.usefixtures("filled")
-async def test_every_law_holds_of_a_filled_shop(database: Database) -> None:
-    """Each speaks of something there, but for those of the record, which a server signs, and of received events."""
+async def test_every_law_holds_for_a_filled_shop(database: Database) -> None:
+    """Each has rows to check, except those of the record, which a server signs, and of received events."""
     findings = {each.law: each.checked for each in await database.check(LAWS) if each.id not in LAWS_OF_THE_RECORD}
     assert await broken(database) == {}
     assert {law for law, checked in findings.items() if not checked} == LAWS_OF_NOTHING
 
 
-async def test_the_command_verify_finds_a_filled_shop_whole(filled: str) -> None:
+async def test_the_command_verify_accepts_a_filled_shop(filled: str) -> None:
     """It exits with 0."""
     ended = await backroom("verify", DATABASE_URL=filled, BACKROOM_PAYMENT_PROVIDER="none", COLUMNS="200")
     assert ended.code == 0, ended.out + ended.err
 
 
 def test_the_schema_is_the_same_afterwards(database_url: str) -> None:
-    """Every index that was left out while the rows came in is there again, as it was."""
+    """Every index that was dropped during the inserts exists again, unchanged."""
     before = _catalog(database_url)
     fill(database_url, 10, products=3)
     assert _catalog(database_url) == before
@@ -68,7 +68,7 @@ def test_orders_are_spread_over_states_customers_and_time(filled: str) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-async def test_a_server_shows_what_was_filled_in(admin: Api) -> None:
+async def test_a_server_shows_the_filled_in_orders(admin: Api) -> None:
     """A list by state, and the order with its lines, whose amounts add up."""
     request = order_service_pb2.ListOrdersRequest(state=orders_pb2.ORDER_STATE_PENDING, page_size=5)
     listed = (await admin.orders.ListOrders(request)).orders

@@ -1,4 +1,4 @@
-"""The peers that are servers: each does the work that it is measured by, over its own wire, on a real database."""
+"""The compared servers: each does the work that it is measured by, over its own protocol, on a real database."""
 
 import asyncio
 from collections import Counter
@@ -40,7 +40,7 @@ Storage = Literal["orm", "core"]
 
 
 class Usual:
-    """A peer that runs, the database beneath it, and an account to call it by."""
+    """A running peer, its database, and an account to call it with."""
 
     def __init__(self, served: Served, url: str, issuer: TokenIssuer) -> None:
         self.served = served
@@ -77,7 +77,7 @@ class Usual:
 
 @pytest.fixture(scope="module", params=["orm", "core"])
 def running_peer(postgres: str, request: pytest.FixtureRequest) -> Iterator[tuple[Served, str, TokenIssuer]]:
-    """One process for each storage, for all tests here."""
+    """One process for each storage layer, for all tests here."""
     storage: Storage = request.param
     name = f"usual_{uuid4().hex}"
     issuer = TokenIssuer()
@@ -109,8 +109,8 @@ def told(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["reason"]
 
 
-async def test_placing_holds_stock_and_tells_the_ledger(peer: Usual, client: httpx.AsyncClient) -> None:
-    """One ledger row a line, one audit row, one idempotency record, and the whole order as the answer."""
+async def test_placing_reserves_stock_and_writes_the_ledger(peer: Usual, client: httpx.AsyncClient) -> None:
+    """One ledger row per line, one audit row, one idempotency record, and the whole order as the response."""
     one, two = await peer.stocked(10), await peer.stocked(10)
     request_id = uuid4()
     response = await client.post("/orders", json=asking((one, 3), (two, 1), (one, 2), request_id=str(request_id)))
@@ -136,7 +136,7 @@ async def test_placing_holds_stock_and_tells_the_ledger(peer: Usual, client: htt
 
 
 async def test_a_repetition_gets_the_first_answer(peer: Usual, client: httpx.AsyncClient) -> None:
-    """It changes nothing, be it later or at the same time."""
+    """It changes nothing, later or at the same time."""
     sku = await peer.stocked(100)
     ask = asking((sku, 2), request_id=str(uuid4()), reference=str(uuid4()))
     answers = await asyncio.gather(*(client.post("/orders", json=ask) for _ in range(5)))
@@ -148,7 +148,7 @@ async def test_a_repetition_gets_the_first_answer(peer: Usual, client: httpx.Asy
 
 
 async def test_a_request_id_with_other_content_is_refused(peer: Usual, client: httpx.AsyncClient) -> None:
-    """And so is a reference that another order has; neither holds anything."""
+    """And so is a reference that another order has; neither reserves anything."""
     sku = await peer.stocked(10)
     request_id = str(uuid4())
     assert (await client.post("/orders", json=asking((sku, 1), request_id=request_id, reference="A"))).is_success
@@ -161,19 +161,19 @@ async def test_a_request_id_with_other_content_is_refused(peer: Usual, client: h
 
 
 async def test_the_last_piece_goes_to_one_of_many(peer: Usual, client: httpx.AsyncClient) -> None:
-    """Of 20 who ask at once for it and a second product in either order, 19 are told that it is out of stock."""
+    """Of 20 callers who order it and a second product in either order, 19 are refused as out of stock."""
     last, plenty = await peer.stocked(1), await peer.stocked(100)
     asks = [asking((last, 1), (plenty, 1)), asking((plenty, 1), (last, 1))] * 10
     answers = await asyncio.gather(*(client.post("/orders", json={**ask, "request_id": str(uuid4())}) for ask in asks))
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 19}
     assert {told(answer)[1] for answer in answers if not answer.is_success} == {"OUT_OF_STOCK"}
     assert (peer.level(last), peer.level(plenty)) == ((1, 1), (100, 1))
-    # A refusal is not remembered.
+    # A refusal is not stored.
     assert len(peer.rows("SELECT FROM idempotency_records WHERE caller_id = %s", peer.account_id)) == 1
 
 
-async def test_only_who_may_gets_in(peer: Usual, client: httpx.AsyncClient) -> None:
-    """No token and another's signature are 401, a permission that is missing is 403, and an order of others is 404."""
+async def test_access_is_checked(peer: Usual, client: httpx.AsyncClient) -> None:
+    """No token and a foreign signature are 401, a missing permission is 403, and another's order is 404."""
     sku = await peer.stocked(10)
     assert (await client.post("/orders", json=asking((sku, 1)), headers={"Authorization": ""})).status_code == 401
     forged = TokenIssuer().token(peer.account_id, PLACE)
@@ -198,7 +198,7 @@ async def test_a_body_out_of_bounds_is_refused(peer: Usual, client: httpx.AsyncC
 
 
 async def test_lists_and_products_are_read(peer: Usual, client: httpx.AsyncClient) -> None:
-    """Pages go on where the last ended, latest first; a product is found by its SKU and by its id."""
+    """Pages continue where the last ended, latest first; a product is found by its SKU and by its id."""
     sku = await peer.stocked(10)
     placed = [(await client.post("/orders", json=asking((sku, 1)))).json()["id"] for _ in range(5)]
     seen, token = [], ""
@@ -216,7 +216,7 @@ async def test_lists_and_products_are_read(peer: Usual, client: httpx.AsyncClien
 
 
 async def test_each_request_leaves_a_log_line_and_is_counted(peer: Usual, client: httpx.AsyncClient) -> None:
-    """As uvicorn writes it, and as prometheus_client tells it."""
+    """As uvicorn writes it, and as prometheus_client reports it."""
     await client.get("/healthz")
     assert '"GET /healthz HTTP/1.1" 200' in peer.served.log.read_text()
     metrics = (await client.get("/metrics/")).text
@@ -224,8 +224,8 @@ async def test_each_request_leaves_a_log_line_and_is_counted(peer: Usual, client
     assert 'http_request_duration_seconds_count{method="GET",path="/healthz"}' in metrics
 
 
-async def test_what_is_called_adds_up(peer: Usual) -> None:
-    """Each call of the bench runs, and the check finds what does not agree with the answered calls."""
+async def test_the_calls_of_a_bench_add_up(peer: Usual) -> None:
+    """Each call of the bench runs, and the check finds any difference from the answered calls."""
     shop = await UsualShop.open(peer.served.address, peer.url, peer.issuer, products=3, pieces=1000, callers=10)
     for _ in range(6):
         await asyncio.gather(*(shop.place_hot(caller) for caller in range(10)))
@@ -244,8 +244,8 @@ async def test_what_is_called_adds_up(peer: Usual) -> None:
     await shop.close()
 
 
-async def test_the_client_tells_of_a_broken_connection() -> None:
-    """Where the server closes it, while a call is under way or before."""
+async def test_the_client_reports_a_broken_connection() -> None:
+    """If the server closes it, during a call or before."""
 
     async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -262,7 +262,7 @@ async def test_the_client_tells_of_a_broken_connection() -> None:
 
 
 async def test_the_echo_answers_as_backroom_does() -> None:
-    """Filled messages: an order with a line, and a product."""
+    """Complete messages: an order with a line, and a product."""
     with echo() as served:
         async with grpc.aio.insecure_channel(served.address) as channel:
             orders = order_service_pb2_grpc.OrderServiceStub(channel)
@@ -278,8 +278,8 @@ async def test_the_echo_answers_as_backroom_does() -> None:
     assert (found.price, found.etag) == (placed.lines[0].unit_price, "v1")
 
 
-async def test_the_calls_of_the_echo_take_its_answers() -> None:
-    """Each of the bench's calls reaches the method that it is named after, whichever connection its caller has."""
+async def test_the_calls_of_the_echo_accept_its_responses() -> None:
+    """Each of the bench's calls reaches its method, over any connection."""
     async with bare_echo() as bare:
         for call in (bare.place_order, bare.get_order, bare.get_product):
             await asyncio.gather(*(call(caller) for caller in range(CONNECTIONS)))

@@ -1,4 +1,4 @@
-"""The pgbench peer, on a real server: what it places is what Backroom would have placed."""
+"""The pgbench peer, on a real server: it writes the orders that Backroom would have written."""
 
 import json
 from collections import Counter
@@ -49,14 +49,14 @@ def peer(database_url: str) -> Pgbench:
 
 
 async def test_its_orders_agree_with_stock_and_ledger(peer: Pgbench) -> None:
-    """Backroom's invariants hold of them, and there are as many as pgbench reports."""
+    """They satisfy Backroom's invariants, and there are as many as pgbench reports."""
     run = await peer.run(clients=4, seconds=1)
     assert run.transactions > 0
     await peer.check()
 
 
 async def test_it_writes_what_backroom_writes(peer: Pgbench, database: Database, database_url: str) -> None:
-    """In every table, one of its orders leaves as many rows as Backroom's, filled in the same columns alike."""
+    """In every table, one of its orders leaves as many rows as Backroom's, with the same columns filled alike."""
     with psycopg.connect(database_url) as connection:
         sku = _value(connection, "SELECT sku FROM commerce.products")
         before = _written(connection)
@@ -69,8 +69,8 @@ async def test_it_writes_what_backroom_writes(peer: Pgbench, database: Database,
     assert theirs == Counter({row: count * run.transactions for row, count in ours.items()})
 
 
-async def test_an_order_that_is_lost_is_found(peer: Pgbench, database_url: str) -> None:
-    """The check compares what pgbench reported with what is there."""
+async def test_a_lost_order_is_found(peer: Pgbench, database_url: str) -> None:
+    """The check compares what pgbench reported with the rows."""
     await peer.run(clients=1, seconds=1)
     with psycopg.connect(database_url) as connection:
         connection.execute("DELETE FROM commerce.order_lines")
@@ -79,8 +79,8 @@ async def test_an_order_that_is_lost_is_found(peer: Pgbench, database_url: str) 
         await peer.check()
 
 
-async def test_it_reads_what_is_there(peer: Pgbench) -> None:
-    """An order that it placed, and the product; reading changes nothing that the check looks at."""
+async def test_it_reads_existing_rows(peer: Pgbench) -> None:
+    """An order that it placed, and the product; reading changes nothing that the check covers."""
     await peer.run(clients=1, seconds=1)
     for read_again in (peer.read_order, peer.read_product):
         found = await read_again(2, 1)
@@ -89,7 +89,7 @@ async def test_it_reads_what_is_there(peer: Pgbench) -> None:
 
 
 async def test_a_read_that_finds_nothing_fails(peer: Pgbench, database_url: str) -> None:
-    """It would be a fast one: of no order at all, and of a product that is gone."""
+    """It would be fast: without any order, and with a deleted product."""
     with pytest.raises(PgbenchFailed, match="no order was placed"):
         await peer.read_order(1, 1)
     with psycopg.connect(database_url) as connection:
@@ -99,13 +99,13 @@ async def test_a_read_that_finds_nothing_fails(peer: Pgbench, database_url: str)
 
 
 @pytest.mark.parametrize("out", [_OUT.format(failed=3), _OUT.format(failed=0).replace("tps", "speed"), ""])
-def test_a_run_that_says_less_than_a_whole_one_is_refused(out: str) -> None:
-    """Failed transactions, and figures that are not there, never become a rate."""
+def test_incomplete_output_is_refused(out: str) -> None:
+    """Failed transactions, and missing figures, never become a rate."""
     with pytest.raises(PgbenchFailed):
         read(out)
 
 
-def test_its_figures_are_read() -> None:
+def test_its_figures_are_parsed() -> None:
     """The rate is the one without the time that connections took."""
     run = read(_OUT.format(failed=0))
     assert [run.transactions, run.rate, run.latency] == pytest.approx([1204, 301.229989, 0.00332])
@@ -127,7 +127,7 @@ def _value(connection: psycopg.Connection[tuple[object, ...]], query: str) -> ob
 
 
 def _written(connection: psycopg.Connection[tuple[object, ...]]) -> Counter[str]:
-    """How many rows of each shape there are, a shape being the table and how its columns are filled."""
+    """How many rows of each shape there are; a shape is the table and how its columns are filled."""
     rows: list[tuple[str, object]] = []
     for table in _TABLES:
         rows += [(table, row) for (row,) in connection.execute(f"SELECT to_jsonb(t) FROM {table} AS t")]
@@ -140,7 +140,7 @@ def _written(connection: psycopg.Connection[tuple[object, ...]]) -> Counter[str]
 
 
 def _filled(name: str, value: object) -> str:
-    """The length of the value's text; of times and numbers that grow only that they are there, of JSON its keys."""
+    """The length of a text; for times and growing numbers whether they are set, for JSON its keys."""
     if value is None:
         return "empty"
     if name == "data":

@@ -1,4 +1,4 @@
-"""What becomes of the findings of a bench: ratios, verdicts, the tables, the list, the document and the picture."""
+"""A bench's results: ratios, verdicts, the tables, the list, the document and the picture."""
 
 import json
 import re
@@ -34,7 +34,7 @@ LONG = Occasion(date(2026, 5, 5), long=True, rounds=5, seconds=6.0, postgres="Po
 
 SMALLEST_PIXELS = 11
 PIXELS_OF_A_PAGE = 900
-"""No wider is a picture shown on the pages that people read the document on."""
+"""The document's page shows a picture no wider than this."""
 
 RATES = [
     Throughput(PLACE_ORDER, BACKROOM, 1552.4),
@@ -81,8 +81,8 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path / "last.json", tmp_path / "picture.json", document)
 
 
-def test_a_ratio_is_the_median_of_the_rounds_own() -> None:
-    """It is not formed from the medians, so that what falls on one round falls out of its ratio."""
+def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
+    """It is not computed from the medians, so that a disturbance of one round cancels out in its ratio."""
     rounds = [(3000.0, 250.0), (2800.0, 200.0), (3100.0, 310.0)]
     made = row("PlaceOrder", "orders/s", rounds, against="the usual stack", goal=12)
     assert (made.ours, made.peer, made.ratio, made.multiple) == (3000.0, 250.0, 12.0, 12.0)
@@ -91,8 +91,8 @@ def test_a_ratio_is_the_median_of_the_rounds_own() -> None:
     assert made.bound == "at least 12"
 
 
-def test_a_cost_is_good_where_it_is_at_most_the_goals_multiple_of_the_others() -> None:
-    """The ratio is the other's over ours, the multiple ours over the other's, and a round alone has no spread."""
+def test_a_cost_is_good_if_it_is_at_most_the_goals_multiple_of_the_others() -> None:
+    """The ratio is the other's over ours, the multiple ours over the other's, and a single round has no spread."""
     dear, cheap = (
         row("CPU", "ms", [(cost, 0.25)], against="the echo", goal=0.5, lower_is_better=True) for cost in (0.6, 0.4)
     )
@@ -101,8 +101,8 @@ def test_a_cost_is_good_where_it_is_at_most_the_goals_multiple_of_the_others() -
     assert dear.bound == "at most 2"
 
 
-def test_a_limit_is_told_in_its_own_unit() -> None:
-    """A cost has a most, and a share that must be reached a least."""
+def test_a_limit_is_shown_in_its_own_unit() -> None:
+    """A cost has a maximum, and a share that must be reached a minimum."""
     cost = row("Memory", "MB", [(141.0, 150.0)], against=LIMIT, goal=1, lower_is_better=True)
     share = row("Answered", "%", [(90.0, 100.0)], against=LIMIT, goal=1)
     assert (cost.bound, share.bound) == ("at most 150 MB", "at least 100 %")
@@ -111,8 +111,8 @@ def test_a_limit_is_told_in_its_own_unit() -> None:
 @pytest.mark.parametrize(
     ("figure", "text"), [(12345.6, "12,346"), (45.67, "45.7"), (2.345, "2.35"), (0.0449, "0.045"), (0.0, "0.00")]
 )
-def test_a_figure_is_shown_with_the_digits_that_count(figure: float, text: str) -> None:
-    """Small ones keep three after the point, large ones none."""
+def test_a_figure_is_shown_with_its_significant_digits(figure: float, text: str) -> None:
+    """Small ones have three decimals, large ones none."""
     assert rounded(figure) == text
 
 
@@ -124,7 +124,7 @@ def test_the_table_marks_what_missed_its_goal(rows: Sequence[Row]) -> None:
     assert [line[-1] for line in lines[-4:]] == ["reached", "missed", "reached", "0%"]
 
 
-def test_the_document_has_the_rows_with_a_goal_apart_from_the_others(rows: Sequence[Row]) -> None:
+def test_the_document_has_rows_with_a_goal_and_others_separately(rows: Sequence[Row]) -> None:
     """A cost is shown as a multiple of the other's; a limit stands alone, as the goal."""
     assert goals(rows).splitlines()[2:] == [
         "| PlaceOrder | 3,000 orders/s | the usual stack | 250 orders/s | 12.0 | at least 10 | 33% | reached |",
@@ -134,7 +134,7 @@ def test_the_document_has_the_rows_with_a_goal_apart_from_the_others(rows: Seque
     assert others(rows).splitlines()[2:] == ["| PostgreSQL | 0.200 ms | the usual stack | 0.800 ms | 0.250 | 0% |"]
 
 
-def test_the_list_holds_the_rows_with_a_goal_alone(rows: Sequence[Row]) -> None:
+def test_the_list_has_only_the_rows_with_a_goal(rows: Sequence[Row]) -> None:
     """A ratio at or above its goal is good in each entry."""
     entries = json.loads(listed(rows))
     assert [set(entry) for entry in entries] == [{"work", "ours", "peer", "ratio", "goal", "spread"}] * 3
@@ -143,7 +143,7 @@ def test_the_list_holds_the_rows_with_a_goal_alone(rows: Sequence[Row]) -> None:
 
 
 def test_the_document_shows_the_last_long_run(files: Files, rows: Sequence[Row]) -> None:
-    """A short run is written where no long one stands; the list is of the last run of either form."""
+    """A short run replaces no long one; the list is of the last run of either form."""
     for some in (rows[:1], rows[:2]):
         leave([*some, *RATES, *LATENCIES], SHORT, files)
         assert files.document.read_text().count("2026-05-04, the short form") == 2
@@ -164,8 +164,8 @@ def test_the_document_shows_the_last_long_run(files: Files, rows: Sequence[Row])
     assert len(json.loads(files.last.read_text())) == 1
 
 
-def test_each_part_of_the_document_keeps_the_long_run_that_it_has(files: Files, rows: Sequence[Row]) -> None:
-    """A picture of a short run is drawn again by the next one, beside tables that stay."""
+def test_each_part_of_the_document_keeps_its_long_run(files: Files, rows: Sequence[Row]) -> None:
+    """The picture of a short run is replaced by the next one, while tables remain."""
     leave([*rows, *RATES, *LATENCIES], LONG, files)
     whole_document = files.document.read_text()
     before, _, rest = whole_document.partition(begin(PICTURE))
@@ -178,7 +178,7 @@ def test_each_part_of_the_document_keeps_the_long_run_that_it_has(files: Files, 
 
 
 def test_the_picture_can_be_read_without_seeing_it(files: Files, rows: Sequence[Row]) -> None:
-    """Its alternative text holds the figures that it shows, and its caption when and on what they were measured."""
+    """Its alternative text has the figures, and its caption when and on what machine they were measured."""
     leave([*rows, *RATES, *LATENCIES], SHORT, files)
     _, _, rest = files.document.read_text().partition(begin(PICTURE))
     part, _, _ = rest.partition(end(PICTURE))
@@ -190,9 +190,7 @@ def test_the_picture_can_be_read_without_seeing_it(files: Files, rows: Sequence[
 
 
 @pytest.mark.parametrize("part", [PICTURE, TABLES])
-def test_a_document_without_a_place_for_what_was_measured_is_refused(
-    files: Files, rows: Sequence[Row], part: str
-) -> None:
+def test_a_document_without_markers_is_refused(files: Files, rows: Sequence[Row], part: str) -> None:
     """Nothing is guessed, and nothing overwritten."""
     text = files.document.read_text().replace(end(part), "")
     files.document.write_text(text)
@@ -203,13 +201,13 @@ def test_a_document_without_a_place_for_what_was_measured_is_refused(
     assert not files.picture.exists()
 
 
-def test_what_the_picture_shows_is_kept_as_it_is(figures: Figures) -> None:
-    """It can be drawn again from what was written."""
+def test_the_pictures_figures_are_stored_unchanged(figures: Figures) -> None:
+    """It can be drawn again from the file."""
     assert Figures.of(figures.json()) == figures
 
 
 def test_the_picture_is_the_same_for_the_same_figures(figures: Figures, tmp_path: Path) -> None:
-    """It holds no date."""
+    """It contains no date."""
     one, other = tmp_path / "one.svg", tmp_path / "other.svg"
     draw(figures, one)
     draw(figures, other)
@@ -217,7 +215,7 @@ def test_the_picture_is_the_same_for_the_same_figures(figures: Figures, tmp_path
     assert "dc:date" not in one.read_text()
 
 
-def test_the_picture_names_each_system_and_writes_its_figures(figures: Figures, tmp_path: Path) -> None:
+def test_the_picture_has_each_systems_name_and_figures(figures: Figures, tmp_path: Path) -> None:
     """Each bar and the end of each line has its value; a system that was not measured says so."""
     texts = _texts(figures, tmp_path)
     assert {"Backroom", "FastAPI, SQLAlchemy,", "asyncpg"} <= texts
@@ -227,10 +225,8 @@ def test_the_picture_names_each_system_and_writes_its_figures(figures: Figures, 
     assert {"450 ms: median", "547 ms: 99th percentile", "41 ms: median", "127 ms: 99th percentile"} <= texts
 
 
-def test_the_picture_reads_on_any_background_and_at_the_width_that_it_is_shown(
-    figures: Figures, tmp_path: Path
-) -> None:
-    """It brings an opaque background, fits a page without being made smaller, and has no tiny text."""
+def test_the_picture_is_readable_on_any_background_and_at_its_displayed_width(figures: Figures, tmp_path: Path) -> None:
+    """It has an opaque background, fits a page without scaling, and has no tiny text."""
     path = tmp_path / "picture.svg"
     draw(figures, path)
     text = path.read_text()
@@ -250,22 +246,22 @@ def test_the_picture_reads_on_any_background_and_at_the_width_that_it_is_shown(
     ("latencies", "refusals", "failures"),
     [([0.1], [0.01], {}), ([0.1], [], {"ConnectionError: gone": 2}), ([], [], {})],
 )
-def test_a_window_in_which_not_all_was_answered_well_counts_for_nothing(
+def test_a_window_with_failed_or_refused_calls_does_not_count(
     latencies: Sequence[float], refusals: Sequence[float], failures: Mapping[str, int]
 ) -> None:
-    """Refusals and failures are fast, and would pass for speed."""
+    """Refusals and failures are fast, and would look like speed."""
     with pytest.raises(CallsFailed, match=f"{len(refusals)} refused, failed: {'2 of Conn' if failures else 0}"):
         whole(Sample(1.0, latencies, refusals, 0, failures, {}))
 
 
-def test_a_window_in_which_all_was_answered_well_counts() -> None:
-    """It is handed on as it is."""
+def test_a_window_in_which_all_calls_succeeded_counts() -> None:
+    """It is returned unchanged."""
     sample = Sample(1.0, [0.1], [], 0, {}, {})
     assert whole(sample) is sample
 
 
 def _texts(figures: Figures, folder: Path) -> set[str]:
-    """All that is written in the picture."""
+    """All text in the picture."""
     path = folder / "picture.svg"
     draw(figures, path)
     return {text.strip() for text in re.findall(r"<(?:text|tspan)[^>]*>([^<]+)<", path.read_text())}

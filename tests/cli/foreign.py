@@ -1,4 +1,4 @@
-"""A folder of somebody else's, whose packages bear the names of ours."""
+"""A folder with packages of other people's that have the same names as ours."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ NAMES = ("server", "storage", "migrations", "client", "sandbox", "replay", "load
 
 
 def put_foreign_packages(folder: Path) -> None:
-    """Puts packages there that leave a file behind where they are imported or run."""
+    """Creates packages that write a file when they are imported or run."""
     for name in NAMES:
         package = folder / name
         package.mkdir()
@@ -17,5 +17,5 @@ def put_foreign_packages(folder: Path) -> None:
 
 
 def imported_foreign_packages(folder: Path) -> Sequence[str]:
-    """Which of them were imported or run."""
+    """The packages that were imported or run."""
     return sorted(path.stem for path in folder.glob("*.imported"))

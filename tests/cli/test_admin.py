@@ -1,4 +1,4 @@
-"""Accounts made on the database itself."""
+"""Accounts created directly in the database."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 
 def on(url: str, act: Callable[[Identity], Awaitable[Result]]) -> Result:
-    """Does something with the use cases over a database."""
+    """Runs the use cases on a database."""
 
     async def run() -> Result:
         database = Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
@@ -44,7 +44,7 @@ def on(url: str, act: Callable[[Identity], Awaitable[Result]]) -> Result:
 
 
 def given_here(url: str) -> Mapping[str, str]:
-    """What the commands are told of this database."""
+    """The commands' settings for this database."""
     return {"DATABASE_URL": url, "BACKROOM_MASTER_KEY": MASTER_KEY}
 
 
@@ -56,7 +56,7 @@ async def signed_in(identity: Identity, password: str) -> SignedIn:
     return await identity.signing_in.login(EMAIL, password, "", asked())
 
 
-async def test_a_user_gets_a_password_that_signs_in(
+async def test_a_new_user_gets_a_password_that_signs_in(
     server: Running, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is printed once, with the id and the roles, and nothing else is."""
@@ -70,10 +70,10 @@ async def test_a_user_gets_a_password_that_signs_in(
     assert (await server.anonymous.identity.Login(login)).tokens.access_token
 
 
-async def test_a_service_account_gets_a_key_that_is_exchanged(
+async def test_a_service_account_gets_a_key_that_can_be_exchanged(
     server: Running, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is printed once, and so is what it may do where nobody said: the role service."""
+    """It is printed once, with its roles, by default the role service."""
     arguments = ("admin", "create-service-account", "till.1")
     finished = await asyncio.to_thread(backroom_here, capsys, *arguments, **given_here(database_url))
     assert (finished.code, finished.err) == (0, "")
@@ -85,7 +85,7 @@ async def test_a_service_account_gets_a_key_that_is_exchanged(
 
 
 def test_a_password_from_standard_input_is_not_printed(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
-    """And signs in."""
+    """It signs in."""
     password = "from a password manager"
     arguments = ("admin", "create-user", EMAIL, "--password-stdin")
     finished = backroom_here(capsys, *arguments, given=f"{password}\n", **given_here(database_url))
@@ -95,8 +95,10 @@ def test_a_password_from_standard_input_is_not_printed(capsys: pytest.CaptureFix
     assert on(database_url, lambda identity: signed_in(identity, password)).access_token
 
 
-def test_an_account_that_cannot_be_made_is_one_line(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
-    """With exit code 1, what is wrong, and nothing printed as if it were done."""
+def test_an_account_that_cannot_be_created_is_reported_in_one_line(
+    capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    """With exit code 1, what is wrong, and no output of a success."""
     wrong = {
         ("create-user", "ada"): "email: ",
         ("create-user", "ada@example.com", "--role", "queen"): "There is no role named queen.",
@@ -111,8 +113,10 @@ def test_an_account_that_cannot_be_made_is_one_line(capsys: pytest.CaptureFixtur
     assert on(database_url, lambda identity: identity.access.list_users(role=None, after=None, limit=9)) == []
 
 
-def test_what_is_taken_is_one_line_and_keeps_its_secret(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
-    """The same address in other letters is the same address."""
+def test_a_taken_name_is_reported_in_one_line_without_a_secret(
+    capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    """The same address in another case is the same address."""
     first = backroom_here(capsys, "admin", "create-user", EMAIL, **given_here(database_url))
     secret = first.out.split()[-1]
     again = backroom_here(capsys, "admin", "create-user", EMAIL.upper(), **given_here(database_url))
@@ -128,7 +132,7 @@ def test_what_is_taken_is_one_line_and_keeps_its_secret(capsys: pytest.CaptureFi
 def test_a_password_from_standard_input_ends_with_its_line(
     capsys: pytest.CaptureFixture[str], database_url: str, end: bytes
 ) -> None:
-    """As Windows ends lines, too; a byte order mark is no part of it either, and any form of a letter is the letter."""
+    """Also with a line end of Windows; a byte order mark is not part of it, and Unicode forms are normalized."""
     given = b"\xef\xbb\xbf" + "Ångström fährt Ski".encode() + end
     arguments = ("admin", "create-user", EMAIL, "--password-stdin")
     finished = backroom_here(capsys, *arguments, given=given, **given_here(database_url))
@@ -147,10 +151,10 @@ def test_a_password_from_standard_input_ends_with_its_line(
         ("u\u0308".encode() * 6, "characters or more"),
     ],
 )
-def test_a_password_that_cannot_be_taken_is_one_line(
+def test_an_invalid_password_is_reported_in_one_line(
     capsys: pytest.CaptureFixture[str], database_url: str, given: bytes, told: str
 ) -> None:
-    """Without the password, and no account is made."""
+    """Without the password, and no account is created."""
     arguments = ("admin", "create-user", EMAIL, "--password-stdin")
     finished = backroom_here(capsys, *arguments, given=given, **given_here(database_url))
     assert (finished.code, finished.out) == (1, "")
@@ -160,8 +164,8 @@ def test_a_password_that_cannot_be_taken_is_one_line(
     assert on(database_url, lambda identity: identity.access.list_users(role=None, after=None, limit=9)) == []
 
 
-def test_a_short_password_makes_no_account(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
-    """The contract's own rule holds here too, and the password is not repeated."""
+def test_a_short_password_creates_no_account(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
+    """The contract's own rule applies here too, and the password is not repeated."""
     arguments = ("admin", "create-user", EMAIL, "--password-stdin")
     finished = backroom_here(capsys, *arguments, given="hunter2\n", **given_here(database_url))
     assert (finished.code, finished.out) == (1, "")
@@ -171,7 +175,7 @@ def test_a_short_password_makes_no_account(capsys: pytest.CaptureFixture[str], d
         on(database_url, lambda identity: signed_in(identity, "hunter2"))
 
 
-def test_a_database_that_does_not_answer_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_database_is_reported_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """For every command that needs it, without its password."""
     for arguments in (("admin", "create-user", EMAIL), ("admin", "create-service-account", "till"), ("migrate",)):
         finished = backroom_here(capsys, *arguments, **given_here(NOBODY_HOME))
@@ -180,10 +184,10 @@ def test_a_database_that_does_not_answer_is_one_line(capsys: pytest.CaptureFixtu
         assert finished.err.count("\n") == 1
 
 
-def test_another_master_key_is_one_line_and_changes_nothing(
+def test_another_master_key_is_reported_in_one_line_and_changes_nothing(
     capsys: pytest.CaptureFixture[str], database_url: str
 ) -> None:
-    """What it wrote into the record could never be verified."""
+    """An audit entry signed with it could never be verified."""
     backroom_here(capsys, "admin", "create-user", EMAIL, **given_here(database_url))
     another = {**given_here(database_url), "BACKROOM_MASTER_KEY": new_master_key()}
     for arguments in (("create-user", "bob@example.com"), ("create-service-account", "till")):

@@ -1,4 +1,4 @@
-"""Two environments are told apart, and a copy of a database does nothing of the other's until it is adopted."""
+"""Environments are kept apart, and a copied database does none of the original's work until it is adopted."""
 
 import asyncio
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ async def belongs_to(database: Database) -> str | None:
 
 @pytest.mark.slow
 async def test_the_first_server_claims_the_database(database: Database, database_url: str) -> None:
-    """Where nothing is said, as one machine's own; a second server of the same environment is let in."""
+    """By default for the local machine; a second server of the same environment starts too."""
     assert await belongs_to(database) is None
     async with serving(database_url, **settings(database_url, PRODUCTION)):
         assert await belongs_to(database) == PRODUCTION
@@ -63,10 +63,10 @@ async def test_the_first_server_claims_the_database(database: Database, database
     "command", [("serve",), ("serve", "--workers", "2"), ("worker",), ("admin", "create-service-account", "x")]
 )
 @pytest.mark.slow
-async def test_another_environment_is_refused_in_a_line(
+async def test_another_environment_is_refused_in_one_line(
     database: Database, database_url: str, command: tuple[str, ...]
 ) -> None:
-    """Exit code 1, with both values and the mend; nothing was changed."""
+    """Exit code 1, with both values and what to do; nothing was changed."""
     await claimed(database, PRODUCTION)
     finished = await backroom(*command, **settings(database_url))
     lines = [line for line in finished.err.splitlines() if line.startswith("backroom: ")]
@@ -75,10 +75,10 @@ async def test_another_environment_is_refused_in_a_line(
     assert await belongs_to(database) == PRODUCTION
 
 
-async def test_no_connection_of_a_server_reaches_another_environment_s_database(
+async def test_no_connection_of_a_server_reaches_another_environments_database(
     database: Database, database_url: str
 ) -> None:
-    """Nor one that is opened later, as after the database was replaced by a copy while a server ran."""
+    """Not even one that is opened later, after the database was replaced by a copy while a server ran."""
     opening = Database(database_url, issuer=STAGING, pooler=POOLER)
     try:
         connector = Connector(database_url, application_name="test", pooler=POOLER, issuer=STAGING)
@@ -92,7 +92,7 @@ async def test_no_connection_of_a_server_reaches_another_environment_s_database(
     assert not refused.value.problem.is_transient
 
 
-async def test_a_server_that_runs_does_no_job_of_a_database_that_became_another_s(
+async def test_a_running_server_runs_no_job_of_another_environments_database(
     database: Database, database_url: str
 ) -> None:
     """It is not ready, says why, and leaves the queue alone."""
@@ -121,10 +121,10 @@ def said(server: Running, event: str) -> list[Mapping[str, object]]:
     return [line for line in server.log if line["event"] == event]
 
 
-async def test_what_only_reads_takes_a_copy_as_it_is(
+async def test_commands_that_only_read_accept_a_copy(
     database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever looks at a backup need not adopt it; what verifies it says whose it is."""
+    """A backup can be inspected without adopting it; `verify` says which environment it belongs to."""
     await claimed(database, PRODUCTION)
     verified = await asyncio.to_thread(backroom_here, capsys, "verify", **settings(database_url))
     assert (verified.code, [line[:3] for line in verified.out.splitlines() if " is broken by " in line]) == (1, ["I13"])
@@ -135,7 +135,7 @@ async def test_what_only_reads_takes_a_copy_as_it_is(
 
 @dataclass
 class Copied:
-    """What production left behind in a database, and what it had given out."""
+    """What production stored in a database, and the tokens that it issued."""
 
     outbox: Outbox
     shop: Subscriber
@@ -145,7 +145,7 @@ class Copied:
 
 
 async def left_behind(server: Running, outbox: Outbox, shop: Subscriber) -> Copied:
-    """Somebody signed in, a service with a key, a mail, a job, a failed one, a delivery, and an event that waits."""
+    """A signed-in user, a service with a key, a mail, a job, a failed one, a delivery, and an event that waits."""
     await registered(server.anonymous)
     tokens = await logged_in(server.anonymous)
     admin = await server.sign_in("admin")
@@ -168,10 +168,10 @@ async def adopted(url: str, capsys: pytest.CaptureFixture[str], *options: str, *
     return finished.code, finished.out + finished.err
 
 
-async def test_an_adopted_copy_does_nothing_of_the_other_environment_s(
+async def test_an_adopted_copy_does_nothing_of_the_other_environment(
     database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No token, session or key of there is taken, and nothing of there is sent; it serves its own people."""
+    """No token, session or key from there is accepted, and nothing from there is sent; it serves its own users."""
     async with subscriber() as shop, outbox_on(database) as outbox:
         async with running(database, issuer=PRODUCTION) as server:
             copied = await left_behind(server, outbox, shop)
@@ -209,7 +209,7 @@ async def nothing_goes_on(server: Running, copied: Copied) -> None:
 async def test_an_adoption_is_recorded(
     database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As what the command did, beside what was recorded before."""
+    """As what the command did, after what was recorded before."""
     await claimed(database, PRODUCTION)
     assert (await adopted(database_url, capsys, "--yes"))[0] == 0
     async with database.store(FRAME).reading() as tx:
@@ -217,10 +217,10 @@ async def test_an_adoption_is_recorded(
     assert [(event.entry.action, event.entry.result) for event in events] == [("backroom adopt", "OK")]
 
 
-async def test_an_adoption_is_confirmed_first(
+async def test_an_adoption_must_be_confirmed(
     database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without a terminal it needs --yes, and changes nothing without."""
+    """Without a terminal it needs --yes, and otherwise changes nothing."""
     await claimed(database, PRODUCTION)
     code, text = await adopted(database_url, capsys)
     assert code == 1
@@ -229,10 +229,10 @@ async def test_an_adoption_is_confirmed_first(
     assert await belongs_to(database) == PRODUCTION
 
 
-async def test_adopting_one_s_own_changes_nothing(
+async def test_adopting_ones_own_database_changes_nothing(
     database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Sessions go on."""
+    """Sessions continue."""
     async with running(database, issuer=STAGING) as server:
         await server.application.prepare()
         customer = await server.sign_in("customer")

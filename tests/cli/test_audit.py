@@ -1,4 +1,4 @@
-"""`backroom audit`: the record as an operator reads it and proves it."""
+"""`backroom audit`: an operator reads and verifies the record."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -35,8 +35,8 @@ async def chain(database: Database) -> Database:
     return database
 
 
-async def test_a_whole_record_is_verified_and_its_end_can_be_kept(chain: Database, audit: Audit) -> None:
-    """What it prints is what --anchor takes."""
+async def test_a_valid_record_is_verified_and_its_end_is_printed(chain: Database, audit: Audit) -> None:
+    """The printed end is accepted by --anchor."""
     end = await head(chain)
     found = await audit("verify")
     assert (found.code, found.err) == (0, "")
@@ -45,7 +45,7 @@ async def test_a_whole_record_is_verified_and_its_end_can_be_kept(chain: Databas
     assert (again.code, again.out.splitlines()[0]) == (0, "the record is whole: 5 events, 1 anchors")
 
 
-async def test_the_first_bad_entry_is_named_in_one_line(chain: Database, audit: Audit) -> None:
+async def test_the_first_bad_entry_is_reported_in_one_line(chain: Database, audit: Audit) -> None:
     """With its place and its number; the exit code is 1."""
     await execute(chain, "UPDATE frame.audit_entries SET address = '' WHERE resource IN ('thing/2', 'thing/3')")
     found = await audit("verify")
@@ -53,7 +53,7 @@ async def test_the_first_bad_entry_is_named_in_one_line(chain: Database, audit: 
     assert found.err == ("backroom: the record is not whole: position 3, event 3: the event is not what was written\n")
 
 
-async def test_a_cut_tail_is_named_by_the_anchors(chain: Database, audit: Audit, tmp_path: Path) -> None:
+async def test_anchors_reveal_a_cut_tail(chain: Database, audit: Audit, tmp_path: Path) -> None:
     """Every one of the file's lines counts."""
     path = tmp_path / "anchors"
     await AnchorFile(path).keep(await head(chain), BEGAN)
@@ -74,15 +74,15 @@ async def test_a_cut_tail_is_named_by_the_anchors(chain: Database, audit: Audit,
         (("--anchor-file", "/nowhere"), "--anchor-file: /nowhere cannot be read"),
     ],
 )
-async def test_what_is_no_anchor_is_refused(audit: Audit, arguments: tuple[str, ...], said: str) -> None:
-    """Before the record is looked at."""
+async def test_an_invalid_anchor_is_refused(audit: Audit, arguments: tuple[str, ...], said: str) -> None:
+    """Before the record is read."""
     found = await audit("verify", *arguments)
     assert found.code == 1
     assert found.err.startswith(f"backroom: {said}")
 
 
-async def test_a_spoilt_anchor_file_is_refused_by_its_line(audit: Audit, tmp_path: Path) -> None:
-    """It proves nothing more."""
+async def test_a_corrupted_anchor_file_is_refused_with_its_line(audit: Audit, tmp_path: Path) -> None:
+    """It no longer proves anything."""
     path = tmp_path / "anchors"
     await AnchorFile(path).keep(AuditAnchor(1, bytes(32)), BEGAN)
     path.write_text(path.read_text() + "spoilt\n")
@@ -90,8 +90,8 @@ async def test_a_spoilt_anchor_file_is_refused_by_its_line(audit: Audit, tmp_pat
     assert (found.code, found.err) == (1, "backroom: --anchor-file: line 2 is no anchor\n")
 
 
-async def test_the_record_is_listed_the_latest_last(chain: Database, audit: Audit) -> None:
-    """As far as the filters let it through."""
+async def test_the_record_is_listed_latest_last(chain: Database, audit: Audit) -> None:
+    """As the filters select."""
     await recorded(chain, entry(9, resource="not/sealed"))
     shown = (await audit("list")).out.splitlines()
     assert [line.split()[0] for line in shown] == ["1", "2", "3", "4", "5", "6"]

@@ -1,4 +1,4 @@
-"""`backroom bench`, as a person runs it."""
+"""`backroom bench`, as an operator runs it."""
 
 import asyncio
 import subprocess
@@ -26,15 +26,15 @@ NOBODY = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_API_KEY": "brk_none"
 
 
 async def made_key(admin: Api) -> str:
-    """Of a new service account."""
+    """The key of a new service account."""
     request = CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="bench", roles=["service"]))
     key: str = (await admin.access.CreateServiceAccount(request)).secret
     return key
 
 
 @pytest.mark.slow
-async def test_each_work_has_a_row_and_what_was_sold_adds_up(database_url: str) -> None:
-    """Before the first call one line says what will be left there."""
+async def test_each_operation_has_a_row_and_the_totals_add_up(database_url: str) -> None:
+    """Before the first call one line says what will be left behind."""
     async with serving(database_url) as server:
         settings = {"DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY, "COLUMNS": "120"}
         words = ("bench", "--yes", "--seconds", "0.8", "--callers", "8", "--products", "20")
@@ -53,8 +53,8 @@ async def test_each_work_has_a_row_and_what_was_sold_adds_up(database_url: str) 
 
 
 @pytest.mark.slow
-async def test_named_works_are_called_by_a_timetable(server: Running, admin: Api) -> None:
-    """At the rate that was asked for; the address and the key may be given."""
+async def test_selected_operations_are_called_by_a_timetable(server: Running, admin: Api) -> None:
+    """At the requested rate; the address and the key may be given."""
     words = ("bench", "--yes", "get-product", "place-hot", "--rate", "50", "--seconds", "0.5", "--products", "5")
     ended = await backroom(*words, "--address", server.address, BACKROOM_API_KEY=await made_key(admin))
     assert ended.code == 0, ended.err
@@ -65,8 +65,8 @@ async def test_named_works_are_called_by_a_timetable(server: Running, admin: Api
 
 
 @pytest.mark.slow
-async def test_stock_that_does_not_add_up_is_said_and_exits_with_1(server: Running, admin: Api) -> None:
-    """Here because somebody else received a piece meanwhile."""
+async def test_stock_that_does_not_add_up_is_reported_and_exits_with_1(server: Running, admin: Api) -> None:
+    """Here because another caller receives a piece meanwhile."""
     settings = {"BACKROOM_API_KEY": await made_key(admin), "BACKROOM_GRPC_ADDRESS": server.address}
     words = ("bench", "--yes", "place-hot", "--seconds", "1", "--products", "2")
     benching = asyncio.create_task(backroom(*words, **settings))
@@ -85,8 +85,8 @@ async def test_stock_that_does_not_add_up_is_said_and_exits_with_1(server: Runni
     assert not ended.err
 
 
-async def test_a_wrong_key_is_said_in_one_line(server: Running, capsys: pytest.CaptureFixture[str]) -> None:
-    """The server's own words say what is the matter."""
+async def test_a_wrong_key_is_reported_in_one_line(server: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the server's own words."""
     settings = {"BACKROOM_API_KEY": "brk_none", "BACKROOM_GRPC_ADDRESS": server.address}
     ended = await asyncio.to_thread(backroom_here, capsys, "bench", "--yes", **settings)
     assert ended.code == 1
@@ -117,8 +117,8 @@ BAD: Mapping[str, tuple[tuple[str, ...], Mapping[str, str], str]] = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before anything is written anywhere."""
+def test_bad_input_is_reported_in_one_line(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is written."""
     words, settings, said = BAD[what]
     ended = backroom_here(capsys, "bench", *words, **settings)
     assert ended.code == 1
@@ -127,25 +127,25 @@ def test_bad_input_is_said_in_one_line(what: str, capsys: pytest.CaptureFixture[
     assert not ended.out
 
 
-async def test_a_key_is_not_shown_to_a_server_of_other_settings(
+async def test_a_key_is_not_sent_to_another_server_than_the_settings_name(
     server: Running, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The one that is kept, or would be made, is of the server that the settings name."""
+    """The stored or created key belongs to the server that the settings name."""
     settings = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY}
     ended = await asyncio.to_thread(backroom_here, capsys, "bench", "--yes", "--address", server.address, **settings)
     assert ended.code == 1
     assert ended.err.startswith("backroom: BACKROOM_API_KEY: is not set; ")
 
 
-def test_a_number_out_of_its_bounds_is_a_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
-    """It exits with 2, as each command does."""
+def test_a_number_out_of_bounds_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """It exits with 2, as for each command."""
     ended = backroom_here(capsys, "bench", "--callers", "0")
     assert ended.code == 2
     assert "--callers" in ended.err
 
 
 def test_without_its_library_a_bench_says_what_to_install() -> None:
-    """A server's own installation has none of what only a bench needs."""
+    """An installed server lacks the libraries that only a bench needs."""
     code = "import sys; sys.modules['hpack'] = None; from server.cli.app import main; main()"
     command = (sys.executable, "-P", "-c", code, "bench")
     ended = subprocess.run(command, env=bare_environment(), capture_output=True, text=True)
@@ -153,7 +153,7 @@ def test_without_its_library_a_bench_says_what_to_install() -> None:
     assert ended.stderr == "backroom: bench: needs hpack, which is not installed: pip install hpack\n"
 
 
-def test_what_failed_and_what_was_not_answered_is_told() -> None:
+def test_failed_and_unanswered_calls_are_reported() -> None:
     """The most frequent failures by their text, and the rest by their number."""
     console = Console(record=True, width=120)
     failures = {f"Failed: INTERNAL: {number}": number for number in range(1, 8)}

@@ -1,4 +1,4 @@
-"""Whatever is the matter with the database is told in one line: libpq's own words, the setting, and the mend."""
+"""A database problem is reported in one line: libpq's own words, the setting, and what to do."""
 
 import asyncio
 import socket
@@ -13,6 +13,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from server.modules import MODULES
 from storage.url import parameters, sibling
 from tests.cli.test_doctor import row
 from tests.fixtures.keys import MASTER_KEY
@@ -27,14 +28,14 @@ RULES = "local all door_password scram-sha-256\nlocal all door_entry reject\n"
 
 @dataclass(frozen=True)
 class Urls:
-    """The ways to one database, most of which are closed."""
+    """URLs of one database, most of which do not work."""
 
     socket: str
     database: str
     tcp: str
-    """A host and a port that lead to the same server, which knows no TLS."""
+    """A host and a port that lead to the same server, without TLS."""
     silent: str
-    """A host and a port where nothing is ever answered."""
+    """A host and a port that accept connections and never respond."""
 
     def by(self, role: str, database: str = "") -> str:
         return f"postgresql://{role}:{ENCODED}@/{database or self.database}?host={self.socket}"
@@ -42,7 +43,7 @@ class Urls:
 
 @pytest.fixture(scope="module")
 def roles(postgres: str) -> Iterator[None]:
-    """Roles that may not do something, each for a reason of its own."""
+    """Roles that each lack a privilege."""
     with psycopg.connect(postgres, autocommit=True) as connection:
         (place,) = connection.execute("SHOW hba_file").fetchone() or ()
         rules = Path(place)
@@ -81,7 +82,7 @@ async def urls(postgres: str, database_url: str, roles: None) -> AsyncIterator[U
 
 @asynccontextmanager
 async def relayed(place: str) -> AsyncIterator[int]:
-    """A port that leads to a socket."""
+    """A port that forwards to a socket."""
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with closing(writer):
@@ -111,7 +112,7 @@ TROUBLES = {
     "full": ("door_full", 'too many connections for role "door_full"', "max_connections"),
     "no TLS": ("postgresql://postgres:{canary}@{urls.tcp}/shop?sslmode=require", "does not support SSL", "sslmode"),
 }
-"""A role, or a role and a database, or a URL; what is said, and the mend."""
+"""A role, or a role and a database, or a URL; the message, and what to do."""
 
 
 def url_of(urls: Urls, way: str) -> str:
@@ -122,7 +123,7 @@ def url_of(urls: Urls, way: str) -> str:
 
 
 def hold(finished: Finished, said: str, mend: str, before: str = "") -> None:
-    """One line that says both, and nothing of the password."""
+    """Checks that there is one line with both, without the password."""
     assert finished.code == 1, finished
     (line,) = finished.err.splitlines()
     assert line.startswith(f"backroom: {before}DATABASE_URL: "), line
@@ -137,10 +138,10 @@ def silent_about_the_password(finished: Finished) -> None:
 
 
 @pytest.mark.parametrize(("way", "said", "mend"), TROUBLES.values(), ids=TROUBLES)
-async def test_each_problem_is_told_by_every_command(
+async def test_each_problem_is_reported_by_every_command(
     urls: Urls, way: str, said: str, mend: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By one that asks, and by the doctor."""
+    """By one that queries, and by the doctor."""
     settings = {"DATABASE_URL": url_of(urls, way), "BACKROOM_MASTER_KEY": MASTER_KEY}
     hold(await asyncio.to_thread(backroom_here, capsys, "jobs", **settings), said, mend)
     finished = await asyncio.to_thread(backroom_here, capsys, "doctor", COLUMNS="500", **settings, **FREE)
@@ -163,8 +164,8 @@ IN_PROCESS = (
 
 
 @pytest.mark.slow
-async def test_each_command_tells_it_in_the_same_words(urls: Urls, capsys: pytest.CaptureFixture[str]) -> None:
-    """In one line, and never with a traceback; those that serve end, since a password does not mend itself."""
+async def test_each_command_uses_the_same_words(urls: Urls, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, without a traceback; servers exit, since a wrong password does not fix itself."""
     settings = {"DATABASE_URL": urls.by("door_password"), "BACKROOM_MASTER_KEY": MASTER_KEY, **FREE}
     said, mend = 'password authentication failed for user "door_password"', "correct the user and the password in"
     for command in IN_PROCESS:
@@ -180,10 +181,10 @@ async def test_each_command_tells_it_in_the_same_words(urls: Urls, capsys: pytes
         silent_about_the_password(finished)
 
 
-async def test_rights_that_a_role_lacks_to_serve_are_listed(
+async def test_the_privileges_that_a_serving_role_lacks_are_listed(
     urls: Urls, postgres: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A command names the first, and the doctor all of them until they are granted; then it may serve, not migrate."""
+    """A command names the first, and the doctor all until they are granted; then the role can serve, not migrate."""
     settings = {"DATABASE_URL": urls.by("door_stranger"), "BACKROOM_MASTER_KEY": MASTER_KEY}
     finished = await asyncio.to_thread(backroom_here, capsys, "jobs", **settings)
     hold(finished, "permission denied for table alembic_version", "backroom doctor lists what is missing")
@@ -197,7 +198,7 @@ async def test_rights_that_a_role_lacks_to_serve_are_listed(
     assert "USAGE on the schema commerce" in serve
     assert "to own" in migrate
     with psycopg.connect(sibling(postgres, urls.database), autocommit=True) as connection:
-        for schema in ("frame", "identity", "commerce", "webhooks", "public"):
+        for schema in ("frame", *MODULES, "public"):
             connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO door_stranger")
             for right in ("SELECT, INSERT, UPDATE, DELETE ON ALL TABLES", "USAGE ON ALL SEQUENCES"):
                 connection.execute(f"GRANT {right} IN SCHEMA {schema} TO door_stranger")
@@ -209,10 +210,10 @@ async def test_rights_that_a_role_lacks_to_serve_are_listed(
         connection.execute("DROP OWNED BY door_stranger")
 
 
-async def test_a_role_that_may_not_migrate_is_told_what_it_lacks(
+async def test_a_role_that_cannot_migrate_is_reported_with_what_it_lacks(
     urls: Urls, postgres: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What PostgreSQL refused first; nothing is left behind."""
+    """The first privilege that PostgreSQL refused; nothing is left behind."""
     name = f"door_{uuid4().hex}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -225,8 +226,8 @@ async def test_a_role_that_may_not_migrate_is_told_what_it_lacks(
 
 @pytest.mark.skipif(PROGRAMS is None, reason="no PostgreSQL older than 16 is installed: apt-get install postgresql-15")
 @pytest.mark.slow
-async def test_a_server_that_is_too_old_is_told_with_both_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    """By what changes it, what asks it, what serves on it, and the doctor."""
+async def test_a_server_that_is_too_old_is_reported_with_both_versions(capsys: pytest.CaptureFixture[str]) -> None:
+    """By commands that change and query it, by a server, and by the doctor."""
     with tempfile.TemporaryDirectory(prefix="backroom-old-") as folder, postgres_15(Path(folder)) as url:
         assert PROGRAMS is not None
         said, mend = f"the server is PostgreSQL {PROGRAMS.parent.name}.", "upgrade PostgreSQL"

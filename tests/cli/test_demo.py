@@ -1,4 +1,4 @@
-"""`backroom demo` and `backroom replay`, as a person runs them."""
+"""`backroom demo` and `backroom replay`, as an operator runs them."""
 
 import asyncio
 import os
@@ -24,6 +24,15 @@ FIGURES = [
     "not matched: 25 lines, 177 units never sold to that customer at that price before",
     "not replayed: 0 ledger adjustments",
 ]
+ROLLED_OUT = [
+    "flag evaluated: express-checkout at 10 %, on for 26 of 300 people",
+    "flag grown: to 50 %, on for 155, among them 26 of the 26 who had it",
+    "flag rolled back: on for 26, among them 26 of the first 26",
+]
+TRIED = [
+    "flag evaluated: express-checkout, made by an earlier run, is on for 26 of 300 people",
+    "flag tried: at 50 % it would be on for 155, among them 26 of the 26 who had it",
+]
 
 
 def backroom(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -33,14 +42,14 @@ def backroom(*words: str, folder: Path, **environment: str) -> subprocess.Comple
 
 
 def lines_of(output: str) -> list[str]:
-    """The lines, with one blank between words."""
+    """The lines, with single spaces between words."""
     return [" ".join(line.split()) for line in output.splitlines()]
 
 
-async def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
+async def test_the_demo_replays_the_real_day_and_a_second_run_changes_nothing(
     database_url: str, tmp_path: Path, shared_sandbox: Sandbox
 ) -> None:
-    """Where no server answers, the demo starts one; run again, the same figures and not one row more."""
+    """Without a running server, the demo starts one; run again, it prints the same figures and adds no row."""
     paid = {
         "DATABASE_URL": database_url,
         "BACKROOM_MASTER_KEY": MASTER_KEY,
@@ -51,6 +60,7 @@ async def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
     first = await asyncio.to_thread(backroom, "demo", "--yes", folder=tmp_path, **paid)
     assert first.returncode == 0, first.stderr
     assert set(FIGURES) <= set(lines_of(first.stdout))
+    assert lines_of(first.stdout)[-3:] == ROLLED_OUT
     counts = row_counts(database_url)
     assert counts["commerce.orders"] == 136
     assert counts["commerce.order_lines"] == 3081
@@ -59,20 +69,22 @@ async def test_the_demo_sells_the_real_day_and_a_second_run_changes_nothing(
     second = await asyncio.to_thread(backroom, "demo", "--yes", folder=tmp_path, **paid)
     assert second.returncode == 0, second.stderr
     assert set(FIGURES) <= set(lines_of(second.stdout))
+    assert lines_of(second.stdout)[-2:] == TRIED
     assert row_counts(database_url) == counts
-    assert (tmp_path / "replay.json").stat().st_mode & 0o777 == 0o600
+    for kept in ("replay.json", "replay-manager.json"):
+        assert (tmp_path / kept).stat().st_mode & 0o777 == 0o600
 
 
 def test_the_demo_says_that_the_database_is_not_migrated(postgres: str, tmp_path: Path) -> None:
-    """It ends in one line with the mend, and does not wait for ever."""
+    """It ends with one line that says what to do, and does not wait forever."""
     ended = backroom("demo", "--yes", folder=tmp_path, DATABASE_URL=postgres, BACKROOM_MASTER_KEY=MASTER_KEY)
     assert ended.returncode == 1
     assert "backroom migrate" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_a_file_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
-    """The name of the file and what is the matter, before anything is started."""
+def test_a_missing_file_is_reported_in_one_line(tmp_path: Path) -> None:
+    """The name of the file and the problem, before anything is started."""
     ended = backroom("replay", str(tmp_path / "none.csv"), folder=tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
@@ -80,15 +92,15 @@ def test_a_file_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_day_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
-    """The option and the text that was given."""
+def test_an_invalid_day_is_reported_in_one_line(tmp_path: Path) -> None:
+    """The option and its value."""
     ended = backroom("replay", "x.csv", "--from", "yesterday", folder=tmp_path)
     assert ended.returncode == 1
     assert ended.stderr == "backroom: --from: 'yesterday' is no day; write it as 2011-11-01\n"
 
 
-def test_a_database_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> None:
-    """The demo's own server is given up as soon as it says why it is not ready."""
+def test_an_unreachable_database_is_reported_in_one_line(tmp_path: Path) -> None:
+    """The demo gives its own server up as soon as that says why it is not ready."""
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     ended = backroom("demo", "--yes", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
     assert ended.returncode == 1
@@ -97,16 +109,16 @@ def test_a_database_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> 
     assert "Connection refused; start PostgreSQL there" in line
 
 
-def test_nothing_is_written_where_nobody_said_yes(tmp_path: Path) -> None:
-    """Without a terminal to ask at, into a database that is not this folder's: one line, which names the reason."""
+def test_nothing_is_written_without_confirmation(tmp_path: Path) -> None:
+    """Without a terminal, into a database that is not this folder's: one line with the reason."""
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     ended = backroom("demo", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
-    said = "this writes products, orders and payments through a server of its own"
+    said = "this writes products, orders, payments and a flag through a server of its own"
     reason = "DATABASE_URL is set: the database is not the embedded one"
     assert (ended.returncode, ended.stderr) == (1, f"backroom: {said}, and {reason}: say --yes\n")
 
 
-def test_a_person_confirms_at_a_terminal(tmp_path: Path) -> None:
+def test_an_operator_confirms_at_a_terminal(tmp_path: Path) -> None:
     """With each reason; any answer but yes writes nothing."""
     settings = {"BACKROOM_ENVIRONMENT": "production", "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
     code, screen = at_a_terminal("demo", typed=b"n\n", folder=tmp_path, **settings)
@@ -118,7 +130,7 @@ def test_a_person_confirms_at_a_terminal(tmp_path: Path) -> None:
 
 
 def at_a_terminal(*words: str, typed: bytes, folder: Path, **environment: str) -> tuple[int, str]:
-    """How a command ends at a terminal where this is typed, and what stands on the screen."""
+    """The exit code of a command at a terminal with this input, and its output."""
     ours, theirs = pty.openpty()
     settings = {"BACKROOM_DATA_DIR": str(folder), "BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", **environment}
     command = [sys.executable, "-m", "server", *words]
@@ -128,7 +140,7 @@ def at_a_terminal(*words: str, typed: bytes, folder: Path, **environment: str) -
         os.close(theirs)
         os.write(ours, typed)
         screen = b""
-        with suppress(OSError):  # the terminal's end, once nobody writes to it any more
+        with suppress(OSError):  # the terminal's end, once no process writes to it any more
             while read := os.read(ours, 4096):
                 screen += read
         code = process.wait(60)

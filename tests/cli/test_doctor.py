@@ -1,4 +1,4 @@
-"""The doctor says what is configured, what answers, and the mend."""
+"""The doctor says what is configured, what responds, and what to do."""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -13,13 +13,13 @@ from tests.process.commands import Finished, backroom, backroom_here
 
 
 def with_password(url: str) -> str:
-    """The same database, as somebody who has a password."""
+    """The URL of the same database, with a password."""
     host = urlsplit(url).netloc
     return url.replace(f"//{host}/", "//postgres:hunter2@/")
 
 
 async def doctor(capsys: pytest.CaptureFixture[str], server: Running, url: str, **settings: str) -> Finished:
-    """Beside a running server, in a thread, so that the server can answer it."""
+    """Runs the doctor next to a running server, in a thread, so that the server can respond."""
     beside = {
         "BACKROOM_GRPC_ADDRESS": server.address,
         "BACKROOM_HTTP_ADDRESS": server.http.removeprefix("http://"),
@@ -36,10 +36,10 @@ def row(finished: Finished, what: str) -> str:
     return found
 
 
-async def test_all_is_well_with_a_running_server(
+async def test_everything_is_fine_with_a_running_server(
     server: Running, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 0; each answer is shown, and no secret is."""
+    """Exit code 0; each response is shown, and no secret is."""
     finished = await doctor(capsys, server, with_password(database_url), BACKROOM_API_KEY="brk_secret")
     assert (finished.code, finished.err) == (0, "")
     assert f"answers, at migration {migrations.head()} of {migrations.head()}" in row(finished, "database ")
@@ -60,7 +60,7 @@ async def test_a_server_that_is_not_ready_is_broken(
     assert "503" in row(finished, "HTTP /readyz")
 
 
-async def test_a_database_that_does_not_answer_is_broken(server: Running, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_unreachable_database_is_broken(server: Running, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1, and its password is not shown."""
     url = "postgresql://postgres:hunter2@/backroom?host=/nonexistent&password=hunter2"
     finished = await doctor(capsys, server, url)
@@ -72,7 +72,7 @@ async def test_a_database_that_does_not_answer_is_broken(server: Running, capsys
 async def test_a_database_that_is_behind_is_broken(
     own_server: Running, capsys: pytest.CaptureFixture[str], database_url: str
 ) -> None:
-    """Exit code 1, and the mend is the command to run."""
+    """Exit code 1, with the command to run."""
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     finished = await doctor(capsys, own_server, database_url)
@@ -82,8 +82,8 @@ async def test_a_database_that_is_behind_is_broken(
 
 
 @pytest.mark.slow
-async def test_what_does_not_run_is_not_broken() -> None:
-    """Exit code 0, and nothing is started: the rows say how to."""
+async def test_a_server_that_does_not_run_is_not_broken() -> None:
+    """Exit code 0, and nothing is started: the rows say how to start it."""
     nothing = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:1"}
     finished = await backroom("doctor", COLUMNS="200", **nothing)
     assert (finished.code, finished.err) == (0, "")

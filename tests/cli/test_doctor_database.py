@@ -1,4 +1,4 @@
-"""The doctor looks at the database as one that is served on, and at what opens what is sealed in it."""
+"""The doctor checks the database for serving, and the master key for opening what is sealed in it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ async def doctor(capsys: pytest.CaptureFixture[str], url: str, **settings: str) 
 
 @contextmanager
 def as_owner(url: str, *statements: str) -> Iterator[None]:
-    """Statements on the server, of which each second one takes the first back."""
+    """Statements on the server as owner; each second one undoes the first."""
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements[::2]:
             connection.execute(statement)
@@ -34,7 +34,7 @@ def as_owner(url: str, *statements: str) -> Iterator[None]:
                 connection.execute(statement)
 
 
-async def test_all_that_it_looks_at_is_fine(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_all_checks_pass(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 0; the version is the server's own."""
     with psycopg.connect(database_url) as connection:
         version = connection.info.parameter_status("server_version") or ""
@@ -45,10 +45,10 @@ async def test_all_that_it_looks_at_is_fine(database_url: str, capsys: pytest.Ca
         assert row(finished, what).startswith("✓"), what
 
 
-async def test_a_master_key_that_is_missing_is_told_with_how_to_make_one(
+async def test_a_missing_master_key_is_reported_with_how_to_create_one(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A database of one's own needs one."""
+    """An external database needs one."""
     finished = await doctor(capsys, database_url, BACKROOM_MASTER_KEY="")
     assert finished.code == 1
     found = row(finished, "the master key")
@@ -57,10 +57,10 @@ async def test_a_master_key_that_is_missing_is_told_with_how_to_make_one(
     assert "backroom keys new-master-key" in found
 
 
-async def test_a_master_key_that_opens_nothing_is_told_and_nothing_is_made(
+async def test_a_master_key_that_opens_nothing_is_reported_and_nothing_is_created(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A look makes no keys; once there are, it opens all of them, or says how many."""
+    """The check creates no keys; existing ones it opens, or reports how many it cannot."""
     assert "nothing is sealed yet" in row(await doctor(capsys, database_url), "the master key")
     settings = {"DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY}
     made = await asyncio.to_thread(backroom_here, capsys, "admin", "create-service-account", "shop", **settings)
@@ -76,10 +76,8 @@ async def test_a_master_key_that_opens_nothing_is_told_and_nothing_is_made(
     assert row(await doctor(capsys, database_url, BACKROOM_MASTER_KEY=both), "the master key").startswith("✓")
 
 
-async def test_a_database_that_nothing_can_be_written_to_is_broken(
-    database_url: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """One whose role or administrator has made it read-only, as after a failover."""
+async def test_a_read_only_database_is_broken(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Because its role or administrator made it so, as after a failover."""
     name = parameters(database_url)["dbname"]
     only = f"ALTER DATABASE {name} SET default_transaction_read_only = on"
     with as_owner(database_url, only, "SELECT 1"):
@@ -89,8 +87,8 @@ async def test_a_database_that_nothing_can_be_written_to_is_broken(
     assert "name the primary" in row(finished, "writing")
 
 
-async def test_it_says_what_a_commit_waits_for(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where it waits for nothing, with the mend, which need not be done."""
+async def test_it_reports_what_a_commit_waits_for(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """If it waits for nothing, with a suggestion."""
     name = parameters(database_url)["dbname"]
     with as_owner(database_url, f"ALTER DATABASE {name} SET synchronous_commit = on", "SELECT 1"):
         finished = await doctor(capsys, database_url)
@@ -105,7 +103,7 @@ async def test_it_says_what_a_commit_waits_for(database_url: str, capsys: pytest
 async def test_too_few_connections_are_broken(
     postgres: str, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What bounds them is named: the database's own limit here, beside one connection that is in use."""
+    """The limit is named: the database's own here, with one connection in use."""
     name = parameters(database_url)["dbname"]
     limited = as_owner(postgres, f"ALTER DATABASE {name} CONNECTION LIMIT 12", "SELECT 1")
     with limited, psycopg.connect(database_url):
@@ -116,10 +114,10 @@ async def test_too_few_connections_are_broken(
     assert "raise the database's CONNECTION LIMIT" in found
 
 
-async def test_a_pooler_that_is_set_and_is_not_there_is_noticed(
+async def test_a_configured_pooler_that_is_missing_is_a_notice(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is not broken, once the limits hold; before they do, the mend is to migrate."""
+    """It is not broken, once the limits apply; before that, the advice is to migrate."""
     settings = {"BACKROOM_DATABASE_POOLER": "transaction"}
     finished = await doctor(capsys, database_url, **settings)
     assert finished.code == 1
@@ -133,10 +131,10 @@ async def test_a_pooler_that_is_set_and_is_not_there_is_noticed(
     assert row(finished, "time limits").startswith("✓")
 
 
-async def test_the_direct_way_is_looked_at_by_itself(
+async def test_the_direct_url_is_checked_separately(
     postgres: str, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And its trouble is told with its own setting."""
+    """Its problem is reported with its own setting."""
     settings = {"BACKROOM_DIRECT_DATABASE_URL": database_url}
     assert "may migrate" in row(await doctor(capsys, database_url, **settings), "the direct way")
     missing = sibling(postgres, "missing")
@@ -147,10 +145,10 @@ async def test_the_direct_way_is_looked_at_by_itself(
     assert "BACKROOM_DIRECT_DATABASE_URL" in found
 
 
-async def test_whose_the_database_is_is_told_with_whose_it_should_be(
+async def test_the_databases_environment_is_compared_with_the_setting(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody's before the first start; another environment's is broken, and both values and the mend are told."""
+    """None before the first start; another environment is broken, with both values and what to do."""
     what, here, there = "the database belongs to", "https://here.example.com", "https://there.example.com"
     assert "nobody yet" in row(await doctor(capsys, database_url), what)
     with psycopg.connect(database_url, autocommit=True) as connection:

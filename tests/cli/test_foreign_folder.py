@@ -1,4 +1,4 @@
-"""What is run in a folder with a package `server` of its own runs Backroom all the same."""
+"""Commands in a folder that has a package `server` of its own still run Backroom."""
 
 import asyncio
 import subprocess
@@ -34,7 +34,7 @@ def run(folder: Path, url: str, *words: str, **settings: str) -> "subprocess.Pop
 
 
 async def test_several_processes_serve(folder: Path, database_url: str) -> None:
-    """Each of them is Backroom, and none is what stands in the folder."""
+    """Each of them is Backroom, and none is the folder's package."""
     with run(folder, database_url, "serve", "--workers", "2", **FREE) as process:
         assert process.stdout is not None
         try:
@@ -47,7 +47,7 @@ async def test_several_processes_serve(folder: Path, database_url: str) -> None:
 
 
 async def test_a_replay_starts_its_own_server(folder: Path, database_url: str) -> None:
-    """Which places the orders."""
+    """It places the orders."""
     nobody = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1"}
     with run(folder, database_url, "replay", "one.csv", "--yes", **nobody) as process:
         try:

@@ -1,4 +1,4 @@
-"""What the command says of itself, and what a shell is told of it."""
+"""The command's help, and shell completion."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 from tests.process.commands import BACKROOM, backroom_here, bare_environment
 
 
-def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_command_it_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     """As --help does."""
     bare, asked = backroom_here(capsys), backroom_here(capsys, "--help")
     assert (bare.code, bare.err) == (asked.code, asked.err) == (0, "")
@@ -17,8 +17,8 @@ def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture
     assert bare.out.strip() == asked.out.strip()
 
 
-def test_the_version_is_said_with_what_it_runs_on(capsys: pytest.CaptureFixture[str]) -> None:
-    """What whoever mends a fault asks for first."""
+def test_the_version_is_printed_with_its_platform(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever fixes a defect asks for it first."""
     said = backroom_here(capsys, "--version")
     first, *rest = said.out.splitlines()
     assert said.code == 0
@@ -27,10 +27,10 @@ def test_the_version_is_said_with_what_it_runs_on(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("sevre", "serve"), ("doctr", "doctor"), ("verifi", "verify")])
-def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(
+def test_a_mistyped_command_is_answered_with_a_suggestion(
     capsys: pytest.CaptureFixture[str], typed: str, meant: str
 ) -> None:
-    """With exit code 2, as for any wrong usage."""
+    """With exit code 2, as for any usage error."""
     said = backroom_here(capsys, typed)
     assert said.code == 2
     assert f"No such command '{typed}'. Did you mean '{meant}'" in said.err
@@ -42,7 +42,7 @@ def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(
 )
 @pytest.mark.slow
 def test_a_shell_completes_commands_and_options(typed: str, completed: list[str]) -> None:
-    """By the script that --show-completion prints, in bash."""
+    """With the script that --show-completion prints, in bash."""
     asked = {"_TYPER_COMPLETE_ARGS": typed, "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
     environment = {**bare_environment(), "_BACKROOM_COMPLETE": "complete_bash", **asked}
     ended = subprocess.run([BACKROOM], env=environment, capture_output=True, text=True, timeout=60)
@@ -50,8 +50,8 @@ def test_a_shell_completes_commands_and_options(typed: str, completed: list[str]
 
 
 @pytest.mark.slow
-def test_the_completion_is_a_script_that_bash_takes() -> None:
-    """Nothing but the script is printed, so that `source` may read it."""
+def test_the_completion_is_a_valid_bash_script() -> None:
+    """Nothing else is printed, so that `source` can read it."""
     shell = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     script = subprocess.run(
         [BACKROOM, "--show-completion", "bash"],

@@ -1,4 +1,4 @@
-"""Ctrl-C, whenever it comes, ends a command without a traceback."""
+"""Ctrl-C ends a command without a traceback, at any moment."""
 
 import asyncio
 import signal
@@ -27,14 +27,14 @@ def started(url: str, *options: str) -> "subprocess.Popen[str]":
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one process", "several"])
 @pytest.mark.slow
-async def test_a_second_ctrl_c_cuts_off_what_a_stop_waits_for(database_url: str, options: tuple[str, ...]) -> None:
+async def test_a_second_ctrl_c_aborts_a_stop(database_url: str, options: tuple[str, ...]) -> None:
     """At once, with exit code 130 and one line that says so."""
     with started(database_url, *options) as process:
         assert process.stdout is not None
         try:
             await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "Ctrl-C stops it."), 60)
             process.send_signal(signal.SIGINT)
-            await asyncio.sleep(1)  # two that come at once would be one
+            await asyncio.sleep(1)  # two signals at once would count as one
             process.send_signal(signal.SIGINT)
             _, said = await asyncio.to_thread(process.communicate, timeout=30)
         finally:
@@ -44,7 +44,7 @@ async def test_a_second_ctrl_c_cuts_off_what_a_stop_waits_for(database_url: str,
     assert "Traceback" not in said
 
 
-def test_ctrl_c_while_it_is_still_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_while_the_command_is_loading(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 130, as of any program that a signal ends."""
 
     class Loading(ModuleType):
@@ -57,7 +57,7 @@ def test_ctrl_c_while_it_is_still_loaded(monkeypatch: pytest.MonkeyPatch) -> Non
     assert ended.value.code == 130
 
 
-def test_ctrl_c_while_a_command_works(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_while_a_command_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is printed."""
 
     def interrupted(**_: object) -> None:
@@ -68,10 +68,10 @@ def test_ctrl_c_while_a_command_works(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert (ended.code, ended.out, ended.err.strip()) == (130, "", "")
 
 
-def test_a_file_without_rights_is_said_in_one_line(
+def test_an_inaccessible_file_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Which file, and what the system says of it; whichever command it was."""
+    """Its name, and the system's message, for every command."""
 
     def refused(**_: object) -> None:
         raise PermissionError(13, "Permission denied", "/closed/file")

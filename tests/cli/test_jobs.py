@@ -1,4 +1,4 @@
-"""The queue as an operator sees it, and the process that does nothing but jobs."""
+"""The queue as an operator sees it, and the process that only runs jobs."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ from tests.webhooks.senders import SETTING, standard
 
 @asynccontextmanager
 async def working(database_url: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A `backroom worker`; it must stop cleanly when it is asked to."""
+    """A `backroom worker`; it must stop cleanly."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server", "worker"),
         env={**os.environ, "DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY, "LOG_FORMAT": "json"},
@@ -46,7 +46,7 @@ async def working(database_url: str) -> AsyncIterator[asyncio.subprocess.Process
 async def test_jobs_are_listed_and_one_that_failed_is_retried(
     database: Database, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What waits, what runs, what failed, on what and how often tried; only what failed can be put back."""
+    """Waiting, running and failed ones, with their subject and attempts; only failed ones can be retried."""
     async with database.store(FRAME).transaction() as tx:
         await tx.jobs.defer([Job("commerce.pay", {"payment_id": f"payment-{number}"}) for number in range(3)])
     with psycopg.connect(database_url) as connection:
@@ -72,10 +72,10 @@ async def test_jobs_are_listed_and_one_that_failed_is_retried(
     )
 
 
-async def test_periodic_jobs_are_listed_with_the_time_that_they_were_due(
+async def test_periodic_jobs_are_listed_with_the_time_at_which_they_were_due(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Their one argument is a number; others may be of any of JSON's types."""
+    """Their one argument is a number; others may have any JSON type."""
     with psycopg.connect(database_url) as connection:
         put = "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES ('frame', %s, %s::jsonb)"
         connection.execute(put, ["frame.take_up", '{"timestamp": 1795998005}'])
@@ -100,15 +100,15 @@ async def test_periodic_jobs_are_listed_with_the_time_that_they_were_due(
 
 
 @pytest.mark.slow
-async def test_an_empty_queue_is_said_to_be(database_url: str) -> None:
-    """In words."""
+async def test_an_empty_queue_is_reported_in_words(database_url: str) -> None:
+    """Rather than as an empty table."""
     ended = await backroom("jobs", DATABASE_URL=database_url)
     assert (ended.code, ended.out) == (0, "no job waits, runs or has failed\n")
 
 
 @pytest.mark.slow
 async def test_a_server_without_a_worker_leaves_the_jobs_to_a_worker(database: Database, database_url: str) -> None:
-    """What is acknowledged waits in the queue until a worker comes."""
+    """An acknowledged change waits in the queue until a worker runs."""
     async with serving(database_url, "--no-worker", BACKROOM_WEBHOOK_SOURCES=SETTING) as server:
         post = Post("billing", standard(b"{}", at=int(time.time())))
         assert (await sent(server.http_port, post)).status == 204

@@ -1,4 +1,4 @@
-"""What commands say to programs: one JSON document, whose fields stay, and the exit codes of the text."""
+"""Commands' JSON output: one document, with stable fields, and the same exit codes as the text."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ Run = Callable[..., Awaitable[Finished]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], database_url: str) -> Run:
-    """Runs a command on the test's database, where no server answers."""
+    """Runs a command on the test's database, without a server."""
 
     async def ran(*words: str, as_json: bool = True, **settings: str) -> Finished:
         ours = {"DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY}
@@ -30,14 +30,14 @@ def run(capsys: pytest.CaptureFixture[str], database_url: str) -> Run:
 
 
 def document(finished: Finished) -> dict[str, Any]:
-    """What was printed, which is one document and nothing else."""
+    """The output, which is one document and nothing else."""
     assert finished.err == ""
     found: dict[str, Any] = json.loads(finished.out)
     return found
 
 
-async def test_verify_says_of_each_law_whether_it_holds(run: Run, database: Database) -> None:
-    """And what breaks it; the exit code is 1 where one is broken."""
+async def test_verify_reports_each_law(run: Run, database: Database) -> None:
+    """And its violations; the exit code is 1 if one is broken."""
     await recorded(database, *(entry(number) for number in range(3)))
     await auditing_on(database).seal()
     well = await run("verify")
@@ -52,8 +52,8 @@ async def test_verify_says_of_each_law_whether_it_holds(run: Run, database: Data
     assert (broken["id"], broken["broken"], len(broken["broken_by"])) == ("I12", 1, 1)
 
 
-async def test_audit_list_gives_the_events_the_latest_last(run: Run, database: Database) -> None:
-    """What an event does not have is null; its place is null until it is sealed."""
+async def test_audit_list_prints_the_events_latest_last(run: Run, database: Database) -> None:
+    """Missing values are null; so is the place until the event is sealed."""
     await recorded(database, entry(0), entry(1, caller_id=NOBODY, result="DENIED"))
     first, last = document(await run("audit", "list"))["events"]
     assert first.keys() == {
@@ -64,8 +64,8 @@ async def test_audit_list_gives_the_events_the_latest_last(run: Run, database: D
     assert last["create_time"].endswith("Z")
 
 
-async def test_keys_list_gives_each_key_and_its_times(run: Run) -> None:
-    """One to sign and one to derive; nothing of what they are made of."""
+async def test_keys_list_prints_each_key_and_its_times(run: Run) -> None:
+    """One to sign and one to derive, without key material."""
     assert document(await run("keys", "list")) == {"keys": []}
     await run("keys", "rotate", as_json=False)
     keys = document(await run("keys", "list"))["keys"]
@@ -75,7 +75,7 @@ async def test_keys_list_gives_each_key_and_its_times(run: Run) -> None:
         assert key["activate_time"].endswith("Z")
 
 
-async def test_doctor_gives_each_finding_and_exits_with_1_where_one_is_broken(run: Run) -> None:
+async def test_doctor_prints_each_finding_and_exits_with_1_if_one_is_broken(run: Run) -> None:
     """With its state, which is fine, notice or broken."""
     found = document(await run("doctor"))["findings"]
     assert all(each.keys() == {"name", "found", "state", "mend"} for each in found)

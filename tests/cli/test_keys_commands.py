@@ -1,4 +1,4 @@
-"""`backroom keys`, on the database itself."""
+"""`backroom keys`, directly on the database."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ def given(url: str, master_key: str = MASTER_KEY) -> Mapping[str, str]:
 
 
 def published(url: str, master_keys: MasterKeys = MASTER_KEYS) -> list[str]:
-    """The ids of the keys that a server of this database shows others."""
+    """The ids of the keys that a server of this database publishes."""
 
     async def read() -> list[str]:
         database = Database(url, pool_size=2)
@@ -37,21 +37,21 @@ def published(url: str, master_keys: MasterKeys = MASTER_KEYS) -> list[str]:
 
 
 def listed(finished: Finished) -> dict[str, list[str]]:
-    """What the list says of each key, by its id."""
+    """The listing of each key, by its id."""
     assert (finished.code, finished.err) == (0, "")
     rows = [line.split() for line in finished.out.splitlines()[1:]]
     return {row[0]: row[1:] for row in rows}
 
 
 def test_a_master_key_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    """Another each time, in the form of the setting; no database is needed."""
+    """A new one each time, in the setting's format; no database is needed."""
     made = [backroom_here(capsys, "keys", "new-master-key") for _ in range(2)]
     assert [(each.code, each.err) for each in made] == [(0, "")] * 2
     assert len({read_master_key(each.out) for each in made}) == 2
 
 
 def test_keys_are_rotated_and_listed(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
-    """The new ones stand there at once, and become active after ten minutes, or when asked for."""
+    """The new ones are listed immediately, and become active after ten minutes, or as requested."""
     (first,) = published(database_url)
     finished = backroom_here(capsys, "keys", "rotate", **given(database_url))
     assert (finished.code, finished.err) == (0, "")
@@ -68,7 +68,7 @@ def test_keys_are_rotated_and_listed(capsys: pytest.CaptureFixture[str], databas
 
 
 def test_a_key_is_revoked(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
-    """It leaves the published keys, another takes its place, and one that nobody knows is one line."""
+    """It is no longer published, another takes its place, and an unknown one is reported in one line."""
     (leaked,) = published(database_url)
     finished = backroom_here(capsys, "keys", "revoke", leaked, **given(database_url))
     assert (finished.code, finished.err) == (0, "")
@@ -81,7 +81,7 @@ def test_a_key_is_revoked(capsys: pytest.CaptureFixture[str], database_url: str)
 
 
 def test_the_master_key_is_changed(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
-    """Given before the old one, a rotation seals by it, and the old one can go."""
+    """Listed before the old one, it seals everything at the next rotation, and the old one can be removed."""
     (first,) = published(database_url)
     alone = backroom_here(capsys, "keys", "rotate", **given(database_url, OTHER))
     assert (alone.code, alone.out) == (1, "")
@@ -96,7 +96,7 @@ def test_the_master_key_is_changed(capsys: pytest.CaptureFixture[str], database_
 
 @pytest.mark.slow
 async def test_a_server_with_another_master_key_does_not_start(database_url: str, database: Database) -> None:
-    """It says which setting is wrong, in one line; and so does a worker."""
+    """Its one line names the wrong setting; so does a worker's."""
     await KeyRing(database.store(IDENTITY), MASTER_KEYS, now).load()
     here = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0", "LOG_LEVEL": "ERROR"}
     for command in ("serve", "worker"):

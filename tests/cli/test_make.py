@@ -1,4 +1,4 @@
-"""How `make` finds a Python, and what it tells the tools that download."""
+"""How `make` chooses a Python, and which certificates its downloads trust."""
 
 import os
 import shlex
@@ -20,7 +20,7 @@ def command(folder: Path, name: str, script: str) -> None:
 
 
 def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """In this checkout, for an environment in another folder, with the folder's commands before all others."""
+    """Runs make in this checkout, for an environment in another folder, with that folder first on the path."""
     kept = {name: os.environ[name] for name in ("HOME",) if name in os.environ}
     return subprocess.run(
         ["make", "--no-print-directory", f"VENV={folder}/venv", f"TOOLS={folder}/tools", *arguments],  # noqa: S607
@@ -36,8 +36,8 @@ def printed(folder: Path, expression: str, **environment: str) -> str:
     return make(folder, "--eval", f"printed: ; @{expression}", "printed", **environment).stdout.strip()
 
 
-def test_the_first_python_that_runs_and_is_new_enough_is_taken(tmp_path: Path) -> None:
-    """A version manager leaves commands that only say that they are not active."""
+def test_the_first_python_that_runs_and_is_new_enough_is_chosen(tmp_path: Path) -> None:
+    """A version manager leaves commands that only print that they are not active."""
     command(tmp_path, "python3.13", SHIM_THAT_FINDS_NONE)
     command(tmp_path, "python3.12", OLD)
     command(tmp_path, "python3.11", 'exec {python} "$@"')
@@ -60,8 +60,8 @@ def test_an_older_python_is_refused_in_one_line(tmp_path: Path, goal: str) -> No
     ("goal", "place", "python"),
     [("moved", "/elsewhere", ""), ("of another Python", str(ROOT), "other"), ("fitting", str(ROOT), "")],
 )
-def test_an_environment_that_does_not_fit_is_forgotten(tmp_path: Path, goal: str, place: str, python: str) -> None:
-    """One of a checkout that was moved, or of another Python than the one that is asked for, is built anew."""
+def test_an_unsuitable_environment_is_rebuilt(tmp_path: Path, goal: str, place: str, python: str) -> None:
+    """One of a checkout that was moved, or of another Python than the requested one."""
     (tmp_path / "venv" / "bin").mkdir(parents=True)
     command(tmp_path / "venv" / "bin", "python", 'exec {python} "$@"')
     command(tmp_path, "other", "echo another one")
@@ -70,8 +70,8 @@ def test_an_environment_that_does_not_fit_is_forgotten(tmp_path: Path, goal: str
     assert (tmp_path / "venv" / ".python").exists() == (goal == "fitting")
 
 
-def test_what_downloads_trusts_the_systems_authorities(tmp_path: Path) -> None:
-    """A company's own stands there; what somebody has set goes first."""
+def test_downloads_trust_the_systems_authorities(tmp_path: Path) -> None:
+    """A company's own is there; explicit settings take precedence."""
     told = printed(tmp_path, "$(TRUST) env", SSL_CERT_FILE="/company.pem").splitlines()
     assert {"UV_SYSTEM_CERTS=true", "REQUESTS_CA_BUNDLE=/company.pem"} <= set(told)
     told = printed(tmp_path, "$(TRUST) env", UV_SYSTEM_CERTS="false", REQUESTS_CA_BUNDLE="/own.pem").splitlines()

@@ -1,4 +1,4 @@
-"""What the commands write is nobody else's to read."""
+"""Files that the commands write are readable only by their owner."""
 
 import asyncio
 import stat
@@ -19,7 +19,7 @@ FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_HTTP_ADDRESS": "127.0.
 
 
 def shared(folder: Path) -> dict[str, str]:
-    """Whatever in a folder, itself included, somebody else may read, write or enter, with its mode."""
+    """Everything in a folder, including itself, that other users may read, write or enter, with its mode."""
     found = [folder, *folder.rglob("*")]
     modes = {str(each.relative_to(folder.parent)): each.lstat().st_mode for each in found if not each.is_symlink()}
     return {name: stat.filemode(mode) for name, mode in modes.items() if stat.S_IMODE(mode) & 0o077}
@@ -27,7 +27,7 @@ def shared(folder: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 async def test_a_first_start_shares_no_file_and_no_socket(tmp_path: Path) -> None:
-    """Database, keys, sandbox, log and mails, under the usual umask; the socket of a long path lies elsewhere."""
+    """Database, keys, sandbox, log and mails, under the usual umask; the socket of a long path is elsewhere."""
     data = tmp_path / ("long" * 30) / "data"
     async with (
         serving("", BACKROOM_MASTER_KEY="", BACKROOM_DATA_DIR=str(data)) as server,
@@ -47,15 +47,15 @@ async def test_a_first_start_shares_no_file_and_no_socket(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-async def test_a_command_makes_its_folder_its_owner_s_alone(tmp_path: Path) -> None:
-    """Whichever is the first to make it, as one that only asks for a list is."""
+async def test_a_command_creates_its_folder_for_its_owner_only(tmp_path: Path) -> None:
+    """Whichever command is the first, even one that only lists."""
     data = tmp_path / "data"
     assert (await backroom("jobs", BACKROOM_DATA_DIR=str(data))).code == 0
     assert shared(data) == {}
 
 
-def test_the_doctor_notices_what_others_may_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A data folder of before, with the mend; nothing is broken by it."""
+def test_the_doctor_notices_files_that_others_may_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A data folder of an earlier version, with what to do; it is a notice."""
     data = tmp_path / "data"
     data.mkdir(mode=0o755)
     data.chmod(0o755)

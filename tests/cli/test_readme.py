@@ -1,4 +1,4 @@
-"""The README's blocks do, as they stand, what the README says they do."""
+"""The README's blocks work as printed."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def blocks(language: str, heading: str) -> list[str]:
 
 
 class Reader:
-    """Somebody who pastes what the README says into a shell, in the folder of a server that runs."""
+    """Pastes the README's blocks into a shell, in the folder of a running server."""
 
     def __init__(self, folder: Path, address: str) -> None:
         self._folder = folder
@@ -34,7 +34,7 @@ class Reader:
         self._pasted: list[str] = []
 
     def paste(self, *pasted: str) -> str:
-        """What the shell prints for these blocks, behind those that were pasted before; they must not fail."""
+        """The shell's output for these blocks, run after the remembered ones; they must not fail."""
         again = "".join(self._pasted)
         script = self._here(f"set -e\n{{ {again or ':'}\n}} >/dev/null\n{''.join(pasted)}")
         shell = subprocess.run(["sh", "-c", script], **self._run)  # type: ignore[call-overload]  # noqa: S607
@@ -42,11 +42,11 @@ class Reader:
         return str(shell.stdout)
 
     def remember(self, *pasted: str) -> None:
-        """What the shell goes on knowing."""
+        """Runs these blocks before all later ones."""
         self._pasted += pasted
 
     def python(self, block: str, **environment: str) -> str:
-        """What a Python file of this text prints."""
+        """The output of a Python file with this text."""
         (self._folder / "order.py").write_text(self._here(block))
         command = [sys.executable, "order.py"]
         ended = subprocess.run(command, **{**self._run, "env": bare_environment(**environment)})  # type: ignore[call-overload]
@@ -58,13 +58,13 @@ class Reader:
         return {"cwd": self._folder, "env": bare_environment(), "capture_output": True, "text": True, "timeout": 120}
 
     def _here(self, text: str) -> str:
-        """With the port that this server has."""
+        """The text with this server's port."""
         return text.replace("127.0.0.1:50051", self._address)
 
 
 @pytest.fixture
 async def reader(tmp_path: Path) -> AsyncIterator[Reader]:
-    """In a folder that is set up as a checkout is after `make run`, which goes on running."""
+    """A folder like a checkout after `make run`, while that keeps running."""
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
     with serve(tmp_path) as process:
         assert process.stdout is not None
@@ -79,8 +79,8 @@ async def reader(tmp_path: Path) -> AsyncIterator[Reader]:
             process.kill()
 
 
-async def test_what_the_readme_says_can_be_pasted(reader: Reader) -> None:
-    """A paid order, somebody who registers, and an order from Python, one after the other, as a reader does it."""
+async def test_the_readmes_blocks_can_be_pasted(reader: Reader) -> None:
+    """A paid order, a registration, and an order from Python, one after the other, as a reader does it."""
     await asyncio.to_thread(read_on, reader)
 
 
@@ -89,7 +89,7 @@ def read_on(reader: Reader) -> None:
     assert run == "make run\n"
     reader.remember(signing_in)
     assert '"ORDER_STATE_PAID"' in reader.paste(ordering).splitlines()[-1]
-    (registering,) = blocks("sh", "Somebody who registers")
+    (registering,) = blocks("sh", "Registering a user")
     *_, tokens = re.findall(r"^\{$.*?^\}$", reader.paste(registering), re.MULTILINE | re.DOTALL)
     assert json.loads(tokens)["tokens"]["accessToken"]
     (key,) = blocks("sh", "Calling it from Python")
@@ -98,13 +98,13 @@ def read_on(reader: Reader) -> None:
     assert re.fullmatch(r"[0-9a-f-]{36}\n", reader.python(sample, TILL_KEY=made))
 
 
-def test_what_is_pasted_holds_no_comment() -> None:
-    """An interactive zsh takes a # for a word."""
+def test_pasted_blocks_contain_no_comments() -> None:
+    """An interactive zsh does not treat # as a comment."""
     for block in re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
         assert not re.search(r"(^|\s)#", block)
 
 
-def test_every_command_that_the_readme_names_is_there() -> None:
+def test_every_command_in_the_readme_exists() -> None:
     """Of make and of backroom."""
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"`make ([a-z0-9-]+)", README))

@@ -1,4 +1,4 @@
-"""A start as the README has it: nothing is set up, and the calls that it prints can be pasted."""
+"""A start as in the README: without any setup, it prints calls that can be pasted."""
 
 import asyncio
 import json
@@ -30,26 +30,26 @@ pytestmark = pytest.mark.slow
 
 @dataclass(frozen=True)
 class Start:
-    """One `backroom serve` on the embedded database, once it has ended."""
+    """One `backroom serve` on the embedded database, after it has ended."""
 
     text: str
     seconds: float
-    """How long it took until it said so."""
+    """The start time that it printed."""
     admin: str
-    """What admin.json held while it ran."""
+    """The content of admin.json while it ran."""
     modes: set[int]
     """Of the files that hold its secrets."""
     signed_in: str
-    """Whom the password in admin.json signed in."""
+    """The account that the password in admin.json signed in."""
     answered: str
-    """What the calls to paste for buf answered."""
+    """The responses to the pasted calls for buf."""
     about: tuple[httpx.Response, httpx.Response]
-    """What GET / and HEAD / answered."""
+    """The responses to GET / and HEAD /."""
     code: int | None
 
 
 async def start(folder: Path, ca: Path | None = None, **settings: str) -> Start:
-    """Starts it, waits until it has said all, looks around, and stops it as Ctrl-C does."""
+    """Starts it, waits for all of its output, inspects it, and stops it as Ctrl-C does."""
     began = time.monotonic()
     with serve(folder, **settings) as process:
         assert process.stdout is not None
@@ -81,7 +81,7 @@ def serve(folder: Path, **settings: str) -> "subprocess.Popen[str]":
 
 
 def read(stream: IO[str], until: str) -> str:
-    """The lines up to the one that holds this."""
+    """The output up to the line that contains this."""
     lines: list[str] = []
     while not lines or (until not in lines[-1] and lines[-1]):
         lines.append(stream.readline())
@@ -89,20 +89,20 @@ def read(stream: IO[str], until: str) -> str:
 
 
 def calls_of(said: str, tool: str) -> list[str]:
-    """The lines to paste for a tool: those between what introduces them and the next blank line."""
+    """The lines to paste for a tool: those between their heading and the next blank line."""
     introduced = {"buf": "Calls to paste:\n\n", "grpcurl": "The same with grpcurl:\n\n"}[tool]
     return [line.strip() for line in said.partition(introduced)[2].partition("\n\n")[0].splitlines()]
 
 
 def pasted(lines: list[str], folder: Path) -> str:
-    """What a shell in the server's folder prints for these lines, which must all succeed."""
+    """The output of a shell in the server's folder for these lines, which must all succeed."""
     shell = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=folder, capture_output=True, text=True, timeout=60)  # noqa: S607
     assert shell.returncode == 0, shell.stderr
     return shell.stdout
 
 
 async def signed_in_by(said: str, ca: Path | None = None, *, email: str, password: str) -> str:
-    """Signs in at the address that was printed, and returns who that is."""
+    """Signs in at the printed address, and returns the account."""
     address = re.search(r"gRPC on (\S+:\d+)", said)
     assert address
     async with channel_to(address[1], ca) as channel:
@@ -119,7 +119,7 @@ def channel_to(address: str, ca: Path | None) -> grpc.aio.Channel:
 
 
 def about_of(said: str) -> tuple[httpx.Response, httpx.Response]:
-    """What the HTTP side's root answers at the address that was printed."""
+    """The response of the HTTP side's root at the printed address."""
     address = re.search(r"HTTP on (\S+:\d+)", said)
     assert address
     with httpx.Client(base_url=f"http://{address[1]}", trust_env=False) as client:
@@ -152,16 +152,16 @@ async def starts() -> AsyncIterator[Starts]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def test_the_first_start_makes_an_admin_whose_password_signs_in(starts: Starts) -> None:
-    """It is kept in a file that nobody else may read, as the master key is, and is not shown on the screen."""
+async def test_the_first_start_creates_an_admin_whose_password_signs_in(starts: Starts) -> None:
+    """It is in a file that only its owner may read, like the master key, and is not printed."""
     assert starts.first.signed_in == "admin@localhost: admin"
     assert starts.first.modes == {0o600}
     assert "An admin was made, admin@localhost; the password is kept in .backroom/admin.json." in starts.first.text
     assert json.loads(starts.first.admin)["password"] not in starts.first.text
 
 
-async def test_every_start_prints_the_calls_first_for_buf_then_for_grpcurl(starts: Starts) -> None:
-    """One that signs in by the file that holds the password, and two that use the token; in TLS as the server is."""
+async def test_every_start_prints_calls_first_for_buf_then_for_grpcurl(starts: Starts) -> None:
+    """One that signs in with the password file, and two that use the token; with TLS if the server has it."""
     methods = ["IdentityService/Login", "IdentityService/GetMe", "CatalogService/ListProducts"]
     for said, flag in ((starts.first.text, "-plaintext"), (starts.second.text, f"-cacert {starts.folder}/ca.pem")):
         function, *by_buf = calls_of(said, "buf")
@@ -174,7 +174,7 @@ async def test_every_start_prints_the_calls_first_for_buf_then_for_grpcurl(start
 
 
 async def test_the_calls_can_be_pasted(starts: Starts) -> None:
-    """In a shell in the server's folder, those for buf answer who the caller is and what is sold: nothing yet."""
+    """In a shell in the server's folder, those for buf return the caller and the products: none yet."""
     for each in (starts.first, starts.second):
         me, products = each.answered.rsplit("{", 1)
         assert json.loads(me)["user"]["email"] == "admin@localhost"
@@ -186,8 +186,8 @@ async def test_the_calls_can_be_pasted(starts: Starts) -> None:
     ['{\n  "tokens": {\n    "accessToken": "ey.J0",\n    "refreshToken": "r"', '  "access_token": "ey.J0",\n  "x": 1'],
     ids=["buf, and grpcurl from 1.8.7 on", "grpcurl 1.8.6"],
 )
-async def test_the_token_is_found_however_a_tool_writes_its_field(starts: Starts, answer: str) -> None:
-    """By the recipe that is printed for either tool."""
+async def test_the_token_is_extracted_however_a_tool_formats_its_output(starts: Starts, answer: str) -> None:
+    """By the printed recipe for either tool."""
     for tool in ("buf", "grpcurl"):
         (login,) = (call for call in calls_of(starts.first.text, tool) if call.startswith("TOKEN="))
         recipe = login.removesuffix(")").partition(" | ")[2]
@@ -195,28 +195,28 @@ async def test_the_token_is_found_however_a_tool_writes_its_field(starts: Starts
 
 
 def filtered(recipe: str, text: str) -> str:
-    """What a shell makes of a text."""
+    """The output of a shell filter for a text."""
     return subprocess.run(["sh", "-c", recipe], input=text, capture_output=True, text=True).stdout  # noqa: S607
 
 
-async def test_a_start_says_how_long_it_took(starts: Starts) -> None:
-    """From the process's beginning, its imports and the database included."""
+async def test_a_start_prints_how_long_it_took(starts: Starts) -> None:
+    """From the start of the process, including its imports and the database."""
     for each in (starts.first, starts.second):
         said = re.search(r", after (\d+\.\d) s\. Ctrl-C stops it\.", each.text)
         assert said
         assert 0.2 < float(said[1]) <= each.seconds + 0.1
 
 
-async def test_the_second_start_prints_and_changes_no_password(starts: Starts) -> None:
-    """The admin is there, and signs in as before."""
+async def test_the_second_start_neither_prints_nor_changes_the_password(starts: Starts) -> None:
+    """The admin exists, and signs in as before."""
     assert starts.second.admin == starts.first.admin
     assert starts.second.signed_in == "admin@localhost: admin"
     assert json.loads(starts.first.admin)["password"] not in starts.second.text
     assert "An admin was made" not in starts.second.text
 
 
-async def test_the_http_root_says_what_answers_and_where_to_look(starts: Starts) -> None:
-    """In plain text, with the version and the paths; HEAD answers alike, without the text."""
+async def test_the_http_root_names_the_server_and_its_paths(starts: Starts) -> None:
+    """In plain text, with the version and the paths; HEAD has the same headers, without the text."""
     got, head = starts.first.about
     assert (got.status_code, got.headers["content-type"]) == (200, "text/plain; charset=utf-8")
     assert got.text.startswith("Backroom ")
@@ -227,7 +227,7 @@ async def test_the_http_root_says_what_answers_and_where_to_look(starts: Starts)
 
 
 async def test_ctrl_c_ends_the_server_and_its_database(starts: Starts) -> None:
-    """With exit code 0; nothing is left running."""
+    """With exit code 0; no process is left."""
     assert (starts.first.code, starts.second.code) == (0, 0)
     assert running_url(starts.folder / ".backroom" / "postgres") is None
 

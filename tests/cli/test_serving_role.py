@@ -1,4 +1,4 @@
-"""One role migrates and another serves, which may change nothing in the record and make no table."""
+"""One role migrates and another serves, which can neither change the record nor create tables."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ OWNER, SERVING, DATABASE = "backroom_owner", "backroom", "backroom"
 
 @pytest.fixture
 def roles(postgres: str) -> Iterator[str]:
-    """What compose.yaml makes in a new volume: both roles and the database; returns the server's socket folder."""
+    """Both roles and the database, as compose.yaml creates them in a new volume; returns the server's socket folder."""
     with psycopg.connect(postgres, autocommit=True) as connection:
         for statement in statements(owner_password="for the owner", serving_password="for the server"):
             connection.execute(statement)
@@ -60,18 +60,18 @@ def migrated(capsys: pytest.CaptureFixture[str], folder: str, role: str = SERVIN
 
 @pytest.fixture
 async def granted(roles: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """The URL of the role that serves, on a database that the owner migrated."""
+    """The serving role's URL, on a database that the owner migrated."""
     finished = await asyncio.to_thread(migrated, capsys, roles)
     assert (finished.code, finished.err) == (0, "")
     assert finished.out.endswith("the role backroom may serve on it, and change nothing in the record\n")
     return by(SERVING, roles)
 
 
-async def test_the_role_that_serves_has_all_that_calls_and_jobs_need(granted: str, sandbox_here: Sandbox) -> None:
-    """Somebody registers and signs in; an order is placed and paid; the record is sealed, and the laws hold."""
+async def test_the_serving_role_has_the_privileges_for_calls_and_jobs(granted: str, sandbox_here: Sandbox) -> None:
+    """A user registers and signs in; an order is placed and paid; the record is sealed, and the laws hold."""
     database = Database(granted, audit_key=MASTER_KEYS.audit_key, pool_size=5)
     try:
-        async with running(database) as server:  # which sends no mails, so that they can be read
+        async with running(database) as server:  # it sends no mails, so that they can be read
             await server.application.health.ready()
             await registered(server.anonymous)
             tokens = await logged_in(server.anonymous)
@@ -92,8 +92,8 @@ async def sealed(database: Database) -> int:
     return head.position if head else 0
 
 
-async def test_the_role_that_serves_changes_nothing_that_stands_in_the_record(granted: str) -> None:
-    """Nor does it make tables, drop them, or give itself more."""
+async def test_the_serving_role_cannot_change_the_record(granted: str) -> None:
+    """Nor create or drop tables, or grant itself more."""
     with psycopg.connect(granted, autocommit=True) as connection:
         (superuser,) = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = session_user").fetchone() or ()
         assert superuser is False
@@ -121,7 +121,7 @@ async def test_the_role_that_serves_changes_nothing_that_stands_in_the_record(gr
 
 
 def a_column_of_each(connection: psycopg.Connection[tuple[object, ...]]) -> list[tuple[str, str]]:
-    """Each table of the record, with a column of it."""
+    """Each table of the record, with one of its columns."""
     found = connection.execute(
         """
         SELECT table_schema || '.' || table_name, min(column_name) FROM information_schema.columns
@@ -132,10 +132,8 @@ def a_column_of_each(connection: psycopg.Connection[tuple[object, ...]]) -> list
     return [(str(table), str(column)) for table, column in found]
 
 
-async def test_what_was_granted_before_is_taken_back(
-    roles: str, granted: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A role that was given everything, as an earlier version asked for, has what it needs after the next migration."""
+async def test_earlier_grants_are_revoked(roles: str, granted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A role with all privileges, as an earlier version required, has only what it needs after the next migration."""
     with psycopg.connect(by(OWNER, roles), autocommit=True) as connection:
         connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA frame TO backroom")
     assert (await asyncio.to_thread(migrated, capsys, roles)).code == 0
@@ -145,10 +143,10 @@ async def test_what_was_granted_before_is_taken_back(
         connection.execute("DELETE FROM frame.request_ids")
 
 
-async def test_the_doctor_requests_of_the_role_that_serves_only_what_it_needs(
+async def test_the_doctor_requires_only_the_privileges_that_serving_needs(
     granted: str, roles: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And names what is missing once something is, with the command that mends it."""
+    """It names a missing one, with the command that grants it."""
 
     async def rights() -> str:
         settings = {"DATABASE_URL": granted, **FREE}
@@ -171,10 +169,10 @@ async def test_the_doctor_requests_of_the_role_that_serves_only_what_it_needs(
         (OWNER, f'the role "{OWNER}" is the one that migrates'),
     ],
 )
-async def test_a_role_that_cannot_serve_with_less_is_named(
+async def test_a_role_that_cannot_be_restricted_is_reported(
     roles: str, capsys: pytest.CaptureFixture[str], role: str, said: str
 ) -> None:
-    """In one line; the migration stands."""
+    """In one line; the migration remains."""
     finished = await asyncio.to_thread(migrated, capsys, roles, role)
     assert finished.code == 1
     assert finished.err.startswith(f"backroom: BACKROOM_SERVING_ROLE: {said}; ")

@@ -1,4 +1,4 @@
-"""The environment is read once, and whatever is wrong with it is said at once."""
+"""The environment is read once, and all its problems are reported at once."""
 
 import os
 import string
@@ -115,7 +115,7 @@ WELL_FORMED = {
 
 @pytest.fixture(autouse=True)
 def _silent_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An environment that says nothing, and a folder without a .env."""
+    """An environment without settings, and a folder without a .env."""
     for name in list(os.environ):
         if name.startswith("BACKROOM_") or name in settings.names():
             monkeypatch.delenv(name)
@@ -129,14 +129,14 @@ def problems() -> list[str]:
 
 
 def shown(read: Settings) -> dict[str, str]:
-    """Every value by the name of its field, whatever it is set for."""
+    """Every value by its field's name."""
     own = {type(each): each for each in read.of_modules.values()}
     fields = [(own.get(kind, read), each.field) for kind in settings.declarations() for each in declared(kind)]
     return {field: str(getattr(of, field)) for of, field in fields}
 
 
-def test_a_silent_environment_has_a_default_for_everything() -> None:
-    """Backroom starts with nothing said."""
+def test_every_setting_has_a_default() -> None:
+    """Backroom starts without any setting."""
     read = settings.read()
     assert read.embedded
     assert read.modules == MODULES
@@ -144,7 +144,7 @@ def test_a_silent_environment_has_a_default_for_everything() -> None:
 
 
 def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each value that is given differs from the default, and is what is read."""
+    """Each given value differs from the default, and is what is read."""
     for name, value in WELL_FORMED.items():
         monkeypatch.setenv(name, value)
     assert set(WELL_FORMED) == settings.names()
@@ -209,7 +209,7 @@ def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with a variable that a deployment's template left empty."""
+    """As with a variable that a deployment's template leaves empty."""
     default = shown(settings.read())
     for name in settings.names():
         monkeypatch.setenv(name, "")
@@ -239,14 +239,14 @@ MISTYPED = {
 
 
 @pytest.mark.parametrize("name", MISTYPED)
-def test_a_mistyped_setting_is_named_with_the_one_that_was_meant(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """In one line, in whatever case it was typed; without a guess where none is near."""
+def test_a_mistyped_setting_is_reported_with_a_suggestion(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """In one line, in any case; without a suggestion if none is similar."""
     monkeypatch.setenv(name, "127.0.0.1:1")
     assert problems() == [f"{name}: {MISTYPED[name]}"]
 
 
-def test_what_may_be_another_programs_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name without our prefix is a mistake only where DATABASE_URL is not set, and a slip of the pen explains it."""
+def test_another_programs_setting_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name without our prefix is a mistake only if DATABASE_URL is not set and the name looks like a typo of it."""
     monkeypatch.setenv("DATABASE_URI", "postgresql://u@h/other")
     monkeypatch.setenv("DATABASES_URLS", "postgresql://u@h/other")
     assert settings.read().embedded
@@ -275,22 +275,24 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_a_wrong_value_is_told_what_may_stand_there(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """In plain words, with the choice that was meant where one is near."""
+def test_a_wrong_value_is_reported_with_the_allowed_ones(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """In plain words, with a suggestion if one is similar."""
     monkeypatch.setenv(name, value)
     assert problems() == [f"{name}: {WRONG[name, value]}"]
 
 
-def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line a problem, unknown and malformed alike."""
+def test_all_problems_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line each, for unknown and malformed settings alike."""
     wrong = {"BACKROOM_X": "1", "BACKROOM_Y": "1", "LOG_FORMAT": "xml", "BACKROOM_MODULES": "files"}
     for name, value in wrong.items():
         monkeypatch.setenv(name, value)
     assert sorted(line.partition(":")[0] for line in problems()) == sorted(wrong)
 
 
-def test_a_setting_of_a_module_that_is_not_served_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may stand in an environment that several processes share; and must be well-formed there, too."""
+def test_a_setting_of_a_module_that_is_not_served_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several processes may share an environment; it must be valid all the same."""
     monkeypatch.setenv("BACKROOM_MODULES", "identity")
     monkeypatch.setenv("BACKROOM_HOLD_SECONDS", "60")
     assert settings.read().of(CommerceSettings).hold_seconds == 60
@@ -298,13 +300,13 @@ def test_a_setting_of_a_module_that_is_not_served_is_known(monkeypatch: pytest.M
     assert problems() == ["BACKROOM_HOLD_SECONDS: must be a number"]
 
 
-def test_a_module_need_declare_no_settings() -> None:
-    """It is built from none then: its folder has no `settings.py`, as this one's has not."""
+def test_a_module_needs_no_settings() -> None:
+    """It is then built without any: its folder has no `settings.py`."""
     assert settings_class("process")().model_dump() == {}
 
 
-def test_who_reads_settings_imports_no_other_code_of_a_module() -> None:
-    """Nor the libraries that modules stand on: every command reads them, and waits for it."""
+def test_reading_settings_imports_no_other_code_of_a_module() -> None:
+    """Nor the libraries that modules use: every command reads settings, and would wait for the imports."""
     code = "import sys; from server import settings; settings.read(); print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     imported = set(ended.stdout.split())
@@ -313,15 +315,15 @@ def test_who_reads_settings_imports_no_other_code_of_a_module() -> None:
         assert not imported & {f"server.{module}.{each}" for each in ("module", "service", "servicer", "messages")}
 
 
-def test_a_dotenv_file_counts_where_the_environment_is_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The environment wins."""
+def test_a_dotenv_file_supplies_what_the_environment_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The environment takes precedence."""
     (tmp_path / ".env").write_text("BACKROOM_DRAIN_SECONDS=7\nLOG_LEVEL=ERROR\nHOME_OF_SOMETHING_ELSE=1\n")
     monkeypatch.setenv("LOG_LEVEL", "WARNING")
     read = settings.read()
     assert (read.drain_seconds, read.log_level) == (7, "WARNING")
 
 
-def test_an_unknown_setting_in_a_dotenv_file_is_named(tmp_path: Path) -> None:
+def test_an_unknown_setting_in_a_dotenv_file_is_reported(tmp_path: Path) -> None:
     """As in the environment."""
     (tmp_path / ".env").write_text("BACKROOM_GPRC_ADDRESS=127.0.0.1:1\n")
     (line,) = problems()
@@ -329,23 +331,23 @@ def test_an_unknown_setting_in_a_dotenv_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
-def test_a_dotenv_file_in_another_encoding_is_named(tmp_path: Path, encoding: str) -> None:
-    """As some editors write it; in one line, with the mend."""
+def test_a_dotenv_file_in_another_encoding_is_reported(tmp_path: Path, encoding: str) -> None:
+    """As some editors write it; in one line, with what to do."""
     (tmp_path / ".env").write_bytes("# Grüße\nLOG_LEVEL=ERROR\n".encode(encoding))
     (line,) = problems()
     assert line.startswith(".env: ")
     assert "save it as UTF-8" in line
 
 
-def test_a_dotenv_file_may_begin_with_a_mark(tmp_path: Path) -> None:
-    """As some editors begin a file in UTF-8: its first setting counts like any other."""
+def test_a_dotenv_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """As some editors write UTF-8: the first setting counts like any other."""
     (tmp_path / ".env").write_bytes("LOG_LEVEL=ERROR\nBACKROOM_DRAIN_SECONDS=7\n".encode("utf-8-sig"))
     read = settings.read()
     assert (read.log_level, read.drain_seconds) == ("ERROR", 7)
 
 
-def test_settings_do_not_change_and_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are frozen, and what a traceback or a log may show of them holds neither password nor key."""
+def test_settings_are_immutable_and_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are frozen, and their representation in a traceback or a log has neither password nor key."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:hunter2@h/db")
     monkeypatch.setenv("BACKROOM_API_KEY", "brk_secret")
     read = settings.read()
@@ -356,8 +358,8 @@ def test_settings_do_not_change_and_show_no_secret(monkeypatch: pytest.MonkeyPat
 
 
 @given(host=st.text(string.ascii_lowercase + string.digits + ".-", min_size=1), port=st.integers(0, 65535))
-def test_an_address_reads_as_it_is_written(host: str, port: int) -> None:
-    """For names and numbers of either kind of address."""
+def test_an_address_is_printed_as_it_is_written(host: str, port: int) -> None:
+    """For names and for both kinds of IP addresses."""
     for text in (f"{host}:{port}", f"[fe80::{port:x}]:{port}"):
         address = Address(text)
         assert str(address) == text
@@ -365,7 +367,7 @@ def test_an_address_reads_as_it_is_written(host: str, port: int) -> None:
 
 
 @pytest.mark.slow
-async def test_a_command_ends_with_one_line_a_problem() -> None:
+async def test_a_command_ends_with_one_line_per_problem() -> None:
     """With exit code 2, no traceback, and nothing done."""
     finished = await backroom("serve", BACKROOM_NOPE="1", LOG_FORMAT="xml", BACKROOM_DRAIN_SECONDS="soon")
     assert (finished.code, finished.out) == (2, "")

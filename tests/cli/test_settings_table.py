@@ -1,4 +1,4 @@
-"""Whatever tells of the settings tells of every one: README's tables, `.env.example`, and the doctor's rows."""
+"""Every setting is in README's tables, in `.env.example`, and in the doctor's rows."""
 
 import io
 import re
@@ -30,7 +30,7 @@ SECRETS = {
     "BACKROOM_SANDBOX_WEBHOOK_SECRET": "whsec_hunter2hunter2",
     "BACKROOM_WEBHOOK_SOURCES": '{"hub":{"scheme":"github","secrets":["hunter2"]}}',
 }
-"""A value for every setting that is declared to be secret."""
+"""A value for every secret setting."""
 
 
 def changed(one: Settings, other: Settings) -> set[str]:
@@ -38,8 +38,8 @@ def changed(one: Settings, other: Settings) -> set[str]:
     return {field for field, _ in set(shown(one).items()) ^ set(shown(other).items())}
 
 
-def test_the_readme_says_what_each_module_promises() -> None:
-    """With its services."""
+def test_the_readme_lists_each_module() -> None:
+    """With its promise and its services."""
     rows = re.findall(r"^\| (\w+) \| `\w+Service`.* \| (.*) \|$", made_files()[README], re.MULTILINE)
     assert [module for module, _ in rows] == list(MODULES)
     silent = [module for module, promise in rows if not promise]
@@ -49,7 +49,7 @@ def test_the_readme_says_what_each_module_promises() -> None:
 
 
 def test_the_files_are_current() -> None:
-    """`make settings` would write them just so."""
+    """`make settings` would write exactly these."""
     for name, made in made_files().items():
         assert (ROOT / name).read_text() == made, name
 
@@ -61,26 +61,26 @@ def test_every_setting_is_in_the_readme_and_in_the_example() -> None:
     assert sorted(rows) == sorted(lines) == NAMES == sorted(settings.names())
 
 
-def test_the_example_says_what_holds_where_nothing_is_set() -> None:
-    """Whoever takes the marks of comments away changes nothing."""
+def test_the_example_shows_the_defaults() -> None:
+    """Uncommenting its lines changes nothing."""
     uncommented = re.sub(r"^#([A-Z_]+=)", r"\1", (ROOT / EXAMPLE).read_text(), flags=re.MULTILINE)
     given = {name: value or "" for name, value in dotenv_values(stream=io.StringIO(uncommented)).items()}
     assert sorted(given) == NAMES
     read, silent = settings_of(given), settings_of({})
     assert read.issuer == silent.issuer
-    # What these two are by default stands where they are used.
+    # The defaults of these two are in the code that uses them.
     assert changed(read, silent) == {"issuer_url", "mail_from"}
 
 
 @pytest.mark.parametrize("setting", [each for each in DECLARED if each.example], ids=lambda each: each.name)
-def test_an_example_is_well_formed(setting: Declared) -> None:
-    """It is read as it stands."""
+def test_an_example_value_is_valid(setting: Declared) -> None:
+    """It can be read as it is."""
     assert changed(settings_of({setting.name: setting.example}), settings_of({})) == {setting.field}
 
 
 @pytest.mark.parametrize("setting", DECLARED, ids=lambda each: each.name)
-def test_a_setting_is_described_as_others_are(setting: Declared) -> None:
-    """In words that go on after its name, and with a page that exists where there is more to read."""
+def test_all_settings_are_described_in_the_same_form(setting: Declared) -> None:
+    """With a phrase that continues after its name, and a page that exists if there is more to read."""
     assert not setting.says[0].isupper() or setting.says.startswith("Stripe")
     assert not setting.says.endswith((".", " "))
     page, _, heading = setting.page.partition("#")
@@ -103,7 +103,7 @@ def test_the_doctor_has_a_row_for_every_setting(capsys: pytest.CaptureFixture[st
 
 
 def test_the_doctor_shows_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
-    """Only that it is set; a setting need say once that it is one, and `repr` does not show it either."""
+    """Only that it is set; a setting is declared secret once, and `repr` does not show it either."""
     assert sorted(SECRETS) == sorted(each.name for each in DECLARED if each.secret)
     said = doctor(capsys, **SECRETS, BACKROOM_MAIL="smtp", BACKROOM_MAIL_FROM="shop@example.com")
     for text in (said, repr(settings_of(SECRETS))):

@@ -1,4 +1,4 @@
-"""`backroom verify`: the checker is checked, it finds one damage of each kind that is planted."""
+"""`backroom verify` finds one planted inconsistency of each kind."""
 
 import re
 from collections.abc import Sequence
@@ -122,7 +122,7 @@ COPY = """
 
 @pytest.fixture
 async def busy_shop(shop: Shop) -> Shop:
-    """A shop with an order of every fate, and a payment that waits for its provider."""
+    """A shop with an order in every state, and a payment that waits for its provider."""
     seller = shop.seller
     for sku in ("TEA", "MUG"):
         await stocked(seller, sku, 100)
@@ -134,7 +134,7 @@ async def busy_shop(shop: Shop) -> Shop:
     await shop.settled(part, "REFUNDED")
     await cancelled(seller, gone)
     await eventually(lambda: sealed(shop), lambda count: count > 1)
-    # All that the provider has told is taken up; then it is away, and what is asked of it waits.
+    # All of the provider's reports are applied; then it is stopped, and requests to it wait.
     await eventually(lambda: undone(shop), lambda jobs: not jobs)
     await shop.sandbox.behave(fail=1.0)
     await shop.pay(waiting)
@@ -152,8 +152,8 @@ async def undone(shop: Shop) -> list[str]:
         return [job.task for job in await tx.jobs.list_undone(100) if job.task.startswith("commerce.")]
 
 
-async def test_each_planted_damage_is_found(busy_shop: Shop) -> None:
-    """Each by the law that it breaks; and right books break none."""
+async def test_each_planted_inconsistency_is_found(busy_shop: Shop) -> None:
+    """By the law that it breaks; consistent data breaks none."""
     assert await broken(busy_shop.server.database) == {}
     for damage, law, statements in DAMAGES:
         found = await broken_by(busy_shop.server.database, [each.format(copy=COPY) for each in statements])
@@ -162,8 +162,8 @@ async def test_each_planted_damage_is_found(busy_shop: Shop) -> None:
 
 
 @pytest.mark.slow
-async def test_the_command_says_what_holds_and_what_does_not(busy_shop: Shop, database_url: str) -> None:
-    """Each law with its counts; it exits with 1 where one is broken, and names what breaks it."""
+async def test_the_command_prints_which_laws_hold(busy_shop: Shop, database_url: str) -> None:
+    """Each law with its counts; it exits with 1 if one is broken, and names the violations."""
     await busy_shop.sandbox.behave(fail=0.0)
     await eventually(lambda: undone(busy_shop), lambda jobs: not jobs)
     code, said = await verify(database_url, busy_shop)
@@ -181,8 +181,8 @@ async def test_the_command_says_what_holds_and_what_does_not(busy_shop: Shop, da
 
 
 @pytest.mark.slow
-async def test_a_database_of_another_environment_is_named(busy_shop: Shop, database_url: str) -> None:
-    """It verifies a copy as well as any, and says whose it is."""
+async def test_a_database_of_another_environment_is_verified_and_named(busy_shop: Shop, database_url: str) -> None:
+    """A copy is verified like any database, with the environment that it belongs to."""
     await busy_shop.sandbox.behave(fail=0.0)
     await eventually(lambda: undone(busy_shop), lambda jobs: not jobs)
     with psycopg.connect(database_url) as connection:
@@ -194,16 +194,16 @@ async def test_a_database_of_another_environment_is_named(busy_shop: Shop, datab
 
 
 @pytest.mark.slow
-async def test_without_the_master_key_signatures_are_not_checked_and_that_is_said(database_url: str) -> None:
-    """All that SQL can tell is told; the code is 0."""
+async def test_without_the_master_key_the_output_says_that_signatures_are_not_checked(database_url: str) -> None:
+    """Everything that SQL can check is reported; the exit code is 0."""
     ended = await backroom("verify", DATABASE_URL=database_url, BACKROOM_PAYMENT_PROVIDER="none", COLUMNS="200")
     assert ended.code == 0
     assert "I12 was not checked by its signatures: BACKROOM_MASTER_KEY is not set" in ended.out
 
 
 @pytest.mark.slow
-async def test_the_provider_s_ledger_is_held_against_ours(busy_shop: Shop, database_url: str) -> None:
-    """A payment of which the two tell other sums is named, and so is a provider that does not answer."""
+async def test_the_providers_ledger_is_compared_with_ours(busy_shop: Shop, database_url: str) -> None:
+    """A payment with different totals is named, and so is a provider that does not respond."""
     await busy_shop.sandbox.behave(fail=0.0)
     await eventually(lambda: undone(busy_shop), lambda jobs: not jobs)
     with psycopg.connect(database_url) as connection:
@@ -219,7 +219,7 @@ async def test_the_provider_s_ledger_is_held_against_ours(busy_shop: Shop, datab
 
 
 async def verify(database_url: str, shop: Shop) -> tuple[int | None, str]:
-    """The command's exit code, and what it says."""
+    """The command's exit code, and its output."""
     provider = {"BACKROOM_SANDBOX_URL": shop.sandbox.url, "BACKROOM_SANDBOX_KEY": shop.sandbox.key}
     ended = await backroom(
         "verify", DATABASE_URL=database_url, BACKROOM_MASTER_KEY=MASTER_KEY, COLUMNS="200", **provider
@@ -232,7 +232,7 @@ class _UndoneError(Exception):
 
 
 async def broken_by(database: Database, statements: Sequence[str]) -> set[str]:
-    """The laws that would be broken if these statements were done; they are undone."""
+    """The laws that these statements would break; they are rolled back."""
     found: set[str] = set()
     with suppress(_UndoneError):
         async with database.store(FRAME).transaction() as tx:

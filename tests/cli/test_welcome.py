@@ -9,20 +9,20 @@ from server.settings import settings_of
 
 
 def printed(capsys: pytest.CaptureFixture[str], folder: Path, **given: str) -> str:
-    """What is printed for a server of these settings, on the ports 1 and 2."""
+    """The output for a server with these settings, on the ports 1 and 2."""
     (folder / "admin.json").write_text("{}")
     print_welcome(settings_of({"BACKROOM_DATA_DIR": str(folder), **given}), (1, 2), made_admin=False)
     return capsys.readouterr().out
 
 
-def test_in_production_only_the_addresses_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Nobody pastes calls from there."""
+def test_in_production_only_the_addresses_are_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Operators paste no calls from there."""
     said = printed(capsys, tmp_path, BACKROOM_ENVIRONMENT="production")
     assert said.startswith("Backroom serves gRPC on 127.0.0.1:1 and HTTP on 127.0.0.1:2")
     assert said.count("\n") == 1
 
 
-def test_a_server_on_all_addresses_is_called_on_this_machine(
+def test_a_server_on_all_addresses_is_called_at_the_loopback(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """By IPv4 or IPv6, as it listens."""
@@ -32,8 +32,8 @@ def test_a_server_on_all_addresses_is_called_on_this_machine(
         assert f"grpcurl -plaintext -d @ {called} " in said
 
 
-def test_a_caller_that_needs_a_certificate_is_told_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """With the files that the settings name, or with a name to put one's own; a blank in a path is quoted."""
+def test_calls_include_the_callers_certificate_if_needed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The files that the settings name, or a placeholder; a path with a space is quoted."""
     tls = {name: f"/tls/{name.lower()}.pem" for name in ("CERTIFICATE", "KEY", "CLIENT_CA")}
     given = {f"BACKROOM_TLS_{name}": path for name, path in tls.items()}
     said = printed(capsys, tmp_path, **given)
@@ -44,10 +44,10 @@ def test_a_caller_that_needs_a_certificate_is_told_so(capsys: pytest.CaptureFixt
     assert "-cacert '/my tls/ca.pem' -servername backroom.internal -cert /c.pem -key /k.pem" in said
 
 
-def test_a_database_of_ones_own_has_the_admin_whom_one_makes(
+def test_for_an_external_database_the_command_for_an_admin_is_printed(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """What makes one is printed, and the calls sign in by what is typed."""
+    """The calls then sign in with a typed password."""
     said = printed(capsys, tmp_path, DATABASE_URL="postgresql://u@h/db")
     assert "backroom admin create-user you@example.com --role admin" in said
     assert "admin.json" not in said
@@ -55,11 +55,11 @@ def test_a_database_of_ones_own_has_the_admin_whom_one_makes(
 
 
 def test_only_calls_that_are_served_are_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Without commerce no products; without identity nobody signs in."""
+    """Without commerce no products; without identity no sign-in."""
     assert "ListProducts" not in printed(capsys, tmp_path, BACKROOM_MODULES="identity")
     assert "Login" not in printed(capsys, tmp_path, BACKROOM_MODULES="commerce")
 
 
-def test_without_reflection_a_tool_is_given_the_contract(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """It is said that, and how."""
+def test_without_reflection_the_calls_name_the_contract(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With how to build it."""
     assert "Reflection is off: " in printed(capsys, tmp_path, BACKROOM_REFLECTION="false")

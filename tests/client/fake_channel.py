@@ -1,4 +1,4 @@
-"""grpcio-testing's fake channel, made to fit interceptors."""
+"""grpcio-testing's fake channel, adapted to interceptors."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -10,9 +10,9 @@ from backroom_client.contract import SERVICES
 
 
 class FakeChannel(grpc.Channel):
-    """A channel of which the test plays the server, through `played`.
+    """A channel for which the test plays the server, through `played`.
 
-    Interceptors hand on wait_for_ready and compression, which grpcio-testing's own channel does not know.
+    Interceptors pass wait_for_ready and compression on, which grpcio-testing's own channel does not accept.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class FakeChannel(grpc.Channel):
 
 
 class Method:
-    """A method of the fake channel; of a call's arguments those are dropped that it does not know."""
+    """A method of the fake channel; it drops call arguments that it does not know."""
 
     def __init__(self, method: Any) -> None:
         self._method = method
@@ -57,7 +57,7 @@ class Method:
 
 
 class FailedCall(grpc.RpcError):
-    """A failed call is a future that is done, as interceptors expect; grpcio-testing's is not."""
+    """A failed call is a completed future, as interceptors expect; grpcio-testing's is not."""
 
     def __init__(self, error: grpc.RpcError) -> None:
         self._error = error

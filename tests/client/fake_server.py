@@ -1,4 +1,4 @@
-"""A small real server with servicers that do as the test says."""
+"""A small real server whose servicers do as the test says."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ from backroom.identity.v1.access_service_pb2 import ExchangeKeyRequest, Exchange
 
 
 class FakeServer:
-    """Serves a few methods, writes down what comes, and refuses the next calls with what stands in `refusals`."""
+    """Serves a few methods, records the requests, and refuses the next calls with the statuses in `refusals`."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -37,7 +37,7 @@ class FakeServer:
         self.before_answer: Callable[[], Awaitable[None]] | None = None
 
     async def enter(self, context: Any) -> None:
-        """What every protected call goes through."""
+        """Runs before every protected call."""
         metadata = dict(context.invocation_metadata())
         self.tokens_seen.append(metadata.get("authorization", ""))
         if self.before_answer is not None:

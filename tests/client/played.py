@@ -1,4 +1,4 @@
-"""A blocking client on a fake channel, of which the test plays the server."""
+"""A blocking client on a fake channel, for which the test plays the server."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -42,7 +42,7 @@ class Played:
         )
 
     def start(self, act: Callable[[], Answer]) -> "Future[Answer]":
-        """Lets the client act; the test answers the calls meanwhile."""
+        """Runs the client's action; the test answers its calls meanwhile."""
         return _in_thread(act)
 
     def take(self, method: Any) -> tuple[dict[str, Any], Any, Any]:
@@ -52,7 +52,7 @@ class Played:
         return dict(metadata), request, call
 
     def take_stream(self, method: Any) -> tuple[dict[str, Any], Any]:
-        """The metadata of the next call of a method that is sent a stream, and the call, to go on with it."""
+        """The metadata of the next client-streaming call of the method, and the call, to continue it."""
         both_ways = method.server_streaming
         take = self._channel.played.take_stream_stream if both_ways else self._channel.played.take_stream_unary
         metadata, call = self._next(take, method)
@@ -60,11 +60,11 @@ class Played:
         return dict(metadata), call
 
     def _next(self, take: Callable[[Any], Any], method: Any) -> Any:
-        """Waits for a call, but not for ever: a client that makes none must fail the test."""
+        """Waits for a call, with a timeout: a client that makes none must fail the test."""
         return _in_thread(lambda: take(method)).result(5)
 
     def answer(self, method: Any, response: Message) -> tuple[dict[str, Any], Any]:
-        """Ends the next call of the method well; returns its metadata and its request."""
+        """Answers the next call of the method with OK; returns its metadata and its request."""
         metadata, request, call = self.take(method)
         call.terminate(response, (), grpc.StatusCode.OK, "")
         return metadata, request
@@ -77,14 +77,14 @@ class Played:
         return metadata, request
 
     def exchange_key(self, token: str, *, minutes: int = 15) -> None:
-        """Answers the next ExchangeKey with a token that lasts so long."""
+        """Answers the next ExchangeKey with a token that is valid this long."""
         response = access_service_pb2.ExchangeKeyResponse(access_token=token)
         response.expire_time.FromDatetime(self.now + timedelta(minutes=minutes))
         self.answer(EXCHANGE_KEY, response)
 
 
 def _in_thread(act: Callable[[], Answer]) -> "Future[Answer]":
-    """Acts in a thread that ends with the tests at the latest, also where it waits for ever."""
+    """Runs the action in a daemon thread, which may wait forever."""
     result: Future[Answer] = Future()
 
     def run() -> None:
@@ -98,7 +98,7 @@ def _in_thread(act: Callable[[], Answer]) -> "Future[Answer]":
 
 
 def tokens(access: str, refresh: str, now: datetime) -> accounts_pb2.Tokens:
-    """What Login and Refresh return, good for 15 minutes."""
+    """The response of Login and Refresh, valid for 15 minutes."""
     made = accounts_pb2.Tokens(access_token=access, refresh_token=refresh)
     made.access_token_expire_time.FromDatetime(now + timedelta(minutes=15))
     return made

@@ -21,7 +21,7 @@ RETRY = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1, nanos=500_00
 
 
 def test_a_refused_call_is_read_into_one_value() -> None:
-    """Code, reason, words and metadata come from the status that travels with the error."""
+    """Code, reason, message and metadata come from the status in the error."""
     server = Played(None)
     call = server.start(lambda: server.client.orders.PlaceOrder(PlaceOrderRequest()))
     server.refuse(PLACE_ORDER, refusal(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_STOCK", STOCK))
@@ -36,8 +36,8 @@ def test_a_refused_call_is_read_into_one_value() -> None:
     )
 
 
-def test_a_failure_that_says_nothing_more_is_no_refusal() -> None:
-    """Where no server was reached there is a code, and no reason."""
+def test_a_failure_without_details_is_no_refusal() -> None:
+    """If no server was reached there is a code, and no reason."""
     server = Played(None)
     call = server.start(lambda: server.client.orders.PlaceOrder(PlaceOrderRequest()))
     _, _, taken = server.take(PLACE_ORDER)
@@ -51,7 +51,7 @@ def test_a_failure_that_says_nothing_more_is_no_refusal() -> None:
     ("code", "domain"), [(grpc.StatusCode.ABORTED, "elsewhere"), (grpc.StatusCode.NOT_FOUND, "backroom")]
 )
 def test_a_status_that_is_not_ours_or_contradicts_the_call_is_no_refusal(code: grpc.StatusCode, domain: str) -> None:
-    """Something between client and server may answer in its stead."""
+    """An intermediary may answer instead of the server."""
     server = Played(None)
     call = server.start(lambda: server.client.orders.PlaceOrder(PlaceOrderRequest()))
     _, _, taken = server.take(PLACE_ORDER)
@@ -73,11 +73,11 @@ def test_every_detail_of_a_status_is_read() -> None:
 
 
 def test_a_status_of_another_domain_has_no_reason() -> None:
-    """Its words are kept, but nobody should branch on them."""
+    """Its message is kept, but programs should not branch on it."""
     read = refusal_from(refusal(grpc.StatusCode.ABORTED, "CONTENTION", domain="elsewhere"))
     assert (read.reason, read.message, read.metadata) == ("", "refused: CONTENTION", {})
 
 
-def test_a_code_that_nobody_knows_reads_as_unknown() -> None:
-    """A status is data from elsewhere, and may hold any number."""
+def test_an_unknown_code_is_read_as_unknown() -> None:
+    """A status is external data, and may hold any number."""
     assert refusal_from(status_pb2.Status(code=4711)).code is grpc.StatusCode.UNKNOWN

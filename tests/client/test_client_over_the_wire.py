@@ -36,10 +36,10 @@ async def client(server: FakeServer) -> AsyncIterator[AsyncBackroom]:
 
 
 @pytest.mark.parametrize("refusals", [[UNAVAILABLE, UNAVAILABLE], [CANCELLED, CANCELLED]])
-async def test_a_call_tried_again_after_a_lack_carries_the_same_request_id(
+async def test_a_retried_call_has_the_same_request_id(
     server: FakeServer, client: AsyncBackroom, refusals: list[status_pb2.Status]
 ) -> None:
-    """The server may have acted before it fell silent; its core says CANCELLED where it has no room."""
+    """The server may have acted before it became unavailable; gRPC's core answers CANCELLED if it has no room."""
     server.refusals = refusals
     request = PlaceOrderRequest(reference="7")
     await client.orders.PlaceOrder(request)
@@ -48,8 +48,8 @@ async def test_a_call_tried_again_after_a_lack_carries_the_same_request_id(
     assert request == PlaceOrderRequest(reference="7")
 
 
-async def test_a_blocking_call_is_tried_again_the_same_way(server: FakeServer) -> None:
-    """Both flavours open their channel with the same service config."""
+async def test_a_blocking_call_is_retried_in_the_same_way(server: FakeServer) -> None:
+    """Both kinds of client open their channel with the same service config."""
     server.refusals = [UNAVAILABLE]
     with Backroom(server.address, KEY) as blocking:
         await asyncio.to_thread(lambda: blocking.orders.PlaceOrder(PlaceOrderRequest()))
@@ -57,8 +57,8 @@ async def test_a_blocking_call_is_tried_again_the_same_way(server: FakeServer) -
     assert len(server.orders_seen) == 2
 
 
-async def test_a_blocking_future_is_handed_back_before_its_answer_is_there(server: FakeServer) -> None:
-    """Looking for a rejected token must not make it block."""
+async def test_a_blocking_future_is_returned_before_its_answer_arrives(server: FakeServer) -> None:
+    """Checking for a rejected token must not make it block."""
     may_answer = asyncio.Event()
 
     async def wait() -> None:
@@ -72,10 +72,10 @@ async def test_a_blocking_future_is_handed_back_before_its_answer_is_there(serve
         assert await asyncio.to_thread(future.result, 5) == GetOrderResponse()
 
 
-async def test_a_server_that_stays_unavailable_is_given_up_after_four_tries(
+async def test_a_server_that_stays_unavailable_is_given_up_after_four_attempts(
     server: FakeServer, client: AsyncBackroom
 ) -> None:
-    """What it said last reaches the caller."""
+    """Its last status reaches the caller."""
     server.refusals = [UNAVAILABLE] * 9
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await client.orders.PlaceOrder(PlaceOrderRequest())
@@ -85,7 +85,7 @@ async def test_a_server_that_stays_unavailable_is_given_up_after_four_tries(
     assert len(server.orders_seen) == 4
 
 
-async def test_a_refused_call_is_not_tried_again(server: FakeServer, client: AsyncBackroom) -> None:
+async def test_a_refused_call_is_not_retried(server: FakeServer, client: AsyncBackroom) -> None:
     """A refusal is an answer."""
     server.refusals = [refusal(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_STOCK")]
     with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -96,17 +96,17 @@ async def test_a_refused_call_is_not_tried_again(server: FakeServer, client: Asy
     assert len(server.orders_seen) == 1
 
 
-async def test_many_calls_at_once_share_one_token(server: FakeServer, client: AsyncBackroom) -> None:
+async def test_concurrent_calls_share_one_token(server: FakeServer, client: AsyncBackroom) -> None:
     """One of them fetches it, and the others wait."""
     await asyncio.gather(*(client.orders.GetOrder(GetOrderRequest()) for _ in range(50)))
     assert server.keys_exchanged == 1
     assert server.tokens_seen == ["Bearer 1"] * 50
 
 
-async def test_a_rejected_token_is_renewed_once_for_all_calls_that_carried_it(
+async def test_a_rejected_token_is_renewed_once_for_all_calls_with_it(
     server: FakeServer, client: AsyncBackroom
 ) -> None:
-    """Each is made once more, with the same request_id and the new token."""
+    """Each is repeated once, with the same request_id and the new token."""
     server.refusals = [TOKEN_INVALID] * 5
     await asyncio.gather(*(client.orders.PlaceOrder(PlaceOrderRequest()) for _ in range(5)))
     assert server.keys_exchanged == 2
@@ -124,10 +124,8 @@ async def test_another_unauthenticated_answer_reaches_the_caller_at_once(
     assert server.keys_exchanged == 1
 
 
-async def test_a_call_that_is_cancelled_leaves_the_token_to_the_others(
-    server: FakeServer, client: AsyncBackroom
-) -> None:
-    """The one that is given up may be the one that fetches it."""
+async def test_a_cancelled_call_leaves_the_token_to_the_others(server: FakeServer, client: AsyncBackroom) -> None:
+    """The cancelled one may be the one that fetches it."""
     asked, may_answer = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
@@ -147,7 +145,7 @@ async def test_a_call_that_is_cancelled_leaves_the_token_to_the_others(
 
 
 async def test_a_call_that_waits_for_its_answer_can_be_cancelled(server: FakeServer, client: AsyncBackroom) -> None:
-    """Watching for a rejected token does not hold on to it."""
+    """Checking for a rejected token does not prevent it."""
     asked = asyncio.Event()
 
     async def wait() -> None:
@@ -162,9 +160,7 @@ async def test_a_call_that_waits_for_its_answer_can_be_cancelled(server: FakeSer
         await call
 
 
-async def test_a_stream_of_requests_carries_the_token_and_one_request_id(
-    server: FakeServer, client: AsyncBackroom
-) -> None:
+async def test_a_stream_of_requests_has_the_token_and_one_request_id(server: FakeServer, client: AsyncBackroom) -> None:
     """The messages may come from a plain iterator."""
     response = await client.catalog.ImportProducts(
         iter([ImportProductsRequest(product=Product(sku=sku)) for sku in "abc"])
@@ -174,7 +170,7 @@ async def test_a_stream_of_requests_carries_the_token_and_one_request_id(
     assert server.tokens_seen == ["Bearer 1"]
 
 
-async def test_a_stream_both_ways_carries_the_token_and_a_request_id_an_order(
+async def test_a_bidirectional_stream_has_the_token_and_a_request_id_per_order(
     server: FakeServer, client: AsyncBackroom
 ) -> None:
     """The messages may also be written one by one."""
@@ -192,10 +188,10 @@ async def test_a_stream_both_ways_carries_the_token_and_a_request_id_an_order(
     assert server.tokens_seen == ["Bearer 1"]
 
 
-async def test_an_order_sent_again_with_its_stream_carries_the_same_request_id(
+async def test_an_order_sent_again_with_its_stream_has_the_same_request_id(
     server: FakeServer, client: AsyncBackroom
 ) -> None:
-    """gRPC repeats a stream that was not answered yet by itself."""
+    """gRPC itself repeats a stream that was not answered yet."""
     server.refusals = [UNAVAILABLE]
     asks = iter([PlaceOrdersRequest(order=PlaceOrderRequest(reference="7"))])
     answers = [answer.request_id async for answer in client.orders.PlaceOrders(asks)]
@@ -204,8 +200,8 @@ async def test_an_order_sent_again_with_its_stream_carries_the_same_request_id(
 
 
 async def test_a_caller_waits_for_a_server_that_is_still_starting() -> None:
-    """Signing in is the first thing that any caller does."""
-    with socket.socket() as held:  # bound, not listening: nobody else gets the port, not even the caller that tries it
+    """Signing in is the first call of any caller."""
+    with socket.socket() as held:  # bound, not listening: no other process gets the port
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{held.getsockname()[1]}"

@@ -16,7 +16,7 @@ def orders_of(page: ListOrdersResponse) -> Iterator[Order]:
     return iter(page.orders)
 
 
-def test_all_items_of_all_pages_come_in_order() -> None:
+def test_all_items_of_all_pages_are_listed_in_order() -> None:
     """An empty page in the middle ends nothing; only an empty next_page_token does."""
     server = Played(None)
     request = ListOrdersRequest(page_size=2, customer_id="17850")
@@ -28,8 +28,8 @@ def test_all_items_of_all_pages_come_in_order() -> None:
     assert request == ListOrdersRequest(page_size=2, customer_id="17850")
 
 
-def test_a_page_is_fetched_only_when_it_is_wanted() -> None:
-    """Who stops early asks for no more."""
+def test_a_page_is_fetched_only_when_it_is_needed() -> None:
+    """A caller that stops early requests no more."""
     fetched: list[str] = []
 
     def list_orders(request: ListOrdersRequest) -> ListOrdersResponse:
@@ -42,14 +42,14 @@ def test_a_page_is_fetched_only_when_it_is_wanted() -> None:
     assert fetched == [""]
 
 
-def test_listing_goes_on_from_the_request_s_own_token() -> None:
-    """A caller may have kept where it stopped."""
+def test_listing_continues_from_the_requests_own_token() -> None:
+    """A caller may have stored where it stopped."""
     pages = Pages(lambda request: PAGES[request.page_token], ListOrdersRequest(page_token="b"))
     assert [order.reference for page in pages for order in page.orders] == ["3"]
 
 
-async def test_asyncio_lists_the_same_way() -> None:
-    """The same pages, the same order, the same request left alone."""
+async def test_asyncio_lists_in_the_same_way() -> None:
+    """The same pages, the same order, the same unmodified request."""
 
     async def list_orders(request: ListOrdersRequest) -> ListOrdersResponse:
         return PAGES[request.page_token]

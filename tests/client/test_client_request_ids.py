@@ -20,7 +20,7 @@ OWN = "11111111-1111-4111-8111-111111111111"
 
 
 def test_an_empty_request_id_is_filled_on_a_copy() -> None:
-    """The caller's message stays as it is, and may be sent again as another order."""
+    """The caller's message is not modified, and may be sent again as another order."""
     server = Played(None)
     request = PlaceOrderRequest(reference="7")
     sent = []
@@ -34,19 +34,19 @@ def test_an_empty_request_id_is_filled_on_a_copy() -> None:
 
 
 def test_a_request_id_of_the_caller_is_kept() -> None:
-    """Who has one wants it used."""
+    """The client does not replace it."""
     request = PlaceOrderRequest(request_id=OWN)
     assert with_request_id(request, new_request_id) is request
 
 
-def test_a_message_without_such_a_field_is_sent_as_it_is() -> None:
+def test_a_message_without_such_a_field_is_sent_unchanged() -> None:
     """Reading changes nothing and needs no id."""
     request = GetOrderRequest(order_id=OWN)
     assert with_request_id(request, new_request_id) is request
 
 
-def test_an_order_inside_a_stream_s_message_is_filled_too() -> None:
-    """Each order of PlaceOrders is repeated by itself."""
+def test_an_order_inside_a_streams_message_is_filled_too() -> None:
+    """Each order of PlaceOrders is repeated separately."""
     request = PlaceOrdersRequest(order=PlaceOrderRequest(reference="7"))
     filled = with_request_id(request, lambda: OWN)
     assert filled.order == PlaceOrderRequest(reference="7", request_id=OWN)
@@ -54,7 +54,7 @@ def test_an_order_inside_a_stream_s_message_is_filled_too() -> None:
 
 
 def test_of_an_import_only_the_first_message_is_filled() -> None:
-    """The first one's counts; ids of the others would make a repeated stream another content."""
+    """The first one's counts; ids of the others would give a repeated stream other content."""
     server = Played(None)
     asks = [ImportProductsRequest(product=Product(sku=sku)) for sku in "abc"]
     call = server.start(lambda: server.client.catalog.ImportProducts(iter(asks)))
@@ -68,12 +68,12 @@ def test_of_an_import_only_the_first_message_is_filled() -> None:
 
 
 def test_a_derived_id_never_changes() -> None:
-    """Orders placed last year under these names must be known again."""
+    """Orders placed last year under these names must be recognized."""
     assert request_id_for("online-retail", "order", "536365") == "e8ae6c18-4f0f-51c9-9fbf-e325c4605928"
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
-def test_two_names_share_a_derived_id_only_where_they_are_equal(one: list[str], other: list[str]) -> None:
-    """The parts count one by one: ("a", "bc") is not ("ab", "c")."""
+def test_two_names_share_a_derived_id_only_if_they_are_equal(one: list[str], other: list[str]) -> None:
+    """The parts count separately: ("a", "bc") is not ("ab", "c")."""
     assert (request_id_for(*one) == request_id_for(*other)) == (one == other)

@@ -35,15 +35,15 @@ PERSON = Password("ann@example.org", "a long password")
 
 
 def get_order(server: Played, token: str) -> None:
-    """One call that must come with this token, and finds it good."""
+    """One call that must have this token, and is answered."""
     call = server.start(lambda: server.client.orders.GetOrder(GetOrderRequest()))
     metadata, _ = server.answer(GET_ORDER, GetOrderResponse())
     assert metadata["authorization"] == f"Bearer {token}"
     call.result(5)
 
 
-def test_the_key_is_exchanged_once_and_every_call_carries_the_token() -> None:
-    """The first call fetches the token, and those after it have it already."""
+def test_the_key_is_exchanged_once_and_every_call_has_the_token() -> None:
+    """The first call fetches the token, and later ones reuse it."""
     server = Played()
     call = server.start(lambda: server.client.orders.GetOrder(GetOrderRequest()))
     server.exchange_key("one")
@@ -54,7 +54,7 @@ def test_the_key_is_exchanged_once_and_every_call_carries_the_token() -> None:
 
 
 def test_the_metadata_of_the_caller_is_kept() -> None:
-    """The token stands beside what the caller sends."""
+    """The token is added to it."""
     server = Played()
     call = server.start(lambda: server.client.orders.GetOrder(GetOrderRequest(), metadata=(("x-trace", "7"),)))
     server.exchange_key("one")
@@ -63,7 +63,7 @@ def test_the_metadata_of_the_caller_is_kept() -> None:
     assert (metadata["x-trace"], metadata["authorization"]) == ("7", "Bearer one")
 
 
-def test_a_public_method_carries_no_token() -> None:
+def test_a_public_method_sends_no_token() -> None:
     """Registering neither needs a token nor fetches one."""
     server = Played()
     call = server.start(lambda: server.client.identity.Register(RegisterRequest(email="ann@example.org")))
@@ -72,8 +72,8 @@ def test_a_public_method_carries_no_token() -> None:
     assert "authorization" not in metadata
 
 
-def test_without_credentials_no_call_carries_a_token() -> None:
-    """A caller that signs in with nothing is sent on, for the server to refuse."""
+def test_without_credentials_no_call_has_a_token() -> None:
+    """The server refuses it."""
     server = Played(None)
     call = server.start(lambda: server.client.orders.GetOrder(GetOrderRequest()))
     metadata, _ = server.refuse(GET_ORDER, TOKEN_INVALID)
@@ -99,7 +99,7 @@ def test_the_token_is_renewed_one_minute_before_it_expires() -> None:
     assert metadata["authorization"] == "Bearer two"
 
 
-def test_many_calls_at_once_fetch_one_token() -> None:
+def test_concurrent_calls_fetch_one_token() -> None:
     """The others wait for the one that fetches it; a second ExchangeKey would hang unanswered."""
     server = Played()
     calls = [server.start(lambda: server.client.orders.GetOrder(GetOrderRequest())) for _ in range(8)]
@@ -110,8 +110,8 @@ def test_many_calls_at_once_fetch_one_token() -> None:
     assert carried == ["Bearer one"] * 8
 
 
-def test_a_rejected_token_is_renewed_and_the_call_made_once_more_with_the_same_request_id() -> None:
-    """The server may forget a token before its time; a change repeated for that must not count twice."""
+def test_a_rejected_token_is_renewed_and_the_call_repeated_once_with_the_same_request_id() -> None:
+    """The server may revoke a token before it expires; a change that is repeated for that must count once."""
     server = Played()
     request = PlaceOrderRequest(reference="7")
     call = server.start(lambda: server.client.orders.PlaceOrder(request))
@@ -126,7 +126,7 @@ def test_a_rejected_token_is_renewed_and_the_call_made_once_more_with_the_same_r
 
 
 def test_a_token_rejected_twice_reaches_the_caller() -> None:
-    """One renewal is enough to know that it does not help."""
+    """One renewal shows that it does not help."""
     server = Played()
     call = server.start(lambda: server.client.orders.GetOrder(GetOrderRequest()))
     server.exchange_key("one")
@@ -138,7 +138,7 @@ def test_a_token_rejected_twice_reaches_the_caller() -> None:
     assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_another_unauthenticated_answer_is_not_tried_again() -> None:
+def test_another_unauthenticated_answer_is_not_retried() -> None:
     """A wrong password stays wrong with a new token."""
     server = Played()
     call = server.start(lambda: server.client.orders.GetOrder(GetOrderRequest()))
@@ -149,7 +149,7 @@ def test_another_unauthenticated_answer_is_not_tried_again() -> None:
 
 
 def test_a_person_logs_in_once_and_refreshes_from_then_on() -> None:
-    """The session goes on; its refresh token is a new one each time."""
+    """The session continues; its refresh token is a new one each time."""
     server = Played(PERSON)
     call = server.start(lambda: server.client.orders.GetOrder(GetOrderRequest()))
     _, login = server.answer(LOGIN, LoginResponse(tokens=tokens("one", "r1", server.now)))
@@ -167,7 +167,7 @@ def test_a_person_logs_in_once_and_refreshes_from_then_on() -> None:
 
 
 def test_a_person_whose_session_has_ended_logs_in_again() -> None:
-    """A refresh token that is refused leaves the password."""
+    """If a refresh token is refused, the password is used."""
     server = Played(PERSON)
     call = server.start(lambda: server.client.orders.GetOrder(GetOrderRequest()))
     server.answer(LOGIN, LoginResponse(tokens=tokens("one", "r1", server.now)))
@@ -182,8 +182,8 @@ def test_a_person_whose_session_has_ended_logs_in_again() -> None:
     assert metadata["authorization"] == "Bearer two"
 
 
-def test_a_sign_in_that_fails_reaches_the_caller_and_the_next_call_tries_again() -> None:
-    """The call itself is not made, and nothing remembers the failure."""
+def test_a_failed_sign_in_reaches_the_caller_and_the_next_call_tries_again() -> None:
+    """The call itself is not made, and the failure is not cached."""
     server = Played()
     call = server.start(lambda: server.client.orders.GetOrder(GetOrderRequest()))
     server.refuse(EXCHANGE_KEY, CREDENTIALS_INVALID)
@@ -198,7 +198,7 @@ def test_a_sign_in_that_fails_reaches_the_caller_and_the_next_call_tries_again()
     call.result(5)
 
 
-def test_a_refresh_that_finds_no_server_does_not_spend_the_password() -> None:
+def test_a_refresh_that_finds_no_server_does_not_log_in_again() -> None:
     """UNAVAILABLE says nothing about the session, and each Login opens another one."""
     server = Played(PERSON)
     call = server.start(lambda: server.client.orders.GetOrder(GetOrderRequest()))
@@ -214,7 +214,7 @@ def test_a_refresh_that_finds_no_server_does_not_spend_the_password() -> None:
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_stream_of_requests_carries_the_token() -> None:
+def test_a_stream_of_requests_has_the_token() -> None:
     """ImportProducts sends many messages under one token."""
     server = Played()
     call = server.start(lambda: server.client.catalog.ImportProducts(iter([ImportProductsRequest()])))
@@ -225,8 +225,8 @@ def test_a_stream_of_requests_carries_the_token() -> None:
     assert metadata["authorization"] == "Bearer one"
 
 
-def test_a_stream_both_ways_carries_the_token() -> None:
-    """PlaceOrders is answered under the token that it began with."""
+def test_a_bidirectional_stream_has_the_token() -> None:
+    """PlaceOrders is answered under the token with which it started."""
     server = Played()
     asks = iter([PlaceOrdersRequest(order=PlaceOrderRequest(reference="7"))])
     call = server.start(lambda: list(server.client.orders.PlaceOrders(asks)))

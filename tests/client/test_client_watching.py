@@ -1,4 +1,4 @@
-"""A watch that goes on: opened again behind what was told, until it is refused or left."""
+"""A watch that resumes: reopened after what it received, until it is refused or left."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ def error(code: grpc.StatusCode, reason: str, *, retry_after: float = 0) -> grpc
 
 @dataclass
 class Call:
-    """One watch as a server tells it: some tokens, and how it ends."""
+    """One watch as a server answers it: some tokens, and how it ends."""
 
     tokens: Sequence[str]
     ends: grpc.aio.AioRpcError | None
@@ -58,9 +58,9 @@ class Server:
     """The tokens that they were opened with."""
     waited: list[float] = field(default_factory=list)
     lists: list[grpc.aio.AioRpcError | None] = field(default_factory=list)
-    """How each list ends; where there are none left, it succeeds."""
+    """How each list ends; once none is left, it succeeds."""
     seen: list[str] = field(default_factory=list)
-    """What the caller has seen: "listed", and the tokens of messages."""
+    """What the caller has received: "listed", and the tokens of messages."""
 
     def relist(self) -> None:
         ends = self.lists.pop(0) if self.lists else None
@@ -72,7 +72,7 @@ class Server:
         self.relist()
 
     async def follow(self, flavour: type[Any], count: int, *, token: str = "") -> list[str]:
-        """What a caller sees that lists anew, up to so many messages."""
+        """What a caller with `relist` receives, up to this many messages."""
         request = WatchOrdersRequest(customer_id="17850", resume_token=token)
         if flavour is Watch:
             blocking = iter(Watch(self.watch_orders, request, pause=self.waited.append, relist=self.relist))
@@ -95,7 +95,7 @@ class Server:
         self.waited.append(seconds)
 
     async def read(self, flavour: type[Any], count: int, *, token: str = "", spread: float = 1.0) -> list[str]:
-        """The tokens of so many messages, after which the watch is left."""
+        """The tokens of this many messages, after which the watch is left."""
         request = WatchOrdersRequest(customer_id="17850", resume_token=token)
         if flavour is Watch:
             blocking = iter(Watch(self.watch_orders, request, pause=self.waited.append, spread=lambda: spread))
@@ -113,8 +113,8 @@ FLAVOURS = pytest.mark.parametrize("flavour", [Watch, AsyncWatch])
 
 
 @FLAVOURS
-async def test_each_watch_is_opened_behind_what_was_told(flavour: type[Any]) -> None:
-    """Whether the one before ended as it should or its server went; what told nothing is opened again as it was."""
+async def test_each_watch_resumes_after_what_was_received(flavour: type[Any]) -> None:
+    """Whether the previous one ended normally or its server disappeared; one without messages is reopened as it was."""
     gone = error(UNAVAILABLE, "STOPPING")
     late = error(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
     calls = [Call("ab", END), Call("c", gone), Call("", gone), Call("", late), Call("de", END), Call("fg", END)]
@@ -125,8 +125,8 @@ async def test_each_watch_is_opened_behind_what_was_told(flavour: type[Any]) -> 
 
 
 @FLAVOURS
-async def test_it_waits_longer_each_time_until_something_is_told(flavour: type[Any]) -> None:
-    """Up to five seconds, or for as long as the server asks."""
+async def test_the_wait_grows_until_something_is_received(flavour: type[Any]) -> None:
+    """Up to five seconds, or as long as the server says."""
     gone = error(UNAVAILABLE, "DATABASE_UNAVAILABLE", retry_after=1)
     silent = [Call("", END)] * 7
     server = Server([*silent, Call("a", gone), Call("b", error(UNAVAILABLE, "STOPPING")), Call("c", END)])
@@ -146,8 +146,8 @@ async def test_it_waits_longer_each_time_until_something_is_told(flavour: type[A
         (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID"),
     ],
 )
-async def test_a_refusal_rises(flavour: type[Any], code: grpc.StatusCode, reason: str) -> None:
-    """Opening it again would be no use."""
+async def test_a_refusal_is_raised(flavour: type[Any], code: grpc.StatusCode, reason: str) -> None:
+    """Reopening it would be pointless."""
     server = Server([Call("a", END), Call("", error(code, reason))])
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await server.read(flavour, 2)
@@ -159,8 +159,8 @@ EXPIRED = error(grpc.StatusCode.FAILED_PRECONDITION, "RESUME_TOKEN_EXPIRED")
 
 
 @FLAVOURS
-async def test_who_can_list_again_goes_on_where_a_token_has_expired(flavour: type[Any]) -> None:
-    """Without a token; what is there by then is listed once the watch stands, and before anything that it tells."""
+async def test_a_caller_that_can_list_again_continues_after_a_token_has_expired(flavour: type[Any]) -> None:
+    """Without a token; the list is read once the watch is open, and before its changes."""
     server = Server([Call("ab", EXPIRED), Call("", error(UNAVAILABLE, "DATABASE_UNAVAILABLE")), Call("cd", END)])
     assert await server.follow(flavour, 4, token="kept") == ["a", "b", "listed", "c", "d"]
     assert server.opened == ["kept", "", ""]
@@ -170,8 +170,8 @@ async def test_who_can_list_again_goes_on_where_a_token_has_expired(flavour: typ
 
 
 @FLAVOURS
-async def test_a_watch_from_now_on_is_listed_behind(flavour: type[Any]) -> None:
-    """Once, however often it is opened again; where the list fails for a while, the watch begins once more."""
+async def test_a_watch_without_a_token_lists_after_it_is_open(flavour: type[Any]) -> None:
+    """Once, however often it is reopened; if listing fails temporarily, the watch starts once more."""
     server = Server(
         [Call("a", END), Call("b", END), Call("c", END)], lists=[error(UNAVAILABLE, "DATABASE_UNAVAILABLE")]
     )
@@ -180,8 +180,8 @@ async def test_a_watch_from_now_on_is_listed_behind(flavour: type[Any]) -> None:
 
 
 @FLAVOURS
-async def test_a_list_that_is_refused_rises(flavour: type[Any]) -> None:
-    """Nothing is handed out that would leave out what could not be listed."""
+async def test_a_refused_list_is_raised(flavour: type[Any]) -> None:
+    """No change is yielded, since what could not be listed would be missing."""
     server = Server([Call("a", END)], lists=[error(grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")])
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await server.follow(flavour, 1)

@@ -1,4 +1,4 @@
-"""backroom-client as somebody else gets it: built, installed beside an application, type-checked and called."""
+"""backroom-client as a user installs it: built, installed with an application, type-checked and called."""
 
 import asyncio
 import os
@@ -59,7 +59,7 @@ with Backroom("127.0.0.1:50051") as backroom:
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """What a command prints; a failure shows all of it. Neither this checkout nor its environment is on its path."""
+    """A command's output; a failure shows all of it. Neither this checkout nor its environment is on its path."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -99,7 +99,7 @@ def metadata(wheel: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Caller:
-    """An application in an environment that the client alone is installed in."""
+    """An application in an environment with only the client installed."""
 
     folder: Path
     python: Path
@@ -112,7 +112,7 @@ def client_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def caller(client_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Caller:
-    """It has folders named client and server of its own."""
+    """It has its own folders named client and server."""
     folder = tmp_path_factory.mktemp("caller")
     venv.create(folder / "venv", symlinks=True)
     python = folder / "venv" / "bin" / "python"
@@ -122,7 +122,7 @@ def caller(client_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Call
 
 
 def mypy(caller: Caller, *options: str | Path) -> list[str | Path]:
-    """The tests' mypy, which sees the caller's packages alone."""
+    """The tests' mypy, which sees only the caller's packages."""
     checked = ("--strict", "--python-executable", caller.python, "--cache-dir", caller.folder.parent / "cache")
     return [sys.executable, "-m", "mypy", *checked, *options]
 
@@ -145,7 +145,7 @@ async def test_an_application_with_a_client_and_a_server_of_its_own_places_an_or
 
 @pytest.mark.distribution
 def test_an_application_is_checked_against_the_types_of_the_client_and_the_contract(caller: Caller) -> None:
-    """Both a message's fields and what a method answers have types; a wrong use is found."""
+    """A message's fields and a method's response have types; a wrong use is reported."""
     run(*mypy(caller, "shop.py"), cwd=caller.folder)
     write(caller.folder.parent, {"mistakes.py": MISTAKES})
     found = subprocess.run(mypy(caller, "mistakes.py"), cwd=caller.folder.parent, capture_output=True, text=True)
@@ -155,7 +155,7 @@ def test_an_application_is_checked_against_the_types_of_the_client_and_the_contr
 
 @pytest.mark.distribution
 def test_the_source_distributions_build_what_the_checkout_builds(client_wheel: Path, tmp_path: Path) -> None:
-    """The client's brings the contract; the server's names the client by its version, where a checkout's is beside."""
+    """The client's contains the contract; the server's names the client by its version, a checkout's by its folder."""
     again = built(source_distribution(CLIENT, tmp_path), tmp_path / "client")
     assert packed(again) == packed(client_wheel)
     here = built(ROOT, tmp_path / "here")
@@ -167,7 +167,7 @@ def test_the_source_distributions_build_what_the_checkout_builds(client_wheel: P
 
 @pytest.mark.distribution
 def test_no_file_belongs_to_both_distributions(client_wheel: Path, tmp_path: Path) -> None:
-    """The stubs are the client's alone, and its license goes with it."""
+    """Only the client has the stubs, and its license is included."""
     server_wheel = built(ROOT, tmp_path / "dist")
     assert not packed(server_wheel) & packed(client_wheel)
     assert {name.partition("/")[0] for name in packed(client_wheel)} == {"backroom", "backroom_client", "buf"}
@@ -182,14 +182,14 @@ def project(folder: Path) -> dict[str, Any]:
 
 
 def test_both_distributions_have_one_version_and_one_license() -> None:
-    """A server asks for the client of its own contract."""
+    """A server requires the client of its own contract."""
     version = project(CLIENT)["version"]
     assert project(ROOT)["version"] == version
     assert f"backroom-client=={version}" in project(ROOT)["dependencies"]
     assert (ROOT / "LICENSE").read_text() == (CLIENT / "LICENSE").read_text()
 
 
-def test_the_client_asks_for_ranges() -> None:
-    """An application has other dependencies, which want their own versions of gRPC and protobuf."""
+def test_the_client_requires_version_ranges() -> None:
+    """An application has other dependencies, which need their own versions of gRPC and protobuf."""
     for each in project(CLIENT)["dependencies"]:
         assert re.fullmatch(r"[a-z-]+>=[\d.]+,<\d+", each)

@@ -1,4 +1,4 @@
-"""What the clients are made of: the contract as `make contract` lays it out, and a way to run programs."""
+"""What the clients use: the contract as `make contract` prepares it, and a way to run programs."""
 
 import asyncio
 import importlib.util
@@ -20,7 +20,7 @@ NODE = Path(__file__).parent / "node"
 
 
 def _contract() -> Any:
-    """proto/contract.py, which is no part of a package."""
+    """proto/contract.py, which is not part of a package."""
     spec = importlib.util.spec_from_file_location("contract", PROTO / "contract.py")
     assert spec is not None
     assert spec.loader is not None
@@ -33,7 +33,7 @@ contract = _contract()
 
 
 async def said(program: str | Path, *arguments: str | Path, cwd: Path | None = None, **environment: str) -> str:
-    """What a program says on standard output; it must end well within two minutes."""
+    """The standard output of a program, which must succeed within two minutes."""
     process = await asyncio.create_subprocess_exec(
         program,
         *arguments,
@@ -54,7 +54,7 @@ async def said(program: str | Path, *arguments: str | Path, cwd: Path | None = N
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone in a folder with a blank in its name, in which `make contract` has run, without our environment."""
+    """A clone in a folder with a space in its name, in which `make contract` has run, without our environment."""
     into = tmp_path_factory.mktemp("a clone") / "back room"
     git, make = shutil.which("git"), shutil.which("make")
     assert git
@@ -78,7 +78,7 @@ def image(clone: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the programs of tests/clients/node, and what they need installed from the lock file."""
+    """A folder with the programs of tests/clients/node and their dependencies from the lock file."""
     npm = shutil.which("npm")
     assert npm, "npm is not installed: these tests need Node 20 or newer with npm"
     into = tmp_path_factory.mktemp("node") / "client"
@@ -91,7 +91,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def grpcurl(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """grpcurl 1.8.6, an older one that many have."""
+    """grpcurl 1.8.6, an older version that is widely installed."""
     if sys.platform != "linux" or os.uname().machine != "x86_64":
         pytest.skip("the package holds grpcurl for Linux on x86-64 alone")
     folder = tmp_path_factory.mktemp("grpcurl")

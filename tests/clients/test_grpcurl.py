@@ -1,4 +1,4 @@
-"""grpcurl, which asks reflection for all that it knows: everything that it lists can be described and called."""
+"""grpcurl with reflection: everything that it lists can be described and called."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.clients
 
 
 async def test_grpcurl_describes_all_that_it_lists(server: Running, grpcurl: Path) -> None:
-    """Services, their methods, and the other things that have a name."""
+    """Services, their methods, and everything else that has a name."""
     listed = (await said(grpcurl, "-plaintext", server.address, "list")).split()
     assert {service.full_name for service in SERVICES} < set(listed)
     for service in listed:
@@ -34,7 +34,7 @@ async def test_grpcurl_describes_all_that_it_lists(server: Running, grpcurl: Pat
 
 
 async def test_grpcurl_calls(server: Running, service: Api, grpcurl: Path) -> None:
-    """By names that it learns from reflection alone."""
+    """With names from reflection only."""
     await stocked(service, "TEA", 10)
     order = json.dumps({"lines": [{"sku": "TEA", "quantity": 2}]})
     header = f"authorization: Bearer {service.token}"

@@ -25,7 +25,7 @@ async def ran(node: Path, *program: str, server: Running, api: Api, **environmen
 async def test_typescript_is_generated_type_checked_and_places_orders(
     server: Running, service: Api, clone: Path, node: Path
 ) -> None:
-    """By the example's own buf.gen.yaml, from the image alone."""
+    """With the example's own buf.gen.yaml, from the image alone."""
     await stocked(service, "TEA", 10)
     template = clone / "proto" / "examples" / "buf.gen.typescript.yaml"
     path = f"{node / 'node_modules' / '.bin'}:{Path(shutil.which('node') or 'node').parent}"
@@ -46,7 +46,7 @@ async def test_typescript_is_generated_type_checked_and_places_orders(
 async def test_proto_loader_places_orders_from_the_sources_and_from_the_image(
     server: Running, service: Api, clone: Path, node: Path
 ) -> None:
-    """Without anything generated."""
+    """Without generated code."""
     await stocked(service, "TEA", 10)
     places = {"BACKROOM_PROTO": str(clone / "proto"), "BACKROOM_IMAGE": str(clone / "dist" / "backroom.binpb")}
     answers = await ran(node, "proto_loader.cjs", server=server, api=service, **places)

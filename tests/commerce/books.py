@@ -1,4 +1,4 @@
-"""The books of commerce, as a test looks into them past the use cases."""
+"""Commerce's tables, which tests read directly rather than through use cases."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from storage.store import FRAME
 
 
 async def unlocked(database: Database, table: str, key: str = "id") -> set[UUID]:
-    """The keys of those rows of a table that no other transaction holds a lock of."""
+    """The keys of those rows of a table that no other transaction has locked."""
     return {*await _column(database, f"SELECT {key} FROM commerce.{table} FOR UPDATE SKIP LOCKED")}
 
 
@@ -22,7 +22,7 @@ async def count(database: Database, table: str) -> int:
 
 
 async def run(database: Database, statement: str) -> None:
-    """Does what no use case can do yet."""
+    """Runs a statement for which there is no use case yet."""
     async with database.store(FRAME).transaction() as tx:
         await tx._connection.execute(text(statement))
 

@@ -1,4 +1,4 @@
-"""What the tests of the contract are told of commerce."""
+"""What the contract's tests need to know of commerce."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ from tests.fixtures.trading import eventually
 
 
 async def sell(scenario: Scenario) -> None:
-    """Products, stock and orders, each by every method that makes or changes one."""
+    """Products, stock and orders, each by every method that creates or changes one."""
     seller, pb = scenario.shop.seller, catalog_service_pb2
     made = await scenario.change(
         seller, "CreateProduct", pb.CreateProductRequest(request_id=fresh(), product=draft("TEA")), "product/TEA"
@@ -41,7 +41,7 @@ async def sell(scenario: Scenario) -> None:
 
 
 async def take_money(scenario: Scenario) -> None:
-    """Orders paid, handed over, paid back; and one that is cancelled when it was paid."""
+    """Orders that are paid, fulfilled and refunded; and one that is cancelled after it was paid."""
     shop, seller = scenario.shop, scenario.shop.seller
     streamed = order_service_pb2.PlaceOrdersRequest(order=ask(("TEA", 1)))
     placed = await scenario.change(seller, "PlaceOrders", streamed, "order/{answer.order.order_id}")
@@ -65,7 +65,7 @@ async def take_money(scenario: Scenario) -> None:
 
 
 async def nothing_to_pay(scenario: Scenario) -> None:
-    """What was bought for nothing is paid as it is asked for; cancelling what was paid pays it back."""
+    """An order of nothing is paid when its payment is created; cancelling a paid order refunds it."""
     shop, seller = scenario.shop, scenario.shop.seller
     free = ask(("TEA", 1))
     free.lines[0].unit_price.currency_code = "GBP"
@@ -91,7 +91,7 @@ async def owned(_server: Running, owner: Api) -> Mapping[str, str]:
 
 
 async def state(owner: Api, ids: Mapping[str, str]) -> object:
-    """The order as it is, and what of its payment was paid back."""
+    """The order's state, and how much of its payment was refunded."""
     paid = payment_service_pb2.GetPaymentRequest(payment_id=ids["payment"])
     refunds = (await owner.payments.GetPayment(paid)).payment.refunds
     return raw(await found(owner, ids["order"])), [refund.refund_id for refund in refunds]
@@ -126,7 +126,7 @@ ROWS = ContractRows(
     ),
     owned=owned,
     state=state,
-    # A payment's client_secret is the provider's, for the customer's browser, and forgotten once that has confirmed.
+    # A payment's client_secret belongs to the provider and the customer's browser; confirming deletes it.
     shows_secrets=frozenset(
         f"PaymentService/{name}"
         for name in ("CreatePayment", "ConfirmPayment", "GetPayment", "ListPayments", "RefundPayment")

@@ -1,4 +1,4 @@
-"""Goods to sell, for tests."""
+"""Products for tests to sell."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,14 +28,14 @@ def draft(sku: str, **rest: Any) -> products_pb2.Product:
 
 
 async def created(api: Api, sku: str, **rest: Any) -> products_pb2.Product:
-    """A product with a stock of nothing."""
+    """A product with no stock."""
     request = catalog_service_pb2.CreateProductRequest(product=draft(sku, **rest))
     product: products_pb2.Product = (await api.catalog.CreateProduct(request)).product
     return product
 
 
 async def stocked(api: Api, sku: str, pieces: int, **rest: Any) -> products_pb2.Product:
-    """A product with so many pieces on hand."""
+    """A product with this many pieces on hand."""
     product = await created(api, sku, **rest)
     if pieces:
         await api.inventory.AdjustStock(receipt(sku, pieces))
@@ -48,7 +48,7 @@ def receipt(sku: str, pieces: int, **rest: Any) -> inventory_service_pb2.AdjustS
 
 
 def ask(*lines: tuple[str, int], **rest: Any) -> order_service_pb2.PlaceOrderRequest:
-    """An ask for an order of lines of (sku, quantity), under a request_id of its own."""
+    """A request for an order of lines of (sku, quantity), with a new request_id."""
     items = [order_service_pb2.LineItem(sku=sku, quantity=quantity) for sku, quantity in lines]
     return order_service_pb2.PlaceOrderRequest(**{"request_id": str(uuid4()), "lines": items, **rest})
 
@@ -77,7 +77,7 @@ async def stock_of(api: Api, sku: str) -> tuple[int, int, int]:
 
 
 async def pages(method: Any, request: Any, items: str) -> list[Sequence[Any]]:
-    """All pages of a list, from the first to the one after which there is no other."""
+    """All pages of a list."""
     read = []
     while True:
         page = await method(request)
@@ -88,5 +88,5 @@ async def pages(method: Any, request: Any, items: str) -> list[Sequence[Any]]:
 
 
 def raw(message: Message) -> bytes:
-    """A message as bytes that are equal where the messages are."""
+    """A message as bytes that are equal if the messages are."""
     return message.SerializeToString(deterministic=True)

@@ -1,4 +1,4 @@
-"""Money between the wire and exact decimals: what goes in comes out."""
+"""Money is converted between the wire and exact decimals without loss."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -34,7 +34,7 @@ def test_a_price_comes_back_as_it_was_sent(units: int, nanos: int) -> None:
 @example(2 * 10**18, 0)
 @example(2 * 10**18 - 1, 999_999_999)
 @example(1_999_999_998_246_913_578, 1)
-def test_a_total_is_told_to_the_last_digit(units: int, nanos: int) -> None:
+def test_a_total_is_exact_to_the_last_digit(units: int, nanos: int) -> None:
     """Up to the largest order that can be placed."""
     told = messages.money(Decimal(f"{units}.{nanos:09d}"), "GBP")
     assert (told.units, told.nanos) == (units, nanos)
@@ -43,14 +43,14 @@ def test_a_total_is_told_to_the_last_digit(units: int, nanos: int) -> None:
 @LAW
 @given(UNITS, NANOS, st.integers(1, 10**6))
 @example(999_999_999, 999_999_999, 10**6)
-def test_a_line_s_amount_is_exact(units: int, nanos: int, quantity: int) -> None:
-    """quantity times the price of one piece, computed in whole nanos beside it."""
+def test_a_lines_amount_is_exact(units: int, nanos: int, quantity: int) -> None:
+    """Quantity times unit price, compared with a computation in whole nanos."""
     amount = messages.money(quantity * messages.price(pounds(units, nanos)).amount, "GBP")
     assert amount.units * 10**9 + amount.nanos == quantity * (units * 10**9 + nanos)
 
 
-def test_trailing_zeros_of_the_store_are_not_told() -> None:
-    """The store keeps nine decimals of every amount."""
+def test_trailing_zeros_of_the_store_are_not_sent() -> None:
+    """The store has nine decimals for every amount."""
     assert messages.money(Decimal("0.001000000"), "GBP") == pounds(0, 1_000_000)
     assert messages.money(Decimal("2E+3"), "GBP") == pounds(2000)
     assert messages.money(Decimal("0E-9"), "JPY") == money_pb2.Money(currency_code="JPY")

@@ -1,4 +1,4 @@
-"""Listing orders: whatever the filter, pages hold what a list made by hand holds."""
+"""Listing orders: with every filter, the pages equal a list computed by the test."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ FILTERS = [
 
 
 async def shop(database: Database) -> list[Order]:
-    """24 orders at four times, in every state of three and of two customers, ids against the order of time."""
+    """24 orders at four times, in each of three states and of two customers, with ids against the order of time."""
     await kept(database, a := product("A"))
     made = [
         order((a, 1), id=UUID(int=1000 - 7 * n), state=state, customer_id=customer, create_time=time, update_time=time)
@@ -59,7 +59,7 @@ def by_hand(orders: Sequence[Order], wanted: OrderFilter) -> list[UUID]:
 
 
 async def walked(database: Database, wanted: OrderFilter, limit: int) -> list[UUID]:
-    """The ids of a list read in pages of so many."""
+    """The ids of a list, read in pages of this size."""
     ids: list[UUID] = []
     before = None
     async with database.store(COMMERCE).reading() as tx:
@@ -71,14 +71,14 @@ async def walked(database: Database, wanted: OrderFilter, limit: int) -> list[UU
 
 @pytest.mark.parametrize("limit", [1, 5, 100])
 async def test_pages_of_a_filtered_list_hold_each_order_once_latest_first(database: Database, limit: int) -> None:
-    """By state, customer and time and all of them together, where many orders have one time."""
+    """By state, customer, time and all of them together, with many orders at one time."""
     orders = await shop(database)
     for wanted in FILTERS:
         assert await walked(database, wanted, limit) == by_hand(orders, wanted), wanted
 
 
 async def test_a_listed_order_comes_without_its_lines(database: Database) -> None:
-    """It tells how many there are."""
+    """It has their number instead."""
     orders = await shop(database)
     async with database.store(COMMERCE).reading() as tx:
         [latest] = await tx.orders.list_latest(OrderFilter(), before=None, limit=1)
@@ -88,7 +88,7 @@ async def test_a_listed_order_comes_without_its_lines(database: Database) -> Non
 
 
 async def test_an_order_placed_meanwhile_does_not_shift_the_pages(database: Database) -> None:
-    """The key says where to go on, so nothing is told twice and nothing is left out."""
+    """The key marks where to continue, so nothing is listed twice or left out."""
     orders = await shop(database)
     newest = replace(orders[0], id=UUID(int=1), create_time=NOW + timedelta(days=1))
     async with database.store(COMMERCE).transaction() as tx:

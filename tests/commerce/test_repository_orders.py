@@ -1,4 +1,4 @@
-"""What the order repository promises: of absence, of references, of lines, and of locks."""
+"""What the order repository guarantees about missing rows, references, lines and locks."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -27,8 +27,8 @@ async def added(database: Database, *orders: Order) -> None:
         await tx.orders.add(orders)
 
 
-async def test_an_order_comes_back_as_it_was_stored(database: Database) -> None:
-    """With its lines in their order, one product more than once."""
+async def test_an_order_is_read_as_it_was_stored(database: Database) -> None:
+    """With its lines in order, one product more than once."""
     a, b = await goods(database)
     given = order((b, 3), (a, 1000), (b, 1), reference="R-1", customer_id="17850", cancel_reason="ä")
     await added(database, given)
@@ -38,7 +38,7 @@ async def test_an_order_comes_back_as_it_was_stored(database: Database) -> None:
 
 
 async def test_many_orders_with_many_lines_are_added_at_once(database: Database) -> None:
-    """Each gets its own lines back, whichever order they were given in."""
+    """Each gets its own lines back, in whatever order they were given."""
     a, b = await goods(database)
     given = [order(*[(b, n + 1), (a, n + 2)] * n, reference=f"R{9 - n}", placed_by=ME) for n in range(1, 9)]
     await added(database, *given)
@@ -46,8 +46,8 @@ async def test_many_orders_with_many_lines_are_added_at_once(database: Database)
         assert await tx.orders.find_many([each.id for each in given]) == {each.id: each for each in given}
 
 
-async def test_what_is_not_there_is_none_or_left_out(database: Database) -> None:
-    """Neither finding, locking nor listing raises, and nothing to add is no error."""
+async def test_missing_rows_are_none_or_left_out(database: Database) -> None:
+    """Finding, locking and listing do not raise, and adding nothing is no error."""
     a, _ = await goods(database)
     there = order((a, 1))
     await added(database)
@@ -60,7 +60,7 @@ async def test_what_is_not_there_is_none_or_left_out(database: Database) -> None
 
 
 async def test_a_product_keeps_its_old_price_in_an_order(database: Database) -> None:
-    """The price of a line is the one it was placed at, and its SKU the product's."""
+    """A line has the price at which it was placed, and the product's SKU."""
     a, _ = await goods(database)
     given = order((a, 2))
     await added(database, given)
@@ -69,8 +69,8 @@ async def test_a_product_keeps_its_old_price_in_an_order(database: Database) -> 
         assert await tx.orders.find(given.id) == given
 
 
-async def test_the_largest_amounts_are_kept_to_the_last_digit(database: Database) -> None:
-    """A total of nineteen digits before the point, and a price of nine decimals."""
+async def test_the_largest_amounts_are_stored_to_the_last_digit(database: Database) -> None:
+    """A total of nineteen digits before the decimal point, and a price of nine decimals."""
     await kept(database, dear := product("DEAR", price=price("999999999.123456789")))
     given = order(*[(dear, 10**6)] * 2000)
     assert given.total == price("1999999998246913578")
@@ -80,7 +80,7 @@ async def test_the_largest_amounts_are_kept_to_the_last_digit(database: Database
 
 
 async def test_a_reference_is_found_with_the_order_that_has_it(database: Database) -> None:
-    """Only those that were asked for, and only of the caller who placed it."""
+    """Only the requested ones, and only those of the caller who placed them."""
     a, _ = await goods(database)
     mine, theirs = order((a, 1), reference="R"), order((a, 1), reference="R", placed_by=OTHER)
     await added(database, mine, theirs, order((a, 1), reference="S"), order((a, 1)))
@@ -92,7 +92,7 @@ async def test_a_reference_is_found_with_the_order_that_has_it(database: Databas
 
 
 async def test_a_taken_reference_refuses_the_whole_transaction(database: Database) -> None:
-    """The key is named, and nothing of what was added beside it stays."""
+    """The error names the key, and nothing else that was added remains."""
     a, _ = await goods(database)
     first = order((a, 1), reference="R")
     await added(database, first)
@@ -102,7 +102,7 @@ async def test_a_taken_reference_refuses_the_whole_transaction(database: Databas
     assert await count(database, "orders") == await count(database, "order_lines") == 1
 
 
-async def test_orders_without_a_reference_never_collide(database: Database) -> None:
+async def test_orders_without_a_reference_do_not_conflict(database: Database) -> None:
     """No reference is not a reference."""
     a, _ = await goods(database)
     await added(database, order((a, 1)), order((a, 1)), order((a, 1)))
@@ -124,7 +124,7 @@ async def test_a_change_stores_the_new_state_and_nothing_else(database: Database
 
 
 async def test_a_lock_holds_until_the_transaction_ends(database: Database) -> None:
-    """Exactly the order that was asked for."""
+    """On exactly the requested order."""
     a, _ = await goods(database)
     one, two = order((a, 1)), order((a, 1))
     await added(database, one, two)
@@ -134,7 +134,7 @@ async def test_a_lock_holds_until_the_transaction_ends(database: Database) -> No
     assert await unlocked(database, "orders") == {one.id, two.id}
 
 
-async def test_an_edit_under_way_does_not_hold_up_orders(database: Database) -> None:
+async def test_an_edit_under_way_does_not_block_orders(database: Database) -> None:
     """A product that is locked for an edit can be ordered meanwhile: no order waits for a slow import."""
     a, b = await goods(database)
     given = order((b, 1), (a, 1))

@@ -1,4 +1,4 @@
-"""What the product repository promises: of absence, of duplicates, of order, and of locks."""
+"""What the product repository guarantees about missing rows, duplicates, order and locks."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -26,7 +26,7 @@ async def found(database: Database, sku: str) -> Product | None:
         return await tx.products.find_by_sku(sku)
 
 
-async def test_a_product_comes_back_as_it_was_stored(database: Database) -> None:
+async def test_a_product_is_read_as_it_was_stored(database: Database) -> None:
     """By its id and by its SKU, to the ninth decimal and the microsecond."""
     given = product("A", description="ä\n" * 5000, price=price("999999999.999999999", "EUR"), archived=True)
     await kept(database, given)
@@ -35,7 +35,7 @@ async def test_a_product_comes_back_as_it_was_stored(database: Database) -> None
         assert await tx.products.find_by_sku("A") == given
 
 
-async def test_what_is_not_there_is_none(database: Database) -> None:
+async def test_a_missing_product_is_none(database: Database) -> None:
     """Neither finding nor locking raises."""
     async with database.store(COMMERCE).transaction() as tx:
         assert await tx.products.find_many([uuid4()]) == {}
@@ -56,7 +56,7 @@ async def test_skus_that_differ_in_case_are_two_products(database: Database) -> 
 
 
 async def test_a_product_whose_sku_is_taken_is_not_added(database: Database) -> None:
-    """The others are, and the one that was there stays as it was."""
+    """The others are added, and the existing one does not change."""
     first, free = product("A"), product("B")
     await kept(database, first)
     async with database.store(COMMERCE).transaction() as tx:
@@ -74,15 +74,15 @@ async def test_of_two_with_one_sku_one_is_added(database: Database) -> None:
     assert await found(database, "A") == next(each for each in both if each.id == added)
 
 
-async def test_a_new_product_has_a_stock_of_nothing(database: Database) -> None:
-    """Its shelf is there from the start, so that it can be locked."""
+async def test_a_new_product_has_no_stock(database: Database) -> None:
+    """Its stock row exists from the start, so that it can be locked."""
     await kept(database, product("A"), product("B"))
     async with database.store(COMMERCE).reading() as tx:
         assert await tx.stock.find_level("A") == StockLevel("A", 0, 0)
         assert await tx.stock.find_level("B") == StockLevel("B", 0, 0)
 
 
-async def test_a_change_stores_all_new_values_but_the_sku_and_the_beginning(database: Database) -> None:
+async def test_a_change_stores_all_new_values_but_the_sku_and_the_creation_time(database: Database) -> None:
     """Many products change in one statement, and the others stay as they are."""
     before = [product(sku) for sku in "ABC"]
     await kept(database, *before)

@@ -33,7 +33,7 @@ async def level(database: Database, sku: str) -> StockLevel | None:
         return await tx.stock.find_level(sku)
 
 
-async def test_what_is_not_there_is_left_out(database: Database) -> None:
+async def test_missing_stock_is_left_out(database: Database) -> None:
     """Neither finding, listing nor locking raises."""
     async with database.store(COMMERCE).transaction() as tx:
         assert await tx.stock.find_level("NONE") is None
@@ -45,7 +45,7 @@ async def test_what_is_not_there_is_left_out(database: Database) -> None:
 
 
 async def test_a_lock_returns_the_stock_items_that_exist(database: Database) -> None:
-    """By SKU, in which case counts, and by id, with what the product costs and how much there is."""
+    """By SKU, whose case matters, and by id, with the product's price and stock."""
     upper = product("85123A", price=price("0.001", "EUR"), archived=True)
     lower = product("85123a")
     await kept(database, upper, lower)
@@ -57,7 +57,7 @@ async def test_a_lock_returns_the_stock_items_that_exist(database: Database) -> 
 
 
 async def test_a_lock_holds_until_the_transaction_ends(database: Database) -> None:
-    """Exactly the shelves that were asked for, and never the products, whose readers must not wait."""
+    """Exactly the requested stock rows, and never the products, whose readers must not wait."""
     products = [product(sku) for sku in "ABCD"]
     ids = {each.id for each in products}
     await kept(database, *products)
@@ -69,8 +69,8 @@ async def test_a_lock_holds_until_the_transaction_ends(database: Database) -> No
     assert await unlocked(database, "stock", "product_id") == ids
 
 
-async def test_movements_are_kept_and_the_last_of_each_product_is_its_balance(database: Database) -> None:
-    """Movements of several products come mixed, each ledger in its own order."""
+async def test_movements_are_stored_and_the_last_of_each_product_is_its_balance(database: Database) -> None:
+    """Movements of several products arrive mixed; each product's ledger keeps its order."""
     a, b = product("A"), product("B")
     await kept(database, a, b)
     await moved(database, receipt(a, 5), receipt(b, 1), receipt(a, 3, before=5), receipt(b, 1, before=1))
@@ -81,8 +81,8 @@ async def test_movements_are_kept_and_the_last_of_each_product_is_its_balance(da
     assert await broken(database) == {}
 
 
-async def test_a_movement_comes_back_as_it_was_entered(database: Database) -> None:
-    """Every word of it, and the SKU beside it."""
+async def test_a_movement_is_read_as_it_was_stored(database: Database) -> None:
+    """With every field, and its SKU."""
     a = product("A")
     await kept(database, a)
     received = receipt(a, 5, note="from Köln")
@@ -96,15 +96,15 @@ async def test_a_movement_comes_back_as_it_was_entered(database: Database) -> No
         assert found.sku == "A"
 
 
-async def test_nothing_moves_where_nothing_is_given(database: Database) -> None:
-    """An empty batch is no error."""
+async def test_an_empty_batch_moves_nothing(database: Database) -> None:
+    """And is no error."""
     async with database.store(COMMERCE).transaction() as tx:
         await tx.stock.move([])
     assert await broken(database) == {}
 
 
-async def test_a_ledger_is_listed_latest_first_and_goes_on_below_a_sequence(database: Database) -> None:
-    """Pages meet without a gap and without a repetition, and hold no other product's entries."""
+async def test_a_ledger_is_listed_latest_first_and_continues_below_a_sequence(database: Database) -> None:
+    """Pages meet without a gap or a repetition, and hold no other product's entries."""
     a, b = product("A"), product("B")
     await kept(database, a, b)
     for before in range(5):
@@ -120,8 +120,8 @@ async def test_a_ledger_is_listed_latest_first_and_goes_on_below_a_sequence(data
 
 
 @pytest.mark.parametrize(("on_hand", "held"), [(-1, 0), (1, 2), (1, -1)])
-async def test_the_store_itself_refuses_a_level_that_cannot_be(database: Database, on_hand: int, held: int) -> None:
-    """Should a rule ever fail, nothing negative is kept, and nothing of the transaction either."""
+async def test_the_database_itself_refuses_an_impossible_level(database: Database, on_hand: int, held: int) -> None:
+    """If a rule failed, nothing negative would be stored, and nothing else of the transaction."""
     a, b = product("A"), product("B")
     await kept(database, a, b)
     wrong = NewMovement(

@@ -42,7 +42,7 @@ async def get(api: Api, **key: str) -> products_pb2.Product:
 
 
 async def test_a_product_is_created_as_described(service: Api) -> None:
-    """With an id, an etag and times of the server's own, and a stock of nothing."""
+    """With an id, an etag and times from the server, and without stock."""
     product = await create(service, description="ä" * 10_000, archived=True)
     expected = draft("A", description="ä" * 10_000, archived=True)
     expected.MergeFrom(products_pb2.Product(product_id=product.product_id, etag=product.etag))
@@ -55,7 +55,7 @@ async def test_a_product_is_created_as_described(service: Api) -> None:
     assert await stock_of(service, "A") == (0, 0, 0)
 
 
-async def test_what_the_server_makes_is_ignored_on_input(service: Api) -> None:
+async def test_output_only_fields_are_ignored_on_input(service: Api) -> None:
     """A caller can choose neither the id nor the etag nor the times."""
     product_id = str(uuid4())
     times: dict[str, Any] = {"create_time": Timestamp(seconds=1), "update_time": Timestamp(seconds=2)}
@@ -79,8 +79,8 @@ async def test_the_bounds_themselves_are_allowed(service: Api) -> None:
         assert await get(service, sku=sku) == product
 
 
-async def test_what_is_out_of_bounds_is_named_by_its_path(server: Running, service: Api) -> None:
-    """All of it at once, so that a form is mended in one go; and nothing is created."""
+async def test_a_field_out_of_bounds_is_named_by_its_path(server: Running, service: Api) -> None:
+    """All of them at once, so that a form is corrected in one go; and nothing is created."""
     for path, given in OUT_OF_BOUNDS:
         refused = await refusal(create(service, **given))
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"), given
@@ -93,7 +93,7 @@ async def test_what_is_out_of_bounds_is_named_by_its_path(server: Running, servi
 
 
 async def test_a_taken_sku_is_refused(service: Api) -> None:
-    """The refusal names it, the first product stays, and another case is another SKU."""
+    """The refusal names it, the first product does not change, and another case is another SKU."""
     first = await create(service, sku="85123A")
     refused = await refusal(create(service, sku="85123A", name="other"))
     assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "SKU_TAKEN")
@@ -103,7 +103,7 @@ async def test_a_taken_sku_is_refused(service: Api) -> None:
 
 
 async def test_a_repeated_creation_gets_the_first_answer(server: Running, service: Api) -> None:
-    """Byte for byte, even after the product has changed, and no second product comes of it."""
+    """Byte for byte, even after the product has changed, and no second product is created."""
     request = pb.CreateProductRequest(request_id=str(uuid4()), product=draft("A", price=pounds(0, 1)))
     first = await service.catalog.CreateProduct(request)
     changed = products_pb2.Product(product_id=first.product.product_id, name="other", archived=True)
@@ -114,8 +114,8 @@ async def test_a_repeated_creation_gets_the_first_answer(server: Running, servic
     assert (await get(service, sku="A")).name == "other"
 
 
-async def test_a_request_id_is_good_for_one_content(service: Api, admin: Api) -> None:
-    """Of one caller: another caller's like request_id is its own."""
+async def test_a_request_id_is_bound_to_one_content(service: Api, admin: Api) -> None:
+    """For one caller: another caller's equal request_id is separate."""
     request_id = str(uuid4())
     await create(service, request_id)
     refused = await refusal(create(service, request_id, sku="B"))
@@ -125,15 +125,15 @@ async def test_a_request_id_is_good_for_one_content(service: Api, admin: Api) ->
 
 
 async def test_a_refused_creation_may_be_tried_again(service: Api) -> None:
-    """A refusal is not remembered under its request_id, whose content may then be another."""
+    """The refusal is not stored under its request_id, which may then have other content."""
     await create(service, sku="A")
     request_id = str(uuid4())
     assert (await refusal(create(service, request_id, sku="A"))).reason == "SKU_TAKEN"
     assert (await create(service, request_id, sku="B")).sku == "B"
 
 
-async def test_a_product_is_got_by_its_id_and_by_its_sku(service: Api, customer: Api) -> None:
-    """Whoever may read the catalog gets the same product both ways."""
+async def test_a_product_is_read_by_its_id_and_by_its_sku(service: Api, customer: Api) -> None:
+    """A caller who may read the catalog gets the same product both ways."""
     product = await created(service, "A")
     assert await get(customer, product_id=product.product_id) == product
     assert await get(customer, product_id=product.product_id.upper()) == product
@@ -141,7 +141,7 @@ async def test_a_product_is_got_by_its_id_and_by_its_sku(service: Api, customer:
 
 
 async def test_a_key_that_finds_nothing_or_is_out_of_bounds_is_named(service: Api) -> None:
-    """In a SKU case counts; an id is a UUID, and one of the two is required."""
+    """A SKU's case matters; an id is a UUID, and one of the two is required."""
     await created(service, "A")
     for key in ({"sku": "a"}, {"sku": "'; --"}, {"product_id": str(uuid4())}):
         refused = await refusal(get(service, **key))
@@ -161,8 +161,8 @@ async def test_a_key_that_finds_nothing_or_is_out_of_bounds_is_named(service: Ap
         assert [*refused.fields] == [path], key
 
 
-async def test_only_who_may_write_the_catalog_creates(server: Running, customer: Api) -> None:
-    """A customer is refused before its product is looked at."""
+async def test_only_callers_who_may_write_the_catalog_create_products(server: Running, customer: Api) -> None:
+    """A customer is refused before the product is looked at."""
     refused = await refusal(create(customer, sku=" "))
     assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")
     assert refused.metadata == {"permission": "catalog.write"}

@@ -1,4 +1,4 @@
-"""A hold ends by itself."""
+"""Reservations expire."""
 
 from datetime import timedelta
 
@@ -21,8 +21,8 @@ async def expired(api: Api, count: int) -> bool:
     return len((await api.orders.ListOrders(request)).orders) == count
 
 
-async def test_an_order_that_nobody_pays_gives_back_its_stock(database: Database, database_url: str) -> None:
-    """After its time and not before; another's order, of a longer hold, keeps what it holds."""
+async def test_an_unpaid_order_releases_its_stock_when_it_expires(database: Database, database_url: str) -> None:
+    """Not before its time; an order with a longer reservation keeps its stock."""
     async with running(database, jobs_on=database_url) as server:
         service = await server.sign_in("service")
         await stocked(service, "TEA", 10)
@@ -39,8 +39,8 @@ async def test_an_order_that_nobody_pays_gives_back_its_stock(database: Database
     await assert_whole(database)
 
 
-async def test_the_server_s_own_hold_is_a_setting(database: Database) -> None:
-    """Of an order whose caller does not say."""
+async def test_the_default_reservation_is_a_setting(database: Database) -> None:
+    """For an order whose caller does not specify one."""
     async with running(database, hold_seconds=40 * 60.0) as server:
         service = await server.sign_in("service")
         await stocked(service, "TEA", 10)
@@ -49,7 +49,7 @@ async def test_the_server_s_own_hold_is_a_setting(database: Database) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 30 * 86_400 + 1])
-async def test_a_hold_has_its_bounds(service: Api, seconds: int) -> None:
+async def test_a_reservation_is_bounded(service: Api, seconds: int) -> None:
     """From a second to 30 days."""
     await stocked(service, "TEA", 10)
     refused = await refusal(service.orders.PlaceOrder(ask(("TEA", 1), hold_duration={"seconds": seconds})))
@@ -57,8 +57,10 @@ async def test_a_hold_has_its_bounds(service: Api, seconds: int) -> None:
 
 
 @pytest.mark.proof
-async def test_many_holds_that_end_together_are_over_within_five_seconds(database: Database, database_url: str) -> None:
-    """2,000 orders of one product; the latest is told as expired five seconds after its time at most."""
+async def test_many_reservations_that_expire_together_are_released_within_five_seconds(
+    database: Database, database_url: str
+) -> None:
+    """2,000 orders of one product; the last one is expired at most five seconds after its time."""
     async with running(database, jobs_on=database_url) as server:
         service = await server.sign_in("service")
         await stocked(service, "TEA", 2_000)

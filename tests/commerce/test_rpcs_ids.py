@@ -10,7 +10,7 @@ from tests.fixtures.servers import Api, refusal
 
 
 async def test_a_customer_in_capitals_is_the_same_customer(service: Api, customer: Api) -> None:
-    """Some systems write UUIDs so: what is placed for one is its own, whoever lists, and it may name itself so."""
+    """Some systems write UUIDs so: the customer's orders are its own, in whichever case they are listed or placed."""
     await stocked(service, "TEA", 10)
     mine, capitals = str(customer.account_id), str(customer.account_id).upper()
     order = await placed(service, ("TEA", 1), customer_id=capitals)
@@ -25,15 +25,15 @@ async def test_a_customer_in_capitals_is_the_same_customer(service: Api, custome
     watch.cancel()
 
 
-async def test_a_number_of_the_callers_own_keeps_its_capitals(service: Api) -> None:
-    """It is no UUID, and only who gave it knows whether case counts."""
+async def test_a_customer_id_that_is_no_uuid_keeps_its_case(service: Api) -> None:
+    """Only the system that assigned it knows whether case matters."""
     await stocked(service, "TEA", 10)
     for number in ("C-00Ab", uuid4().hex.upper(), f"{uuid4()}".upper()[:35] + "G"):
         assert (await placed(service, ("TEA", 1), customer_id=number)).customer_id == number
 
 
 async def test_of_many_currencies_the_first_are_named(service: Api) -> None:
-    """2,000 of them were 8 kB of an answer's metadata, which clients of other languages refuse to read."""
+    """2,000 of them took 8 kB of a response's metadata, which clients of other languages refuse to read."""
     await stocked(service, "TEA", 10)
     codes = [f"{one}{two}{three}" for one in "AB" for two in "ABCDEFGHIJ" for three in "ABCDEFGHIJ"]
     request = ask()

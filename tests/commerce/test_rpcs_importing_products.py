@@ -1,4 +1,4 @@
-"""ImportProducts, over the wire: all or none, and counted right."""
+"""ImportProducts, over the wire: all or nothing, with exact counts."""
 
 from itertools import product as combinations
 from typing import Any
@@ -20,7 +20,7 @@ SERVICER = "server.commerce.servicer.catalog"
 
 
 def stream(*products: products_pb2.Product, request_id: str = "") -> Any:
-    """The messages of one import; the first bears the request_id."""
+    """The messages of one import; the first has the request_id."""
     messages = [pb.ImportProductsRequest(product=product) for product in products]
     if messages:
         messages[0].request_id = request_id
@@ -38,8 +38,8 @@ async def all_products(api: Api) -> dict[str, products_pb2.Product]:
     return {product.sku: product for product in listed.products}
 
 
-async def test_an_import_creates_updates_and_leaves_alone(server: Running, service: Api) -> None:
-    """Each product of it is counted once, and those that were not sent stay as they were."""
+async def test_an_import_creates_updates_and_leaves_unchanged(server: Running, service: Api) -> None:
+    """Each product of it is counted once, and products that are not in it do not change."""
     same, other, unsent = [await created(service, sku) for sku in ("SAME", "OTHER", "UNSENT")]
     new = draft("NEW", description="much", archived=True)
     changed = draft("OTHER", name="n", description="d", price=pounds(0, 1_000_000), archived=True)
@@ -57,8 +57,8 @@ async def test_an_import_creates_updates_and_leaves_alone(server: Running, servi
     assert await broken(server.database) == {}
 
 
-async def test_the_last_one_sent_of_a_sku_counts(service: Api) -> None:
-    """Of a new one and of an old one, and the counts are of SKUs; another case is another SKU."""
+async def test_the_last_draft_of_a_sku_counts(service: Api) -> None:
+    """Whether the SKU is new or exists; the counts are of SKUs, and another case is another SKU."""
     await created(service, "OLD")
     sent = [draft(sku, name=name) for name in ("first", "last") for sku in ("OLD", "NEW", "new")]
     assert await import_all(service, *sent) == (2, 1, 0)
@@ -66,7 +66,7 @@ async def test_the_last_one_sent_of_a_sku_counts(service: Api) -> None:
 
 
 async def test_the_same_import_twice_changes_nothing(service: Api) -> None:
-    """Without a request_id too: the second finds everything just so; and an import of nothing is no error."""
+    """Even without a request_id: the second finds everything unchanged; and an empty import is no error."""
     sent = [draft(f"{n:03}", price=pounds(n, n)) for n in range(300)]
     assert await import_all(service, *sent) == (300, 0, 0)
     before = await all_products(service)
@@ -76,7 +76,7 @@ async def test_the_same_import_twice_changes_nothing(service: Api) -> None:
 
 
 async def test_one_bad_product_imports_nothing(server: Running, service: Api) -> None:
-    """Wherever it stands, and whichever of its fields is bad."""
+    """Wherever it is, and whichever of its fields is bad."""
     bads = {
         "product.price": products_pb2.Product(sku="BAD"),
         "product.sku": draft(""),
@@ -95,7 +95,7 @@ async def test_one_bad_product_imports_nothing(server: Running, service: Api) ->
 
 
 async def test_too_many_products_import_nothing(server: Running, service: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as may be sent are imported, and with one more none."""
+    """The maximum number is imported, and with one more, none."""
     monkeypatch.setattr(f"{SERVICER}.MAX_IMPORTED", 3)
     assert await import_all(service, *map(draft, "ABC")) == (3, 0, 0)
     refused = await refusal(service.catalog.ImportProducts(stream(*map(draft, "DEFG"))))
@@ -107,7 +107,7 @@ async def test_too_many_products_import_nothing(server: Running, service: Api, m
 async def test_too_large_an_import_imports_nothing(
     server: Running, service: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of it is kept until the last product has come; what the contract does not know of it is not kept."""
+    """All of it is kept in memory until the last product has arrived; unknown fields are dropped."""
     large = draft("A", description="x" * 400)
     monkeypatch.setattr(f"{SERVICER}.MAX_IMPORTED_BYTES", 1000)
     refused = await refusal(service.catalog.ImportProducts(stream(large, large, large)))
@@ -120,7 +120,7 @@ async def test_too_large_an_import_imports_nothing(
 
 
 async def test_a_repeated_import_gets_the_first_answer(service: Api) -> None:
-    """Byte for byte, and what has changed since is not undone."""
+    """Byte for byte, and later changes are not undone."""
     await created(service, "OLD")
     request_id = str(uuid4())
     sent = [draft("OLD", name="imported"), draft("NEW", name="imported")]
@@ -132,8 +132,8 @@ async def test_a_repeated_import_gets_the_first_answer(service: Api) -> None:
     assert (await all_products(service))["OLD"].name == "later"
 
 
-async def test_a_request_id_is_good_for_one_stream(server: Running, service: Api) -> None:
-    """More, fewer, other or otherwise ordered products are other content."""
+async def test_a_request_id_is_bound_to_one_stream(server: Running, service: Api) -> None:
+    """More, fewer, other or reordered products are other content."""
     request_id = str(uuid4())
     a, b = draft("A"), draft("B")
     await import_all(service, a, b, request_id=request_id)
@@ -144,23 +144,23 @@ async def test_a_request_id_is_good_for_one_stream(server: Running, service: Api
 
 
 async def test_a_refused_import_may_be_tried_again(service: Api) -> None:
-    """Its request_id is still good for what is sent then."""
+    """Its request_id can then be used for what is sent next."""
     request_id = str(uuid4())
     bad = stream(draft("A"), draft(" "), request_id=request_id)
     assert (await refusal(service.catalog.ImportProducts(bad))).reason == "FIELD_INVALID"
     assert await import_all(service, draft("A"), request_id=request_id) == (1, 0, 0)
 
 
-async def test_an_import_brings_back_what_was_archived_and_leaves_the_stock_alone(service: Api) -> None:
-    """archived is one of the fields that an import updates, and what is on hand stays on hand."""
+async def test_an_import_unarchives_products_and_does_not_change_the_stock(service: Api) -> None:
+    """archived is one of the fields that an import updates; the stock on hand does not change."""
     await stocked(service, "A", 5, archived=True)
     assert await import_all(service, draft("A", price=pounds(9))) == (0, 1, 0)
     assert not (await all_products(service))["A"].archived
     assert await stock_of(service, "A") == (5, 0, 5)
 
 
-async def test_an_import_that_stops_in_the_middle_is_ended(service: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it has sent is kept meanwhile, and a stream has no deadline of its own; nothing is imported."""
+async def test_an_import_that_stalls_is_ended(service: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its products stay in memory meanwhile, and a stream has no deadline of its own; nothing is imported."""
     monkeypatch.setattr(f"{SERVICER}.MAX_PAUSE_SECONDS", 0.2)
     call = service.catalog.ImportProducts()
     await call.write(pb.ImportProductsRequest(product=draft("TEA")))
@@ -169,10 +169,10 @@ async def test_an_import_that_stops_in_the_middle_is_ended(service: Api, monkeyp
     assert await all_products(service) == {}
 
 
-async def test_imports_together_keep_so_much_and_no_more(
+async def test_concurrent_imports_share_a_memory_limit(
     server: Running, service: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twenty at once could fill the memory: who comes too much is told to come again, and then goes through."""
+    """Twenty at once could fill the memory: the excess is refused with a time to retry, and then succeeds."""
     monkeypatch.setattr(f"{SERVICER}.MAX_KEPT_BYTES", 15_000)
     first = service.catalog.ImportProducts()
     await first.write(pb.ImportProductsRequest(product=draft("TEA", description="t" * 9_000)))
@@ -186,6 +186,6 @@ async def test_imports_together_keep_so_much_and_no_more(
 
 
 async def kept_bytes(server: Running) -> int:
-    """How much all imports under way have sent."""
+    """How many bytes all imports under way hold."""
     [kept] = [each.servicer for each in server.application.services if isinstance(each.servicer, CatalogServicer)]
     return kept._kept_bytes

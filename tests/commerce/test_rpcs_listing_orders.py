@@ -1,4 +1,4 @@
-"""ListOrders, over the wire: who sees which, filters, pages, and tokens."""
+"""ListOrders, over the wire: visibility, filters, pages, and tokens."""
 
 import base64
 from typing import Any
@@ -23,7 +23,7 @@ NO_TIMES = [
 
 
 async def references(api: Api, **request: Any) -> list[str]:
-    """The references of all orders of a list, page after page."""
+    """The references of all orders of a list, over all pages."""
     read = await pages(api.orders.ListOrders, pb.ListOrdersRequest(**request), "orders")
     return [order.reference for page in read for order in page]
 
@@ -46,7 +46,7 @@ def names(*numbers: int) -> list[str]:
 
 
 async def test_orders_are_listed_latest_first_without_their_lines(service: Api, customer: Api) -> None:
-    """And otherwise as GetOrder tells them."""
+    """Otherwise they equal GetOrder's."""
     made = await shop(service, customer)
     listed = (await service.orders.ListOrders(pb.ListOrdersRequest())).orders
     for order in made:
@@ -66,7 +66,7 @@ async def test_pages_hold_each_order_once(service: Api, customer: Api) -> None:
 
 
 async def test_orders_of_one_moment_are_paged_too(server: Running, service: Api, customer: Api) -> None:
-    """Where many have one create_time, the id tells them apart."""
+    """If many have the same create_time, their ids order them."""
     await shop(service, customer)
     await run(server.database, "UPDATE commerce.orders SET create_time = '2026-01-01T00:00:00Z'")
     for size in (1, 4):
@@ -85,7 +85,7 @@ async def test_the_filters_narrow_the_list(service: Api, customer: Api) -> None:
     assert await references(service, customer_id="nobody") == []
 
 
-async def test_the_start_of_a_time_counts_and_its_end_does_not(service: Api, customer: Api) -> None:
+async def test_a_periods_start_is_included_and_its_end_is_not(service: Api, customer: Api) -> None:
     """To the microsecond; either may be left open, from the year 1 to the year 9999."""
     made = await shop(service, customer)
     three, six = made[3].create_time, made[6].create_time
@@ -103,7 +103,7 @@ async def test_the_start_of_a_time_counts_and_its_end_does_not(service: Api, cus
 
 
 async def test_a_customer_sees_its_own_orders(service: Api, customer: Api) -> None:
-    """With and without naming itself, and never another's, even where it goes on with staff's token."""
+    """Whether it names itself or not, and never another's, even if it continues with staff's token."""
     await shop(service, customer)
     assert await references(customer) == names(6, 3, 0)
     assert await references(customer, customer_id=str(customer.account_id), page_size=1) == names(6, 3, 0)
@@ -117,15 +117,15 @@ async def test_a_customer_sees_its_own_orders(service: Api, customer: Api) -> No
 
 
 async def test_a_customer_sees_what_staff_placed_for_it(server: Running, service: Api, customer: Api) -> None:
-    """It is the customer of it."""
+    """They belong to the customer."""
     await stocked(service, "A", 5)
     staff = await server.sign_in("staff")
     await placed(staff, ("A", 1), customer_id=str(customer.account_id), reference="R0")
     assert await references(customer) == await references(staff) == names(0)
 
 
-async def test_a_token_is_bound_to_its_filters_and_well_formed(service: Api, customer: Api) -> None:
-    """To each of them, but not to the size of the page; a spoilt one is refused whatever key it holds."""
+async def test_a_token_is_bound_to_its_filters_and_validated(service: Api, customer: Api) -> None:
+    """To each of them, but not to the page size; a corrupted one is refused whatever key it holds."""
     made = await shop(service, customer)
     page = await service.orders.ListOrders(pb.ListOrdersRequest(page_size=1))
     others: list[dict[str, Any]] = [
@@ -148,8 +148,8 @@ async def test_a_token_is_bound_to_its_filters_and_well_formed(service: Api, cus
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"), key
 
 
-async def test_what_is_out_of_bounds_is_named_by_its_path(service: Api, customer: Api) -> None:
-    """Also times before the year 1, after 9999, or with nanos that are none; for staff and for customers."""
+async def test_a_field_out_of_bounds_is_named_by_its_path(service: Api, customer: Api) -> None:
+    """Also times before the year 1, after 9999, or with invalid nanos; for staff and for customers."""
     cases: list[tuple[str, Any]] = [
         ("page_size", -1),
         ("state", 99),

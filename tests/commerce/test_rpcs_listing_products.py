@@ -39,23 +39,23 @@ async def test_pages_hold_each_product_once_in_the_order_of_ascii(service: Api, 
         assert await skus(customer, page_size=size) == expected
 
 
-async def test_a_listed_product_is_answered_whole(service: Api) -> None:
-    """As GetProduct tells it."""
+async def test_a_listed_product_is_complete(service: Api) -> None:
+    """It equals GetProduct's."""
     product = await created(service, "A", description="much")
     listed = await service.catalog.ListProducts(pb.ListProductsRequest())
     assert [*listed.products] == [product]
 
 
-async def test_archived_products_are_listed_where_requested(service: Api) -> None:
-    """They make no page shorter where they are hidden."""
+async def test_archived_products_are_listed_on_request(service: Api) -> None:
+    """While hidden, they do not shorten a page."""
     for sku in "ABCDE":
         await created(service, sku, archived=sku in "BD")
     assert await skus(service, page_size=2) == [["A", "C"], ["E"]]
     assert await skus(service, page_size=2, show_archived=True) == [["A", "B"], ["C", "D"], ["E"]]
 
 
-async def test_products_that_come_and_go_meanwhile_do_not_shift_the_pages(service: Api) -> None:
-    """The token says behind which SKU to go on, even where that product is hidden by now (openfga#1078)."""
+async def test_products_added_and_archived_meanwhile_do_not_shift_the_pages(service: Api) -> None:
+    """The token says after which SKU to continue, even if that product is hidden by now (openfga#1078)."""
     for sku in "BDF":
         product = await created(service, sku)
         if sku == "D":
@@ -69,7 +69,7 @@ async def test_products_that_come_and_go_meanwhile_do_not_shift_the_pages(servic
 
 
 async def test_the_size_of_a_page_has_a_default_and_a_maximum(server: Running, service: Api) -> None:
-    """0 means 50, and above 1,000 means 1,000; a token is good for any size."""
+    """0 means 50, and above 1,000 means 1,000; a token may be used with any size."""
     await imported(service, *(f"{n:04}" for n in range(1001)))
     assert await count(server.database, "products") == 1001
     first = await service.catalog.ListProducts(pb.ListProductsRequest())
@@ -78,7 +78,7 @@ async def test_the_size_of_a_page_has_a_default_and_a_maximum(server: Running, s
     assert [len(page) for page in await skus(service, page_size=2**31 - 1, page_token=first.next_page_token)] == [951]
 
 
-async def test_what_is_out_of_bounds_is_named_by_its_path(service: Api) -> None:
+async def test_a_field_out_of_bounds_is_named_by_its_path(service: Api) -> None:
     """A negative size, and a token too long or with a NUL."""
     for size in (-1, -(2**31)):
         refused = await refusal(service.catalog.ListProducts(pb.ListProductsRequest(page_size=size)))
@@ -90,7 +90,7 @@ async def test_what_is_out_of_bounds_is_named_by_its_path(service: Api) -> None:
 
 
 async def test_a_token_is_bound_to_its_list_and_its_filters(service: Api) -> None:
-    """A list of other products, of movements or of orders cannot be gone on with."""
+    """A list of other products, of movements or of orders cannot be continued with it."""
     await imported(service, "A", "B", "C")
     for given, asked in [(False, True), (True, False)]:
         page_token = await token(service, show_archived=given)
@@ -106,7 +106,7 @@ async def test_a_token_is_bound_to_its_list_and_its_filters(service: Api) -> Non
     assert (await refusal(service.orders.ListOrders(orders))).reason == "PAGE_TOKEN_INVALID"
 
 
-async def test_a_spoilt_token_is_refused(service: Api) -> None:
+async def test_a_corrupted_token_is_refused(service: Api) -> None:
     """Whatever it holds, and however it is written."""
     await imported(service, "A", "B")
     good = await token(service)
@@ -124,7 +124,7 @@ async def test_a_spoilt_token_is_refused(service: Api) -> None:
 
 
 async def test_a_page_of_large_products_holds_fewer(service: Api, customer: Api) -> None:
-    """Most clients take 4 MiB: a page ends at 1 MiB, and the next one goes on behind it, each product once."""
+    """Most clients accept 4 MiB: a page ends at 1 MiB, and the next one continues after it, with each product once."""
     names = [f"P{number:03}" for number in range(120)]
     large = [draft(sku, description="\N{PILE OF POO}" * 10_000) for sku in names]
     await service.catalog.ImportProducts(iter([pb.ImportProductsRequest(product=each) for each in large]))

@@ -1,4 +1,4 @@
-"""What people read of a refusal, over the wire: the message alone says what is wrong with what."""
+"""Refusals as people read them, over the wire: the message alone says what is wrong with what."""
 
 from typing import Any
 from uuid import uuid4
@@ -14,7 +14,7 @@ from tests.fixtures.trading import Shop
 
 
 async def test_a_field_is_named_by_its_path(service: Api) -> None:
-    """Also where it is one of many, in a list of messages; what else is wrong is counted."""
+    """Even inside a list of messages; further violations are counted."""
     wrong = await refusal(service.orders.GetOrder(order_service_pb2.GetOrderRequest(order_id="42")))
     assert wrong.message == "order_id: must be a valid UUID"
     request = ask(("A", 1), ("B", 0), ("", 1))
@@ -32,7 +32,7 @@ async def test_a_field_is_named_by_its_path(service: Api) -> None:
 
 
 async def test_one_of_many_products_is_named_by_its_number(service: Api) -> None:
-    """An import of thousands that is refused says which one it was refused for."""
+    """A refused import of thousands says which product it was refused for."""
     for wrong, said in (
         (draft("B", price=pounds(-1)), "message 2 of the stream: product.price: must be "),
         (draft(""), "message 2 of the stream: product.sku: is required"),
@@ -44,7 +44,7 @@ async def test_one_of_many_products_is_named_by_its_number(service: Api) -> None
 
 
 async def test_an_order_of_a_stream_that_is_out_of_bounds_is_named_by_its_number(service: Api) -> None:
-    """It ends the stream, behind the answers to those before it."""
+    """It ends the stream, after the answers to the orders before it."""
     await stocked(service, "TEA", 5)
     orders = [ask(("TEA", 1)), ask(("TEA", 0))]
     call = service.orders.PlaceOrders(iter([order_service_pb2.PlaceOrdersRequest(order=order) for order in orders]))
@@ -53,8 +53,8 @@ async def test_an_order_of_a_stream_that_is_out_of_bounds_is_named_by_its_number
     assert found.message.startswith("message 2 of the stream: order.lines[0].quantity: must be ")
 
 
-async def test_how_much_there_is_is_told_to_whom_get_stock_would_tell_it(server: Running) -> None:
-    """A customer learns that there is not enough, and no number; by either way to place, in message and details."""
+async def test_available_stock_is_shown_only_to_callers_of_get_stock(server: Running) -> None:
+    """A customer learns that there is not enough, and no number; by both ways to place, in message and details."""
     await stocked(await server.sign_in("admin"), "TEA", 5)
     get_stock = next(method for method in METHODS if method.name == "GetStock").rule.permission
     assert get_stock
@@ -75,8 +75,8 @@ async def test_how_much_there_is_is_told_to_whom_get_stock_would_tell_it(server:
             assert "5" not in f"{found.message}{found.preconditions}{found.metadata}" or available == "5", role
 
 
-async def test_an_order_of_which_nothing_is_there_is_refused_as_such(service: Api) -> None:
-    """2,000 products with long SKUs are more than an answer's metadata may hold: the first are named, all counted."""
+async def test_a_refusal_for_many_missing_products_fits_the_metadata(service: Api) -> None:
+    """2,000 products with long SKUs exceed a response's metadata: the first are named, all are counted."""
     skus = [f"{number:04}{'X' * 60}" for number in range(2000)]
     messages = (catalog_service_pb2.ImportProductsRequest(product=draft(sku)) for sku in skus)
     await service.catalog.ImportProducts(messages)
@@ -86,8 +86,8 @@ async def test_an_order_of_which_nothing_is_there_is_refused_as_such(service: Ap
     assert list(found.preconditions) == skus[:20]
 
 
-async def test_what_is_named_in_an_order_is_named_in_its_refusal(service: Api, customer: Api) -> None:
-    """The product, the reference's order, the permission, the currencies."""
+async def test_a_refused_order_names_what_is_wrong_in_it(service: Api, customer: Api) -> None:
+    """The product, the order that has the reference, the permission, the currencies."""
     await stocked(service, "TEA", 5)
     await created(service, "EURO", price=type(pounds(1))(currency_code="EUR", units=1))
     first = await placed(customer, ("TEA", 1), reference="R-1")
@@ -103,15 +103,15 @@ async def test_what_is_named_in_an_order_is_named_in_its_refusal(service: Api, c
         assert (await refusal(customer.orders.PlaceOrder(request))).message == said
 
 
-async def test_stock_that_would_be_taken_away_is_told_with_what_there_is(service: Api) -> None:
-    """Whoever adjusts stock is answered its level in any case."""
+async def test_a_refused_stock_adjustment_states_the_stock(service: Api) -> None:
+    """A caller who may adjust stock may see its level."""
     await stocked(service, "TEA", 5)
     found = await refusal(service.inventory.AdjustStock(receipt("TEA", -6, reason=stock_pb2.STOCK_REASON_WRITTEN_OFF)))
     assert found.message == "The adjustment would remove more of TEA than the 5 available."
 
 
-async def test_a_refund_that_is_too_large_says_what_is_left(shop: Shop) -> None:
-    """Of how much, in which currency."""
+async def test_a_refund_that_is_too_large_states_what_is_left(shop: Shop) -> None:
+    """With the paid amount and the currency."""
     await stocked(shop.seller, "TEA", 5, price=pounds(5))
     order = await placed(shop.seller, ("TEA", 2))
     payment = await shop.settled(await shop.pay(order), "CAPTURED")
@@ -127,8 +127,8 @@ async def test_a_refund_that_is_too_large_says_what_is_left(shop: Shop) -> None:
     assert found.message == "TEA: 3 to restock, 2 sold and not yet restocked"
 
 
-async def test_a_method_that_there_is_not_is_named(server: Running) -> None:
-    """Whoever misspells one reads what arrived."""
+async def test_an_unknown_method_is_named(server: Running) -> None:
+    """A caller who misspells one sees what arrived."""
     misspelt: Any = server.channel.unary_unary("/backroom.commerce.v1.OrderService/PlaceOrdr")
     found = await refusal(misspelt(b"", timeout=10))
     assert found.message == "This server has no method backroom.commerce.v1.OrderService/PlaceOrdr."

@@ -13,7 +13,7 @@ from tests.fixtures.servers import Api, Running, refusal
 from tests.invariants import broken
 
 
-async def test_an_order_is_seen_by_its_customer_by_who_placed_it_and_by_staff(
+async def test_an_order_is_visible_to_its_customer_its_placer_and_staff(
     server: Running, service: Api, customer: Api
 ) -> None:
     """Each of them gets it as it was placed, with its lines."""
@@ -25,8 +25,8 @@ async def test_an_order_is_seen_by_its_customer_by_who_placed_it_and_by_staff(
     assert await found(customer, order.order_id.upper()) == order
 
 
-async def test_another_s_order_answers_exactly_as_none(server: Running, service: Api, customer: Api) -> None:
-    """To read and to cancel, under any request_id, nothing tells whether the order exists."""
+async def test_anothers_order_is_refused_like_a_missing_one(server: Running, service: Api, customer: Api) -> None:
+    """To read and to cancel, under any request_id; nothing shows whether the order exists."""
     await stocked(service, "A", 10)
     stranger = await server.sign_in("customer")
     order = await placed(customer, ("A", 2))
@@ -60,7 +60,7 @@ async def test_an_id_that_is_no_uuid_is_out_of_bounds(service: Api) -> None:
 
 
 async def test_cancelling_releases_the_stock_once(server: Running, service: Api, customer: Api) -> None:
-    """The order tells its reason, and its pieces can be sold again."""
+    """The order has the reason, and its pieces can be sold again."""
     for sku in ("A", "B"):
         await stocked(service, sku, 5)
     order = await placed(customer, ("A", 2), ("B", 5), ("A", 3))
@@ -77,8 +77,8 @@ async def test_cancelling_releases_the_stock_once(server: Running, service: Api,
     assert await broken(server.database) == {}
 
 
-async def test_a_second_cancel_without_a_request_id_is_told_the_state(server: Running, service: Api) -> None:
-    """Nothing is released twice, and the first reason stands."""
+async def test_a_second_cancel_without_a_request_id_gets_the_state(server: Running, service: Api) -> None:
+    """Nothing is released twice, and the first reason remains."""
     await stocked(service, "A", 5)
     order = await placed(service, ("A", 2))
     first = await cancelled(service, order, reason="first")
@@ -92,7 +92,7 @@ async def test_a_second_cancel_without_a_request_id_is_told_the_state(server: Ru
 
 
 async def test_a_repeated_cancel_gets_the_first_answer(server: Running, service: Api) -> None:
-    """Byte for byte, and the stock that others hold by now stays theirs."""
+    """Byte for byte, and stock that other orders have reserved meanwhile stays reserved."""
     await stocked(service, "A", 5)
     order = await placed(service, ("A", 5))
     request = pb.CancelOrderRequest(order_id=order.order_id, request_id=str(uuid4()), reason="too late")
@@ -103,8 +103,8 @@ async def test_a_repeated_cancel_gets_the_first_answer(server: Running, service:
     assert await broken(server.database) == {}
 
 
-async def test_a_request_id_is_good_for_one_content(service: Api) -> None:
-    """Another order and another reason are other content, told before the order's state."""
+async def test_a_request_id_is_bound_to_one_content(service: Api) -> None:
+    """Another order or another reason is other content, refused before the order's state is checked."""
     await stocked(service, "A", 5)
     one, two = await placed(service, ("A", 1)), await placed(service, ("A", 1))
     request_id = str(uuid4())
@@ -116,7 +116,7 @@ async def test_a_request_id_is_good_for_one_content(service: Api) -> None:
 
 
 async def test_a_refused_cancel_may_be_tried_again(server: Running, service: Api) -> None:
-    """A refusal is not remembered: once the order is pending again, the same request goes through."""
+    """The refusal is not stored: once the order is pending again, the same request succeeds."""
     await stocked(service, "A", 5)
     order = await placed(service, ("A", 1))
     request_id = str(uuid4())
@@ -127,8 +127,8 @@ async def test_a_refused_cancel_may_be_tried_again(server: Running, service: Api
     assert await broken(server.database) == {}
 
 
-async def test_an_order_that_is_over_is_not_cancelled(server: Running, service: Api) -> None:
-    """What was handed over, and what has ended, forbids it and is told."""
+async def test_a_finished_order_is_not_cancelled(server: Running, service: Api) -> None:
+    """A fulfilled or ended order cannot be, and the refusal names its state."""
     await stocked(service, "A", 5)
     order = await placed(service, ("A", 1))
     for state in ("FULFILLED", "CANCELLED", "EXPIRED", "REFUNDED"):
@@ -140,8 +140,8 @@ async def test_an_order_that_is_over_is_not_cancelled(server: Running, service: 
         assert orders_pb2.OrderState.Name((await found(service, order.order_id)).state) == f"ORDER_STATE_{state}"
 
 
-async def test_staff_cancels_a_customer_s_order(server: Running, service: Api, customer: Api) -> None:
-    """And the customer one that staff placed for it; what is no longer sold is still released."""
+async def test_staff_cancels_a_customers_order(server: Running, service: Api, customer: Api) -> None:
+    """And the customer one that staff placed for it; stock of archived products is released too."""
     product = await stocked(service, "A", 5)
     staff = await server.sign_in("staff")
     for owner, placer, canceller in ((customer, customer, staff), (customer, staff, customer)):
@@ -152,7 +152,7 @@ async def test_staff_cancels_a_customer_s_order(server: Running, service: Api, c
     assert await broken(server.database) == {}
 
 
-async def test_what_is_out_of_bounds_is_named_by_its_path(service: Api) -> None:
+async def test_a_field_out_of_bounds_is_named_by_its_path(service: Api) -> None:
     """A reason too long or with a NUL, and a request_id that is no UUID; nothing is cancelled."""
     await stocked(service, "A", 5)
     order = await placed(service, ("A", 2))

@@ -1,4 +1,4 @@
-"""Paying an order, and paying it back, with the real sandbox as a process of its own."""
+"""Paying and refunding an order, with the real sandbox as a separate process."""
 
 import asyncio
 from uuid import uuid4
@@ -27,14 +27,14 @@ async def becomes(shop: Shop, order: orders_pb2.Order, state: str) -> None:
 
 
 async def sold(shop: Shop, pieces: int = 3) -> tuple[orders_pb2.Order, payments_pb2.Payment]:
-    """An order of so many TEA of ten, paid."""
+    """A paid order of this many of ten TEA."""
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", pieces))
     return order, await shop.settled(await shop.pay(order), "CAPTURED")
 
 
 async def refunded(shop: Shop, payment: payments_pb2.Payment, **rest: object) -> payments_pb2.Payment:
-    """The payment, once the provider has paid back what is asked for."""
+    """The payment, once the provider has refunded the requested amount."""
     await shop.seller.payments.RefundPayment(REFUND(payment_id=payment.payment_id, **rest))  # type: ignore[arg-type]
     done = payments_pb2.REFUND_STATE_PENDING
     return await eventually(
@@ -42,8 +42,8 @@ async def refunded(shop: Shop, payment: payments_pb2.Payment, **rest: object) ->
     )
 
 
-async def test_a_payment_takes_the_money_and_sells_the_goods(shop: Shop) -> None:
-    """It begins pending; once the provider has taken the money, the order is paid and the goods are off the shelf."""
+async def test_a_payment_captures_the_money_and_sells_the_goods(shop: Shop) -> None:
+    """It starts pending; once the provider has captured the money, the order is paid and the goods are sold."""
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 2), ("TEA", 1))
     begun = await shop.pay(order)
@@ -58,8 +58,8 @@ async def test_a_payment_takes_the_money_and_sells_the_goods(shop: Shop) -> None
     await assert_whole(shop.server.database)
 
 
-async def test_a_repeated_create_begins_one_payment(shop: Shop) -> None:
-    """The answer is the first one, whatever has become of the payment since; the provider is asked once."""
+async def test_a_repeated_create_starts_one_payment(shop: Shop) -> None:
+    """The answer is the first one, whatever the payment's state is now; the provider is called once."""
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))
     request_id = str(uuid4())
@@ -69,8 +69,8 @@ async def test_a_repeated_create_begins_one_payment(shop: Shop) -> None:
     assert len((await shop.sandbox.control.get("/v1/payments")).json()["payments"]) == 1
 
 
-async def test_a_refused_payment_leaves_the_order_to_be_paid_by_another(shop: Shop) -> None:
-    """Why it was refused is told; the hold stands, and the next payment goes through."""
+async def test_after_a_refused_payment_another_one_can_pay_the_order(shop: Shop) -> None:
+    """The reason is stated; the reservation remains, and the next payment succeeds."""
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))
     payment = await shop.settled(await shop.pay(order, "card_refused"), "FAILED")
@@ -83,7 +83,7 @@ async def test_a_refused_payment_leaves_the_order_to_be_paid_by_another(shop: Sh
 
 
 async def test_a_second_payment_is_refused_while_the_first_is_under_way(shop: Shop) -> None:
-    """And for an order that is no longer pending; the refusals name what stands against it."""
+    """So it is for an order that is no longer pending; the refusals say why."""
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))
     first = await shop.pay(order, "card_later")
@@ -95,8 +95,8 @@ async def test_a_second_payment_is_refused_while_the_first_is_under_way(shop: Sh
     assert (over.reason, over.metadata) == ("ORDER_STATE_CONFLICT", {"state": "CANCELLED", "needed": "PENDING"})
 
 
-async def test_a_payment_that_the_customer_confirms_is_told_by_webhook(shop: Shop) -> None:
-    """Nothing asks the provider: its webhook alone makes the order paid."""
+async def test_a_payment_that_the_customer_confirms_is_reported_by_webhook(shop: Shop) -> None:
+    """The provider is not polled: its webhook alone makes the order paid."""
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))
     begun = await shop.pay(order, "card_later")
@@ -106,8 +106,8 @@ async def test_a_payment_that_the_customer_confirms_is_told_by_webhook(shop: Sho
     await becomes(shop, order, "PAID")
 
 
-async def test_confirming_takes_up_what_the_provider_knows(shop: Shop) -> None:
-    """With a provider whose webhooks do not arrive; a confirmation of what is known changes nothing."""
+async def test_confirming_applies_the_providers_state(shop: Shop) -> None:
+    """With a provider whose webhooks do not arrive; confirming a known state changes nothing."""
     await shop.sandbox.behave(webhook_url="")
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))
@@ -121,8 +121,8 @@ async def test_confirming_takes_up_what_the_provider_knows(shop: Shop) -> None:
     assert (await shop.seller.payments.ConfirmPayment(request)).payment == paid
 
 
-async def test_a_provider_that_is_unreachable_is_said_to_be(shop: Shop) -> None:
-    """ConfirmPayment says when to come back, and changes nothing."""
+async def test_an_unreachable_provider_is_reported(shop: Shop) -> None:
+    """ConfirmPayment says when to retry, and changes nothing."""
     _, payment = await sold(shop)
     await shop.sandbox.stop()
     request = payment_service_pb2.ConfirmPaymentRequest(payment_id=payment.payment_id)
@@ -132,8 +132,8 @@ async def test_a_provider_that_is_unreachable_is_said_to_be(shop: Shop) -> None:
     assert await shop.payment(payment.payment_id) == payment
 
 
-async def test_an_order_of_nothing_is_paid_at_once(shop: Shop) -> None:
-    """No provider is asked for it."""
+async def test_an_order_of_nothing_is_paid_immediately(shop: Shop) -> None:
+    """No provider is called for it."""
     await stocked(shop.seller, "GIFT", 10, price=pounds(0))
     order = await placed(shop.seller, ("GIFT", 4))
     payment = await shop.pay(order)
@@ -144,8 +144,8 @@ async def test_an_order_of_nothing_is_paid_at_once(shop: Shop) -> None:
     await assert_whole(shop.server.database)
 
 
-async def test_a_part_is_paid_back_with_the_goods_that_came_back(shop: Shop) -> None:
-    """Money and goods by what was asked for; the rest can still be paid back, and then the order is refunded."""
+async def test_a_partial_refund_returns_money_and_goods(shop: Shop) -> None:
+    """As much as requested; the rest can still be refunded, and then the order is refunded."""
     order, payment = await sold(shop)
     item = payments_pb2.RestockLine(sku="TEA", quantity=1)
     part = await refunded(shop, payment, amount=pounds(2, 550_000_000), note="one broken", restock=[item])
@@ -162,8 +162,8 @@ async def test_a_part_is_paid_back_with_the_goods_that_came_back(shop: Shop) -> 
     await assert_whole(shop.server.database)
 
 
-async def test_no_more_is_paid_back_than_was_taken(shop: Shop) -> None:
-    """Nor are more goods put back than were sold; what is refused leaves nothing behind."""
+async def test_no_more_is_refunded_than_was_paid(shop: Shop) -> None:
+    """Nor are more goods restocked than were sold; a refused refund leaves nothing behind."""
     order, payment = await sold(shop)
     item = payments_pb2.RestockLine(sku="TEA", quantity=2)
     await refunded(shop, payment, amount=pounds(5), restock=[item])
@@ -185,8 +185,8 @@ async def test_no_more_is_paid_back_than_was_taken(shop: Shop) -> None:
     await assert_whole(shop.server.database)
 
 
-async def test_a_refund_that_the_provider_refuses_is_told_and_may_be_requested_again(shop: Shop) -> None:
-    """It counts as nothing that was paid back."""
+async def test_a_refund_that_the_provider_refuses_is_reported_and_may_be_requested_again(shop: Shop) -> None:
+    """It does not count as refunded."""
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))
     payment = await shop.settled(await shop.pay(order, "card_refund_refused"), "CAPTURED")
@@ -196,8 +196,8 @@ async def test_a_refund_that_the_provider_refuses_is_told_and_may_be_requested_a
         assert (after.state, after.refunded_amount) == (payments_pb2.PAYMENT_STATE_CAPTURED, pounds(0))
 
 
-async def test_cancelling_a_paid_order_gives_back_money_and_goods(shop: Shop) -> None:
-    """Nobody has to ask for the refund."""
+async def test_cancelling_a_paid_order_refunds_the_money_and_returns_the_goods(shop: Shop) -> None:
+    """No separate refund is needed."""
     order, payment = await sold(shop)
     assert (await cancelled(shop.seller, order)).state == orders_pb2.ORDER_STATE_CANCELLED
     back = await shop.settled(payment, "REFUNDED")
@@ -207,8 +207,8 @@ async def test_cancelling_a_paid_order_gives_back_money_and_goods(shop: Shop) ->
     await assert_whole(shop.server.database)
 
 
-async def test_cancelling_lets_go_of_a_payment_under_way(shop: Shop) -> None:
-    """What the customer has not confirmed yet takes no money any more."""
+async def test_cancelling_releases_a_payment_under_way(shop: Shop) -> None:
+    """A payment that the customer has not confirmed yet can no longer take money."""
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))
     payment = await shop.pay(order, "card_later")
@@ -219,7 +219,7 @@ async def test_cancelling_lets_go_of_a_payment_under_way(shop: Shop) -> None:
 
 
 async def test_only_a_paid_order_is_fulfilled(shop: Shop) -> None:
-    """Once; it cannot be cancelled then, but still be paid back."""
+    """Once; afterwards it cannot be cancelled, but still be refunded."""
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))
     request = order_service_pb2.FulfillOrderRequest(order_id=order.order_id)
@@ -234,13 +234,13 @@ async def test_only_a_paid_order_is_fulfilled(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("goods_left", [True, False])
-async def test_a_payment_that_arrives_for_an_expired_order(shop: Shop, goods_left: bool) -> None:
-    """It takes the goods again where they are there; otherwise the money goes back, and it is said why."""
+async def test_a_payment_for_an_expired_order(shop: Shop, goods_left: bool) -> None:
+    """It takes the goods again if they are available; otherwise the money is refunded, with the reason."""
     await stocked(shop.seller, "TEA", 3)
     order = await placed(shop.seller, ("TEA", 3), hold_duration={"seconds": 1})
     payment = await shop.pay(order, "card_later")
     known = await eventually(lambda: shop.payment(payment.payment_id), lambda seen: bool(seen.provider_payment_id))
-    # The customer confirms, and the provider takes the money, unheard of until the hold has ended: it is cut off.
+    # The provider is cut off: the customer confirms, and we learn of the payment only after the order has expired.
     await shop.sandbox.behave(webhook_url="")
     (await shop.sandbox.control.post(f"/v1/payments/{known.provider_payment_id}/confirm")).raise_for_status()
     (await shop.sandbox.control.post(f"/v1/payments/{known.provider_payment_id}/capture", json={})).raise_for_status()
@@ -262,7 +262,7 @@ async def test_a_payment_that_arrives_for_an_expired_order(shop: Shop, goods_lef
 
 
 async def test_a_customer_pays_and_sees_its_own_orders_payments(shop: Shop) -> None:
-    """Another's payment answers as one that does not exist, and is in no list; only staff that may pays back."""
+    """Another's payment is refused like one that does not exist, and is in no list; only permitted staff refund."""
     await stocked(shop.seller, "TEA", 10)
     customer = await shop.server.sign_in("customer")
     mine, other = await placed(customer, ("TEA", 1)), await placed(shop.seller, ("TEA", 1))
@@ -288,7 +288,7 @@ def creating(order: orders_pb2.Order) -> payment_service_pb2.CreatePaymentReques
 
 
 async def ids(api: Api, **rest: object) -> list[str]:
-    """The payments that a caller lists, in their order, page by page."""
+    """The payments that a caller lists, in order, over all pages."""
     found: list[str] = []
     token = ""
     while True:
@@ -299,10 +299,10 @@ async def ids(api: Api, **rest: object) -> list[str]:
             return found
 
 
-async def test_confirming_without_end_asks_the_provider_once_a_second(
+async def test_confirming_repeatedly_queries_the_provider_once_a_second(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A provider bounds how often a shop asks: one customer must not use that up; what has ended is not asked for."""
+    """A provider limits a shop's rate: one customer must not use that up; an ended payment is not queried."""
     asked: list[str] = []
     find = SandboxProvider.find
 

@@ -1,4 +1,4 @@
-"""PlaceOrder, over the wire: what is placed, what is refused, and what repeating it does."""
+"""PlaceOrder, over the wire: what is placed, what is refused, and what a repeated request does."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,14 +20,14 @@ def priced(sku: str, quantity: int, price: money_pb2.Money) -> order_service_pb2
 
 
 async def place(api: Api, *lines: order_service_pb2.LineItem, **rest: Any) -> orders_pb2.Order:
-    """An order of lines that may set their prices."""
+    """A request for an order of lines that may set their prices."""
     request = order_service_pb2.PlaceOrderRequest(lines=lines, **rest)
     order: orders_pb2.Order = (await api.orders.PlaceOrder(request)).order
     return order
 
 
 async def test_an_order_is_placed_as_requested(server: Running, service: Api, customer: Api) -> None:
-    """Its lines in their order, at the catalog's prices, its total exact, and its stock held."""
+    """Its lines in order, at the catalog's prices, its total exact, and its stock reserved."""
     await stocked(service, "A", 1000, price=THOUSANDTH)
     await stocked(service, "B", 10)
     order = await placed(customer, ("B", 3), ("A", 7), ("B", 1), reference="R-1")
@@ -56,7 +56,7 @@ async def test_an_order_is_placed_as_requested(server: Running, service: Api, cu
 
 
 async def test_an_order_keeps_the_prices_it_was_placed_at(service: Api) -> None:
-    """A later price is for later orders."""
+    """A later price applies to later orders."""
     product = await stocked(service, "A", 10)
     before = await placed(service, ("A", 2))
     edit = products_pb2.Product(product_id=product.product_id, price=pounds(9))
@@ -81,8 +81,8 @@ async def test_the_largest_order_is_placed_with_an_exact_total(server: Running, 
     assert await broken(server.database) == {}
 
 
-async def test_lines_of_one_product_are_judged_together(server: Running, service: Api) -> None:
-    """Two lines that each fit by themselves and not together are refused (medusa#16502), at whichever prices."""
+async def test_lines_of_one_product_are_added_up(server: Running, service: Api) -> None:
+    """Two lines that each fit alone but not together are refused (medusa#16502), at any prices."""
     await stocked(service, "A", 5)
     refused = await refusal(placed(service, ("A", 3), ("A", 3)))
     assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_STOCK")
@@ -94,8 +94,8 @@ async def test_lines_of_one_product_are_judged_together(server: Running, service
     assert await count(server.database, "orders") == 1
 
 
-async def test_an_order_is_placed_whole_or_not_at_all(server: Running, service: Api) -> None:
-    """Each product that lacks is named, and nothing is held of the others."""
+async def test_an_order_is_placed_completely_or_not_at_all(server: Running, service: Api) -> None:
+    """Each product that is short is named, and nothing is reserved of the others."""
     for sku, pieces in (("A", 5), ("B", 1), ("C", 0)):
         await stocked(service, sku, pieces)
     refused = await refusal(placed(service, ("A", 5), ("B", 2), ("C", 1)))
@@ -106,7 +106,7 @@ async def test_an_order_is_placed_whole_or_not_at_all(server: Running, service: 
 
 
 async def test_a_price_is_set_only_with_the_permission(server: Running, service: Api, customer: Api) -> None:
-    """Not even staff may, not even the catalog's own or nothing."""
+    """Staff may not, not even the catalog's own price or zero."""
     await stocked(service, "A", 10)
     staff = await server.sign_in("staff")
     for api in (customer, staff):
@@ -118,8 +118,8 @@ async def test_a_price_is_set_only_with_the_permission(server: Running, service:
     assert [line.unit_price for line in order.lines] == [THOUSANDTH, pounds(0)]
 
 
-async def test_another_s_order_is_placed_only_with_the_permission(server: Running, service: Api, customer: Api) -> None:
-    """The customer is told and can read it, and who placed it stands beside."""
+async def test_an_order_for_another_customer_needs_the_permission(server: Running, service: Api, customer: Api) -> None:
+    """The order names the customer, who can read it, and the account that placed it."""
     await stocked(service, "A", 10)
     refused = await refusal(placed(customer, ("A", 1), customer_id="17850"))
     assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CUSTOMER_NOT_PERMITTED")
@@ -133,7 +133,7 @@ async def test_another_s_order_is_placed_only_with_the_permission(server: Runnin
 
 
 async def test_a_product_that_is_missing_or_archived_is_named(server: Running, service: Api) -> None:
-    """By its SKU, in which case counts."""
+    """By its SKU, whose case matters."""
     await stocked(service, "A", 10)
     await stocked(service, "OLD", 10, archived=True)
     refused = await refusal(placed(service, ("A", 1), ("a", 1)))
@@ -146,7 +146,7 @@ async def test_a_product_that_is_missing_or_archived_is_named(server: Running, s
 
 
 async def test_lines_in_two_currencies_are_refused(service: Api) -> None:
-    """A set price counts with its own currency, and may make the order one of one currency."""
+    """A set price counts with its own currency, and may make the order one of a single currency."""
     await stocked(service, "A", 10)
     await stocked(service, "E", 10, price=money_pb2.Money(currency_code="EUR", units=3))
     refused = await refusal(placed(service, ("A", 1), ("E", 1)))
@@ -157,8 +157,8 @@ async def test_lines_in_two_currencies_are_refused(service: Api) -> None:
     assert order.total == money_pb2.Money(currency_code="EUR", units=4)
 
 
-async def test_a_reference_is_unique_among_one_caller_s_orders(server: Running, service: Api, admin: Api) -> None:
-    """The refusal names the order that has it, cancelled or not; another caller's like number is its own."""
+async def test_a_reference_is_unique_among_one_callers_orders(server: Running, service: Api, admin: Api) -> None:
+    """The refusal names the order that has it, cancelled or not; another caller's equal reference is separate."""
     await stocked(service, "A", 10)
     first = await placed(service, ("A", 1), reference="R-1")
     refused = await refusal(placed(service, ("A", 1), reference="R-1"))
@@ -173,7 +173,7 @@ async def test_a_reference_is_unique_among_one_caller_s_orders(server: Running, 
 
 
 async def test_references_that_look_alike_are_one(service: Api) -> None:
-    """Kept in Unicode's form NFC, whichever they came in; so is the customer's number, also where it is looked for."""
+    """Stored in Unicode's form NFC, however they were sent; so is the customer id, also in filters."""
     await stocked(service, "A", 10)
     composed, decomposed = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
     order = await placed(service, ("A", 1), reference=decomposed, customer_id=decomposed)
@@ -185,8 +185,8 @@ async def test_references_that_look_alike_are_one(service: Api) -> None:
         assert [each.order_id for each in listed.orders] == [order.order_id]
 
 
-async def test_a_reference_is_one_line(service: Api) -> None:
-    """Line breaks and other control characters are refused, in it and in the customer's number."""
+async def test_a_reference_is_a_single_line(service: Api) -> None:
+    """Line breaks and other control characters are refused, in it and in the customer id."""
     await stocked(service, "A", 10)
     for field in ("reference", "customer_id"):
         for character in ("\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\N{LINE SEPARATOR}", "\N{PARAGRAPH SEPARATOR}"):

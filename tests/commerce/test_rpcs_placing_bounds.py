@@ -1,4 +1,4 @@
-"""PlaceOrder, over the wire: what is out of its bounds, and what repeating an order does."""
+"""PlaceOrder, over the wire: fields out of bounds, and repeated orders."""
 
 import asyncio
 from collections.abc import Sequence
@@ -46,14 +46,14 @@ OUT_OF_BOUNDS: list[tuple[str, pb.PlaceOrderRequest]] = [
 
 
 async def filled(api: Api, skus: Sequence[str]) -> None:
-    """So many products with ten pieces each."""
+    """This many products with ten pieces each."""
     products = [catalog_service_pb2.ImportProductsRequest(product=draft(sku)) for sku in skus]
     await api.catalog.ImportProducts(iter(products))
     await asyncio.gather(*(api.inventory.AdjustStock(receipt(sku, 10)) for sku in skus))
 
 
-async def test_what_is_out_of_bounds_is_named_by_its_path(server: Running, service: Api) -> None:
-    """Of many the first twenty, so that an answer stays small, and of many lines the first; and nothing is placed."""
+async def test_a_field_out_of_bounds_is_named_by_its_path(server: Running, service: Api) -> None:
+    """The first twenty of many, so that a response stays small, and the first of many lines; nothing is placed."""
     await stocked(service, "A", 10)
     for path, request in OUT_OF_BOUNDS:
         refused = await refusal(service.orders.PlaceOrder(request))
@@ -69,7 +69,7 @@ async def test_what_is_out_of_bounds_is_named_by_its_path(server: Running, servi
 
 
 async def test_the_bounds_themselves_are_allowed(server: Running, service: Api) -> None:
-    """2,000 lines of 200 products come back in their order; the longest texts, counted in characters."""
+    """2,000 lines of 200 products are returned in order; the longest texts, counted in characters."""
     skus = [f"{n:04}" + "~" * 60 for n in range(200)]
     await filled(service, skus)
     wanted = skus[::-1] * 10
@@ -81,7 +81,7 @@ async def test_the_bounds_themselves_are_allowed(server: Running, service: Api) 
 
 
 async def test_a_repeated_order_gets_the_first_answer(server: Running, service: Api) -> None:
-    """Byte for byte, even once it is cancelled and there is nothing left to sell."""
+    """Byte for byte, even after it was cancelled and the stock is gone."""
     await stocked(service, "A", 5)
     request = ask(("A", 2), ("A", 3), reference="R-1")
     first = await service.orders.PlaceOrder(request)
@@ -94,7 +94,7 @@ async def test_a_repeated_order_gets_the_first_answer(server: Running, service: 
     assert await broken(server.database) == {}
 
 
-async def test_a_repeated_order_is_answered_although_it_could_not_be_placed_today(service: Api) -> None:
+async def test_a_repeated_order_is_answered_even_if_it_could_not_be_placed_now(service: Api) -> None:
     """Its product is archived by now."""
     product = await stocked(service, "A", 1)
     request = ask(("A", 1))
@@ -104,8 +104,8 @@ async def test_a_repeated_order_is_answered_although_it_could_not_be_placed_toda
     assert raw(await service.orders.PlaceOrder(request)) == raw(first)
 
 
-async def test_a_request_id_is_good_for_one_content(service: Api, admin: Api) -> None:
-    """Whatever else is wrong with the other; another caller's like request_id is its own."""
+async def test_a_request_id_is_bound_to_one_content(service: Api, admin: Api) -> None:
+    """Whatever else is wrong with the second; another caller's equal request_id is separate."""
     await stocked(service, "A", 10)
     request_id = str(uuid4())
     order = await placed(service, ("A", 1), request_id=request_id)
@@ -125,7 +125,7 @@ async def test_a_request_id_is_good_for_one_content(service: Api, admin: Api) ->
 
 
 async def test_a_refused_order_may_be_tried_again(service: Api) -> None:
-    """A refusal is not remembered: once there is stock, the same request is placed."""
+    """The refusal is not stored: once there is stock, the same request is placed."""
     await stocked(service, "A", 1)
     request = ask(("A", 2), reference="R-1")
     for _ in range(2):
@@ -137,8 +137,8 @@ async def test_a_refused_order_may_be_tried_again(service: Api) -> None:
     assert await stock_of(service, "A") == (2, 2, 0)
 
 
-async def test_without_a_request_id_each_order_is_another(server: Running, service: Api) -> None:
-    """Two equal asks are two orders."""
+async def test_without_a_request_id_each_request_is_another_order(server: Running, service: Api) -> None:
+    """Two equal requests are two orders."""
     await stocked(service, "A", 10)
     first = await placed(service, ("A", 1), request_id="")
     second = await placed(service, ("A", 1), request_id="")
@@ -147,7 +147,7 @@ async def test_without_a_request_id_each_order_is_another(server: Running, servi
     assert await broken(server.database) == {}
 
 
-async def test_only_who_may_place_orders_places(server: Running) -> None:
+async def test_placing_orders_needs_the_permission(server: Running) -> None:
     """An account without a role and a caller without a token are refused before the order is looked at."""
     nobody = await server.sign_in()
     refused = await refusal(nobody.orders.PlaceOrder(pb.PlaceOrderRequest()))

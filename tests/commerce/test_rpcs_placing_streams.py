@@ -1,4 +1,4 @@
-"""PlaceOrders, over the wire: many orders over one stream, each by itself."""
+"""PlaceOrders, over the wire: many orders over one stream, each decided separately."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -17,12 +17,12 @@ def messages(asks: Sequence[pb.PlaceOrderRequest]) -> list[pb.PlaceOrdersRequest
 
 
 async def answers(api: Api, asks: Sequence[pb.PlaceOrderRequest]) -> list[pb.PlaceOrdersResponse]:
-    """All answers of a stream that ends well."""
+    """All answers of a stream that ends successfully."""
     return [answer async for answer in api.orders.PlaceOrders(iter(messages(asks)))]
 
 
 async def ended(api: Api, sent: Sequence[pb.PlaceOrdersRequest]) -> tuple[list[pb.PlaceOrdersResponse], Refused]:
-    """The answers of a stream that ends with a refusal, and that."""
+    """The answers of a stream that ends with a refusal, and the refusal."""
     given: list[pb.PlaceOrdersResponse] = []
     try:
         async for answer in api.orders.PlaceOrders(iter(sent)):
@@ -47,7 +47,7 @@ async def test_a_thousand_orders_are_answered_in_the_order_they_came(server: Run
 
 
 async def test_a_refusal_does_not_end_the_stream(server: Running, service: Api, customer: Api) -> None:
-    """It stands in its place, told as PlaceOrder tells it, and what comes behind is placed."""
+    """It takes its order's place, the same as PlaceOrder's, and later orders are placed."""
     await stocked(service, "A", 3)
     taken = await placed(customer, ("A", 1), reference="TAKEN")
     asks = [
@@ -78,7 +78,7 @@ async def test_a_refusal_does_not_end_the_stream(server: Running, service: Api, 
 async def test_a_message_out_of_bounds_ends_the_stream_after_the_answers_before_it(
     server: Running, service: Api
 ) -> None:
-    """What came before it is placed and answered; what comes behind it is not placed."""
+    """Earlier orders are placed and answered; later ones are not placed."""
     await stocked(service, "A", 1000)
     for place in (0, 1, 300):
         before = await count(server.database, "orders")
@@ -97,8 +97,8 @@ async def test_a_message_out_of_bounds_ends_the_stream_after_the_answers_before_
         assert (given, [*refused.fields]) == ([], [path])
 
 
-async def test_each_order_is_answered_before_the_next_is_sent(service: Api) -> None:
-    """A caller that waits for each answer is not kept waiting for more to come; a stream of nothing ends well."""
+async def test_each_order_can_be_answered_before_the_next_is_sent(service: Api) -> None:
+    """A caller that waits for each answer does not have to send more; an empty stream ends successfully."""
     await stocked(service, "A", 2)
     call = service.orders.PlaceOrders()
     for kind in ("order", "order", "refusal"):
@@ -125,7 +125,7 @@ async def test_a_repeated_stream_gets_the_first_answers(server: Running, service
     assert await broken(server.database) == {}
 
 
-async def test_what_came_earlier_in_the_stream_counts(service: Api) -> None:
+async def test_earlier_orders_of_the_stream_count(service: Api) -> None:
     """A request_id with other content, and a reference that the same stream has taken, are refused in their place."""
     await stocked(service, "A", 10)
     request_id = str(uuid4())
@@ -139,7 +139,7 @@ async def test_what_came_earlier_in_the_stream_counts(service: Api) -> None:
     assert (told.reason, told.metadata) == ("REFERENCE_TAKEN", {"order_id": first.order.order_id})
 
 
-async def test_only_who_may_place_orders_places(server: Running) -> None:
+async def test_placing_orders_needs_the_permission(server: Running) -> None:
     """The stream is refused before its first message is looked at."""
     nobody = await server.sign_in()
     given, refused = await ended(nobody, [pb.PlaceOrdersRequest()])

@@ -21,15 +21,15 @@ RELEASED = stock_pb2.STOCK_REASON_RELEASED
 
 
 async def adjust(api: Api, delta: int, reason: Any = CORRECTED, **rest: Any) -> tuple[int, int, int]:
-    """(on hand, held, available) of the product A right after"""
+    """(on hand, held, available) of the product A after the adjustment"""
     request = pb.AdjustStockRequest(**{"sku": "A", "delta": delta, "reason": reason, **rest})
     stock = (await api.inventory.AdjustStock(request)).stock
     assert stock.sku == request.sku
     return (stock.on_hand, stock.held, stock.available)
 
 
-async def test_an_adjustment_answers_with_the_stock_right_after(service: Api) -> None:
-    """Held goods are on hand and not available."""
+async def test_an_adjustment_is_answered_with_the_stock_after_it(service: Api) -> None:
+    """Reserved goods are on hand and not available."""
     await created(service, "A")
     assert await adjust(service, 10, RECEIVED) == (10, 0, 10)
     await placed(service, ("A", 4))
@@ -38,7 +38,7 @@ async def test_an_adjustment_answers_with_the_stock_right_after(service: Api) ->
     assert await stock_of(service, "A") == (11, 4, 7)
 
 
-async def test_each_reason_goes_with_its_sign(service: Api) -> None:
+async def test_each_reason_has_its_sign(service: Api) -> None:
     """More by a receipt or a return, less by a write-off, either by a count."""
     await stocked(service, "A", 10)
     fitting = {(1, RECEIVED), (1, RETURNED), (-1, WRITTEN_OFF), (1, CORRECTED), (-1, CORRECTED)}
@@ -53,8 +53,8 @@ async def test_each_reason_goes_with_its_sign(service: Api) -> None:
     assert await stock_of(service, "A") == (11, 0, 11)
 
 
-async def test_what_is_out_of_bounds_is_named_by_its_path(server: Running, service: Api) -> None:
-    """Orders alone hold and release, so that no adjustment can say so; nothing is entered."""
+async def test_a_field_out_of_bounds_is_named_by_its_path(server: Running, service: Api) -> None:
+    """Only orders reserve and release, so no adjustment may use those reasons; nothing is stored."""
     await created(service, "A")
     cases: list[tuple[str, dict[str, Any]]] = [
         *(("delta", {"delta": delta}) for delta in (0, 10**9 + 1, -(10**9) - 1, 2**63 - 1, -(2**63))),
@@ -71,15 +71,15 @@ async def test_what_is_out_of_bounds_is_named_by_its_path(server: Running, servi
 
 
 async def test_the_bounds_themselves_are_allowed(service: Api) -> None:
-    """A thousand million pieces in and out, with a note of 500 characters."""
+    """A billion pieces in and out, with a note of 500 characters."""
     await created(service, "A")
     assert await adjust(service, 10**9, RECEIVED, note="ä" * 500) == (10**9, 0, 10**9)
     assert await adjust(service, 10**9, RECEIVED) == (2 * 10**9, 0, 2 * 10**9)
     assert await adjust(service, -(10**9), WRITTEN_OFF) == (10**9, 0, 10**9)
 
 
-async def test_what_orders_hold_is_never_taken_away(server: Running, service: Api) -> None:
-    """The refusal tells what is available, and all of that can go."""
+async def test_reserved_stock_is_never_taken_away(server: Running, service: Api) -> None:
+    """The refusal states what is available, and all of that can be removed."""
     await stocked(service, "A", 5)
     order = await placed(service, ("A", 2))
     for reason in (WRITTEN_OFF, CORRECTED):
@@ -93,8 +93,8 @@ async def test_what_orders_hold_is_never_taken_away(server: Running, service: Ap
     assert await broken(server.database) == {}
 
 
-async def test_a_product_that_is_not_there_is_named(service: Api) -> None:
-    """By its SKU, in which case counts."""
+async def test_a_missing_product_is_named(service: Api) -> None:
+    """By its SKU, whose case matters."""
     await created(service, "A")
     for call in (adjust(service, 1, sku="a"), stock_of(service, "a")):
         refused = await refusal(call)
@@ -103,7 +103,7 @@ async def test_a_product_that_is_not_there_is_named(service: Api) -> None:
 
 
 async def test_a_repeated_adjustment_gets_the_first_answer(server: Running, service: Api) -> None:
-    """Byte for byte even after other changes, and the goods come in once."""
+    """Byte for byte even after other changes, and the goods are added once."""
     await created(service, "A")
     request = receipt("A", 5, request_id=str(uuid4()), note="lorry 1")
     first = await service.inventory.AdjustStock(request)
@@ -115,8 +115,8 @@ async def test_a_repeated_adjustment_gets_the_first_answer(server: Running, serv
     assert await broken(server.database) == {}
 
 
-async def test_a_request_id_is_good_for_one_content(service: Api, admin: Api) -> None:
-    """Of one caller: another caller's like request_id is its own."""
+async def test_a_request_id_is_bound_to_one_content(service: Api, admin: Api) -> None:
+    """For one caller: another caller's equal request_id is separate."""
     await created(service, "A")
     request_id = str(uuid4())
     await adjust(service, 5, RECEIVED, request_id=request_id)
@@ -129,7 +129,7 @@ async def test_a_request_id_is_good_for_one_content(service: Api, admin: Api) ->
 
 
 async def test_a_refused_adjustment_may_be_tried_again(service: Api) -> None:
-    """A refusal is not remembered: once there is enough, the same request goes through."""
+    """The refusal is not stored: once there is enough, the same request succeeds."""
     await stocked(service, "A", 1)
     request_id = str(uuid4())
     assert (await refusal(adjust(service, -2, WRITTEN_OFF, request_id=request_id))).reason == "STOCK_TOO_LOW"
@@ -137,7 +137,7 @@ async def test_a_refused_adjustment_may_be_tried_again(service: Api) -> None:
     assert await adjust(service, -2, WRITTEN_OFF, request_id=request_id) == (4, 0, 4)
 
 
-async def test_stock_is_not_for_customers(server: Running, customer: Api) -> None:
+async def test_customers_cannot_use_stock_methods(server: Running, customer: Api) -> None:
     """Neither to read nor to change, and they do not learn whether a product exists."""
     staff = await server.sign_in("staff")
     assert (await refusal(stock_of(staff, "A"))).reason == "PRODUCT_NOT_FOUND"

@@ -1,4 +1,4 @@
-"""ListStockMovements, over the wire: the ledger tells everything that happened to a product's stock."""
+"""ListStockMovements, over the wire: the ledger of all changes of a product's stock."""
 
 import base64
 from typing import Any
@@ -26,8 +26,8 @@ def told(movement: stock_pb2.StockMovement) -> tuple[str, int, int, int, int, st
     return (reason, *deltas, *after, movement.order_id, movement.note, movement.account_id)
 
 
-async def test_the_ledger_tells_why_by_whom_and_for_which_order(service: Api, customer: Api) -> None:
-    """Each change of the stock is one entry, several lines of an order together."""
+async def test_the_ledger_has_reason_account_and_order(service: Api, customer: Api) -> None:
+    """Each change of the stock is one entry; several lines of an order are combined."""
     await created(service, "A")
     await service.inventory.AdjustStock(receipt("A", 10, note="lorry 1"))
     order = await placed(customer, ("A", 2), ("A", 1))
@@ -43,7 +43,7 @@ async def test_the_ledger_tells_why_by_whom_and_for_which_order(service: Api, cu
 
 
 async def test_the_sum_of_all_entries_is_the_stock(service: Api) -> None:
-    """Of each product by itself, and each entry has its SKU and its time."""
+    """For each product separately, and each entry has its SKU and its time."""
     for sku in ("A", "B"):
         await stocked(service, sku, 20)
     for quantity in range(1, 4):
@@ -59,8 +59,8 @@ async def test_the_sum_of_all_entries_is_the_stock(service: Api) -> None:
     assert await stock_of(service, "A") == (20, 8, 12)
 
 
-async def test_what_was_refused_leaves_no_entry(service: Api) -> None:
-    """Nor does what was repeated leave a second one."""
+async def test_a_refused_change_leaves_no_entry(service: Api) -> None:
+    """Nor does a repeated one leave a second entry."""
     await created(service, "A")
     request = receipt("A", 3, request_id=str(uuid4()))
     for _ in range(2):
@@ -72,7 +72,7 @@ async def test_what_was_refused_leaves_no_entry(service: Api) -> None:
 
 
 async def test_pages_hold_each_entry_once_latest_first(service: Api) -> None:
-    """Whatever their size, and whatever is entered meanwhile."""
+    """Whatever their size, and whatever is added meanwhile."""
     await created(service, "A")
     await created(service, "B")
     for pieces in range(1, 8):
@@ -89,7 +89,7 @@ async def test_pages_hold_each_entry_once_latest_first(service: Api) -> None:
 
 
 async def test_a_product_without_movements_has_an_empty_ledger(service: Api) -> None:
-    """And one that does not exist has none."""
+    """A product that does not exist has none."""
     await created(service, "A")
     assert await ledger(service, "A") == []
     refused = await refusal(ledger(service, "a"))
@@ -97,8 +97,8 @@ async def test_a_product_without_movements_has_an_empty_ledger(service: Api) -> 
     assert refused.metadata == {"sku": "a"}
 
 
-async def test_a_token_is_bound_to_its_product_and_well_formed(service: Api) -> None:
-    """Neither another product's nor a spoilt one is gone on with."""
+async def test_a_token_is_bound_to_its_product_and_validated(service: Api) -> None:
+    """Neither another product's token nor a corrupted one is accepted."""
     for sku in ("A", "B"):
         await created(service, sku)
         for pieces in (1, 2):
@@ -115,8 +115,8 @@ async def test_a_token_is_bound_to_its_product_and_well_formed(service: Api) -> 
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"), page_token
 
 
-async def test_what_is_out_of_bounds_is_named_by_its_path(service: Api, customer: Api) -> None:
-    """A negative page_size, and a SKU of no characters or too many; the ledger is not for customers at all."""
+async def test_a_field_out_of_bounds_is_named_by_its_path(service: Api, customer: Api) -> None:
+    """A negative page_size, and an empty or too long SKU; customers cannot read the ledger at all."""
     for path, request in [
         ("page_size", pb.ListStockMovementsRequest(sku="A", page_size=-1)),
         ("sku", pb.ListStockMovementsRequest()),

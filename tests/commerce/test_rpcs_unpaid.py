@@ -1,4 +1,4 @@
-"""What a customer may hold without having paid, over the wire and over all of its orders."""
+"""The limits of what a customer may reserve without paying, over the wire and over all of its orders."""
 
 import grpc
 
@@ -23,8 +23,8 @@ async def reads(api: Api, order_id: str) -> bool:
     return True
 
 
-async def test_a_customer_cannot_take_the_stock_for_a_month(service: Api, customer: Api) -> None:
-    """Longer than the server's own hold needs a permission that staff has."""
+async def test_a_customer_cannot_reserve_stock_for_a_month(service: Api, customer: Api) -> None:
+    """Longer than the server's default needs a permission that staff has."""
     await stocked(service, "TEA", 990)
     found = await refusal(placed(customer, ("TEA", 1), hold_duration=MONTH))
     assert (found.code, found.reason) == (grpc.StatusCode.PERMISSION_DENIED, "HOLD_TOO_LONG")
@@ -33,8 +33,8 @@ async def test_a_customer_cannot_take_the_stock_for_a_month(service: Api, custom
     assert (await placed(service, ("TEA", 1), hold_duration=MONTH)).order_id
 
 
-async def test_a_customer_holds_so_much_unpaid_and_no_more(database: Database) -> None:
-    """Over one order after another and over many at once; what is cancelled no longer counts, another's never does."""
+async def test_a_customers_unpaid_orders_are_bounded(database: Database) -> None:
+    """One after another and many at once; cancelled orders no longer count, other customers' never do."""
     async with running(database, max_unpaid_orders=3, max_held_pieces=100) as server:
         service, customer, other = [await server.sign_in(role) for role in ("service", "customer", "customer")]
         await stocked(service, "TEA", 1000)
@@ -52,8 +52,8 @@ async def test_a_customer_holds_so_much_unpaid_and_no_more(database: Database) -
             assert (await placed(service, ("TEA", 100))).order_id
 
 
-async def test_a_customer_cannot_place_and_cancel_without_end(database: Database) -> None:
-    """What is cancelled or expired within the hour counts, so that a count of the unpaid goes through few orders."""
+async def test_a_customer_cannot_place_and_cancel_without_limit(database: Database) -> None:
+    """Orders cancelled or expired within the hour count, so counting the unpaid ones reads few rows."""
     async with running(database, max_unpaid_orders=2) as server:
         service, customer, other = [await server.sign_in(role) for role in ("service", "customer", "customer")]
         await stocked(service, "TEA", 10)
@@ -67,8 +67,10 @@ async def test_a_customer_cannot_place_and_cancel_without_end(database: Database
         assert await stock_of(service, "TEA") == (10, 2, 8)
 
 
-async def test_who_lost_the_role_no_longer_acts_on_what_it_placed_for_others(server: Running, customer: Api) -> None:
-    """To see it, cancel it or watch it is decided by what the account may do now; its own stays its own."""
+async def test_an_account_that_lost_the_role_cannot_act_on_orders_it_placed_for_others(
+    server: Running, customer: Api
+) -> None:
+    """To see, cancel or watch it needs the permission now; its own orders stay its own."""
     admin, processor = await server.sign_in("admin"), await server.sign_in("staff", "customer")
     await stocked(admin, "TEA", 10)
     theirs = await placed(processor, ("TEA", 1), customer_id=str(customer.account_id))

@@ -1,4 +1,4 @@
-"""UpdateProduct, over the wire: the mask, the etag, and repetition."""
+"""UpdateProduct, over the wire: the mask, the etag, and repeated requests."""
 
 from typing import Any
 from uuid import uuid4
@@ -40,7 +40,7 @@ def but_for(product: products_pb2.Product, after: products_pb2.Product, **fields
 
 
 async def test_a_mask_changes_what_it_names_and_nothing_else(service: Api) -> None:
-    """Other fields that are set in the message are not looked at (vikunja#1459)."""
+    """Other fields in the message are ignored (vikunja#1459)."""
     new: dict[str, Any] = {"name": "n", "description": "d", "price": pounds(9), "archived": False}
     for name in new:
         before = await created(service, name, **FILLED)
@@ -52,30 +52,30 @@ async def test_a_mask_changes_what_it_names_and_nothing_else(service: Api) -> No
 
 
 async def test_without_a_mask_the_fields_that_are_set_change(service: Api) -> None:
-    """An empty text or False is not set, and clears nothing; a SKU that is sent back as it was read is no hindrance."""
+    """An empty text or False is not set, and clears nothing; a SKU that is sent back unchanged is accepted."""
     before = await created(service, "A", **FILLED)
     after = await update(service, before.product_id, **{**CLEARED, "name": "second"})
     assert after == but_for(before, after, name="second")
     assert await update(service, before.product_id, sku="B", name="second", etag=after.etag) == after
 
 
-async def test_to_clear_a_field_it_is_named(service: Api) -> None:
+async def test_a_field_is_cleared_by_naming_it(service: Api) -> None:
     """All of them at once, some of them twice."""
     before = await created(service, "A", **FILLED)
     after = await update(service, before.product_id, "name", "description", "archived", "name")
     assert after == but_for(before, after, **CLEARED)
 
 
-async def test_an_update_of_nothing_changes_nothing(service: Api) -> None:
-    """Neither no field at all nor fields with the values they have make a new version."""
+async def test_an_update_without_a_difference_changes_nothing(service: Api) -> None:
+    """Neither no field at all nor fields with their current values make a new version."""
     before = await created(service, "A", **FILLED)
     assert await update(service, before.product_id) == before
     assert await update(service, before.product_id, "name", "price", name="first", price=pounds(2)) == before
     assert await update(service, before.product_id, etag=before.etag) == before
 
 
-async def test_a_mask_can_name_only_what_can_be_changed(service: Api) -> None:
-    """Neither the SKU nor what the server makes, nor what does not exist, and nothing changes beside it."""
+async def test_a_mask_can_name_only_fields_that_can_be_changed(service: Api) -> None:
+    """Neither the SKU, nor output-only fields, nor unknown ones, and nothing else is changed."""
     before = await created(service, "A")
     for path in ("sku", "product_id", "etag", "create_time", "update_time", "price.units", "*", "Name", "none", ""):
         refused = await refusal(update(service, before.product_id, "name", path, name="other", sku="B"))
@@ -84,8 +84,8 @@ async def test_a_mask_can_name_only_what_can_be_changed(service: Api) -> None:
     assert await get(service, before.product_id) == before
 
 
-async def test_what_is_out_of_bounds_is_named_by_its_path(service: Api) -> None:
-    """A price is required where it is named."""
+async def test_a_field_out_of_bounds_is_named_by_its_path(service: Api) -> None:
+    """A price is required if the mask names it."""
     product = await created(service, "A")
     cases: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
         ("product.name", (), {"name": "n" * 201}),
@@ -108,7 +108,7 @@ async def test_what_is_out_of_bounds_is_named_by_its_path(service: Api) -> None:
     assert await get(service, product.product_id) == product
 
 
-async def test_a_product_that_is_not_there_is_named(service: Api) -> None:
+async def test_a_missing_product_is_named(service: Api) -> None:
     """By its id, whatever etag was sent."""
     product_id = str(uuid4())
     refused = await refusal(update(service, product_id, name="n", etag="v1"))
@@ -116,8 +116,8 @@ async def test_a_product_that_is_not_there_is_named(service: Api) -> None:
     assert refused.metadata == {"product_id": product_id}
 
 
-async def test_an_edit_in_between_is_told(service: Api) -> None:
-    """The second of two who read the same etag is refused and told the one that holds."""
+async def test_a_concurrent_edit_is_refused(service: Api) -> None:
+    """The second of two with the same etag is refused, with the current one."""
     read = await created(service, "A")
     first = await update(service, read.product_id, name="first", etag=read.etag)
     refused = await refusal(update(service, read.product_id, description="second", etag=read.etag))
@@ -139,7 +139,7 @@ async def test_a_repeated_update_gets_the_first_answer(service: Api) -> None:
     assert await get(service, read.product_id) == second
 
 
-async def test_a_request_id_is_good_for_one_content(service: Api) -> None:
+async def test_a_request_id_is_bound_to_one_content(service: Api) -> None:
     """Another value, another mask, and another method are other content."""
     product = await created(service, "A")
     request_id = str(uuid4())
@@ -154,7 +154,7 @@ async def test_a_request_id_is_good_for_one_content(service: Api) -> None:
 
 
 async def test_a_refused_update_may_be_tried_again(service: Api) -> None:
-    """The etag was wrong and the request_id is still good."""
+    """The etag was wrong; the same request_id can be used again."""
     product = await created(service, "A")
     request_id = str(uuid4())
     assert (await refusal(update(service, product.product_id, name="n", etag="v9", request_id=request_id))).reason

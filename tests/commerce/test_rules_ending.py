@@ -1,4 +1,4 @@
-"""How orders end before they are handed over, and the law of which state may follow which."""
+"""How orders end before they are fulfilled, and which state may follow which."""
 
 import re
 from dataclasses import replace
@@ -21,16 +21,16 @@ from tests.commerce.values import CUSTOMER, LATER, LAW, NOW, STAFF, by_sku, orde
 LIFE = Path(__file__).parents[2] / "docs" / "order-life.md"
 
 
-def test_the_picture_in_the_docs_is_the_law_of_the_code() -> None:
-    """Each arrow that is drawn may be gone, and each that may be gone is drawn."""
+def test_the_picture_in_the_docs_equals_the_codes_transitions() -> None:
+    """Each arrow is an allowed transition, and each allowed transition is drawn."""
     drawn = set(re.findall(r"^\s+(\w+) --> (\w+) :", LIFE.read_text(), re.MULTILINE))
     assert drawn == {(state.name, after.name) for state, others in NEXT.items() for after in others}
 
 
 @pytest.mark.parametrize("state", OrderState)
 @pytest.mark.parametrize("after", OrderState)
-def test_an_order_moves_on_only_as_the_law_allows(state: OrderState, after: OrderState) -> None:
-    """Nothing changes but the state and the time; the refusal names the state that forbids it."""
+def test_an_order_makes_only_allowed_transitions(state: OrderState, after: OrderState) -> None:
+    """Only the state and the time change; the refusal names the state that forbids it."""
     before = order((product("A"), 2), state=state)
     if after in NEXT[state]:
         assert moved(before, after, LATER) == replace(before, state=after, update_time=LATER)
@@ -46,7 +46,7 @@ def test_an_order_moves_on_only_as_the_law_allows(state: OrderState, after: Orde
     st.sampled_from([StockReason.RELEASED, StockReason.EXPIRED]),
 )
 def test_an_end_releases_exactly_what_placing_held(lines: list[tuple[str, int]], reason: StockReason) -> None:
-    """After a hold and its end every level is what it was before, whether it was called off or ran out."""
+    """After a reservation and its end every level is what it was before, whether it was cancelled or expired."""
     before = by_sku(stock_item(sku, 100, held=7) for sku in "ABC")
     verdicts = decide([place(*lines)], before, {}, NOW)
     [placed] = verdicts.answers
@@ -66,8 +66,8 @@ def test_an_end_releases_exactly_what_placing_held(lines: list[tuple[str, int]],
     assert {(m.reason, m.on_hand_delta, m.order_id, m.account_id) for m in ended.moves} == {(reason, 0, placed.id, who)}
 
 
-def test_a_paid_order_that_is_called_off_gives_back_goods_and_money() -> None:
-    """Less what came back before, of both."""
+def test_cancelling_a_paid_order_returns_goods_and_money() -> None:
+    """Less what was returned or refunded before."""
     tea = product("TEA")
     pending = order((tea, 5), (tea, 1))
     asked = new_payment(pending, [], uuid4(), CUSTOMER, "sandbox", "", NOW)
@@ -81,8 +81,8 @@ def test_a_paid_order_that_is_called_off_gives_back_goods_and_money() -> None:
     assert ended.unwanted == []
 
 
-def test_a_payment_under_way_is_let_go_with_its_order() -> None:
-    """It is handed to a job: it may have taken the money by now."""
+def test_a_payment_under_way_is_released_with_its_order() -> None:
+    """A job does it, since the money may have been taken by now."""
     pending = order((product("TEA"), 1))
     asked = new_payment(pending, [], uuid4(), CUSTOMER, "sandbox", "", NOW)
     stock_items = [replace(stock_item("TEA", 1, held=1), product_id=pending.lines[0].product_id)]

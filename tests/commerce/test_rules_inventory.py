@@ -1,4 +1,4 @@
-"""Deciding adjustments of stock, held against a model so simple that it is plainly right."""
+"""Deciding stock adjustments, compared with a simple model."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ SHELVES = st.tuples(LEVELS, LEVELS).map(
 def test_an_adjustment_is_granted_exactly_where_enough_is_left(
     asks: list[AdjustStock], stock_items: Mapping[str, StockItem]
 ) -> None:
-    """Each is decided on what the ones before it left, and answered with the level right after it."""
+    """Each is decided on what the ones before it left, and answered with the level after it."""
     on_hand = {sku: stock_item.on_hand for sku, stock_item in stock_items.items()}
     for ask, answer in zip(asks, adjust(asks, stock_items, NOW).answers, strict=True):
         held = stock_items[ask.sku].held
@@ -41,10 +41,10 @@ def test_an_adjustment_is_granted_exactly_where_enough_is_left(
 
 @LAW
 @given(ASKS, SHELVES)
-def test_the_movements_fold_to_the_levels_that_were_answered(
+def test_the_movements_add_up_to_the_levels_that_were_answered(
     asks: list[AdjustStock], stock_items: Mapping[str, StockItem]
 ) -> None:
-    """One movement a granted ask, none a refused one, and never less on hand than held."""
+    """One movement for a granted request, none for a refused one, and never less on hand than reserved."""
     decision = adjust(asks, stock_items, NOW)
     levels = {stock_item.product_id: (stock_item.on_hand, stock_item.held) for stock_item in stock_items.values()}
     for move in decision.moves:
@@ -58,15 +58,15 @@ def test_the_movements_fold_to_the_levels_that_were_answered(
     ]
 
 
-def test_a_movement_says_why_and_by_whom() -> None:
-    """The ask's reason, note and account stand in the ledger, and no order."""
+def test_a_movement_has_its_reason_and_account() -> None:
+    """The request's reason, note and account are in the ledger, and no order."""
     [move] = adjust([adjustment("A", -3, note="broken")], by_sku([stock_item("A", 5, held=2)]), NOW).moves
     assert (move.reason, move.note, move.account_id) == (StockReason.WRITTEN_OFF, "broken", SERVICE.account_id)
     assert (move.on_hand_delta, move.held_delta, move.order_id, move.create_time) == (-3, 0, None, NOW)
 
 
 def test_an_unknown_product_is_refused_alone() -> None:
-    """The asks around it are decided as if it had not come."""
+    """The other requests are decided as if it had not been sent."""
     asks = [adjustment("A", 1), adjustment("NONE", 1), adjustment("A", 1)]
     decision = adjust(asks, by_sku([stock_item("A", 0)]), NOW)
     assert [decision.answers[0], decision.answers[2]] == [StockLevel("A", 1, 0), StockLevel("A", 2, 0)]
@@ -75,8 +75,8 @@ def test_an_unknown_product_is_refused_alone() -> None:
     assert len(decision.moves) == 2
 
 
-def test_what_orders_hold_is_never_taken_away() -> None:
-    """The last available piece can go, and the first held one cannot."""
+def test_reserved_stock_is_never_taken_away() -> None:
+    """The last available piece can be removed, and the first reserved one cannot."""
     asks = [adjustment("A", -4), adjustment("A", -3), adjustment("A", -1)]
     answers = adjust(asks, by_sku([stock_item("A", 5, held=2)]), NOW).answers
     assert isinstance(answers[0], StockTooLow)
@@ -84,8 +84,8 @@ def test_what_orders_hold_is_never_taken_away() -> None:
     assert isinstance(answers[2], StockTooLow)
 
 
-def test_the_ledger_goes_on_from_its_own_movements() -> None:
-    """A movement changes what is available to the next one, and no other product."""
+def test_the_ledger_continues_from_its_own_movements() -> None:
+    """A movement changes what is available to the next one, and to no other product."""
     ledger = Ledger([stock_item("A", 10), stock_item("B", 1)], NOW)
     ledger.move("A", StockReason.HELD, SERVICE.account_id, held=4)
     ledger.move("A", StockReason.CORRECTED, SERVICE.account_id, on_hand=-2)
@@ -103,7 +103,7 @@ def test_the_ledger_goes_on_from_its_own_movements() -> None:
     ],
 )
 def test_each_reason_has_its_sign(reason: StockReason, fitting: set[int]) -> None:
-    """Goods come in by a receipt or a return, go out by a write-off, and a count may find either."""
+    """Receipts and returns add, write-offs remove, and a count may do either."""
     for delta in (1, -1):
         if delta in fitting:
             check_sign(reason, delta)

@@ -1,4 +1,4 @@
-"""An order after it was placed: who sees it, and how it is told again."""
+"""An order after it was placed: who can see it, and how it is answered again."""
 
 from dataclasses import replace
 
@@ -12,8 +12,8 @@ from tests.commerce.values import CUSTOMER, LATER, SERVICE, STAFF, order, produc
 OTHERS = order((product("A"), 2), customer_id="17850", placed_by=SERVICE.account_id)
 
 
-def test_an_order_is_seen_by_its_customer_by_who_placed_it_and_by_staff() -> None:
-    """A customer needs no permission for its own; whoever placed it for another must be allowed to do so still."""
+def test_an_order_is_visible_to_its_customer_its_placer_and_staff() -> None:
+    """A customer needs no permission for its own; who placed it for another must still have the permission."""
     mine = replace(OTHERS, customer_id=str(CUSTOMER.account_id))
     placed_by_me = replace(OTHERS, placed_by=CUSTOMER.account_id)
     assert visible(mine, CUSTOMER, mine.id) is mine
@@ -26,8 +26,8 @@ def test_an_order_is_seen_by_its_customer_by_who_placed_it_and_by_staff() -> Non
     assert visible(OTHERS, STAFF, OTHERS.id) is OTHERS
 
 
-def test_another_s_order_is_refused_just_as_none() -> None:
-    """Nothing in the refusal tells whether the order exists."""
+def test_anothers_order_is_refused_like_a_missing_one() -> None:
+    """Nothing in the refusal shows whether the order exists."""
     with pytest.raises(OrderNotFound) as hidden:
         visible(OTHERS, CUSTOMER, OTHERS.id)
     with pytest.raises(OrderNotFound) as absent:
@@ -36,8 +36,8 @@ def test_another_s_order_is_refused_just_as_none() -> None:
     assert hidden.value.metadata == {"order_id": str(OTHERS.id)}
 
 
-def test_a_customer_lists_its_own_orders_and_staff_whose_it_wants() -> None:
-    """Without a filter a customer's list is its own, and staff's is everybody's."""
+def test_a_customer_lists_its_own_orders_and_staff_everyones() -> None:
+    """Without a filter a customer's list is its own, and staff's has all orders."""
     own = str(CUSTOMER.account_id)
     assert customer_to_list(None, CUSTOMER) == own
     assert customer_to_list(own, CUSTOMER) == own
@@ -48,7 +48,7 @@ def test_a_customer_lists_its_own_orders_and_staff_whose_it_wants() -> None:
 
 
 @pytest.mark.parametrize("state", OrderState)
-def test_an_order_as_placed_forgets_what_became_of_it(state: OrderState) -> None:
-    """Whatever came since, the repeated answer is the first one."""
+def test_an_order_as_placed_ignores_later_changes(state: OrderState) -> None:
+    """A repeated request gets the first answer."""
     first = order((product("A"), 2))
     assert as_placed(replace(first, state=state, cancel_reason="why", update_time=LATER)) == first

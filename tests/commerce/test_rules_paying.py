@@ -1,4 +1,4 @@
-"""What a caller may ask of payments."""
+"""Which payments a caller may create, confirm and refund."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -20,8 +20,8 @@ def payment(**rest: object) -> Payment:
     return replace(new_payment(ORDER, [], uuid4(), CUSTOMER, "stripe", "", NOW), **rest)  # type: ignore[arg-type]
 
 
-def test_so_many_payments_of_an_order_may_fail_and_no_more() -> None:
-    """Whoever tries stolen cards tries many; the last that may begin still begins."""
+def test_the_failed_payments_of_an_order_are_bounded() -> None:
+    """An attacker with stolen cards tries many; the last allowed one can still start."""
     failed = [payment(state=PaymentState.FAILED) for _ in range(MAX_PAYMENTS)]
     assert new_payment(ORDER, failed[1:], uuid4(), CUSTOMER, "stripe", "", NOW).state is PaymentState.PENDING
     with pytest.raises(TooManyPayments) as raised:
@@ -39,10 +39,10 @@ def test_so_many_payments_of_an_order_may_fail_and_no_more() -> None:
         ("KWD", "0.005", False),
     ],
 )
-async def test_what_stripe_cannot_pay_back_is_refused_as_it_is_asked_for(
+async def test_a_refund_that_stripe_cannot_make_is_refused_when_requested(
     currency: str, amount: str, *, taken: bool
 ) -> None:
-    """It was taken, and failed a moment later; of a provider that is configured no more, nothing is known."""
+    """It used to be accepted, and failed a moment later; a provider that is no longer configured is not checked."""
     provider = StripeProvider("sk_test_none")
     providers = Providers({"stripe": provider}, "stripe")
     captured = payment(state=PaymentState.CAPTURED, captured=Decimal(100), amount=Price(Decimal(100), currency))

@@ -1,4 +1,4 @@
-"""Deciding orders, held against a model so simple that it is plainly right."""
+"""Deciding orders, compared with a simple model."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ def wanted_by(ask: PlaceOrder) -> Counter[str]:
 
 
 def naively_granted(asks: Sequence[PlaceOrder], stock_items: Mapping[str, StockItem]) -> list[bool]:
-    """First come, first served, whole or not at all."""
+    """First come, first served, completely or not at all."""
     left = {sku: stock_item.on_hand - stock_item.held for sku, stock_item in stock_items.items()}
     granted = []
     for ask in asks:
@@ -47,8 +47,8 @@ def decided(asks: Sequence[PlaceOrder], stock_items: Mapping[str, StockItem]) ->
 
 @LAW
 @given(ASKS, SHELVES)
-def test_the_first_that_fits_gets_it(asks: list[PlaceOrder], stock_items: Mapping[str, StockItem]) -> None:
-    """Each ask is granted exactly where the simple model grants it, and every other is told that stock lacks."""
+def test_the_first_order_that_fits_gets_the_stock(asks: list[PlaceOrder], stock_items: Mapping[str, StockItem]) -> None:
+    """Exactly the requests that the simple model grants are granted, and all others are refused as out of stock."""
     answers = decided(asks, stock_items).answers
     assert [isinstance(answer, Order) for answer in answers] == naively_granted(asks, stock_items)
     assert all(isinstance(answer, Order | OutOfStock) for answer in answers)
@@ -56,10 +56,10 @@ def test_the_first_that_fits_gets_it(asks: list[PlaceOrder], stock_items: Mappin
 
 @LAW
 @given(ASKS, SHELVES)
-def test_each_order_holds_exactly_the_sum_of_its_lines(
+def test_each_order_reserves_exactly_the_sum_of_its_lines(
     asks: list[PlaceOrder], stock_items: Mapping[str, StockItem]
 ) -> None:
-    """A granted ask has one movement a product, a refused one none, and nothing but `held` moves."""
+    """A granted request has one movement per product, a refused one none, and only `held` changes."""
     verdicts = decided(asks, stock_items)
     ids = {stock_item.product_id: sku for sku, stock_item in stock_items.items()}
     moved = Counter({(move.order_id, ids[move.product_id]): move.held_delta for move in verdicts.moves})
@@ -73,10 +73,10 @@ def test_each_order_holds_exactly_the_sum_of_its_lines(
 
 @LAW
 @given(ASKS, SHELVES)
-def test_the_movements_fold_to_levels_that_never_oversell(
+def test_the_movements_add_up_to_levels_that_never_oversell(
     asks: list[PlaceOrder], stock_items: Mapping[str, StockItem]
 ) -> None:
-    """Each movement starts where the one before it ended, and none holds more than is on hand."""
+    """Each movement starts at the previous one's level, and none reserves more than is on hand."""
     levels = {stock_item.product_id: (stock_item.on_hand, stock_item.held) for stock_item in stock_items.values()}
     for move in decided(asks, stock_items).moves:
         on_hand, held = levels[move.product_id]
@@ -87,10 +87,10 @@ def test_the_movements_fold_to_levels_that_never_oversell(
 
 @LAW
 @given(ASKS, SHELVES)
-def test_an_order_tells_what_was_requested_at_exact_prices(
+def test_an_order_has_the_requested_lines_at_exact_prices(
     asks: list[PlaceOrder], stock_items: Mapping[str, StockItem]
 ) -> None:
-    """Lines keep their order, their quantity and their price, the catalog's where none was set."""
+    """Lines keep their order, quantity and price, which is the catalog's unless set."""
     for ask, answer in zip(asks, decided(asks, stock_items).answers, strict=True):
         if isinstance(answer, Order):
             prices = [line.unit_price or stock_items[line.sku].price for line in ask.lines]
@@ -103,16 +103,16 @@ def test_an_order_tells_what_was_requested_at_exact_prices(
             assert answer.unit_count == sum(line.quantity for line in ask.lines)
 
 
-def test_orders_come_out_as_they_were_answered() -> None:
-    """What is to be stored is what the callers were told, in the order they came."""
+def test_orders_are_stored_as_they_were_answered() -> None:
+    """In the order in which they were requested."""
     asks = [place(("A", 2)), place(("A", 2)), place(("A", 1))]
     verdicts = decided(asks, by_sku([stock_item("A", 3)]))
     assert list(verdicts.placed) == [verdicts.answers[0], verdicts.answers[2]]
     assert [order.id for order in verdicts.placed] == [asks[0].order_id, asks[2].order_id]
 
 
-def test_lines_of_one_product_at_different_prices_are_judged_together() -> None:
-    """Two lines that each fit by themselves and not together are refused (medusa#16502)."""
+def test_lines_of_one_product_at_different_prices_are_added_up() -> None:
+    """Two lines that each fit alone but not together are refused (medusa#16502)."""
     lines = [("A", 3, price("1")), ("A", 3, price("2"))]
     [refused] = decided([place(*lines)], by_sku([stock_item("A", 5)])).answers
     assert isinstance(refused, OutOfStock)
@@ -124,8 +124,8 @@ def test_lines_of_one_product_at_different_prices_are_judged_together() -> None:
     assert granted.total == price("9")
 
 
-def test_every_product_that_lacks_is_named() -> None:
-    """A buyer learns of all shortages at once, and of nothing that there is enough of."""
+def test_every_product_that_is_short_is_named() -> None:
+    """A buyer learns of all shortages at once, and of no product that there is enough of."""
     stock_items = by_sku([stock_item("A", 1), stock_item("B", 9), stock_item("C", 4, held=4)])
     [refused] = decided([place(("C", 1), ("B", 9), ("A", 2))], stock_items).answers
     assert isinstance(refused, OutOfStock)
@@ -135,16 +135,16 @@ def test_every_product_that_lacks_is_named() -> None:
     }
 
 
-def test_what_is_held_is_not_sold_again() -> None:
-    """Goods promised to other orders are on hand and not available."""
+def test_reserved_stock_is_not_sold_again() -> None:
+    """Goods reserved for other orders are on hand and not available."""
     stock_items = by_sku([stock_item("A", 10, held=8)])
     refused, granted = decided([place(("A", 3)), place(("A", 2))], stock_items).answers
     assert isinstance(refused, OutOfStock)
     assert isinstance(granted, Order)
 
 
-def test_a_new_order_is_pending_and_the_caller_s() -> None:
-    """Without a customer_id the order is the caller's own, and it is placed now."""
+def test_a_new_order_is_pending_and_belongs_to_the_caller() -> None:
+    """Unless it has a customer_id; its time is now."""
     ask = place(("A", 1), caller=CUSTOMER, reference="R-1")
     [order] = decided([ask], by_sku([stock_item("A", 1)])).answers
     assert isinstance(order, Order)
@@ -154,14 +154,14 @@ def test_a_new_order_is_pending_and_the_caller_s() -> None:
 
 
 def test_thousandths_add_up_exactly() -> None:
-    """2,000 lines of pieces at 0.001 GBP, where binary fractions would drift."""
+    """2,000 lines at 0.001 GBP, where binary floating point would drift."""
     lines = [("A", 3, price("0.001"))] * 2000
     [order] = decided([place(*lines)], by_sku([stock_item("A", 6000)])).answers
     assert isinstance(order, Order)
     assert order.total == price("6.000")
 
 
-def test_the_largest_order_that_can_be_asked_for_adds_up_exactly() -> None:
+def test_the_largest_possible_order_adds_up_exactly() -> None:
     """2,000 lines of 1,000,000 pieces, at the highest price and at the highest with nine decimals."""
     stock_items = by_sku([stock_item("A", 2 * 10**9)])
     highest: list[tuple[Price, str]] = [
@@ -176,21 +176,21 @@ def test_the_largest_order_that_can_be_asked_for_adds_up_exactly() -> None:
         assert order.unit_count == 2 * 10**9
 
 
-def test_what_a_batch_needs_is_gathered_from_all_its_asks() -> None:
-    """Every SKU of every line is locked, and only references that were sent are looked for."""
+def test_a_batch_loads_what_all_its_requests_need() -> None:
+    """Every SKU of every line is locked, and only references that were sent are looked up."""
     asks = [place(("A", 1), ("B", 1), reference="R"), place(("B", 1), ("C", 1)), place(("C", 1), caller=CUSTOMER)]
     assert skus_of(asks) == {"A", "B", "C"}
     assert references_of(asks) == {(SERVICE.account_id, "R")}
 
 
-def test_nothing_is_decided_where_nobody_asks() -> None:
-    """An empty batch moves nothing."""
+def test_an_empty_batch_decides_nothing() -> None:
+    """And moves nothing."""
     verdicts = decided([], by_sku([stock_item("A", 1)]))
     assert (list(verdicts.answers), list(verdicts.placed), list(verdicts.moves)) == ([], [], [])
 
 
 def test_a_refused_request_leaves_the_stock_to_the_next() -> None:
-    """An order that lacks one product takes nothing of the others."""
+    """An order that is short of one product takes nothing of the others."""
     asks = [place(("A", 5), ("B", 1)), place(("A", 5))]
     first, second = decided(asks, by_sku([stock_item("A", 5), stock_item("B", 0)])).answers
     assert isinstance(first, Refusal)

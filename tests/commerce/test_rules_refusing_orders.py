@@ -1,4 +1,4 @@
-"""Why an order is refused: each reason, and which comes first where there are several."""
+"""Why an order is refused: each reason, and which takes precedence."""
 
 from dataclasses import replace
 from itertools import chain, combinations
@@ -53,7 +53,7 @@ def refused(ask: PlaceOrder) -> Refusal:
 
 
 def faulty(faults: tuple[str, ...]) -> PlaceOrder:
-    """An ask with these things wrong with it; the line that is refused last stands first."""
+    """A request with these faults; the line with the lowest precedence is first."""
     lines = {
         "stock": Line("SHORT", 2, None),
         "currency": Line("EURO", 1, None),
@@ -69,8 +69,8 @@ def faulty(faults: tuple[str, ...]) -> PlaceOrder:
     )
 
 
-def test_of_several_reasons_the_first_in_the_contract_s_order_is_told() -> None:
-    """Whichever things are wrong at once, in whichever order the lines come, the answer is the same."""
+def test_of_several_reasons_the_first_in_the_contracts_order_is_given() -> None:
+    """Whatever the combination of faults and the order of lines, the answer is the same."""
     expected = {faults: IN_THE_CONTRACT_S_ORDER[faults[0]] for faults in SUBSETS}
     asks = {faults: faulty(faults) for faults in SUBSETS}
     assert {faults: type(refused(ask)) for faults, ask in asks.items()} == expected
@@ -78,13 +78,13 @@ def test_of_several_reasons_the_first_in_the_contract_s_order_is_told() -> None:
     assert {faults: type(refused(ask)) for faults, ask in turned.items()} == expected
 
 
-def test_a_request_with_nothing_wrong_is_granted() -> None:
-    """The faults of the test above are the only ones."""
+def test_a_request_without_faults_is_granted() -> None:
+    """So the faults of the test above are the only ones."""
     assert isinstance(answer_to(faulty(())), Order)
 
 
 def test_a_price_may_be_set_only_with_the_permission() -> None:
-    """Even one that is the catalog's own, or nothing at all, and on any line."""
+    """Even the catalog's own price, or zero, and on any line."""
     for amount in ("2.55", "0"):
         lines = (("FINE", 1, None), ("FINE", 1, price(amount)))
         assert isinstance(refused(place(*lines, caller=CUSTOMER)), PriceNotPermitted)
@@ -92,15 +92,15 @@ def test_a_price_may_be_set_only_with_the_permission() -> None:
         assert isinstance(answer_to(place(*lines, caller=SERVICE)), Order)
 
 
-def test_a_price_of_nothing_is_a_price() -> None:
+def test_a_price_of_zero_is_a_price() -> None:
     """A line that sets 0 is free, and not sold at the catalog's price."""
     order = answer_to(place(("FINE", 7, price("0")), caller=SERVICE))
     assert isinstance(order, Order)
     assert order.total == price("0")
 
 
-def test_only_with_the_permission_an_order_is_for_another() -> None:
-    """A caller's own id is its own, and any other text is somebody else."""
+def test_an_order_for_another_customer_needs_the_permission() -> None:
+    """A caller's own id is itself, and any other text is another customer."""
     own = str(CUSTOMER.account_id)
     assert isinstance(answer_to(place(("FINE", 1), caller=CUSTOMER, customer_id=own)), Order)
     assert isinstance(refused(place(("FINE", 1), caller=CUSTOMER, customer_id="17850")), CustomerNotPermitted)
@@ -109,16 +109,16 @@ def test_only_with_the_permission_an_order_is_for_another() -> None:
     assert (order.customer_id, order.placed_by) == ("17850", STAFF.account_id)
 
 
-def test_a_reference_is_unique_among_one_caller_s_orders() -> None:
-    """The refusal names the order that has it, and another caller's like number is no hindrance."""
+def test_a_reference_is_unique_among_one_callers_orders() -> None:
+    """The refusal names the order that has it; another caller's equal reference does not conflict."""
     answer = refused(place(("FINE", 1), caller=CUSTOMER, reference="TAKEN"))
     assert isinstance(answer, ReferenceTaken)
     assert answer.metadata == {"order_id": str(EARLIER)}
     assert isinstance(answer_to(place(("FINE", 1), caller=STAFF, reference="TAKEN")), Order)
 
 
-def test_a_reference_is_taken_within_a_batch_too() -> None:
-    """The second ask of a batch learns of the first one's order; a refused ask takes no reference."""
+def test_a_reference_is_unique_within_a_batch_too() -> None:
+    """The second request is refused with the first one's order; a refused request takes no reference."""
     refused_first = place(("SHORT", 2), reference="R")
     first, second = place(("FINE", 1), reference="R"), place(("FINE", 1), reference="R")
     answers = decide([refused_first, first, second], SHELVES, {}, NOW).answers
@@ -127,20 +127,20 @@ def test_a_reference_is_taken_within_a_batch_too() -> None:
     assert answers[2].metadata == {"order_id": str(first.order_id)}
 
 
-def test_orders_without_a_reference_never_collide() -> None:
+def test_orders_without_a_reference_do_not_conflict() -> None:
     """An empty reference is none."""
     answers = decide([place(("FINE", 1)), place(("FINE", 1))], SHELVES, {}, NOW).answers
     assert all(isinstance(answer, Order) for answer in answers)
 
 
-def test_the_product_that_stands_against_an_order_is_named() -> None:
-    """The first line that names a missing or an archived one tells which."""
+def test_a_refused_order_names_the_product_at_fault() -> None:
+    """The first line with a missing or an archived one."""
     assert refused(place(("FINE", 1), ("NONE", 1), ("LACK", 1))).metadata == {"sku": "NONE"}
     assert refused(place(("FINE", 1), ("OLD", 1))).metadata == {"sku": "OLD"}
 
 
 def test_lines_in_several_currencies_are_refused_with_their_names() -> None:
-    """A total in two currencies would be none; a set price counts with its own currency."""
+    """The lines have no common total; a set price counts with its own currency."""
     assert refused(place(("FINE", 1), ("EURO", 1))).metadata == {"currencies": "EUR,GBP"}
     assert refused(place(("FINE", 1, price("1", "USD")), ("FINE", 1))).metadata == {"currencies": "GBP,USD"}
     order = answer_to(place(("EURO", 2), ("FINE", 1, price("1", "EUR"))))

@@ -1,4 +1,4 @@
-"""What becomes of payments and orders when a provider reports, in whatever order it does."""
+"""How payments and orders change when a provider reports, in any order."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -69,8 +69,8 @@ def effects(settlement: Settlement) -> list[tuple[StockReason, int, int]]:
 
 
 @pytest.mark.parametrize("turn", list(permutations([AUTHORIZED, CAPTURED, REFUNDED, FAILED])))
-def test_all_orders_of_the_four_reports_lead_to_one_end(turn: tuple[PaymentReport, ...]) -> None:
-    """Each told twice, at once and at the end again: sold once, paid back, refunded, and never a step back."""
+def test_all_orders_of_the_four_reports_lead_to_one_state(turn: tuple[PaymentReport, ...]) -> None:
+    """Each reported twice, immediately and again at the end: sold once, refunded once, and never backwards."""
     processor = processor_of(ORDER, PAYMENT)
     life = [OrderState.PENDING]
     for report in (*chain.from_iterable((each, each) for each in turn), *turn):
@@ -78,7 +78,7 @@ def test_all_orders_of_the_four_reports_lead_to_one_end(turn: tuple[PaymentRepor
         if settled.order_state is not life[-1]:
             life.append(settled.order_state)
     assert settled.payment.state is PaymentState.REFUNDED
-    # Where the refund is told first, that the order was paid is told in the same breath.
+    # If the refund is reported first, that report also says that the order was paid.
     assert life in (
         [OrderState.PENDING, OrderState.PAID, OrderState.REFUNDED],
         [OrderState.PENDING, OrderState.REFUNDED],
@@ -91,8 +91,8 @@ def test_all_orders_of_the_four_reports_lead_to_one_end(turn: tuple[PaymentRepor
 
 @LAW
 @given(st.lists(reports, min_size=1, max_size=6), st.randoms(use_true_random=False))
-def test_any_order_of_any_reports_leads_to_one_end(reported: list[PaymentReport], chance: Random) -> None:
-    """Late, twice and out of order: the sums, the states, the stock and what goes back are the same."""
+def test_any_order_of_any_reports_leads_to_one_state(reported: list[PaymentReport], chance: Random) -> None:
+    """Late, twice and out of order: the totals, the states, the stock and the refunds are the same."""
     payment, state, settlement = told(reported)
     shuffled = [*reported, *reported]
     chance.shuffle(shuffled)
@@ -104,8 +104,8 @@ def test_any_order_of_any_reports_leads_to_one_end(reported: list[PaymentReport]
 
 @LAW
 @given(reports, reports)
-def test_a_payment_only_moves_on(first: PaymentReport, second: PaymentReport) -> None:
-    """No sum falls, no refusal is forgotten, and what is told again changes nothing."""
+def test_a_payment_only_moves_forward(first: PaymentReport, second: PaymentReport) -> None:
+    """No total falls, no refusal is forgotten, and a repeated report changes nothing."""
     before = merged(PAYMENT, first)
     after = merged(before, second)
     for name in ("authorized", "captured", "refunded", "failure", "voided"):
@@ -115,16 +115,16 @@ def test_a_payment_only_moves_on(first: PaymentReport, second: PaymentReport) ->
         assert after.state in (PaymentState.CAPTURED, PaymentState.REFUNDED)
 
 
-def test_what_the_customer_confirms_with_is_forgotten_once_that_is_done() -> None:
-    """Whether it is told before or after; until then it stays."""
+def test_the_client_secret_is_deleted_once_the_customer_has_confirmed() -> None:
+    """Whether that is reported before or after; until then it is kept."""
     waiting = PaymentReport(PAYMENT.id, "p1", "GBP", client_secret="pi_1_secret")
     assert merged(merged(PAYMENT, waiting), replace(waiting, client_secret="")).client_secret == "pi_1_secret"
     for turn in ((waiting, AUTHORIZED), (AUTHORIZED, waiting), (waiting, CAPTURED), (waiting, FAILED)):
         assert merged(merged(PAYMENT, turn[0]), turn[1]).client_secret == ""
 
 
-def test_a_late_payment_takes_the_stock_again_where_it_is_there() -> None:
-    """An expired order holds nothing: its goods are held and sold in one step."""
+def test_a_late_payment_takes_the_stock_again_if_available() -> None:
+    """An expired order reserves nothing: its goods are reserved and sold in one step."""
     payment, state, settlement = told([CAPTURED], replace(ORDER, state=OrderState.EXPIRED), on_hand=5, held=0)
     assert (payment.state, state) == (PaymentState.CAPTURED, OrderState.PAID)
     assert effects(settlement) == [(StockReason.HELD, 0, 5), (StockReason.SOLD, -5, -5)]
@@ -141,8 +141,8 @@ def test_a_late_payment_takes_the_stock_again_where_it_is_there() -> None:
         (OrderState.REFUNDED, RefundReason.PAID_TWICE),
     ],
 )
-def test_money_that_no_order_waits_for_goes_back_once(state: OrderState, reason: RefundReason) -> None:
-    """However often it is told that it was taken; the order stays as it is."""
+def test_money_that_no_order_waits_for_is_refunded_once(state: OrderState, reason: RefundReason) -> None:
+    """However often it is reported as taken; the order does not change."""
     payment, after, settlement = told([CAPTURED, CAPTURED, AUTHORIZED], replace(ORDER, state=state), on_hand=4, held=0)
     assert (after, effects(settlement)) == (state, [])
     [refund] = settlement.new_refunds.values()
@@ -150,8 +150,8 @@ def test_money_that_no_order_waits_for_goes_back_once(state: OrderState, reason:
     assert payment.refunds == (refund,)
 
 
-def test_an_order_paid_twice_is_not_refunded_by_giving_back_one() -> None:
-    """It stays paid as long as something that was taken for it is kept."""
+def test_an_order_paid_twice_stays_paid_after_one_refund() -> None:
+    """As long as some of the money for it is kept."""
     other = replace(
         PAYMENT, id=uuid4(), provider_id="p0", state=PaymentState.CAPTURED, authorized=WHOLE, captured=WHOLE
     )
@@ -161,8 +161,8 @@ def test_an_order_paid_twice_is_not_refunded_by_giving_back_one() -> None:
     assert processor.apply(other.id, back).order_state is OrderState.REFUNDED
 
 
-def test_a_refund_that_the_provider_made_by_itself_is_written_down() -> None:
-    """Once, under the provider's id of it, and the part that is left can still be paid back."""
+def test_a_refund_made_at_the_provider_is_recorded() -> None:
+    """Once, under the provider's id, and the rest can still be refunded."""
     part = RefundReport(None, "r1", Decimal("1.00"), RefundState.SUCCEEDED)
     report = replace(CAPTURED, refunded=part.amount, refunds=(part,))
     payment, state, settlement = told([report, report])
@@ -171,8 +171,8 @@ def test_a_refund_that_the_provider_made_by_itself_is_written_down() -> None:
     assert (refund.reason, refund.provider_id, refund.state) == (RefundReason.PROVIDER, "r1", RefundState.SUCCEEDED)
 
 
-def test_refunds_that_are_told_one_by_one_add_up() -> None:
-    """Some webhooks tell of one refund and of no sum: the order is refunded with the last of them."""
+def test_refunds_that_are_reported_one_by_one_add_up() -> None:
+    """Some webhooks report one refund and no total: the order is refunded with the last of them."""
     parts = [
         RefundReport(None, f"r{n}", amount, RefundState.SUCCEEDED) for n, amount in enumerate((Decimal(2), WHOLE - 2))
     ]
@@ -184,14 +184,14 @@ def test_refunds_that_are_told_one_by_one_add_up() -> None:
 
 
 @pytest.mark.parametrize("provider_id", ["", "p1"])
-def test_a_payment_that_the_provider_never_made_has_no_id_of_its(provider_id: str) -> None:
-    """Two of them must not be taken for one."""
+def test_a_payment_without_a_providers_id_stays_without_one(provider_id: str) -> None:
+    """Otherwise two of them could be confused."""
     assert merged(PAYMENT, replace(FAILED, provider_id=provider_id)).provider_id == (provider_id or None)
 
 
 @pytest.mark.parametrize("turn", list(permutations([RefundState.PENDING, RefundState.FAILED, RefundState.SUCCEEDED])))
-def test_a_refund_takes_no_step_back(turn: tuple[RefundState, ...]) -> None:
-    """Whatever comes late, what succeeded has succeeded."""
+def test_a_refund_never_moves_backwards(turn: tuple[RefundState, ...]) -> None:
+    """A refund that succeeded stays so, whatever is reported later."""
     refund_id: UUID | None = None
     processor = processor_of(replace(ORDER, state=OrderState.CANCELLED), PAYMENT)
     settled = processor.apply(PAYMENT.id, CAPTURED)
@@ -201,8 +201,8 @@ def test_a_refund_takes_no_step_back(turn: tuple[RefundState, ...]) -> None:
     assert [(each.id, each.state) for each in settled.payment.refunds] == [(refund_id, RefundState.SUCCEEDED)]
 
 
-def test_another_currency_is_not_taken_for_ours() -> None:
-    """It is a defect on one of both sides, and nothing is settled by it."""
+def test_a_report_in_another_currency_is_not_applied() -> None:
+    """It is a defect on one side, and settles nothing."""
     processor = processor_of(ORDER, PAYMENT)
     with pytest.raises(ReportMismatch):
         processor.apply(PAYMENT.id, replace(CAPTURED, currency="EUR"))

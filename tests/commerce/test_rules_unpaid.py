@@ -1,4 +1,4 @@
-"""What a customer may hold without having paid."""
+"""The limits of what a customer may reserve without paying."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -29,8 +29,8 @@ def mine(pieces: int, **rest: Any) -> PlaceOrder:
     return place(("TEA", pieces), caller=CUSTOMER, **rest)
 
 
-def test_a_longer_hold_than_the_servers_needs_the_permission() -> None:
-    """A shorter one or just that one needs none; the refusal says how long it may be."""
+def test_a_longer_reservation_than_the_servers_needs_the_permission() -> None:
+    """An equal or shorter one does not; the refusal states the maximum."""
     longer = TERMS.hold + timedelta(seconds=1)
     refused, *fine = answers(mine(1, hold=longer), mine(1, hold=TERMS.hold), mine(1, hold=timedelta(seconds=1)))
     assert isinstance(refused, HoldTooLong)
@@ -41,8 +41,8 @@ def test_a_longer_hold_than_the_servers_needs_the_permission() -> None:
     assert order.hold_end_time == NOW + timedelta(days=30)
 
 
-def test_unpaid_orders_are_counted_within_a_batch_and_with_those_before() -> None:
-    """One more than may be is refused, with the numbers; a refused one counts for nothing."""
+def test_unpaid_orders_are_counted_within_a_batch_and_with_earlier_ones() -> None:
+    """One above the limit is refused, with the numbers; a refused one does not count."""
     batch = (mine(1), mine(1), mine(1), mine(1))
     assert [type(answer) for answer in answers(*batch)] == [Order, Order, Order, UnpaidLimitExceeded]
     before = {ME: Unpaid(2, 4)}
@@ -53,24 +53,24 @@ def test_unpaid_orders_are_counted_within_a_batch_and_with_those_before() -> Non
     assert str(second) == "This would make 4 unpaid orders of 6 pieces; the limits are 3 and 10."
 
 
-def test_held_pieces_are_counted_over_all_lines_and_orders() -> None:
-    """As many as may be are fine; one order alone can ask for too many."""
+def test_reserved_pieces_are_counted_over_all_lines_and_orders() -> None:
+    """The limit itself is allowed; one order alone can exceed it."""
     whole = place(("TEA", 6), ("TEA", 4), caller=CUSTOMER)
     assert [type(answer) for answer in answers(whole, mine(1))] == [Order, UnpaidLimitExceeded]
     assert [type(answer) for answer in answers(mine(11), mine(10))] == [UnpaidLimitExceeded, Order]
     assert [type(answer) for answer in answers(mine(7), unpaid={ME: Unpaid(1, 4)})] == [UnpaidLimitExceeded]
 
 
-def test_whoever_may_hold_more_is_not_bounded() -> None:
-    """Nor need its orders be counted; another customer's count for nobody else."""
+def test_an_account_that_may_hold_more_is_not_bounded() -> None:
+    """Its orders need not be counted, and never count for another customer."""
     many = [place(("TEA", 20), caller=SERVICE) for _ in range(9)]
     assert all(isinstance(answer, Order) for answer in answers(*many, unpaid={str(SERVICE.account_id): Unpaid(99, 99)}))
     assert bounded_customers([*many, mine(1), mine(2)]) == {ME}
     assert isinstance(answers(mine(1), unpaid={"another": Unpaid(99, 99)})[0], Order)
 
 
-def test_so_many_orders_are_given_up_lately_and_no_more() -> None:
-    """Ten times as many as may be unpaid; whoever may hold more gives up as many as it wants."""
+def test_the_number_of_recently_abandoned_orders_is_bounded() -> None:
+    """At ten times the limit of unpaid ones; not for an account that may hold more."""
     most = Unpaid(0, 0, given_up=30)
     [refused] = answers(mine(1), unpaid={ME: most})
     assert isinstance(refused, TooManyAbandonedOrders)
@@ -81,8 +81,8 @@ def test_so_many_orders_are_given_up_lately_and_no_more() -> None:
 
 
 @pytest.mark.parametrize(("cost", "pieces", "taken"), [("500.5", 1, False), ("500.5", 2, True), ("0.001", 10, True)])
-def test_what_counts_is_whether_the_total_can_be_paid(cost: str, pieces: int, taken: bool) -> None:
-    """A price may be finer than its currency: 10 pieces at 0.001 GBP are a penny, 1 at 500.5 JPY is nothing."""
+def test_only_the_total_has_to_be_payable(cost: str, pieces: int, taken: bool) -> None:
+    """A price may be finer than its currency: 10 pieces at 0.001 GBP are a penny, 500.5 JPY cannot be paid."""
     payable = Terms(payable=lambda total: minor_units(total) is not None)
     [answer] = answers(mine(pieces), terms=payable, cost=cost)
     assert isinstance(answer, Order) is taken

@@ -1,4 +1,4 @@
-"""What is set for commerce: a payment provider, and what it needs."""
+"""Commerce's settings: a payment provider, and what it needs."""
 
 from pathlib import Path
 
@@ -29,16 +29,16 @@ def commerce(**given: str) -> CommerceSettings:
         ),
     ],
 )
-def test_a_provider_that_cannot_be_reached_is_named_with_what_it_needs(given: dict[str, str], needed: str) -> None:
-    """By what stops the start, and by what the doctor shows."""
+def test_a_provider_without_its_settings_is_named_with_what_it_needs(given: dict[str, str], needed: str) -> None:
+    """When the server starts, and in `doctor`."""
     settings = commerce(**given)
     with pytest.raises(SettingMissing, match=f"^{SETTING}: {given[SETTING]} needs {needed}$"):
         providers_of(settings)
     assert settings.shown(OURS) == {SETTING: Shown(given[SETTING], f"set {needed}")}
 
 
-async def test_a_provider_that_has_what_it_needs_is_the_one_that_pays() -> None:
-    """Others that are configured too may have been paid with before."""
+async def test_the_configured_provider_takes_payments() -> None:
+    """Others that are configured too may have been used for earlier payments."""
     settings = commerce(
         BACKROOM_PAYMENT_PROVIDER="sandbox",
         BACKROOM_SANDBOX_URL="http://127.0.0.1:1",
@@ -50,8 +50,8 @@ async def test_a_provider_that_has_what_it_needs_is_the_one_that_pays() -> None:
     await providers.aclose()
 
 
-def test_the_embedded_database_brings_a_sandbox_that_needs_nothing() -> None:
-    """Unless another one is named."""
+def test_the_embedded_database_has_a_sandbox_that_needs_no_settings() -> None:
+    """Unless another provider is named."""
     embedded = Deployment(production=False, embedded=True, data_dir=Path(".backroom"))
     for given in ({}, {SETTING: "sandbox"}):
         assert commerce(**given).shown(embedded) == {SETTING: Shown("sandbox")}

@@ -1,4 +1,4 @@
-"""WatchOrders, over the wire: what is told, to whom, and from where on."""
+"""WatchOrders, over the wire: which changes, to whom, and from where on."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,13 +21,13 @@ from storage.identity.store import IDENTITY
 from storage.snapshots import Snapshot
 from tests.commerce.goods import cancelled, found, placed, stocked
 from tests.commerce.values import kept, order, product
-from tests.commerce.watched import begun, told
+from tests.commerce.watched import begun, received
 from tests.fixtures.servers import Api, Running, refusal, running
 
 
 @pytest.fixture
 async def server(own_server: Running) -> Running:
-    """One of its own: the latest changes that a watch was told stay in a server's memory."""
+    """A server for this test alone: the latest changes stay in a server's memory."""
     return own_server
 
 
@@ -47,16 +47,16 @@ def head(order: orders_pb2.Order) -> orders_pb2.Order:
     return copy
 
 
-async def test_each_change_is_told_as_the_order_was_after_it(service: Api) -> None:
-    """In the order it happened; told again later, it is told just so, whatever has become of the order since."""
+async def test_each_change_is_sent_with_the_order_as_it_was_after_it(service: Api) -> None:
+    """In the order in which they happened; sent again later it is the same, whatever the order's state is now."""
     await stocked(service, "A", 10)
     call = watch(service)
     start = await begun(call)
     first = await placed(service, ("A", 1), ("A", 2), reference="R-1", customer_id="17850")
     second = await placed(service, ("A", 1))
     changes = [head(first), head(second), await head_of_cancelled(service, first, "too late")]
-    assert [message.order for message in await told(call, 3)] == changes
-    assert [message.order for message in await told(watch(service, start), 3)] == changes
+    assert [message.order for message in await received(call, 3)] == changes
+    assert [message.order for message in await received(watch(service, start), 3)] == changes
 
 
 async def head_of_cancelled(api: Api, order: orders_pb2.Order, reason: str) -> orders_pb2.Order:
@@ -65,23 +65,23 @@ async def head_of_cancelled(api: Api, order: orders_pb2.Order, reason: str) -> o
     return head(answer)
 
 
-async def test_every_token_goes_on_right_behind_its_message(service: Api) -> None:
-    """Tokens of changes that were told as they happened, and of those that were read afterwards."""
+async def test_every_token_resumes_right_after_its_message(service: Api) -> None:
+    """For changes that were sent live, and for those that were read afterwards."""
     await stocked(service, "A", 10)
     call = watch(service)
     start = await begun(call)
     for _ in range(3):
         await cancelled(service, await placed(service, ("A", 1)))
-    live = await told(call, 6)
-    again = await told(watch(service, start), 6)
+    live = await received(call, 6)
+    again = await received(watch(service, start), 6)
     for messages in (live, again):
         for place, message in enumerate(messages[:-1]):
-            rest = await told(watch(service, message.resume_token), 5 - place)
+            rest = await received(watch(service, message.resume_token), 5 - place)
             assert [each.order for each in rest] == [each.order for each in live[place + 1 :]]
 
 
-async def test_an_order_is_told_in_every_state(server: Running, service: Api) -> None:
-    """Of other events of the log nothing is told."""
+async def test_an_order_is_sent_in_every_state(server: Running, service: Api) -> None:
+    """Other events of the log are not sent."""
     goods = product("A")
     kept_order = order((goods, 2))
     await kept(server.database, goods)
@@ -92,16 +92,16 @@ async def test_an_order_is_told_in_every_state(server: Running, service: Api) ->
         await tx.orders.add([kept_order])
         for each in later:
             await tx.events.publish([Event("payment.failed", uuid4(), "{}", each.update_time), order_event(each)])
-    messages = [message.order for message in await told(call, len(later))]
+    messages = [message.order for message in await received(call, len(later))]
     assert messages == [head(as_message(each)) for each in later]
     assert [each.update_time.ToDatetime(UTC) for each in messages] == [each.update_time for each in later]
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_a_caller_is_told_of_the_orders_that_it_may_see(server: Running, late: bool) -> None:
-    """As customer of its own alone, also those placed for it; with read_all of all, or of one customer's.
+async def test_a_watcher_receives_the_orders_that_it_may_see(server: Running, late: bool) -> None:
+    """A customer its own, including those placed for it; with read_all all orders, or one customer's.
 
-    As they happen, and afterwards at another server.
+    Live, and afterwards at another server.
     """
     seller, one = await server.sign_in("service"), await server.sign_in("customer")
     await stocked(seller, "A", 10)
@@ -119,12 +119,14 @@ async def test_a_caller_is_told_of_the_orders_that_it_may_see(server: Running, l
             apis = [Api(another.channel, api.token) for api, _ in asked]
             calls = [watch(*each) for each in zip(apis, starts, [customer_id for _, customer_id in asked], strict=True)]
         for call, expected in zip(calls, [his, his, everybodys, his, [foreign]], strict=True):
-            assert [message.order for message in await told(call, len(expected))] == [head(each) for each in expected]
+            assert [message.order for message in await received(call, len(expected))] == [
+                head(each) for each in expected
+            ]
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_who_lost_the_role_is_told_of_its_own_orders_alone(server: Running, late: bool) -> None:
-    """No longer of those that it placed for others: what it may see is what it may do now."""
+async def test_an_account_that_lost_the_role_receives_only_its_own_orders(server: Running, late: bool) -> None:
+    """Not those that it placed for others: what it may see depends on what it may do now."""
     seller, placer = await server.sign_in("service"), await server.sign_in("service")
     await stocked(seller, "A", 10)
     start = await begun(watch(placer))
@@ -141,11 +143,11 @@ async def test_who_lost_the_role_is_told_of_its_own_orders_alone(server: Running
             await begun(call)
         changes = [await cancelled(seller, order) for order in orders]
         expected = [*before, changes[2]]
-        assert [message.order for message in await told(call, len(expected))] == [head(each) for each in expected]
+        assert [message.order for message in await received(call, len(expected))] == [head(each) for each in expected]
 
 
 async def lowered(server: Running, api: Api) -> None:
-    """Leaves an account the role of a customer alone; its token stays the same."""
+    """Reduces an account's roles to customer; its token stays the same."""
     assert api.account_id is not None
     now = datetime.now(UTC)
     async with server.database.store(IDENTITY).transaction() as tx:
@@ -156,7 +158,7 @@ async def lowered(server: Running, api: Api) -> None:
 
 
 async def test_another_customer_cannot_be_watched(server: Running, customer: Api) -> None:
-    """Whoever it is, and though there is no such customer."""
+    """Whether that customer exists or not."""
     other = await server.sign_in("customer")
     for customer_id in (str(other.account_id), "17850"):
         refused = await refusal(watch(customer, customer_id=customer_id).read())
@@ -164,7 +166,7 @@ async def test_another_customer_cannot_be_watched(server: Running, customer: Api
 
 
 async def test_a_token_of_another_watch_is_refused(service: Api) -> None:
-    """Garbage, one of another filter, and one of the stock."""
+    """Garbage, one with another filter, and one of the stock."""
     start = await begun(watch(service))
     stock = await begun(service.inventory.WatchStock(inventory_service_pb2.WatchStockRequest()))
     tokens: Sequence[tuple[str, str]] = [("canary", ""), ("x" * 4096, ""), (stock, ""), (start, "17850")]
@@ -174,7 +176,7 @@ async def test_a_token_of_another_watch_is_refused(service: Api) -> None:
 
 
 async def test_an_old_token_has_expired(service: Api) -> None:
-    """Changes are kept for 30 days, and a token that is nearly that old is still good."""
+    """Changes are kept for 30 days, and a token that is nearly that old still works."""
     now = datetime.now(UTC)
     present = watch_of(request(await begun(watch(service))), now).position
     assert present is not None
@@ -186,5 +188,5 @@ async def test_an_old_token_has_expired(service: Api) -> None:
     assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "RESUME_TOKEN_EXPIRED")
     await stocked(service, "A", 1)
     order = await placed(service, ("A", 1))
-    [message] = await told(watch(service, tokens[1]), 1)
+    [message] = await received(watch(service, tokens[1]), 1)
     assert message.order == head(order)

@@ -19,7 +19,7 @@ from storage.frame.records import ChangeContext
 from tests.fixtures.roles import permissions_of
 
 LAW = settings(max_examples=120, deadline=None)
-"""How a law is tried: no example is too slow, for the machine may be busy."""
+"""No deadline for an example, since the machine may be busy."""
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -44,12 +44,12 @@ def by_sku(stock_items: Iterable[StockItem]) -> Mapping[str, StockItem]:
 
 
 def context_of(caller: Caller) -> ChangeContext:
-    """That a caller asks for a change, under no request_id."""
+    """A caller's request for a change, without a request_id."""
     return ChangeContext(caller.account_id, "test", NOW)
 
 
 def place(*lines: tuple[str, int] | tuple[str, int, Price | None], caller: Caller = SERVICE, **rest: Any) -> PlaceOrder:
-    """An ask for an order of lines of (sku, quantity) or (sku, quantity, unit_price)."""
+    """A request for an order of lines of (sku, quantity) or (sku, quantity, unit_price)."""
     items = tuple(Line(*line) if len(line) == 3 else Line(*line, None) for line in lines)
     given = {"context": context_of(caller), "order_id": uuid4(), "reference": None, "customer_id": None, **rest}
     return PlaceOrder(caller=caller, lines=items, **given)
@@ -68,7 +68,7 @@ def product(sku: str, **rest: Any) -> Product:
 
 
 def order(*lines: tuple[Product, int], **rest: Any) -> Order:
-    """A pending order of CUSTOMER's, at the products' own prices."""
+    """A pending order of CUSTOMER, at the products' own prices."""
     kept = tuple(OrderLine(each.id, each.sku, quantity, each.price.amount) for each, quantity in lines)
     plain = Order(
         id=uuid4(),
@@ -89,12 +89,12 @@ def order(*lines: tuple[Product, int], **rest: Any) -> Order:
 
 
 def receipt(of: Product, pieces: int, *, before: int = 0, note: str = "") -> NewMovement:
-    """The movement of so many pieces that come in, where so many were on hand before and none was held."""
+    """The movement of a receipt, with this much on hand before and nothing reserved."""
     after = before + pieces
     return NewMovement(of.id, StockReason.RECEIVED, pieces, 0, after, 0, None, note, SERVICE.account_id, NOW)
 
 
 async def kept(database: Database, *products: Product) -> None:
-    """Stores products, with a stock of nothing."""
+    """Stores products without stock."""
     async with database.store(COMMERCE).transaction() as tx:
         assert await tx.products.add(products) == {each.id for each in products}

@@ -1,10 +1,10 @@
-"""Reading a watch, for tests: as many messages as are expected, and not for ever."""
+"""Reads a watch in tests: the expected number of messages, with a timeout."""
 
 import asyncio
 from typing import Any
 
 SOON = 10.0
-"""In seconds: far longer than a change takes to be told."""
+"""In seconds: far longer than a change takes to arrive."""
 
 
 async def begun(call: Any) -> str:
@@ -16,7 +16,7 @@ async def begun(call: Any) -> str:
     return str(message.resume_token)
 
 
-async def told(call: Any, count: int) -> list[Any]:
+async def received(call: Any, count: int) -> list[Any]:
     """The next messages that hold a change."""
     messages: list[Any] = []
     async with asyncio.timeout(SOON):
@@ -27,5 +27,5 @@ async def told(call: Any, count: int) -> list[Any]:
 
 
 def holds_change(message: Any) -> bool:
-    """Whether there is more in it than the token."""
+    """Whether it holds more than the token."""
     return any(field.name != "resume_token" for field, _ in message.ListFields())

@@ -1,4 +1,4 @@
-"""One server for all of the contract's tests: none of them depends on what another left in it."""
+"""One server for all tests of the contract: none depends on what another left in it."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -17,7 +17,7 @@ from tests.identity.records import execute
 
 @pytest.fixture(scope="session")
 async def contract_server(postgres: str) -> AsyncIterator[Running]:
-    """A server with every module, which these tests share: each would need none of its own."""
+    """A server with every module, which these tests share."""
     name = f"contract_{uuid4().hex}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template")
@@ -31,7 +31,7 @@ async def contract_server(postgres: str) -> AsyncIterator[Running]:
 
 @pytest.fixture
 async def server(contract_server: Running) -> Running:
-    """The shared server, with the log of one test alone, and as if nobody had tried anything from this address."""
+    """The shared server, with an empty log and no counted sign-in attempts."""
     await contract_server.idle()
     await execute(contract_server.database, "DELETE FROM identity.attempts")
     contract_server.log.clear()
@@ -40,5 +40,5 @@ async def server(contract_server: Running) -> Running:
 
 @pytest.fixture
 async def powerless(server: Running) -> Api:
-    """Somebody signed in who has no roles."""
+    """A signed-in account without roles."""
     return await server.sign_in()

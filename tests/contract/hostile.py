@@ -1,4 +1,4 @@
-"""Messages of any type, filled field by field: fitting ones, and ones that mean harm."""
+"""Messages of any type, filled field by field: valid ones, and hostile ones."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -16,13 +16,13 @@ from backroom.common.v1 import rules_pb2
 from server.frame.canonical import behaviors_of, is_output_only
 
 CANARY = "canary-5e1f0c"
-"""Stands in payloads, and must stand nowhere else."""
+"""Appears in payloads, and must appear nowhere else."""
 
 SOLD = "samovar-3141"
-"""A product of which there is enough; no hostile message names it."""
+"""A product with enough stock; no hostile message names it."""
 
 STOCKED = "tea-2718"
-"""A product that there are a thousand of where it is looked what is whose."""
+"""A product with a stock of a thousand, for the tests of foreign ids."""
 
 _F = FieldDescriptor
 _SIGNED = {_F.TYPE_INT32: 31, _F.TYPE_SINT32: 31, _F.TYPE_SFIXED32: 31}
@@ -43,13 +43,13 @@ _STRINGS = (
     "GBP",
 )
 _EXTREMES = (-1, 0, 1, 2, 1_000_001, 999_999_999, -62_135_596_800, 253_402_300_799)
-"""The last two are the first and the last second that a Timestamp can tell."""
+"""The last two are the first and the last second that a Timestamp can represent."""
 _DEEPEST = 3
 _PLAIN = {"google.type.Money": {"currency_code": "GBP", "units": 3}}
 
 
 def filled(kind: Descriptor, **given: Any) -> Message:
-    """The plainest message that keeps the contract's rules, with these fields set besides."""
+    """The simplest message that satisfies the contract's rules, with these fields set as well."""
     message = GetMessageClass(kind)(**given)
     for field in kind.fields:
         value = _plain(field)
@@ -63,7 +63,7 @@ def filled(kind: Descriptor, **given: Any) -> Message:
 
 
 def with_nul(kind: Descriptor, depth: int = 0) -> Iterator[tuple[str, Message]]:
-    """The plain message once for each text in it, at any depth, with a NUL in that text; and the text's path."""
+    """The simplest message once for each text in it, at any depth, with a NUL in that text; and the text's path."""
     for field in kind.fields:
         if is_output_only(field):
             continue
@@ -84,7 +84,7 @@ def _with(kind: Descriptor, field: FieldDescriptor, value: Any) -> Message:
 
 @cache
 def messages(kind: Descriptor, depth: int = 0) -> st.SearchStrategy[Message]:
-    """Messages of a type: hostile all over, or plain but for a field or two."""
+    """Messages of a type: hostile everywhere, or valid except for a field or two."""
     fields = {field.name: field for field in kind.fields if field.type != _F.TYPE_MESSAGE or depth < _DEEPEST}
 
     def built(base: Message, values: dict[str, Any]) -> Message:
@@ -132,7 +132,7 @@ def _value(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
 def _number(field: FieldDescriptor) -> st.SearchStrategy[int]:
     if field.type in _UNSIGNED:
         low, high = 0, 2 ** _UNSIGNED[field.type] - 1
-    else:  # an enum is an int32, and one of proto3 takes any
+    else:  # an enum is an int32, and proto3 accepts any value
         bits = _SIGNED.get(field.type, 31)
         low, high = -(2**bits), 2**bits - 1
     extremes = [number for number in (low, *_EXTREMES, high) if low <= number <= high]
@@ -140,7 +140,7 @@ def _number(field: FieldDescriptor) -> st.SearchStrategy[int]:
 
 
 def _plain(field: FieldDescriptor) -> Any:
-    """A value that the field's own rules ask for; None where the field may be left out."""
+    """A value that satisfies the field's own rules; None if the field may be omitted."""
     rules = field.GetOptions().Extensions[validate_pb2.field]
     if field.type == _F.TYPE_MESSAGE:
         known = _PLAIN.get(type_of(field).full_name)
@@ -151,7 +151,7 @@ def _plain(field: FieldDescriptor) -> Any:
             return CANARY
         if rules.cel or field_behavior_pb2.REQUIRED in behaviors_of(
             field
-        ):  # what a pattern of characters is said in words by
+        ):  # words instead of the characters of a pattern
             return CANARY
         return _plain_string(rules.string if not field.is_repeated else rules.repeated.items.string)
     if field.type == _F.TYPE_INT64 and (rules.int64.gte > 0 or rules.int64.not_in):

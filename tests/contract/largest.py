@@ -1,4 +1,4 @@
-"""The largest message that keeps the contract's rules, of any type."""
+"""The largest message of any type that satisfies the contract's rules."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ _GIVEN: dict[str, Any] = {
     "google.protobuf.Duration": {"seconds": 2_591_999, "nanos": 999_999_999},
 }
 _TEXTS = {"product.sku": "~" * 64}
-"""What fits the rules that are written as expressions, by their ids."""
+"""Texts that satisfy the rules written as expressions, by the rules' ids."""
 FREE = frozenset({"google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"})
 """What a client may nest as it likes: the bound on the whole message is all that there is."""
 _MASK = "google.protobuf.FieldMask"
 
 
 def largest(kind: Descriptor) -> Message:
-    """Every field is set, as long and as often as its rules allow; a field without a bound of its own is left short."""
+    """Sets every field to the longest value that its rules allow; a field without a bound gets a short one."""
     message = GetMessageClass(kind)(**_GIVEN.get(kind.full_name, {}))
     for field in kind.fields:
         if is_output_only(field):
@@ -84,7 +84,7 @@ def _text(rules: validate_pb2.FieldRules, place: int) -> str:
         return "z" * text.Extensions[rules_pb2.slug]
     if text.email:
         return f"{'x' * 60}@{'x' * 60}.example.com"
-    number = str(place)  # where they must differ
+    number = str(place)  # for lists whose items must differ
     if text.max_bytes:
         return number.rjust(text.max_bytes, "~")
     return number + _WIDEST * (text.max_len - len(number)) if text.max_len else number

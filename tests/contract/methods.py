@@ -1,4 +1,4 @@
-"""Every method of every service of the contract, read from the descriptors: a new one is tested by being declared."""
+"""Every method of every service of the contract, read from the descriptors: a new one is tested automatically."""
 
 import importlib
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ class Method:
 
     @property
     def module(self) -> str:
-        """Such as commerce."""
+        """The module's name, such as commerce."""
         return module_of(self.descriptor.containing_service.full_name)
 
     @property
@@ -60,7 +60,7 @@ class Method:
 
     @property
     def is_watch(self) -> bool:
-        """Whether it answers until it is cancelled."""
+        """Whether it streams until it is cancelled."""
         return bool(self.descriptor.server_streaming and not self.descriptor.client_streaming)
 
     @property
@@ -80,10 +80,10 @@ LISTS = tuple(method for method in METHODS if "page_token" in method.takes.field
 
 
 async def sent(api: Api, path: object, body: bytes) -> list[bytes]:
-    """Sends a raw body to a method, and returns the raw answers; of a watch, the first.
+    """Sends a raw body to a method, and returns the raw responses; for a watch, the first.
 
-    On the wire a method of any kind takes a stream, which here holds one message. It is sent in one piece with the
-    call: grpc.aio's streaming clients answer INTERNAL by themselves where they still write to a call that has ended.
+    Any kind of method accepts a stream on the wire; here it holds one message. It is sent in one piece with the
+    call, because grpc.aio's streaming clients report INTERNAL if they still write to a call that has ended.
     """
     metadata = (("authorization", f"Bearer {api.token}"),) if api.token else ()
     stub: Any = api.channel.unary_stream(str(path))

@@ -1,4 +1,4 @@
-"""Health, as Kubernetes and clients ask for it."""
+"""Health checks, as Kubernetes and clients make them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ _NAME = health_pb2.HealthCheckResponse.ServingStatus.Name
 
 
 async def checked(channel: grpc.aio.Channel, service: str) -> str:
-    """What Check answers: a status, or the code of a refusal."""
+    """The result of Check: a status, or the code of a refusal."""
     stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
         answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
@@ -21,14 +21,14 @@ async def checked(channel: grpc.aio.Channel, service: str) -> str:
 
 
 async def watched(channel: grpc.aio.Channel, service: str) -> AsyncIterator[str]:
-    """Each status that Watch tells of, as it comes."""
+    """Each status that Watch sends, as it arrives."""
     stub: Any = health_pb2_grpc.HealthStub(channel)
     async for answer in stub.Watch(health_pb2.HealthCheckRequest(service=service)):
         yield _NAME(answer.status)
 
 
 async def becomes(channel: grpc.aio.Channel, service: str, status: str, *, within: float) -> None:
-    """Returns once Check answers so; raises TimeoutError where that takes too long."""
+    """Returns once Check returns this; raises TimeoutError after a timeout."""
     async with asyncio.timeout(within):
         while await checked(channel, service) != status:  # noqa: ASYNC110 - it is another's state
             await asyncio.sleep(0.05)

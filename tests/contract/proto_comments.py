@@ -1,4 +1,4 @@
-"""What the contract's comments say, which no descriptor keeps: read from the sources."""
+"""The contract's comments, read from the sources, since descriptors do not keep them."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,5 +68,5 @@ COMMON = reasons("common")
 
 
 def documented() -> Mapping[str, Mapping[str, str]]:
-    """By method: the code of each reason that it may answer with, the common ones included."""
+    """By method, the code of each reason that it may be refused with, including the common ones."""
     return {rpc.path: {**COMMON, **rpc.refusals} for rpc in rpcs()}

@@ -1,4 +1,4 @@
-"""What a module says of itself to the tests of the contract: `ROWS` in `tests/<module>/contract_rows.py`."""
+"""What a module declares for the contract's tests: `ROWS` in `tests/<module>/contract_rows.py`."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,27 +25,27 @@ async def _no_answers(_server: Running, _admin: Api) -> Sequence[Message]:
 
 @dataclass(frozen=True, kw_only=True)
 class ContractRows:
-    """What cannot be read from the contract."""
+    """Facts that cannot be read from the contract."""
 
     changes: Sequence[Callable[[Scenario], Awaitable[None]]]
-    """Each calls methods that change something, by `Scenario.change`: all of the module's are to be called."""
+    """Each calls methods that change something, by `Scenario.change`; together they must call all of the module's."""
     everyones: Mapping[Take, str] = field(default_factory=dict)
-    """The ids that are nobody's own, and why."""
+    """The ids that no account owns, and why."""
     own: Mapping[Take, str] = field(default_factory=dict)
-    """The ids that are one's own or another's, each by the name that `owned` has for its owner's."""
+    """The ids that an account owns, each by its name in the result of `owned`."""
     permissions: Sequence[str] = ()
-    """All that there is to do with what is one's own, and nothing that reaches what is others'."""
+    """All permissions on one's own resources, and none on those of others."""
     owned: Callable[[Running, Api], Awaitable[Mapping[str, str]]] = _nothing
-    """Makes something for a caller, and returns its ids by name."""
+    """Creates resources for a caller, and returns their ids by name."""
     state: Callable[[Api, Mapping[str, str]], Awaitable[object]] | None = None
-    """What its owner sees of it, which nobody else's calls may change."""
+    """The owner's view of them, which nobody else's calls may change."""
     shows_secrets: frozenset[str] = frozenset()
-    """The methods whose answers hold secrets, such as "WebhookService/CreateEndpoint"."""
+    """The methods whose responses hold secrets, such as "WebhookService/CreateEndpoint"."""
     secret_answers: Callable[[Running, Api], Awaitable[Sequence[Message]]] = _no_answers
-    """Answers that hold secrets of the module's own, to look for in the database."""
+    """Responses that hold secrets of the module, to be searched for in the database."""
 
 
 @cache
 def all_rows() -> Mapping[str, ContractRows]:
-    """By their modules, in the order of MODULES."""
+    """The rows of each module, in the order of MODULES."""
     return {module: import_module(f"tests.{module}.contract_rows").ROWS for module in MODULES}

@@ -1,4 +1,4 @@
-"""Calls of methods that change something, and what each leaves in the record."""
+"""Calls of methods that change something, and the audit entries that each leaves."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ BY_NAME = {method.name: method for method in METHODS}
 
 @dataclass
 class Scenario:
-    """Calls methods, and looks what each of them left in the record."""
+    """Calls methods, and checks the audit entries that each leaves."""
 
     shop: Shop
     mails: Collected
@@ -35,9 +35,9 @@ class Scenario:
     async def change(
         self, api: Api, name: str, request: Message, *resources: str | Callable[[Any], str], caller: UUID | None = None
     ) -> Any:
-        """Calls a method, and once more where it can be repeated; `{...}` in a resource is a field of the answer.
+        """Calls a method, and repeats it if possible; `{...}` in a resource is a field of the response.
 
-        Of each resource there must be one entry, of this caller and this call, and none of the repetition.
+        There must be one entry for each resource, with this caller and this call, and none for the repetition.
         """
         method = BY_NAME[name]
         call_id = f"{name}-{uuid4()}"
@@ -57,7 +57,7 @@ class Scenario:
         return answer
 
     async def token(self, to: str) -> str:
-        """What the last mail to an address holds; the server sends it a moment later."""
+        """The token in the last mail to an address; waits for the mail."""
 
         async def look() -> str | None:
             texts = [letter.text for letter in self.mails.letters if letter.to == to]

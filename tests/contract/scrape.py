@@ -1,4 +1,4 @@
-"""What Prometheus would read."""
+"""The metrics as Prometheus reads them."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,11 @@ class Scrape:
     samples: tuple[Sample, ...]
 
     def sum(self, name: str, **labels: str) -> float:
-        """The values of a metric that has these labels, together."""
+        """The sum of a metric's values that have these labels."""
         return sum(each.value for each in self.samples if each.name == name and labels.items() <= each.labels.items())
 
     def labels_of(self, label: str) -> set[str]:
-        """Every value that a label has."""
+        """All values of a label."""
         return {each.labels[label] for each in self.samples if label in each.labels}
 
 

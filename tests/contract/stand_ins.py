@@ -1,4 +1,4 @@
-"""Use cases that misbehave, put in the place of a running server's own."""
+"""Faulty use cases that replace those of a running server."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ GET_ME = identity_service_pb2.GetMeRequest()
 
 
 def get_me(api: Api, *, timeout: float | None = 30, metadata: tuple[tuple[str, str], ...] = ()) -> Any:
-    """The call whose use case is replaced."""
+    """The path of the call whose use case is replaced."""
     stub: Any = api.channel.unary_unary(
         "/backroom.identity.v1.IdentityService/GetMe",
         request_serializer=identity_service_pb2.GetMeRequest.SerializeToString,
@@ -24,7 +24,7 @@ def get_me(api: Api, *, timeout: float | None = 30, metadata: tuple[tuple[str, s
 
 @dataclass
 class Slow:
-    """A use case that takes for ever, and tells when it began and when it was stopped."""
+    """A use case that never ends, and records when it started and when it was stopped."""
 
     began: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -39,7 +39,7 @@ class Slow:
 
 
 async def line_of(server: Running, code: grpc.StatusCode) -> dict[str, Any]:
-    """The one call's log line, which may be written a moment after its caller knows the end."""
+    """The call's only log line, which may be written slightly after its caller gets the response."""
     async with asyncio.timeout(5):
         while not server.log:  # noqa: ASYNC110 - the log is a plain list
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""docs/access.md: that it is current, and that the server decides as each of its cells says."""
+"""docs/access.md is current, and the server decides as each of its cells says."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _ROW = re.compile(r"\| (\w+) \| [^|]+ \|((?: (?:yes)? ?\|)+)")
 
 
 def cells() -> Mapping[tuple[str, str], bool]:
-    """What the committed page says: by method and column, whether the call is let in."""
+    """The committed page: by method and column, whether the call is allowed."""
     found: dict[tuple[str, str], bool] = {}
     service = ""
     for line in PATH.read_text().splitlines():
@@ -43,43 +43,43 @@ async def caller(server: Running, column: str) -> Api:
 
 
 def test_the_page_is_current() -> None:
-    """`make access` would write it just so."""
+    """`make access` would write exactly this page."""
     assert PATH.read_text() == made_table()
 
 
 def test_the_page_has_a_cell_for_every_method_and_every_role() -> None:
-    """Also for who holds none, and for nobody."""
+    """A column also for an account without roles, and for a caller without a token."""
     assert set(CELLS) == {(str(method), column) for method in METHODS for column in (ANONYMOUS, NO_ROLE, *ROLES)}
     assert len(CELLS) == len(METHODS) * (2 + len(ROLES))
     assert {service.full_name for service in services()} == {service.full_name for service in SERVICES}
 
 
 def test_the_page_has_a_row_for_every_permission() -> None:
-    """And says what each is asked for by."""
+    """The row lists the methods that require it."""
     rows = re.findall(r"^\| `([a-z_.]+)` \| (\S[^|]*) \|", PATH.read_text(), re.MULTILINE)
     assert {permission for permission, _ in rows} == PERMISSIONS
 
 
 async def decided(api: Api, method: Method) -> str:
-    """Whether the call was let in, or why not."""
+    """Whether the call was allowed, or why not."""
     found = await reason(api, method, filled(method.takes).SerializeToString())
     return found if found in ("TOKEN_INVALID", "PERMISSION_MISSING") else "let in"
 
 
 @pytest.mark.parametrize("column", COLUMNS)
 async def test_every_cell_is_as_the_server_decides(server: Running, column: str) -> None:
-    """Each method is called, with the plainest valid request, by a caller of each column."""
+    """A caller of each column calls each method with the simplest valid request."""
     refusal = "TOKEN_INVALID" if column == ANONYMOUS else "PERMISSION_MISSING"
     api = await caller(server, column)
     for method in METHODS:
-        # One of another session: the request may end all those of its caller.
+        # The caller gets another session each time: the request may end all sessions of its caller.
         calling = await caller(server, column) if "Session" in method.name else api
         expected = "let in" if CELLS[str(method), column] else refusal
         assert await decided(calling, method) == expected, (str(method), column)
 
 
 def test_a_page_that_is_not_current_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The check names what to do, and writes nothing."""
+    """The check says what to do, and writes nothing."""
     stale = PATH.read_text().replace(" yes |", "  |", 1)
     page = tmp_path / "access.md"
     page.write_text(stale)

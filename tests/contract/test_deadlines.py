@@ -1,4 +1,4 @@
-"""No call goes on for ever, and none goes on for nobody."""
+"""Every call ends, and none continues after its caller has gone."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from tests.fixtures.servers import Api, Running, refused
 
 @pytest.fixture
 def slow(server: Running, monkeypatch: pytest.MonkeyPatch) -> Slow:
-    """GetMe's use case, once it takes for ever."""
+    """Replaces GetMe's use case with one that never ends."""
     stand_in = Slow()
     monkeypatch.setattr(server.application.identity.accounts, "get", stand_in)
     return stand_in
@@ -26,7 +26,7 @@ def deadline_of(server: Running) -> Deadline:
 async def test_the_server_ends_a_call_by_its_own_deadline(
     server: Running, admin: Api, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A caller with a later deadline, or none, is told so with a reason, and the work is stopped."""
+    """A caller with a later deadline, or none, gets a refusal with a reason, and the work is stopped."""
     monkeypatch.setattr(deadline_of(server), "_seconds", 0.05)
     for timeout in (60, None):
         server.log.clear()
@@ -40,12 +40,12 @@ async def test_the_server_ends_a_call_by_its_own_deadline(
 
 
 async def test_the_server_has_a_deadline(server: Running) -> None:
-    """A caller that sends none gets this one."""
+    """It applies to a caller that sends none."""
     assert deadline_of(server)._seconds == MAX_CALL_SECONDS == 30
 
 
 async def test_a_callers_nearer_deadline_stops_the_work(server: Running, admin: Api, slow: Slow) -> None:
-    """The caller is answered in time, and nothing goes on for it."""
+    """The caller is answered in time, and no work continues for it."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await get_me(admin, timeout=1)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -56,8 +56,8 @@ async def test_a_callers_nearer_deadline_stops_the_work(server: Running, admin: 
     assert server.log[0]["code"] in {"DEADLINE_EXCEEDED", "CANCELLED"}
 
 
-async def test_a_caller_that_goes_stops_the_work(server: Running, admin: Api, slow: Slow) -> None:
-    """The call ends as CANCELLED, in one line, and does not stay in flight."""
+async def test_the_work_stops_when_the_caller_disconnects(server: Running, admin: Api, slow: Slow) -> None:
+    """The call ends as CANCELLED, with one log line, and does not stay in flight."""
     call = get_me(admin)
     await asyncio.wait_for(slow.began.wait(), 5)
     call.cancel()

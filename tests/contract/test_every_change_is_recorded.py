@@ -1,4 +1,4 @@
-"""Every method that changes something leaves an entry in the record, with the change or not at all."""
+"""Every method that changes something leaves an audit entry in the same transaction."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -18,7 +18,7 @@ from tests.fixtures.trading import eventually, trading
 from tests.identity.records import events
 
 CHANGING = {method.name: method.module for method in METHODS if method.changes}
-"""What changes something, and in which module."""
+"""The calls that change something, and their module."""
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ async def scenario(database: Database, database_url: str, sandbox_here: Sandbox)
 
 @pytest.mark.parametrize("module", sorted({*CHANGING.values()}))
 async def test_every_method_that_changes_something_leaves_an_entry(scenario: Scenario, module: str) -> None:
-    """One for each resource, with who, what, from where and under which call; a repetition leaves none.
+    """One entry for each resource, with who, what, from where and under which call; a repetition leaves none.
 
-    A new method that changes something is to be called in `tests/<module>/contract_rows.py`.
+    A new method that changes something needs a call in `tests/<module>/contract_rows.py`.
     """
     for part in all_rows()[module].changes:
         await part(scenario)
@@ -40,8 +40,8 @@ async def test_every_method_that_changes_something_leaves_an_entry(scenario: Sce
     assert scenario.called == changing, f"call each of them in the changes of tests/{module}/contract_rows.py"
 
 
-async def test_what_jobs_change_is_recorded_under_their_names(scenario: Scenario) -> None:
-    """Of nobody, from nowhere; each once, whoever told it and however often."""
+async def test_changes_made_by_jobs_are_recorded_under_the_jobs_names(scenario: Scenario) -> None:
+    """Without an account or an address, and once for each change, however often it is reported."""
     await sell(scenario)
     shop = scenario.shop
     order = (await shop.seller.orders.PlaceOrder(ask(("TEA", 1)))).order
@@ -58,7 +58,7 @@ async def test_what_jobs_change_is_recorded_under_their_names(scenario: Scenario
     gone = ("commerce.expire", f"order/{expired.order_id}")
     found = await eventually(entries, lambda found: gone in found)
     assert found.count(gone) == 1
-    # Either our own asking or the provider's webhook made it paid, and the other one changed nothing more.
+    # Either our own query or the provider's webhook made it paid; the other one changed nothing more.
     assert [resource for _, resource in found].count(f"order/{order.order_id}") == 1
     of_payment = [action for action, resource in found if resource == f"payment/{paid.payment_id}"]
     assert of_payment
@@ -67,7 +67,7 @@ async def test_what_jobs_change_is_recorded_under_their_names(scenario: Scenario
 
 
 async def test_a_refused_change_leaves_nothing(scenario: Scenario) -> None:
-    """Nor do those of a batch that are refused, beside those that are not."""
+    """This also holds for the refused requests of a batch whose other requests succeed."""
     await sell(scenario)
     seller = scenario.shop.seller
     before = len(await events(scenario.shop.server.database, caller_id=seller.account_id))

@@ -1,4 +1,4 @@
-"""What holds for every method, because the contract says so and the frame keeps it."""
+"""Properties of every method that the contract declares and the frame enforces."""
 
 import grpc
 from buf.validate import validate_pb2
@@ -12,13 +12,13 @@ from tests.fixtures.roles import PERMISSIONS
 from tests.fixtures.servers import Api, Refused, Running, refusal, refused
 
 _UNREPEATABLE = {"Login", "Refresh", "Logout", "ExchangeKey", "ConfirmPayment"}
-"""Each opens or ends a session, issues a token or looks up: repeating it is said beside it, without a request_id."""
+"""Each opens or ends a session, issues a token or reads: repeating it is described without a request_id."""
 
 MUTATING = [method for method in METHODS if method.changes and method.name not in _UNREPEATABLE]
 
 
 async def answer(api: Api, method: Method, body: bytes = b"") -> Refused | None:
-    """How a call was refused; None where it was not."""
+    """The refusal of a call; None if it succeeded."""
     try:
         await sent(api, method, body)
     except grpc.aio.AioRpcError as error:
@@ -32,24 +32,24 @@ async def reason(api: Api, method: Method, body: bytes = b"") -> str:
 
 
 async def test_every_service_of_the_contract_is_served(server: Running) -> None:
-    """A service that is declared and not wired is found here."""
+    """This finds a service that is declared but not wired."""
     assert {service.name for service in server.application.services} == {each.full_name for each in SERVICES}
 
 
 def test_every_method_says_who_may_call_it() -> None:
-    """Each has a rule, and each permission is one that some role holds."""
+    """Each has a rule, and at least one role has the permission."""
     assert len(rules_of(SERVICES, PERMISSIONS)) == len(METHODS) > 0
 
 
 async def test_without_a_token_only_public_methods_answer(server: Running) -> None:
-    """All others ask for a token, and public ones get as far as the body."""
+    """All others require a token; public ones get as far as parsing the body."""
     reasons = {str(method): await reason(server.anonymous, method) for method in METHODS}
     asked_for_a_token = {path for path, found in reasons.items() if found == "TOKEN_INVALID"}
     assert asked_for_a_token == {str(method) for method in METHODS if not method.rule.public}
 
 
 async def test_without_roles_every_permission_is_missing(server: Running) -> None:
-    """The refusal names the permission that the contract asks for."""
+    """The refusal names the permission that the contract requires."""
     for method in METHODS:
         refused_as = await answer(await server.sign_in(), method)  # one of them ends its caller's sessions
         if method.rule.permission is None:
@@ -62,7 +62,7 @@ async def test_without_roles_every_permission_is_missing(server: Running) -> Non
 
 
 async def test_a_body_is_not_read_before_access_is_decided(server: Running, powerless: Api) -> None:
-    """Garbage from somebody who may not call is refused for that alone."""
+    """A caller without access who sends garbage gets the refusal of access."""
     for method in METHODS:
         if method.rule.permission is not None:
             assert await reason(server.anonymous, method, b"\xff") == "TOKEN_INVALID", method
@@ -70,7 +70,7 @@ async def test_a_body_is_not_read_before_access_is_decided(server: Running, powe
 
 
 def test_every_change_can_be_repeated_under_a_request_id() -> None:
-    """Each mutating request has a request_id, or holds one message that has it; it is a UUID or empty."""
+    """Each mutating request, or a message that it holds, has a request_id that is a UUID or empty."""
     for method in MUTATING:
         fields = method.takes.fields_by_name
         nested = fields["order"].message_type if "order" in fields else None
@@ -100,7 +100,7 @@ async def test_a_list_refuses_a_negative_page_size(admin: Api) -> None:
 
 
 async def test_a_list_refuses_a_page_token_that_it_did_not_give(admin: Api) -> None:
-    """Neither base64, nor a message, nor a message of another list passes."""
+    """The token is not base64, not a message, or a message of another list."""
     for method in LISTS:
         for token in ("canary", "====", "Zm9v", "CgEx", "\N{SNOWMAN}", "x" * 1024):
             refused_as = await refusal(message_sent(admin, method, filled(method.takes, page_token=token)))
@@ -109,10 +109,10 @@ async def test_a_list_refuses_a_page_token_that_it_did_not_give(admin: Api) -> N
 
 
 async def test_a_plain_request_is_answered_as_the_comment_says(server: Running) -> None:
-    """The plainest valid request succeeds, or is refused for a reason that stands in the method's comment."""
+    """The simplest valid request succeeds, or is refused for a reason that the method's comment lists."""
     admin = await server.sign_in("admin")
     for method in METHODS:
-        # One of another session: the request may end all those of its caller.
+        # The caller gets another session each time: the request may end all sessions of its caller.
         api = await server.sign_in("admin") if "Session" in method.name else admin
         refused_as = await answer(api, method, filled(method.takes).SerializeToString())
         if refused_as is not None:

@@ -1,4 +1,4 @@
-"""Another's id is answered as one that does not exist, by every method that takes an id."""
+"""Every method that takes an id responds to another account's id as to one that does not exist."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
@@ -22,15 +22,15 @@ from tests.fixtures.servers import Api, Refused, Running, refused, running
 from tests.identity.people import granting
 
 OWN: Mapping[Take, str] = {take: name for rows in all_rows().values() for take, name in rows.own.items()}
-"""Where an id is one's own or another's, and which of its owner's it is."""
+"""The ids that an account owns, and which of the owner's ids each is."""
 EVERYONES = {take for rows in all_rows().values() for take in rows.everyones}
-"""Where no id is another's."""
+"""The ids that no account owns."""
 
 
 def taking_ids() -> Iterator[tuple[Take, Method]]:
     for method in METHODS:
         for path in _paths(method.takes):
-            # What a Create or an Import makes gets its id from the server.
+            # A Create or an Import gets the id of what it creates from the server.
             if method.name.startswith(("Create", "Import")) and path == _own_id(method):
                 continue
             yield (f"{method.descriptor.containing_service.name}/{method.name}", path), method
@@ -48,7 +48,7 @@ def _paths(kind: Descriptor, depth: int = 3) -> Iterator[str]:
 
 
 def _own_id(method: Method) -> str | None:
-    """The path of the id of the resource that a request holds."""
+    """The path of the id of the resource in a request."""
     for field in method.takes.fields:
         for inner in field.message_type.fields if field.message_type else ():
             if field_behavior_pb2.IDENTIFIER in behaviors_of(inner):
@@ -57,7 +57,7 @@ def _own_id(method: Method) -> str | None:
 
 
 def with_id(method: Method, path: str, given: str) -> Message:
-    """The plainest request with this id; of goods that there are, where it holds lines."""
+    """The simplest request with this id, and with existing products if it holds lines."""
     message: Any = filled(method.takes)
     holder = message
     *outer, name = path.split(".")
@@ -72,7 +72,7 @@ def with_id(method: Method, path: str, given: str) -> Message:
 
 
 async def answer_to(api: Api, method: Method, message: Message, given: str) -> object:
-    """How a call ends, with the id that was sent taken out of it, and the request's own."""
+    """The outcome of a call, without the id that was sent and the request's own id."""
     own = str(getattr(message, "request_id", "") or getattr(getattr(message, "order", None), "request_id", ""))
     try:
         answers = await message_sent(api, method, message)
@@ -90,7 +90,7 @@ def _without(found: Refused, given: str) -> Refused:
 
 @pytest.fixture
 async def trading(database: Database) -> Any:
-    """A server that takes payments, where traders may do all there is to do with orders of their own."""
+    """A server with payments, whose traders may call every method on their own orders."""
     async with running(database, **paying_by("http://127.0.0.1:1", "key")) as opened:
         boss = await opened.sign_in("admin")
         await stocked(boss, STOCKED, 1000)
@@ -106,7 +106,7 @@ async def person(server: Running) -> Api:
 
 
 async def service(server: Running) -> Api:
-    """An internal service that came in by its key."""
+    """A service account that signed in with its key."""
     boss = await server.sign_in("admin")
     creating = access_service_pb2.CreateServiceAccountRequest(
         service_account=accounts_pb2.ServiceAccount(name=f"till-{uuid4().hex}", roles=["owner"])
@@ -118,7 +118,7 @@ async def service(server: Running) -> Api:
 
 
 async def owned_by(server: Running, api: Api) -> Mapping[str, str]:
-    """What somebody has of every module, by its ids."""
+    """The ids of everything that the owner has in every module."""
     return {name: given for rows in all_rows().values() for name, given in (await rows.owned(server, api)).items()}
 
 
@@ -126,8 +126,8 @@ async def states(api: Api, owned: Mapping[str, str]) -> Mapping[str, object]:
     return {module: await rows.state(api, owned) for module, rows in all_rows().items() if rows.state}
 
 
-def test_every_id_that_a_method_takes_is_placed() -> None:
-    """Among those that are one's own or another's, or those that are everyone's; a new one fails until it is."""
+def test_every_id_that_a_method_takes_is_classified() -> None:
+    """As owned by an account, or as common to all; a new id fails this test until it is classified."""
     taken = {take for take, _ in taking_ids()}
     assert taken == OWN.keys() | EVERYONES, "have each in own or everyones of its tests/<module>/contract_rows.py"
     assert not OWN.keys() & EVERYONES
@@ -137,7 +137,7 @@ def test_every_id_that_a_method_takes_is_placed() -> None:
 async def test_anothers_id_is_answered_as_one_that_does_not_exist(
     trading: Running, kind: Callable[[Running], Awaitable[Api]]
 ) -> None:
-    """The same code, reason, text and metadata, from people and services; and nothing of the owner's changes."""
+    """The same code, reason, text and metadata, for people and services; and nothing of the owner's changes."""
     owner, stranger = await kind(trading), await kind(trading)
     owned = await owned_by(trading, owner)
     before = await states(owner, owned)
@@ -156,8 +156,10 @@ async def test_anothers_id_is_answered_as_one_that_does_not_exist(
 
 
 @pytest.mark.parametrize("kind", [person, service])
-async def test_its_owner_is_answered_otherwise(trading: Running, kind: Callable[[Running], Awaitable[Api]]) -> None:
-    """The test above looks at ids that do exist."""
+async def test_the_owner_of_an_id_gets_another_answer(
+    trading: Running, kind: Callable[[Running], Awaitable[Api]]
+) -> None:
+    """This proves that the ids in the test above exist."""
     owner = await kind(trading)
     alike = set()
     for take, method in taking_ids():
@@ -174,8 +176,8 @@ async def test_its_owner_is_answered_otherwise(trading: Running, kind: Callable[
     assert alike == set()
 
 
-async def test_the_ids_of_accounts_are_nobodys_who_governs_nothing(trading: Running) -> None:
-    """Without the permission, an id that exists and one that does not are refused before they are looked at."""
+async def test_ids_of_accounts_are_refused_alike_without_the_permission(trading: Running) -> None:
+    """Without the permission, existing and unknown ids are refused before they are looked up."""
     stranger, somebody = await person(trading), await person(trading)
     for account_id in (somebody.account_id, uuid4()):
         with pytest.raises(grpc.aio.AioRpcError) as raised:

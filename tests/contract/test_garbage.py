@@ -1,4 +1,4 @@
-"""Bodies that are no messages, and messages that mean harm: each is refused as documented, and nothing leaks."""
+"""Bodies that are not messages, and hostile messages: each is refused as documented, and nothing leaks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from tests.contract.proto_comments import documented
 from tests.fixtures.servers import Api, Refused, Running, refusal, refused
 
 _GROUP = (b"\xc3\x3e", b"\xc4\x3e")
-"""Where a group of field 1000 starts and ends."""
+"""The start and end of a group of field 1000."""
 
 MALFORMED = {
     "a tag that never ends": b"\xff" * 11,
@@ -40,11 +40,11 @@ ODD = {
 
 
 IDENTIFIERS = {"sku", "role", "permission", "event_type", "name", "flag_key", "flag_set_id"}
-"""What a refusal may repeat of what it was sent, beside ids: names of things, and never a text or a secret."""
+"""What a refusal may repeat of the request, besides ids: names of things, and never a text or a secret."""
 
 
 def told(refused_as: Refused) -> str:
-    """The words of a refusal but for the identifiers in them; what else was sent, none of it repeats."""
+    """The text of a refusal without the identifiers in it; it repeats nothing else of the request."""
     message = refused_as.message
     named = [value for name, value in refused_as.metadata.items() if name in IDENTIFIERS]
     for value in (*named, *refused_as.preconditions):
@@ -54,7 +54,7 @@ def told(refused_as: Refused) -> str:
 
 
 async def outcome(api: Api, method: Method, body: bytes) -> Refused | None:
-    """How a call was refused, which must be as documented; None where it succeeded."""
+    """The refusal of a call, which must be documented; None if it succeeded."""
     found = None
     try:
         await sent(api, method, body)
@@ -69,7 +69,7 @@ async def outcome(api: Api, method: Method, body: bytes) -> Refused | None:
 
 @dataclass
 class Admin:
-    """Somebody who is signed in, and again after each change, which may have ended the session."""
+    """A signed-in account, which signs in again after each change, since that may have ended its session."""
 
     server: Running
     api: Api | None = None
@@ -88,7 +88,7 @@ def lasting_admin(server: Running) -> Admin:
 
 
 async def test_a_body_that_cannot_be_parsed_is_malformed(admin: Api) -> None:
-    """Every method says so, whatever is wrong with the body, and never UNKNOWN."""
+    """Every method answers so, whatever is wrong with the body, and never with UNKNOWN."""
     for method in METHODS:
         for kind, body in MALFORMED.items():
             found = await outcome(admin, method, body)
@@ -98,14 +98,14 @@ async def test_a_body_that_cannot_be_parsed_is_malformed(admin: Api) -> None:
 
 
 async def test_an_odd_body_is_answered_as_documented(lasting_admin: Admin) -> None:
-    """Unknown fields, wrong types and broken text get a documented answer from every method."""
+    """Every method gives a documented answer to unknown fields, wrong types and broken text."""
     for method in METHODS:
         for body in ODD.values():
             await lasting_admin.outcome(method, body)
 
 
 async def test_no_text_holds_a_nul(admin: Api) -> None:
-    """PostgreSQL's text cannot: every method refuses it in every text, and names the field or the message around it."""
+    """PostgreSQL's text cannot hold a NUL: every method refuses one, and names the field or the message around it."""
     for method in METHODS:
         for path, message in with_nul(method.takes):
             found = await outcome(admin, method, message.SerializeToString())
@@ -115,20 +115,20 @@ async def test_no_text_holds_a_nul(admin: Api) -> None:
 
 
 def padded(size: int) -> bytes:
-    """A body of so many bytes: one unknown field."""
+    """A body of this many bytes, which is one unknown field."""
     length = size - 6
     varint = bytes((length >> shift & 0x7F) | (0x80 if shift < 21 else 0) for shift in (0, 7, 14, 21))
     return b"\xfa\x01" + varint + bytes(length)
 
 
-async def test_a_message_at_the_limit_is_taken(admin: Api) -> None:
-    """16 KiB may be sent where the contract says nothing else."""
+async def test_a_message_at_the_limit_is_accepted(admin: Api) -> None:
+    """It is 16 KiB unless the contract says otherwise."""
     method = next(method for method in METHODS if method.name == "GetMe")
     assert await outcome(admin, method, padded(BODY_BYTES)) is None
 
 
 async def test_a_message_above_the_limit_is_refused_with_the_limit(admin: Api) -> None:
-    """A byte more than its limit may not be sent to any method, and the refusal says how much may."""
+    """Every method refuses a message one byte above its limit, and the refusal states the limit."""
     limits = largest_bodies_of(SERVICES)
     for method in METHODS:
         found = await outcome(admin, method, padded(limits[method.path] + 1))
@@ -140,7 +140,7 @@ async def test_a_message_above_the_limit_is_refused_with_the_limit(admin: Api) -
 
 
 async def test_the_standard_services_take_no_more_than_others(server: Running) -> None:
-    """A name of a service to watch could else be as large as the transport takes."""
+    """Otherwise the name of a service to watch could be as large as the transport allows."""
     for path in STANDARD_RULES:
         found = await refusal(sent(server.anonymous, path, padded(BODY_BYTES + 1)))
         assert (found.reason, found.metadata["limit_bytes"]) == ("MESSAGE_TOO_LARGE", str(BODY_BYTES)), path
@@ -155,7 +155,7 @@ async def test_a_message_above_the_transports_limit_is_refused_too(admin: Api) -
 
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate], ids=str)
 async def test_a_compressed_message_is_not_read(server: Running, compression: grpc.Compression) -> None:
-    """It is answered UNIMPLEMENTED by gRPC itself, as its specification has it, and nothing is decompressed."""
+    """gRPC itself answers UNIMPLEMENTED, as its specification requires, and nothing is decompressed."""
     check: Any = server.channel.unary_unary("/grpc.health.v1.Health/Check")
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await check(padded(BODY_BYTES), compression=compression, timeout=30)
@@ -169,7 +169,7 @@ async def test_a_compressed_message_is_not_read(server: Running, compression: gr
 async def test_no_message_breaks_a_method_or_leaks(
     server: Running, lasting_admin: Admin, caplog: pytest.LogCaptureFixture, method: Method, data: st.DataObject
 ) -> None:
-    """Whatever a message holds, it is never UNKNOWN or INTERNAL, and nothing of it is logged or told."""
+    """Whatever a message holds, the answer is never UNKNOWN or INTERNAL, and nothing of it is logged or returned."""
     message: Message = data.draw(messages(method.takes))
     await lasting_admin.outcome(method, message.SerializeToString())
     assert CANARY not in repr(server.log) + caplog.text
@@ -177,7 +177,7 @@ async def test_no_message_breaks_a_method_or_leaks(
 
 
 async def test_the_canary_is_in_what_is_sent(admin: Api) -> None:
-    """The check above can fail: a refusal's metadata, which may name what was asked for, does hold the payload."""
+    """Proves that the check above can fail: a refusal's metadata, which may name an id, holds the payload."""
     ask = next(method for method in METHODS if method.name == "GetProduct")
     found = await refusal(sent(admin, ask, ask.request(sku=f"no {CANARY}").SerializeToString()))
     assert CANARY in repr(found.metadata)

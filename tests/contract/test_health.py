@@ -21,7 +21,7 @@ from tests.fixtures.servers import Running
 _PB2: Any = health_pb2
 
 FOLLOWING = ("", "readiness", *(service.full_name for service in SERVICES))
-"""Those that follow the database."""
+"""Those that depend on the database."""
 
 
 async def get(running: Running, path: str) -> httpx.Response:
@@ -31,7 +31,7 @@ async def get(running: Running, path: str) -> httpx.Response:
 
 @pytest.fixture
 async def server_of_its_own(database: Database) -> AsyncIterator[Running]:
-    """One that may be made to drain."""
+    """A server for this test alone, which can be made to drain."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     application = application_of(database, logger)
     running = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), logger)
@@ -50,21 +50,21 @@ async def test_a_ready_server_serves_under_every_name(server: Running) -> None:
 
 
 async def test_an_unknown_service_is_not_found(server: Running) -> None:
-    """Watch says SERVICE_UNKNOWN instead, as the protocol has it: the service may come."""
+    """Watch sends SERVICE_UNKNOWN instead, as the protocol requires, since the service may be added later."""
     assert await checked(server.channel, "backroom.nothing.v1.NoService") == "NOT_FOUND"
     async with asyncio.timeout(5):
         assert await anext(watched(server.channel, "backroom.nothing.v1.NoService")) == "SERVICE_UNKNOWN"
 
 
 async def test_a_list_tells_of_every_name(server: Running) -> None:
-    """As Check does of each."""
+    """It reports the same status for each as Check does."""
     call: Any = server.channel.unary_unary("/grpc.health.v1.Health/List", None, _PB2.HealthListResponse.FromString)
     found = (await call(b"", timeout=5)).statuses
     assert {name: status.status for name, status in found.items()} == dict.fromkeys((*FOLLOWING, "liveness"), 1)
 
 
 async def test_a_draining_server_is_alive_and_not_ready(server_of_its_own: Running) -> None:
-    """Under every name but liveness, for Check, Watch and HTTP, while calls are still answered."""
+    """Check, Watch and HTTP agree, for every name but liveness, while calls are still answered."""
     server = server_of_its_own
     watches = [watched(server.channel, service) for service in FOLLOWING]
     assert [await anext(watch) for watch in watches] == ["SERVING"] * len(watches)
@@ -79,7 +79,7 @@ async def test_a_draining_server_is_alive_and_not_ready(server_of_its_own: Runni
 
 
 async def test_a_draining_server_stays_so(server_of_its_own: Running) -> None:
-    """A database that answers does not call it back."""
+    """A database that responds does not make it ready again."""
     health = server_of_its_own.application.health
     await health.drain()
     await health.poll()
@@ -87,7 +87,7 @@ async def test_a_draining_server_stays_so(server_of_its_own: Running) -> None:
 
 
 async def test_http_probes_answer(server: Running) -> None:
-    """A live and ready server says so, and nothing but the listed paths is there."""
+    """Both probes succeed on a live and ready server, and no other path exists."""
     assert (await get(server, "/healthz")).json() == {"status": "alive"}
     assert (await get(server, "/readyz")).json() == {"status": "ready"}
     assert (await get(server, "/")).text == "Backroom\n"

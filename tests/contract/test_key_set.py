@@ -1,4 +1,4 @@
-"""Other services verify our access tokens without asking us."""
+"""Other services verify our access tokens without calling us."""
 
 import httpx
 import jwt
@@ -11,7 +11,7 @@ PATH = "/.well-known/jwks.json"
 
 
 async def test_the_published_key_verifies_an_access_token(server: Running, admin: Api) -> None:
-    """With a library that knows nothing of us: the token names the key, the algorithm and the caller."""
+    """A library that knows nothing of Backroom verifies it: the token names the key, the algorithm and the caller."""
     assert admin.token is not None
     async with httpx.AsyncClient() as client:
         answer = await client.get(server.http + PATH)
@@ -25,7 +25,7 @@ async def test_the_published_key_verifies_an_access_token(server: Running, admin
 
 
 async def test_the_published_key_verifies_no_other_token(server: Running, admin: Api) -> None:
-    """One character of the claims changed is a token of nobody's."""
+    """A token with one changed character in its claims is not valid."""
     assert admin.token is not None
     async with httpx.AsyncClient() as client:
         (key,) = jwt.PyJWKSet.from_dict((await client.get(server.http + PATH)).json()).keys
@@ -36,7 +36,7 @@ async def test_the_published_key_verifies_no_other_token(server: Running, admin:
 
 
 async def test_no_secret_is_published(server: Running) -> None:
-    """A key set holds the public part, and says what it is for."""
+    """The key set holds only the public part and its use."""
     async with httpx.AsyncClient() as client:
         (key,) = (await client.get(server.http + PATH)).json()["keys"]
     assert set(key) == {"kty", "crv", "alg", "use", "kid", "x"}

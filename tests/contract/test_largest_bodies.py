@@ -1,4 +1,4 @@
-"""How large a message each method takes: as large as its rules allow, and no byte more than it says."""
+"""The size limit of each method: as large as its field rules allow, and no byte more than it declares."""
 
 import time
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def nests(kind: Descriptor) -> bool:
 
 
 def lists_in(kind: Descriptor, path: tuple[FieldDescriptor, ...] = ()) -> Iterator[tuple[FieldDescriptor, ...]]:
-    """The path of each list and map in a message, at any depth, but for those in Google's own types."""
+    """The path of each list and map in a message, at any depth, except those in Google's own types."""
     for field in kind.fields:
         if is_output_only(field):
             continue
@@ -44,8 +44,8 @@ def lists_in(kind: Descriptor, path: tuple[FieldDescriptor, ...] = ()) -> Iterat
 
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
-def test_the_largest_valid_request_is_taken(method: Method) -> None:
-    """It keeps the rules, so that the limit alone could stand against it; and the limit is not far above it.
+def test_the_largest_valid_request_is_accepted(method: Method) -> None:
+    """It satisfies the rules, so only the limit could refuse it; and the limit is not far above it.
 
     Where a client may nest as it likes, what else there is leaves room for that. What is larger than any method may
     take has the largest limit there is.
@@ -70,7 +70,7 @@ def test_a_schedule_alone_can_be_larger_than_a_method_takes() -> None:
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
 def test_a_byte_too_many_is_refused_with_both_numbers(method: Method) -> None:
-    """Before anything is parsed: the body is no message at all."""
+    """It is refused before anything is parsed: the body is not a message at all."""
     limit = LARGEST[method.path]
     with pytest.raises(MessageTooLarge) as raised:
         VALIDATION.parse(parsing(method), b"\xff" * (limit + 1))
@@ -90,7 +90,7 @@ def test_every_list_has_a_bound() -> None:
 
 @pytest.mark.parametrize("method", [each for each in METHODS if any(lists_in(each.takes))], ids=str)
 def test_as_many_empty_elements_as_fit_are_refused_at_once(method: Method) -> None:
-    """Of each list, one violation is named, which took 100 s for a million of them."""
+    """Of each list one violation is named; naming a million of them took 100 s."""
     for path in lists_in(method.takes):
         if is_map(path[-1]):  # whose elements are one
             continue
@@ -163,8 +163,8 @@ def varint(number: int) -> bytes:
     return bytes((number >> shift & 0x7F) | (0x80 if shift < 14 else 0) for shift in (0, 7, 14))
 
 
-def test_of_a_short_message_all_violations_are_named() -> None:
-    """Whoever corrects a form wants to know of all fields at once; of one with many lines, of the first."""
+def test_all_violations_of_a_short_message_are_named() -> None:
+    """All fields of a form can then be corrected at once; with many lines, only the first violation is named."""
     place = next(method for method in METHODS if method.name == "PlaceOrder")
     with pytest.raises(FieldInvalid) as raised:
         VALIDATION.parse(parsing(place), b"\x22\x00" * 100)
@@ -175,8 +175,8 @@ def test_of_a_short_message_all_violations_are_named() -> None:
     assert [each.path for each in raised.value.fields] == ["lines[0].sku"]
 
 
-def test_what_the_contract_does_not_know_is_dropped() -> None:
-    """At any depth: a message may be kept for as long as its stream lasts."""
+def test_unknown_fields_are_dropped() -> None:
+    """At any depth, because a message may be kept as long as its stream lasts."""
     place = next(method for method in METHODS if method.name == "PlaceOrders")
     unknown = b"\xfa\x01\x03abc"
     line = b"\x0a\x01a\x10\x01" + unknown

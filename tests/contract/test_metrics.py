@@ -16,7 +16,7 @@ def grown(before: Scrape, after: Scrape, name: str, **labels: str) -> float:
 
 
 async def test_a_call_is_counted_when_it_starts_and_when_it_ends(server: Running, admin: Api) -> None:
-    """With its type, service, method and code, and its time."""
+    """With its type, service, method and code, and its duration."""
     before = await scraped(server)
     await admin.identity.GetMe(identity_service_pb2.GetMeRequest())
     await refusal(server.anonymous.identity.GetMe(identity_service_pb2.GetMeRequest()))
@@ -35,7 +35,7 @@ async def test_a_call_is_counted_when_it_starts_and_when_it_ends(server: Running
 
 
 async def test_a_stream_is_counted_by_its_type(server: Running, admin: Api) -> None:
-    """A stream both ways and a stream one way are told apart from a unary call."""
+    """Bidirectional, server and client streams are counted separately from unary calls."""
     before = await scraped(server)
     asks = [order_service_pb2.PlaceOrdersRequest(order=ask((SOLD, 1)))]
     assert [answer async for answer in admin.orders.PlaceOrders(iter(asks))]
@@ -47,7 +47,7 @@ async def test_a_stream_is_counted_by_its_type(server: Running, admin: Api) -> N
 
 
 async def test_metrics_have_these_names_and_labels(server: Running, admin: Api) -> None:
-    """Dashboards ask for them by name."""
+    """Dashboards query them by name."""
     await admin.catalog.ListProducts(catalog_service_pb2.ListProductsRequest())
     found = {
         sample.name: set(sample.labels)
@@ -64,7 +64,7 @@ async def test_metrics_have_these_names_and_labels(server: Running, admin: Api) 
 
 
 async def test_a_standard_services_own_refusal_is_counted_with_its_code(server: Running) -> None:
-    """Health answers NOT_FOUND by itself, past our refusals."""
+    """Health returns NOT_FOUND itself, without one of our refusals."""
     before = await scraped(server)
     assert await checked(server.channel, "nobody") == "NOT_FOUND"
     after = await scraped(server)

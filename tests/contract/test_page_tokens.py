@@ -1,4 +1,4 @@
-"""Page tokens that a caller makes by itself: they are of the list that is asked for, and their sort keys are not."""
+"""Page tokens that a caller forges: for the right list, with made-up sort keys."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -23,16 +23,16 @@ _KEYS = (
 )
 _SECONDS = (str(uuid4()), "1", "-1", "9" * 19, "z")
 _READ_FIRSTS = ("TEA", "0", "2020-01-01T00:00:00+00:00", str(uuid4()))
-"""One of each kind that a list takes: behind it, any second part is read."""
+"""One of each type that a list accepts: after it, any second part is read."""
 _TIMES = ("start_time", "end_time", "from_time", "to_time")
 
 
 def requests(method: Method) -> Iterator[Message]:
-    """The plain request of a list, and one that is bounded by times on both sides, where it has any."""
+    """The simplest request of a list, and one bounded by times on both sides, if it has any."""
     plain = filled(method.takes, **({"sku": SOLD} if "sku" in method.takes.fields_by_name else {}))
     yield plain
     times = [name for name in _TIMES if name in method.takes.fields_by_name]
-    if times:  # a request of its own: the first is sent with tokens by now
+    if times:  # a separate request, since the first one already has a token
         bounded = type(plain)()
         bounded.CopyFrom(plain)
         bounded.ClearField("page_token")
@@ -50,7 +50,7 @@ def sort_keys() -> Iterator[Sequence[str]]:
 
 @pytest.mark.parametrize("method", LISTS, ids=str)
 async def test_a_forged_sort_key_is_read_or_refused(server: Running, method: Method) -> None:
-    """Tokens are not signed: whatever key stands in one, the list goes on behind it or names the token."""
+    """Tokens are not signed: with any key in one, the list continues after it or refuses the token."""
     admin = await server.sign_in("admin")
     for request in requests(method):
         digest = page_of(request).list_digest
@@ -58,6 +58,7 @@ async def test_a_forged_sort_key_is_read_or_refused(server: Running, method: Met
             token = page_pb2.PageToken(list_digest=digest, after=key)
             request.page_token = base64url.encoded(token.SerializeToString())  # type: ignore[attr-defined]
             found = await outcome(admin, method, request.SerializeToString())
-            # Whose keys, versions or free times are listed is looked up behind the token.
+            # The account whose keys are listed, the flag whose versions, or the resource whose free times, is looked up
+            # after the token is read.
             refused = ("PAGE_TOKEN_INVALID", "ACCOUNT_NOT_FOUND", "FLAG_NOT_FOUND", "RESOURCE_NOT_FOUND")
             assert found is None or found.reason in refused, (key, found)

@@ -1,4 +1,4 @@
-"""`make breaking`, in a repository of its own with this contract: what breaks the promised one is refused."""
+"""`make breaking`, in a separate repository with this contract: a change that breaks the promised one is refused."""
 
 import os
 import shutil
@@ -49,7 +49,7 @@ def edit(repository: Path, old: str, new: str) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """This contract, committed, with the protos that it imports beside it and nothing promised yet."""
+    """This contract, committed with the protos that it imports, with nothing promised yet."""
     into = tmp_path / "clone"
     shutil.copytree(
         ROOT / "proto", into / "proto", ignore=lambda folder, _: ["backroom", "buf"] * folder.endswith("gen")
@@ -65,13 +65,13 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_the_baseline_of_this_repository_can_be_read() -> None:
-    """It names one whole commit, or says that nothing is promised yet."""
+    """It holds one full commit id, or says that nothing is promised yet."""
     done = breaking(ROOT)
     assert done.returncode == 0, done.stderr + done.stdout
 
 
 def test_a_removed_field_breaks_the_promised_contract(repository: Path) -> None:
-    """It is refused by its name, and so are both commits said to be what they are."""
+    """The refusal names the field and both commits."""
     promise(repository, commit := git(repository, "rev-parse", "HEAD"))
     edit(repository, "  int64 available = 4;\n", "")
     done = breaking(repository)
@@ -81,8 +81,8 @@ def test_a_removed_field_breaks_the_promised_contract(repository: Path) -> None:
     assert commit in done.stderr
 
 
-def test_what_was_added_breaks_nothing(repository: Path) -> None:
-    """A new field is what a contract may get."""
+def test_an_added_field_breaks_nothing(repository: Path) -> None:
+    """Adding a field is compatible."""
     promise(repository, commit := git(repository, "rev-parse", "HEAD"))
     edit(repository, "  int64 available = 4;\n", "  int64 available = 4;\n  // On its way.\n  int64 ordered = 5;\n")
     done = breaking(repository)
@@ -90,16 +90,16 @@ def test_what_was_added_breaks_nothing(repository: Path) -> None:
     assert done.stdout == f"breaking: nothing breaks the callers of the contract of {commit}\n"
 
 
-def test_that_nothing_is_promised_is_said(repository: Path) -> None:
-    """The same removal passes then, in one line that says why, and never without a word."""
+def test_the_check_says_that_nothing_is_promised(repository: Path) -> None:
+    """The same removal then passes with one line that says why."""
     edit(repository, "  int64 available = 4;\n", "")
     done = breaking(repository)
     assert done.returncode == 0
     assert done.stdout == "breaking: nothing compared: no contract is promised yet (proto/BASELINE says none)\n"
 
 
-def test_a_clone_without_the_promised_commit_is_told_to_fetch_it(repository: Path, tmp_path: Path) -> None:
-    """A shallow clone passes nothing unseen; once it has fetched what it is told to, it compares."""
+def test_a_clone_without_the_promised_commit_says_what_to_fetch(repository: Path, tmp_path: Path) -> None:
+    """A shallow clone fails; after the fetch that it suggests, it compares."""
     promised = git(repository, "rev-parse", "HEAD")
     git(repository, "commit", "-q", "-m", "Another one", "--allow-empty")
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
@@ -118,7 +118,7 @@ def test_a_clone_without_the_promised_commit_is_told_to_fetch_it(repository: Pat
 
 @pytest.mark.parametrize("said", ["", "main", "0123abc", "none\nnone"])
 def test_a_baseline_that_says_neither_is_refused(repository: Path, said: str) -> None:
-    """A name can move, and an abbreviation can come to mean another."""
+    """A branch's name can move, and an abbreviated id can become ambiguous."""
     promise(repository, said)
     done = breaking(repository)
     assert done.returncode != 0

@@ -1,4 +1,4 @@
-"""Faults that are provoked in every method, with a secret in them: no answer and no log holds a word of it."""
+"""Faults provoked in every method, with a secret in them: no response and no log contains a part of it."""
 
 import asyncio
 import logging
@@ -28,18 +28,18 @@ from tests.fixtures.processes import serving
 from tests.fixtures.servers import Api, Running, keep_in, refused, sign_in
 
 SECRET = "canary-in-the-error-9b2f"
-"""Stands in the text of what goes wrong."""
+"""Appears in the text of the error."""
 
 
 @dataclass
 class Fault:
-    """What happens where a servicer would answer; nothing where there is none."""
+    """What a servicer does instead of answering; None for no fault."""
 
     act: Callable[[], Any] | None = None
 
 
 class Faulty:
-    """A servicer whose methods do what they are told to by the fault, in place of what they do."""
+    """A servicer whose methods execute the fault instead of their own code."""
 
     def __init__(self, servicer: object, fault: Fault) -> None:
         self._servicer = servicer
@@ -99,7 +99,7 @@ def nothing() -> Any:
 
 @pytest.fixture(scope="module")
 async def faulty(postgres: str) -> AsyncIterator[tuple[Running, Fault]]:
-    """A server like any other, but for its servicers, which obey the fault."""
+    """A normal server, except that its servicers execute the fault."""
     name = f"provoked_{uuid4().hex}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template")
@@ -125,7 +125,7 @@ async def faulty(postgres: str) -> AsyncIterator[tuple[Running, Fault]]:
 def _nothing_leaks(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], faulty: tuple[Running, Fault]
 ) -> Iterator[None]:
-    """Neither the secret nor a payload is in any line of any log, nor on the screen."""
+    """Neither the secret nor a payload is in any line of any log, or on standard output."""
     caplog.set_level(logging.DEBUG, logger="uvicorn")
     running, fault = faulty
     running.log.clear()
@@ -137,7 +137,7 @@ def _nothing_leaks(
 
 
 async def outcome(api: Api, method: Method, body: bytes | None = None) -> grpc.aio.AioRpcError | None:
-    """How a call ended; whatever that is, not a word of the secret is in it."""
+    """The outcome of a call, which must contain no part of the secret."""
     try:
         await sent(api, method, filled(method.takes).SerializeToString() if body is None else body)
     except grpc.aio.AioRpcError as error:
@@ -155,7 +155,7 @@ async def outcome(api: Api, method: Method, body: bytes | None = None) -> grpc.a
 async def test_a_fault_in_any_method_is_internal_and_reveals_nothing(
     faulty: tuple[Running, Fault], act: Callable[[], Any]
 ) -> None:
-    """In its use case, its messages, or in the serializing of its answer."""
+    """In its use case, in its messages, or in serializing its response."""
     running, fault = faulty
     api = await running.sign_in("admin")
     fault.act = act
@@ -170,19 +170,19 @@ async def test_a_fault_in_any_method_is_internal_and_reveals_nothing(
 
 
 async def failing(connection: AsyncConnection, *_: Any, **__: Any) -> Any:
-    """Fails as a statement does that is given what it cannot take: the driver's error quotes it."""
+    """Fails like a statement with an invalid parameter: the driver's error quotes it."""
     raw = await connection.get_raw_connection()
     driver: Any = raw.driver_connection
     await driver.execute("SELECT CAST(%s AS int)", [SECRET])
 
 
 async def violating(connection: AsyncConnection, *_: Any, **__: Any) -> Any:
-    """Fails as a statement does that breaks a constraint nobody foresaw, past what the store translates."""
+    """Fails like a statement that violates a constraint which the store does not translate."""
     return await AS_BEFORE(connection, text(f"DO $$ BEGIN RAISE unique_violation USING MESSAGE = '{SECRET}'; END $$"))
 
 
 async def cut(connection: AsyncConnection, *_: Any, **__: Any) -> Any:
-    """The connection is ended under the statement."""
+    """Fails like a statement whose connection is terminated."""
     return await AS_BEFORE(connection, text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
 
@@ -193,7 +193,7 @@ AS_BEFORE = AsyncConnection.execute
 async def test_a_failing_statement_is_answered_as_documented_or_internal(
     faulty: tuple[Running, Fault], monkeypatch: pytest.MonkeyPatch, fails: Callable[..., Any]
 ) -> None:
-    """Whatever the database says of it, in every method; and the server goes on."""
+    """Whatever the database reports, in every method; and the server continues."""
     running, _ = faulty
     api = await running.sign_in("admin")
     me = next(method for method in METHODS if method.name == "GetMe")
@@ -215,7 +215,7 @@ async def test_a_failing_statement_is_answered_as_documented_or_internal(
             await asyncio.sleep(0.05)
 
 
-async def test_a_caller_that_goes_leaves_nothing_of_what_it_sent(faulty: tuple[Running, Fault]) -> None:
+async def test_a_caller_that_disconnects_leaves_nothing_of_what_it_sent(faulty: tuple[Running, Fault]) -> None:
     """At any moment of any method."""
     running, _ = faulty
     api = await running.sign_in("admin")
@@ -230,7 +230,7 @@ async def test_a_caller_that_goes_leaves_nothing_of_what_it_sent(faulty: tuple[R
 
 
 def nested(method: Method, levels: int) -> Iterator[bytes]:
-    """Unknown groups within groups, below each field of the request that is a message, and below none."""
+    """Unknown groups nested in groups, below each field of the request that is a message, and at the top."""
     start, end = b"\xc3\x3e", b"\xc4\x3e"
     yield start * levels + end * levels
     deep = start * (levels - 1) + end * (levels - 1)
@@ -246,10 +246,10 @@ def _varint(number: int) -> bytes:
 
 
 async def test_101_levels_are_malformed_wherever_they_are(faulty: tuple[Running, Fault]) -> None:
-    """Directly in the request, or below any message in it; 100 are read."""
+    """At the top of the request, or below any message in it; 100 levels are parsed."""
     running, _ = faulty
     for method in METHODS:
-        api = await running.sign_in("admin")  # one of the methods ends the sessions of who calls it
+        api = await running.sign_in("admin")  # one of the methods ends its caller's sessions
         for body in nested(method, 101):
             error = await outcome(api, method, body)
             assert error is not None, method
@@ -259,8 +259,8 @@ async def test_101_levels_are_malformed_wherever_they_are(faulty: tuple[Running,
             assert error is None or refused(error).reason != "BODY_MALFORMED", method
 
 
-async def test_garbage_of_nobody_is_refused_for_its_token_or_as_documented(faulty: tuple[Running, Fault]) -> None:
-    """Without a token, a body is parsed by public methods alone."""
+async def test_garbage_without_a_token_is_refused_for_the_token_or_as_documented(faulty: tuple[Running, Fault]) -> None:
+    """Without a token, only public methods parse a body."""
     running, _ = faulty
     for method in METHODS:
         for body in (*MALFORMED.values(), *ODD.values()):
@@ -274,7 +274,7 @@ async def test_garbage_of_nobody_is_refused_for_its_token_or_as_documented(fault
 
 @pytest.mark.slow
 async def test_a_process_writes_nothing_of_what_it_is_sent(postgres: str) -> None:
-    """Neither to its log, at the level of debugging, nor past it to standard error."""
+    """Neither to its log, at the level DEBUG, nor to standard error."""
     name = f"provoked_{uuid4().hex}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template")

@@ -1,4 +1,4 @@
-"""Tools explore the server without its contracts at hand."""
+"""Tools explore the server by reflection, without a copy of its contract."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,7 +16,7 @@ from tests.contract.probes import checked
 from tests.fixtures.servers import Running, refused, running
 
 VERSIONS = ("v1", "v1alpha")
-"""Their messages are the same but for the package's name, which is not on the wire."""
+"""Their messages differ only in the package's name, which is not on the wire."""
 
 
 async def asked(server: Running, version: str, *questions: pb.ServerReflectionRequest) -> list[Any]:
@@ -59,7 +59,7 @@ async def test_every_methods_file_is_found_by_its_service(server: Running, versi
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_file_is_found_by_its_name_with_what_it_imports(server: Running, version: str) -> None:
-    """So that a tool can build its messages."""
+    """A tool can then build its messages."""
     name = "backroom/commerce/v1/order_service.proto"
     (answer,) = await asked(server, version, pb.ServerReflectionRequest(file_by_filename=name))
     found = {file.name: file for file in files(answer)}
@@ -70,7 +70,7 @@ async def test_a_file_is_found_by_its_name_with_what_it_imports(server: Running,
 
 
 def symbols(file: FileDescriptorProto) -> Iterator[str]:
-    """The full name of everything that a file declares; a value of an enum both beside it and inside of it."""
+    """The full name of everything that a file declares; an enum's value both next to the enum and inside it."""
     package = f"{file.package}." if file.package else ""
     for service in file.service:
         yield f"{package}{service.name}"
@@ -93,7 +93,7 @@ def _declared(messages: Iterable[DescriptorProto], enums: Iterable[EnumDescripto
 
 
 async def described(server: Running, version: str) -> dict[str, FileDescriptorProto]:
-    """Every file that a tool meets which asks for each listed service, with what it imports."""
+    """Every file that a tool gets when it requests each listed service, with what it imports."""
     (answer,) = await asked(server, version, pb.ServerReflectionRequest(list_services="*"))
     listed = [service.name for service in answer.list_services_response.service]
     answers = await asked(
@@ -105,7 +105,7 @@ async def described(server: Running, version: str) -> dict[str, FileDescriptorPr
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_everything_that_is_declared_is_found_by_its_name(server: Running, version: str) -> None:
+async def test_every_declared_name_is_found(server: Running, version: str) -> None:
     """Services, methods, messages, fields, oneofs, enums, their values and extensions: ours and the standard ones."""
     known = await described(server, version)
     wanted = [(name, file.name) for file in known.values() for name in symbols(file)]
@@ -132,8 +132,8 @@ async def test_everything_that_is_declared_is_found_by_its_name(server: Running,
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_name_within_what_does_not_hold_it_is_not_found(server: Running, version: str) -> None:
-    """A method, a field and a value that are not declared, though what they are asked of is."""
+async def test_a_name_that_its_parent_does_not_declare_is_not_found(server: Running, version: str) -> None:
+    """An undeclared method, field or value of a parent that exists."""
     unknown = (
         "backroom.commerce.v1.OrderService.Steal",
         "backroom.commerce.v1.Order.no_field",
@@ -168,7 +168,7 @@ async def test_extensions_are_found_by_what_they_extend(server: Running, version
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_an_unknown_symbol_is_not_found_and_the_stream_goes_on(server: Running, version: str) -> None:
-    """An error is an answer like another."""
+    """The error is a response in the stream."""
     unknown = pb.ServerReflectionRequest(file_containing_symbol="backroom.nothing.v1.NoService")
     nothing, services = await asked(server, version, unknown, pb.ServerReflectionRequest(list_services="*"))
     assert nothing.error_response.error_code == 5
@@ -176,7 +176,7 @@ async def test_an_unknown_symbol_is_not_found_and_the_stream_goes_on(server: Run
 
 
 async def test_without_reflection_its_methods_do_not_exist(database: Database) -> None:
-    """In either version, and everything else does."""
+    """In neither version, while everything else does."""
     async with running(database, edge=Edge(reflection=False)) as opened:
         for version in VERSIONS:
             with pytest.raises(grpc.aio.AioRpcError) as raised:

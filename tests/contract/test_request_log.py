@@ -1,4 +1,4 @@
-"""One line a call, with who called what and how it ended, and never what was said."""
+"""One log line per call, with caller, method and outcome, and nothing of the payload."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,7 +19,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 async def called(api: Api, *metadata: tuple[str, str]) -> dict[str, Any]:
-    """Calls GetMe with this metadata, and returns the trailing metadata of the answer."""
+    """Calls GetMe with this metadata, and returns the trailing metadata of the response."""
     authorization = (("authorization", f"Bearer {api.token}"),) if api.token else ()
     stub: Any = api.channel.unary_unary(GET_ME)
     call = stub(b"", metadata=(*authorization, *metadata), timeout=10)
@@ -34,7 +34,7 @@ async def only_line(server: Running) -> dict[str, Any]:
 
 
 async def test_a_call_is_one_line(server: Running, admin: Api) -> None:
-    """With its method, code, time in milliseconds, caller, and both ids."""
+    """With its method, code, duration in milliseconds, caller, and both ids."""
     await called(admin)
     line = await only_line(server)
     known = {"level", "event", "method", "code", "duration_ms", "caller", "source", "call_id", "trace_id"}
@@ -49,7 +49,7 @@ async def test_a_call_is_one_line(server: Running, admin: Api) -> None:
 
 
 async def test_a_refused_call_is_one_line_with_its_reason(server: Running, admin: Api) -> None:
-    """And with its caller, where that is known."""
+    """With its caller, if known."""
     await refusal(admin.orders.GetOrder(order_service_pb2.GetOrderRequest(order_id=str(uuid4()))))
     line = await only_line(server)
     assert (line["code"], line["reason"], line["caller"]) == ("NOT_FOUND", "ORDER_NOT_FOUND", str(admin.account_id))
@@ -59,8 +59,8 @@ async def test_a_refused_call_is_one_line_with_its_reason(server: Running, admin
     assert (line["code"], line["reason"], line["caller"]) == ("UNAUTHENTICATED", "TOKEN_INVALID", None)
 
 
-async def test_a_method_that_is_not_there_cannot_write_the_log(server: Running) -> None:
-    """Escape codes and line ends are shown by their codes, and a long name is cut."""
+async def test_the_name_of_an_unknown_method_cannot_forge_log_lines(server: Running) -> None:
+    """Escape codes and line ends are escaped, and a long name is truncated."""
     for path in ("/a.B/\x1b[2J", f"/a.B/{'c' * 5000}"):
         stub: Any = server.channel.unary_unary(path)
         with pytest.raises(grpc.aio.AioRpcError):
@@ -77,8 +77,8 @@ async def test_a_stream_is_one_line(server: Running, admin: Api) -> None:
     assert (line["method"], line["code"]) == ("/backroom.commerce.v1.OrderService/PlaceOrders", "OK")
 
 
-async def test_a_callers_trace_goes_on(server: Running, admin: Api) -> None:
-    """A well-formed traceparent gives the line its trace id."""
+async def test_a_callers_trace_is_continued(server: Running, admin: Api) -> None:
+    """With a valid traceparent, the line has its trace id."""
     await called(admin, ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"))
     assert (await only_line(server))["trace_id"] == TRACE
 
@@ -87,7 +87,7 @@ async def test_a_callers_trace_goes_on(server: Running, admin: Api) -> None:
     "traceparent", ["", "00", TRACE, f"00-{TRACE}-short-01", f"00-{TRACE.upper()}-00f067aa0ba902b7-01"]
 )
 async def test_a_malformed_trace_is_ignored(server: Running, admin: Api, traceparent: str) -> None:
-    """The call is answered, and has a trace id of its own."""
+    """The call is answered, and gets a trace id of its own."""
     await called(admin, ("traceparent", traceparent))
     line = await only_line(server)
     assert line["code"] == "OK"
@@ -100,7 +100,7 @@ async def test_a_malformed_trace_is_ignored(server: Running, admin: Api, tracepa
     [f"00-{'0' * 32}-00f067aa0ba902b7-01", f"00-{TRACE}-{'0' * 16}-01", f"ff-{TRACE}-00f067aa0ba902b7-01"],
 )
 async def test_a_trace_that_the_standard_forbids_is_ignored(server: Running, admin: Api, traceparent: str) -> None:
-    """W3C Trace Context: a trace id or a parent id of zeroes alone is invalid, and so is version ff."""
+    """W3C Trace Context: an all-zero trace id or parent id is invalid, and so is version ff."""
     await called(admin, ("traceparent", traceparent))
     trace_id = (await only_line(server))["trace_id"]
     assert int(trace_id, 16)
@@ -108,7 +108,7 @@ async def test_a_trace_that_the_standard_forbids_is_ignored(server: Running, adm
 
 
 async def test_a_callers_request_id_is_kept_and_returned(server: Running, admin: Api) -> None:
-    """In the log, and in the trailing metadata of an answer as of a refusal."""
+    """In the log, and in the trailing metadata of responses and refusals alike."""
     for api in (admin, server.anonymous):
         server.log.clear()
         assert (await called(api, ("x-request-id", "cart-42.a_b")))["x-request-id"] == "cart-42.a_b"
@@ -117,14 +117,14 @@ async def test_a_callers_request_id_is_kept_and_returned(server: Running, admin:
 
 @pytest.mark.parametrize("sent", ["", "has blank", "a" * 65, 'quote"d', "new\\nline", None])
 async def test_a_malformed_request_id_is_replaced(server: Running, admin: Api, sent: str | None) -> None:
-    """A call without a usable id gets one of the server's, in the log and in the answer alike."""
+    """A call without a valid id gets one from the server, in the log and in the response."""
     metadata = () if sent is None else (("x-request-id", sent),)
     returned = (await called(admin, *metadata))["x-request-id"]
     assert UUID(returned)
     assert (await only_line(server))["call_id"] == returned
 
 
-async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: pytest.LogCaptureFixture) -> None:
+async def test_payloads_are_in_no_line(server: Running, admin: Api, caplog: pytest.LogCaptureFixture) -> None:
     """Neither password, nor token, nor key, nor any other part of a payload, whether refused or not."""
     email, password = f"{uuid4()}@example.com", "correct horse battery"
     identity = server.anonymous.identity
@@ -153,7 +153,7 @@ async def test_what_was_said_is_in_no_line(server: Running, admin: Api, caplog: 
         assert said not in written
 
 
-async def test_probes_are_logged_for_debugging_alone(server: Running) -> None:
-    """They call all day."""
+async def test_probes_are_logged_at_debug_level_only(server: Running) -> None:
+    """They call continuously."""
     await checked(server.channel, "")
     assert (await only_line(server))["level"] == "debug"

@@ -1,4 +1,4 @@
-"""No secret that was handed out stands in the database, in no table and in no form."""
+"""No secret that was returned to a caller is in the database, in any table or any form."""
 
 import base64
 import binascii
@@ -33,7 +33,7 @@ def _holds_secrets(kind: Descriptor) -> bool:
 
 
 def forms_of(secret: str) -> Iterator[str]:
-    """As it is shown, without its prefix, and the bytes that it stands for, as a table shows bytes."""
+    """As it was returned, without its prefix, and the bytes that it encodes, as a table prints bytes."""
     bare = secret.partition("_")[2] or secret
     yield bare
     yield secret.encode().hex()
@@ -46,8 +46,8 @@ def forms_of(secret: str) -> Iterator[str]:
             yield raw.hex()
 
 
-def test_every_method_that_shows_a_secret_is_looked_at() -> None:
-    """By the contract's own mark; a new one fails until it is."""
+def test_every_method_that_returns_a_secret_is_tested() -> None:
+    """By the contract's own mark; a new method fails this test until it is."""
     showing = {
         f"{method.descriptor.containing_service.name}/{method.name}"
         for method in METHODS
@@ -57,9 +57,9 @@ def test_every_method_that_shows_a_secret_is_looked_at() -> None:
     assert showing == known, "have each of them in the shows_secrets of its tests/<module>/contract_rows.py"
 
 
-async def test_no_secret_that_was_shown_can_be_read_in_the_database(database: Database) -> None:
-    """Whatever is kept of it is a hash, or sealed; that goes for answers that are given again, too."""
-    # Of its own: the shared server has counted what other tests asked for from here.
+async def test_no_secret_that_was_returned_can_be_read_in_the_database(database: Database) -> None:
+    """Only a hash or a sealed form is stored, even in kept answers."""
+    # A server for this test alone, because the shared one has counted other tests' requests from this address.
     async with running(database) as server:
         await _look_for_secrets(server)
 

@@ -1,4 +1,4 @@
-"""Rules of the contract that stand at several fields, since protovalidate can share none for a message's fields."""
+"""Rules that the contract repeats at several fields, since protovalidate cannot share a rule between messages."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tests.frame.contracts import contract_files
 
 
 def described() -> Iterator[tuple[str, str, str]]:
-    """The id, the message and the expression of each rule in CEL that the contract has at a field."""
+    """The id, message and expression of each CEL rule at a field of the contract."""
     for file in contract_files():
         for message in file.message_types_by_name.values():
             yield from rules_in(message)

@@ -1,4 +1,4 @@
-"""What nobody foresaw: the caller is told nothing but an id, under which the log says where it happened."""
+"""Unexpected errors: the caller gets only an id, under which the log says where it happened."""
 
 import asyncio
 from typing import Any, NoReturn
@@ -26,10 +26,10 @@ async def stray(*_: Any, **__: Any) -> NoReturn:
 
 
 @pytest.mark.parametrize("defect", [explode, stray])
-async def test_a_defect_is_internal_at_once_and_reveals_nothing(
+async def test_a_defect_is_answered_as_internal_and_reveals_nothing(
     server: Running, admin: Api, monkeypatch: pytest.MonkeyPatch, defect: Any
 ) -> None:
-    """Not UNKNOWN with the error's text, and not a caller left waiting, as gRPC would have it."""
+    """Not as UNKNOWN with the error's text, nor by leaving the caller waiting, as gRPC would."""
     monkeypatch.setattr(server.application.identity.accounts, "get", defect)
     found = await refusal(get_me(admin, timeout=10, metadata=(("x-request-id", "call-7"),)))
     assert (found.code, found.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
@@ -46,7 +46,7 @@ async def test_a_defect_is_logged_with_its_place_and_not_its_text(
     defect: Any,
     kind: str,
 ) -> None:
-    """The line is an error, and says what kind it was and where it rose."""
+    """The line is at level error, and has the type of the error and where it was raised."""
     monkeypatch.setattr(server.application.identity.accounts, "get", defect)
     await refusal(get_me(admin))
     await server.idle()
@@ -59,7 +59,7 @@ async def test_a_defect_is_logged_with_its_place_and_not_its_text(
 
 @pytest.fixture
 def placing(server: Running) -> Batcher[Any, Any]:
-    """Where orders are gathered into batches."""
+    """A method whose calls are batched."""
     (service,) = (each for each in server.application.services if each.name.endswith(".OrderService"))
     batcher: Batcher[Any, Any] = service.servicer._placing  # type: ignore[attr-defined]  # it is an object there
     return batcher
@@ -69,7 +69,7 @@ def placing(server: Running) -> Batcher[Any, Any]:
 async def test_a_defect_in_a_batch_is_internal_for_each_of_its_calls(
     server: Running, admin: Api, monkeypatch: pytest.MonkeyPatch, placing: Batcher[Any, Any], defect: Any
 ) -> None:
-    """No caller is left waiting, and the next batch is decided."""
+    """No caller is left waiting, and the next batch runs."""
     with monkeypatch.context() as patched:
         patched.setattr(placing, "_run", defect)
         async with asyncio.timeout(5):
@@ -98,7 +98,7 @@ async def drained(answers: Any) -> None:
 
 
 async def test_a_defect_is_counted_as_internal(server: Running, admin: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is what the alert looks for."""
+    """The alert uses this counter."""
     labels = {"grpc_method": "GetMe", "grpc_code": "Internal"}
     before = (await scraped(server)).sum("grpc_server_handled_total", **labels)
     monkeypatch.setattr(server.application.identity.accounts, "get", explode)
@@ -109,7 +109,7 @@ async def test_a_defect_is_counted_as_internal(server: Running, admin: Api, monk
 async def test_the_server_answers_on_after_a_defect(
     server: Running, admin: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One call's defect is no other's."""
+    """One call's defect does not affect another call."""
     with monkeypatch.context() as patched:
         patched.setattr(server.application.identity.accounts, "get", stray)
         await refusal(get_me(admin))

@@ -1,4 +1,4 @@
-"""Methods that no contract has."""
+"""Methods that are not in the contract."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,12 +17,12 @@ CLIENTS: dict[str, Callable[[Any, str], Any]] = {
     "server_stream": lambda channel, path: channel.unary_stream(path)(b"one", timeout=10).read(),
     "bidi_stream": lambda channel, path: channel.stream_stream(path)(timeout=10).read(),
 }
-"""What is sent to them, they need not read: the streams send nothing."""
+"""They need not read what is sent to them: the streams send nothing."""
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
 async def test_an_unknown_method_is_refused_with_a_reason(server: Running, kind: str) -> None:
-    """Whether its service is known or not, and whichever kind of call the client makes of it."""
+    """Whether its service is known or not, and whatever kind of call the client makes."""
     for path in PATHS:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await CLIENTS[kind](server.channel, path)
@@ -34,7 +34,7 @@ async def test_an_unknown_method_is_refused_with_a_reason(server: Running, kind:
 
 
 async def test_an_unknown_method_is_counted_without_its_name(server: Running) -> None:
-    """Callers cannot make up labels, which a metrics store would keep for ever."""
+    """Callers cannot create labels, which a metrics store would keep forever."""
     before = await scraped(server)
     for path in PATHS:
         with pytest.raises(grpc.aio.AioRpcError):

@@ -11,7 +11,7 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 
 def logged(path: Path) -> Iterator[str]:
-    """The events that a file logs: whatever its loggers and its outages are given as a name."""
+    """The events that a file logs: the names passed to its loggers and its outages."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
@@ -51,8 +51,8 @@ def names_of(event: ast.expr, tree: ast.Module) -> Iterator[str]:
         assert ast.unparse(event) in ("self._begin_event", "self._end_event"), f"{ast.unparse(event)}: not a name"
 
 
-def test_each_event_that_is_logged_stands_on_the_page() -> None:
-    """An operator finds each line, and none that is never written."""
+def test_each_logged_event_is_on_the_page() -> None:
+    """And the page has no event that is never logged."""
     page = (ROOT / "docs/log-events.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
     found = {event for path in SOURCES for event in logged(path)}

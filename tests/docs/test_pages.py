@@ -1,4 +1,4 @@
-"""The pages lead where they say, and the index of decisions is whole."""
+"""Links are valid, and the index of decisions is complete."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_each_link_of_a_page_leads_somewhere(page: Path) -> None:
+def test_each_link_of_a_page_is_valid(page: Path) -> None:
     """A link names a file of this checkout, and an anchor in it a heading."""
     for target, anchor in _LINK.findall(page.read_text(encoding="utf-8")):
         if "://" in target:
@@ -30,16 +30,16 @@ def test_each_link_of_a_page_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(found), f"{target}#{anchor}"
 
 
-def test_the_index_has_each_decision_with_its_number() -> None:
-    """The rows are the files, in their order."""
+def test_the_index_lists_each_decision_by_number() -> None:
+    """The rows are the files, in order."""
     rows = _ROW.findall((ROOT / "docs/decisions/README.md").read_text(encoding="utf-8"))
 
     assert [(int(number), name) for number, name, _ in rows] == [(int(each.name[:4]), each.name) for each in DECISIONS]
 
 
 @pytest.mark.parametrize("decision", DECISIONS, ids=lambda decision: decision.name[:4])
-def test_a_decision_begins_with_the_status_that_the_index_has(decision: Path) -> None:
-    """A reader of either page learns which decision has taken its place."""
+def test_a_decision_begins_with_the_status_in_the_index(decision: Path) -> None:
+    """Both pages say which decision has replaced it."""
     lines = decision.read_text(encoding="utf-8").splitlines()
     index = {name: status for _, name, status in _ROW.findall((ROOT / "docs/decisions/README.md").read_text("utf-8"))}
 

@@ -1,1 +1,1 @@
-"""What a crowd is promised while servers and databases die: faults, callers who remember, and a checker of its own."""
+"""Guarantees to callers while servers and databases die: faults, callers that repeat, and an independent checker."""

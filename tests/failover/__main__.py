@@ -1,4 +1,4 @@
-"""Plays rounds of each fault, and prints a table for docs/proofs.md: `python -m tests.failover --rounds 20`."""
+"""Runs rounds of each fault, and prints a table for docs/proofs.md: `python -m tests.failover --rounds 20`."""
 
 import argparse
 import asyncio
@@ -9,7 +9,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # before gRPC is loaded, as the server has it
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # before gRPC is loaded, as in the server
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # connections end here all the time
 
 import grpc
@@ -23,20 +23,22 @@ from tests.failover.setting import running
 from tests.fixtures.postgres_nodes import NodeFailed
 
 _SHOWN = 20
-"""Of each kind of what is found: a watch that stands still leaves out thousands."""
+"""Of each kind of finding: a watch that stands still leaves out thousands."""
 
 
 def main() -> int:
-    """The exit code: 1 where something promised was not kept."""
+    """The exit code: 1 if a guarantee was broken."""
     asked = argparse.ArgumentParser(prog="python -m tests.failover", description=__doc__)
     asked.add_argument("--rounds", type=int, default=20)
     asked.add_argument("--short", action="store_true", help="only the few faults that tell the most, in one world")
-    asked.add_argument("--verbose", action="store_true", help="print more of what is found, and the servers' lines")
+    asked.add_argument("--verbose", action="store_true", help="print more of what is found, and the lines of all")
     asked.add_argument("faults", nargs="*", help="parts of the names of those to play; all without any")
     given = asked.parse_args()
     chosen = [fault for fault in FAULTS if fault.short or not given.short]
     chosen = [fault for fault in chosen if not given.faults or any(part in fault.name for part in given.faults)]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended then, as after Ctrl-C
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # everything that was started is stopped then, as after Ctrl-C
     with template() as made:
         play = Play(made, chosen, given.rounds, shares=given.short, verbose=given.verbose)
         try:
@@ -47,14 +49,14 @@ def main() -> int:
 
 
 class Play:
-    """So many rounds of each fault, one after the other."""
+    """This many rounds of each fault, one after the other."""
 
     def __init__(
         self, made: Template, faults: Sequence[Fault], rounds: int, *, shares: bool = False, verbose: bool = False
     ) -> None:
-        """With `shares`, faults of one shape are played in one world; otherwise each fault has worlds of its own."""
+        """With `shares`, faults of one shape use one world; otherwise each fault has its own."""
         self.red = 0
-        """How many rounds did not reach what they must."""
+        """How many rounds failed."""
         self._made = made
         self._left = [fault for fault in faults for _ in range(rounds)]
         self._results: dict[Fault, list[Result]] = {fault: [] for fault in faults}
@@ -68,13 +70,13 @@ class Play:
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # the loop had its own
 
     def print_table(self) -> None:
-        """Of the rounds that were played."""
+        """Of the rounds that were run."""
         rows = [row(fault, results) for fault, results in self._results.items() if results]
         for line in (TITLES, ["---"] * len(TITLES), *rows):
             print("| " + " | ".join(line) + " |")
 
     async def _in_one_world(self) -> None:
-        """Plays on until a round loses something, or another world is needed."""
+        """Runs rounds until one loses something, or another world is needed."""
         first = fault = self._left[0]
         told = False
         try:
@@ -90,7 +92,7 @@ class Play:
             print(f"{fault.name} is not played: {why}", flush=True)
             self._left = [each for each in self._left if each is not fault]
         except (NodeFailed, OSError, AssertionError, grpc.aio.AioRpcError, psycopg.Error) as error:
-            if told:  # what follows a round is no part of it
+            if told:  # what follows a round is not part of it
                 raise
             self._told(fault, broken_off(error))
 
@@ -98,7 +100,7 @@ class Play:
         return fault is first or (self._shares and fault.shape == first.shape)
 
     def _told(self, fault: Fault, result: Result) -> None:
-        """Keeps and tells how a round went."""
+        """Records and reports a round's result."""
         del self._left[0]
         self._results[fault].append(result)
         self.red += any(broken(fault, result))
@@ -106,14 +108,14 @@ class Play:
 
 
 async def _interruptible(playing: Coroutine[Any, Any, None]) -> None:
-    """SIGTERM ends all that was started, as Ctrl-C does."""
+    """SIGTERM stops everything that was started, as Ctrl-C does."""
     task = asyncio.ensure_future(playing)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     await task
 
 
 def _tell(fault: Fault, number: int, result: Result, *, verbose: bool) -> None:
-    """Says how a round went."""
+    """Reports a round's result."""
     wrong = list(broken(fault, result))
     gap = "-" if result.gap is None else f"{result.gap:.1f} s"
     print(
@@ -127,6 +129,7 @@ def _tell(fault: Fault, number: int, result: Result, *, verbose: bool) -> None:
         for name, found in vars(result.verdict).items():
             for each in found[:_SHOWN]:
                 print(f"    {name}: {each}")
+    if verbose or wrong:
         for line in result.text:
             print(f"    log: {line[:300]}")
 

@@ -1,4 +1,4 @@
-"""What was asked and what was answered: each ask by its number, with each of its attempts."""
+"""What was requested and answered: each request by its number, with each of its attempts."""
 
 import enum
 import itertools
@@ -17,19 +17,19 @@ class Outcome(enum.Enum):
 
     OK = "ok"
     FAIL = "fail"
-    """It did not happen: a refusal with a reason of the contract's own."""
+    """It was not done: a refusal with a reason of the contract."""
     LATER = "later"
-    """It did not happen, and may be asked for again: there was too much of something."""
+    """It was not done, and may be retried: a temporary refusal."""
     UNKNOWN = "unknown"
-    """It may have happened."""
+    """It may have been done."""
 
 
 class Kind(enum.Enum):
-    """What is asked for."""
+    """The kind of request."""
 
     ORDER = "order"
     STREAM = "stream"
-    """Several orders at once, each with an ask of its own."""
+    """Several orders at once, each a request of its own."""
     CANCEL = "cancel"
     ADJUST = "adjust"
     PRODUCT = "product"
@@ -60,21 +60,21 @@ class Attempt:
     ended: float
     outcome: Outcome
     text: str
-    """The code and the reason where it was not answered well."""
+    """The code and the reason if it did not succeed."""
 
 
 @dataclass
 class Ask:
-    """One thing that a caller wants, once, however often it asks."""
+    """One change that a caller wants, once, however often it requests it."""
 
     number: int
-    """Unique in the book, and told to the server in a way that it keeps: the checker finds the effect by it."""
+    """Unique in the book, and sent to the server in a field that it stores: the checker finds the effect by it."""
     kind: Kind
     subject: str = ""
-    """What it is asked of: an order's or a payment's id."""
+    """What the request is about: an order's or a payment's id."""
     request_id: str = field(default_factory=lambda: str(uuid4()))
     answer: str = ""
-    """The id of what came of it, once it was acknowledged."""
+    """The id of the result, once it was acknowledged."""
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
@@ -85,12 +85,12 @@ class Ask:
 
     @property
     def note(self) -> str:
-        """How the number is told where a text is kept."""
+        """The request's number as it is written where a text is stored."""
         return f"ask {self.number}"
 
 
 class Book:
-    """All asks of one round."""
+    """All requests of one round."""
 
     def __init__(self) -> None:
         self.asks: list[Ask] = []
@@ -125,7 +125,7 @@ class Book:
 
 
 def judged(error: grpc.RpcError) -> tuple[Outcome, str]:
-    """What a caller knows after this error, and in which words."""
+    """What a caller knows after this error, and the error's text."""
     refusal = refusal_of(error)
     code: Any = error.code()
     reason = refusal.reason if refusal else str(error.details())[:80]
@@ -133,7 +133,7 @@ def judged(error: grpc.RpcError) -> tuple[Outcome, str]:
 
 
 def judged_refusal(refusal: Refusal | None, code: grpc.StatusCode) -> Outcome:
-    """What a caller knows after such an answer; `refusal` is None where it is none of Backroom's own."""
+    """What a caller knows after such a status; `refusal` is None if it is not Backroom's own."""
     if refusal is None or code in _MAY_HAVE_HAPPENED:
         return Outcome.UNKNOWN
     return Outcome.LATER if code is grpc.StatusCode.RESOURCE_EXHAUSTED else Outcome.FAIL

@@ -1,4 +1,4 @@
-"""A crowd of callers: each repeats what it asks for, under the same request_id, until it knows what became of it."""
+"""Concurrent callers: each repeats its request, under the same request_id, until it knows the outcome."""
 
 import asyncio
 import random
@@ -23,14 +23,14 @@ from tests.failover.book import Ask, Attempt, Book, Kind, Outcome, judged, judge
 from tests.failover.waiting import now
 
 MARK, TEA = "MARK", "TEA"
-"""Of the first, each order has as many pieces as its ask's number, by which the checker knows the ask again."""
+"""Each order has as many pieces of the first as its request's number, by which the checker recognizes it."""
 CUSTOMERS = 4
 _DEADLINE_SECONDS = 10.0
 _PAUSE_SECONDS = (0.02, 0.1)
 _AGAIN_SECONDS = 0.2
 _PROBE_SECONDS = 0.15
 _MAX_PROBES = 150
-"""At a time, of one server: as many as hang while nothing is answered."""
+"""At a time, for one server: as many as hang while nothing is answered."""
 _STREAMED = 5
 _CALLERS = 8
 _WEIGHTS = {
@@ -51,7 +51,7 @@ def customer_of(number: int) -> str:
 
 
 async def open_shop(door: AsyncBackroom) -> None:
-    """What is sold: enough of two products for any crowd."""
+    """Creates two products with more stock than the callers can order."""
     for sku in (MARK, TEA):
         product = Product(sku=sku, name=sku, price=Money(currency_code="GBP", nanos=10_000_000))
         await door.catalog.CreateProduct(CreateProductRequest(product=product))
@@ -60,17 +60,17 @@ async def open_shop(door: AsyncBackroom) -> None:
 
 
 class Crowd:
-    """Callers of several servers, who write down in the book what they ask and what they are answered."""
+    """Callers of several servers, who record their requests and the answers in the book."""
 
     def __init__(self, book: Book, doors: Sequence[AsyncBackroom], hook: str) -> None:
-        """`doors` are the servers, in their order; `hook` is where webhooks are to be sent."""
+        """`doors` are the servers, in order; `hook` is where webhooks are to be sent."""
         self._book = book
         self._doors = doors
         self._hook = hook
         self._leaving = asyncio.Event()
         self._given_up = asyncio.Event()
         self._unsold: list[str] = []
-        """Orders of which nothing more was asked."""
+        """Orders without further requests."""
         self._paid: list[str] = []
         self._callers: list[asyncio.Task[None]] = []
 
@@ -78,12 +78,12 @@ class Crowd:
         self._callers = [asyncio.create_task(self._call(number)) for number in range(_CALLERS)]
         self._callers += [asyncio.create_task(self._probe(server)) for server in range(len(self._doors))]
 
-    async def leave(self, patience_seconds: float) -> None:
-        """Asks for nothing new; returns when everybody knows, or gives up after so many seconds."""
+    async def leave(self, timeout_seconds: float) -> None:
+        """Stops new requests; returns when every outcome is known, or gives up after this many seconds."""
         self._leaving.set()
         gone = asyncio.gather(*self._callers)
         try:
-            await asyncio.wait_for(asyncio.shield(gone), patience_seconds)
+            await asyncio.wait_for(asyncio.shield(gone), timeout_seconds)
         except TimeoutError:
             self._given_up.set()
             await gone
@@ -94,13 +94,13 @@ class Crowd:
         await asyncio.gather(*self._callers, return_exceptions=True)
 
     async def order(self, server: int) -> Ask:
-        """One order, asked for until it is known what became of it, first of this server."""
+        """One order, requested until its outcome is known, first from this server."""
         ask = self._book.open(Kind.ORDER)
         await self._until_known(ask, server)
         return ask
 
     async def _probe(self, server: int) -> None:
-        """An order every moment, whatever became of those before: by them it is seen since when a server answers."""
+        """Orders at a fixed rate, whatever happens to earlier ones: they show since when a server answers."""
         waiting: set[asyncio.Task[Ask]] = set()
         while not self._leaving.is_set():
             if len(waiting) < _MAX_PROBES:
@@ -137,7 +137,7 @@ class Crowd:
             self._paid.append(ask.answer)
 
     async def _until_known(self, ask: Ask, server: int) -> None:
-        """Asks one server after the other."""
+        """Tries one server after the other."""
         while not self._given_up.is_set():
             await self._attempt(ask, server)
             if ask.outcome in (Outcome.OK, Outcome.FAIL) or _is_throttled(ask):
@@ -155,7 +155,7 @@ class Crowd:
         ask.attempts.append(Attempt(server, began, now(), outcome, said))
 
     async def _stream(self, server: int) -> None:
-        """Several orders by one stream; those that it does not answer are asked for one by one."""
+        """Several orders over one stream; unanswered ones are requested one by one."""
         asks = [self._book.open(Kind.ORDER) for _ in range(_STREAMED)]
         await self._streamed(asks, server)
         for ask in asks:
@@ -186,7 +186,7 @@ class Crowd:
 
 
 def _is_throttled(ask: Ask) -> bool:
-    """Whether one network has registered as many as it may for some minutes."""
+    """Whether one network has used up its registrations for some minutes."""
     return ask.kind is Kind.REGISTER and ask.outcome is Outcome.LATER
 
 

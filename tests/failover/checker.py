@@ -1,4 +1,4 @@
-"""What was promised, held against what is there in the end: by SQL, files and logs alone, without the server's code."""
+"""The guarantees, compared with the final state: by SQL, files and logs, without the server's code."""
 
 import json
 import sqlite3
@@ -21,20 +21,20 @@ Rows = Sequence[Sequence[Any]]
 
 @dataclass
 class Verdict:
-    """What a round did not keep of what it promised, each named."""
+    """The guarantees that a round broke, each named."""
 
     lost: list[str] = field(default_factory=list)
-    """Acknowledged, or told to somebody, and not there; or a job that was dropped."""
+    """Acknowledged, or sent to a watcher or receiver, but missing; or a dropped job."""
     doubled: list[str] = field(default_factory=list)
-    """There more than once, or there though nobody asked for it; or told twice."""
+    """Stored more than once, or without a request; or sent twice."""
     skipped: list[str] = field(default_factory=list)
-    """There, and never told to who watches or to a webhook's receiver."""
+    """Stored, but never sent to a watcher or to a webhook's receiver."""
     money: list[str] = field(default_factory=list)
-    """Taken more than once, not at all, or in one ledger alone."""
+    """Taken more than once, not at all, or only in one ledger."""
     laws: list[str] = field(default_factory=list)
-    """What `backroom verify` finds."""
+    """The violations that `backroom verify` finds."""
     unknown: list[str] = field(default_factory=list)
-    """Asks of which nobody was told in the end: no verdict can be given on them."""
+    """Requests whose outcome no caller learned: the round cannot be judged."""
 
     @property
     def kept(self) -> bool:
@@ -43,7 +43,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Kept:
-    """What stands in the database, read in one snapshot."""
+    """The database's content, read in one snapshot."""
 
     orders: Rows
     """id, state, the mark of its ask, customer."""
@@ -95,7 +95,7 @@ _QUESTIONS: Mapping[str, str] = {
 
 
 def kept_in(url: str) -> Kept:
-    """Reads all of it in one snapshot."""
+    """Reads everything in one snapshot."""
     with psycopg.connect(url, connect_timeout=10) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
@@ -104,7 +104,7 @@ def kept_in(url: str) -> Kept:
 
 
 class Checker:
-    """Finds whatever is lost, doubled, skipped or charged wrongly."""
+    """Finds everything lost, doubled, skipped or charged wrongly."""
 
     def __init__(
         self,
@@ -116,9 +116,9 @@ class Checker:
         hooked: str,
         outbox: Path | None = None,
     ) -> None:
-        """`ledger` is the provider's; `heard` is what the receiver was sent, all orders under the path `hooked`.
+        """`ledger` is the provider's; `heard` is what the receiver got, all orders under the path `hooked`.
 
-        `outbox` is the folder of the mails that went out, where there is one.
+        `outbox` is the folder of sent mails, if there is one.
         """
         self._book = book
         self._kept = kept
@@ -183,7 +183,7 @@ class Checker:
                 self._check_one(ask, found[ask.kind](ask))
 
     def _check_one(self, ask: Ask, found: Sequence[str]) -> None:
-        """One ask has at most one effect, and just that one if it was acknowledged."""
+        """One request has at most one effect, and exactly that one if it was acknowledged."""
         name = f"{ask.kind.value} {ask.number}"
         acknowledged = ask.number in self._acknowledged
         if acknowledged and ask.answer not in found:
@@ -194,7 +194,7 @@ class Checker:
             self._verdict.doubled.append(f"{name}: {found[0]} is there, and was refused: {_last(ask)}")
 
     def _check_jobs(self) -> None:
-        """Whatever is not at its end has a job that stands in the queue."""
+        """Everything unfinished has a job in the queue."""
         queued = " ".join(f"{task} {args}" for task, args in self._kept.pending_jobs)
         for payment_id, _order, state, _captured, _refunded, provider_id in self._kept.payments:
             unfinished = state == "authorized" or (state == "pending" and provider_id is None)
@@ -205,7 +205,7 @@ class Checker:
                 self._verdict.lost.append(f"the job of the refund {refund_id}")
 
     def _check_mails(self) -> None:
-        """Who registered was written to, once, unless mails still wait."""
+        """Each registered user got one mail, unless mails still wait."""
         if self._outbox is None or self._kept.pending_mails:
             return
         letters = (message_from_bytes(path.read_bytes()) for path in self._outbox.glob("*.eml"))
@@ -232,7 +232,7 @@ class Checker:
                 self._verdict.money.append(f"payment {payment_id}: we have taken {captured}, and the provider nothing")
 
     def _check_webhooks(self) -> None:
-        """Each event of an order was told by one webhook-id, however often; and nothing else was told."""
+        """Each event of an order was sent under one webhook-id, however often; and nothing else was sent."""
         ids: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         for each in self._heard:
             ids[each.type, str(json.loads(each.body)["data"].get("order_id"))].add(each.id)
@@ -262,10 +262,10 @@ class Checker:
                 self._check_whole(name, watcher, truth)
 
     def _check_whole(self, name: str, watcher: Watcher, truth: Mapping[str, str]) -> None:
-        """Who never listed anew was told each change, and not only how each ended."""
+        """A watcher that never listed again received each change, and not only each final state."""
         happened = {(row[1], _state(row[0])) for row in self._kept.events if row[0].startswith("order.")}
         changes = {change for change in happened if change[0] in truth}
-        self._verdict.skipped += [f"{name}: never told {change}" for change in sorted(changes - set(watcher.told))]
+        self._verdict.skipped += [f"{name}: never told {change}" for change in sorted(changes - set(watcher.received))]
 
     def truth_for(self, watcher: Watcher) -> dict[str, str]:
         """What it should know in the end."""
@@ -273,7 +273,7 @@ class Checker:
 
 
 def _taken(ledger: Path) -> dict[str, tuple[int, Decimal, Decimal]]:
-    """By our id: how often the provider took, and how much it took and paid back in all."""
+    """By our id: how often the provider captured, and how much it took and refunded in all."""
     asked = """
         SELECT reference, (SELECT count(*) FROM entries WHERE payment_id = payments.id AND kind = 'captured'),
             captured, refunded FROM payments"""

@@ -28,14 +28,14 @@ class Template:
     """A stopped server's data folder with a migrated database, and the key of a service account in it."""
 
     folder: Path
-    """Beside it lie the copies."""
+    """The copies are next to it."""
     data: Path
     key: str
 
 
 @contextmanager
 def template() -> Iterator[Template]:
-    """Made once; each round begins on copies of it. Gone with all copies at the end of the block."""
+    """Created once; each round starts on copies of it. Removed with all copies at the end of the block."""
     folder = Path(tempfile.mkdtemp(prefix="backroom-failover-", dir=memory_folder()))
     node: Node | None = None
     try:
@@ -67,32 +67,32 @@ def _service_key(url: str) -> str:
 
 
 class Cluster:
-    """The two servers, and the way of what is replicated between them."""
+    """The two servers, and the connection between them for replication."""
 
     def __init__(self, primary: Node, standby: Node, link: Proxy, disk: Disk | None) -> None:
         self.primary = primary
         self.standby = standby
         self.link = link
-        """Passes on to the primary what the standby asks of it."""
+        """Forwards the standby's connections to the primary."""
         self.disk = disk
-        """That of the node which is the primary at first; None where none can be mounted."""
+        """The disk of the node that is the primary first; None if none can be mounted."""
         self._in_step = True
 
     @property
     def nodes(self) -> tuple[Node, Node]:
-        """By their names."""
+        """The nodes by their names."""
         first, second = sorted((self.primary, self.standby), key=lambda node: node.name)
         return first, second
 
     def url(self, *ports: int) -> str:
-        """What a server is given: both, or the proxies before them, of which it uses the one that can be written to."""
+        """A server's URL: both, or the proxies in front of them, of which it uses the writable one."""
         used = ports or tuple(node.port for node in self.nodes)
         hosts = ",".join("127.0.0.1" for _ in used)
         listed = ",".join(map(str, used))
         return f"postgresql://postgres@/{DATABASE}?host={hosts}&port={listed}&target_session_attrs=read-write"
 
     async def promote(self) -> None:
-        """The standby is the primary from now on, and waits for nobody; what was the primary is left as it is."""
+        """Makes the standby the primary, which waits for no standby; the old primary is left as it is."""
         await asyncio.to_thread(self.standby.promote)
         self.primary, self.standby = self.standby, self.primary
         self.link.target = self.primary.port
@@ -100,7 +100,7 @@ class Cluster:
         self._in_step = False
 
     async def heal(self) -> None:
-        """What was the primary is rewound and follows the new one, whose commits wait for it again."""
+        """Rewinds the old primary to follow the new one, whose commits wait for it again."""
         if self._in_step:
             return
         self.link.cut()
@@ -113,7 +113,7 @@ class Cluster:
 
 @asynccontextmanager
 async def replicating(made: Template) -> AsyncIterator[Cluster]:
-    """A cluster of its own on fresh copies; gone at the end of the block, whatever became of it."""
+    """A new cluster on fresh copies; removed at the end of the block, whatever its state."""
     folder = Path(tempfile.mkdtemp(prefix="round-", dir=made.folder))
     nodes: list[Node] = []
     try:

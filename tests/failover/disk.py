@@ -1,4 +1,4 @@
-"""A disk of the primary's own that is full for a while: in memory, where this process may mount one."""
+"""A separate disk for the primary that is temporarily full: in memory, if this process may mount one."""
 
 import os
 import subprocess
@@ -17,11 +17,11 @@ class Disk:
         self._folder = folder
 
     def fill(self) -> None:
-        """Nothing more fits on it; raises OSError where that is not to be had."""
+        """Fills it completely; raises OSError if that fails."""
         for _ in range(_TRIES):
             found = os.statvfs(self._folder)
             used = (found.f_blocks - found.f_bfree) * found.f_frsize
-            if self._resize(f"{used // 1024}k"):  # not where more was written meanwhile
+            if self._resize(f"{used // 1024}k"):  # not if more was written meanwhile
                 return
         raise OSError(f"{self._folder} cannot be filled")
 
@@ -36,7 +36,7 @@ class Disk:
 
 @contextmanager
 def mounted(folder: Path) -> Iterator[Disk | None]:
-    """A disk on a new folder, for as long as the block lasts; None where this process may mount none."""
+    """A disk on a new folder, within the block; None if this process may not mount."""
     folder.mkdir()
     mount = ["/bin/mount", "-t", "tmpfs", "-o", f"size={_ROOM},mode=755", "none", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:

@@ -1,4 +1,4 @@
-"""The faults: what each does to the world while the crowd goes on."""
+"""The faults: what each does while the callers continue."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,39 +10,39 @@ from tests.failover.world import Shape, World
 
 _NOTICED_WITHIN_SECONDS = 6.0
 _HANGS_SECONDS = 25.0
-"""For how long a hung primary hangs at most, while writes do not come back without it."""
+"""The longest time that a primary hangs, if writes do not succeed without it."""
 _AWAKE_SECONDS = 1.5
-"""For how long a primary that woke up runs beside the new one, until an operator sees it."""
+"""How long a resumed primary runs next to the new one, until an operator notices."""
 _WAITING_SECONDS = 0.8
-"""By then the commits of the whole crowd wait for a standby that is out of reach."""
+"""By then all callers' commits wait for the unreachable standby."""
 _REPEATED_SECONDS = 1.5
 _FULL_SECONDS = 4.0
 _FOUND_AGAIN_SECONDS = 2.0
 
 
 class NotPlayed(Exception):
-    """This machine cannot have this fault; the text says why."""
+    """This machine does not support this fault; the text says why."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of fault, and what a round of it must reach."""
+    """One kind of fault, and the limits that its rounds must meet."""
 
     name: str
     act: Callable[[World], Awaitable[None]]
     shape: Shape = Shape()  # noqa: RUF009 - it is frozen
     crowd: bool = True
-    """Whether the crowd is there; otherwise the fault brings callers of its own."""
+    """Whether the usual callers run; otherwise the fault has callers of its own."""
     gap_seconds: float | None = None
-    """How soon each server must acknowledge orders again; None where nothing is promised."""
+    """How soon each server must acknowledge orders again; None without a guarantee."""
     ready_seconds: float | None = None
-    """How soon readiness must say no, and yes again."""
+    """How soon readiness must turn red, and green again."""
     lines: int | None = None
-    """How many lines above INFO each server may write, none of which is a library's."""
+    """How many lines above INFO each server may log, none of which may be a library's."""
     watched: bool = False
-    """Whether the late watcher hears of what the fault does, until the fault itself stops it."""
+    """Whether the late watcher receives the fault's changes, until the fault itself stops it."""
     short: bool = False
-    """Whether it is one of the few that tell the most, for a short run."""
+    """Whether a short run includes it, as one of the most revealing."""
 
 
 async def server_killed(world: World) -> None:
@@ -74,7 +74,7 @@ async def primary_dead(world: World) -> None:
 
 
 async def primary_hung(world: World) -> None:
-    """It wakes when writes are back, beside the new primary, and is then rewound."""
+    """It resumes when writes succeed again, next to the new primary, and is then rewound."""
     hung = world.cluster.primary
     await asyncio.to_thread(hung.freeze)
     await noticed(world)
@@ -86,7 +86,7 @@ async def primary_hung(world: World) -> None:
 
 
 async def primary_out_of_reach(world: World) -> None:
-    """Nothing comes through from it any more, and nobody is told; it lives on beside the new primary."""
+    """Nothing gets through to or from it, without an error; it keeps running next to the new primary."""
     proxy = world.proxies[world.cluster.nodes.index(world.cluster.primary)]
     proxy.part()
     await noticed(world)
@@ -98,7 +98,7 @@ async def primary_out_of_reach(world: World) -> None:
 
 
 async def terminated_then_repeated(world: World) -> None:
-    """Commits that no standby has are cut off, their callers ask again, and then the standby is promoted."""
+    """Commits that no standby has are terminated, their callers repeat, and then the standby is promoted."""
     world.cluster.link.part()
     await asyncio.sleep(_WAITING_SECONDS)
     for _ in range(5):
@@ -112,7 +112,7 @@ async def terminated_then_repeated(world: World) -> None:
 
 
 async def crashed_then_repeated(world: World) -> None:
-    """The same where the primary itself dies and comes back before it is given up."""
+    """The same, but the primary itself crashes and restarts before it is given up."""
     world.cluster.link.part()
     await asyncio.sleep(_WAITING_SECONDS)
     await asyncio.to_thread(world.cluster.primary.crash)
@@ -132,7 +132,7 @@ async def standby_frozen(world: World) -> None:
 
 
 async def disk_full(world: World) -> None:
-    """Of the primary, which an operator gives room again, and starts where it ended over it."""
+    """The primary's disk; an operator frees space again, and restarts the primary if it has stopped."""
     primary = world.cluster.primary
     if world.cluster.disk is None:
         raise NotPlayed("a full disk is made by mount, which root alone may use, and not in every container")
@@ -146,7 +146,7 @@ async def disk_full(world: World) -> None:
 
 
 async def terminated_all(world: World) -> None:
-    """Every connection is ended, again and again."""
+    """All connections are ended repeatedly."""
     for _ in range(15):
         await asyncio.to_thread(world.cluster.primary.terminate_clients)
         await asyncio.sleep(0.2)
@@ -154,28 +154,28 @@ async def terminated_all(world: World) -> None:
 
 
 async def connections_vanish(world: World) -> None:
-    """What is sent on the connections there are is swallowed; new ones work."""
+    """Everything sent on existing connections is dropped; new ones work."""
     world.proxies[world.cluster.nodes.index(world.cluster.primary)].vanish()
     world.back()
     await world.writes(_HANGS_SECONDS)
 
 
 async def rolling_restarts(world: World) -> None:
-    """Each server is stopped and started again in turn, while a plain client goes on calling."""
+    """Each server is stopped and started again in turn, while a plain client keeps calling."""
     async with PlainClient([server.address for server in world.servers], world.key, world.book) as client:
         await asyncio.sleep(_FOUND_AGAIN_SECONDS)
         for server in world.servers:
             await server.stop()
             stopped = now()
             await server.start()
-            # Clients look for a server again at growing pauses, which are no longer than it was away: not for as long
-            # as it drained, when it still answered.
+            # Clients reconnect to a server at growing intervals, no longer than it was down: the time in which it
+            # drained does not count, since it still answered then.
             await asyncio.sleep(now() - stopped + _FOUND_AGAIN_SECONDS)
     world.failed_calls += client.failed
 
 
 async def noticed(world: World) -> None:
-    """Returns once every server says that it is not ready, or should have said so."""
+    """Returns once every server reports that it is not ready, or should have."""
     await comes_true(lambda: not any(each.ready for each in world.readiness), _NOTICED_WITHIN_SECONDS)
 
 

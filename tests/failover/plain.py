@@ -1,4 +1,4 @@
-"""A client that knows nothing of Backroom: bare stubs, no retry, no deadline to speak of, one address list."""
+"""A client that knows nothing of Backroom: bare stubs, no retries, a very long deadline, one address list."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ _CALLS_PER_SECOND = 200
 _ORDERED = 4
 """One of so many calls is an order."""
 _MAX_UNDER_WAY = 100
-"""Beyond, it waits: on a busy machine a server would be overloaded, which is another matter than a restart."""
+"""Above that it waits: otherwise a busy machine's server would be overloaded, which is not what a restart tests."""
 _BEHIND_SECONDS = 0.1
-"""It makes up for no more than so much of what it has not called in time."""
+"""It makes up for at most this much of its delay."""
 _DEADLINE_SECONDS = 30.0
 _POLICIES = ("pick_first", "round_robin")
 """gRPC's own two ways to use several addresses; the first is its default."""
@@ -32,7 +32,7 @@ Stubs = tuple[Any, Any]
 
 
 class PlainClient:
-    """So many calls a second from its start to its end, by channels as gRPC opens them; fewer where it must wait."""
+    """This many calls a second from its start to its end, over default gRPC channels; fewer if it must wait."""
 
     def __init__(self, addresses: Sequence[str], key: str, book: Book) -> None:
         self.failed: list[str] = []
@@ -75,7 +75,7 @@ class PlainClient:
         await asyncio.gather(*under_way)
 
     async def _ask(self, kind: Kind, stubs: Stubs, bearer: str) -> None:
-        """Once, whatever comes of it."""
+        """Once, whatever the outcome."""
         ask = self._book.open(kind)
         began = now()
         try:

@@ -1,4 +1,4 @@
-"""Backroom's own programs as operators run them, which may be killed and started again at the same address."""
+"""Backroom's own programs as operators run them, which may be killed and restarted at the same address."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ _QUIET = {"info", "debug"}
 
 @dataclass(frozen=True)
 class Line:
-    """A line above INFO, or one that is none of Backroom's."""
+    """A line above INFO, or one that is not Backroom's."""
 
     at: float
     text: str
@@ -28,10 +28,10 @@ class Line:
 
 
 class Program:
-    """`backroom serve` or `backroom worker`, with all that it starts, in a process group of its own."""
+    """`backroom serve` or `backroom worker`, with all its child processes, in a separate process group."""
 
     def __init__(self, *arguments: str, ready: str, environment: Mapping[str, str]) -> None:
-        """`ready` is the event in its log by which it says that it works."""
+        """`ready` is the log event by which it reports that it works."""
         self.lines: list[Line] = []
         self._arguments = arguments
         self._ready = ready
@@ -65,7 +65,7 @@ class Program:
         assert self._answers.is_set(), f"{self._arguments} does not begin: {[line.text for line in self.lines[-5:]]}"
 
     async def stop(self) -> int:
-        """Asks it to stop, and returns its exit code."""
+        """Stops it with SIGTERM, and returns its exit code."""
         assert self._process is not None
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
@@ -74,7 +74,7 @@ class Program:
         return code
 
     async def kill(self) -> None:
-        """Ends it and all that it has started at once."""
+        """Kills it and all its child processes."""
         if self._process is None:
             return
         with suppress(ProcessLookupError):
@@ -96,19 +96,19 @@ class Program:
                 self._answers.set()
             if line.get("level") not in _QUIET:
                 text = raw.decode(errors="replace").strip()
-                # A library's line bears its logger's name; what is no JSON went past the log.
+                # A library's line has its logger's name; a line that is not JSON bypassed the log.
                 self.lines.append(Line(now(), text, ours=bool(line) and "logger" not in line))
 
 
 class Server(Program):
-    """`backroom serve`, at addresses that it keeps."""
+    """`backroom serve`, at fixed addresses."""
 
     def __init__(self, *options: str, environment: Mapping[str, str]) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         """Where calls are answered."""
         place = f"127.0.0.1:{free_port()}"
         self.web = f"http://{place}"
-        """Where its HTTP side is."""
+        """The address of its HTTP side."""
         places = {"BACKROOM_GRPC_ADDRESS": self.address, "BACKROOM_HTTP_ADDRESS": place}
         super().__init__("serve", *options, ready="serving", environment={**environment, **places})
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that lets connections vanish: what is sent through them is swallowed, and nobody is told."""
+"""A TCP proxy that makes connections vanish: everything sent through them is dropped, without an error."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 class Proxy:
-    """Passes connections on to one port of this machine, until it is told otherwise."""
+    """Forwards connections to one port of this machine, until it is told otherwise."""
 
     def __init__(self, target: int, delay_seconds: float = 0.0) -> None:
         self.target = target
@@ -21,26 +21,26 @@ class Proxy:
         self._pipes: set[_Pipe] = set()
 
     def vanish(self) -> None:
-        """From now on nothing that is sent through the connections there are arrives; new ones work."""
+        """From now on everything sent through existing connections is dropped; new ones work."""
         for pipe in self._pipes:
             pipe.swallows = True
 
     def part(self) -> None:
-        """Nothing gets through any more, on new connections neither; nobody is told."""
+        """Nothing gets through any more, not even on new connections, without an error."""
         self.vanish()
         self._open.clear()
 
     def join(self) -> None:
-        """New connections work again; those that vanished stay so."""
+        """New connections work again; vanished ones stay so."""
         self._open.set()
 
     def cut(self) -> None:
-        """Ends the connections there are."""
+        """Closes the existing connections."""
         for pipe in self._pipes:
             pipe.cut()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A connection that was opened while nothing gets through is never answered, and cannot be told from a slow one.
+        # A connection opened while nothing gets through is never answered, and looks like a slow one.
         await self._open.wait()
         try:
             onward = await asyncio.open_connection("127.0.0.1", self.target)
@@ -57,7 +57,7 @@ class Proxy:
 
 
 class _Pipe:
-    """One connection and its continuation."""
+    """One connection and its forwarding."""
 
     def __init__(self, proxy: Proxy, *ends: asyncio.StreamWriter) -> None:
         self.swallows = False
@@ -69,10 +69,12 @@ class _Pipe:
             while piece := await source.read(_CHUNK_BYTES):
                 if self._proxy.delay_seconds:
                     await asyncio.sleep(self._proxy.delay_seconds)
+                if target.is_closing():  # the other direction has ended the connection meanwhile
+                    break
                 if not self.swallows:
                     target.write(piece)
                     await target.drain()
-        if not self.swallows:  # an end that was swallowed is not told either
+        if not self.swallows:  # a dropped end of stream is not forwarded either
             target.close()
 
     def cut(self) -> None:
@@ -82,7 +84,7 @@ class _Pipe:
 
 @asynccontextmanager
 async def passing_on(target: int, delay_seconds: float = 0.0) -> AsyncIterator[Proxy]:
-    """A proxy on a free port for as long as the block lasts."""
+    """A proxy on a free port within the block."""
     proxy = Proxy(target, delay_seconds)
     running: set[asyncio.Task[None]] = set()
 

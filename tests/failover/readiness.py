@@ -1,4 +1,4 @@
-"""What a server says of its readiness, asked all the time, as Kubernetes asks."""
+"""A server's readiness, polled continuously, as Kubernetes does."""
 
 import asyncio
 
@@ -7,11 +7,11 @@ import httpx
 from tests.failover.waiting import now
 
 _EVERY_SECONDS = 0.15
-_PATIENCE_SECONDS = 1.0
+_TIMEOUT_SECONDS = 1.0
 
 
 class Readiness:
-    """Asks one server, and keeps each change of its answer."""
+    """Polls one server, and records each change of its answer."""
 
     def __init__(self, client: httpx.AsyncClient, url: str) -> None:
         self.changes: list[tuple[float, bool]] = []
@@ -33,7 +33,7 @@ class Readiness:
         return bool(self.changes) and self.changes[-1][1]
 
     def first(self, ready: bool, after: float) -> float | None:
-        """After how many seconds it said so, counted from this moment; 0 where it said so then already."""
+        """After how many seconds it first reported so, from this moment; 0 if it did already."""
         before = [says for at, says in self.changes if at <= after]
         if before and before[-1] is ready:
             return 0.0
@@ -48,7 +48,7 @@ class Readiness:
 
     async def _answer(self) -> bool:
         try:
-            answer = await self._client.get(self._url, timeout=_PATIENCE_SECONDS)
+            answer = await self._client.get(self._url, timeout=_TIMEOUT_SECONDS)
         except httpx.HTTPError:
             return False
         return answer.status_code == httpx.codes.OK

@@ -1,4 +1,4 @@
-"""Rounds of each fault, and what they came to."""
+"""Rounds of each fault, and their results."""
 
 import asyncio
 import statistics
@@ -14,7 +14,7 @@ from tests.failover.world import World
 
 _BEFORE_SECONDS = 1.5
 _AFTER_SECONDS = 3.0
-"""Enough for the late watcher to be told of more than it slept through."""
+"""Long enough for the late watcher to receive more changes than it missed."""
 _HEALED_SECONDS = 1.0
 _GIVES_UP_SECONDS = 60.0
 _BACK_WITHIN_SECONDS = 20.0
@@ -26,11 +26,11 @@ class Result:
 
     gap: float | None
     noticed: float | None
-    """After how many seconds the slowest server said that it is not ready; None where one never did."""
+    """After how many seconds the slowest server became not ready; None if one never did."""
     ready: float | None
-    """How many seconds lay, at most, between a server's first acknowledged order and its saying that it is ready."""
+    """The longest time between a server's first acknowledged order and its becoming ready."""
     lines: int
-    """Above INFO, of the program that wrote the most."""
+    """Above INFO, of the program that logged the most."""
     foreign: list[str]
     """Those that are a library's."""
     failed_calls: list[str]
@@ -42,7 +42,7 @@ class Result:
 
 
 async def played(fault: Fault, world: World) -> Result:
-    """One round: the crowd comes, the fault strikes, all is healed, and everybody is held to what was promised."""
+    """One round: the callers start, the fault happens, everything is healed, and the guarantees are checked."""
     began, acknowledged = time.monotonic(), world.book.acknowledged_count
     crowd = world.begin()
     try:
@@ -62,7 +62,7 @@ async def played(fault: Fault, world: World) -> Result:
 
 
 async def _struck(fault: Fault, world: World) -> float:
-    """Lets the fault strike and all be healed, under the crowd; returns when it struck."""
+    """Causes the fault and heals everything, under load; returns when the fault happened."""
     await asyncio.sleep(_BEFORE_SECONDS)
     if not fault.watched:
         await world.late.stop()
@@ -78,7 +78,7 @@ async def _struck(fault: Fault, world: World) -> float:
 
 
 def broken_off(error: Exception) -> Result:
-    """A round that did not come to its end, of which therefore nothing is known."""
+    """A round that did not end normally, so nothing is known of its result."""
     said = f"the round broke off: {type(error).__name__}: {error}"
     return Result(None, None, None, 0, [], [], [], verdict=Verdict(unknown=[said]))
 
@@ -99,7 +99,7 @@ def _measured(world: World, struck: float) -> Result:
 
 
 def _off(ready: float | None, gap: float | None) -> float | None:
-    """By how much readiness was too late, or too early; counted from the end of the fault where nothing is measured."""
+    """How much too late, or too early, readiness was; from the end of the fault if nothing is measured."""
     return None if ready is None else abs(ready - (gap or 0.0))
 
 
@@ -109,7 +109,7 @@ def _slowest(seconds: Sequence[float | None]) -> float | None:
 
 
 def broken(fault: Fault, result: Result) -> Iterator[str]:
-    """What a round did not reach."""
+    """The limits that a round did not meet."""
     for name, found in vars(result.verdict).items():
         if found:
             yield f"{len(found)} {name}: {found[0]}"

@@ -1,4 +1,4 @@
-"""How a world is set up, and taken down again whatever became of it."""
+"""How a world is set up, and taken down again whatever its state."""
 
 import asyncio
 import tempfile
@@ -24,12 +24,12 @@ from tests.webhooks.outgoing import Subscriber, subscriber
 
 _EVENTS = ("order.placed", "order.paid", "order.fulfilled", "order.cancelled", "order.expired", "order.refunded")
 _WATCHED = ("", "customer-0", "customer-1", "")
-"""Whose orders each watcher follows; empty means all. The last one is the late one."""
+"""Whose orders each watcher receives; empty means all. The last one is the late one."""
 
 
 @asynccontextmanager
 async def running(made: Template, shape: Shape) -> AsyncIterator[World]:
-    """A world without a crowd; all of it ends with the block."""
+    """A world without callers; all of it ends with the block."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="world-", dir=made.folder)))
         cluster = await stack.enter_async_context(replicating(made))
@@ -96,7 +96,7 @@ async def _started(stack: AsyncExitStack, program: Program) -> None:
 
 
 async def _opened(door: AsyncBackroom, receiver: Subscriber) -> None:
-    """There is something to sell, and somebody is told of each order."""
+    """There are products to sell, and an endpoint that receives each order."""
     await open_shop(door)
     endpoint = endpoints_pb2.Endpoint(
         url=receiver.url.replace("/hook", ALL_EVENTS), description="all", event_types=_EVENTS
@@ -105,7 +105,7 @@ async def _opened(door: AsyncBackroom, receiver: Subscriber) -> None:
 
 
 async def _watching(stack: AsyncExitStack, servers: Sequence[Server], key: str) -> list[Watcher]:
-    """They go to whichever server answers, by gRPC's own choice."""
+    """They use whichever server answers, by gRPC's own choice."""
     either = "ipv4:" + ",".join(server.address for server in servers)
     watchers = []
     for customer in _WATCHED:

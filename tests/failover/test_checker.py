@@ -1,4 +1,4 @@
-"""The checker finds what it is there to find: each test plants one fault in books that are whole without it."""
+"""The checker finds every fault: each test plants one in books that are otherwise complete."""
 
 import asyncio
 import sqlite3
@@ -25,13 +25,13 @@ from tests.webhooks.outgoing import LOOPBACK, Subscriber, subscriber
 
 TRADED_SECONDS = 2.0
 WHOLE_WITHIN_SECONDS = 180.0
-"""However slow the machine, by then all webhooks are delivered and all payments taken."""
+"""However slow the machine, by then all webhooks are delivered and all payments captured."""
 EVENTS = ("order.placed", "order.paid", "order.cancelled", "order.refunded")
 
 
 @dataclass
 class Books:
-    """What a crowd left behind, all of it at rest."""
+    """What the callers left behind, after everything has settled."""
 
     book: Book
     database: Database
@@ -46,11 +46,11 @@ class Books:
         ).verdict()
 
     def acknowledged(self, kind: Kind) -> str:
-        """The id that one ask of this kind was answered with."""
+        """The id in the answer to one request of this kind."""
         return next(ask.answer for ask in self.book.acknowledged(kind))
 
     def untouched(self) -> str:
-        """An order of which nothing was asked after it was placed."""
+        """An order without requests after it was placed."""
         touched = {ask.subject for ask in self.book.asks}
         return next(ask.answer for ask in self.book.acknowledged(Kind.ORDER) if ask.answer not in touched)
 
@@ -88,14 +88,14 @@ def found(verdict: Verdict) -> set[str]:
     return {name for name, named in vars(verdict).items() if named}
 
 
-async def test_what_is_whole_is_whole(books: Books) -> None:
-    """Of every kind of ask there is one that was acknowledged, and nothing is found."""
+async def test_complete_books_have_no_faults(books: Books) -> None:
+    """Of every kind of request there is one that was acknowledged, and nothing is found."""
     assert books.verdict() == Verdict()
     assert {ask.kind for ask in books.book.acknowledged()} >= {Kind.ORDER, Kind.CANCEL, Kind.ADJUST, Kind.PAYMENT}
 
 
 async def test_a_lost_order_is_found(books: Books) -> None:
-    """By the ask that was acknowledged, and by those who were told of it."""
+    """By the acknowledged request, and by those who received it."""
     lost = books.untouched()
     await run(books.database, f"DELETE FROM commerce.order_lines WHERE order_id = '{lost}'")
     await run(books.database, f"DELETE FROM commerce.orders WHERE id = '{lost}'")
@@ -105,7 +105,7 @@ async def test_a_lost_order_is_found(books: Books) -> None:
 
 
 async def test_a_lost_adjustment_is_found(books: Books) -> None:
-    """By its note, which nothing else bears."""
+    """By its note, which is unique."""
     note = books.acknowledged(Kind.ADJUST)
     await run(books.database, f"DELETE FROM commerce.stock_movements WHERE note = '{note}'")
     verdict = books.verdict()
@@ -114,7 +114,7 @@ async def test_a_lost_adjustment_is_found(books: Books) -> None:
 
 
 async def test_a_doubled_order_is_found(books: Books) -> None:
-    """Another order with the mark of the same ask; nobody was told of it, and so it was skipped too."""
+    """Another order with the mark of the same request; it was sent to nobody, and so it was skipped too."""
     order = books.untouched()
     columns = "reference, customer_id, placed_by, state, line_count, unit_count, total, currency, cancel_reason,"
     columns += " create_time, update_time, hold_end_time"
@@ -137,13 +137,13 @@ async def test_a_doubled_order_is_found(books: Books) -> None:
 
 
 async def test_a_change_that_a_watch_skipped_is_found(books: Books) -> None:
-    """Though the order's last state is known; and so is an order that was never told, and a change told twice."""
+    """Although the order's last state is known; and so is an order that was never sent, and a change sent twice."""
     cancelled = next(ask.subject for ask in books.book.acknowledged(Kind.CANCEL))
-    books.watcher.told.remove((cancelled, "pending"))
+    books.watcher.received.remove((cancelled, "pending"))
     assert books.verdict() == Verdict(skipped=[f"watcher 0 of all: never told {(cancelled, 'pending')}"])
-    books.watcher.told += [(cancelled, "pending")] * 2
+    books.watcher.received += [(cancelled, "pending")] * 2
     assert found(books.verdict()) == {"doubled"}
-    books.watcher.told.pop()
+    books.watcher.received.pop()
     del books.watcher.known[cancelled]
     assert found(books.verdict()) == {"skipped"}
 
@@ -161,7 +161,7 @@ async def test_a_webhook_that_was_skipped_or_doubled_is_found(books: Books) -> N
 
 
 async def test_a_double_charge_is_found(books: Books) -> None:
-    """A second capture in the provider's ledger alone."""
+    """A second capture only in the provider's ledger."""
     with sqlite3.connect(books.ledger) as ledger:
         captured = "SELECT payment_id, kind, amount, refund_id, time FROM entries WHERE kind = 'captured' LIMIT 1"
         ledger.execute(f"INSERT INTO entries (payment_id, kind, amount, refund_id, time) {captured}")
@@ -171,7 +171,7 @@ async def test_a_double_charge_is_found(books: Books) -> None:
     assert "taken 2 times" in verdict.money[0]
 
 
-async def test_money_of_which_we_know_nothing_is_found(books: Books) -> None:
+async def test_money_that_only_the_provider_knows_of_is_found(books: Books) -> None:
     """A payment that the provider has and the database has not."""
     payment = books.acknowledged(Kind.PAYMENT)
     await run(books.database, f"DELETE FROM commerce.refunds WHERE payment_id = '{payment}'")
@@ -179,8 +179,8 @@ async def test_money_of_which_we_know_nothing_is_found(books: Books) -> None:
     assert {"money", "lost"} <= found(books.verdict())
 
 
-async def test_a_request_that_nobody_answered_is_no_proof(books: Books) -> None:
-    """Neither lost nor doubled, and not kept."""
+async def test_an_unanswered_request_proves_nothing(books: Books) -> None:
+    """Neither lost nor doubled; the round fails as unknown."""
     ask = books.book.open(Kind.ORDER)
     ask.attempts.append(Attempt(0, now(), now(), Outcome.UNKNOWN, "UNAVAILABLE / gone"))
     verdict = books.verdict()

@@ -1,4 +1,4 @@
-"""The proxy swallows, parts and cuts, and tells nobody but where it cuts."""
+"""The proxy drops, partitions and closes connections, and signals only the closing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[Proxy]:
-    """Before somebody who says everything again."""
+    """In front of an echo server."""
 
     async def say_again(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -41,7 +41,7 @@ async def connected(proxy: Proxy) -> AsyncIterator[Connection]:
 
 
 async def answer(connection: Connection) -> bytes | None:
-    """What is answered; None where nothing is."""
+    """The response; None if there is none."""
     connection[1].write(b"hello\n")
     try:
         return await asyncio.wait_for(connection[0].readline(), SILENT_SECONDS)
@@ -49,7 +49,7 @@ async def answer(connection: Connection) -> bytes | None:
         return None
 
 
-async def test_a_connection_that_vanished_says_nothing_and_stands(proxy: Proxy) -> None:
+async def test_a_vanished_connection_is_silent_and_stays_open(proxy: Proxy) -> None:
     """New ones work."""
     async with connected(proxy) as vanished, connected(proxy) as fresh:
         assert await answer(vanished) == b"hello\n"
@@ -62,7 +62,7 @@ async def test_a_connection_that_vanished_says_nothing_and_stands(proxy: Proxy) 
 
 
 async def test_nothing_gets_through_until_it_is_joined_again(proxy: Proxy) -> None:
-    """On new connections neither."""
+    """Not even on new connections."""
     proxy.part()
     async with connected(proxy) as parted:
         assert await answer(parted) is None
@@ -71,8 +71,8 @@ async def test_nothing_gets_through_until_it_is_joined_again(proxy: Proxy) -> No
         assert await answer(joined) == b"hello\n"
 
 
-async def test_a_cut_is_told(proxy: Proxy) -> None:
-    """The connection ends."""
+async def test_a_closed_connection_ends(proxy: Proxy) -> None:
+    """At both ends."""
     async with connected(proxy) as cut:
         assert await answer(cut) == b"hello\n"
         proxy.cut()

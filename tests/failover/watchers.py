@@ -1,4 +1,4 @@
-"""Callers who watch orders, go on wherever they were, and know in the end all that there is."""
+"""Callers that watch orders, resume wherever they were, and know everything in the end."""
 
 import asyncio
 from collections import Counter
@@ -23,27 +23,27 @@ Change = tuple[str, str]
 
 @dataclass
 class Watcher:
-    """Who follows the orders of one customer, or of all; what it knows is what a copy of the orders would hold."""
+    """Watches the orders of one customer, or of all; it knows what a copy of the orders would hold."""
 
     door: AsyncBackroom
     """To whichever server answers."""
     customer: str = ""
     known: dict[str, str] = field(default_factory=dict)
     """The state of each order, by its id."""
-    told: list[Change] = field(default_factory=list)
-    """What was told since it began, or since it listed all anew, in its order."""
+    received: list[Change] = field(default_factory=list)
+    """What was received since it began, or since it listed all anew, in its order."""
     listings: int = 0
-    """How often its token was refused, so that it listed all anew."""
+    """How often its token was refused, so that it listed again."""
     refused: list[str] = field(default_factory=list)
-    """Refusals that are none a watch may have."""
+    """Refusals that a watch must not get."""
     token: str = ""
     _following: asyncio.Task[None] | None = None
     _begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
-        """Follows from the kept token on, or from now on; returns once it is told something, be it a token alone.
+        """Resumes from the stored token, or starts from now; returns once it receives something, even only a token.
 
-        Where it is told nothing at all, that is written down as if it had been refused.
+        If it receives nothing at all, that is recorded like a refusal.
         """
         self._begun.clear()
         self._following = asyncio.create_task(self._follow())
@@ -53,20 +53,20 @@ class Watcher:
             self.refused.append(f"nothing for {_BEGINS_WITHIN_SECONDS:.0f} s")
 
     async def stop(self) -> None:
-        """Hears nothing more, and keeps its token."""
+        """Stops the watch, and keeps its token."""
         if self._following is not None:
             self._following.cancel()
             await asyncio.wait([self._following])
             self._following = None
 
     async def knows(self, truth: dict[str, str], within: float) -> bool:
-        """Whether it comes to know this, and nothing else, within so many seconds."""
+        """Whether it knows exactly this within this many seconds."""
         return await comes_true(lambda: self.known == truth, within)
 
     @property
     def twice(self) -> list[Change]:
-        """What it was told more than once."""
-        return [change for change, count in Counter(self.told).items() if count > 1]
+        """The changes that it received more than once."""
+        return [change for change, count in Counter(self.received).items() if count > 1]
 
     async def _follow(self) -> None:
         expired = False
@@ -89,18 +89,18 @@ class Watcher:
         self.token = message.resume_token
         if message.HasField("order"):
             change = (message.order.order_id, state_of(message.order))
-            self.told.append(change)
+            self.received.append(change)
             self.known[change[0]] = change[1]
         self._begun.set()
 
     async def _begin_anew(self) -> None:
-        """A token from now on first, and then all that there is: what happens in between is told by the watch."""
+        """First a token from now on, and then a list of everything: the watch sends what happens in between."""
         request = WatchOrdersRequest(customer_id=self.customer)
         async with aclosing(aiter(AsyncWatch(self.door.orders.WatchOrders, request))) as messages:
             first = await anext(messages)
         self.known = await self._listed()
         self.token = first.resume_token
-        self.told.clear()
+        self.received.clear()
         self.listings += 1
         self._begun.set()
 

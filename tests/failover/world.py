@@ -1,4 +1,4 @@
-"""The world of some rounds: a cluster, servers, a payment provider, a receiver of webhooks, a crowd and watchers."""
+"""The world of some rounds: a cluster, servers, a payment provider, a webhook receiver, callers and watchers."""
 
 import asyncio
 import json
@@ -41,78 +41,78 @@ _UNSETTLED = """
 
 @dataclass(frozen=True)
 class Shape:
-    """What a round runs."""
+    """The programs of a round."""
 
     processes: int = 1
     """Of each server: `serve --workers`."""
     workers: int = 0
-    """Workers in processes of their own, beside servers that do no jobs."""
+    """Workers in separate processes, for servers without one."""
     proxied: bool = False
     """Whether the servers reach the database through proxies."""
 
 
 @dataclass
 class World:
-    """Everything that a fault may touch, and what it tells of itself."""
+    """Everything that a fault may affect, and its logs."""
 
     cluster: Cluster
     servers: Sequence[Server]
     workers: Sequence[Program]
     proxies: Sequence[Proxy]
-    """Before the cluster's nodes, in the order of their names; none unless the shape has them."""
+    """In front of the cluster's nodes, in the order of their names; none unless the shape has them."""
     readiness: Sequence[Readiness]
     """Of each server."""
     doors: Sequence[AsyncBackroom]
     """To each server, for the crowd."""
     watchers: Sequence[Watcher]
     late: Watcher
-    """Watches until the fault, and goes on long after it with the token that it had then."""
+    """Watches until the fault, and resumes long after it with the token that it had then."""
     sandbox: Sandbox
     receiver: Subscriber
     environment: dict[str, str]
-    """What the servers are given."""
+    """The servers' environment variables."""
     key: str
     """By which callers sign in."""
     book: Book = field(default_factory=Book)
     """Of all rounds so far."""
     back_at: float | None = None
-    """When the fault made writes possible again: a standby was promoted, or a server was started again."""
+    """When the fault made writes possible again: a standby was promoted, or a server was restarted."""
     failed_calls: list[str] = field(default_factory=list)
     """Of a plain client, where the fault has one."""
 
     def begin(self) -> Crowd:
-        """A new round, and a new crowd for it."""
+        """Starts a new round, with new callers."""
         self.back_at, self.failed_calls = None, []
         return Crowd(self.book, self.doors, self.receiver.url)
 
     def back(self) -> None:
-        """Marks the moment from which on writes are to be possible."""
+        """Marks the moment from which on writes should succeed."""
         self.back_at = now()
 
     def gaps(self) -> list[float | None]:
-        """For how long after that moment each of the servers acknowledged no order; None where it never did."""
+        """For how long after that moment each server acknowledged no order; None if it never did."""
         if self.back_at is None:
             return [None for _ in self.servers]
         firsts = [self.book.first_ok(server, self.back_at) for server in range(len(self.servers))]
         return [None if first is None else first - self.back_at for first in firsts]
 
     async def writes(self, within: float) -> bool:
-        """Whether each server acknowledges an order again within so many seconds."""
+        """Whether each server acknowledges an order again within this many seconds."""
         return await comes_true(lambda: None not in self.gaps(), within)
 
     def lines(self, since: float) -> list[list[Line]]:
-        """Of each program: its lines above INFO."""
+        """Each program's lines above INFO."""
         programs = [*self.servers, *self.workers]
         return [[line for line in program.lines if line.at >= since] for program in programs]
 
     async def settle(self) -> None:
-        """Returns once nothing is on its way any more, or has been for too long, which the checker then finds."""
+        """Returns once nothing is under way any more, or after a timeout, in which case the checker finds it."""
         until = now() + _SETTLED_WITHIN_SECONDS
         while now() < until and await asyncio.to_thread(self.cluster.primary.execute, _UNSETTLED):  # noqa: ASYNC110
             await asyncio.sleep(_LOOKS_SECONDS)
 
     async def verdict(self) -> Verdict:
-        """What was not kept, with what `backroom verify` says."""
+        """The broken guarantees, including what `backroom verify` reports."""
         kept = await asyncio.to_thread(kept_in, self.cluster.primary.url)
         everybody = [*self.watchers, self.late]
         await asyncio.gather(*(self._hears_out(watcher, kept) for watcher in everybody))

@@ -1,4 +1,4 @@
-"""A PostgreSQL of these tests' own, which they may stop, freeze and start again."""
+"""A PostgreSQL for these tests alone, which they may stop, freeze and start again."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ class Cluster:
 
     @asynccontextmanager
     async def stopped(self) -> AsyncIterator[None]:
-        """Nothing answers within the block."""
+        """Stops the server within the block."""
         await asyncio.to_thread(self._node.stop)
         try:
             yield
@@ -28,12 +28,12 @@ class Cluster:
 
     @asynccontextmanager
     async def frozen(self) -> AsyncIterator[None]:
-        """Connections stand within the block, and nothing is answered on them."""
+        """Within the block, connections stay open, and nothing responds on them."""
         with self._node.frozen():
             yield
 
     def terminate_connections(self, database: str) -> int:
-        """Ends every connection to a database, and returns how many those were."""
+        """Ends every connection to a database, and returns their number."""
         return self._node.terminate_clients(database)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The tests of faults run on a database server of their own: they take it away."""
+"""The fault tests use a separate database server, which they stop and freeze."""
 
 import shutil
 import tempfile
@@ -27,7 +27,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def postgres(cluster: Cluster) -> str:
-    """In the place of the one that all other tests share, so that `server` and `database` stand on the cluster."""
+    """Replaces the shared server, so that `server` and `database` use this cluster."""
     with psycopg.connect(cluster.url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE template")
     migrations.upgrade(sibling(cluster.url, "template"))
@@ -36,7 +36,7 @@ def postgres(cluster: Cluster) -> str:
 
 @pytest.fixture
 async def server(own_server: Running) -> Running:
-    """One of its own: what a fault does to a server is in no other test's way, and the shared one is elsewhere."""
+    """A server for one test: a fault in one affects no other test, and the shared one uses another cluster."""
     return own_server
 
 

@@ -1,9 +1,9 @@
-"""A worker that is killed at a given point, as by a power cut: run as a process of its own.
+"""A worker that is killed at a given point, as by a power cut: run as a separate process.
 
-    python -m tests.faults.dying_worker DATABASE_URL SANDBOX_URL SANDBOX_KEY POINT
+python -m tests.faults.dying_worker DATABASE_URL SANDBOX_URL SANDBOX_KEY POINT
 
-POINT is "before" or "after" and what is asked of the provider, such as "after capture"; or "stored" and how many
-reports were taken up, such as "stored 2".
+POINT is "before" or "after" and a call of the provider, such as "after capture"; or "stored" and a number of
+applied reports, such as "stored 2".
 """
 
 import asyncio
@@ -35,7 +35,7 @@ def die() -> NoReturn:
 
 
 class DyingProvider(SandboxProvider):
-    """The real provider, asked from a process that dies before it asks, or before it has heard the answer."""
+    """The real provider, in a process that dies before a call, or before its response."""
 
     point = ""
 
@@ -57,7 +57,7 @@ def _dying(request: Callable[..., Awaitable[Any]], step: str, point: str) -> Cal
 
 
 def die_when_stored(count: int) -> None:
-    """Reports are taken up as ever; once so many are stored for good, the process dies."""
+    """Reports are applied as usual; once this many are committed, the process dies."""
     settle = Settling.settle
     left = count
 

@@ -1,4 +1,4 @@
-"""A crowd that places orders, and keeps a book of what became of each: ok, refused, or unknown."""
+"""Concurrent callers that place orders, and a record of each outcome: ok, refused, or unknown."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,12 +14,12 @@ from tests.fixtures.servers import Api, refused
 
 PLACE_ORDER = "/backroom.commerce.v1.OrderService/PlaceOrder"
 _UNKNOWN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
-"""Whether the order was placed, the caller was not told."""
+"""The caller does not know whether the order was placed."""
 
 
 @dataclass
 class Book:
-    """What became of each ask."""
+    """The outcome of each request."""
 
     ok: dict[str, str] = field(default_factory=dict)
     """The order's id, by the request_id that placed it."""
@@ -30,7 +30,7 @@ class Book:
     asked: dict[str, pb.PlaceOrderRequest] = field(default_factory=dict)
 
     async def place(self, api: Api, request: pb.PlaceOrderRequest) -> None:
-        """Places an order and writes down what became of it; anything undocumented fails the test."""
+        """Places an order and records its outcome; an undocumented one fails the test."""
         self.asked[request.request_id] = request
         try:
             answer = await api.orders.PlaceOrder(request, timeout=10)
@@ -43,7 +43,7 @@ class Book:
             self.ok[request.request_id] = answer.order.order_id
 
     async def repeat(self, api: Api) -> dict[str, str]:
-        """Sends every ask once more, and returns the order that each is answered with."""
+        """Repeats every request, and returns the order in each answer."""
         orders = await asyncio.gather(*(_placed(api, request) for request in self.asked.values()))
         return dict(zip(self.asked, orders, strict=True))
 
@@ -57,7 +57,7 @@ class Book:
 
 
 async def _placed(api: Api, request: pb.PlaceOrderRequest) -> str:
-    """The order's id; a call may still meet a connection that was lost, and is told to try again."""
+    """The order's id; a call may still use a lost connection, and is then retried."""
     for _ in range(10):
         try:
             return str((await api.orders.PlaceOrder(request)).order.order_id)
@@ -68,7 +68,7 @@ async def _placed(api: Api, request: pb.PlaceOrderRequest) -> str:
 
 
 async def goods(api: Api) -> None:
-    """Enough of two products for any crowd."""
+    """Two products with more stock than the callers can order."""
     await stocked(api, "TEA", 1_000_000)
     await stocked(api, "MUG", 1_000_000)
 
@@ -79,7 +79,7 @@ def any_order() -> pb.PlaceOrderRequest:
 
 @asynccontextmanager
 async def crowd(api: Api, book: Book, *, callers: int = 16) -> AsyncIterator[None]:
-    """So many callers place orders one after the other, until the block ends and their last calls are answered."""
+    """This many callers place orders one after the other, until the block ends and their last calls are answered."""
     gone = asyncio.Event()
 
     async def call() -> None:
@@ -97,7 +97,7 @@ async def crowd(api: Api, book: Book, *, callers: int = 16) -> AsyncIterator[Non
 
 
 async def until(true: Callable[[], bool], *, within: float = 10) -> None:
-    """Returns once it is true; raises TimeoutError where that takes too long."""
+    """Returns once the condition is true; raises TimeoutError after a timeout."""
     async with asyncio.timeout(within):
         while not true():  # noqa: ASYNC110 - it is told by nobody
             await asyncio.sleep(0.01)

@@ -13,30 +13,30 @@ from tests.fixtures.postgres_nodes import Node, until
 
 
 class Pair:
-    """A primary and its standby, which each commit waits for."""
+    """A primary and its standby, for which each commit waits."""
 
     def __init__(self, folder: Path) -> None:
         self.primary, self.standby = Node(folder / "primary"), Node(folder / "standby")
 
     def replicate(self) -> None:
-        """Makes the standby of all that is there by now, and has commits wait for it from then on."""
+        """Copies the primary to the standby, and makes commits wait for it from then on."""
         self.standby.copy_running(self.primary)
         self.standby.start()
         self.primary.wait_for_standby(self.standby.name)
 
     def url(self, database: str) -> str:
-        """The way to a database on whichever of the two is the primary."""
+        """The URL of a database on whichever of the two is the primary."""
         return either_url(database, self.primary, self.standby)
 
 
 def either_url(database: str, *nodes: Node) -> str:
-    """The way to a database on whichever of the nodes is the primary."""
+    """The URL of a database on whichever of the nodes is the primary."""
     hosts, ports = ",".join("127.0.0.1" for _ in nodes), ",".join(str(node.port) for node in nodes)
     return f"postgresql://postgres@/{database}?host={hosts}&port={ports}&target_session_attrs=read-write"
 
 
 def synchronous(url: str, names: str = "*") -> None:
-    """Has each commit wait for one of these standbys, and returns when that counts; for none where there is no name."""
+    """Makes commits wait for one of these standbys, and returns when that applies; without a name, for none."""
     with psycopg.connect(url, autocommit=True, options="-c synchronous_commit=local") as connection:
         connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
         connection.execute("SELECT pg_reload_conf()")
@@ -45,7 +45,7 @@ def synchronous(url: str, names: str = "*") -> None:
 
 
 def waiting(url: str) -> list[int]:
-    """The processes of those sessions whose commit waits for a standby."""
+    """The process ids of sessions whose commit waits for a standby."""
     query = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' ORDER BY pid"
     with psycopg.connect(url, autocommit=True) as connection:
         return [int(row[0]) for row in connection.execute(query)]
@@ -53,7 +53,7 @@ def waiting(url: str) -> list[int]:
 
 @contextmanager
 def pair() -> Iterator[Pair]:
-    """A primary on which a standby can be founded; both are gone at the end of the block."""
+    """A primary that can have a standby; both are removed at the end of the block."""
     folder = Path(tempfile.mkdtemp(prefix="backroom-pair-", dir=memory_folder()))
     made = Pair(folder)
     try:

@@ -1,4 +1,4 @@
-"""Plain clients that call all the time while servers are restarted one after the other."""
+"""Plain clients that keep calling while servers are restarted one after the other."""
 
 import asyncio
 import socket
@@ -24,7 +24,7 @@ _RECONNECT_MS = 2000
 
 @dataclass
 class Tally:
-    """What became of the calls."""
+    """The outcomes of the calls."""
 
     codes: Counter[str] = field(default_factory=Counter)
     text: Counter[str] = field(default_factory=Counter)
@@ -37,10 +37,10 @@ class Tally:
 
 
 def channel_to(ports: Sequence[int], number: int) -> grpc.aio.Channel:
-    """A client as gRPC makes it by default, over several servers in turn; `number` keeps its connections its own.
+    """A default gRPC client of several servers in turn; `number` keeps its connections separate.
 
-    But for how soon it tries an address again that refused it: by default that would be up to two minutes later, when
-    the next server may be away.
+    Only its reconnection backoff is shorter: by default it would retry a refused address up to two minutes later,
+    when the next server may be down.
     """
     target = "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports)
     options = [("grpc.lb_policy_name", "round_robin"), ("grpc.max_reconnect_backoff_ms", _RECONNECT_MS)]
@@ -51,9 +51,9 @@ def channel_to(ports: Sequence[int], number: int) -> grpc.aio.Channel:
 
 @asynccontextmanager
 async def calling(apis: Sequence[Api], per_second: float, tally: Tally) -> AsyncIterator[None]:
-    """So many calls a second until the block ends, whatever becomes of those before; every fourth places an order.
+    """This many calls a second until the block ends, whatever happens to earlier ones; every fourth places an order.
 
-    Fewer where the machine is too slow for it: what an overload does is another test's.
+    Fewer if the machine is too slow: overload is tested elsewhere.
     """
     over = asyncio.Event()
 
@@ -94,7 +94,7 @@ async def _ordered(api: Api, tally: Tally) -> None:
 
 
 class Fleet:
-    """Several servers on addresses of their own, which outlive each of them."""
+    """Several servers on fixed addresses, which restarts keep."""
 
     def __init__(self, database_url: str, size: int, *options: str, **environment: str) -> None:
         self._database_url = database_url

@@ -1,4 +1,4 @@
-"""Primaries that follow each other: each standby is made of the one that serves, and takes its place."""
+"""Successive primaries: each standby is copied from the current one, and replaces it."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ SOON = 60.0
 
 
 class Succession:
-    """A primary, and whatever standby takes its place."""
+    """A primary, and each standby that replaces it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,14 +35,14 @@ class Succession:
         self.primary = self._node()
         self.primary.make()
         self.primary.start()
-        # What it commits would bring to the disk what a test has left off there.
+        # Its commits would write to the disk what a test has kept from it.
         self.primary.ask("ALTER SYSTEM SET autovacuum = off")
         self.primary.ask("SELECT pg_reload_conf()")
         self.primary.ask("CREATE DATABASE template")
         migrations.upgrade(sibling(self.primary.url, "template"))
 
     def standby(self) -> Node:
-        """A standby that no commit waits for."""
+        """A standby for which no commit waits."""
         node = self._node()
         node.copy_running(self.primary)
         node.start()
@@ -57,24 +57,24 @@ class Succession:
         return name
 
     def caught_up(self, standby: Node) -> None:
-        """Returns once the standby has all that has happened so far."""
+        """Returns once the standby has everything so far."""
         ((end,),) = self.primary.ask("SELECT pg_logical_emit_message(true, 'test', '')::text")
         until(lambda: standby.ask("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", end) == [(True,)])
 
     def cut_off(self, standby: Node) -> None:
-        """The standby hears of nothing that happens from here on."""
+        """Stops replication to the standby."""
         standby.ask("ALTER SYSTEM SET primary_conninfo = ''")
         standby.ask("SELECT pg_reload_conf()")
         until(lambda: standby.ask("SELECT count(*) FROM pg_stat_wal_receiver") == [(0,)])
 
     def fail_over(self, standby: Node) -> None:
-        """The primary is gone, and the standby has taken its place."""
+        """Stops the primary and promotes the standby."""
         self.primary.crash()
         standby.promote()
         self.primary = standby
 
     def write_no_more(self) -> None:
-        """From here to the next crash, nothing reaches the disk but what a commit waits for."""
+        """From here to the next crash, only what a commit waits for reaches the disk."""
         ((writer,),) = self.primary.ask("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")
         assert isinstance(writer, int)
         os.kill(writer, signal.SIGSTOP)
@@ -107,16 +107,16 @@ class Failover:
 
     @property
     def url(self) -> str:
-        """The way to the database on the primary of now."""
+        """The URL of the database on the current primary."""
         return sibling(self.succession.primary.url, self.name)
 
     @property
     def either(self) -> str:
-        """The way to it on whichever of the two is the primary."""
+        """Its URL on whichever of the two is the primary."""
         return either_url(self.name, self.succession.primary, self.standby)
 
     async def keep(self) -> None:
-        """What has happened so far is not lost; all that follows is."""
+        """Replicates everything so far; later changes will be lost."""
         await asyncio.to_thread(self.succession.caught_up, self.standby)
         await asyncio.to_thread(self.succession.cut_off, self.standby)
 
@@ -125,7 +125,7 @@ class Failover:
 
 
 async def answered(database: Database) -> None:
-    """Returns once the database answers again, by connections that are good."""
+    """Returns once the database responds again, on working connections."""
     async with asyncio.timeout(SOON):
         while True:
             try:
@@ -138,7 +138,7 @@ async def answered(database: Database) -> None:
 
 
 async def looked(door: AccessFixture) -> None:
-    """Looks, as a server does, until that succeeds."""
+    """Polls, as a server does, until that succeeds."""
     async with asyncio.timeout(SOON):
         while True:
             try:
@@ -148,7 +148,7 @@ async def looked(door: AccessFixture) -> None:
 
 
 def handed_out(url: str, count: int) -> int:
-    """The last of so many ids, of transactions that leave nothing behind."""
+    """The last of this many transaction ids, whose transactions leave nothing behind."""
     with psycopg.connect(url) as connection:
         for _ in range(count):
             row = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()

@@ -1,4 +1,4 @@
-"""What callers may do, while the database cannot be asked."""
+"""Access while the database does not respond."""
 
 import asyncio
 import time
@@ -21,11 +21,11 @@ from tests.identity.people import outcome
 from tests.identity.sessions import begun
 
 LIST = pb.ListEventTypesRequest()
-"""A call that needs nothing of the database but to know who may make it."""
+"""A call that uses the database only to check access."""
 
 
-async def test_nobody_comes_in_by_what_was_known_before_the_database_froze(server: Running, cluster: Cluster) -> None:
-    """A second later each call asks anew, and fails as others do; after the thaw it is as before."""
+async def test_no_caller_is_accepted_from_the_cache_after_the_database_froze(server: Running, cluster: Cluster) -> None:
+    """A second later each call reads access again, and fails as others do; after the thaw calls succeed again."""
     person = await begun(server.application, server.channel, "manager")
     await person.api.webhooks.ListEventTypes(LIST)
     async with cluster.frozen():
@@ -40,10 +40,10 @@ async def test_nobody_comes_in_by_what_was_known_before_the_database_froze(serve
     assert await outcome(person.api.webhooks.ListEventTypes(LIST)) == "done"
 
 
-async def test_a_pool_that_is_exhausted_delays_no_revocation(server: Running, database_url: str) -> None:
-    """Known callers are served without it, and who is taken out by another server is out within a second."""
+async def test_an_exhausted_pool_delays_no_revocation(server: Running, database_url: str) -> None:
+    """Cached callers are served without it, and one whose access another server revokes is refused in a second."""
     person = await begun(server.application, server.channel, "manager")
-    await server.application.identity.access_cache.poll()  # the first one, which knows nobody yet
+    await server.application.identity.access_cache.poll()  # the first one, with an empty cache
     await person.api.webhooks.ListEventTypes(LIST)
     other = Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=1)
     async with AsyncExitStack() as held:

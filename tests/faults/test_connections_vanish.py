@@ -1,4 +1,4 @@
-"""Something between swallows what is sent on connections that stand, and acknowledges it; new ones work."""
+"""An intermediary drops and acknowledges everything that is sent on open connections; new ones work."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,10 +28,10 @@ async def connector(database_url: str, proxy: Proxy) -> AsyncIterator[Connector]
     await made.close()
 
 
-async def test_a_connection_on_which_nothing_gets_through_is_given_up_with_those_that_were_idle(
+async def test_a_connection_on_which_nothing_gets_through_is_given_up_with_all_idle_ones(
     proxy: Proxy, connector: Connector
 ) -> None:
-    """Whoever waits on it is told in seconds, and whoever uses another one of them at once."""
+    """A caller that waits on it gets an error within seconds, and a caller of another one immediately."""
     asked, idle = await connector.open(), await connector.open()
     proxy.vanish()
     async with asyncio.timeout(FOUND_OUT_WITHIN_SECONDS):
@@ -46,8 +46,8 @@ async def test_a_connection_on_which_nothing_gets_through_is_given_up_with_those
         await each.close()
 
 
-async def test_the_locks_of_a_session_that_nobody_hears_are_let_go(proxy: Proxy, connector: Connector) -> None:
-    """The host cannot notice that nobody is there any more; of one that was cancelled meanwhile, too."""
+async def test_the_locks_of_an_unreachable_session_are_released(proxy: Proxy, connector: Connector) -> None:
+    """The host cannot notice that its client is gone; also for a session that was cancelled meanwhile."""
     asked, cancelled = await connector.open(), await connector.open()
     await asked.execute("SELECT pg_advisory_xact_lock(1)")
     await cancelled.execute("SELECT pg_advisory_xact_lock(2)")
@@ -64,10 +64,10 @@ async def test_the_locks_of_a_session_that_nobody_hears_are_let_go(proxy: Proxy,
         await each.close()
 
 
-async def test_a_session_that_works_is_left_alone_while_another_one_s_connection_has_vanished(
+async def test_a_working_session_is_left_alone_while_another_ones_connection_has_vanished(
     proxy: Proxy, connector: Connector
 ) -> None:
-    """It answers, however long that takes, and though it began before."""
+    """It responds, however long that takes, and although it started before."""
     vanished = await connector.open()
     proxy.vanish()
     working = await connector.open()

@@ -1,4 +1,4 @@
-"""The data folder of a first run: what goes wrong with it is one line, and what was begun is finished the next time."""
+"""The data folder of a first run: a problem is reported in one line, and the next start completes the work."""
 
 import asyncio
 import json
@@ -51,10 +51,10 @@ def line_of(finished: Finished) -> str:
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND, ids=" ".join)
-def test_a_data_folder_that_is_a_file_is_named(
+def test_a_data_folder_that_is_a_file_is_reported(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    """By every command, with the mend; the file stays."""
+    """By every command, with what to do; the file is not changed."""
     (tmp_path / "data").write_text("a letter")
     line = line_of(backroom_here(capsys, *command, BACKROOM_DATA_DIR=str(tmp_path / "data")))
     assert line.startswith(f"backroom: BACKROOM_DATA_DIR: {tmp_path / 'data'}: ")
@@ -63,17 +63,17 @@ def test_a_data_folder_that_is_a_file_is_named(
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND[:3], ids=" ".join)
-def test_a_data_folder_that_cannot_be_made_is_named(
+def test_a_data_folder_that_cannot_be_created_is_reported(
     capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:
-    """As where everything is read-only; /sys is, even for root."""
+    """As on a read-only file system; /sys is one, even for root."""
     line = line_of(backroom_here(capsys, *command, BACKROOM_DATA_DIR="/sys/backroom"))
     assert line.startswith("backroom: BACKROOM_DATA_DIR: /sys/backroom: ")
     assert "let this user read and write it, or set it to another folder" in line
 
 
-def test_the_doctor_names_a_data_folder_that_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """It is broken, with the mend."""
+def test_the_doctor_reports_an_invalid_data_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It is broken, with what to do."""
     (tmp_path / "data").write_text("a letter")
     finished = backroom_here(capsys, "doctor", BACKROOM_DATA_DIR=str(tmp_path / "data"), COLUMNS="300")
     (line,) = (line for line in finished.out.splitlines() if "BACKROOM_DATA_DIR" in line)
@@ -82,8 +82,8 @@ def test_the_doctor_names_a_data_folder_that_is_none(capsys: pytest.CaptureFixtu
     assert finished.code == 1
 
 
-def test_what_lies_in_the_way_of_the_data_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """With the setting, where the embedded server itself says what is wrong."""
+def test_files_in_the_way_of_the_data_are_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With the setting, and the embedded server's own message."""
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "thesis.txt").write_text("ten years")
     line = line_of(backroom_here(capsys, "migrate", BACKROOM_DATA_DIR=str(tmp_path)))
@@ -93,7 +93,7 @@ def test_what_lies_in_the_way_of_the_data_is_named(capsys: pytest.CaptureFixture
 
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
-    """A folder on a disk of 8 MB; not in pytest's own, which cannot remove what is mounted there."""
+    """A folder on a disk of 8 MB; not in pytest's own, which cannot remove a mounted one."""
     folder = Path(tempfile.mkdtemp(prefix="backroom-small-"))
     mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
@@ -106,8 +106,8 @@ def small_disk() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("megabytes", [8, 40], ids=["for the data", "for the migrations"])
-async def test_a_full_disk_is_named_and_the_next_start_serves(small_disk: Path, megabytes: int) -> None:
-    """What was begun is finished, once there is room."""
+async def test_a_full_disk_is_reported_and_the_next_start_serves(small_disk: Path, megabytes: int) -> None:
+    """It completes the work, once there is space."""
 
     def resize(megabytes: int) -> None:
         subprocess.run(["/bin/mount", "-o", f"remount,size={megabytes}m", str(small_disk)], check=True)
@@ -124,7 +124,7 @@ async def test_a_full_disk_is_named_and_the_next_start_serves(small_disk: Path, 
 
 
 def test_python_without_docstrings_is_refused() -> None:
-    """They hold what callers are told: every refusal would be UNKNOWN."""
+    """Docstrings hold the messages for callers: without them every refusal would be UNKNOWN."""
     environment = bare_environment(PYTHONOPTIMIZE="2")
     ended = subprocess.run([BACKROOM, "migrate"], env=environment, capture_output=True, text=True, timeout=60)
     (line,) = ended.stderr.splitlines()
@@ -133,8 +133,8 @@ def test_python_without_docstrings_is_refused() -> None:
     assert ended.returncode == 2
 
 
-async def test_two_first_starts_at_once_serve_with_one_admin(tmp_path: Path) -> None:
-    """One waits for the other, beside a third that migrates; the password in admin.json signs in with both."""
+async def test_two_concurrent_first_starts_serve_with_one_admin(tmp_path: Path) -> None:
+    """One waits for the other, and a third process migrates; the password in admin.json signs in with both."""
     with serve(tmp_path) as one, serve(tmp_path) as other, command(tmp_path, "migrate") as third:
         try:
             for process in (one, other):
@@ -155,7 +155,7 @@ async def test_two_first_starts_at_once_serve_with_one_admin(tmp_path: Path) -> 
 
 
 async def killed_and_started(folder: Path, seconds: float) -> None:
-    """Kills a first start after so long, and sees that the next one serves, with an admin who can sign in."""
+    """Kills a first start after this long, and checks that the next one serves, with an admin who can sign in."""
     with serve(folder) as process:
         await asyncio.sleep(seconds)
         process.kill()
@@ -165,13 +165,13 @@ async def killed_and_started(folder: Path, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.9, 1.4, 1.8])
-async def test_a_first_start_that_was_killed_is_finished_by_the_next(tmp_path: Path, seconds: float) -> None:
-    """In the middle of making the data, the tables or the admin, as it happens; nothing is left running."""
+async def test_a_killed_first_start_is_completed_by_the_next(tmp_path: Path, seconds: float) -> None:
+    """While creating the data, the tables or the admin; no process is left."""
     await killed_and_started(tmp_path, seconds)
 
 
-async def test_a_closed_terminal_leaves_nothing_running(tmp_path: Path) -> None:
-    """SIGHUP stops the server as Ctrl-C does, and its database and sandbox with it."""
+async def test_a_closed_terminal_leaves_no_process(tmp_path: Path) -> None:
+    """SIGHUP stops the server as Ctrl-C does, with its database and its sandbox."""
     with serve(tmp_path) as process:
         assert process.stdout is not None
         await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "Ctrl-C stops it."), 120)
@@ -207,10 +207,10 @@ async def password_in(folder: Path, server: Running) -> str:
     return password
 
 
-async def test_an_admin_whose_making_was_interrupted_can_sign_in(
+async def test_an_admin_whose_creation_was_interrupted_can_sign_in(
     server: Running, database: Database, tmp_path: Path
 ) -> None:
-    """Whether it was killed before the account was made, or before its password was kept."""
+    """Whether it was killed before the account was created, or before its password was stored."""
     write_private(tmp_path / "admin.json", json.dumps({"email": FIRST_ADMIN, "password": "of another database"}))
     write_private(tmp_path / "admin.json.new", json.dumps({"email": FIRST_ADMIN, "password": "was never used"}))
     made = await ensure_first_admin(database, MASTER_KEYS, tmp_path)
@@ -225,8 +225,8 @@ async def test_an_admin_whose_making_was_interrupted_can_sign_in(
     assert names_in(tmp_path) == ["admin.json"]
 
 
-async def test_an_address_that_is_taken_leaves_no_password_behind(database: Database, tmp_path: Path) -> None:
-    """Where somebody else has the first admin's, the line says how an admin is made."""
+async def test_a_taken_address_leaves_no_password_behind(database: Database, tmp_path: Path) -> None:
+    """If another account has the first admin's address, the line says how to create an admin."""
     identity = build_identity(database.store(IDENTITY), MASTER_KEYS, permissions())
     await identity.accounts.create(FIRST_ADMIN, "correct horse battery", "", [], ChangeContext(NOBODY, "test", now()))
     identity.passwords.close()
@@ -235,7 +235,7 @@ async def test_an_address_that_is_taken_leaves_no_password_behind(database: Data
     assert names_in(tmp_path) == []
 
 
-def test_an_empty_master_key_is_made_again_where_nothing_was_sealed(tmp_path: Path) -> None:
+def test_an_empty_master_key_is_replaced_if_nothing_was_sealed(tmp_path: Path) -> None:
     """As a full disk left it behind, before there was a database."""
     (tmp_path / "master.key").touch()
     settings = settings_of({"BACKROOM_DATA_DIR": str(tmp_path)})
@@ -244,8 +244,8 @@ def test_an_empty_master_key_is_made_again_where_nothing_was_sealed(tmp_path: Pa
 
 
 @pytest.mark.parametrize("content", [b"", b"eHh4", b"\xff\xfe"], ids=["empty", "half", "no text"])
-def test_a_master_key_that_was_lost_is_named_where_something_was_sealed(tmp_path: Path, content: bytes) -> None:
-    """Another one would open nothing: the file stays as it is."""
+def test_a_lost_master_key_is_reported_if_something_was_sealed(tmp_path: Path, content: bytes) -> None:
+    """Another one would open nothing: the file is not changed."""
     EmbeddedPostgres(tmp_path / "postgres", durable=False).stop()
     (tmp_path / "master.key").write_bytes(content)
     with pytest.raises(Failure, match="has no master key, and the database next to it was sealed with one; put") as no:
@@ -254,15 +254,15 @@ def test_a_master_key_that_was_lost_is_named_where_something_was_sealed(tmp_path
     assert (tmp_path / "master.key").read_bytes() == content
 
 
-def test_two_who_keep_a_file_agree_on_one(tmp_path: Path) -> None:
-    """The one that was there first."""
+def test_two_processes_that_store_a_file_agree_on_one(tmp_path: Path) -> None:
+    """The first one's."""
     assert write_private_once(tmp_path / "key", "first") == "first\n"
     assert write_private_once(tmp_path / "key", "second") == "first\n"
     assert names_in(tmp_path) == ["key"]
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the disk gives up in the middle, it holds what it held, and nothing lies beside it."""
+def test_a_file_is_written_completely_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the disk fails in the middle, it has its earlier content, and no other file is left."""
     write_private(tmp_path / "key", "old")
 
     def full(_: int) -> None:
@@ -276,7 +276,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert names_in(tmp_path) == ["key"]
 
 
-def test_a_sandbox_that_was_half_written_is_none(tmp_path: Path) -> None:
-    """No command runs into it."""
+def test_a_half_written_sandbox_file_is_ignored(tmp_path: Path) -> None:
+    """No command fails because of it."""
     (tmp_path / "sandbox.json").write_text('{"url": "http')
     assert running_sandbox(settings_of({"BACKROOM_DATA_DIR": str(tmp_path)})) is None

@@ -1,4 +1,4 @@
-"""The database goes away and comes back: the server says so, answers in time, and needs nobody's help."""
+"""The database goes away and comes back: the server reports it, answers in time, and recovers without an operator."""
 
 import grpc
 import httpx
@@ -23,7 +23,7 @@ async def ready_over_http(server: Running) -> tuple[int, str | None]:
 
 
 async def test_readiness_follows_a_stopped_database_and_liveness_does_not(server: Running, cluster: Cluster) -> None:
-    """A restart of the server would mend nothing; a load balancer must look elsewhere."""
+    """Restarting the server would fix nothing; a load balancer must use another one."""
     async with cluster.stopped():
         await becomes(server.channel, "readiness", "NOT_SERVING", within=SOON)
         assert await checked(server.channel, "liveness") == "SERVING"
@@ -36,7 +36,7 @@ async def test_readiness_follows_a_stopped_database_and_liveness_does_not(server
 async def test_calls_are_refused_while_the_database_is_stopped_and_succeed_after(
     service: Api, cluster: Cluster
 ) -> None:
-    """Reads and writes say UNAVAILABLE, and when to come back; afterwards nobody has to do anything."""
+    """Reads and writes are UNAVAILABLE, with a time to retry; afterwards they succeed without intervention."""
     await stocked(service, "TEA", 10)
     placed = ask(("TEA", 1))
     async with cluster.stopped():
@@ -49,8 +49,8 @@ async def test_calls_are_refused_while_the_database_is_stopped_and_succeed_after
     assert len((await service.catalog.ListProducts(LIST)).products) == 1
 
 
-async def test_the_log_says_why_in_the_database_s_own_words(server: Running, cluster: Cluster) -> None:
-    """With the setting and the mend; whoever asks for readiness learns less."""
+async def test_the_log_has_the_databases_own_message(server: Running, cluster: Cluster) -> None:
+    """With the setting and what to do; the readiness probe reveals less."""
     async with cluster.stopped():
         await becomes(server.channel, "readiness", "NOT_SERVING", within=SOON)
         await until(lambda: bool(reasons(server)), within=SOON)
@@ -62,6 +62,6 @@ async def test_the_log_says_why_in_the_database_s_own_words(server: Running, clu
 
 
 def reasons(server: Running) -> list[str]:
-    """What the log says of why there is no connection."""
+    """The logged reasons why there is no connection."""
     lines = [line for line in server.log if line["event"] == "not_ready"]
     return [str(line["why"]) for line in lines if "connection to server" in str(line["why"])]

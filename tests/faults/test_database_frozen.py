@@ -1,4 +1,4 @@
-"""The database stands still: its connections are there, and nothing comes back over them."""
+"""The database is frozen: connections stay open, and nothing responds on them."""
 
 import asyncio
 from typing import Any
@@ -26,7 +26,7 @@ async def code_of(call: Any) -> grpc.StatusCode:
 
 
 async def test_readiness_follows_a_frozen_database(server: Running, cluster: Cluster) -> None:
-    """It falls though no connection breaks, stands while the database stands, and rises by itself."""
+    """It turns red although no connection breaks, and green again automatically."""
     async with cluster.frozen():
         await becomes(server.channel, "readiness", "NOT_SERVING", within=SOON)
         assert await checked(server.channel, "liveness") == "SERVING"
@@ -36,7 +36,7 @@ async def test_readiness_follows_a_frozen_database(server: Running, cluster: Clu
 async def test_calls_end_by_their_callers_deadline_while_the_database_is_frozen(
     server: Running, service: Api, cluster: Cluster
 ) -> None:
-    """On the server too, which holds nothing for those who left; who repeats a change learns what became of it."""
+    """On the server too, which keeps nothing for callers that left; a repeated change returns its outcome."""
     await stocked(service, "TEA", 10)
     asks = [ask(("TEA", 1)) for _ in range(10)]
     async with cluster.frozen():
@@ -46,7 +46,7 @@ async def test_calls_end_by_their_callers_deadline_while_the_database_is_frozen(
         async with asyncio.timeout(SOON):
             await server.application.in_flight.idle()
     assert len((await service.catalog.ListProducts(LIST)).products) == 1
-    # An order whose caller gave up may have been placed or not, and is placed once at most: ten pieces suffice for all.
+    # An order whose caller gave up may have been placed or not, but at most once: ten pieces suffice for all.
     find_answer = await asyncio.gather(*map(service.orders.PlaceOrder, asks))
     assert len({answer.order.order_id for answer in find_answer}) == len(asks)
     assert (await refusal(service.orders.PlaceOrder(ask(("TEA", 1))))).reason == "OUT_OF_STOCK"
@@ -55,7 +55,7 @@ async def test_calls_end_by_their_callers_deadline_while_the_database_is_frozen(
 async def test_calls_end_by_the_servers_deadline_while_the_database_is_frozen(
     server: Running, service: Api, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A caller that would wait for ever is told so, with a reason."""
+    """A caller without a deadline gets a refusal with a reason."""
     await stocked(service, "TEA", 10)
     (deadline,) = (each for each in server.application.chain.interceptors if isinstance(each, Deadline))
     async with cluster.frozen():

@@ -1,4 +1,4 @@
-"""A primary with a synchronous standby: what was answered stands, whichever of the two dies."""
+"""A primary with a synchronous standby: every answered change survives the loss of either."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -58,7 +58,7 @@ async def service(server: Running) -> Api:
 
 
 async def waits(pair: Pair, count: int = 1) -> list[int]:
-    """The sessions whose commits wait for the standby, once there are so many."""
+    """The sessions whose commits wait for the standby, once there are this many."""
 
     async def look() -> list[int]:
         return await asyncio.to_thread(waiting, pair.primary.url)
@@ -67,7 +67,7 @@ async def waits(pair: Pair, count: int = 1) -> list[int]:
 
 
 async def held_up(pair: Pair, call: "asyncio.Future[Any]") -> None:
-    """Returns once the call waits for the standby; fails where it is answered instead."""
+    """Returns once the call waits for the standby; fails if it is answered instead."""
     waiting = asyncio.create_task(waits(pair))
     await asyncio.wait({waiting, call}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -92,7 +92,7 @@ def end(pair: Pair, sessions: list[int], how: Any = "SELECT pg_terminate_backend
 
 
 async def test_a_repetition_waits_for_the_standby_as_the_first_answer_does(replicated: Pair, service: Api) -> None:
-    """The row of a session that was terminated stands, though no standby has it."""
+    """The row of a terminated session exists, although no standby has it."""
     await stocked(service, "TEA", 10)
     request = ask(("TEA", 1))
     with replicated.standby.frozen():
@@ -108,7 +108,7 @@ async def test_a_repetition_waits_for_the_standby_as_the_first_answer_does(repli
 
 
 async def test_a_repetition_waits_after_a_crash_of_the_primary_too(replicated: Pair, service: Api) -> None:
-    """What its log holds stands when it is up again, and waits for nobody any more."""
+    """Its log's content is there after the restart, and no longer waits."""
     await stocked(service, "TEA", 10)
     request = ask(("TEA", 1))
     with replicated.standby.frozen():
@@ -125,7 +125,7 @@ async def test_a_repetition_waits_after_a_crash_of_the_primary_too(replicated: P
 
 
 async def knocking(service: Api, request: order_service_pb2.PlaceOrderRequest) -> Any:
-    """The answer, once there is one: the pool has connections to a server that is gone."""
+    """Retries until there is an answer: the pool may have connections to a server that is gone."""
     while True:
         try:
             return await service.orders.PlaceOrder(request)
@@ -134,8 +134,8 @@ async def knocking(service: Api, request: order_service_pb2.PlaceOrderRequest) -
         await asyncio.sleep(0.05)
 
 
-async def test_what_was_answered_survives_a_promotion(replicated: Pair, service: Api) -> None:
-    """A crowd repeats its orders while no standby has them; whichever answer was OK stands on the new primary."""
+async def test_every_answered_change_survives_a_promotion(replicated: Pair, service: Api) -> None:
+    """Callers repeat their orders while no standby has them; each order answered OK is on the new primary."""
     await stocked(service, "TEA", 100)
     book = Book()
     await asyncio.gather(*(book.place(service, ask(("TEA", 1))) for _ in range(CROWD)))
@@ -166,7 +166,7 @@ async def test_what_was_answered_survives_a_promotion(replicated: Pair, service:
 async def test_a_commit_whose_wait_is_cancelled_is_not_answered_with_ok(
     replicated: Pair, service: Api, repeated: bool
 ) -> None:
-    """PostgreSQL reports it as done, with a warning: the caller is told that nobody knows, and asks again."""
+    """PostgreSQL reports it as done, with a warning: the caller learns that the outcome is unknown, and retries."""
     await stocked(service, "TEA", 10)
     request = ask(("TEA", 1))
     with replicated.standby.frozen():
@@ -183,7 +183,7 @@ async def test_a_commit_whose_wait_is_cancelled_is_not_answered_with_ok(
 
 
 async def test_an_answer_that_is_looked_up_before_anything_else_waits_too(replicated: Pair, server: Running) -> None:
-    """A registration is looked for by itself, before anything is counted; cancelled, it is no answer."""
+    """A registration is looked up separately, before anything is counted; cancelled, it is not answered."""
     request, api = registering("ada@example.com"), server.anonymous
     with replicated.standby.frozen():
         synchronous(replicated.primary.url, "")

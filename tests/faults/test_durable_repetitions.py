@@ -1,4 +1,4 @@
-"""Each method that changes something, repeated while no commit is confirmed; and what is done by providers."""
+"""Each method that changes something, repeated while no commit is confirmed; and effects at providers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -29,11 +29,11 @@ from tests.fixtures.trading import Shop, eventually, trading
 from tests.identity.people import NEW_PASSWORD, logging_in
 
 ACKNOWLEDGES_NOTHING = {"ExchangeKey"}
-"""It hands out a token, and notes at most once a minute that the key was used."""
+"""It issues a token, and stores the key's last use at most once a minute."""
 
 
 class Repeating(Scenario):
-    """Repeats each call while no commit is confirmed: it must wait, and be answered as before once one is."""
+    """Repeats each call while no commit is confirmed: it must wait, and get the first answer once one is."""
 
     url = ""
 
@@ -72,15 +72,15 @@ async def scenario(
 
 
 async def test_a_repetition_of_any_change_waits_until_it_is_confirmed(scenario: Repeating) -> None:
-    """Whether it is known by its request_id, or there is nothing left to change."""
+    """Whether its request_id identifies it, or there is nothing left to change."""
     for rows in all_rows().values():
         for part in rows.changes:
             await part(scenario)
     assert scenario.called == {*CHANGING}
 
 
-async def test_confirming_what_cost_nothing_waits_until_it_is_confirmed(shop: Shop, cluster: Cluster) -> None:
-    """Nobody is asked, and nothing is written."""
+async def test_confirming_a_free_payment_waits_until_it_is_confirmed(shop: Shop, cluster: Cluster) -> None:
+    """No provider is called, and nothing is written."""
     await stocked(shop.seller, "TEA", 10)
     free = ask(("TEA", 1))
     free.lines[0].unit_price.currency_code = "GBP"
@@ -92,10 +92,10 @@ async def test_confirming_what_cost_nothing_waits_until_it_is_confirmed(shop: Sh
     assert (await confirming).payment == payment
 
 
-async def test_money_is_let_go_once_the_order_s_end_is_confirmed(
+async def test_money_is_released_once_the_orders_end_is_confirmed(
     database: Database, shop: Shop, cluster: Cluster
 ) -> None:
-    """A promotion might bring the order back to life, and nothing brings the money back."""
+    """A promotion might undo the order's end, and nothing could undo the release."""
     await shop.sandbox.behave(webhook_url="")
     await stocked(shop.seller, "TEA", 10)
     order = await placed(shop.seller, ("TEA", 1))

@@ -1,4 +1,4 @@
-"""The primary dies or hangs and its standby is promoted: changes go on in seconds, and readiness tells the truth."""
+"""The primary dies or hangs and its standby is promoted: changes succeed again soon, and readiness is accurate."""
 
 import asyncio
 import time
@@ -20,11 +20,11 @@ from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, Running, refusal, running
 
 DEAD_SECONDS, HUNG_SECONDS, TOLD_SECONDS = 3.0, 10.0, 5.0
-"""How soon after a promotion there are changes again, and how soon readiness follows, on a machine that is free."""
+"""How soon after a promotion changes succeed again, and how soon readiness follows, on an idle machine."""
 BUSY = 3.0
-"""How many times as long these tests let it take: on this machine others run too."""
+"""The factor that these tests allow for, since the machine is busy with others."""
 OURS = "SELECT wait_event FROM pg_stat_activity WHERE application_name LIKE 'backroom%%'"
-"""A commit that waits for the standby cannot be ended by anybody, and nobody listens to it any more."""
+"""A commit that waits for the standby cannot be ended by a client, and no client is connected to it any more."""
 Note = Callable[[str, object], None]
 """Writes a figure into the tests' report."""
 KINDS = ("PlaceOrder", "CreateProduct", "GetOrder", "WatchOrders")
@@ -40,7 +40,7 @@ def nodes() -> Iterator[Pair]:
 
 @pytest.fixture
 async def serving(nodes: Pair) -> AsyncIterator[Running]:
-    """A server that knows both hosts, and does jobs."""
+    """A server with both hosts in its URL and a worker."""
     url = nodes.url("postgres")
     database = Database(url, audit_key=MASTER_KEYS.audit_key)
     async with AsyncExitStack() as stack:
@@ -49,7 +49,7 @@ async def serving(nodes: Pair) -> AsyncIterator[Running]:
 
 
 class Track:
-    """When the calls of each kind began that succeeded, and whenever readiness changed."""
+    """The start times of successful calls of each kind, and the changes of readiness."""
 
     def __init__(self, serving: Running) -> None:
         self._serving = serving
@@ -76,7 +76,7 @@ class Track:
                 answered.add((await api.orders.PlaceOrder(request, timeout=20)).order.order_id)
 
     async def watch(self, api: Api) -> None:
-        """Watches orders, anew whenever that ends, until one is told of."""
+        """Watches orders, reopening the watch when it ends, until one arrives."""
         async for change in api.orders.WatchOrders(order_service_pb2.WatchOrdersRequest(), timeout=None):
             if change.HasField("order"):
                 return
@@ -89,24 +89,24 @@ class Track:
             await asyncio.sleep(0.05)
 
     def first(self, kind: str, since: float) -> float | None:
-        """How many seconds after a moment the first call began that succeeded; None where none has yet."""
+        """How many seconds after a moment the first successful call started; None if there is none yet."""
         return next((round(began - since, 2) for began in self._succeeded[kind] if began > since), None)
 
     async def all_again(self, since: float, within: float) -> dict[str, float | None]:
-        """The same of each kind of call; raises TimeoutError where one does not succeed in time."""
+        """The same for each kind of call; raises TimeoutError if one does not succeed in time."""
         async with asyncio.timeout(within):
             while None in (found := {kind: self.first(kind, since) for kind in KINDS}).values():  # noqa: ASYNC110 - polled
                 await asyncio.sleep(0.05)
         return found
 
     def changes(self, since: float) -> list[tuple[float, str]]:
-        """How readiness changed, by seconds after a moment."""
+        """The changes of readiness, by seconds after a moment."""
         return [(round(at - since, 2), status) for at, status in self.readiness]
 
 
 @asynccontextmanager
 async def tracked(serving: Running) -> AsyncIterator[tuple[Track, Api]]:
-    """A server that is ready, and callers of every kind until the block ends."""
+    """A ready server, and callers of every kind until the block ends."""
     await becomes(serving.channel, "readiness", "SERVING", within=60)
     api = await serving.sign_in("service")
     await stocked(api, "TEA", 1_000_000)
@@ -148,7 +148,7 @@ async def jobs_go_on(serving: Running, within: float) -> float:
 
 
 async def orders_placed(serving: Running, track: Track) -> None:
-    """Each request that was answered has one order, and it is there."""
+    """Each answered request has exactly one order."""
     assert all(len(found) <= 1 for found in track.orders.values())
     placed = {order_id for found in track.orders.values() for order_id in found}
     api = await serving.sign_in("service")
@@ -158,10 +158,10 @@ async def orders_placed(serving: Running, track: Track) -> None:
 
 
 @pytest.mark.parametrize("told_before", [False, True])
-async def test_a_hung_primary_is_given_up_for_the_one_that_was_promoted(
+async def test_a_hung_primary_is_given_up_for_the_promoted_one(
     nodes: Pair, serving: Running, told_before: bool, record_property: Note
 ) -> None:
-    """Its kernel answers and it does not; when it moves again, nobody goes back to it."""
+    """Its kernel responds and its processes do not; when they run again, no connection returns to it."""
     async with tracked(serving) as (track, _):
         with nodes.primary.frozen():
             hung = time.monotonic()
@@ -183,7 +183,7 @@ async def test_a_hung_primary_is_given_up_for_the_one_that_was_promoted(
     assert len(told(serving)) <= 6, told(serving)
 
 
-async def test_a_dead_primary_is_left_for_the_one_that_was_promoted(
+async def test_a_dead_primary_is_given_up_for_the_promoted_one(
     nodes: Pair, serving: Running, record_property: Note
 ) -> None:
     """Nothing listens there any more."""
@@ -203,10 +203,10 @@ async def test_a_dead_primary_is_left_for_the_one_that_was_promoted(
     assert len(told(serving)) <= 6, told(serving)
 
 
-async def test_changes_wait_for_a_frozen_standby_and_readings_do_not(
+async def test_changes_wait_for_a_frozen_standby_and_reads_do_not(
     nodes: Pair, serving: Running, record_property: Note
 ) -> None:
-    """Their callers are told UNAVAILABLE; repeating a request when the standby is back gives the one order of it."""
+    """Their callers get UNAVAILABLE; repeating a request when the standby is back returns its one order."""
     async with tracked(serving) as (track, api):
         placed = next(order_id for found in track.orders.values() for order_id in found)
         get = order_service_pb2.GetOrderRequest(order_id=placed)
@@ -233,10 +233,10 @@ async def test_changes_wait_for_a_frozen_standby_and_readings_do_not(
     record_property("back after", round(thawed - frozen, 2))
 
 
-async def test_an_old_primary_that_still_answers_is_left_for_the_one_that_was_promoted(
+async def test_an_old_primary_that_still_responds_is_given_up_for_the_promoted_one(
     nodes: Pair, serving: Running, record_property: Note
 ) -> None:
-    """Its commits wait for a standby that it no longer has: that another host is ahead of it is found out by asking."""
+    """Its commits wait for a standby that it no longer has; a query shows that another host is ahead of it."""
     async with tracked(serving) as (track, _):
         await asyncio.to_thread(nodes.standby.promote)
         promoted = time.monotonic()

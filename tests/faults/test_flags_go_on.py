@@ -1,19 +1,25 @@
-"""While the database is away, flags are evaluated as they were: it is asked for nothing."""
+"""While the database is away, flags are evaluated as they were; changes are refused."""
 
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import grpc
+import httpx
 
+from backroom.flags.v1 import flag_service_pb2 as pb
 from flagd.sync.v1 import sync_service_pb2 as sync
 from storage.database import Database
 from tests.contract.probes import becomes, checked
 from tests.faults.cluster import Cluster
 from tests.faults.load import until
 from tests.fixtures.servers import Running, quick_passwords, refusal, running
+from tests.flags.calling import drafted
+from tests.flags.keeping import add, change
+from tests.flags.ofrep import ALL
 from tests.flags.values import flag
-from tests.flags.wire import THIS_MACHINE, Flagd, add, change, known, serving_flags, told
+from tests.flags.wire import THIS_MACHINE, Flagd, known, serving_flags, told
 
 SOON = 5.0
 """In seconds: how soon readiness must follow the database."""
@@ -24,7 +30,7 @@ RULE = {"if": [{"==": [{"var": "team"}, "staff"]}, "on"]}
 
 
 async def test_evaluation_goes_on_and_its_services_stay_ready(database: Database, cluster: Cluster) -> None:
-    """Clients keep being answered, and streams stay open; what came back is followed from where it was."""
+    """Clients are answered and streams stay open; once the database is back, its changes are followed again."""
     one = flag("a", targeting=RULE)
     await add(database, one)
     async with serving_flags(database) as server:
@@ -46,8 +52,42 @@ async def test_evaluation_goes_on_and_its_services_stay_ready(database: Database
         events.cancel()
 
 
+async def test_ofrep_goes_on_and_changes_are_refused(database: Database, cluster: Cluster) -> None:
+    """Evaluation and entity tags as before; each change is UNAVAILABLE, and can be made once the database is back."""
+    await add(database, flag("a", targeting=RULE))
+    async with (
+        serving_flags(database, ofrep_calls_per_second=0.0) as server,
+        httpx.AsyncClient(base_url=server.http, timeout=30) as client,
+    ):
+        keeper = await server.sign_in("manager")
+        await known(server.channel, "a")
+        etag = (await client.post(ALL, json={})).headers["etag"]
+        making = pb.CreateFlagRequest(request_id=str(uuid4()), flag=drafted("new"))
+        async with cluster.stopped():
+            await becomes(server.channel, "readiness", "NOT_SERVING", within=SOON)
+            answer = await client.post(f"{ALL}/a", json={"context": {"team": "staff"}})
+            assert (answer.status_code, answer.json()["value"]) == (200, True)
+            bulk = await client.post(ALL, json={})
+            assert (bulk.status_code, bulk.json()["flags"][0]["value"]) == (200, False)
+            if bulk.headers["etag"] == etag:  # unless five minutes have ended, and with them a stream's URL
+                again = await client.post(ALL, json={}, headers={"if-none-match": etag})
+                assert (again.status_code, again.content) == (304, b"")
+            changes = [
+                keeper.flags.CreateFlag(making),
+                keeper.flags.SwitchOff(pb.SwitchOffRequest(key="a")),
+                keeper.flags.ArchiveFlag(pb.ArchiveFlagRequest(key="a")),
+            ]
+            for each in changes:
+                found = await refusal(each)
+                assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+            assert await checked(server.channel, "backroom.flags.v1.FlagService") == "NOT_SERVING"
+        await becomes(server.channel, "readiness", "SERVING", within=BACK)
+        assert (await keeper.flags.CreateFlag(making)).flag.key == "new"
+        await known(server.channel, "a", "new")
+
+
 async def test_a_token_that_was_known_lets_its_caller_go_on(database: Database, cluster: Cluster) -> None:
-    """Nobody can say any more what it may do; what was known last counts for evaluation, and for nothing else."""
+    """Its rights cannot be read; the last known ones count for evaluation, and for nothing else."""
     await add(database, flag("a", default="on"))
     async with serving_flags(database, flags_open_to=()) as server:
         service, newcomer = await server.sign_in("service"), await server.sign_in("service")
@@ -84,7 +124,7 @@ async def test_a_server_that_starts_without_the_database_answers_once_it_has_rea
 
 
 async def test_the_log_says_once_that_changes_are_not_followed(database: Database, cluster: Cluster) -> None:
-    """And that the server is not ready; nothing else is to be done about flags."""
+    """And that the server is not ready; flags need no other action."""
     async with serving_flags(database) as server:
         async with cluster.stopped():
             await becomes(server.channel, "readiness", "NOT_SERVING", within=SOON)

@@ -1,4 +1,4 @@
-"""What an operator reads when the standby takes the primary's place, or connections end: a handful of plain lines."""
+"""What an operator reads when the standby replaces the primary, or connections end: a few plain lines."""
 
 import asyncio
 from collections import Counter
@@ -22,13 +22,13 @@ from tests.process.servers import QUIET
 MAX_LINES = 6
 """Above INFO, of one server and one fault."""
 SETTLED_SECONDS = 6.0
-"""After orders are taken again: longer than the worker needs to go on, and than the first pauses of an outage."""
+"""After orders succeed again: longer than the worker needs to resume, and than the first intervals of an outage."""
 AGAIN_WITHIN_SECONDS = 90.0
 
 
 @asynccontextmanager
 async def _ordering(server: Process, database_url: str, book: Book) -> AsyncIterator[None]:
-    """Callers place orders all the while."""
+    """Callers place orders continuously."""
     (line,) = server.of("serving")
     database = Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{line['grpc_port']}") as channel:
@@ -40,7 +40,7 @@ async def _ordering(server: Process, database_url: str, book: Book) -> AsyncIter
 
 
 async def _lines_after(server: Process, book: Book, begin: int) -> list[dict[str, object]]:
-    """What was written above INFO since then, once orders are taken again and the worker has settled."""
+    """The lines above INFO since then, once orders succeed again and the worker has settled."""
     taken = len(book.ok)
     await until(lambda: len(book.ok) > taken + 20, within=AGAIN_WITHIN_SECONDS)
     await asyncio.sleep(SETTLED_SECONDS)
@@ -55,8 +55,8 @@ def _assert_few_and_ours(server: Process, lines: list[dict[str, object]]) -> Non
     assert all(len(str(line)) < 700 for line in lines)
 
 
-async def test_a_promotion_is_told_in_a_handful_of_lines() -> None:
-    """The primary is killed, its standby promoted, and callers go on; then all connections are ended, twice."""
+async def test_a_promotion_is_logged_in_a_few_lines() -> None:
+    """The primary is killed, its standby promoted, and callers continue; then all connections are ended, twice."""
     book = Book()
     with pair() as found:
         with psycopg.connect(found.primary.url, autocommit=True) as connection:
@@ -70,7 +70,7 @@ async def test_a_promotion_is_told_in_a_handful_of_lines() -> None:
                 await until(lambda: len(book.ok) > 20, within=AGAIN_WITHIN_SECONDS)
                 begin = len(server.log)
                 await asyncio.to_thread(found.primary.crash)
-                await asyncio.sleep(3)  # somebody must decide it
+                await asyncio.sleep(3)  # an operator must decide it
                 await asyncio.to_thread(found.standby.promote)
                 promoted = await _lines_after(server, book, begin)
                 begin = len(server.log)

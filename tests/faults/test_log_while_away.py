@@ -1,4 +1,4 @@
-"""What a person reads while the database is away: a few lines, and a promise that is kept."""
+"""What an operator reads during a database outage: a few accurate lines."""
 
 import asyncio
 import json
@@ -19,13 +19,13 @@ from tests.fixtures.keys import MASTER_KEY
 
 
 class Process:
-    """A `backroom serve`, and what it has said; it does not outlive the block."""
+    """A `backroom serve`, and its output; it is stopped at the end of the block."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.log: list[dict[str, Any]] = []
         self.other: list[str] = []
-        """Lines of the log that are none of ours."""
+        """Lines of the log that are not ours."""
         self.screen = ""
         self._reading = [asyncio.create_task(self._read_log()), asyncio.create_task(self._read_screen())]
 
@@ -77,8 +77,8 @@ async def served(database_url: str) -> Process:
     )
 
 
-async def test_a_server_waits_for_its_database_and_says_so_in_few_words(cluster: Cluster, database_url: str) -> None:
-    """At its start and later: one line with growing pauses, one when it is back, and "serves" only once it is ready."""
+async def test_a_server_waits_for_its_database_and_logs_a_few_lines(cluster: Cluster, database_url: str) -> None:
+    """At its start and later: one line at growing intervals, one when it is back; "serves" only once it is ready."""
     async with AsyncExitStack() as stack:
         async with cluster.stopped():
             server = await stack.enter_async_context(await served(database_url))
@@ -93,7 +93,7 @@ async def test_a_server_waits_for_its_database_and_says_so_in_few_words(cluster:
         await server.until("ready", 2)
         server.process.send_signal(signal.SIGINT)
         assert await server.ended() == 0
-    # That connections ended, and that there are no new ones, may each be told; then the pauses grow.
+    # That connections ended, and that new ones fail, may each be one line; then the intervals grow.
     assert {line["event"] for line in told} <= {"not_ready", "job"}
     assert lasted > 1
     assert server.screen.count("Backroom serves") == 1
@@ -104,8 +104,8 @@ async def test_a_server_waits_for_its_database_and_says_so_in_few_words(cluster:
     assert [line["event"] for line in server.log[-2:]] == ["stopping", "stopped"]
 
 
-async def test_a_server_on_a_database_that_is_not_migrated_says_that_alone(cluster: Cluster) -> None:
-    """With the mend, and nothing of what else cannot work until then."""
+async def test_a_server_on_a_database_that_is_not_migrated_reports_only_that(cluster: Cluster) -> None:
+    """With what to do, and without the consequences."""
     with psycopg.connect(cluster.url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE unmigrated")
     async with await served(sibling(cluster.url, "unmigrated")) as server:

@@ -1,4 +1,4 @@
-"""Under load, with faults: each call is answered, refused or unknown, and what is stored is whole."""
+"""Faults under load: each call is answered, refused or unknown, and the stored data is consistent."""
 
 import asyncio
 import random
@@ -14,13 +14,13 @@ from tests.invariants import assert_kept, count_orders
 
 @pytest.fixture
 async def shop(service: Api) -> Api:
-    """Somebody with goods to sell."""
+    """A caller with products to sell."""
     await goods(service)
     return service
 
 
 async def test_terminated_connections_lose_nothing(shop: Api, cluster: Cluster, database_url: str) -> None:
-    """A storm of pg_terminate_backend: afterwards each request places exactly one order, those answered before too."""
+    """Repeated pg_terminate_backend: afterwards each request places exactly one order, even those answered before."""
     book = Book()
     name = urlsplit(database_url).path.removeprefix("/")
     ended = 0
@@ -40,7 +40,7 @@ async def test_terminated_connections_lose_nothing(shop: Api, cluster: Cluster, 
 async def test_a_database_that_is_stopped_under_load_loses_nothing(
     shop: Api, cluster: Cluster, database_url: str
 ) -> None:
-    """The crowd goes on asking; what was answered before is there when the database is."""
+    """The callers continue; orders that were answered before exist when the database is back."""
     book = Book()
     async with crowd(shop, book, callers=8):
         await until(lambda: len(book.ok) > 50)
@@ -54,8 +54,10 @@ async def test_a_database_that_is_stopped_under_load_loses_nothing(
     assert_kept(database_url, find_answer.values())
 
 
-async def test_callers_that_go_leave_nothing_half_written(server: Running, shop: Api, database_url: str) -> None:
-    """Calls are cancelled at random moments of their lives, and each order is there whole or not at all."""
+async def test_callers_that_disconnect_leave_nothing_half_written(
+    server: Running, shop: Api, database_url: str
+) -> None:
+    """Calls are cancelled at random moments, and each order exists completely or not at all."""
     book = Book()
     chance = random.Random(7)  # noqa: S311 - not for secrets
 

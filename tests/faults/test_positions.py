@@ -1,4 +1,4 @@
-"""What is remembered by transaction ids: after a promotion or a crash the database hands some of them out again."""
+"""Positions by transaction ids: after a promotion or a crash the database assigns some ids again."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -24,7 +24,7 @@ from storage.store import Store
 from storage.url import sibling
 from tests.commerce.goods import pages, placed, stocked
 from tests.commerce.values import kept, product, receipt
-from tests.commerce.watched import begun, told
+from tests.commerce.watched import begun, received
 from tests.faults.replication import synchronous
 from tests.faults.succession import SOON, Failover, Succession, answered, handed_out, looked, opened
 from tests.fixtures.servers import Api, refusal, running
@@ -34,16 +34,16 @@ from tests.identity.records import auditing_on, entry, head, recorded, verified
 from tests.webhooks.outgoing import outbox_on
 
 LOST = 30
-"""How many transactions are lost, one after the other, so that their ids are handed out again."""
+"""How many transactions are lost, so that their ids are assigned again."""
 NEW = 50
-"""How many come afterwards: more than were lost."""
+"""How many follow: more than were lost."""
 TEA = product("TEA")
 ALL: frozenset[str] = frozenset()
 
 
 @pytest.fixture
 def failover(succession: Succession) -> Iterator[Failover]:
-    """To a standby that no commit waits for."""
+    """A failover to a standby for which no commit waits."""
     name, standby = succession.new_database(), succession.standby()
     yield Failover(succession, name, standby)
     if succession.primary is not standby:
@@ -51,7 +51,7 @@ def failover(succession: Succession) -> Iterator[Failover]:
 
 
 async def orders_placed(api: Api, count: int) -> list[str]:
-    """The ids of so many orders, each of a transaction of its own."""
+    """The ids of this many orders, each placed in its own transaction."""
     return [(await placed(api, ("A", 1))).order_id for _ in range(count)]
 
 
@@ -66,9 +66,9 @@ async def assert_expired(api: Api, token: str) -> None:
 
 @pytest.mark.parametrize("lost", [0, LOST])
 async def test_a_token_from_before_a_promotion_is_refused_for_good(failover: Failover, lost: int) -> None:
-    """At once, and once the new primary has come to the ids of the old one; also where commits waited for the standby.
+    """At once, and once the new primary has reached the old one's ids; also if commits waited for the standby.
 
-    Nothing is lost then.
+    In that case nothing is lost.
     """
     async with opened(failover.url) as database, running(database) as server:
         service = await server.sign_in("service")
@@ -81,7 +81,7 @@ async def test_a_token_from_before_a_promotion_is_refused_for_good(failover: Fai
         else:
             synchronous(failover.succession.primary.url)
         await orders_placed(service, lost or 3)
-        tokens = [message.resume_token for message in await told(watched, 3 + (lost or 3))]
+        tokens = [message.resume_token for message in await received(watched, 3 + (lost or 3))]
         await failover.happen()
     async with opened(failover.url) as database, running(database) as server:
         service = await server.sign_in("service")
@@ -92,11 +92,11 @@ async def test_a_token_from_before_a_promotion_is_refused_for_good(failover: Fai
         new = await orders_placed(service, NEW)
         for token in (tokens[0], tokens[-1]):
             await assert_expired(service, token)
-        assert [message.order.order_id for message in await told(anew, NEW)] == new
+        assert [message.order.order_id for message in await received(anew, NEW)] == new
 
 
-async def test_nothing_is_told_of_a_standby(failover: Failover) -> None:
-    """Its snapshots do not show what is under way, so that what commits late would be left out."""
+async def test_a_standby_sends_no_changes(failover: Failover) -> None:
+    """Its snapshots do not show transactions under way, so late commits would be skipped."""
     async with opened(sibling(failover.standby.url, failover.name)) as database:
         with pytest.raises(StoreUnavailable) as raised:
             async with database.store(COMMERCE).reading() as tx:
@@ -105,7 +105,7 @@ async def test_nothing_is_told_of_a_standby(failover: Failover) -> None:
 
 
 class Gated(Store[CommerceReading, CommerceTransaction]):
-    """A store from which nothing is read while its gate is closed."""
+    """A store that cannot be read while its gate is closed."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database._pool, COMMERCE, None)
@@ -124,19 +124,19 @@ class Gated(Store[CommerceReading, CommerceTransaction]):
             self._passed -= 1
 
     async def shut(self) -> None:
-        """Closes the gate, and returns when nobody is behind it."""
+        """Closes the gate, and returns when no read is under way."""
         self.gate.clear()
         await eventually(lambda: asyncio.sleep(0, self._passed), lambda passed: passed == 0)
 
 
 async def moved(database: Database, count: int = 1) -> None:
-    """So many movements of the stock, all in one transaction."""
+    """This many stock movements, all in one transaction."""
     async with database.store(COMMERCE).transaction() as tx:
         await tx.stock.move([receipt(TEA, 1, note=str(number)) for number in range(count)])
 
 
 async def test_a_watch_under_way_ends_where_a_standby_was_promoted(failover: Failover) -> None:
-    """Also where the feed never noticed that the database was away: one that waits, and one in the midst of a page."""
+    """Even if the feed never noticed the outage: one that waits, and one in the middle of a page."""
     database = Database(failover.either)
     store = Gated(database)
     feed = Feed(store, StockChanges(), lambda: datetime.now(UTC), poll_seconds=0.01, quiet=600)
@@ -175,12 +175,12 @@ async def test_a_watch_under_way_ends_where_a_standby_was_promoted(failover: Fai
 
 
 async def all_of(telling: WatchMessages[Movement]) -> int:
-    """How many messages there are."""
+    """The number of messages."""
     return len([each async for each in telling])
 
 
-async def test_an_access_that_is_taken_away_after_a_promotion_is_learned_of(failover: Failover) -> None:
-    """By a transaction whose id the old primary had given to another; the next look finds it out."""
+async def test_a_revocation_after_a_promotion_is_noticed(failover: Failover) -> None:
+    """Its transaction id was used by another one on the old primary; the next poll finds it."""
     async with opened(failover.either) as database:
         door = AccessFixture(database)
         token, account, _ = await door.enter("manager")
@@ -202,8 +202,8 @@ async def test_an_access_that_is_taken_away_after_a_promotion_is_learned_of(fail
         assert await door.permissions(token) == frozenset()
 
 
-async def test_the_relay_leaves_out_no_event_where_a_standby_was_promoted(failover: Failover) -> None:
-    """What was relayed before is not relayed again, and what was lost is no more; all that follows is delivered."""
+async def test_the_relay_skips_no_event_after_a_promotion(failover: Failover) -> None:
+    """Relayed events are not relayed again, lost ones are gone; all later ones are delivered."""
     async with opened(failover.either) as database, outbox_on(database) as outbox:
         endpoint = await outbox.endpoint()
         await outbox.relayed()
@@ -223,8 +223,8 @@ async def test_the_relay_leaves_out_no_event_where_a_standby_was_promoted(failov
         assert await outbox.types_of(endpoint) == expected
 
 
-async def test_the_record_is_sealed_whole_where_a_standby_was_promoted(failover: Failover) -> None:
-    """Each entry that is there stands in one place of the chain, and nothing is found that should not be there."""
+async def test_the_record_is_sealed_completely_after_a_promotion(failover: Failover) -> None:
+    """Each existing entry has one place in the chain, and nothing foreign is found."""
     async with opened(failover.either) as database:
         await recorded(database, entry(1))
         assert await auditing_on(database).seal() == 1
@@ -243,8 +243,8 @@ async def test_the_record_is_sealed_whole_where_a_standby_was_promoted(failover:
         assert found.last == await head(database)
 
 
-async def test_who_watches_and_can_list_misses_nothing_across_a_promotion(failover: Failover) -> None:
-    """What is there afterwards was listed or told; each order of afterwards is told once, or was listed."""
+async def test_a_watcher_that_can_list_misses_nothing_across_a_promotion(failover: Failover) -> None:
+    """Everything that exists afterwards was listed or sent; each later order was sent once, or listed."""
     listed: set[str] = set()
     seen: list[str] = []
     async with opened(failover.either) as database, running(database) as server:
@@ -278,6 +278,6 @@ async def test_who_watches_and_can_list_misses_nothing_across_a_promotion(failov
 
 
 async def orders_of(api: Api) -> list[str]:
-    """The ids of all orders that there are."""
+    """The ids of all existing orders."""
     found = await pages(api.orders.ListOrders, ListOrdersRequest(page_size=100), "orders")
     return [order.order_id for page in found for order in page]

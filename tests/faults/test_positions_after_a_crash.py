@@ -1,4 +1,4 @@
-"""After a crash, the database hands out again the ids of transactions that had ended and left nothing on its disk."""
+"""After a crash, the database assigns again the ids of transactions that had ended without a trace on its disk."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from storage.database import Database
 from storage.identity.store import IDENTITY
 from storage.url import sibling
 from tests.commerce.goods import placed, stocked
-from tests.commerce.watched import begun, told
+from tests.commerce.watched import begun, received
 from tests.faults.succession import Succession, answered, handed_out, looked, opened
 from tests.fixtures.servers import running
 from tests.identity.access_cache import AccessFixture
@@ -15,19 +15,19 @@ from tests.identity.records import auditing_on, entry, recorded, verified
 from tests.webhooks.outgoing import outbox_on
 
 LOST = 30
-"""Of how many transactions the ids are handed out again."""
+"""How many transaction ids are assigned again."""
 
 
 async def crash(succession: Succession, url: str, database: Database, last: int) -> None:
-    """The database crashes and is back, and hands out again the ids up to this one, of LOST transactions."""
+    """The database crashes and restarts, and assigns again the ids up to this one, of LOST transactions."""
     await asyncio.to_thread(succession.primary.crash)
     await asyncio.to_thread(succession.primary.start)
     await answered(database)
     assert handed_out(url, 1) < last - LOST / 2
 
 
-async def test_an_order_that_follows_a_crash_is_told_and_relayed(succession: Succession) -> None:
-    """Though it has the id of a transaction that had ended when the token was told, and left no trace on the disk."""
+async def test_an_order_after_a_crash_is_sent_and_relayed(succession: Succession) -> None:
+    """Although it has the id of a transaction that had ended when the token was issued, without a trace on the disk."""
     url = sibling(succession.primary.url, succession.new_database())
     async with opened(url) as database, running(database) as server, outbox_on(database) as outbox:
         service = await server.sign_in("service")
@@ -41,14 +41,14 @@ async def test_an_order_that_follows_a_crash_is_told_and_relayed(succession: Suc
         await crash(succession, url, database, last)
         new = [(await placed(service, ("A", 1))).order_id for _ in range(5)]
         handed_out(url, 2 * LOST)
-        messages = await told(service.orders.WatchOrders(WatchOrdersRequest(resume_token=token)), 5)
+        messages = await received(service.orders.WatchOrders(WatchOrdersRequest(resume_token=token)), 5)
         assert [message.order.order_id for message in messages] == new
         await outbox.relayed()
         assert len(await outbox.sent(endpoint)) == 5
 
 
-async def test_an_access_that_is_taken_away_after_a_crash_is_learned_of(succession: Succession) -> None:
-    """By a transaction whose id was that of one which had ended at the last look, and left no trace on the disk."""
+async def test_a_revocation_after_a_crash_is_noticed(succession: Succession) -> None:
+    """Its id was that of a transaction which had ended at the last poll, without a trace on the disk."""
     url = sibling(succession.primary.url, succession.new_database())
     async with opened(url) as database:
         door = AccessFixture(database)
@@ -66,8 +66,8 @@ async def test_an_access_that_is_taken_away_after_a_crash_is_learned_of(successi
         assert await door.permissions(token) == frozenset()
 
 
-async def test_the_record_is_sealed_whole_after_a_crash(succession: Succession) -> None:
-    """Each entry of before and of afterwards stands in one place."""
+async def test_the_record_is_sealed_completely_after_a_crash(succession: Succession) -> None:
+    """Each entry from before and after has one place."""
     url = sibling(succession.primary.url, succession.new_database())
     async with opened(url) as database:
         await recorded(database, entry(1))

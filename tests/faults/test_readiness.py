@@ -1,4 +1,4 @@
-"""Readiness tells of the way that changes take, and of the jobs: not only of whether the database answers."""
+"""Readiness covers changes and jobs, and not only whether the database responds."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ from tests.faults.cluster import Cluster
 from tests.fixtures.servers import Api, Running, refusal, running
 
 SOON = 15.0
-"""In seconds: how soon it must follow, on a machine on which others run too; on a free one it takes less than 5."""
+"""In seconds: how soon it must follow, on a busy machine; on an idle one it takes less than 5."""
 
 
 async def why_not(server: Running) -> str | None:
@@ -40,7 +40,7 @@ async def place(api: Api) -> None:
 async def test_a_server_whose_database_takes_no_changes_is_not_ready(
     server: Running, cluster: Cluster, database_url: str
 ) -> None:
-    """As one that was left on a standby; what is only read may go on."""
+    """As one that was left connected to a standby; reads may continue."""
     name = parameters(database_url)["dbname"]
     with psycopg.connect(cluster.url, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -56,7 +56,7 @@ async def test_a_server_whose_database_takes_no_changes_is_not_ready(
 
 
 async def test_a_server_whose_worker_does_not_reach_its_queue_is_not_ready(database: Database) -> None:
-    """Calls are answered, and nobody does what they have deferred."""
+    """Calls are answered, but their jobs do not run."""
     async with running(database, jobs_on="postgresql:///none?host=/nowhere") as server:
         await becomes(server.channel, "readiness", "SERVING", within=SOON)
         await becomes(server.channel, "readiness", "NOT_SERVING", within=SOON)
@@ -64,10 +64,10 @@ async def test_a_server_whose_worker_does_not_reach_its_queue_is_not_ready(datab
         assert await checked(server.channel, "liveness") == "SERVING"
 
 
-async def test_a_batch_that_waits_for_a_lock_is_given_up_and_nobody_waits_behind_it_for_ever(
+async def test_a_batch_that_waits_for_a_lock_is_given_up_and_blocks_no_later_call(
     server: Running, service: Api, database_url: str
 ) -> None:
-    """Repeating the request when the lock is free places the one order of it."""
+    """Repeating the request once the lock is free places its one order."""
     await stocked(service, "TEA", 10)
     first = ask(("TEA", 1))
     with psycopg.connect(database_url) as connection:
@@ -84,7 +84,7 @@ async def test_a_batch_that_waits_for_a_lock_is_given_up_and_nobody_waits_behind
     await becomes(server.channel, "readiness", "SERVING", within=SOON)
 
 
-async def test_readings_on_a_database_that_hangs_are_given_up_without_any_deadline(
+async def test_reads_on_a_hanging_database_are_given_up_without_a_deadline(
     service: Api, database: Database, cluster: Cluster
 ) -> None:
     """So is everything else that waits for it, and the connections are replaced."""
@@ -105,7 +105,7 @@ async def test_readings_on_a_database_that_hangs_are_given_up_without_any_deadli
 
 
 async def test_a_server_stops_while_its_database_hangs(database: Database, database_url: str, cluster: Cluster) -> None:
-    """Within what its calls and jobs may take to end; nothing waits for an answer that never comes."""
+    """Within the time that calls and jobs have to end; nothing waits for a response that never arrives."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(running(database, jobs_on=database_url))
         await becomes(server.channel, "readiness", "SERVING", within=SOON)

@@ -1,4 +1,4 @@
-"""Servers that are restarted one after the other fail no call of a client that knows nothing of it."""
+"""A rolling restart of servers fails no call of a plain client."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from tests.process.test_workers import workers_of
 
 CALLS_PER_SECOND = 200.0
 BY_DEFAULT: dict[str, Any] = {"BACKROOM_DRAIN_SECONDS": ""}
-"""The settings as they are where nobody sets anything, which the tests' servers do to end sooner."""
+"""The default settings, which the tests' servers change to stop sooner."""
 RESTARTS = int(os.environ.get("BACKROOM_TEST_RESTARTS", "2"))
 """Of each server."""
 
@@ -37,7 +37,7 @@ async def _signed_in(database: Database, channels: list[grpc.aio.Channel]) -> li
 async def test_a_rolling_restart_fails_no_call(
     database: Database, database_url: str, record_property: Callable[[str, object], None]
 ) -> None:
-    """By the default settings and gRPC's plain client, each server in its turn, and no order is lost."""
+    """With the default settings and gRPC's plain client, each server in turn, and no order is lost."""
     fleet, tally = Fleet(database_url, 2, **BY_DEFAULT), Tally()
     async with AsyncExitStack() as stack:
         await fleet.start()
@@ -61,14 +61,14 @@ async def test_a_rolling_restart_fails_no_call(
 
 
 async def test_one_of_several_workers_is_replaced_and_fails_no_call(database: Database, database_url: str) -> None:
-    """Asked to stop by itself, as a process that is killed for its memory is not, it finishes what it took."""
+    """Stopped by SIGTERM, unlike a process killed for lack of memory, it finishes the calls that it accepted."""
     tally = Tally()
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(serving(database_url, "--workers", "2", **BY_DEFAULT))
         ports = [server.grpc_port]
         channels = [await stack.enter_async_context(channel_to(ports, each)) for each in range(2 * CHANNELS)]
         apis = await _signed_in(database, channels)
-        serving_now = sorted(workers_of(server.process.pid))[:2]  # the third does the jobs
+        serving_now = sorted(workers_of(server.process.pid))[:2]  # the third one runs the jobs
         async with calling(apis, CALLS_PER_SECOND, tally):
             for _ in range(RESTARTS):
                 await asyncio.sleep(1)
@@ -83,6 +83,6 @@ async def test_one_of_several_workers_is_replaced_and_fails_no_call(database: Da
 
 
 def _begun(server: ServerProcess) -> list[int]:
-    """The processes that have begun to serve in the place of others."""
+    """The processes that have started to serve in place of others."""
     lines = (json.loads(line) for line in server.text if line.startswith(b"{"))
     return [line["pid"] for line in lines if line["event"] == "worker_serving"]

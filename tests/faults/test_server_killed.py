@@ -1,4 +1,4 @@
-"""The server itself is killed, or starts into a world without a database."""
+"""The server itself is killed, or starts while its database is unreachable."""
 
 from contextlib import AsyncExitStack
 
@@ -15,8 +15,8 @@ from tests.invariants import assert_kept, count_orders
 from tests.process.servers import opened
 
 
-async def test_a_killed_server_loses_no_order_and_doubles_none(service: Api, database_url: str) -> None:
-    """kill -9 under load: what was answered is there, and repeating each request at another server gives one order."""
+async def test_a_killed_server_loses_and_doubles_no_order(service: Api, database_url: str) -> None:
+    """kill -9 under load: answered orders exist, and repeating each request at another server gives one order."""
     await goods(service)
     book = Book()
     async with (
@@ -38,7 +38,7 @@ async def test_a_killed_server_loses_no_order_and_doubles_none(service: Api, dat
 async def test_a_server_that_starts_before_its_database_becomes_ready_with_it(
     database: Database, cluster: Cluster
 ) -> None:
-    """In a cluster that comes up all at once, nobody has to start the server again."""
+    """When a whole cluster starts at once, the server needs no second start."""
     async with AsyncExitStack() as stopped:
         await stopped.enter_async_context(cluster.stopped())
         async with opened(database) as running:

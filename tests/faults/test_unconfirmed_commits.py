@@ -1,4 +1,4 @@
-"""No commit is confirmed by the synchronous standby: nothing is told as done that a promotion may undo."""
+"""No commit is confirmed by the synchronous standby: no change that a promotion may undo is answered as done."""
 
 import asyncio
 import time
@@ -42,7 +42,7 @@ ASK = ChangeContext(KEY.caller_id, "test/Write", NOW, key=KEY)
 
 @pytest.fixture(params=[Pooler.NONE, Pooler.TRANSACTION])
 async def either(request: pytest.FixtureRequest, cluster: Cluster, database_url: str) -> AsyncIterator[Database]:
-    """Straight, and through a pooler; PostgreSQL's own default there is to tell of no warning."""
+    """Directly, and through a pooler, where PostgreSQL's own default shows no warning."""
     url = database_url
     name = parameters(url)["dbname"]
     with psycopg.connect(url, autocommit=True) as connection:
@@ -67,7 +67,7 @@ def _way(cluster: Cluster, pooler: Pooler) -> Iterator[str]:
 
 
 async def claimed(database: Database, *, short: bool = False) -> None:
-    """A request that comes for the first time, and is answered."""
+    """A new request, and its answer."""
     async with database.store(FRAME).transaction() as tx:
         for name in SHORT if short else ():
             await tx._connection.execute(text(f"SET LOCAL {name} = '200ms'"))
@@ -75,12 +75,12 @@ async def claimed(database: Database, *, short: bool = False) -> None:
 
 
 async def found(database: Database) -> str | None:
-    """The same, looked for before anything is done."""
+    """The same, looked up before anything is done."""
     return await find_answer(database.store(FRAME), ASK, AnswerKind("test.word", str))
 
 
-async def test_no_time_limit_ends_the_wait_of_a_commit(either: Database, cluster: Cluster) -> None:
-    """They count until the commit has begun; whoever waits for it waits until it is confirmed."""
+async def test_no_timeout_ends_the_wait_of_a_commit(either: Database, cluster: Cluster) -> None:
+    """They apply until the commit begins; its caller waits until it is confirmed."""
     async with unconfirmed(cluster.url):
         commit = asyncio.ensure_future(claimed(either, short=True))
         await held_up(cluster.url, commit)
@@ -91,7 +91,7 @@ async def test_no_time_limit_ends_the_wait_of_a_commit(either: Database, cluster
 
 
 async def test_a_commit_whose_wait_is_cancelled_is_unknown(either: Database, cluster: Cluster) -> None:
-    """Whether it wrote something, found what was written before, or looked for that alone."""
+    """Whether it wrote something, found what was written before, or only looked that up."""
     async with unconfirmed(cluster.url):
         for work in (claimed, claimed, found):
             call = asyncio.ensure_future(work(either))
@@ -104,7 +104,7 @@ async def test_a_commit_whose_wait_is_cancelled_is_unknown(either: Database, clu
 
 
 async def test_a_session_that_ends_while_its_commit_waits_leaves_it_unknown(either: Database, cluster: Cluster) -> None:
-    """As any connection that is lost."""
+    """Like any lost connection."""
     async with unconfirmed(cluster.url):
         for work in (claimed, claimed, found):
             call = asyncio.ensure_future(work(either))
@@ -114,8 +114,8 @@ async def test_a_session_that_ends_while_its_commit_waits_leaves_it_unknown(eith
                 await call
 
 
-async def test_what_is_not_found_waits_for_nobody(database: Database, cluster: Cluster) -> None:
-    """Nor does anything else that is only read."""
+async def test_a_lookup_that_finds_nothing_does_not_wait(database: Database, cluster: Cluster) -> None:
+    """Nor does any other read."""
     async with unconfirmed(cluster.url):
         assert await found(database) is None
         async with database.store(FRAME).transaction() as tx:
@@ -125,7 +125,7 @@ async def test_what_is_not_found_waits_for_nobody(database: Database, cluster: C
 async def test_the_doctor_says_which_standby_commits_wait_for(
     database_url: str, cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And where a role's own setting has them wait for none."""
+    """And if a role's own setting makes them wait for none."""
     name = parameters(database_url)["dbname"]
     async with unconfirmed(cluster.url):
         found = row(await doctor(capsys, database_url), "commits")
@@ -136,8 +136,8 @@ async def test_the_doctor_says_which_standby_commits_wait_for(
         assert "wait for the disk alone, since synchronous_commit is local" in found
 
 
-async def test_without_a_standby_a_repetition_costs_what_it_did(database: Database) -> None:
-    """Two statements, and nothing in PostgreSQL's log; where it only looks, one."""
+async def test_without_a_standby_a_repetition_costs_nothing_more(database: Database) -> None:
+    """Two statements, and nothing in PostgreSQL's WAL; a mere lookup is one statement."""
     await claimed(database)
     with _statements(database) as statements:
         async with database.store(FRAME).transaction() as tx:
@@ -145,7 +145,7 @@ async def test_without_a_standby_a_repetition_costs_what_it_did(database: Databa
         assert len(statements) == 2
         assert await found(database) == "an answer"
         assert len(statements) == 3
-    assert 0 in [await _logged(database) for _ in range(20)]  # others write into the log, too
+    assert 0 in [await _logged(database) for _ in range(20)]  # others write to the WAL, too
 
 
 @contextmanager
@@ -162,7 +162,7 @@ def _statements(database: Database) -> Iterator[list[str]]:
 
 
 async def _logged(database: Database) -> int:
-    """How many bytes a repetition writes into PostgreSQL's log."""
+    """How many bytes a repetition writes to PostgreSQL's WAL."""
     end = text("SELECT pg_current_wal_insert_lsn() - '0/0'")
     async with database.store(FRAME).reading() as tx:
         before = (await tx._connection.execute(end)).scalar_one()
@@ -171,10 +171,8 @@ async def _logged(database: Database) -> int:
         return int((await tx._connection.execute(end)).scalar_one() - before)
 
 
-async def test_a_webhook_that_came_before_is_answered_once_it_is_confirmed(
-    database: Database, cluster: Cluster
-) -> None:
-    """Its sender forgets it then; while it is not, the sender is told to come again."""
+async def test_a_repeated_webhook_is_answered_once_it_is_confirmed(database: Database, cluster: Cluster) -> None:
+    """Its sender forgets it then; until then, the sender is told to retry."""
     async with running(database, sources=SOURCES, now=lambda: NOW) as server:
         post = Post("billing", standard(b"{}", event_id=f"evt_{uuid4().hex}"))
         assert (await sent(server.server.http_port, post)).status == 204
@@ -188,8 +186,10 @@ async def test_a_webhook_that_came_before_is_answered_once_it_is_confirmed(
         assert (await again).status == 204
 
 
-async def test_a_job_begins_once_it_is_certain(database: Database, database_url: str, cluster: Cluster) -> None:
-    """What it does outside, no promotion undoes; that it was fetched waits for all that came before."""
+async def test_a_job_starts_once_its_fetch_is_confirmed(
+    database: Database, database_url: str, cluster: Cluster
+) -> None:
+    """No promotion undoes its external effects; fetching it waits for everything before."""
     diary, log = Diary(), Log()
     task = Task("test.write", diary.run)
     worker = Worker(
@@ -202,7 +202,7 @@ async def test_a_job_begins_once_it_is_certain(database: Database, database_url:
         async with unconfirmed(cluster.url):
             deferring = asyncio.ensure_future(_deferred(database, "second"))
             end = time.monotonic() + 6
-            while time.monotonic() < end:  # whatever waits is cancelled, over and over
+            while time.monotonic() < end:  # all waiting commits are cancelled repeatedly
                 cancel(cluster.url, await waits(cluster.url))
                 await asyncio.sleep(0.1)
             assert diary.done == ["first"]
@@ -224,8 +224,8 @@ async def _done(diary: Diary, names: list[str]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_the_end_of_the_record_is_anchored_once_it_is_certain(database: Database, cluster: Cluster) -> None:
-    """A file outside keeps it for ever, and would miss what a promotion undid."""
+async def test_the_end_of_the_record_is_anchored_once_it_is_confirmed(database: Database, cluster: Cluster) -> None:
+    """An external file keeps it forever, and would report what a promotion undid as missing."""
     kept: list[int] = []
 
     async def keep(anchor: Any, _now: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a client watches goes on when the database or the server was away, and nothing is missing or told twice."""
+"""A watch continues after an outage of the database or the server, and nothing is missing or sent twice."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ Change = tuple[str, int]
 
 @asynccontextmanager
 async def watched(api: Api) -> AsyncIterator[list[Change]]:
-    """What a client is told from here on, as it comes."""
+    """The messages that a client receives from here on."""
     changes: list[Change] = []
     begun = asyncio.Event()
 
@@ -46,8 +46,8 @@ async def commerce_config(api: Api) -> list[Change]:
     return [(order.order_id, order.state), (order.order_id, ended.state)]
 
 
-async def test_a_watch_goes_on_when_the_database_is_back(service: Api, cluster: Cluster) -> None:
-    """Whoever watches by hand is told that it is away, and when to come back."""
+async def test_a_watch_continues_when_the_database_is_back(service: Api, cluster: Cluster) -> None:
+    """A caller with bare stubs gets UNAVAILABLE, with a time to retry."""
     await stocked(service, "A", 10)
     by_hand = service.orders.WatchOrders(WatchOrdersRequest())
     await begun(by_hand)
@@ -61,8 +61,8 @@ async def test_a_watch_goes_on_when_the_database_is_back(service: Api, cluster: 
     assert changes == expected
 
 
-async def test_a_watch_goes_on_at_the_next_server(service: Api, database_url: str) -> None:
-    """The first was killed; what happened until the second came is told by that."""
+async def test_a_watch_continues_at_the_next_server(service: Api, database_url: str) -> None:
+    """The first was killed; changes in between are sent by the second."""
     await stocked(service, "A", 10)
     async with (
         serving(database_url) as killed,

@@ -1,4 +1,4 @@
-"""kill -9 right after a webhook was answered: what was acknowledged is done, once."""
+"""kill -9 right after a webhook was answered: it is processed, once."""
 
 import json
 import time
@@ -24,10 +24,10 @@ AT_ONCE = 0.005
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.proof)])
-async def test_a_webhook_that_was_answered_is_done_though_the_server_is_killed(
+async def test_an_answered_webhook_is_processed_though_the_server_is_killed(
     database: Database, database_url: str, kills: int
 ) -> None:
-    """The next server does what the dead ones had acknowledged; a kill that came late does not count."""
+    """The next server processes what the killed ones had acknowledged; a kill that came too late does not count."""
     acknowledged: list[str] = []
     in_time = 0
     for _ in range(3 * kills):

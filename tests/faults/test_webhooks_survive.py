@@ -1,4 +1,4 @@
-"""Webhooks that come while the database is away are not lost: their senders are told to come again."""
+"""Webhooks during a database outage are not lost: their senders are told to retry."""
 
 from storage.database import Database
 from tests.faults.cluster import Cluster
@@ -8,10 +8,10 @@ from tests.webhooks.kept import kept
 from tests.webhooks.senders import NOW, SOURCES, standard
 
 
-async def test_a_webhook_is_refused_while_the_database_is_stopped_and_its_copy_taken(
+async def test_a_webhook_is_refused_while_the_database_is_stopped_and_its_copy_accepted(
     database: Database, cluster: Cluster
 ) -> None:
-    """With 503 and when to come again; a request that nobody signed is refused as ever."""
+    """With 503 and a time to retry; an unsigned request is refused as always."""
     post = Post("billing", standard(b"{}"))
     forged = Post("billing", standard(b"{}"), b"[]")
     async with running(database, sources=SOURCES, now=lambda: NOW) as server:

@@ -1,4 +1,4 @@
-"""kill -9 of the worker wherever a payment may stand: another takes it up there, and the customer is charged once."""
+"""kill -9 of the worker at every point of a payment: another continues there, and the customer is charged once."""
 
 import asyncio
 import signal
@@ -29,7 +29,7 @@ QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound
 
 @pytest.fixture
 async def idle_shop(database: Database, sandbox: Sandbox) -> AsyncIterator[Shop]:
-    """A shop whose server does no jobs, and hears of no webhook."""
+    """A shop whose server runs no jobs, and receives no webhook."""
     async with running(database, **paying_by(sandbox.url, sandbox.key)) as server:
         shop = Shop(server, sandbox, await server.sign_in("service"))
         await stocked(shop.seller, "TEA", 10)
@@ -37,7 +37,7 @@ async def idle_shop(database: Database, sandbox: Sandbox) -> AsyncIterator[Shop]
 
 
 async def killed(database_url: str, shop: Shop, point: str) -> None:
-    """Has a worker do the jobs, and die at a point."""
+    """Lets a worker run the jobs, and die at a point."""
     where = (database_url, shop.sandbox.url, shop.sandbox.key, point)
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.faults.dying_worker", *where)
     try:
@@ -48,7 +48,7 @@ async def killed(database_url: str, shop: Shop, point: str) -> None:
 
 
 async def take_up(database_url: str, shop: Shop) -> None:
-    """Another worker, which finds out that the first is dead, and does what is left."""
+    """Another worker, which notices that the first is dead, and finishes its work."""
 
     async def left() -> int:
         async with shop.server.database.store(FRAME).reading() as tx:
@@ -62,13 +62,13 @@ async def take_up(database_url: str, shop: Shop) -> None:
 
 
 async def taken(shop: Shop) -> list[tuple[Decimal, Decimal]]:
-    """What the provider took and paid back, by payment."""
+    """What the provider took and refunded, by payment."""
     told = (await shop.sandbox.control.get("/v1/payments")).json()["payments"]
     return [(Decimal(each["captured"]), Decimal(each["refunded"])) for each in told]
 
 
 @pytest.mark.parametrize("point", PAYING)
-async def test_a_payment_is_taken_up_where_its_worker_died(idle_shop: Shop, database_url: str, point: str) -> None:
+async def test_a_payment_is_continued_where_its_worker_died(idle_shop: Shop, database_url: str, point: str) -> None:
     """Charged once, and sold once."""
     order = await placed(idle_shop.seller, ("TEA", 2))
     payment = await idle_shop.pay(order)
@@ -81,8 +81,8 @@ async def test_a_payment_is_taken_up_where_its_worker_died(idle_shop: Shop, data
 
 
 @pytest.mark.parametrize("point", REFUNDING)
-async def test_a_refund_is_taken_up_where_its_worker_died(idle_shop: Shop, database_url: str, point: str) -> None:
-    """Paid back once."""
+async def test_a_refund_is_continued_where_its_worker_died(idle_shop: Shop, database_url: str, point: str) -> None:
+    """Refunded once."""
     payment = await idle_shop.pay(await placed(idle_shop.seller, ("TEA", 2)))
     await take_up(database_url, idle_shop)
     request = payment_service_pb2.RefundPaymentRequest(payment_id=payment.payment_id)
@@ -95,8 +95,8 @@ async def test_a_refund_is_taken_up_where_its_worker_died(idle_shop: Shop, datab
 
 
 @pytest.mark.parametrize("point", LETTING_GO)
-async def test_letting_go_is_taken_up_where_its_worker_died(idle_shop: Shop, database_url: str, point: str) -> None:
-    """Nothing is taken for an order that was called off."""
+async def test_a_release_is_continued_where_its_worker_died(idle_shop: Shop, database_url: str, point: str) -> None:
+    """Nothing is taken for a cancelled order."""
     order = await placed(idle_shop.seller, ("TEA", 2))
     payment = await idle_shop.pay(order, "card_later")
     await take_up(database_url, idle_shop)

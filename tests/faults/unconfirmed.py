@@ -1,4 +1,4 @@
-"""A synchronous standby that is never there, so that no commit is confirmed: one server is enough for that."""
+"""A synchronous standby that does not exist, so that no commit is confirmed: one server is enough for that."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -11,12 +11,12 @@ from tests.faults.replication import synchronous, waiting
 from tests.fixtures.trading import eventually
 
 SETTLED_SECONDS = 0.7
-"""Longer than a call takes that waits for nobody."""
+"""Longer than a call takes that does not wait."""
 
 
 @asynccontextmanager
 async def unconfirmed(url: str) -> AsyncIterator[None]:
-    """Each commit on this server waits until the block ends."""
+    """Commits on this server wait until the block ends."""
     await asyncio.to_thread(synchronous, url, "absent")
     try:
         yield
@@ -34,7 +34,7 @@ async def waits(url: str) -> list[int]:
 
 
 async def held_up(url: str, call: "asyncio.Future[Any]") -> None:
-    """Returns once the call waits for the standby; fails where it ends instead."""
+    """Returns once the call waits for the standby; fails if it ends instead."""
     look = asyncio.ensure_future(waits(url))
     await asyncio.wait({look, call}, return_when=asyncio.FIRST_COMPLETED)
     look.cancel()
@@ -43,7 +43,7 @@ async def held_up(url: str, call: "asyncio.Future[Any]") -> None:
 
 
 def cancel(url: str, sessions: Iterable[int]) -> None:
-    """Does to sessions what an operator does who takes their statements for stuck."""
+    """Cancels sessions' statements, as an operator may who thinks that they are stuck."""
     with psycopg.connect(url, autocommit=True) as connection:
         for session in sessions:
             connection.execute("SELECT pg_cancel_backend(%s)", [session])

@@ -1,4 +1,4 @@
-"""Who may evaluate and sync: whoever holds a token, and, by setting, whoever calls from some networks."""
+"""Who may evaluate and sync: callers with a token, and by setting all callers of some networks."""
 
 from ipaddress import ip_network
 from typing import Any
@@ -10,8 +10,9 @@ from backroom.identity.v1 import identity_service_pb2
 from flagd.sync.v1 import sync_service_pb2 as sync
 from storage.database import Database
 from tests.fixtures.servers import Running, refusal
+from tests.flags.keeping import add
 from tests.flags.values import flag
-from tests.flags.wire import Flagd, add, serving_flags
+from tests.flags.wire import Flagd, serving_flags
 
 ELSEWHERE = (ip_network("198.51.100.0/24"), ip_network("2001:db8::/32"))
 PROXIES = (ip_network("127.0.0.0/8"),)
@@ -48,7 +49,7 @@ async def test_every_caller_needs_a_token_where_nothing_is_set(database: Databas
 
 
 async def test_an_open_network_needs_no_token_and_ignores_one(database: Database) -> None:
-    """An expired one keeps nobody from evaluating; what else there is stays closed."""
+    """An expired token does not prevent evaluation; all other services still need a valid one."""
     await add(database, flag("a"))
     async with serving_flags(database) as server:
         assert await outcomes(Flagd(server.channel)) == {"OK"}

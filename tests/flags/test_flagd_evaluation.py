@@ -10,12 +10,14 @@ from google.protobuf.json_format import MessageToDict
 
 from flagd.evaluation.v1 import evaluation_service_pb2 as v1
 from flagd.evaluation.v2 import evaluation_service_pb2 as v2
+from server.flags.servicer.evaluation import context_of
 from storage.database import Database
 from storage.flags.records import FlagState, UsagePeriod
 from storage.flags.store import FLAGS
 from tests.fixtures.servers import Running, refusal
+from tests.flags.keeping import add, changing
 from tests.flags.values import NOW, flag, flag_set, segment
-from tests.flags.wire import Flagd, add, serving_flags, struct, told
+from tests.flags.wire import Flagd, serving_flags, struct, told
 
 OBJECT = {"color": "red", "sizes": [1, 2], "deep": {"on": True, "none": None}}
 STAFF = {"if": [{"==": [{"var": "team"}, "staff"]}, "on"]}
@@ -38,8 +40,7 @@ ALL = (
 @pytest.fixture
 async def server(database: Database) -> AsyncIterator[Running]:
     await add(database, *ALL, flag("static", flag_set_id="shop"))
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
+    async with changing(database) as (tx, version):
         await tx.configuration.put_set(flag_set("", team="set", region="eu"), version)
     async with serving_flags(database) as opened:
         yield opened
@@ -82,7 +83,7 @@ async def test_each_type_is_answered_with_its_value_and_variant(flagd: Flagd) ->
 
 
 async def test_a_number_is_given_as_the_number_that_is_asked_for(flagd: Flagd) -> None:
-    """JavaScript asks for a float whatever the flag is, and who asks for a whole number gets one."""
+    """JavaScript always requests a float; a request for an integer gets one."""
     as_float = await flagd.v2.ResolveFloat(asking(v2.ResolveFloatRequest, "whole"))
     as_int = await flagd.v2.ResolveInt(asking(v2.ResolveIntRequest, "broken"))
 
@@ -108,7 +109,7 @@ async def test_what_is_not_served_leaves_value_and_variant_out(flagd: Flagd) -> 
 
 
 async def test_version_1_says_not_found_of_what_is_not_served(flagd: Flagd) -> None:
-    """It has no other word for it; of the rest it answers as version 2 does."""
+    """It has no other code for it; everything else is answered as by version 2."""
     for key in ("disabled", "no-default"):
         found = await refusal(flagd.v1.ResolveBoolean(asking(v1.ResolveBooleanRequest, key)))
         assert (found.code, found.reason) == (grpc.StatusCode.NOT_FOUND, "FLAG_NOT_FOUND")
@@ -119,6 +120,15 @@ async def test_version_1_says_not_found_of_what_is_not_served(flagd: Flagd) -> N
     assert (await flagd.v1.ResolveInt(asking(v1.ResolveIntRequest, "whole"))).value == 2**40
     assert (await flagd.v1.ResolveFloat(asking(v1.ResolveFloatRequest, "broken"))).value == 0.5
     assert MessageToDict((await flagd.v1.ResolveObject(asking(v1.ResolveObjectRequest, "object"))).value) == OBJECT
+
+
+def test_a_context_is_read_as_protobuf_reads_it() -> None:
+    """Of every kind that JSON has, at any depth; a number is a float."""
+    sent = {"text": "a", "empty": "", "one": 1, "half": 0.5, "yes": True, "no": False, "none": None}
+    deep = struct({**sent, "deep": {**sent, "list": [1, "a", None, [sent], sent]}})
+
+    assert context_of(deep) == MessageToDict(deep)
+    assert type(context_of(deep)["one"]) is float
 
 
 async def test_all_flags_of_a_set_are_evaluated_in_one_call(flagd: Flagd) -> None:
@@ -156,7 +166,7 @@ async def test_a_refusal_has_the_code_that_clients_go_by(
 
 
 async def test_the_selector_chooses_the_flag_set(server: Running) -> None:
-    """A set that there is not has no flags, and a selector of another form is refused."""
+    """A set that does not exist has no flags, and a selector of another form is refused."""
     assert answer(await Flagd(server.channel, selector="flagSetId=shop").boolean("static"))[0] is False
     assert answer(await Flagd(server.channel, selector="flagSetId=").boolean("static"))[0] is True
     assert answer(await Flagd(server.channel, selector="").boolean("static"))[0] is True
@@ -168,7 +178,7 @@ async def test_the_selector_chooses_the_flag_set(server: Running) -> None:
 
 
 async def test_the_metadata_is_the_sets_with_the_flags_and_nothing_else(flagd: Flagd) -> None:
-    """Neither owner, nor ticket, nor description: whoever evaluates may be anybody."""
+    """Neither owner, nor ticket, nor description: evaluation may be open to everybody."""
     one = await flagd.boolean("secretive")
     every = await flagd.v1.ResolveAll(v1.ResolveAllRequest())
 
@@ -190,8 +200,7 @@ async def test_a_change_is_served_from_when_it_is_told_on(database: Database, fl
     assert answer(await flagd.boolean("static"))[0] is True
     events = flagd.events()
     assert told(await events.read()) == ("provider_ready", {})
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
+    async with changing(database) as (tx, version):
         await tx.segments.add([segment("unused", True)], version)
         await tx.flags.change([replace(ALL[0], default_variant="off", version=2)], version)
     assert told(await events.read()) == ("configuration_change", {"static": "update"})

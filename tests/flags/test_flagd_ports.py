@@ -17,8 +17,9 @@ from server.settings import Address, settings_of
 from storage.database import Database
 from tests.fixtures.applications import application_of
 from tests.fixtures.processes import serving
+from tests.flags.keeping import add, change
 from tests.flags.values import flag
-from tests.flags.wire import Flagd, add, change
+from tests.flags.wire import Flagd
 from tests.process.servers import QUIET
 
 _SETTINGS: dict[str, Any] = {
@@ -66,7 +67,7 @@ async def test_a_port_that_is_taken_is_named_with_its_setting(database: Database
 
 
 def test_several_processes_hold_the_further_ports_while_they_serve() -> None:
-    """The supervisor names the setting of one that is taken, and nobody else gets one that it holds."""
+    """The supervisor names the setting of a port that is taken, and no other process gets a port that it holds."""
     with reserved_ports(settings_of(_SETTINGS | _FREE)) as ports:
         held = ports.further_grpc["BACKROOM_FLAGD_ADDRESS"]
         assert held.port != ports.further_grpc["BACKROOM_FLAGD_SYNC_ADDRESS"].port
@@ -89,7 +90,7 @@ def test_a_further_port_in_plain_text_is_refused_in_production_as_the_main_one_i
 async def test_a_change_made_while_no_server_ran_is_there_from_the_first_answer(
     database: Database, database_url: str
 ) -> None:
-    """A server that says that it is ready has read all flags; its clients connect anew and are told the rest."""
+    """A server that is ready has read all flags; its clients reconnect and receive later changes."""
     one = flag("a", default="off")
     await add(database, one)
     async with serving(database_url, **_SETTINGS) as server, grpc.aio.insecure_channel(server.address) as channel:

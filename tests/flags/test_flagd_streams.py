@@ -1,10 +1,11 @@
-"""What flagd's clients hear of changes, and the flag sets that they sync, on one server and on two."""
+"""The changes that flagd's clients receive, and the flag sets that they sync, from one server and from two."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any
 
@@ -16,16 +17,16 @@ from flagd.evaluation.v1 import evaluation_service_pb2 as v1
 from flagd.sync.v1 import sync_service_pb2 as sync
 from server.flags.service.changes import Changes
 from storage.database import Database
-from storage.flags.records import FlagState
-from storage.flags.store import FLAGS
+from storage.flags.records import FlagState, Prerequisite
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.pgbouncer import POOLER
 from tests.fixtures.servers import Running, refusal
-from tests.flags.values import NOW, flag, segment
-from tests.flags.wire import Flagd, add, change, known, serving_flags, told
+from tests.flags.keeping import add, change
+from tests.flags.values import flag, segment
+from tests.flags.wire import Flagd, known, serving_flags, told
 
 SOON_SECONDS = 1.0
-"""How soon a change is told."""
+"""How soon clients receive a change."""
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ async def next_event(events: Any) -> tuple[str, dict[str, str]]:
 
 
 async def test_a_listener_is_told_at_once_and_then_of_each_change(server: Running, database: Database) -> None:
-    """Of nothing that was before, and of its own flag set alone."""
+    """No change of long ago is sent, and none of another flag set."""
     one = flag("a")
     await add(database, one, flag("b"))
     await known(server.channel, "a", "b")
@@ -81,8 +82,24 @@ async def test_a_listener_is_told_at_once_and_then_of_each_change(server: Runnin
         assert await next_event(shop) == ("configuration_change", {"d": "create"})
 
 
+async def test_a_new_stream_begins_with_what_changed_recently(server: Running, database: Database) -> None:
+    """A client whose stream ended cached what it had, and does not know what changed before it came back."""
+    now = datetime.now(UTC)
+    recent = replace(flag("new"), update_time=now - timedelta(seconds=30))
+    needing = replace(flag("needing"), prerequisites=(Prerequisite("new", ("on",)),))
+    await add(database, flag("old"), recent, needing)
+    await known(server.channel, "old", "new", "needing")
+    with listening(Flagd(server.channel)) as events:
+        assert await next_event(events) == ("provider_ready", {})
+        assert await next_event(events) == ("configuration_change", {"new": "update", "needing": "update"})
+    with listening(Flagd(server.channel, selector="flagSetId=shop")) as shop:
+        assert await next_event(shop) == ("provider_ready", {})
+        await add(database, flag("d", flag_set_id="shop"))
+        assert await next_event(shop) == ("configuration_change", {"d": "create"})
+
+
 async def test_version_1_tells_the_same(server: Running, database: Database) -> None:
-    """Clients of before listen by it."""
+    """Older clients listen by it."""
     events = Flagd(server.channel).v1.EventStream(v1.EventStreamRequest())
     assert await next_event(events) == ("provider_ready", {})
     await add(database, flag("a"))
@@ -103,19 +120,15 @@ async def test_a_change_that_no_client_can_see_is_not_told(server: Running, data
 
 
 async def test_a_flag_that_needs_a_changed_one_is_told_with_it(server: Running, database: Database) -> None:
-    """A client that keeps answers forgets both."""
+    """So that a client with a cache drops both."""
     staff = segment("staff", {"==": [{"var": "team"}, "a"]})
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
-        await tx.configuration.make_set("", version, NOW)
-        await tx.segments.add([staff], version)
-        await tx.flags.add([flag("a", targeting={"if": [{"$ref": "staff"}, "on"]}), flag("b")], version)
+    targeted = flag("a", targeting={"if": [{"$ref": "staff"}, "on"]})
+    await add(database, targeted, flag("b"), segments=[staff])
     await known(server.channel, "a", "b")
     with listening(Flagd(server.channel)) as events:
         await next_event(events)
-        async with database.store(FLAGS).transaction() as tx:
-            version = await tx.configuration.advance(NOW)
-            await tx.segments.change([replace(staff, rule={"==": [{"var": "team"}, "b"]}, version=2)], version)
+        changed = replace(staff, rule={"==": [{"var": "team"}, "b"]}, version=2)
+        await change(database, segments=[changed])
         assert await next_event(events) == ("configuration_change", {"a": "update"})
 
 
@@ -241,7 +254,7 @@ async def test_a_hundred_quick_changes_end_on_the_same_flags_everywhere(database
 
 
 async def test_a_stop_ends_the_streams_and_says_so(server: Running) -> None:
-    """With the code by which clients connect anew, to another server; evaluation goes on until the end."""
+    """With the code on which clients connect to another server; evaluation goes on until the end."""
     flagd = Flagd(server.channel)
     with listening(flagd) as events:
         await next_event(events)

@@ -1,4 +1,4 @@
-"""The snapshot in memory follows what is changed, whoever changed it, and stays while the database is away."""
+"""The snapshot in memory follows changes by any server, and stays while the database is away."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,13 +12,14 @@ import structlog
 from server.flags.rules.fractional import Fractional
 from server.flags.service.following import CurrentFlags
 from server.frame.errors import DatabaseUnavailable, Stopping
+from server.frame.module import now
 from storage.database import Database
-from storage.flags.records import Flag
 from storage.flags.store import FLAGS
 from storage.notifications import Notifications
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.pgbouncer import POOLER
-from tests.flags.values import NOW, flag, segment
+from tests.flags.keeping import add, change
+from tests.flags.values import flag, segment
 
 SOON = 1.0
 """In seconds: a change takes no longer, and on a busy machine the clock of a test begins late."""
@@ -27,7 +28,7 @@ SOON = 1.0
 def current(database: Database, *, hears: bool = True, poll_seconds: float = 0.5) -> CurrentFlags:
     notifications = database.notifications if hears else Notifications(None)
     logger = structlog.get_logger()
-    return CurrentFlags(database.store(FLAGS), notifications, Fractional.V3, logger, poll_seconds=poll_seconds)
+    return CurrentFlags(database.store(FLAGS), notifications, Fractional.V3, logger, now=now, poll_seconds=poll_seconds)
 
 
 @asynccontextmanager
@@ -38,16 +39,6 @@ async def following(flags: CurrentFlags) -> AsyncIterator[CurrentFlags]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def add(database: Database, *flags: Flag) -> int:
-    """Stores new flags as one change, and returns its configuration version."""
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
-        for set_id in {each.flag_set_id for each in flags}:
-            await tx.configuration.make_set(set_id, version, NOW)
-        await tx.flags.add(flags, version)
-        return version
 
 
 async def test_the_flags_are_there_whole_after_the_first_loading(database: Database) -> None:
@@ -71,7 +62,7 @@ async def test_nothing_is_evaluated_before_the_flags_could_be_read(database: Dat
 
 
 async def test_a_change_is_heard_of_at_once(database: Database) -> None:
-    """Long before it would be asked about."""
+    """Long before the next poll."""
     if POOLER.value == "transaction":
         pytest.skip("nothing is heard behind it")
     async with following(current(database, poll_seconds=3600)) as flags:
@@ -84,7 +75,7 @@ async def test_a_change_is_heard_of_at_once(database: Database) -> None:
 
 
 async def test_a_change_whose_notification_is_lost_is_found_by_asking(database: Database) -> None:
-    """As it is where nothing can be heard at all."""
+    """As where notifications are not available at all."""
     async with following(current(database, hears=False)) as flags:
         version = await add(database, flag("a"))
         assert await flags.after(version - 1, within=30) is not None
@@ -92,7 +83,7 @@ async def test_a_change_whose_notification_is_lost_is_found_by_asking(database: 
 
 
 async def test_many_changes_at_once_are_all_seen(database: Database) -> None:
-    """They are compiled beside the calls, and one that comes meanwhile is not lost."""
+    """They are compiled in a thread, and a change that comes meanwhile is not lost."""
     async with following(current(database)) as flags:
         await add(database, *(flag(f"f{number}") for number in range(300)))
         version = await add(database, flag("last"))
@@ -101,19 +92,15 @@ async def test_many_changes_at_once_are_all_seen(database: Database) -> None:
 
 
 async def test_a_change_of_a_segment_reaches_the_flags_of_a_large_set(database: Database) -> None:
-    """A segment's row is one, and all flags that refer to it are compiled anew."""
+    """Only the segment's row changed, and all flags that refer to it are compiled again."""
     targeted = [flag(f"f{number}", targeting={"if": [{"$ref": "staff"}, "on"]}) for number in range(300)]
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
-        await tx.configuration.make_set("", version, NOW)
-        await tx.segments.add([staff := segment("staff", {"==": [{"var": "team"}, "a"]})], version)
-        await tx.flags.add(targeted, version)
+    staff = segment("staff", {"==": [{"var": "team"}, "a"]})
+    version = await add(database, *targeted, segments=[staff])
     async with following(current(database)) as flags:
         assert await flags.after(version - 1, within=30) is not None
         before = flags.view("").flags["f1"].rule
-        async with database.store(FLAGS).transaction() as tx:
-            version = await tx.configuration.advance(NOW)
-            await tx.segments.change([replace(staff, rule={"==": [{"var": "team"}, "b"]}, version=2)], version)
+        changed = replace(staff, rule={"==": [{"var": "team"}, "b"]}, version=2)
+        version = await change(database, segments=[changed])
         assert await flags.after(version - 1, within=30) is not None
         assert flags.view("").flags["f1"].rule != before
 
@@ -139,7 +126,7 @@ async def test_whoever_waits_is_told_that_the_process_stops(database: Database) 
 
 
 async def test_two_servers_end_on_the_same_version_after_many_quick_changes(database_url: str) -> None:
-    """Whatever they heard, and in whichever order they asked."""
+    """Whichever notifications arrived, and in whichever order they polled."""
     databases = [Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=3, pooler=POOLER) for _ in "ab"]
     try:
         async with following(current(databases[0])) as one, following(current(databases[1])) as other:

@@ -1,68 +1,21 @@
-"""OFREP over the wire: a real server, and requests as its clients make them."""
+"""OFREP over the wire: evaluation, of one flag and of all, and who may evaluate."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from ipaddress import ip_network
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
 
 from backroom.identity.v1 import access_service_pb2 as access_pb
-from backroom.identity.v1 import accounts_pb2
-from server.frame.sealing import MasterKeys
 from storage.database import Database
-from tests.fixtures.servers import Api, Running, quick_passwords, running
+from tests.fixtures.servers import Running
 from tests.flags.keeping import add, change
+from tests.flags.ofrep import ALL, HERE, PAGE, answered_by, key_of, serving, until_known
 from tests.flags.values import flag
 
-ALL = "/ofrep/v1/evaluate/flags"
-HERE = (ip_network("127.0.0.0/8"),)
-PAGE = "https://shop.example.com"
 PRO = {"if": [{"==": [{"var": "plan"}, "pro"]}, "on", "off"]}
-
-
-@asynccontextmanager
-async def serving(database: Database, **settings: Any) -> AsyncIterator[tuple[Running, httpx.AsyncClient]]:
-    given = {"ofrep_calls_per_second": 0.0, **settings}
-    async with (
-        running(database, passwords=quick_passwords(), **given) as server,
-        httpx.AsyncClient(base_url=server.http, timeout=30) as client,
-    ):
-        # The flags are loaded as the server starts, and in an empty database at once.
-        await answered_by(client, 200 if given.get("flags_open_to") else 401)
-        yield server, client
-
-
-async def answered_by(client: httpx.AsyncClient, status: int, **headers: str) -> None:
-    """Returns once a request with these headers is answered so."""
-    async with asyncio.timeout(30):
-        while True:
-            if (await client.post(ALL, headers=headers)).status_code == status:
-                return
-            await asyncio.sleep(0.05)
-
-
-@pytest.fixture
-async def opened(database: Database) -> AsyncIterator[tuple[Running, httpx.AsyncClient]]:
-    """A server of which the flags are open to this machine."""
-    async with serving(database, flags_open_to=HERE, flags_cors_origins=(PAGE,)) as both:
-        yield both
-
-
-@pytest.fixture
-async def closed(database: Database) -> AsyncIterator[tuple[Running, httpx.AsyncClient]]:
-    """A server that wants a token of everybody."""
-    async with serving(database) as both:
-        yield both
-
-
-async def until_known(client: httpx.AsyncClient, version: int) -> None:
-    """Returns once the server evaluates from this configuration version, as a client has it that was told of it."""
-    async with asyncio.timeout(30):
-        await client.post(ALL, params={"flagConfigEtag": str(version)})
 
 
 async def evaluated(client: httpx.AsyncClient, key: str, /, **context: Any) -> httpx.Response:
@@ -133,7 +86,7 @@ async def test_what_is_wrong_with_a_request_is_said(
 async def test_an_unknown_flag_and_one_that_fails(
     opened: tuple[Running, httpx.AsyncClient], database: Database
 ) -> None:
-    """Are told apart; a failing one fails alone among all."""
+    """Have different codes; among all flags, only the failing one fails."""
     _, client = opened
     failing = flag("bad", targeting={"if": [True, {"var": "which"}]})
     await until_known(client, await add(database, failing, flag("good"), flag("a/b", flag_set_id="shop")))
@@ -167,7 +120,7 @@ async def test_a_changed_context_is_never_answered_by_304(
     pro = await client.post(ALL, json={"context": {"plan": "pro", "x": 1}}, headers={"if-none-match": etag})
     assert pro.status_code == 200
     assert pro.json()["flags"][0]["value"] is True
-    _, version = await change(database, one, default_variant="on", version=2)
+    version = await change(database, replace(one, default_variant="on", version=2))
     await until_known(client, version)
     assert (await client.post(ALL, content=same, headers={"if-none-match": etag})).status_code == 200
 
@@ -207,15 +160,6 @@ async def test_pages_of_exact_origins_may_ask(opened: tuple[Running, httpx.Async
         assert "access-control-allow-origin" not in (await client.post(ALL, headers={"origin": other})).headers
 
 
-async def key_of(server: Running, *roles: str) -> tuple[str, Api, UUID]:
-    """A service account's key, who can take it away, and the account."""
-    admin = await server.sign_in("admin")
-    wanted = accounts_pb2.ServiceAccount(name="page", roles=roles)
-    request = access_pb.CreateServiceAccountRequest(service_account=wanted)
-    made = await admin.access.CreateServiceAccount(request)
-    return made.secret, admin, UUID(made.service_account.service_account_id)
-
-
 async def test_a_token_or_a_key_is_asked_for(closed: tuple[Running, httpx.AsyncClient]) -> None:
     """In either header, of an account that may evaluate."""
     server, client = closed
@@ -250,163 +194,10 @@ async def test_a_deleted_key_lets_nobody_in(closed: tuple[Running, httpx.AsyncCl
 
 
 async def test_who_asks_too_often_is_told_when_to_ask_again(database: Database) -> None:
-    """Also who shows what stands for nobody."""
+    """Also a caller with an invalid key."""
     async with serving(database, flags_open_to=HERE, ofrep_calls_per_second=0.5) as (_, client):
         answers = [await client.post(f"{ALL}/a") for _ in range(4)]
         assert [each.status_code for each in answers][-1] == 429
         assert int(answers[-1].headers["retry-after"]) >= 1
         wrong = [(await client.post(ALL, headers={"x-api-key": "brk_" + "0" * 33})).status_code for _ in range(4)]
         assert wrong[-1] == 429
-
-
-class Events:
-    """An event stream, read as EventSource does."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.lines = response.aiter_lines()
-
-    async def next(self) -> dict[str, str]:
-        """The next event; comments are passed over."""
-        found: dict[str, str] = {}
-        async with asyncio.timeout(30):
-            async for line in self.lines:
-                if not line and "data" in found:
-                    return found
-                if line and not line.startswith(":"):
-                    name, _, value = line.partition(": ")
-                    found[name] = value
-        raise AssertionError("the stream ended")
-
-    async def end(self) -> None:
-        """Returns once the server has ended it."""
-        async with asyncio.timeout(30):
-            async for _ in self.lines:
-                pass
-
-
-async def url_of(client: httpx.AsyncClient, **headers: str) -> str:
-    answer = await client.post(ALL, json={}, headers=headers)
-    (stream,) = answer.json()["eventStreams"]
-    assert stream["type"] == "sse"
-    return str(stream["endpoint"]["requestUri"])
-
-
-async def test_a_change_is_told_by_the_stream(opened: tuple[Running, httpx.AsyncClient], database: Database) -> None:
-    """With its version, which the next evaluation waits for; a page of an exact origin may read it."""
-    _, client = opened
-    one = flag("a")
-    await until_known(client, await add(database, one))
-    async with client.stream("GET", await url_of(client), headers={"origin": PAGE}) as response:
-        assert response.status_code == 200
-        assert response.headers["content-type"].startswith("text/event-stream")
-        assert response.headers["access-control-allow-origin"] == PAGE
-        events = Events(response)
-        _, version = await change(database, one, default_variant="on", version=2)
-        told = await events.next()
-        assert (told["event"], told["id"]) == ("message", str(version))
-        assert f'"etag":"{version}"' in told["data"]
-        assert '"type":"refetchEvaluation"' in told["data"]
-        answer = await client.post(ALL, params={"flagConfigEtag": told["id"]})
-        assert answer.json()["flags"][0]["value"] is True
-        other = flag("b", flag_set_id="shop")
-        await add(database, other)
-        _, third = await change(database, one, default_variant="off", version=3)
-        assert (await events.next())["id"] == str(third)
-
-
-async def test_what_changed_before_the_stream_was_opened_is_told_at_once(
-    opened: tuple[Running, httpx.AsyncClient], database: Database
-) -> None:
-    """Since the evaluation that gave out the URL, or since the last event that was seen."""
-    _, client = opened
-    one = flag("a")
-    await until_known(client, await add(database, one))
-    url = await url_of(client)
-    one, second = await change(database, one, default_variant="on", version=2)
-    await until_known(client, second)
-    async with client.stream("GET", url) as response:
-        assert (await Events(response).next())["id"] == str(second)
-    async with client.stream("GET", url, headers={"last-event-id": str(second)}) as response:
-        events = Events(response)
-        _, third = await change(database, one, default_variant="off", version=3)
-        assert (await events.next())["id"] == str(third)
-
-
-async def test_a_url_that_was_not_given_out_opens_nothing(opened: tuple[Running, httpx.AsyncClient]) -> None:
-    """Nor one that was changed by a character."""
-    _, client = opened
-    url = await url_of(client)
-    content, _, signature = url.partition(".")
-    other = "A" if content[-1] != "A" else "B"
-    for wrong in (
-        "/ofrep/v1/events",
-        url[:-4],
-        f"{content[:-1]}{other}.{signature}",
-        "/ofrep/v1/events?right=%C3%BC.x",
-    ):
-        assert (await client.get(f"/ofrep/v1/events?right={wrong}")).status_code == 401
-
-
-async def test_a_stream_ends_with_the_right_behind_it(closed: tuple[Running, httpx.AsyncClient]) -> None:
-    """An account that may evaluate no more hears no more, and its URL opens nothing."""
-    server, client = closed
-    key, admin, account_id = await key_of(server, "service")
-    url = await url_of(client, **{"x-api-key": key})
-    async with client.stream("GET", url) as response:
-        assert response.status_code == 200
-        await admin.access.DisableAccount(access_pb.DisableAccountRequest(account_id=str(account_id)))
-        await Events(response).end()
-    assert (await client.get(url)).status_code == 401
-
-
-async def test_a_stream_ends_as_the_server_stops(database: Database) -> None:
-    """So that its client goes on with another server."""
-    async with httpx.AsyncClient(timeout=30) as outside, serving(database, flags_open_to=HERE) as (server, client):
-        url = server.http + await url_of(client)
-        async with outside.stream("GET", url) as response:
-            assert response.status_code == 200
-            stopping = asyncio.create_task(server.application.drain())
-            await Events(response).end()
-            await stopping
-        assert (await outside.get(url)).status_code == 503
-
-
-async def test_one_network_has_a_hundred_streams(opened: tuple[Running, httpx.AsyncClient]) -> None:
-    """And probes are answered beside them, as is who asks for flags."""
-    _, client = opened
-    url = await url_of(client)
-    limits = httpx.Limits(max_connections=200)
-    async with httpx.AsyncClient(base_url=client.base_url, timeout=60, limits=limits) as many:
-        async with asyncio.timeout(60):
-            requests = [many.build_request("GET", url) for _ in range(101)]
-            answers = await asyncio.gather(*(many.send(each, stream=True) for each in requests))
-        statuses = sorted(each.status_code for each in answers)
-        assert statuses == [200] * 100 + [429]
-        assert (await client.get("/healthz")).status_code == 200
-        assert (await client.post(ALL)).status_code == 200
-        for each in answers:
-            await each.aclose()
-    async with asyncio.timeout(30):
-        while True:
-            async with client.stream("GET", url) as response:
-                if response.status_code == 200:
-                    break
-            await asyncio.sleep(0.05)
-
-
-async def test_a_signature_holds_for_one_content_and_one_purpose() -> None:
-    """Whichever of the keys it was made by; the same content is signed alike."""
-    old, new = bytes(range(32)), bytes(range(1, 33))
-    before, after = MasterKeys([old]), MasterKeys([new, old])
-    signature = before.sign("a", b"content")
-    assert signature == before.sign("a", b"content")
-    assert after.signed("a", b"content", signature)
-    for purpose, content, given in (
-        ("b", b"content", signature),
-        ("a", b"contents", signature),
-        ("a", b"content", signature[:-1]),
-        ("a", b"content", b""),
-        ("ac", b"ontent", signature),
-    ):
-        assert not after.signed(purpose, content, given)
-    assert not MasterKeys([new]).signed("a", b"content", signature)

@@ -1,8 +1,7 @@
 """What the repositories of flags promise: of absence, of duplicates, of order, of locks, and of the way back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -29,25 +28,11 @@ from storage.flags.records import (
     Served,
     UsagePeriod,
 )
-from storage.flags.store import FLAGS, FlagsTransaction
+from storage.flags.store import FLAGS
+from tests.flags.keeping import add, changing
 from tests.flags.values import LATER, NOW, WHO, flag, segment
 
 MINUTE, DAY = UsagePeriod.MINUTE, UsagePeriod.DAY
-
-
-@asynccontextmanager
-async def changing(database: Database) -> AsyncIterator[tuple[FlagsTransaction, int]]:
-    """A change of the configuration, of which there is the set without an id."""
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
-        await tx.configuration.make_set("", version, NOW)
-        yield tx, version
-
-
-async def kept(database: Database, *flags: Flag) -> int:
-    async with changing(database) as (tx, version):
-        await tx.flags.add(flags, version)
-    return version
 
 
 async def since(database: Database, version: int) -> Configuration:
@@ -79,7 +64,7 @@ def version_of(one: Flag, configuration_version: int, change: FlagChange = FlagC
 async def test_a_flag_comes_back_as_it_was_stored(database: Database) -> None:
     """To the microsecond, and to whether a number was a whole one."""
     given = whole()
-    await kept(database, given)
+    await add(database, given)
     async with database.store(FLAGS).reading() as tx:
         found = await tx.flags.find("", "f")
         assert found == given
@@ -107,7 +92,7 @@ async def test_what_is_not_there_is_none(database: Database) -> None:
 async def test_a_flag_whose_key_is_taken_is_not_added(database: Database) -> None:
     """By an archived one, too; the same key in another set is free."""
     first, free = flag("f", archived=True), flag("g")
-    await kept(database, first)
+    await add(database, first)
     async with changing(database) as (tx, version):
         assert await tx.flags.add([flag("f"), free], version) == {free.id}
         assert await tx.flags.add([], version) == set()
@@ -129,7 +114,7 @@ async def listed(database: Database, **how: Any) -> Sequence[str]:
 
 async def test_flags_are_listed_by_key(database: Database) -> None:
     """In the order of their characters, by pieces, by how they begin, and as far as they are not too large."""
-    await kept(database, *(flag(key) for key in ("b", "B", "a_1", "a%1", "ä")), flag("gone", archived=True))
+    await add(database, *(flag(key) for key in ("b", "B", "a_1", "a%1", "ä")), flag("gone", archived=True))
     assert await listed(database) == ["B", "a%1", "a_1", "b", "ä"]
     assert await listed(database, archived=True) == ["B", "a%1", "a_1", "b", "gone", "ä"]
     assert await listed(database, after="a%1", limit=2) == ["a_1", "b"]
@@ -138,10 +123,10 @@ async def test_flags_are_listed_by_key(database: Database) -> None:
     assert await listed(database, size=1) == ["B"]
 
 
-async def test_every_version_is_kept(database: Database) -> None:
+async def test_every_version_is_add(database: Database) -> None:
     """Latest first, each whole, with by whom and why."""
     first = whole()
-    at = await kept(database, first)
+    at = await add(database, first)
     second = replace(first, default_variant="b", version=2, update_time=LATER, expire_time=None)
     async with changing(database) as (tx, later):
         await tx.flags.change([second], later)
@@ -187,9 +172,9 @@ async def test_a_set_is_stored_new_or_not(database: Database) -> None:
 
 async def test_what_changed_since_a_version_is_read(database: Database) -> None:
     """Archived flags and segments among it, so that a snapshot can forget them."""
-    first = await kept(database, flag("f"), flag("g"))
+    first = await add(database, flag("f"), flag("g"))
     gone = flag("h", archived=True)
-    second = await kept(database, gone)
+    second = await add(database, gone)
     assert second > first
     found = await since(database, first)
     assert (found.version, found.flags, found.segments, found.flag_sets) == (second, [gone], [], [])
@@ -199,16 +184,16 @@ async def test_what_changed_since_a_version_is_read(database: Database) -> None:
 
 async def test_the_version_never_goes_back(database: Database) -> None:
     """Not where the database was restored from an older copy; nor where the clock goes back."""
-    versions = [await kept(database) for _ in range(3)]
+    versions = [await add(database) for _ in range(3)]
     assert versions == sorted(set(versions))
     async with database.store(FLAGS).transaction() as tx:
         await tx._connection.execute(text("UPDATE flags.configuration SET version = 1"))
-    restored = await kept(database)
+    restored = await add(database)
     assert restored > versions[-1]
     ahead = restored + 10**15
     async with database.store(FLAGS).transaction() as tx:
         await tx._connection.execute(text(f"UPDATE flags.configuration SET version = {ahead}"))
-    assert await kept(database) == ahead + 1
+    assert await add(database) == ahead + 1
 
 
 async def test_versions_commit_in_their_order(database: Database) -> None:
@@ -222,7 +207,7 @@ async def test_versions_commit_in_their_order(database: Database) -> None:
             seen.append((found.version, len(found.flags)))
 
     async def change(number: int) -> int:
-        return await kept(database, flag(f"f{number}"))
+        return await add(database, flag(f"f{number}"))
 
     reading = asyncio.create_task(read())
     versions = await asyncio.gather(*(change(number) for number in range(20)))
@@ -234,14 +219,14 @@ async def test_versions_commit_in_their_order(database: Database) -> None:
 
 
 async def test_a_change_is_told_as_it_commits(database: Database, database_url: str) -> None:
-    """With its configuration version; one that is rolled back is told to nobody."""
+    """With its configuration version; a rolled back transaction notifies nobody."""
     listening = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
     async with listening:
         await listening.execute(f"LISTEN {CHANNEL}".encode())
         with pytest.raises(ZeroDivisionError):
             async with changing(database):
                 raise ZeroDivisionError
-        version = await kept(database, flag("f"))
+        version = await add(database, flag("f"))
         told = [each.payload async for each in listening.notifies(timeout=5, stop_after=1)]
     assert told == [str(version)]
 

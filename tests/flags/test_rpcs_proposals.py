@@ -134,7 +134,7 @@ async def test_an_outdated_proposal_says_so(two: tuple[Api, Api]) -> None:
 
 
 async def test_a_proposal_is_rejected_or_withdrawn(two: tuple[Api, Api]) -> None:
-    """By somebody else, or by whoever made it; neither the other way round."""
+    """Rejected by another account, or withdrawn by its author; not the other way round."""
     author, other = two
     first, second = [
         (await author.flags.CreateFlag(flag_service_pb2.CreateFlagRequest(flag=drafted(key)))).proposal

@@ -32,7 +32,7 @@ def editing(name: str, *mask: str, etag: str = "", **values: object) -> pb.Updat
 
 
 async def test_a_flag_set_is_made_by_its_first_flag_or_by_itself(keeper: Api) -> None:
-    """What is said of it is changed by a mask, and told once more where the change is repeated."""
+    """Its fields are changed by a mask, and a repeated change gets the same answer."""
     assert (await refusal(keeper.flag_sets.GetFlagSet(pb.GetFlagSetRequest()))).reason == "FLAG_SET_NOT_FOUND"
     await created(keeper, "f")
     first = (await keeper.flag_sets.GetFlagSet(pb.GetFlagSetRequest())).flag_set
@@ -80,7 +80,7 @@ async def test_flags_follow_their_segment(keeper: Api) -> None:
 
 
 async def test_a_segment_in_use_stays(keeper: Api) -> None:
-    """Whoever refers to it is named; once nobody does, it can go, and its name can be used anew."""
+    """The refusal names what refers to it; once nothing does, it can be deleted, and its name used again."""
     await segment(keeper, "staff", STAFF)
     await segment(keeper, "insiders", {"or": [{"$ref": "staff"}, {"var": "insider"}]})
     await created(keeper, "f", targeting={"if": [{"$ref": "staff"}, "on"]})

@@ -1,4 +1,4 @@
-"""Changes of flags: edits, rollbacks, steps that come by themselves, and second pairs of eyes."""
+"""Changes of flags: edits, rollbacks, steps of schedules, and proposals."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -120,7 +120,7 @@ def proposal() -> Proposal:
 
 
 def test_nobody_decides_on_a_proposal_of_its_own() -> None:
-    """Neither way; and nobody takes back another's."""
+    """Neither by approving nor by rejecting; and nobody withdraws another's."""
     for state in (ProposalState.APPROVED, ProposalState.REJECTED):
         with pytest.raises(OwnProposal):
             proposals.decided(proposal(), state, WHO, "", LATER)

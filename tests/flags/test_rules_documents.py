@@ -1,4 +1,4 @@
-"""flagd's JSON: there and back unchanged; imports; and what clients take that evaluate by themselves."""
+"""flagd's JSON: imported and exported unchanged; and what clients that evaluate in-process receive."""
 
 import copy
 import itertools
@@ -165,7 +165,7 @@ def test_an_import_changes_what_differs() -> None:
 
 
 def by_core(view: View, version: Fractional, key: str, context: dict[str, Any]) -> Any:
-    """What a client answers that evaluates by itself."""
+    """What an in-process client evaluates."""
     core = FlagdCore()
     core.set_flags(copy.deepcopy(json.loads(json.dumps(synced(view, version)))))
     attributes = {name: each for name, each in context.items() if name != "targetingKey"}

@@ -115,7 +115,7 @@ def needing(key: str, other: str, *variants: str, **more: Any) -> Flag:
 
 
 def test_a_prerequisite_that_does_not_hold_gives_the_default() -> None:
-    """One that is off, disabled, or not there; one that holds has the targeting asked."""
+    """One that is off, disabled, or missing; if it holds, the targeting is evaluated."""
     for other, variant in (
         (flag("base", default="on"), "on"),
         (flag("base", default="off"), "off"),

@@ -50,7 +50,7 @@ def test_an_explanation_is_of_what_clients_are_answered(targeting: Any, context:
 
 
 def test_it_tells_which_rule_matched() -> None:
-    """And those that were asked before."""
+    """And those that were evaluated before."""
     told = why(snapshot(flag("f", targeting=RULE)), plan="free", country="IE", targetingKey="joe")
     assert [(each.path, each.result, each.matched) for each in told.rules] == [
         ("targeting.if[0]", False, False),
@@ -61,7 +61,7 @@ def test_it_tells_which_rule_matched() -> None:
 
 @pytest.mark.parametrize(("version", "hashed"), [(Fractional.V2, '"fjoe"'), (Fractional.V3, '["f", "joe"]')])
 def test_it_tells_the_buckets_number(version: Fractional, hashed: str) -> None:
-    """With what was hashed: whoever computes it again comes to the same."""
+    """With what was hashed, so that it can be computed again."""
     told = why(snapshot(flag("f", targeting=RULE), version=version), country="IE", targetingKey="joe")
     (asked,) = told.buckets
     choice = asked.choice

@@ -52,7 +52,7 @@ def test_each_share_of_three_is_within_half_a_point(version: Fractional) -> None
 
 
 def test_three_variants_grown_in_turn_move_nobody_but_the_defaults() -> None:
-    """Ten steps by turns, to the end: whoever has left the default stays where it went."""
+    """Ten steps in turn, to the end: people who left the default keep their variant."""
     targeting: Mapping[str, Any] = {}
     before = variants_of(flag("turns", COLORS, "c", targeting), 20_000)
     for step in range(1, 6):
@@ -79,7 +79,7 @@ def test_two_flags_at_a_quarter_are_independent() -> None:
 
 
 def test_flags_of_one_seed_choose_the_same_people() -> None:
-    """On purpose: whoever is among a quarter by the one is among the half by the other."""
+    """On purpose: the people of one flag's quarter are among the other flag's half."""
     quarter = variants_of(flag("one", targeting=grown({}, "off", on=25, seed="launch")), 5_000)
     half = variants_of(flag("other", targeting=grown({}, "off", on=50, seed="launch")), 5_000)
     assert all(second == "on" for first, second in zip(quarter, half, strict=True) if first == "on")
@@ -133,7 +133,7 @@ LINES = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 60)), min_size
 def test_a_step_has_the_wanted_shares_and_moves_no_more_people_than_it_must(
     segments: Sequence[tuple[str, int]], steps: Sequence[Mapping[str, int]]
 ) -> None:
-    """Who is not named keeps its share, and whoever moves comes from the default or goes to it."""
+    """A variant that is not named keeps its share, and people only move from the default or to it."""
     line = Line(None, segments)
     for wanted in steps:
         before = line.shares()
@@ -167,7 +167,7 @@ def test_the_shares_that_a_line_has_change_nothing(segments: Sequence[tuple[str,
 
 
 def test_a_rollout_is_what_the_targeting_ends_in() -> None:
-    """What is asked before it stays."""
+    """The conditions before it stay."""
     first = {"if": [{"var": "staff"}, "on"]}
     assert grown(first, "off", on=5) == {"if": [{"var": "staff"}, "on", {"fractional": [["on", 5], ["off", 95]]}]}
     deeper = {"if": [{"var": "staff"}, "on", {"if": [{"var": "beta"}, "on", {"fractional": [["on", 1], ["off", 1]]}]}]}

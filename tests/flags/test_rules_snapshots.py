@@ -46,7 +46,7 @@ def test_a_changed_segment_is_followed_by_its_flags() -> None:
 
 
 def test_differences_tell_what_clients_are_answered_otherwise() -> None:
-    """Not what they are never told, such as a description; but what depends on a flag that changed."""
+    """Not what clients never receive, such as a description; but flags that depend on a changed one."""
     needs = (Prerequisite("changed", ("on",)),)
     dependent = flag("dependent", targeting={"if": [True, "on"]}, prerequisites=needs)
     first = snapshot(flag("same"), flag("changed"), flag("told"), flag("gone"), dependent)

@@ -37,7 +37,7 @@ def used(days_ago: int, *variants: str) -> Usage:
 def test_a_flag_is_stale_for_a_reason(
     one: Flag, usage: Usage | None, reason: StaleReason | None, since: datetime | None
 ) -> None:
-    """Nobody asks, everybody gets the same, or its time has passed; a change gives it the whole time anew."""
+    """Not served, always the same variant, or expired; a change starts both periods again."""
     found = stale(one, usage, NOW, unserved=14 * DAY, settled=28 * DAY)
     assert (found and found.reason, found and found.since) == (reason, since)
     assert (found.variant if found else "") == ("on" if reason is StaleReason.SETTLED else "")

@@ -93,7 +93,7 @@ def test_a_good_flag_has_no_problem() -> None:
     ],
 )
 def test_a_bad_flag_is_refused_by_the_path_of_what_is_wrong(one: Flag, path: str, what: str) -> None:
-    """One problem each, told first."""
+    """One problem each, which is the first named."""
     found = problems(one)
     assert found
     assert found[0][0] == path

@@ -1,4 +1,4 @@
-"""A server of flags in this process, as flagd's clients see it, and changes as any server would make them."""
+"""A server of flags in this process, as flagd's clients see it."""
 
 import asyncio
 import json
@@ -18,17 +18,14 @@ from flagd.evaluation.v2 import evaluation_service_pb2 as v2
 from flagd.evaluation.v2 import evaluation_service_pb2_grpc as v2_grpc
 from flagd.sync.v1 import sync_service_pb2, sync_service_pb2_grpc
 from storage.database import Database
-from storage.flags.records import Flag
-from storage.flags.store import FLAGS
 from tests.fixtures.servers import Running, quick_passwords, running
-from tests.flags.values import NOW
 
 THIS_MACHINE = (ip_network("127.0.0.0/8"),)
 
 
 @asynccontextmanager
 async def serving_flags(database: Database, **parts: Any) -> AsyncIterator[Running]:
-    """A server that is open to this machine unless it is told otherwise."""
+    """A server whose flags are open to this machine by default."""
     given = {"passwords": quick_passwords(), "flags_open_to": THIS_MACHINE, **parts}
     async with running(database, **given) as opened:
         await opened.application.health.ready()
@@ -87,32 +84,17 @@ def struct(values: dict[str, Any]) -> Struct:
 
 async def known(channel: grpc.aio.Channel, *keys: str, **sent: str | None) -> None:
     """Returns once a server has these flags; what is sent is a selector, or a token."""
-    flagd = Flagd(channel, **sent)
-    async with asyncio.timeout(60):
-        async for synced in flagd.sync.SyncFlags(sync_service_pb2.SyncFlagsRequest()):
-            if set(keys) <= json.loads(synced.flag_configuration)["flags"].keys():
-                return
+    stream = Flagd(channel, **sent).sync.SyncFlags(sync_service_pb2.SyncFlagsRequest())
+    try:
+        async with asyncio.timeout(60):
+            async for synced in stream:
+                if set(keys) <= json.loads(synced.flag_configuration)["flags"].keys():
+                    return
+    finally:
+        stream.cancel()
 
 
 def told(event: v2.EventStreamResponse | v1.EventStreamResponse) -> tuple[str, dict[str, str]]:
     """What an event is, and what became of each flag."""
     flags = MessageToDict(event.data).get("flags", {})
     return event.type, {key: each["type"] for key, each in flags.items()}
-
-
-async def add(database: Database, *flags: Flag) -> int:
-    """Stores new flags as one change, and returns its configuration version."""
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
-        for set_id in {each.flag_set_id for each in flags}:
-            await tx.configuration.make_set(set_id, version, NOW)
-        await tx.flags.add(flags, version)
-        return version
-
-
-async def change(database: Database, *flags: Flag) -> int:
-    """Stores flags that exist as one change, and returns its configuration version."""
-    async with database.store(FLAGS).transaction() as tx:
-        version = await tx.configuration.advance(NOW)
-        await tx.flags.change(flags, version)
-        return version

@@ -1,6 +1,6 @@
-"""Requests that cost a server more than they cost whoever sends them: a row each, as the path and the body of a call.
+"""Requests that cost a server more than they cost the sender: one row each, with the path and the body of a call.
 
-A row takes less than 1 MB to send; how often it is sent is the sender's choice.
+A row takes less than 1 MB to send; the sender may repeat it.
 """
 
 from collections.abc import Mapping
@@ -17,32 +17,32 @@ _MONEY = b"\x1a\x07\x0a\x03GBP\x10\x01"
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What is sent, by whom, and how often for a megabyte."""
+    """The request, its sender, and how often a megabyte holds it."""
 
     path: str
     content: bytes
     token: bool = True
-    """Whether it takes a customer's token."""
+    """Whether it needs a customer's token."""
 
     @property
     def times(self) -> int:
-        """At least once, and at most as often as a connection has streams."""
+        """At least one, and at most as many as a connection may have streams."""
         return max(1, min(1000, 1_000_000 // (len(self.content) + 100)))
 
 
 def line(sku: bytes, rest: bytes = b"") -> bytes:
-    """A line of an order for one piece."""
+    """An order line for one piece."""
     content = b"\x0a" + bytes([len(sku)]) + sku + b"\x10\x01" + rest
     return b"\x22" + bytes([len(content)]) + content
 
 
 def nested(content: bytes, depth: int) -> bytes:
-    """A group of an unknown field, so many levels deep."""
+    """An unknown field's group, nested this many levels."""
     return b"\xc3\x3e" * depth + content + b"\xc4\x3e" * depth
 
 
 def unknown(size: int) -> bytes:
-    """Unknown fields of so many bytes, three bytes each."""
+    """Unknown fields of this many bytes, three bytes each."""
     return b"\xa0\x3e\x00" * (size // 3)
 
 

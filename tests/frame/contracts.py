@@ -1,4 +1,4 @@
-"""The contract as the stubs know it, for tests that hold the code against it."""
+"""The contract as its stubs describe it, for tests that compare the code with it."""
 
 import importlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ PROTO = Path(__file__).resolve().parents[2] / "proto"
 
 
 def contract_paths() -> Sequence[Path]:
-    """The files of the contract: ours, and others' that we serve."""
+    """The files of our contract, and of others' that we serve."""
     found = [*sorted(PROTO.glob("backroom/*/v1/*.proto")), *sorted(PROTO.glob("flagd/**/*.proto"))]
     assert found, f"no contract under {PROTO}"
     return found

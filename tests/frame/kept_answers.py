@@ -1,6 +1,6 @@
-"""Samples of every kind and version of a kept answer that was ever released, in `tests/<module>/kept_answers.json`.
+"""Samples of every released kind and version of a kept answer, in `tests/<module>/kept_answers.json`.
 
-`python -m tests.frame.kept_answers` adds what is new in the code.
+`python -m tests.frame.kept_answers` adds those of new kinds and versions.
 """
 
 import ast
@@ -72,7 +72,7 @@ def released() -> Samples:
 
 
 def fields_of(of: Any) -> Any:
-    """How a type is kept, as JSON: its fields by name, with a "?" behind those that have a default."""
+    """The JSON form of a type: its fields by name, with a "?" after those that have a default."""
     if is_dataclass(of):
         hints = get_type_hints(of)
         return {_named(each): fields_of(hints[each.name]) for each in fields(of)}
@@ -95,7 +95,7 @@ def _named(field: Any) -> str:
 
 
 def example_of(of: Any) -> Any:
-    """A value of a type, as JSON."""
+    """An example value of a type, as JSON."""
     if is_dataclass(of):
         hints = get_type_hints(of)
         return {each.name: example_of(hints[each.name]) for each in fields(of)}
@@ -107,7 +107,7 @@ def example_of(of: Any) -> Any:
 
 
 def troubles(kinds: Iterable[AnswerKind[Any]], samples: Samples) -> Sequence[str]:
-    """What would keep a server from answering a repeated request, each with its mend."""
+    """The problems that would keep a server from answering a repeated request, each with how to fix it."""
     by_name = {kind.name: kind for kind in kinds}
     found = [said for kind in by_name.values() for said in _trouble_of(kind, samples)]
     for name, sample in samples.items():
@@ -155,7 +155,7 @@ def _trouble_of_decoding(kind: AnswerKind[Any], name: str, sample: Mapping[str, 
 
 
 def _grown(before: Any, now: Any, may_be_new: Callable[[str], bool]) -> bool:
-    """Whether the newer JSON has all that the older one had, and nothing else but fields that may be new."""
+    """Whether the newer JSON has everything of the older one, and otherwise only fields with a default."""
     if isinstance(before, dict) and isinstance(now, dict):
         was = {f"{key}?" if f"{key}?" in now else key: value for key, value in before.items()}
         kept = all(key in now and _grown(value, now[key], may_be_new) for key, value in was.items())
@@ -166,9 +166,9 @@ def _grown(before: Any, now: Any, may_be_new: Callable[[str], bool]) -> bool:
 
 
 def with_what_is_new(kinds: Iterable[AnswerKind[Any]], samples: Samples) -> Samples:
-    """The samples, with one of each kind and version that has none yet, and with fields that may be added as they are.
+    """The samples, plus one for each kind and version that has none, and new fields with a default.
 
-    What was released stays as it is.
+    Released samples do not change.
     """
     complete = dict(samples)
     for kind in kinds:
@@ -181,7 +181,7 @@ def with_what_is_new(kinds: Iterable[AnswerKind[Any]], samples: Samples) -> Samp
 
 
 def main() -> None:
-    """Writes what is new, and prints what is left to mend."""
+    """Writes new samples, and prints what is left to fix."""
     kinds = declared()
     complete = with_what_is_new(kinds, released())
     for module in sorted({kind.name.partition(".")[0] for kind in kinds}):

@@ -1,4 +1,4 @@
-"""Answers that are kept, each with its kind and its version."""
+"""Kept answers, each with its kind and its version."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=6)
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """An answer of several kinds of values."""
+    """An answer with values of several types."""
 
     id: UUID
     lines: tuple[str, ...]
@@ -42,7 +42,7 @@ def test_an_answer_is_read_back_as_it_was_written(id_: UUID, lines: tuple[str, .
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """An answer whose third version has a field that neither of the earlier ones had."""
+    """An answer whose third version has a field that the earlier ones lack."""
 
     amount: int
     currency: str
@@ -56,33 +56,33 @@ SUM = AnswerKind(
 )
 
 
-def test_an_answer_says_of_which_kind_and_version_it_is() -> None:
+def test_a_stored_answer_names_its_kind_and_version() -> None:
     """In front of its JSON."""
     assert SUM.encoded(Sum(7, "EUR")) == 'test.sum/3 {"amount":7,"currency":"EUR"}'
     assert DONE.encoded(None) == "frame.done/1 null"
 
 
 def test_an_answer_of_an_older_version_is_upgraded_step_by_step() -> None:
-    """What was kept before answers had kinds is the JSON of version 1, where nothing else is declared."""
+    """An answer from before there were kinds is the JSON of version 1, unless declared otherwise."""
     for kept in ('test.sum/3 {"amount":7,"currency":"GBP"}', 'test.sum/2 {"pence": 7}', "test.sum/1 7", "7"):
         assert SUM.decoded(kept) == Sum(7, "GBP")
     assert (DONE.decoded("true"), DONE.decoded("null")) == (None, None)
 
 
-def test_a_field_that_is_not_known_here_is_left_out() -> None:
-    """As a newer server may have kept it, where it has a default there."""
+def test_an_unknown_field_is_ignored() -> None:
+    """A newer server may have stored it, if it has a default there."""
     assert SUM.decoded('test.sum/3 {"amount":7,"currency":"GBP","tax":1}') == Sum(7, "GBP")
 
 
 @pytest.mark.parametrize("kept", ["test.sum/4 {}", "test.sum/30 {}", 'test.total/1 {"amount":7,"currency":"GBP"}'])
 def test_an_answer_of_a_newer_version_is_refused(kept: str) -> None:
-    """So is one of another kind, which can only be that of a newer server."""
+    """So is one of an unknown kind, which only a newer server can have stored."""
     with pytest.raises(AnswerFromNewerVersion):
         SUM.decoded(kept)
 
 
 def test_a_kind_that_could_not_be_read_later_is_a_defect() -> None:
-    """A version without an upgrade, or a name that is taken for none: found as its module is loaded."""
+    """A version without an upgrade, or an invalid name, fails when its module is imported."""
     with pytest.raises(ValueError, match=r"test\.sum has no upgrade from version 2"):
         AnswerKind("test.sum", Sum, version=3, upgrades={1: dict})
     for name in ("sum", "Test.sum", "test.sum2", "test.a sum", ""):

@@ -1,4 +1,4 @@
-"""Calls gathered into batches."""
+"""Batches of calls."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -16,7 +16,7 @@ from storage.errors import StoreContention, StoreTimeout, StoreUnavailable
 
 
 class UseCase:
-    """Answers ten times the ask, in batches that happen as a whole or not at all, and fails as it is told."""
+    """Answers ten times the request, in batches that succeed or fail as a whole, and fails on demand."""
 
     def __init__(
         self,
@@ -60,17 +60,17 @@ def submitted(batcher: Batcher[int, int], asks: Sequence[int]) -> "list[asyncio.
 
 
 BEGINS = 12
-"""In turns of the loop: by then a batch that nothing is added to has begun."""
+"""In loop iterations: by then a batch without further requests has started."""
 
 
 async def turns(count: int) -> None:
-    """Lets everything run that is ready to, and lets no time pass."""
+    """Runs everything that is ready, without letting time pass."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 async def behind_a_batch(use_case: UseCase, batcher: Batcher[int, int], asks: Sequence[int]) -> list[int | str]:
-    """Submits asks while a first batch, of the ask 0, is held; returns their outcomes."""
+    """Submits requests while a first batch, with the request 0, is blocked; returns their outcomes."""
     use_case.open.clear()
     first = submitted(batcher, [0])
     await turns(BEGINS)
@@ -95,7 +95,7 @@ moments = st.lists(st.integers(0, 4), max_size=25)
 async def test_every_request_is_answered_exactly_once_and_in_order(
     gaps: list[int], largest: int, poison: set[int], refuse: set[int], collisions: int
 ) -> None:
-    """Whenever they come, however large the batches are, and whichever of them fail."""
+    """Whenever they arrive, however large the batches are, and whichever of them fail."""
     use_case = UseCase(poison=poison, refuse=refuse, collisions=collisions)
     batcher = Batcher[int, int](use_case, largest=largest)
     tasks = []
@@ -112,8 +112,8 @@ async def test_every_request_is_answered_exactly_once_and_in_order(
 
 @settings(max_examples=40)
 @given(weights=st.lists(st.integers(1, 12), max_size=20), largest=st.integers(1, 10))
-async def test_a_batch_weighs_no_more_than_it_may(weights: list[int], largest: int) -> None:
-    """But for one ask that is too heavy by itself, which goes alone."""
+async def test_a_batch_does_not_exceed_its_weight_limit(weights: list[int], largest: int) -> None:
+    """Except for a single request that is too heavy alone, which gets its own batch."""
     use_case = UseCase()
     batcher = Batcher[int, int](use_case, weigh=lambda ask: weights[ask], largest=largest)
     await asyncio.gather(*submitted(batcher, range(len(weights))))
@@ -122,7 +122,7 @@ async def test_a_batch_weighs_no_more_than_it_may(weights: list[int], largest: i
     assert list(chain(*use_case.done)) == list(range(len(weights)))
 
 
-async def test_a_single_request_waits_for_nobody() -> None:
+async def test_a_single_request_does_not_wait() -> None:
     """It is answered without any time passing."""
     batcher = Batcher[int, int](UseCase())
     task = asyncio.create_task(batcher.submit(7))
@@ -131,16 +131,16 @@ async def test_a_single_request_waits_for_nobody() -> None:
     assert task.result() == 70
 
 
-async def test_what_arrives_while_a_batch_runs_is_the_next_batch() -> None:
-    """All of it together, and only one batch runs at a time."""
+async def test_requests_that_arrive_during_a_batch_are_the_next_batch() -> None:
+    """All of them together, and only one batch runs at a time."""
     use_case = UseCase()
     answers = await behind_a_batch(use_case, Batcher(use_case), range(1, 6))
     assert answers == [10, 20, 30, 40, 50]
     assert use_case.tried == [[0], [1, 2, 3, 4, 5]]
 
 
-async def test_what_comes_one_a_turn_is_one_batch() -> None:
-    """A batch is kept open as long as the loop brings more."""
+async def test_requests_that_arrive_one_per_loop_iteration_are_one_batch() -> None:
+    """A batch stays open as long as each iteration brings more."""
     use_case = UseCase()
     batcher = Batcher[int, int](use_case)
     tasks = []
@@ -151,9 +151,9 @@ async def test_what_comes_one_a_turn_is_one_batch() -> None:
     assert use_case.tried == [list(range(20))]
 
 
-async def test_a_crowd_that_comes_back_is_one_batch_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those who come first wait for the others, though the loop brings nobody for a while."""
-    monkeypatch.setattr(batching, "_CROWD_WAIT_SECONDS", 0.2)  # longer than the loop may be held up by another test
+async def test_callers_that_return_after_a_large_batch_form_one_batch_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first ones wait for the others, even if no call arrives for a while."""
+    monkeypatch.setattr(batching, "_CROWD_WAIT_SECONDS", 0.2)  # longer than another test may block the loop
     use_case = UseCase()
     batcher = Batcher[int, int](use_case)
     await asyncio.gather(*submitted(batcher, range(8)))
@@ -164,8 +164,8 @@ async def test_a_crowd_that_comes_back_is_one_batch_again(monkeypatch: pytest.Mo
     assert use_case.tried == [list(range(8)), list(range(8, 16))]
 
 
-async def test_a_crowd_that_has_gone_is_not_waited_for_again() -> None:
-    """Who stayed is answered all the same, and from then on without any time passing."""
+async def test_callers_that_have_gone_are_not_waited_for_again() -> None:
+    """The remaining callers are answered, and from then on without any time passing."""
     use_case = UseCase()
     batcher = Batcher[int, int](use_case)
     await asyncio.gather(*submitted(batcher, range(8)))
@@ -176,8 +176,8 @@ async def test_a_crowd_that_has_gone_is_not_waited_for_again() -> None:
     assert use_case.tried == [list(range(8)), [8], [9]]
 
 
-async def test_a_full_batch_waits_for_nothing() -> None:
-    """However many come behind it."""
+async def test_a_full_batch_does_not_wait() -> None:
+    """However many requests follow."""
     use_case = UseCase()
     batcher = Batcher[int, int](use_case, largest=3)
     tasks = submitted(batcher, range(3))
@@ -187,7 +187,7 @@ async def test_a_full_batch_waits_for_nothing() -> None:
 
 
 async def test_a_poisoned_request_fails_alone() -> None:
-    """Its companions succeed in the same round, and hear nothing of it."""
+    """The other requests succeed in the same round, and do not notice it."""
     use_case = UseCase(poison=[3])
     answers = await behind_a_batch(use_case, Batcher(use_case), range(1, 8))
     assert answers == [10, 20, "ValueError", 40, 50, 60, 70]
@@ -195,14 +195,14 @@ async def test_a_poisoned_request_fails_alone() -> None:
 
 
 async def test_a_request_that_takes_too_long_fails_alone() -> None:
-    """A statement that runs into its time limit is a poison like any other."""
+    """A statement that times out fails like any other."""
     use_case = UseCase(poison=[2], error=StoreTimeout)
     answers = await behind_a_batch(use_case, Batcher(use_case), range(1, 5))
     assert answers == [10, "StoreTimeout", 30, 40]
 
 
-async def test_a_refusal_of_one_is_an_answer_of_the_batch() -> None:
-    """Nothing is tried again for it."""
+async def test_a_refusal_of_one_request_is_an_answer_of_the_batch() -> None:
+    """It does not cause a retry."""
     use_case = UseCase(refuse=[2])
     answers = await behind_a_batch(use_case, Batcher(use_case), [1, 2, 3])
     assert answers == [10, "RequestIdReused", 30]
@@ -210,8 +210,8 @@ async def test_a_refusal_of_one_is_an_answer_of_the_batch() -> None:
 
 
 @pytest.mark.parametrize(("collisions", "expected"), [(4, 70), (5, "Contention")])
-async def test_a_batch_that_collides_is_tried_five_times(collisions: int, expected: int | str) -> None:
-    """Then its callers are told that it was contention, which they may try again."""
+async def test_a_batch_that_conflicts_is_tried_five_times(collisions: int, expected: int | str) -> None:
+    """Then its callers are told that there was contention, and that they may retry."""
     use_case = UseCase(collisions=collisions)
     batcher = Batcher[int, int](use_case)
     assert await asyncio.gather(*submitted(batcher, [7, 7])) == [expected, expected]
@@ -219,8 +219,8 @@ async def test_a_batch_that_collides_is_tried_five_times(collisions: int, expect
     assert await batcher.submit(8) == 80
 
 
-async def test_without_a_store_all_of_the_batch_fail_at_once() -> None:
-    """Halving a batch would not bring the database back; what comes after is tried again."""
+async def test_without_a_store_the_whole_batch_fails_at_once() -> None:
+    """Halving a batch would not bring the database back; later requests are tried again."""
     use_case = UseCase(poison=[2], error=StoreUnavailable)
     batcher = Batcher[int, int](use_case)
     assert await behind_a_batch(use_case, batcher, [1, 2, 3]) == ["StoreUnavailable"] * 3
@@ -228,8 +228,8 @@ async def test_without_a_store_all_of_the_batch_fail_at_once() -> None:
     assert await batcher.submit(4) == 40
 
 
-async def test_a_caller_that_gives_up_takes_its_request_back() -> None:
-    """As long as it waits; the others are decided without it."""
+async def test_a_caller_that_gives_up_withdraws_its_waiting_request() -> None:
+    """The others are decided without it."""
     use_case = UseCase()
     batcher = Batcher[int, int](use_case)
     use_case.open.clear()
@@ -244,8 +244,8 @@ async def test_a_caller_that_gives_up_takes_its_request_back() -> None:
     assert [task.result() for task in tasks if not task.cancelled()] == [0, 10, 30]
 
 
-async def test_once_its_batch_runs_a_request_is_decided() -> None:
-    """Its caller may have gone, but the change happens, and the companions get their answers."""
+async def test_a_request_is_decided_once_its_batch_runs() -> None:
+    """Even if its caller has gone, the change is made, and the others get their answers."""
     use_case = UseCase()
     batcher = Batcher[int, int](use_case)
     use_case.open.clear()
@@ -260,7 +260,7 @@ async def test_once_its_batch_runs_a_request_is_decided() -> None:
 
 
 async def test_callers_that_all_give_up_leave_an_idle_batcher() -> None:
-    """No empty batch runs, and the next ask is answered."""
+    """No empty batch runs, and the next request is answered."""
     use_case = UseCase()
     batcher = Batcher[int, int](use_case)
     use_case.open.clear()
@@ -277,8 +277,8 @@ async def test_callers_that_all_give_up_leave_an_idle_batcher() -> None:
     assert use_case.tried == [[0], [3]]
 
 
-async def test_closing_answers_what_was_taken_and_takes_no_more() -> None:
-    """It returns once the last is answered, and who comes later is sent to another server."""
+async def test_closing_answers_accepted_requests_and_refuses_new_ones() -> None:
+    """It returns once the last is answered; a later caller is refused and can use another server."""
     use_case = UseCase()
     batcher = Batcher[int, int](use_case, largest=1)
     use_case.open.clear()
@@ -296,15 +296,15 @@ async def test_closing_answers_what_was_taken_and_takes_no_more() -> None:
 
 
 async def test_closing_an_idle_batcher_returns_at_once() -> None:
-    """There is nothing to wait for, and it is closed."""
+    """There is nothing to wait for."""
     batcher = Batcher[int, int](UseCase())
     await batcher.close()
     with pytest.raises(Stopping):
         await batcher.submit(1)
 
 
-async def test_a_use_case_that_answers_too_few_leaves_nobody_waiting() -> None:
-    """The defect is told to every caller that it left without an answer, and the next ask is answered."""
+async def test_a_use_case_that_returns_too_few_answers_leaves_no_caller_waiting() -> None:
+    """Every caller without an answer gets the defect, and the next request is answered."""
 
     async def forgetful(asks: Sequence[int]) -> Sequence[int]:
         return [ask * 10 for ask in asks][: max(1, len(asks) - 1)]
@@ -319,16 +319,16 @@ async def test_a_use_case_that_answers_too_few_leaves_nobody_waiting() -> None:
     assert await batcher.submit(3) == 30
 
 
-async def test_contention_is_a_refusal_that_may_be_tried_again() -> None:
-    """Its caller is told after which time."""
+async def test_contention_is_a_refusal_that_can_be_retried() -> None:
+    """It states when to retry."""
     batcher = Batcher[int, int](UseCase(collisions=9))
     with pytest.raises(Contention) as raised:
         await batcher.submit(1)
     assert raised.value.retry_after == 0.1
 
 
-async def test_a_batch_that_takes_too_long_is_given_up_and_the_next_one_runs() -> None:
-    """Nobody knows whether it took; nobody is at fault, so that it is not halved."""
+async def test_a_batch_that_times_out_is_given_up_and_the_next_one_runs() -> None:
+    """Its outcome is unknown; no single request is at fault, so it is not halved."""
     use_case = UseCase()
     batcher = Batcher(use_case, longest_seconds=0.1)
     use_case.open.clear()
@@ -342,8 +342,8 @@ async def test_a_batch_that_takes_too_long_is_given_up_and_the_next_one_runs() -
     assert use_case.done == [[3]]
 
 
-async def test_a_batch_that_is_given_up_marks_the_batcher_until_one_succeeds() -> None:
-    """And so does one that has run for half of its time."""
+async def test_a_batch_that_was_given_up_marks_the_batcher_until_one_succeeds() -> None:
+    """So does one that has used half of its time."""
     use_case = UseCase()
     batcher = Batcher(use_case, longest_seconds=0.4)
     use_case.open.clear()
@@ -359,8 +359,8 @@ async def test_a_batch_that_is_given_up_marks_the_batcher_until_one_succeeds() -
     assert not batcher.stuck()
 
 
-async def test_after_a_batch_that_was_given_up_the_next_are_smaller_and_grow_again() -> None:
-    """It may have been too large for the time that it had."""
+async def test_batches_after_one_that_was_given_up_are_smaller_and_grow_again() -> None:
+    """It may have been too large for its timeout."""
     use_case = UseCase()
     batcher = Batcher(use_case, largest=4, longest_seconds=0.1)
     use_case.open.clear()
@@ -371,7 +371,7 @@ async def test_after_a_batch_that_was_given_up_the_next_are_smaller_and_grow_aga
     assert [len(batch) for batch in use_case.done] == [2, 4, 4]
 
 
-async def test_a_use_case_that_is_out_of_time_by_itself_fails_as_any_other() -> None:
-    """Its TimeoutError is its own, and is halved."""
+async def test_a_timeout_error_of_the_use_case_itself_is_handled_like_any_other() -> None:
+    """The batch is halved."""
     batcher = Batcher(UseCase(poison={2}, error=TimeoutError))
     assert await asyncio.gather(*submitted(batcher, [1, 2, 3])) == [10, "TimeoutError", 30]

@@ -1,4 +1,4 @@
-"""A body costs a server little more than it costs whoever sends it."""
+"""A body costs a server little more than it costs the sender."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ from tests.frame.bodies import BODIES, Body
 
 MAX_MEGABYTES = 100
 MAX_SECONDS = 2.0
-"""What a probe may wait on a machine that has more to do; it was 21.8 s."""
+"""The longest wait of a probe on a busy machine; it was 21.8 s."""
 EXPECTED = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,
@@ -34,12 +34,12 @@ def megabytes(pid: int, name: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
 
 
-def forget_peak(pid: int) -> None:
+def reset_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 async def answered(channel: grpc.aio.Channel, body: Body, token: str) -> Any:
-    """The code of the answer to one call."""
+    """The code of the response to one call."""
     metadata = (("authorization", f"Bearer {token}"),) if body.token else ()
     call: Any = channel.unary_stream(body.path)
     try:
@@ -50,7 +50,7 @@ async def answered(channel: grpc.aio.Channel, body: Body, token: str) -> Any:
 
 @asynccontextmanager
 async def probed(channel: grpc.aio.Channel) -> AsyncIterator[list[float]]:
-    """How long each of the probes waited, in seconds, that are sent one after another meanwhile."""
+    """The durations of probes sent one after another meanwhile, in seconds."""
     waited: list[float] = []
 
     async def probe() -> None:
@@ -70,7 +70,7 @@ async def probed(channel: grpc.aio.Channel) -> AsyncIterator[list[float]]:
 
 
 @pytest.mark.slow
-async def test_no_body_holds_the_server_or_eats_its_memory(database_url: str, database: Database) -> None:
+async def test_no_body_blocks_the_server_or_exhausts_its_memory(database_url: str, database: Database) -> None:
     """A megabyte of each, all at once over one connection: each is refused, and probes are answered meanwhile."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     application = application_of(database, logger)
@@ -84,7 +84,7 @@ async def test_no_body_holds_the_server_or_eats_its_memory(database_url: str, da
         pid = server.process.pid
         await asyncio.gather(*(answered(attacking, BODIES["100 empty lines"], token) for _ in range(50)))
         for name, body in BODIES.items():
-            forget_peak(pid)
+            reset_peak(pid)
             before = megabytes(pid, "VmRSS")
             async with probed(probing) as waited:
                 codes = set(await asyncio.gather(*(answered(attacking, body, token) for _ in range(body.times))))

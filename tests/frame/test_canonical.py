@@ -1,4 +1,4 @@
-"""Ids in one form, and times that are well formed."""
+"""Ids in canonical form, and valid times."""
 
 from uuid import UUID
 
@@ -13,8 +13,8 @@ from server.frame.canonical import canonicalized, same_id
 ID = "0198C2D8-9A31-7CC0-A5A5-0B8A3F0C1A11"
 
 
-def test_a_uuid_in_capitals_is_brought_into_lower_case() -> None:
-    """At any depth, in every field that is an id by its name."""
+def test_a_uuid_in_capitals_is_converted_to_lower_case() -> None:
+    """At any depth, in every field whose name says that it is an id."""
     order = order_service_pb2.PlaceOrderRequest(request_id=ID, customer_id=ID, reference=ID)
     request = order_service_pb2.PlaceOrdersRequest(order=order)
     assert canonicalized(request) == []
@@ -23,8 +23,8 @@ def test_a_uuid_in_capitals_is_brought_into_lower_case() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "17850", "ADA", ID.replace("-", ""), f"{ID}0", f"{{{ID}}}"])
-def test_what_is_no_uuid_stays_as_it_is(text: str) -> None:
-    """A customer may be known by another system's name, and there case counts."""
+def test_an_id_that_is_no_uuid_is_not_changed(text: str) -> None:
+    """A customer's id may come from another system, in which case matters."""
     assert same_id(text) == text
 
 
@@ -41,7 +41,7 @@ def test_what_is_no_uuid_stays_as_it_is(text: str) -> None:
     ],
 )
 def test_a_malformed_time_is_named_by_its_path(stamp: Timestamp) -> None:
-    """Before the year 1, after 9999, or with fractions that are none."""
+    """Before the year 1, after 9999, or with invalid fractions."""
     request = access_service_pb2.CreateKeyRequest(key=accounts_pb2.Key(expire_time=stamp))
     assert [each.path for each in canonicalized(request)] == ["key.expire_time"]
 
@@ -63,7 +63,7 @@ def test_a_malformed_duration_is_named_by_its_path(duration: Duration) -> None:
 
 
 @pytest.mark.parametrize("stamp", [Timestamp(), Timestamp(seconds=-62_135_596_800), Timestamp(nanos=999_999_999)])
-def test_a_time_within_bounds_is_taken(stamp: Timestamp) -> None:
+def test_a_time_within_bounds_is_accepted(stamp: Timestamp) -> None:
     """From the first moment of the year 1 on."""
     request = order_service_pb2.ListOrdersRequest(start_time=stamp)
     assert canonicalized(request) == []

@@ -1,4 +1,4 @@
-"""What stands around every call, and in which order."""
+"""The interceptors around every call, and their order."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.identity.people import log_of, me, registering
 
 
 class Context:
-    """As much of gRPC's context as a call asks for."""
+    """The parts of gRPC's context that a call uses."""
 
     def __init__(self, *metadata: tuple[str, str | bytes]) -> None:
         self._metadata = metadata
@@ -40,8 +40,8 @@ def call(*metadata: tuple[str, str | bytes], method: str = "/shop.v1.ShopService
     return Call(Context(*metadata), method)  # type: ignore[arg-type] # all that it asks of a context here
 
 
-async def test_the_order_of_what_stands_around_a_call(server: Running) -> None:
-    """From the outside in; the reasons stand in the chain."""
+async def test_the_order_of_the_interceptors(server: Running) -> None:
+    """From the outermost to the innermost; the chain's comments give the reasons."""
     order = [type(each).__name__ for each in server.application.chain.interceptors]
     around = ["InFlight", "RequestLog", "Metrics", "Refusals"]
     before = ["MetadataLimit", "Shedding", "Deadline", "Access", "FairShare"]
@@ -49,7 +49,7 @@ async def test_the_order_of_what_stands_around_a_call(server: Running) -> None:
 
 
 async def test_a_method_without_a_rule_is_not_called(server: Running) -> None:
-    """Whoever wires a handler that no contract declares has wired nothing."""
+    """A handler that no contract declares cannot be called."""
     called = []
 
     async def handler(request: Any, _call: Call) -> None:
@@ -61,8 +61,8 @@ async def test_a_method_without_a_rule_is_not_called(server: Running) -> None:
     assert called == []
 
 
-async def test_each_call_has_one_log_line_whatever_becomes_of_it(server: Running, customer: Api) -> None:
-    """Who called what, how it ended, and why it was refused, but nothing of what was said."""
+async def test_each_call_has_one_log_line_whatever_its_outcome(server: Running, customer: Api) -> None:
+    """With caller, method, outcome and the reason of a refusal, but nothing of the payload."""
     await me(customer)
     await log_of(server)
     await refusal(me(server.anonymous))
@@ -77,8 +77,8 @@ async def test_each_call_has_one_log_line_whatever_becomes_of_it(server: Running
 
 
 @pytest.mark.parametrize("refused", [False, True])
-async def test_a_call_is_named_as_its_caller_names_it(server: Running, customer: Api, *, refused: bool) -> None:
-    """The id comes back in the trailing metadata, and stands in the log, of answers and refusals alike."""
+async def test_a_call_keeps_the_id_that_its_caller_sends(server: Running, customer: Api, *, refused: bool) -> None:
+    """The id is in the trailing metadata and in the log, for responses and refusals alike."""
     api = server.anonymous if refused else customer
     metadata = (*(() if refused else (("authorization", f"Bearer {api.token}"),)), ("x-request-id", "mine-7"))
     method: Any = server.channel.unary_unary("/backroom.identity.v1.IdentityService/GetMe")
@@ -92,8 +92,8 @@ async def test_a_call_is_named_as_its_caller_names_it(server: Running, customer:
 
 
 @pytest.mark.parametrize("sent", ["", "x" * 65, "a b", "a\nb", "é", '"', "{}"])
-def test_an_id_that_would_not_fit_a_log_is_not_taken(sent: str) -> None:
-    """The call gets one of the server's instead."""
+def test_an_id_that_does_not_fit_a_log_is_replaced(sent: str) -> None:
+    """The call gets one from the server instead."""
     named = call(("x-request-id", sent))
     assert named.id != sent
     assert len(named.id) == 36
@@ -101,14 +101,14 @@ def test_an_id_that_would_not_fit_a_log_is_not_taken(sent: str) -> None:
     assert call(("x-request-id", "x" * 64)).id == "x" * 64
 
 
-def test_a_text_of_the_callers_does_nothing_where_it_is_shown_or_stored() -> None:
+def test_control_characters_in_callers_texts_are_removed() -> None:
     """NUL, escape codes and line ends become spaces; bytes stay as they are."""
     sent = call(("user-agent", "a\0b\x1b[2J\r\nc\u2028d é"), ("x-bin", b"\0\x1b")).metadata
     assert sent == {"user-agent": "a b [2J  c d é", "x-bin": b"\0\x1b"}
 
 
-def test_a_trace_goes_on_where_the_caller_has_one() -> None:
-    """By the W3C's header, and under a new id where that is malformed."""
+def test_a_trace_is_continued_if_the_caller_has_one() -> None:
+    """From the W3C header; a new id replaces a malformed one."""
     trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
     assert call(("traceparent", f"00-{trace_id}-00f067aa0ba902b7-01")).trace_id == trace_id
     for malformed in ("", trace_id, f"00-{trace_id.upper()}-00f067aa0ba902b7-01", f"00-{trace_id}-00f067aa0ba902b7"):
@@ -117,16 +117,16 @@ def test_a_trace_goes_on_where_the_caller_has_one() -> None:
         assert len(made) == 32
 
 
-def test_nobody_calls_until_access_says_who() -> None:
-    """A call begins as nobody's, and one that came past the interceptors has no caller at all."""
+def test_a_call_has_no_caller_before_access_is_decided() -> None:
+    """It starts without an account, and one that bypassed the interceptors has no caller at all."""
     assert call().caller is ANONYMOUS
     assert not ANONYMOUS.signed_in
     assert not ANONYMOUS.may("catalog.read")
     assert not hasattr(grpc.aio.ServicerContext, "caller")
 
 
-def test_a_caller_may_what_its_permissions_say() -> None:
-    """Each by its exact name."""
+def test_a_caller_may_do_what_its_permissions_say() -> None:
+    """Each permission by its exact name."""
     caller = Caller(ANONYMOUS.account_id, frozenset(["orders.place"]))
     assert caller.may("orders.place")
     assert not caller.may("orders")
@@ -134,7 +134,7 @@ def test_a_caller_may_what_its_permissions_say() -> None:
 
 
 async def test_the_server_waits_for_the_calls_under_way() -> None:
-    """It is idle when the last has ended, however that ended; health and reflection do not count."""
+    """It is idle when the last has ended, with any outcome; health and reflection do not count."""
     in_flight = InFlight()
     release = asyncio.Event()
 

@@ -17,7 +17,7 @@ Limits = limits_pb2.Limits
 
 
 def service(limits: limits_pb2.Limits | None = None, **methods: Access | None) -> ServiceDescriptor:
-    """A service of a contract of its own, whose methods bear these options."""
+    """A service of a test contract, whose methods have these options."""
     pool = DescriptorPool()
     for file in (descriptor_pb2.DESCRIPTOR, access_pb2.DESCRIPTOR, limits_pb2.DESCRIPTOR):
         pool.AddSerializedFile(file.serialized_pb)
@@ -37,7 +37,7 @@ def service(limits: limits_pb2.Limits | None = None, **methods: Access | None) -
 
 
 def test_each_method_has_the_rule_that_it_declares() -> None:
-    """By the path under which it is called."""
+    """By the path of the method."""
     declared = service(Look=Access(public=True), Enter=Access(signed_in=True), Buy=Access(permission="shop.read"))
     assert rules_of([declared], KNOWN) == {
         "/shop.v1.ShopService/Look": PUBLIC,
@@ -52,21 +52,21 @@ def test_each_method_has_the_rule_that_it_declares() -> None:
     ids=["no option", "no rule", "public: false", "signed_in: false"],
 )
 def test_a_method_without_a_rule_keeps_the_server_from_starting(access: Access | None) -> None:
-    """The error names the method, and says what is missing; a rule that is denied is no rule."""
+    """The error names the method and what is missing; a rule without content is no rule."""
     with pytest.raises(ContractError, match=r"^shop\.v1\.ShopService\.Enter: the option .* is missing$"):
         rules_of([service(Look=Access(public=True), Enter=access)], KNOWN)
 
 
 @pytest.mark.parametrize("permission", ["shop.write", "", "Shop.read", "shop.read "])
-def test_a_permission_that_no_role_knows_keeps_the_server_from_starting(permission: str) -> None:
+def test_a_permission_that_no_role_has_keeps_the_server_from_starting(permission: str) -> None:
     """The error names the method and the permission."""
     with pytest.raises(ContractError) as raised:
         rules_of([service(Buy=Access(permission=permission))], KNOWN)
     assert str(raised.value) == f"shop.v1.ShopService.Buy: no module declares the permission {permission!r}"
 
 
-def test_a_method_takes_as_large_a_message_as_it_declares() -> None:
-    """By the path under which it is called; 16 KiB where it declares nothing."""
+def test_a_method_has_the_message_limit_that_it_declares() -> None:
+    """By the path of the method; 16 KiB if it declares none."""
     assert largest_bodies_of([service(Buy=None)]) == {"/shop.v1.ShopService/Buy": 16_384}
     for limit in (1024, 524_288):
         declared = service(Limits(largest_body_bytes=limit), Buy=None)
@@ -74,8 +74,8 @@ def test_a_method_takes_as_large_a_message_as_it_declares() -> None:
 
 
 @pytest.mark.parametrize("limits", [Limits(), *(Limits(largest_body_bytes=n) for n in (-1, 1023, 524_289))], ids=str)
-def test_a_limit_that_makes_no_sense_keeps_the_server_from_starting(limits: limits_pb2.Limits) -> None:
-    """The error names the method, the option, what it may be and what it is."""
+def test_an_invalid_limit_keeps_the_server_from_starting(limits: limits_pb2.Limits) -> None:
+    """The error names the method, the option, the allowed range and the value."""
     with pytest.raises(ContractError) as raised:
         largest_bodies_of([service(limits, Buy=None)])
     assert str(raised.value) == (
@@ -85,12 +85,12 @@ def test_a_limit_that_makes_no_sense_keeps_the_server_from_starting(limits: limi
 
 
 def test_no_services_have_no_rules() -> None:
-    """Nothing is made up."""
+    """The result is empty."""
     assert rules_of([], KNOWN) == {}
 
 
 def test_our_own_contract_has_a_rule_for_each_method() -> None:
-    """None is public that changes what others rely on, and the standard services stand beside it."""
+    """No method is public that changes what others rely on, and the standard services are included."""
     services = [service for file in contract_files() for service in file.services_by_name.values()]
     rules = rules_of(services, PERMISSIONS)
     assert len(rules) == sum(len(service.methods) for service in services)

@@ -1,4 +1,4 @@
-"""Refusals, held against the contract and put on the wire."""
+"""Refusals, compared with the contract and sent over the wire."""
 
 import ast
 import base64
@@ -61,7 +61,7 @@ def _package(kind: type[Refusal]) -> str:
 
 
 def reasons() -> dict[tuple[str, str], str]:
-    """Every reason of the contract, by its package and its name, with the code that its comment begins with."""
+    """Every reason of the contract, by its package and its name, with the code that its comment starts with."""
     found = {}
     for package in {enum.full_name.rpartition(".")[0] for enum in _enums()}:
         said = (PROTO / package.replace(".", "/") / "errors.proto").read_text()
@@ -74,8 +74,8 @@ def _enums() -> list[EnumDescriptor]:
     return [file.enum_types_by_name["Reason"] for file in contract_files() if file.name.endswith("/errors.proto")]
 
 
-def test_each_refusal_stands_in_the_contract_and_each_reason_is_a_refusal() -> None:
-    """What a client may branch on is what the server can say, module by module, and no more."""
+def test_each_refusal_is_in_the_contract_and_each_reason_is_a_refusal() -> None:
+    """Module by module, the server's refusals are exactly the reasons that the contract lists."""
     declared = {
         (enum.full_name.rpartition(".")[0], value.name.removeprefix("REASON_"))
         for enum in _enums()
@@ -87,15 +87,15 @@ def test_each_refusal_stands_in_the_contract_and_each_reason_is_a_refusal() -> N
 
 
 def test_a_refusals_reason_is_its_name() -> None:
-    """Whoever reads the one finds the other by the same word."""
+    """The same word finds both."""
     assert EtagMismatch.reason == "ETAG_MISMATCH"
     names = {kind.__name__: reason for (_, reason), kind in refusals().items()}
     assert {name: reason.replace("_", "") for name, reason in names.items()} == {name: name.upper() for name in names}
 
 
 def test_each_refusal_has_the_code_that_the_contract_says() -> None:
-    """The comment of a reason begins with the code that it comes with."""
-    # A command on the database still refuses with what no call is answered any more.
+    """The comment of a reason starts with its code."""
+    # Only a command on the database still refuses with this one.
     codes = {name: code for name, code in reasons().items() if name[1] != "UNSPECIFIED" and code != "Not sent any more"}
     assert {name: kind.code.value for name, kind in refusals().items() if name[1] != "EMAIL_TAKEN"} == codes
 
@@ -118,8 +118,8 @@ def raised(kind: type[Refusal], **rest: str) -> Refusal:
 
 
 @pytest.mark.parametrize("kind", refusals().values(), ids=lambda kind: kind.__name__)
-def test_a_refusal_says_one_sentence(kind: type[Refusal]) -> None:
-    """Its message is one line, ends like a sentence, and of what it was raised with holds what it names alone."""
+def test_a_refusals_message_is_one_sentence(kind: type[Refusal]) -> None:
+    """It is one line, ends like a sentence, and holds only the values that it names."""
     message = raised(kind, secret="s3cret").message()
     assert message == str(raised(kind))
     assert message[0].isupper()
@@ -129,8 +129,8 @@ def test_a_refusal_says_one_sentence(kind: type[Refusal]) -> None:
     assert all(f"<{name}>" in message for name in named(kind) - {"seconds"})
 
 
-def test_each_refusal_is_raised_with_all_that_its_message_names() -> None:
-    """A message that misses one would be INTERNAL: each place in the source that makes one is read."""
+def test_each_refusal_is_raised_with_everything_its_message_names() -> None:
+    """A missing value would be INTERNAL, so each place in the source that creates a refusal is read."""
     kinds = {kind.__name__: kind for kind in refusals().values()}
     made = [(file, call) for file in SOURCES for call in makings(ast.parse(file.read_text()), kinds)]
     migration_problem = [
@@ -146,12 +146,12 @@ OTHERWISE = {
     "FieldInvalid": {"fields"},
     "ProductNotFound": {"product_id"},
 }
-"""What a refusal may be made with in the place of what its message names: it then says something else."""
+"""Values that replace what a refusal's message names, and change its text."""
 SOURCES = sorted(Path(server.__path__[0]).rglob("*.py"))
 
 
 def makings(tree: ast.AST, kinds: Container[str]) -> Iterator[tuple[str, set[str]]]:
-    """Each place that makes a refusal: its name, and the keywords that it is given."""
+    """Each place that creates a refusal: its name, and its keyword arguments."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and (name := _name(node.func)) in kinds:
             yield name, {keyword.arg for keyword in node.keywords if keyword.arg}
@@ -164,7 +164,7 @@ def _name(node: ast.expr) -> str:
 
 
 def test_a_message_names_the_field_that_is_wrong() -> None:
-    """The first of several by its path, and how many more there are, though not all are named in the details."""
+    """The path of the first violation, and how many more there are, even if the details do not list all of them."""
     assert FieldInvalid.of("order_id", "must be a valid UUID").message() == "order_id: must be a valid UUID"
     many = FieldInvalid(fields=[FieldViolation(f"lines[{n}].sku", "must not be empty") for n in range(2000)])
     assert many.message() == "lines[0].sku: must not be empty (and 1,999 more)"
@@ -173,7 +173,7 @@ def test_a_message_names_the_field_that_is_wrong() -> None:
     assert whole.message() == "exactly one field is required in oneof"
 
 
-def test_a_message_names_what_stands_against_the_call() -> None:
+def test_a_message_names_what_prevents_the_call() -> None:
     """By its subject, whatever characters that has."""
     violations = [PreconditionViolation("STOCK", sku, "6 wanted, fewer available") for sku in ("85123A", "B")]
     assert EtagMismatch(preconditions=violations).message() == "85123A: 6 wanted, fewer available (and 1 more)"
@@ -181,8 +181,8 @@ def test_a_message_names_what_stands_against_the_call() -> None:
     assert EtagMismatch(preconditions=[odd]).message() == "a\\nb\\u202e: 1 wanted, 0 available"
 
 
-def test_details_fit_into_the_metadata_of_an_answer() -> None:
-    """Whatever stands in them; the first is always named."""
+def test_details_fit_into_the_metadata_of_a_response() -> None:
+    """However long they are; the first is always included."""
     odd = "\N{PILE OF POO}" * 64
     subjects = [PreconditionViolation("SOLD", odd, f"{number:,} to put back, 0 sold") for number in range(2000)]
     fields = [FieldViolation(f"lines[{number}].{'a' * 300}", "is wrong " * 30) for number in range(2000)]
@@ -193,8 +193,8 @@ def test_details_fit_into_the_metadata_of_an_answer() -> None:
         assert read.fields or read.preconditions
 
 
-def test_a_message_of_a_stream_is_told_by_its_number() -> None:
-    """Whoever sent thousands learns which one is meant; a program reads it in the metadata."""
+def test_a_message_of_a_stream_is_named_by_its_number() -> None:
+    """A caller that sent thousands sees which one is meant; a program reads it in the metadata."""
     refusal = FieldInvalid.of("product.sku", "is required").at_message(17)
     assert refusal.message() == "message 17 of the stream: product.sku: is required"
     assert refused_by(status_of(refusal)).metadata == {"message_number": "17"}
@@ -205,13 +205,13 @@ def test_a_message_of_a_stream_is_told_by_its_number() -> None:
     [("a" * 5000, "a" * 99 + "\N{HORIZONTAL ELLIPSIS}"), ("a\r\n\x1b[31m", "a\\r\\n\\x1b[31m"), ("{sku}%s", "{sku}%s")],
 )
 def test_a_value_is_shown_in_one_short_line(value: str, said: str) -> None:
-    """Whoever reads a message in a terminal or a log reads one line, and what is in braces is no name in it."""
+    """It fits on one line of a terminal or a log, and braces in it are not interpreted."""
     assert EtagMismatch(etag=value).message().count(said) == 1
     assert printable(value) == said
 
 
-def test_how_long_to_wait_is_said_in_whole_seconds() -> None:
-    """Rounded up: whoever waits that long may call."""
+def test_a_wait_is_stated_in_whole_seconds() -> None:
+    """Rounded up, so that a caller that waits that long may call."""
     assert RateLimited(retry_after=2.1).message().endswith("try again in 3 s.")
 
 
@@ -233,8 +233,8 @@ def test_each_code_is_a_canonical_one(code: Code) -> None:
     assert code_pb2.Code.Value(code.value) > 0
 
 
-def test_what_is_wrong_with_fields_is_told_field_by_field() -> None:
-    """In order, with the path, the words, and the rule where it is known."""
+def test_violations_are_listed_field_by_field() -> None:
+    """In order, with the path, the text, and the rule if known."""
     status = status_of(
         FieldInvalid(fields=[FieldViolation("lines[1].sku", "is too long", "string.max_len"), FieldViolation("b", "c")])
     )
@@ -246,8 +246,8 @@ def test_what_is_wrong_with_fields_is_told_field_by_field() -> None:
     assert refused_by(one).fields == {"create_time": "must be a time"}
 
 
-def test_what_stands_against_a_call_is_told_one_by_one() -> None:
-    """With what was asked of it, which one, and the words."""
+def test_failed_preconditions_are_listed_one_by_one() -> None:
+    """With the type, the subject and the text."""
     status = status_of(EtagMismatch(preconditions=[PreconditionViolation("STOCK", "TEA", "2 are available")]))
     failure = error_details_pb2.PreconditionFailure()
     assert [detail.Unpack(failure) for detail in status.details] == [False, True]
@@ -256,12 +256,12 @@ def test_what_stands_against_a_call_is_told_one_by_one() -> None:
 
 
 def test_a_plain_refusal_has_no_details_but_its_reason() -> None:
-    """No empty list of fields or preconditions, and no time to try again where that is no use."""
+    """No empty list of fields or preconditions, and no time to retry if a retry is pointless."""
     assert len(status_of(EtagMismatch(etag="v2")).details) == 1
 
 
 @pytest.mark.parametrize("refusal", [DatabaseUnavailable(), Contention(), Stopping()])
-def test_what_may_pass_says_when_to_try_again(refusal: Refusal) -> None:
+def test_a_temporary_refusal_says_when_to_retry(refusal: Refusal) -> None:
     """To the millisecond, as RetryInfo."""
     status = status_of(refusal)
     retry = error_details_pb2.RetryInfo()
@@ -277,13 +277,13 @@ def test_what_may_pass_says_when_to_try_again(refusal: Refusal) -> None:
         (StoreUnavailable(), DatabaseUnavailable),
     ],
 )
-def test_the_stores_problem_is_told_in_the_callers_words(error: StoreError, kind: type[Refusal]) -> None:
-    """Collisions, slow statements, and a database that does not answer."""
+def test_the_stores_problems_become_refusals(error: StoreError, kind: type[Refusal]) -> None:
+    """Conflicts, slow statements, and a database that does not respond."""
     assert type(refusal_of(error)) is kind
 
 
 def test_a_refusal_of_one_field_names_it() -> None:
-    """The shorthand is the long form."""
+    """The shorthand equals the long form."""
     refusal = FieldInvalid.of("sku", "is empty")
     assert refusal.fields == (FieldViolation("sku", "is empty"),)
     assert (refusal.preconditions, refusal.metadata) == ((), {})

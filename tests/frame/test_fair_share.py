@@ -1,4 +1,4 @@
-"""No caller takes so much that others are refused for it."""
+"""No caller takes so much that others are refused."""
 
 import asyncio
 from contextlib import suppress
@@ -29,7 +29,7 @@ WRONG = identity_service_pb2.LoginRequest(email="nobody@example.com", password="
 
 
 async def watching(api: Api, count: int) -> list[Any]:
-    """So many watches of its orders, all of them begun."""
+    """This many watches of its orders, all of them started."""
     watches = [api.orders.WatchOrders(ORDERS, timeout=None) for _ in range(count)]
     for watch in watches:
         await begun(watch)
@@ -37,7 +37,7 @@ async def watching(api: Api, count: int) -> list[Any]:
 
 
 async def test_one_customer_takes_its_share_and_no_more(database: Database) -> None:
-    """The next is told so, while another customer's watch begins; a share that is given back may be taken again."""
+    """The next is refused, while another customer's watch starts; a released share can be used again."""
     async with running(database, limits=CallLimits(ConcurrencyLimits(streams=20, per_caller=3))) as opened:
         greedy, other = await opened.sign_in("customer"), await opened.sign_in("customer")
         watches = await watching(greedy, 3)
@@ -53,7 +53,7 @@ async def test_one_customer_takes_its_share_and_no_more(database: Database) -> N
 
 
 async def test_customers_together_leave_a_reserve_for_staff_and_services(database: Database) -> None:
-    """A fifth of the streams; and streams that callers write are counted apart."""
+    """A fifth of the streams; client streams are counted separately."""
     async with running(database, limits=CallLimits(ConcurrencyLimits(streams=5))) as opened:
         customer, service = await opened.sign_in("customer"), await opened.sign_in("service")
         watches = await watching(customer, 4)
@@ -67,7 +67,7 @@ async def test_customers_together_leave_a_reserve_for_staff_and_services(databas
 
 
 async def test_health_watches_are_bounded_for_each_connection(database: Database) -> None:
-    """And for a network; Check is answered all the while, on the same connection too."""
+    """And for a network; meanwhile Check is answered, on the same connection too."""
     limits = CallLimits(ConcurrencyLimits(probes=3, probes_per_network=5))
     async with running(database, limits=limits) as opened:
         watches = [watched(opened.channel, "") for _ in range(3)]
@@ -84,8 +84,8 @@ async def test_health_watches_are_bounded_for_each_connection(database: Database
             assert await checked(another, "liveness") == "SERVING"
 
 
-async def test_by_default_a_rate_holds_customers_alone(database: Database) -> None:
-    """And strangers; staff and services call as often as they want."""
+async def test_by_default_a_rate_limits_customers_only(database: Database) -> None:
+    """And callers without an account; staff and services may call as often as they want."""
     limits = CallLimits(rate=Rate(per_second=0.1, burst=2), rate_exempts_staff=True)
     async with running(database, limits=limits) as opened:
         customer, service = await opened.sign_in("customer"), await opened.sign_in("service")
@@ -95,8 +95,8 @@ async def test_by_default_a_rate_holds_customers_alone(database: Database) -> No
             await get_me(service)
 
 
-def test_shares_are_given_back_and_forgotten() -> None:
-    """Whoever has none is not remembered, and a refusal takes none."""
+def test_shares_are_released_and_forgotten() -> None:
+    """A caller without a share takes no memory, and a refusal takes no share."""
     shares = KeyedLimit(2)
     with shares.slot("a"), shares.slot("a"):
         with pytest.raises(TooManyConcurrentCalls), shares.slot("a"):
@@ -106,8 +106,8 @@ def test_shares_are_given_back_and_forgotten() -> None:
     assert len(shares) == 0
 
 
-def test_whoever_has_a_site_of_ipv6_is_no_crowd() -> None:
-    """It has twice the share of one network, and gives all of it back; what is refused takes nothing."""
+def test_an_ipv6_site_does_not_count_as_many_callers() -> None:
+    """It has twice the share of one network, and releases all of it; a refused call takes nothing."""
     shares = NetworkLimit(10)
     held = []
     for number in range(100):
@@ -123,8 +123,8 @@ def test_whoever_has_a_site_of_ipv6_is_no_crowd() -> None:
     assert len(shares) == 0
 
 
-async def test_a_site_of_ipv6_cannot_take_what_strangers_are_left(database: Database) -> None:
-    """Logins of which no body comes, each from another network of one /48, leave room to those of another address."""
+async def test_an_ipv6_site_cannot_take_the_share_left_for_strangers(database: Database) -> None:
+    """Logins without a body, each from another network of one /48, leave room for callers from another address."""
     limits = CallLimits(ConcurrencyLimits(calls=20, per_caller=4))
     async with running(database, limits=limits, trusted_proxies=[ip_network("127.0.0.1/32")]) as opened:
         with attacker(opened.server.grpc_port, "none") as by:

@@ -1,4 +1,4 @@
-"""What rises out of a call without being a refusal."""
+"""Errors that leave a call without being a refusal."""
 
 import asyncio
 from typing import Any
@@ -34,10 +34,10 @@ async def answered(api: Api) -> Refused:
 
 
 @pytest.mark.parametrize("kind", [ValueError, AlreadyExists, asyncio.CancelledError])
-async def test_what_is_unforeseen_is_internal_and_says_nothing(
+async def test_an_unexpected_error_is_internal_and_reveals_nothing(
     server: Running, customer: Api, fails: Any, kind: type[BaseException]
 ) -> None:
-    """The caller gets the call's id alone, under which the log tells where it came from, and no word of the error."""
+    """The caller gets only the call's id, under which the log says where it was raised, without the error's text."""
     fails(kind(SECRET))
     answer = await answered(customer)
     assert (answer.code, answer.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
@@ -49,8 +49,8 @@ async def test_what_is_unforeseen_is_internal_and_says_nothing(
     assert SECRET not in str(server.log) + str(answer)
 
 
-async def test_problem_of_the_store_is_told_as_what_it_is(customer: Api, fails: Any) -> None:
-    """So that a client knows whether and when to try again."""
+async def test_a_problem_of_the_store_has_its_own_status(customer: Api, fails: Any) -> None:
+    """A client then knows whether and when to retry."""
     told = {
         StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE", 1.0),
         StoreContention: (grpc.StatusCode.ABORTED, "CONTENTION", 0.1),

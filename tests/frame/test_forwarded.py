@@ -1,4 +1,4 @@
-"""Where a call comes from, as the proxies say that are trusted."""
+"""Where a call comes from, according to trusted proxies."""
 
 from ipaddress import ip_address, ip_network
 
@@ -30,8 +30,8 @@ PLAYED = [
 
 
 @pytest.mark.parametrize(("peer", "hops", "real"), PLAYED)
-def test_the_nearest_address_that_is_no_trusted_proxys_counts(peer: str, hops: list[str], real: str) -> None:
-    """What stands left of it may have been made up."""
+def test_the_rightmost_address_that_is_no_trusted_proxys_counts(peer: str, hops: list[str], real: str) -> None:
+    """Addresses to the left of it may be forged."""
     assert real_address(peer, hops, TRUSTED) == real
 
 
@@ -39,20 +39,20 @@ addresses = st.ip_addresses().map(str)
 
 
 @given(addresses, st.lists(st.one_of(addresses, st.text(max_size=40))))
-def test_nothing_that_is_sent_is_believed_of_a_stranger(peer: str, hops: list[str]) -> None:
-    """Whoever is not trusted comes from where the connection does."""
+def test_forwarding_headers_of_an_untrusted_caller_are_ignored(peer: str, hops: list[str]) -> None:
+    """Its address is that of the connection."""
     assert ip_address(real_address(peer, hops, [])) == _plain(peer)
 
 
 @given(st.lists(st.one_of(addresses, st.text(max_size=40))))
-def test_what_comes_out_is_an_address(hops: list[str]) -> None:
-    """Whatever goes in."""
+def test_the_result_is_always_an_address(hops: list[str]) -> None:
+    """Whatever the header holds."""
     ip_address(real_address("10.0.0.1", hops, TRUSTED))
 
 
 @given(addresses, st.lists(st.text(max_size=40), max_size=3))
-def test_what_a_caller_adds_itself_changes_nothing(real: str, made_up: list[str]) -> None:
-    """A proxy adds the caller's address on the right of whatever the caller sent."""
+def test_headers_that_a_caller_adds_change_nothing(real: str, made_up: list[str]) -> None:
+    """A proxy appends the caller's address on the right of whatever the caller sent."""
     assert real_address("10.0.0.1", [*made_up, real], TRUSTED[1:]) == "10.0.0.1"
     if not any(ip_address(real) in network for network in TRUSTED):
         assert ip_address(real_address("10.0.0.1", [*made_up, real], TRUSTED)) == _plain(real)

@@ -1,4 +1,4 @@
-"""What readiness makes of a connection that was lost."""
+"""How readiness reacts to a lost connection."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ ABSENT = StoreUnavailable(DatabaseProblem(ProblemKind.ABSENT, "Connection refuse
 
 
 async def looked(*answers: StoreUnavailable | None) -> tuple[str | None, list[str]]:
-    """Why a server is not ready whose database answers so, one time after the other, and what the log says of it."""
+    """Why a server is not ready when its database gives these answers in turn, and what is logged."""
     lines: list[dict[str, Any]] = []
     left = list(answers)
 
@@ -31,17 +31,17 @@ async def looked(*answers: StoreUnavailable | None) -> tuple[str | None, list[st
     return health.reason, [str(line["why"]) for line in lines if "why" in line]
 
 
-async def test_a_lost_connection_is_no_outage_where_another_is_to_be_had() -> None:
-    """A backend that was terminated takes no server out of the balance."""
+async def test_a_lost_connection_is_no_outage_if_a_new_one_can_be_opened() -> None:
+    """A terminated backend does not take a server out of load balancing."""
     assert await looked(LOST, None) == (None, [])
 
 
-async def test_of_a_lost_connection_it_is_told_why_there_is_no_other() -> None:
-    """In one line, and not in one for each of the two."""
+async def test_a_lost_connection_is_reported_with_why_no_new_one_can_be_opened() -> None:
+    """In one line, not in one for each of the two."""
     reason, said = await looked(LOST, ABSENT)
     assert reason == "the database does not answer"
     assert [each.startswith("DATABASE_URL: Connection refused") for each in said] == [True]
 
 
-async def test_what_is_lost_again_is_told_as_that() -> None:
+async def test_a_connection_that_is_lost_again_is_reported_as_lost() -> None:
     assert (await looked(LOST, LOST))[1] == ["DATABASE_URL: terminating connection; it is tried again"]

@@ -1,4 +1,4 @@
-"""Work behind the answers: done once its transaction has committed, again until it succeeds, whoever dies."""
+"""Background jobs: run once their transaction has committed, and retried until they succeed, whichever process dies."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -27,7 +27,7 @@ CANARY = "canary-of-a-job"
 
 
 class Diary:
-    """A task that writes down what it was run with, and fails as long as it is told to."""
+    """A task that records its arguments, and fails as long as it is told to."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -46,7 +46,7 @@ class Diary:
 
 
 class Log:
-    """What was logged."""
+    """The collected log lines."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
@@ -86,7 +86,7 @@ async def deferred(database: Database, *names: str, **rest: Any) -> None:
 
 
 async def until_there(ask: Callable[[], Awaitable[None]]) -> None:
-    """Asks until the database answers: a pooler may hand out a connection that has ended just now."""
+    """Retries until the database responds: a pooler may return a connection that has just been closed."""
     async with asyncio.timeout(20):
         while True:
             try:
@@ -101,10 +101,10 @@ async def undone(database: Database) -> Sequence[tuple[str, JobState]]:
     return [(str(job.args["name"]), job.state) for job in jobs if "name" in job.args]  # not the worker's own
 
 
-async def test_a_job_is_done_if_its_transaction_commits_and_only_then(
+async def test_a_job_runs_if_and_only_if_its_transaction_commits(
     database: Database, database_url: str, diary: Diary, log: Log
 ) -> None:
-    """The queue is the outbox: what was rolled back was never asked for; what was done is there no more."""
+    """The queue is the outbox: a rollback removes the job, and so does its success."""
     with suppress(ZeroDivisionError):
         async with database.store(FRAME).transaction() as tx:
             await tx.jobs.defer([Job("test.write", {"name": "rolled back"})])
@@ -116,10 +116,10 @@ async def test_a_job_is_done_if_its_transaction_commits_and_only_then(
     assert [line["outcome"] for line in log.of("test.write")] == ["done", "done"]
 
 
-async def test_a_running_worker_is_told_of_a_new_job(
+async def test_a_running_worker_is_notified_of_a_new_job(
     database: Database, database_url: str, diary: Diary, log: Log
 ) -> None:
-    """It does not wait for its next look into the queue."""
+    """It does not wait for its next poll of the queue."""
     async with working(worker_of(database_url, log, Task("test.write", diary.run))):
         await deferred(database, "before")
         await until(lambda: diary.done == ["before"])
@@ -127,10 +127,10 @@ async def test_a_running_worker_is_told_of_a_new_job(
         await until(lambda: len(diary.done) == 2, within=4)
 
 
-async def test_a_job_that_fails_is_done_later_and_its_error_s_text_is_shown_to_nobody(
+async def test_a_failed_job_is_retried_and_its_error_text_is_never_shown(
     database: Database, database_url: str, diary: Diary, log: Log
 ) -> None:
-    """The log knows the kind of the error and the place; the text may quote what must not be quoted."""
+    """The log has the error's type and place; the text may quote a payload."""
     diary.fails = 1
     await deferred(database, "one")
     async with working(worker_of(database_url, log, Task("test.write", diary.run))):
@@ -141,10 +141,10 @@ async def test_a_job_that_fails_is_done_later_and_its_error_s_text_is_shown_to_n
     assert CANARY not in str(log.lines)
 
 
-async def test_a_job_whose_way_to_the_queue_is_cut_is_an_outage_and_no_error_of_its_own(
+async def test_a_job_whose_connection_to_the_queue_is_cut_is_an_outage_and_not_its_own_error(
     database: Database, database_url: str, diary: Diary, log: Log
 ) -> None:
-    """The queue calls it by a name of its own, where the store would say that the database is away."""
+    """The queue raises its own error where the store would report that the database is unreachable."""
 
     async def lose(name: str) -> None:
         if not diary.done:
@@ -167,7 +167,7 @@ async def test_a_job_whose_way_to_the_queue_is_cut_is_an_outage_and_no_error_of_
 async def test_a_job_that_keeps_failing_waits_for_a_person(
     database: Database, database_url: str, diary: Diary, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is listed as failed and is not tried any more, until somebody puts it back."""
+    """It is listed as failed and not retried until an operator puts it back."""
     monkeypatch.setattr(frame_jobs, "MAX_TRIES", 1)
     diary.fails = 1
     await deferred(database, "one")
@@ -182,10 +182,32 @@ async def test_a_job_that_keeps_failing_waits_for_a_person(
     assert (diary.done, await undone(database)) == (["one"], [])
 
 
+async def test_a_job_is_done_only_once_what_it_found_is_confirmed(
+    database: Database, database_url: str, diary: Diary, log: Log
+) -> None:
+    """Otherwise it stays in the queue, and runs again: a promotion may undo what it found done already."""
+    kept: list[list[tuple[str, JobState]]] = []
+
+    @asynccontextmanager
+    async def confirmed() -> AsyncIterator[None]:
+        yield
+        kept.append(list(await undone(database)))
+        if len(kept) == 1:
+            raise StoreUnavailable
+
+    await deferred(database, "one")
+    async with working(worker_of(database_url, log, Task("test.write", diary.run), confirmed=confirmed)):
+        await until(lambda: len(log.of("test.write")) == 2)
+    assert diary.done == ["one", "one"]
+    assert kept == [[("one", JobState.RUNNING)]] * 2
+    assert [line["outcome"] for line in log.of("test.write")] == ["failed", "done"]
+    assert await undone(database) == []
+
+
 async def test_jobs_of_one_lock_run_one_after_the_other(
     database: Database, database_url: str, diary: Diary, log: Log
 ) -> None:
-    """In their order, while others overtake them."""
+    """In their order, while other jobs overtake them."""
     diary.waits = asyncio.Event()
     other = Diary()
     await deferred(database, "first", "second", lock="a payment")
@@ -199,7 +221,7 @@ async def test_jobs_of_one_lock_run_one_after_the_other(
         await until(lambda: diary.done == ["first", "second"])
 
 
-async def test_a_periodic_task_runs_by_itself_and_one_failure_does_not_end_it(database_url: str, log: Log) -> None:
+async def test_a_periodic_task_runs_on_schedule_and_one_failure_does_not_end_it(database_url: str, log: Log) -> None:
     """Two workers together run it once each time."""
     runs: list[int] = []
 
@@ -218,10 +240,10 @@ async def test_a_periodic_task_runs_by_itself_and_one_failure_does_not_end_it(da
     assert left == (0,)
 
 
-async def test_what_a_dead_worker_had_begun_is_done_by_another(
+async def test_a_dead_workers_jobs_are_taken_over_by_another(
     database: Database, database_url: str, diary: Diary, log: Log
 ) -> None:
-    """It is found out by its heartbeat; nobody has to put the job back by hand."""
+    """Its heartbeat shows that it is dead; no operator has to put the job back."""
     await deferred(database, "orphan")
     with psycopg.connect(database_url) as connection:
         connection.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 minute')")
@@ -234,8 +256,10 @@ async def test_what_a_dead_worker_had_begun_is_done_by_another(
         await until(lambda: diary.done == ["orphan"])
 
 
-async def test_stopping_lets_a_job_under_way_end(database: Database, database_url: str, diary: Diary, log: Log) -> None:
-    """And then begins no other."""
+async def test_stopping_waits_for_the_running_job(
+    database: Database, database_url: str, diary: Diary, log: Log
+) -> None:
+    """No other job starts."""
     diary.waits = asyncio.Event()
     await deferred(database, "under way")
     worker = worker_of(database_url, log, Task("test.write", diary.run))
@@ -251,10 +275,10 @@ async def test_stopping_lets_a_job_under_way_end(database: Database, database_ur
     assert await undone(database) == [("too late", JobState.WAITING)]
 
 
-async def test_stopping_gives_up_what_does_not_end_and_another_does_it(
+async def test_stopping_gives_up_a_job_that_does_not_end_and_another_worker_runs_it(
     database: Database, database_url: str, diary: Diary, log: Log
 ) -> None:
-    """A restart must not wait for ever; the job is back in the queue."""
+    """A restart must not wait forever; the job is back in the queue."""
     diary.waits = asyncio.Event()
     await deferred(database, "one")
     worker = worker_of(database_url, log, Task("test.write", diary.run))
@@ -267,20 +291,20 @@ async def test_stopping_gives_up_what_does_not_end_and_another_does_it(
     assert diary.done == ["one"]
 
 
-async def test_a_worker_goes_on_after_its_connections_were_ended(
+async def test_a_worker_continues_after_its_connections_were_terminated(
     database: Database, database_url: str, postgres: str, diary: Diary, log: Log
 ) -> None:
-    """As a failover does; nobody has to start it again."""
+    """As after a failover; no operator has to restart it."""
     ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'backroom-worker'"
     ended += f" AND datname = '{parameters(database_url)['dbname']}'"
     async with working(worker_of(database_url, log, Task("test.write", diary.run))):
         await deferred(database, "before")
         await until(lambda: diary.done == ["before"])
-        async with asyncio.timeout(10):  # a job whose end is just being written down would be done once more
+        async with asyncio.timeout(10):  # a job whose end is just being written would run once more
             while await undone(database):  # noqa: ASYNC110 - it is told by nobody
                 await asyncio.sleep(0.01)
         with psycopg.connect(postgres, autocommit=True) as connection:
-            # Behind a pooler a connection bears the name of whoever had it last.
+            # Behind a pooler a connection has the name of its last user.
             await until(lambda: bool(connection.execute(ended).fetchall()))
         await until_there(lambda: deferred(database, "after"))
         await until(lambda: diary.done == ["before", "after"])
@@ -289,7 +313,7 @@ async def test_a_worker_goes_on_after_its_connections_were_ended(
 async def test_a_worker_leaves_the_jobs_of_modules_that_it_does_not_serve(
     database: Database, database_url: str, diary: Diary, log: Log
 ) -> None:
-    """They wait for one that does."""
+    """They wait for a worker that serves them."""
     await deferred(database, "ours")
     async with database.store(FRAME).transaction() as tx:
         await tx.jobs.defer([Job("other.write", {"name": "theirs"})])

@@ -1,4 +1,4 @@
-"""What was answered to a request that is repeated can be read: by this version, and by those that came and come."""
+"""A kept answer can be read by this version, by earlier ones and by later ones."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from tests.frame.kept_answers import declared, example_of, fields_of, released, 
 from tests.identity.people import execute, kept
 
 
-def test_every_kind_and_version_that_was_ever_released_is_read() -> None:
-    """And has a sample; where this fails, it says what to do."""
+def test_every_released_kind_and_version_can_be_read() -> None:
+    """And has a sample; the failure says what to do."""
     assert not troubles(declared(), released())
 
 
-def test_every_kind_is_its_modules() -> None:
-    """By the first part of its name, which no other kind has."""
+def test_every_kind_belongs_to_its_module() -> None:
+    """The first part of its name is the module's."""
     names = [kind.name for kind in declared()]
     assert len(set(names)) == len(names) > 15
     assert {name.partition(".")[0] for name in names} == {"frame", *MODULES}
@@ -73,8 +73,8 @@ ROOM = AnswerKind("house.room", Room)
 RELEASED = with_what_is_new([ROOM], {})
 
 
-def test_what_is_kept_is_described_by_its_fields() -> None:
-    """With a sample that holds each of them."""
+def test_a_sample_describes_the_fields_of_its_record() -> None:
+    """And holds a value for each of them."""
     assert fields_of(Room) == {"id": "UUID", "size": "small/large | None", "names?": {"tuple of": ["str"]}}
     assert example_of(Room) == {"id": "0198c2d8-9a31-7cc0-a5a5-0b8a3f0c1a11", "size": "small", "names": ["a text"]}
     assert not troubles([ROOM], RELEASED)
@@ -92,13 +92,13 @@ def test_what_is_kept_is_described_by_its_fields() -> None:
         (AnswerKind("house.hall", Room), "house.room/1 was released, and its AnswerKind is gone"),
     ],
 )
-def test_a_change_that_servers_could_not_read_is_found_with_its_mend(kind: AnswerKind[Any], said: str) -> None:
-    """A kind or a version without a sample, other fields under the same version, and a kind that is gone."""
+def test_an_incompatible_change_is_reported_with_its_fix(kind: AnswerKind[Any], said: str) -> None:
+    """A kind or a version without a sample, other fields under the same version, and a removed kind."""
     assert any(said in each for each in troubles([kind], RELEASED))
 
 
-def test_a_change_that_took_its_version_is_none() -> None:
-    """Nor is a field with a default, once the samples know it; what was released before stays among them."""
+def test_a_change_under_a_new_version_is_compatible() -> None:
+    """So is a new field with a default, once the samples contain it; released samples remain."""
     grown = AnswerKind("house.room", RoomWithNote)
     assert not troubles([grown], with_what_is_new([grown], RELEASED))
     housed = AnswerKind("house.room", RoomOfHouse, version=2, upgrades={1: lambda room: {**room, "house": "ours"}})
@@ -107,16 +107,16 @@ def test_a_change_that_took_its_version_is_none() -> None:
     assert not troubles([housed], samples)
 
 
-def test_an_upgrade_that_leaves_something_out_is_found() -> None:
-    """The sample of the older version is not decoded."""
+def test_an_upgrade_that_leaves_a_field_out_is_reported() -> None:
+    """The older version's sample cannot be decoded."""
     housed = AnswerKind("house.room", RoomOfHouse, version=2, upgrades={1: dict})
     (said,) = troubles([housed], with_what_is_new([housed], RELEASED))
     assert said.startswith("house.room/1 is not decoded")
     assert "house" in said
 
 
-def test_other_fields_under_a_released_version_are_never_written_over() -> None:
-    """Whoever asks for what is new keeps the trouble."""
+def test_a_released_version_is_never_overwritten() -> None:
+    """With other fields under the same version, writing new samples still reports the problem."""
     changed = AnswerKind("house.room", RoomOfHouse)
     assert with_what_is_new([changed], RELEASED) == RELEASED
 
@@ -126,7 +126,7 @@ Call = Callable[[], Awaitable[Any]]
 
 @pytest.fixture
 async def calls(service: Api, admin: Api, customer: Api) -> Mapping[str, Call]:
-    """A change alone, one whose refusals are recorded, one of a batch, and one whose answer is read from elsewhere."""
+    """A single change, one whose refusals are recorded, one of a batch, and one whose answer is in another table."""
     await stocked(service, "A", 10)
     ids = [str(uuid4()) for _ in range(4)]
     create = catalog_service_pb2.CreateProductRequest(request_id=ids[0], product=draft("B"))
@@ -152,7 +152,7 @@ CALLS = ["create", "grant", "adjust", "place"]
 async def test_what_an_earlier_version_answered_is_repeated(
     server: Running, calls: Mapping[str, Call], name: str
 ) -> None:
-    """It kept neither kind nor version, and an order's id without JSON's quotes."""
+    """It stored neither kind nor version, and an order's id without JSON's quotes."""
     first = await calls[name]()
     strip = "UPDATE frame.request_ids SET answer = trim('\"' FROM substring(answer FROM '^[a-z_.]+/1 (.*)$'))"
     await execute(server.database, strip + " WHERE answer LIKE '%/1 %'")
@@ -161,10 +161,10 @@ async def test_what_an_earlier_version_answered_is_repeated(
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_what_a_newer_version_answered_is_refused_and_not_done_again(
+async def test_an_answer_from_a_newer_version_is_refused_and_the_change_is_not_repeated(
     server: Running, calls: Mapping[str, Call], name: str
 ) -> None:
-    """UNAVAILABLE, so that clients go on asking until a server of that version answers; no refusal is recorded."""
+    """UNAVAILABLE, so that clients retry until a server of that version answers; no refusal is recorded."""
     await calls[name]()
     await execute(server.database, "UPDATE frame.request_ids SET answer = replace(answer, '/1 ', '/2 ')")
     before = await kept(server.database, "frame.audit_entries")

@@ -1,4 +1,4 @@
-"""What of the libraries' own logging is written."""
+"""Which log records of libraries are written."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from server.frame import log
 
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
-    """What a log in JSON says; the logging of before is put back."""
+    """The log in JSON; the previous logging configuration is restored."""
     root = logging.getLogger()
     handlers, level, former = root.handlers[:], root.level, structlog.get_config()
     stream = io.StringIO()
@@ -34,7 +34,7 @@ def lines(written: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_grpc_neither_floods_the_log_nor_quotes_what_was_sent(written: io.StringIO) -> None:
-    """A header that is no text, which may be a token, is not written, and of a thousand there is one line."""
+    """A binary header, which may be a token, is not logged, and a thousand of them leave one line."""
     grpc = logging.getLogger("grpc._cython.cygrpc")
     for _ in range(1000):
         grpc.error("Invalid encoding on %s", b"Bearer s3cret\xff")
@@ -45,8 +45,8 @@ def test_grpc_neither_floods_the_log_nor_quotes_what_was_sent(written: io.String
     assert "s3cret" not in written.getvalue()
 
 
-def test_a_library_s_report_is_one_line_of_ours(written: io.StringIO) -> None:
-    """By a name that does not change, with whose it is, how severe, and its first line; the same once a minute."""
+def test_a_library_message_is_one_line_of_ours(written: io.StringIO) -> None:
+    """With a fixed event name, the library, the level, and the first line; at most once a minute."""
     for _ in range(3):
         logging.getLogger("another.part").warning("the %s\nand more", "matter")
     logging.getLogger("another.part").error("another matter")
@@ -56,15 +56,15 @@ def test_a_library_s_report_is_one_line_of_ours(written: io.StringIO) -> None:
     ]
 
 
-def test_a_job_that_another_worker_was_given_meanwhile_is_no_line_of_the_queue_s(written: io.StringIO) -> None:
-    """It is done there; whoever comes back from an outage cannot end it any more."""
+def test_a_job_that_another_worker_took_over_is_not_logged_by_the_queue(written: io.StringIO) -> None:
+    """It runs there; the first worker, back from an outage, cannot finish it any more."""
     error = ConnectorException()
     error.__cause__ = psycopg.errors.RaiseException('Job was not found or not in "doing" or "todo" status (job id: 7)')
     logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=error)
     assert lines(written) == []
 
 
-def test_a_task_s_defect_is_told_with_its_place(written: io.StringIO) -> None:
+def test_a_tasks_defect_is_logged_with_its_place(written: io.StringIO) -> None:
     """And without its text, which may quote a payload."""
     asked = "s3cret"
     try:
@@ -103,10 +103,10 @@ def _of_the_queue() -> ConnectorException:
         ("asyncio", "Task exception was never retrieved", DBAPIError("SELECT", None, AWAY)),
     ],
 )
-def test_what_an_outage_of_the_database_makes_libraries_say_is_said_by_us(
+def test_library_messages_about_a_database_outage_are_replaced_by_ours(
     written: io.StringIO, logger: str, message: str, error: Exception
 ) -> None:
-    """Where they give the error or the text alone; but a defect in the same place is told."""
+    """Whether they carry the error or only its text; but a defect in the same place is logged."""
     given = (message, error) if "%" in message else (message,)
     logging.getLogger(logger).error(*given, exc_info=error)
     assert lines(written) == []
@@ -115,8 +115,8 @@ def test_what_an_outage_of_the_database_makes_libraries_say_is_said_by_us(
     assert (line["text"], line["error"]) == ("a defect", "TypeError")
 
 
-def test_a_caller_who_has_gone_while_being_answered_is_no_error(written: io.StringIO) -> None:
-    """gRPC raises it as one, with a trace."""
+def test_a_caller_that_disconnects_during_the_response_is_no_error(written: io.StringIO) -> None:
+    """gRPC logs it as one, with a traceback."""
     gone = type("ExecuteBatchError", (Exception,), {})()
     logging.getLogger("grpc._cython.cygrpc").error("ExecuteBatchError raised in core", exc_info=gone)
     (line,) = lines(written)

@@ -1,4 +1,4 @@
-"""The one list of modules, and what is made of it."""
+"""The list of all modules, and what is derived from it."""
 
 import tomllib
 from collections import Counter
@@ -21,27 +21,27 @@ QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound
 
 
 def folders(pattern: str) -> set[str]:
-    """Where there is a file of such a path, by the folder that stands for the module in it."""
+    """The names of the modules that have a file of this pattern."""
     place = pattern.split("/").index("*")
     return {path.relative_to(ROOT).parts[place] for path in ROOT.glob(pattern)} - {"frame"}
 
 
 @pytest.mark.parametrize("pattern", ["server/*/module.py", "storage/*/store.py", "proto/backroom/*/v1/*_service.proto"])
-def test_the_modules_are_the_folders_of_each_floor(pattern: str) -> None:
-    """None is left out of the list, and none stands in it that is not there."""
+def test_the_modules_are_the_folders_of_each_layer(pattern: str) -> None:
+    """The list has every module, and no module that does not exist."""
     assert folders(pattern) == set(MODULES)
     assert len(MODULES) == len(set(MODULES))
 
 
-def test_each_module_keeps_what_it_keeps_in_a_schema_of_its_own() -> None:
-    """And the frame in its own; the tables of all of them are found for migrations to be compared with."""
+def test_each_module_has_a_schema_of_its_own() -> None:
+    """And so has the frame; the tables of all of them are compared with the migrations."""
     assert set(SCHEMAS) == {"frame", *MODULES}
     kept = {path.relative_to(ROOT / "storage").parts[0] for path in (ROOT / "storage").glob("*/tables*")}
     assert kept == {str(table.schema) for table in METADATA.sorted_tables} == set(SCHEMAS)
 
 
-def test_no_two_modules_say_different_things_of_one_name() -> None:
-    """Neither of an event's type, nor of who takes what a source tells."""
+def test_no_two_modules_claim_the_same_name() -> None:
+    """Neither for an event type, nor as receiver of a webhook source."""
     manifests = [manifest(name) for name in MODULES]
     assert [each.name for each in manifests] == list(MODULES)
     for named in ("event_types", "takers"):
@@ -50,8 +50,8 @@ def test_no_two_modules_say_different_things_of_one_name() -> None:
         assert set(counts.values()) == {1}, counts
 
 
-async def test_an_application_brings_every_service_of_the_contract(database: Database) -> None:
-    """Each from the module in whose folder of the contract it stands; flagd's from flags."""
+async def test_an_application_contains_every_service_of_the_contract(database: Database) -> None:
+    """Each from the module whose folder of the contract declares it; flagd's from flags."""
     application = application_of(database, QUIET)
     try:
         assert {service.name for service in application.services} == {service.full_name for service in SERVICES}
@@ -71,15 +71,15 @@ def contracts() -> list[dict[str, Any]]:
     return found
 
 
-def test_the_laws_of_imports_name_no_module_by_hand() -> None:
-    """They hold of a module that is added as they do of the others."""
+def test_import_rules_name_no_module() -> None:
+    """They apply to a new module as to the others."""
     assert len(contracts()) > 10
     for contract in contracts():
         lists = [each for value in contract.values() if isinstance(value, list) for each in value]
         assert not {part for each in lists for part in each.replace("|", ".").split(".")} & set(MODULES), contract
 
 
-def test_the_modules_stand_where_the_laws_of_imports_leave_a_place_for_them() -> None:
+def test_the_modules_are_where_the_import_rules_expect_them() -> None:
     """One line for each, or all in one layer."""
     given = {"type": "layers", "layers": ["cli", "<modules>"], "containers": ["server.<module>", "server"]}
     assert expanded(given) == {

@@ -1,4 +1,4 @@
-"""What the log is told of a trouble that is met again and again."""
+"""How the log reports a problem that occurs repeatedly."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class Told:
         self.outage = Outage(logger, "away", "back", elapsed=lambda: self.now, **options)
 
     def lasts(self, seconds: float, *, every: float = 0.5, **details: object) -> list[float]:
-        """Meets it again and again for so long, and returns when lines were written."""
+        """Reports it repeatedly for this long, and returns when lines were written."""
         written = []
         for _ in range(round(seconds / every)):
             count = len(self.lines)
@@ -28,54 +28,61 @@ class Told:
         return written
 
 
-def test_the_pause_between_lines_grows_and_is_bounded() -> None:
-    """At once, then after 5, 10, 20 seconds and so on, and at least once a minute, however often it is met."""
+def test_the_interval_between_lines_grows_and_is_bounded() -> None:
+    """Immediately, then after 10, 20, 40 seconds and so on, and at least once a minute, however often it occurs."""
     already_logged = Told()
-    assert already_logged.lasts(300) == [0, 5, 15, 35, 75, 135, 195, 255]
+    assert already_logged.lasts(300) == [0, 10, 30, 70, 130, 190, 250]
     assert "seconds" not in already_logged.lines[0]
-    assert already_logged.lines[-1]["seconds"] == 255
+    assert already_logged.lines[-1]["seconds"] == 250
 
 
 def test_its_end_is_one_line_and_the_next_outage_begins_again() -> None:
-    """How long it lasted; without an outage nothing is said."""
+    """It says how long it lasted; without an outage nothing is logged."""
     already_logged = Told()
     already_logged.outage.record_recovery()
-    already_logged.lasts(6)
+    already_logged.lasts(12)
     already_logged.outage.record_recovery()
     already_logged.outage.record_recovery()
-    assert already_logged.lasts(6) == [6, 11]
+    assert already_logged.lasts(12) == [12, 22]
     assert [line["event"] for line in already_logged.lines] == ["away", "away", "back", "away", "away"]
-    assert already_logged.lines[2]["seconds"] == 6
+    assert already_logged.lines[2]["seconds"] == 12
 
 
-def test_other_details_are_told_at_once() -> None:
-    """Once each: those that come and go are no news."""
+def test_other_details_are_logged_after_the_first_pause() -> None:
+    """Though the pause has grown meanwhile; once each, as details that alternate are no news."""
     already_logged = Told()
-    already_logged.lasts(1, why="a")
-    already_logged.lasts(1, why="b")
-    already_logged.lasts(0.5, why="a")
-    already_logged.lasts(0.5, why="b")
-    assert [line["why"] for line in already_logged.lines] == ["a", "b"]
+    assert already_logged.lasts(5, why="a") == [0]
+    assert already_logged.lasts(10, why="b") == [10]
+    assert already_logged.lasts(5, why="a") == []
+    assert already_logged.lasts(0.5, why="b") == [20]
 
 
-def test_details_that_are_ever_new_do_not_fill_the_log() -> None:
-    """The first few are told as they come, the others at the pauses."""
+def test_a_promotion_is_one_line() -> None:
+    """What is wrong changes while the old primary goes and the new one comes, and it is over in 10 s."""
+    already_logged = Told()
+    for why in ("closed", "refused", "read-only"):
+        already_logged.lasts(3, why=why)
+    assert [line["why"] for line in already_logged.lines] == ["closed"]
+
+
+def test_details_that_keep_changing_do_not_fill_the_log() -> None:
+    """The first few are logged immediately, the others at the intervals."""
     already_logged = Told()
     for number in range(1000):
         already_logged.lasts(0.1, every=0.1, why=str(number))
     assert len(already_logged.lines) < 12
 
 
-def test_a_short_outage_is_not_told_within_its_grace() -> None:
-    """A longer one is, from then on."""
+def test_a_short_outage_is_not_logged_within_its_grace_period() -> None:
+    """A longer one is logged once the grace period is over."""
     already_logged = Told(grace_seconds=4)
     assert already_logged.lasts(3.5) == []
     already_logged.outage.record_recovery()
-    assert already_logged.lasts(10) == [7.5, 12.5]
+    assert already_logged.lasts(15) == [7.5, 17.5]
 
 
-def test_what_another_line_tells_is_not_told_again() -> None:
-    """Only once that does not tell of it any more, and the outage lasts."""
+def test_an_outage_that_another_line_reports_is_not_logged_again() -> None:
+    """Only once that line no longer reports it, and the outage lasts."""
     elsewhere = [True]
     already_logged = Told(already_logged=lambda: elsewhere[0])
     assert already_logged.lasts(10) == []

@@ -44,7 +44,7 @@ def request(size: int = 2, token: str = "", role: str = "") -> access_service_pb
 
 
 def listed(items: Sequence[Item], page: Page[Item]) -> tuple[Sequence[Item], str]:
-    """As a repository lists: in the order of the key, behind the one that the page begins behind, up to its limit."""
+    """Lists like a repository: in the order of the key, after the given one, up to the limit."""
     found = [item for item in sorted(items) if page.after is None or item > page.after]
     messages, token = page.of(found[: page.limit], message)
     return [(int(each.user_id), each.display_name) for each in messages], token
@@ -62,7 +62,7 @@ def token_of(size: int = 2, role: str = "") -> str:
 
 
 def forged(*after: str, digest: bytes | None = None) -> str:
-    """A token with a sort key of one's own, of the right list where no other digest is given."""
+    """A token with a forged sort key, for the right list unless another digest is given."""
     content = page_pb2.PageToken(list_digest=page_of(request()).list_digest if digest is None else digest, after=after)
     return base64.urlsafe_b64encode(content.SerializeToString()).decode()
 
@@ -75,7 +75,7 @@ items = st.sets(
 @settings(max_examples=150)
 @given(items, st.integers(1, 7))
 def test_pages_of_any_size_see_every_item_exactly_once_and_in_order(items: set[Item], size: int) -> None:
-    """Also where many items share the first column of the key, and whatever letters stand in the second."""
+    """Even if many items share the first column of the key, and whatever letters are in the second."""
     seen: list[Item] = []
     token, pages = "", 0
     while pages == 0 or token:
@@ -89,10 +89,10 @@ def test_pages_of_any_size_see_every_item_exactly_once_and_in_order(items: set[I
 
 @settings(max_examples=100)
 @given(items, items, st.integers(1, 4))
-def test_what_stays_in_a_list_is_seen_once_while_others_come_and_go(
+def test_an_item_that_stays_is_listed_once_while_others_come_and_go(
     staying: set[Item], passing: set[Item], size: int
 ) -> None:
-    """A page goes on behind a key, not at a number: what is added or removed in between shifts nothing."""
+    """A page continues after a key, not at an offset: additions and deletions shift nothing."""
     seen: list[Item] = []
     token, present = "", staying | passing
     while True:
@@ -111,7 +111,7 @@ SIZES = {0: DEFAULT_SIZE, 1: 1, 999: 999, 1000: MAXIMUM_SIZE, 1001: MAXIMUM_SIZE
 
 @pytest.mark.parametrize(("asked", "size"), SIZES.items())
 def test_the_size_of_a_page_has_a_default_and_a_maximum(asked: int, size: int) -> None:
-    """0 means the default, and what is above the maximum means the maximum."""
+    """0 means the default, and a larger size means the maximum."""
     page = page_of(request(asked))
     assert page.size == size
     assert page.limit == size + 1
@@ -119,7 +119,7 @@ def test_the_size_of_a_page_has_a_default_and_a_maximum(asked: int, size: int) -
 
 
 def test_the_last_page_has_no_token() -> None:
-    """Neither one that is just full nor one that is empty."""
+    """Whether it is just full or empty."""
     page = page_by(ITSELF, request(2))
     one, two, three = (1, "x"), (2, "x"), (3, "x")
     assert page.of([], message) == ([], "")
@@ -130,13 +130,13 @@ def test_the_last_page_has_no_token() -> None:
 
 
 def test_a_token_may_be_continued_with_another_size() -> None:
-    """The size is not part of what list it is."""
+    """The size is not part of the list's identity."""
     pages = [page_by(ITSELF, request(size, token_of(2))) for size in (2, 5)]
     assert [page.after for page in pages] == [(1, "x"), (1, "x")]
 
 
 def test_a_token_may_be_sent_more_than_once() -> None:
-    """It says where a page begins, and is not used up."""
+    """It marks where a page starts, and is not used up."""
     token = token_of()
     assert page_by(ITSELF, request(2, token)) == page_by(ITSELF, request(2, token))
 
@@ -160,14 +160,14 @@ NO_TOKENS = ["x", "garbage", "====", "é", "☃", "a b", "\0", "AAAA", "A" * 100
 
 
 @pytest.mark.parametrize("token", [*NO_TOKENS, token_of()[:-3], token_of()[3:], token_of() + "x"])
-def test_what_is_no_token_is_refused(token: str) -> None:
-    """Whatever it is, it is refused as no token of this list."""
+def test_an_invalid_token_is_refused(token: str) -> None:
+    """Whatever it is, it is refused as not belonging to this list."""
     with pytest.raises(PageTokenInvalid):
         page_by(ITSELF, request(2, token))
 
 
 def test_a_token_with_another_digest_is_refused() -> None:
-    """Each bit of what names the list counts, and so does its length."""
+    """Each bit of the list's digest counts, and so does its length."""
     digest = page_of(request()).list_digest
     assert page_by(ITSELF, request(2, forged("1", "x"))).after == (1, "x")
     flipped = [bytes(byte ^ (place == at) for at, byte in enumerate(digest)) for place in range(len(digest))]
@@ -191,16 +191,16 @@ def test_a_token_with_another_digest_is_refused() -> None:
         (("1\0",), by_column(itself, str)),
     ],
 )
-def test_a_sort_key_that_does_not_fit_is_refused(after: tuple[str, ...], order: SortOrder[Any]) -> None:
-    """Too few columns, too many, or one that cannot be read by its kind."""
+def test_an_invalid_sort_key_is_refused(after: tuple[str, ...], order: SortOrder[Any]) -> None:
+    """Too few columns, too many, or a value of the wrong type."""
     with pytest.raises(PageTokenInvalid):
         page_by(order, request(2, forged(*after)))
 
 
 @settings(max_examples=200)
 @given(st.text(max_size=60) | st.binary(max_size=60).map(lambda content: base64.urlsafe_b64encode(content).decode()))
-def test_no_text_does_more_than_be_refused(token: str) -> None:
-    """Empty means the first page, and anything else that was not given is refused, without another error."""
+def test_no_text_causes_more_than_a_refusal(token: str) -> None:
+    """Empty means the first page; any other invalid text is refused, without another error."""
     if not token:
         assert page_of(request(2, token)).after is None
         return
@@ -211,7 +211,7 @@ def test_no_text_does_more_than_be_refused(token: str) -> None:
 @settings(max_examples=150)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=30), max_size=3))
 def test_a_forged_sort_key_is_read_or_refused(after: list[str]) -> None:
-    """By each of the kinds that lists are sorted by."""
+    """For each type of column that lists are sorted by."""
     token = forged(*after)
     for order in (BY_TIME, by_columns(itself, int, UUID), by_column(itself, str)):
         try:
@@ -221,8 +221,8 @@ def test_a_forged_sort_key_is_read_or_refused(after: list[str]) -> None:
 
 
 @given(st.lists(st.integers(0, 700_000), max_size=12), st.integers(1, 12))
-def test_a_page_ends_before_it_is_larger_than_an_answer_may_be(sizes: list[int], size: int) -> None:
-    """But holds one item at least; all pages together hold each item once."""
+def test_a_page_ends_before_it_exceeds_the_size_of_a_response(sizes: list[int], size: int) -> None:
+    """But it holds at least one item; all pages together hold each item once."""
     items = [(number, length) for number, length in enumerate(sizes)]
     seen: list[str] = []
     asked = request(size)
@@ -241,7 +241,7 @@ def test_a_page_ends_before_it_is_larger_than_an_answer_may_be(sizes: list[int],
 
 
 def test_an_item_may_count_for_more_than_its_message() -> None:
-    """What a repository counts, though the caller is not shown it, ends a page likewise."""
+    """A larger size that a repository reports also ends a page, although the caller does not see it."""
     page = page_by(ITSELF, request(5))
     items = [(number, "x") for number in range(4)]
     shown, token = page.of(items, message, size=lambda _: MAX_PAGE_BYTES // 2)

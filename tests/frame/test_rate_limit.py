@@ -34,8 +34,8 @@ def limited(per_second: float, burst: int) -> CallLimits:
     return CallLimits(rate=Rate(per_second, burst))
 
 
-async def test_a_caller_that_calls_too_often_is_told_when_it_may(database: Database) -> None:
-    """To the moment; nobody else is slowed down by it, and neither are probes."""
+async def test_a_caller_above_its_rate_gets_the_time_to_wait(database: Database) -> None:
+    """To the moment; other callers and probes are not slowed down."""
     async with running(database, limits=limited(per_second=1, burst=3)) as opened:
         hasty, other = await opened.sign_in("customer"), await opened.sign_in("customer")
         for _ in range(3):
@@ -52,8 +52,8 @@ async def test_a_caller_that_calls_too_often_is_told_when_it_may(database: Datab
         assert (await scraped(opened)).sum("backroom_calls_rate_limited_total") == 1
 
 
-async def test_a_public_method_counts_by_the_callers_network(database: Database) -> None:
-    """Whoever it says that it is; those who are signed in are not held up by that."""
+async def test_a_public_method_is_counted_by_the_callers_network(database: Database) -> None:
+    """Whatever account it names; signed-in callers are not affected."""
     async with running(database, limits=limited(per_second=0.1, burst=2)) as opened:
         api = await opened.sign_in("customer")
         login = identity_service_pb2.LoginRequest(email="nobody@example.com", password="irrelevant-words")
@@ -62,7 +62,7 @@ async def test_a_public_method_counts_by_the_callers_network(database: Database)
         await me(api)
 
 
-async def test_a_stream_is_slowed_down_to_the_rate_and_not_refused(database: Database) -> None:
+async def test_a_stream_is_slowed_down_and_not_refused(database: Database) -> None:
     """Each of its messages takes a token, as a call would."""
     async with running(database) as plenty:
         await stocked(await plenty.sign_in("admin"), "TEA", 100)
@@ -81,10 +81,10 @@ async def test_a_stream_is_slowed_down_to_the_rate_and_not_refused(database: Dat
     burst=st.integers(1, 20),
     gaps=st.lists(st.floats(0, 3), min_size=1, max_size=60),
 )
-def test_no_caller_gets_more_than_its_rate_and_none_waits_longer_than_told(
+def test_no_caller_exceeds_its_rate_or_waits_longer_than_stated(
     per_second: float, burst: int, gaps: list[float]
 ) -> None:
-    """In any stretch of time: the burst and what has flowed in; and who comes back as told is let in."""
+    """In any period: the burst and what has flowed in since; a caller that waits as stated is accepted."""
     time = Time()
     buckets = Buckets(Rate(per_second, burst), time)
     taken: list[float] = []
@@ -102,8 +102,8 @@ def test_no_caller_gets_more_than_its_rate_and_none_waits_longer_than_told(
     assert all(before <= after for before, after in pairwise(taken))
 
 
-def test_the_books_are_bounded() -> None:
-    """The one that has not called for longest is forgotten, and one that calls on is not."""
+def test_the_number_of_remembered_callers_is_bounded() -> None:
+    """The one that has not called for longest is forgotten, and one that keeps calling is not."""
     buckets = Buckets(Rate(0.001, 1), Time(), most=100)
     for number in range(1000):
         buckets.take("constant")
@@ -113,8 +113,8 @@ def test_the_books_are_bounded() -> None:
         assert buckets.take("caller 999") > 0
 
 
-def test_whoever_has_a_site_of_ipv6_is_no_crowd() -> None:
-    """A caller in each of its networks takes no more than twice what one caller may, in a /56 one and a half times."""
+def test_an_ipv6_site_has_a_bounded_rate() -> None:
+    """A caller in each of its networks gets no more than twice one caller's rate, in a /56 one and a half times."""
     buckets, taken = Buckets(Rate(1, 100), Time()), dict.fromkeys(("56", "48"), 0)
     for number in range(512):
         taken["56"] += buckets.take_from_all(caller_networks(f"2001:db8:1:{number % 256:x}::1")) == 0
@@ -125,8 +125,8 @@ def test_whoever_has_a_site_of_ipv6_is_no_crowd() -> None:
     assert buckets.take_from_all(caller_networks("2001:db8:2::1")) == 0
 
 
-def test_what_is_refused_takes_nothing_of_any_bucket() -> None:
-    """A network that is used up costs those around it nothing more."""
+def test_a_refused_call_takes_nothing_from_any_bucket() -> None:
+    """A network that is used up costs the wider ones nothing more."""
     buckets = Buckets(Rate(1, 10), Time())
     for _ in range(100):
         buckets.take_from_all(caller_networks("2001:db8:1:1::1"))
@@ -144,18 +144,18 @@ def test_what_is_refused_takes_nothing_of_any_bucket() -> None:
         ("", "", True),
     ],
 )
-def test_a_network_is_an_address_or_the_half_of_a_newer_one(one: str, other: str, *, same: bool) -> None:
-    """Whoever has one address of IPv6 has all of its /64."""
+def test_a_network_is_an_ipv4_address_or_an_ipv6_64(one: str, other: str, *, same: bool) -> None:
+    """A caller with one IPv6 address has all of its /64."""
     assert (caller_network(one) == caller_network(other)) is same
 
 
 async def test_without_a_setting_nobody_is_limited(server: Running) -> None:
-    """The interceptor does not even stand in the chain."""
+    """The interceptor is not even in the chain."""
     assert "RateLimit" not in [type(each).__name__ for each in server.application.chain.interceptors]
 
 
 async def test_a_large_call_takes_more_of_the_rate_than_a_small_one(database: Database) -> None:
-    """By what is sent and by what is answered: ten calls of 2,000 lines cost what a hundred small ones do not."""
+    """By the bytes sent and received: ten calls of 2,000 lines cost more than a hundred small ones."""
     async with running(database) as plenty:
         await stocked(await plenty.sign_in("admin"), "T" * 60, 1)
     async with running(database, limits=limited(per_second=0.01, burst=30)) as opened:
@@ -168,7 +168,7 @@ async def test_a_large_call_takes_more_of_the_rate_than_a_small_one(database: Da
             await me(light)
 
 
-async def test_a_large_answer_takes_more_of_the_rate_than_a_small_one(database: Database) -> None:
+async def test_a_large_response_takes_more_of_the_rate_than_a_small_one(database: Database) -> None:
     """An order of 1,000 lines can be read as often as its bytes allow."""
     async with running(database) as plenty:
         seller = await plenty.sign_in("admin")
@@ -185,7 +185,7 @@ async def test_a_large_answer_takes_more_of_the_rate_than_a_small_one(database: 
 
 
 async def test_a_stream_of_large_orders_is_slowed_down_by_their_size(database: Database) -> None:
-    """What 512 lines take of a core, eight calls would."""
+    """512 lines take as much CPU as eight calls."""
     async with running(database) as plenty:
         await stocked(await plenty.sign_in("admin"), "T" * 60, 10**6)
     async with running(database, limits=limited(per_second=20, burst=5)) as opened:
@@ -198,8 +198,8 @@ async def test_a_stream_of_large_orders_is_slowed_down_by_their_size(database: D
         assert loop.time() - began >= 0.9 * (1 + 3 * (1 + asks[0].ByteSize() // 4096) - 5) / 20
 
 
-def test_what_is_owed_is_waited_for() -> None:
-    """A caller that owes more than its burst is told how long that takes to come in."""
+def test_a_debt_to_the_bucket_is_waited_for() -> None:
+    """A caller that owes more than its burst gets the time until it is paid back."""
     time = Time()
     buckets = Buckets(Rate(10, 5), time)
     buckets.charge((CallerNetwork("a"),), 100)

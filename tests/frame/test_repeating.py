@@ -42,7 +42,7 @@ def key(content: bytes = b"content", request_id: int = 7) -> RequestKey:
 
 
 class FakeContext:
-    """As much of gRPC's context as a call is made from."""
+    """The parts of gRPC's context that a call is made from."""
 
     def peer(self) -> str:
         return "ipv4:10.0.0.7:51234"
@@ -57,8 +57,8 @@ def call_by(caller: Caller) -> Call:
     return call
 
 
-def test_a_request_says_who_asks_for_what_when_and_from_where() -> None:
-    """A stream's says the same as that of its first message would."""
+def test_a_request_has_its_caller_content_time_and_address() -> None:
+    """A stream's is the same as that of its first message."""
     call = call_by(ADA)
     made = call.change_context(Grant(request_id=REQUEST_ID))
     assert made == ChangeContext(ADA.account_id, METHOD.removeprefix("/"), call.time, "10.0.0.7", "call-7", made.key)
@@ -68,8 +68,8 @@ def test_a_request_says_who_asks_for_what_when_and_from_where() -> None:
     assert (entry.address, entry.call_id, entry.resource, entry.result) == ("10.0.0.7", "call-7", "account/7", "OK")
 
 
-def test_a_request_is_known_by_its_caller_its_id_and_its_content() -> None:
-    """The key holds all three, and of the content a digest of 32 bytes alone."""
+def test_a_request_is_identified_by_its_caller_its_id_and_its_content() -> None:
+    """The key holds all three; of the content only a digest of 32 bytes."""
     request = Grant(request_id=REQUEST_ID, role="staff")
     made = call_by(ADA).change_context(request).key
     assert made == RequestKey(ADA.account_id, UUID(REQUEST_ID), digest_of(request))
@@ -85,7 +85,7 @@ def test_a_request_without_an_id_has_no_key() -> None:
     assert call_by(ADA).change_context(Grant(), Grant(request_id=REQUEST_ID)).key is None
 
 
-def test_a_stream_is_known_by_its_first_message_and_all_of_its_content() -> None:
+def test_a_stream_is_identified_by_its_first_message_and_all_of_its_content() -> None:
     """The id of the first counts, and a digest over every one of them, in order."""
     first, second = Grant(request_id=REQUEST_ID, role="a"), Grant(role="b")
     made = call_by(ADA).change_context(first, second).key
@@ -95,7 +95,7 @@ def test_a_stream_is_known_by_its_first_message_and_all_of_its_content() -> None
 
 
 def test_ids_are_compared_as_uuids() -> None:
-    """However a UUID is written, it is one id."""
+    """However a UUID is written, it is the same id."""
     one, other = (
         call_by(ADA).change_context(Grant(request_id=written)).key
         for written in (str(UUID(int=0xABC)), f"{0xABC:032X}")
@@ -106,7 +106,7 @@ def test_ids_are_compared_as_uuids() -> None:
 
 
 def test_messages_of_two_types_never_share_a_digest() -> None:
-    """Even where their bytes are the same."""
+    """Even if their bytes are the same."""
     one, other = Grant(request_id=REQUEST_ID, role="staff"), Revoke(request_id=REQUEST_ID, role="staff")
     assert one.SerializeToString() == other.SerializeToString()
     assert digest_of(one) != digest_of(other)
@@ -125,18 +125,18 @@ def test_a_digest_distinguishes_contents(some: list[Register], others: list[Regi
 
 @settings(max_examples=100)
 @given(registers, st.binary(min_size=1, max_size=32), st.binary(min_size=1, max_size=32))
-def test_a_secret_makes_another_digest(message: Register, one: bytes, other: bytes) -> None:
-    """Who does not know it cannot work the digest out from a guessed password."""
+def test_a_secret_changes_the_digest(message: Register, one: bytes, other: bytes) -> None:
+    """Without the secret, the digest cannot be computed from a guessed password."""
     assert digest_of(message, secret=one) != digest_of(message)
-    padded = (one.ljust(64, b"\0"), other.ljust(64, b"\0"))  # a key is filled up with zeros
+    padded = (one.ljust(64, b"\0"), other.ljust(64, b"\0"))  # a key is padded with zeros
     assert (digest_of(message, secret=one) == digest_of(message, secret=other)) == (padded[0] == padded[1])
 
 
 WORD = AnswerKind("test.word", str)
 
 
-def test_the_first_answer_is_for_the_same_content_alone() -> None:
-    """Other content, and an answer that was never kept, mean that the id was used for something else."""
+def test_the_first_answer_is_only_for_the_same_content() -> None:
+    """Other content, or an answer that was never stored, means that the id was used for something else."""
     kept = EarlierRequest(key().digest, "answer")
     assert first_answer(kept, key()) == "answer"
     for earlier in (replace(kept, digest=b"other"), replace(kept, answer=None)):
@@ -145,7 +145,7 @@ def test_the_first_answer_is_for_the_same_content_alone() -> None:
 
 
 class Deed:
-    """Something that is to happen once, and counts how often it did."""
+    """A change that is to happen once; counts how often it did."""
 
     def __init__(self, *answers: str | Refusal) -> None:
         self._answers = list(answers)
@@ -165,13 +165,13 @@ async def done(database: Database, request_key: RequestKey | None, deed: Deed) -
 
 
 async def recorded(database: Database) -> list[str]:
-    """The resources of all that was recorded, the latest first."""
+    """The resources of all audit entries, the latest first."""
     async with database.store(FRAME).reading() as tx:
         return [event.entry.resource for event in await tx.audit.list_latest(AuditFilter(), before=None, limit=100)]
 
 
 async def test_a_repeated_request_gets_the_first_answer_without_acting(database: Database) -> None:
-    """The deed is done once, whatever it would answer now."""
+    """The change is made once, whatever it would answer now."""
     deed = Deed("first", "second")
     assert [await done(database, key(), deed) for _ in range(3)] == ["first"] * 3
     assert deed.times == 1
@@ -179,14 +179,14 @@ async def test_a_repeated_request_gets_the_first_answer_without_acting(database:
 
 
 async def test_a_request_without_a_key_is_done_each_time(database: Database) -> None:
-    """Nothing is remembered of it, and each time is recorded."""
+    """Nothing of it is stored, and each time is recorded."""
     deed = Deed("first", "second")
     assert [await done(database, None, deed) for _ in range(2)] == ["first", "second"]
     assert await recorded(database) == ["deed/second", "deed/first"]
 
 
 async def test_other_content_under_the_same_id_is_refused_and_not_done(database: Database) -> None:
-    """The first answer stays where it is."""
+    """The first answer remains."""
     deed = Deed("first", "second")
     await done(database, key(), deed)
     with pytest.raises(RequestIdReused):
@@ -196,13 +196,13 @@ async def test_other_content_under_the_same_id_is_refused_and_not_done(database:
 
 
 async def test_the_id_of_one_caller_is_not_that_of_another(database: Database) -> None:
-    """Two callers may make up the same id."""
+    """Two callers may choose the same id."""
     deed = Deed("Ada's", "Bob's")
     assert await done(database, key(), deed) == "Ada's"
     assert await done(database, replace(key(), caller_id=uuid4()), deed) == "Bob's"
 
 
-async def test_a_refusal_is_not_remembered(database: Database) -> None:
+async def test_a_refusal_is_not_stored(database: Database) -> None:
     """The same id may be tried again, even with other content."""
     deed = Deed(Stopping(), "second")
     with pytest.raises(Stopping):
@@ -211,8 +211,8 @@ async def test_a_refusal_is_not_remembered(database: Database) -> None:
     assert await recorded(database) == ["deed/second"]
 
 
-async def test_what_a_newer_version_did_is_not_done_again(database: Database) -> None:
-    """Whether the answer is looked for before, or claimed."""
+async def test_a_change_made_by_a_newer_version_is_not_repeated(database: Database) -> None:
+    """Whether the answer is looked up first, or claimed."""
     deed = Deed("first", "second")
     await done(database, key(), deed)
     async with database.store(FRAME).transaction() as tx:
@@ -226,7 +226,7 @@ async def test_what_a_newer_version_did_is_not_done_again(database: Database) ->
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One of a batch."""
+    """One request of a batch."""
 
     context: ChangeContext
     answer: str | Refusal
@@ -237,7 +237,7 @@ def wish(request_key: RequestKey | None, answer: str | Refusal) -> Wish:
 
 
 async def granted(database: Database, *wishes: Wish) -> list[str]:
-    """What each of a batch is answered, or the reason why not."""
+    """The answer to each request of a batch, or its refusal."""
 
     async def act(_: Transaction, new: Sequence[Wish]) -> Sequence[str | Refusal]:
         return [each.answer for each in new]
@@ -246,8 +246,8 @@ async def granted(database: Database, *wishes: Wish) -> list[str]:
     return [each.reason if isinstance(each, Refusal) else each for each in answers]
 
 
-async def test_each_of_a_batch_is_done_once(database: Database) -> None:
-    """A refusal is neither recorded nor remembered, and those without an id are done each time."""
+async def test_each_request_of_a_batch_is_done_once(database: Database) -> None:
+    """A refusal is neither recorded nor stored, and requests without an id are done each time."""
     batch = [wish(key(request_id=1), "one"), wish(None, "two"), wish(key(request_id=3), Stopping())]
     assert await granted(database, *batch) == ["one", "two", "STOPPING"]
     again = [wish(key(request_id=1), "other"), wish(None, "two"), wish(key(request_id=3), "three")]
@@ -255,7 +255,7 @@ async def test_each_of_a_batch_is_done_once(database: Database) -> None:
     assert await recorded(database) == ["deed/three", "deed/two", "deed/two", "deed/one"]
 
 
-async def test_one_of_a_batch_that_a_newer_version_did_is_refused_alone(database: Database) -> None:
+async def test_a_request_of_a_batch_that_a_newer_version_did_is_refused_alone(database: Database) -> None:
     """The others are answered."""
     await granted(database, wish(key(request_id=1), "one"))
     async with database.store(FRAME).transaction() as tx:
@@ -265,7 +265,7 @@ async def test_one_of_a_batch_that_a_newer_version_did_is_refused_alone(database
 
 
 async def classified(database: Database, *keys: RequestKey | None) -> tuple[object, ...]:
-    """What becomes of a batch of asks, whose fresh ones are then answered by their places."""
+    """The classification of a batch of requests, whose new ones are then answered by their positions."""
     async with database.store(FRAME).transaction() as tx:
         found = await classify_batch(tx, WORD, [ChangeContext(ADA.account_id, "test", NOW, key=each) for each in keys])
         answers = {each: WORD.encoded(str(place)) for place in found.new if (each := keys[place])}
@@ -274,14 +274,14 @@ async def classified(database: Database, *keys: RequestKey | None) -> tuple[obje
     return found.new, found.kept, reused, found.duplicates
 
 
-async def test_new_requests_are_new_and_come_back_as_kept(database: Database) -> None:
-    """Those without an id are always fresh."""
+async def test_new_requests_are_new_and_are_kept_when_repeated(database: Database) -> None:
+    """Those without an id are always new."""
     keys = [key(request_id=1), None, key(request_id=2), None]
     assert await classified(database, *keys) == ([0, 1, 2, 3], {}, [], {})
     assert await classified(database, *keys) == ([1, 3], {0: "0", 2: "2"}, [], {})
 
 
-async def test_other_content_is_reused(database: Database) -> None:
+async def test_other_content_under_a_used_id_is_reused(database: Database) -> None:
     """Whether the first came in an earlier batch or in this one."""
     await classified(database, key())
     assert await classified(database, key(b"other"), key()) == ([], {1: "0"}, [0], {})
@@ -289,13 +289,13 @@ async def test_other_content_is_reused(database: Database) -> None:
 
 
 async def test_equal_requests_of_one_batch_follow_the_first(database: Database) -> None:
-    """They share its answer, and those of an earlier batch are kept all alike."""
+    """They share its answer; copies of requests from earlier batches are all answered from storage."""
     assert await classified(database, key(), None, key(), key()) == ([0, 1], {}, [], {2: 0, 3: 0})
     assert await classified(database, key(), key()) == ([], {0: "0", 1: "0"}, [], {})
 
 
-async def test_answers_known_beforehand_are_kept_with_the_claim(database: Database) -> None:
-    """They are there without having been remembered afterwards."""
+async def test_answers_known_beforehand_are_stored_with_the_claim(database: Database) -> None:
+    """No second statement is needed."""
     async with database.store(FRAME).transaction() as tx:
         asks = [ChangeContext(ADA.account_id, "test", NOW, key=each) for each in (None, key())]
         await classify_batch(tx, WORD, asks, ["zero", "one"])
@@ -303,12 +303,12 @@ async def test_answers_known_beforehand_are_kept_with_the_claim(database: Databa
 
 
 async def test_an_empty_batch_is_classified_as_nothing(database: Database) -> None:
-    """No ask, no claim."""
+    """No request, no claim."""
     assert await classified(database) == ([], {}, [], {})
 
 
 def test_a_batch_is_answered_in_its_own_order() -> None:
-    """Fresh, kept, reused and following asks each get what is theirs, refusals too."""
+    """New, kept, reused and following requests each get their own result, refusals too."""
     refused = Stopping()
     found = ClassifiedBatch(new=[1, 4], kept={0: "…"}, refused={2: RequestIdReused()}, duplicates={3: 1, 5: 4})
     answers = found.answers(["one", refused], {0: "zero"})
@@ -319,10 +319,10 @@ def test_a_batch_is_answered_in_its_own_order() -> None:
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 3), st.booleans()) | st.none(), max_size=10), st.sets(st.integers(1, 3)))
-async def test_every_request_of_a_batch_gets_exactly_one_fate(
+async def test_every_request_of_a_batch_is_classified_exactly_once(
     asks: list[tuple[int, bool] | None], before: set[int]
 ) -> None:
-    """By the law: no id new, or first here, or equal to the first with it, or else reused."""
+    """By the rule: without an id new; first with its id new; equal to the first; or else reused."""
     keys = [each and key(b"other" if each[1] else b"content", each[0]) for each in asks]
     wanted = [ChangeContext(ADA.account_id, "test", NOW, key=each) for each in keys]
     known = _Store({key(request_id=each) for each in before})
@@ -338,7 +338,7 @@ async def test_every_request_of_a_batch_gets_exactly_one_fate(
 
 
 class _Store:
-    """As much of a transaction as sifting asks for; the tests above ask the real one."""
+    """The parts of a transaction that classification needs; the tests above use the real one."""
 
     def __init__(self, known: set[RequestKey]) -> None:
         self.requests = self

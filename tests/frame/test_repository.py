@@ -1,4 +1,4 @@
-"""What the store promises of requests that came before, against the real database."""
+"""What the store guarantees for repeated requests, against the real database."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -32,34 +32,34 @@ async def turned_back(database: Database) -> AsyncIterator[Transaction]:
 
 
 async def claimed(database: Database, *claims: Claim) -> dict[tuple[UUID, UUID], EarlierRequest]:
-    """What was found of these claims, in a transaction of their own that commits."""
+    """The earlier requests found for these claims, in a separate transaction that commits."""
     async with database.store(FRAME).transaction() as tx:
         return dict(await tx.requests.claim(claims))
 
 
-async def test_a_new_request_finds_nothing_before_it(database: Database) -> None:
-    """And the second time it finds itself, with the answer that was remembered."""
+async def test_a_new_request_finds_no_earlier_one(database: Database) -> None:
+    """The second time it finds itself, with the stored answer."""
     async with database.store(FRAME).transaction() as tx:
         assert await tx.requests.claim([Claim(key())]) == {}
         await tx.requests.remember({key(): "answer"})
     assert await claimed(database, Claim(key())) == {key().scope: EarlierRequest(b"digest", "answer")}
 
 
-async def test_an_answer_known_beforehand_is_kept_with_the_claim(database: Database) -> None:
+async def test_an_answer_known_beforehand_is_stored_with_the_claim(database: Database) -> None:
     """It needs no second statement."""
     assert await claimed(database, Claim(key(), "answer")) == {}
     assert await claimed(database, Claim(key(), "another")) == {key().scope: EarlierRequest(b"digest", "answer")}
 
 
-async def test_a_request_is_found_with_the_content_that_it_first_had(database: Database) -> None:
-    """Whether the content is the same is for the caller to decide."""
+async def test_a_request_is_found_with_its_first_content(database: Database) -> None:
+    """The caller decides whether the content is the same."""
     await claimed(database, Claim(key(), "answer"))
     other = key(digest=b"other")
     assert await claimed(database, Claim(other, "another")) == {key().scope: EarlierRequest(b"digest", "answer")}
 
 
-async def test_a_batch_claims_what_is_new_and_finds_the_rest(database: Database) -> None:
-    """Callers with the same id do not meet."""
+async def test_a_batch_claims_new_requests_and_finds_the_others(database: Database) -> None:
+    """Callers with the same id do not conflict."""
     await claimed(database, Claim(key(1), "one"), Claim(key(2), "two"))
     bobs = key(1, caller_id=uuid4())
     found = await claimed(database, Claim(key(3), "three"), Claim(key(2)), Claim(bobs, "Bob's"), Claim(key(1)))
@@ -68,8 +68,8 @@ async def test_a_batch_claims_what_is_new_and_finds_the_rest(database: Database)
     assert {scope: earlier.answer for scope, earlier in again.items()} == {key(3).scope: "three", bobs.scope: "Bob's"}
 
 
-async def test_nothing_claimed_and_nothing_to_remember_or_release_is_fine(database: Database) -> None:
-    """An empty batch changes nothing."""
+async def test_empty_claims_stores_and_releases_change_nothing(database: Database) -> None:
+    """As for an empty batch."""
     async with database.store(FRAME).transaction() as tx:
         assert await tx.requests.claim([]) == {}
         await tx.requests.remember({})
@@ -77,14 +77,14 @@ async def test_nothing_claimed_and_nothing_to_remember_or_release_is_fine(databa
 
 
 async def test_a_claim_that_is_rolled_back_is_free(database: Database) -> None:
-    """A refusal is not remembered."""
+    """A refusal is not stored."""
     async with turned_back(database) as tx:
         await tx.requests.claim([Claim(key(), "answer")])
     assert await claimed(database, Claim(key(digest=b"other"))) == {}
 
 
 async def test_a_released_claim_is_free_and_the_others_stay(database: Database) -> None:
-    """Those of a batch that were refused may be tried again."""
+    """Refused requests of a batch may be tried again."""
     async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(key(1), "one"), Claim(key(2), "two"), Claim(key(3), "three")])
         await tx.requests.release([key(1).scope, key(3).scope, key(9).scope])
@@ -92,8 +92,8 @@ async def test_a_released_claim_is_free_and_the_others_stay(database: Database) 
     assert found == {key(2).scope: EarlierRequest(b"digest", "two")}
 
 
-async def test_answers_are_remembered_for_their_own_requests(database: Database) -> None:
-    """Several in one statement, and what was never claimed is not made up."""
+async def test_answers_are_stored_for_their_own_requests(database: Database) -> None:
+    """Several in one statement, and none for a request that was never claimed."""
     async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(key(1)), Claim(key(2))])
         await tx.requests.remember({key(2): "two", key(1): "one", key(3): "three"})
@@ -102,7 +102,7 @@ async def test_answers_are_remembered_for_their_own_requests(database: Database)
 
 
 async def test_a_second_claim_waits_for_the_first_and_finds_its_answer(database: Database) -> None:
-    """Two servers that get the same request at once answer it alike."""
+    """Two servers that get the same request at once give the same answer."""
     async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(key())])
         second = await waits(database, claimed(database, Claim(key())))
@@ -120,7 +120,7 @@ async def test_a_second_claim_is_free_once_the_first_is_rolled_back(database: Da
 
 
 async def test_batches_that_share_claims_wait_and_never_deadlock(database: Database) -> None:
-    """In whichever order a batch names them, claims are taken in the order of their keys."""
+    """In whatever order a batch names them, claims are locked in the order of their keys."""
     numbers = [3, 1, 2]
     async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(key(2), "first")])
@@ -130,8 +130,8 @@ async def test_batches_that_share_claims_wait_and_never_deadlock(database: Datab
     assert {earlier.answer for earlier in (await two).values()} == {"first", "one"}
 
 
-async def test_what_is_old_is_forgotten(database: Database) -> None:
-    """Only what came before the time, and the number of them is told."""
+async def test_old_requests_are_purged(database: Database) -> None:
+    """Only those from before the given time; their number is returned."""
     await claimed(database, Claim(key(1), "one"), Claim(key(2), "two"))
     now = datetime.now(UTC)
     async with database.store(FRAME).transaction() as tx:

@@ -1,4 +1,4 @@
-"""Resume tokens: what a watch has told, in a text that its caller keeps."""
+"""Resume tokens: a watch's position, in a text that its caller stores."""
 
 import base64
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ EPOCH = 2**32
 
 @st.composite
 def snapshots(draw: st.DrawFn, largest: int = LARGEST, most: int = 20) -> Snapshot:
-    """Any that PostgreSQL may take."""
+    """Any snapshot that PostgreSQL may take."""
     numbers = st.integers(1, largest).filter(lambda number: number % EPOCH)
     first, last = sorted(draw(st.tuples(numbers, numbers)))
     under_way = draw(st.sets(st.integers(first, last - 1), max_size=most)) if first < last else set()
@@ -50,30 +50,30 @@ def encoded(text: str) -> str:
 
 
 def forged(rest: str) -> str:
-    """A token of the right watch, made just now, with another end."""
+    """A token of the right watch, with the current time and a forged end."""
     return dated(f"{TIMELINE} {rest}")
 
 
 def dated(rest: str) -> str:
-    """The same, and with whatever stands behind the time."""
+    """The same, with anything after the time."""
     digest = watch_of(request(), NOON).digest
     return encoded(f"{digest.hex()} {int(NOON.timestamp())} {rest}")
 
 
 @given(positions)
-def test_a_token_says_where_to_go_on(position: Position) -> None:
-    """Whatever stands in it, the watch that is opened with it begins there."""
+def test_a_token_holds_the_position_to_resume_from(position: Position) -> None:
+    """Whatever is in it, a watch that is opened with it starts there."""
     assert watch_of(request(token_of(position)), NOON).position == position
 
 
-def test_without_a_token_a_watch_begins_with_what_is_to_come() -> None:
+def test_without_a_token_a_watch_begins_with_new_changes() -> None:
     """It has no position yet."""
     assert watch_of(request(), NOON).position is None
 
 
 @given(st.lists(st.integers(0, 1_000_000), min_size=1, max_size=2000))
 def test_the_longest_token_fits_into_the_contract(steps: list[int]) -> None:
-    """While so many transactions are under way that it would not, the snapshot is known not to fit."""
+    """If too many transactions are under way, the snapshot is known not to fit."""
     under_way = tuple(accumulate((step + 1 for step in steps), initial=10**18))
     snapshot = Snapshot(10**18, under_way[-1] + 1, under_way)
     longest = token_of(Position(NOON, MAX_TIMELINE, snapshot, snapshot, LARGEST))
@@ -82,8 +82,8 @@ def test_the_longest_token_fits_into_the_contract(steps: list[int]) -> None:
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
-def test_garbage_is_no_token(garbage: str) -> None:
-    """It is refused as such, whatever it holds."""
+def test_garbage_is_refused_as_a_token(garbage: str) -> None:
+    """Whatever it holds."""
     if garbage:
         with pytest.raises(ResumeTokenInvalid):
             watch_of(request(garbage.encode(errors="ignore").decode() or "?"), NOON)
@@ -92,7 +92,7 @@ def test_garbage_is_no_token(garbage: str) -> None:
 @settings(max_examples=300)
 @given(positions, st.data())
 def test_a_damaged_token_does_no_harm(position: Position, data: st.DataObject) -> None:
-    """It is refused, or is a token of another place; nothing else ever rises."""
+    """It is refused, or is a token of another position; no other error is raised."""
     token = token_of(position)
     place = data.draw(st.integers(0, len(token) - 1))
     other = data.draw(st.text("Aa09-_=", max_size=3))
@@ -116,7 +116,7 @@ def test_a_damaged_token_does_no_harm(position: Position, data: st.DataObject) -
         "7:-1:",
         "7:5:,",
         "7:5:5",  # not below xmax
-        "7:5:1,0",  # the same one twice
+        "7:5:1,0",  # a duplicate
         "7:5:1:",
         "7:5:\N{ARABIC-INDIC DIGIT ONE}",
         f"{LARGEST}:1:",
@@ -132,15 +132,15 @@ def test_a_damaged_token_does_no_harm(position: Position, data: st.DataObject) -
         "7:5:1'; DROP TABLE frame.events; --",
     ],
 )
-def test_only_what_postgresql_would_take_is_a_token(rest: str) -> None:
-    """Everything else is refused before it is asked."""
+def test_only_snapshots_that_postgresql_accepts_are_tokens(rest: str) -> None:
+    """Everything else is refused before the database is queried."""
     assert watch_of(request(forged("7:5:1 9:5: 1")), NOON).position is not None
     with pytest.raises(ResumeTokenInvalid):
         watch_of(request(forged(rest)), NOON)
 
 
-def test_a_token_is_of_one_watch() -> None:
-    """Neither of one with another filter, nor of another kind."""
+def test_a_token_belongs_to_one_watch() -> None:
+    """Neither to one with another filter, nor of another kind."""
     token = token_of(Position(NOON, TIMELINE, Snapshot(1, 1)), customer_id="1")
     assert watch_of(request(token, customer_id="1"), NOON).position is not None
     others: list[Any] = [request(token), request(token, customer_id="2")]
@@ -161,7 +161,7 @@ def test_the_order_of_a_filters_values_does_not_matter() -> None:
         watch("A", token=token)
 
 
-def test_a_token_expires_with_what_it_goes_on_behind() -> None:
+def test_a_token_expires_with_the_events_that_it_continues_from() -> None:
     """After 30 days, to the second."""
     token = token_of(Position(NOON, TIMELINE, Snapshot(1, 1)))
     assert watch_of(request(token), NOON + TOKEN_LIFE).position is not None
@@ -170,7 +170,7 @@ def test_a_token_expires_with_what_it_goes_on_behind() -> None:
 
 
 def test_a_token_without_a_timeline_has_expired() -> None:
-    """One from before tokens held it: whether its transactions are still the same ones, nobody knows."""
+    """It is from before tokens held one, and its transaction ids may have been reused."""
     for rest in ("7:5:1", "7:5:1 9:5: 1"):
         with pytest.raises(ResumeTokenExpired):
             watch_of(request(dated(rest)), NOON)
@@ -179,16 +179,16 @@ def test_a_token_without_a_timeline_has_expired() -> None:
 @pytest.mark.parametrize(
     "timeline", ["", "1", ".00000001", "6b.1", "6B.00000001", "6b.00000001.00000001", f"{2**64:x}.00000001"]
 )
-def test_what_is_no_timeline_is_no_token(timeline: str) -> None:
-    """It is refused as malformed."""
+def test_an_invalid_timeline_is_refused(timeline: str) -> None:
+    """As malformed."""
     with pytest.raises(ResumeTokenInvalid):
         watch_of(request(dated(f"{timeline} 7:5:1")), NOON)
 
 
 @settings(max_examples=300)
 @given(snapshots(12, 6), st.integers(0, 12))
-def test_a_snapshot_up_to_a_transaction_shows_what_it_did_of_those(snapshot: Snapshot, last: int) -> None:
-    """And nothing of those behind it, which count as not begun."""
+def test_a_snapshot_cut_at_a_transaction_shows_the_same_transactions_up_to_it(snapshot: Snapshot, last: int) -> None:
+    """And none after it, which count as not started."""
     short = snapshot.up_to(last)
     shown = set(range(snapshot.xmax)) - set(snapshot.under_way)
     assert set(range(short.xmax)) - set(short.under_way) == {xid for xid in shown if xid <= last}
@@ -196,14 +196,14 @@ def test_a_snapshot_up_to_a_transaction_shows_what_it_did_of_those(snapshot: Sna
 
 
 def test_a_snapshot_may_end_with_the_last_transaction_of_an_epoch() -> None:
-    """The number that follows is no transaction's, and PostgreSQL takes no snapshot that ends there."""
+    """The next number is not a transaction's id, and PostgreSQL accepts no snapshot that ends there."""
     assert Snapshot(EPOCH - 5, EPOCH + 7).up_to(EPOCH - 1) == Snapshot(EPOCH - 5, EPOCH + 1)
 
 
 @settings(max_examples=300)
 @given(snapshots(12, 6), snapshots(12, 6))
-def test_a_snapshot_covers_what_shows_no_more(one: Snapshot, other: Snapshot) -> None:
-    """Whatever had committed in the other had in this; the last transaction below xmax is never under way."""
+def test_a_snapshot_covers_another_that_shows_no_more(one: Snapshot, other: Snapshot) -> None:
+    """All transactions that had committed in the other had in this; the last one below xmax is never under way."""
 
     def shown(snapshot: Snapshot) -> set[int]:
         return set(range(snapshot.xmax)) - set(snapshot.under_way)
@@ -216,15 +216,15 @@ def test_a_snapshot_covers_what_shows_no_more(one: Snapshot, other: Snapshot) ->
 
 @pytest.mark.parametrize(("first", "last"), [(EPOCH, EPOCH), (1, EPOCH), (EPOCH, EPOCH + 1)])
 def test_the_first_number_of_an_epoch_ends_no_snapshot(first: int, last: int) -> None:
-    """PostgreSQL would not take it, and a token that holds it is none of ours."""
+    """PostgreSQL would not accept it, and a token that holds it is not ours."""
     with pytest.raises(ValueError, match="not a snapshot"):
         Snapshot(first, last)
 
 
 @settings(max_examples=25)
 @given(snapshot=snapshots())
-def test_postgresql_takes_every_snapshot(postgres: str, snapshot: Snapshot) -> None:
-    """And gives it back as it was."""
+def test_postgresql_accepts_every_snapshot(postgres: str, snapshot: Snapshot) -> None:
+    """And returns it unchanged."""
     with psycopg.connect(postgres) as connection:
         [text] = connection.execute("SELECT %s::text::pg_snapshot::text", [str(snapshot)]).fetchone() or [""]
     assert Snapshot.of(text) == snapshot

@@ -1,4 +1,4 @@
-"""What is kept is forgotten in its time, and however much it is."""
+"""Stored data is purged in time, however much it is."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -21,17 +21,15 @@ async def count(database: Database, table: str) -> int:
 
 
 async def purged(database: Database, now: datetime) -> tuple[int, int]:
-    """How many requests and events are left once all that is old at a time was forgotten."""
+    """How many requests and events are left after old ones were purged at a given time."""
     for task in retention_tasks(database.store(FRAME), lambda: now):
         assert task.every
         await task.run()
     return await count(database, "request_ids"), await count(database, "events")
 
 
-async def test_requests_and_events_are_forgotten_in_their_time(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Events a day later than any token is good for; in pieces, of which the last may be empty."""
+async def test_requests_and_events_are_purged_in_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events a day after the last token expires; in batches, of which the last may be empty."""
     monkeypatch.setattr(retention, "_BATCH_SIZE", 2)
     async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(RequestKey(uuid4(), uuid4(), b"digest"), "answer") for _ in range(4)])

@@ -1,4 +1,4 @@
-"""More than the server can carry is refused at the door."""
+"""Calls above the server's capacity are refused before any work."""
 
 import asyncio
 from typing import Any
@@ -20,7 +20,7 @@ NARROW = CallLimits(ConcurrencyLimits(calls=3, streams=2))
 
 
 async def held(api: Api, opened: Running, monkeypatch: pytest.MonkeyPatch, count: int) -> list[Any]:
-    """So many calls that are under way, and stay so."""
+    """This many calls that stay under way."""
     slow = Slow()
     monkeypatch.setattr(opened.application.identity.accounts, "get", slow)
     calls = [asyncio.ensure_future(get_me(api)) for _ in range(count)]
@@ -30,7 +30,7 @@ async def held(api: Api, opened: Running, monkeypatch: pytest.MonkeyPatch, count
 
 
 def counted(opened: Running, name: str) -> float | None:
-    """Of the unary calls."""
+    """The number of unary calls under way."""
     return opened.application.registry.get_sample_value(name, {"kind": "unary"})
 
 
@@ -40,10 +40,10 @@ async def ended(calls: list[Any]) -> None:
     await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_the_excess_is_refused_and_told_when_to_come_back(
+async def test_excess_calls_are_refused_with_a_time_to_retry(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before its token is looked at; health and reflection answer, and once calls have ended, the next is taken."""
+    """Before the token is checked; health and reflection are answered, and once calls have ended, more are accepted."""
     async with running(database, limits=NARROW) as opened:
         api = await opened.sign_in("customer")
         calls = await held(api, opened, monkeypatch, 3)
@@ -60,8 +60,8 @@ async def test_the_excess_is_refused_and_told_when_to_come_back(
         assert counted(opened, "backroom_calls_under_way") == 0
 
 
-async def test_streams_are_counted_apart(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Watches keep no call out, and calls no watch."""
+async def test_streams_are_counted_separately(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watches do not use up the bound on calls, nor calls that on watches."""
     async with running(database, limits=NARROW) as opened:
         api = await opened.sign_in("service")
         watches = [api.inventory.WatchStock(WATCH, timeout=None) for _ in range(2)]

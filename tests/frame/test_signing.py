@@ -1,4 +1,4 @@
-"""What the record's entries and its chain are signed with."""
+"""How audit entries and their chain are signed."""
 
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -31,7 +31,7 @@ entries = st.builds(
 
 @settings(max_examples=150)
 @given(entries, entries)
-def test_two_entries_share_a_signature_only_where_they_are_the_same(one: AuditEntry, other: AuditEntry) -> None:
+def test_two_entries_have_the_same_signature_only_if_they_are_equal(one: AuditEntry, other: AuditEntry) -> None:
     """Wherever one field ends and the next begins."""
     assert (mac_of(one, SECRET) == mac_of(other, SECRET)) == (one == other)
     assert mac_of(one, SECRET) != mac_of(one, b"another")
@@ -39,15 +39,15 @@ def test_two_entries_share_a_signature_only_where_they_are_the_same(one: AuditEn
 
 @settings(max_examples=100)
 @given(texts, texts)
-def test_no_text_flows_from_one_field_into_the_next(one: str, two: str) -> None:
-    """As it would where the fields were merely put behind one another."""
+def test_moving_text_between_fields_changes_the_signature(one: str, two: str) -> None:
+    """It would not if the fields were merely concatenated."""
     moved = replace(ENTRY, action=one + two, resource="")
     assert (mac_of(replace(ENTRY, action=one, resource=two), SECRET) == mac_of(moved, SECRET)) == (not two)
 
 
 @pytest.mark.parametrize("hours", [-11, -1, 0, 2, 14])
-def test_the_same_moment_is_signed_alike_in_every_time_zone(hours: int) -> None:
-    """A database gives times back in its own zone, and without the microseconds where there are none."""
+def test_the_same_moment_has_the_same_signature_in_every_time_zone(hours: int) -> None:
+    """A database returns times in its own zone, and without microseconds if they are zero."""
     elsewhere = replace(ENTRY, create_time=TIME.astimezone(timezone(timedelta(hours=hours))))
     assert mac_of(elsewhere, SECRET) == mac_of(ENTRY, SECRET)
     later = replace(ENTRY, create_time=TIME + timedelta(microseconds=1))
@@ -66,8 +66,8 @@ CHANGES: list[tuple[AuditSeal, AuditEvent]] = [
 ]
 
 
-def test_the_chain_s_hash_follows_from_all_that_stands_there_and_before() -> None:
-    """Each field of the place, of the event and of its entry, and the hash before."""
+def test_the_chains_hash_depends_on_all_content_and_the_previous_hash() -> None:
+    """On each field of the place, of the event and of its entry."""
     plain = hash_of(START, SEAL, EVENT, SECRET)
     found = [hash_of(START, seal, event, SECRET) for seal, event in CHANGES]
     found += [hash_of(bytes([1, *START[1:]]), SEAL, EVENT, SECRET), hash_of(START, SEAL, EVENT, b"another")]
@@ -77,12 +77,12 @@ def test_the_chain_s_hash_follows_from_all_that_stands_there_and_before() -> Non
         changed = replace(ENTRY, **other)
         found.append(hash_of(START, SEAL, replace(EVENT, entry=changed), SECRET))
     assert len({plain, *found}) == 1 + len(found)
-    # What is not part of what is signed: where it was found.
+    # The place is not part of what is signed.
     assert hash_of(START, replace(SEAL, hash=b"x"), replace(EVENT, position=4, hash=b"y"), SECRET) == plain
 
 
 def test_signing_an_entry_costs_little() -> None:
-    """About 4 microseconds; every change of the product pays it."""
+    """About 4 microseconds; every change in the product pays it."""
     began = perf_counter()
     for _ in range(2_000):
         mac_of(ENTRY, SECRET)

@@ -1,4 +1,4 @@
-"""A stream that goes on only for as long as its caller may."""
+"""A stream continues only as long as its caller may call it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from server.frame.interceptors.stream_guard import StreamGuard
 
 
 class Loss:
-    """What a caller may do, until it is lost."""
+    """A permission that can be revoked."""
 
     def __init__(self) -> None:
         self._lost = asyncio.Event()
@@ -23,8 +23,8 @@ class Loss:
         raise PermissionMissing(permission="a.b")
 
 
-async def test_what_a_stream_waits_for_is_cut_off() -> None:
-    """And the refusal rises in its place; the task itself goes on as if it had never been cancelled."""
+async def test_a_waiting_stream_is_cut_off() -> None:
+    """The refusal is raised in place of its wait; the task itself continues as if it had never been cancelled."""
     loss = Loss()
     asyncio.get_running_loop().call_later(0.01, loss)
     cleaned = asyncio.Event()
@@ -44,7 +44,7 @@ async def test_what_a_stream_waits_for_is_cut_off() -> None:
     assert task.cancelling() == 0
 
 
-async def test_what_ends_by_itself_is_left_alone() -> None:
+async def test_a_wait_that_ends_normally_is_not_cancelled() -> None:
     """Nothing is cancelled once it is over."""
     loss = Loss()
     async with StreamGuard(loss.wait_for_loss):
@@ -54,7 +54,7 @@ async def test_what_ends_by_itself_is_left_alone() -> None:
 
 
 async def test_a_stream_whose_reader_is_slow_ends_once_it_reads() -> None:
-    """Writing is not cut off, which is gRPC's own work, but nothing more is told."""
+    """A write is not interrupted, since it is gRPC's own work, but nothing more is sent."""
     loss = Loss()
 
     async def stream() -> AsyncIterator[int]:
@@ -72,8 +72,8 @@ async def test_a_stream_whose_reader_is_slow_ends_once_it_reads() -> None:
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_a_caller_that_goes_is_not_answered_with_a_refusal(lost: bool) -> None:
-    """A cancellation from elsewhere stays one, though the permission is lost at the same time."""
+async def test_a_caller_that_disconnects_gets_no_refusal(lost: bool) -> None:
+    """A cancellation from elsewhere remains one, even if the permission is lost at the same time."""
     loss = Loss()
 
     async def call() -> None:
@@ -89,8 +89,8 @@ async def test_a_caller_that_goes_is_not_answered_with_a_refusal(lost: bool) -> 
         await task
 
 
-async def test_an_error_of_the_watching_ends_the_stream() -> None:
-    """Who cannot find out whether a caller may go on does not let it."""
+async def test_an_error_in_watching_access_ends_the_stream() -> None:
+    """If access cannot be checked, the caller may not continue."""
 
     async def away() -> None:
         raise ConnectionError

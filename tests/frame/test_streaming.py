@@ -1,4 +1,4 @@
-"""A stream answered with a stream."""
+"""A bidirectional stream."""
 
 import asyncio
 import gc
@@ -13,7 +13,7 @@ from server.frame.streaming import answered_in_order
 
 
 class Asks:
-    """A stream of numbers that tells how many were read, and may fail at its end."""
+    """A stream of numbers that counts how many were read, and may fail at its end."""
 
     def __init__(self, numbers: Iterable[int], error: Exception | None = None) -> None:
         self.read = 0
@@ -29,7 +29,7 @@ class Asks:
 
 
 class Answering:
-    """Answers ten times the number after so many turns, and counts how many answers are worked on at once."""
+    """Answers ten times the number after this many loop iterations, and counts concurrent answers."""
 
     def __init__(self, delays: dict[int, int] | None = None, fails: frozenset[int] = frozenset()) -> None:
         self.at_once = 0
@@ -63,13 +63,13 @@ def result(_number: int, answer: "asyncio.Future[int]") -> int:
 
 
 async def turns(count: int) -> None:
-    """Lets everything run that is ready to, and lets no time pass."""
+    """Runs everything that is ready, without letting time pass."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 async def collected(answers: AsyncIterator[int]) -> tuple[list[int], str]:
-    """The answers, and the kind of error that ended them, if one did."""
+    """The answers, and the type of the error that ended them, if any."""
     seen: list[int] = []
     try:
         async for answer in answers:
@@ -89,7 +89,7 @@ async def collected(answers: AsyncIterator[int]) -> tuple[list[int], str]:
 async def test_answers_come_in_the_order_of_the_requests(
     delays: list[int], at_once: int, fails: frozenset[int], broken: bool
 ) -> None:
-    """Whichever is ready first; an error takes the place of its answer, and the stream's own comes after all."""
+    """Whichever is ready first; an error takes its answer's place, and the stream's own error comes last."""
     answering = Answering(dict(enumerate(delays)), fails)
     asks = Asks(range(len(delays)), RuntimeError() if broken else None)
     seen, error = await collected(answered_in_order(asks.__aiter__(), answering, result, at_once=at_once))
@@ -102,7 +102,7 @@ async def test_answers_come_in_the_order_of_the_requests(
 
 
 async def test_several_are_answered_at_once() -> None:
-    """As many as may, and the next only when the first answer was taken."""
+    """Up to the limit; the next one starts only when the first answer has been sent."""
     answering = Answering()
     answering.open.clear()
     answers = answered_in_order(Asks(range(9)).__aiter__(), answering, result, at_once=3)
@@ -116,8 +116,8 @@ async def test_several_are_answered_at_once() -> None:
     assert [answer async for answer in answers] == [number * 10 for number in range(1, 9)]
 
 
-async def test_no_more_is_read_than_may_wait() -> None:
-    """A fast sender is held back: while three wait, the fourth is not even read."""
+async def test_no_more_is_read_than_the_limit_of_waiting_requests() -> None:
+    """A fast sender is slowed down: while three wait, the fourth is not read."""
     answering, asks = Answering(), Asks(range(100))
     answering.open.clear()
     answers = answered_in_order(asks.__aiter__(), answering, result, at_once=3)
@@ -130,19 +130,19 @@ async def test_no_more_is_read_than_may_wait() -> None:
 
 
 async def test_an_empty_stream_has_no_answers() -> None:
-    """It ends, and so does the answer."""
+    """It ends, and so do the answers."""
     assert await collected(answered_in_order(Asks([]).__aiter__(), Answering(), result, at_once=2)) == ([], "")
 
 
-async def test_an_error_of_the_requests_rises_after_the_answers_before_it() -> None:
-    """What was asked before is answered."""
+async def test_an_error_of_the_requests_is_raised_after_the_answers_before_it() -> None:
+    """Earlier requests are answered."""
     asks = Asks([1, 2, 3], ValueError("the next message cannot be read"))
     answers = answered_in_order(asks.__aiter__(), Answering({1: 9}), result, at_once=2)
     assert await collected(answers) == ([10, 20, 30], "ValueError")
 
 
-async def test_after_an_error_nothing_goes_on() -> None:
-    """The answers behind it are given up, and no more is read."""
+async def test_after_an_error_no_more_is_read_or_answered() -> None:
+    """The later answers are cancelled."""
     answering, asks = Answering({1: 3, 2: 50, 3: 50}, frozenset([1])), Asks(range(1, 100))
     answers = answered_in_order(asks.__aiter__(), answering, result, at_once=3)
     assert await collected(answers) == ([], "LookupError")
@@ -153,8 +153,8 @@ async def test_after_an_error_nothing_goes_on() -> None:
     assert asks.read == read
 
 
-async def test_what_was_not_begun_is_given_up_in_silence() -> None:
-    """An answer that fails at once leaves no warning of those behind it."""
+async def test_answers_that_were_not_started_are_dropped_silently() -> None:
+    """An answer that fails immediately causes no warning about those after it."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         answers = answered_in_order(Asks(range(1, 9)).__aiter__(), Answering(fails=frozenset([1])), result, at_once=3)
@@ -166,7 +166,7 @@ async def test_what_was_not_begun_is_given_up_in_silence() -> None:
 
 
 async def test_a_caller_that_goes_leaves_nothing_running() -> None:
-    """Answers that nobody waits for any more are given up."""
+    """Answers that no caller waits for are cancelled."""
     answering = Answering()
     answering.open.clear()
     answers = answered_in_order(Asks(range(9)).__aiter__(), answering, result, at_once=3)
@@ -179,7 +179,7 @@ async def test_a_caller_that_goes_leaves_nothing_running() -> None:
     assert answering.at_once == 0
 
 
-async def test_a_slow_sender_is_answered_as_it_goes() -> None:
+async def test_a_slow_sender_is_answered_as_requests_arrive() -> None:
     """No answer waits for the next request."""
     gate = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""A call's body is read behind all that can refuse the call without it, and not waited for without end."""
+"""A call's body is read after every check that does not need it, and with a timeout."""
 
 import asyncio
 from typing import Any
@@ -37,7 +37,7 @@ def half_of_a_body(by: Attacker, path: str, *, token: bool = False) -> None:
     by.send(frames.data(number, message(b"\0" * 1000)[:100]))
 
 
-async def test_without_a_token_a_call_is_refused_before_its_body_comes(server: Running) -> None:
+async def test_without_a_token_a_call_is_refused_before_its_body_arrives(server: Running) -> None:
     """However large it says that it will be."""
     with attacker(server.server.grpc_port, "none") as by:
         half_of_a_body(by, PLACE, token=True)
@@ -45,8 +45,8 @@ async def test_without_a_token_a_call_is_refused_before_its_body_comes(server: R
     assert under_way(server) == 0
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a public method as of any other; others are answered meanwhile."""
+async def test_a_body_that_does_not_arrive_times_out(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For public methods as for others; other calls are answered meanwhile."""
     monkeypatch.setattr(interceptors, "MAX_BODY_SECONDS", 0.5)
     async with running(database) as opened:
         api = await opened.sign_in("customer")
@@ -60,10 +60,8 @@ async def test_a_body_that_does_not_come_is_not_waited_for(database: Database, m
         assert under_way(opened) == 0
 
 
-async def test_a_stream_that_says_nothing_is_not_waited_for(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Be it before its first message, between two of them, or in the middle of one; one that goes on is read on."""
+async def test_a_silent_stream_times_out(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before its first message, between two of them, or in the middle of one; an active stream is read on."""
     monkeypatch.setattr(interceptors, "MAX_SILENCE_SECONDS", 1.0)
     async with running(database) as opened:
         api = await opened.sign_in("customer")
@@ -82,7 +80,7 @@ async def test_a_stream_that_says_nothing_is_not_waited_for(
         assert sorted(codes(opened)) == [*[("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")] * 3, ("OK", None)]
 
 
-async def test_a_call_that_ends_without_a_body_is_told_so(server: Running, customer: Api) -> None:
+async def test_a_call_that_ends_without_a_body_is_refused(server: Running, customer: Api) -> None:
     """gRPC itself would never answer it."""
     call: Any = server.channel.stream_unary(GET_ME)
     metadata = (("authorization", f"Bearer {customer.token}"),)
@@ -91,7 +89,7 @@ async def test_a_call_that_ends_without_a_body_is_told_so(server: Running, custo
 
 
 async def test_metadata_is_bounded_before_the_peer_has_acknowledged_the_bound(server: Running) -> None:
-    """And whatever its size is made of, none of it is kept or logged."""
+    """Whatever its size consists of, none of it is stored or logged."""
     filling = (b"x-filling", b"f" * 3000)
     with attacker(server.server.grpc_port, "none", acknowledges=False) as by:
         by.open("/grpc.health.v1.Health/List", filling)

@@ -1,4 +1,4 @@
-"""A feed: all that changes is told to all who watch, once and in order, whenever they come and however they read."""
+"""A feed: every watcher receives every change, once and in order, whenever it starts and however it reads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -46,7 +46,7 @@ async def feed(database: Database) -> AsyncIterator[StockFeed]:
 
 
 async def received(tx: CommerceTransaction, of: Product, count: int) -> None:
-    """So many movements, of one piece each; the level before does not matter here."""
+    """This many movements, of one piece each; the starting level does not matter here."""
     await tx.stock.move([receipt(of, 1, note=str(number)) for number in range(count)])
 
 
@@ -66,7 +66,7 @@ async def read(telling: WatchMessages[Movement], count: int) -> list[WatchMessag
 
 
 async def begun(telling: WatchMessages[Movement]) -> Position:
-    """The position that a watch is told first."""
+    """The first position that a watch receives."""
     async with asyncio.timeout(SOON):
         told = await anext(telling)
     assert told.change is None
@@ -78,14 +78,14 @@ def sequences(messages: Sequence[WatchMessage[Movement]]) -> list[int]:
 
 
 async def ledger(database: Database) -> list[int]:
-    """The sequence of every movement there is."""
+    """The sequence of every movement."""
     async with database.store(COMMERCE).reading() as tx:
         found = [await tx.stock.list_movements(each.id, before=None, limit=10_000) for each in (TEA, MUG)]
     return sorted(movement.sequence for each in found for movement in each)
 
 
-async def test_a_transaction_that_commits_late_is_told(database: Database, feed: StockFeed) -> None:
-    """It has drawn its sequence before others that are told first; whoever resumes in between is told it too, once."""
+async def test_a_transaction_that_commits_late_is_delivered(database: Database, feed: StockFeed) -> None:
+    """Its sequence is lower than others delivered before; a watch that resumes in between receives it too, once."""
     watch = feed.watch(None, ALL)
     start = await begun(watch)
     async with database.store(COMMERCE).transaction() as late:
@@ -100,8 +100,8 @@ async def test_a_transaction_that_commits_late_is_told(database: Database, feed:
     assert sequences(early) == [2, 3]
 
 
-async def test_more_changes_at_once_than_are_handed_around_come_in_order(database: Database, feed: StockFeed) -> None:
-    """Page by page; and each message's position resumes right behind it, in the middle of a page as at its end."""
+async def test_more_changes_than_one_page_arrive_in_order(database: Database, feed: StockFeed) -> None:
+    """Page by page; each message's position resumes right after it, in the middle of a page as at its end."""
     watch = feed.watch(None, ALL)
     start = await begun(watch)
     await committed(database, TEA, 1700)
@@ -113,8 +113,8 @@ async def test_more_changes_at_once_than_are_handed_around_come_in_order(databas
         assert sequences(rest) == (await ledger(database))[place + 1 :]
 
 
-async def test_an_audience_is_told_what_concerns_it_however_it_comes(database: Database, feed: StockFeed) -> None:
-    """As it happens, and read afterwards; all else is passed over."""
+async def test_a_watcher_receives_only_what_concerns_it(database: Database, feed: StockFeed) -> None:
+    """Live and when read afterwards; all other changes are skipped."""
     skus = frozenset({"MUG", "NONE"})
     watch = feed.watch(None, skus)
     start = await begun(watch)
@@ -126,8 +126,8 @@ async def test_an_audience_is_told_what_concerns_it_however_it_comes(database: D
         assert sequences(await read(telling, 3)) == [2, 5, 1206]
 
 
-async def test_a_watch_without_a_position_begins_with_what_is_to_come(database: Database, feed: StockFeed) -> None:
-    """What was committed before is not told, even where another watch is just being told of it."""
+async def test_a_watch_without_a_position_begins_with_new_changes(database: Database, feed: StockFeed) -> None:
+    """Earlier commits are not delivered, even if another watch is just receiving them."""
     first = feed.watch(None, ALL)
     await begun(first)
     for number in range(1, 20):
@@ -141,8 +141,8 @@ async def test_a_watch_without_a_position_begins_with_what_is_to_come(database: 
 
 
 @pytest.mark.parametrize("others", [[TEA], []])
-async def test_a_quiet_watch_is_told_how_far_it_is(database: Database, others: list[Product]) -> None:
-    """Whether there are changes that do not concern it, or none at all; and after a while it ends."""
+async def test_a_quiet_watch_receives_its_position(database: Database, others: list[Product]) -> None:
+    """Whether there are other watchers' changes, or none at all; and after a while it ends."""
     await kept(database, TEA, MUG)
     feed, mug = opened(database, quiet=0.1, lasting=0.8), frozenset({"MUG"})
     positions = []
@@ -166,7 +166,7 @@ async def test_a_quiet_watch_is_told_how_far_it_is(database: Database, others: l
 
 
 async def test_a_position_ahead_of_the_database_has_expired(feed: StockFeed) -> None:
-    """The database is an older one restored: what that watch was told may not have happened any more."""
+    """The database was restored from an older copy: what the watch received may no longer have happened."""
     position = await begun(feed.watch(None, ALL))
     ahead = Snapshot(position.since.xmin, position.since.xmax + 1_000_000_000)  # beyond what other databases use up
     for lost in (replace(position, since=ahead), replace(position, until=ahead, after=1)):
@@ -174,22 +174,22 @@ async def test_a_position_ahead_of_the_database_has_expired(feed: StockFeed) -> 
             await anext(feed.watch(lost, ALL))
 
 
-async def test_a_watch_that_begins_on_an_emptied_log_is_told_nothing_of_before(
+async def test_a_watch_that_begins_on_an_emptied_log_receives_nothing_older(
     database: Database, feed: StockFeed
 ) -> None:
-    """Others watch on, and remember what the log held."""
+    """Other watches continue, and remember what the log held."""
     watches = [feed.watch(None, ALL) for _ in range(2)]
     for watch, change in zip(watches, (TEA, MUG), strict=True):
         await begun(watch)
         waiting = asyncio.ensure_future(read(watch, 1))
-        await asyncio.sleep(0.1)  # it waits for what is to come
+        await asyncio.sleep(0.1)  # it waits for new changes
         await committed(database, change)
         assert [told.change.sku for told in await waiting if told.change] == [change.sku]
         await execute(database, "TRUNCATE commerce.stock_movements")
 
 
 class Failing(StockChanges):
-    """A log that cannot be read when it is to fail, and that counts how often it is looked into."""
+    """A log that fails to be read on demand, and counts how often it is read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -204,8 +204,8 @@ class Failing(StockChanges):
 
 
 @pytest.mark.parametrize("failure", [StoreUnavailable(), ValueError()])
-async def test_what_keeps_a_feed_from_asking_ends_its_watches(database: Database, failure: Exception) -> None:
-    """All of them, at once; and those that come afterwards are told what was missed."""
+async def test_a_feed_that_cannot_read_its_log_ends_its_watches(database: Database, failure: Exception) -> None:
+    """All of them, immediately; later watches receive what was missed."""
     await kept(database, TEA, MUG)
     source = Failing()
     feed = opened(database, source)
@@ -224,7 +224,7 @@ async def test_what_keeps_a_feed_from_asking_ends_its_watches(database: Database
 
 
 class Promoted(StockChanges):
-    """A log in a database that goes on with another timeline when it is told to."""
+    """A log in a database that switches to another timeline on demand."""
 
     timeline: str | None = None
 
@@ -244,8 +244,8 @@ class Promoted(StockChanges):
         )
 
 
-async def test_a_watch_that_begins_behind_a_promotion_goes_on(database: Database) -> None:
-    """Those of before end, also where a new one comes before the feed has noticed; that one is told what follows."""
+async def test_a_watch_that_begins_after_a_promotion_works(database: Database) -> None:
+    """Earlier watches end, even if a new one starts before the feed has noticed; that one receives later changes."""
     await kept(database, TEA, MUG)
     source = Promoted()
     feed = opened(database, source, poll_seconds=0.5)
@@ -269,8 +269,8 @@ async def test_a_watch_that_begins_behind_a_promotion_goes_on(database: Database
     await feed.close()
 
 
-async def test_nobody_asks_while_nobody_watches(database: Database) -> None:
-    """The last watch ends the asking, and the next begins it anew."""
+async def test_a_feed_without_watches_does_not_poll(database: Database) -> None:
+    """The last watch stops the polling, and the next one restarts it."""
     await kept(database, TEA, MUG)
     source = Failing()
     feed = opened(database, source)
@@ -289,8 +289,8 @@ async def test_nobody_asks_while_nobody_watches(database: Database) -> None:
     await feed.close()
 
 
-async def test_watches_that_are_not_read_hold_no_connection(database_url: str) -> None:
-    """Ten of them, in the middle of a page, beside a pool of two; read on, they miss nothing."""
+async def test_watches_that_do_not_read_hold_no_connection(database_url: str) -> None:
+    """Ten of them, in the middle of a page, with a pool of two; once they read on, they miss nothing."""
     database = Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
     await kept(database, TEA, MUG)
     feed = opened(database)
@@ -313,7 +313,7 @@ async def test_watches_that_are_not_read_hold_no_connection(database_url: str) -
 
 
 async def test_a_closed_feed_ends_its_watches(database: Database, feed: StockFeed) -> None:
-    """One that waits at once, one that reads with its next message, and one that comes is not begun."""
+    """A waiting one immediately, a reading one with its next message, and a new one does not start."""
     waits, reads = feed.watch(None, ALL), feed.watch(None, ALL)
     for watch in (waits, reads):
         await begun(watch)

@@ -21,23 +21,23 @@ def test_a_time_is_read_back_as_it_was_sent(time: datetime) -> None:
     try:
         expected = time.astimezone(UTC)
     except OverflowError:
-        return  # the moment lies before the year 1 or after 9999
+        return  # the time is before the year 1 or after 9999
     assert time_of(timestamp(expected)) == expected
 
 
 def test_a_time_of_another_zone_is_the_same_moment() -> None:
-    """Zones do not stand on the wire."""
+    """The wire has no zones."""
     here = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30)))
     assert timestamp(here).ToDatetime(UTC) == datetime(2026, 3, 1, 6, 30, tzinfo=UTC)
 
 
-def test_less_than_a_microsecond_is_cut_off() -> None:
-    """Neither the store nor Python keeps it."""
+def test_fractions_of_a_microsecond_are_truncated() -> None:
+    """Neither the store nor Python keeps them."""
     assert time_of(Timestamp(seconds=1, nanos=1_999)) == datetime(1970, 1, 1, 0, 0, 1, 1, tzinfo=UTC)
 
 
-def test_the_bound_of_a_stretch_is_rounded_up() -> None:
-    """What is kept has microseconds: what came half a microsecond before a bound is not behind it."""
+def test_the_bounds_of_a_period_are_rounded_up() -> None:
+    """Stored times have microseconds: an event half a microsecond before a bound is not after it."""
     second = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
     assert bound_of(Timestamp(seconds=1)) == second
     assert bound_of(Timestamp(seconds=1, nanos=500)) == second + timedelta(microseconds=1)
@@ -55,7 +55,7 @@ class Fault(Enum):
 
 
 def test_an_enum_is_mapped_by_name_there_and_back() -> None:
-    """Whatever prefix the contract's values have; what is not specified is None."""
+    """Whatever prefix the contract's values have; UNSPECIFIED is None."""
     faults = EnumNames(Fault, audit_pb2.AuditFault.Kind)
     assert faults.wire(Fault.FOREIGN) == audit_pb2.AuditFault.KIND_FOREIGN
     assert [faults.member(faults.wire(each)) for each in Fault] == list(Fault)
@@ -78,8 +78,8 @@ class Others(Enum):
 
 
 @pytest.mark.parametrize(("members", "differing"), [(Fewer, "BROKEN"), (Others, "STOLEN")])
-def test_enums_that_differ_are_found_at_the_start(members: type[Enum], differing: str) -> None:
-    """Otherwise a value that either has alone would be found by the first call that meets it."""
+def test_differing_enums_are_found_at_import(members: type[Enum], differing: str) -> None:
+    """Otherwise the first call with a value that only one of them has would find it."""
     with pytest.raises(ValueError, match=differing):
         EnumNames(members, audit_pb2.AuditFault.Kind)
 
@@ -93,6 +93,6 @@ def test_a_period_has_the_ends_that_are_given() -> None:
 
 
 def test_an_id_that_is_not_given_is_none() -> None:
-    """As the contract's rule of the same name takes it."""
+    """The contract's rule of the same name accepts it."""
     assert optional_uuid("") is None
     assert optional_uuid(str(UUID(int=7))) == UUID(int=7)

@@ -1,4 +1,4 @@
-"""Who stands at a server's door, and how long every server may take to know what has changed."""
+"""Tests' access cache, and the time within which every server must notice a change."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ WITHIN = 1.0
 
 
 async def within_a_second(ask: Callable[[], Awaitable[object]], expected: object) -> None:
-    """Asks until the answer is the expected one, which a question that is asked a second from now must have."""
+    """Polls until the answer is the expected one; a call made one second from now must get it."""
     clock = asyncio.get_running_loop().time
     ends = clock() + WITHIN
     while True:
@@ -37,7 +37,7 @@ async def within_a_second(ask: Callable[[], Awaitable[object]], expected: object
 
 
 class Elapsing:
-    """A monotonic clock that moves by hand alone."""
+    """A monotonic clock that only the test moves."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -47,7 +47,7 @@ class Elapsing:
 
 
 class AccessFixture:
-    """One server's standings, and the accounts that come to it."""
+    """One server's access cache, and the accounts that call it."""
 
     def __init__(self, database: Database) -> None:
         self.database = database

@@ -24,16 +24,16 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def timed(database: Database, clock: Clock) -> AsyncIterator[Running]:
-    """A server that goes by `clock`."""
+    """A server that uses `clock`."""
     async with running(database, clock) as server:
         yield server
 
 
 @pytest.fixture
 async def proxied(database: Database) -> AsyncIterator[Running]:
-    """A server that takes this machine's word for where a call comes from; its time moves by a microsecond a look.
+    """A server that trusts this machine as a proxy; its clock moves by a microsecond each time it is read.
 
-    However slow the machine is, nobody waits for long enough to guess again.
+    However slow the machine is, no wait before the next guess ever ends.
     """
     began, looks = datetime.now(UTC), itertools.count()
 
@@ -47,14 +47,14 @@ async def proxied(database: Database) -> AsyncIterator[Running]:
 
 @pytest.fixture
 async def full_cost(database: Database) -> AsyncIterator[Running]:
-    """A server that hashes passwords by the parameters of every deployment; it believes a proxy on this machine."""
+    """A server that hashes passwords with the production parameters; it trusts a proxy on this machine."""
     async with servers.running(database, trusted_proxies=[ip_network("127.0.0.0/8")]) as opened:
         yield opened
 
 
 @pytest.fixture
 def evaluations(monkeypatch: pytest.MonkeyPatch) -> "Counter[str]":
-    """How often Argon2 was worked out in this process, by what for."""
+    """How often Argon2 was computed in this process, by purpose."""
     counts: Counter[str] = Counter()
     hash_, verify = argon2.PasswordHasher.hash, argon2.PasswordHasher.verify
 
@@ -73,7 +73,7 @@ def evaluations(monkeypatch: pytest.MonkeyPatch) -> "Counter[str]":
 
 @pytest.fixture
 def statements(database: Database) -> Iterator[list[str]]:
-    """What calls asked the database in this process; what a server asks now and then by itself is left out."""
+    """The statements that calls run in this process, without those of the server's own polling."""
     asked: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:

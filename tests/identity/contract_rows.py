@@ -1,4 +1,4 @@
-"""What the tests of the contract are told of identity."""
+"""What the contract's tests need to know of identity."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID, uuid4
@@ -34,7 +34,7 @@ async def come_in(scenario: Scenario) -> None:
     account = f"account/{ada}"
     await scenario.token(email)
     mail = pb.SendEmailVerificationRequest(request_id=fresh(), email=email)
-    # Until an address is verified, it is no account's: each registration with it is pending by itself.
+    # Until an address is verified, it belongs to no account: each registration with it is pending separately.
     await scenario.change(anonymous, "SendEmailVerification", mail, "account/")
     verify = pb.VerifyEmailRequest(request_id=fresh(), token=await scenario.token(email))
     await scenario.change(anonymous, "VerifyEmail", verify, account)
@@ -49,7 +49,7 @@ async def come_in(scenario: Scenario) -> None:
 
 
 async def logged_in(scenario: Scenario, owner: UUID, email: str, password: str) -> Api:
-    """The entry of a login says whose it was, though nobody was signed in when the call came."""
+    """The entry of a login names the account, although the call started without one."""
     login = logging_in(email, password)
     answer = await scenario.change(
         scenario.anonymous, "Login", login, lambda answer: session_of(answer.tokens), caller=owner
@@ -63,7 +63,7 @@ def session_of(tokens: accounts_pb2.Tokens) -> str:
 
 
 async def sessions(scenario: Scenario, ada: UUID, email: str, password: str) -> None:
-    """How sessions go on, and each way in which one ends."""
+    """How sessions continue, and each way in which one ends."""
     pb, anonymous = identity_service_pb2, scenario.anonymous
     first = await anonymous.identity.Login(logging_in(email, password))
     refresh = pb.RefreshRequest(refresh_token=first.tokens.refresh_token)
@@ -79,7 +79,7 @@ async def sessions(scenario: Scenario, ada: UUID, email: str, password: str) -> 
 
 
 async def govern(scenario: Scenario) -> None:
-    """Roles, and accounts that hold them."""
+    """Roles, and accounts that have them."""
     admin, pb = scenario.admin, access_service_pb2
     role = roles_pb2.Role(name="stocktaker", permissions=["inventory.read"])
     await scenario.change(admin, "CreateRole", pb.CreateRoleRequest(request_id=fresh(), role=role), "role/stocktaker")
@@ -103,7 +103,7 @@ async def govern(scenario: Scenario) -> None:
 
 
 async def let_in(scenario: Scenario, till: UUID) -> None:
-    """A service's keys, and whether it may come in at all."""
+    """A service's keys, and whether it may sign in at all."""
     admin, pb, account = scenario.admin, access_service_pb2, f"account/{till}"
     create = pb.CreateKeyRequest(request_id=fresh(), key=accounts_pb2.Key(service_account_id=str(till)))
     key = await scenario.change(admin, "CreateKey", create, "key/{answer.key.key_id}")

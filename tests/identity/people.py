@@ -27,7 +27,7 @@ NEW_PASSWORD = "staple correct horse"
 
 
 class Clock:
-    """A clock that stands still until it is told to move."""
+    """A clock that stands still until the test moves it."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -40,7 +40,7 @@ class Clock:
 
 
 def person(email: str | None = None, *roles: str, **rest: Any) -> Account:
-    """An account of a person, to be added."""
+    """A person's account, to be added."""
     account_id = uuid_utils.compat.uuid7()
     values = {
         "id": account_id,
@@ -54,7 +54,7 @@ def person(email: str | None = None, *roles: str, **rest: Any) -> Account:
 
 
 def robot(name: str, *roles: str) -> Account:
-    """An account of a service, to be added."""
+    """A service account, to be added."""
     return replace(person(None, *roles, name=name), kind=AccountKind.SERVICE, email=None)
 
 
@@ -64,14 +64,14 @@ def registering(email: str = "ada@example.com", **rest: Any) -> identity_service
 
 
 async def registered(api: Api, email: str = "ada@example.com") -> accounts_pb2.User:
-    """A person who registered, as it was answered, and then verified the address by the mail."""
+    """A person who registered, and then verified the address with the mail; returns the answer."""
     user = (await api.identity.Register(registering(email))).user
     await verified(api, email.lower())
     return user  # type: ignore[no-any-return] # stubs are Any
 
 
 async def verified(api: Api, email: str = "ada@example.com") -> None:
-    """Verifies an address by the last mail that was sent to it."""
+    """Verifies an address with the last mail that was sent to it."""
     assert api.mailbox is not None, "the mails of this server cannot be read"
     token = await token_for(api.mailbox, email)
     await api.identity.VerifyEmail(identity_service_pb2.VerifyEmailRequest(request_id=str(uuid4()), token=token))
@@ -113,7 +113,7 @@ async def me(api: Api) -> identity_service_pb2.GetMeResponse:
 
 
 async def outcome(call: Awaitable[Any]) -> str:
-    """What became of a call, where being refused is one of the things that may: its reason, or "done"."""
+    """The outcome of a call that may be refused: its reason, or "done"."""
     try:
         await call
     except grpc.aio.AioRpcError as error:
@@ -122,7 +122,7 @@ async def outcome(call: Awaitable[Any]) -> str:
 
 
 async def log_of(server: Running) -> list[dict[str, Any]]:
-    """Its log lines; a caller may have its answer before the line of its call is written."""
+    """Its log lines; a caller may get the response before its line is written."""
     await server.idle()
     return server.log
 
@@ -135,20 +135,20 @@ async def kept(database: Database, table: str) -> str:
 
 
 async def execute(database: Database, statement: str, **values: object) -> None:
-    """Changes the database behind the server's back."""
+    """Changes the database without the server."""
     async with database.store(FRAME).transaction() as tx:
         await tx._connection.execute(text(statement), values)
 
 
 async def deleted(database: Database, account_id: UUID | None) -> None:
-    """Takes an account away, which no call can."""
+    """Deletes an account, which no call can."""
     for table, column in (("role_grants", "account_id"), ("sessions", "account_id"), ("accounts", "id")):
         await execute(database, f"DELETE FROM identity.{table} WHERE {column} = :account_id", account_id=account_id)
 
 
 @asynccontextmanager
 async def running(database: Database, clock: Clock) -> AsyncIterator[Running]:
-    """A real server that goes by this clock."""
+    """A real server that uses this clock."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     application = application_of(database, logger, passwords=quick_passwords(), now=clock)
     server = Server(application, Address("127.0.0.1:0"), Address("127.0.0.1:0"), logger)

@@ -1,4 +1,4 @@
-"""The record of changes, for tests: written, sealed, and tampered with behind the server's back."""
+"""Audit entries for tests: written, sealed, and tampered with in the database."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def auditing_on(database: Database, **rest: Any) -> Auditing:
 
 
 def entry(number: int = 0, **rest: Any) -> AuditEntry:
-    """An entry of a caller's own, or with these fields."""
+    """An entry of one caller, or with these fields."""
     ask = ChangeContext(
         uuid4(), f"backroom.test.v1.Test/Change{number % 5}", BEGAN + timedelta(seconds=number), "10.0.0.7"
     )
@@ -38,7 +38,7 @@ async def recorded(database: Database, *entries: AuditEntry) -> None:
 
 
 async def events(database: Database, **wanted: Any) -> Sequence[AuditEvent]:
-    """What was recorded, the first first."""
+    """The audit events, oldest first."""
     async with database.store(FRAME).reading() as tx:
         return (await tx.audit.list_latest(AuditFilter(**wanted), before=None, limit=10_000))[::-1]
 
@@ -55,7 +55,7 @@ async def head(database: Database) -> AuditAnchor:
 
 
 async def execute(database: Database, *statements: str, **values: object) -> None:
-    """Changes the database as somebody does who holds it, but not the key."""
+    """Changes the database like someone who controls it, but does not have the key."""
     async with database.store(FRAME).transaction() as tx:
         for statement in statements:
             await tx._connection.execute(text(statement), values)

@@ -1,4 +1,4 @@
-"""Sessions that were begun without a password, for tests of what becomes of them."""
+"""Sessions that were started without a password, for tests of how they continue."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from tests.identity.people import person, refreshed
 
 @dataclass(frozen=True)
 class Begun:
-    """A session of a person, as its owner holds it."""
+    """A session of a person, as its owner has it."""
 
     api: Api
     refresh_token: str
@@ -31,7 +31,7 @@ async def begun(
     account_id: UUID | None = None,
     now: datetime | None = None,
 ) -> Begun:
-    """Another session of an account, or one of a new account with these roles."""
+    """A new session of an account, or of a new account with these roles."""
     now = now or datetime.now(UTC)
     async with application.database.store(IDENTITY).transaction() as tx:
         if account_id is None:
@@ -48,7 +48,7 @@ async def begun(
 
 
 async def next_token(api: Api, token: str) -> str | None:
-    """The refresh token that this one is traded for; None where it signs nobody in."""
+    """The refresh token that this one is exchanged for; None if it is refused."""
     try:
         return (await refreshed(api, token)).refresh_token
     except grpc.aio.AioRpcError as error:

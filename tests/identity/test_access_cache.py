@@ -1,4 +1,4 @@
-"""What callers may do now: remembered while that is safe, and looked up when it is not."""
+"""What callers may do now: cached while that is safe, and read when it is not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ async def door(database: Database) -> AccessFixture:
 
 @pytest.fixture
 def lookups(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
-    """Of which accounts the standing was read, in order."""
+    """The accounts whose access was read, in order."""
     found: list[UUID] = []
     find = EffectiveAccessReader.find
 
@@ -53,8 +53,8 @@ async def told(database: Database, *account_ids: UUID) -> None:
         await tx.access_changes.add(account_ids or None, datetime.now(UTC))
 
 
-async def test_a_caller_is_looked_up_once(door: AccessFixture, lookups: list[UUID]) -> None:
-    """The first call reads who it is, by a session or by a key; the others ask nothing of the database."""
+async def test_a_caller_is_read_once(door: AccessFixture, lookups: list[UUID]) -> None:
+    """The first call reads its access, by a session or by a key; the others run no statement."""
     token, account, session = await door.enter("customer")
     of_key, till, key = await door.enter_by_key("service")
     for _ in range(3):
@@ -63,8 +63,8 @@ async def test_a_caller_is_looked_up_once(door: AccessFixture, lookups: list[UUI
     assert lookups == [account.id, till.id]
 
 
-async def test_the_roles_of_now_count_and_not_those_of_the_token(door: AccessFixture) -> None:
-    """A token that says "admin" of an account that is none makes none."""
+async def test_current_roles_count_and_not_those_of_the_token(door: AccessFixture) -> None:
+    """A token that claims "admin" does not make its account an admin."""
     token, account, _ = await door.enter("admin")
     async with door.database.store(IDENTITY).transaction() as tx:
         await tx.accounts.revoke(account.id, "admin")
@@ -72,8 +72,8 @@ async def test_the_roles_of_now_count_and_not_those_of_the_token(door: AccessFix
     assert await door.permissions(token) == ROLES["staff"]
 
 
-async def test_a_role_that_was_made_permits_what_it_holds_to_who_holds_it(door: AccessFixture) -> None:
-    """Beside those that are built in; what nothing asks for any more, and a role that is no more, permit nothing."""
+async def test_a_custom_role_grants_its_permissions_to_its_holders(door: AccessFixture) -> None:
+    """Like the built-in ones; removed permissions and deleted roles grant nothing."""
     async with door.database.store(IDENTITY).transaction() as tx:
         assert await tx.roles.add(Role("auditor", "", ("audit.read", "gone.read"), 1, door.time, door.time))
         assert await tx.roles.add(Role("lister", "", ("users.list",), 1, door.time, door.time))
@@ -94,8 +94,8 @@ ENDS: list[Change] = [
 
 
 @pytest.mark.parametrize("change", ENDS)
-async def test_who_may_not_come_in_any_more_is_nobody_after_the_next_look(door: AccessFixture, change: Change) -> None:
-    """Until that look, what is remembered counts; others go on throughout."""
+async def test_a_revoked_caller_is_refused_after_the_next_poll(door: AccessFixture, change: Change) -> None:
+    """Until that poll, the cache counts; other callers are not affected."""
     token, account, session = await door.enter("customer")
     other, _, _ = await door.enter("staff")
     before = await door.permissions(token), await door.permissions(other)
@@ -109,8 +109,8 @@ async def test_who_may_not_come_in_any_more_is_nobody_after_the_next_look(door: 
     assert await door.permissions(other) == ROLES["staff"]
 
 
-async def test_only_who_has_changed_is_looked_up_again(door: AccessFixture, lookups: list[UUID]) -> None:
-    """A change of one account costs one statement; a change that may be anybody's, one for each."""
+async def test_only_changed_accounts_are_read_again(door: AccessFixture, lookups: list[UUID]) -> None:
+    """A change of one account costs one statement; a change that may affect all, one for each."""
     one, account, _ = await door.enter("customer")
     two, other, _ = await door.enter("customer")
     for token in (one, two):
@@ -124,8 +124,8 @@ async def test_only_who_has_changed_is_looked_up_again(door: AccessFixture, look
     assert lookups == [account.id, account.id, other.id]
 
 
-async def test_a_look_misses_no_change_that_commits_late(door: AccessFixture) -> None:
-    """One that was written before others, and commits behind them, is found by the look after its commit."""
+async def test_a_poll_misses_no_change_that_commits_late(door: AccessFixture) -> None:
+    """One that was written before others but commits after them is found by the poll after its commit."""
     token, account, _ = await door.enter("admin")
     assert await door.permissions(token) == ROLES["admin"]
     async with door.database.store(IDENTITY).transaction() as tx:
@@ -139,7 +139,7 @@ async def test_a_look_misses_no_change_that_commits_late(door: AccessFixture) ->
     assert await door.permissions(token) == frozenset()
 
 
-async def test_more_changes_than_a_look_reads_are_everybodys(
+async def test_more_changes_than_a_poll_reads_count_for_everyone(
     door: AccessFixture, lookups: list[UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many change at once, none is missed."""
@@ -152,8 +152,8 @@ async def test_more_changes_than_a_look_reads_are_everybodys(
     assert lookups == [account.id] * 2
 
 
-async def test_what_is_remembered_is_not_trusted_without_a_look(door: AccessFixture, lookups: list[UUID]) -> None:
-    """Where looks fail or come late, each call reads for itself, and finds what has changed."""
+async def test_the_cache_is_not_trusted_without_a_recent_poll(door: AccessFixture, lookups: list[UUID]) -> None:
+    """When polls fail or are late, each call reads for itself, and finds what has changed."""
     token, account, session = await door.enter("customer")
     await door.permissions(token)
     door.elapsed.seconds += TRUST_SECONDS
@@ -169,7 +169,7 @@ async def test_what_is_remembered_is_not_trusted_without_a_look(door: AccessFixt
         await door.permissions(token)
 
 
-async def test_a_server_that_has_not_looked_yet_trusts_nothing(database: Database, lookups: list[UUID]) -> None:
+async def test_a_server_that_has_not_polled_yet_trusts_nothing(database: Database, lookups: list[UUID]) -> None:
     """Its first calls read for themselves."""
     door = AccessFixture(database)
     token, account, _ = await door.enter("customer")
@@ -178,10 +178,10 @@ async def test_a_server_that_has_not_looked_yet_trusts_nothing(database: Databas
     assert lookups == [account.id] * 2
 
 
-async def test_nobody_comes_in_while_nobody_can_be_looked_up(
+async def test_no_caller_is_accepted_while_access_cannot_be_read(
     door: AccessFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store's error rises, and no answer of before stands in for one."""
+    """The store's error is raised, and no earlier answer replaces it."""
     token, _, _ = await door.enter("customer")
     await door.permissions(token)
 
@@ -195,10 +195,10 @@ async def test_nobody_comes_in_while_nobody_can_be_looked_up(
         await door.permissions(token)
 
 
-async def test_what_was_being_read_while_it_changed_is_not_remembered(
+async def test_access_that_changes_while_it_is_read_is_not_cached(
     door: AccessFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The call that read it goes by it; the next one reads anew, though the look came between."""
+    """The call that read it uses it; the next one reads again, even if a poll came between."""
     token, account, _ = await door.enter("admin")
     read, go_on = asyncio.Event(), asyncio.Event()
     find = EffectiveAccessReader.find
@@ -222,8 +222,8 @@ async def test_what_was_being_read_while_it_changed_is_not_remembered(
 
 
 @pytest.mark.parametrize("by_key", [False, True])
-async def test_a_session_and_a_key_end_by_themselves(door: AccessFixture, by_key: bool) -> None:
-    """At their last moment, though the token would last, and nothing is looked up for it."""
+async def test_a_session_and_a_key_expire_without_a_change(door: AccessFixture, by_key: bool) -> None:
+    """At their last moment, even if the token would last longer, and without a statement."""
     if by_key:
         token, _, _ = await door.enter_by_key("service", expire_time=door.time + timedelta(minutes=5))
     else:
@@ -236,8 +236,8 @@ async def test_a_session_and_a_key_end_by_themselves(door: AccessFixture, by_key
         await door.permissions(token)
 
 
-async def test_a_token_ends_though_its_session_goes_on(door: AccessFixture) -> None:
-    """After fifteen minutes, and it is forgotten."""
+async def test_a_token_expires_although_its_session_continues(door: AccessFixture) -> None:
+    """After fifteen minutes, and it is dropped from the cache."""
     token, _, _ = await door.enter("customer")
     assert await door.permissions(token)
     door.time += timedelta(minutes=15)
@@ -246,7 +246,7 @@ async def test_a_token_ends_though_its_session_goes_on(door: AccessFixture) -> N
             await door.permissions(token)
 
 
-async def test_a_token_of_nobody_lets_nobody_in(door: AccessFixture) -> None:
+async def test_a_token_without_a_valid_account_session_or_key_is_refused(door: AccessFixture) -> None:
     """Of an account or a session that does not exist, of another's session, and of a key that has ended."""
     _, account, session = await door.enter("customer")
     _, other, _ = await door.enter("customer")
@@ -264,8 +264,8 @@ async def test_a_token_of_nobody_lets_nobody_in(door: AccessFixture) -> None:
                 await door.permissions(token)
 
 
-async def test_an_account_that_is_enabled_again_comes_in_again(door: AccessFixture) -> None:
-    """That it could not is remembered too, and forgotten alike."""
+async def test_an_account_that_is_enabled_again_is_accepted_again(door: AccessFixture) -> None:
+    """That it was disabled is cached too, and dropped likewise."""
     token, account, _ = await door.enter("customer")
     for time in (door.time, None):
         async with door.database.store(IDENTITY).transaction() as tx:
@@ -278,8 +278,8 @@ async def test_an_account_that_is_enabled_again_comes_in_again(door: AccessFixtu
     assert await door.permissions(token) == ROLES["customer"]
 
 
-async def test_the_memory_is_bounded(door: AccessFixture, monkeypatch: pytest.MonkeyPatch, lookups: list[UUID]) -> None:
-    """Of tokens and of standings; what was forgotten is looked up again, and never taken for another's."""
+async def test_the_cache_is_bounded(door: AccessFixture, monkeypatch: pytest.MonkeyPatch, lookups: list[UUID]) -> None:
+    """Tokens and access; a dropped entry is read again, and never confused with another's."""
     monkeypatch.setattr(access_cache, "_CACHE_SIZE", 3)
     entered = [await door.enter(role) for role in ("customer", "staff", "manager", "admin", "service")]
     for _ in range(2):
@@ -290,8 +290,8 @@ async def test_the_memory_is_bounded(door: AccessFixture, monkeypatch: pytest.Mo
     assert sum(map(len, door.access_cache._cached.values())) == door.access_cache._count == 3
 
 
-async def test_a_caller_is_told_when_what_it_may_do_changes(door: AccessFixture) -> None:
-    """Not for another's change, nor for one that leaves it as it is; each that waits is told."""
+async def test_a_waiting_caller_is_notified_when_its_access_changes(door: AccessFixture) -> None:
+    """Not for another's change, nor for one without effect; each that waits is notified."""
     token, account, session = await door.enter("customer", "staff")
     caller = await door.access_cache.caller_of(token)
     waiting = [asyncio.create_task(door.access_cache.changed(caller)) for _ in range(3)]
@@ -309,8 +309,8 @@ async def test_a_caller_is_told_when_what_it_may_do_changes(door: AccessFixture)
     assert not door.access_cache._waiting
 
 
-async def test_a_change_before_one_waits_for_it_is_told_at_once(door: AccessFixture) -> None:
-    """Between the look that found it and the waiting nothing is lost."""
+async def test_a_change_before_the_wait_is_reported_at_once(door: AccessFixture) -> None:
+    """Nothing is lost between the poll that found it and the wait."""
     token, account, session = await door.enter("customer")
     caller = await door.access_cache.caller_of(token)
     async with door.database.store(IDENTITY).transaction() as tx:
@@ -321,8 +321,8 @@ async def test_a_change_before_one_waits_for_it_is_told_at_once(door: AccessFixt
         await asyncio.wait_for(door.access_cache.changed(caller), 5)
 
 
-async def test_changes_are_forgotten_after_an_hour(door: AccessFixture) -> None:
-    """Those that a server may still have to read stay."""
+async def test_access_changes_are_purged_after_an_hour(door: AccessFixture) -> None:
+    """Those that a server may still have to read remain."""
     async with door.database.store(IDENTITY).transaction() as tx:
         for age in (timedelta(hours=2), timedelta(minutes=61), timedelta(minutes=59)):
             await tx.access_changes.add([uuid4()], door.time - age)
@@ -330,10 +330,10 @@ async def test_changes_are_forgotten_after_an_hour(door: AccessFixture) -> None:
         assert await tx.access_changes.purge(door.time - timedelta(hours=1), 10) == 0
 
 
-async def test_a_database_that_was_set_back_has_everyone_looked_up_again(
+async def test_after_the_database_was_restored_every_account_is_read_again(
     door: AccessFixture, lookups: list[UUID]
 ) -> None:
-    """As one restored from a backup: its snapshots no longer cover what this server has seen."""
+    """Its snapshots no longer cover what this server has seen."""
     token, account, _ = await door.enter("customer")
     await door.permissions(token)
     assert door.access_cache._end is not None
@@ -345,8 +345,8 @@ async def test_a_database_that_was_set_back_has_everyone_looked_up_again(
     assert lookups == [account.id] * 2
 
 
-async def test_a_revoked_key_is_found_out_while_nothing_is_followed(door: AccessFixture) -> None:
-    """Where the last look is too long ago, a token that was taken before is held against the keys of now."""
+async def test_a_revoked_key_is_noticed_while_changes_are_not_followed(door: AccessFixture) -> None:
+    """If the last poll is too old, a token that was accepted before is checked against the current keys."""
     token, _, _ = await door.enter("customer")
     await door.permissions(token)
     kid = (await door.tokens.verified(token)).kid

@@ -1,4 +1,4 @@
-"""Streams that outlast what their caller may do, over the wire."""
+"""Streams that outlast their caller's access, over the wire."""
 
 import asyncio
 import time
@@ -14,23 +14,23 @@ from backroom.identity.v1 import access_service_pb2, roles_pb2
 from storage.identity.store import IDENTITY
 from tests.commerce.goods import ask, placed, stocked
 from tests.commerce.watched import begun as begun_watch
-from tests.commerce.watched import told
+from tests.commerce.watched import received
 from tests.fixtures.servers import Api, Refused, Running, refused
 from tests.identity.people import granting, kept, revoking
 from tests.identity.sessions import begun
 
 WITHIN = 1.5
-"""In seconds: one for the server, and what a busy machine takes to tell it."""
+"""In seconds: one for the server, plus the delay of a busy machine."""
 
 
 @pytest.fixture
 async def server(own_server: Running) -> Running:
-    """One of its own: the latest changes that a watch was told stay in a server's memory."""
+    """A server for this test alone: the latest changes stay in a server's memory."""
     return own_server
 
 
 async def end_of(call: Any) -> Refused:
-    """How a stream ends, that must do so soon."""
+    """How a stream ends that must end soon."""
     began = time.monotonic()
     try:
         async with asyncio.timeout(10):
@@ -46,7 +46,7 @@ def watch_orders(api: Api) -> Any:
 
 
 async def test_a_watch_ends_with_its_session(server: Running, admin: Api) -> None:
-    """As one without a token would; those of others go on, and tell what happens."""
+    """It ends like a call without a token; other callers' watches continue, and send changes."""
     person = await begun(server.application, server.channel, "staff")
     mine = [watch_orders(person.api), person.api.inventory.WatchStock(inventory_service_pb2.WatchStockRequest())]
     others = watch_orders(admin)
@@ -60,12 +60,12 @@ async def test_a_watch_ends_with_its_session(server: Running, admin: Api) -> Non
         assert (answer.code, answer.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID")
     await stocked(admin, "A", 1)
     order = await placed(admin, ("A", 1))
-    [message] = await told(others, 1)
+    [message] = await received(others, 1)
     assert message.order.order_id == order.order_id
 
 
 async def test_a_watch_ends_when_its_permission_is_lost(server: Running, admin: Api) -> None:
-    """And names what it lacks, as a call would; a watch that needs another permission goes on."""
+    """The status names the permission, as for a call; a watch that needs another permission continues."""
     await admin.access.CreateRole(_creating("stock-reader", "inventory.read"))
     user = await server.sign_in("customer", "stock-reader")
     stock = user.inventory.WatchStock(inventory_service_pb2.WatchStockRequest())
@@ -80,8 +80,8 @@ def _creating(name: str, *permissions: str) -> access_service_pb2.CreateRoleRequ
     return access_service_pb2.CreateRoleRequest(role=roles_pb2.Role(name=name, permissions=permissions))
 
 
-async def test_a_watch_that_lost_some_of_what_it_may_tell_is_to_be_opened_again(server: Running, admin: Api) -> None:
-    """Who may no longer read all orders is told of none of them on a watch that was opened before."""
+async def test_a_watch_ends_when_its_caller_loses_another_permission(server: Running, admin: Api) -> None:
+    """A caller that may no longer read all orders receives none of them on a watch that was opened before."""
     user = await server.sign_in("customer", "staff")
     watch = watch_orders(user)
     await begun_watch(watch)
@@ -94,12 +94,12 @@ async def test_a_watch_that_lost_some_of_what_it_may_tell_is_to_be_opened_again(
     await stocked(admin, "A", 2)
     await placed(admin, ("A", 1))
     own = await placed(user, ("A", 1))
-    [message] = await told(again, 1)
+    [message] = await received(again, 1)
     assert message.order.order_id == own.order_id
 
 
-async def test_a_watch_goes_on_when_its_caller_may_do_more(server: Running, admin: Api) -> None:
-    """Nothing that it told was too much."""
+async def test_a_watch_continues_when_its_caller_gains_permissions(server: Running, admin: Api) -> None:
+    """Nothing that it sent was too much."""
     user = await server.sign_in("customer")
     watch = watch_orders(user)
     await begun_watch(watch)
@@ -109,7 +109,7 @@ async def test_a_watch_goes_on_when_its_caller_may_do_more(server: Running, admi
 
 
 async def test_a_stream_of_orders_ends_with_its_permission(server: Running, admin: Api) -> None:
-    """What was answered stands; nothing more is taken."""
+    """The orders that were answered remain; no more are accepted."""
     await stocked(admin, "A", 5)
     user = await server.sign_in("customer")
     call = user.orders.PlaceOrders()
@@ -122,8 +122,8 @@ async def test_a_stream_of_orders_ends_with_its_permission(server: Running, admi
     assert end.metadata == {"permission": "orders.place"}
 
 
-async def test_a_stream_that_is_answered_once_ends_with_its_permission(server: Running, admin: Api) -> None:
-    """An import that is still being sent is refused, and nothing of it is kept."""
+async def test_a_client_stream_ends_with_its_permission(server: Running, admin: Api) -> None:
+    """An import that is still being sent is refused, and nothing of it is stored."""
     user = await server.sign_in("manager")
     call = user.catalog.ImportProducts()
     product = products_pb2.Product(sku="A", name="A", price=money_pb2.Money(currency_code="GBP", units=1))
@@ -138,7 +138,7 @@ async def test_a_stream_that_is_answered_once_ends_with_its_permission(server: R
 
 
 async def test_streams_leave_nothing_behind(server: Running, customer: Api) -> None:
-    """Neither a task nor a wait of one that its caller has left."""
+    """Neither a task nor a waiter remains of one that its caller has left."""
     watches = [watch_orders(customer) for _ in range(5)]
     for watch in watches:
         await begun_watch(watch)

@@ -25,8 +25,8 @@ async def grants(database: Database) -> str:
     return await kept(database, "identity.role_grants")
 
 
-async def test_a_role_that_is_granted_counts_within_a_second(server: Running, admin: Api) -> None:
-    """The answer lists all roles in order; the token that the account holds already permits what they do."""
+async def test_a_granted_role_takes_effect_within_a_second(server: Running, admin: Api) -> None:
+    """The answer lists all roles in order; the account's existing token already has the permissions."""
     user = await server.sign_in("customer")
     assert (await refusal(user.access.ListUsers(listing()))).reason == "PERMISSION_MISSING"
     answer = await admin.access.GrantRole(granting(user.account_id, "manager"))
@@ -34,8 +34,8 @@ async def test_a_role_that_is_granted_counts_within_a_second(server: Running, ad
     await within_a_second(lambda: outcome(user.access.ListUsers(listing())), "done")
 
 
-async def test_a_role_that_is_revoked_counts_no_more_within_a_second(server: Running, admin: Api) -> None:
-    """Whatever the token says that was made before, and though it was used a moment ago."""
+async def test_a_revoked_role_takes_effect_within_a_second(server: Running, admin: Api) -> None:
+    """Whatever the existing token says, and although it was used a moment ago."""
     user = await server.sign_in("customer", "manager")
     assert (await user.access.ListUsers(listing())).users
     answer = await admin.access.RevokeRole(revoking(user.account_id, "manager"))
@@ -44,7 +44,7 @@ async def test_a_role_that_is_revoked_counts_no_more_within_a_second(server: Run
 
 
 async def test_granting_and_revoking_twice_change_nothing(server: Running, admin: Api, customer: Api) -> None:
-    """Each answers with the roles as they stand, whether it had anything to do or not."""
+    """Each is answered with the current roles, whether it changed anything or not."""
     for _ in range(2):
         answer = await admin.access.GrantRole(granting(customer.account_id, "staff"))
         assert list(answer.roles) == ["customer", "staff"]
@@ -56,7 +56,7 @@ async def test_granting_and_revoking_twice_change_nothing(server: Running, admin
 
 
 async def test_a_repeated_request_returns_its_first_answer(admin: Api, customer: Api) -> None:
-    """Even where the role was revoked in between, which the repetition does not undo."""
+    """Even if the role was revoked in between, which the repetition does not undo."""
     request = granting(customer.account_id, "staff", request_id=str(uuid4()))
     first = await admin.access.GrantRole(request)
     await admin.access.RevokeRole(revoking(customer.account_id, "staff"))
@@ -65,7 +65,7 @@ async def test_a_repeated_request_returns_its_first_answer(admin: Api, customer:
 
 
 async def test_a_request_id_is_not_shared_between_methods(admin: Api, customer: Api) -> None:
-    """RevokeRole with the fields of a GrantRole is another content, and another role is too."""
+    """RevokeRole with the fields of a GrantRole is other content, and so is another role."""
     request_id = str(uuid4())
     await admin.access.GrantRole(granting(customer.account_id, "staff", request_id=request_id))
     for call in (
@@ -78,7 +78,7 @@ async def test_a_request_id_is_not_shared_between_methods(admin: Api, customer: 
 
 
 async def test_unknown_roles_and_accounts_are_named(server: Running, admin: Api, customer: Api) -> None:
-    """The role is looked at first, and nothing is granted or revoked."""
+    """The role is checked first, and nothing is granted or revoked."""
     before = await grants(server.database)
     for method, request in ((admin.access.GrantRole, granting), (admin.access.RevokeRole, revoking)):
         role = await refusal(method(request(customer.account_id, "wizard")))
@@ -98,7 +98,7 @@ async def test_unknown_roles_and_accounts_are_named(server: Running, admin: Api,
 
 
 async def test_malformed_ids_and_roles_are_named_by_their_fields(admin: Api) -> None:
-    """What cannot be an account's id or a role's name is not looked for."""
+    """What cannot be an account's id or a role's name is not looked up."""
     malformed = (("ada", "staff", "account_id"), ("", "staff", "account_id"), (NOBODY, "", "role"))
     for account_id, role, field in (*malformed, (NOBODY, "x" * 41, "role")):
         for call in (
@@ -109,8 +109,8 @@ async def test_malformed_ids_and_roles_are_named_by_their_fields(admin: Api) -> 
             assert (answer.reason, list(answer.fields)) == ("FIELD_INVALID", [field])
 
 
-async def test_the_last_admin_stays(server: Running, admin: Api) -> None:
-    """Neither by its own hand is it revoked, while another admin's leaving is fine."""
+async def test_the_last_admin_cannot_be_revoked(server: Running, admin: Api) -> None:
+    """Not even by that admin itself; another admin's can be."""
     answer = await refusal(admin.access.RevokeRole(revoking(admin.account_id, "admin")))
     assert (answer.code, answer.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "LAST_ADMIN")
     other = await server.sign_in("admin")
@@ -120,13 +120,13 @@ async def test_the_last_admin_stays(server: Running, admin: Api) -> None:
     assert "admin" in await grants(server.database)
 
 
-async def test_revoking_admin_from_who_does_not_hold_it_changes_nothing(admin: Api, customer: Api) -> None:
-    """That one admin is left does not matter to an account that is none."""
+async def test_revoking_admin_from_an_account_without_it_changes_nothing(admin: Api, customer: Api) -> None:
+    """Even if only one admin is left."""
     answer = await admin.access.RevokeRole(revoking(customer.account_id, "admin"))
     assert list(answer.roles) == ["customer"]
 
 
-async def test_a_service_may_be_the_admin_that_is_left(server: Running, admin: Api) -> None:
+async def test_a_service_may_be_the_last_admin(server: Running, admin: Api) -> None:
     """The admin role counts on services as it does on people."""
     keeper = robot("keeper", "admin")
     other = await server.sign_in("admin")
@@ -138,8 +138,8 @@ async def test_a_service_may_be_the_admin_that_is_left(server: Running, admin: A
         assert await tx.accounts.lock_holders("admin") == [keeper.id]
 
 
-async def test_who_may_not_decide_changes_nothing(server: Running) -> None:
-    """Every role but admin is refused, and told which permission it lacks."""
+async def test_callers_without_the_permission_change_nothing(server: Running) -> None:
+    """Every role but admin is refused, with the permission that it lacks."""
     before = await grants(server.database)
     for role in ("customer", "staff", "manager", "service"):
         api = await sign_in(server.application, server.channel, [role])
@@ -150,7 +150,7 @@ async def test_who_may_not_decide_changes_nothing(server: Running) -> None:
 
 
 async def test_pages_of_users_see_each_exactly_once(server: Running, admin: Api) -> None:
-    """Five more users, two a page: oldest first, none twice, none left out."""
+    """Five more users, two per page: oldest first, none twice, none left out."""
     others = [await server.sign_in("customer") for _ in range(5)]
     emails, sizes, token = [], [], ""
     while True:
@@ -164,8 +164,8 @@ async def test_pages_of_users_see_each_exactly_once(server: Running, admin: Api)
     assert emails == [f"{api.account_id}@example.com" for api in (admin, *others)]
 
 
-async def test_users_of_the_same_moment_are_all_listed(server: Running, admin: Api) -> None:
-    """A page may end between two of one moment."""
+async def test_users_with_the_same_creation_time_are_all_listed(server: Running, admin: Api) -> None:
+    """A page may end between two of them."""
     async with server.database.store(IDENTITY).transaction() as tx:
         for _ in range(3):
             assert await tx.accounts.add(person(), password_hash="none")
@@ -179,7 +179,7 @@ async def test_users_of_the_same_moment_are_all_listed(server: Running, admin: A
 
 
 async def test_users_are_listed_by_role(server: Running, admin: Api) -> None:
-    """Only holders of the role, services never, and an unknown role is held by nobody."""
+    """Only accounts with the role, never services, and none for an unknown role."""
     async with server.database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.add(robot("till", "admin"))
         assert await tx.accounts.add(person("bob@example.com", "staff"), password_hash="none")
@@ -190,8 +190,8 @@ async def test_users_are_listed_by_role(server: Running, admin: Api) -> None:
     assert not (await admin.access.ListUsers(listing(role="wizard"))).users
 
 
-async def test_a_token_continues_its_own_list_alone(server: Running, admin: Api) -> None:
-    """With another role, garbled, or made up, it is refused; another page size is fine."""
+async def test_a_token_continues_only_its_own_list(server: Running, admin: Api) -> None:
+    """With another role, corrupted, or made up, it is refused; another page size is allowed."""
     for _ in range(2):
         await server.sign_in("customer")
     token = (await admin.access.ListUsers(listing(page_size=1))).next_page_token
@@ -223,7 +223,7 @@ FORGED = [
 
 
 async def test_a_forged_token_is_refused_or_harmless(server: Running, admin: Api) -> None:
-    """Whatever sort key is put into a token of the right list, the call never fails inside."""
+    """Whatever sort key is put into a token of the right list, the call is never INTERNAL."""
     await server.sign_in("customer")
     token = (await admin.access.ListUsers(listing(page_size=1))).next_page_token
     genuine = page_pb2.PageToken.FromString(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
@@ -241,7 +241,7 @@ async def test_a_forged_token_is_refused_or_harmless(server: Running, admin: Api
 
 
 async def test_the_size_of_a_page_is_bounded(server: Running, admin: Api) -> None:
-    """0 means 50, more than 1,000 means 1,000, and less than 0 is answer."""
+    """0 means 50, more than 1,000 means 1,000, and a negative size is refused."""
     async with server.database.store(IDENTITY).transaction() as tx:
         for place in range(50):
             born = person().create_time + timedelta(seconds=place)
@@ -252,8 +252,8 @@ async def test_the_size_of_a_page_is_bounded(server: Running, admin: Api) -> Non
     assert (answer.reason, list(answer.fields)) == ("FIELD_INVALID", ["page_size"])
 
 
-async def test_customers_see_no_list_of_users(customer: Api) -> None:
-    """They are told which permission it takes."""
+async def test_customers_cannot_list_users(customer: Api) -> None:
+    """The refusal names the permission."""
     answer = await refusal(customer.access.ListUsers(listing()))
     assert (answer.code, answer.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")
     assert answer.metadata == {"permission": "users.list"}

@@ -30,7 +30,7 @@ def stamp(time: datetime) -> Timestamp:
 
 
 async def resources(api: Api, **wanted: Any) -> list[str]:
-    """What a list shows, the latest first."""
+    """The resources in a list, the latest first."""
     found = await api.audit.ListAuditEvents(List(page_size=1000, **wanted))
     return [each.resource for each in found.events]
 
@@ -50,10 +50,10 @@ async def history(server: Running) -> Running:
     return server
 
 
-async def test_an_event_says_who_what_which_when_from_where_and_with_which_result(
+async def test_an_event_has_caller_action_resource_time_address_and_result(
     server: Running, admin: Api, service: Api
 ) -> None:
-    """As the server knows the call; until it is sealed it has no place."""
+    """As the server knows them from the call; until it is sealed it has no place."""
     began = datetime.now(UTC) - timedelta(seconds=1)
     await stocked(service, "TEA", 0)
     line = next(line for line in server.log if str(line.get("method", "")).endswith("CreateProduct"))
@@ -71,8 +71,8 @@ async def test_an_event_says_who_what_which_when_from_where_and_with_which_resul
 
 
 @pytest.mark.usefixtures("history")
-async def test_each_filter_lets_its_own_through(admin: Api) -> None:
-    """And together only what all of them do; the latest comes first."""
+async def test_each_filter_selects_its_events(admin: Api) -> None:
+    """Together they select only what matches all; the latest comes first."""
     assert (await resources(admin))[:6] == ["r/5", "r/4", "r/3", "r/1", "r/2", "r/1"]
     assert await resources(admin, caller_id=str(ADA)) == ["r/2", "r/1"]
     assert await resources(admin, action="a") == ["r/1", "r/1"]
@@ -89,14 +89,14 @@ async def test_each_filter_lets_its_own_through(admin: Api) -> None:
 
 
 @pytest.mark.usefixtures("history")
-async def test_what_nobody_did_has_no_caller(admin: Api) -> None:
-    """A job of the server's own has no address and no call either."""
+async def test_an_event_of_a_job_has_no_caller(admin: Api) -> None:
+    """Nor an address or a call."""
     [told] = (await admin.audit.ListAuditEvents(List(resource="r/3"))).events
     assert (told.caller_id, told.address, told.call_id) == ("", "", "")
 
 
 async def test_pages_show_each_event_once(history: Running, admin: Api) -> None:
-    """Those of one moment too, and while new ones come."""
+    """Even events of one moment, and while new ones are added."""
     await recorded(history.database, *(entry(9, resource=f"same/{number}") for number in range(5)))
     seen: list[str] = []
     request = List(page_size=3, start_time=stamp(BEGAN), end_time=stamp(BEGAN + timedelta(days=1)))
@@ -114,15 +114,15 @@ async def test_pages_show_each_event_once(history: Running, admin: Api) -> None:
 
 
 async def test_a_time_out_of_bounds_is_refused(admin: Api) -> None:
-    """By its field's name."""
+    """With its field's name."""
     for field in ("start_time", "end_time"):
         given: dict[str, Any] = {field: Timestamp(seconds=10**15)}
         refused = await refusal(admin.audit.ListAuditEvents(List(**given)))
         assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", [field])
 
 
-async def test_a_whole_chain_is_verified_call_by_call(history: Running, admin: Api) -> None:
-    """Each call goes on behind the one before; the last one says that the chain ends."""
+async def test_a_chain_is_verified_call_by_call(history: Running, admin: Api) -> None:
+    """Each call continues after the previous one; the last one says that the chain ends."""
     assert await auditing_on(history.database).seal() == 6
     first = await admin.audit.VerifyAudit(Verify(limit=4))
     assert (first.verified_count, first.last_position, first.complete) == (4, 4, False)
@@ -136,7 +136,7 @@ async def test_a_whole_chain_is_verified_call_by_call(history: Running, admin: A
     assert (found.verified_count, found.complete, found.HasField("fault")) == (6, True, False)
 
 
-async def test_an_empty_chain_is_whole(admin: Api) -> None:
+async def test_an_empty_chain_is_valid(admin: Api) -> None:
     """Nothing was sealed yet."""
     found = await admin.audit.VerifyAudit(Verify())
     assert (found.verified_count, found.last_position, found.complete) == (0, 0, True)
@@ -144,7 +144,7 @@ async def test_an_empty_chain_is_whole(admin: Api) -> None:
 
 
 async def test_the_first_fault_is_named(history: Running, admin: Api) -> None:
-    """By its kind, its place and its event; what stands before it is counted."""
+    """By its kind, its place and its event; the places before it are counted."""
     await auditing_on(history.database).seal()
     await execute(history.database, "UPDATE frame.audit_entries SET result = 'OK' WHERE result <> 'OK'")
     found = await admin.audit.VerifyAudit(Verify())
@@ -157,8 +157,8 @@ async def test_the_first_fault_is_named(history: Running, admin: Api) -> None:
     )
 
 
-async def test_what_cannot_be_verified_is_refused(history: Running, admin: Api) -> None:
-    """A place that the chain does not reach, and an anchor that is none, each by its field's name."""
+async def test_an_invalid_start_or_anchor_is_refused(history: Running, admin: Api) -> None:
+    """A place beyond the chain, and a malformed anchor, each with its field's name."""
     await auditing_on(history.database).seal()
     for request, field in (
         (Verify(after_position=7), "after_position"),
@@ -171,7 +171,7 @@ async def test_what_cannot_be_verified_is_refused(history: Running, admin: Api) 
 
 
 async def test_the_client_reads_the_record(history: Running, admin: Api) -> None:
-    """All of its pages, by the stub beside the others."""
+    """All of its pages, by the client's stub."""
     async with AsyncBackroom(history.address) as backroom:
         metadata = (("authorization", f"Bearer {admin.token}"),)
 
@@ -196,8 +196,8 @@ SPREAD = """
 
 
 @pytest.mark.proof
-async def test_every_filter_is_found_by_an_index(database: Database) -> None:
-    """Of 200,000 events a page is read without reading the rest."""
+async def test_every_filter_uses_an_index(database: Database) -> None:
+    """A page of 200,000 events is read without reading the others."""
     await execute(database, SPREAD, rows=200_000)
     await execute(database, "ANALYZE frame.audit_entries")
     filters: dict[str, Any] = {
@@ -214,7 +214,7 @@ async def test_every_filter_is_found_by_an_index(database: Database) -> None:
 
 
 async def buffers_read(database: Database, **wanted: Any) -> int:
-    """How many pages of 8 kB PostgreSQL touches to list a page of 50."""
+    """How many pages of 8 kB PostgreSQL reads to list a page of 50."""
     sent: list[tuple[str, Any]] = []
 
     def keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:

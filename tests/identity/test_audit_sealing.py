@@ -1,4 +1,4 @@
-"""How the record becomes a chain, and where its end is kept."""
+"""How the record is sealed into a chain, and where its end is anchored."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ async def places(database: Database) -> list[tuple[int, str]]:
 
 
 async def test_events_are_sealed_in_the_order_of_their_transactions(database: Database) -> None:
-    """And within one in the order in which they were written; each place is one."""
+    """Within one transaction, in the order in which they were written; each place is one."""
     await recorded(database, entry(1), entry(2))
     await recorded(database, entry(3))
     assert await auditing_on(database).seal() == 3
@@ -42,8 +42,8 @@ async def test_events_are_sealed_in_the_order_of_their_transactions(database: Da
     assert found.last == await head(database)
 
 
-async def test_what_commits_late_is_sealed_late_and_never_skipped(database: Database) -> None:
-    """A transaction that began first holds back all that came after it, until it has ended."""
+async def test_a_late_commit_is_sealed_late_and_never_skipped(database: Database) -> None:
+    """A transaction that started first delays the sealing of all later ones, until it has ended."""
     async with database.store(FRAME).transaction() as late:
         await late.audit.record([entry(1)])
         await recorded(database, entry(2))
@@ -54,8 +54,8 @@ async def test_what_commits_late_is_sealed_late_and_never_skipped(database: Data
     assert await places(database) == [(1, "thing/1"), (2, "thing/2")]
 
 
-async def test_what_is_rolled_back_leaves_no_gap(database: Database) -> None:
-    """Its number is missing from the record, and no place from the chain."""
+async def test_a_rollback_leaves_no_gap(database: Database) -> None:
+    """Its number is missing from the record, but no place from the chain."""
     await recorded(database, entry(1))
     async with turned_back(database) as tx:
         await tx.audit.record([entry(2)])
@@ -65,10 +65,10 @@ async def test_what_is_rolled_back_leaves_no_gap(database: Database) -> None:
     assert (await verified(database)).fault is None
 
 
-async def test_a_backlog_is_sealed_and_verified_piece_by_piece(
+async def test_a_backlog_is_sealed_and_verified_in_portions(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A piece may end within a transaction, or just where all ends; calls go on where the one before ended."""
+    """A portion may end within a transaction, or exactly at the end; calls continue where the previous one ended."""
     monkeypatch.setattr(service, "_BATCH_SIZE", 4)
     await recorded(database, *(entry(number) for number in range(10)))
     await recorded(database, entry(10), entry(11))
@@ -96,14 +96,14 @@ async def test_of_two_sealers_the_second_has_nothing_to_do(database: Database) -
     assert await auditing_on(database).seal() == 1
 
 
-async def test_a_database_that_counts_its_transactions_again_goes_on_with_its_chain(database: Database) -> None:
-    """As after a dump is restored into another cluster: what is sealed has higher numbers than what is to come."""
+async def test_a_chain_continues_after_transaction_ids_start_again(database: Database) -> None:
+    """As after a dump is restored into another cluster: sealed events have higher numbers than new ones."""
     await recorded(database, entry(1), entry(2), entry(3))
     await auditing_on(database).seal()
     await recorded(database, entry(4))
     ahead = "transaction_id = (1000000 + transaction_id::text::bigint)::text::xid8"
     await execute(database, f"UPDATE frame.audit_entries SET {ahead}")
-    # The numbers are signed: a true dump's are what they were, and so the chain is made again over the higher ones.
+    # The numbers are signed: a real dump's do not change, so here the chain is built again over higher ones.
     await execute(database, "TRUNCATE frame.audit_seals")
     async with database.store(FRAME).transaction() as tx:
         old = await tx.audit.list_unsealed_before_restore(limit=3)
@@ -118,8 +118,8 @@ async def test_a_database_that_counts_its_transactions_again_goes_on_with_its_ch
     assert (await verified(database)).fault is None
 
 
-async def test_the_chain_s_end_is_kept_outside_and_told_once(database: Database, tmp_path: Path) -> None:
-    """In the file and in the log of events, and only where it has moved."""
+async def test_the_chains_end_is_anchored_outside_and_published_once(database: Database, tmp_path: Path) -> None:
+    """In the file and in the event log, and only if it has moved."""
     file = AnchorFile(tmp_path / "anchors")
     auditing = auditing_on(database, keep_anchor=file.keep)
     assert not await auditing.anchor()
@@ -138,7 +138,7 @@ async def test_the_chain_s_end_is_kept_outside_and_told_once(database: Database,
     assert (await verified(database, *anchors)).fault is None
 
 
-async def test_an_anchor_that_cannot_be_kept_is_not_told(database: Database, tmp_path: Path) -> None:
+async def test_an_anchor_that_cannot_be_stored_is_not_published(database: Database, tmp_path: Path) -> None:
     """It is tried again the next time."""
     await recorded(database, entry(1))
     await auditing_on(database).seal()
@@ -148,8 +148,8 @@ async def test_an_anchor_that_cannot_be_kept_is_not_told(database: Database, tmp
     assert await auditing_on(database).anchor()
 
 
-async def test_an_anchor_file_outlives_a_crash_in_the_middle_of_a_line(tmp_path: Path) -> None:
-    """What was cut off is no anchor, and goes when the next one comes; the file is its owner's alone."""
+async def test_an_anchor_file_survives_a_crash_in_the_middle_of_a_line(tmp_path: Path) -> None:
+    """The partial line is no anchor, and is removed by the next write; the file is readable only by its owner."""
     path = tmp_path / "anchors"
     file = AnchorFile(path)
     one, two = AuditAnchor(1, bytes(32)), AuditAnchor(2, bytes(range(32)))
@@ -166,7 +166,7 @@ async def test_an_anchor_file_outlives_a_crash_in_the_middle_of_a_line(tmp_path:
             file.read()
 
 
-async def test_the_jobs_seal_and_anchor_by_themselves(database: Database) -> None:
+async def test_jobs_seal_and_anchor_the_record(database: Database) -> None:
     """Every few seconds, and every minute."""
     await recorded(database, entry(1))
     tasks = {task.name: task for task in audit_tasks(auditing_on(database))}
@@ -180,8 +180,8 @@ async def test_the_jobs_seal_and_anchor_by_themselves(database: Database) -> Non
         assert await tx.audit_chain.anchored() == await head(database)
 
 
-async def test_an_event_of_another_hand_is_found_before_it_is_sealed(database: Database) -> None:
-    """Behind the chain's end, among those that wait."""
+async def test_a_foreign_event_is_found_before_it_is_sealed(database: Database) -> None:
+    """After the chain's end, among the unsealed events."""
     await recorded(database, entry(1))
     await auditing_on(database).seal()
     await recorded(database, entry(2), entry(3))

@@ -1,4 +1,4 @@
-"""Whoever holds the database, but not the key, cannot change the record unseen."""
+"""Someone who controls the database, but does not have the key, cannot change the record unseen."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ _UNBOUND = (
     "ALTER TABLE frame.audit_seals DROP CONSTRAINT uq_audit_seals_sequence",
     "ALTER TABLE frame.audit_seals DROP CONSTRAINT pk_audit_seals",
 )
-"""What guards the tables against accidents does not stop whoever owns them."""
+"""The tables' safeguards against accidents do not stop their owner."""
 _KEEP = ("CREATE TABLE entries_then AS TABLE frame.audit_entries", "CREATE TABLE seals_then AS TABLE frame.audit_seals")
 _RESTORE = (
     "TRUNCATE frame.audit_entries, frame.audit_seals",
@@ -56,7 +56,7 @@ class Trace:
 
 
 class Intruder:
-    """Tampers with a chain of LENGTH places, in a way of its own choice."""
+    """Tampers with a chain of LENGTH places, in a randomly chosen way."""
 
     def __init__(self, database: Database, random: Random) -> None:
         self._database = database
@@ -116,7 +116,7 @@ class Intruder:
         }
         column = self._random.choice(sorted(values))
         if column == "position":
-            place = min(place, LENGTH - 1)  # the last one would only be cut off, and stand somewhere else
+            place = min(place, LENGTH - 1)  # the last one would only be cut off, and appear elsewhere
         statement = f"UPDATE frame.audit_seals SET {column} = {values[column]} WHERE position = :p"
         await self.do(statement, p=place, **({"other": other} if column == "sequence" else {}))
         return Trace(FaultKind.BROKEN, place)
@@ -138,7 +138,7 @@ class Intruder:
         return Trace(FaultKind.BROKEN, place)
 
     async def cut(self) -> Trace:
-        """All of it, now and then."""
+        """Sometimes all of it."""
         place = self._random.randint(0, LENGTH - 1)
         entries = "DELETE FROM frame.audit_entries USING frame.audit_seals AS seals"
         await self.do(f"{entries} WHERE seals.sequence = audit_entries.sequence AND position > :p", p=place)
@@ -146,19 +146,19 @@ class Intruder:
         return Trace(FaultKind.MISSING, place + 1)
 
     async def insert(self) -> Trace:
-        """As if a server had written it a moment ago."""
+        """As if a server had just written it."""
         await self.do(f"INSERT INTO frame.audit_entries ({_COPIED}) {self._forged()}", p=self.place())
         return Trace(FaultKind.FOREIGN, 0)
 
     async def insert_into_the_past(self) -> Trace:
-        """Even a true copy: its time has passed."""
+        """Even if it is a true copy: its time has passed."""
         into = f"INSERT INTO frame.audit_entries ({_COPIED}, transaction_id)"
         row = f"SELECT {_COPIED}, transaction_id FROM frame.audit_entries WHERE sequence = {_AT}"
         await self.do(f"{into} {row}", p=self.place(LENGTH // 2))
         return Trace(FaultKind.FOREIGN, 0)
 
     async def insert_and_seal(self) -> Trace:
-        """The server seals it, and so vouches for its place alone."""
+        """The server seals it, which vouches only for its place."""
         await self.insert()
         assert await auditing_on(self._database).seal() == 1
         return Trace(FaultKind.FOREIGN, LENGTH + 1)
@@ -176,7 +176,7 @@ class Intruder:
         return Trace(FaultKind.ALTERED, place)
 
     async def hide(self) -> Trace:
-        """What stands in a place is not sealed again."""
+        """An event that has a place is not sealed again."""
         place = -self._random.randint(0, 5)
         await recorded(self._database, entry(7))
         seal = "SELECT :p, max(sequence), sha256(''), 'x', now() FROM frame.audit_entries"
@@ -190,7 +190,7 @@ class Intruder:
         return Trace(FaultKind.FOREIGN, LENGTH + 1)
 
     async def swap(self) -> Trace:
-        """With their signatures, so that each is a true one."""
+        """With their signatures, so that each is genuine."""
         one, two = sorted(self._random.sample(range(1, LENGTH + 1), 2))
         pairs = ", ".join(f"{name} = other.{name}" for name in _COPIED.split(", "))
         swapped = f"""
@@ -209,7 +209,7 @@ class Intruder:
         return Trace(FaultKind.BROKEN, one)
 
     async def forge(self) -> Trace:
-        """An edit, and every signature and hash from there on made anew: with a key that is not ours."""
+        """An edit, with every signature and hash after it computed again, with a key that is not ours."""
         place = self.place()
         statement = f"UPDATE frame.audit_entries SET resource = 'forged' WHERE sequence = {_AT}"
         await self.do(statement, p=place)
@@ -229,7 +229,7 @@ class Intruder:
             await self.do(update, hash=seal.hash, time=seal.create_time, p=seal.position)
 
     def _forged(self) -> str:
-        """A row like another one, but of somebody else's doing."""
+        """A row like another one, but with another account."""
         columns = _COPIED.replace("caller_id", "gen_random_uuid()").replace(" id", " gen_random_uuid()")
         return f"SELECT {columns} FROM frame.audit_entries WHERE sequence = {_AT}"
 
@@ -246,7 +246,7 @@ async def chain(database: Database) -> Database:
     return database
 
 
-async def test_an_untouched_chain_is_whole(chain: Database) -> None:
+async def test_an_untouched_chain_is_valid(chain: Database) -> None:
     """From its first place to its last, and with an anchor at any of them."""
     async with chain.store(FRAME).reading() as tx:
         links = await tx.audit_chain.read(after=0, limit=1000)
@@ -256,7 +256,7 @@ async def test_an_untouched_chain_is_whole(chain: Database) -> None:
 
 
 async def test_each_of_a_hundred_tamperings_is_found(chain: Database) -> None:
-    """Each kind several times; the first place that is wrong is named, and what is wrong there."""
+    """Each kind several times; the first wrong place is named, with what is wrong there."""
     random = Random(20260504)  # noqa: S311 - the same tamperings each time
     intruder = Intruder(chain, random)
     anchor = await head(chain)
@@ -275,7 +275,7 @@ async def test_each_of_a_hundred_tamperings_is_found(chain: Database) -> None:
 
 
 async def test_an_anchor_of_another_chain_is_not_in_this_one(chain: Database) -> None:
-    """As where somebody who holds the key too wrote the whole chain anew: only what is kept elsewhere can tell."""
+    """As if someone who also has the key rebuilt the whole chain: only an anchor stored elsewhere reveals it."""
     for place in (1, LENGTH // 2, LENGTH):
         fault = (await verified(chain, AuditAnchor(place, bytes(32)))).fault
         assert fault is not None
@@ -285,8 +285,8 @@ async def test_an_anchor_of_another_chain_is_not_in_this_one(chain: Database) ->
     assert (beyond.kind, beyond.position) == (FaultKind.MISSING, LENGTH + 1)
 
 
-async def test_a_cut_tail_is_seen_by_an_anchor_alone(chain: Database) -> None:
-    """A shorter chain is whole by itself; the database's own note of the last anchor tells on whoever forgets it."""
+async def test_only_an_anchor_reveals_a_cut_tail(chain: Database) -> None:
+    """A shorter chain is valid by itself; the last anchor in the database reveals an attacker who forgets it."""
     anchor = await head(chain)
     tail = "SELECT sequence FROM frame.audit_seals WHERE position > 30"
     await execute(chain, f"DELETE FROM frame.audit_entries WHERE sequence IN ({tail})")
@@ -300,8 +300,8 @@ async def test_a_cut_tail_is_seen_by_an_anchor_alone(chain: Database) -> None:
     assert (await verified(chain)).fault == fault
 
 
-async def test_an_entry_signed_by_a_key_that_is_not_given_was_not_written_by_a_server(database: Database) -> None:
-    """Whoever makes up a key of his own is found out by its name."""
+async def test_an_entry_signed_with_an_unknown_key_was_not_written_by_a_server(database: Database) -> None:
+    """An attacker's own key is reported by its name."""
     await recorded(database, entry(1, caller_id=UUID(int=5)))
     await execute(database, "UPDATE frame.audit_entries SET key_id = 'deadbeef'")
     await auditing_on(database).seal()

@@ -1,4 +1,4 @@
-"""Device tokens: what lets an owner in while strangers guess, and tells strangers nothing."""
+"""Device tokens: they let an owner in while strangers guess, and reveal nothing to strangers."""
 
 import base64
 from collections import Counter
@@ -39,13 +39,13 @@ async def guessed(api: Api, email: str = ADA, device_token: str = "", password: 
 
 
 async def hammered(server: Running, email: str = ADA) -> None:
-    """As many failures as make an account wait, from many addresses."""
+    """Enough failures from many addresses to make an account wait."""
     for place in range(8):
         await guessed(server.calling_from(f"10.2.2.{place}"), email)
 
 
-async def test_strangers_do_not_lock_out_the_owner_s_device(proxied: Running) -> None:
-    """From wherever it comes; without it, even the right password has to wait."""
+async def test_strangers_do_not_lock_out_the_owners_device(proxied: Running) -> None:
+    """From whatever address; without it, even the right password has to wait."""
     await registered(proxied.anonymous)
     device = await device_of(proxied.calling_from("10.1.1.1"))
     await hammered(proxied)
@@ -55,7 +55,7 @@ async def test_strangers_do_not_lock_out_the_owner_s_device(proxied: Running) ->
 
 
 async def test_a_device_that_guesses_has_to_wait(proxied: Running) -> None:
-    """A thief of it has five guesses, and holds up neither the account nor its other devices."""
+    """A thief of the device token has five guesses, and delays neither the account nor its other devices."""
     await registered(proxied.anonymous)
     stolen, kept_safe = [await device_of(proxied.anonymous) for _ in range(2)]
     told = [await guessed(proxied.anonymous, device_token=stolen) for _ in range(8)]
@@ -65,8 +65,8 @@ async def test_a_device_that_guesses_has_to_wait(proxied: Running) -> None:
     assert await guessed(proxied.anonymous, password=PASSWORD) == "done"
 
 
-async def test_from_a_shared_address_nobody_is_told_from_nobody(proxied: Running, evaluations: "Counter[str]") -> None:
-    """Where the guesses of an address are used up, not one more is evaluated, whoever signed in from there before."""
+async def test_a_shared_address_reveals_no_account(proxied: Running, evaluations: "Counter[str]") -> None:
+    """Once its guesses are used up, none is evaluated, whatever account signed in from it before."""
     emails = [f"{place}@example.com" for place in range(10)]
     office = proxied.calling_from("10.1.1.1")
     for place, email in enumerate(emails):
@@ -81,8 +81,8 @@ async def test_from_a_shared_address_nobody_is_told_from_nobody(proxied: Running
     assert evaluations.total() == 0
 
 
-async def test_an_account_that_waits_reveals_to_nobody_where_its_owner_was(proxied: Running) -> None:
-    """From the owner's own address as from any other, and as for an account that is not there."""
+async def test_an_account_that_waits_does_not_reveal_its_owners_address(proxied: Running) -> None:
+    """The same from the owner's address, from any other, and for an account that does not exist."""
     await registered(proxied.anonymous)
     office = proxied.calling_from("10.1.1.1")
     await logged_in(office)
@@ -92,8 +92,8 @@ async def test_an_account_that_waits_reveals_to_nobody_where_its_owner_was(proxi
             assert await guessed(api, email) == "TOO_MANY_ATTEMPTS"
 
 
-async def test_another_account_s_device_is_none(proxied: Running) -> None:
-    """Neither for one that there is, nor for one that there is not."""
+async def test_another_accounts_device_token_has_no_effect(proxied: Running) -> None:
+    """Whether that account exists or not."""
     for email in (ADA, BOB):
         await registered(proxied.anonymous, email)
     mine = await device_of(proxied.anonymous, BOB)
@@ -102,8 +102,8 @@ async def test_another_account_s_device_is_none(proxied: Running) -> None:
         assert await guessed(proxied.calling_from("10.6.6.6"), email, mine) == "TOO_MANY_ATTEMPTS"
 
 
-async def test_a_device_token_of_another_form_is_none(proxied: Running) -> None:
-    """Changed in any place, padded, cut off, or made up: as if nothing was sent."""
+async def test_a_malformed_device_token_has_no_effect(proxied: Running) -> None:
+    """Changed in any place, padded, truncated, or made up: as if none was sent."""
     await registered(proxied.anonymous)
     device = await device_of(proxied.anonymous)
     await hammered(proxied)
@@ -119,8 +119,8 @@ async def test_a_device_token_of_another_form_is_none(proxied: Running) -> None:
 
 
 @pytest.mark.parametrize("how", ["ChangePassword", "ResetPassword"])
-async def test_a_new_password_forgets_all_devices(proxied: Running, how: str) -> None:
-    """Of ResetPassword there is one at once, so that no stranger keeps its owner out."""
+async def test_a_new_password_invalidates_all_device_tokens(proxied: Running, how: str) -> None:
+    """ResetPassword returns a new one, so that no stranger locks its owner out."""
     await registered(proxied.anonymous)
     signed_in = await proxied.anonymous.identity.Login(logging_in())
     given = ""
@@ -143,8 +143,8 @@ async def test_a_new_password_forgets_all_devices(proxied: Running, how: str) ->
         assert await guessed(api, device_token=given, password=NEW_PASSWORD) == "done"
 
 
-async def test_a_device_counts_for_90_days(timed: Running, clock: Clock) -> None:
-    """Each sign-in gives a new token."""
+async def test_a_device_token_is_valid_for_90_days(timed: Running, clock: Clock) -> None:
+    """Each sign-in returns a new one."""
     await registered(timed.anonymous)
     device = await device_of(timed.anonymous)
     clock.advance(days=90, seconds=-1)
@@ -158,7 +158,7 @@ async def test_a_device_counts_for_90_days(timed: Running, clock: Clock) -> None
 
 
 async def test_strangers_do_not_keep_a_signed_in_owner_from_changing_the_password(proxied: Running) -> None:
-    """It counts by the session, whatever is tried at the account."""
+    """It is counted by the session, whatever is tried at the account."""
     await registered(proxied.anonymous)
     tokens = await logged_in(proxied.anonymous)
     await hammered(proxied)
@@ -166,8 +166,8 @@ async def test_strangers_do_not_keep_a_signed_in_owner_from_changing_the_passwor
     assert await outcome(mine.identity.ChangePassword(changing())) == "done"
 
 
-async def test_a_changed_password_ends_the_tokens_of_mails(server: Running) -> None:
-    """A reset that was asked for before sets no other password afterwards."""
+async def test_a_changed_password_invalidates_mail_tokens(server: Running) -> None:
+    """A reset that was requested before cannot set another password afterwards."""
     await registered(server.anonymous)
     await server.anonymous.identity.RequestPasswordReset(pb.RequestPasswordResetRequest(email=ADA))
     token = await token_for(server.mailbox, ADA)
@@ -179,7 +179,7 @@ async def test_a_changed_password_ends_the_tokens_of_mails(server: Running) -> N
     assert (await me(Api(server.channel, tokens.access_token))).user.email == ADA
 
 
-async def test_a_caller_with_a_large_ipv6_network_is_held_up(proxied: Running, evaluations: "Counter[str]") -> None:
+async def test_a_caller_with_a_large_ipv6_network_is_throttled(proxied: Running, evaluations: "Counter[str]") -> None:
     """60 guesses, each from another /64 of one /56, and then from another /56 of the /48."""
     for place in range(60):
         await guessed(proxied.calling_from(f"2001:db8:1:{place:x}::7"), f"{place}@example.com")
@@ -189,16 +189,16 @@ async def test_a_caller_with_a_large_ipv6_network_is_held_up(proxied: Running, e
     assert evaluations.total() == 40
 
 
-async def test_no_device_is_kept(server: Running) -> None:
-    """Nothing of a device token stands in the database."""
+async def test_no_device_token_is_stored(server: Running) -> None:
+    """The database contains nothing of it."""
     await registered(server.anonymous)
     device = await device_of(server.anonymous)
     for table in ("accounts", "sessions", "attempts", "mail_tokens"):
         assert device[4:] not in await kept(server.database, f"identity.{table}")
 
 
-async def test_a_changed_password_makes_the_device_known_that_changed_it(proxied: Running) -> None:
-    """Else strangers could keep its owner out as soon as it is changed; repeating the change returns the same token."""
+async def test_changing_the_password_returns_a_device_token(proxied: Running) -> None:
+    """Otherwise strangers could lock its owner out after the change; repeating it returns the same token."""
     await registered(proxied.anonymous)
     tokens = await logged_in(proxied.anonymous)
     request = changing()
@@ -212,8 +212,8 @@ async def test_a_changed_password_makes_the_device_known_that_changed_it(proxied
 
 
 @pytest.mark.parametrize("method", ["ChangePassword", "ResetPassword"])
-async def test_an_answer_of_an_earlier_version_is_repeated_without_a_device(server: Running, method: str) -> None:
-    """What it remembered was that the password was changed, and nothing more: it is not changed again."""
+async def test_an_earlier_versions_answer_is_repeated_without_a_device_token(server: Running, method: str) -> None:
+    """It stored only that the password was changed, which is not changed again."""
     await registered(server.anonymous)
     if method == "ChangePassword":
         api = Api(server.channel, (await logged_in(server.anonymous)).access_token)

@@ -29,8 +29,8 @@ async def service(admin: Api, name: str = "till") -> tuple[UUID, str]:
     return UUID(answer.service_account.service_account_id), answer.secret
 
 
-async def test_who_is_disabled_is_out_within_a_second(server: Running, admin: Api) -> None:
-    """Its tokens and its sessions, for good; enabled again, it may sign in, and begin others."""
+async def test_a_disabled_account_is_refused_within_a_second(server: Running, admin: Api) -> None:
+    """Its tokens and its sessions end for good; once enabled again, it may sign in again."""
     person = await begun(server.application, server.channel, "customer")
     assert await outcome(me(person.api)) == "done"
     for _ in range(2):
@@ -47,8 +47,8 @@ async def test_who_is_disabled_is_out_within_a_second(server: Running, admin: Ap
     assert await next_token(server.anonymous, again.refresh_token) is not None
 
 
-async def test_a_service_that_is_disabled_is_out_within_a_second(server: Running, admin: Api) -> None:
-    """Its key is taken for no token, until it is enabled again; then its tokens count again, too."""
+async def test_a_disabled_service_is_refused_within_a_second(server: Running, admin: Api) -> None:
+    """Its key is not accepted until it is enabled again; then its tokens are valid again, too."""
     account_id, key = await service(admin)
     exchanging = pb.ExchangeKeyRequest(key=key)
     token = (await server.anonymous.access.ExchangeKey(exchanging)).access_token
@@ -65,7 +65,7 @@ async def test_a_service_that_is_disabled_is_out_within_a_second(server: Running
 
 
 async def test_a_repeated_request_changes_nothing_more(admin: Api, customer: Api) -> None:
-    """Not even where the account was enabled in between."""
+    """Not even if the account was enabled in between."""
     request = disabling(customer.account_id, str(uuid4()))
     await admin.access.DisableAccount(request)
     await admin.access.EnableAccount(enabling(customer.account_id))
@@ -74,8 +74,8 @@ async def test_a_repeated_request_changes_nothing_more(admin: Api, customer: Api
     assert not any(user.HasField("disable_time") for user in users)
 
 
-async def test_the_last_admin_that_may_come_in_stays(server: Running, admin: Api) -> None:
-    """One that is disabled does not count as one that is left; neither does its role keep another from leaving."""
+async def test_the_last_enabled_admin_cannot_be_disabled(server: Running, admin: Api) -> None:
+    """A disabled admin does not count as one that is left, and its role does not protect another."""
     other = await server.sign_in("admin")
     await admin.access.DisableAccount(disabling(other.account_id))
     for call in (
@@ -114,8 +114,8 @@ async def test_pages_of_service_accounts_see_each_exactly_once(admin: Api) -> No
     assert seen == [account_id for account_id, _ in made]
 
 
-async def test_who_changed_what_is_recorded(server: Running, admin: Api, customer: Api) -> None:
-    """Each with its caller, its method and the account; a refused change with the reason."""
+async def test_disabling_and_enabling_are_recorded(server: Running, admin: Api, customer: Api) -> None:
+    """With caller, method and account; a refused change with the reason."""
     await admin.access.DisableAccount(disabling(customer.account_id))
     await admin.access.EnableAccount(enabling(customer.account_id))
     await refusal(admin.access.DisableAccount(disabling(admin.account_id)))

@@ -1,4 +1,4 @@
-"""Login as whoever guesses sees it: nothing is told, and it takes ever longer."""
+"""Login as a guesser sees it: nothing is revealed, and it takes ever longer."""
 
 import asyncio
 from collections import Counter
@@ -33,12 +33,12 @@ ATTEMPTS = [
     ("disabled@example.com", PASSWORD),
     ("unverified@example.com", PASSWORD),
 ]
-"""A wrong password; and the right ones of an account that is not there, is disabled, or is not verified."""
+"""A wrong password; and the right ones of an account that does not exist, is disabled, or is not verified."""
 
 
 @pytest.fixture
 async def peopled(proxied: Running) -> Running:
-    """A server that knows Ada, one who is disabled, and one whose address is not verified."""
+    """A server with the account Ada, a disabled one, and one whose address is not verified."""
     for email in ("ada@example.com", "disabled@example.com"):
         await registered(proxied.anonymous, email)
     await proxied.anonymous.identity.Register(registering("unverified@example.com"))
@@ -48,8 +48,8 @@ async def peopled(proxied: Running) -> Running:
     return proxied
 
 
-async def test_no_failure_is_told_from_another(peopled: Running) -> None:
-    """Code, reason, text and details are equal, so that nobody learns who has an account."""
+async def test_all_failures_look_the_same(peopled: Running) -> None:
+    """Code, reason, text and details are equal, so that no caller learns which addresses have an account."""
     told = [await refusal(peopled.anonymous.identity.Login(logging_in(*each))) for each in ATTEMPTS]
     assert told == [told[0]] * len(ATTEMPTS)
     assert (told[0].code, told[0].reason) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
@@ -59,7 +59,7 @@ async def test_no_failure_is_told_from_another(peopled: Running) -> None:
 async def test_every_failure_is_the_same_work(
     peopled: Running, evaluations: "Counter[str]", statements: list[str]
 ) -> None:
-    """Argon2 is worked out once, and the database is asked the same, from the server's first call on."""
+    """Argon2 runs once, and the same statements run, from the server's first call on."""
     spent = []
     for place, each in enumerate(ATTEMPTS):
         evaluations.clear()
@@ -72,8 +72,8 @@ async def test_every_failure_is_the_same_work(
     assert len(spent[0][1]) > 4
 
 
-async def test_every_failure_is_held_up_alike(peopled: Running) -> None:
-    """After five attempts each has to wait for a second, whether the account is there or not."""
+async def test_every_failure_is_throttled_alike(peopled: Running) -> None:
+    """After five attempts each has to wait for a second, whether the account exists or not."""
     for place, (email, password) in enumerate(ATTEMPTS):
         caller = peopled.calling_from(f"10.0.0.{place}")
         for _ in range(5):
@@ -85,7 +85,7 @@ async def test_every_failure_is_held_up_alike(peopled: Running) -> None:
 
 
 async def test_every_failure_leaves_an_entry(peopled: Running) -> None:
-    """With the account where the address is verified; a refused call does not take its entry back."""
+    """With the account if the address is verified; a refused call does not roll its entry back."""
     await execute(peopled.database, "TRUNCATE frame.audit_entries CASCADE")
     for each in ATTEMPTS:
         await refusal(peopled.calling_from("10.9.8.7").identity.Login(logging_in(*each)))
@@ -105,14 +105,14 @@ async def test_200_wrong_passwords_at_once_cost_few_evaluations(peopled: Running
         callers = [peopled.calling_from(addresses[place % len(addresses)]) for place in range(200)]
         told = await asyncio.gather(*(outcome(each.identity.Login(logging_in(password=WRONG))) for each in callers))
         found = Counter(told)
-        # A slow machine has more than 100 of one network under way together, and refuses some unseen.
+        # On a slow machine more than 100 calls of one network are under way together, and some are refused unevaluated.
         assert set(found) - {"TOO_MANY_CONCURRENT_CALLS"} == {"CREDENTIALS_INVALID", "TOO_MANY_ATTEMPTS"}
         # 5, and one more for each time that the growing wait ends while the 200 are under way.
         assert 5 <= found["CREDENTIALS_INVALID"] == evaluations.total() <= 10
 
 
-async def test_a_success_makes_the_next_mistakes_free_again(peopled: Running) -> None:
-    """Four wrong, one right, over and over, is a person and no attack."""
+async def test_a_success_resets_the_free_attempts(peopled: Running) -> None:
+    """Four wrong, one right, repeatedly, is a person and no attack."""
     caller = peopled.calling_from("10.1.1.1")
     for _ in range(4):
         for _ in range(4):
@@ -120,8 +120,8 @@ async def test_a_success_makes_the_next_mistakes_free_again(peopled: Running) ->
         await logged_in(caller)
 
 
-async def test_counters_outlive_the_server(database: Database, clock: Clock) -> None:
-    """A restart frees nobody."""
+async def test_counters_survive_a_restart(database: Database, clock: Clock) -> None:
+    """A restart resets none."""
     for _ in range(5):
         async with running(database, clock) as server:
             assert await outcome(server.anonymous.identity.Login(logging_in())) == "CREDENTIALS_INVALID"
@@ -129,8 +129,10 @@ async def test_counters_outlive_the_server(database: Database, clock: Clock) -> 
         assert (await refusal(server.anonymous.identity.Login(logging_in()))).retry_after == 1
 
 
-async def test_a_wrong_current_password_counts_on_the_session(proxied: Running, evaluations: "Counter[str]") -> None:
-    """Whoever holds a stolen token guesses no faster by ChangePassword; another session of the owner is not held up."""
+async def test_a_wrong_current_password_is_counted_for_the_session(
+    proxied: Running, evaluations: "Counter[str]"
+) -> None:
+    """A thief of a token guesses no faster by ChangePassword; another session of the owner is not delayed."""
     await registered(proxied.anonymous)
     tokens = await logged_in(proxied.anonymous)
     thief = proxied.calling_from("10.6.6.6", tokens.access_token)
@@ -144,8 +146,8 @@ async def test_a_wrong_current_password_counts_on_the_session(proxied: Running, 
     assert entries.count('"result":"CREDENTIALS_INVALID"') == 5
 
 
-async def test_what_the_machine_cannot_carry_is_not_counted(peopled: Running) -> None:
-    """Overloaded is nobody's failure."""
+async def test_attempts_refused_as_overload_are_not_counted(peopled: Running) -> None:
+    """They were not evaluated."""
     identity = peopled.application.identity
     identity.passwords._room = 0
     for _ in range(8):
@@ -158,7 +160,7 @@ async def test_what_the_machine_cannot_carry_is_not_counted(peopled: Running) ->
 
 @pytest.fixture
 async def weakened(full_cost: Running) -> Running:
-    """A server that knows Ada by a hash of weaker parameters than those of now."""
+    """A server where Ada's hash has weaker parameters than the current ones."""
     await registered(full_cost.anonymous)
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
     await execute(full_cost.database, "UPDATE identity.accounts SET password_hash = :weak", weak=weak)
@@ -166,7 +168,7 @@ async def weakened(full_cost: Running) -> Running:
 
 
 async def test_a_sign_in_strengthens_a_weak_hash(weakened: Running) -> None:
-    """The same password signs in before and after, and the session that did it goes on."""
+    """The same password signs in before and after, and the session that did it continues."""
     tokens = await logged_in(weakened.anonymous)
     assert "m=19456,t=2,p=1" in await kept(weakened.database, "identity.accounts")
     assert (await logged_in(weakened.anonymous)).access_token
@@ -174,7 +176,7 @@ async def test_a_sign_in_strengthens_a_weak_hash(weakened: Running) -> None:
 
 
 async def test_a_wrong_password_strengthens_nothing(weakened: Running) -> None:
-    """Only the right one can be hashed anew."""
+    """Only the right one can be hashed again."""
     before = await kept(weakened.database, "identity.accounts")
     await refusal(weakened.anonymous.identity.Login(logging_in(password=WRONG)))
     assert await kept(weakened.database, "identity.accounts") == before
@@ -187,7 +189,7 @@ async def test_many_sign_ins_at_once_strengthen_a_hash_and_all_get_in(weakened: 
 
 
 class Overtaken(Passwords):
-    """While a weak hash is made anew, its owner changes the password."""
+    """The owner changes the password while a weak hash is made again."""
 
     async def hash(self, password: str) -> str:
         made = await super().hash(password)
@@ -200,7 +202,7 @@ class Overtaken(Passwords):
 
 
 async def test_strengthening_never_undoes_a_change(weakened: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The new password stays, whatever a sign-in with the old one was just doing."""
+    """The new password remains, even if a sign-in with the old one is under way."""
     passwords = Overtaken()
     passwords.database = weakened.database
     monkeypatch.setattr(weakened.application.identity.signing_in, "_passwords", passwords)
@@ -212,8 +214,8 @@ async def test_strengthening_never_undoes_a_change(weakened: Running, monkeypatc
         passwords.close()
 
 
-async def test_a_stranger_cannot_name_its_own_address(timed: Running) -> None:
-    """A server that trusts no proxy goes by the connection, whatever is sent along."""
+async def test_a_stranger_cannot_choose_its_address(timed: Running) -> None:
+    """A server without trusted proxies uses the connection's address, whatever is sent."""
     told = [
         await outcome(timed.calling_from(f"10.0.0.{place}").identity.Login(logging_in(f"{place}@example.com")))
         for place in range(22)
@@ -222,7 +224,7 @@ async def test_a_stranger_cannot_name_its_own_address(timed: Running) -> None:
 
 
 async def test_a_session_shows_the_address_behind_the_proxy(peopled: Running) -> None:
-    """It is what the owner recognizes."""
+    """The owner recognizes it."""
     tokens = await logged_in(peopled.calling_from("198.51.100.4"))
     ada = Api(peopled.channel, tokens.access_token)
     listed = await ada.identity.ListSessions(identity_service_pb2.ListSessionsRequest())

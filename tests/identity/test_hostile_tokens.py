@@ -1,4 +1,4 @@
-"""Access tokens that mean harm, sent to a method that needs one."""
+"""Hostile access tokens, sent to a method that needs one."""
 
 import asyncio
 import base64
@@ -32,7 +32,7 @@ Signer = Callable[[bytes], bytes]
 
 @dataclass(frozen=True)
 class Forger:
-    """Knows how our tokens are made, holds our key as well as one of its own, and may change anything."""
+    """Knows the format of our tokens, has our key and one of its own, and can change anything."""
 
     kid: str
     ours: Ed25519PrivateKey
@@ -48,7 +48,7 @@ class Forger:
         without: Sequence[str] = (),
         sign: Signer | None = None,
     ) -> str:
-        """A token of ours but for what is said to be otherwise."""
+        """A valid token, except for what is overridden."""
         parts = ({**self.header, **(header or {})}, {**self.claims, **(claims or {})})
         kept = [{name: value for name, value in part.items() if name not in without} for part in parts]
         return self.signed(*(json.dumps(part).encode() for part in kept), sign=sign)
@@ -76,14 +76,14 @@ class Forger:
 
     @property
     def public(self) -> Sequence[bytes]:
-        """Our public key in the forms in which it may be taken for a secret."""
+        """Our public key in the forms in which it might be used as a secret."""
         key = self.ours.public_key()
         forms = ((Encoding.Raw, PublicFormat.Raw), (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
         return [key.public_bytes(*form) for form in forms]
 
 
 def malformed(forger: Forger) -> dict[str, str]:
-    """What is not even a token, by what is wrong with it."""
+    """Texts that are no token, by what is wrong with them."""
     head, claims, seal = forger.token().split(".")
     return {
         "garbage": "garbage",
@@ -116,7 +116,7 @@ def malformed(forger: Forger) -> dict[str, str]:
 
 
 def badly_sealed(forger: Forger) -> dict[str, str]:
-    """Tokens under other seals than ours, or under ours of other claims."""
+    """Tokens with other signatures than ours, or with ours for other claims."""
     token = forger.token
     head, claims, seal = token().split(".")
     other_claims = token(claims={"sub": str(uuid4())}).split(".")[1]
@@ -144,7 +144,7 @@ def badly_sealed(forger: Forger) -> dict[str, str]:
 
 
 def badly_headed(forger: Forger) -> dict[str, str]:
-    """Tokens under our own seal whose header is not ours."""
+    """Tokens with our signature whose header is not ours."""
     token = forger.token
     return {
         "our key under an unknown kid": token(header={"kid": "unknown"}),
@@ -180,7 +180,7 @@ def badly_headed(forger: Forger) -> dict[str, str]:
 
 
 def badly_claimed(forger: Forger) -> dict[str, str]:
-    """Tokens under our own seal whose claims are not ours, or not of now."""
+    """Tokens with our signature whose claims are not ours, or not current."""
     second = int(now().timestamp())
     wrong: dict[str, dict[str, Any]] = {
         "another audience": {"aud": "frontroom"},
@@ -231,7 +231,7 @@ def badly_claimed(forger: Forger) -> dict[str, str]:
 
 
 def headers(forger: Forger) -> dict[str, tuple[Header, ...]]:
-    """The authorization headers by what is wrong with them, where it is not the token itself."""
+    """Invalid authorization headers with a valid token, by what is wrong with them."""
     genuine = forger.token()
     return {
         "none": (),
@@ -248,17 +248,17 @@ def headers(forger: Forger) -> dict[str, tuple[Header, ...]]:
 
 
 def _twice(part: Mapping[str, Any], name: str, first: object) -> bytes:
-    """The part with a member that stands there once more, before all others."""
+    """The part with a duplicate member, before all others."""
     return f"{{{json.dumps(name)}: {json.dumps(first)}, {json.dumps(part)[1:]}".encode()
 
 
 def _spoilt(part: Mapping[str, Any]) -> bytes:
-    """The part with one member more, whose value is not UTF-8."""
+    """The part with one more member, whose value is not UTF-8."""
     return json.dumps(part).encode()[:-1] + b', "more": "\xff"}'
 
 
 def _neighbor(digit: str) -> str:
-    """A last digit that stands for the same bits of a signature, since four of them stand for nothing."""
+    """A last digit that encodes the same bits of a signature, since four of its bits are unused."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return alphabet[alphabet.index(digit) ^ 1]
 
@@ -286,7 +286,7 @@ async def forger(server: Running) -> Forger:
 
 @pytest.fixture
 def parses(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Each body that a server parses which is started from here on."""
+    """Each body that a server started from here on parses."""
     seen: list[bytes] = []
     parse = Validation.parse
 
@@ -299,14 +299,14 @@ def parses(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 async def answered(server: Running, sent: tuple[Header, ...], body: bytes = b"") -> Refused:
-    """How GetMe refuses these headers, with a body that need not be one."""
+    """How GetMe refuses these headers, with a body that need not be valid."""
     path = "/backroom.identity.v1.IdentityService/GetMe"
     method: Any = server.channel.unary_unary(path)
     return await refusal(method(body, metadata=sent, timeout=30))
 
 
-async def test_hostile_tokens_are_all_answered_alike(parses: list[bytes], server: Running, forger: Forger) -> None:
-    """One code, one reason, one text: whoever tries learns nothing of what was wrong, and the body is never parsed."""
+async def test_hostile_tokens_all_get_the_same_refusal(parses: list[bytes], server: Running, forger: Forger) -> None:
+    """One code, one reason, one text: an attacker learns nothing of what was wrong, and the body is never parsed."""
     every = headers(forger)
     for tokens in (malformed, badly_sealed, badly_headed, badly_claimed):
         every |= {name: (("authorization", f"Bearer {token}"),) for name, token in tokens(forger).items()}
@@ -324,8 +324,8 @@ async def test_hostile_tokens_are_all_answered_alike(parses: list[bytes], server
     assert parses == [UNPARSABLE]
 
 
-async def test_what_the_forger_makes_is_good_where_nothing_is_changed(server: Running, forger: Forger) -> None:
-    """The other tests refuse their tokens for what is wrong with them, and for nothing else."""
+async def test_the_forgers_unchanged_token_is_valid(server: Running, forger: Forger) -> None:
+    """So the other tests refuse their tokens only for what is wrong with them."""
     for scheme in ("Bearer", "bearer", "BEARER"):
         method: Any = server.channel.unary_unary(
             "/backroom.identity.v1.IdentityService/GetMe",
@@ -336,13 +336,13 @@ async def test_what_the_forger_makes_is_good_where_nothing_is_changed(server: Ru
 
 
 async def test_with_a_genuine_token_the_body_is_read(server: Running, forger: Forger) -> None:
-    """The same body that no hostile token gets looked at is refused for what it is."""
+    """The same body, which is never read with a hostile token, is refused for its own fault."""
     refused = await answered(server, (("authorization", f"Bearer {forger.token()}"),), UNPARSABLE)
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "BODY_MALFORMED")
 
 
 async def test_other_secrets_of_ours_are_no_access_tokens(server: Running) -> None:
-    """A refresh token and a service's key trade for access tokens, and are none."""
+    """A refresh token and a service's key can be exchanged for access tokens, but are none."""
     session = Session(uuid4(), uuid4(), 1, now(), now(), now(), None)
     secrets = server.application.identity.secrets
     refresh_token = await secrets.refresh_token(session)
@@ -352,22 +352,22 @@ async def test_other_secrets_of_ours_are_no_access_tokens(server: Running) -> No
         assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID")
 
 
-async def test_a_token_in_binary_metadata_counts_for_nothing(server: Running, forger: Forger) -> None:
-    """Only the one text header is looked at."""
+async def test_a_token_in_binary_metadata_is_ignored(server: Running, forger: Forger) -> None:
+    """Only the one text header is read."""
     metadata = (("authorization-bin", f"Bearer {forger.token()}".encode()),)
     refused = await answered(server, metadata)  # type: ignore[arg-type] # what a binary header holds is bytes
     assert refused.reason == "TOKEN_INVALID"
 
 
-async def test_roles_in_a_token_permit_nothing(server: Running, forger: Forger) -> None:
-    """Not even under our own seal: what an account may do is looked up."""
+async def test_roles_in_a_token_grant_nothing(server: Running, forger: Forger) -> None:
+    """Not even with our signature: what an account may do is read from the database."""
     answer = await me(Api(server.channel, forger.token(claims={"roles": ["admin"]})))
     assert answer.user.user_id == forger.account_id
     assert set(answer.permissions) == ROLES["customer"]
 
 
-async def test_a_token_from_a_clock_a_little_ahead_is_taken(server: Running, forger: Forger) -> None:
-    """A few seconds between two servers' clocks keep nobody out."""
+async def test_a_token_from_a_clock_slightly_ahead_is_accepted(server: Running, forger: Forger) -> None:
+    """A few seconds between two servers' clocks lock nobody out."""
     second = int(now().timestamp())
     for claims in ({"iat": second + 4}, {"nbf": second + 4}):
         assert (await me(Api(server.channel, forger.token(claims=claims)))).user.user_id == forger.account_id

@@ -1,4 +1,4 @@
-"""The ring of keys that all servers share."""
+"""The key ring that all servers share."""
 
 import asyncio
 from datetime import timedelta
@@ -38,7 +38,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def ring_of(database: Database, clock: Clock, master_keys: MasterKeys = MASTER_KEYS) -> KeyRing:
-    """A server's ring, for which as much time passes as its clock is moved."""
+    """A server's key ring, whose time the clock controls."""
     return KeyRing(database.store(IDENTITY), master_keys, clock, lambda: clock().timestamp() + monotonic())
 
 
@@ -51,7 +51,7 @@ def asked(clock: Clock) -> ChangeContext:
 
 
 async def rotated(database: Database, clock: Clock) -> list[str]:
-    """A rotation that is over: the ids of the keys that are active now, of each use in its order."""
+    """A completed rotation: the ids of the active keys, by use in order."""
     made = await rotation_of(database, clock).rotate(AFTER, asked(clock))
     clock.time += AFTER
     return [key.id for key in made]
@@ -69,7 +69,7 @@ async def published(ring: KeyRing) -> list[str]:
 async def test_servers_that_start_at_once_on_an_empty_database_share_their_keys(
     database: Database, clock: Clock
 ) -> None:
-    """One key of each use wins, and every server works with it."""
+    """One key for each use wins, and every server uses it."""
     rings = [ring_of(database, clock) for _ in range(4)]
     signing = await asyncio.gather(*(ring.signing() for ring in rings))
     assert len({kid for kid, _ in signing}) == 1
@@ -78,7 +78,7 @@ async def test_servers_that_start_at_once_on_an_empty_database_share_their_keys(
 
 
 async def test_what_one_server_signs_another_verifies(database: Database, clock: Clock) -> None:
-    """The public key of an id fits the private one, on a server that did not make it."""
+    """The public key of an id matches the private one, on a server that did not make it."""
     kid, key = await ring_of(database, clock).signing()
     public = await ring_of(database, clock).verifying(kid)
     assert public is not None
@@ -93,10 +93,8 @@ async def test_a_secret_serves_one_purpose(database: Database, clock: Clock) -> 
     assert {len(secret) for secret in secrets} == {32}
 
 
-async def test_unknown_key_ids_share_a_reading_and_wait_for_it(
-    database: Database, clock: Clock, reads: list[str]
-) -> None:
-    """Callers that make up key ids do not become queries, at once or one after the other."""
+async def test_unknown_key_ids_share_one_read(database: Database, clock: Clock, reads: list[str]) -> None:
+    """Made-up key ids do not cause a query each, at once or one after the other."""
     ring = KeyRing(database.store(IDENTITY), MASTER_KEYS, clock)
     await ring.signing()
     reads.clear()
@@ -109,7 +107,7 @@ async def test_unknown_key_ids_share_a_reading_and_wait_for_it(
     assert monotonic() - began >= 0.4
 
 
-async def test_a_known_key_verifies_without_a_reading(database: Database, clock: Clock, reads: list[str]) -> None:
+async def test_a_known_key_verifies_without_a_read(database: Database, clock: Clock, reads: list[str]) -> None:
     """However long the server runs; and signing reads once a second at most."""
     ring = ring_of(database, clock)
     kid, _ = await ring.signing()
@@ -122,7 +120,7 @@ async def test_a_known_key_verifies_without_a_reading(database: Database, clock:
     assert reads == ["read"]
 
 
-async def test_the_published_keys_are_public(database: Database, clock: Clock) -> None:
+async def test_the_published_keys_are_public_parts(database: Database, clock: Clock) -> None:
     """The set names the signing key, and holds nothing that signs or derives."""
     ring = ring_of(database, clock)
     kid, key = await ring.signing()
@@ -133,7 +131,7 @@ async def test_the_published_keys_are_public(database: Database, clock: Clock) -
     assert key.private_bytes_raw() not in str(jwk).encode()
 
 
-async def test_keys_stand_in_the_database_sealed(database: Database, clock: Clock) -> None:
+async def test_keys_are_sealed_in_the_database(database: Database, clock: Clock) -> None:
     """Neither a private key nor a secret can be read there, and another master key opens neither."""
     ring = ring_of(database, clock)
     _, private = await ring.signing()
@@ -146,8 +144,8 @@ async def test_keys_stand_in_the_database_sealed(database: Database, clock: Cloc
         await ring_of(database, clock, MasterKeys([OTHER])).load()
 
 
-async def test_a_sealed_key_is_good_in_its_own_place_alone(database: Database, clock: Clock) -> None:
-    """Whoever can write to the database cannot have one key stand in for another."""
+async def test_a_sealed_key_opens_only_in_its_own_row(database: Database, clock: Clock) -> None:
+    """Someone who can write to the database cannot replace one key by another."""
     await ring_of(database, clock).load()
     await rotated(database, clock)
     await execute(
@@ -160,7 +158,7 @@ async def test_a_sealed_key_is_good_in_its_own_place_alone(database: Database, c
 
 
 async def test_master_keys_are_changed_in_turn(database: Database, clock: Clock) -> None:
-    """The new one before the old one opens all, a rotation seals all by the new one, and the old one can go."""
+    """With the new one listed second all can be opened; after a rotation the old one can be removed."""
     kid, _ = await ring_of(database, clock).signing()
     secret = await ring_of(database, clock).secret("purpose")
     both, new = MasterKeys([OTHER, bytes(range(32))]), MasterKeys([OTHER])
@@ -187,8 +185,8 @@ async def test_keys_that_an_earlier_version_left_in_the_clear_are_sealed(databas
     assert private.private_bytes_raw() == b"k" * 32
 
 
-async def test_a_key_in_the_clear_beside_sealed_ones_counts_for_nothing(database: Database, clock: Clock) -> None:
-    """Whoever can write to the database cannot add a key of their own."""
+async def test_a_key_in_the_clear_among_sealed_ones_is_ignored(database: Database, clock: Clock) -> None:
+    """Someone who can write to the database cannot add a key of their own."""
     kid, _ = await ring_of(database, clock).signing()
     clock.advance(seconds=1)
     await in_the_clear(database, clock, "f" * 16, KeyUse.SIGN)
@@ -205,7 +203,7 @@ async def in_the_clear(database: Database, clock: Clock, key_id: str, use: KeyUs
 
 
 async def test_a_new_key_is_published_before_it_signs(database: Database, clock: Clock) -> None:
-    """It stands in the set at once, the old one signs until its time, and then stays until its tokens have ended."""
+    """It is in the set immediately; the old one signs until then, and verifies until its tokens have expired."""
     ring = ring_of(database, clock)
     old, _ = await ring.signing()
     new, _ = await rotated(database, clock)
@@ -222,7 +220,7 @@ async def test_a_new_key_is_published_before_it_signs(database: Database, clock:
 
 
 async def test_a_server_learns_of_a_key_at_its_first_token(database: Database, clock: Clock) -> None:
-    """Even where it read the keys a moment before that one was made."""
+    """Even if it read the keys just before that one was made."""
     ring = ring_of(database, clock)
     await ring.load()
     new, _ = await rotated(database, clock)
@@ -230,13 +228,13 @@ async def test_a_server_learns_of_a_key_at_its_first_token(database: Database, c
 
 
 async def test_no_key_is_used_before_all_servers_can_know_it(database: Database, clock: Clock) -> None:
-    """Two seconds at least, whatever was asked for."""
+    """Two seconds at least, whatever was requested."""
     made = await rotation_of(database, clock).rotate(timedelta(0), asked(clock))
     assert {key.activate_time - clock() for key in made} == {timedelta(seconds=2)}
 
 
-async def test_what_nothing_needs_any_more_is_destroyed(database: Database, clock: Clock) -> None:
-    """A signing key once its tokens have ended, a deriving one after its sessions; the first of these stays."""
+async def test_unneeded_keys_are_destroyed(database: Database, clock: Clock) -> None:
+    """A signing key once its tokens have expired, a deriving one after its sessions; the first deriving key remains."""
     ring = ring_of(database, clock)
     secret = await ring.secret("request-digest")
     first = {key.use: key.id for key in await all_kept(database)}
@@ -254,7 +252,7 @@ async def test_what_nothing_needs_any_more_is_destroyed(database: Database, cloc
 
 
 async def test_a_revoked_key_verifies_nothing_and_another_signs(database: Database, clock: Clock) -> None:
-    """It leaves the published set at once, and so do all servers' readings of it."""
+    """It leaves the published set immediately, on all servers."""
     ring = ring_of(database, clock)
     leaked, _ = await ring.signing()
     (made,) = await rotation_of(database, clock).revoke(leaked, asked(clock))
@@ -268,7 +266,7 @@ async def test_a_revoked_key_verifies_nothing_and_another_signs(database: Databa
 
 
 async def test_revoking_a_key_that_does_not_sign_changes_no_other(database: Database, clock: Clock) -> None:
-    """One that is yet to come never signs; one of before has nothing taken any more."""
+    """A future key never signs; nothing signed by an earlier one is accepted."""
     ring = ring_of(database, clock)
     old, _ = await ring.signing()
     new, _ = [key.id for key in await rotation_of(database, clock).rotate(AFTER, asked(clock))]
@@ -281,8 +279,8 @@ async def test_revoking_a_key_that_does_not_sign_changes_no_other(database: Data
     assert await published(ring) == [newer]
 
 
-async def test_a_listing_says_what_each_key_is_good_for(database: Database, clock: Clock) -> None:
-    """One that is to come, the active one, one that still verifies, one that has ended, and one revoked."""
+async def test_a_listing_has_the_state_of_each_key(database: Database, clock: Clock) -> None:
+    """A future one, the active one, one that still verifies, one that has ended, and a revoked one."""
     rotation = rotation_of(database, clock)
     first, _ = await ring_of(database, clock).signing()
     second, _ = await rotated(database, clock)
@@ -302,7 +300,7 @@ async def test_a_listing_says_what_each_key_is_good_for(database: Database, cloc
 
 
 async def test_every_change_of_keys_is_recorded(database: Database, clock: Clock) -> None:
-    """Who, what, and which key, in the same transaction; and no material is."""
+    """With caller, action and key, in the same transaction; and without key material."""
     leaked, _ = await ring_of(database, clock).signing()
     made = [*await rotation_of(database, clock).rotate(AFTER, asked(clock))]
     made += await rotation_of(database, clock).revoke(leaked, asked(clock))

@@ -1,4 +1,4 @@
-"""Mails: written with what causes them, and sent behind the answer."""
+"""Mails: written with what causes them, and sent after the response."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ from tests.identity.people import Clock, execute, kept, logged_in, person, regis
 
 @dataclass
 class Failing(Collected):
-    """An outbox that is out of order for a while."""
+    """An outbox that fails for a while."""
 
     broken: bool = True
     tried: int = 0
@@ -44,7 +44,7 @@ class Failing(Collected):
 
 @dataclass
 class Post:
-    """Mailing over a database, and what it wrote into the log."""
+    """Mailing on a database, and its log lines."""
 
     mailing: Mailing
     outbox: Failing
@@ -90,7 +90,7 @@ async def post(database: Database, clock: Clock) -> Post:
     return Post(mailing, outbox, database, lines)
 
 
-async def test_a_mail_that_was_sent_is_forgotten(post: Post) -> None:
+async def test_a_sent_mail_is_deleted(post: Post) -> None:
     """Nothing of it is kept; sending it again sends nothing."""
     post.outbox.broken = False
     mail_id = await post.asked()
@@ -102,8 +102,8 @@ async def test_a_mail_that_was_sent_is_forgotten(post: Post) -> None:
     assert await kept(post.database, "identity.mails") == ""
 
 
-async def test_a_mail_that_was_not_sent_is_tried_again(post: Post, clock: Clock) -> None:
-    """At growing intervals, by a job; the token goes out in the end, and the log tells no more than what failed."""
+async def test_a_mail_that_was_not_sent_is_retried(post: Post, clock: Clock) -> None:
+    """At growing intervals, by a job; the token is sent in the end, and the log says only what failed."""
     mail_id = await post.asked()
     for minutes in (1, 2, 4, 8, 16, 30, 30):
         await post.mailing.send(mail_id)
@@ -120,7 +120,7 @@ async def test_a_mail_that_was_not_sent_is_tried_again(post: Post, clock: Clock)
 
 
 async def test_a_mail_is_given_up_after_a_day(post: Post, clock: Clock) -> None:
-    """And forgotten, with a line in the log."""
+    """It is deleted, with a log line."""
     mail_id = await post.asked()
     await post.mailing.send(mail_id)
     clock.advance(hours=24)
@@ -136,7 +136,7 @@ async def test_a_mail_is_given_up_after_a_day(post: Post, clock: Clock) -> None:
 async def test_a_mail_that_can_never_be_sent_is_given_up_at_once(
     post: Post, clock: Clock, tmp_path: Path, to: str
 ) -> None:
-    """An earlier version took such addresses: a line in the log has no address, and nothing is tried again."""
+    """An earlier version accepted such addresses: the log line has no address, and there is no retry."""
     async with post.database.store(IDENTITY).transaction() as tx:
         assert await tx.accounts.add(person(to, verify_time=clock()), password_hash="none")
     mailing = post.mailing
@@ -153,15 +153,15 @@ async def test_a_mail_that_can_never_be_sent_is_given_up_at_once(
 
 
 async def test_two_workers_send_a_mail_once(post: Post) -> None:
-    """Whoever takes it has it for a minute; the other looks again then, in case the first has died."""
+    """The one that leases it has it for a minute; the other looks again then, in case the first has died."""
     post.outbox.broken = False
     mail_id = await post.asked()
     await asyncio.gather(*(post.mailing.send(mail_id) for _ in range(6)))
     assert len(post.outbox.letters) == 1
 
 
-async def test_a_mail_whose_sender_died_is_sent_after_all(post: Post, clock: Clock) -> None:
-    """Once its time has passed, and with the same token."""
+async def test_a_mail_whose_sender_died_is_sent_later(post: Post, clock: Clock) -> None:
+    """Once its lease has expired, and with the same token."""
     mail_id = await post.asked()
     async with post.database.store(IDENTITY).transaction() as tx:
         assert await tx.mails.take(mail_id, clock(), clock() + timedelta(minutes=1))
@@ -174,8 +174,8 @@ async def test_a_mail_whose_sender_died_is_sent_after_all(post: Post, clock: Clo
     assert len(post.outbox.letters) == 1
 
 
-async def test_what_rolls_back_sends_nothing(post: Post) -> None:
-    """A mail is there when its transaction has committed, and only then."""
+async def test_a_rollback_sends_nothing(post: Post) -> None:
+    """A mail exists when its transaction has committed, and only then."""
 
     async def asked_in_vain() -> None:
         async with post.database.store(IDENTITY).transaction() as tx:
@@ -188,8 +188,8 @@ async def test_what_rolls_back_sends_nothing(post: Post) -> None:
     assert await post.jobs() == []
 
 
-async def test_a_mail_of_another_id_does_not_open(post: Post) -> None:
-    """Who can write the database cannot have one person's token sent to another."""
+async def test_a_mails_content_opens_only_under_its_own_id(post: Post) -> None:
+    """Someone who can write to the database cannot have one person's token sent to another."""
     mine, hers = await post.asked(), await post.asked(to="eve@example.com")
     await execute(
         post.database,
@@ -201,7 +201,7 @@ async def test_a_mail_of_another_id_does_not_open(post: Post) -> None:
         await post.mailing.send(hers)
 
 
-async def test_leftovers_are_forgotten(post: Post, clock: Clock) -> None:
+async def test_leftover_mails_are_purged(post: Post, clock: Clock) -> None:
     """Mails whose job failed for good, after two days."""
     await post.asked()
     clock.advance(hours=47)
@@ -212,8 +212,8 @@ async def test_leftovers_are_forgotten(post: Post, clock: Clock) -> None:
     assert await post.waiting() == []
 
 
-async def test_a_server_that_does_its_jobs_sends_mails(database: Database, database_url: str, tmp_path: Path) -> None:
-    """Into a folder, here: whoever registers has the mail within moments, and it verifies."""
+async def test_a_server_with_a_worker_sends_mails(database: Database, database_url: str, tmp_path: Path) -> None:
+    """Into a folder here: a new user has the mail within moments, and it verifies."""
     outbox = FileOutbox(tmp_path, "backroom@localhost")
     async with running(database, jobs_on=database_url, outbox=outbox) as server:
         api = server.anonymous

@@ -16,7 +16,7 @@ OTHER = MasterKeys([bytes(range(32, 64))])
 async def test_with_another_master_key_nothing_is_prepared_and_nothing_is_ready(
     server: Running, database: Database
 ) -> None:
-    """Readiness says which setting is wrong, and no key is made beside those that stand there."""
+    """Readiness names the wrong setting, and no key is added to the existing ones."""
     await server.application.identity.keys.load()
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     application = application_of(database, logger, master_keys=OTHER)
@@ -28,3 +28,21 @@ async def test_with_another_master_key_nothing_is_prepared_and_nothing_is_ready(
         assert len(await tx.keys.list_all()) == 2
     assert (await server.application.identity.keys.signing())[0]
     await application.finish()
+
+
+def test_a_signature_holds_for_one_content_and_one_purpose() -> None:
+    """Whichever of the keys it was made by; the same content is signed alike."""
+    old, new = bytes(range(32)), bytes(range(1, 33))
+    before, after = MasterKeys([old]), MasterKeys([new, old])
+    signature = before.sign("a", b"content")
+    assert signature == before.sign("a", b"content")
+    assert after.signed("a", b"content", signature)
+    for purpose, content, given in (
+        ("b", b"content", signature),
+        ("a", b"contents", signature),
+        ("a", b"content", signature[:-1]),
+        ("a", b"content", b""),
+        ("ac", b"ontent", signature),
+    ):
+        assert not after.signed(purpose, content, given)
+    assert not MasterKeys([new]).signed("a", b"content", signature)

@@ -1,4 +1,4 @@
-"""The ways that mails go out: a log, a folder, and a real SMTP server."""
+"""The ways to send mails: a log, a folder, and a real SMTP server."""
 
 import email
 import email.policy
@@ -42,8 +42,8 @@ def letter(to: str = "ada@example.com", kind: MailKind = MailKind.VERIFY, link: 
     return Letter(UUID(int=7), kind, to, said.subject, said.text, NOW)
 
 
-async def test_the_log_tells_neither_to_whom_nor_what() -> None:
-    """A line with the kind of the mail and its id stands for it."""
+async def test_the_log_reveals_neither_address_nor_content() -> None:
+    """A line has the kind of the mail and its id."""
     lines: list[dict[str, Any]] = []
     logger = structlog.wrap_logger(
         None, processors=[keep_in(lines)], wrapper_class=structlog.make_filtering_bound_logger(0)
@@ -52,8 +52,8 @@ async def test_the_log_tells_neither_to_whom_nor_what() -> None:
     assert lines == [{"level": "info", "event": "mail", "kind": "verify_email", "mail_id": str(UUID(int=7))}]
 
 
-async def test_a_file_is_a_mail_that_nobody_else_may_read(tmp_path: Path) -> None:
-    """By RFC 5322, named by its id, in a folder that is made for it; sent twice, it is one."""
+async def test_a_mail_file_is_readable_only_by_its_owner(tmp_path: Path) -> None:
+    """In RFC 5322 format, named by its id, in a folder that is created for it; sent twice, it is one file."""
     outbox = FileOutbox(tmp_path / "data" / "outbox", SENDER)
     await outbox.send(letter())
     await outbox.send(letter())
@@ -69,8 +69,8 @@ async def test_a_file_is_a_mail_that_nobody_else_may_read(tmp_path: Path) -> Non
     assert TOKEN in mail.get_content()
 
 
-async def test_a_folder_that_cannot_be_written_keeps_the_mail_for_later(tmp_path: Path) -> None:
-    """What is the matter is said, without anything of the mail."""
+async def test_a_folder_that_cannot_be_written_delays_the_mail(tmp_path: Path) -> None:
+    """The error says what is wrong, without anything of the mail."""
     (tmp_path / "outbox").write_text("in the way")
     with pytest.raises(NotSent) as raised:
         await FileOutbox(tmp_path / "outbox", SENDER).send(letter())
@@ -83,7 +83,7 @@ plain = st.from_regex(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,30}@[a-z0-9.-]{1,30}", fu
 
 @given(st.one_of(plain, plain.map(lambda to: f"{to}\r\nBcc: {to}"), st.text(max_size=60)))
 def test_no_address_adds_a_header(to: str) -> None:
-    """Whatever it holds: either it is refused, or it stays within its own header."""
+    """Whatever it holds: it is refused, or stays within its own header."""
     try:
         message = composed(letter(to), SENDER)
     except NotSent:
@@ -97,7 +97,7 @@ def test_no_address_adds_a_header(to: str) -> None:
 
 @given(plain)
 def test_an_address_stays_the_same_in_the_header(to: str) -> None:
-    """Read again, it is the one address that was meant, and nobody else's."""
+    """Parsed again, it is the one address that was meant."""
     try:
         message = composed(letter(to), SENDER)
     except NeverSent:
@@ -107,15 +107,15 @@ def test_an_address_stays_the_same_in_the_header(to: str) -> None:
 
 
 @pytest.mark.parametrize("to", ["ada@example.com\r\nBcc: eve@example.com", "ada@example.com\nX: y", "a\rb@example.com"])
-def test_a_broken_line_in_an_address_is_refused(to: str) -> None:
-    """There is no letter of it, and so nothing to send."""
+def test_an_address_with_a_line_break_is_refused(to: str) -> None:
+    """No mail can be composed, so there is nothing to send."""
     with pytest.raises(NotSent):
         composed(letter(to), SENDER)
 
 
 @pytest.mark.parametrize("kind", list(MailKind))
-def test_a_mail_says_what_it_is_for(kind: MailKind) -> None:
-    """In lines that any program shows; with a link, the token stands in it and nowhere else."""
+def test_a_mail_states_its_purpose(kind: MailKind) -> None:
+    """In lines that any program shows; with a link, the token is only in the link."""
     link = "https://shop.example/mail?token={token}&x=1"
     bare, linked = mail_text(kind, TOKEN, "", NOW), mail_text(kind, TOKEN, link, NOW)
     assert (TOKEN in bare.text) == (TOKEN in linked.text) == (kind is not MailKind.TAKEN)
@@ -125,7 +125,7 @@ def test_a_mail_says_what_it_is_for(kind: MailKind) -> None:
 
 
 class Inbox:
-    """What an SMTP server was handed."""
+    """The mails that an SMTP server received."""
 
     def __init__(self) -> None:
         self.envelopes: list[Envelope] = []
@@ -163,7 +163,7 @@ def inbox() -> Inbox:
 
 @contextmanager
 def receiving(inbox: Inbox, **options: Any) -> Iterator[int]:
-    """A real SMTP server in a thread of its own, and its port."""
+    """A real SMTP server in a separate thread, and its port."""
     controller = Controller(inbox, hostname="127.0.0.1", port=_free_port(), **options)
     controller.start()
     try:
@@ -178,7 +178,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def test_a_server_on_this_machine_is_handed_the_mail(inbox: Inbox) -> None:
+async def test_a_server_on_this_machine_gets_the_mail(inbox: Inbox) -> None:
     """As it was composed, from the sender and to the one address."""
     with receiving(inbox) as port:
         await SmtpOutbox(read_smtp_url(f"smtp://127.0.0.1:{port}"), SENDER).send(letter())
@@ -188,8 +188,8 @@ async def test_a_server_on_this_machine_is_handed_the_mail(inbox: Inbox) -> None
     assert inbox.mail()["To"] == "ada@example.com"
 
 
-async def test_what_a_server_refuses_is_not_sent(inbox: Inbox) -> None:
-    """The code says why; neither the address nor the server's words, which may quote it, are repeated."""
+async def test_a_mail_that_the_server_refuses_is_not_sent(inbox: Inbox) -> None:
+    """The code says why; neither the address nor the server's text, which may quote it, is repeated."""
     inbox.answer = "451 try ada@example.com later"
     with receiving(inbox) as port:
         outbox = SmtpOutbox(read_smtp_url(f"smtp://127.0.0.1:{port}"), SENDER)
@@ -200,15 +200,15 @@ async def test_what_a_server_refuses_is_not_sent(inbox: Inbox) -> None:
             assert "example.com" not in str(raised.value)
 
 
-async def test_a_server_that_is_not_there_is_tried_later() -> None:
-    """The connection is refused, and that is said."""
+async def test_an_unreachable_server_is_retried_later() -> None:
+    """The connection is refused, and the error says so."""
     with pytest.raises(NotSent, match="ConnectionRefusedError"):
         await SmtpOutbox(SmtpServer("127.0.0.1", _free_port(), "none"), SENDER).send(letter())
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1, signed by itself, and its key."""
+    """A self-signed certificate for 127.0.0.1, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -243,10 +243,10 @@ def trusting(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(certificate[0]))
 
 
-async def test_a_mail_goes_out_by_starttls_with_a_password(
+async def test_a_mail_is_sent_by_starttls_with_a_password(
     inbox: Inbox, server_tls: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
-    """The name and the password are sent once the line is encrypted, and not before."""
+    """User and password are sent only once the connection is encrypted."""
     options = {"tls_context": server_tls, "require_starttls": True, "auth_required": True, "authenticator": _knows}
     with receiving(inbox, **options) as port:
         server = SmtpServer("127.0.0.1", port, "by STARTTLS", "shop", "p@ss/word")
@@ -255,17 +255,17 @@ async def test_a_mail_goes_out_by_starttls_with_a_password(
     assert TOKEN in inbox.mail().get_content()
 
 
-async def test_a_mail_goes_out_by_tls_from_the_start(
+async def test_a_mail_is_sent_by_tls_from_the_start(
     inbox: Inbox, server_tls: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
-    """As smtps has it."""
+    """As smtps requires."""
     with receiving(inbox, ssl_context=server_tls) as port:
         await SmtpOutbox(SmtpServer("127.0.0.1", port, "at once"), SENDER, trusting).send(letter())
     assert TOKEN in inbox.mail().get_content()
 
 
-async def test_a_server_that_cannot_prove_itself_gets_nothing(inbox: Inbox, server_tls: ssl.SSLContext) -> None:
-    """Neither the password nor the mail: by a certificate that nobody trusts, or where it has no TLS at all."""
+async def test_an_unauthenticated_server_gets_nothing(inbox: Inbox, server_tls: ssl.SSLContext) -> None:
+    """Neither the password nor the mail: with an untrusted certificate, or without TLS."""
     with receiving(inbox, tls_context=server_tls) as port, pytest.raises(NotSent, match="SSLCertVerificationError"):
         await SmtpOutbox(SmtpServer("127.0.0.1", port, "by STARTTLS", "shop", "x"), SENDER).send(letter())
     with receiving(inbox) as port, pytest.raises(NotSent, match="SMTPNotSupportedError"):
@@ -273,7 +273,7 @@ async def test_a_server_that_cannot_prove_itself_gets_nothing(inbox: Inbox, serv
     assert inbox.envelopes == []
 
 
-async def test_a_wrong_password_is_told_by_its_code(
+async def test_a_wrong_password_is_reported_by_its_code(
     inbox: Inbox, server_tls: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
     """And not repeated."""
@@ -297,8 +297,8 @@ READ = {
 
 
 @pytest.mark.parametrize("url", READ)
-def test_an_smtp_url_is_read(url: str) -> None:
-    """Only a server on this machine is spoken to without TLS."""
+def test_an_smtp_url_is_parsed(url: str) -> None:
+    """Only a server on this machine is used without TLS."""
     assert read_smtp_url(url) == READ[url]
 
 
@@ -306,7 +306,7 @@ def test_an_smtp_url_is_read(url: str) -> None:
     "url",
     ["", "mail.example.com", "http://mail.example.com", "smtp://", "smtp://h:x", "smtp://h/path", "smtp://h?tls=no"],
 )
-def test_another_url_is_refused_without_being_repeated(url: str) -> None:
+def test_another_url_is_refused_without_being_quoted(url: str) -> None:
     """It may hold a password."""
     with pytest.raises(ValueError, match="must be such as") as raised:
         read_smtp_url(url)

@@ -1,4 +1,4 @@
-"""One password is one, in whichever of Unicode's forms it is typed."""
+"""A password is the same in every Unicode form in which it is entered."""
 
 import unicodedata
 
@@ -52,8 +52,8 @@ async def test_a_password_signs_in_in_every_form(server: Running, typed: str) ->
     assert [await signs_in(api, form) for form in forms] == ["done"] * 3
 
 
-async def test_a_hash_of_what_was_typed_goes_on_and_is_made_again(full_cost: Running) -> None:
-    """Those of before passwords were normalized sign in as they were typed, and from then on in every form."""
+async def test_a_hash_of_an_unnormalized_password_works_and_is_replaced(full_cost: Running) -> None:
+    """Hashes from before normalization accept the password as entered then, and after the sign-in in every form."""
     await registered(full_cost.anonymous)
     earlier = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(APART)
     await execute(full_cost.database, "UPDATE identity.accounts SET password_hash = :earlier", earlier=earlier)
@@ -65,8 +65,8 @@ async def test_a_hash_of_what_was_typed_goes_on_and_is_made_again(full_cost: Run
 
 
 @pytest.mark.parametrize("password", EASY)
-async def test_an_easy_password_is_refused_wherever_one_is_chosen(server: Running, password: str) -> None:
-    """Registered, changed and set by mail; the field is named, and the password stays as it was."""
+async def test_an_easy_password_is_refused_wherever_one_is_set(server: Running, password: str) -> None:
+    """When registered, changed and set by mail; the field is named, and the password does not change."""
     await registered(server.anonymous)
     mine = Api(server.channel, (await logged_in(server.anonymous)).access_token)
     await server.anonymous.identity.RequestPasswordReset(pb.RequestPasswordResetRequest(email=ADA))
@@ -83,10 +83,10 @@ async def test_an_easy_password_is_refused_wherever_one_is_chosen(server: Runnin
     assert await outcome(server.anonymous.identity.ResetPassword(reset)) == "done"
 
 
-async def test_a_wrong_password_in_another_form_is_the_same_work_for_everybody(
+async def test_a_wrong_password_in_another_form_costs_the_same_for_every_address(
     server: Running, evaluations: dict[str, int]
 ) -> None:
-    """As many evaluations where there is an account as where there is none."""
+    """As many evaluations with an account as without one."""
     await registered(server.anonymous)
     spent = []
     for email in (ADA, "nobody@example.com"):

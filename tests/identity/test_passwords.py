@@ -24,8 +24,8 @@ async def passwords() -> AsyncIterator[Passwords]:
     made.close()
 
 
-async def test_a_password_fits_its_own_hash_alone(passwords: Passwords) -> None:
-    """The right one is told from one that differs in a single letter's case."""
+async def test_a_password_matches_only_its_own_hash(passwords: Passwords) -> None:
+    """A single letter in another case does not match."""
     known = await passwords.hash(PASSWORD)
     assert await passwords.verify(PASSWORD, known)
     assert not await passwords.verify(PASSWORD.capitalize(), known)
@@ -39,20 +39,20 @@ async def test_a_hash_is_argon2id_by_the_cheat_sheet_and_salted(passwords: Passw
     assert one != two
 
 
-async def test_nothing_fits_where_there_is_no_hash(passwords: Passwords) -> None:
-    """Not even the password that the stand-in was made of."""
+async def test_nothing_matches_without_a_hash(passwords: Passwords) -> None:
+    """Not even the password that the stand-in hash was made from."""
     assert not await passwords.verify(PASSWORD, None)
     assert not await passwords.verify("the password of no account", None)
 
 
 @pytest.mark.parametrize("known", ["none", "$argon2id$v=19$m=1", ""])
-async def test_a_hash_that_is_none_fits_nothing(passwords: Passwords, known: str) -> None:
-    """What cannot be read as a hash refuses, and does not raise."""
+async def test_an_invalid_hash_matches_nothing(passwords: Passwords, known: str) -> None:
+    """It does not raise either."""
     assert not await passwords.verify(PASSWORD, known)
 
 
-async def test_the_work_is_the_same_where_there_is_no_hash(passwords: Passwords, evaluations: "Counter[str]") -> None:
-    """From the very first question on, one evaluation answers for an account and for none."""
+async def test_checking_costs_the_same_without_a_hash(passwords: Passwords, evaluations: "Counter[str]") -> None:
+    """From the very first check on, there is one evaluation with and without an account."""
     known = await passwords.hash(PASSWORD)
     spent = []
     for held in (known, None, None, known):
@@ -62,8 +62,8 @@ async def test_the_work_is_the_same_where_there_is_no_hash(passwords: Passwords,
     assert spent == [1, 1, 1, 1]
 
 
-async def test_a_hash_of_weaker_parameters_is_told_from_one_of_now(passwords: Passwords) -> None:
-    """So that it can be made anew when its owner signs in."""
+async def test_a_hash_with_weaker_parameters_is_recognized(passwords: Passwords) -> None:
+    """It can be made again when its owner signs in."""
     weaker = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
     assert passwords.outdated(weaker)
     assert await passwords.verify(PASSWORD, weaker)
@@ -71,7 +71,7 @@ async def test_a_hash_of_weaker_parameters_is_told_from_one_of_now(passwords: Pa
 
 
 async def test_more_than_can_be_done_soon_is_refused_at_once(evaluations: "Counter[str]") -> None:
-    """One is worked on and three wait; all others are told so, and cost nothing. Afterwards there is room again."""
+    """One is computed and three wait; all others are refused, and cost nothing. Afterwards there is room again."""
     passwords = Passwords(threads=1, waiting=3)
     evaluations.clear()
     try:
@@ -83,8 +83,8 @@ async def test_more_than_can_be_done_soon_is_refused_at_once(evaluations: "Count
         passwords.close()
 
 
-async def test_who_goes_while_waiting_leaves_room_and_no_work(evaluations: "Counter[str]") -> None:
-    """What was cancelled before it was begun is never worked out."""
+async def test_a_caller_that_leaves_while_waiting_frees_its_place(evaluations: "Counter[str]") -> None:
+    """A cancelled evaluation is never computed."""
     passwords = Passwords(threads=1, waiting=3)
     try:
         waiting = [asyncio.ensure_future(passwords.hash(PASSWORD)) for _ in range(4)]
@@ -99,10 +99,10 @@ async def test_who_goes_while_waiting_leaves_room_and_no_work(evaluations: "Coun
         passwords.close()
 
 
-async def test_a_flood_of_logins_starves_nobody_else(full_cost: Running) -> None:
-    """While 150 accounts are tried at once, GetMe and health answer, and not only once it is over.
+async def test_a_flood_of_logins_does_not_starve_other_calls(full_cost: Running) -> None:
+    """While 150 accounts are tried at once, GetMe and health are answered, and not only afterwards.
 
-    The excess is told when to try again.
+    The excess is refused with a time to retry.
     """
     customer = await full_cost.sign_in("customer")
     health: Any = health_pb2_grpc.HealthStub(full_cost.channel)
@@ -118,7 +118,7 @@ async def test_a_flood_of_logins_starves_nobody_else(full_cost: Running) -> None
             await health.Check(health_pb2.HealthCheckRequest(service="liveness"))
             waits.append(time.perf_counter() - began)
     outcomes = Counter(each.result() for each in flood)
-    # On a slow machine some wait in vain for one of the few connections to the database, and are told the same.
+    # On a slow machine some wait too long for one of the few database connections, and get the same refusal.
     assert set(outcomes) <= {("CREDENTIALS_INVALID", None), ("OVERLOADED", 1.0), ("DATABASE_UNAVAILABLE", 1.0)}
     assert outcomes["OVERLOADED", 1.0]
     assert max(waits) < (time.perf_counter() - flooded) / 2

@@ -1,4 +1,4 @@
-"""Registrations that wait for their address to be verified, and strangers that register others' addresses."""
+"""Registrations whose address is not verified yet, and strangers that register others' addresses."""
 
 from uuid import uuid4
 
@@ -27,7 +27,7 @@ STRANGERS = "chosen by a stranger"
 
 
 async def tokens_sent(server: Running, to: str = ADA) -> list[str]:
-    """The tokens in all mails that were sent to an address, the first first."""
+    """The tokens in all mails that were sent to an address, oldest first."""
     return [found.group() for text in await server.mailbox.texts_for(to) if (found := TOKEN.search(text))]
 
 
@@ -39,8 +39,8 @@ async def signs_in(server: Running, password: str) -> str:
     return await outcome(server.anonymous.identity.Login(logging_in(ADA, password)))
 
 
-async def test_the_token_that_is_used_decides_whose_password_and_name_count(server: Running) -> None:
-    """Who registered another's address before, or after, is left with nothing."""
+async def test_the_used_token_decides_whose_password_and_name_count(server: Running) -> None:
+    """Registering another person's address, before or after the owner, gains nothing."""
     await server.anonymous.identity.Register(registering(password=STRANGERS, display_name="Eve"))
     mine = (await server.anonymous.identity.Register(registering())).user
     await server.anonymous.identity.Register(registering(password=STRANGERS, display_name="Eve"))
@@ -58,7 +58,7 @@ async def test_the_token_that_is_used_decides_whose_password_and_name_count(serv
     assert (await kept(server.database, "identity.mail_tokens")).count('"hash"') == 1
 
 
-async def test_what_ended_by_another_s_token_is_recorded(server: Running) -> None:
+async def test_a_registration_ended_by_anothers_token_is_recorded(server: Running) -> None:
     """Under the call that ended it."""
     stranger = (await server.anonymous.identity.Register(registering(password=STRANGERS))).user
     await server.anonymous.identity.Register(registering())
@@ -69,8 +69,8 @@ async def test_what_ended_by_another_s_token_is_recorded(server: Running) -> Non
     assert "IdentityService/VerifyEmail" in ended
 
 
-async def test_each_registration_is_answered_and_told_alike(server: Running) -> None:
-    """The second is a user of its own, with a mail of its own that says when it was asked for."""
+async def test_each_registration_gets_the_same_answer_and_mail(server: Running) -> None:
+    """The second is a separate user, with a separate mail that says when it was requested."""
     first, second = [(await server.anonymous.identity.Register(registering())).user for _ in range(2)]
     assert first.user_id != second.user_id
     texts = await server.mailbox.texts_for(ADA)
@@ -79,8 +79,8 @@ async def test_each_registration_is_answered_and_told_alike(server: Running) -> 
         assert f"{user.create_time.ToDatetime():%Y-%m-%d at %H:%M} UTC" in text
 
 
-async def test_who_asks_for_another_mail_is_not_sent_a_stranger_s_token(server: Running) -> None:
-    """Where several are pending, the mail sets a new password, and ends all that was chosen before."""
+async def test_a_request_for_another_mail_never_sends_a_strangers_token(server: Running) -> None:
+    """If several are pending, the mail sets a new password, and ends all that was chosen before."""
     await server.anonymous.identity.Register(registering(password=STRANGERS, display_name="Eve"))
     await server.anonymous.identity.Register(registering())
     await server.anonymous.identity.SendEmailVerification(pb.SendEmailVerificationRequest(email=ADA))
@@ -95,8 +95,8 @@ async def test_who_asks_for_another_mail_is_not_sent_a_stranger_s_token(server: 
     assert (await me(Api(server.channel, tokens.access_token))).user.display_name == ""
 
 
-async def test_a_stranger_cannot_use_up_the_owner_s_mails(server: Running) -> None:
-    """Where no more mails to verify go out, a new password by mail still makes the address its owner's."""
+async def test_a_stranger_cannot_use_up_the_owners_mails(server: Running) -> None:
+    """When no more verification mails are sent, a new password by mail still gives the owner the account."""
     for _ in range(4):
         await server.anonymous.identity.Register(registering(password=STRANGERS))
     await server.anonymous.identity.Register(registering())
@@ -109,8 +109,8 @@ async def test_a_stranger_cannot_use_up_the_owner_s_mails(server: Running) -> No
     assert await signs_in(server, NEW_PASSWORD) == "done"
 
 
-async def test_who_is_disabled_unverified_does_not_verify(server: Running, admin: Api) -> None:
-    """Its registration ends; the address, which nobody has proved to be theirs, is not taken by it."""
+async def test_a_disabled_registration_cannot_be_verified(server: Running, admin: Api) -> None:
+    """It ends; the address, which nobody has proved to be theirs, is not blocked."""
     user = (await server.anonymous.identity.Register(registering())).user
     [token] = await tokens_sent(server)
     await admin.access.DisableAccount(access_service_pb2.DisableAccountRequest(account_id=user.user_id))
@@ -123,8 +123,8 @@ async def test_who_is_disabled_unverified_does_not_verify(server: Running, admin
     assert await signs_in(server, NEW_PASSWORD) == "done"
 
 
-async def test_a_disabled_account_sets_no_password(server: Running, admin: Api) -> None:
-    """Not by a token that it was sent before either."""
+async def test_a_disabled_account_cannot_set_a_password(server: Running, admin: Api) -> None:
+    """Not even with a token that it was sent before."""
     user = await registered(server.anonymous)
     await server.anonymous.identity.RequestPasswordReset(pb.RequestPasswordResetRequest(email=ADA))
     token = (await tokens_sent(server))[-1]
@@ -133,8 +133,8 @@ async def test_a_disabled_account_sets_no_password(server: Running, admin: Api) 
     assert await outcome(server.anonymous.identity.ResetPassword(request)) == "MAIL_TOKEN_INVALID"
 
 
-async def test_who_does_not_verify_is_forgotten(timed: Running, clock: Clock) -> None:
-    """After a week, with tokens and roles, and an entry under the job's name; whoever verified stays."""
+async def test_an_unverified_registration_is_purged(timed: Running, clock: Clock) -> None:
+    """After a week, with tokens and roles, and an entry under the job's name; verified accounts remain."""
     await registered(timed.anonymous, "bob@example.com")
     await timed.anonymous.identity.Register(registering())
     clock.advance(days=6)
@@ -152,10 +152,10 @@ async def test_who_does_not_verify_is_forgotten(timed: Running, clock: Clock) ->
     assert "identity.purge_unverified" in await kept(timed.database, "frame.audit_entries")
 
 
-async def test_a_registration_does_not_keep_a_command_from_making_the_account(
+async def test_a_registration_does_not_prevent_a_command_from_creating_the_account(
     server: Running, database: Database
 ) -> None:
-    """What is pending ends, and only the account that the operator made signs in."""
+    """The pending registration ends, and only the account that the operator created signs in."""
     await server.anonymous.identity.Register(registering(password=STRANGERS))
     identity = server.application.identity
     await identity.accounts.create(ADA, PASSWORD, "", ["admin"], command_context("admin create-user"))

@@ -1,4 +1,4 @@
-"""What was tried is in the record, whatever became of it and whatever its caller did."""
+"""Attempts are recorded, whatever their outcome and whatever their caller does."""
 
 import asyncio
 from collections import Counter
@@ -29,7 +29,7 @@ ADA = "ada@example.com"
 
 
 async def entries(server: Running, method: str, result: str, at_least: int = 0) -> list[AuditEvent]:
-    """The entries of a method with a result; waits until there are so many, since their callers may have gone."""
+    """The entries of a method with a result; waits until there are this many, since their callers may have gone."""
     for _ in range(300):
         found = [each for each in await events(server.database, result=result) if each.entry.action.endswith(method)]
         if len(found) >= at_least:
@@ -38,8 +38,8 @@ async def entries(server: Running, method: str, result: str, at_least: int = 0) 
     raise AssertionError(f"{len(found)} of {at_least} entries")
 
 
-async def test_sign_ins_whose_caller_gives_up_are_recorded(proxied: Running) -> None:
-    """As many entries as passwords were looked at, though nobody waited for the answers."""
+async def test_sign_ins_whose_caller_disconnects_are_recorded(proxied: Running) -> None:
+    """As many entries as passwords were checked, although no caller waited for the answers."""
     await registered(proxied.anonymous)
     stub: Any = IdentityServiceStub(proxied.channel)
     for place in range(6):
@@ -54,13 +54,13 @@ async def test_sign_ins_whose_caller_gives_up_are_recorded(proxied: Running) -> 
         await asyncio.gather(*calls, return_exceptions=True)
     await proxied.application.identity.shielded.close()
     counted = (await kept(proxied.database, "identity.attempts")).count('"key"')
-    # Each has a counter of its account, of its address and of both; those of the registration are two.
+    # Each has a counter for its account, for its address and for both; a registration has two.
     begun = (counted - 2) // 3
     assert begun > 0
     assert len(await entries(proxied, "IdentityService/Login", "CREDENTIALS_INVALID", begun)) >= begun
 
 
-async def test_a_guessed_password_whose_caller_gives_up_is_recorded(server: Running) -> None:
+async def test_a_guessed_password_whose_caller_disconnects_is_recorded(server: Running) -> None:
     """By ChangePassword, too."""
     await registered(server.anonymous)
     token = (await logged_in(server.anonymous)).access_token
@@ -77,7 +77,7 @@ async def test_a_guessed_password_whose_caller_gives_up_is_recorded(server: Runn
 
 
 async def test_refused_keys_are_recorded_and_do_not_flood_the_record(proxied: Running) -> None:
-    """With the key where there was one; of many from one address, about as many as sign-ins are let through."""
+    """With the key if it exists; of many from one address, about as many as the sign-in limit lets through."""
     admin = await proxied.sign_in("admin")
     created = await admin.access.CreateServiceAccount(
         pb.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"]))
@@ -96,7 +96,7 @@ async def test_refused_keys_are_recorded_and_do_not_flood_the_record(proxied: Ru
 
 
 async def test_refused_changes_of_access_are_recorded(server: Running, admin: Api) -> None:
-    """Who asked for what, and the reason; the change itself left nothing."""
+    """With caller, requested change and reason; the change itself left nothing."""
     nobody = uuid4()
     role = roles_pb2.Role(name="buyer", permissions=["orders.place"])
     await admin.access.CreateRole(pb.CreateRoleRequest(role=role))
@@ -138,8 +138,8 @@ async def test_refused_changes_of_access_are_recorded(server: Running, admin: Ap
         assert (entry.caller_id, entry.resource) == (me, resource)
 
 
-async def test_a_grant_beyond_one_s_own_permissions_is_recorded(server: Running, admin: Api) -> None:
-    """Whoever tries to give more than it holds is named."""
+async def test_a_refused_grant_beyond_ones_own_permissions_is_recorded(server: Running, admin: Api) -> None:
+    """With the caller who tried."""
     role = roles_pb2.Role(name="granter", permissions=["access.manage"])
     await admin.access.CreateRole(pb.CreateRoleRequest(role=role))
     granter = await server.sign_in("granter")
@@ -148,8 +148,8 @@ async def test_a_grant_beyond_one_s_own_permissions_is_recorded(server: Running,
     assert (entry.caller_id, entry.resource) == (granter.account_id, f"account/{granter.account_id}")
 
 
-async def test_a_refresh_token_has_one_form(server: Running) -> None:
-    """Padded, or with other bits where they do not count, it is none."""
+async def test_a_refresh_token_has_one_encoding(server: Running) -> None:
+    """Padded, or with other values in unused bits, it is invalid."""
     await registered(server.anonymous)
     token = (await logged_in(server.anonymous)).refresh_token
     last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -159,8 +159,8 @@ async def test_a_refresh_token_has_one_form(server: Running) -> None:
     assert await outcome(server.anonymous.identity.Refresh(refreshing(token))) == "done"
 
 
-async def test_expired_sessions_are_forgotten(timed: Running, clock: Clock) -> None:
-    """With the addresses that they were opened from; one that can still be refreshed stays."""
+async def test_expired_sessions_are_purged(timed: Running, clock: Clock) -> None:
+    """With the addresses that they were opened from; one that can still be refreshed remains."""
     await registered(timed.anonymous)
     await logged_in(timed.anonymous)
     clock.advance(days=2)
@@ -175,8 +175,8 @@ async def test_expired_sessions_are_forgotten(timed: Running, clock: Clock) -> N
     assert await kept(timed.database, "identity.sessions") == ""
 
 
-async def test_what_goes_on_without_its_caller_is_bounded() -> None:
-    """So many at once; one more ends with its caller."""
+async def test_work_that_continues_without_its_caller_is_bounded() -> None:
+    """A fixed number at once; one more ends with its caller."""
     shielded, done = ShieldedTasks(most=2), []
 
     async def work(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Verifying an address, and setting a new password, by the mails that are sent for it."""
+"""Verifying an address, and setting a new password, with the mails that are sent for it."""
 
 from collections import Counter
 from typing import Any
@@ -53,8 +53,8 @@ async def refused_token(call: Any) -> None:
     assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "MAIL_TOKEN_INVALID")
 
 
-async def test_a_new_token_takes_the_place_of_the_one_before(server: Running) -> None:
-    """Only the last one verifies, in any case of the address."""
+async def test_a_new_token_replaces_the_previous_one(server: Running) -> None:
+    """Only the last one verifies, whatever the case of the address."""
     await server.anonymous.identity.Register(registering())
     first = await token_for(server.mailbox, "ada@example.com")
     await server.anonymous.identity.SendEmailVerification(asking_to_verify("ADA@example.com"))
@@ -76,13 +76,13 @@ async def test_a_token_verifies_once(server: Running) -> None:
 
 @pytest.mark.parametrize("token", ["x", "brv_", "brv_" + "A" * 27, "brp_" + "A" * 27, "é" * 200])
 async def test_a_token_that_was_never_sent_is_refused(server: Running, token: str) -> None:
-    """Alike for both purposes."""
+    """In the same way for both purposes."""
     await refused_token(server.anonymous.identity.VerifyEmail(verifying(token)))
     await refused_token(server.anonymous.identity.ResetPassword(resetting(token)))
 
 
-async def test_a_token_is_good_for_its_purpose_alone(server: Running) -> None:
-    """One to verify sets no password, and the other way round."""
+async def test_a_token_is_valid_only_for_its_purpose(server: Running) -> None:
+    """One for verification sets no password, and vice versa."""
     await server.anonymous.identity.Register(registering())
     verify = await token_for(server.mailbox, "ada@example.com")
     reset = await reset_token(server)
@@ -106,7 +106,7 @@ async def test_tokens_expire(timed: Running, clock: Clock) -> None:
 
 
 async def test_a_new_password_signs_in_and_ends_all_sessions(server: Running) -> None:
-    """The old one signs in no more, and nobody stays signed in by it."""
+    """The old one no longer signs in, and no session that it opened remains."""
     await registered(server.anonymous)
     tokens = await logged_in(server.anonymous)
     await server.anonymous.identity.ResetPassword(resetting(await reset_token(server)))
@@ -116,7 +116,7 @@ async def test_a_new_password_signs_in_and_ends_all_sessions(server: Running) ->
 
 
 async def test_a_reset_verifies_the_address(server: Running) -> None:
-    """So that an address which a stranger registered becomes its owner's, and the stranger's token ends."""
+    """An address that a stranger registered becomes its owner's, and the stranger's token ends."""
     await server.anonymous.identity.Register(registering(password="chosen by a stranger"))
     stale = await token_for(server.mailbox, "ada@example.com")
     await server.anonymous.identity.ResetPassword(resetting(await reset_token(server)))
@@ -126,7 +126,7 @@ async def test_a_reset_verifies_the_address(server: Running) -> None:
 
 
 async def test_a_repeated_reset_changes_nothing_more(server: Running) -> None:
-    """Its session goes on; other content under the id is refused."""
+    """Its session continues; other content under the id is refused."""
     await registered(server.anonymous)
     request = resetting(await reset_token(server))
     await server.anonymous.identity.ResetPassword(request)
@@ -137,7 +137,7 @@ async def test_a_repeated_reset_changes_nothing_more(server: Running) -> None:
     assert (await refusal(server.anonymous.identity.ResetPassword(request))).reason == "REQUEST_ID_REUSED"
 
 
-async def test_a_common_password_uses_no_token_up(server: Running) -> None:
+async def test_a_common_password_does_not_use_up_the_token(server: Running) -> None:
     """The same token sets a better one."""
     await registered(server.anonymous)
     token = await reset_token(server)
@@ -148,14 +148,14 @@ async def test_a_common_password_uses_no_token_up(server: Running) -> None:
 
 
 async def test_an_invalid_token_costs_no_evaluation(server: Running, evaluations: "Counter[str]") -> None:
-    """Nobody makes a server hash by sending garbage."""
+    """Garbage does not make a server hash."""
     evaluations.clear()
     await refused_token(server.anonymous.identity.ResetPassword(resetting("brp_" + "A" * 27)))
     assert evaluations.total() == 0
 
 
-async def test_a_reset_lets_the_owner_in_at_once(proxied: Running) -> None:
-    """However many have failed before, from an address where it never was, and while others go on guessing."""
+async def test_a_reset_lets_the_owner_in_immediately(proxied: Running) -> None:
+    """However many attempts have failed, from a new address, and while others go on guessing."""
     await registered(proxied.anonymous)
     for place in range(8):
         await outcome(proxied.calling_from(f"10.2.2.{place}").identity.Login(logging_in(password="wrong")))
@@ -170,7 +170,7 @@ async def test_a_reset_lets_the_owner_in_at_once(proxied: Running) -> None:
     assert await outcome(new_phone.identity.Login(logging_in(password=NEW_PASSWORD, device_token=device))) == "done"
 
 
-async def test_asking_reveals_nothing_of_an_address(
+async def test_requesting_a_mail_reveals_nothing_of_an_address(
     proxied: Running, evaluations: "Counter[str]", statements: list[str]
 ) -> None:
     """Known, unknown, verified or not, and disabled: the same answer, the same statements, and no evaluation."""
@@ -194,8 +194,8 @@ async def test_asking_reveals_nothing_of_an_address(
         assert spent[0][1] == 0
 
 
-async def test_a_mail_is_sent_to_whom_it_helps_alone(server: Running) -> None:
-    """To verify: the unverified; to set a password: all who may come in. Nobody else has a mail."""
+async def test_a_mail_is_sent_only_if_it_is_useful(server: Running) -> None:
+    """Verification to unverified accounts; a new password to all enabled ones; no other mail."""
     for email in ("ada@example.com", "disabled@example.com"):
         await registered(server.anonymous, email)
     await server.anonymous.identity.Register(registering("unverified@example.com"))
@@ -218,7 +218,7 @@ async def test_a_mail_is_sent_to_whom_it_helps_alone(server: Running) -> None:
 
 
 async def test_an_address_is_sent_three_mails_an_hour(proxied: Running) -> None:
-    """Whoever asks, and however often: the answer is the same, and the last token goes on."""
+    """Whoever requests them, and however often: the answer is the same, and the last token remains valid."""
     await registered(proxied.anonymous)
     for place in range(6):
         asking = proxied.calling_from(f"10.0.0.{place}").identity.RequestPasswordReset(asking_to_reset())
@@ -231,8 +231,8 @@ async def test_an_address_is_sent_three_mails_an_hour(proxied: Running) -> None:
     await proxied.anonymous.identity.ResetPassword(resetting(token.group()))
 
 
-async def test_too_many_that_ask_from_one_address_wait(proxied: Running) -> None:
-    """Ten are free, whatever they ask and for whom; a repeated request is none, and sends nothing more."""
+async def test_too_many_requests_for_mail_from_one_address_wait(proxied: Running) -> None:
+    """Ten are free, whatever they request and for whom; a repeated request does not count, and sends nothing more."""
     crowd = proxied.calling_from("10.0.0.1")
     request = asking_to_reset("0@example.com")
     await crowd.identity.RequestPasswordReset(request)
@@ -250,8 +250,8 @@ async def test_too_many_that_ask_from_one_address_wait(proxied: Running) -> None
     await proxied.calling_from("10.0.0.2").identity.RequestPasswordReset(asking_to_reset())
 
 
-async def test_no_token_is_stored_or_logged_as_it_is_sent(server: Running) -> None:
-    """Neither before the mail goes out nor after, nor once it was used."""
+async def test_no_mail_token_is_stored_or_logged_in_the_clear(server: Running) -> None:
+    """Neither before the mail is sent, nor after, nor once it was used."""
     await server.anonymous.identity.Register(registering())
     await server.anonymous.identity.RequestPasswordReset(asking_to_reset())
     waiting = await kept(server.database, "identity.mails")
@@ -268,7 +268,7 @@ async def test_no_token_is_stored_or_logged_as_it_is_sent(server: Running) -> No
 
 
 async def test_every_step_leaves_an_entry(server: Running) -> None:
-    """Asking, verifying and setting a password, each with the account it was for."""
+    """Requesting, verifying and setting a password, each with its account."""
     user = await registered(server.anonymous)
     await server.anonymous.identity.ResetPassword(resetting(await reset_token(server)))
     await server.anonymous.identity.SendEmailVerification(asking_to_verify("nobody@example.com"))
@@ -280,8 +280,8 @@ async def test_every_step_leaves_an_entry(server: Running) -> None:
     assert sum("SendEmailVerification" in entry and '"account/"' in entry for entry in entries) == 1
 
 
-async def test_old_tokens_are_forgotten(timed: Running, clock: Clock) -> None:
-    """Once they are good for nothing, used or not."""
+async def test_old_mail_tokens_are_purged(timed: Running, clock: Clock) -> None:
+    """Once they are no longer valid, used or not."""
     await registered(timed.anonymous)
     mailing = timed.application.identity.mailing
     clock.advance(hours=23)

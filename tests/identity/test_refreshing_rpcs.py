@@ -26,7 +26,7 @@ def leaving(refresh_token: str) -> identity_service_pb2.LogoutRequest:
 
 
 async def test_refreshing_rotates_the_token(timed: Running, clock: Clock) -> None:
-    """Each answer holds a new refresh token of the same session, and a working access token."""
+    """Each answer has a new refresh token of the same session, and a valid access token."""
     person = await started(timed, clock())
     at, tokens = clock(), [person.refresh_token]
     for _ in range(3):
@@ -38,7 +38,7 @@ async def test_refreshing_rotates_the_token(timed: Running, clock: Clock) -> Non
     assert len(set(tokens)) == 4
 
 
-async def test_a_refresh_repeated_at_once_gets_the_same_refresh_token(timed: Running, clock: Clock) -> None:
+async def test_a_refresh_repeated_soon_gets_the_same_refresh_token(timed: Running, clock: Clock) -> None:
     """A lost answer loses no session: for ten seconds the token just used is answered again."""
     first = (await started(timed, clock())).refresh_token
     second = await refreshed(timed.anonymous, first)
@@ -49,7 +49,7 @@ async def test_a_refresh_repeated_at_once_gets_the_same_refresh_token(timed: Run
 
 
 async def test_a_token_used_again_later_ends_the_session(timed: Running, clock: Clock) -> None:
-    """Two hold it: neither the thief's token nor the newest goes on."""
+    """Two parties have it: neither the thief's token nor the newest is valid."""
     first = (await started(timed, clock())).refresh_token
     second = await refreshed(timed.anonymous, first)
     clock.advance(seconds=10, microseconds=1)
@@ -58,7 +58,7 @@ async def test_a_token_used_again_later_ends_the_session(timed: Running, clock: 
 
 
 async def test_a_theft_ends_the_access_tokens_of_the_session(server: Running) -> None:
-    """Within a second, those of the thief and those of the owner; and the record knows that a token was reused."""
+    """Within a second, the thief's and the owner's; and the reuse of the token is recorded."""
     person = await started(server)
     answers = [await refreshed(server.anonymous, person.refresh_token)]
     answers.append(await refreshed(server.anonymous, answers[0].refresh_token))
@@ -72,7 +72,7 @@ async def test_a_theft_ends_the_access_tokens_of_the_session(server: Running) ->
 
 
 async def results(server: Running, person: Begun) -> list[str]:
-    """What the record says of a session, in order."""
+    """The results recorded for a session, in order."""
     async with server.database.store(FRAME).reading() as tx:
         connection = tx._connection
         found = await connection.exec_driver_sql(
@@ -83,7 +83,7 @@ async def results(server: Running, person: Begun) -> list[str]:
 
 
 async def test_a_token_older_than_the_last_two_ends_the_session_even_at_once(server: Running) -> None:
-    """The ten seconds are for the token just used, and for no other."""
+    """The ten seconds apply only to the token just used."""
     first = (await started(server)).refresh_token
     second = await refreshed(server.anonymous, first)
     third = await refreshed(server.anonymous, second.refresh_token)
@@ -92,7 +92,7 @@ async def test_a_token_older_than_the_last_two_ends_the_session_even_at_once(ser
 
 
 async def test_a_theft_ends_one_session_alone(timed: Running, clock: Clock) -> None:
-    """The person's other sessions go on."""
+    """The person's other sessions continue."""
     stolen = await started(timed, clock())
     other = await begun(timed.application, timed.channel, account_id=stolen.api.account_id, now=clock())
     await refreshed(timed.anonymous, stolen.refresh_token)
@@ -117,8 +117,8 @@ async def test_a_session_ends_thirty_days_after_login(timed: Running, clock: Clo
     assert await outcome(me(Api(timed.channel, last.access_token))) == "TOKEN_INVALID"
 
 
-async def test_who_is_disabled_refreshes_nothing(server: Running) -> None:
-    """Though the session itself was not ended."""
+async def test_a_disabled_account_cannot_refresh(server: Running) -> None:
+    """Although the session itself was not ended."""
     person = await started(server)
     await execute(
         server.database, "UPDATE identity.accounts SET disable_time = now() WHERE id = :id", id=person.api.account_id
@@ -130,8 +130,8 @@ async def test_who_is_disabled_refreshes_nothing(server: Running) -> None:
     assert not await ended(server.anonymous, person.refresh_token)
 
 
-async def test_no_other_token_goes_on_with_a_session(server: Running) -> None:
-    """Forged, truncated, garbled, other-prefixed and made-up tokens are refused with one text, and end nothing."""
+async def test_no_other_token_continues_a_session(server: Running) -> None:
+    """Forged, truncated, garbled, wrongly prefixed and made-up tokens get one refusal, and end nothing."""
     person = await started(server)
     genuine = person.refresh_token
     bare = genuine.removeprefix("brr_")
@@ -144,7 +144,7 @@ async def test_no_other_token_goes_on_with_a_session(server: Running) -> None:
     assert not await ended(server.anonymous, genuine)
 
 
-async def test_a_refusal_says_what_is_expected_and_not_what_was_wrong(server: Running) -> None:
+async def test_a_refusal_states_what_is_expected_and_not_what_was_wrong(server: Running) -> None:
     """A token out of the contract's bounds is named by its field, and any other is not explained."""
     for token in ("", "x" * 201):
         answer = await refusal(server.anonymous.identity.Refresh(refreshing(token)))
@@ -156,7 +156,7 @@ async def test_a_refusal_says_what_is_expected_and_not_what_was_wrong(server: Ru
 
 
 async def test_signing_out_ends_the_access_tokens_within_a_second(server: Running) -> None:
-    """Of that session alone; signing out again, and with what is no token, is answered alike and changes nothing."""
+    """Only of that session; signing out again, or with an invalid token, gets the same answer and changes nothing."""
     person = await started(server)
     other = await begun(server.application, server.channel, account_id=person.api.account_id)
     renewed = await refreshed(server.anonymous, person.refresh_token)
@@ -171,8 +171,8 @@ async def test_signing_out_ends_the_access_tokens_within_a_second(server: Runnin
     assert await results(server, person) == ["OK", "OK"]
 
 
-async def test_no_refresh_token_is_kept(server: Running) -> None:
-    """Neither in the session, nor in the record, nor among the answers for repetitions."""
+async def test_no_refresh_token_is_stored(server: Running) -> None:
+    """Neither in the session, nor in the record, nor in kept answers."""
     person = await started(server)
     tokens: accounts_pb2.Tokens = await refreshed(server.anonymous, person.refresh_token)
     for table in ("identity.sessions", "frame.audit_entries", "frame.request_ids"):

@@ -25,7 +25,7 @@ from tests.identity.people import (
 
 
 async def test_a_person_registers_as_a_customer(timed: Running, clock: Clock) -> None:
-    """The answer is the account as it is kept: a new id, the role customer, and the server's time."""
+    """The answer is the account as it is stored: a new id, the role customer, and the server's time."""
     answer = await timed.anonymous.identity.Register(registering("ada@example.com", display_name="Ada L."))
     user = answer.user
     assert (user.email, user.display_name, list(user.roles)) == ("ada@example.com", "Ada L.", ["customer"])
@@ -42,14 +42,14 @@ async def test_a_person_registers_as_a_customer(timed: Running, clock: Clock) ->
 
 
 async def test_nobody_signs_in_before_the_address_is_verified(server: Running) -> None:
-    """Whoever registers another's address gains nothing by it."""
+    """Registering another person's address gains nothing."""
     await server.anonymous.identity.Register(registering())
     assert await outcome(server.anonymous.identity.Login(logging_in())) == "CREDENTIALS_INVALID"
     await verified(server.anonymous)
     assert (await logged_in(server.anonymous)).access_token
 
 
-async def test_an_address_is_kept_in_lower_case(server: Running) -> None:
+async def test_an_address_is_stored_in_lower_case(server: Running) -> None:
     """However it was written, it is one address."""
     user = await registered(server.anonymous, "Ada.Lovelace@Example.COM")
     assert user.email == "ada.lovelace@example.com"
@@ -57,8 +57,8 @@ async def test_an_address_is_kept_in_lower_case(server: Running) -> None:
     assert (await kept(server.database, "identity.accounts")).count("lovelace") == 1
 
 
-async def test_a_taken_address_is_answered_as_a_free_one(timed: Running) -> None:
-    """A user of the same shape, with an id of its own, who does not exist."""
+async def test_a_taken_address_is_answered_like_a_free_one(timed: Running) -> None:
+    """With a user of the same shape and a new id, who does not exist."""
     await registered(timed.anonymous)
     taken = (await timed.anonymous.identity.Register(registering(display_name="Eve"))).user
     free = (await timed.anonymous.identity.Register(registering("bob@example.com", display_name="Eve"))).user
@@ -70,10 +70,10 @@ async def test_a_taken_address_is_answered_as_a_free_one(timed: Running) -> None
     assert taken == free
 
 
-async def test_a_taken_address_is_the_same_work(
+async def test_a_taken_address_costs_the_same_work(
     server: Running, evaluations: "Counter[str]", statements: list[str]
 ) -> None:
-    """As many evaluations and statements as for one that is free."""
+    """As many evaluations and statements as a free one."""
     await registered(server.anonymous)
     spent = []
     for email in ("ada@example.com", "bob@example.com"):
@@ -86,8 +86,8 @@ async def test_a_taken_address_is_the_same_work(
     assert spent[0][0] == {"hash": 1}
 
 
-async def test_a_taken_address_changes_nothing_and_its_owner_is_told(server: Running) -> None:
-    """The account that has it keeps its name and its password; the mail holds no token."""
+async def test_a_taken_address_changes_nothing_and_its_owner_is_notified(server: Running) -> None:
+    """The account keeps its name and its password; the mail holds no token."""
     user = await registered(server.anonymous)
     await server.anonymous.identity.Register(registering(password="another password of hers", display_name="Eve"))
     tokens = await logged_in(server.anonymous)
@@ -98,8 +98,8 @@ async def test_a_taken_address_changes_nothing_and_its_owner_is_told(server: Run
     assert not TOKEN.search(told)
 
 
-async def test_a_taken_address_is_recorded_on_its_owner(server: Running) -> None:
-    """An entry says that somebody tried."""
+async def test_registering_a_taken_address_is_recorded_for_its_owner(server: Running) -> None:
+    """The entry is on the owner's account."""
     user = await registered(server.anonymous)
     await server.anonymous.identity.Register(registering())
     entries = (await kept(server.database, "frame.audit_entries")).splitlines()
@@ -114,8 +114,8 @@ async def test_a_repeated_registration_returns_the_first_user(server: Running) -
     assert (await kept(server.database, "identity.accounts")).count("ada@example.com") == 1
 
 
-async def test_a_request_id_stands_for_one_content(server: Running) -> None:
-    """Any other content under it is refused, even where only the password differs, and registers nobody."""
+async def test_a_request_id_is_bound_to_one_content(server: Running) -> None:
+    """Any other content under it is refused, even if only the password differs, and registers nobody."""
     request = registering()
     await server.anonymous.identity.Register(request)
     before = await kept(server.database, "identity.accounts")
@@ -127,7 +127,7 @@ async def test_a_request_id_stands_for_one_content(server: Running) -> None:
 
 
 async def test_a_repeated_registration_of_a_taken_address_returns_the_same_user(server: Running) -> None:
-    """As one of a free address does, and its owner is told once."""
+    """As one of a free address does, and its owner is notified once."""
     await registered(server.anonymous)
     request = registering(display_name="Eve")
     first = await server.anonymous.identity.Register(request)
@@ -136,7 +136,7 @@ async def test_a_repeated_registration_of_a_taken_address_returns_the_same_user(
 
 
 async def test_a_refused_registration_frees_its_request_id(server: Running) -> None:
-    """A refusal is not remembered: the same id may carry another password afterwards."""
+    """The refusal is not stored: the same id may be used with another password afterwards."""
     request = registering(password="1q2w3e4r5t6y")
     refused = await refusal(server.anonymous.identity.Register(request))
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PASSWORD_TOO_WEAK")
@@ -145,7 +145,7 @@ async def test_a_refused_registration_frees_its_request_id(server: Running) -> N
     assert (await server.anonymous.identity.Register(request)).user.email == "ada@example.com"
 
 
-async def test_without_a_request_id_nothing_is_remembered(server: Running) -> None:
+async def test_without_a_request_id_nothing_is_stored(server: Running) -> None:
     """A repeated registration then finds its own address taken, and is answered with another user."""
     request = registering(request_id="")
     first = await server.anonymous.identity.Register(request)
@@ -154,7 +154,7 @@ async def test_without_a_request_id_nothing_is_remembered(server: Running) -> No
 
 
 async def test_too_many_registrations_from_one_address_wait(proxied: Running) -> None:
-    """Ten are free; a repeated request is none, and other addresses go on."""
+    """Ten are free; a repeated request does not count, and other addresses are not affected."""
     crowd = proxied.calling_from("10.0.0.1")
     request = registering("0@example.com")
     await crowd.identity.Register(request)
@@ -169,7 +169,7 @@ async def test_too_many_registrations_from_one_address_wait(proxied: Running) ->
 
 
 async def test_no_password_is_stored_or_logged(server: Running) -> None:
-    """Neither the accounts nor the remembered requests nor the log hold it; what is held of it is an Argon2id hash."""
+    """Neither the accounts nor the kept answers nor the log have it; only an Argon2id hash is stored."""
     await registered(server.anonymous)
     await logged_in(server.anonymous)
     accounts, requests = (
@@ -183,8 +183,8 @@ async def test_no_password_is_stored_or_logged(server: Running) -> None:
         assert PASSWORD.encode().hex() not in place
 
 
-async def test_a_password_of_12_to_128_characters_is_taken(server: Running) -> None:
-    """Characters are counted, not bytes, and the password signs its person in."""
+async def test_a_password_of_12_to_128_characters_is_accepted(server: Running) -> None:
+    """Characters are counted, not bytes, and the password signs in."""
     for place, password in enumerate(
         ("xy7-Kp.q1Z!w", "Tahoe vast lamp. " * 7 + "and a dog", "éüöàñçßøåîûê", "🐎🐘🐁🦊🐢🐙🦀🐝🌵🍉🚲🎻" * 10)
     ):
@@ -238,7 +238,7 @@ async def test_a_field_out_of_bounds_is_named(server: Running) -> None:
     assert await kept(server.database, "identity.accounts") == ""
 
 
-async def test_the_longest_fields_are_taken(server: Running) -> None:
+async def test_the_longest_fields_are_accepted(server: Running) -> None:
     """An address of 254 characters and a name of 100 are within the bounds."""
     email = "a" * 50 + "@" + ".".join(["b" * 50] * 3 + ["c" * 50])
     assert len(email) == 254
@@ -247,14 +247,14 @@ async def test_the_longest_fields_are_taken(server: Running) -> None:
 
 
 async def test_people_may_share_a_name(server: Running) -> None:
-    """Only the address tells them apart."""
+    """Only the address identifies them."""
     one, two = await registered(server.anonymous, "a@example.com"), await registered(server.anonymous, "b@example.com")
     assert one.display_name == two.display_name
     assert one.user_id != two.user_id
 
 
-async def test_the_same_request_id_of_another_caller_is_another(server: Running, customer: Api) -> None:
-    """On a public method nobody is the caller, whatever token was sent along."""
+async def test_another_callers_request_id_is_separate(server: Running, customer: Api) -> None:
+    """On a public method there is no caller, whatever token is sent."""
     request = registering(request_id=str(uuid4()))
     first = await server.anonymous.identity.Register(request)
     assert await customer.identity.Register(request) == first

@@ -1,4 +1,4 @@
-"""What the store of identity promises, against the real database."""
+"""What identity's store guarantees, against the real database."""
 
 from collections import Counter
 from dataclasses import replace
@@ -39,8 +39,8 @@ async def stored(database: Database, session_id: UUID) -> Session | None:
         return await tx.sessions.lock(session_id)
 
 
-async def test_an_account_is_found_as_it_was_added(database: Database) -> None:
-    """Each way to ask returns the same record, with its roles in order and its times to the microsecond."""
+async def test_an_account_is_read_as_it_was_added(database: Database) -> None:
+    """Each query returns the same record, with its roles in order and its times to the microsecond."""
     ada = person("ada@example.com", "staff", "customer", create_time=NOW, verify_time=NOW, disable_time=NOW)
     till = robot("till", "service")
     await added(database, ada, till)
@@ -51,7 +51,7 @@ async def test_an_account_is_found_as_it_was_added(database: Database) -> None:
     assert ada.roles == ("customer", "staff")
 
 
-async def test_what_is_not_there_is_none(database: Database) -> None:
+async def test_a_missing_account_is_none(database: Database) -> None:
     """An unknown id, address or key finds nothing, and a service has no password."""
     till = robot("till")
     await added(database, till)
@@ -64,7 +64,7 @@ async def test_what_is_not_there_is_none(database: Database) -> None:
 
 
 async def test_an_account_without_roles_has_an_empty_tuple(database: Database) -> None:
-    """No grant at all is no reason to be lost from a question."""
+    """An account without grants is still found."""
     ada = person("ada@example.com")
     await added(database, ada)
     async with database.store(IDENTITY).reading() as tx:
@@ -74,7 +74,7 @@ async def test_an_account_without_roles_has_an_empty_tuple(database: Database) -
 
 
 async def test_an_email_belongs_to_one_person(database: Database) -> None:
-    """Of whoever verified it: another with the same address is not added, and neither are its roles."""
+    """To the one who verified it: another with the same address is not added, and neither are its roles."""
     ada, other = person("ada@example.com", verify_time=NOW), person("ada@example.com", "admin")
     await added(database, ada)
     async with database.store(IDENTITY).transaction() as tx:
@@ -85,14 +85,14 @@ async def test_an_email_belongs_to_one_person(database: Database) -> None:
 
 
 async def test_a_name_belongs_to_one_service_but_to_any_number_of_people(database: Database) -> None:
-    """Services are known by their names; people share names with each other and with services."""
+    """Services are identified by their names; people share names with each other and with services."""
     await added(database, robot("till"), person(None, name="till"), person(None, name="till"))
     async with database.store(IDENTITY).transaction() as tx:
         assert not await tx.accounts.add(robot("till"))
 
 
-async def test_granting_twice_and_revoking_what_is_not_granted_change_nothing(database: Database) -> None:
-    """A grant that stands keeps standing, and a revocation without one is no error."""
+async def test_granting_twice_and_revoking_a_missing_grant_change_nothing(database: Database) -> None:
+    """Neither is an error."""
     ada = person("ada@example.com", "customer")
     await added(database, ada)
     async with database.store(IDENTITY).transaction() as tx:
@@ -107,7 +107,7 @@ async def test_granting_twice_and_revoking_what_is_not_granted_change_nothing(da
 
 
 async def test_the_holders_of_a_role_come_in_key_order(database: Database) -> None:
-    """Services hold roles as people do, and others are left out."""
+    """Services have roles as people do, and accounts without the role are left out."""
     holders = [person(None, "admin") for _ in range(3)] + [robot("till", "admin")]
     await added(database, *reversed(holders), person(None, "staff"))
     async with database.store(IDENTITY).transaction() as tx:
@@ -116,7 +116,7 @@ async def test_the_holders_of_a_role_come_in_key_order(database: Database) -> No
 
 
 async def test_the_holders_are_locked_until_the_transaction_ends(database: Database) -> None:
-    """A second that asks for them waits, and then sees who is left."""
+    """A second transaction that reads them waits, and then sees who is left."""
     ada, bob = person(None, "admin"), person(None, "admin")
     await added(database, ada, bob)
 
@@ -131,8 +131,8 @@ async def test_the_holders_are_locked_until_the_transaction_ends(database: Datab
     assert await second == [bob.id]
 
 
-async def test_who_is_disabled_holds_no_role_that_counts(database: Database) -> None:
-    """Neither is it told among the holders, nor is one that is disabled while they are asked for."""
+async def test_a_disabled_account_does_not_count_as_holder(database: Database) -> None:
+    """It is not listed, even if it is disabled while the holders are being read."""
     ada, bob, eve = (person(None, "admin") for _ in range(3))
     await added(database, ada, bob, eve)
 
@@ -149,8 +149,8 @@ async def test_who_is_disabled_holds_no_role_that_counts(database: Database) -> 
     assert await second == [bob.id]
 
 
-async def test_an_account_is_locked_as_it_then_is(database: Database) -> None:
-    """Who waited for another's change of its roles sees that change; an unknown one is none."""
+async def test_a_locked_account_is_read_after_the_lock(database: Database) -> None:
+    """After waiting for another change of its roles, the reader sees that change; an unknown account is None."""
     ada = person(None, "customer", "staff")
     await added(database, ada)
 
@@ -167,8 +167,8 @@ async def test_an_account_is_locked_as_it_then_is(database: Database) -> None:
     assert await second == replace(ada, roles=("customer",), disable_time=NOW)
 
 
-async def test_who_is_disabled_has_no_password_to_sign_in_by(database: Database) -> None:
-    """Though its hash is kept, and works again once it is enabled."""
+async def test_a_disabled_account_has_no_password_to_sign_in_with(database: Database) -> None:
+    """Its hash is kept, and works again once it is enabled."""
     ada = person("ada@example.com")
     await added(database, ada)
     for time, expected in ((NOW, None), (None, f"hash of {ada.id}")):
@@ -177,7 +177,7 @@ async def test_who_is_disabled_has_no_password_to_sign_in_by(database: Database)
             assert await tx.accounts.lock_password_hash(ada.id) == expected
 
 
-async def test_services_are_listed_from_the_oldest_on(database: Database) -> None:
+async def test_services_are_listed_oldest_first(database: Database) -> None:
     """Each exactly once, page by page, and no person among them."""
     tills = [robot(f"till-{index}") for index in range(3)]
     await added(database, *tills, person())
@@ -190,8 +190,8 @@ async def test_services_are_listed_from_the_oldest_on(database: Database) -> Non
     assert seen == sorted(tills, key=lambda each: (each.create_time, each.id))
 
 
-async def test_a_password_is_replaced_only_where_no_other_change_came_first(database: Database) -> None:
-    """The hash that is stored must be the one that was read."""
+async def test_a_password_is_replaced_only_if_it_has_not_changed_meanwhile(database: Database) -> None:
+    """The stored hash must be the one that was read."""
     ada = person("ada@example.com")
     await added(database, ada)
     known = f"hash of {ada.id}"
@@ -202,8 +202,8 @@ async def test_a_password_is_replaced_only_where_no_other_change_came_first(data
         assert await tx.accounts.password_hash(ada.id) == "new"
 
 
-async def test_people_are_listed_from_the_oldest_on(database: Database) -> None:
-    """Those of one moment come in the order of their ids, and services are not listed."""
+async def test_people_are_listed_oldest_first(database: Database) -> None:
+    """Those of one moment in the order of their ids, and no services."""
     people = [person(None, create_time=NOW + timedelta(seconds=age)) for age in (2, 0, 1, 1)]
     await added(database, *people, robot("till"))
     async with database.store(IDENTITY).reading() as tx:
@@ -213,7 +213,7 @@ async def test_people_are_listed_from_the_oldest_on(database: Database) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 6])
 async def test_pages_of_people_see_each_exactly_once(database: Database, size: int) -> None:
-    """A page begins behind its key, even in the middle of those of one moment."""
+    """A page begins after its key, even in the middle of those of one moment."""
     people = [person(None, create_time=NOW + timedelta(microseconds=index // 3)) for index in range(5)]
     await added(database, *people)
     seen: list[Account] = []
@@ -228,7 +228,7 @@ async def test_pages_of_people_see_each_exactly_once(database: Database, size: i
 
 
 async def test_people_are_listed_by_role(database: Database) -> None:
-    """Only holders of the role are found, each with all of its roles."""
+    """Only accounts with the role are found, each with all of its roles."""
     ada, bob, eve = person(None, "admin", "staff"), person(None, "staff"), person(None, "customer")
     await added(database, ada, bob, eve)
     async with database.store(IDENTITY).reading() as tx:
@@ -237,8 +237,8 @@ async def test_people_are_listed_by_role(database: Database) -> None:
         assert await tx.accounts.list_people(role="wizard", after=None, limit=9) == []
 
 
-async def test_a_session_is_found_as_it_was_added_and_refreshed(database: Database) -> None:
-    """Locking returns it whole, or nothing where there is none."""
+async def test_a_session_is_read_as_it_was_added_and_refreshed(database: Database) -> None:
+    """Locking returns all of it, or None if there is none."""
     session = await with_session(database)
     assert await stored(database, session.id) == session
     assert await stored(database, uuid4()) is None
@@ -249,7 +249,7 @@ async def test_a_session_is_found_as_it_was_added_and_refreshed(database: Databa
 
 
 async def test_a_session_ends_once(database: Database) -> None:
-    """A second end, and an end of all, keep the time of the first, and tell that they ended nothing."""
+    """A second end, and an end of all, keep the time of the first, and report that they ended nothing."""
     session = await with_session(database)
     async with database.store(IDENTITY).transaction() as tx:
         assert await tx.sessions.end(session.id, NOW) == session.account_id
@@ -260,7 +260,7 @@ async def test_a_session_ends_once(database: Database) -> None:
 
 
 async def test_all_sessions_but_one_end(database: Database) -> None:
-    """Those that had expired are not counted."""
+    """Expired ones are not counted."""
     kept = await with_session(database)
     others = [replace(kept, id=uuid4()), replace(kept, id=uuid4(), expire_time=NOW)]
     async with database.store(IDENTITY).transaction() as tx:
@@ -271,8 +271,8 @@ async def test_all_sessions_but_one_end(database: Database) -> None:
     assert [await stored(database, each.id) for each in others] == [replace(each, end_time=NOW) for each in others]
 
 
-async def test_live_sessions_are_listed_from_the_latest_on(database: Database) -> None:
-    """Neither those that ended or expired, nor those of others."""
+async def test_live_sessions_are_listed_latest_first(database: Database) -> None:
+    """Without ended or expired ones, and without those of others."""
     first = await with_session(database)
     await with_session(database)
     begun = [replace(first, id=uuid4(), create_time=NOW + timedelta(seconds=age)) for age in (1, 1, 2)]
@@ -288,8 +288,8 @@ async def test_live_sessions_are_listed_from_the_latest_on(database: Database) -
     assert seen == sorted([first, *begun], key=lambda each: (each.create_time, each.id), reverse=True)
 
 
-async def test_all_sessions_of_one_account_end_and_no_other(database: Database) -> None:
-    """The sessions of others go on."""
+async def test_all_sessions_of_one_account_end_and_no_others(database: Database) -> None:
+    """The sessions of others continue."""
     mine, others = await with_session(database), await with_session(database)
     second = replace(mine, id=uuid4())
     async with database.store(IDENTITY).transaction() as tx:
@@ -299,8 +299,8 @@ async def test_all_sessions_of_one_account_end_and_no_other(database: Database) 
     assert ended == [replace(mine, end_time=NOW), replace(second, end_time=NOW), others]
 
 
-async def test_a_role_is_kept_as_it_was_made_and_edited(database: Database) -> None:
-    """Its name is taken once; each edit counts its version up; deleted, it is gone."""
+async def test_a_role_is_stored_as_it_was_created_and_edited(database: Database) -> None:
+    """Its name is unique; each edit increments its version; once deleted, it is gone."""
     role = Role("buyer", "Buys.", ("orders.place", "orders.read"), 1, NOW, NOW)
     later = NOW + timedelta(hours=1)
     async with database.store(IDENTITY).transaction() as tx:
@@ -316,7 +316,7 @@ async def test_a_role_is_kept_as_it_was_made_and_edited(database: Database) -> N
         assert not await tx.roles.lock_shared([])
 
 
-async def test_made_roles_are_listed_by_name(database: Database) -> None:
+async def test_custom_roles_are_listed_by_name(database: Database) -> None:
     """Page by page, from a name on."""
     async with database.store(IDENTITY).transaction() as tx:
         for name in ("c", "a", "b"):
@@ -326,7 +326,7 @@ async def test_made_roles_are_listed_by_name(database: Database) -> None:
 
 
 async def test_a_role_that_is_being_granted_cannot_be_deleted_meanwhile(database: Database) -> None:
-    """Who deletes it waits, and then sees who holds it."""
+    """The deletion waits, and then sees who has the role."""
     ada = person()
     await added(database, ada)
     async with database.store(IDENTITY).transaction() as tx:

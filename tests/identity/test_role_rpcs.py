@@ -47,13 +47,13 @@ async def permissions_of(api: Api) -> list[str]:
 
 @pytest.fixture
 async def deputy(server: Running, admin: Api) -> Api:
-    """Somebody who may decide about access, and buy, and no more."""
+    """An account that may manage access, and buy, and no more."""
     await made(admin, "deputy", "access.manage", *SELLER)
     return await server.sign_in("deputy")
 
 
-async def test_a_role_is_created_granted_and_counts(server: Running, admin: Api) -> None:
-    """What the server sets of it is set by the server; who is granted it may do what it holds, and is told so."""
+async def test_a_role_is_created_and_granted_and_takes_effect(server: Running, admin: Api) -> None:
+    """The server sets the output-only fields; an account that is granted it has its permissions, and sees them."""
     sent = creating("seller", "orders.read", "orders.place", description="Sells.", built_in=True, etag="mine")
     created = (await admin.access.CreateRole(sent)).role
     assert (created.name, created.description, tuple(created.permissions)) == ("seller", "Sells.", SELLER)
@@ -67,8 +67,8 @@ async def test_a_role_is_created_granted_and_counts(server: Running, admin: Api)
     await within_a_second(lambda: permissions_of(user), list(SELLER))
 
 
-async def test_built_in_roles_are_told_next_to_custom_ones(admin: Api) -> None:
-    """Those that are built in first, each by its name; page by page the same."""
+async def test_built_in_roles_are_listed_with_custom_ones(admin: Api) -> None:
+    """Built-in ones first, each by its name; page by page the same."""
     for name in ("zoo", "a-role", "b.role"):
         await made(admin, name, "orders.read")
     whole = list((await admin.access.ListRoles(pb.ListRolesRequest())).roles)
@@ -92,7 +92,7 @@ async def test_built_in_roles_are_told_next_to_custom_ones(admin: Api) -> None:
 
 
 async def test_a_role_is_refused_in_the_order_of_the_contract(admin: Api, deputy: Api) -> None:
-    """A permission that nothing asks for, one that the caller lacks, and a name that is taken."""
+    """An unknown permission, one that the caller lacks, and a taken name."""
     taken = {name: {"role": name} for name in ("customer", "deputy")}
     for api, request, reason, metadata in (
         (deputy, creating("admin", "a.b", "users.list"), "PERMISSION_UNKNOWN", {"permission": "a.b"}),
@@ -104,8 +104,8 @@ async def test_a_role_is_refused_in_the_order_of_the_contract(admin: Api, deputy
         assert (answer.reason, answer.metadata) == (reason, metadata)
 
 
-async def test_a_role_is_changed_as_its_mask_says(admin: Api) -> None:
-    """What is not named stays; each change has another etag, and an etag of before is refused."""
+async def test_a_role_is_changed_according_to_its_mask(admin: Api) -> None:
+    """Unnamed fields do not change; each change has another etag, and an old etag is refused."""
     first = await made(admin, "seller", *SELLER)
     described = (await admin.access.UpdateRole(editing(role("seller", "a.b", description="New."), "description"))).role
     assert (described.description, tuple(described.permissions)) == ("New.", SELLER)
@@ -120,8 +120,8 @@ async def test_a_role_is_changed_as_its_mask_says(admin: Api) -> None:
     assert await found(admin) == permitted
 
 
-async def test_who_holds_a_role_goes_by_its_change_within_a_second(server: Running, admin: Api) -> None:
-    """And by its end, where that is forced; until then a role that is held stays."""
+async def test_changing_a_role_takes_effect_for_its_holders_within_a_second(server: Running, admin: Api) -> None:
+    """So does deleting it by force; without force, a role with holders is not deleted."""
     await made(admin, "seller", *SELLER)
     user = await server.sign_in("seller")
     assert await permissions_of(user) == list(SELLER)
@@ -134,8 +134,8 @@ async def test_who_holds_a_role_goes_by_its_change_within_a_second(server: Runni
     assert "seller" not in await kept(server.database, "identity.role_grants")
 
 
-async def test_what_does_not_exist_or_is_built_in_is_not_changed(admin: Api) -> None:
-    """Each is told by its name."""
+async def test_a_missing_or_built_in_role_is_not_changed(admin: Api) -> None:
+    """Each is named."""
     for name, reason in (("wizard", "ROLE_NOT_FOUND"), ("customer", "ROLE_BUILT_IN")):
         for call in (
             admin.access.UpdateRole(editing(role(name), "description")),
@@ -147,7 +147,7 @@ async def test_what_does_not_exist_or_is_built_in_is_not_changed(admin: Api) -> 
 
 
 async def test_a_repeated_request_returns_its_first_answer(admin: Api) -> None:
-    """A role that was changed or deleted since is neither made nor changed again."""
+    """A role that was changed or deleted since is neither created nor changed again."""
     create = creating("seller", *SELLER, request_id=str(uuid4()))
     created = await admin.access.CreateRole(create)
     edit = editing(role("seller", description="New."), "description", request_id=str(uuid4()))
@@ -163,8 +163,8 @@ async def test_a_repeated_request_returns_its_first_answer(admin: Api) -> None:
     assert (await found(admin)).name == "seller"
 
 
-async def test_an_etag_of_a_deleted_role_does_not_fit_the_next_of_its_name(admin: Api) -> None:
-    """Though both are at their first version."""
+async def test_an_etag_of_a_deleted_role_does_not_match_a_new_one_of_its_name(admin: Api) -> None:
+    """Although both are at their first version."""
     first = await made(admin, "seller", *SELLER)
     await admin.access.DeleteRole(deleting())
     await made(admin, "seller", *SELLER)
@@ -172,8 +172,8 @@ async def test_an_etag_of_a_deleted_role_does_not_fit_the_next_of_its_name(admin
     assert answer.reason == "ETAG_MISMATCH"
 
 
-async def test_nobody_reaches_beyond_what_he_holds(server: Running, admin: Api, deputy: Api) -> None:
-    """Neither by a role that he makes, changes, deletes, grants or revokes, nor over an account that may do more."""
+async def test_no_caller_exceeds_its_own_permissions(server: Running, admin: Api, deputy: Api) -> None:
+    """Neither by changing, granting or revoking a role, nor over an account with more permissions."""
     await made(admin, "keeper", "orders.read", "audit.read")
     await made(admin, "seller", *SELLER)
     keeper, seller = await server.sign_in("keeper"), await server.sign_in("seller")
@@ -218,7 +218,7 @@ async def test_nobody_reaches_beyond_what_he_holds(server: Running, admin: Api, 
 
 
 async def test_a_malformed_role_is_named_by_its_fields(admin: Api) -> None:
-    """Its name, a permission that stands there twice, and a mask of what cannot be changed."""
+    """Its name, a duplicate permission, and a mask of fields that cannot be changed."""
     for call, field in (
         (admin.access.CreateRole(creating("Seller")), "role.name"),
         (admin.access.CreateRole(creating("x" * 41)), "role.name"),

@@ -1,4 +1,4 @@
-"""The table of roles, held against the contract and against the code that asks for permissions."""
+"""The roles, compared with the contract and with the code that checks permissions."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ SERVER = Path(__file__).resolve().parents[2] / "server"
 
 
 def asked_in_code(module: str) -> set[str]:
-    """Every permission that a module's code asks a caller for by a literal name."""
+    """Every permission that a module's code checks by a literal name."""
     found = set()
     for path in (SERVER / module).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -29,7 +29,7 @@ def asked_in_code(module: str) -> set[str]:
 
 
 def asked_in_contract(module: str) -> set[str]:
-    """Every permission that a method of a module's contract needs."""
+    """Every permission that a method of a module's contract requires."""
     services = (service for file in contract_files() for service in file.services_by_name.values())
     methods = (method for service in services if module_of(service.full_name) == module for method in service.methods)
     rules = (method.GetOptions().Extensions[access_pb2.access] for method in methods)
@@ -37,13 +37,13 @@ def asked_in_contract(module: str) -> set[str]:
 
 
 def held(role: str) -> set[str]:
-    """What a role holds of the modules that are written down here; what it holds of another is told by its tests."""
+    """A role's permissions in the modules listed here; other modules' tests cover theirs."""
     modules = ("identity", "commerce", "webhooks")
     return {each.name for module in modules for each in manifest(module).permissions if role in each.roles}
 
 
 def test_a_customer_buys_for_itself_and_no_more() -> None:
-    """What everyone gets who registers, word by word."""
+    """The role of every registered user, word by word."""
     orders = {"catalog.read", "orders.place", "orders.read", "orders.cancel"}
     assert held(CUSTOMER) == orders | {"payments.create", "payments.read"}
 
@@ -68,26 +68,26 @@ def test_a_customer_buys_for_itself_and_no_more() -> None:
         ("admin", "manager", {"access.manage", "audit.read"}),
     ],
 )
-def test_these_roles_add_to_one_another(role: str, more_than: str, by: set[str]) -> None:
-    """What each holds beyond another one, word by word."""
+def test_these_roles_extend_one_another(role: str, more_than: str, by: set[str]) -> None:
+    """What each has beyond another one, word by word."""
     assert held(role) == held(more_than) | by
     assert not held(more_than) & by
 
 
-def test_only_admins_decide_what_others_may() -> None:
-    """No role below it can make itself an admin."""
+def test_only_admins_manage_access() -> None:
+    """No other role can make itself an admin."""
     assert {role for role, permissions in ROLES.items() if "access.manage" in permissions} == {ADMIN}
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_each_permission_is_asked_for_where_it_is_declared(module: str) -> None:
-    """The contract and the code of a module ask for the permissions that the module declares, and for no other's."""
+def test_each_permission_is_used_by_the_module_that_declares_it(module: str) -> None:
+    """A module's contract and code use the permissions that the module declares, and no other's."""
     declared = {permission.name for permission in manifest(module).permissions}
     assert asked_in_contract(module) | asked_in_code(module) == declared
 
 
 def test_each_permission_is_declared_once_and_in_a_sentence() -> None:
-    """By one module, for roles that there are."""
+    """By one module, for roles that exist."""
     names = [permission.name for permission in permissions()]
     assert len(names) == len(set(names))
     for permission in permissions():
@@ -97,14 +97,14 @@ def test_each_permission_is_declared_once_and_in_a_sentence() -> None:
         BuiltInRoles([Permission("notes.read", "Reads notes.", ("customer", "editor"))])
 
 
-def test_each_role_says_what_it_is_for() -> None:
+def test_each_role_states_its_purpose() -> None:
     """In a sentence, which docs/access.md shows."""
     assert {*ROLES} == {"customer", "staff", "manager", "service", "admin"}
     assert all(re.fullmatch(r"[A-Z].+\.", BUILT_IN.get(role).description) for role in ROLES)
 
 
 def test_permissions_of_several_roles_add_up() -> None:
-    """Two roles permit what either permits, and a role that no longer exists permits nothing."""
+    """Two roles permit what either permits, and a deleted role permits nothing."""
     assert permissions_of(["customer", "manager"]) == ROLES["customer"] | ROLES["manager"]
     assert permissions_of(["customer", "wizard"]) == ROLES["customer"]
     assert permissions_of(["wizard"]) == permissions_of([]) == frozenset()

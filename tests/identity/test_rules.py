@@ -1,4 +1,4 @@
-"""What identity decides, without a store."""
+"""Identity's rules, without a store."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,8 +41,8 @@ def session(**changes: Any) -> Session:
     return replace(Session(UUID(int=9), ADA, LAST, begun, NOW, begun + SESSION_LIFE, None), **changes)
 
 
-def test_the_newest_token_goes_on() -> None:
-    """The last generation is traded for the next, however long ago it was made."""
+def test_the_newest_token_is_accepted() -> None:
+    """It is exchanged for the next, however long ago it was made."""
     assert renewal(session(), LAST, NOW) is Renewal.NEXT
     assert renewal(session(), LAST, NOW + timedelta(days=29)) is Renewal.NEXT
 
@@ -62,7 +62,7 @@ def test_a_token_just_used_may_be_sent_again_for_ten_seconds(since: timedelta, e
 
 @pytest.mark.parametrize("generation", [LAST - 2, 0, LAST + 1])
 def test_any_other_generation_is_a_theft(generation: int) -> None:
-    """What is neither the last nor the one before ends the session, even at once."""
+    """One that is neither the last nor the one before ends the session, even immediately."""
     assert renewal(session(), generation, NOW) is Renewal.REUSED
 
 
@@ -76,8 +76,8 @@ def test_any_other_generation_is_a_theft(generation: int) -> None:
         session(expire_time=NOW - TICK),
     ],
 )
-def test_a_session_that_is_over_stays_over(ended: Session | None) -> None:
-    """An unknown, an ended and an expired session end every token of theirs, and tell of no theft."""
+def test_an_ended_session_stays_ended(ended: Session | None) -> None:
+    """All tokens of an unknown, ended or expired session are refused, without reporting a theft."""
     for generation in (LAST, LAST - 1, LAST - 2):
         assert renewal(ended, generation, NOW) is Renewal.ENDED
 
@@ -118,15 +118,15 @@ def test_no_sequence_of_tokens_moves_a_session_by_more_than_its_last_token(sent:
 
 
 @pytest.mark.parametrize("written", ["ada@example.com", "Ada@Example.COM", "  ADA@example.com\n"])
-def test_an_address_has_one_form(written: str) -> None:
-    """Case and surrounding space make no other address."""
+def test_an_address_has_one_canonical_form(written: str) -> None:
+    """Case and surrounding space do not matter."""
     assert normal_email(written) == "ada@example.com"
 
 
 @settings(max_examples=100)
 @given(st.emails())
-def test_the_form_of_an_address_is_stable(email: str) -> None:
-    """Normalizing twice is normalizing once, and case never counts."""
+def test_the_canonical_form_of_an_address_is_stable(email: str) -> None:
+    """Normalizing twice equals normalizing once, and case never matters."""
     assert normal_email(normal_email(email)) == normal_email(email)
     assert normal_email(email.upper()) == normal_email(email)
 
@@ -135,8 +135,8 @@ def names(roles: Sequence[KnownRole]) -> list[str]:
     return [role.name for role in roles]
 
 
-def test_roles_are_put_in_order_and_told_once() -> None:
-    """The names come back sorted, without the ones said twice, those that were made among them."""
+def test_roles_are_sorted_and_deduplicated() -> None:
+    """Custom ones too."""
     assert names(known_roles(BUILT_IN, ["staff", "admin", "staff"], [])) == ["admin", "staff"]
     assert names(known_roles(BUILT_IN, [], [])) == []
     assert names(known_roles(BUILT_IN, list(ROLES), [])) == sorted(ROLES)
@@ -144,33 +144,33 @@ def test_roles_are_put_in_order_and_told_once() -> None:
 
 
 def test_the_first_unknown_role_is_named() -> None:
-    """A refusal's metadata holds the first name that is not a role, in the order they were sent."""
+    """The refusal's metadata has the first name that is not a role, in the order in which they were sent."""
     with pytest.raises(RoleNotFound) as raised:
         known_roles(BUILT_IN, ["staff", "buyer", "wizard", "bard"], [BUYER])
     assert raised.value.metadata == {"role": "wizard"}
 
 
 @pytest.mark.parametrize("name", ["", "Admin", "admin ", "__class__"])
-def test_a_role_is_known_by_its_exact_name(name: str) -> None:
+def test_a_role_is_identified_by_its_exact_name(name: str) -> None:
     """No other spelling of a role's name is a role."""
     with pytest.raises(RoleNotFound):
         known_roles(BUILT_IN, [name], [])
 
 
-def test_a_built_in_role_is_itself_whatever_was_made_under_its_name() -> None:
-    """As by a database of a version that did not have it."""
+def test_a_built_in_role_wins_over_a_custom_one_of_its_name() -> None:
+    """As in a database of a version that did not have it."""
     assert known_roles(BUILT_IN, ["admin"], [replace(BUYER, name="admin")]) == [BUILT_IN.get("admin")]
 
 
-def test_the_last_admin_stays() -> None:
-    """The only one that may come in and holds the admin role cannot lose it."""
+def test_the_last_admin_cannot_be_lost() -> None:
+    """The only enabled account with the admin role cannot lose it."""
     with pytest.raises(LastAdmin):
         require_other_admin(ADA, [ADA])
 
 
 @pytest.mark.parametrize("admins", [[ADA, BOB], [BOB], []])
-def test_anything_else_may_be_lost(admins: list[UUID]) -> None:
-    """Where another admin is left, or the account is none."""
+def test_any_other_role_can_be_lost(admins: list[UUID]) -> None:
+    """If another admin is left, or the account is none."""
     require_other_admin(ADA, admins)
 
 
@@ -178,8 +178,8 @@ permissions = st.frozensets(st.sampled_from(sorted(PERMISSIONS)))
 
 
 @given(held=permissions, given_=permissions)
-def test_nobody_gives_what_he_does_not_hold(held: frozenset[str], given_: frozenset[str]) -> None:
-    """What is refused names the first that is lacking; who holds all of it is not refused."""
+def test_no_caller_grants_what_it_lacks(held: frozenset[str], given_: frozenset[str]) -> None:
+    """The refusal names the first permission that is lacking; a caller with all of them is not refused."""
     caller = Caller(ADA, held)
     if given_ <= held:
         require_permissions(caller, given_)
@@ -190,10 +190,10 @@ def test_nobody_gives_what_he_does_not_hold(held: frozenset[str], given_: frozen
 
 
 @given(held=permissions, before=permissions, after=permissions | st.none())
-def test_a_role_is_edited_by_whom_could_make_it_before_and_after(
+def test_editing_a_role_needs_the_permissions_before_and_after(
     held: frozenset[str], before: frozenset[str], after: frozenset[str] | None
 ) -> None:
-    """An edit adds nothing and takes nothing away that its caller does not hold; a change gives it another etag."""
+    """An edit neither adds nor removes permissions that its caller lacks; a change gives it another etag."""
     role = replace(BUYER, permissions=tuple(sorted(before)))
     edit = Edit(role.name, etag_of(role), {} if after is None else {"permissions": tuple(sorted(after))})
     if before | (after or frozenset()) <= held:
@@ -209,7 +209,7 @@ def test_a_role_is_edited_by_whom_could_make_it_before_and_after(
 
 
 def test_an_edit_is_refused_in_the_order_of_the_contract() -> None:
-    """First for its etag, then for what nothing asks for, and then for what the caller lacks."""
+    """First for its etag, then for unknown permissions, and then for those that the caller lacks."""
     unknown = ("a.b", "access.manage")
     with pytest.raises(EtagMismatch):
         edited(BUILT_IN, BUYER, Edit("buyer", "other", {"permissions": unknown}), Caller(ADA, frozenset()), NOW)
@@ -221,7 +221,7 @@ def test_an_edit_is_refused_in_the_order_of_the_contract() -> None:
 
 
 def test_a_draft_is_refused_in_the_order_of_the_contract() -> None:
-    """For what nothing asks for, for what the caller lacks, and then for its name."""
+    """For unknown permissions, for those that the caller lacks, and then for its name."""
     nobody, all_ = Caller(ADA, frozenset()), Caller(ADA, PERMISSIONS)
     with pytest.raises(PermissionUnknown):
         drafted(BUILT_IN, RoleDraft("admin", "", ("a.b", "orders.read")), nobody, NOW)
@@ -234,6 +234,6 @@ def test_a_draft_is_refused_in_the_order_of_the_contract() -> None:
     )
 
 
-def test_a_role_made_again_has_another_etag() -> None:
-    """An etag of the one that was deleted does not fit it."""
+def test_a_role_created_again_has_another_etag() -> None:
+    """The deleted role's etag does not match it."""
     assert etag_of(BUYER) != etag_of(replace(BUYER, create_time=BUYER.create_time + TICK))

@@ -1,4 +1,4 @@
-"""Which passwords are refused for being common."""
+"""Which passwords are refused as common."""
 
 import time
 import unicodedata
@@ -41,38 +41,38 @@ TAKEN = ["password-reset", "summerandwinter", "ada and lovelace", "correct horse
 
 @pytest.mark.parametrize("password", REFUSED)
 def test_a_common_password_is_refused(password: str) -> None:
-    """One that many use in any case of letters, a common one stretched to the length, and the account's own address."""
+    """One that many people use, in any case, a common one stretched to the length, and the account's own address."""
     assert is_common(password, COMMON, OWN)
 
 
 @pytest.mark.parametrize("password", TAKEN)
-def test_a_password_is_taken_that_only_holds_a_common_one(password: str) -> None:
-    """Words behind one another are what a good password is made of."""
+def test_a_password_that_contains_a_common_one_is_accepted(password: str) -> None:
+    """Several words in a row make a good password."""
     assert not is_common(password, COMMON, OWN)
 
 
 @given(st.sampled_from(sorted(COMMON)), st.integers(2, 8))
-def test_a_common_password_is_no_better_for_being_repeated(word: str, times: int) -> None:
+def test_a_repeated_common_password_is_refused(word: str, times: int) -> None:
     """However often."""
     assert is_common(word * times, COMMON, ())
 
 
 @given(st.sampled_from(sorted(COMMON)), st.text("0123456789", max_size=100))
-def test_a_common_password_is_no_better_for_digits(word: str, digits: str) -> None:
-    """However many, before it or behind it."""
+def test_a_common_password_with_digits_is_refused(word: str, digits: str) -> None:
+    """However many, before it or after it."""
     assert is_common(word + digits, COMMON, ())
     assert is_common(digits + word, COMMON, ())
 
 
 @given(st.text(max_size=128))
 def test_case_makes_no_difference(password: str) -> None:
-    """What is refused in one case is refused in all."""
+    """A password that is refused in one case is refused in all."""
     assert is_common(password.casefold(), COMMON, OWN) == is_common(password.casefold().casefold(), COMMON, OWN)
 
 
 @given(st.text(min_size=1, max_size=128))
-def test_any_text_is_decided(password: str) -> None:
-    """Whatever is typed."""
+def test_any_text_gets_a_decision(password: str) -> None:
+    """Whatever is entered."""
     assert is_common(password, COMMON, OWN) in (True, False)
 
 
@@ -80,10 +80,10 @@ EASY = [
     *("1q2w3e4r5t6y", "123456789101112", "letmeinletmein", "iloveyou2026", "P4SSW0RDP4SSW0RD"),
     *("correcthorsebatterystaple", "Correct-Horse Battery, Staple!", "Welcome2026!", "backroombackroom"),
     *("Backroom2026!", "Tr0ub4dour&3", "iloveyouforever", "qwertyuiopas", "Pa$$w0rd2026", "adaadaada2026"),
-    # Full-width letters, a ligature, and figures in circles are the letters that they stand for.
+    # Full-width letters, a ligature, and circled digits are normalized to plain ones.
     *("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44" * 2, "\ufb01refightersfire", "\u2460\u2461\u2462" * 8),
 ]
-"""Some of these are on the list, some are told by the estimator alone."""
+"""Some of these are on the list, some are recognized only by the estimator."""
 
 
 @pytest.fixture
@@ -102,29 +102,29 @@ async def test_a_password_that_people_use_is_refused(passwords: Passwords, passw
     assert password not in str(raised.value.__dict__)
 
 
-async def test_the_list_knows_what_the_estimator_does_not(passwords: Passwords) -> None:
-    """Which is why both are asked: this one is on it, and scores well."""
+async def test_the_list_has_what_the_estimator_misses(passwords: Passwords) -> None:
+    """So both are needed: this password is on the list, and has a good score."""
     with pytest.raises(PasswordTooWeak):
         await passwords.refuse_weak("1q2w3e4r5t6y7u8i9o", "ada@example.com", "password")
 
 
-async def test_good_passwords_are_taken(passwords: Passwords) -> None:
-    """Those of the tests, for a start, and long ones whose rest is not looked at."""
+async def test_good_passwords_are_accepted(passwords: Passwords) -> None:
+    """Those of the tests, for a start, and long ones whose end is not evaluated."""
     for password in (PASSWORD, NEW_PASSWORD, "tr0ub4dor & 3 horses", "Wx7-qLm2-Vb9k", (EXTRA + "vast Tahoe!") * 7):
         await passwords.refuse_weak(password, "ada@example.com", "password")
 
 
-async def test_characters_are_counted_once_normalized(passwords: Passwords) -> None:
-    """Six letters with their accents apart are six."""
+async def test_characters_are_counted_after_normalization(passwords: Passwords) -> None:
+    """Six letters with combining accents are six."""
     with pytest.raises(FieldInvalid):
         await passwords.refuse_weak("u\u0308" * 6, "ada@example.com", "password")
 
 
 @pytest.mark.parametrize("text", ["4@8({[<369!1|70$5+7%2" * 7, "x" + EXTRA * 21, "\ufdfa" * 128, "a\u0300" * 64])
 async def test_no_password_takes_long_to_judge(passwords: Passwords, text: str) -> None:
-    """Not even one of figures and signs that stand for letters, of which the estimator tries all that they may mean."""
+    """Not even one of digits and signs that stand for letters, all of whose meanings the estimator tries."""
     with suppress(PasswordTooWeak):
-        await passwords.refuse_weak("something else", "ada@example.com", "password")  # what is loaded once, is
+        await passwords.refuse_weak("something else", "ada@example.com", "password")  # loaded only once
     began = time.process_time()
     with suppress(PasswordTooWeak):
         await passwords.refuse_weak(text[:128], "ada@example.com", "password")
@@ -132,7 +132,7 @@ async def test_no_password_takes_long_to_judge(passwords: Passwords, text: str) 
 
 
 @given(st.text(min_size=1, max_size=128))
-def test_a_normal_form_is_its_own(password: str) -> None:
-    """Whatever is typed, and in whichever of Unicode's forms."""
+def test_normalizing_twice_equals_normalizing_once(password: str) -> None:
+    """Whatever is entered, and in any Unicode form."""
     forms = {normalized(unicodedata.normalize(form, password)) for form in ("NFC", "NFD", "NFKC", "NFKD")}
     assert forms == {normalized(normalized(password))} == {normalized(password)}

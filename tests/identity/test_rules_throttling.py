@@ -1,4 +1,4 @@
-"""How long attempts have to wait: attacks played through, against a clock of their own."""
+"""How long attempts have to wait: simulated attacks with a clock of their own."""
 
 import hashlib
 from collections.abc import Sequence
@@ -37,19 +37,19 @@ limits = st.builds(Limit, st.integers(1, 30), st.floats(0.1, 100), st.floats(100
 
 @dataclass
 class Counted:
-    """What is counted, as the database keeps it."""
+    """The counters, as the database stores them."""
 
     rows: dict[bytes, Attempts] = field(default_factory=dict)
 
     def tried(self, counters: Sequence[Counter], now: datetime) -> timedelta:
-        """Makes an attempt that fails; returns how long it has to wait instead, or zero where it was made."""
+        """Makes a failed attempt; returns how long it has to wait instead, or zero if it was made."""
         by_key = {hashlib.sha256(each.name.encode()).digest(): each.limit for each in counters}
         found = verdict(self.rows, by_key, now)
         self.rows.update({each.key: each for each in found.counted})
         return found.wait
 
     def attacked(self, sources: Sequence[str], since: datetime, until: datetime) -> list[datetime]:
-        """Wrong passwords for one account, from each source at the very moment that it may; returns when."""
+        """Wrong passwords for one account, from each source as soon as it may; returns their times."""
         made: list[datetime] = []
         due = dict.fromkeys(sources, since)
         while (now := min(due.values())) < until:
@@ -61,7 +61,7 @@ class Counted:
         return made
 
 
-def test_the_first_are_free_and_then_each_waits_for_longer() -> None:
+def test_the_first_attempts_are_free_and_then_waits_grow() -> None:
     """5 attempts at an account, then 1, 2, 4 ... s, and at most 300."""
     counted, now, waits = Counted(), BEGIN, []
     for _ in range(18):
@@ -73,8 +73,8 @@ def test_the_first_are_free_and_then_each_waits_for_longer() -> None:
     assert waits == [0] * 5 + [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300]
 
 
-def test_what_waits_is_not_counted() -> None:
-    """Knocking meanwhile makes nobody wait for longer."""
+def test_a_refused_attempt_is_not_counted() -> None:
+    """Trying meanwhile does not lengthen the wait."""
     counted = Counted()
     for _ in range(5):
         assert not counted.tried(signing_in(EMAIL, HOME), BEGIN)
@@ -84,7 +84,7 @@ def test_what_waits_is_not_counted() -> None:
     assert counted.rows == before
 
 
-def test_an_hour_without_attempts_forgets_them() -> None:
+def test_an_hour_without_attempts_resets_the_counters() -> None:
     """Not a moment less."""
     counted = Counted()
     for _ in range(5):
@@ -96,8 +96,8 @@ def test_an_hour_without_attempts_forgets_them() -> None:
     assert counted.rows[key].count == 1
 
 
-def test_one_attacker_leaves_the_owner_room_within_a_quarter_of_an_hour() -> None:
-    """Whenever the owner begins, from an address that is new, within 15 minutes there is a time when it may try."""
+def test_one_attacker_leaves_the_owner_an_opening_within_15_minutes() -> None:
+    """Whenever the owner starts, from a new address, within 15 minutes there is a time when an attempt is allowed."""
     counted = Counted()
     end = BEGIN + timedelta(hours=8)
     made = counted.attacked(ATTACKERS[:1], BEGIN, end)
@@ -107,7 +107,7 @@ def test_one_attacker_leaves_the_owner_room_within_a_quarter_of_an_hour() -> Non
 
 
 def _longest_locked(made: Sequence[datetime], end: datetime) -> timedelta:
-    """The longest stretch within which nobody but the attacker may try, who always comes first where both may."""
+    """The longest period in which only the attacker may try, who is always first when both may."""
     counted, longest, since = Counted(), timedelta(), BEGIN
     for place, moment in enumerate(made):
         assert not counted.tried(signing_in(EMAIL, ATTACKERS[0]), moment)
@@ -124,7 +124,7 @@ def _keyed(counters: Sequence[Counter]) -> dict[bytes, Limit]:
 
 
 @pytest.mark.parametrize("attackers", [1, 50])
-def test_the_owner_gets_in_by_its_device(attackers: int) -> None:
+def test_the_owner_gets_in_with_the_device_token(attackers: int) -> None:
     """At any moment of hours of attack, from one address and from fifty."""
     counted = Counted()
     for minute in range(0, 8 * 60, 20):
@@ -135,12 +135,12 @@ def test_the_owner_gets_in_by_its_device(attackers: int) -> None:
 
 
 def test_fifty_attackers_make_few_guesses() -> None:
-    """The account's own counter holds them together: a hundred in 8 hours, where each alone would have fifty."""
+    """The account's own counter limits them together: a hundred in 8 hours, where each alone would have fifty."""
     made = Counted().attacked(ATTACKERS, BEGIN, BEGIN + timedelta(hours=8))
     assert len(made) < 115
 
 
-def test_guessing_at_many_accounts_from_one_address_is_held_up() -> None:
+def test_guessing_at_many_accounts_from_one_address_is_throttled() -> None:
     """20 are free; in an hour no more than 34 are made."""
     counted, now, made = Counted(), BEGIN, 0
     while now < BEGIN + timedelta(hours=1):
@@ -150,7 +150,7 @@ def test_guessing_at_many_accounts_from_one_address_is_held_up() -> None:
     assert made <= 34
 
 
-def test_an_ipv6_host_is_known_by_its_network() -> None:
+def test_an_ipv6_host_is_identified_by_its_network() -> None:
     """It chooses the rest of the address itself."""
     assert caller_network("2001:db8:1:2::7") == caller_network("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
     assert caller_network("2001:db8:1:3::7") != caller_network("2001:db8:1:2::7")
@@ -159,7 +159,7 @@ def test_an_ipv6_host_is_known_by_its_network() -> None:
 
 
 @given(limits, st.integers(0, 10_000))
-def test_waits_never_shrink_nor_pass_their_bound(limit: Limit, count: int) -> None:
+def test_waits_never_shrink_or_exceed_their_bound(limit: Limit, count: int) -> None:
     """However many attempts."""
     wait = limit.wait_after(count)
     assert timedelta() <= wait <= limit.wait_after(count + 1) <= timedelta(seconds=limit.longest_wait)
@@ -167,8 +167,8 @@ def test_waits_never_shrink_nor_pass_their_bound(limit: Limit, count: int) -> No
 
 
 @given(st.lists(st.floats(0, 4000), min_size=1, max_size=60))
-def test_no_more_is_let_through_than_the_limit_allows(gaps: list[float]) -> None:
-    """Whenever attempts come: between two that follow one another lies the wait that the first one made."""
+def test_no_more_attempts_are_made_than_the_limit_allows(gaps: list[float]) -> None:
+    """Whenever they arrive: two consecutive ones are at least the first one's wait apart."""
     counted, now = Counted(), BEGIN
     [counter] = registering(HOME)
     for gap in gaps:
@@ -178,14 +178,14 @@ def test_no_more_is_let_through_than_the_limit_allows(gaps: list[float]) -> None
             assert now - before.last_time >= counter.limit.wait_after(before.count)
 
 
-def test_what_is_taken_off_was_never_tried() -> None:
-    """And nothing is counted below nothing."""
+def test_taking_an_attempt_off_restores_the_counter() -> None:
+    """And a counter never falls below zero."""
     assert decremented(Attempts(b"", 6, BEGIN)).count == 5
     assert decremented(Attempts(b"", 0, BEGIN)).count == 0
 
 
-def test_each_thing_is_counted_apart() -> None:
-    """Mails of one kind keep none of another from an address, nor registering from asking for mails."""
+def test_each_kind_is_counted_separately() -> None:
+    """Mails of one kind do not block another, nor registrations requests for mail."""
     counters = [*registering(HOME), *mail_requests(HOME), mailing(EMAIL, "a"), mailing(EMAIL, "b")]
     counters += [*signing_in_with(DEVICE), *signing_in(EMAIL, ELSEWHERE)]
     names = {each.name for each in counters}
@@ -193,7 +193,7 @@ def test_each_thing_is_counted_apart() -> None:
 
 
 @pytest.mark.parametrize("prefix", [64, 56])
-def test_an_ipv6_caller_that_changes_its_network_is_held_up(prefix: int) -> None:
+def test_an_ipv6_caller_that_changes_its_network_is_throttled(prefix: int) -> None:
     """Of 200 guesses at as many accounts, each from another network of one /48, few are made."""
     counted, made = Counted(), 0
     for place in range(200):

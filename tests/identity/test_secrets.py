@@ -1,4 +1,4 @@
-"""Refresh tokens and API keys, made and read without a wire between."""
+"""Refresh tokens and API keys, created and parsed without the wire."""
 
 import zlib
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ def secrets(database: Database, clock: Clock) -> Secrets:
     return Secrets(ring_of(database, clock))
 
 
-async def test_a_refresh_token_says_which_session_and_generation(secrets: Secrets) -> None:
-    """It is the same each time it is made, and reads back as it was made."""
+async def test_a_refresh_token_names_its_session_and_generation(secrets: Secrets) -> None:
+    """It is the same each time it is made, and is parsed as it was made."""
     token = await secrets.refresh_token(SESSION)
     assert token == await secrets.refresh_token(SESSION)
     assert token.startswith("brr_")
@@ -38,7 +38,7 @@ async def test_a_refresh_token_says_which_session_and_generation(secrets: Secret
 
 
 async def test_each_generation_has_a_token_of_its_own(secrets: Secrets) -> None:
-    """Sessions and generations are told apart, up to the largest that the store holds."""
+    """For all sessions and generations, up to the largest that the store holds."""
     sessions = [
         SESSION,
         replace(SESSION, generation=8),
@@ -51,8 +51,8 @@ async def test_each_generation_has_a_token_of_its_own(secrets: Secrets) -> None:
     assert read == [RefreshTokenContent(session.id, session.generation) for session in sessions]
 
 
-async def test_a_refresh_token_outlives_rotations(secrets: Secrets, database: Database, clock: Clock) -> None:
-    """It is taken as long as its session lasts, and given once more it is the same one."""
+async def test_a_refresh_token_survives_rotations(secrets: Secrets, database: Database, clock: Clock) -> None:
+    """It is accepted as long as its session lasts, and made again it is the same."""
     session = replace(SESSION, refresh_time=clock())
     token = await secrets.refresh_token(session)
     for _ in range(2):
@@ -66,7 +66,7 @@ async def test_a_refresh_token_outlives_rotations(secrets: Secrets, database: Da
 
 
 async def test_refresh_tokens_of_a_revoked_key_are_refused(secrets: Secrets, database: Database, clock: Clock) -> None:
-    """And those of other keys go on."""
+    """Those of other keys remain valid."""
     old = await secrets.refresh_token(replace(SESSION, refresh_time=clock()))
     _, leaked = await rotated(database, clock)
     forged = await secrets.refresh_token(replace(SESSION, refresh_time=clock()))
@@ -79,7 +79,7 @@ async def test_refresh_tokens_of_a_revoked_key_are_refused(secrets: Secrets, dat
 
 
 async def test_a_server_learns_of_a_deriving_key_at_its_first_token(database: Database, clock: Clock) -> None:
-    """Even where it read the keys a moment before that one was made."""
+    """Even if it read the keys just before that one was made."""
     late = Secrets(ring_of(database, clock))
     await late.request_secret()
     made = await rotation_of(database, clock).rotate(timedelta(0), asked(clock))
@@ -88,7 +88,7 @@ async def test_a_server_learns_of_a_deriving_key_at_its_first_token(database: Da
 
 
 async def test_a_refresh_token_of_another_installation_is_refused(secrets: Secrets) -> None:
-    """Other keys seal otherwise."""
+    """Its keys differ."""
     token = await secrets.refresh_token(SESSION)
     other = Secrets(_FixedKeys())  # type: ignore[arg-type] # all that it asks of a ring
     assert await other.read_refresh_token(await other.refresh_token(SESSION))
@@ -96,8 +96,8 @@ async def test_a_refresh_token_of_another_installation_is_refused(secrets: Secre
         await other.read_refresh_token(token)
 
 
-async def test_a_refresh_token_is_known_by_its_prefix(secrets: Secrets) -> None:
-    """Scanners look for the prefix: what lacks it, or has another, is not a refresh token."""
+async def test_a_refresh_token_is_recognized_by_its_prefix(secrets: Secrets) -> None:
+    """Secret scanners look for it: a text without it, or with another, is not a refresh token."""
     token = await secrets.refresh_token(SESSION)
     bare = token.removeprefix("brr_")
     for other in (f"brk_{bare}", f"BRR_{bare}", f"brr_{token}", bare):
@@ -105,8 +105,8 @@ async def test_a_refresh_token_is_known_by_its_prefix(secrets: Secrets) -> None:
             await secrets.read_refresh_token(other)
 
 
-async def test_no_change_to_a_refresh_token_makes_another() -> None:
-    """Each byte of what it says is under the seal, and so is each byte of the seal."""
+async def test_a_changed_refresh_token_is_invalid() -> None:
+    """The seal covers each byte of its content, and each byte of the seal counts."""
     secrets = Secrets(_FixedKeys())  # type: ignore[arg-type] # all that it asks of a ring
     token = await secrets.refresh_token(SESSION)
     content = base64url.decoded(token.removeprefix("brr_"))
@@ -122,7 +122,7 @@ async def test_no_change_to_a_refresh_token_makes_another() -> None:
 
 @settings(max_examples=100)
 @given(st.text(max_size=80) | st.binary(max_size=60).map(lambda content: "brr_" + base64url.encoded(content)))
-async def test_no_text_reads_as_a_refresh_token(token: str) -> None:
+async def test_no_random_text_is_a_refresh_token(token: str) -> None:
     """Whatever is sent, the answer is the one refusal."""
     with pytest.raises(CredentialsInvalid):
         await Secrets(_FixedKeys()).read_refresh_token(token)  # type: ignore[arg-type] # all that it asks of a ring
@@ -142,8 +142,8 @@ async def test_an_api_key_has_a_form_that_scanners_can_be_sure_of(secrets: Secre
 
 
 @given(st.uuids(), st.integers(4, 36), st.sampled_from(made_here._DIGITS))
-def test_a_mistyped_key_is_told_by_itself(key_id: UUID, place: int, digit: str) -> None:
-    """One character wrong, two that changed places, or a piece missing."""
+def test_a_mistyped_key_is_recognized_without_the_database(key_id: UUID, place: int, digit: str) -> None:
+    """One character wrong, two swapped, or a part missing."""
     key = made_here.KeyMaking(b"k" * 32, (), ()).key(key_id)
     assert well_formed(key)
     for wrong in (
@@ -157,13 +157,13 @@ def test_a_mistyped_key_is_told_by_itself(key_id: UUID, place: int, digit: str) 
 
 
 @given(st.text(max_size=60))
-def test_whatever_is_sent_the_form_is_told(text: str) -> None:
-    """It never raises; and what has no prefix is no key."""
+def test_any_text_is_classified_by_its_form(text: str) -> None:
+    """It never raises; a text without the prefix is no key."""
     assert not well_formed(text) or text.startswith("brk_")
 
 
-async def test_a_key_is_shown_again_as_it_was(secrets: Secrets, database: Database, clock: Clock) -> None:
-    """After rotations, after its key was revoked, and in the form of the version that made it."""
+async def test_a_key_can_be_shown_again(secrets: Secrets, database: Database, clock: Clock) -> None:
+    """After rotations, after its deriving key was revoked, and in the format of the version that made it."""
     key_id = uuid4()
     making = await secrets.key_making(clock())
     key = making.key(key_id)
@@ -181,8 +181,8 @@ async def test_a_key_is_shown_again_as_it_was(secrets: Secrets, database: Databa
         later.again(uuid4(), key_hash(key))
 
 
-async def test_digests_of_requests_outlive_rotations(secrets: Secrets, database: Database, clock: Clock) -> None:
-    """A request that holds a password is known again when it is repeated after a rotation."""
+async def test_digests_of_requests_survive_rotations(secrets: Secrets, database: Database, clock: Clock) -> None:
+    """A repeated request with a password is recognized after a rotation."""
     before = await secrets.request_secret()
     for _ in range(3):
         await rotated(database, clock)
@@ -190,7 +190,7 @@ async def test_digests_of_requests_outlive_rotations(secrets: Secrets, database:
 
 
 class _FixedKeys:
-    """A key ring without a store, for laws that need no keys of their own."""
+    """A key ring without a store, for property tests that need no keys of their own."""
 
     async def deriving(self, purpose: str, at: datetime) -> bytes:
         return purpose.encode().ljust(32, b".")

@@ -36,7 +36,7 @@ async def signed_in(server: Running, key: str) -> Api:
 
 
 async def test_a_service_account_is_created_with_a_key(server: Running, admin: Api) -> None:
-    """And the key signs it in."""
+    """The key signs it in."""
     created = await admin.access.CreateServiceAccount(creating())
     account = created.service_account
     assert (account.name, list(account.roles)) == ("till", ["service"])
@@ -46,16 +46,16 @@ async def test_a_service_account_is_created_with_a_key(server: Running, admin: A
     assert set(answer.permissions) == ROLES["service"]
 
 
-async def test_a_service_account_gets_the_roles_it_is_given(admin: Api) -> None:
-    """In alphabetical order; and none where none is named."""
+async def test_a_service_account_gets_the_requested_roles(admin: Api) -> None:
+    """In alphabetical order; none if none is named."""
     created = await admin.access.CreateServiceAccount(creating("till", "staff", "customer"))
     assert list(created.service_account.roles) == ["customer", "staff"]
     nothing = access_service_pb2.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="idle"))
     assert not (await admin.access.CreateServiceAccount(nothing)).service_account.roles
 
 
-async def test_the_key_is_kept_as_a_hash_alone(server: Running, admin: Api) -> None:
-    """Beside how it begins; neither the remembered requests nor the record nor the log hold it."""
+async def test_only_a_hash_of_the_key_is_stored(server: Running, admin: Api) -> None:
+    """With its first characters; neither the kept answers nor the record nor the log have it."""
     created = await admin.access.CreateServiceAccount(creating())
     await signed_in(server, created.secret)
     keys = await kept(server.database, "identity.api_keys")
@@ -76,7 +76,7 @@ async def test_a_repeated_request_returns_the_same_account_and_the_same_key(serv
     assert (await kept(server.database, "identity.accounts")).count('"till"') == 1
 
 
-async def test_a_request_id_stands_for_one_account(admin: Api) -> None:
+async def test_a_request_id_is_bound_to_one_account(admin: Api) -> None:
     """Another name or other roles under it are refused."""
     request = creating("till", "staff")
     await admin.access.CreateServiceAccount(request)
@@ -87,21 +87,21 @@ async def test_a_request_id_stands_for_one_account(admin: Api) -> None:
 
 
 async def test_a_name_belongs_to_one_service(server: Running, admin: Api) -> None:
-    """The second is refused, and the first one's key goes on."""
+    """The second is refused, and the first one's key remains valid."""
     created = await admin.access.CreateServiceAccount(creating())
     refused = await refusal(admin.access.CreateServiceAccount(creating()))
     assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "NAME_TAKEN")
     assert (await me(await signed_in(server, created.secret))).service_account == created.service_account
 
 
-async def test_a_persons_name_takes_no_service_name(server: Running, admin: Api) -> None:
-    """People and services are named apart."""
+async def test_a_persons_name_does_not_take_a_service_name(server: Running, admin: Api) -> None:
+    """People and services are named separately."""
     await server.anonymous.identity.Register(registering(display_name="till"))
     assert (await admin.access.CreateServiceAccount(creating("till"))).secret
 
 
 async def test_unknown_roles_create_nothing(server: Running, admin: Api) -> None:
-    """The first unknown one is named, before the name is looked at."""
+    """The first unknown one is named, before the name is checked."""
     await admin.access.CreateServiceAccount(creating("taken"))
     before = await kept(server.database, "identity.accounts")
     for name in ("till", "taken"):
@@ -112,7 +112,7 @@ async def test_unknown_roles_create_nothing(server: Running, admin: Api) -> None
 
 
 async def test_names_are_bounded(admin: Api) -> None:
-    """One to 64 of the letters that the contract names, and neither a dot nor a dash at an end."""
+    """One to 64 of the allowed characters, with neither a dot nor a dash at an end."""
     for name in ("a", "a" * 64, "9", "shop.till-1"):
         assert (await admin.access.CreateServiceAccount(creating(name))).service_account.name == name
     for name in ("", "a" * 65, "Till", "till ", "till\n", "-till", "till.", "tïll", "till\0"):
@@ -121,22 +121,22 @@ async def test_names_are_bounded(admin: Api) -> None:
 
 
 async def test_roles_are_bounded(admin: Api) -> None:
-    """Twice the same, an empty one, or more than twenty are refused by the field's name."""
+    """A duplicate, an empty one, or more than twenty are refused with the field's name."""
     for roles in (["staff", "staff"], ["staff", ""], [f"role{place}" for place in range(21)]):
         refused = await refusal(admin.access.CreateServiceAccount(creating("till", *roles)))
         assert refused.reason == "FIELD_INVALID"
         assert all(field.startswith("service_account.roles") for field in refused.fields)
 
 
-async def test_only_who_manages_access_creates_service_accounts(server: Running, service: Api) -> None:
-    """A service cannot make itself another one."""
+async def test_creating_service_accounts_needs_the_permission(server: Running, service: Api) -> None:
+    """A service cannot create another one."""
     refused = await refusal(service.access.CreateServiceAccount(creating()))
     assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")
     assert '"till"' not in await kept(server.database, "identity.accounts")
 
 
-async def test_a_key_is_traded_for_a_token_again_and_again(timed: Running, clock: Clock) -> None:
-    """Each trade gives another token of fifteen minutes, and opens no session."""
+async def test_a_key_can_be_exchanged_repeatedly(timed: Running, clock: Clock) -> None:
+    """Each exchange returns another token of fifteen minutes, and opens no session."""
     boss = await timed.sign_in("admin")
     created = await boss.access.CreateServiceAccount(creating())
     before = await kept(timed.database, "identity.sessions"), await kept(timed.database, "frame.request_ids")
@@ -149,8 +149,8 @@ async def test_a_key_is_traded_for_a_token_again_and_again(timed: Running, clock
     assert after == before
 
 
-async def test_a_key_gives_the_roles_of_now(server: Running, admin: Api) -> None:
-    """What was granted since counts at the next trade at the latest."""
+async def test_a_key_gives_the_current_roles(server: Running, admin: Api) -> None:
+    """A grant counts at the next exchange at the latest."""
     created = await admin.access.CreateServiceAccount(creating())
     account_id = created.service_account.service_account_id
     assert "users.list" not in (await me(await signed_in(server, created.secret))).permissions
@@ -160,7 +160,7 @@ async def test_a_key_gives_the_roles_of_now(server: Running, admin: Api) -> None
 
 
 async def test_a_wrong_key_signs_nobody_in(server: Running, admin: Api) -> None:
-    """A key one letter off, without its prefix, of an account that is not there, or a refresh token: all alike."""
+    """A key with one wrong letter, without its prefix, of a missing account, or a refresh token: all alike."""
     created = await admin.access.CreateServiceAccount(creating())
     making = await server.application.identity.secrets.key_making(now())
     right = created.secret
@@ -175,8 +175,8 @@ async def test_a_wrong_key_signs_nobody_in(server: Running, admin: Api) -> None:
         assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["key"])
 
 
-async def test_a_mistyped_key_costs_no_look_into_the_database(server: Running, admin: Api) -> None:
-    """Its checksum tells, so that whoever guesses does not become a query."""
+async def test_a_mistyped_key_costs_no_statement(server: Running, admin: Api) -> None:
+    """Its checksum is wrong, so guesses do not cause queries."""
     created = await admin.access.CreateServiceAccount(creating())
     find_by_hash = ApiKeyReader.find_by_hash
     looks: list[bytes] = []
@@ -193,8 +193,8 @@ async def test_a_mistyped_key_costs_no_look_into_the_database(server: Running, a
         assert looks == [key_hash(created.secret)]
 
 
-async def test_a_key_of_an_earlier_version_goes_on(server: Running, admin: Api) -> None:
-    """It has no checksum, and is traded as before."""
+async def test_a_key_of_an_earlier_version_works(server: Running, admin: Api) -> None:
+    """It has no checksum, and is exchanged as before."""
     created = await admin.access.CreateServiceAccount(creating())
     earlier = "brk_" + "q-_A" * 6 + "abc"
     account_id = created.service_account.service_account_id
@@ -207,8 +207,8 @@ async def test_a_key_of_an_earlier_version_goes_on(server: Running, admin: Api) 
     assert (await me(await signed_in(server, earlier))).service_account.service_account_id == account_id
 
 
-async def test_an_account_gets_the_same_key_for_the_same_request_after_rotations(timed: Running, clock: Clock) -> None:
-    """Whichever keys derive since; and the key that was given goes on."""
+async def test_a_repeated_request_returns_the_same_key_after_rotations(timed: Running, clock: Clock) -> None:
+    """Whichever keys derive now; and the key remains valid."""
     boss = await timed.sign_in("admin")
     request = creating()
     created = await boss.access.CreateServiceAccount(request)
@@ -225,7 +225,7 @@ async def test_an_account_gets_the_same_key_for_the_same_request_after_rotations
 
 
 async def test_a_disabled_account_and_a_wrong_key_are_answered_alike(timed: Running, clock: Clock) -> None:
-    """So are a key that has ended and one that has expired: one code, one text."""
+    """So are a deleted and an expired key: one code, one text."""
     boss = await timed.sign_in("admin")
     disabled, ended, expired = [await boss.access.CreateServiceAccount(creating(f"till{place}")) for place in range(3)]
     disabling = access_service_pb2.DisableAccountRequest(account_id=disabled.service_account.service_account_id)
@@ -256,7 +256,7 @@ async def test_a_token_does_not_outlive_its_key(timed: Running, clock: Clock) ->
 
 
 async def test_a_key_is_replaced_without_a_gap(server: Running, admin: Api) -> None:
-    """Two at a time: both sign in, a third is refused until one has ended."""
+    """An account can have two: both sign in, and a third is refused until one has ended."""
     created = await admin.access.CreateServiceAccount(creating())
     (first,) = await keys_of(admin, created)
     assert first.key_id == created.service_account.service_account_id
@@ -276,8 +276,8 @@ async def test_a_key_is_replaced_without_a_gap(server: Running, admin: Api) -> N
     assert (await admin.access.CreateKey(keying(created))).secret != made.secret
 
 
-async def test_an_expired_key_makes_room(timed: Running, clock: Clock) -> None:
-    """It is not listed any more, and two others may stand."""
+async def test_an_expired_key_does_not_count(timed: Running, clock: Clock) -> None:
+    """It is no longer listed, and two others are allowed."""
     boss = await timed.sign_in("admin")
     created = await boss.access.CreateServiceAccount(creating())
     await boss.access.CreateKey(keying(created, expire_time=clock() + timedelta(seconds=1)))
@@ -288,7 +288,7 @@ async def test_an_expired_key_makes_room(timed: Running, clock: Clock) -> None:
 
 
 async def test_a_token_of_a_deleted_key_ends_within_a_second(pair: Pair) -> None:
-    """On every server, whichever deleted it; the token of the other key goes on."""
+    """On every server, whichever deleted it; the other key's token remains valid."""
     one, two = await pair.sign_in("admin")
     created = await one.access.CreateServiceAccount(creating())
     made = await one.access.CreateKey(keying(created))
@@ -308,7 +308,7 @@ async def test_a_token_of_a_deleted_key_ends_within_a_second(pair: Pair) -> None
 
 
 async def test_the_last_use_is_shown_to_the_minute(timed: Running, clock: Clock) -> None:
-    """Absent until then, and written once a minute however often the key is used, with where from."""
+    """Absent until then, and written once a minute however often the key is used, with the address."""
     boss = await timed.sign_in("admin")
     created = await boss.access.CreateServiceAccount(creating())
     (key,) = await keys_of(boss, created)
@@ -323,8 +323,8 @@ async def test_the_last_use_is_shown_to_the_minute(timed: Running, clock: Clock)
     assert recorded.count("AccessService/ExchangeKey") == 3
 
 
-async def test_an_end_that_has_passed_is_refused(timed: Running, clock: Clock) -> None:
-    """By the field's name; but a repeated request is answered as it was, however late."""
+async def test_an_expiry_in_the_past_is_refused(timed: Running, clock: Clock) -> None:
+    """With the field's name; but a repeated request gets its first answer, however late."""
     boss = await timed.sign_in("admin")
     created = await boss.access.CreateServiceAccount(creating())
     for end in (clock(), clock() - timedelta(days=1)):
@@ -341,7 +341,7 @@ async def test_an_end_that_has_passed_is_refused(timed: Running, clock: Clock) -
 
 
 async def test_only_service_accounts_have_keys(admin: Api, customer: Api) -> None:
-    """A person's id is answered as one that does not exist."""
+    """A person's id is refused like one that does not exist."""
     for account_id in (str(customer.account_id), str(uuid4())):
         listing = access_service_pb2.ListKeysRequest(service_account_id=account_id)
         making = access_service_pb2.CreateKeyRequest(key=accounts_pb2.Key(service_account_id=account_id))
@@ -353,8 +353,8 @@ async def test_only_service_accounts_have_keys(admin: Api, customer: Api) -> Non
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "KEY_NOT_FOUND")
 
 
-async def test_nobody_makes_or_ends_a_key_that_may_do_more(server: Running, admin: Api) -> None:
-    """Who manages access and holds little cannot take over an account that holds more, nor create one."""
+async def test_no_caller_creates_or_deletes_a_key_with_more_permissions(server: Running, admin: Api) -> None:
+    """Someone who manages access but has few permissions cannot take over an account with more, nor create one."""
     role = access_service_pb2.CreateRoleRequest()
     role.role.name = "gatekeeper"
     role.role.permissions.extend(["access.manage", "catalog.read"])

@@ -30,7 +30,7 @@ async def sessions_of(person: Begun) -> list[accounts_pb2.Session]:
 
 
 async def some(server: Running, count: int, now: datetime | None = None) -> list[Begun]:
-    """So many sessions of one person, each a second younger than the one before."""
+    """This many sessions of one person, each a second younger than the previous one."""
     at = now or datetime.now(UTC)
     first = await begun(server.application, server.channel, "customer", now=at)
     account_id = first.api.account_id
@@ -46,7 +46,7 @@ async def is_out(person: Begun) -> None:
 
 
 async def test_sessions_are_listed_latest_first(timed: Running, clock: Clock) -> None:
-    """With their times, and which is the caller's own; neither another's, nor one that has ended or expired."""
+    """With their times, and which is the caller's own; without those of others, and ended or expired ones."""
     mine = await some(timed, 3, clock())
     await some(timed, 1, clock())
     clock.advance(minutes=5)
@@ -61,7 +61,7 @@ async def test_sessions_are_listed_latest_first(timed: Running, clock: Clock) ->
 
 
 async def test_pages_of_sessions_see_each_exactly_once(server: Running) -> None:
-    """Five sessions, two a page."""
+    """Five sessions, two per page."""
     mine = await some(server, 5)
     seen, sizes, token = [], [], ""
     while True:
@@ -75,8 +75,8 @@ async def test_pages_of_sessions_see_each_exactly_once(server: Running) -> None:
     assert seen == [str(each.session.id) for each in reversed(mine)]
 
 
-async def test_a_session_that_is_revoked_is_out_within_a_second(server: Running) -> None:
-    """Its tokens alone; revoking it again changes nothing, and a repeated request neither."""
+async def test_a_revoked_session_is_refused_within_a_second(server: Running) -> None:
+    """Only its tokens; revoking it again, or repeating the request, changes nothing."""
     mine = await some(server, 2)
     for person in mine:
         assert await outcome(me(person.api)) == "done"
@@ -96,8 +96,8 @@ async def test_ones_own_session_can_be_revoked(server: Running) -> None:
     await is_out(person)
 
 
-async def test_anothers_session_is_none(server: Running) -> None:
-    """It answers as one that there never was, and goes on."""
+async def test_anothers_session_is_refused_like_a_missing_one(server: Running) -> None:
+    """And continues."""
     person = await begun(server.application, server.channel)
     other = await begun(server.application, server.channel)
     answers = []
@@ -111,7 +111,7 @@ async def test_anothers_session_is_none(server: Running) -> None:
 
 
 async def test_all_sessions_are_revoked_or_all_but_this_one(server: Running) -> None:
-    """They are counted; a repetition answers as the first, and revokes no session that was begun since."""
+    """They are counted; a repetition gets the first answer, and revokes no session that was started since."""
     mine = await some(server, 4)
     other = await begun(server.application, server.channel)
     request = revoking_all(keep_current=True, request_id=str(uuid4()))

@@ -1,4 +1,4 @@
-"""What is set for identity: the way of its mails."""
+"""Identity's settings for mails."""
 
 from pathlib import Path
 
@@ -25,16 +25,18 @@ def deployment(folder: Path, *, production: bool = False, embedded: bool = False
 
 
 @pytest.mark.parametrize("given", [{SETTING: "smtp"}, SMTP, {SETTING: "smtp", "BACKROOM_MAIL_FROM": "a@example.com"}])
-def test_mails_that_cannot_go_out_are_named_with_what_they_need(given: dict[str, str], tmp_path: Path) -> None:
-    """By what stops the start, and by what the doctor shows."""
+def test_a_way_of_mailing_without_its_settings_is_named_with_what_it_needs(
+    given: dict[str, str], tmp_path: Path
+) -> None:
+    """When the server starts, and in `doctor`."""
     settings, needed = identity(**given), "BACKROOM_SMTP_URL and BACKROOM_MAIL_FROM"
     with pytest.raises(SettingMissing, match=f"^{SETTING}: smtp needs {needed}$"):
         mail_of(settings, deployment(tmp_path))
     assert settings.shown(deployment(tmp_path)) == {SETTING: Shown("smtp", f"set {needed}")}
 
 
-def test_mails_go_out_as_is_set_and_else_by_the_database(tmp_path: Path) -> None:
-    """The embedded one has them put into files; beside another one nobody has a mail, which production tells."""
+def test_mails_are_sent_as_configured_or_by_the_kind_of_database(tmp_path: Path) -> None:
+    """With the embedded one into files; otherwise not at all, which production refuses."""
     own, other = deployment(tmp_path, embedded=True), deployment(tmp_path)
     assert isinstance(mail_of(identity(), own).outbox, FileOutbox)
     assert identity().shown(own) == {SETTING: Shown(f"file: into {tmp_path / 'outbox'}", broken=False)}

@@ -26,7 +26,7 @@ def leaving(refresh_token: str) -> identity_service_pb2.LogoutRequest:
 
 
 async def test_a_person_signs_in(timed: Running, clock: Clock) -> None:
-    """The tokens live as long as the contract says, and stand for the person."""
+    """The tokens are valid as long as the contract says, for that person."""
     user = await registered(timed.anonymous)
     tokens = await logged_in(timed.anonymous)
     access_end = tokens.access_token_expire_time.ToDatetime(UTC)
@@ -35,14 +35,14 @@ async def test_a_person_signs_in(timed: Running, clock: Clock) -> None:
     assert (await me(Api(timed.channel, tokens.access_token))).user.user_id == user.user_id
 
 
-async def test_an_address_is_known_in_any_case(server: Running) -> None:
-    """What signs a person in is the address, not how it is written."""
+async def test_an_address_is_accepted_in_any_case(server: Running) -> None:
+    """The address signs a person in, not how it is written."""
     await registered(server.anonymous)
     for written in ("ADA@example.com", " ada@Example.COM "):
         assert (await logged_in(server.anonymous, written)).access_token
 
 
-async def test_each_login_opens_a_session_of_its_own(server: Running) -> None:
+async def test_each_login_opens_a_separate_session(server: Running) -> None:
     """Ending one leaves the other."""
     await registered(server.anonymous)
     phone, laptop = await logged_in(server.anonymous), await logged_in(server.anonymous)
@@ -61,8 +61,8 @@ async def test_a_service_cannot_log_in(server: Running) -> None:
     assert (refused.reason, list(refused.fields)) == ("FIELD_INVALID", ["email"])
 
 
-async def test_sessions_and_tokens_are_not_stored_as_they_are_sent(server: Running) -> None:
-    """Who reads the database cannot take over a session from the sessions' table alone."""
+async def test_session_tokens_are_not_stored_in_the_clear(server: Running) -> None:
+    """The sessions' table alone does not suffice to take over a session."""
     await registered(server.anonymous)
     tokens = await logged_in(server.anonymous)
     sessions = await kept(server.database, "identity.sessions")
@@ -71,7 +71,7 @@ async def test_sessions_and_tokens_are_not_stored_as_they_are_sent(server: Runni
 
 
 async def test_signing_out_ends_the_session(server: Running) -> None:
-    """Its refresh token is used up, and repeating the call is answered alike."""
+    """Its refresh token is used up, and a repeated call gets the same answer."""
     await registered(server.anonymous)
     tokens = await logged_in(server.anonymous)
     for _ in range(2):
@@ -81,7 +81,7 @@ async def test_signing_out_ends_the_session(server: Running) -> None:
 
 
 async def test_signing_out_with_an_older_token_ends_the_session(server: Running) -> None:
-    """Any genuine token of the session will do, so that a lost answer keeps nobody signed in."""
+    """Any genuine token of the session works, so that a lost answer keeps nobody signed in."""
     await registered(server.anonymous)
     first = await logged_in(server.anonymous)
     second = await refreshed(server.anonymous, first.refresh_token)
@@ -92,7 +92,7 @@ async def test_signing_out_with_an_older_token_ends_the_session(server: Running)
 
 
 async def test_signing_out_with_an_unknown_token_reveals_nothing(server: Running) -> None:
-    """It is answered as a known one is, and ends nobody's session."""
+    """It gets the same answer as a known one, and ends no session."""
     await registered(server.anonymous)
     tokens = await logged_in(server.anonymous)
     for token in ("x", "brr_", "brr_" + "A" * 70, "é"):
@@ -100,8 +100,8 @@ async def test_signing_out_with_an_unknown_token_reveals_nothing(server: Running
     assert (await refreshed(server.anonymous, tokens.refresh_token)).access_token
 
 
-async def test_an_expired_token_keeps_nobody_from_signing_in(timed: Running, clock: Clock) -> None:
-    """A public method ignores whatever token is sent along."""
+async def test_an_expired_token_does_not_prevent_signing_in(timed: Running, clock: Clock) -> None:
+    """A public method ignores whatever token is sent."""
     await registered(timed.anonymous)
     stale = await logged_in(timed.anonymous)
     clock.advance(hours=1)

@@ -28,7 +28,7 @@ def throttling(database: Database, clock: Clock) -> Throttling:
 
 
 async def wait_of(throttling: Throttling, counters: Sequence[rules.Counter]) -> float:
-    """Makes an attempt; returns how long it has to wait instead, or 0 where it was made."""
+    """Makes an attempt; returns how long it has to wait instead, or 0 if it was made."""
     try:
         await throttling.begin(counters)
     except TooManyAttempts as refused:
@@ -37,15 +37,15 @@ async def wait_of(throttling: Throttling, counters: Sequence[rules.Counter]) -> 
 
 
 async def test_of_200_attempts_at_once_five_are_made(throttling: Throttling) -> None:
-    """Each is counted, and that committed, before it is made."""
+    """Each is counted, and the count committed, before it is made."""
     counters = rules.signing_in(EMAIL, HOME)
     waits = await asyncio.gather(*(wait_of(throttling, counters) for _ in range(200)))
     assert waits.count(0) == 5
     assert set(waits) == {0, 1}
 
 
-async def test_attempts_at_once_in_any_order_never_wait_for_one_another(throttling: Throttling) -> None:
-    """Many accounts from many addresses, all crossing: no deadlock."""
+async def test_concurrent_attempts_in_any_order_do_not_deadlock(throttling: Throttling) -> None:
+    """Many accounts from many addresses, all crossing."""
     pairs = [(f"{one}@example.com", f"192.0.2.{two}") for one in range(6) for two in range(6)]
     crossing = [rules.signing_in(email, address) for email, address in pairs]
     turned = [tuple(reversed(counters)) for counters in crossing]
@@ -53,8 +53,8 @@ async def test_attempts_at_once_in_any_order_never_wait_for_one_another(throttli
     assert waits.count(0) == 30
 
 
-async def test_the_wait_is_told_exactly(throttling: Throttling, clock: Clock) -> None:
-    """A moment earlier is too early, and then is not."""
+async def test_the_stated_wait_is_exact(throttling: Throttling, clock: Clock) -> None:
+    """A moment earlier is too early, and then it is not."""
     counters = rules.signing_in(EMAIL, HOME)
     for wait in (0, 0, 0, 0, 0, 1, 2, 4, 8):
         if wait:
@@ -65,8 +65,8 @@ async def test_the_wait_is_told_exactly(throttling: Throttling, clock: Clock) ->
         assert await wait_of(throttling, counters) == 0
 
 
-async def test_a_wait_of_one_counter_counts_under_none(throttling: Throttling, database: Database) -> None:
-    """Who is held up at one account has not used up anything elsewhere."""
+async def test_an_attempt_refused_by_one_counter_counts_for_none(throttling: Throttling, database: Database) -> None:
+    """Being throttled at one account uses up nothing elsewhere."""
     for _ in range(5):
         await throttling.begin(rules.signing_in(EMAIL, HOME))
     before = await kept(database, "identity.attempts")
@@ -75,8 +75,8 @@ async def test_a_wait_of_one_counter_counts_under_none(throttling: Throttling, d
     assert await kept(database, "identity.attempts") == before
 
 
-async def test_neither_an_address_nor_what_was_typed_is_kept(throttling: Throttling, database: Database) -> None:
-    """What is counted is known by a keyed hash alone."""
+async def test_neither_addresses_nor_entered_texts_are_stored(throttling: Throttling, database: Database) -> None:
+    """The counters' keys are keyed hashes."""
     await throttling.begin(rules.signing_in("typed my passw0rd here", HOME))
     everything = await kept(database, "identity.attempts")
     assert everything.count("key") == 3
@@ -84,8 +84,8 @@ async def test_neither_an_address_nor_what_was_typed_is_kept(throttling: Throttl
     assert "passw0rd" not in everything
 
 
-async def test_a_success_forgets_what_is_the_accounts_own(throttling: Throttling, database: Database) -> None:
-    """It is taken off what counts for the address it came from, where others' failures stay."""
+async def test_a_success_resets_the_accounts_counters(throttling: Throttling, database: Database) -> None:
+    """It takes one off its address's counter, where others' failures remain."""
     counters = rules.signing_in(EMAIL, HOME)
     for place in range(3):
         await throttling.begin(rules.signing_in(f"{place}@example.com", HOME))
@@ -104,8 +104,8 @@ async def test_an_attempt_that_was_not_made_does_not_count(throttling: Throttlin
         await throttling.withdraw(await throttling.begin(rules.signing_in(EMAIL, HOME)))
 
 
-async def test_an_owner_gets_in_whatever_an_attacker_does(throttling: Throttling, clock: Clock) -> None:
-    """Three addresses hammer for six hours; from a known address the owner may always try."""
+async def test_an_owner_gets_in_during_any_attack(throttling: Throttling, clock: Clock) -> None:
+    """Three addresses attack for six hours; with a device token the owner may always try."""
     begin = clock()
     while clock() - begin < timedelta(hours=6):
         waits = [await wait_of(throttling, rules.signing_in(EMAIL, each)) for each in ATTACKERS[:3]]
@@ -115,7 +115,7 @@ async def test_an_owner_gets_in_whatever_an_attacker_does(throttling: Throttling
         clock.advance(seconds=max(1, min(waits)))
 
 
-async def test_what_was_long_not_tried_is_forgotten(throttling: Throttling, database: Database, clock: Clock) -> None:
+async def test_old_counters_are_purged(throttling: Throttling, database: Database, clock: Clock) -> None:
     """And nothing else is."""
     await throttling.begin(rules.registering(HOME))
     clock.advance(minutes=59)

@@ -1,4 +1,4 @@
-"""Access tokens, made and checked without a wire between."""
+"""Access tokens, created and checked without the wire."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ def access_tokens(database: Database, clock: Clock) -> AccessTokens:
     return AccessTokens(KeyRing(database.store(IDENTITY), MASTER_KEYS, clock), clock, LOCAL_ISSUER)
 
 
-async def test_an_access_token_names_its_account_and_what_it_was_issued_for(access_tokens: AccessTokens) -> None:
+async def test_an_access_token_names_its_account_and_its_session_or_key(access_tokens: AccessTokens) -> None:
     """And the key that signed it; what the account may do is not read from it."""
     ada = person(None, "customer", "staff")
     token, expire_time = await access_tokens.issue(ada, SESSION)
@@ -41,8 +41,8 @@ async def test_an_access_token_names_its_account_and_what_it_was_issued_for(acce
     assert said.kid == jwt.get_unverified_header(token)["kid"]
 
 
-async def test_an_access_token_says_what_it_is(access_tokens: AccessTokens, clock: Clock) -> None:
-    """The header and the claims are those of RFC 9068, and no name or address is among them."""
+async def test_an_access_token_has_the_standard_form(access_tokens: AccessTokens, clock: Clock) -> None:
+    """The header and the claims are those of RFC 9068, without names or addresses."""
     ada = person("ada@example.com", "staff")
     token, expire_time = await access_tokens.issue(ada, SESSION)
     header = jwt.get_unverified_header(token)
@@ -61,15 +61,15 @@ async def test_an_access_token_says_what_it_is(access_tokens: AccessTokens, cloc
     }
 
 
-async def test_a_service_asks_for_its_tokens_itself(access_tokens: AccessTokens) -> None:
-    """`client_id` is the account's own id (RFC 9068, section 2.2)."""
+async def test_a_services_client_id_is_its_account_id(access_tokens: AccessTokens) -> None:
+    """`client_id` by RFC 9068, section 2.2."""
     shop = replace(person(), kind=AccountKind.SERVICE)
     token, _ = await access_tokens.issue(shop, SESSION)
     assert jwt.decode(token, options={"verify_signature": False})["client_id"] == str(shop.id)
 
 
-async def test_a_token_of_another_environment_is_none_of_ours(database: Database, clock: Clock) -> None:
-    """Though it is signed by the very same key, as one of a copied database is."""
+async def test_a_token_of_another_environment_is_refused(database: Database, clock: Clock) -> None:
+    """Although it is signed with the very same key, as in a copied database."""
     ring = KeyRing(database.store(IDENTITY), MASTER_KEYS, clock)
     here, there = (AccessTokens(ring, clock, f"https://{name}.example.com") for name in ("here", "there"))
     token, _ = await there.issue(person(), SESSION)
@@ -79,7 +79,7 @@ async def test_a_token_of_another_environment_is_none_of_ours(database: Database
 
 
 async def test_an_access_token_lives_for_fifteen_minutes(access_tokens: AccessTokens, clock: Clock) -> None:
-    """It counts until the time that was told with it."""
+    """It is valid until the time that was returned with it."""
     token, expire_time = await access_tokens.issue(person(), SESSION)
     assert timedelta(0) <= clock() + ACCESS_TOKEN_LIFE - expire_time < timedelta(seconds=1)
     clock.time = expire_time - timedelta(microseconds=1)
@@ -89,7 +89,7 @@ async def test_an_access_token_lives_for_fifteen_minutes(access_tokens: AccessTo
         await access_tokens.verified(token)
 
 
-async def test_an_access_token_can_be_made_to_end_earlier(access_tokens: AccessTokens, clock: Clock) -> None:
+async def test_an_access_token_can_expire_earlier(access_tokens: AccessTokens, clock: Clock) -> None:
     """At that time or within the second before it; and never later than after fifteen minutes."""
     until = clock() + timedelta(minutes=2)
     _, expire_time = await access_tokens.issue(person(), SESSION, until=until)
@@ -98,8 +98,8 @@ async def test_an_access_token_can_be_made_to_end_earlier(access_tokens: AccessT
     assert expire_time <= clock() + ACCESS_TOKEN_LIFE
 
 
-async def test_a_token_from_a_clock_a_little_ahead_is_taken(database: Database, clock: Clock) -> None:
-    """Five seconds between two servers' clocks keep nobody out, and six do."""
+async def test_a_token_from_a_clock_slightly_ahead_is_accepted(database: Database, clock: Clock) -> None:
+    """Five seconds between two servers' clocks are accepted, and six are not."""
     ahead = Clock()
     ring = KeyRing(database.store(IDENTITY), MASTER_KEYS, clock)
     token_of = {}
@@ -119,15 +119,15 @@ NO_TOKENS = ["", ".", "..", "...", "é.é.é", "\udc80", "\0", "e30.e30.e30", "b
 
 
 @given(st.sampled_from(NO_TOKENS) | st.text(max_size=80) | st.from_regex(r"[\w-]{1,80}\.[\w-]{1,80}\.[\w-]{86}"))
-async def test_what_is_no_token_is_refused_and_never_raises_otherwise(token: str) -> None:
-    """Whatever characters come, the answer is the one refusal."""
+async def test_any_other_text_is_refused_without_another_error(token: str) -> None:
+    """Whatever characters it has, the answer is the one refusal."""
     with pytest.raises(TokenInvalid):
         await _verifier().verified(token)
 
 
 @given(st.integers(0, 2000), st.characters(min_codepoint=33, max_codepoint=126))
-async def test_no_change_to_a_token_makes_another(place: int, put: str) -> None:
-    """Whichever character is another, or is missing, or is one more."""
+async def test_a_changed_token_is_invalid(place: int, put: str) -> None:
+    """Whichever character is changed, missing or added."""
     token = _token()
     place %= len(token)
     assert (await _verifier().verified(token)).issued_for == SESSION
@@ -150,7 +150,7 @@ def _verifier() -> Verifier:
 
 
 class _OneKey:
-    """A key ring without a store, for laws that need no keys of their own."""
+    """A key ring without a store, for property tests that need no keys of their own."""
 
     async def verifying(self, kid: str) -> object:
         return KEY.public_key() if kid == KID else None

@@ -17,22 +17,22 @@ VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), 
 
 
 def cut(whole: bytes, places: Sequence[int]) -> list[bytes]:
-    """The pieces between these places."""
+    """The bytes, split at these positions."""
     edges = [0, *sorted(min(place, len(whole)) for place in places), len(whole)]
     return [whole[begin:end] for begin, end in itertools.pairwise(edges)]
 
 
 @given(sent=FRAMES, places=st.lists(st.integers(0, 3000), max_size=20))
 def test_frames_split_at_any_bytes_read_the_same(sent: list[Frame], places: list[int]) -> None:
-    """A connection may bring them in pieces of any size, down to single bytes and to nothing."""
+    """A connection may deliver them in pieces of any size, down to single bytes and to nothing."""
     reader = FrameReader()
     pieces = cut(b"".join(frames.frame(*one) for one in sent), places)
     assert [found for piece in pieces for found in reader.feed(piece)] == sent
 
 
 @given(content=st.binary(max_size=300), padding=st.integers(0, 255), priority=st.booleans())
-def test_padding_and_priority_are_taken_off(content: bytes, padding: int, *, priority: bool) -> None:
-    """What is left is what was meant."""
+def test_padding_and_priority_are_removed(content: bytes, padding: int, *, priority: bool) -> None:
+    """Only the content is left."""
     padded = bytes([padding]) + (b"\0" * 5 if priority else b"") + content + b"\0" * padding
     flags = frames.PADDED | (frames.PRIORITY if priority else 0)
     assert frames.content(flags, padded) == content
@@ -41,14 +41,14 @@ def test_padding_and_priority_are_taken_off(content: bytes, padding: int, *, pri
 
 @pytest.mark.parametrize("payload", [b"", b"\x01", b"\x05abcd"])
 def test_padding_larger_than_its_frame_is_malformed(payload: bytes) -> None:
-    """It is a peer's mistake, and no empty frame."""
+    """It is an error of the peer, and not an empty frame."""
     with pytest.raises(Malformed):
         frames.content(frames.PADDED, payload)
 
 
 @given(size=st.integers(1, 60_000))
-def test_a_large_block_is_sent_in_frames_that_every_peer_takes(size: int) -> None:
-    """The first is HEADERS, and the last alone says that the block ends."""
+def test_a_large_block_is_sent_in_frames_that_every_peer_accepts(size: int) -> None:
+    """The first is HEADERS, and only the last ends the block."""
     block = bytes(size)
     sent = list(FrameReader().feed(frames.headers(5, block, ends=True)))
     assert b"".join(payload for *_, payload in sent) == block
@@ -59,20 +59,20 @@ def test_a_large_block_is_sent_in_frames_that_every_peer_takes(size: int) -> Non
 
 
 def test_a_frame_larger_than_was_announced_is_malformed() -> None:
-    """Its size is known before its payload has come."""
+    """Its size is known before its payload has arrived."""
     with pytest.raises(Malformed):
         list(FrameReader().feed(frames.frame(Type.DATA, 0, 1, bytes(frames.MAX_FRAME + 1))[:9]))
 
 
 @pytest.mark.parametrize("read", [frames.read_settings, frames.read_number, frames.read_goaway])
 def test_a_payload_of_a_wrong_size_is_malformed(read: object) -> None:
-    """Numbers that are not whole are not guessed."""
+    """Incomplete numbers are not guessed."""
     assert callable(read)
     with pytest.raises(Malformed):
         read(b"\0\0\0")
 
 
-def test_settings_are_read_as_they_were_written() -> None:
+def test_settings_are_parsed_as_they_were_written() -> None:
     """By their numbers, so that unknown ones do no harm."""
     values = {Setting.HEADER_TABLE_SIZE: 0, Setting.INITIAL_WINDOW_SIZE: 2**31 - 1}
     [(kind, flags, stream, payload)] = FrameReader().feed(frames.settings(values))
@@ -81,8 +81,8 @@ def test_settings_are_read_as_they_were_written() -> None:
 
 
 @given(headers=st.dictionaries(NAMES, VALUES, max_size=8))
-def test_a_block_reads_back_and_again_the_same(headers: dict[str, str]) -> None:
-    """It carries no state: what was sent once can be sent again."""
+def test_a_block_is_decoded_unchanged_each_time(headers: dict[str, str]) -> None:
+    """It carries no state, so it can be sent again."""
     block, reader = block_of(headers.items()), BlockReader()
     assert reader.read(block) == headers
     assert reader.read(block) == headers
@@ -90,7 +90,7 @@ def test_a_block_reads_back_and_again_the_same(headers: dict[str, str]) -> None:
 
 @given(blocks=st.lists(st.binary(max_size=40), max_size=5))
 def test_any_bytes_are_a_block_or_malformed(blocks: list[bytes]) -> None:
-    """A peer's mistake ends the connection, and nothing else."""
+    """An error of the peer ends the connection, without another error."""
     reader = BlockReader()
     for block in blocks:
         try:
@@ -100,8 +100,8 @@ def test_any_bytes_are_a_block_or_malformed(blocks: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("kind", [b"\x40", b"\x00", b"\x10"])
-def test_a_status_of_0_ends_well_in_each_way_to_write_it(kind: bytes) -> None:
-    """And the status 01, 1 or 13 does not."""
+def test_every_encoding_of_status_0_means_success(kind: bytes) -> None:
+    """And of 01, 1 or 13 does not."""
     reader = BlockReader()
     assert reader.ends_well(kind + b"\x0bgrpc-status\x010" + block_of([("x-request-id", "7")]))
     for status in ("1", "13", "01"):

@@ -76,7 +76,7 @@ def product(sku: str, description: str = "") -> Product:
 
 
 async def imported(connection: Connection, count: int, description: str = "") -> int:
-    """How many products were created of so many."""
+    """How many of this many products were created."""
     stream = await connection.stream(f"{CATALOG}/ImportProducts")
     for number in range(count):
         stream.send(ImportProductsRequest(product=product(f"TEA-{number:04}", description)).SerializeToString())
@@ -87,8 +87,8 @@ async def imported(connection: Connection, count: int, description: str = "") ->
     return ImportProductsResponse.FromString(answer).created_count
 
 
-async def test_calls_at_once_are_each_answered_by_their_own(connection: Connection) -> None:
-    """Whatever the order in which the server answers them."""
+async def test_concurrent_calls_each_get_their_own_response(connection: Connection) -> None:
+    """Whatever the order in which the server responds."""
     await imported(connection, 100)
     get = connection.method(f"{CATALOG}/GetProduct")
     skus = [f"TEA-{number:04}" for number in range(100)]
@@ -96,8 +96,8 @@ async def test_calls_at_once_are_each_answered_by_their_own(connection: Connecti
     assert [GetProductResponse.FromString(answer).product.sku for answer in answers] == skus
 
 
-async def test_a_call_that_the_server_turns_down_fails_by_its_code(connection: Connection) -> None:
-    """With the server's words; the connection goes on."""
+async def test_a_refused_call_fails_with_its_code(connection: Connection) -> None:
+    """And the server's message; the connection continues."""
     get = connection.method(f"{CATALOG}/GetProduct")
     with pytest.raises(Failed) as missing:
         await get(GetProductRequest(sku="none").SerializeToString())
@@ -108,7 +108,7 @@ async def test_a_call_that_the_server_turns_down_fails_by_its_code(connection: C
     assert await imported(connection, 1) == 1
 
 
-async def test_a_method_that_is_not_there_is_unimplemented(connection: Connection) -> None:
+async def test_an_unknown_method_is_unimplemented(connection: Connection) -> None:
     """It is no error of the connection."""
     with pytest.raises(Failed) as raised:
         await connection.method(f"{ORDERS}/Nothing")(b"")
@@ -116,7 +116,7 @@ async def test_a_method_that_is_not_there_is_unimplemented(connection: Connectio
 
 
 async def test_a_call_without_a_token_is_not_signed_in(server: Running) -> None:
-    """Metadata is what the connection was opened with."""
+    """Its metadata comes from the connection."""
     connection = await Connection.open(server.address)
     with pytest.raises(Failed) as raised:
         await connection.method(f"{CATALOG}/GetProduct")(b"")
@@ -124,8 +124,8 @@ async def test_a_call_without_a_token_is_not_signed_in(server: Running) -> None:
     await connection.close()
 
 
-async def test_overload_refuses_and_says_when_to_try_again(database: Database) -> None:
-    """With the seconds of RetryInfo."""
+async def test_overload_refuses_with_a_time_to_retry(database: Database) -> None:
+    """In seconds, from RetryInfo."""
     limits = CallLimits(ConcurrencyLimits(calls=1, streams=10))
     async with running(database, limits=limits) as opened, signed_in(opened) as connection:
         await imported(connection, 1)
@@ -139,7 +139,7 @@ async def test_overload_refuses_and_says_when_to_try_again(database: Database) -
 
 
 async def test_a_refusal_without_a_hint_has_none() -> None:
-    """UNAVAILABLE is a refusal for the moment, too."""
+    """UNAVAILABLE is a temporary refusal, too."""
     async with fake_server() as fake:
         fake.refusals = [refusal(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")]
         connection = await Connection.open(fake.address)
@@ -150,7 +150,7 @@ async def test_a_refusal_without_a_hint_has_none() -> None:
 
 
 async def test_orders_over_a_stream_are_answered_in_their_order(connection: Connection) -> None:
-    """A refused one is answered like the others, and the stream goes on until it is ended."""
+    """A refused one is answered like the others, and the stream continues until it is ended."""
     stream = await connection.stream(f"{ORDERS}/PlaceOrders")
     for number in range(3):
         order = PlaceOrderRequest(
@@ -167,8 +167,8 @@ async def test_orders_over_a_stream_are_answered_in_their_order(connection: Conn
         stream.send(b"")
 
 
-async def test_a_stream_ends_with_the_error_that_the_server_ends_it_with(connection: Connection) -> None:
-    """Who sends learns of it as well as who receives."""
+async def test_a_stream_ends_with_the_servers_error(connection: Connection) -> None:
+    """For the sender as well as for the receiver."""
     stream = await connection.stream(f"{ORDERS}/PlaceOrders")
     stream.send(b"")
     with pytest.raises(Failed) as raised:
@@ -179,7 +179,7 @@ async def test_a_stream_ends_with_the_error_that_the_server_ends_it_with(connect
 
 
 async def test_a_cancelled_stream_ends_on_both_sides(server: Running, connection: Connection) -> None:
-    """The server has nothing under way any more."""
+    """Nothing is left under way in the server."""
     stream = await connection.stream(f"{ORDERS}/PlaceOrders")
     stream.send(PlaceOrdersRequest(order=PlaceOrderRequest(lines=[LineItem(sku="a", quantity=1)])).SerializeToString())
     await stream.receive()
@@ -190,8 +190,8 @@ async def test_a_cancelled_stream_ends_on_both_sides(server: Running, connection
     await server.idle()
 
 
-async def test_messages_larger_than_a_frame_go_both_ways(connection: Connection) -> None:
-    """A megabyte is more than the server's window at first, too: it waits for room, and arrives whole."""
+async def test_messages_larger_than_a_frame_work_in_both_directions(connection: Connection) -> None:
+    """A megabyte exceeds the server's initial window, too: it waits for room, and arrives completely."""
     answer = await connection.method(f"{CATALOG}/CreateProduct")(
         CreateProductRequest(product=product("LARGE", LARGE)).SerializeToString()
     )
@@ -205,8 +205,8 @@ async def test_messages_larger_than_a_frame_go_both_ways(connection: Connection)
     assert await imported(connection, 200, LARGE) == 200
 
 
-async def test_answers_larger_than_the_window_are_received_whole(server: Running) -> None:
-    """The server is told again and again that there is room."""
+async def test_responses_larger_than_the_window_are_received_completely(server: Running) -> None:
+    """The window is updated repeatedly."""
     async with signed_in(server, window=65_535) as narrow:
         await imported(narrow, 60, LARGE)
         listed = narrow.method(f"{CATALOG}/ListProducts")
@@ -219,8 +219,8 @@ async def test_answers_larger_than_the_window_are_received_whole(server: Running
                 assert len(ListProductsResponse.FromString(answer).products) == 60
 
 
-async def test_calls_above_what_a_connection_takes_wait_for_their_turn(database: Database) -> None:
-    """A server that can carry as many as it takes on a connection refuses none then."""
+async def test_calls_above_a_connections_limit_wait_for_their_turn(database: Database) -> None:
+    """A server whose load limit is the same refuses none then."""
     edge = Edge(connections=ConnectionLimits(streams=3))
     limits = CallLimits(ConcurrencyLimits(calls=3))
     async with running(database, edge=edge, limits=limits) as opened, signed_in(opened) as connection:
@@ -232,7 +232,7 @@ async def test_calls_above_what_a_connection_takes_wait_for_their_turn(database:
 
 
 async def test_a_server_that_stops_ends_the_calls(database: Database) -> None:
-    """None waits for ever, and no further one is sent."""
+    """None waits forever, and no further one is sent."""
     async with running(database) as opened:
         connection = await Connection.open(opened.address)
         stream = await connection.stream("/grpc.health.v1.Health/Watch")
@@ -247,8 +247,8 @@ async def test_a_server_that_stops_ends_the_calls(database: Database) -> None:
     await connection.close()
 
 
-async def test_an_encrypted_server_is_spoken_to(database: Database, tmp_path: Path) -> None:
-    """By the name that its certificate has, and never without knowing its authority."""
+async def test_an_encrypted_server_is_called(database: Database, tmp_path: Path) -> None:
+    """With the name in its certificate, and never without trusting its authority."""
     ca, files = authority(), files_in(tmp_path)
     files.hold(issued(ca, name="backroom.internal", address="10.0.0.7"))
     own = Certificates(files.certificate, files.key, structlog.get_logger())
@@ -265,7 +265,7 @@ async def test_an_encrypted_server_is_spoken_to(database: Database, tmp_path: Pa
                 await Connection.open(opened.address, tls=wrong, server_name="backroom.internal")
 
 
-async def test_where_no_server_listens_nothing_is_opened() -> None:
+async def test_connecting_to_an_unused_port_fails() -> None:
     """The error names the address."""
     with pytest.raises(ConnectionError, match=r"127\.0\.0\.1:1: "):
         await Connection.open("127.0.0.1:1")

@@ -8,7 +8,7 @@ from load.sample import Refused
 
 
 async def test_callers_call_again_once_they_are_answered() -> None:
-    """Each by its own number, and never two calls of one caller at once."""
+    """Each by its own number, and never two concurrent calls of one caller."""
     under_way: set[int] = set()
     callers: set[int] = set()
 
@@ -29,8 +29,8 @@ async def test_callers_call_again_once_they_are_answered() -> None:
     assert seen.rate == pytest.approx(len(seen.latencies) / seen.seconds)
 
 
-async def test_what_is_answered_in_the_warm_up_does_not_count() -> None:
-    """Nor what it failed of, nor its CPU."""
+async def test_calls_answered_in_the_warm_up_do_not_count() -> None:
+    """Nor its failures, nor its CPU."""
     spent, began = 0.0, perf_counter()
 
     async def call(_caller: int) -> None:
@@ -44,13 +44,13 @@ async def test_what_is_answered_in_the_warm_up_does_not_count() -> None:
     seen = await closed_loop(call, callers=2, seconds=0.2, warm_up=0.3, meters={"work": lambda: spent})
     assert seen.latencies
     assert not seen.refusals
-    # A call that begins in the window may end behind it, or the other way about.
+    # A call that starts in the window may end after it, or the other way round.
     assert seen.cost["work"] == pytest.approx(len(seen.latencies), abs=2)
     assert seen.seconds >= 0.19
 
 
-async def test_refusals_and_failures_are_told_apart() -> None:
-    """A refusal has a latency of its own, and may have no hint; a failure is counted by what it says."""
+async def test_refusals_and_failures_are_counted_separately() -> None:
+    """A refusal has a latency of its own, and may have no hint; a failure is counted by its text."""
 
     async def call(caller: int) -> None:
         await asyncio.sleep(0.002)
@@ -67,8 +67,8 @@ async def test_refusals_and_failures_are_told_apart() -> None:
     assert seen.latencies
 
 
-async def test_calls_that_fail_at_once_let_the_window_go_on() -> None:
-    """A connection that is gone fails each call without waiting for anything."""
+async def test_calls_that_fail_immediately_do_not_block_the_window() -> None:
+    """On a broken connection each call fails without waiting for anything."""
 
     async def call(_caller: int) -> None:
         raise ConnectionError("gone")
@@ -78,8 +78,8 @@ async def test_calls_that_fail_at_once_let_the_window_go_on() -> None:
     assert set(seen.failures) == {"ConnectionError: gone"}
 
 
-async def test_the_cost_is_what_the_meters_went_on_by() -> None:
-    """Whatever they stood at before."""
+async def test_the_cost_is_the_meters_difference() -> None:
+    """Whatever their values before."""
     readings = iter([7.0, 10.0])
 
     async def call(_caller: int) -> None:
@@ -93,7 +93,7 @@ async def test_the_cost_is_what_the_meters_went_on_by() -> None:
     assert seen.cost_of("other") == pytest.approx(3.0 / len(seen.latencies))
 
 
-async def test_an_open_loop_calls_by_its_timetable_whatever_the_answers_do() -> None:
+async def test_an_open_loop_calls_by_its_timetable_whatever_the_responses_do() -> None:
     """Each call has a number of its own."""
     numbers: list[int] = []
 
@@ -109,7 +109,7 @@ async def test_an_open_loop_calls_by_its_timetable_whatever_the_answers_do() -> 
 
 
 async def test_latency_counts_from_the_scheduled_time() -> None:
-    """Calls that a stall of the whole process holds up are as late as their callers would have found them."""
+    """Calls delayed by a stall of the whole process are as late as their callers would have experienced."""
     stalled = False
 
     async def call(_number: int) -> None:
@@ -124,13 +124,13 @@ async def test_latency_counts_from_the_scheduled_time() -> None:
     began = perf_counter()
     seen = await open_loop(call, rate=200, seconds=0.6, warm_up=0.0)
     late = [latency for latency in seen.latencies if latency > 0.1]
-    # The stall falls on the times of 40 calls, half of which wait for a half of it; a closed loop would have seen one.
+    # The stall covers the times of 40 calls, half of which wait for half of it; a closed loop would have seen one.
     assert stalled
     assert len(late) >= 10
 
 
-async def test_calls_for_which_there_is_no_room_were_not_sent() -> None:
-    """They are failures: an open loop that left them out would measure another rate."""
+async def test_calls_without_room_were_not_sent() -> None:
+    """They are failures: leaving them out would measure another rate."""
     at_once = most = 0
 
     async def call(_number: int) -> None:
@@ -147,7 +147,7 @@ async def test_calls_for_which_there_is_no_room_were_not_sent() -> None:
 
 
 async def test_calls_under_way_at_the_end_are_waited_for() -> None:
-    """What they change would otherwise be in nobody's books."""
+    """Otherwise their changes would be counted nowhere."""
     ended = 0
 
     async def call(_number: int) -> None:

@@ -1,4 +1,4 @@
-"""Orders over a stream, of which the test plays the server."""
+"""Orders over a stream, for which the test plays the server."""
 
 import asyncio
 from uuid import uuid4
@@ -16,7 +16,7 @@ from load.statuses import Failed
 
 
 class Line:
-    """Keeps what is said."""
+    """Records what is sent."""
 
     def __init__(self) -> None:
         self.text: list[bytes] = []
@@ -64,8 +64,8 @@ async def played() -> Played:
     return stream
 
 
-async def test_each_order_has_the_answer_in_its_place(played: Played) -> None:
-    """An order, or what it was refused for."""
+async def test_each_order_gets_the_response_in_its_place(played: Played) -> None:
+    """An order, or its refusal."""
     played.answer(0, order=Order(order_id="7"))
     played.answer(1, refusal=status_pb2.Status(code=code_pb2.UNAVAILABLE))
     played.answer(2, refusal=status_pb2.Status(code=code_pb2.FAILED_PRECONDITION, message="too few"))
@@ -83,7 +83,7 @@ async def test_each_order_has_the_answer_in_its_place(played: Played) -> None:
         await played.orders.place(played.order_requests[0])
 
 
-async def test_an_answer_in_a_wrong_place_is_found(played: Played) -> None:
+async def test_a_response_in_a_wrong_place_is_found(played: Played) -> None:
     """By the request_id that it repeats."""
     played.answer(1, order=Order())
     with pytest.raises(Unexpected, match=played.order_requests[1].request_id):
@@ -92,8 +92,8 @@ async def test_an_answer_in_a_wrong_place_is_found(played: Played) -> None:
     await asyncio.gather(*played.placing, return_exceptions=True)
 
 
-async def test_a_stream_that_ends_leaves_open_what_was_placed(played: Played) -> None:
-    """Whatever it ended with: the server may have come further than its answers."""
+async def test_after_a_stream_ends_the_unanswered_orders_are_unknown(played: Played) -> None:
+    """Whatever it ended with: the server may have placed more than it answered."""
     played.answer(0, order=Order())
     await played.placing[0]
     played.end(Failed("UNAUTHENTICATED", "revoked"))
@@ -111,7 +111,7 @@ async def test_a_stream_that_was_refused_before_any_work_says_so(played: Played)
             await waiting
 
 
-async def test_what_a_stream_ends_with_while_nobody_waits_is_told_at_its_close(played: Played) -> None:
+async def test_an_error_that_no_caller_got_is_raised_at_the_close(played: Played) -> None:
     """It would be lost otherwise."""
     for place in range(3):
         played.answer(place, order=Order())
@@ -122,7 +122,7 @@ async def test_what_a_stream_ends_with_while_nobody_waits_is_told_at_its_close(p
 
 
 async def test_an_abandoned_stream_is_cancelled(played: Played) -> None:
-    """Wherever it stands."""
+    """Whatever its state."""
     abandoning = asyncio.ensure_future(played.orders.abandon())
     await asyncio.sleep(0)
     assert played.line.cancelled

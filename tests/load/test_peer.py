@@ -1,4 +1,4 @@
-"""The load generator's connection against a peer that sends the frames which no server of ours can be made to send."""
+"""The load generator's connection against a peer that sends frames which our servers never send."""
 
 import asyncio
 import itertools
@@ -36,7 +36,7 @@ class Peer:
         self._writer.write(b"".join(sent))
 
     async def next(self, *kinds: Type) -> frames.Frame:
-        """The next frame of these kinds; those before it are passed over."""
+        """The next frame of these kinds; earlier ones are skipped."""
         while True:
             while self._read:
                 frame = self._read.pop(0)
@@ -47,7 +47,7 @@ class Peer:
             self._read.extend(self._frames.feed(received))
 
     async def call(self) -> int:
-        """The number of the next call, once its request is here."""
+        """The number of the next call, once its request has arrived."""
         while True:
             _, flags, number, _ = await self.next(Type.DATA)
             if flags & frames.END_STREAM:
@@ -127,7 +127,7 @@ ANSWERS: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("how", ANSWERS)
-async def test_an_answer_is_read_in_whatever_frames_it_comes(how: str) -> None:
+async def test_a_response_is_read_from_any_frames(how: str) -> None:
     """As HTTP/2 allows them."""
     async with talking() as (connection, peer):
         answered = asyncio.ensure_future(connection.method("/a/B")(b"please"))
@@ -180,8 +180,8 @@ ENDS: dict[str, tuple[Script, type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("how", ENDS)
-async def test_a_call_that_ends_badly_says_so_and_the_connection_goes_on(how: str) -> None:
-    """With an error of its own for each way to end."""
+async def test_a_failed_call_raises_and_the_connection_continues(how: str) -> None:
+    """With a separate error for each way to end."""
     script, kind, said = ENDS[how]
     async with talking() as (connection, peer):
         call = connection.method("/a/B")
@@ -217,8 +217,8 @@ MISTAKES: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("how", MISTAKES)
-async def test_what_is_no_http2_ends_the_connection(how: str) -> None:
-    """The calls under way are told, and the peer is told why."""
+async def test_invalid_http2_ends_the_connection(how: str) -> None:
+    """The calls under way get an error, and the peer gets the reason."""
     async with talking() as (connection, peer):
         call = connection.method("/a/B")
         failing = asyncio.ensure_future(call(b"please"))
@@ -232,8 +232,8 @@ async def test_what_is_no_http2_ends_the_connection(how: str) -> None:
             call(b"again")
 
 
-async def test_a_peer_that_goes_away_ends_the_calls_that_it_will_not_deal_with() -> None:
-    """The others are answered yet, and no further one is sent."""
+async def test_a_peer_that_goes_away_ends_the_calls_that_it_will_not_process() -> None:
+    """The others are still answered, and no further one is sent."""
     async with talking() as (connection, peer):
         call = connection.method("/a/B")
         calls = [asyncio.ensure_future(call(b"please")) for _ in range(3)]
@@ -248,8 +248,8 @@ async def test_a_peer_that_goes_away_ends_the_calls_that_it_will_not_deal_with()
         assert await asyncio.wait_for(calls[0], 10) == b"tea"
 
 
-async def test_a_broken_connection_leaves_open_what_became_of_its_calls() -> None:
-    """It is another error than that of a call that the peer never dealt with."""
+async def test_a_broken_connection_leaves_the_outcome_of_its_calls_unknown() -> None:
+    """The error differs from that of a call which the peer never processed."""
     async with talking() as (connection, peer):
         call = connection.method("/a/B")
         stream = await connection.stream("/a/C")
@@ -264,8 +264,8 @@ async def test_a_broken_connection_leaves_open_what_became_of_its_calls() -> Non
             call(b"again")
 
 
-async def test_a_ping_is_answered_with_what_it_brought() -> None:
-    """And the answer to one is not answered."""
+async def test_a_ping_is_answered_with_its_content() -> None:
+    """And a ping's answer is not answered."""
     async with talking() as (_, peer):
         peer.send(frames.frame(Type.PING, frames.ACK, 0, b"answered"), frames.frame(Type.PING, 0, 0, b"12345678"))
         _, flags, _, payload = await peer.next(Type.PING)
@@ -273,7 +273,7 @@ async def test_a_ping_is_answered_with_what_it_brought() -> None:
 
 
 async def test_a_message_waits_for_the_windows_of_its_peer() -> None:
-    """A change of the first window counts for what is under way, too, even where it takes room back."""
+    """A change of the initial window applies to calls under way, too, even if it shrinks."""
     async with talking({Setting.INITIAL_WINDOW_SIZE: 10}) as (connection, peer):
         message = bytes(range(95))
         answered = asyncio.ensure_future(connection.method("/a/B")(message))
@@ -297,8 +297,8 @@ async def test_a_message_waits_for_the_windows_of_its_peer() -> None:
         assert await asyncio.wait_for(answered, 10) == b"tea"
 
 
-async def test_all_calls_together_keep_to_the_window_of_the_connection() -> None:
-    """What has no room waits, in frames of the size that the peer takes."""
+async def test_all_calls_together_respect_the_connections_window() -> None:
+    """The rest waits, in frames of the peer's size limit."""
     async with talking({Setting.INITIAL_WINDOW_SIZE: 2**20}) as (connection, peer):
         call = connection.method("/a/B")
         large, small = asyncio.ensure_future(call(bytes(100_000))), asyncio.ensure_future(call(b"please"))
@@ -316,7 +316,7 @@ async def test_all_calls_together_keep_to_the_window_of_the_connection() -> None
 
 
 async def test_a_call_that_is_answered_before_it_is_sent_sends_no_more() -> None:
-    """The peer is told that the rest will not come, and what had no room is forgotten."""
+    """The peer is told that the rest will not follow, and unsent data is dropped."""
     async with talking({Setting.INITIAL_WINDOW_SIZE: 10}) as (connection, peer):
         failing = asyncio.ensure_future(connection.method("/a/B")(bytes(100)))
         _, _, number, _ = await peer.next(Type.DATA)
@@ -329,8 +329,8 @@ async def test_a_call_that_is_answered_before_it_is_sent_sends_no_more() -> None
         assert (await peer.next(Type.DATA, Type.PING))[0] == Type.PING
 
 
-async def test_calls_wait_until_the_peer_takes_more_at_once() -> None:
-    """By a change of its settings, or as others end; one that nobody waits for any more is not sent."""
+async def test_calls_wait_until_the_peer_allows_more() -> None:
+    """By a change of its settings, or as others end; one without a caller is not sent."""
     async with talking({Setting.MAX_CONCURRENT_STREAMS: 1}) as (connection, peer):
         call = connection.method("/a/B")
         calls = [asyncio.ensure_future(call(b"%d" % number)) for number in range(4)]
@@ -348,8 +348,8 @@ async def test_calls_wait_until_the_peer_takes_more_at_once() -> None:
         assert await asyncio.wait_for(asyncio.gather(calls[0], *calls[2:]), 10) == [b"0", b"2", b"3"]
 
 
-async def test_a_call_that_lasts_too_long_is_given_up() -> None:
-    """The peer is told; one that had no turn was never sent. The deadline goes with each call."""
+async def test_a_call_that_times_out_is_given_up() -> None:
+    """The peer is told; one that was waiting was never sent. The deadline is sent with each call."""
     async with talking({Setting.MAX_CONCURRENT_STREAMS: 1}, deadline=0.2) as (connection, peer):
         call = connection.method("/a/B")
         late, waiting = asyncio.ensure_future(call(b"")), asyncio.ensure_future(call(b""))
@@ -363,8 +363,8 @@ async def test_a_call_that_lasts_too_long_is_given_up() -> None:
         assert (await peer.next(Type.RST_STREAM))[2] == number
 
 
-async def test_the_peer_is_told_of_a_call_that_nobody_waits_for() -> None:
-    """So that it need not go on with it."""
+async def test_the_peer_is_told_of_an_abandoned_call() -> None:
+    """So that it need not continue."""
     async with talking() as (connection, peer):
         calling = asyncio.ensure_future(connection.method("/a/B")(b""))
         number = await peer.call()
@@ -372,7 +372,7 @@ async def test_the_peer_is_told_of_a_call_that_nobody_waits_for() -> None:
         assert (await peer.next(Type.RST_STREAM))[2] == number
 
 
-async def test_a_stream_takes_messages_however_they_are_cut() -> None:
+async def test_a_stream_accepts_messages_however_they_are_split() -> None:
     """Several in a frame, or one in several frames."""
     async with talking() as (connection, peer):
         stream = await connection.stream("/a/B")
@@ -388,8 +388,8 @@ async def test_a_stream_takes_messages_however_they_are_cut() -> None:
             await asyncio.wait_for(stream.receive(), 10)
 
 
-async def test_a_closed_connection_says_so() -> None:
-    """The calls under way end, and the peer hears of it."""
+async def test_a_closed_connection_raises() -> None:
+    """The calls under way end, and the peer is told."""
     async with talking() as (connection, peer):
         answered = asyncio.ensure_future(connection.method("/a/B")(b""))
         await peer.call()

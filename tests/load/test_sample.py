@@ -16,27 +16,27 @@ def sample(*latencies: float, cost: float = 0.0) -> Sample:
     return Sample(2.0, sorted(latencies), (), 0, {}, {"server": cost})
 
 
-def test_the_rate_is_of_the_answered_calls_alone() -> None:
+def test_the_rate_counts_only_answered_calls() -> None:
     """Refused and failed calls are no work done."""
     seen = Sample(2.0, [0.1, 0.2, 0.3], [0.1], 1, {"not sent": 5}, {})
     assert seen.rate == 1.5
 
 
 @given(st.lists(st.floats(0, 100), min_size=1), st.floats(0, 1))
-def test_a_percentile_is_the_least_latency_that_such_a_share_did_not_exceed(taken: list[float], share: float) -> None:
-    """It is one of those that were measured."""
+def test_a_percentile_is_the_smallest_latency_that_this_share_did_not_exceed(taken: list[float], share: float) -> None:
+    """It is one of the measured values."""
     found = sample(*taken).percentile(share)
     assert found in taken
     assert sum(latency <= found for latency in taken) >= share * len(taken) - 1e-9
     assert sum(latency < found for latency in taken) < max(share * len(taken), 1) + 1e-9
 
 
-def test_the_cost_is_of_an_answered_call() -> None:
-    """What calls cost that were not answered counts as theirs."""
+def test_the_cost_is_per_answered_call() -> None:
+    """The cost of unanswered calls is included."""
     assert sample(0.1, 0.2, cost=0.5).cost_of("server") == 0.25
 
 
-def test_nothing_is_known_of_no_calls() -> None:
+def test_without_calls_nothing_is_known() -> None:
     """Neither a latency nor a cost is made up."""
     assert math.isnan(sample().percentile(0.5))
     assert math.isnan(sample().cost_of("server"))
@@ -61,8 +61,8 @@ def test_the_cpu_of_a_process_grows_as_it_works_and_stays_when_it_has_ended() ->
         assert meter() >= spent
 
 
-def test_the_cpu_of_processes_is_their_sum(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name with blanks and parentheses in it does not shift the figures."""
+def test_the_cpu_of_processes_is_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with spaces and parentheses in it does not shift the fields."""
     ticks = os.sysconf("SC_CLK_TCK")
     stats = {
         "/proc/1/stat": f"1 (a) b) (c) S 0 1 1 0 -1 4194560 1 2 3 4 {2 * ticks} {ticks} 0 0 20 0",

@@ -1,4 +1,4 @@
-"""A bench's works on the real server, and its books."""
+"""A bench's operations on the real server, and its totals."""
 
 import asyncio
 from collections import Counter
@@ -31,7 +31,7 @@ BENCH = UUID("5f0c7e3a-98d5-4c27-9f8e-1b2a3c4d5e6f")
 
 
 async def key_of(api: Api, *roles: str) -> str:
-    """Of a new service account."""
+    """The key of a new service account."""
     request = CreateServiceAccountRequest(
         service_account=accounts_pb2.ServiceAccount(name=f"bench-{uuid4()}", roles=roles or ["service"])
     )
@@ -52,7 +52,7 @@ async def placed(shop: Shop, calls: int) -> None:
         await asyncio.gather(*(work(caller) for caller in range(calls)))
 
 
-async def test_what_was_ordered_adds_up(shop: Shop) -> None:
+async def test_orders_add_up(shop: Shop) -> None:
     """By calls and over streams: each product's stock, and the orders and their pieces."""
     await placed(shop, 20)
     streamed = await shop.stream_orders(0.3, in_flight=16, streams=2, warm_up=0.1)
@@ -78,8 +78,8 @@ async def test_orders_are_read_back_as_they_were_placed(shop: Shop) -> None:
         await shop.list_orders_on(2000)
 
 
-async def test_a_piece_that_nobody_was_told_of_is_found(admin: Api, shop: Shop) -> None:
-    """Stock that changed, and an order that came beside the bench."""
+async def test_an_unreported_piece_is_found(admin: Api, shop: Shop) -> None:
+    """Stock that changed, and an order from another caller."""
     await placed(shop, 3)
     sku = f"bench-{BENCH.hex[:12]}-00002"
     reason = StockReason.STOCK_REASON_RECEIVED
@@ -96,8 +96,8 @@ async def test_a_piece_that_nobody_was_told_of_is_found(admin: Api, shop: Shop) 
         await shop.check()
 
 
-async def test_a_call_that_was_not_answered_is_counted_apart(shop: Shop) -> None:
-    """Its order may stand or not: either is allowed for, and said."""
+async def test_an_unanswered_call_is_counted_separately(shop: Shop) -> None:
+    """Its order may exist or not: either is allowed, and reported."""
     lost = [asyncio.ensure_future(shop.place_hot(caller)) for caller in range(5)]
     await asyncio.sleep(0)
     for call in lost[:3]:
@@ -108,8 +108,8 @@ async def test_a_call_that_was_not_answered_is_counted_apart(shop: Shop) -> None
     assert checked.orders == 2 + checked.placed_unanswered
 
 
-async def test_a_key_that_signs_nobody_in_opens_no_shop(server: Running) -> None:
-    """Nor does one that may not make products."""
+async def test_an_invalid_key_opens_no_shop(server: Running) -> None:
+    """Nor does one that may not create products."""
     with pytest.raises(Failed, match="UNAUTHENTICATED"):
         await Shop.open(server.address, "brk_none", products=2, stock=1)
     customer = await key_of(await server.sign_in("admin"), "customer")
@@ -117,8 +117,8 @@ async def test_a_key_that_signs_nobody_in_opens_no_shop(server: Running) -> None
         await Shop.open(server.address, customer, products=2, stock=1)
 
 
-async def test_a_shop_is_stocked_on_a_server_that_takes_few_calls_at_once(database: Database) -> None:
-    """What is refused for the moment is tried again."""
+async def test_a_shop_is_stocked_on_a_server_with_a_low_call_limit(database: Database) -> None:
+    """Temporarily refused calls are retried."""
     async with running(database, limits=CallLimits(ConcurrencyLimits(calls=20))) as opened:
         key = await key_of(await opened.sign_in("admin"))
         shop = await Shop.open(opened.address, key, products=40, stock=STOCK, connections=1)
@@ -131,8 +131,8 @@ async def test_a_shop_is_stocked_on_a_server_that_takes_few_calls_at_once(databa
         await shop.close()
 
 
-async def test_a_token_is_renewed_before_it_ends() -> None:
-    """Each connection is opened anew by its next call, and calls under way on the one before are answered."""
+async def test_a_token_is_renewed_before_it_expires() -> None:
+    """Each connection is reopened by its next call, and calls under way on the old one are answered."""
     now = time()
     async with fake_server() as fake:
         connections = Connections(Server(fake.address, "a key"), 2, lambda: now)
@@ -147,7 +147,7 @@ async def test_a_token_is_renewed_before_it_ends() -> None:
         fake.before_answer = answer_later
         under_way = asyncio.ensure_future(call(0, b""))
         await until(lambda: len(fake.tokens_seen) == 5)
-        # A minute before the end of the first token, and a moment more before that of the next one.
+        # A minute before the first token expires, and a moment more before the next one does.
         now = time() + 14 * 60
         renewed = [asyncio.ensure_future(call(caller, b"")) for caller in range(4)]
         await until(lambda: len(fake.tokens_seen) == 9)
@@ -157,8 +157,8 @@ async def test_a_token_is_renewed_before_it_ends() -> None:
     assert fake.tokens_seen == ["Bearer 1"] * 5 + ["Bearer 2"] * 4
 
 
-async def test_a_connection_that_ended_is_opened_again() -> None:
-    """By the first call that finds it so; those beside it wait for that."""
+async def test_a_closed_connection_is_reopened() -> None:
+    """By the first call that notices; concurrent ones wait for that."""
     async with fake_server() as fake:
         connections = Connections(Server(fake.address, "a key"), 1)
         await connections.open()
@@ -173,7 +173,7 @@ async def test_a_connection_that_ended_is_opened_again() -> None:
 
 
 def test_orders_are_spread_evenly_over_all_products() -> None:
-    """Two distinct products each, and all pairs of neighbors in time differ."""
+    """Two distinct products each, and all consecutive pairs differ."""
     order_requests = OrderRequests(BENCH, 100)
     made = [order_requests.two() for _ in range(10_000)]
     assert all(first != second for (first, _), (second, _) in (ask.lines for ask in made))
@@ -185,8 +185,8 @@ def test_orders_are_spread_evenly_over_all_products() -> None:
     assert len({ask.request_id for ask in made}) == 10_000
 
 
-def test_a_request_is_what_it_says() -> None:
-    """Its parts, one behind the other, are one message."""
+def test_a_request_is_a_valid_message() -> None:
+    """Its concatenated parts are one message."""
     order_requests = OrderRequests(BENCH, 3)
     for ask in (order_requests.hot(), order_requests.two(), order_requests.hot()):
         read = PlaceOrderRequest.FromString(ask.request)
@@ -227,8 +227,8 @@ def test_an_order_that_is_not_as_requested_is_found() -> None:
             order_requests.expect(order, ask.lines)
 
 
-def test_totals_find_each_way_not_to_add_up() -> None:
-    """Exactly where all was answered, and within what was lost where something was."""
+def test_totals_find_every_difference() -> None:
+    """Exactly if all was answered, and within the unanswered orders otherwise."""
     books = ExpectedTotals(["A", "B"], 100)
     books.place([(0, 2), (1, 1)])
     levels = [(100, 2), (100, 1)]

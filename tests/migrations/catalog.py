@@ -1,6 +1,6 @@
-"""All that stands in a database beside the data, as far as it does not depend on the server's version.
+"""Everything in a database except the data, independent of the server's version.
 
-Run as a program, it writes that of a migrated database as JSON, on a server of the version that it is given.
+Run as a program, it prints that of a migrated database as JSON, on a server of the given version.
 """
 
 import json
@@ -37,7 +37,7 @@ def catalog(url: str) -> set[tuple[str, str]]:
         rows = connection.execute(_CATALOG.replace(":schemas", "%(schemas)s"), {"schemas": list(spaces.values())})
         more = connection.execute(_MORE, {"spaces": list(spaces)})
         pairs = [(str(place), " ".join(str(what).split())) for place, what in [*rows.fetchall(), *more.fetchall()]]
-    # PostgreSQL 18 keeps NOT NULL as a constraint too; the column says so on every version.
+    # PostgreSQL 18 stores NOT NULL as a constraint too; the column has it on every version.
     return {(place, what) for place, what in pairs if not re.fullmatch(r"constraint \S+ NOT NULL \S+", what)}
 
 

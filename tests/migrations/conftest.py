@@ -9,7 +9,7 @@ from storage.url import sibling
 
 @pytest.fixture
 def empty_url(postgres: str) -> Iterator[str]:
-    """The URL of a database in which there is nothing."""
+    """The URL of an empty database."""
     name = f"empty_{uuid4().hex}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY")

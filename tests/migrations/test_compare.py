@@ -1,4 +1,4 @@
-"""The proof that migrations and tables agree can fail: it sees every kind of difference."""
+"""The comparison of migrations and tables can fail: it sees every kind of difference."""
 
 import psycopg
 
@@ -29,14 +29,14 @@ DIFFERENCES = {
 
 
 def test_tables_equal_migrations(database_url: str, empty_url: str) -> None:
-    """The tables built from the code are those that the migrations lead to."""
+    """Tables built from the code and by the migrations are the same."""
     tables, migrated = compare._build_tables(empty_url), compare._catalog(database_url)
     assert compare._differences(tables, migrated) == []
     assert tables
 
 
 def test_every_kind_of_difference_is_found(database_url: str) -> None:
-    """Planted one after the other, each is told of by its table, whichever side has it."""
+    """Planted one after the other, each is reported with its table, whichever side has it."""
     before = compare._catalog(database_url)
     for kind, (statement, table) in DIFFERENCES.items():
         with psycopg.connect(database_url) as connection:

@@ -21,7 +21,7 @@ async def revision_of(url: str) -> str | None:
 
 
 def ours(url: str) -> set[tuple[int, str]]:
-    """Every table and index there, with the number that only its own making gives it."""
+    """Every table and index, with the id that changes when it is created again."""
     query = """
         SELECT c.oid::int, n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
@@ -31,15 +31,15 @@ def ours(url: str) -> set[tuple[int, str]]:
 
 
 def test_the_history_is_one_line_in_the_order_of_its_files() -> None:
-    """Each revision is the file's number, and follows the number before it."""
+    """Each revision is the file's number, and follows the previous number."""
     script = ScriptDirectory.from_config(migrations._config("postgresql://nowhere"))
     line = [each.revision for each in script.walk_revisions()][::-1]
     assert line == [f"{number:04}" for number in range(1, len(line) + 1)]
     assert script.get_heads() == [migrations.head()] == line[-1:]
 
 
-async def test_up_down_and_up_again_leads_to_the_same(empty_url: str) -> None:
-    """Down leaves nothing of ours behind; up again makes what the first time made."""
+async def test_up_down_and_up_again_gives_the_same(empty_url: str) -> None:
+    """Down leaves nothing of ours behind; up again creates the same as the first time."""
     assert await revision_of(empty_url) is None
     migrations.upgrade(empty_url)
     first = compare._catalog(empty_url)
@@ -52,8 +52,8 @@ async def test_up_down_and_up_again_leads_to_the_same(empty_url: str) -> None:
     assert await revision_of(empty_url) == migrations.head()
 
 
-async def test_each_revision_can_be_taken_back_by_itself(empty_url: str) -> None:
-    """One step down from each, and one step up, leads to the same."""
+async def test_each_revision_can_be_undone_separately(empty_url: str) -> None:
+    """One step down from each, and one step up, gives the same."""
     for number in range(1, int(migrations.head()) + 1):
         migrations.upgrade(empty_url, f"{number:04}")
         there = compare._catalog(empty_url)
@@ -64,17 +64,17 @@ async def test_each_revision_can_be_taken_back_by_itself(empty_url: str) -> None
 
 
 def test_upgrading_at_the_newest_does_nothing(database_url: str) -> None:
-    """No table is made anew."""
+    """No table is created again."""
     before = ours(database_url)
     migrations.upgrade(database_url)
     assert ours(database_url) == before
 
 
-async def test_two_upgrades_at_once_succeed(empty_url: str) -> None:
+async def test_two_concurrent_upgrades_succeed(empty_url: str) -> None:
     """Two servers of a deployment start together: one does the work, and the other waits for it."""
     async with asyncio.TaskGroup() as group:
         with psycopg.connect(empty_url) as connection:
-            # What the first migration makes is in the making elsewhere, so that both are held up until this ends.
+            # Another transaction is creating what the first migration creates, so that both wait until this ends.
             connection.execute("CREATE SCHEMA frame")
             running = [group.create_task(backroom("migrate", DATABASE_URL=empty_url)) for _ in range(2)]
             await until(lambda: waiting(empty_url) == 2, within=30)
@@ -86,7 +86,7 @@ async def test_two_upgrades_at_once_succeed(empty_url: str) -> None:
 
 
 def waiting(url: str) -> int:
-    """How many wait for a lock in this database."""
+    """How many sessions wait for a lock in this database."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with psycopg.connect(url) as connection:
         row = connection.execute(query).fetchone()

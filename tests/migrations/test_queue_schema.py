@@ -1,4 +1,4 @@
-"""The queue's schema is procrastinate's own, on every version of PostgreSQL, though it is made in one transaction."""
+"""The queue's schema is procrastinate's own, on every version of PostgreSQL, although one transaction creates it."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def queue_of(url: str) -> set[tuple[str, str]]:
     return {(place, what) for place, what in catalog(url) if "procrastinate" in place}
 
 
-def test_the_steps_in_one_transaction_lead_where_they_lead_one_by_one(empty_url: str, database_url: str) -> None:
+def test_the_steps_in_one_transaction_give_the_same_as_one_by_one(empty_url: str, database_url: str) -> None:
     """Tables, columns, labels, functions, indexes and triggers."""
     with psycopg.connect(empty_url, autocommit=True) as connection:
         for step in revision._steps():
@@ -28,8 +28,8 @@ def test_the_steps_in_one_transaction_lead_where_they_lead_one_by_one(empty_url:
     assert kinds >= {"column", "constraint", "function", "index", "labels", "relation", "trigger", "type"}
 
 
-def test_the_steps_lead_to_the_schema_of_the_library(empty_url: str, database_url: str) -> None:
-    """A library whose steps go further needs a revision that applies them."""
+def test_the_steps_give_the_librarys_schema(empty_url: str, database_url: str) -> None:
+    """A library with further steps needs a revision that applies them."""
     steps = files("procrastinate") / "sql" / "migrations"
     assert max(step.name for step in steps.iterdir() if step.name.endswith(".sql")) == revision.NEWEST_STEP
     with psycopg.connect(empty_url, autocommit=True) as connection:
@@ -37,8 +37,8 @@ def test_the_steps_lead_to_the_schema_of_the_library(empty_url: str, database_ur
     assert queue_of(database_url) == queue_of(empty_url)
 
 
-def test_every_version_of_postgresql_is_led_to_the_same(database_url: str) -> None:
-    """The oldest that is promised, and the newest that is embedded; the tests run on one of the two."""
+def test_every_version_of_postgresql_gives_the_same(database_url: str) -> None:
+    """The oldest that is supported, and the newest that is embedded; the tests run on one of the two."""
     with psycopg.connect(database_url) as connection:
         here = connection.info.server_version // 10_000
     other = {16: "18", 18: "16"}[here]
@@ -52,7 +52,7 @@ def test_every_version_of_postgresql_is_led_to_the_same(database_url: str) -> No
     assert {(place, what) for place, what in json.loads(finished.stdout)} == catalog(database_url)
 
 
-def test_nothing_is_left_in_the_queue_s_place_by_the_way_down(empty_url: str) -> None:
+def test_the_downgrade_leaves_nothing_of_the_queue(empty_url: str) -> None:
     """Types and functions too."""
     migrations.upgrade(empty_url)
     migrations.downgrade(empty_url, "base")

@@ -8,8 +8,8 @@ from tests.contract.probes import becomes, checked
 from tests.process.servers import opened
 
 
-async def test_a_server_on_a_database_that_is_behind_is_not_ready_until_it_is_migrated(empty_url: str) -> None:
-    """It says why, and nobody has to start it again."""
+async def test_a_server_on_an_old_database_is_not_ready_until_it_is_migrated(empty_url: str) -> None:
+    """It says why, and needs no restart."""
     database = Database(empty_url, pool_size=2)
     async with opened(database) as running:
         assert await checked(running.channel, "readiness") == "NOT_SERVING"

@@ -1,4 +1,4 @@
-"""What an earlier version has kept is whole after the upgrade, and after the way back."""
+"""Data of an earlier version is complete after the upgrade, and after the downgrade."""
 
 import hmac
 from base64 import urlsafe_b64encode
@@ -75,7 +75,7 @@ SECRET = b"s" * 32
 
 
 def derived(purpose: str, content: bytes) -> bytes:
-    """What the earlier version derived."""
+    """The key that the earlier version derived."""
     return hmac.digest(hmac.digest(DERIVING, purpose.encode(), "sha256"), content, "sha256")
 
 
@@ -90,7 +90,7 @@ REFRESH_TOKEN = f"brr_{text_of(CLAIM + derived('refresh-token', CLAIM))}"
 
 @pytest.fixture
 def clear_url(postgres: str) -> Iterator[str]:
-    """A database as the version before seals left it: keys and secrets stand there in the clear."""
+    """A database as the version before seals left it: keys and secrets are stored in the clear."""
     with standing_at(postgres, "0006") as url:
         with psycopg.connect(url) as connection:
             keys = [("a" * 16, "sign", b"k" * 32), ("b" * 16, "derive", DERIVING)]
@@ -121,7 +121,7 @@ def clear_url(postgres: str) -> Iterator[str]:
 
 
 def secrets_of(url: str) -> dict[str, bytes]:
-    """What stands there of keys and secrets."""
+    """The stored keys and secrets."""
     query = (
         "SELECT id, material FROM identity.keys"
         " UNION ALL SELECT endpoint_id::text, secret FROM webhooks.endpoint_secrets"
@@ -130,8 +130,8 @@ def secrets_of(url: str) -> dict[str, bytes]:
         return {str(row[0]): bytes(row[1]) for row in connection.execute(query)}
 
 
-async def test_secrets_of_before_seals_are_sealed_and_go_on(clear_url: str) -> None:
-    """As the first server starts; what was signed in, or held a key, stays so."""
+async def test_unsealed_secrets_are_sealed_and_remain_valid(clear_url: str) -> None:
+    """When the first server starts; sessions and API keys remain valid."""
     migrations.upgrade(clear_url)
     assert {b"k" * 32, DERIVING, SECRET} == set(secrets_of(clear_url).values())
     database = Database(clear_url, audit_key=MASTER_KEYS.audit_key, pool_size=3)
@@ -152,8 +152,8 @@ async def test_secrets_of_before_seals_are_sealed_and_go_on(clear_url: str) -> N
     await database.close()
 
 
-async def test_the_way_back_leaves_nothing_that_the_earlier_version_would_misread(clear_url: str) -> None:
-    """It cannot open a seal: it makes keys of its own, and no secret is taken for what it is not."""
+async def test_the_downgrade_leaves_nothing_that_the_earlier_version_would_misread(clear_url: str) -> None:
+    """It cannot open a seal: it makes its own keys, and mistakes no sealed value for a secret."""
     migrations.upgrade(clear_url)
     database = Database(clear_url, audit_key=MASTER_KEYS.audit_key, pool_size=3)
     async with running(database) as server:
@@ -167,8 +167,8 @@ async def test_the_way_back_leaves_nothing_that_the_earlier_version_would_misrea
     assert not set(left.values()) & {*sealed.values(), SECRET}
 
 
-async def test_orders_of_before_payments_go_on(old_url: str) -> None:
-    """A pending one has the whole hold ahead of it, an answer that may be asked for again is one of today's."""
+async def test_orders_from_before_payments_remain_valid(old_url: str) -> None:
+    """A pending one has the whole reservation ahead of it, and a kept answer is in the current format."""
     migrations.upgrade(old_url)
     with psycopg.connect(old_url) as connection:
         left = "SELECT hold_end_time - now() BETWEEN '14 minutes' AND '15 minutes' FROM commerce.orders"
@@ -180,8 +180,8 @@ async def test_orders_of_before_payments_go_on(old_url: str) -> None:
     await database.close()
 
 
-def test_the_way_back_keeps_what_the_earlier_version_knows(old_url: str) -> None:
-    """Up and down again: not a row less, and the earlier version's own rules hold."""
+def test_the_downgrade_keeps_what_the_earlier_version_knows(old_url: str) -> None:
+    """Up and down again: no row is lost, and the earlier version's own rules hold."""
     migrations.upgrade(old_url)
     migrations.downgrade(old_url, "0003")
     with psycopg.connect(old_url) as connection:
@@ -191,8 +191,8 @@ def test_the_way_back_keeps_what_the_earlier_version_knows(old_url: str) -> None
         assert connection.execute(left).fetchone() == (0,)
 
 
-def test_payments_of_before_learn_whose_they_are(postgres: str) -> None:
-    """Each gets its order's customer; the way back forgets it."""
+def test_payments_from_before_get_their_customer(postgres: str) -> None:
+    """Each gets its order's customer; the downgrade removes it."""
     with standing_at(postgres, "0010") as url, psycopg.connect(url, autocommit=True) as shop:
         shop.execute(
             "INSERT INTO commerce.orders SELECT id, NULL, customer, gen_random_uuid(), 'paid', 1, 1, 6, 'GBP', '',"
@@ -210,8 +210,8 @@ def test_payments_of_before_learn_whose_they_are(postgres: str) -> None:
         assert shop.execute("SELECT count(*) FROM commerce.payments").fetchone() == (2,)
 
 
-def test_endpoints_of_before_grants_learn_who_made_them(postgres: str) -> None:
-    """From the record of changes; of one that it does not know, nobody answers for what it is told."""
+def test_endpoints_from_before_get_their_creator(postgres: str) -> None:
+    """From the record of changes; one that is not in it has no responsible account."""
     made, unknown, maker = uuid4(), uuid4(), uuid4()
     create, update = (f"backroom.webhooks.v1.WebhookService/{method}Endpoint" for method in ("Create", "Update"))
     with standing_at(postgres, "0011") as url, psycopg.connect(url, autocommit=True) as connection:
@@ -232,8 +232,8 @@ def test_endpoints_of_before_grants_learn_who_made_them(postgres: str) -> None:
         assert {*found} == {(made, maker, maker), (unknown, None, None)}
 
 
-def test_received_events_of_before_stand_in_the_inbox(postgres: str) -> None:
-    """Each with its body and its times, and whoever served may go on with it; the way back leaves them as they were."""
+def test_received_events_from_before_are_in_the_inbox(postgres: str) -> None:
+    """Each with its body and its times, with the same privileges; the downgrade leaves them as they were."""
     kept = "SELECT source, event_id, body, receive_time, process_time FROM {} ORDER BY event_id"
     role = f"serving_{uuid4().hex}"
     with standing_at(postgres, "0015") as url, psycopg.connect(url, autocommit=True) as connection:

@@ -10,7 +10,7 @@ from tests.fixtures.pgbouncer import NOT_INSTALLED, POOLER, PROGRAM
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without PgBouncer these are skipped, unless it is what is to be tested."""
+    """Without PgBouncer these are skipped, unless they were requested."""
     if PROGRAM is None and POOLER is Pooler.NONE:
         for item in items:
             if "tests/pooler/" in item.path.as_posix():
@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def direct_url(postgres: str) -> Iterator[str]:
-    """The URL, past any pooler, of a migrated database in which the limits were never set."""
+    """The URL, bypassing any pooler, of a migrated database in which the limits were never set."""
     name = f"pooled_{uuid4().hex}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template STRATEGY FILE_COPY")

@@ -1,4 +1,4 @@
-"""What changes behind a pooler: nothing, once there is one setting; without it, one line that says so."""
+"""Behind a pooler one setting is needed; without it, one line says so."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -69,10 +69,10 @@ async def test_without_the_setting_each_command_says_what_to_set(
     assert "Traceback" not in finished.err
 
 
-async def test_the_doctor_sees_the_pooler(
+async def test_the_doctor_detects_the_pooler(
     bouncer: PgBouncer, direct_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without the setting that is what is broken; with it, and migrated, all is well, save a direct way through it."""
+    """Without the setting it is broken; with it, and migrated, all is fine, except a direct URL through the pooler."""
     url = bouncer.url(direct_url)
     given = {"DATABASE_URL": url, "BACKROOM_MASTER_KEY": MASTER_KEY, "COLUMNS": "400"}
     given |= {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:1"}
@@ -93,15 +93,15 @@ async def test_the_doctor_sees_the_pooler(
     assert "leads through a pooler" in row(finished, "the direct way")
 
 
-async def test_limits_that_do_not_hold_are_said_before_anything_is_done(bouncer: PgBouncer, direct_url: str) -> None:
-    """The mend is to migrate."""
+async def test_missing_limits_are_reported_before_anything_is_done(bouncer: PgBouncer, direct_url: str) -> None:
+    """The line says to migrate."""
     assert await problem(bouncer.url(direct_url), Pooler.TRANSACTION) is ProblemKind.LIMITS
 
 
-async def test_what_is_migrated_behind_it_has_its_limits_on_every_connection(
+async def test_a_migrated_database_has_its_limits_on_every_connection(
     bouncer: PgBouncer, direct_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """More clients than it has connections, all in transactions at once as far as those reach."""
+    """With more clients than it has connections, in concurrent transactions."""
     url = bouncer.url(direct_url)
     await asyncio.to_thread(migrate, capsys, url)
     async with AsyncExitStack() as stack:
@@ -113,7 +113,7 @@ async def test_what_is_migrated_behind_it_has_its_limits_on_every_connection(
     assert len(bouncer.console("SHOW SERVERS")) > 1
 
 
-async def test_a_statement_that_takes_too_long_is_cut_off_behind_it(bouncer: PgBouncer, direct_url: str) -> None:
+async def test_a_slow_statement_times_out_behind_it(bouncer: PgBouncer, direct_url: str) -> None:
     """By the role's own limit, here a shorter one."""
     with psycopg.connect(direct_url, autocommit=True) as connection:
         set_role_limits(connection)
@@ -126,10 +126,8 @@ async def test_a_statement_that_takes_too_long_is_cut_off_behind_it(bouncer: PgB
     await database.close()
 
 
-async def test_a_connection_of_the_pooler_s_that_is_older_than_the_limits_is_given_them(
-    bouncer: PgBouncer, direct_url: str
-) -> None:
-    """It was there before the database was migrated, and is handed out again."""
+async def test_an_older_connection_of_the_pooler_gets_the_limits(bouncer: PgBouncer, direct_url: str) -> None:
+    """It was opened before the database was migrated, and is reused."""
     url = bouncer.url(direct_url)
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as early:
         (pid,) = early.execute("SELECT pg_backend_pid()").fetchone() or ()
@@ -168,8 +166,8 @@ async def test_a_statement_whose_caller_has_gone_ends_in_postgresql_too(bouncer:
         await database.close()
 
 
-async def test_in_session_mode_the_limits_hold_too(postgres: str, direct_url: str) -> None:
-    """Though no options may be given when a connection begins; it is told what mode it is, or it says so."""
+async def test_in_session_mode_the_limits_apply_too(postgres: str, direct_url: str) -> None:
+    """Although no options may be sent at the start of a connection; a wrong mode is reported."""
     with pgbouncer(postgres, pool_mode="session") as other:
         url = other.url(direct_url)
         assert await problem(url, Pooler.NONE) is ProblemKind.POOLER
@@ -178,8 +176,8 @@ async def test_in_session_mode_the_limits_hold_too(postgres: str, direct_url: st
         await database.close()
 
 
-async def test_named_statements_of_a_wrong_mode_are_told_as_such(bouncer: PgBouncer, direct_url: str) -> None:
-    """Who says session where it is transaction."""
+async def test_prepared_statements_in_a_wrong_mode_are_reported(bouncer: PgBouncer, direct_url: str) -> None:
+    """If the setting is session and the mode is transaction."""
     databases = [Database(bouncer.url(direct_url), pooler=Pooler.SESSION, pool_size=1) for _ in range(4)]
 
     async def ask(database: Database) -> None:
@@ -193,10 +191,10 @@ async def test_named_statements_of_a_wrong_mode_are_told_as_such(bouncer: PgBoun
         await database.close()
 
 
-async def test_a_migration_takes_the_direct_way_and_the_limits_hold_for_the_role_that_serves(
+async def test_a_migration_uses_the_direct_url_and_the_limits_apply_to_the_serving_role(
     bouncer: PgBouncer, direct_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two roles: one that owns the database, and one that each call is made as."""
+    """Two roles: one that owns the database, and one that makes the calls."""
     await asyncio.to_thread(migrate, capsys, bouncer.url(direct_url), BACKROOM_DIRECT_DATABASE_URL=direct_url)
     database = Database(bouncer.url(direct_url), pooler=Pooler.TRANSACTION)
     assert await limits_of(database) == LIMITS
@@ -207,7 +205,7 @@ async def test_a_migration_takes_the_direct_way_and_the_limits_hold_for_the_role
 async def test_new_jobs_are_found_behind_it(
     bouncer: PgBouncer, direct_url: str, directly: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By LISTEN on the direct way, without a look into the queue; by looking where there is no such way."""
+    """By LISTEN on the direct URL, without polling; by polling without such a URL."""
     with psycopg.connect(direct_url, autocommit=True) as connection:
         set_role_limits(connection)
     monkeypatch.setattr(frame_jobs, "_POLL_SECONDS", 600.0 if directly else 0.2)

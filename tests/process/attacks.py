@@ -1,4 +1,4 @@
-"""What strangers send to the HTTP side to keep it busy: each of them takes its port, and ends by itself."""
+"""What attackers send to the HTTP side to keep it busy: each attack takes its port, and ends on its own."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -6,14 +6,14 @@ from contextlib import suppress
 from typing import Any
 
 SOURCE = "hub"
-"""The source of webhooks that those are sent to which nobody signed."""
+"""The webhook source of the unsigned webhooks."""
 
 _ENDS_WITHIN_SECONDS = 20.0
 _UNREAD_SECONDS = 2.0
 
 
 async def send(port: int, wire: bytes, *, piece: int = 0, reads: bool = True) -> bytes:
-    """Sends bytes on a connection of their own, in pieces of so many where that is told, and returns what came back."""
+    """Sends bytes on a new connection, in pieces of this size if given, and returns the response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         async with asyncio.timeout(_ENDS_WITHIN_SECONDS):
@@ -50,25 +50,25 @@ async def tiny_chunks_at_once(port: int) -> bytes:
 
 
 async def tiny_chunks_that_nobody_reads(port: int) -> bytes:
-    """The same to a page that takes no body."""
+    """The same to a page that reads no body."""
     wire = head(CHUNKED, target="/healthz", method="GET")
     return await send(port, wire + b"1\r\nx\r\n" * 160_000 + b"0\r\n\r\n")
 
 
 async def tiny_headers(port: int) -> bytes:
-    """Twenty heads of 12,000 lines, each of which is there at once."""
+    """Twenty heads of 12,000 lines, each sent at once."""
     wire = head()[:-2] + b"a:\r\n" * 12_000 + b"\r\n"
     return (await asyncio.gather(*(send(port, wire) for _ in range(20))))[0]
 
 
 async def folded_headers(port: int) -> bytes:
-    """Headers that go on for 12,000 lines."""
+    """Folded headers over 12,000 lines."""
     wire = head()[:-2] + b"a: b\r\n" + b" c\r\n" * 12_000 + b"\r\n"
     return (await asyncio.gather(*(send(port, wire) for _ in range(20))))[0]
 
 
 async def tiny_trailers(port: int) -> bytes:
-    """Empty bodies, and 12,000 lines behind each."""
+    """Empty bodies, each followed by 12,000 trailer lines."""
     wire = head(CHUNKED) + b"0\r\n" + b"a:\r\n" * 12_000 + b"\r\n"
     return (await asyncio.gather(*(send(port, wire) for _ in range(20))))[0]
 
@@ -79,22 +79,22 @@ async def long_extensions(port: int) -> bytes:
 
 
 async def byte_by_byte(port: int) -> bytes:
-    """A head that comes one byte at a time, 20,000 of them."""
+    """A head of 20,000 bytes, sent one byte at a time."""
     return await send(port, head()[:-2] + b"a: " + b"x" * 20_000, piece=1)
 
 
 async def pipelined(port: int) -> bytes:
-    """30,000 requests without waiting for an answer: 1 MB."""
+    """30,000 requests without waiting for a response: 1 MB."""
     return await send(port, head(target="/healthz", method="GET") * 30_000)
 
 
 async def pipelined_unread(port: int) -> bytes:
-    """The same, whose answers nobody reads."""
+    """The same, without reading the responses."""
     return await send(port, head(target="/", method="GET") * 30_000, reads=False)
 
 
 async def pipelined_unread_by_many(port: int) -> bytes:
-    """200 requests on each of 100 connections, whose answers nobody reads: each connection is answered in turn."""
+    """200 requests on each of 100 connections, without reading the responses: each connection is answered in turn."""
     wire = head(target="/", method="GET") * 200 + head("connection: close", target="/", method="GET")
     return (await asyncio.gather(*(send(port, wire, reads=False) for _ in range(100))))[0]
 
@@ -107,14 +107,14 @@ async def chunked_in_a_row(port: int) -> bytes:
 
 
 async def many_bodies(port: int) -> bytes:
-    """250 bodies of which the last byte does not come."""
+    """250 bodies whose last byte is never sent."""
     wire = head("content-length: 262144") + b"x" * 4_000
     answers = await asyncio.gather(*(send(port, wire) for _ in range(250)))
     return answers[0]
 
 
 async def scrapes(port: int) -> bytes:
-    """Eight who ask for the metrics, each again as soon as it is answered, for 1.5 seconds."""
+    """Eight clients that scrape the metrics repeatedly for 1.5 seconds."""
     ends = asyncio.get_running_loop().time() + 1.5
 
     async def ask() -> bytes:

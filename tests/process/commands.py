@@ -1,4 +1,4 @@
-"""The command `backroom`, run as a person runs it."""
+"""The command `backroom`, run as an operator runs it."""
 
 import asyncio
 import io
@@ -21,7 +21,7 @@ BACKROOM = str(Path(sys.executable).with_name("backroom"))
 
 @dataclass(frozen=True)
 class Finished:
-    """How a command ended."""
+    """The exit code and the output of a command."""
 
     code: int | None
     out: str
@@ -29,12 +29,12 @@ class Finished:
 
 
 def bare_environment(**settings: str) -> Mapping[str, str]:
-    """The environment with these settings and no others."""
+    """The environment with only these settings."""
     return {**{name: value for name, value in os.environ.items() if name not in names()}, **settings}
 
 
 async def backroom(*arguments: str, **settings: str) -> Finished:
-    """Runs a command to its end, in an empty folder, with these settings and no others."""
+    """Runs a command to its end, in an empty folder, with only these settings."""
 
     def run() -> Finished:
         with tempfile.TemporaryDirectory(prefix="backroom-") as folder:
@@ -77,7 +77,7 @@ def backroom_here(
 
 @contextmanager
 def _umask_kept() -> Iterator[None]:
-    """A command sets its process's own, which is the tests' here."""
+    """Restores the umask: a command sets its process's, which is the tests' here."""
     before = os.umask(0o022)
     os.umask(before)
     try:

@@ -68,7 +68,7 @@ def _made(
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + timedelta(hours=1))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        # Python 3.13 and newer hold certificates to RFC 5280, which asks for these.
+        # Python 3.13 and newer validate certificates by RFC 5280, which requires these.
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False)
     )
@@ -81,14 +81,14 @@ def _made(
 
 @dataclass(frozen=True)
 class Files:
-    """Where a server finds its certificate."""
+    """The files of a server's certificate."""
 
     certificate: Path
     key: Path
     client_ca: Path
 
     def hold(self, paper: Paper) -> None:
-        """Puts a certificate and its key there, one after the other."""
+        """Writes a certificate and its key there, one after the other."""
         self.key.write_bytes(paper.key_pem)
         self.certificate.write_bytes(paper.pem)
 

@@ -1,4 +1,4 @@
-"""Servers in this process that a test may stop by itself."""
+"""Servers in this process that a test stops itself."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound
 
 @dataclass
 class Opened:
-    """A server that is not stopped by its fixture."""
+    """A server that its fixture does not stop."""
 
     application: Application
     server: Server

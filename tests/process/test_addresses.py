@@ -10,8 +10,8 @@ from tests.process.commands import backroom
 
 
 @pytest.mark.slow
-async def test_a_second_server_on_a_taken_port_names_the_setting(server: Running, database_url: str) -> None:
-    """One line for a person, and exit code 1, for either port."""
+async def test_a_second_server_on_a_used_port_names_the_setting(server: Running, database_url: str) -> None:
+    """One line, and exit code 1, for either port."""
     free = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
     taken = {"BACKROOM_GRPC_ADDRESS": server.server.grpc_port, "BACKROOM_HTTP_ADDRESS": server.server.http_port}
     ended = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""What a request may be made of, and how long it keeps others waiting."""
+"""The limits of HTTP requests, and how long they delay other callers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ SIGNED_BY_NOBODY = b"the request is not signed as it should be"
 
 @pytest.fixture(scope="module")
 async def hub(postgres: str, request: pytest.FixtureRequest) -> AsyncIterator[Running]:
-    """A server that takes webhooks from one source, for all the tests here: none of them leaves anything in it."""
+    """A server that accepts webhooks from one source, shared by the tests here, none of which leaves anything in it."""
     with migrated(postgres, request) as url:
         database = Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=5, pooler=POOLER)
         async with running(database, sources=[Source(SOURCE, "github", ("secret",))]) as opened:
@@ -32,7 +32,7 @@ async def hub(postgres: str, request: pytest.FixtureRequest) -> AsyncIterator[Ru
 
 
 async def longest_wait(server: Running, attack: "asyncio.Task[bytes]") -> float:
-    """How many seconds the slowest Health/Check took while an attack went on."""
+    """How many seconds the slowest Health/Check took during an attack."""
     stub: Any = health_pb2_grpc.HealthStub(server.channel)
     longest = 0.0
     while not attack.done():
@@ -44,8 +44,8 @@ async def longest_wait(server: Running, attack: "asyncio.Task[bytes]") -> float:
 
 
 @pytest.mark.parametrize("name", [name for name in ATTACKS if name != "many_bodies"])
-async def test_others_do_not_wait_for_what_strangers_send(hub: Running, name: str) -> None:
-    """Alone on a machine they wait for some hundredths of a second; before there were bounds, for two to ten."""
+async def test_attacks_do_not_delay_other_callers(hub: Running, name: str) -> None:
+    """On an idle machine they wait some hundredths of a second; before there were limits, two to ten seconds."""
     attack = asyncio.create_task(ATTACKS[name](hub.server.http_port))
     assert await longest_wait(hub, attack) < 1.0
     assert (await send(hub.server.http_port, head("connection: close", target="/healthz", method="GET")))[
@@ -75,8 +75,8 @@ async def test_others_do_not_wait_for_what_strangers_send(hub: Running, name: st
         *("two lengths", "an encoding beside chunks", "another version"),
     ],
 )
-async def test_what_a_request_may_not_be_made_of_ends_its_connection(hub: Running, wire: bytes) -> None:
-    """With 400 or 501, though a further request stands behind it: where that begins, others may read otherwise."""
+async def test_a_forbidden_request_ends_its_connection(hub: Running, wire: bytes) -> None:
+    """With 400 or 501, even if another request follows: other parsers may disagree where that begins."""
     answer = await send(hub.server.http_port, wire + head(target="/healthz", method="GET"))
     assert answer[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 501")
     assert answer.count(b"HTTP/1.1 ") == 1
@@ -97,15 +97,15 @@ async def test_what_a_request_may_not_be_made_of_ends_its_connection(hub: Runnin
     ],
     ids=["some tiny chunks", "many small chunks", "a chunk that looks like trailers", "lines", "headers"],
 )
-async def test_what_honest_senders_send_is_read(hub: Running, wire: bytes) -> None:
-    """To the end: the answer is about its signature."""
+async def test_valid_requests_are_read(hub: Running, wire: bytes) -> None:
+    """To the end: the response is about their signature."""
     answer = await send(hub.server.http_port, wire)
     assert answer.startswith(REFUSED)
     assert answer.endswith(SIGNED_BY_NOBODY)
 
 
-async def test_a_body_is_asked_for_only_where_it_would_be_read(hub: Running) -> None:
-    """Expect: 100-continue is answered by 100, and where the request is refused without its body, by the refusal."""
+async def test_a_body_is_requested_only_if_it_will_be_read(hub: Running) -> None:
+    """Expect: 100-continue is answered by 100, or by the refusal if the request is refused without its body."""
     port = hub.server.http_port
     asked = ("expect: 100-continue", "connection: close")
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -119,8 +119,8 @@ async def test_a_body_is_asked_for_only_where_it_would_be_read(hub: Running) -> 
 
 
 @pytest.mark.parametrize("target", ["http://x/healthz", "HTTPS://x:8443/healthz?a=b", "http://user@[::1]/healthz"])
-async def test_a_whole_url_may_be_the_target(hub: Running, target: str) -> None:
-    """As proxies write it (RFC 9112, 3.2.2); which host it names counts for nothing."""
+async def test_a_full_url_may_be_the_target(hub: Running, target: str) -> None:
+    """As proxies write it (RFC 9112, 3.2.2); its host is ignored."""
     answer = await send(hub.server.http_port, head("connection: close", target=target, method="GET"))
     assert answer.startswith(b"HTTP/1.1 200 ")
     taken = await send(
@@ -133,22 +133,22 @@ async def test_a_whole_url_may_be_the_target(hub: Running, target: str) -> None:
 @pytest.mark.parametrize(
     "target", ["/healthz/", "/readyz/", "/metrics/", "/.well-known/jwks.json/", "//evil.example/healthz/"]
 )
-async def test_nobody_is_sent_to_where_a_header_says(hub: Running, target: str) -> None:
-    """A slash too many is another path: no redirect to the Host header's host, which a cache might keep."""
+async def test_there_is_no_redirect_to_the_host_header(hub: Running, target: str) -> None:
+    """A trailing slash makes another path: no redirect to the Host header's host, which a cache might store."""
     wire = f"GET {target} HTTP/1.1\r\nhost: evil.example\r\nx-forwarded-proto: https\r\nconnection: close\r\n\r\n"
     answer = await send(hub.server.http_port, wire.encode())
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert b"evil.example" not in answer
 
 
-async def test_requests_in_a_row_are_answered_in_their_order_up_to_a_thousand(hub: Running) -> None:
-    """Then the connection ends, after the last answer."""
+async def test_pipelined_requests_are_answered_in_order_up_to_a_thousand(hub: Running) -> None:
+    """Then the connection ends, after the last response."""
     answer = await send(hub.server.http_port, head(target="/healthz", method="GET") * 1_200)
     assert answer.count(b"HTTP/1.1 200 ") == 1_000
 
 
-async def test_a_body_that_is_slow_gives_its_place_to_a_new_one(hub: Running) -> None:
-    """Above 32 of one source; the one that began first is told to send the whole body at once."""
+async def test_a_slow_body_is_replaced_by_a_new_one(hub: Running) -> None:
+    """Above 32 of one source; the one that started first is told to send the whole body at once."""
     port = hub.server.http_port
     slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(33)]
     for _, writer in slow:
@@ -162,8 +162,8 @@ async def test_a_body_that_is_slow_gives_its_place_to_a_new_one(hub: Running) ->
         writer.transport.abort()
 
 
-async def test_the_places_of_all_sources_together_are_bounded() -> None:
-    """A source with fewer than its own bound gives way too, where all together are too many."""
+async def test_the_bodies_of_all_sources_together_are_bounded() -> None:
+    """A source below its own limit is affected too, if all together have too many."""
     bodies, ended = Bodies(most=3, each=2), list[str]()
 
     async def reads(name: str) -> None:

@@ -19,7 +19,7 @@ from tests.process.papers import authority, files_in, issued
 async def test_the_doctor_and_the_callers_reach_a_server_with_mutual_tls(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the address that they have and the name that the certificate has; without one of their own, nobody."""
+    """At their address with the name in the certificate; without a client certificate, they are refused."""
     ca, clients, files = authority(), authority("clients"), files_in(tmp_path)
     files.hold(issued(ca, name="backroom.internal", address="10.0.0.7"))
     files.client_ca.write_bytes(clients.pem)
@@ -59,7 +59,7 @@ async def test_the_doctor_and_the_callers_reach_a_server_with_mutual_tls(
             assert (await service_key(configured, address, tls_of(configured))).startswith("brk_")
 
 
-def test_a_caller_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_caller_certificate_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """In one line."""
     finished = backroom_here(capsys, "demo", BACKROOM_TLS_CA="/nowhere/ca.pem")
     assert finished.err == "backroom: BACKROOM_TLS_CA: /nowhere/ca.pem: No such file or directory\n"

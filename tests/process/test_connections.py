@@ -1,4 +1,4 @@
-"""What a gRPC connection may do, and for how long."""
+"""The limits of a gRPC connection, and its lifetime."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ async def limited(database: Database, **limits: Any) -> AsyncIterator[Running]:
 
 
 async def ended(opened: Running, greeting: bytes) -> float:
-    """In how many seconds the server ends a connection that says this and no more."""
+    """After how many seconds the server closes a connection that sends only this."""
     began = monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", opened.server.grpc_port)
     writer.write(greeting)
@@ -37,7 +37,7 @@ async def ended(opened: Running, greeting: bytes) -> float:
 
 
 async def test_the_number_of_streams_is_announced(database: Database) -> None:
-    """With the first frame, so that clients let the others wait."""
+    """In the first frame, so that clients hold the others back."""
     async with limited(database, streams=7) as opened:
         reader, writer = await asyncio.open_connection("127.0.0.1", opened.server.grpc_port)
         writer.write(GREETING)
@@ -48,15 +48,15 @@ async def test_the_number_of_streams_is_announced(database: Database) -> None:
     assert int.from_bytes(pairs[MAX_CONCURRENT_STREAMS], "big") == 7
 
 
-async def test_an_idle_connection_is_ended(database: Database) -> None:
-    """And so is one that does not begin to speak HTTP/2."""
+async def test_an_idle_connection_is_closed(database: Database) -> None:
+    """And so is one that does not start to speak HTTP/2."""
     async with limited(database, idle=0.5, handshake=0.5) as opened:
         assert 0.4 < await ended(opened, GREETING) < 5
         assert 0.4 < await ended(opened, b"") < 5
         assert await checked(opened.channel, "readiness") == "SERVING"
 
 
-async def test_a_caller_that_vanished_is_found_out(database: Database) -> None:
+async def test_a_dead_caller_is_detected(database: Database) -> None:
     """It does not answer a ping; one that does keeps its connection, and its watch."""
     async with limited(database, keepalive=1.0, keepalive_timeout=1.0) as opened:
         api = await opened.sign_in("service")
@@ -67,8 +67,8 @@ async def test_a_caller_that_vanished_is_found_out(database: Database) -> None:
         watch.cancel()
 
 
-async def test_a_connection_ends_when_it_has_come_of_age(database: Database) -> None:
-    """Its watch may go on for the grace, and no longer; calls go on, on a new connection."""
+async def test_a_connection_is_closed_at_its_maximum_age(database: Database) -> None:
+    """Its watch may continue for the grace period; calls continue on a new connection."""
     async with limited(database, age=1.0, age_grace=1.0) as opened:
         api = await opened.sign_in("service")
         watch = api.inventory.WatchStock(inventory_service_pb2.WatchStockRequest(), timeout=None)
@@ -82,8 +82,8 @@ async def test_a_connection_ends_when_it_has_come_of_age(database: Database) -> 
             await asyncio.sleep(0.05)
 
 
-async def test_a_flood_of_pings_ends_the_connection(database: Database) -> None:
-    """It is told why."""
+async def test_a_flood_of_pings_closes_the_connection(database: Database) -> None:
+    """With the reason."""
     async with limited(database) as opened:
         reader, writer = await asyncio.open_connection("127.0.0.1", opened.server.grpc_port)
         writer.write(GREETING)
@@ -96,7 +96,7 @@ async def test_a_flood_of_pings_ends_the_connection(database: Database) -> None:
 
 
 async def test_metadata_above_the_limit_is_refused(database: Database) -> None:
-    """Before any of our code sees it; what is below the limit passes."""
+    """Before any of our code sees it; metadata below the limit is accepted."""
     async with limited(database) as opened:
         call: Any = opened.channel.unary_unary("/grpc.health.v1.Health/Check")
         await call(b"", metadata=(("x-filling", "x" * 10_000),), timeout=5)

@@ -1,4 +1,4 @@
-"""Each form in which a database's URL may be written leads every part of the process to the same database."""
+"""Each form of a database's URL leads every part of the process to the same database."""
 
 import asyncio
 import socket
@@ -20,14 +20,14 @@ from storage.pooler import Pooler
 from storage.url import parameters
 
 WITHIN = 60.0
-"""In seconds; a host that is silent may take all of its time at each connection."""
+"""In seconds; a silent host may take its whole timeout at each connection."""
 
 QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
 
 
 @dataclass(frozen=True)
 class Way:
-    """Where the database is, in the words of a URL, and two places where none is."""
+    """Parts of a URL for the database, and two addresses without one."""
 
     user: str
     database: str
@@ -86,7 +86,7 @@ FORMS: dict[str, Callable[[Way], str]] = {
 
 @asynccontextmanager
 async def _relayed(folder: str, port: str) -> AsyncIterator[int]:
-    """A port at 127.0.0.1 that leads to a socket, since the tests' server listens at no address."""
+    """A port at 127.0.0.1 that forwards to a socket, since the tests' server listens on no address."""
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with closing(writer):
@@ -114,7 +114,7 @@ async def way(database_url: str) -> AsyncIterator[Way]:
         silent, refusing = stack.enter_context(socket.socket()), stack.enter_context(socket.socket())
         for each in (silent, refusing):
             each.bind(("127.0.0.1", 0))
-        silent.listen(100)  # and nobody takes what comes
+        silent.listen(100)  # and no process accepts connections
         ports = (relayed, refusing.getsockname()[1], silent.getsockname()[1])
         yield Way(found["user"], found["dbname"], found["host"], port, *ports)
 
@@ -128,7 +128,7 @@ async def _by_the_pool(url: str) -> None:
 
 
 async def _by_the_worker(url: str, direct_url: str | None = None) -> None:
-    """A job is done, of which the worker hears over a connection of its own."""
+    """A job is done, of which the worker is notified over a separate connection."""
     done = asyncio.Event()
 
     async def run() -> None:
@@ -170,7 +170,7 @@ WAYS: dict[str, Callable[[str], Awaitable[None]]] = {
     "migrate": _by_a_migration,
 }
 TOGETHER = [["the pool"], ["the worker", "the worker past a pooler"], ["doctor"], ["migrate"]]
-"""What is tried at once, since each waits for the hosts that are silent; one worker would do the other's jobs."""
+"""The variants that run concurrently: each waits for the silent hosts, and two workers would take each other's jobs."""
 
 
 @pytest.mark.parametrize("form", FORMS)

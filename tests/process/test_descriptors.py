@@ -1,4 +1,4 @@
-"""Connections that do nothing press on the process's descriptors, and new callers are served all the same."""
+"""Idle connections compete for the process's descriptors, and new callers are served all the same."""
 
 import asyncio
 import resource
@@ -24,7 +24,7 @@ LOCAL = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
 
 @asynccontextmanager
 async def pressed(server: ServerProcess, greeting: bytes, *, again: bool) -> AsyncIterator[None]:
-    """So many connections that say this and no more; with `again`, each comes back when it is ended."""
+    """This many connections that send only this; with `again`, each reconnects when it is closed."""
 
     async def press() -> None:
         while True:
@@ -51,7 +51,7 @@ async def pressed(server: ServerProcess, greeting: bytes, *, again: bool) -> Asy
 
 
 async def served(server: ServerProcess, api: Api) -> float:
-    """In how many seconds a new connection brings an answer from the database."""
+    """After how many seconds a new connection returns a response that needs the database."""
     began = monotonic()
     async with grpc.aio.insecure_channel(server.address, LOCAL) as channel:
         answer = await me(Api(channel, api.token, api.account_id))
@@ -70,10 +70,10 @@ async def served(server: ServerProcess, api: Api) -> float:
     ids=["idle, back at once", "idle", "silent, back at once", "silent"],
 )
 @pytest.mark.slow
-async def test_a_fresh_client_is_served_while_idle_connections_press(
+async def test_a_fresh_client_is_served_while_idle_connections_compete(
     server: Running, database_url: str, greeting: bytes, *, again: bool
 ) -> None:
-    """Within 2 s, whether they speak HTTP/2 or nothing, and come back or not; the HTTP side answers too."""
+    """Within 2 s, whether they speak HTTP/2 or nothing, and reconnect or not; the HTTP side responds too."""
     api = await server.sign_in("customer")
     async with serving(database_url, descriptors=DESCRIPTORS) as process, pressed(process, greeting, again=again):
         async with asyncio.timeout(30):
@@ -85,14 +85,14 @@ async def test_a_fresh_client_is_served_while_idle_connections_press(
                     assert answer.status_code == 200
 
 
-def test_the_fewer_descriptors_the_sooner_an_idle_connection_has_to_go() -> None:
-    """A second where there are few, and ten minutes where they abound."""
+def test_the_fewer_descriptors_the_sooner_an_idle_connection_is_closed() -> None:
+    """After a second if there are few, and after ten minutes if there are plenty."""
     assert [ConnectionLimits.of(limit).idle for limit in (64, 1024, 20_480, 1 << 20)] == [1, 1, 20, 600]
     assert [ConnectionLimits.of(limit).handshake for limit in (64, 1024, 20_480, 1 << 20)] == [1, 1, 10, 10]
 
 
-def test_what_is_reserved_is_there_only_for_those_who_ask() -> None:
-    """The process's limit stands below it, but within the block."""
+def test_reserved_descriptors_are_available_only_within_the_block() -> None:
+    """Outside it the process's limit is below them."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         found = Descriptors.raised()

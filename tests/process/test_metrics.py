@@ -1,4 +1,4 @@
-"""Whom the metrics are shown to, and what showing them costs."""
+"""Who can read the metrics, and what rendering them costs."""
 
 import asyncio
 
@@ -19,15 +19,15 @@ async def status(url: str, **headers: str) -> int:
         return (await client.get(url, headers=headers)).status_code
 
 
-async def test_a_server_that_shows_them_to_nobody_knows_no_such_page(database: Database) -> None:
-    """As in production, where nothing else is said."""
+async def test_without_access_there_is_no_metrics_page(database: Database) -> None:
+    """As in production, unless configured."""
     async with running(database, metrics_access=MetricsAccess(public=False)) as server:
         assert await status(f"{server.http}/metrics") == 404
         assert await status(f"{server.http}/healthz") == 200
 
 
-async def test_a_token_opens_them_and_nothing_else_does(database: Database) -> None:
-    """Whole, as a bearer token; in production too."""
+async def test_only_the_token_grants_access(database: Database) -> None:
+    """In full, as a bearer token; in production too."""
     async with running(database, metrics_access=MetricsAccess(public=False, token=TOKEN)) as server:
         url = f"{server.http}/metrics"
         assert await status(url, authorization=f"Bearer {TOKEN}") == 200
@@ -37,8 +37,8 @@ async def test_a_token_opens_them_and_nothing_else_does(database: Database) -> N
 
 
 @pytest.mark.parametrize("public", [True, False])
-async def test_at_an_address_of_their_own_they_are_there_and_nowhere_else(database: Database, public: bool) -> None:
-    """And nothing else is there."""
+async def test_a_separate_address_serves_only_the_metrics(database: Database, public: bool) -> None:
+    """And the other address does not."""
     metrics_access = MetricsAccess(public=public)
     async with running(database, metrics_access=metrics_access, metrics_address=Address("127.0.0.1:0")) as server:
         own = f"http://127.0.0.1:{server.server.metrics_port}"
@@ -47,8 +47,8 @@ async def test_at_an_address_of_their_own_they_are_there_and_nowhere_else(databa
         assert await status(f"{own}/healthz") == 404
 
 
-async def test_they_are_rendered_once_for_all_who_ask_at_once_and_for_a_while() -> None:
-    """Then anew."""
+async def test_concurrent_and_soon_repeated_requests_share_one_rendering() -> None:
+    """Then they are rendered again."""
     time, made = [0.0], list[asyncio.Event]()
 
     async def exposition() -> str:
@@ -72,8 +72,8 @@ async def test_they_are_rendered_once_for_all_who_ask_at_once_and_for_a_while() 
     assert await later == "2"
 
 
-async def test_a_failure_is_not_kept() -> None:
-    """Who asks next may be answered."""
+async def test_a_failure_is_not_cached() -> None:
+    """The next request may succeed."""
     answers = iter([ConnectionError(), "good"])
 
     async def exposition() -> str:
@@ -88,7 +88,7 @@ async def test_a_failure_is_not_kept() -> None:
     assert await kept() == "good"
 
 
-async def test_what_is_rendered_beside_the_loop_is_what_was_counted() -> None:
+async def test_metrics_rendered_in_a_thread_are_correct() -> None:
     """In Prometheus's text format."""
     registry = CollectorRegistry()
     Counter("things", "Things", registry=registry).inc(3)

@@ -1,4 +1,4 @@
-"""Modules that are served apart."""
+"""Modules that are served in separate processes."""
 
 import grpc
 import pytest
@@ -11,8 +11,8 @@ from tests.fixtures.servers import Api, refusal
 
 
 @pytest.mark.slow
-async def test_a_process_serves_the_modules_it_is_told_to(service: Api, database_url: str) -> None:
-    """Commerce alone takes the tokens that another process over the same database issued, and knows no identity."""
+async def test_a_process_serves_only_the_configured_modules(service: Api, database_url: str) -> None:
+    """Commerce alone accepts the tokens that another process on the same database issued, without serving identity."""
     async with (
         serving(database_url, BACKROOM_MODULES="commerce") as commerce,
         grpc.aio.insecure_channel(commerce.address) as channel,

@@ -1,4 +1,4 @@
-"""What the sandbox of a first run does to the settings."""
+"""How the sandbox of a first run affects the settings."""
 
 import json
 from dataclasses import asdict
@@ -20,8 +20,8 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_payments_are_made_with_a_sandbox_that_runs_beside(data_dir: Path) -> None:
-    """By a command beside the server, too; unless another provider was chosen, it is the one for new payments."""
+def test_payments_use_a_sandbox_that_runs_next_to_the_server(data_dir: Path) -> None:
+    """For commands too; unless another provider was chosen, new payments use it."""
     for settings in (settings_of(), settings_of(payment_provider="none"), settings_of(payment_provider="stripe")):
         beside = with_running_sandbox(settings.model_copy(update={"data_dir": data_dir}))
         assert beside == with_sandbox(settings, OURS).model_copy(update={"data_dir": data_dir})
@@ -31,15 +31,15 @@ def test_payments_are_made_with_a_sandbox_that_runs_beside(data_dir: Path) -> No
         assert paying.payment_provider == (settings.of(CommerceSettings).payment_provider or "sandbox")
 
 
-def test_what_was_set_counts_before_a_sandbox_of_an_earlier_start(data_dir: Path) -> None:
-    """One that was named, and a database of one's own, beside which none is started."""
+def test_explicit_settings_override_an_earlier_starts_sandbox(data_dir: Path) -> None:
+    """A named one, and an external database, with which none is started."""
     named = settings_of(data_dir=data_dir, sandbox_url="http://sandbox.example", sandbox_key="key")
     own = settings_of(data_dir=data_dir, database_url="postgresql://db.example/shop")
     for settings in (named, own):
         assert with_running_sandbox(settings) == settings
 
 
-def test_without_a_sandbox_the_settings_stay(tmp_path: Path) -> None:
-    """Where no server has started one."""
+def test_without_a_sandbox_the_settings_do_not_change(tmp_path: Path) -> None:
+    """If no server has started one."""
     settings = settings_of(data_dir=tmp_path)
     assert with_running_sandbox(settings) == with_sandbox(settings, None) == settings

@@ -1,4 +1,4 @@
-"""A caller of the HTTP side that does not do its part is not waited for."""
+"""Slow callers of the HTTP side time out."""
 
 import asyncio
 import ssl
@@ -29,7 +29,7 @@ GET = b"GET /here HTTP/1.1\r\nhost: x\r\n\r\n"
 
 @asynccontextmanager
 async def listening(*, tls: Certificates | None = None, most: int = 256) -> AsyncIterator[tuple[int, list[str]]]:
-    """The port of an HTTP side that waits a fraction of a second for a request; and what its application saw."""
+    """The port of an HTTP side that waits a fraction of a second for a request; and what its application got."""
     seen: list[str] = []
 
     async def take(request: Request) -> Response:
@@ -53,7 +53,7 @@ async def listening(*, tls: Certificates | None = None, most: int = 256) -> Asyn
 
 
 async def ended(port: int, start: bytes, trickle: bytes) -> tuple[float, bytes]:
-    """In how many seconds a connection is ended that sends the one and then byte by byte the other; and its answer."""
+    """How long until a connection is closed that sends `start` and then `trickle` byte by byte; and its response."""
     began = monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     async with closed(writer), asyncio.timeout(10):
@@ -79,8 +79,8 @@ async def ended(port: int, start: bytes, trickle: bytes) -> tuple[float, bytes]:
     ],
     ids=["nothing", "a line", "headers", "a body", "chunks"],
 )
-async def test_a_request_that_does_not_arrive_in_time_is_not_waited_for(start: bytes, trickle: bytes) -> None:
-    """However much of it keeps coming, byte by byte."""
+async def test_a_request_that_does_not_arrive_in_time_is_closed(start: bytes, trickle: bytes) -> None:
+    """Even if bytes of it keep arriving."""
     async with listening() as (port, seen):
         took, answer = await ended(port, start, trickle)
         assert 0.9 * WITHIN < took < 4 * WITHIN
@@ -89,8 +89,8 @@ async def test_a_request_that_does_not_arrive_in_time_is_not_waited_for(start: b
         assert seen == (["cut off"] if b"/take" in start else [])
 
 
-async def test_a_request_that_arrives_in_time_is_answered_however_slowly_it_came() -> None:
-    """And so are further ones on the same connection, each with a time of its own."""
+async def test_a_slow_request_that_arrives_in_time_is_answered() -> None:
+    """And so are further ones on the same connection, each with its own timeout."""
     async with listening() as (port, seen):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         async with closed(writer), asyncio.timeout(10):
@@ -102,16 +102,16 @@ async def test_a_request_that_arrives_in_time_is_answered_however_slowly_it_came
         assert seen == ["40 bytes"] * 3
 
 
-async def test_an_idle_connection_is_ended() -> None:
-    """After an answer too, if no further request comes; several at once are all answered."""
+async def test_an_idle_http_connection_is_closed() -> None:
+    """After a response too, if no further request arrives; pipelined ones are all answered."""
     async with listening() as (port, _):
         took, answer = await ended(port, GET * 3, b"")
         assert answer.count(b"HTTP/1.1 204") == 3
         assert 0.9 * WITHIN < took < 4 * WITHIN
 
 
-async def test_a_new_caller_takes_the_place_of_the_one_that_has_said_nothing_for_longest() -> None:
-    """Above the bound on connections."""
+async def test_a_new_caller_replaces_the_one_that_has_been_silent_for_longest() -> None:
+    """Above the limit on connections."""
     async with listening(most=20) as (port, _):
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -123,8 +123,8 @@ async def test_a_new_caller_takes_the_place_of_the_one_that_has_said_nothing_for
             each.transport.abort()
 
 
-async def test_a_handshake_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
-    """Over TLS the same time counts; whoever does shake hands is answered."""
+async def test_a_missing_handshake_times_out(tmp_path: Path) -> None:
+    """Over TLS the same timeout applies; a client that does shake hands is answered."""
     ca, files = authority(), files_in(tmp_path)
     files.hold(issued(ca))
     async with listening(tls=Certificates(files.certificate, files.key, structlog.get_logger())) as (port, _):
@@ -138,8 +138,8 @@ async def test_a_handshake_that_does_not_come_is_not_waited_for(tmp_path: Path) 
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
 
 
-async def test_others_are_answered_meanwhile(server: Running) -> None:
-    """The server as it is: a hundred slow ones, and a request beside them; a whole request has 10 seconds."""
+async def test_other_requests_are_answered_meanwhile(server: Running) -> None:
+    """On the real server: a hundred slow clients, and a request at the same time, which has 10 seconds."""
     assert REQUEST_SECONDS == 10
     port = server.server.http_port
     slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]

@@ -1,4 +1,4 @@
-"""When a server must not start, and what it says then."""
+"""When a server must not start, and what it prints then."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ FIT = {
     "BACKROOM_MASTER_KEY": new_master_key(),
 }
 UNSET = ["BACKROOM_MASTER_KEY", "DATABASE_URL", "BACKROOM_ISSUER", "BACKROOM_MAIL"]
-"""What production needs, in the order in which it is told."""
+"""The settings that production needs, in the order of the messages."""
 PUBLIC = {"BACKROOM_GRPC_ADDRESS": "0.0.0.0:50051", "BACKROOM_HTTP_ADDRESS": "[::]:8080"}
 METRICS = {"BACKROOM_METRICS_ADDRESS": "0.0.0.0:9090"}
 TLS = {"BACKROOM_TLS_CERTIFICATE": "/tls/chain.pem", "BACKROOM_TLS_KEY": "/tls/key.pem"}
@@ -35,17 +35,17 @@ def settings(**given: str) -> Settings:
 
 
 def named(**given: str) -> list[str]:
-    """The settings that keep a server from starting."""
+    """The settings that prevent a server from starting."""
     return [line.partition(":")[0] for line in reasons_not_to_start(settings(**given))]
 
 
-def test_development_starts_with_nothing_said() -> None:
+def test_development_starts_without_settings() -> None:
     """And without a warning."""
     assert reasons_not_to_start(settings()) == warnings(settings()) == []
 
 
-def test_production_starts_with_what_it_needs() -> None:
-    """On this machine alone in plain text; on all others with a certificate, or where plain text is allowed."""
+def test_production_starts_with_the_required_settings() -> None:
+    """Plain text only on loopback; on other addresses a certificate, or plain text explicitly allowed."""
     assert named(**FIT) == []
     assert named(**FIT, **PUBLIC, **TLS, BACKROOM_HTTP_TLS="true") == []
     assert named(**FIT, **PUBLIC, BACKROOM_ALLOW_PLAINTEXT="grpc,http") == []
@@ -57,7 +57,7 @@ def test_production_starts_with_what_it_needs() -> None:
 
 @pytest.mark.parametrize("missing", ["DATABASE_URL", "BACKROOM_MASTER_KEY", "BACKROOM_ISSUER", "BACKROOM_MAIL"])
 def test_production_does_not_start_without(missing: str) -> None:
-    """Each is named; the embedded database is none for production."""
+    """Each missing setting is named; the embedded database does not count in production."""
     assert named(**{name: value for name, value in FIT.items() if name != missing}) == [missing]
 
 
@@ -70,12 +70,12 @@ WRAPPING = [
     "2002::/19",
     "::/96",
 ]
-"""Networks of IPv6 that hold much of IPv4, though few of IPv6's own addresses."""
+"""IPv6 networks that embed much of IPv4, though few of IPv6's own addresses."""
 
 
 @pytest.mark.parametrize("networks", ["0.0.0.0/0", "::/0", "10.0.0.0/8,0.0.0.0/1", "fd00::/8,8000::/1", *WRAPPING])
 def test_production_sends_no_webhooks_into_all_networks(networks: str) -> None:
-    """Private ones can be allowed, however large."""
+    """Private networks can be allowed, however large."""
     given = "BACKROOM_WEBHOOK_ALLOWED_NETWORKS"
     assert named(**FIT, **{given: networks}) == [given]
     own = "10.0.0.0/8,fc00::/7,127.0.0.1/32,64:ff9b::10.0.0.0/104,::ffff:10.0.0.0/104,2002:a00::/24"
@@ -83,7 +83,7 @@ def test_production_sends_no_webhooks_into_all_networks(networks: str) -> None:
 
 
 def test_production_listens_on_no_public_address_in_plain_text() -> None:
-    """Each side is named that would."""
+    """Each such side is named."""
     assert named(**FIT, **PUBLIC) == ["BACKROOM_GRPC_ADDRESS", "BACKROOM_HTTP_ADDRESS"]
     assert named(**FIT, **PUBLIC, **TLS) == ["BACKROOM_HTTP_ADDRESS"]
     assert named(**FIT, **PUBLIC, BACKROOM_ALLOW_PLAINTEXT="http") == ["BACKROOM_GRPC_ADDRESS"]
@@ -122,8 +122,8 @@ def test_production_reaches_a_database_by_tls_or_on_this_machine(url: str) -> No
     assert named(**{**FIT, "DATABASE_URL": url}) == []
 
 
-def test_what_libpq_takes_from_the_environment_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A URL may leave the host and sslmode open."""
+def test_libpqs_environment_variables_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A URL may omit the host and sslmode."""
     bare = {**FIT, "DATABASE_URL": "postgresql:///b"}
     monkeypatch.setenv("PGHOST", "db.example.com")
     assert named(**bare) == ["DATABASE_URL"]
@@ -132,7 +132,7 @@ def test_what_libpq_takes_from_the_environment_counts(monkeypatch: pytest.Monkey
     file = tmp_path / "services"
     file.write_text("[shop]\nhost=other.example.com\n")
     monkeypatch.setenv("PGSERVICEFILE", str(file))
-    monkeypatch.setenv("PGSERVICE", "shop")  # what its file says counts before what the environment does
+    monkeypatch.setenv("PGSERVICE", "shop")  # its file takes precedence over the environment
     assert named(**bare) == ["DATABASE_URL"]
 
 
@@ -147,16 +147,16 @@ GUESSABLE_KEYS = [
 
 
 @pytest.mark.parametrize("key", GUESSABLE_KEYS)
-def test_production_takes_no_master_key_that_can_be_guessed(key: bytes) -> None:
-    """As the first of several or the last; in development it may be any."""
+def test_production_accepts_no_master_key_that_can_be_guessed(key: bytes) -> None:
+    """The first of several or the last; in development it may be any."""
     text = base64.b64encode(key).decode()
     assert named(**{**FIT, "BACKROOM_MASTER_KEY": text}) == ["BACKROOM_MASTER_KEY"]
     assert named(**{**FIT, "BACKROOM_MASTER_KEY": f"{new_master_key()},{text}"}) == ["BACKROOM_MASTER_KEY"]
     assert named(BACKROOM_MASTER_KEY=text) == []
 
 
-def test_production_takes_every_random_master_key() -> None:
-    """Of a thousand none is taken for a made-up one."""
+def test_production_accepts_every_random_master_key() -> None:
+    """Of a thousand none is mistaken for a made-up one."""
     assert not any(is_guessable_key(secrets.token_bytes(32)) for _ in range(1000))
 
 
@@ -170,8 +170,8 @@ def test_production_takes_every_random_master_key() -> None:
         ("standard", "whsec_AAECAwQF"),
     ],
 )
-def test_production_takes_no_senders_whose_secret_can_be_guessed(scheme: str, secret: str) -> None:
-    """Whoever guesses it says in the sender's name that an order is paid. The line quotes nothing of it."""
+def test_production_accepts_no_sender_whose_secret_can_be_guessed(scheme: str, secret: str) -> None:
+    """With a guessed secret anyone could report an order as paid. The line quotes nothing of it."""
     good = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     given = {"BACKROOM_WEBHOOK_SOURCES": json.dumps({"hub": {"scheme": scheme, "secrets": [good, secret]}})}
     assert named(**FIT, **given) == [*given]
@@ -186,14 +186,14 @@ def test_production_takes_no_senders_whose_secret_can_be_guessed(scheme: str, se
 @pytest.mark.parametrize(
     "url", ["http://localhost", "https://localhost:8443/b", "http://127.0.0.1", "https://[::1]/", "https:///b"]
 )
-def test_production_is_no_environment_that_any_machine_may_be(url: str) -> None:
-    """By the default's URL, tokens of a developer's machine would be this environment's."""
+def test_production_refuses_a_local_issuer(url: str) -> None:
+    """With the default, tokens of a developer's machine would be valid."""
     assert named(**{**FIT, "BACKROOM_ISSUER": url}) == ["BACKROOM_ISSUER"]
 
 
 @pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "2000::/3", *WRAPPING])
-def test_production_takes_no_stranger_s_word_for_where_a_call_comes_from(network: str) -> None:
-    """Nor beside networks that are the proxies' own."""
+def test_production_does_not_trust_public_networks_as_proxies(network: str) -> None:
+    """Not even next to the proxies' own networks."""
     assert named(**FIT, BACKROOM_TRUSTED_PROXIES=f"10.0.0.0/8,{network}") == ["BACKROOM_TRUSTED_PROXIES"]
     assert named(BACKROOM_TRUSTED_PROXIES=network) == []
     own = "10.0.0.0/8,fc00::/7,100.64.0.0/10,203.0.113.0/24,2001:db8::/32"
@@ -210,8 +210,8 @@ def test_production_takes_no_stranger_s_word_for_where_a_call_comes_from(network
         ({"BACKROOM_WEBHOOK_ALLOWED_NETWORKS": "0.0.0.0/0"}, "webhooks"),
     ],
 )
-def test_production_does_not_start_with_what_is_to_try_things_with(unfit: dict[str, str], module: str) -> None:
-    """Where this process serves what it is for; in development it does."""
+def test_production_does_not_start_with_test_components(unfit: dict[str, str], module: str) -> None:
+    """If this process serves what they are for; in development it does."""
     assert named(**{**FIT, **unfit}) == list(unfit)
     assert named(**{**FIT, **unfit}, BACKROOM_MODULES=module) == list(unfit)
     for other in set(MODULES) - {module}:
@@ -219,12 +219,12 @@ def test_production_does_not_start_with_what_is_to_try_things_with(unfit: dict[s
     assert named(**unfit) == []
 
 
-def test_production_starts_without_mails_where_somebody_says_so() -> None:
-    """As where all accounts are made by admins."""
+def test_production_starts_without_mails_if_configured_so() -> None:
+    """For example if admins create all accounts."""
     assert named(**{**FIT, "BACKROOM_MAIL": "log"}) == []
 
 
-def test_each_reason_is_one_line_that_names_the_mend() -> None:
+def test_each_reason_is_one_line_that_says_what_to_do() -> None:
     """The setting, what is wrong with it, and what to do."""
     given = {"BACKROOM_TRUSTED_PROXIES": "0.0.0.0/0", "BACKROOM_PAYMENT_PROVIDER": "sandbox", "BACKROOM_MAIL": "file"}
     url = "postgresql://u:hunter2@db.example.com/b"
@@ -241,8 +241,8 @@ def test_each_reason_is_one_line_that_names_the_mend() -> None:
     assert lines[3].startswith("BACKROOM_PAYMENT_PROVIDER: sandbox moves no money; ")
 
 
-def test_a_public_plain_text_port_is_warned_of_in_development() -> None:
-    """But not where it was allowed."""
+def test_development_warns_of_a_public_plain_text_port() -> None:
+    """But not if it was allowed."""
     assert [line.partition(":")[0] for line in warnings(settings(**PUBLIC))] == list(PUBLIC)
     assert warnings(settings(**PUBLIC, BACKROOM_ALLOW_PLAINTEXT="grpc,http")) == []
 
@@ -257,44 +257,44 @@ def test_a_public_plain_text_port_is_warned_of_in_development() -> None:
         ({"BACKROOM_CALLS_BURST": "5"}, "BACKROOM_CALLS_PER_SECOND"),
     ],
 )
-def test_a_setting_that_means_nothing_alone_is_refused(half: dict[str, str], missing: str) -> None:
-    """In development too: it would be thought to be in force."""
+def test_a_setting_that_has_no_effect_alone_is_refused(half: dict[str, str], missing: str) -> None:
+    """In development too: an operator would believe that it is in force."""
     assert named(**half) == [missing]
 
 
 def test_only_the_loopback_is_local() -> None:
-    """A name may stand for anything."""
+    """A name may resolve to any address."""
     local = ("127.0.0.1:1", "127.8.9.10:1", "[::1]:1", "localhost:1")
     public = ("0.0.0.0:1", "[::]:1", "10.0.0.7:1", "[fe80::1]:1", "localhost.example.com:1", "backroom:1")
     assert all(is_this_machine(Address(each).host) for each in local)
     assert not any(is_this_machine(Address(each).host) for each in public)
 
 
-def test_reflection_is_off_in_production_unless_it_is_asked_for() -> None:
-    """And on elsewhere unless it is not wanted."""
+def test_reflection_is_off_in_production_unless_enabled() -> None:
+    """And on elsewhere unless disabled."""
     assert [settings(BACKROOM_ENVIRONMENT=each).reflects for each in ("development", "production")] == [True, False]
     assert settings(BACKROOM_ENVIRONMENT="production", BACKROOM_REFLECTION="true").reflects
     assert not settings(BACKROOM_REFLECTION="false").reflects
 
 
 @pytest.mark.slow
-async def test_a_refused_start_says_each_reason_in_a_line() -> None:
-    """With exit code 1, and before anything was made or opened."""
+async def test_a_refused_start_prints_one_line_per_reason() -> None:
+    """With exit code 1, and before anything was created or opened."""
     finished = await backroom("serve", BACKROOM_ENVIRONMENT="production", **PUBLIC)
     assert (finished.code, finished.out) == (1, "")
     lines = finished.err.removeprefix("backroom: ").splitlines()
     assert [line.partition(":")[0] for line in lines] == [*UNSET, *PUBLIC]
 
 
-def test_a_worker_opens_no_port_and_needs_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is refused for all but the ports."""
+def test_a_worker_needs_everything_but_the_ports(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused for the other reasons."""
     finished = backroom_here(capsys, "worker", BACKROOM_ENVIRONMENT="production", **PUBLIC)
     lines = finished.err.removeprefix("backroom: ").splitlines()
     assert [line.partition(":")[0] for line in lines] == UNSET
 
 
 @pytest.mark.slow
-async def test_a_certificate_that_cannot_be_read_stops_the_start(database_url: str, tmp_path: Path) -> None:
+async def test_an_unreadable_certificate_prevents_the_start(database_url: str, tmp_path: Path) -> None:
     """The line names the setting and the file."""
     files = files_in(tmp_path)
     files.hold(issued(authority()))
@@ -307,8 +307,8 @@ async def test_a_certificate_that_cannot_be_read_stops_the_start(database_url: s
     assert "Traceback" not in finished.err
 
 
-def test_the_doctor_says_what_keeps_a_server_from_starting(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the mend, and exit code 1."""
+def test_the_doctor_says_what_prevents_a_start(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what to do, and exit code 1."""
     finished = backroom_here(capsys, "doctor", BACKROOM_ENVIRONMENT="production", COLUMNS="250", **PUBLIC)
     assert finished.code == 1
     for setting in (*UNSET, *PUBLIC):

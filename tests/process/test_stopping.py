@@ -1,4 +1,4 @@
-"""A server that is asked to stop loses nothing."""
+"""A stopping server loses nothing."""
 
 import asyncio
 import signal
@@ -19,12 +19,12 @@ from tests.invariants import assert_kept, count_orders
 from tests.process.servers import QUIET, opened
 
 ENOUGH = 20.0
-"""In seconds: less than the 30 that calls under way may take, more than a stop without any takes."""
+"""In seconds: less than the 30 that calls under way have, more than a stop without any takes."""
 
 
 @pytest.mark.slow
-async def test_a_stop_under_load_answers_every_call_that_was_taken(database: Database, database_url: str) -> None:
-    """It is not ready first, takes calls until the load balancers know, answers them all, and exits with 0."""
+async def test_a_stop_under_load_answers_every_accepted_call(database: Database, database_url: str) -> None:
+    """It becomes not ready, accepts calls until load balancers have noticed, answers them all, and exits with 0."""
     book = Book()
     async with (
         serving(database_url, BACKROOM_DRAIN_SECONDS="1") as server,
@@ -48,8 +48,8 @@ async def test_a_stop_under_load_answers_every_call_that_was_taken(database: Dat
     assert_kept(database_url, book.ok.values())
 
 
-async def test_a_stop_waits_for_a_call_under_way(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long it takes within reason; the call gets its answer, and only then the server is gone."""
+async def test_a_stop_waits_for_calls_under_way(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to a limit; the call gets its response, and only then the server exits."""
     async with opened(database) as running:
         api = await running.sign_in("customer")
         accounts, gate, reached = running.application.identity.accounts, asyncio.Event(), asyncio.Event()
@@ -73,7 +73,7 @@ async def test_a_stop_waits_for_a_call_under_way(database: Database, monkeypatch
 
 @pytest.mark.parametrize("service", ["liveness", "readiness"])
 async def test_an_open_health_watch_does_not_delay_a_stop(database: Database, service: str) -> None:
-    """It would last as long as its caller wants, and is cut off."""
+    """It would last as long as its caller wants, and is ended."""
     async with opened(database) as running:
         watch = watched(running.channel, service)
         assert await anext(watch) == "SERVING"

@@ -1,4 +1,4 @@
-"""Watches do not keep a server: not from stopping, and not from answering others."""
+"""Watches delay neither a stop nor other calls."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,14 +12,14 @@ from storage.commerce.store import COMMERCE
 from storage.database import Database
 from tests.commerce.goods import stock_of
 from tests.commerce.values import kept, product, receipt
-from tests.commerce.watched import begun, told
+from tests.commerce.watched import begun, received
 from tests.faults.load import until
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, refusal
 from tests.process.servers import Opened, opened
 
 ENOUGH = 15.0
-"""In seconds: less than the 30 that calls under way may take, more than a stop without any takes."""
+"""In seconds: less than the 30 that calls under way have, more than a stop without any takes."""
 STOCK = inventory_service_pb2.WatchStockRequest()
 ORDERS = order_service_pb2.WatchOrdersRequest()
 MOVEMENTS = 600
@@ -27,14 +27,14 @@ MOVEMENTS = 600
 
 @pytest.fixture
 async def narrow(database_url: str) -> AsyncIterator[Database]:
-    """Two connections, and no more."""
+    """A pool of two connections."""
     database = Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=2)
     yield database
     await database.close()
 
 
 async def unread(running: Opened, api: Api, count: int) -> list[Any]:
-    """So many watches of which one change is read and no more, and far more to tell than fits on their way."""
+    """This many watches of which one change is read, with far more changes than fit into the buffers."""
     goods = product("TEA")
     await kept(running.application.database, goods)
     calls = [api.inventory.WatchStock(STOCK, timeout=None) for _ in range(count)]
@@ -44,18 +44,18 @@ async def unread(running: Opened, api: Api, count: int) -> list[Any]:
     async with running.application.database.store(COMMERCE).transaction() as tx:
         await tx.stock.move([receipt(goods, 1, note=long) for _ in range(MOVEMENTS)])
     for call in calls:
-        await told(call, 1)
+        await received(call, 1)
     feeds = [feed for part in running.application._modules for feed in part.feeds]
     await until(lambda: all(stands_still(watch) for feed in feeds for watch in feed._watches), within=30)
     return calls
 
 
 def stands_still(watch: Any) -> bool:
-    """Whether nothing was told for a while of what there is to tell."""
+    """Whether no changes are sent for a while although there are some."""
     return bool(watch._clock() - watch._last > 0.3)
 
 
-async def test_a_stop_ends_the_watches_and_says_so(database: Database) -> None:
+async def test_a_stop_ends_the_watches_with_a_reason(database: Database) -> None:
     """Both kinds at once, with the reason that sends a client to another server."""
     async with opened(database) as running:
         api = await running.sign_in("service")
@@ -70,19 +70,19 @@ async def test_a_stop_ends_the_watches_and_says_so(database: Database) -> None:
         await asyncio.wait_for(stop, ENOUGH)
 
 
-async def test_a_watch_that_is_not_read_does_not_delay_a_stop(database: Database) -> None:
-    """Its messages wait for a reader that does not come, and it is cut off in the middle."""
+async def test_a_watch_that_does_not_read_does_not_delay_a_stop(database: Database) -> None:
+    """Its messages wait for a reader that never reads, and it is cut off in the middle."""
     async with opened(database) as running:
         calls = await unread(running, await running.sign_in("service"), 2)
         await asyncio.wait_for(running.server.stop(), ENOUGH)
         for call in calls:
             with pytest.raises(grpc.aio.AioRpcError) as raised:
-                await told(call, MOVEMENTS - 1)
+                await received(call, MOVEMENTS - 1)
             assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_watches_that_are_not_read_leave_the_database_to_others(narrow: Database) -> None:
-    """Ten of them beside a pool of two."""
+async def test_watches_that_do_not_read_leave_the_database_to_others(narrow: Database) -> None:
+    """Ten of them with a pool of two."""
     async with opened(narrow) as running:
         api = await running.sign_in("service")
         calls = await unread(running, api, 10)

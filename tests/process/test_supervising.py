@@ -1,4 +1,4 @@
-"""What a supervisor of workers stands on."""
+"""The parts of a supervisor of workers."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ def at(grpc: str = "127.0.0.1:0", http: str = "127.0.0.1:0") -> Settings:
 
 
 def bound(port: int, *, shares: bool) -> socket.socket:
-    """A socket on this port, of one who shares it on purpose or of one who does not."""
+    """A socket on this port, shared or not."""
     other = socket.socket()
     other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shares))
@@ -30,8 +30,8 @@ def bound(port: int, *, shares: bool) -> socket.socket:
     return other
 
 
-def test_a_held_port_is_for_those_who_share_it() -> None:
-    """Before anybody listens there: a server alone is turned away, and so is another supervisor."""
+def test_a_reserved_port_is_only_for_sharers() -> None:
+    """Before any process listens: an unrelated server is refused, and so is another supervisor."""
     with reserved_ports(at()) as ports:
         assert 0 not in (ports.grpc.port, ports.http.port)
         with pytest.raises(OSError, match="in use"):
@@ -47,7 +47,7 @@ def test_a_held_port_is_for_those_who_share_it() -> None:
 
 @pytest.mark.parametrize("shared", [True, False], ids=["by several", "by one"])
 def test_a_port_is_free_again_once_a_server_has_ended(shared: bool) -> None:
-    """Although the connections that it closed linger on in the system."""
+    """Although its closed connections linger in the system."""
     with reserved_ports(at()) as ports:
         port = ports.grpc.port
     with closing(bound(port, shares=shared)) as server:
@@ -59,28 +59,28 @@ def test_a_port_is_free_again_once_a_server_has_ended(shared: bool) -> None:
         assert again.grpc.port == port
 
 
-def test_a_name_is_held_at_each_of_its_addresses() -> None:
+def test_a_name_is_reserved_at_each_of_its_addresses() -> None:
     """With one port for all, which the system has chosen."""
     with reserved_ports(at(grpc="localhost:0")) as ports, pytest.raises(OSError, match="in use"):
         bound(ports.grpc.port, shares=False)
 
 
-def test_a_worker_is_started_again_later_and_later() -> None:
-    """At most every half minute; one that served for long is started at once."""
+def test_a_worker_is_restarted_with_growing_delays() -> None:
+    """At most half a minute; one that served for long is restarted immediately."""
     restarts = RestartPolicy()
     assert [restarts.pause(1.0) for _ in range(10)] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30]
     assert restarts.pause(3600.0) == 0.2
 
 
 def test_a_worker_that_never_serves_is_given_up() -> None:
-    """After five times in a row; one that served in between may try again."""
+    """After five times in a row; one that served in between may be restarted again."""
     restarts = RestartPolicy()
     assert None not in [restarts.pause(each) for each in (None, None, None, None, 0.1, None, None, None, None)]
     assert restarts.pause(None) is None
 
 
-async def test_both_ends_of_a_line_ask_and_answer_at_once() -> None:
-    """One answers while it waits for an answer itself; an end that is gone is an error, and ends the line."""
+async def test_both_ends_of_a_channel_can_request_and_respond_at_once() -> None:
+    """An end responds while it waits for a response itself; an end that is gone is an error, and closes the channel."""
     one, two = [await WorkerChannel.open(end) for end in socket.socketpair()]
 
     async def twice(text: str) -> str:

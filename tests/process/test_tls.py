@@ -1,4 +1,4 @@
-"""TLS and mutual TLS, with certificates that are exchanged while the server runs."""
+"""TLS and mutual TLS, with certificates that are replaced while the server runs."""
 
 import asyncio
 import ssl
@@ -37,10 +37,10 @@ class Encrypted:
     ca: Paper
     paper: Paper
     told: list[dict[str, Any]]
-    """What its certificates had to say."""
+    """The log lines about its certificates."""
 
     def channel(self, ca: Paper | None = None, caller: Paper | None = None) -> grpc.aio.Channel:
-        """A connection of its own, for a caller that trusts this authority."""
+        """A new connection, for a caller that trusts this authority."""
         key, chain = (caller.key_pem, caller.pem) if caller else (None, None)
         credentials = grpc.ssl_channel_credentials((ca or self.ca).pem, key, chain)
         return grpc.aio.secure_channel(self.server.address, credentials, LOCAL)
@@ -50,7 +50,7 @@ class Encrypted:
             return await checked(channel, "readiness")
 
     async def serial(self, port: int | None = None) -> int:
-        """Of the certificate that a new connection is shown."""
+        """The serial number of the certificate that a new connection gets."""
         context = ssl.create_default_context(cadata=self.ca.pem.decode())
         context.set_alpn_protocols(["h2", "http/1.1"])
         _, writer = await asyncio.open_connection("127.0.0.1", port or self.server.server.grpc_port, ssl=context)
@@ -61,7 +61,7 @@ class Encrypted:
 
 @asynccontextmanager
 async def encrypted(database: Database, folder: Path, *, clients: Paper | None = None) -> AsyncIterator[Encrypted]:
-    """With an authority for `clients`, callers need a certificate of it."""
+    """With an authority for `clients`, callers need a certificate from it."""
     ca, files = authority(), files_in(folder)
     paper = issued(ca)
     files.hold(paper)
@@ -78,8 +78,8 @@ async def encrypted(database: Database, folder: Path, *, clients: Paper | None =
         yield Encrypted(server, files, ca, paper, told)
 
 
-async def test_a_caller_who_knows_the_authority_is_answered(database: Database, tmp_path: Path) -> None:
-    """And nobody who trusts another, or speaks plain text."""
+async def test_a_caller_that_trusts_the_authority_is_answered(database: Database, tmp_path: Path) -> None:
+    """Callers that trust another, or speak plain text, are not."""
     async with encrypted(database, tmp_path) as opened:
         assert await opened.answer() == "SERVING"
         assert await opened.answer(authority("another")) == "UNAVAILABLE"
@@ -88,7 +88,7 @@ async def test_a_caller_who_knows_the_authority_is_answered(database: Database, 
 
 
 async def test_an_old_protocol_is_refused(database: Database, tmp_path: Path) -> None:
-    """TLS 1.2 is the oldest that either side speaks, and gRPC speaks HTTP/2 alone."""
+    """TLS 1.2 is the oldest on both sides, and gRPC speaks only HTTP/2."""
     async with encrypted(database, tmp_path) as opened:
         old = ssl.create_default_context(cadata=opened.ca.pem.decode())
         old.set_ciphers("ALL:@SECLEVEL=0")
@@ -106,8 +106,8 @@ async def test_an_old_protocol_is_refused(database: Database, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-async def test_a_suite_that_does_not_seal_is_refused(database_url: str, tmp_path: Path) -> None:
-    """Of TLS 1.2, CBC with a MAC beside it, and keys that are not forgotten; on both sides of a server."""
+async def test_a_weak_cipher_suite_is_refused(database_url: str, tmp_path: Path) -> None:
+    """Of TLS 1.2, CBC with a separate MAC, and key exchange without forward secrecy; on both sides of a server."""
     ca, files = authority(), files_in(tmp_path)
     files.hold(issued(ca))
     given: dict[str, Any] = {"BACKROOM_TLS_CERTIFICATE": str(files.certificate), "BACKROOM_TLS_KEY": str(files.key)}
@@ -130,8 +130,8 @@ async def connects(port: int, context: ssl.SSLContext) -> bool:
     return True
 
 
-async def test_with_an_authority_of_clients_a_caller_needs_its_certificate(database: Database, tmp_path: Path) -> None:
-    """One of another authority is as good as none."""
+async def test_with_a_client_authority_a_caller_needs_its_certificate(database: Database, tmp_path: Path) -> None:
+    """A certificate of another authority is refused."""
     clients = authority("clients")
     async with encrypted(database, tmp_path, clients=clients) as opened:
         assert await opened.answer(caller=issued(clients, name="shop")) == "SERVING"
@@ -140,7 +140,7 @@ async def test_with_an_authority_of_clients_a_caller_needs_its_certificate(datab
         assert await opened.answer(caller=opened.paper) == "UNAVAILABLE"
 
 
-async def test_a_new_certificate_is_used_at_once_and_old_connections_live_on(
+async def test_a_new_certificate_is_used_at_once_and_old_connections_continue(
     database: Database, tmp_path: Path
 ) -> None:
     """On both sides, and again with the next one."""
@@ -155,8 +155,8 @@ async def test_a_new_certificate_is_used_at_once_and_old_connections_live_on(
             assert await opened.answer() == "SERVING"
 
 
-async def test_a_new_authority_of_clients_counts_for_new_connections(database: Database, tmp_path: Path) -> None:
-    """Whom the old one vouched for is not let in any more."""
+async def test_a_new_client_authority_applies_to_new_connections(database: Database, tmp_path: Path) -> None:
+    """Certificates of the old one are no longer accepted."""
     before, after = authority("before"), authority("after")
     async with encrypted(database, tmp_path, clients=before) as opened:
         old, new = issued(before, name="shop"), issued(after, name="shop")
@@ -167,7 +167,7 @@ async def test_a_new_authority_of_clients_counts_for_new_connections(database: D
 
 @pytest.mark.parametrize("harm", ["half", "other key", "empty", "text", "gone"])
 async def test_broken_new_files_keep_the_old_certificate(database: Database, tmp_path: Path, harm: str) -> None:
-    """The log says so once for each side, without what they hold; once they are mended, they are used."""
+    """The log says so once for each side, without their content; once they are fixed, they are used."""
     async with encrypted(database, tmp_path) as opened:
         renewed = issued(opened.ca)
         written = {"half": renewed.pem[:200], "other key": renewed.pem, "empty": b"", "text": b"canary-5e1f0c"}
@@ -198,7 +198,7 @@ def test_a_server_does_not_start_without_its_files(tmp_path: Path, missing: str)
 
 
 async def test_the_clients_call_a_server_with_a_certificate(database: Database, tmp_path: Path) -> None:
-    """Both of them, with a certificate of their own, and by another name than the certificate's."""
+    """Both of them, with client certificates, and by another name than the certificate's."""
     clients = authority("clients")
     async with encrypted(database, tmp_path, clients=clients) as opened:
         caller = issued(clients, name="shop")

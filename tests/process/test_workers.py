@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 ENOUGH = 30.0
 """In seconds."""
 MANY = 24
-"""So many connections that each of two workers has some: by chance alone it has none once in 8 million times."""
+"""So many connections that each of two workers has some: by chance alone one has none once in 8 million times."""
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
 HANDLED = "grpc_server_handled_total"
 
@@ -71,7 +71,7 @@ async def shared_database(shared_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="module")
 async def two(shared_url: str) -> AsyncIterator[ServerProcess]:
-    """Two workers, for the tests that leave two behind."""
+    """Two workers, for tests that leave both running."""
     async with serving(shared_url, "--workers", "2", "--no-worker") as server:
         yield server
 
@@ -83,8 +83,8 @@ async def callers(two: ServerProcess, shared_database: Database) -> AsyncIterato
 
 
 async def scraped(server: ServerProcess) -> Scrape:
-    """One scrape, on a connection of its own."""
-    await asyncio.sleep(1.1)  # for so long one scrape is as good as another
+    """One scrape, on a new connection."""
+    await asyncio.sleep(1.1)  # scrapes within this time are equivalent
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"http://127.0.0.1:{server.http_port}/metrics")
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (200, "text/plain")
@@ -93,7 +93,7 @@ async def scraped(server: ServerProcess) -> Scrape:
 
 
 def answered_by(server: ServerProcess) -> dict[int, int]:
-    """How many calls each worker wrote a line of."""
+    """How many calls each worker logged."""
     counts: dict[int, int] = {}
     for line in map(json.loads, list(server.text)):
         if line["event"] == "call":
@@ -113,13 +113,13 @@ def refuses_connections(port: int) -> bool:
     except ConnectionRefusedError:
         return True
     except (ConnectionResetError, TimeoutError):
-        # The port was closed while the connection waited to be accepted, or nobody had time for it.
+        # The port was closed while the connection waited to be accepted, or accepting took too long.
         return False
     return False
 
 
 async def test_one_scrape_counts_the_calls_of_all_workers(two: ServerProcess, callers: list[Api]) -> None:
-    """Both answer calls on the one port; whichever answers the scrape, it is the sum."""
+    """Both answer calls on the one port; whichever answers the scrape, it returns the sum."""
     before, lines = (await scraped(two)).sum(HANDLED, grpc_method="GetMe"), sum(answered_by(two).values())
     await asyncio.gather(*(get_me(api) for api in callers for _ in range(5)))
     for _ in range(10):
@@ -133,7 +133,7 @@ async def test_one_scrape_counts_the_calls_of_all_workers(two: ServerProcess, ca
 async def test_a_killed_worker_is_replaced_and_no_counter_falls(
     two: ServerProcess, callers: list[Api], shared_database: Database
 ) -> None:
-    """What it counted until the last scrape stays counted, and the new one's calls are added."""
+    """Its counts up to the last scrape remain, and the new one's calls are added."""
     await asyncio.gather(*(get_me(api) for api in callers))
     before, workers = await scraped(two), workers_of(two.process.pid)
     killed = workers.pop()
@@ -157,8 +157,8 @@ def counts(scrape: Scrape) -> dict[tuple[str, ...], float]:
     return {(each.name, *each.labels.values()): each.value for each in scrape.samples if each.name.endswith(kinds)}
 
 
-async def test_a_stop_lets_all_workers_answer_what_they_took(database: Database, database_url: str) -> None:
-    """They drain side by side, as one server does alone, and the supervisor exits with 0 after the last of them."""
+async def test_a_stop_lets_all_workers_answer_accepted_calls(database: Database, database_url: str) -> None:
+    """They drain in parallel, as a single server does, and the supervisor exits with 0 after the last of them."""
     book = Book()
     async with (
         serving(database_url, "--workers", "2", BACKROOM_DRAIN_SECONDS="1") as server,
@@ -184,7 +184,7 @@ async def test_a_stop_lets_all_workers_answer_what_they_took(database: Database,
 
 
 async def test_workers_do_not_outlive_their_supervisor(database_url: str) -> None:
-    """Killed, it can tell them nothing: they see it, stop as they do when asked, and leave both ports."""
+    """It is killed and cannot notify them: they notice, stop normally, and release both ports."""
     async with serving(database_url, "--workers", "2") as server:
         server.process.kill()
         await server.process.wait()
@@ -193,7 +193,7 @@ async def test_workers_do_not_outlive_their_supervisor(database_url: str) -> Non
         await until(lambda: sum(b'"stopped"' in line for line in server.text) == 3)
 
 
-async def test_a_taken_port_is_one_line_that_names_the_setting() -> None:
+async def test_a_used_port_is_reported_in_one_line_that_names_the_setting() -> None:
     """For either port, and before any worker is started."""
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         taken = f"127.0.0.1:{other.getsockname()[1]}"
@@ -206,8 +206,8 @@ async def test_a_taken_port_is_one_line_that_names_the_setting() -> None:
         assert (finished.code, finished.out) == (1, "")
 
 
-async def test_what_keeps_workers_from_serving_is_said_once() -> None:
-    """In one line, as of a single server, and nobody is started again for it."""
+async def test_what_prevents_workers_from_serving_is_reported_once() -> None:
+    """In one line, as for a single server, and no worker is restarted."""
     finished = await backroom("serve", "--workers", "2", **ours("postgresql:///none"))
     (line,) = finished.err.splitlines()
     assert line.startswith("backroom: BACKROOM_MASTER_KEY: is not set")
@@ -216,7 +216,7 @@ async def test_what_keeps_workers_from_serving_is_said_once() -> None:
 
 @pytest.mark.proof
 async def test_workers_that_end_before_they_serve_are_given_up(tmp_path: Path) -> None:
-    """Each is started a little later each time, and not for ever: then the command fails, and names one."""
+    """Each is restarted a little later each time, but not forever: then the command fails, and names one."""
     with started(tmp_path, LOG_FORMAT="json", **ours("postgresql:///none")) as process:
         while process.poll() is None:
             for worker in workers_of(process.pid):
@@ -237,7 +237,7 @@ def ours(database_url: str) -> dict[str, str]:
     return {"DATABASE_URL": database_url, **FREE}
 
 
-def test_no_workers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_zero_workers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """None would serve."""
     finished = backroom_here(capsys, "serve", "--workers", "0")
     assert finished.code == 2
@@ -246,7 +246,7 @@ def test_no_workers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 @contextmanager
 def started(folder: Path, **settings: str) -> Iterator["subprocess.Popen[str]"]:
-    """The command with two workers, as a person runs it in a folder."""
+    """The command with two workers, as an operator runs it in a folder."""
     command, pipe = [BACKROOM, "serve", "--workers", "2"], subprocess.PIPE
     environment = bare_environment(**settings)
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
@@ -257,8 +257,8 @@ def started(folder: Path, **settings: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 @pytest.mark.proof
-async def test_a_first_start_makes_one_database_and_one_admin(tmp_path: Path) -> None:
-    """Said once, when all workers serve; nothing is left running after Ctrl-C."""
+async def test_a_first_start_creates_one_database_and_one_admin(tmp_path: Path) -> None:
+    """Reported once, when all workers serve; no process is left after Ctrl-C."""
     with started(tmp_path, **FREE) as process:
         assert process.stdout is not None
         said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "replays one real day"), 60)
@@ -271,8 +271,8 @@ async def test_a_first_start_makes_one_database_and_one_admin(tmp_path: Path) ->
     assert running_url(tmp_path / ".backroom" / "postgres") is None
 
 
-async def test_the_jobs_have_a_process_of_their_own(database_url: str) -> None:
-    """Which is started again when it is killed; the metrics, at an address of their own, count its jobs too."""
+async def test_the_jobs_run_in_a_separate_process(database_url: str) -> None:
+    """It is restarted when it is killed; the metrics, at a separate address, count its jobs too."""
     with closing(socket.create_server(("127.0.0.1", 0))) as found:
         apart = f"127.0.0.1:{found.getsockname()[1]}"
     token = "scrape-scrape-scrape"
@@ -300,12 +300,12 @@ async def test_the_jobs_have_a_process_of_their_own(database_url: str) -> None:
 
 
 def serving_pids(server: ServerProcess) -> set[int]:
-    """Those that have a socket which listens on the gRPC port."""
+    """The processes that listen on the gRPC port."""
     return {pid for pid in workers_of(server.process.pid) if sockets_of(pid) & listening_on(server.grpc_port)}
 
 
 def listening_on(port: int) -> set[str]:
-    """The sockets on a port, as the system names them."""
+    """The listening sockets of a port, as the system names them."""
     tables = (Path(f"/proc/net/{each}").read_text().splitlines()[1:] for each in ("tcp", "tcp6"))
     rows = (line.split() for table in tables for line in table)
     return {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 GREETING = (
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000") + bytes.fromhex("000000040100000000")
 )
-"""The preface, settings that ask for nothing, and the word that the server's are taken."""
+"""The preface, empty settings, and the acknowledgment of the server's."""
 PING = bytes.fromhex("000008060000000000") + bytes(8)
 
 SETTINGS, GOAWAY = 4, 7
@@ -32,7 +32,7 @@ async def frames(reader: asyncio.StreamReader) -> list[tuple[int, bytes]]:
 
 @asynccontextmanager
 async def closed(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
-    """Closes a connection at the end of the block, however that ends."""
+    """Closes a connection at the end of the block, whatever the outcome."""
     try:
         yield
     finally:

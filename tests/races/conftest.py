@@ -1,4 +1,4 @@
-"""Each race has a server of its own: what a crowd leaves in one, such as keys and connections, is in no other's way."""
+"""Each race has a server of its own, so that the keys and connections left in it affect no other test."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is taken away is gone on every server within a second."""
+"""A revocation takes effect on every server within a second."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ WITHIN = 1.0
 
 
 async def calling(api: Api, until: str, stop: asyncio.Event) -> float:
-    """Calls without a pause, and returns when the answer was first this one; it must stay so."""
+    """Calls continuously, and returns when the answer was first this one; it must stay so."""
     found: float | None = None
     while not stop.is_set():
         began = time.monotonic()
@@ -40,7 +40,7 @@ async def calling(api: Api, until: str, stop: asyncio.Event) -> float:
 
 
 async def gone(apis: list[Api], until: str, change: Callable[[], Awaitable[Any]]) -> float:
-    """Until when, after a change's answer, any server still took a call, while both are called all the time."""
+    """Until when, after a change's answer, any server still accepted a call, while both are called continuously."""
     stop = asyncio.Event()
     loops = [asyncio.create_task(calling(api, until, stop)) for api in apis]
     await asyncio.sleep(0.2)
@@ -59,7 +59,7 @@ async def started(pair: Pair, *roles: str) -> Begun:
     return await begun(pair.application, pair.channels[0], *roles)
 
 
-async def test_whatever_is_taken_away_is_gone_on_both_servers_within_a_second(pair: Pair) -> None:
+async def test_every_revocation_takes_effect_on_both_servers_within_a_second(pair: Pair) -> None:
     """A session by each of the ways it ends, a role's grant, its permissions, the role, an account, and a key."""
     admin = (await pair.sign_in("admin"))[0]
     for name in ("buyer", "seller"):
@@ -122,7 +122,7 @@ async def with_key(pair: Pair) -> tuple[ApiKey, list[Api]]:
 
 
 async def test_watches_on_both_servers_end_within_a_second(pair: Pair) -> None:
-    """Of the caller whose session ended, and of nobody else."""
+    """Those of the caller whose session ended, and no others."""
     person, other = await started(pair, "customer"), await started(pair, "customer")
     watches = [
         api.orders.WatchOrders(order_service_pb2.WatchOrdersRequest())
@@ -141,8 +141,8 @@ async def test_watches_on_both_servers_end_within_a_second(pair: Pair) -> None:
     assert not any(watch.done() for watch in watches[2:])
 
 
-async def test_roles_that_come_and_go_leave_every_server_with_the_last_word(pair: Pair) -> None:
-    """Grants and revocations as fast as they go, while both are called: a second later both know what stands."""
+async def test_alternating_grants_and_revocations_leave_every_server_with_the_last_state(pair: Pair) -> None:
+    """As fast as possible, while both are called: a second later both have the final state."""
     admin = (await pair.sign_in("admin"))[0]
     user = await pair.sign_in()
     stop = asyncio.Event()
@@ -165,7 +165,7 @@ async def test_roles_that_come_and_go_leave_every_server_with_the_last_word(pair
 
 
 async def test_a_role_is_never_granted_while_it_is_deleted(server: Running, admin: Api) -> None:
-    """Either the grant comes first, and the role is held, or the role is gone first and cannot be granted."""
+    """Either the grant comes first, and the role has a holder, or the role is gone first and cannot be granted."""
     for _ in range(8):
         role = roles_pb2.Role(name="seller", permissions=["orders.read"])
         await admin.access.CreateRole(pb.CreateRoleRequest(role=role))
@@ -180,7 +180,7 @@ async def test_a_role_is_never_granted_while_it_is_deleted(server: Running, admi
 
 
 async def test_admins_that_disable_one_another_at_once_leave_one(server: Running) -> None:
-    """Whatever way they go: by being disabled or by losing the role."""
+    """In every way: by being disabled or by losing the role."""
     for _ in range(4):
         one, two = await server.sign_in("admin"), await server.sign_in("admin")
         outcomes = await asyncio.gather(
@@ -188,7 +188,7 @@ async def test_admins_that_disable_one_another_at_once_leave_one(server: Running
             outcome(two.access.RevokeRole(revoking(one.account_id, "admin"))),
             outcome(one.access.DisableAccount(pb.DisableAccountRequest(account_id=str(one.account_id)))),
         )
-        # The last of them may come to who is no admin any more, or from who is out by then.
+        # The last of them may affect, or come from, an account that is no longer an admin by then.
         assert "done" in outcomes
         assert set(outcomes) <= {"done", "LAST_ADMIN", "TOKEN_INVALID", "PERMISSION_MISSING"}
         async with server.database.store(IDENTITY).transaction() as tx:

@@ -1,4 +1,4 @@
-"""Many write the record, several seal it, and others verify it, all at once."""
+"""Concurrent writers, sealers and verifiers of the record."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from tests.invariants import assert_whole
 
 @asynccontextmanager
 async def opened(url: str, count: int) -> AsyncIterator[list[Database]]:
-    """As many servers' databases, each with connections of its own."""
+    """This many servers' databases, each with its own connections."""
     databases = [Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=3) for _ in range(count)]
     try:
         yield databases
@@ -53,7 +53,7 @@ async def sealing(database: Database) -> AsyncIterator[None]:
 
 
 async def verifying(database: Database) -> AsyncIterator[None]:
-    """Whoever looks finds the record whole, whenever that is."""
+    """Verification passes at any moment."""
     while True:
         found = await verified(database)
         assert found.fault is None
@@ -62,10 +62,10 @@ async def verifying(database: Database) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("times", [20, pytest.param(400, marks=pytest.mark.proof)])
-async def test_sealers_and_writers_at_once_make_one_whole_chain(
+async def test_concurrent_sealers_and_writers_make_one_complete_chain(
     database: Database, database_url: str, times: int
 ) -> None:
-    """Each event that was committed stands in it once, and nothing else does; no place is taken twice."""
+    """Each committed event is in it once, and nothing else is; no place is used twice."""
     async with opened(database_url, 4) as servers:
         done = asyncio.Event()
         sealers = [asyncio.create_task(until(done, sealing(server))) for server in servers[:3]]
@@ -82,10 +82,10 @@ async def test_sealers_and_writers_at_once_make_one_whole_chain(
     await assert_whole(database)
 
 
-async def test_one_writer_s_events_stand_in_the_chain_in_the_order_in_which_they_were_written(
+async def test_one_writers_events_are_chained_in_the_order_in_which_they_were_written(
     database: Database,
 ) -> None:
-    """Though other transactions end between them."""
+    """Although other transactions end in between."""
     sealers = [asyncio.create_task(auditing_on(database).seal()) for _ in range(2)]
     await asyncio.gather(*(write(database, writer, 12) for writer in range(3)), *sealers)
     await auditing_on(database).seal()
@@ -97,7 +97,7 @@ async def test_one_writer_s_events_stand_in_the_chain_in_the_order_in_which_they
 
 @pytest.mark.proof
 async def test_a_backlog_of_two_hundred_thousand_is_sealed_and_verified(database: Database) -> None:
-    """Prints how fast; no transaction takes long."""
+    """Prints the speed; no transaction takes long."""
     count = 200_000
     began = perf_counter()
     for first in range(0, count, 5_000):

@@ -1,4 +1,4 @@
-"""Endpoints that accept and never answer keep no other endpoint waiting."""
+"""Endpoints that accept and never respond delay no other endpoint."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,11 +23,11 @@ HANGING = 100
 
 @dataclass
 class BlackHole:
-    """Takes requests, and answers none until it is closed."""
+    """Accepts requests, and answers none until it is closed."""
 
     taken: list[asyncio.StreamWriter] = field(default_factory=list)
     ended: int = 0
-    """How many were given up by who had sent them."""
+    """How many were given up by their sender."""
     closed: bool = False
     port: int = 0
 
@@ -54,7 +54,7 @@ async def black_hole() -> AsyncIterator[BlackHole]:
 
 @asynccontextmanager
 async def working(outbox: Outbox, database_url: str, hole: BlackHole) -> AsyncIterator[None]:
-    """A worker does the outbox's jobs, until the hole is closed at the end of the block."""
+    """A worker runs the outbox's jobs, until the black hole is closed at the end of the block."""
     logger = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger("critical"))
     purging = Purging(outbox.database.store(WEBHOOKS), outbox.now)
     tasks = outbox_tasks(
@@ -70,7 +70,9 @@ async def working(outbox: Outbox, database_url: str, hole: BlackHole) -> AsyncIt
         await worker.stop()
 
 
-async def test_a_healthy_endpoint_is_told_while_a_hundred_hang(database: Database, database_url: str) -> None:
+async def test_a_healthy_endpoint_receives_its_events_while_a_hundred_hang(
+    database: Database, database_url: str
+) -> None:
     """More than a thousand deliveries wait for those, and the healthy one gets each event exactly once."""
     async with subscriber() as shop, black_hole() as hole, outbox_on(database, limit=600) as outbox:
         await outbox.relayed()

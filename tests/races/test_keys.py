@@ -1,4 +1,4 @@
-"""Keys are changed while everybody works."""
+"""Keys are rotated while callers keep calling."""
 
 import asyncio
 import itertools
@@ -27,19 +27,19 @@ SOONEST = timedelta(seconds=2)
 
 
 class Load:
-    """Callers of two servers who never pause: with tokens of all ages, renewing them, and trading keys."""
+    """Continuous callers of two servers: with tokens of all ages, refreshing them, and exchanging keys."""
 
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
         self._turn = itertools.count()
         self.outcomes: Counter[str] = Counter()
-        """What became of each call, by what it was."""
+        """The outcomes of the calls, by kind."""
 
     def _api(self, token: str | None = None) -> Api:
         return Api(self._pair.channels[next(self._turn) % 2], token)
 
     async def refreshes(self, refresh_token: str) -> None:
-        """Each answer is asked for twice, as if the first had been lost: the token must be the same."""
+        """Each refresh is repeated, as if the first answer had been lost: the token must be the same."""
         while True:
             first, again = [await refreshed(self._api(), refresh_token) for _ in range(2)]
             self.outcomes["refresh"] += 1
@@ -66,7 +66,7 @@ class Load:
 
 @asynccontextmanager
 async def under_load(pair: Pair) -> AsyncIterator[Load]:
-    """Any call that fails, fails the test."""
+    """A failed call fails the test."""
     load = Load(pair)
     identity = pair.application.identity
     (boss, _) = await pair.sign_in("admin")
@@ -91,7 +91,7 @@ async def under_load(pair: Pair) -> AsyncIterator[Load]:
 
 
 async def _rotations(pair: Pair, count: int) -> set[str]:
-    """That many, each as soon after the one before as may be; the ids of the signing keys."""
+    """This many rotations, each as soon after the previous one as possible; returns the ids of the signing keys."""
     rotation = KeyRotation(pair.database.store(IDENTITY), MASTER_KEYS, now)
     made = set()
     for _ in range(count):
@@ -111,19 +111,19 @@ async def _rotated_under_load(pair: Pair, count: int) -> Load:
 
 
 async def test_no_call_fails_while_keys_are_rotated(pair: Pair) -> None:
-    """Two servers, two rotations with the shortest overlap, and refreshes, trades and calls all the time."""
+    """Two servers, two rotations with the shortest overlap, and refreshes, exchanges and calls all the time."""
     await _rotated_under_load(pair, 2)
 
 
 @pytest.mark.proof
-async def test_no_call_fails_while_keys_are_rotated_again_and_again(pair: Pair) -> None:
+async def test_no_call_fails_during_many_rotations(pair: Pair) -> None:
     """Ten rotations."""
     load = await _rotated_under_load(pair, 10)
     print(f"10 rotations: {dict(load.outcomes)}, none failed")  # noqa: T201 - a proof's figures
 
 
 async def test_tokens_of_a_revoked_key_end_within_a_second(pair: Pair) -> None:
-    """On both servers, though each had taken them before; what the next key signs goes on."""
+    """On both servers, although each had accepted them before; tokens of the next key remain valid."""
     apis = await pair.sign_in("customer")
     for api in apis:
         await me(api)
@@ -139,8 +139,8 @@ async def test_tokens_of_a_revoked_key_end_within_a_second(pair: Pair) -> None:
         await me(api)
 
 
-async def test_rotations_and_first_starts_at_once_leave_one_ring(server: Running) -> None:
-    """However many make keys at the same time: all are whole, and one of each use is active."""
+async def test_concurrent_rotations_and_first_starts_leave_one_ring(server: Running) -> None:
+    """However many processes make keys at the same time: all keys are complete, and one of each use is active."""
     rotation = server.application.identity.key_rotation
     made = await asyncio.gather(*(rotation.rotate(SOONEST, ChangeContext(NOBODY, "test", now())) for _ in range(4)))
     found = await rotation.list_all()
@@ -150,8 +150,8 @@ async def test_rotations_and_first_starts_at_once_leave_one_ring(server: Running
     }
 
 
-async def test_of_many_keys_asked_for_at_once_one_is_made(admin: Api) -> None:
-    """An account has two at most, whoever asks at the same time."""
+async def test_concurrent_requests_for_keys_respect_the_limit(admin: Api) -> None:
+    """An account has two at most."""
     created = await admin.access.CreateServiceAccount(
         access_service_pb2.CreateServiceAccountRequest(
             request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till", roles=["service"])
@@ -170,7 +170,7 @@ async def test_of_many_keys_asked_for_at_once_one_is_made(admin: Api) -> None:
     assert len((await admin.access.ListKeys(listing)).keys) == 2
 
 
-async def test_a_request_for_a_key_sent_many_times_at_once_makes_one(admin: Api) -> None:
+async def test_concurrent_copies_of_a_request_for_a_key_create_one(admin: Api) -> None:
     """Every copy is answered with the same key."""
     created = await admin.access.CreateServiceAccount(
         access_service_pb2.CreateServiceAccountRequest(

@@ -1,4 +1,4 @@
-"""Many callers want the same thing at once."""
+"""Many callers order the same product at once."""
 
 import asyncio
 from collections import Counter
@@ -21,15 +21,15 @@ async def outcome(api: Api, request: order_service_pb2.PlaceOrderRequest) -> str
     return "placed"
 
 
-async def test_one_server_sells_exactly_what_is_there(service: Api) -> None:
-    """200 callers for 100 pieces: 100 placed, 100 refused for want of stock, every one answered."""
+async def test_one_server_sells_exactly_the_stock(service: Api) -> None:
+    """200 callers for 100 pieces: 100 placed, 100 refused as out of stock, every one answered."""
     await stocked(service, "HOT", 100)
     outcomes = Counter(await asyncio.gather(*(outcome(service, ask(("HOT", 1))) for _ in range(200))))
     assert outcomes == {"placed": 100, "OUT_OF_STOCK": 100}
     assert await stock_of(service, "HOT") == (100, 100, 0)
 
 
-async def test_two_servers_sell_exactly_what_is_there(pair: Pair) -> None:
+async def test_two_servers_sell_exactly_the_stock(pair: Pair) -> None:
     """The same over two servers on one database."""
     apis = await pair.sign_in("service")
     await stocked(apis[0], "HOT", 100)
@@ -39,10 +39,8 @@ async def test_two_servers_sell_exactly_what_is_there(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("available", [1, 100])
-async def test_a_request_id_sent_many_times_at_once_over_two_servers_places_one_order(
-    pair: Pair, available: int
-) -> None:
-    """16 copies of one request get 16 equal answers, even where the first takes the last piece."""
+async def test_concurrent_copies_of_a_request_over_two_servers_place_one_order(pair: Pair, available: int) -> None:
+    """16 copies of one request get 16 equal answers, even if the first takes the last piece."""
     apis = await pair.sign_in("service")
     await stocked(apis[0], "HOT", available)
     for _ in range(3):

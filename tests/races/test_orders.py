@@ -1,4 +1,4 @@
-"""Many callers place and cancel at once, and do the same thing at once: it happens once."""
+"""Many callers place and cancel at once, and send the same request at once: it is done once."""
 
 import asyncio
 from collections import Counter
@@ -17,7 +17,7 @@ from tests.invariants import broken
 
 
 async def told(calls: Iterable[Awaitable[Any]]) -> tuple[list[Any], list[Refused]]:
-    """What calls that were all made at once were answered, and how they were refused."""
+    """The answers of concurrent calls, and the refusals."""
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     errors = [each for each in outcomes if isinstance(each, BaseException)]
     assert all(isinstance(each, grpc.aio.AioRpcError) for each in errors)
@@ -25,8 +25,8 @@ async def told(calls: Iterable[Awaitable[Any]]) -> tuple[list[Any], list[Refused
     return answers, [refused(each) for each in errors if isinstance(each, grpc.aio.AioRpcError)]
 
 
-async def test_what_16_callers_of_two_servers_do_at_once_happens_once(pair: Pair) -> None:
-    """One SKU is one product, one receipt comes in once, one reference is one order, cancelled once."""
+async def test_concurrent_requests_of_16_callers_at_two_servers_are_done_once(pair: Pair) -> None:
+    """One SKU is one product, one receipt is added once, one reference is one order, cancelled once."""
     apis = await pair.sign_in("service")
     await products_are_created_once(apis)
     assert await count(pair.database, "products") == await count(pair.database, "stock") == 2
@@ -39,7 +39,7 @@ async def test_what_16_callers_of_two_servers_do_at_once_happens_once(pair: Pair
 
 
 async def products_are_created_once(apis: list[Api]) -> None:
-    """The others are told that the SKU is taken; under one request_id all get one answer."""
+    """The others are refused because the SKU is taken; under one request_id all get one answer."""
     answers, refusals = await told(created(apis[n % 2], "A") for n in range(16))
     assert len(answers) == 1
     assert Counter((each.reason, each.metadata["sku"]) for each in refusals) == {("SKU_TAKEN", "A"): 15}
@@ -59,7 +59,7 @@ async def goods_come_in_once(apis: list[Api]) -> None:
 
 
 async def orders_are_cancelled_once(apis: list[Api]) -> None:
-    """Without a request_id one succeeds and the others are told the state; with one all get one answer."""
+    """Without a request_id one succeeds and the others get the state; with one all get one answer."""
     first, second = await placed(apis[0], ("A", 2)), await placed(apis[0], ("A", 3))
     answers, refusals = await told(cancelled(apis[n % 2], first, reason=f"{n}") for n in range(16))
     assert Counter((each.reason, each.metadata["state"]) for each in refusals) == {
@@ -73,7 +73,7 @@ async def orders_are_cancelled_once(apis: list[Api]) -> None:
 
 
 async def references_are_placed_once(apis: list[Api]) -> None:
-    """Under request_ids of their own: one is placed, and the others are told which order has the reference."""
+    """Under separate request_ids: one is placed, and the others learn which order has the reference."""
     for reference in ("R-1", "R-2", "R-3"):
         [placed_order], refusals = await told(placed(apis[n % 2], ("A", 1), reference=reference) for n in range(16))
         assert Counter((each.reason, each.metadata["order_id"]) for each in refusals) == {
@@ -81,8 +81,8 @@ async def references_are_placed_once(apis: list[Api]) -> None:
         }
 
 
-async def test_streams_at_once_sell_exactly_what_is_there(server: Running, service: Api) -> None:
-    """8 streams of 50 orders each for 200 pieces: 200 are placed, and each stream is answered in its order."""
+async def test_concurrent_streams_sell_exactly_the_stock(server: Running, service: Api) -> None:
+    """8 streams of 50 orders each for 200 pieces: 200 are placed, and each stream is answered in order."""
     await stocked(service, "A", 200)
 
     async def stream() -> list[order_service_pb2.PlaceOrdersResponse]:
@@ -99,8 +99,8 @@ async def test_streams_at_once_sell_exactly_what_is_there(server: Running, servi
     assert await broken(server.database) == {}
 
 
-async def test_a_caller_that_hangs_up_can_repeat_everything(server: Running, service: Api) -> None:
-    """A stream is cut after its first answers: sent again, each order exists once, those it never heard of too."""
+async def test_a_caller_that_disconnects_can_repeat_everything(server: Running, service: Api) -> None:
+    """A stream is cut after its first answers: sent again, each order exists once, even unanswered ones."""
     await stocked(service, "A", 1000)
     asks = [ask(("A", 1), reference=f"R-{n}") for n in range(300)]
     sent = [order_service_pb2.PlaceOrdersRequest(order=each) for each in asks]
@@ -114,8 +114,8 @@ async def test_a_caller_that_hangs_up_can_repeat_everything(server: Running, ser
     assert await broken(server.database) == {}
 
 
-async def test_the_last_pieces_go_round_while_orders_come_and_go(server: Running, service: Api) -> None:
-    """20 callers place and cancel in turn what only 5 can have: it is never sold twice, and all comes back."""
+async def test_scarce_stock_is_never_sold_twice_while_orders_come_and_go(server: Running, service: Api) -> None:
+    """20 callers alternately place and cancel, with stock for only 5: all of it is available in the end."""
     await stocked(service, "A", 5)
 
     async def caller() -> Counter[str]:

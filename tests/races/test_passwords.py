@@ -1,4 +1,4 @@
-"""Many guess, register, verify and recover at once."""
+"""Concurrent guesses, registrations, verifications and resets."""
 
 import asyncio
 from collections import Counter
@@ -25,7 +25,7 @@ from tests.identity.people import (
 
 @pytest.mark.parametrize("email", ["ada@example.com", "nobody@example.com"])
 async def test_two_servers_evaluate_few_of_200_wrong_passwords(pair: Pair, email: str) -> None:
-    """They count together: at most 10, whether the account is there or not."""
+    """They share the counters: at most 10, whether the account exists or not."""
     await registered(pair.anonymous[0])
     await execute(pair.database, "TRUNCATE identity.attempts")
     calls = (pair.anonymous[place % 2].identity.Login(logging_in(email, "wrong")) for place in range(200))
@@ -37,8 +37,8 @@ async def test_two_servers_evaluate_few_of_200_wrong_passwords(pair: Pair, email
     assert entries.count('"CREDENTIALS_INVALID"') == told["CREDENTIALS_INVALID"]
 
 
-async def test_owner_and_strangers_at_once(proxied: Running) -> None:
-    """However the strangers hammer, each sign-in of the owner with the device it used before gets through."""
+async def test_an_owner_signs_in_while_strangers_guess(proxied: Running) -> None:
+    """Whatever the strangers do, each sign-in of the owner with its device token succeeds."""
     await registered(proxied.anonymous)
     home = proxied.calling_from("10.1.1.1")
     device = (await home.identity.Login(logging_in())).device_token
@@ -53,13 +53,13 @@ async def test_owner_and_strangers_at_once(proxied: Running) -> None:
     told = [await outcome(home.identity.Login(logging_in(device_token=device))) for _ in range(5)]
     done.set()
     await asyncio.gather(*strangers)
-    # Hashing may be overloaded for a moment, but nobody is held up for what others tried.
+    # Hashing may be overloaded temporarily, but nobody is delayed by what others tried.
     assert "TOO_MANY_ATTEMPTS" not in told
     assert "done" in told
 
 
-async def test_of_many_that_register_and_verify_one_address_at_once_one_gets_it(server: Running) -> None:
-    """However they write it, all are answered alike; whose token is used first has the address, and nobody else."""
+async def test_of_concurrent_registrations_of_one_address_one_gets_it(server: Running) -> None:
+    """In any spelling, all get the same answer; the first used token's registration gets the address."""
     emails = ["ada@example.com", "ADA@example.com", "Ada@Example.com"]
     choices = [f"a password of one's own, number {place}." for place in range(3)]
     calls = (
@@ -77,7 +77,7 @@ async def test_of_many_that_register_and_verify_one_address_at_once_one_gets_it(
     signs_in = [await outcome(server.anonymous.identity.Login(logging_in(password=choice))) for choice in choices]
     assert sorted(signs_in) == ["CREDENTIALS_INVALID", "CREDENTIALS_INVALID", "done"]
     assert await outcome(server.anonymous.identity.Login(logging_in(password="chosen by a stranger"))) != "done"
-    # What registered while another verified can verify no more.
+    # A registration made while another was verified can no longer be verified.
     server.mailbox.sent.letters.clear()
     await server.mailbox.send_all()
     assert {letter.kind for letter in server.mailbox.sent.letters} <= {"address_registered_again"}
@@ -87,7 +87,7 @@ def _only(place: int) -> list[str]:
     return ["done" if each == place else "MAIL_TOKEN_INVALID" for each in range(3)]
 
 
-async def test_verifying_and_setting_a_password_at_once_leaves_one_owner(server: Running) -> None:
+async def test_concurrent_verification_and_reset_leave_one_owner(server: Running) -> None:
     """Of several tokens of one address, the one that was used last decides which password signs in."""
     await server.anonymous.identity.Register(registering(password="chosen by a stranger"))
     await server.anonymous.identity.Register(registering())
@@ -99,7 +99,7 @@ async def test_verifying_and_setting_a_password_at_once_leaves_one_owner(server:
         pb.ResetPasswordRequest(token=tokens[2], new_password=NEW_PASSWORD)
     )
     told = await asyncio.gather(*map(outcome, (*verifying, resetting)))
-    # The token that sets a password is of the first registration: it counts after that one was verified, too.
+    # The token that sets a password is the first registration's: it is valid after that one was verified, too.
     assert told in (["done", "MAIL_TOKEN_INVALID", "done"], *(_only(place) for place in range(3)))
     passwords = ("chosen by a stranger", PASSWORD, NEW_PASSWORD)
     signs_in = [await outcome(server.anonymous.identity.Login(logging_in(password=each))) for each in passwords]
@@ -108,7 +108,7 @@ async def test_verifying_and_setting_a_password_at_once_leaves_one_owner(server:
     assert (await kept(server.database, "identity.accounts")).count("ada@example.com") == 1
 
 
-async def test_a_registration_sent_many_times_at_once_registers_one_user(server: Running) -> None:
+async def test_concurrent_copies_of_a_registration_register_one_user(server: Running) -> None:
     """Every copy of the request is answered with the same user, and one mail is sent."""
     request = registering()
     answers = await asyncio.gather(*(server.anonymous.identity.Register(request) for _ in range(8)))
@@ -116,8 +116,8 @@ async def test_a_registration_sent_many_times_at_once_registers_one_user(server:
     assert len(await server.mailbox.texts_for("ada@example.com")) == 1
 
 
-async def test_of_many_that_use_one_token_at_once_one_does(server: Running) -> None:
-    """A token sets one password, and the one that was told so is the one that signs in."""
+async def test_of_concurrent_uses_of_one_token_one_succeeds(server: Running) -> None:
+    """A token sets one password, and the one whose caller got OK signs in."""
     await registered(server.anonymous)
     await server.anonymous.identity.RequestPasswordReset(pb.RequestPasswordResetRequest(email="ada@example.com"))
     token = await token_for(server.mailbox, "ada@example.com")
@@ -133,8 +133,8 @@ async def test_of_many_that_use_one_token_at_once_one_does(server: Running) -> N
     assert (await logged_in(server.anonymous, password=choices[told.index("done")])).access_token
 
 
-async def test_a_reset_sent_many_times_at_once_is_made_once(server: Running) -> None:
-    """Copies of one request are all answered as the first, although the token is then used up."""
+async def test_concurrent_copies_of_a_reset_are_done_once(server: Running) -> None:
+    """They all get the first answer, although the token is then used up."""
     await registered(server.anonymous)
     await server.anonymous.identity.RequestPasswordReset(pb.RequestPasswordResetRequest(email="ada@example.com"))
     token = await token_for(server.mailbox, "ada@example.com")
@@ -144,7 +144,7 @@ async def test_a_reset_sent_many_times_at_once_is_made_once(server: Running) -> 
     assert await outcome(server.anonymous.identity.Login(logging_in(password=PASSWORD))) == "CREDENTIALS_INVALID"
 
 
-async def test_a_token_verified_many_times_at_once_verifies_once(server: Running) -> None:
+async def test_a_token_verified_concurrently_verifies_once(server: Running) -> None:
     """One use counts, and the address is verified."""
     await server.anonymous.identity.Register(registering())
     token = await token_for(server.mailbox, "ada@example.com")

@@ -1,4 +1,4 @@
-"""Money under a crowd: an answer, a confirmation and three copies of a webhook race for each payment."""
+"""Concurrent payments: a response, a confirmation and three copies of a webhook race for each."""
 
 import asyncio
 from decimal import Decimal
@@ -22,13 +22,13 @@ TAKEN = {payments_pb2.PAYMENT_STATE_CAPTURED}
 
 
 async def undone(shop: Shop, task: str = "commerce.") -> int:
-    """How many jobs of a kind, or of all of commerce's, wait or run."""
+    """How many jobs of a task, or of all of commerce's, wait or run."""
     async with shop.server.database.store(FRAME).reading() as tx:
         return sum(job.task.startswith(task) for job in await tx.jobs.list_undone(10_000))
 
 
 async def books(shop: Shop) -> list[dict[str, Any]]:
-    """All payments, as the provider tells them."""
+    """All payments in the provider's ledger."""
     told: list[dict[str, Any]] = []
     while True:
         after = {"after": told[-1]["id"]} if told else {}
@@ -39,12 +39,12 @@ async def books(shop: Shop) -> list[dict[str, Any]]:
 
 
 async def known(shop: Shop, payment: payments_pb2.Payment) -> payments_pb2.Payment:
-    """The payment, once the provider has answered."""
+    """The payment, once the provider has responded."""
     return await eventually(lambda: shop.payment(payment.payment_id), lambda seen: bool(seen.provider_payment_id))
 
 
 async def bought(shop: Shop) -> None:
-    """An order, placed and paid, whose customer asks again and again whether it is."""
+    """An order, placed and paid, whose customer confirms repeatedly."""
     seller = shop.seller
     order = (await seller.orders.PlaceOrder(ask(("TEA", 1), ("MUG", 2)))).order
     payment = await shop.pay(order)
@@ -56,7 +56,7 @@ async def bought(shop: Shop) -> None:
 
 @pytest.mark.parametrize("orders", [150, pytest.param(5_000, marks=pytest.mark.proof)])
 async def test_each_order_is_paid_by_one_capture(shop: Shop, orders: int) -> None:
-    """The provider's ledger equals ours to the last penny; nothing is taken twice, and no order is lost."""
+    """The provider's ledger equals ours exactly; nothing is taken twice, and no order is lost."""
     await shop.sandbox.behave(webhook_copies=3, webhook_shuffle=True)
     for sku in ("TEA", "MUG"):
         await stocked(shop.seller, sku, 3 * orders)
@@ -80,8 +80,8 @@ async def test_each_order_is_paid_by_one_capture(shop: Shop, orders: int) -> Non
     await assert_whole(shop.server.database)
 
 
-async def test_all_orders_of_a_payment_s_webhooks_lead_to_one_end(shop: Shop) -> None:
-    """Authorized, captured, refunded and failed, in each of the 24 turns, each told twice over the real receiver."""
+async def test_all_orders_of_a_payments_webhooks_lead_to_one_state(shop: Shop) -> None:
+    """Authorized, captured, refunded and failed, in each of the 24 orders, each sent twice over the real receiver."""
     await shop.sandbox.behave(webhook_url="")
     await stocked(shop.seller, "TEA", 100)
     turns = list(permutations(["authorized", "captured", "refunded", "failed"]))
@@ -103,8 +103,8 @@ async def test_all_orders_of_a_payment_s_webhooks_lead_to_one_end(shop: Shop) ->
     await assert_whole(shop.server.database)
 
 
-async def test_two_payments_asked_for_at_once_are_one(shop: Shop) -> None:
-    """However many ask to pay one order, one payment begins, and the others are told of it."""
+async def test_two_concurrent_payments_of_one_order_are_one(shop: Shop) -> None:
+    """However many callers try to pay one order, one payment starts, and the others learn of it."""
     await stocked(shop.seller, "TEA", 1)
     order = await placed(shop.seller, ("TEA", 1))
     begun = await asyncio.gather(*(shop.pay(order) for _ in range(16)), return_exceptions=True)
@@ -114,8 +114,8 @@ async def test_two_payments_asked_for_at_once_are_one(shop: Shop) -> None:
     await assert_whole(shop.server.database)
 
 
-async def test_cancelling_and_capturing_race_to_a_whole_end(shop: Shop) -> None:
-    """Whoever is first: the goods are back and nothing that was taken is kept."""
+async def test_cancelling_and_capturing_race_to_a_consistent_end(shop: Shop) -> None:
+    """Whichever is first: the goods are returned and no money is kept."""
     await stocked(shop.seller, "TEA", 50)
     orders = [await placed(shop.seller, ("TEA", 1)) for _ in range(50)]
     await asyncio.gather(*map(shop.pay, orders))

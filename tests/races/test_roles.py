@@ -1,4 +1,4 @@
-"""Many decide at once who may do what."""
+"""Concurrent changes of who may do what."""
 
 import asyncio
 from collections import Counter
@@ -16,8 +16,8 @@ async def admins(database: Database) -> int:
         return len(await tx.accounts.lock_holders("admin"))
 
 
-async def test_two_admins_that_revoke_one_another_at_once_leave_one(server: Running) -> None:
-    """One of them comes second, and would have left nobody to grant roles; or so late that it is no admin any more."""
+async def test_two_admins_that_revoke_each_other_leave_one(server: Running) -> None:
+    """The second would leave no admin, or is no longer an admin itself."""
     for _ in range(5):
         one, two = await server.sign_in("admin"), await server.sign_in("admin")
         outcomes = await asyncio.gather(
@@ -32,15 +32,15 @@ async def test_two_admins_that_revoke_one_another_at_once_leave_one(server: Runn
 
 
 async def test_of_many_admins_that_all_leave_at_once_one_stays(server: Running) -> None:
-    """Whoever is last is refused."""
+    """The last one is refused."""
     leaving = [await server.sign_in("admin") for _ in range(8)]
     calls = (outcome(api.access.RevokeRole(revoking(api.account_id, "admin"))) for api in leaving)
     assert Counter(await asyncio.gather(*calls)) == {"done": 7, "LAST_ADMIN": 1}
     assert await admins(server.database) == 1
 
 
-async def test_admins_that_come_and_go_at_once_never_leave_nobody(server: Running, admin: Api) -> None:
-    """Grants and revocations of the role in any order, also of the one who grants: at the end somebody holds it."""
+async def test_concurrent_grants_and_revocations_always_leave_an_admin(server: Running, admin: Api) -> None:
+    """In any order, including those of the granting admin."""
     others = [await server.sign_in("admin") for _ in range(4)]
     calls = [outcome(admin.access.GrantRole(granting(api.account_id, "admin"))) for api in others]
     calls += [outcome(admin.access.RevokeRole(revoking(api.account_id, "admin"))) for api in (*others, admin)]
@@ -49,16 +49,16 @@ async def test_admins_that_come_and_go_at_once_never_leave_nobody(server: Runnin
     assert await admins(server.database) >= 1
 
 
-async def test_one_role_granted_by_many_at_once_is_granted_once(admin: Api, customer: Api, server: Running) -> None:
-    """Everyone is told the same, and one grant is kept."""
+async def test_one_role_granted_concurrently_is_granted_once(admin: Api, customer: Api, server: Running) -> None:
+    """All get the same answer, and one grant is stored."""
     calls = (admin.access.GrantRole(granting(customer.account_id, "staff")) for _ in range(8))
     answers = await asyncio.gather(*calls)
     assert {tuple(answer.roles) for answer in answers} == {("customer", "staff")}
     assert (await kept(server.database, "identity.role_grants")).count('"staff"') == 1
 
 
-async def test_a_grant_sent_many_times_at_once_is_answered_alike(admin: Api, customer: Api) -> None:
-    """Copies of one request and a revocation between them: each copy has the first answer."""
+async def test_concurrent_copies_of_a_grant_get_the_same_answer(admin: Api, customer: Api) -> None:
+    """With a revocation between them: each copy has the first answer."""
     request = granting(customer.account_id, "staff", request_id=str(uuid4()))
     revocation = revoking(customer.account_id, "staff")
     answers = await asyncio.gather(
@@ -70,7 +70,7 @@ async def test_a_grant_sent_many_times_at_once_is_answered_alike(admin: Api, cus
     assert set(copies) == {("customer", "staff")}
 
 
-async def test_of_many_that_create_one_service_at_once_one_does(server: Running, admin: Api) -> None:
+async def test_of_concurrent_creations_of_one_service_one_succeeds(server: Running, admin: Api) -> None:
     """The name is then taken, and the one key works."""
     requests = [
         access_service_pb2.CreateServiceAccountRequest(service_account=accounts_pb2.ServiceAccount(name="till"))
@@ -81,7 +81,7 @@ async def test_of_many_that_create_one_service_at_once_one_does(server: Running,
     assert (await kept(server.database, "identity.accounts")).count('"till"') == 1
 
 
-async def test_a_service_account_requested_many_times_at_once_has_one_key(admin: Api) -> None:
+async def test_concurrent_copies_of_a_service_account_request_return_one_key(admin: Api) -> None:
     """Every copy of the request is answered with the same account and the same key."""
     request = access_service_pb2.CreateServiceAccountRequest(
         request_id=str(uuid4()), service_account=accounts_pb2.ServiceAccount(name="till")

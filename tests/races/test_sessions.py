@@ -1,4 +1,4 @@
-"""Many sign in, stay signed in and sign out at once."""
+"""Concurrent sign-ins, refreshes and sign-outs."""
 
 import asyncio
 from collections import Counter
@@ -36,8 +36,8 @@ async def started(server: Running, now: datetime | None = None) -> Begun:
     return await begun(server.application, server.channel, "customer", now=now)
 
 
-async def test_one_refresh_token_sent_many_times_at_once_is_rotated_once(server: Running) -> None:
-    """Every copy gets the one next token, and the session goes on with it."""
+async def test_concurrent_copies_of_a_refresh_token_are_rotated_once(server: Running) -> None:
+    """Every copy gets the same next token, and the session continues with it."""
     for _ in range(3):
         token = (await started(server)).refresh_token
         answers = await asyncio.gather(*(refreshed(server.anonymous, token) for _ in range(12)))
@@ -46,7 +46,7 @@ async def test_one_refresh_token_sent_many_times_at_once_is_rotated_once(server:
 
 
 async def test_two_servers_rotate_one_refresh_token_once(pair: Pair) -> None:
-    """They share the keys and the session, so that it does not matter which of them is asked."""
+    """They share the keys and the session, so it does not matter which of them is called."""
     apis = [Api(channel) for channel in pair.channels]
     person = await begun(pair.application, pair.channels[0], "customer")
     token = person.refresh_token
@@ -63,8 +63,8 @@ _AT_ONCE = 20
 
 
 @pytest.mark.parametrize("families", FAMILIES)
-async def test_every_reuse_of_a_refresh_token_ends_its_family(database: Database, families: int) -> None:
-    """None of its refresh tokens and none of its access tokens is good any more; the families of others go on."""
+async def test_every_reuse_of_a_refresh_token_ends_its_session(database: Database, families: int) -> None:
+    """None of its refresh tokens and access tokens is valid any more; other sessions continue."""
     clock = Clock()
     async with running(database, clock) as server:
         spared = await started(server, clock())
@@ -92,8 +92,8 @@ async def test_every_reuse_of_a_refresh_token_ends_its_family(database: Database
 
 
 @pytest.mark.parametrize("families", FAMILIES)
-async def test_pairs_of_one_refresh_token_at_once_cut_off_no_honest_client(pair: Pair, families: int) -> None:
-    """Sent to two servers at once, both are answered the same token, by which the one family goes on for both."""
+async def test_concurrent_pairs_of_a_refresh_token_do_not_end_the_session(pair: Pair, families: int) -> None:
+    """Two servers return the same token, with which the session continues."""
     apis = [Api(channel) for channel in pair.channels]
     people = [await begun(pair.application, pair.channels[0], "customer") for _ in range(families)]
 
@@ -112,7 +112,7 @@ async def test_pairs_of_one_refresh_token_at_once_cut_off_no_honest_client(pair:
 
 
 async def at_once(act: Callable[[int], Awaitable[bool]], count: int) -> Counter[bool]:
-    """Acts for each place, as many at once as two cores carry."""
+    """Runs the action for each place, with bounded concurrency."""
     found: Counter[bool] = Counter()
     for first in range(0, count, _AT_ONCE):
         found.update(await asyncio.gather(*(act(place) for place in range(first, min(first + _AT_ONCE, count)))))
@@ -120,7 +120,7 @@ async def at_once(act: Callable[[int], Awaitable[bool]], count: int) -> Counter[
 
 
 async def test_a_thief_and_the_owner_at_once_end_the_session_for_both(database: Database) -> None:
-    """An old token among copies of the newest: whoever comes first, nobody goes on afterwards."""
+    """An old token among copies of the newest: whichever comes first, none is valid afterwards."""
     clock = Clock()
     async with running(database, clock) as server:
         old = (await started(server, clock())).refresh_token
@@ -134,7 +134,7 @@ async def test_a_thief_and_the_owner_at_once_end_the_session_for_both(database: 
 
 
 async def test_signing_out_while_refreshing_ends_the_session(server: Running) -> None:
-    """Whichever comes first: no token of the session goes on afterwards."""
+    """Whichever comes first: no token of the session is valid afterwards."""
     for _ in range(4):
         token = (await started(server)).refresh_token
         answers = await asyncio.gather(
@@ -146,7 +146,7 @@ async def test_signing_out_while_refreshing_ends_the_session(server: Running) ->
             assert await next_token(server.anonymous, str(each)) is None
 
 
-async def test_of_two_changes_of_one_password_at_once_one_is_made(server: Running) -> None:
+async def test_of_two_concurrent_changes_of_one_password_one_succeeds(server: Running) -> None:
     """The other's current password is no longer the current one."""
     await registered(server.anonymous)
     tokens = await logged_in(server.anonymous)
@@ -159,8 +159,8 @@ async def test_of_two_changes_of_one_password_at_once_one_is_made(server: Runnin
     assert await next_token(server.anonymous, tokens.refresh_token) is None
 
 
-async def test_a_change_of_password_sent_many_times_at_once_is_made_once(server: Running) -> None:
-    """Copies of one request are all answered as the first, although the current password is then another."""
+async def test_concurrent_copies_of_a_change_of_password_are_done_once(server: Running) -> None:
+    """They all get the first answer, although the current password is then another."""
     await registered(server.anonymous)
     ada = Api(server.channel, (await logged_in(server.anonymous)).access_token)
     request = changing()
@@ -172,14 +172,14 @@ async def test_a_change_of_password_sent_many_times_at_once_is_made_once(server:
 async def test_a_login_overtaken_by_a_change_of_password_leaves_no_session(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who knows only the old password is signed out by its change, even while signing in."""
+    """A caller that has only the old password is signed out by its change, even while signing in."""
     identity = server.application.identity
     user = await registered(server.anonymous)
     owner = Caller(UUID(user.user_id), frozenset())
     verify = identity.passwords.verify
 
     async def overtaken(password: str, known: str | None) -> Match:
-        """Right after the old password was found to fit, its owner changes it."""
+        """Right after the old password was checked, its owner changes it."""
         fits = await verify(password, known)
         monkeypatch.setattr(identity.passwords, "verify", verify)
         await identity.accounts.change_password(owner, PASSWORD, NEW_PASSWORD, asked(owner.account_id))

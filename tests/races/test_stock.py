@@ -1,4 +1,4 @@
-"""Many callers change the stock, the catalog and orders at once."""
+"""Concurrent changes of the stock, the catalog and orders."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ SKUS = [f"S{n}" for n in range(6)]
 
 
 async def outcome(call: Awaitable[Any]) -> str:
-    """How a call ended: ok, or the reason of its refusal."""
+    """The outcome of a call: ok, or the reason of its refusal."""
     try:
         await call
     except grpc.aio.AioRpcError as error:
@@ -47,7 +47,7 @@ def written_off(sku: str, pieces: int) -> inventory_service_pb2.AdjustStockReque
 
 
 async def one_of_many(apis: list[Api], chance: random.Random, mine: list[orders_pb2.Order]) -> None:
-    """Orders of several products in any order of lines, cancels of orders that others may cancel, and adjustments."""
+    """Orders of several products in any order of lines, cancellations of others' orders, and adjustments."""
     api = chance.choice(apis)
     kind = chance.random()
     if kind < 0.5:
@@ -61,8 +61,8 @@ async def one_of_many(apis: list[Api], chance: random.Random, mine: list[orders_
         await api.inventory.AdjustStock(written_off(chance.choice(SKUS), chance.randint(1, 9)))
 
 
-async def test_orders_cancels_and_adjustments_mixed_over_two_servers_keep_the_books(pair: Pair) -> None:
-    """No deadlock surfaces, every call is answered, and every piece is accounted for."""
+async def test_concurrent_orders_cancellations_and_adjustments_over_two_servers_add_up(pair: Pair) -> None:
+    """No deadlock reaches a caller, every call is answered, and every piece is accounted for."""
     apis = await pair.sign_in("service")
     for sku in SKUS:
         await stocked(apis[0], sku, 60)
@@ -79,8 +79,8 @@ async def test_orders_cancels_and_adjustments_mixed_over_two_servers_keep_the_bo
     assert await broken(pair.database) == {}
 
 
-async def test_no_more_is_taken_away_than_is_there(server: Running, service: Api) -> None:
-    """200 callers write off one of 100 pieces each, of which orders hold 30."""
+async def test_no_more_stock_is_removed_than_available(server: Running, service: Api) -> None:
+    """200 callers write off one of 100 pieces each, of which orders reserve 30."""
     await stocked(service, "A", 100)
     await placed(service, ("A", 30))
     calls = (service.inventory.AdjustStock(written_off("A", 1)) for _ in range(200))
@@ -89,8 +89,8 @@ async def test_no_more_is_taken_away_than_is_there(server: Running, service: Api
     assert await broken(server.database) == {}
 
 
-async def test_of_many_who_edit_what_they_read_one_is_first(service: Api) -> None:
-    """16 edits under one etag: one goes through, and the others are told of it, so that no edit is lost."""
+async def test_of_concurrent_edits_under_one_etag_one_succeeds(service: Api) -> None:
+    """16 edits: one succeeds, and the others are refused, so that no edit is lost."""
     read = await created(service, "A")
     edits = [products_pb2.Product(product_id=read.product_id, name=f"{n}", etag=read.etag) for n in range(16)]
     requests = [catalog_service_pb2.UpdateProductRequest(product=edit) for edit in edits]
@@ -98,8 +98,8 @@ async def test_of_many_who_edit_what_they_read_one_is_first(service: Api) -> Non
     assert await outcomes(calls) == {"ok": 1, "ETAG_MISMATCH": 15}
 
 
-async def test_imports_and_orders_of_the_same_products_do_not_collide(server: Running, service: Api) -> None:
-    """An order's lines come in any order, an import's products in its own, and neither waits for the other in turn."""
+async def test_imports_and_orders_of_the_same_products_do_not_deadlock(server: Running, service: Api) -> None:
+    """An order's lines come in any order, an import's products in its own."""
     skus = [f"{n:02}" for n in range(40)]
     await service.catalog.ImportProducts(imported(skus, 1))
     for sku in skus:
@@ -122,8 +122,8 @@ def imported(skus: list[str], units: int) -> Iterator[catalog_service_pb2.Import
     return iter([catalog_service_pb2.ImportProductsRequest(product=draft(sku, price=pounds(units))) for sku in skus])
 
 
-async def test_imports_of_the_same_new_products_at_once_are_all_answered(server: Running, service: Api) -> None:
-    """Each product is created by one of them, and the others find it just so."""
+async def test_concurrent_imports_of_the_same_new_products_are_all_answered(server: Running, service: Api) -> None:
+    """Each product is created by one of them, and the others find it unchanged."""
     skus = [f"{n:03}" for n in range(100)]
     answers = await asyncio.gather(*(service.catalog.ImportProducts(imported(skus, 1)) for _ in range(4)))
     assert sum(answer.created_count for answer in answers) == 100
@@ -131,8 +131,8 @@ async def test_imports_of_the_same_new_products_at_once_are_all_answered(server:
     assert await count(server.database, "products") == 100
 
 
-async def test_more_calls_at_once_than_one_connection_carries_are_all_answered(server: Running, service: Api) -> None:
-    """1,300 adjustments over one connection: those above its streams wait their turn, and none is lost."""
+async def test_more_calls_than_one_connection_carries_are_all_answered(server: Running, service: Api) -> None:
+    """1,300 adjustments over one connection: those above its stream limit wait, and none is lost."""
     await created(service, "A")
     calls = (service.inventory.AdjustStock(receipt("A", 1)) for _ in range(1300))
     assert await codes(calls) == {grpc.StatusCode.OK: 1300}

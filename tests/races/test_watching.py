@@ -1,4 +1,4 @@
-"""Many write at two servers while others watch, are cut off at any moment, and go on at the other server."""
+"""Many callers write at two servers while others watch, are disconnected at any moment, and resume elsewhere."""
 
 import asyncio
 import random
@@ -25,10 +25,10 @@ from tests.fixtures.processes import Pair
 from tests.fixtures.servers import Api
 
 Change = tuple[str, Any]
-"""What it happened to, and what: an order and its new state, or a product and the movement's sequence."""
+"""An order and its new state, or a product and the movement's sequence."""
 
 END = "END"
-"""What the last change happens to."""
+"""The subject of the last change."""
 LATE = product("LATE")
 
 ORDERS = """
@@ -42,14 +42,14 @@ MOVEMENTS = """
 
 @dataclass
 class Watcher:
-    """Follows one kind of change, now at one server and now at the other."""
+    """Follows one kind of change, alternating between the servers."""
 
     open: Callable[[Api, str], Any]
     read: Callable[[Any], Change]
-    """What changed, and how, out of a message."""
+    """Extracts the change from a message."""
     luck: random.Random
     token: str = ""
-    told: list[Change] = field(default_factory=list)
+    received: list[Change] = field(default_factory=list)
     cuts: int = 0
 
     async def begin(self, api: Api) -> None:
@@ -58,8 +58,8 @@ class Watcher:
         call.cancel()
 
     async def follow(self, apis: Sequence[Api]) -> None:
-        """Is cut off after some messages, or in the middle of one, until the end is told."""
-        while not self.told or self.told[-1][0] != END:
+        """Is disconnected after some messages, or in the middle of one, until the end is received."""
+        while not self.received or self.received[-1][0] != END:
             call = self.open(self.luck.choice(apis), self.token)
             try:
                 async with asyncio.timeout(self.luck.uniform(0.01, 0.4)):
@@ -73,7 +73,7 @@ class Watcher:
     def take(self, message: Any) -> None:
         self.token = message.resume_token
         if holds_change(message):
-            self.told.append(self.read(message))
+            self.received.append(self.read(message))
 
 
 def orders(api: Api, token: str) -> Any:
@@ -93,7 +93,7 @@ def stock_change(message: Any) -> Change:
 
 
 async def trade(api: Api, luck: random.Random, over: asyncio.Event) -> None:
-    """Places orders and cancels most of them, and goods come in."""
+    """Places orders and cancels most of them, and adjusts stock."""
     while not over.is_set():
         order = await placed(api, (luck.choice("AB"), 1), ("C", 1))
         if luck.random() < 0.7:
@@ -102,10 +102,10 @@ async def trade(api: Api, luck: random.Random, over: asyncio.Event) -> None:
 
 
 async def come_late(database: Database, watchers: Sequence[Watcher], over: asyncio.Event) -> None:
-    """What has drawn its sequence commits only after all watchers were told of what came behind it; a few times."""
+    """Draws its sequence early, but commits only after all watchers received later changes; a few times."""
     for number in range(5):
         async with database.store(COMMERCE).transaction() as late:
-            at = now()  # what happened months ago may be forgotten while this runs
+            at = now()  # months-old changes may be purged while this runs
             new = order((LATE, 1), create_time=at, update_time=at, hold_end_time=at + HOLD)
             await late.orders.add([new])
             await late.events.publish([order_event(new)])
@@ -115,13 +115,13 @@ async def come_late(database: Database, watchers: Sequence[Watcher], over: async
 
 
 def told_more(watchers: Sequence[Watcher], count: int) -> Callable[[], bool]:
-    """Whether each was told so many changes more than by now."""
-    wanted = [len(watcher.told) + count for watcher in watchers]
-    return lambda: all(len(watcher.told) >= least for watcher, least in zip(watchers, wanted, strict=True))
+    """Whether each watcher has received this many more changes."""
+    wanted = [len(watcher.received) + count for watcher in watchers]
+    return lambda: all(len(watcher.received) >= least for watcher, least in zip(watchers, wanted, strict=True))
 
 
 def by_thing(changes: Iterable[Change]) -> Mapping[str, Sequence[object]]:
-    """What happened to each order or product, in the order it happened."""
+    """The changes of each order or product, in the order in which they happened."""
     found: dict[str, list[object]] = {}
     for thing, change in changes:
         found.setdefault(thing, []).append(change)
@@ -134,8 +134,8 @@ async def log(database: Database, statement: str) -> Sequence[Change]:
         return [(str(thing), change) for thing, change in rows]
 
 
-async def test_each_watcher_is_told_every_change_once_and_in_order(pair: Pair) -> None:
-    """However often it is cut off, and however late a transaction commits."""
+async def test_each_watcher_receives_every_change_once_and_in_order(pair: Pair) -> None:
+    """However often it is disconnected, and however late a transaction commits."""
     apis = await pair.sign_in("service")
     await kept(pair.database, LATE)
     await stocked(apis[0], END, 1)
@@ -157,9 +157,9 @@ async def test_each_watcher_is_told_every_change_once_and_in_order(pair: Pair) -
     states = {state.value: orders_pb2.OrderState.Value(f"ORDER_STATE_{state.name}") for state in OrderState}
     happened = await log(pair.database, ORDERS)
     for watcher in watchers[:4]:
-        assert by_thing(watcher.told) == by_thing((thing, states[state]) for thing, state in happened)
+        assert by_thing(watcher.received) == by_thing((thing, states[state]) for thing, state in happened)
     _, *moved = await log(pair.database, MOVEMENTS)  # the first came before they watched
     for watcher in watchers[4:]:
-        assert by_thing(watcher.told) == by_thing(moved)
+        assert by_thing(watcher.received) == by_thing(moved)
     assert len(happened) > 100
     assert min(watcher.cuts for watcher in watchers) > 5

@@ -1,4 +1,4 @@
-"""What is done behind the answers, as a replay waits for it."""
+"""Asynchronous work, as a replay waits for it."""
 
 import asyncio
 
@@ -6,8 +6,8 @@ from replay.calling import UNDER_WAY, Calls, Step
 from tests.replay.watched import Steps
 
 
-async def test_no_more_wait_for_the_provider_than_allowed_and_each_item_is_counted_once() -> None:
-    """Some are done at once, as an order of nothing is; the others are settled a few at a time."""
+async def test_no_more_items_wait_than_allowed_and_each_is_counted_once() -> None:
+    """Some are done immediately, as an order of nothing is; the others are settled a few at a time."""
     steps, waiting, begun, most = Steps(), set[int](), list[int](), 0
     items = range(3 * UNDER_WAY + 7)
 

@@ -1,4 +1,4 @@
-"""Files of the UCI Online Retail form, read into orders, write-offs, returns and what is not replayed."""
+"""Files in the format of UCI Online Retail, read into orders, write-offs, returns and rows that are not replayed."""
 
 import csv
 import io
@@ -37,8 +37,8 @@ def error_of(path: Path, **days: date) -> str:
     return text.removeprefix(str(path))
 
 
-def test_the_shipped_day_holds_the_figures_that_are_known_of_it() -> None:
-    """136 orders, to the penny, one write-off and six returns; earlier replays know the day by its digest."""
+def test_the_included_day_has_its_known_figures() -> None:
+    """136 orders, to the penny, one write-off and six returns; earlier replays identify the day by its digest."""
     day = first_day()
     assert expected(day.orders) == Figures(136, 3081, 27_007, Decimal("58960.79"), 1348)
     assert day.write_offs == (WriteOff("536589", 1, "21777", "", 10),)
@@ -49,7 +49,7 @@ def test_the_shipped_day_holds_the_figures_that_are_known_of_it() -> None:
 
 
 def test_rows_of_one_invoice_make_one_order(tmp_path: Path) -> None:
-    """Repeated rows are lines, case tells products apart, a name and a customer may be missing, prices are exact."""
+    """Repeated rows are lines, case distinguishes products, a name and a customer may be missing, prices are exact."""
     path = written(
         tmp_path,
         GOOD,
@@ -65,8 +65,8 @@ def test_rows_of_one_invoice_make_one_order(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_no_order_is_distinguished(tmp_path: Path) -> None:
-    """Write-offs, returns, ledger adjustments and rows of nothing; a return is of the time at which it begins."""
+def test_rows_that_are_no_order_are_classified(tmp_path: Path) -> None:
+    """Write-offs, returns, ledger adjustments and rows of nothing; a return has the time at which it begins."""
     dataset = read_dataset(
         written(
             tmp_path,
@@ -92,7 +92,7 @@ def test_what_is_no_order_is_distinguished(tmp_path: Path) -> None:
     assert dataset.not_replayed == NotReplayed(1, 1)
 
 
-def test_an_invoice_is_taken_whole_on_the_day_that_it_begins(tmp_path: Path) -> None:
+def test_an_invoice_belongs_to_the_day_on_which_it_begins(tmp_path: Path) -> None:
     """Both days of a selection count, and an order over midnight is the same in every selection."""
     path = written(
         tmp_path,
@@ -108,7 +108,7 @@ def test_an_invoice_is_taken_whole_on_the_day_that_it_begins(tmp_path: Path) -> 
     assert [order.invoice for order in read_dataset(path, last=date(2010, 12, 1)).orders] == ["536365"]
 
 
-def test_the_same_rows_have_the_same_digest_whichever_file_they_come_from(tmp_path: Path) -> None:
+def test_the_same_rows_have_the_same_digest_whatever_their_file(tmp_path: Path) -> None:
     """Returns do not count, and a changed price does."""
     later = "536366,22139,TEA SET,1,2010-12-02 08:00:00,4.25,,France"
     returned = "C1,22139,TEA SET,-1,2010-12-01 08:00:00,4.25,,France"
@@ -153,15 +153,15 @@ def test_the_same_rows_have_the_same_digest_whichever_file_they_come_from(tmp_pa
         (GOOD.replace("WHITE HOLDER", '"WHITE" HOLDER'), "is not CSV"),
     ],
 )
-def test_a_malformed_row_is_named_with_its_number_and_its_fault(tmp_path: Path, row: str, fault: str) -> None:
+def test_a_malformed_row_is_reported_with_its_number_and_fault(tmp_path: Path, row: str, fault: str) -> None:
     """One line that says where to look; the header is row 1, as in a spreadsheet."""
     text = error_of(written(tmp_path, GOOD, row))
     assert text.startswith(", row 3: ")
     assert fault in text
 
 
-def test_a_file_that_cannot_be_read_is_named_with_its_fault(tmp_path: Path) -> None:
-    """Missing, a folder, of another kind, empty, cut off, without an order: each is one line."""
+def test_an_unreadable_file_is_reported_with_its_fault(tmp_path: Path) -> None:
+    """Missing, a folder, of another type, empty, truncated, without an order: each is one line."""
     assert error_of(tmp_path / "none.csv") == ": No such file or directory"
     (tmp_path / "folder.csv").mkdir()
     assert error_of(tmp_path / "folder.csv") == ": Is a directory"
@@ -179,7 +179,7 @@ def test_a_file_that_cannot_be_read_is_named_with_its_fault(tmp_path: Path) -> N
     assert error_of(written(tmp_path, GOOD), first=date(2011, 1, 1)) == ": contains no order from 2011-01-01"
 
 
-def test_a_file_of_another_form_is_named_with_its_row(tmp_path: Path) -> None:
+def test_a_file_in_another_format_is_reported_with_its_row(tmp_path: Path) -> None:
     """Another header, and bytes that are not UTF-8."""
     other = tmp_path / "other.csv"
     other.write_text("a,b\n1,2\n")
@@ -191,12 +191,12 @@ def test_a_file_of_another_form_is_named_with_its_row(tmp_path: Path) -> None:
 
 
 def test_an_order_larger_than_the_contract_allows_is_an_error(tmp_path: Path) -> None:
-    """It could only end the stream for all the orders after it."""
+    """It would end the stream for all the orders after it."""
     assert "invoice 536365 has more than 2,000 lines" in error_of(written(tmp_path, *[GOOD] * 2001))
     assert len(read_dataset(written(tmp_path, *[GOOD] * 2000)).orders[0].lines) == 2000
 
 
-def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_the_header(tmp_path: Path) -> None:
     """Spreadsheets write one."""
     path = tmp_path / "orders.csv"
     path.write_text(f"\ufeff{HEAD}\n{GOOD}\n")
@@ -209,7 +209,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 @st.composite
 def rows(draw: st.DrawFn) -> list[list[str]]:
-    """A few days of a small shop, in the file's form."""
+    """A few days of a small shop, in the file's format."""
     made = []
     for invoice in draw(st.lists(INVOICES, min_size=1, max_size=30)):
         quantity = draw(st.integers(-9, -1) if invoice.startswith("C") else st.integers(-9, 80_995))
@@ -221,7 +221,7 @@ def rows(draw: st.DrawFn) -> list[list[str]]:
 
 
 def dataset_of(made: list[list[str]], *days: date) -> Dataset | None:
-    """None where the selection holds nothing to replay."""
+    """None if the selection holds nothing to replay."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([HEADER, *made])
     with tempfile.TemporaryDirectory() as folder:
@@ -238,7 +238,7 @@ def dataset_of(made: list[list[str]], *days: date) -> Dataset | None:
 @settings(deadline=None)
 @given(made=rows())
 def test_no_row_is_lost(made: list[list[str]]) -> None:
-    """Lines, write-offs, returns and what is not replayed are together as many as the rows."""
+    """Lines, write-offs, returns and rows that are not replayed add up to all rows."""
     dataset = dataset_of(made)
     if dataset is None:
         return
@@ -251,7 +251,7 @@ def test_no_row_is_lost(made: list[list[str]]) -> None:
 @settings(deadline=None)
 @given(made=rows(), last=st.integers(1, 3))
 def test_the_stock_of_a_selection_is_what_it_sells_and_writes_off(made: list[list[str]], last: int) -> None:
-    """Product by product, so that a replay ends with nothing left over and nothing short."""
+    """Product by product, so that a replay ends with nothing left over and nothing missing."""
     dataset = dataset_of(made, date(2010, 12, 1), date(2010, 12, last))
     if dataset is None:
         return
@@ -265,8 +265,8 @@ def test_the_stock_of_a_selection_is_what_it_sells_and_writes_off(made: list[lis
 
 @settings(deadline=None)
 @given(made=rows(), cut=st.integers(1, 2))
-def test_two_selections_that_meet_hold_the_same_orders_as_the_one_over_both(made: list[list[str]], cut: int) -> None:
-    """An order neither falls between two days nor into both."""
+def test_two_adjacent_selections_have_the_same_orders_as_the_one_over_both(made: list[list[str]], cut: int) -> None:
+    """No order is lost between two days or counted in both."""
     before = dataset_of(made, date(2010, 12, 1), date(2010, 12, cut))
     after = dataset_of(made, date(2010, 12, cut + 1), date(2010, 12, 3))
     whole = dataset_of(made)

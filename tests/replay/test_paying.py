@@ -1,4 +1,4 @@
-"""The replay against the real server and the sandbox: orders are paid, and returns are paid back."""
+"""The replay against the real server and the sandbox: orders are paid, and returns are refunded."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -52,7 +52,7 @@ DAY = Dataset(
     not_replayed=NotReplayed(0, 0),
     digest="digest",
 )
-"""Order 2 comes back whole, as far as it cost anything, and the tea of order 1."""
+"""Order 2 is returned completely, except for its free goods, and so is the tea of order 1."""
 
 
 @asynccontextmanager
@@ -69,7 +69,7 @@ async def calling(server: Running) -> AsyncIterator[AsyncBackroom]:
 
 
 async def replayed(client: AsyncBackroom, steps: Steps | None = None) -> Outcome:
-    """The outcome of one replay, whatever time it took; it looks more often than it does by itself."""
+    """The outcome of one replay without its duration; it polls more often than by default."""
     outcome = await replay(client, DAY, steps or Steps(), sleep=lambda seconds: asyncio.sleep(min(seconds, 0.02)))
     return replace(outcome, seconds=0, placing_seconds=0)
 
@@ -80,8 +80,8 @@ async def states(api: Api) -> Mapping[str, str]:
     return {order.reference: orders_pb2.OrderState.Name(order.state).removeprefix("ORDER_STATE_") for order in listed}
 
 
-async def test_orders_are_paid_and_what_came_back_is_paid_back(shop: Shop) -> None:
-    """By the day's own laws: money, goods and states; an order of nothing is paid too, and goods of nothing return."""
+async def test_orders_are_paid_and_returns_are_refunded(shop: Shop) -> None:
+    """Money, goods and states; an order of nothing is paid too, and free goods are returned."""
     steps = Steps()
     async with calling(shop.server) as client:
         outcome = await replayed(client, steps)
@@ -97,9 +97,9 @@ async def test_orders_are_paid_and_what_came_back_is_paid_back(shop: Shop) -> No
     await assert_whole(shop.server.database)
 
 
-async def test_a_second_replay_ends_with_the_same_and_adds_not_one_row(shop: Shop, database_url: str) -> None:
-    """In no table, and the provider is asked for nothing more."""
-    # What the provider tells by itself would come when it likes.
+async def test_a_second_replay_has_the_same_result_and_adds_no_row(shop: Shop, database_url: str) -> None:
+    """In no table, and the provider is not called again."""
+    # The provider's own webhooks would arrive at any time.
     await shop.sandbox.behave(webhook_url="")
     async with calling(shop.server) as client:
         first = await replayed(client)
@@ -110,32 +110,32 @@ async def test_a_second_replay_ends_with_the_same_and_adds_not_one_row(shop: Sho
     assert sorted(len(payment["refunds"]) for payment in theirs) == [0, 1, 2]
 
 
-async def test_without_a_provider_nothing_is_paid_and_nothing_comes_back(server: Running, service: Api) -> None:
-    """The replay is complete without; the goods that cost something stay held."""
+async def test_without_a_provider_nothing_is_paid_or_returned(server: Running, service: Api) -> None:
+    """The replay is complete without; goods that are not free stay reserved."""
     async with calling(server) as client:
         outcome = await replayed(client)
     assert outcome.complete
     assert outcome.paid is None
     assert outcome.paid_back == 0
     found = dict(await states(service))
-    # Order 4 costs nothing: where it is asked about before it is known that there is no provider, it is paid.
+    # Order 4 is free: if it is tried before the missing provider is noticed, it is paid.
     assert {found.pop("4")} <= {"PENDING", "PAID"}
     assert set(found.values()) == {"PENDING"}
     assert await stock_of(service, "TEA") == (9, 9, 0)
 
 
 class Picky(SandboxProvider):
-    """Pays some amounts by a method that the sandbox refuses."""
+    """Pays some amounts with a method that the sandbox refuses."""
 
     async def authorize(self, payment_id: UUID, amount: Price, method: str, key: str) -> PaymentReport:
         refused = {Decimal("7.502"): "card_refused", Decimal("4.5"): "card_refund_refused"}
         return await super().authorize(payment_id, amount, refused.get(amount.amount, method), key)
 
 
-async def test_what_the_provider_refuses_is_counted_and_the_rest_goes_on(
+async def test_the_providers_refusals_are_counted_and_the_rest_continues(
     database: Database, database_url: str, shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A payment, a return of the order that it was for, and a refund; a second replay tells the same."""
+    """A payment, a return of its order, and a refund; a second replay reports the same."""
     monkeypatch.setattr("server.commerce.providers.sandbox.SandboxProvider", Picky)
     paying = running(database, jobs_on=database_url, **paying_by(shared_sandbox.url, shared_sandbox.key))
     async with paying as server, calling(server) as client:
@@ -152,8 +152,8 @@ async def test_what_the_provider_refuses_is_counted_and_the_rest_goes_on(
     assert not outcome.complete
 
 
-async def test_payments_that_nobody_settles_end_the_replay(database: Database) -> None:
-    """A server whose jobs nobody does: it says how many wait, and where to look."""
+async def test_payments_that_are_never_settled_end_the_replay(database: Database) -> None:
+    """On a server whose jobs do not run: the error says how many wait, and where to look."""
     now = 0.0
 
     async def pass_by(seconds: float) -> None:

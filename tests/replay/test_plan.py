@@ -1,4 +1,4 @@
-"""What a replay sends, and the figures it counts from the answers."""
+"""What a replay sends, and the figures that it counts from the responses."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -50,7 +50,7 @@ BACK = GoodsBack("C4", "1", Decimal("4.253"), {"MUG": 3, "TEA": 1})
 
 
 def test_each_product_is_imported_once_with_its_first_name_and_first_price() -> None:
-    """A name may come later than the price; a write-off's words are taken only where there are no others."""
+    """A name may come later than the price; a write-off's description is used only if there is no other."""
     products = [request.product for request in imports(SHOP)]
     assert [(product.sku, product.name) for product in products] == [
         ("TEA", "TEA SET"),
@@ -60,15 +60,15 @@ def test_each_product_is_imported_once_with_its_first_name_and_first_price() -> 
     assert [product.price for product in products] == [money(Decimal(text)) for text in ("4.25", "0.001", "0")]
 
 
-def test_stock_is_received_for_what_is_sold_and_what_is_written_off() -> None:
-    """One request a product."""
+def test_stock_is_received_for_sales_and_write_offs() -> None:
+    """One request per product."""
     asked = {request.sku: request.delta for request in receipts(SHOP)}
     assert asked == {"TEA": 3, "MUG": 7, "JUG": 10}
     assert {request.reason for request in receipts(SHOP)} == {StockReason.STOCK_REASON_RECEIVED}
 
 
 def test_an_order_is_sent_with_its_invoice_number_its_customer_and_its_prices() -> None:
-    """Lines stay as they are, in their order, also where two name one product."""
+    """Lines are unchanged and in order, even if two name one product."""
     request = order_request(SHOP.orders[0])
     assert (request.reference, request.customer_id) == ("1", "17850.0")
     assert [(line.sku, line.quantity) for line in request.lines] == [("TEA", 2), ("MUG", 3), ("TEA", 1)]
@@ -77,7 +77,7 @@ def test_an_order_is_sent_with_its_invoice_number_its_customer_and_its_prices() 
 
 
 def test_a_return_is_sent_with_its_money_and_its_goods() -> None:
-    """Of one order by one refund; goods that cost nothing come back without one, a product at a time."""
+    """One refund per order; free goods are returned without one, one product at a time."""
     refund = refund_request(BACK, "p1")
     assert (refund.payment_id, refund.amount) == ("p1", money(Decimal("4.253")))
     assert [(item.sku, item.quantity) for item in refund.restock] == [("MUG", 3), ("TEA", 1)]
@@ -86,7 +86,7 @@ def test_a_return_is_sent_with_its_money_and_its_goods() -> None:
     assert {request.reason for request in asked} == {StockReason.STOCK_REASON_RETURNED}
 
 
-def test_a_second_replay_sends_the_very_same_requests() -> None:
+def test_a_second_replay_sends_identical_requests() -> None:
     """The same ids and the same content: the server answers, and changes nothing."""
     again = replace(SHOP)
     assert list(imports(again)) == list(imports(SHOP))
@@ -94,7 +94,7 @@ def test_a_second_replay_sends_the_very_same_requests() -> None:
     assert [order_request(order) for order in again.orders] == [order_request(order) for order in SHOP.orders]
 
 
-def test_another_selection_brings_its_own_stock_and_shares_its_orders_and_write_offs() -> None:
+def test_another_selection_has_its_own_stock_and_shares_its_orders_and_write_offs() -> None:
     """The first day and the year both hold the first day's orders, and place and write off once."""
     other = replace(SHOP, digest="d2")
     assert not {each.request_id for each in receipts(SHOP)} & {each.request_id for each in receipts(other)}
@@ -114,8 +114,8 @@ def test_every_change_has_a_request_id_of_its_own() -> None:
     assert len(set(ids)) == len(ids) == 8 + 2 + 9
 
 
-def test_the_shipped_day_keeps_to_the_contract() -> None:
-    """Each request is within the bounds that the contract sets."""
+def test_the_included_day_satisfies_the_contract() -> None:
+    """Each request is within the contract's bounds."""
     day = first_day()
     requests = [*imports(day), *receipts(day), *map(order_request, day.orders), *map(write_off_request, day.write_offs)]
     some_id = str(UUID(int=1))
@@ -125,7 +125,7 @@ def test_the_shipped_day_keeps_to_the_contract() -> None:
         protovalidate.validate(request)
 
 
-def test_figures_are_counted_from_the_answers() -> None:
+def test_figures_are_counted_from_the_responses() -> None:
     """Amounts are added exactly, and a product counts once."""
     tally = Tally()
     for nanos in (10_000_000, 1_000_000):
@@ -136,7 +136,7 @@ def test_figures_are_counted_from_the_answers() -> None:
 
 
 def test_an_amount_in_another_currency_is_not_added() -> None:
-    """Pounds and euros have no sum."""
+    """Pounds and euros have no common sum."""
     line = orders_pb2.OrderLine(sku="TEA", quantity=3, amount=Money(currency_code="EUR", units=2))
     with pytest.raises(UnexpectedAnswer, match="'EUR'"):
         placed_lines(orders_pb2.Order(lines=[line]))

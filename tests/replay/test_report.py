@@ -1,4 +1,4 @@
-"""What a person sees of a replay."""
+"""The output of a replay."""
 
 import io
 from dataclasses import replace
@@ -11,8 +11,9 @@ from rich.console import Console
 from replay.calling import Step
 from replay.dataset import NotReplayed, Return
 from replay.figures import Figures, Outcome, Paid, Refusals
-from replay.report import exact, print_outcome, progress_on
+from replay.report import exact, print_outcome, print_rolled_out, progress_on
 from replay.returns import MatchedReturn, Matching, Reason, Unmatched
+from replay.rollout import NotShown, RolledOut
 
 YEAR = Figures(20_725, 531_282, 5_660_978, Decimal("10655622.484000000"), 3940)
 MORNING = datetime(2010, 12, 1, 8, 26)
@@ -53,15 +54,15 @@ WHOLE = Outcome(
 
 
 def printed(outcome: Outcome) -> list[str]:
-    """The lines on something that is no terminal, with one blank between words."""
+    """The output without a terminal, with single spaces between words."""
     console = Console(file=io.StringIO(), width=60)
     print_outcome(console, outcome)
     assert isinstance(console.file, io.StringIO)
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 
 
-def test_the_closing_figures_are_exact_and_name_what_was_left_out() -> None:
-    """Nothing is rounded, and nothing that the file holds goes unsaid."""
+def test_the_final_figures_are_exact_and_include_what_was_left_out() -> None:
+    """Nothing is rounded, and everything in the file is reported."""
     assert printed(WHOLE) == [
         "orders 20,725",
         "lines 531,282",
@@ -78,7 +79,7 @@ def test_the_closing_figures_are_exact_and_name_what_was_left_out() -> None:
     assert WHOLE.complete
 
 
-def test_a_server_without_a_provider_is_told_and_complete() -> None:
+def test_a_server_without_a_provider_is_reported_and_complete() -> None:
     """What it leaves out is counted."""
     outcome = replace(WHOLE, paid=None, paid_back=Decimal(0))
     assert printed(outcome)[7:] == [
@@ -103,8 +104,8 @@ def test_money_that_is_missing_makes_a_replay_incomplete() -> None:
     assert not replace(WHOLE, paid=Paid(20_724, Decimal("10655622.484"))).complete
 
 
-def test_refusals_and_wrong_figures_are_told() -> None:
-    """A replay that fell short says why, and by how much; its words are no markup."""
+def test_refusals_and_wrong_figures_are_reported() -> None:
+    """An incomplete replay says why, and by how much; its text is not interpreted as markup."""
     refused = Refusals("order", "OUT_OF_STOCK", 2, "order 536365: [bold]5 of 6 are there")
     fell_short = Figures(1, 1, 1, Decimal("0.5"), 1)
     outcome = replace(WHOLE, figures=fell_short, refusals=(refused,), not_replayed=NotReplayed(0, 7))
@@ -114,6 +115,47 @@ def test_refusals_and_wrong_figures_are_told() -> None:
     assert "not replayed: 7 rows of orders with the quantity 0" in lines
     assert lines[-6:] == ["these are not the figures of the file, which are:", *printed(WHOLE)[:5]]
     assert not outcome.complete
+
+
+FIRST_THREE, GROWN_FIVE = frozenset("abc"), frozenset("abcde")
+
+
+@pytest.mark.parametrize(
+    ("rolled_out", "lines"),
+    [
+        (
+            RolledOut(1000, FIRST_THREE, GROWN_FIVE, FIRST_THREE),
+            [
+                "flag evaluated: express-checkout at 10 %, on for 3 of 1,000 people",
+                "flag grown: to 50 %, on for 5, among them 3 of the 3 who had it",
+                "flag rolled back: on for 3, among them 3 of the first 3",
+            ],
+        ),
+        (
+            RolledOut(1000, FIRST_THREE, GROWN_FIVE, None),
+            [
+                "flag evaluated: express-checkout, made by an earlier run, is on for 3 of 1,000 people",
+                "flag tried: at 50 % it would be on for 5, among them 3 of the 3 who had it",
+            ],
+        ),
+        (
+            RolledOut(1000, FIRST_THREE, frozenset("bcdef"), frozenset("bcd")),
+            [
+                "flag evaluated: express-checkout at 10 %, on for 3 of 1,000 people",
+                "flag grown: to 50 %, on for 5, among them 2 of the 3 who had it",
+                "flag rolled back: on for 3, among them 2 of the first 3",
+                "somebody lost the flag as it grew, or the rollback left other people than at first",
+            ],
+        ),
+        (NotShown("[PERMISSION_MISSING]: flags.read"), ["no flag shown: [PERMISSION_MISSING]: flags.read"]),
+    ],
+)
+def test_a_flag_is_told_step_by_step(rolled_out: RolledOut | NotShown, lines: list[str]) -> None:
+    """Whom it reached, and who kept it; who lost it is not passed over."""
+    console = Console(file=io.StringIO(), width=60)
+    print_rolled_out(console, rolled_out)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == lines
 
 
 @pytest.mark.parametrize(
@@ -126,13 +168,13 @@ def test_refusals_and_wrong_figures_are_told() -> None:
         ("0.000000001", "0.000000001"),
     ],
 )
-def test_an_amount_is_shown_with_every_decimal_that_counts(amount: str, text: str) -> None:
+def test_an_amount_is_shown_with_every_significant_decimal(amount: str, text: str) -> None:
     """Two at least, as people write money."""
     assert exact(Decimal(amount)) == text
 
 
 def test_without_a_terminal_progress_is_a_few_plain_lines() -> None:
-    """A log of a year's replay stays short; a step with nothing to do says nothing."""
+    """The log of a year's replay stays short; a step with nothing to do prints nothing."""
     console = Console(file=io.StringIO(), width=60)
     with progress_on(console) as progress:
         for step, total in ((Step.IMPORT, 40), (Step.RECEIVE, 40), (Step.PLACE, 1000), (Step.WRITE_OFF, 0)):
@@ -156,8 +198,8 @@ def test_without_a_terminal_progress_is_a_few_plain_lines() -> None:
     ]
 
 
-def test_on_a_terminal_progress_is_a_bar_a_step() -> None:
-    """It ends with all that was to be done."""
+def test_on_a_terminal_progress_is_one_bar_per_step() -> None:
+    """It ends at the full count."""
     console = Console(file=io.StringIO(), width=60, force_terminal=True)
     with progress_on(console) as progress:
         progress.begin(Step.PLACE, 3)

@@ -1,4 +1,4 @@
-"""Which sold goods came back, by the file alone."""
+"""Which sold goods were returned, from the file alone."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -39,8 +39,8 @@ def test_the_latest_order_before_a_return_is_taken_from_first() -> None:
     assert parts(match(orders, [BACK])) == [("2", 2), ("3", 1), ("1", 1)]
 
 
-def test_a_piece_comes_back_once() -> None:
-    """What an earlier return took, wherever it stands in the file, a later one does not find."""
+def test_a_piece_is_returned_once() -> None:
+    """A later return does not find pieces that an earlier one took, wherever that is in the file."""
     later = replace(BACK, invoice="C10", time=BACK.time + timedelta(hours=1), quantity=3)
     matching = match([order("1", 1, tea(3), tea(2))], [later, BACK])
     assert matching.matched_returns == [
@@ -64,14 +64,14 @@ def test_a_piece_comes_back_once() -> None:
         (order("1", 1, tea(1)), replace(BACK, quantity=2), Reason.MORE_THAN_SOLD),
     ],
 )
-def test_what_matches_nothing_says_why(sold: Order, back: Return, reason: Reason) -> None:
-    """Nobody's goods, another's, at another price, another product, not sold yet, and more than were sold."""
+def test_unmatched_pieces_have_a_reason(sold: Order, back: Return, reason: Reason) -> None:
+    """No customer, another customer, another price, another product, not sold yet, and more than were sold."""
     (left,) = match([sold], [back]).unmatched
     assert left.reason is reason
 
 
-def test_what_one_return_brings_back_of_one_order_is_put_together() -> None:
-    """Each price by itself goes into the sum, and equal products into one number of pieces."""
+def test_what_one_return_brings_back_of_one_order_is_combined() -> None:
+    """Each price is added to the sum, and equal products into one number of pieces."""
     rows = [replace(BACK, quantity=1), BACK, replace(BACK, unit_price=DEAR, quantity=2), replace(BACK, sku="MUG")]
     other = replace(BACK, invoice="C10", quantity=1)
     sold = order("1", 1, tea(9), tea(9, DEAR), Line("MUG", "", 4, CHEAP))
@@ -81,7 +81,7 @@ def test_what_one_return_brings_back_of_one_order_is_put_together() -> None:
     ]
 
 
-def test_of_the_shipped_day_one_return_matches() -> None:
+def test_one_return_of_the_included_day_matches() -> None:
     """The others are of goods that were sold before that day."""
     day = first_day()
     matching = match(day.orders, day.returns)
@@ -101,7 +101,7 @@ LINES = st.builds(Line, SKUS, st.just(""), st.integers(1, 5), PRICES)
 
 @st.composite
 def days(draw: st.DrawFn) -> Day:
-    """What a small shop sold, and what came back, in any order."""
+    """What a small shop sold, and its returns, in any order."""
     orders = [
         order(str(number), draw(HOURS), *draw(st.lists(LINES, min_size=1, max_size=4)), customer=draw(CUSTOMERS))
         for number in range(draw(st.integers(0, 6)))
@@ -125,7 +125,7 @@ def sold_pieces(orders: Sequence[Order]) -> Counter[tuple[str, str, Decimal]]:
 
 
 def pieces(parts_of_rows: Iterable[tuple[Return, int]]) -> Counter[Return]:
-    """Equal rows together."""
+    """Equal rows combined."""
     counted = Counter[Return]()
     for row, quantity in parts_of_rows:
         counted[row] += quantity
@@ -134,7 +134,7 @@ def pieces(parts_of_rows: Iterable[tuple[Return, int]]) -> Counter[Return]:
 
 @given(days())
 def test_every_piece_is_matched_or_not_and_no_line_gives_more_than_it_has(day: Day) -> None:
-    """And whoever is matched bought just that before."""
+    """The customer of a match bought exactly that before."""
     orders, returns = day
     matching = match(orders, returns)
     left = sold_pieces(orders)
@@ -151,8 +151,8 @@ def test_every_piece_is_matched_or_not_and_no_line_gives_more_than_it_has(day: D
 
 
 @given(days())
-def test_what_is_not_matched_finds_nothing_left(day: Day) -> None:
-    """And it is said truly, whether there ever was something."""
+def test_an_unmatched_piece_has_no_sale_left(day: Day) -> None:
+    """And its reason is correct: whether there ever was one."""
     orders, returns = day
     matching = match(orders, returns)
     sold = sold_pieces(orders)
@@ -168,8 +168,8 @@ def test_what_is_not_matched_finds_nothing_left(day: Day) -> None:
 
 
 @given(days())
-def test_the_money_and_the_goods_that_come_back_are_those_that_were_taken(day: Day) -> None:
-    """Once for each return and order, and nothing in between is lost."""
+def test_the_returned_money_and_goods_equal_the_matched_ones(day: Day) -> None:
+    """Once for each return and order, and nothing is lost."""
     matching = match(*day)
     goods = list(matching.goods_back())
     assert len({(back.invoice, back.order) for back in goods}) == len(goods)
@@ -179,8 +179,8 @@ def test_the_money_and_the_goods_that_come_back_are_those_that_were_taken(day: D
 
 
 @given(days(), HOURS, HOURS)
-def test_another_selection_takes_the_same_from_the_orders_that_are_in_both(day: Day, first: int, last: int) -> None:
-    """So that what is asked for one return and one order is always the same."""
+def test_another_selection_takes_the_same_from_the_orders_in_both(day: Day, first: int, last: int) -> None:
+    """So the request for one return and one order is always the same."""
     orders, returns = day
     hours = {MORNING + timedelta(hours=hour) for hour in range(first, last + 1)}
     some_orders = [each for each in orders if each.time in hours]

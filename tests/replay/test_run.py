@@ -39,7 +39,7 @@ MORNING = datetime(2010, 12, 1, 8, 26)
 
 
 def dataset(orders: int) -> Dataset:
-    """So many orders of two lines: together 3 units and GBP 3.003."""
+    """This many orders of two lines: together 3 units and GBP 3.003."""
     lines = (Line("TEA", "TEA SET", 2, Decimal("1.5")), Line("MUG", "A MUG", 1, Decimal("0.003")))
     return Dataset(
         tuple(Order(str(number), MORNING, "", "EIRE", lines) for number in range(1, orders + 1)),
@@ -65,13 +65,13 @@ PAYMENT_PROVIDER_NOT_CONFIGURED = status(grpc.StatusCode.FAILED_PRECONDITION, "P
 
 
 async def refuse(context: Any, with_status: status_pb2.Status) -> None:
-    """Ends a call; as its answer has begun, gRPC does not try it again by itself, and the replay has to."""
+    """Ends a call after its response has started, so that gRPC does not retry it, and the replay has to."""
     rich = rpc_status.to_status(with_status)
     await context.abort(rich.code, rich.details, rich.trailing_metadata)
 
 
 class Shop:
-    """What the fake services write down, and what they are to refuse."""
+    """The requests that the fake services got, and their refusals."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -80,7 +80,7 @@ class Shop:
         self.imported: list[ImportProductsRequest] = []
         self.stock: Counter[str] = Counter()
         self.break_stream: Callable[[int, int], bool] = lambda _stream, _answered: False
-        """Whether a stream, by its number, ends before it answers once more."""
+        """Whether a stream, by its number, breaks before its next response."""
         self.refuse_order: Callable[[PlaceOrderRequest], status_pb2.Status | None] = lambda _order: None
         self.refuse_adjustment: Callable[[AdjustStockRequest], status_pb2.Status | None] = lambda _request: None
         self.may_answer = asyncio.Event()
@@ -162,7 +162,7 @@ class Orders(order_service_pb2_grpc.OrderServiceServicer):
 
 
 class Payments(payment_service_pb2_grpc.PaymentServiceServicer):
-    """This shop takes no money; how it is taken is tried against the real server."""
+    """This shop has no payment provider; payments are tested against the real server."""
 
     async def CreatePayment(self, _request: CreatePaymentRequest, context: Any) -> CreatePaymentResponse:  # noqa: N802
         await refuse(context, PAYMENT_PROVIDER_NOT_CONFIGURED)
@@ -201,7 +201,7 @@ async def replayed(shop: Shop, orders: int, steps: Steps | None = None) -> Outco
 
 
 async def test_products_stock_orders_and_write_offs_are_replayed(shop: Shop) -> None:
-    """The figures are those of the answers, and the stock ends with nothing left on the shelf but what was ordered."""
+    """The figures come from the responses, and the stock ends with only the ordered goods on hand."""
     steps = Steps()
     outcome = await replayed(shop, 10, steps)
     assert outcome.figures == Figures(10, 20, 30, Decimal("30.03"), 2)
@@ -218,8 +218,8 @@ async def test_products_stock_orders_and_write_offs_are_replayed(shop: Shop) -> 
     }
 
 
-async def test_a_broken_stream_goes_on_with_the_first_order_that_was_not_answered(shop: Shop) -> None:
-    """However often it breaks: nothing is lost or counted twice, and what is sent again has the same request_id."""
+async def test_a_broken_stream_continues_with_the_first_unanswered_order(shop: Shop) -> None:
+    """However often it breaks: nothing is lost or counted twice, and repeated requests have the same request_id."""
     shop.break_stream = lambda _stream, answered: answered == 3
     outcome = await replayed(shop, 40)
     assert outcome.figures == Figures(40, 80, 120, Decimal("120.12"), 2)
@@ -229,9 +229,9 @@ async def test_a_broken_stream_goes_on_with_the_first_order_that_was_not_answere
 
 
 async def test_a_stream_that_always_breaks_is_given_up(shop: Shop) -> None:
-    """After a bounded number of tries without one answer between them."""
+    """After a bounded number of attempts without a response."""
     shop.break_stream = lambda stream, answered: answered == 1 if stream == 1 else True
-    # gRPC tells INTERNAL, of its own, where the last of the streams broke while it was still being written.
+    # gRPC itself reports INTERNAL if the last of the streams broke while it was still being written.
     told = "not all orders placed: (UNAVAILABLE: STOPPING: it is STOPPING|INTERNAL: Internal error from Core)"
     with pytest.raises(ReplayFailed, match=told):
         await replayed(shop, 3)
@@ -239,7 +239,7 @@ async def test_a_stream_that_always_breaks_is_given_up(shop: Shop) -> None:
 
 
 async def test_never_more_orders_are_unanswered_than_allowed(shop: Shop) -> None:
-    """A server that is slow to answer is not flooded."""
+    """A slow server is not flooded."""
     shop.may_answer.clear()
     run = asyncio.create_task(replayed(shop, ORDERS_IN_FLIGHT + 50))
     await asyncio.wait_for(shop.window_filled.wait(), 10)
@@ -250,7 +250,7 @@ async def test_never_more_orders_are_unanswered_than_allowed(shop: Shop) -> None
 
 
 async def test_a_refused_order_is_counted_with_its_reason_and_the_others_are_placed(shop: Shop) -> None:
-    """Refusals are told, never swallowed."""
+    """Refusals are reported, never swallowed."""
     refused = status(grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_STOCK")
     shop.refuse_order = lambda order: refused if order.reference in {"2", "3"} else None
     outcome = await replayed(shop, 5)
@@ -261,8 +261,8 @@ async def test_a_refused_order_is_counted_with_its_reason_and_the_others_are_pla
     assert not outcome.complete
 
 
-async def test_an_order_refused_for_the_moment_is_sent_again(shop: Shop) -> None:
-    """The server said when to try again; it is asked once more, and not for ever."""
+async def test_a_temporarily_refused_order_is_sent_again(shop: Shop) -> None:
+    """The server said when to retry; it is retried, but not forever."""
     busy = status(grpc.StatusCode.ABORTED, "CONTENTION", retry=True)
     shop.refuse_order = lambda order: busy if order.reference == "2" and shop.times_asked()["2"] < 3 else None
     assert (await replayed(shop, 5)).complete
@@ -281,8 +281,8 @@ async def test_a_refused_write_off_is_counted_and_not_booked(shop: Shop) -> None
     assert (outcome.write_offs, outcome.written_off_units) == (0, 0)
 
 
-async def test_a_change_that_nobody_permits_ends_the_replay(shop: Shop) -> None:
-    """What refuses every change is said once, with the step."""
+async def test_a_missing_permission_ends_the_replay(shop: Shop) -> None:
+    """A reason that refuses every change is reported once, with the step."""
     refused = status(grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")
     shop.refuse_adjustment = lambda _request: refused
     with pytest.raises(ReplayFailed, match="not all products stocked: PERMISSION_DENIED: PERMISSION_MISSING"):
@@ -290,8 +290,8 @@ async def test_a_change_that_nobody_permits_ends_the_replay(shop: Shop) -> None:
     assert not shop.asked
 
 
-async def test_a_stock_adjustment_is_tried_again_while_the_server_is_unreachable(shop: Shop) -> None:
-    """A restart takes longer than gRPC waits by itself."""
+async def test_a_stock_adjustment_is_retried_while_the_server_is_unreachable(shop: Shop) -> None:
+    """A restart takes longer than gRPC's own retries."""
     tries: Counter[str] = Counter()
 
     def refuse_at_first(request: AdjustStockRequest) -> status_pb2.Status | None:
@@ -303,8 +303,8 @@ async def test_a_stock_adjustment_is_tried_again_while_the_server_is_unreachable
     assert set(tries.values()) == {6}
 
 
-async def test_an_answer_to_another_order_ends_the_replay(shop: Shop) -> None:
-    """Figures counted from mixed-up answers would be worth nothing."""
+async def test_a_response_for_another_order_ends_the_replay(shop: Shop) -> None:
+    """Figures counted from mixed-up responses would be worthless."""
 
     def mix_up(order: PlaceOrderRequest) -> None:
         order.request_id = "another"

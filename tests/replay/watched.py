@@ -1,4 +1,4 @@
-"""What tests of replays look at."""
+"""Helpers to observe replays."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from storage.schema import METADATA
 
 
 class Steps:
-    """How far each step has come."""
+    """The progress of each step."""
 
     def __init__(self) -> None:
         self.done: dict[Step, tuple[int, int]] = {}
@@ -26,7 +26,7 @@ class Steps:
 
 
 def row_counts(database_url: str) -> Mapping[str, int]:
-    """How many rows each table has, but for the record of who came in and did what, which goes on by itself."""
+    """How many rows each table has, except the audit tables, which grow by themselves."""
     counts = {}
     with psycopg.connect(make_url(database_url).render_as_string(hide_password=False)) as connection:
         for name in METADATA.tables:

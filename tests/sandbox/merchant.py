@@ -1,4 +1,4 @@
-"""A merchant that is told by webhook: it verifies what it gets, and keeps it."""
+"""A merchant that receives webhooks: it verifies and stores them."""
 
 import asyncio
 import json
@@ -21,36 +21,36 @@ from tests.fixtures.sandbox import WEBHOOK_SECRET
 @dataclass
 class Merchant:
     answers: list[int] = field(default_factory=list)
-    """The statuses of the next answers; 204 after those."""
+    """The statuses of the next responses; 204 after those."""
     url: str = ""
-    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    received: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """The id and the body of each request, as it arrived."""
     answering: asyncio.Event = field(default_factory=asyncio.Event)
-    """While it is not set, what arrives is kept and not answered."""
+    """While it is not set, requests are stored and not answered."""
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def take(self, request: Request) -> Response:
         body = await request.body()
         Webhook(WEBHOOK_SECRET).verify(body, dict(request.headers))
         async with self._arrived:
-            self.told.append((request.headers["webhook-id"], json.loads(body)))
+            self.received.append((request.headers["webhook-id"], json.loads(body)))
             self._arrived.notify_all()
         await self.answering.wait()
         return Response(status_code=self.answers.pop(0) if self.answers else 204)
 
     async def heard(self, count: int) -> None:
-        """Returns once it was told so much."""
+        """Returns once it has received this many."""
         async with asyncio.timeout(20), self._arrived:
-            await self._arrived.wait_for(lambda: len(self.told) >= count)
+            await self._arrived.wait_for(lambda: len(self.received) >= count)
 
     async def heard_of(self, changes: Collection[tuple[str, str]]) -> None:
-        """Returns once it was told of all these, each a payment's id and a type."""
+        """Returns once it has received all of these, each a payment's id and a type."""
         async with asyncio.timeout(20), self._arrived:
             await self._arrived.wait_for(lambda: self.changes >= set(changes))
 
     @property
     def changes(self) -> set[tuple[str, str]]:
-        return {(body["data"]["id"], body["type"]) for _, body in self.told}
+        return {(body["data"]["id"], body["type"]) for _, body in self.received}
 
     @asynccontextmanager
     async def listening(self, port: int = 0) -> AsyncIterator["Merchant"]:
@@ -64,6 +64,6 @@ class Merchant:
 
 
 def reserved_port() -> int:
-    """A port that nobody listens on, and that was free a moment ago."""
+    """A port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What the API takes, and what it does not."""
+"""Which requests the API accepts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -42,8 +42,8 @@ async def ask(sandbox: Sandbox, path: str, body: Any, **headers: str) -> httpx.R
         {"color": "red"},
     ],
 )
-async def test_a_field_out_of_its_bounds_is_named(shared_sandbox: Sandbox, wrong: dict[str, Any]) -> None:
-    """As 422, and nothing is booked."""
+async def test_a_field_out_of_bounds_is_named(shared_sandbox: Sandbox, wrong: dict[str, Any]) -> None:
+    """As 422, and nothing is stored."""
     answer = await ask(shared_sandbox, "/v1/payments", {**GOOD, **wrong})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
     assert answer.json()["error"]["message"].startswith(f"{next(iter(wrong))}: ")
@@ -62,8 +62,8 @@ async def test_a_field_out_of_its_bounds_is_named(shared_sandbox: Sandbox, wrong
         (b" " * 17_000, 413),
     ],
 )
-async def test_a_body_that_is_none_is_refused(shared_sandbox: Sandbox, content: bytes, status: int) -> None:
-    """It is the sender's fault, and never an error of ours."""
+async def test_an_invalid_body_is_refused(shared_sandbox: Sandbox, content: bytes, status: int) -> None:
+    """It is the sender's error, and never ours."""
     answer = await raw(shared_sandbox, "POST", "/v1/payments", content, {"idempotency-key": "k"})
     assert answer.status_code == status
 
@@ -88,10 +88,10 @@ async def test_a_body_that_is_none_is_refused(shared_sandbox: Sandbox, content: 
         ("GET", "/v1/payments", {"authorization": "é"}, 401),
     ],
 )
-async def test_a_request_that_cannot_be_is_refused(
+async def test_an_impossible_request_is_refused(
     shared_sandbox: Sandbox, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
-    """With an error that a machine can read."""
+    """With a machine-readable error."""
     encoded = {name: value.encode("latin-1") for name, value in headers.items()}
     answer = await shared_sandbox.control.request(method, path, headers=httpx.Headers(encoded))  # type: ignore[arg-type]
     assert answer.status_code == status
@@ -112,14 +112,14 @@ async def test_a_request_that_cannot_be_is_refused(
     ],
 )
 async def test_behavior_has_bounds_too(shared_sandbox: Sandbox, wrong: dict[str, Any]) -> None:
-    """And what is out of them changes nothing."""
+    """A behavior out of them changes nothing."""
     before = (await ask(shared_sandbox, "/v1/behavior", {})).json()
     assert (await ask(shared_sandbox, "/v1/behavior", {"slow": 1, **wrong})).status_code == 422
     assert (await ask(shared_sandbox, "/v1/behavior", {})).json() == before
 
 
 async def test_more_than_was_authorized_cannot_be_captured(shared_sandbox: Sandbox) -> None:
-    """Less can, and what is taken is taken once; the refusal does not use up the key."""
+    """Less can, and money is taken once; the refusal does not use up the key."""
     payment = (await ask(shared_sandbox, "/v1/payments", GOOD)).json()
     path, key = f"/v1/payments/{payment['id']}/capture", str(uuid4())
     refused = await ask(shared_sandbox, path, {"amount": "1.500000001"}, **{"idempotency-key": key})

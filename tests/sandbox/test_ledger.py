@@ -1,4 +1,4 @@
-"""The provider's books."""
+"""The provider's ledger."""
 
 import sqlite3
 from collections import defaultdict
@@ -34,7 +34,7 @@ def ledger() -> Iterator[Ledger]:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a method of the ledger, with its arguments; of the payments there are, the `of`th is meant."""
+    """One call of a method of the ledger, with its arguments; `of` selects one of the existing payments."""
 
     method: str
     arguments: tuple[Any, ...]
@@ -48,7 +48,7 @@ class Call:
         return answer
 
 
-# Few of each, so that keys, payments and amounts meet again.
+# Few of each, so that keys, payments and amounts recur.
 amounts = st.sampled_from([Decimal(amount) for amount in ("0.000000001", "1", "2.5", "10")])
 keys = st.uuids().map(str) | st.sampled_from(["key 1", "key 2", "key 3"])
 methods = st.sampled_from(["", "card_later", *sorted(METHODS), "other"]) | st.just("")
@@ -69,8 +69,8 @@ calls = st.one_of(
 
 @settings(max_examples=200)
 @given(st.lists(calls, max_size=25))
-def test_the_books_add_up_whatever_is_asked(asked: list[Call]) -> None:
-    """Nothing is taken that was not secured, nor paid back that was not taken, and a key has one answer."""
+def test_the_ledger_adds_up_after_any_requests(asked: list[Call]) -> None:
+    """Nothing is taken that was not secured, nor refunded that was not taken, and a key has one response."""
     ledger = opened()
     payment_ids: list[str] = []
     first: dict[str, tuple[Any, Answer]] = {}
@@ -95,7 +95,7 @@ def test_the_books_add_up_whatever_is_asked(asked: list[Call]) -> None:
 
 
 def _check(ledger: Ledger) -> None:
-    """Holds each payment against its entries, by sums of our own."""
+    """Compares each payment with its entries, by separate sums."""
     folded: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     entries = ledger.connection.execute("SELECT payment_id, kind, amount FROM entries").fetchall()
     for payment_id, kind, amount in entries:
@@ -111,16 +111,16 @@ def _check(ledger: Ledger) -> None:
     assert told == sum(kind != "created" for _, kind, _ in entries)
 
 
-def test_an_entry_stays(ledger: Ledger) -> None:
-    """Neither a defect nor a hand can rewrite what happened."""
+def test_an_entry_cannot_be_changed(ledger: Ledger) -> None:
+    """Neither by a defect nor by hand."""
     ledger.authorize("ref", "GBP", Decimal(1), "", "a")
     for statement in ("UPDATE entries SET amount = '0'", "DELETE FROM entries"):
         with pytest.raises(sqlite3.IntegrityError, match="an entry stays"):
             ledger.connection.execute(statement)
 
 
-def test_a_ledger_that_is_opened_again_is_the_same(tmp_path: Path) -> None:
-    """The payments, the first answers, and what is still to be told."""
+def test_a_reopened_ledger_is_the_same(tmp_path: Path) -> None:
+    """The payments, the first responses, and the events that are still to be sent."""
     before = opened(tmp_path / "books" / "ledger.sqlite")
     payment = before.authorize("ref", "GBP", Decimal("0.1"), "", "a")
     captured = before.capture(payment["id"], None, "c")
@@ -144,8 +144,8 @@ def test_a_ledger_that_is_opened_again_is_the_same(tmp_path: Path) -> None:
         lambda ledger: ledger.list("pay_x", 1),
     ],
 )
-def test_a_payment_that_is_not_there_is_refused(ledger: Ledger, ask: Callable[[Ledger], Any]) -> None:
-    """And the key of the try is good for another."""
+def test_a_missing_payment_is_refused(ledger: Ledger, ask: Callable[[Ledger], Any]) -> None:
+    """And the key of the attempt can be used for another."""
     with pytest.raises(PaymentUnknown):
         ask(ledger)
     assert ledger.connection.execute("SELECT count(*) FROM answers").fetchone() == (0,)

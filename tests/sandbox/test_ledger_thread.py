@@ -1,4 +1,4 @@
-"""The ledger as a crowd uses it."""
+"""The ledger under concurrent use."""
 
 import asyncio
 import sqlite3
@@ -27,8 +27,8 @@ def payment(ledger: Ledger) -> Answer:
     return ledger.authorize("ref", "GBP", Decimal(1), "", "")
 
 
-async def test_an_act_that_fails_leaves_nothing_behind(ledger_thread: LedgerThread) -> None:
-    """Its companions in the same commit stand."""
+async def test_an_action_that_fails_leaves_nothing_behind(ledger_thread: LedgerThread) -> None:
+    """The others in the same commit succeed."""
 
     def fail(ledger: Ledger) -> None:
         payment(ledger)
@@ -40,16 +40,16 @@ async def test_an_act_that_fails_leaves_nothing_behind(ledger_thread: LedgerThre
     assert await ledger_thread.do(lambda ledger: ledger.list("", 10)) == [results[0], results[2]]
 
 
-async def test_an_act_that_nobody_waits_for_is_done(ledger_thread: LedgerThread) -> None:
-    """One who gave up may find it later."""
+async def test_an_action_whose_caller_has_gone_is_done(ledger_thread: LedgerThread) -> None:
+    """The caller may find its result later."""
     abandoned = asyncio.create_task(ledger_thread.do(payment))
     await asyncio.sleep(0)
     abandoned.cancel()
     assert len(await ledger_thread.do(lambda ledger: ledger.list("", 10))) == 1
 
 
-async def test_nothing_stands_when_the_commit_fails(ledger_thread: LedgerThread) -> None:
-    """As with a full disk: all who asked are told, and the books are good again once there is room."""
+async def test_nothing_is_stored_if_the_commit_fails(ledger_thread: LedgerThread) -> None:
+    """As with a full disk: all callers get an error, and the ledger works again once there is space."""
 
     def room(ledger: Ledger, pages: int) -> None:
         ledger.connection.execute(f"PRAGMA max_page_count = {pages}")

@@ -1,4 +1,4 @@
-"""The client that webhooks are sent with, against servers of every kind."""
+"""The client that sends webhooks, against servers of every kind."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,9 +11,9 @@ from sandbox.posting import HttpPoster, Unreachable
 
 @asynccontextmanager
 async def answering(*answers: bytes, close: bool = False) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A server that gives these answers in turn, whatever it is asked, and the list of what it was asked.
+    """A server that gives these responses in turn, whatever the request, and the list of its requests.
 
-    Each connection is begun with an item of b"" in the list.
+    Each connection starts with an item of b"" in the list.
     """
     asked: list[bytes] = []
     left = list(answers)
@@ -58,10 +58,10 @@ async def posts() -> AsyncIterator[HttpPoster]:
         (b"HTTP/1.1 200\r\n\r\n", 200, 2),
     ],
 )
-async def test_the_status_is_read_and_the_connection_kept_where_it_can_be(
+async def test_the_status_is_read_and_the_connection_reused_if_possible(
     posts: HttpPoster, answer: bytes, status: int, connections: int
 ) -> None:
-    """Two posts need one connection, unless the end of the first answer is not known or is the connection's."""
+    """Two posts need one connection, unless the end of the first response is unknown or is the connection's."""
     async with answering(answer, answer) as (url, asked):
         for _ in range(2):
             assert await posts.post(url, {"x-a": "b"}, b"body") == status
@@ -73,7 +73,7 @@ async def test_the_status_is_read_and_the_connection_kept_where_it_can_be(
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_no_failure(posts: HttpPoster) -> None:
-    """The post goes over a new one."""
+    """The post uses a new one."""
     good = b"HTTP/1.1 204 No Content\r\n\r\n"
     async with answering(good, good, close=True) as (url, asked):
         for _ in range(2):
@@ -91,22 +91,22 @@ async def test_a_connection_that_was_closed_meanwhile_is_no_failure(posts: HttpP
         b"HTTP/1.1 200",
     ],
 )
-async def test_what_is_no_answer_is_distinguished(posts: HttpPoster, answer: bytes) -> None:
-    """By the error's kind alone."""
+async def test_an_invalid_response_is_reported(posts: HttpPoster, answer: bytes) -> None:
+    """By the error's type alone."""
     async with answering(answer, close=True) as (url, _):
         with pytest.raises(Unreachable, match=r"^\w+$"):
             await posts.post(url, {}, b"body")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "https://127.0.0.1:1/", "http://no-such-host.invalid/"])
-async def test_a_place_where_nobody_is_cannot_be_reached(posts: HttpPoster, url: str) -> None:
-    """Nor can a name that nobody has."""
+async def test_an_unused_address_is_unreachable(posts: HttpPoster, url: str) -> None:
+    """And so is a name that does not exist."""
     with pytest.raises(Unreachable):
         await posts.post(url, {}, b"body")
 
 
-async def test_an_answer_that_does_not_come_is_given_up() -> None:
-    """After the time that an exchange may take."""
+async def test_a_missing_response_times_out() -> None:
+    """After the timeout of an exchange."""
     posts = HttpPoster(timeout=0.1)
     release = asyncio.Event()
 

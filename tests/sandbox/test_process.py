@@ -1,4 +1,4 @@
-"""The process: how it begins, and how it ends."""
+"""The process: how it starts, and how it ends."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ async def started(*command: str, **environment: str) -> asyncio.subprocess.Proce
 
 
 async def test_a_stop_does_not_wait_for_slow_answers(sandbox: SandboxProcess) -> None:
-    """They are given at once, and the process exits cleanly."""
+    """They are given immediately, and the process exits cleanly."""
     async with Merchant().listening() as merchant:
         await sandbox.behave(delay=600, webhook_url=merchant.url)
         body = {"amount": "1", "currency": "GBP"}
@@ -45,7 +45,7 @@ async def test_a_stop_does_not_wait_for_slow_answers(sandbox: SandboxProcess) ->
 
 
 async def test_it_ends_with_its_parent(tmp_path: Path) -> None:
-    """Also when that is killed, and can tell nobody."""
+    """Even if that is killed, and cannot notify it."""
     ledger = ("--ledger", str(tmp_path / "ledger.sqlite"))
     parent = await started(sys.executable, "-c", PARENT, *COMMAND, *ledger, "--with-parent", BACKROOM_SANDBOX_KEY=KEY)
     assert parent.stdout is not None
@@ -56,8 +56,8 @@ async def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     await parent.wait()
 
 
-async def test_secrets_can_come_by_standard_input(tmp_path: Path) -> None:
-    """The key and the webhooks' secret, a line each; never on the command line."""
+async def test_secrets_can_be_passed_on_standard_input(tmp_path: Path) -> None:
+    """The key and the webhook secret, a line each; never on the command line."""
     process = await started(*COMMAND, "--ledger", str(tmp_path / "l"), "--webhook-url", "http://a/", "--secrets-stdin")
     assert process.stdin is not None
     assert process.stdout is not None
@@ -86,7 +86,7 @@ def test_a_setting_that_is_missing_or_malformed_is_named(
     environment: dict[str, str],
     said: str,
 ) -> None:
-    """Before anything is begun."""
+    """Before anything is started."""
     for name in ("BACKROOM_SANDBOX_KEY", "BACKROOM_SANDBOX_WEBHOOK_SECRET"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -96,8 +96,8 @@ def test_a_setting_that_is_missing_or_malformed_is_named(
     assert not (tmp_path / "books").exists()
 
 
-async def test_a_ledger_that_is_none_is_said_in_a_line(tmp_path: Path) -> None:
-    """With exit code 1, and it is left as it was."""
+async def test_an_invalid_ledger_is_reported_in_one_line(tmp_path: Path) -> None:
+    """With exit code 1, and it is not changed."""
     (tmp_path / "notes").write_text("not a database\n" * 100)
     process = await started(*COMMAND, "--ledger", str(tmp_path / "notes"), BACKROOM_SANDBOX_KEY=KEY)
     out, error = await asyncio.wait_for(process.communicate(), 30)
@@ -105,8 +105,8 @@ async def test_a_ledger_that_is_none_is_said_in_a_line(tmp_path: Path) -> None:
     assert error.decode() == f"backroom: {tmp_path / 'notes'}: file is not a database\n"
 
 
-async def test_a_taken_address_is_said_in_a_line(sandbox: SandboxProcess, tmp_path: Path) -> None:
-    """A second provider does not begin beside the first."""
+async def test_a_used_address_is_reported_in_one_line(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    """A second provider does not start."""
     address = ("--address", sandbox.url.removeprefix("http://"))
     process = await started(*COMMAND, *address, "--ledger", str(tmp_path / "other"), BACKROOM_SANDBOX_KEY=KEY)
     out, error = await asyncio.wait_for(process.communicate(), 30)

@@ -1,4 +1,4 @@
-"""A PostgreSQL that is too old, where the machine has one."""
+"""A PostgreSQL that is too old, if the machine has one."""
 
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ PROGRAMS = next((path for path in (Path(f"/usr/lib/postgresql/{n}/bin") for n in
 
 @contextmanager
 def postgres_15(folder: Path) -> Iterator[str]:
-    """The URL of one that runs as long as the block; or of the next older one that is installed."""
+    """The URL of one that runs within the block; or of the next older one that is installed."""
     assert PROGRAMS is not None
     account, data = account_for(None), folder / "data"
     data.mkdir(mode=0o700)

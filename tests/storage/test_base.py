@@ -1,4 +1,4 @@
-"""How a batch of rows is handed to one statement."""
+"""How a batch of rows is passed to one statement."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -34,19 +34,19 @@ ORDER_NAMES = ("id", "reference", "customer_id", "line_count", "unit_count", "to
 
 
 def test_rows_of_unequal_length_are_a_defect() -> None:
-    """They are not cut to the shortest."""
+    """They are not truncated to the shortest."""
     with pytest.raises(ValueError, match="shorter"):
         json_parameter(("a", "b"), [(1, 2), (3,)])
 
 
 def test_a_value_of_an_unknown_kind_is_a_defect() -> None:
-    """It is not given as whatever text it has."""
+    """It is not passed as its text representation."""
     with pytest.raises(TypeError, match="object"):
         json_parameter(("a",), [(object(),)])
 
 
-async def test_rows_given_to_a_statement_come_back_as_they_were(database: Database) -> None:
-    """However many, in order, with bytes, times to the microsecond, and what is absent."""
+async def test_rows_passed_to_a_statement_are_returned_unchanged(database: Database) -> None:
+    """However many, in order, with bytes, times to the microsecond, and nulls."""
     for count in (0, 1, 3, 1000):
         rows = [(UUID(int=place), bytes([place % 256, 0]), None if place % 2 else "é'", NOW) for place in range(count)]
         async with database.store(FRAME).reading() as tx:
@@ -56,7 +56,7 @@ async def test_rows_given_to_a_statement_come_back_as_they_were(database: Databa
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(VALUES, max_size=5))
-async def test_whatever_a_row_holds_comes_back_exactly(database: Database, rows: list[tuple[object, ...]]) -> None:
+async def test_every_value_of_a_row_is_returned_exactly(database: Database, rows: list[tuple[object, ...]]) -> None:
     """Any text that PostgreSQL can hold, any amount to nine decimals, any number that fits its column."""
     async with database.store(FRAME).reading() as tx:
         found = await tx._connection.execute(

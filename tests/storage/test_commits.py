@@ -22,12 +22,12 @@ SLOW = """
     CREATE CONSTRAINT TRIGGER sleep AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
       FOR EACH ROW EXECUTE FUNCTION sleep()
 """
-"""A transaction that adds a row takes so many seconds to commit, as one does that waits for a standby."""
+"""A transaction that adds a row takes this many seconds to commit, like one that waits for a standby."""
 
 
 @asynccontextmanager
 async def opened(url: str, **limits: float) -> AsyncIterator[Database]:
-    """With two connections, of which one commit at most may wait without its caller."""
+    """A pool of two connections, one of which may have a commit without a caller."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(SLOW)
     database = Database(url, pool_size=2, limits=TimeLimits(**limits))
@@ -58,8 +58,8 @@ def checked_out(database: Database) -> int:
     return int(cast(Any, database._pool._engine.pool).checkedout())
 
 
-async def test_a_commit_that_takes_too_long_is_unknown_to_its_caller_and_goes_on(database_url: str) -> None:
-    """The row stands in the end, and the connection serves again."""
+async def test_a_commit_that_takes_too_long_is_unknown_to_its_caller_and_continues(database_url: str) -> None:
+    """The row exists in the end, and the connection is reused."""
     async with opened(database_url, answer=0.5) as database:
         with pytest.raises(StoreUnavailable) as raised:
             await add(database, 5)
@@ -71,8 +71,8 @@ async def test_a_commit_that_takes_too_long_is_unknown_to_its_caller_and_goes_on
         assert await count(database) == 1
 
 
-async def test_while_commits_wait_no_more_are_begun_and_readings_go_on(database_url: str) -> None:
-    """Otherwise each retry would take one more connection, until nobody has one."""
+async def test_while_commits_wait_no_more_start_and_readings_continue(database_url: str) -> None:
+    """Otherwise each retry would use one more connection, until there are none."""
     async with opened(database_url, answer=0.5) as database:
         with pytest.raises(StoreUnavailable):
             await add(database, 5)
@@ -86,8 +86,8 @@ async def test_while_commits_wait_no_more_are_begun_and_readings_go_on(database_
         assert await count(database) == 2
 
 
-async def test_a_commit_whose_caller_is_cancelled_is_given_up_as_soon_as_any(database_url: str) -> None:
-    """The cancellation counts then, and the commit goes on."""
+async def test_a_commit_whose_caller_is_cancelled_has_the_same_timeout(database_url: str) -> None:
+    """The cancellation takes effect then, and the commit continues."""
     async with opened(database_url, answer=1.0) as database:
         adding = asyncio.create_task(add(database, 5))
         while not database.commits_overdue:  # noqa: ASYNC110 - it is told by nobody
@@ -100,8 +100,8 @@ async def test_a_commit_whose_caller_is_cancelled_is_given_up_as_soon_as_any(dat
         assert await count(database) == 1
 
 
-async def test_closing_waits_for_no_commit_that_was_given_up(database_url: str) -> None:
-    """A server that stops ends, whatever its database waits for."""
+async def test_closing_does_not_wait_for_a_commit_that_was_given_up(database_url: str) -> None:
+    """A stopping server exits, whatever its database waits for."""
     began = time.monotonic()
     async with opened(database_url, answer=0.5) as database:
         with pytest.raises(StoreUnavailable):

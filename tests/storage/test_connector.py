@@ -1,4 +1,4 @@
-"""Which of several hosts a connection is to, and when connections are given up."""
+"""Which of several hosts a connection uses, and when connections are given up."""
 
 import asyncio
 import shutil
@@ -18,13 +18,14 @@ from storage.connector import Connector
 from storage.errors import StoreUnavailable
 from storage.problems import ProblemKind
 from storage.time_limits import TimeLimits
+from storage.timelines import HostStatus
 from storage.url import parameters
 
 NAME = "test-connector"
 
 
 class Silent:
-    """A host whose kernel answers for it, and nobody else."""
+    """A host whose kernel accepts connections, without a process that serves them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = str(folder)
@@ -35,7 +36,7 @@ class Silent:
         self._taken: list[socket.socket] = []
 
     def asked(self) -> int:
-        """How many have tried to connect."""
+        """How many connections were attempted."""
         try:
             while True:
                 self._taken.append(self._socket.accept()[0])
@@ -83,8 +84,8 @@ async def connector(url: str, **limits: float) -> AsyncIterator[Connector]:
         await made.close()
 
 
-async def test_a_host_that_hangs_costs_a_moment_and_not_its_whole_time(hosts: Callable[..., str]) -> None:
-    """The next one is tried beside it."""
+async def test_a_host_that_hangs_costs_a_moment_and_not_its_whole_timeout(hosts: Callable[..., str]) -> None:
+    """The next one is tried in parallel."""
     async with connector(hosts("silent", "real"), connect=60) as way:
         began = time.monotonic()
         connection = await way.open()
@@ -106,7 +107,7 @@ async def test_the_host_that_worked_last_has_the_head_start(hosts: Callable[...,
 
 
 async def test_a_race_leaves_one_connection(hosts: Callable[..., str], database_url: str) -> None:
-    """Those that come too late are ended."""
+    """The later ones are closed."""
     async with connector(hosts("real", "again", "silent"), connect=60) as way:
         connection = await way.open()
         await asyncio.sleep(0.5)
@@ -116,8 +117,8 @@ async def test_a_race_leaves_one_connection(hosts: Callable[..., str], database_
         await connection.close()
 
 
-async def test_where_no_host_lets_us_in_each_says_why(hosts: Callable[..., str], silent: Silent) -> None:
-    """In one line, within the time that one host has."""
+async def test_if_no_host_accepts_us_the_error_gives_each_reason(hosts: Callable[..., str], silent: Silent) -> None:
+    """In one line, within one host's timeout."""
     async with connector(hosts("silent", "nowhere"), connect=0.5) as way:
         with pytest.raises(StoreUnavailable) as raised:
             await way.open()
@@ -128,8 +129,8 @@ async def test_where_no_host_lets_us_in_each_says_why(hosts: Callable[..., str],
     assert raised.value.problem.kind in (ProblemKind.SILENT, ProblemKind.ABSENT)
 
 
-async def test_the_urls_own_time_to_connect_counts_first(hosts: Callable[..., str]) -> None:
-    """The setting is for URLs that say nothing."""
+async def test_the_urls_own_connect_timeout_takes_precedence(hosts: Callable[..., str]) -> None:
+    """The setting is for URLs without one."""
     async with connector(hosts("silent", connect_timeout="1"), connect=60) as way:
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
@@ -137,10 +138,10 @@ async def test_the_urls_own_time_to_connect_counts_first(hosts: Callable[..., st
         assert time.monotonic() - began < 30
 
 
-async def test_a_host_that_takes_no_changes_yet_is_asked_again_while_another_hangs(
+async def test_a_host_that_is_no_primary_yet_is_tried_again_while_another_hangs(
     hosts: Callable[..., str], database_url: str
 ) -> None:
-    """So that a promotion is noticed at once, and not when the one that hangs has used its time."""
+    """So that a promotion is noticed immediately, and not when the hanging one has timed out."""
     name = parameters(database_url)["dbname"]
     with psycopg.connect(database_url, autocommit=True) as other:
         other.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -154,8 +155,8 @@ async def test_a_host_that_takes_no_changes_yet_is_asked_again_while_another_han
                 await (await opening).close()
 
 
-async def test_a_standby_is_none_of_several_hosts_that_we_need(hosts: Callable[..., str], database_url: str) -> None:
-    """Also where the URL does not say that the session must take changes."""
+async def test_a_standby_among_several_hosts_is_not_used(hosts: Callable[..., str], database_url: str) -> None:
+    """Even if the URL does not require a writable session."""
     name = parameters(database_url)["dbname"]
     with psycopg.connect(database_url, autocommit=True) as other:
         other.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -165,21 +166,21 @@ async def test_a_standby_is_none_of_several_hosts_that_we_need(hosts: Callable[.
     assert raised.value.problem.kind is ProblemKind.STANDBY
 
 
-async def test_an_old_primary_is_refused_once_a_promotion_was_seen(hosts: Callable[..., str]) -> None:
-    """It took other changes, or none, and whoever goes back to it loses what the new one has."""
+async def test_an_old_primary_is_refused_after_a_promotion_was_seen(hosts: Callable[..., str]) -> None:
+    """Its changes differ from the new one's."""
     async with connector(hosts("real", "again")) as way:
         await (await way.open()).close()
-        ((system, timeline),) = way._timelines.items()
-        way._timelines[system] = timeline + 1
+        ((system, timeline),) = way.timelines.seen.items()
+        way.timelines.record(HostStatus(system, timeline + 1))
         with pytest.raises(StoreUnavailable, match=f"an old primary: it is at timeline {timeline}") as raised:
             await way.open()
         assert raised.value.problem.kind is ProblemKind.STANDBY
 
 
-async def test_a_statement_that_takes_long_is_no_sign_of_a_host_that_hangs(
+async def test_a_slow_statement_does_not_mean_that_a_host_hangs(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its host is asked, and answers."""
+    """Its host is checked, and responds."""
     monkeypatch.setattr(connecting, "SUSPECT_SECONDS", 0.1)
     async with connector(database_url) as way:
         connection = await way.open()
@@ -190,7 +191,7 @@ async def test_a_statement_that_takes_long_is_no_sign_of_a_host_that_hangs(
         await connection.close()
 
 
-async def test_whoever_only_listens_waits_for_no_answer(database_url: str) -> None:
+async def test_a_listening_connection_is_not_overdue(database_url: str) -> None:
     """Notifications may be days apart."""
     async with connector(database_url) as way:
         connection = await way.open()
@@ -206,8 +207,8 @@ async def test_whoever_only_listens_waits_for_no_answer(database_url: str) -> No
         await connection.close()
 
 
-async def test_a_connection_that_is_given_up_says_why_to_whoever_waits_on_it(database_url: str) -> None:
-    """At once, and to whoever uses it later."""
+async def test_a_connection_that_is_given_up_says_why(database_url: str) -> None:
+    """To a waiting caller immediately, and to a later one."""
     async with connector(database_url) as way:
         connection = await way.open()
         waiting = asyncio.create_task(connection.execute("SELECT pg_sleep(60)"))

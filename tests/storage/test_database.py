@@ -1,4 +1,4 @@
-"""What a transaction promises, against the real database."""
+"""What a transaction guarantees, against the real database."""
 
 import asyncio
 import gc
@@ -31,7 +31,7 @@ ROW = {"caller_id": KEY.caller_id, "request_id": KEY.request_id}
 
 
 async def run(tx: Reading, statement: str, **values: object) -> Any:
-    """Sends a statement that no repository has."""
+    """Runs a statement that no repository has."""
     return await tx._connection.execute(text(statement), values)
 
 
@@ -56,7 +56,7 @@ async def opened(url: str, pool_size: int = 1) -> AsyncIterator[Database]:
 
 
 async def test_a_transaction_commits_at_the_end_of_its_block(database: Database) -> None:
-    """Nobody else sees anything before."""
+    """Other transactions see nothing before."""
     async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(KEY)])
         assert await count(database) == 0
@@ -64,7 +64,7 @@ async def test_a_transaction_commits_at_the_end_of_its_block(database: Database)
 
 
 async def test_a_block_that_raises_leaves_nothing_behind(database: Database) -> None:
-    """And what it raised rises as it is."""
+    """Its error is raised unchanged."""
 
     class WrongError(Exception):
         pass
@@ -80,7 +80,7 @@ async def test_a_block_that_raises_leaves_nothing_behind(database: Database) -> 
 
 
 async def test_a_block_that_is_cancelled_leaves_nothing_behind(database: Database) -> None:
-    """A caller that goes before the commit takes its change back, and the connection is as good as new."""
+    """A caller that disconnects before the commit rolls its change back, and the connection is reusable."""
     reached = asyncio.Event()
 
     async def hang() -> None:
@@ -100,7 +100,7 @@ async def test_a_block_that_is_cancelled_leaves_nothing_behind(database: Databas
 
 
 class SlowCommit:
-    """A connection whose commit ends when it is let."""
+    """A connection whose commit ends on demand."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.may_end = asyncio.Event()
@@ -114,8 +114,8 @@ class SlowCommit:
             raise self._error
 
 
-async def test_a_commit_once_begun_is_waited_for_however_often_its_caller_goes() -> None:
-    """Otherwise the row might stand and nobody be told of it; the cancellation counts when it is over."""
+async def test_a_started_commit_is_waited_for_however_often_its_caller_is_cancelled() -> None:
+    """Otherwise the row might exist without anyone knowing; the cancellation takes effect afterwards."""
     connection = SlowCommit()
     task = asyncio.create_task(Commits(60, max_waiting=1).commit(cast(AsyncConnection, connection)))
     for _ in range(3):
@@ -129,8 +129,8 @@ async def test_a_commit_once_begun_is_waited_for_however_often_its_caller_goes()
     assert connection.ended
 
 
-async def test_a_commit_that_fails_says_so_even_to_a_caller_that_goes() -> None:
-    """What the store says outweighs the cancellation."""
+async def test_a_commit_that_fails_raises_even_for_a_cancelled_caller() -> None:
+    """The store's error takes precedence over the cancellation."""
     connection = SlowCommit(StoreUnavailable())
     task = asyncio.create_task(Commits(60, max_waiting=1).commit(cast(AsyncConnection, connection)))
     await asyncio.sleep(0)
@@ -153,14 +153,14 @@ async def test_a_commit_that_fails_says_so_even_to_a_caller_that_goes() -> None:
 async def test_repositories_of_one_transaction_share_it(
     database: Database, kind: StoreKind[Reading, Transaction], names: Sequence[str]
 ) -> None:
-    """Each is made once, and all of them on the one connection."""
+    """Each is created once, and all of them use the one connection."""
     async with database.store(kind).transaction() as tx:
         assert all(getattr(tx, name) is getattr(tx, name) for name in names)
         assert {getattr(tx, name)._connection for name in names} == {tx._connection}
 
 
 async def test_reading_opens_no_transaction(database: Database) -> None:
-    """Each statement is its own, so that a connection is never left idle inside of one."""
+    """Each statement is separate, so a connection is never idle in a transaction."""
     async with database.store(FRAME).reading() as tx:
         await run(tx, INSERT, **ROW)
         assert await count(database) == 1
@@ -168,8 +168,8 @@ async def test_reading_opens_no_transaction(database: Database) -> None:
     assert one != two
 
 
-async def test_a_unique_key_that_is_taken_is_named(database: Database) -> None:
-    """By the name of its constraint, from which a repository knows what it means."""
+async def test_a_violated_unique_key_is_named(database: Database) -> None:
+    """By its constraint, from which a repository knows what it means."""
     await run_alone(database, INSERT, **ROW)
     with pytest.raises(AlreadyExists) as raised:
         await run_alone(database, INSERT, **ROW)
@@ -193,30 +193,30 @@ STATES = {
 }
 
 
-async def test_the_drivers_errors_are_told_in_the_stores_words(database: Database) -> None:
-    """By their SQLSTATE; what is a defect rises as it is."""
+async def test_the_drivers_errors_become_the_stores(database: Database) -> None:
+    """By their SQLSTATE; a defect is raised unchanged."""
     for state, kind in STATES.items():
         with pytest.raises(kind):
             await run_alone(database, f"DO $$ BEGIN RAISE EXCEPTION '' USING ERRCODE = '{state}'; END $$")
 
 
-async def test_a_statement_that_takes_too_long_is_a_timeout(database: Database) -> None:
-    """It left nothing behind, and the connection goes on."""
+async def test_a_slow_statement_is_a_timeout(database: Database) -> None:
+    """It left nothing behind, and the connection is reused."""
     with pytest.raises(StoreTimeout):
         await run_alone(database, "SET LOCAL statement_timeout = 20", "SELECT pg_sleep(5)")
     assert await count(database) == 0
 
 
-async def test_a_lock_that_is_not_to_be_had_is_contention(database: Database) -> None:
-    """It may be tried again."""
+async def test_an_unavailable_lock_is_contention(database: Database) -> None:
+    """It may be retried."""
     async with database.store(FRAME).transaction() as tx:
         await tx.requests.claim([Claim(KEY)])
         with pytest.raises(StoreContention):
             await run_alone(database, "SET LOCAL lock_timeout = 20", INSERT, **ROW)
 
 
-async def test_of_two_that_wait_for_one_another_one_is_contention(database: Database) -> None:
-    """And the other one goes on."""
+async def test_of_two_deadlocked_transactions_one_is_contention(database: Database) -> None:
+    """The other one continues."""
     both_hold_one = asyncio.Barrier(2)
 
     async def lock(first: int, second: int) -> None:
@@ -230,8 +230,8 @@ async def test_of_two_that_wait_for_one_another_one_is_contention(database: Data
     assert [type(outcome) for outcome in outcomes if outcome] == [StoreContention]
 
 
-async def test_a_connection_that_is_lost_is_an_outage_and_the_next_one_is_good(database_url: str) -> None:
-    """Whoever held it is told, and nobody else."""
+async def test_a_lost_connection_is_an_outage_and_the_next_one_works(database_url: str) -> None:
+    """Only the caller that was using it gets the error."""
     async with opened(database_url) as database, opened(database_url) as other:
         with pytest.raises(StoreUnavailable):
             await _lose_connection(database, other)
@@ -245,10 +245,10 @@ async def _lose_connection(database: Database, other: Database) -> None:
         await tx.requests.claim([Claim(KEY)])
 
 
-async def test_readers_that_go_at_any_moment_leave_the_pool_whole(
+async def test_readers_that_are_cancelled_at_any_moment_leave_the_pool_intact(
     database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A connection that one was waiting on is let go without a word, and no later one gets it half set up."""
+    """A connection that one was waiting for is released, and no later one gets it half set up."""
     async with opened(database_url, pool_size=4) as database:
 
         async def look() -> None:
@@ -272,8 +272,8 @@ async def test_readers_that_go_at_any_moment_leave_the_pool_whole(
     assert caplog.records == []
 
 
-async def test_what_is_closed_leaves_no_connection_open(database: Database, database_url: str) -> None:
-    """Nor one that somebody has at that moment, with an answer due or without: its session ends, and they are told."""
+async def test_closing_leaves_no_connection_open(database: Database, database_url: str) -> None:
+    """Not even one in use, with a pending response or without: its session ends, and its users get an error."""
     name, ready = "closed-meanwhile", asyncio.Event()
     closed = Database(database_url, application_name=name)
 
@@ -291,7 +291,7 @@ async def test_what_is_closed_leaves_no_connection_open(database: Database, data
 
     outcomes = await asyncio.gather(wait(), close_meanwhile(), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable, StoreUnavailable]
-    gc.collect()  # a connection that is still open then has the driver warn, which fails this test
+    gc.collect()  # the driver warns of a connection that is still open then, which fails this test
     async with database.store(FRAME).reading() as reading:
         sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = :name"
         async with asyncio.timeout(30):
@@ -299,10 +299,8 @@ async def test_what_is_closed_leaves_no_connection_open(database: Database, data
                 await asyncio.sleep(0.05)
 
 
-async def test_a_pool_without_a_connection_to_spare_is_an_outage(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who waits for too long is told so, and the next finds the connection given back."""
+async def test_an_exhausted_pool_is_an_outage(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that waits too long gets the error, and the next finds the connection returned."""
     async with opened(database_url) as database:
         monkeypatch.setattr(database._pool._engine.sync_engine.pool, "_timeout", 0.02)
         async with database.store(FRAME).transaction():
@@ -312,8 +310,8 @@ async def test_a_pool_without_a_connection_to_spare_is_an_outage(
 
 
 @pytest.mark.parametrize("url", ["postgresql://127.0.0.1:1/none", "postgresql:///none?host=/nowhere"])
-async def test_a_database_that_is_not_there_is_an_outage(url: str) -> None:
-    """Neither a refused connection nor a missing socket rises as the driver's own error."""
+async def test_an_unreachable_database_is_an_outage(url: str) -> None:
+    """Neither a refused connection nor a missing socket raises the driver's own error."""
     async with opened(url) as database:
         with pytest.raises(StoreUnavailable):
             await database.revision()
@@ -321,31 +319,31 @@ async def test_a_database_that_is_not_there_is_an_outage(url: str) -> None:
             await run_alone(database, "SELECT 1")
 
 
-async def test_no_error_holds_what_was_in_a_row(database: Database) -> None:
-    """Its text may end in a log."""
+async def test_no_error_contains_values_of_a_row(database: Database) -> None:
+    """Its text may end up in a log."""
     with pytest.raises(SQLAlchemyError) as raised:
         await run_alone(database, "SELECT :secret FROM nowhere", secret="s3cret")
     assert "s3cret" not in str(raised.value)
 
 
 async def test_every_connection_has_its_limits(database: Database) -> None:
-    """No statement, lock or idle transaction of ours lasts for ever, and we are known by name."""
+    """None of our statements, locks or idle transactions lasts forever, and our sessions have a name."""
     names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "application_name")
     async with database.store(FRAME).transaction() as tx:
         found = [(await run(tx, f"SHOW {name}")).scalar_one() for name in names]
     assert found == ["20s", "10s", "30s", "backroom"]
 
 
-async def test_a_database_tells_at_which_migration_it_stands(database: Database, postgres: str) -> None:
-    """The newest, or none where none was ever applied."""
+async def test_a_database_reports_its_migration(database: Database, postgres: str) -> None:
+    """The newest, or none if none was ever applied."""
     assert await database.revision() == migrations.head()
     assert re.fullmatch(r"\d{4}", migrations.head())
     async with opened(sibling(postgres, "postgres")) as bare:
         assert await bare.revision() is None
 
 
-async def test_several_questions_can_see_the_same_moment(database: Database) -> None:
-    """What commits between them is not seen, and nothing can be changed."""
+async def test_several_queries_can_share_a_snapshot(database: Database) -> None:
+    """Commits in between are not seen, and nothing can be changed."""
     counting = "SELECT count(*) FROM frame.request_ids"
     async with database.store(FRAME).snapshot_reading() as tx:
         before = (await run(tx, counting)).scalar_one()

@@ -1,4 +1,4 @@
-"""What the type checker holds up: a use case reaches no other module's store, and a reading changes nothing."""
+"""What mypy enforces: a use case cannot use another module's store, and a reading cannot change anything."""
 
 import os
 import re
@@ -78,12 +78,12 @@ follow_imports = skip
 [mypy-storage.*,server.*]
 ignore_errors = true
 """
-"""Without what the stores and the frame are made of, which would take most of the time."""
+"""Without the modules that the stores and the frame import, which would take most of the time."""
 
 
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory: pytest.TempPathFactory) -> Mapping[int, str]:
-    """The lines of the snippet that mypy refuses, each with what it says."""
+    """The lines of the snippet that mypy rejects, each with its message."""
     folder = tmp_path_factory.mktemp("kinds")
     (folder / "snippet.py").write_text(SNIPPET)
     (folder / "mypy.ini").write_text(CONFIG)
@@ -100,15 +100,15 @@ def marked(mark: str) -> set[int]:
     return {number for number, line in enumerate(SNIPPET.splitlines(), 1) if line.endswith(f"# {mark}")}
 
 
-def test_a_use_case_of_commerce_reaches_no_other_modules_store(refused: Mapping[int, str]) -> None:
-    """Its own repositories and the frame's are there, and each other's is refused, whole stores too."""
+def test_a_use_case_of_commerce_cannot_use_other_modules_stores(refused: Mapping[int, str]) -> None:
+    """It has its own repositories and the frame's, and others are rejected, whole stores too."""
     assert set(refused) - marked("write") == marked("foreign")
     assert all(
         "has no attribute" in refused[line] or "incompatible type" in refused[line] for line in marked("foreign")
     )
 
 
-def test_a_write_in_a_reading_is_refused(refused: Mapping[int, str]) -> None:
+def test_a_write_in_a_reading_is_rejected(refused: Mapping[int, str]) -> None:
     """So is a lock, which others would wait for."""
     assert set(refused) - marked("foreign") == marked("write")
     assert all("has no attribute" in refused[line] for line in marked("write"))

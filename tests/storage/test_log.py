@@ -1,4 +1,4 @@
-"""Where a log ends, and what is new behind an end that was given before."""
+"""Where a log ends, and which changes are new after an earlier end."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 async def added(database: Database, count: int = 1) -> list[UUID]:
-    """So many changes, each of a transaction of its own."""
+    """This many changes, each in its own transaction."""
     accounts = [uuid4() for _ in range(count)]
     for account in accounts:
         async with database.store(IDENTITY).transaction() as tx:
@@ -33,7 +33,7 @@ async def end_of(database: Database) -> LogEnd:
 
 
 async def new_since(database: Database, end: LogEnd) -> tuple[Sequence[UUID | None], LogEnd]:
-    """Whose changes are new behind an end, and where the log ends by now."""
+    """The accounts whose changes are new after an end, and the log's current end."""
     async with database.store(IDENTITY).reading() as tx:
         news = await tx.access_changes.find_news(end.snapshot)
         if news.first is None:
@@ -43,7 +43,7 @@ async def new_since(database: Database, end: LogEnd) -> tuple[Sequence[UUID | No
 
 
 async def test_a_log_ends_with_the_last_transaction_that_wrote_into_it(database: Database, database_url: str) -> None:
-    """Those that ended behind it without a row there may leave no trace on the disk, and are not counted in."""
+    """Later ones without a row in the log may leave no trace on the disk, and are not included."""
     await added(database, 3)
     before = await end_of(database)
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -57,7 +57,7 @@ async def test_a_log_ends_with_the_last_transaction_that_wrote_into_it(database:
 
 
 async def test_each_change_is_new_once(database: Database) -> None:
-    """Behind an empty log as behind any other, and what commits late behind the end that did not show it."""
+    """After an empty log as after any other, including a late commit that the end did not show."""
     end = await end_of(database)
     first = await added(database, 2)
     found, end = await new_since(database, end)
@@ -72,8 +72,8 @@ async def test_each_change_is_new_once(database: Database) -> None:
     assert (await new_since(database, (await new_since(database, end))[1]))[0] == []
 
 
-async def test_an_end_does_not_go_back_where_the_log_was_purged(database: Database) -> None:
-    """What follows is new once, also where nothing is left of what came before."""
+async def test_an_end_does_not_go_back_after_a_purge(database: Database) -> None:
+    """Later changes are new once, even if nothing is left of the earlier ones."""
     await added(database, 3)
     end = await end_of(database)
     async with database.store(IDENTITY).transaction() as tx:
@@ -87,8 +87,8 @@ async def test_an_end_does_not_go_back_where_the_log_was_purged(database: Databa
         assert (await new_since(database, since))[0] == following
 
 
-async def test_ids_that_a_restored_database_has_not_come_to_end_no_log(database: Database, database_url: str) -> None:
-    """A dump brings the ids of another server, which may be higher than any that was handed out here."""
+async def test_ids_that_a_restored_database_has_not_reached_end_no_log(database: Database, database_url: str) -> None:
+    """A dump contains the ids of another server, which may be higher than any that was assigned here."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO identity.access_changes (account_id, create_time, transaction_id)"
@@ -100,8 +100,8 @@ async def test_ids_that_a_restored_database_has_not_come_to_end_no_log(database:
 
 
 @pytest.mark.parametrize("after", [0, 1])
-async def test_a_stretch_of_another_timeline_is_not_read(database: Database, after: int) -> None:
-    """From its beginning as from the midst of it."""
+async def test_changes_of_another_timeline_are_not_read(database: Database, after: int) -> None:
+    """Neither from the start nor from the middle."""
     end = await end_of(database)
     await added(database, 3)
     _, until = await new_since(database, end)

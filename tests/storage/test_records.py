@@ -1,4 +1,4 @@
-"""Rows become records, and records rows, by names alone."""
+"""Rows become records, and records rows, by column names."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,36 +35,36 @@ THING = Thing("n", "h", Color.RED, Size(2, 3), ())
 
 
 def rows(values: dict[str, Any], names: list[str], count: int = 2) -> list[AnyRow]:
-    """Rows as SQLAlchemy has them, with their columns in this order."""
+    """Rows as SQLAlchemy returns them, with their columns in this order."""
     found = (tuple(values[name] for name in names) for _ in range(count))
     return list(IteratorResult(SimpleResultMetaData(names), found).all())
 
 
 @pytest.mark.parametrize("names", [[*VALUES], [*reversed(VALUES)], sorted(VALUES)])
-def test_a_record_is_the_same_in_whatever_order_a_statement_has_its_columns(names: list[str]) -> None:
-    """Of two texts, each stands where its name says; columns that no field takes are left."""
+def test_a_record_does_not_depend_on_the_order_of_columns(names: list[str]) -> None:
+    """Each value goes where its name says; extra columns are ignored."""
     found = THINGS.all(rows(VALUES, names))
     assert found == [THING, THING]
     assert isinstance(found[0].color, Color)
     assert THINGS.first(rows(VALUES, names)) == THING
 
 
-def test_a_field_is_given_where_the_columns_do_not_tell_it_alone() -> None:
-    """It comes before what is made; a kind may be asked for with and without."""
+def test_a_field_can_be_passed_if_the_columns_do_not_determine_it() -> None:
+    """It takes precedence over the computed one; a type can be requested with and without."""
     found = rows(VALUES, [*VALUES])
     assert THINGS.one(found[0], parts=lambda row: (row.name, "more")).parts == ("n", "more")
     assert THINGS.one(found[0]).parts == ()
     assert THINGS.one(found[0], size=lambda _: Size(0, 0)).size == Size(0, 0)
 
 
-def test_no_rows_make_no_records() -> None:
+def test_no_rows_give_no_records() -> None:
     """And the first of none is None."""
     assert THINGS.all([]) == []
     assert THINGS.first([]) is None
 
 
-def test_what_has_no_name_is_a_defect() -> None:
-    """A column that a field lacks, two columns of one name, and a field that there is none of."""
+def test_an_unmatched_name_is_a_defect() -> None:
+    """A field without a column, two columns of one name, and a passed field that does not exist."""
     with pytest.raises(LookupError, match="heading"):
         THINGS.all(rows(VALUES, ["name", "color", "width", "height"]))
     with pytest.raises(LookupError, match="two columns of one name"):
@@ -73,8 +73,8 @@ def test_what_has_no_name_is_a_defect() -> None:
         Records(Thing, nome="name")
 
 
-def test_values_are_taken_in_the_order_of_names() -> None:
-    """From the record's own attributes, or those of what it is made of; one alone as well as many."""
+def test_values_are_read_in_the_order_of_names() -> None:
+    """From the record's own attributes, or those of its source; one as well as many."""
     take = values_getter(("height", "name", "width"), height="size.height", width="size.width")
     assert take(THING) == (3, "n", 2)
     assert values_getter(("name",))(THING) == ("n",)

@@ -1,4 +1,4 @@
-"""Watching one transaction wait for another, without guessing how long that takes."""
+"""Watches one transaction wait for another, without guessing how long that takes."""
 
 import asyncio
 from collections.abc import Coroutine

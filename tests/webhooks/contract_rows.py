@@ -1,4 +1,4 @@
-"""What the tests of the contract are told of webhooks."""
+"""What the contract's tests need to know of webhooks."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from tests.fixtures.servers import Api, Running
 
 
 async def subscribe(scenario: Scenario) -> None:
-    """An endpoint, from its beginning to its end."""
+    """An endpoint, from its creation to its deletion."""
     seller, pb = scenario.shop.seller, webhook_service_pb2
     create = pb.CreateEndpointRequest(
         request_id=fresh(),

@@ -1,4 +1,4 @@
-"""Requests as bytes: also those that no client library would send."""
+"""Requests as bytes, including those that no client library would send."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from tests.webhooks.senders import Headers
 
 @dataclass(frozen=True)
 class Post:
-    """A request as it goes over the wire."""
+    """A request as it is sent over the wire."""
 
     source: str
     headers: Headers
     body: bytes = b"{}"
     method: str = "POST"
     chunk: int = 0
-    """The body goes in chunks of so many bytes; 0 means that its length is told instead."""
+    """The body is sent in chunks of this many bytes; 0 means that its length is sent instead."""
     unsent: bool = False
     """Whether the body, or its last chunk, is never sent."""
 
@@ -39,7 +39,7 @@ class Answered:
 
 
 async def sent(port: int, post: Post) -> Answered:
-    """Sends a request on a connection of its own, and reads the one answer."""
+    """Sends a request on a new connection, and reads the one response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         async with asyncio.timeout(30):

@@ -1,4 +1,4 @@
-"""What a database holds of webhooks that came in, read by SQL."""
+"""The incoming webhooks in a database, read by SQL."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +36,7 @@ async def kept(database: Database) -> Kept:
 
 
 async def published(database: Database) -> list[dict[str, Any]]:
-    """What our own callers are told of it, by its type."""
+    """The event that our own callers receive for it, by its type."""
     async with database.store(FRAME).reading() as tx:
         return [dict(row) for row in (await tx._connection.execute(_EVENTS)).mappings()]
 

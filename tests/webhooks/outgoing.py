@@ -1,4 +1,4 @@
-"""Webhooks that go out, wired by hand: a clock to be moved, and somebody to send to."""
+"""Outgoing webhooks, wired by hand: a clock that tests move, and a subscriber."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 READ = ("orders.read_all",)
 TYPES = {"order.placed": EventType("Placed.", READ), "order.paid": EventType("Paid.", READ), **OWN_TYPES}
 CALLER = Caller(uuid4(), frozenset({"orders.read_all", "webhooks.manage"}))
-"""Who makes and changes endpoints, and may read all that they are told."""
+"""The account that creates and changes endpoints, and may read everything that they receive."""
 SECRET = bytes(range(32))
 SEALS = SecretSeals(MASTER_KEYS)
 
@@ -42,7 +42,7 @@ Take = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Heard:
-    """A request as it came."""
+    """A request as it arrived."""
 
     target: str
     headers: Headers
@@ -59,7 +59,7 @@ class Heard:
 
 @dataclass
 class Subscriber:
-    """Somebody who is sent webhooks, and answers them with `answers`, one after the other; the last one stays."""
+    """A subscriber that receives webhooks, and responds with `answers`, one by one, the last one repeatedly."""
 
     port: int = 0
     heard: list[Heard] = field(default_factory=list)
@@ -94,7 +94,7 @@ def answer(status: int, **headers: str) -> bytes:
 async def listening(
     take: Take, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[int]:
-    """A server on a port, for as long as the block lasts."""
+    """A server on a port, within the block."""
     server = await asyncio.start_server(take, host, port, backlog=1024, ssl=tls)
     try:
         yield int(server.sockets[0].getsockname()[1])
@@ -104,7 +104,7 @@ async def listening(
 
 @asynccontextmanager
 async def subscriber(*answers: bytes, **where: Any) -> AsyncIterator[Subscriber]:
-    """A subscriber who listens on a port of his own."""
+    """A subscriber that listens on its own port."""
     opened = Subscriber(answers=[*answers] or [answer(200)])
     async with listening(opened.take, **where) as opened.port:
         yield opened
@@ -112,14 +112,14 @@ async def subscriber(*answers: bytes, **where: Any) -> AsyncIterator[Subscriber]
 
 @dataclass
 class Outbox:
-    """The use cases over one database; the jitter is none, and the time stands still until it is moved."""
+    """The use cases on one database; there is no jitter, and the time stands still until it is moved."""
 
     database: Database
     sender: Sender
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     permissions: frozenset[str] | None = CALLER.permissions
-    """What those may do by now who answer for the endpoints."""
+    """The current permissions of the responsible accounts."""
 
     async def permissions_of(self, account_id: UUID) -> frozenset[str] | None:
         return self.permissions if account_id == CALLER.account_id else None
@@ -129,7 +129,7 @@ class Outbox:
 
     @property
     def ask(self) -> ChangeContext:
-        """That somebody asks for a change, under no request_id."""
+        """A caller's request for a change, without a request_id."""
         return ChangeContext(uuid4(), "test", self.time)
 
     @property
@@ -152,7 +152,7 @@ class Outbox:
         return Relay(self.database.store(WEBHOOKS), self.now, uuid_utils.compat.uuid7, lambda _: page)
 
     async def relayed(self, page: int = 1000) -> None:
-        """The log has become deliveries as far as it goes."""
+        """Turns the whole log into deliveries."""
         while await self.relay(page).relay():
             pass
 
@@ -164,12 +164,12 @@ class Outbox:
         return await self.endpoints.get(endpoint.id)
 
     async def happens(self, *types: str, data: str = "{}") -> None:
-        """Events come into the log, all in one transaction."""
+        """Writes events into the log, all in one transaction."""
         async with self.database.store(FRAME).transaction() as tx:
             await tx.events.publish([Event(each, uuid4(), data, self.time) for each in types])
 
     async def sent(self, endpoint: Endpoint, **wanted: Any) -> Sequence[Delivery]:
-        """An endpoint's deliveries, the first first."""
+        """An endpoint's deliveries, oldest first."""
         found = await self.endpoints.list_deliveries(DeliveryFilter(endpoint.id, **wanted), before=None, limit=1000)
         return found[::-1]
 
@@ -181,7 +181,7 @@ class Outbox:
         return await self.endpoints.send_test(endpoint.id, self.ask)
 
     async def attempt(self, delivery: Delivery) -> Delivery:
-        """The delivery after the attempt that is due, which is made once its time has come."""
+        """The delivery after its next attempt, which is made once its time has come."""
         if delivery.next_attempt_time is not None:
             self.time = max(self.time, delivery.next_attempt_time)
         await self.deliveries.attempt(delivery.id)
@@ -194,7 +194,7 @@ class Outbox:
         return found
 
     async def due(self) -> list[UUID]:
-        """The deliveries that stand in the queue of jobs."""
+        """The deliveries in the queue of jobs."""
         async with self.database.store(FRAME).reading() as tx:
             jobs = await tx.jobs.list_undone(1000)
         return [UUID(str(job.args["delivery_id"])) for job in jobs if job.task == "webhooks.deliver"]

@@ -1,4 +1,4 @@
-"""Those who send webhooks: each signs as its own documents say, without the libraries that we verify with."""
+"""The senders of webhooks: each signs as its own documentation says, without the libraries that we verify with."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from server.webhooks.rules.sources import Source
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-"""What the servers of these tests take for now."""
+"""The current time of these tests' servers."""
 SECONDS = int(NOW.timestamp())
 
 Headers = list[tuple[str, str]]
@@ -20,7 +20,7 @@ def whsec(name: str) -> str:
 
 
 NEW, OLD, ROTATED_AWAY = whsec("the new secret"), whsec("the old secret"), whsec("a secret rotated away")
-"""Good for each of the schemes."""
+"""Valid for each of the schemes."""
 
 SOURCES = (
     Source("billing", "standard", (NEW, OLD)),

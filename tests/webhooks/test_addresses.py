@@ -1,4 +1,4 @@
-"""Where requests may not go: into the operator's own network, by whatever name, form or trick."""
+"""Addresses that requests may not be sent to: the operator's own network, by whatever name, form or trick."""
 
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -61,20 +61,20 @@ def wrapped(address: IPv4Address) -> list[Address]:
 
 
 @given(address=addresses(INNER_4))
-def test_inner_addresses_are_refused_in_any_wrapping(address: IPv4Address) -> None:
+def test_private_addresses_are_refused_in_any_form(address: IPv4Address) -> None:
     """Mapped, by 6to4, and behind a NAT64."""
     assert not any(permitted(each, (), plain=plain) for each in wrapped(address) for plain in (True, False))
 
 
 @given(address=addresses(INNER_6))
-def test_inner_addresses_of_the_newer_kind_are_refused(address: IPv6Address) -> None:
-    """Also those that once had a meaning, and those that have none yet."""
+def test_private_ipv6_addresses_are_refused(address: IPv6Address) -> None:
+    """Including deprecated and reserved ones."""
     assert not permitted(address, (), plain=False)
 
 
 @pytest.mark.parametrize("text", OUTER)
-def test_outer_addresses_are_allowed_and_never_in_the_clear(text: str) -> None:
-    """In any wrapping."""
+def test_public_addresses_are_allowed_but_not_in_plain_text(text: str) -> None:
+    """In any form."""
     address = ip_address(text)
     for each in wrapped(address) if isinstance(address, IPv4Address) else [address]:
         assert permitted(each, (), plain=False), each
@@ -82,15 +82,15 @@ def test_outer_addresses_are_allowed_and_never_in_the_clear(text: str) -> None:
 
 
 def test_the_operator_can_allow_networks() -> None:
-    """Those alone, in the clear too."""
+    """Only those, in plain text too."""
     allowed = read_networks("10.1.0.0/16, fd00::/8,")
     for text, expected in {"10.1.2.3": True, "::ffff:10.1.2.3": True, "fd12::1": True, "10.2.0.0": False}.items():
         assert [permitted(ip_address(text), allowed, plain=plain) for plain in (True, False)] == [expected] * 2, text
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/33", "10.0.0.1/8", "inner", "10.0.0.0/8;fd00::/8"])
-def test_networks_that_are_none_are_refused(text: str) -> None:
-    """An address with bits behind the network's length is a slip of the pen."""
+def test_invalid_networks_are_refused(text: str) -> None:
+    """An address with bits beyond the network's length is a mistake."""
     with pytest.raises(ValueError, match="must be networks"):
         read_networks(text)
 
@@ -120,8 +120,8 @@ def test_networks_that_are_none_are_refused(text: str) -> None:
         *("https://1.1.1.1.1", "https://example.1", "https://example.0x1"),
     ],
 )
-def test_urls_that_nothing_is_sent_to(url: str) -> None:
-    """Each is refused when an endpoint is made, and the refusal says what is wrong with the URL."""
+def test_urls_that_are_refused(url: str) -> None:
+    """Each is refused when an endpoint is created, and the refusal says what is wrong with the URL."""
     with pytest.raises(UrlForbidden) as raised:
         check_url(url, ())
     assert [violation.path for violation in raised.value.fields] == ["endpoint.url"]
@@ -139,15 +139,15 @@ def test_urls_that_nothing_is_sent_to(url: str) -> None:
         ("https://localhost/", "localhost", "localhost", "/"),
     ],
 )
-def test_urls_that_may_be_sent_to(url: str, host: str, authority: str | None, path: str) -> None:
-    """What is asked for is what was written; a name's addresses are judged when it is connected to."""
+def test_urls_that_are_accepted(url: str, host: str, authority: str | None, path: str) -> None:
+    """The request goes to the URL as written; a name's addresses are checked when it is connected to."""
     check_url(url, ())
     target = target_of(url)
     assert (target.host, target.authority, target.path) == (host, authority or host, path)
 
 
 def test_http_needs_an_allowed_network() -> None:
-    """A name may be given then; whether it leads there is seen when it is connected to."""
+    """A name is then accepted; whether it resolves into the network is checked when it is connected to."""
     for url in ("http://127.0.0.1:8000", "http://receiver.internal", "https://127.0.0.1"):
         check_url(url, LOOPBACK)
     for url in ("http://1.1.1.1", "http://10.0.0.1", "https://10.0.0.1"):
@@ -156,7 +156,7 @@ def test_http_needs_an_allowed_network() -> None:
 
 
 class Names:
-    """A name server that says what it is told to, one thing after the other; the last one stays."""
+    """A name server that returns these answers, one after the other, the last one repeatedly."""
 
     def __init__(self, *said: Sequence[str]) -> None:
         self.text = [*said]
@@ -176,8 +176,8 @@ async def sending(names: Names, allowed: Sequence[Network], tls: ssl.SSLContext 
         await sender.close()
 
 
-async def test_a_name_that_changes_its_mind_leads_nowhere() -> None:
-    """Each connection goes to the address that was checked, and a later one is checked anew (DNS rebinding)."""
+async def test_a_name_whose_address_changes_is_checked_again() -> None:
+    """Each connection uses the address that was checked, and a later one is checked again (DNS rebinding)."""
     outer, inner = "127.0.0.2", "127.0.0.1"
     names = Names([outer], [inner])
     async with (
@@ -192,8 +192,8 @@ async def test_a_name_that_changes_its_mind_leads_nowhere() -> None:
         assert (len(shop.heard), len(secret.heard)) == (1, 0)
 
 
-async def test_one_address_that_is_not_allowed_is_one_too_many() -> None:
-    """Wherever it stands in the list."""
+async def test_one_address_that_is_not_allowed_refuses_the_name() -> None:
+    """Wherever it is in the list."""
     async with subscriber(host="127.0.0.2") as shop:
         for said in (["127.0.0.2", "127.0.0.1"], ["127.0.0.1", "127.0.0.2"], ["127.0.0.2", "::1"]):
             async with sending(Names(said), [ip_network("127.0.0.2/32")]) as sender:
@@ -202,7 +202,7 @@ async def test_one_address_that_is_not_allowed_is_one_too_many() -> None:
         assert shop.heard == []
 
 
-async def test_an_address_that_does_not_answer_is_no_hindrance() -> None:
+async def test_an_address_that_does_not_respond_is_skipped() -> None:
     """The next one is tried."""
     async with subscriber(host="127.0.0.2") as shop, sending(Names(["127.0.0.3", "127.0.0.2"]), LOOPBACK) as sender:
         assert (await sender.post(f"http://shop.example:{shop.port}/", {}, b"{}")).status == 200
@@ -222,7 +222,7 @@ async def test_names_of_this_machine_are_refused() -> None:
 
 
 async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would connect to whatever the name stands for by then."""
+    """It would connect to whatever the name resolves to by then."""
     async with subscriber() as proxy, subscriber() as shop, sending(Names(["127.0.0.1"]), LOOPBACK) as sender:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
@@ -231,7 +231,7 @@ async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.Monkey
 
 
 async def test_a_certificate_is_checked_for_the_name(tmp_path: Path) -> None:
-    """Not for the address that is connected to; the Host header names it too."""
+    """Not for the address that is connected to; the Host header has the name too."""
     server, client = certified("shop.example", tmp_path)
     asked: list[str | None] = []
     server.sni_callback = lambda _socket, name, _context: asked.append(name)

@@ -1,4 +1,4 @@
-"""Attempts at deliveries: what is sent, when it is sent again, and when an endpoint is given up."""
+"""Delivery attempts: what is sent, when it is sent again, and when an endpoint is given up."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ async def shop() -> AsyncIterator[Subscriber]:
         yield opened
 
 
-async def test_what_is_sent_can_be_checked_and_is_the_event(outbox: Outbox, shop: Subscriber) -> None:
+async def test_a_delivery_is_a_signed_post_of_the_event(outbox: Outbox, shop: Subscriber) -> None:
     """One POST of JSON, signed, under the delivery's id."""
     endpoint = await outbox.endpoint(f"{shop.url};v=1/a%20b?c=d")
     await outbox.happens("order.paid", data='{"order_id": "1"}')
@@ -63,7 +63,7 @@ async def test_what_is_sent_can_be_checked_and_is_the_event(outbox: Outbox, shop
     assert (after.last_attempt_time, after.next_attempt_time) == (outbox.time, None)
 
 
-async def test_a_delivery_that_fails_is_tried_again_until_it_is_given_up(outbox: Outbox, shop: Subscriber) -> None:
+async def test_a_failed_delivery_is_retried_until_it_is_given_up(outbox: Outbox, shop: Subscriber) -> None:
     """By the published schedule, each time under the same id and with the same bytes, and not before its time."""
     shop.answers = [answer(500)]
     delivery = await outbox.test_event(await outbox.endpoint(shop.url))
@@ -80,8 +80,8 @@ async def test_a_delivery_that_fails_is_tried_again_until_it_is_given_up(outbox:
 
 
 @given(made=st.integers(0, 8), jitter=st.floats(0, 1, exclude_max=True))
-def test_waits_differ_by_a_fifth(made: int, jitter: float) -> None:
-    """So that what failed together is not tried again together."""
+def test_waits_vary_by_a_fifth(made: int, jitter: float) -> None:
+    """So that deliveries that failed together are not retried together."""
     delivery, endpoint = some_delivery(attempt_count=made)
     now = delivery.create_time
     after = delivery_after(Attempt(delivery, now, Answer(500)), delivery, endpoint, now, jitter)
@@ -112,8 +112,8 @@ def test_waits_differ_by_a_fifth(made: int, jitter: float) -> None:
         (500, "120", 5),
     ],
 )
-def test_an_endpoint_that_asks_for_time_gets_up_to_a_day(status: int, asked: Any, waited: float) -> None:
-    """Where it is too busy; what cannot be read, and what is shorter than the schedule, changes nothing."""
+def test_retry_after_is_respected_up_to_a_day(status: int, asked: Any, waited: float) -> None:
+    """For a busy endpoint; an unreadable value, or one shorter than the schedule, changes nothing."""
     delivery, endpoint = some_delivery()
     now = delivery.create_time.replace(microsecond=0)
     header = format_datetime(now + asked, usegmt=True) if isinstance(asked, timedelta) else asked
@@ -121,8 +121,8 @@ def test_an_endpoint_that_asks_for_time_gets_up_to_a_day(status: int, asked: Any
     assert after.next_attempt_time == now + timedelta(seconds=waited)
 
 
-async def test_how_long_to_wait_is_read_however_it_is_written(outbox: Outbox, shop: Subscriber) -> None:
-    """A header's name may come in letters of any size."""
+async def test_retry_after_is_read_in_any_spelling(outbox: Outbox, shop: Subscriber) -> None:
+    """A header's name may be in letters of any case."""
     for name in ("Retry-After", "retry-after"):
         shop.answers = [answer(503, **{name: "120"})]
         delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(shop.url)))
@@ -138,7 +138,7 @@ async def test_how_long_to_wait_is_read_however_it_is_written(outbox: Outbox, sh
         "9" * 5000,
     ],
 )
-async def test_an_attempt_is_counted_whatever_its_answer_says(outbox: Outbox, shop: Subscriber, header: str) -> None:
+async def test_an_attempt_is_counted_whatever_its_response(outbox: Outbox, shop: Subscriber, header: str) -> None:
     """And the endpoint is disabled at its time."""
     shop.answers = [answer(503, **{"Retry-After": header})]
     endpoint = await outbox.endpoint(shop.url)
@@ -151,7 +151,7 @@ async def test_an_attempt_is_counted_whatever_its_answer_says(outbox: Outbox, sh
 
 @given(header=st.text())
 def test_no_header_can_break_the_schedule(header: str) -> None:
-    """Whatever it says, the next attempt is made, within a day."""
+    """Whatever it holds, the next attempt is made, within a day."""
     delivery, endpoint = some_delivery()
     now = delivery.create_time
     after = delivery_after(Attempt(delivery, now, Answer(503, retry_after(header))), delivery, endpoint, now, 0.5)
@@ -174,7 +174,7 @@ async def test_any_2xx_is_success(outbox: Outbox, shop: Subscriber, status: int)
 
 
 async def test_a_redirect_is_a_failure(outbox: Outbox, shop: Subscriber) -> None:
-    """Nobody is sent on to another place."""
+    """It is not followed."""
     async with subscriber() as other:
         shop.answers = [answer(307, location=other.url)]
         delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(shop.url)))
@@ -182,8 +182,8 @@ async def test_a_redirect_is_a_failure(outbox: Outbox, shop: Subscriber) -> None
         assert other.heard == []
 
 
-async def test_an_answer_is_kept_by_its_status_alone(outbox: Outbox, shop: Subscriber) -> None:
-    """Its text, which may be long, and may never end, is neither waited for nor kept."""
+async def test_only_the_status_of_a_response_is_stored(outbox: Outbox, shop: Subscriber) -> None:
+    """Its body, which may be long or endless, is neither waited for nor stored."""
     shop.answers = [b"HTTP/1.1 500 hunter2\r\ncontent-length: 1000000000\r\n\r\n" + b"hunter2" * 10_000]
     delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(shop.url)))
     assert (delivery.response_status, delivery.error) == (500, "HTTP 500")
@@ -194,7 +194,7 @@ async def test_an_answer_is_kept_by_its_status_alone(outbox: Outbox, shop: Subsc
     ("said", "error"),
     [(b"", "connection lost"), (b"hunter2\r\n\r\n", "no valid HTTP"), (b"HTTP/1.1 200 OK\r\n", "connection lost")],
 )
-async def test_what_is_no_answer_is_told_in_words_of_our_own(outbox: Outbox, said: bytes, error: str) -> None:
+async def test_an_invalid_response_is_reported_in_our_own_words(outbox: Outbox, said: bytes, error: str) -> None:
     """The connection ends after these bytes."""
 
     async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -210,8 +210,8 @@ async def test_what_is_no_answer_is_told_in_words_of_our_own(outbox: Outbox, sai
     assert (delivery.attempt_count, delivery.error) == (2, "connection refused")
 
 
-async def test_an_attempt_takes_a_limited_time(database: Database) -> None:
-    """From an endpoint that is slow to answer, and from one that says a byte now and then."""
+async def test_an_attempt_has_a_timeout(database: Database) -> None:
+    """For an endpoint that responds slowly, and for one that sends a byte now and then."""
     async with outbox_on(database, limit=0.3) as outbox, subscriber(b"") as silent:
         delivery = await outbox.attempt(await outbox.test_event(await outbox.endpoint(silent.url)))
         assert (delivery.state, delivery.error) == (PENDING, "timed out")
@@ -220,8 +220,8 @@ async def test_an_attempt_takes_a_limited_time(database: Database) -> None:
         assert (delivery.attempt_count, delivery.error) == (2, "timed out")
 
 
-async def test_no_connection_to_the_database_is_held_meanwhile(outbox: Outbox) -> None:
-    """More attempts are under way than there are connections, and the database answers."""
+async def test_an_attempt_holds_no_database_connection(outbox: Outbox) -> None:
+    """More attempts are under way than there are connections, and the database responds."""
     async with subscriber(b"") as silent:
         endpoint = await outbox.endpoint(silent.url)
         events = [await outbox.test_event(endpoint) for _ in range(8)]
@@ -236,7 +236,7 @@ async def test_no_connection_to_the_database_is_held_meanwhile(outbox: Outbox) -
 
 
 async def test_after_a_rotation_both_secrets_sign_for_a_day(outbox: Outbox, shop: Subscriber) -> None:
-    """The new one first; then the new one alone."""
+    """The new one first; then only the new one."""
     endpoint = await outbox.endpoint(shop.url)
     await outbox.endpoints.rotate(CALLER, endpoint.id, outbox.ask)
     await outbox.attempt(await outbox.test_event(endpoint))
@@ -246,7 +246,7 @@ async def test_after_a_rotation_both_secrets_sign_for_a_day(outbox: Outbox, shop
 
 
 async def test_410_disables_the_endpoint_at_once(outbox: Outbox, shop: Subscriber) -> None:
-    """What it was still to be sent fails with it, and other endpoints are told."""
+    """Its remaining deliveries fail with it, and other endpoints are notified."""
     shop.answers = [answer(410)]
     gone, other = await outbox.endpoint(shop.url), await outbox.endpoint()
     first, second = await outbox.test_event(gone), await outbox.test_event(gone)
@@ -262,14 +262,14 @@ async def test_410_disables_the_endpoint_at_once(outbox: Outbox, shop: Subscribe
     body = json.loads(told.body)
     assert (body["type"], body["data"]["endpoint_id"]) == ("webhook.endpoint_disabled", str(gone.id))
     assert shop.url not in told.body
-    # It is recorded too, under the job's name: nobody asked for it.
+    # It is recorded under the job's name, since no caller requested it.
     async with outbox.database.store(FRAME).reading() as tx:
         (recorded,) = await tx.audit.list_latest(AuditFilter(action="webhooks.deliver"), before=None, limit=10)
     assert (recorded.entry.caller_id, recorded.entry.resource) == (NOBODY, f"endpoint/{gone.id}")
 
 
 async def test_an_endpoint_that_fails_for_five_days_is_disabled(outbox: Outbox, shop: Subscriber) -> None:
-    """Counted from the first failure after the last success, and whichever events they were."""
+    """Counted from the first failure after the last success, whatever the events."""
     shop.answers = [answer(500)]
     endpoint = await outbox.endpoint(shop.url)
     await outbox.attempt(await outbox.test_event(endpoint))
@@ -290,8 +290,8 @@ async def test_an_endpoint_that_fails_for_five_days_is_disabled(outbox: Outbox, 
     assert (enabled.enabled, enabled.disabled_reason, enabled.failing_since) == (True, "", None)
 
 
-async def test_a_success_forgets_the_failures(outbox: Outbox, shop: Subscriber) -> None:
-    """The days are counted anew from the next failure on."""
+async def test_a_success_resets_the_failures(outbox: Outbox, shop: Subscriber) -> None:
+    """The five days start again at the next failure."""
     shop.answers = [answer(500), answer(200), answer(500)]
     endpoint = await outbox.endpoint(shop.url)
     for failing in (True, False, True):
@@ -302,7 +302,7 @@ async def test_a_success_forgets_the_failures(outbox: Outbox, shop: Subscriber) 
 
 
 async def test_an_attempt_that_is_made_twice_counts_once(outbox: Outbox, shop: Subscriber) -> None:
-    """As after a worker was taken for dead: the schedule goes on as after one."""
+    """As after a worker was wrongly taken for dead: the schedule continues as after one."""
     shop.answers = [answer(500)]
     arrived = asyncio.Barrier(3)
 
@@ -318,7 +318,7 @@ async def test_an_attempt_that_is_made_twice_counts_once(outbox: Outbox, shop: S
     assert (after.attempt_count, after.next_attempt_time) == (1, outbox.time + SCHEDULE[1])
 
 
-async def test_what_is_wanted_again_during_an_attempt_is_sent_again(outbox: Outbox, shop: Subscriber) -> None:
+async def test_a_redelivery_requested_during_an_attempt_is_sent(outbox: Outbox, shop: Subscriber) -> None:
     """Although that attempt succeeds."""
     delivery = await outbox.test_event(await outbox.endpoint(shop.url))
     heard = asyncio.Event()
@@ -345,7 +345,7 @@ async def test_what_is_wanted_again_during_an_attempt_is_sent_again(outbox: Outb
 
 
 async def test_a_deleted_endpoint_is_sent_nothing_more(outbox: Outbox, shop: Subscriber) -> None:
-    """Its deliveries are gone, and a job that stands for one ends."""
+    """Its deliveries are deleted, and a job for one of them ends."""
     delivery = await outbox.test_event(await outbox.endpoint(shop.url))
     await outbox.endpoints.delete(delivery.endpoint_id, outbox.ask)
     await outbox.deliveries.attempt(delivery.id)

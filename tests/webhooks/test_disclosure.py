@@ -1,4 +1,4 @@
-"""An endpoint is told what those may read who answer for it, judged when it is told."""
+"""An endpoint receives what its responsible account may read, checked at each delivery."""
 
 import asyncio
 from dataclasses import replace
@@ -29,14 +29,14 @@ FAILED = DeliveryState.FAILED
 
 
 async def plumber(server: Running) -> Api:
-    """Somebody who may manage webhooks, and nothing else."""
+    """An account that may manage webhooks, and nothing else."""
     admin = await server.sign_in("admin")
     await admin.access.CreateRole(creating("plumber", "webhooks.manage"))
     return await server.sign_in("plumber")
 
 
-async def test_each_type_takes_permissions_that_there_are(service: Api) -> None:
-    """And ListEventTypes says which."""
+async def test_each_type_requires_existing_permissions(service: Api) -> None:
+    """And ListEventTypes lists them."""
     known = (await service.webhooks.ListEventTypes(pb.ListEventTypesRequest())).event_types
     found = {each.name: {*each.permissions} for each in known}
     assert all(each and each <= PERMISSIONS for each in found.values())
@@ -46,8 +46,8 @@ async def test_each_type_takes_permissions_that_there_are(service: Api) -> None:
     assert {*found} == {name for module in MODULES for name in manifest(module).event_types}
 
 
-async def test_nobody_asks_for_what_they_may_not_read(server: Running) -> None:
-    """Neither for a new endpoint nor for one that is there; the permission is named."""
+async def test_subscribing_needs_the_permissions_of_the_types(server: Running) -> None:
+    """For a new endpoint and for an existing one; the permission is named."""
     keeper, nobody = await server.sign_in("manager"), await plumber(server)
     refused = await refusal(create(nobody, event_types=["webhook.endpoint_disabled", "order.paid"]))
     assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")
@@ -60,8 +60,8 @@ async def test_nobody_asks_for_what_they_may_not_read(server: Running) -> None:
         assert (await refusal(update(nobody, endpoint.endpoint_id, **change))).reason == "PERMISSION_MISSING", change
 
 
-async def test_who_changes_where_or_what_is_told_answers_for_it(server: Running) -> None:
-    """From then on, by what they may read; who describes or disables it does not."""
+async def test_changing_the_url_or_types_makes_the_caller_responsible(server: Running) -> None:
+    """From then on its permissions count; changing the description or disabling does not."""
     keeper, admin, nobody = await server.sign_in("manager"), await server.sign_in("admin"), await plumber(server)
     endpoint = await created(keeper)
     keeps = str(keeper.account_id)
@@ -82,8 +82,8 @@ async def test_who_changes_where_or_what_is_told_answers_for_it(server: Running)
     )
 
 
-async def test_who_may_not_read_what_is_signed_gets_no_secret_to_sign_it(server: Running) -> None:
-    """With it, somebody who manages webhooks alone could send another's receiver orders that never were."""
+async def test_the_secret_needs_the_permissions_of_the_types(server: Running) -> None:
+    """With it, an account that only manages webhooks could send forged orders to another's receiver."""
     keeper, admin, nobody = await server.sign_in("manager"), await server.sign_in("admin"), await plumber(server)
     orders, everything = await created(keeper, event_types=["order.paid"]), await created(admin)
     for endpoint, permission in ((orders, "orders.read"), (everything, "audit.read")):
@@ -96,8 +96,8 @@ async def test_who_may_not_read_what_is_signed_gets_no_secret_to_sign_it(server:
     assert (await nobody.webhooks.RotateSecret(pb.RotateSecretRequest(endpoint_id=own.endpoint_id))).secret
 
 
-async def test_a_body_is_shown_to_who_may_read_it(server: Running, outbox: Outbox) -> None:
-    """Of an order, not to somebody who only manages webhooks; the rest of the delivery is."""
+async def test_a_body_is_shown_only_to_callers_who_may_read_it(server: Running, outbox: Outbox) -> None:
+    """An order's body is hidden from an account that only manages webhooks; the rest of the delivery is shown."""
     keeper, nobody = await server.sign_in("manager"), await plumber(server)
     endpoint = await created(keeper, event_types=["order.paid"])
     await outbox.happens("order.paid", data='{"customer_id": "ada"}')
@@ -116,8 +116,8 @@ async def test_a_body_is_shown_to_who_may_read_it(server: Running, outbox: Outbo
 
 
 @pytest.mark.parametrize("lost", ["the account", "a permission"])
-async def test_what_may_not_be_told_any_more_is_withheld(outbox: Outbox, lost: str) -> None:
-    """It is given up without an attempt, says why, and is no fault of the endpoint's; later it can be sent again."""
+async def test_a_delivery_that_is_no_longer_allowed_is_withheld(outbox: Outbox, lost: str) -> None:
+    """Without an attempt, with the reason, and not counted against the endpoint; it can be sent again later."""
     held = outbox.permissions
     async with subscriber() as shop:
         endpoint = await outbox.endpoint(shop.url)
@@ -136,8 +136,8 @@ async def test_what_may_not_be_told_any_more_is_withheld(outbox: Outbox, lost: s
         assert (await outbox.attempt(again)).state is DeliveryState.SUCCEEDED
 
 
-async def test_nothing_is_told_where_nobody_answers_for_it(outbox: Outbox) -> None:
-    """As for an endpoint that the record of changes does not know of."""
+async def test_nothing_is_sent_without_a_responsible_account(outbox: Outbox) -> None:
+    """As for an endpoint that is not in the record of changes."""
     async with subscriber() as shop:
         delivery = await outbox.test_event(await outbox.endpoint(shop.url))
         async with outbox.database.store(WEBHOOKS).transaction() as tx:
@@ -148,8 +148,8 @@ async def test_nothing_is_told_where_nobody_answers_for_it(outbox: Outbox) -> No
         assert shop.heard == []
 
 
-async def test_what_an_account_may_do_by_itself(server: Running) -> None:
-    """By its roles, built in or made, without any token; nothing once it is disabled, or where there is none."""
+async def test_what_an_account_may_do_without_a_token(server: Running) -> None:
+    """By its built-in and custom roles; nothing if it is disabled or does not exist."""
     access_cache = server.application.identity.access_cache
     keeper, nobody, admin = await server.sign_in("manager"), await plumber(server), await server.sign_in("admin")
     assert keeper.account_id is not None
@@ -161,8 +161,8 @@ async def test_what_an_account_may_do_by_itself(server: Running) -> None:
     assert await access_cache.permissions_of(keeper.account_id) is None
 
 
-async def test_the_endpoints_of_a_disabled_account_are_told_nothing_more(database: Database, database_url: str) -> None:
-    """By a server that does its jobs, from the call to what is not sent."""
+async def test_the_endpoints_of_a_disabled_account_receive_nothing_more(database: Database, database_url: str) -> None:
+    """With a worker, from the call to the delivery that is not sent."""
     async with (
         subscriber() as shop,
         running(database, jobs_on=database_url, allowed_networks=LOOPBACK) as server,
@@ -187,8 +187,8 @@ async def heard(shop: Subscriber) -> list[str]:
     return [each.type for each in shop.heard]
 
 
-async def test_neither_urls_nor_bodies_stand_among_remembered_answers(service: Api, database: Database) -> None:
-    """Both may hold what nobody should read who has the database alone; a repeated call is answered as the first."""
+async def test_neither_urls_nor_bodies_are_in_kept_answers(service: Api, database: Database) -> None:
+    """Both may hold what the database alone must not reveal; a repeated call gets the first answer."""
     url = "https://example.com/hook?token=hunter2"
     request = pb.CreateEndpointRequest(request_id=str(uuid4()), endpoint=endpoints_pb2.Endpoint(url=url))
     first = await service.webhooks.CreateEndpoint(request)

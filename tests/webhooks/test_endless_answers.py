@@ -1,4 +1,4 @@
-"""Answers that have no end, and errors that nobody foresaw: each is one attempt, and no more."""
+"""Endless responses, and unexpected errors: each is one failed attempt."""
 
 import asyncio
 import socket
@@ -20,11 +20,11 @@ from tests.webhooks.outgoing import LOOPBACK, Outbox, listening, outbox_on, subs
 
 
 class Unforeseen(Exception):
-    """Of a library, which no list of errors knows."""
+    """An error of a library that is in no list."""
 
 
 async def test_an_attempt_is_counted_whatever_a_library_raises(database: Database) -> None:
-    """Its kind is told, and nothing of its text."""
+    """The error's type is stored, and nothing of its text."""
 
     async def resolve(host: str, port: int) -> list[Any]:
         raise Unforeseen(f"hunter2 {host} {port}")
@@ -51,10 +51,8 @@ INTERIM = b"HTTP/1.1 103\r\n\r\n"
     ],
     ids=["interim answers", "their headers", "headers", "a long header", "tiny chunks", "many lines"],
 )
-async def test_an_answer_without_an_end_is_read_no_further_than_it_must(
-    outbox: Outbox, said: bytes, error: str
-) -> None:
-    """Once its status has come it counts; before, the attempt has failed."""
+async def test_an_endless_response_is_read_no_further_than_necessary(outbox: Outbox, said: bytes, error: str) -> None:
+    """Once its status has arrived it counts; before that, the attempt has failed."""
     sent = 0
 
     async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -75,8 +73,8 @@ async def test_an_answer_without_an_end_is_read_no_further_than_it_must(
     assert sent < len(said)
 
 
-async def test_each_answer_on_a_connection_has_a_measure_of_its_own(outbox: Outbox) -> None:
-    """Many short ones are as good as one."""
+async def test_each_response_on_a_connection_has_its_own_limit(outbox: Outbox) -> None:
+    """Many short ones are allowed like one."""
     said = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n" + b"a: b\r\n" * 60 + b"\r\n\n\n\n"
     async with subscriber(said) as shop:
         endpoint = await outbox.endpoint(shop.url)
@@ -85,10 +83,10 @@ async def test_each_answer_on_a_connection_has_a_measure_of_its_own(outbox: Outb
 
 
 @pytest.mark.parametrize("flood", [tls_floods.tickets, tls_floods.new_keys])
-async def test_what_tls_says_for_itself_counts_too(
+async def test_tls_messages_count_too(
     database: Database, tmp_path: Path, flood: Callable[[socket.socket, Paper, Path], int]
 ) -> None:
-    """HTTP never sees it, and OpenSSL takes any number of it, at some cost each: it took a core for 20 seconds."""
+    """HTTP never sees them, and OpenSSL accepts any number, each at some cost: they took a core for 20 seconds."""
     ca = authority()
     trusting = ssl.create_default_context(cadata=ca.pem.decode())
 
@@ -107,8 +105,8 @@ async def test_what_tls_says_for_itself_counts_too(
         assert await receiving < tls_floods.MAX_BYTES / 2
 
 
-async def test_a_receiver_that_says_nothing_by_tls_has_timed_out(database: Database, tmp_path: Path) -> None:
-    """And TLS has not failed, though it was TLS that waited."""
+async def test_a_receiver_that_is_silent_during_tls_times_out(database: Database, tmp_path: Path) -> None:
+    """It is reported as a timeout, not as a TLS failure."""
     ca = authority()
     paper = issued(ca)
     (tmp_path / "both.pem").write_bytes(paper.pem + paper.key_pem)

@@ -29,7 +29,7 @@ FILLED = text(f"""
         create_time, update_time
     FROM (SELECT * FROM webhooks.endpoints LIMIT 1) AS one, generate_series(4, {rules.MAX_ENDPOINTS})
 """)
-"""One less than there may be, where there were two."""
+"""One less than the maximum, with two existing ones."""
 
 
 async def create(api: Api, **fields: Any) -> pb.CreateEndpointResponse:
@@ -57,7 +57,7 @@ async def get(api: Api, endpoint_id: str) -> endpoints_pb2.Endpoint:
 
 
 async def tried(api: Api, endpoint_id: str) -> deliveries_pb2.Delivery:
-    """A test event on its way."""
+    """A test event that is being sent."""
     request = pb.SendTestEventRequest(endpoint_id=endpoint_id)
     answer: deliveries_pb2.Delivery = (await api.webhooks.SendTestEvent(request)).delivery
     return answer
@@ -68,14 +68,14 @@ async def listed(api: Api, **wanted: Any) -> list[deliveries_pb2.Delivery]:
 
 
 async def remembered(database: Database) -> str:
-    """All answers that are kept for requests that may come again."""
+    """All kept answers."""
     async with database.store(FRAME).transaction() as tx:
         found = await tx._connection.execute(text("SELECT string_agg(answer, ' ') FROM frame.request_ids"))
         return str(found.scalar())
 
 
-async def test_an_endpoint_is_made_as_described(service: Api) -> None:
-    """Enabled, with a secret of 32 bytes that is its own; a type that is named twice counts once."""
+async def test_an_endpoint_is_created_as_described(service: Api) -> None:
+    """Enabled, with its own secret of 32 bytes; a duplicate type counts once."""
     answer = await create(service, description="The shop's", event_types=["order.paid", "order.placed", "order.paid"])
     endpoint = answer.endpoint
     assert (endpoint.url, endpoint.description) == (URL, "The shop's")
@@ -87,15 +87,15 @@ async def test_an_endpoint_is_made_as_described(service: Api) -> None:
 
 
 async def test_some_roles_manage_webhooks(server: Running) -> None:
-    """Managers, services and admins; nobody below."""
+    """Managers, services and admins; no role below."""
     for role in ("manager", "service", "admin"):
         assert await created(await server.sign_in(role))
     for role in ("customer", "staff"):
         assert (await refusal(create(await server.sign_in(role)))).reason == "PERMISSION_MISSING"
 
 
-async def test_a_repeated_creation_shows_the_same_secret(service: Api, database: Database) -> None:
-    """Although what is remembered of the first one does not hold it; but not once the endpoint is deleted."""
+async def test_a_repeated_creation_returns_the_same_secret(service: Api, database: Database) -> None:
+    """Although the kept answer does not hold it; but not once the endpoint is deleted."""
     request = pb.CreateEndpointRequest(request_id=str(uuid4()), endpoint=endpoints_pb2.Endpoint(url=URL))
     first = await service.webhooks.CreateEndpoint(request)
     endpoint_id = first.endpoint.endpoint_id
@@ -109,8 +109,8 @@ async def test_a_repeated_creation_shows_the_same_secret(service: Api, database:
     assert (refused.code, refused.reason) == (MISSING, "ENDPOINT_NOT_FOUND")
 
 
-async def test_a_repeated_rotation_shows_the_same_secret(service: Api, database: Database) -> None:
-    """Each rotation has its own, whichever comes after it; the secret before signs for another day."""
+async def test_a_repeated_rotation_returns_the_same_secret(service: Api, database: Database) -> None:
+    """Each rotation has its own, whichever comes after it; the previous secret signs for another day."""
     endpoint = await created(service)
     request = pb.RotateSecretRequest(request_id=str(uuid4()), endpoint_id=endpoint.endpoint_id)
     first = await service.webhooks.RotateSecret(request)
@@ -123,7 +123,7 @@ async def test_a_repeated_rotation_shows_the_same_secret(service: Api, database:
 
 
 async def test_repeated_changes_are_done_once(service: Api) -> None:
-    """The first answer comes again, and other content under the same id is refused."""
+    """The first answer is returned again, and other content under the same id is refused."""
     endpoint_id = (await created(service)).endpoint_id
     delivery = await tried(service, endpoint_id)
     for method, request in (
@@ -145,8 +145,8 @@ async def test_repeated_changes_are_done_once(service: Api) -> None:
         assert (await refusal(service.webhooks.RotateSecret(other))).reason == "REQUEST_ID_REUSED", method
 
 
-async def test_what_nothing_may_be_sent_to_is_refused(service: Api) -> None:
-    """When it is made and when it is changed, and the field is named."""
+async def test_a_forbidden_url_is_refused(service: Api) -> None:
+    """On creation and on update, and the field is named."""
     endpoint_id = (await created(service)).endpoint_id
     for url in ("http://example.com", "https://10.0.0.1", "https://u:p@example.com"):
         for call in (create(service, url=url), update(service, endpoint_id, url=url)):
@@ -156,8 +156,8 @@ async def test_what_nothing_may_be_sent_to_is_refused(service: Api) -> None:
     assert (await get(service, endpoint_id)).url == URL
 
 
-async def test_a_type_that_nobody_knows_is_refused(server: Running) -> None:
-    """It is named, and ListEventTypes names those there are, in their order."""
+async def test_an_unknown_type_is_refused(server: Running) -> None:
+    """It is named, and ListEventTypes lists the existing ones, in order."""
     service = await server.sign_in("admin")
     endpoint_id = (await created(service)).endpoint_id
     for call in (
@@ -174,8 +174,8 @@ async def test_a_type_that_nobody_knows_is_refused(server: Running) -> None:
     assert [*(await created(service, event_types=names)).event_types] == names
 
 
-async def test_there_is_an_end_to_endpoints(service: Api, database: Database) -> None:
-    """Also for those who create at once; a deleted one makes room."""
+async def test_the_number_of_endpoints_is_bounded(service: Api, database: Database) -> None:
+    """Even for concurrent creations; a deleted one makes room."""
     for _ in range(2):
         await created(service)
     async with database.store(FRAME).transaction() as tx:
@@ -187,8 +187,8 @@ async def test_there_is_an_end_to_endpoints(service: Api, database: Database) ->
     assert refused.metadata == {"limit": "1000"}
 
 
-async def test_a_mask_changes_what_it_names_and_nothing_else(service: Api) -> None:
-    """Other fields that are set are not looked at; to clear a field it is named."""
+async def test_a_mask_changes_only_what_it_names(service: Api) -> None:
+    """Other fields in the message are ignored; a field is cleared by naming it."""
     new: dict[str, Any] = {"url": f"{URL}/new", "description": "d", "event_types": ["order.paid"], "state": DISABLED}
     for name in new:
         before = await created(service, description="first", event_types=["order.placed"])
@@ -202,7 +202,7 @@ async def test_a_mask_changes_what_it_names_and_nothing_else(service: Api) -> No
 
 
 async def test_without_a_mask_the_fields_that_are_set_change(service: Api) -> None:
-    """And what has its value already is no change."""
+    """A field with its current value is no change."""
     before = await created(service, description="first")
     after = await update(service, before.endpoint_id, event_types=["order.paid"])
     assert (after.description, [*after.event_types]) == ("first", ["order.paid"])
@@ -223,8 +223,8 @@ async def test_edits_are_refused_as_the_contract_says(service: Api) -> None:
     assert refused.metadata == {"etag": after.etag}
 
 
-async def test_what_is_not_there_is_named(service: Api) -> None:
-    """An endpoint or a delivery, by its id."""
+async def test_a_missing_endpoint_or_delivery_is_named(service: Api) -> None:
+    """By its id."""
     missing = str(uuid4())
     for call in (
         service.webhooks.GetEndpoint(pb.GetEndpointRequest(endpoint_id=missing)),
@@ -242,7 +242,7 @@ async def test_what_is_not_there_is_named(service: Api) -> None:
 
 
 async def test_a_disabled_endpoint_is_sent_nothing(service: Api) -> None:
-    """What it was still to be sent fails, nothing is sent on demand, and the reason names who disabled it."""
+    """Its remaining deliveries fail, nothing is sent on demand, and the reason names who disabled it."""
     endpoint = await created(service)
     delivery = await tried(service, endpoint.endpoint_id)
     disabled = await update(service, endpoint.endpoint_id, state=DISABLED)
@@ -261,7 +261,7 @@ async def test_a_disabled_endpoint_is_sent_nothing(service: Api) -> None:
     assert sent.HasField("next_attempt_time")
 
 
-async def test_a_deleted_endpoint_takes_its_deliveries_along(service: Api) -> None:
+async def test_deleting_an_endpoint_deletes_its_deliveries(service: Api) -> None:
     """And no others."""
     gone, kept = await created(service), await created(service)
     await tried(service, gone.endpoint_id)
@@ -289,7 +289,7 @@ async def test_lists_are_read_page_by_page_latest_first(service: Api) -> None:
 
 
 async def test_a_page_of_large_deliveries_is_shorter(service: Api, outbox: Outbox) -> None:
-    """So that a client takes the answer; none is left out."""
+    """So that a client accepts the response; none is left out."""
     endpoint = await outbox.endpoint()
     for number in range(11):
         await outbox.happens(f"{number:02}", data=f'"{"x" * 333_000}"')

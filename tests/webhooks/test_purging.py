@@ -1,4 +1,4 @@
-"""What is old is forgotten, and what may still be asked for is not."""
+"""Old rows are purged, and those that may still be requested are not."""
 
 from uuid import UUID
 
@@ -16,8 +16,8 @@ async def generations(database: Database, endpoint_id: UUID) -> list[int]:
     return [secret.generation for secret in found if secret]
 
 
-async def test_old_deliveries_are_forgotten(outbox: Outbox) -> None:
-    """A delivery once it is finished, and nothing before its time."""
+async def test_old_deliveries_are_purged(outbox: Outbox) -> None:
+    """Only finished ones, and not before their time."""
     purging = Purging(outbox.database.store(WEBHOOKS), outbox.now)
     async with subscriber() as shop:
         endpoint = await outbox.endpoint(shop.url)
@@ -36,8 +36,8 @@ async def test_old_deliveries_are_forgotten(outbox: Outbox) -> None:
         assert await outbox.sent(endpoint, state=DeliveryState.SUCCEEDED) == []
 
 
-async def test_a_secret_is_kept_as_long_as_a_repeated_request_may_show_it(outbox: Outbox) -> None:
-    """That is a month from its making, however soon it ended; and the newest always."""
+async def test_a_secret_is_kept_as_long_as_a_repeated_request_may_return_it(outbox: Outbox) -> None:
+    """For a month after its creation, however soon it ended; and the newest always."""
     purging = Purging(outbox.database.store(WEBHOOKS), outbox.now)
     endpoint = await outbox.endpoint()
     await outbox.endpoints.rotate(CALLER, endpoint.id, outbox.ask)

@@ -1,4 +1,4 @@
-"""What the door answers where an event cannot be kept: by stand-ins for what keeps it."""
+"""The receiver's responses when an event cannot be stored, with a stand-in for the store."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ from tests.webhooks.senders import NOW, SOURCES, standard
 
 
 async def answered(error: Exception | None, database: Database, log: LogCapture) -> httpx.Response:
-    """The answer to a webhook that is signed as it should be, where keeping it raises this, or never ends."""
+    """The response to a correctly signed webhook, if storing it raises this, or never ends."""
 
     async def receive(_event: ReceivedEvent) -> bool:
         if error is None:
@@ -39,16 +39,16 @@ async def answered(error: Exception | None, database: Database, log: LogCapture)
 @pytest.mark.parametrize(
     "error", [Stopping(), Contention(), StoreContention(), StoreTimeout(), StoreUnavailable(), None], ids=repr
 )
-async def test_what_may_pass_is_answered_with_when_to_come_again(database: Database, error: Exception | None) -> None:
-    """Also where there is no answer in time, since the sender would not wait for it."""
+async def test_a_temporary_failure_says_when_to_retry(database: Database, error: Exception | None) -> None:
+    """Also after a timeout, since the sender would not wait longer."""
     log = LogCapture()
     answer = await answered(error, database, log)
     assert (answer.status_code, answer.text, answer.headers["retry-after"]) == (503, "try again", "2")
     assert [(line["log_level"], line["outcome"]) for line in log.entries] == [("info", "unavailable")]
 
 
-async def test_what_nobody_foresaw_is_shown_to_nobody_but_the_log(database: Database) -> None:
-    """By its kind and where it came from, and without its text, which may quote the body."""
+async def test_an_unexpected_error_is_shown_only_in_the_log(database: Database) -> None:
+    """With its type and place, and without its text, which may quote the body."""
     log = LogCapture()
     answer = await answered(RuntimeError("whsec_secret"), database, log)
     assert (answer.status_code, answer.text) == (500, "something went wrong")

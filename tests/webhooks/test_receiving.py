@@ -1,4 +1,4 @@
-"""What the door for webhooks takes and what it does not, over real connections."""
+"""Which requests the webhook receiver accepts, over real connections."""
 
 import asyncio
 import time
@@ -42,8 +42,8 @@ def logged(server: Running) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("table", TRUTH)
-async def test_only_what_is_signed_as_it_should_be_is_taken(receiver: Running, database: Database, table: str) -> None:
-    """What is answered 204 has left one row and one job behind it, and anything else has left nothing."""
+async def test_only_correctly_signed_requests_are_accepted(receiver: Running, database: Database, table: str) -> None:
+    """A response of 204 has left one row and one job behind, and any other has left nothing."""
     found, expected = {}, {}
     for name, (status, post) in TRUTH[table].items():
         await emptied(database)
@@ -53,8 +53,8 @@ async def test_only_what_is_signed_as_it_should_be_is_taken(receiver: Running, d
     assert found == expected
 
 
-async def test_no_answer_and_no_log_line_tells_what_came(receiver: Running) -> None:
-    """An answer is a short fixed text, and of each request there is one line: its source, outcome and duration."""
+async def test_no_response_and_no_log_line_reveals_the_request(receiver: Running) -> None:
+    """A response is a short fixed text, and each request has one line: its source, outcome and duration."""
     for status, post in TRUTH["door"].values():
         receiver.log.clear()
         answered = await send(receiver, post)
@@ -67,7 +67,7 @@ async def test_no_answer_and_no_log_line_tells_what_came(receiver: Running) -> N
 
 
 async def test_outcomes_are_counted_by_source(receiver: Running) -> None:
-    """What is asked for in vain cannot make up labels."""
+    """Requests for unknown sources cannot create labels."""
     before = await scraped(receiver)
     wrong: Headers = [("webhook-id", "msg_1")]
     for post in (
@@ -95,8 +95,8 @@ async def test_outcomes_are_counted_by_source(receiver: Running) -> None:
     }
 
 
-async def test_an_event_is_kept_as_it_came_and_left_to_its_task(receiver: Running, database: Database) -> None:
-    """What payment providers tell is commerce's; the rest is republished; a job bears ids alone."""
+async def test_an_event_is_stored_unchanged_and_left_to_its_job(receiver: Running, database: Database) -> None:
+    """Commerce handles payment providers' events; others are republished; a job carries only ids."""
     told: Mapping[str, Callable[[bytes], Headers]] = {
         "billing": standard,
         "sandbox": standard,
@@ -116,8 +116,8 @@ async def test_an_event_is_kept_as_it_came_and_left_to_its_task(receiver: Runnin
     assert found.jobs == [(tasks[source], {"source": source, "event_id": ids[source]}) for source in told]
 
 
-async def test_of_copies_the_first_counts(receiver: Running, database: Database) -> None:
-    """Sent again later and signed anew, even with another body: it is answered 204, and nothing more happens."""
+async def test_only_the_first_of_several_copies_counts(receiver: Running, database: Database) -> None:
+    """A later one with a new signature, even with another body, gets 204 and has no effect."""
     await send(receiver, Post("billing", standard(b"{}")))
     first = await kept(database)
     for body in (b"{}", b"[]"):
@@ -127,8 +127,8 @@ async def test_of_copies_the_first_counts(receiver: Running, database: Database)
     assert first.counts == (1, 1)
 
 
-async def test_copies_at_once_are_taken_once(receiver: Running, database: Database) -> None:
-    """All of them are answered 204, whether they meet in one batch or not, and other events beside them are taken."""
+async def test_concurrent_copies_are_stored_once(receiver: Running, database: Database) -> None:
+    """All of them get 204, whether they meet in one batch or not, and other events are accepted."""
     copies = [Post("billing", standard(b"{}")) for _ in range(COPIES)]
     others = [Post("billing", standard(b"{}", event_id=f"other_{number}")) for number in range(COPIES)]
     mixed = [post for pair in zip(copies, others, strict=True) for post in pair]
@@ -140,8 +140,8 @@ async def test_copies_at_once_are_taken_once(receiver: Running, database: Databa
     assert (await kept(database)).counts == (1 + COPIES, 1 + COPIES)
 
 
-async def test_copies_in_one_batch_are_taken_once(database: Database) -> None:
-    """The first of them is new; the others of the batch are not held up."""
+async def test_copies_in_one_batch_are_stored_once(database: Database) -> None:
+    """The first of them is new; the others of the batch are not delayed."""
     batch = [ReceivedEvent("billing", event_id, event_id.encode(), NOW) for event_id in "abacba"]
     inbox = Inbox(database.store(WEBHOOKS), SOURCES, {}, lambda: NOW)
     assert await inbox.receive(batch) == [True, True, False, True, False, False]
@@ -151,7 +151,7 @@ async def test_copies_in_one_batch_are_taken_once(database: Database) -> None:
 
 @pytest.mark.slow
 async def test_copies_at_two_servers_have_one_effect(database: Database, database_url: str) -> None:
-    """Two processes over one database, on the machine's clock, which do the jobs too."""
+    """Two processes on one database, on the machine's clock, with their workers."""
     async with (
         serving(database_url, BACKROOM_WEBHOOK_SOURCES=SETTING, BACKROOM_MODULES="webhooks") as one,
         serving(database_url, BACKROOM_WEBHOOK_SOURCES=SETTING, BACKROOM_MODULES="webhooks") as two,
@@ -167,7 +167,7 @@ async def test_copies_at_two_servers_have_one_effect(database: Database, databas
 
 
 async def test_a_copy_is_answered_once_the_first_has_committed(receiver: Running, database: Database) -> None:
-    """While another server's transaction is under way there is no answer; if that fails, the copy is the first."""
+    """While another server's transaction is under way there is no response; if it fails, the copy is the first."""
     async with database.store(FRAME).transaction() as tx:
         await tx.inbox.add([ReceivedEvent("billing", "msg_1", b"{}", NOW)])
         copy = await waits(database, send(receiver, Post("billing", standard(b"{}"))))
@@ -177,8 +177,8 @@ async def test_a_copy_is_answered_once_the_first_has_committed(receiver: Running
     assert (await kept(database)).counts == (1, 1)
 
 
-async def test_a_request_that_ends_early_is_not_taken(receiver: Running, database: Database) -> None:
-    """Its sender has gone, in the middle of the body."""
+async def test_a_request_that_ends_early_is_not_stored(receiver: Running, database: Database) -> None:
+    """Its sender disconnected in the middle of the body."""
     whole = Post("billing", standard(b"{}"))
     _, writer = await asyncio.open_connection("127.0.0.1", receiver.server.http_port)
     writer.write(whole.raw()[:-1])
@@ -189,8 +189,8 @@ async def test_a_request_that_ends_early_is_not_taken(receiver: Running, databas
     assert (await kept(database)).counts == (0, 0)
 
 
-async def test_a_server_that_stops_says_when_to_come_again(receiver: Running, database: Database) -> None:
-    """Its batches are closed before its port is; what comes in between is not lost, since its sender repeats it."""
+async def test_a_stopping_server_says_when_to_retry(receiver: Running, database: Database) -> None:
+    """Its batches are closed before its port is; an event in between is not lost, since its sender repeats it."""
     await receiver.application.finish()
     answered = await send(receiver, Post("billing", standard(b"{}")))
     assert (answered.status, answered.body, answered.headers["retry-after"]) == (503, b"try again", "2")
@@ -198,7 +198,7 @@ async def test_a_server_that_stops_says_when_to_come_again(receiver: Running, da
 
 
 async def test_a_connection_serves_one_webhook_after_the_other(receiver: Running, database: Database) -> None:
-    """A refusal in between does not end it, where the body was read."""
+    """A refusal in between does not end it, if the body was read."""
     async with httpx.AsyncClient(base_url=receiver.http) as client:
         for body, status in ((b"1", 204), (b"2", 400), (b"3", 204)):
             signed = standard(body if status == 204 else b"", event_id=body.decode())

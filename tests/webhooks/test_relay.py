@@ -1,4 +1,4 @@
-"""From the log of events to deliveries: none is left out and none is made twice, whatever commits late or dies."""
+"""From the event log to deliveries: none is skipped or duplicated, whatever commits late or dies."""
 
 import asyncio
 from collections import Counter
@@ -38,8 +38,8 @@ async def publish(tx: Transaction, outbox: Outbox, *types: str) -> None:
     await tx.events.publish([Event(each, uuid4(), "{}", outbox.time) for each in types])
 
 
-async def test_an_order_reaches_who_requested_it(database: Database, database_url: str) -> None:
-    """From the call over the log, the relay and the queue to the request, by a server that does its jobs."""
+async def test_an_order_reaches_its_subscriber(database: Database, database_url: str) -> None:
+    """From the call through the log, the relay and the queue to the request, with a worker."""
     async with (
         subscriber() as shop,
         running(database, jobs_on=database_url, allowed_networks=LOOPBACK) as server,
@@ -63,7 +63,7 @@ async def followed(database: Database) -> bool:
 
 
 async def test_the_first_relay_begins_at_the_present(database: Database) -> None:
-    """What happened before anybody could ask for it is not told."""
+    """Events from before it are not sent."""
     async with outbox_on(database) as outbox:
         endpoint = await outbox.endpoint()
         await outbox.happens("order.placed")
@@ -73,7 +73,7 @@ async def test_the_first_relay_begins_at_the_present(database: Database) -> None
         assert await outbox.types_of(endpoint) == ["order.paid"]
 
 
-async def test_an_event_goes_to_each_endpoint_that_wants_it(outbox: Outbox) -> None:
+async def test_an_event_goes_to_each_subscribed_endpoint(outbox: Outbox) -> None:
     """No types mean all, and a disabled endpoint gets none."""
     everything = await outbox.endpoint()
     paid = await outbox.endpoint("https://example.com", "order.paid")
@@ -86,8 +86,8 @@ async def test_an_event_goes_to_each_endpoint_that_wants_it(outbox: Outbox) -> N
     assert await outbox.types_of(disabled) == []
 
 
-async def test_a_delivery_says_what_happened(outbox: Outbox) -> None:
-    """The event's data goes in byte by byte, with its type and its time."""
+async def test_a_delivery_contains_the_event(outbox: Outbox) -> None:
+    """The event's data byte by byte, with its type and its time."""
     endpoint = await outbox.endpoint()
     await outbox.happens("order.paid", data='{"b":  1.50, "a": "\\u00e9"}')
     await outbox.relayed()
@@ -97,8 +97,8 @@ async def test_a_delivery_says_what_happened(outbox: Outbox) -> None:
     assert (delivery.state, delivery.next_attempt_time) == (DeliveryState.PENDING, outbox.time)
 
 
-async def test_an_event_that_commits_late_is_told_once(outbox: Outbox) -> None:
-    """Its transaction began first, and ended when a later one had been told of."""
+async def test_an_event_that_commits_late_is_sent_once(outbox: Outbox) -> None:
+    """Its transaction started first, and ended after a later one was sent."""
     endpoint = await outbox.endpoint()
     async with outbox.database.store(FRAME).transaction() as late:
         await publish(late, outbox, "late")
@@ -112,7 +112,7 @@ async def test_an_event_that_commits_late_is_told_once(outbox: Outbox) -> None:
 
 
 class Overlapping:
-    """Up to four transactions at a time that publish events; each event has a type of its own."""
+    """Up to four concurrent transactions that publish events; each event has a type of its own."""
 
     def __init__(self, database: Database, random: Random) -> None:
         self._database = database
@@ -122,7 +122,7 @@ class Overlapping:
         """What has committed."""
 
     async def step(self) -> None:
-        """One of them begins, publishes or ends."""
+        """One of them starts, publishes or ends."""
         acts = [self._begin] if len(self._open) < 4 else []
         await self._random.choice([*acts, *([self._publish, self._publish, self._end] if self._open else [])])()
 
@@ -147,7 +147,7 @@ class Overlapping:
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_however_transactions_overlap_each_event_is_read_once(database: Database, seed: int) -> None:
-    """They begin, publish and end in any order, and the log is read at any moment, in pages of any size."""
+    """They start, publish and end in any order, and the log is read at any moment, in pages of any size."""
     random = Random(seed)  # noqa: S311 - not for secrets
     writers = Overlapping(database, random)
     read: Counter[str] = Counter()
@@ -164,7 +164,7 @@ async def test_however_transactions_overlap_each_event_is_read_once(database: Da
 
 
 async def page(database: Database, size: int) -> list[str]:
-    """The types of the log's next events, of about so many."""
+    """The types of the log's next events, about this many."""
     async with database.store(WEBHOOKS).transaction() as tx:
         since = await tx.relay.position() or (await tx.relay.find_end()).snapshot
         news = await tx.relay.find_news(since)
@@ -173,8 +173,8 @@ async def page(database: Database, size: int) -> list[str]:
         return [event.type for event in await tx.relay.read(since, until)]
 
 
-async def test_a_backlog_is_told_in_pieces(outbox: Outbox) -> None:
-    """A page ends with a transaction, and each event is told once."""
+async def test_a_backlog_is_relayed_in_pages(outbox: Outbox) -> None:
+    """A page ends with a transaction, and each event is sent once."""
     endpoint = await outbox.endpoint()
     for number in range(20):
         await outbox.happens(*(f"{number:02}.{each}" for each in range(number % 4)))
@@ -191,7 +191,7 @@ async def test_a_backlog_is_told_in_pieces(outbox: Outbox) -> None:
 
 
 async def test_a_relay_that_dies_leaves_no_trace(outbox: Outbox) -> None:
-    """Killed when its deliveries were made and its position was not: the next one makes them, once."""
+    """Killed after its deliveries were written and before its position was: the next one writes them, once."""
     endpoint = await outbox.endpoint()
     await outbox.happens("a", "b", "c")
     async with outbox.database.store(FRAME).transaction() as tx:
@@ -205,8 +205,8 @@ async def test_a_relay_that_dies_leaves_no_trace(outbox: Outbox) -> None:
     assert await outbox.types_of(endpoint) == ["a", "b", "c"]
 
 
-async def test_beside_another_relay_there_is_nothing_to_do(outbox: Outbox) -> None:
-    """It waits for nothing, and leaves the log to the other one."""
+async def test_a_second_relay_does_nothing(outbox: Outbox) -> None:
+    """It does not wait, and leaves the log to the other one."""
     endpoint = await outbox.endpoint()
     await outbox.happens("a", "b")
     async with outbox.database.store(WEBHOOKS).transaction() as other:
@@ -217,8 +217,8 @@ async def test_beside_another_relay_there_is_nothing_to_do(outbox: Outbox) -> No
     assert await outbox.types_of(endpoint) == ["a", "b"]
 
 
-async def test_what_happened_while_there_was_no_endpoint_is_not_told_later(outbox: Outbox) -> None:
-    """The relay moves on all the same."""
+async def test_events_from_before_an_endpoint_are_not_sent_later(outbox: Outbox) -> None:
+    """The relay advances all the same."""
     await outbox.happens("before")
     await outbox.relayed()
     endpoint = await outbox.endpoint()
@@ -228,7 +228,7 @@ async def test_what_happened_while_there_was_no_endpoint_is_not_told_later(outbo
 
 
 async def test_a_restored_database_is_followed_from_the_present_on(outbox: Outbox) -> None:
-    """Its transactions are counted anew, and lie far below the position that was kept."""
+    """Its transaction ids start again, far below the stored position."""
     endpoint = await outbox.endpoint()
     async with outbox.database.store(FRAME).transaction() as tx:
         await tx._connection.execute(text("UPDATE webhooks.relay SET snapshot = '9000000:9000000:'"))

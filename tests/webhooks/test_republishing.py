@@ -1,4 +1,4 @@
-"""What came in is told to our own callers, each event once, and is not kept for ever."""
+"""Received webhooks are published to our own callers, each event once, and are not kept forever."""
 
 import asyncio
 import base64
@@ -36,8 +36,8 @@ def received(event_id: str, body: bytes = b"{}", *, age: timedelta = timedelta()
     return ReceivedEvent("billing", event_id, body, NOW - age)
 
 
-async def test_a_job_publishes_what_came_in(receiver: Running, database: Database, database_url: str) -> None:
-    """Its body as text where it is text, and otherwise in base64; each under a subject of its own."""
+async def test_a_job_publishes_a_received_event(receiver: Running, database: Database, database_url: str) -> None:
+    """Its body as text if it is text, and otherwise in base64; each with its own subject."""
     bodies = {"billing": 'ä\0"\n'.encode(), "github": b"\xff\xfe"}
     for source, headers in (("billing", standard(bodies["billing"])), ("github", github(bodies["github"]))):
         assert (await sent(receiver.server.http_port, Post(source, headers, bodies[source]))).status == 204
@@ -57,7 +57,7 @@ async def test_a_job_publishes_what_came_in(receiver: Running, database: Databas
 
 
 async def test_an_event_is_published_once_however_often_its_job_runs(database: Database) -> None:
-    """At once or one after the other; a job whose event is not there does nothing."""
+    """Concurrently or one after the other; a job whose event does not exist does nothing."""
     await added(database, received("a"))
     for _ in range(2):
         await asyncio.gather(*(inbox(database).republish("billing", "a") for _ in range(4)))
@@ -68,7 +68,7 @@ async def test_an_event_is_published_once_however_often_its_job_runs(database: D
 async def test_a_republishing_that_fails_leaves_nothing_behind(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the mark nor the event, so that the next try does both."""
+    """Neither the mark nor the event, so that the next attempt does both."""
     await added(database, received("a"))
 
     async def fails(_self: EventRepository, _new: object) -> None:
@@ -83,8 +83,8 @@ async def test_a_republishing_that_fails_leaves_nothing_behind(
     assert len(await published(database)) == 1
 
 
-async def test_what_was_processed_is_forgotten_after_a_month(database: Database) -> None:
-    """What still waits for its effect is kept, however old it is."""
+async def test_processed_events_are_purged_after_a_month(database: Database) -> None:
+    """Unprocessed ones are kept, however old."""
     day = timedelta(days=1)
     for event_id, age in (("old", RETENTION + day), ("waiting", RETENTION + day), ("young", RETENTION - day)):
         await added(database, received(event_id, age=age))
@@ -96,8 +96,8 @@ async def test_what_was_processed_is_forgotten_after_a_month(database: Database)
     assert {row["event_id"] for row in (await kept(database)).received} == {"waiting", "young"}
 
 
-async def test_the_repository_tells_what_is_new_and_who_finished(database: Database) -> None:
-    """Of several with one key the first is kept; an event is of one source; what is not there cannot be finished."""
+async def test_the_repository_reports_new_events_and_completion(database: Database) -> None:
+    """The first of several with one key is stored; an event belongs to one source; a missing one is not completed."""
     twice = [received("a", b"first"), received("a", b"second")]
     elsewhere = ReceivedEvent("github", "a", b"elsewhere", NOW)
     async with database.store(FRAME).transaction() as tx:

@@ -1,4 +1,4 @@
-"""Whose turn it is: few of an endpoint's deliveries are in the queue, and those that hang keep nobody from theirs."""
+"""The order of deliveries: few per endpoint are in the queue, and those that hang delay no others."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ def due(endpoint: Endpoint, count: int) -> Sequence[ScheduledDelivery]:
     return [ScheduledDelivery(endpoint.id, uuid4()) for _ in range(count)]
 
 
-def test_an_endpoint_has_a_few_turns_at_once() -> None:
-    """Those in the queue count, are given no second turn, and the first due come first."""
+def test_an_endpoint_has_a_few_deliveries_in_the_queue() -> None:
+    """Queued ones count, are not queued twice, and the first due come first."""
     endpoint = an_endpoint()
     waiting = due(endpoint, SLOTS)
     assert next_deliveries([endpoint], waiting, [], NOW, RANDOM.random) == waiting
@@ -37,8 +37,8 @@ def test_an_endpoint_has_a_few_turns_at_once() -> None:
     assert next_deliveries([endpoint], waiting, due(endpoint, SLOTS + 1), NOW, RANDOM.random) == []
 
 
-def test_one_that_has_failed_for_a_while_has_one() -> None:
-    """A single failure of a moment ago does not count."""
+def test_an_endpoint_that_has_failed_for_a_while_has_one() -> None:
+    """A single recent failure does not count."""
     failing, faltering = an_endpoint(failing_for=LONG), an_endpoint(failing_for=timedelta(seconds=1))
     waiting = [*due(failing, SLOTS), *due(faltering, SLOTS)]
     given = next_deliveries([failing, faltering], waiting, [], NOW, RANDOM.random)
@@ -46,8 +46,8 @@ def test_one_that_has_failed_for_a_while_has_one() -> None:
     assert next_deliveries([failing], due(failing, 1), due(failing, 1), NOW, RANDOM.random) == []
 
 
-def test_those_that_fail_share_a_part_of_the_places() -> None:
-    """Who of them is next is drawn by lot, so that none is always last; the others do not wait for them."""
+def test_failing_endpoints_share_part_of_the_capacity() -> None:
+    """The next of them is chosen at random, so that none is always last; others do not wait for them."""
     failing = [an_endpoint(failing_for=LONG) for _ in range(2 * FAILING_AT_ONCE)]
     healthy = an_endpoint()
     waiting = [turn for endpoint in (*failing, healthy) for turn in due(endpoint, 1)]
@@ -58,8 +58,8 @@ def test_those_that_fail_share_a_part_of_the_places() -> None:
     assert first != second
 
 
-async def test_a_turn_is_passed_on_to_the_next(outbox: Outbox) -> None:
-    """As an attempt ends, the endpoint's next delivery takes its place in the queue, the first one first."""
+async def test_an_attempt_is_followed_by_the_endpoints_next_delivery(outbox: Outbox) -> None:
+    """As it ends, the next delivery takes its place in the queue, oldest first."""
     async with subscriber() as shop:
         endpoint = await outbox.endpoint(shop.url)
         events = [(await outbox.test_event(endpoint)).id for _ in range(SLOTS + 2)]
@@ -72,8 +72,8 @@ async def test_a_turn_is_passed_on_to_the_next(outbox: Outbox) -> None:
             assert await outbox.due() == events[: SLOTS + place + 1]
 
 
-async def test_one_that_fails_waits_for_its_turn(outbox: Outbox) -> None:
-    """Nothing is passed on once it has failed for a while; it is given one turn at a time until it succeeds."""
+async def test_a_failing_endpoint_gets_one_delivery_at_a_time(outbox: Outbox) -> None:
+    """Until it succeeds; no next one is queued at the end of an attempt."""
     async with subscriber(*[answer(500)] * 4, answer(200)) as shop:
         endpoint = await outbox.endpoint(shop.url)
         first, *others, last = [(await outbox.test_event(endpoint)).id for _ in range(SLOTS + 2)]
@@ -91,8 +91,8 @@ async def test_one_that_fails_waits_for_its_turn(outbox: Outbox) -> None:
         assert await outbox.due() == [*others, last, first]
 
 
-async def test_what_is_not_due_has_no_turn(outbox: Outbox) -> None:
-    """Neither before its time nor while its endpoint is disabled; enabled again, it is not taken up by itself."""
+async def test_a_delivery_that_is_not_due_is_not_queued(outbox: Outbox) -> None:
+    """Neither before its time nor while its endpoint is disabled; enabling does not resume it."""
     async with subscriber(answer(500)) as shop:
         endpoint, disabled = await outbox.endpoint(shop.url), await outbox.endpoint(shop.url)
         delivery = await outbox.attempt(await outbox.test_event(endpoint))

@@ -1,4 +1,4 @@
-"""The three ways to sign, and that nothing but the right signature passes."""
+"""The three signature schemes, which accept only the right signature."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -40,15 +40,15 @@ bodies = st.one_of(
 
 
 def verified(scheme: str, headers: Headers, body: bytes) -> str | None:
-    """The event's id; None where the request is not signed. Whatever else is raised fails the test."""
+    """The event's id; None if the request is not signed. Any other error fails the test."""
     try:
         return VERIFY[scheme](headers, body, (NEW, OLD), NOW)
     except SignatureInvalid:
         return None
 
 
-def test_there_is_a_scheme_of_each_name_that_a_source_may_have() -> None:
-    """And none of another."""
+def test_each_scheme_of_a_source_exists() -> None:
+    """And no other."""
     assert len(set(VERIFY.values())) == 3
     with pytest.raises(KeyError):
         scheme_of("none")
@@ -75,7 +75,7 @@ def test_the_published_examples_pass() -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @LAW
 @given(headers=headers, body=bodies)
-def test_whatever_nobody_signed_is_refused_in_one_way(scheme: str, headers: Headers, body: bytes) -> None:
+def test_every_unsigned_request_is_refused_alike(scheme: str, headers: Headers, body: bytes) -> None:
     """Neither headers nor bodies, however malformed, raise anything but SignatureInvalid."""
     assert verified(scheme, headers, body) is None
 
@@ -83,8 +83,8 @@ def test_whatever_nobody_signed_is_refused_in_one_way(scheme: str, headers: Head
 @pytest.mark.parametrize("scheme", SCHEMES)
 @LAW
 @given(body=bodies)
-def test_whatever_is_signed_has_an_id_or_is_refused(scheme: str, body: bytes) -> None:
-    """A signature does not make a body well-formed."""
+def test_a_signed_request_has_an_id_or_is_refused(scheme: str, body: bytes) -> None:
+    """A signature does not make a body valid."""
     event_id = verified(scheme, SIGN[scheme](body), body)
     assert event_id is None or event_id.isascii()
     if scheme == "github":
@@ -94,8 +94,8 @@ def test_whatever_is_signed_has_an_id_or_is_refused(scheme: str, body: bytes) ->
 @pytest.mark.parametrize("scheme", SCHEMES)
 @LAW
 @given(data=st.data())
-def test_a_change_anywhere_is_seen(scheme: str, data: st.DataObject) -> None:
-    """In the body and in each header that is signed; the body's length may change too."""
+def test_any_change_is_detected(scheme: str, data: st.DataObject) -> None:
+    """In the body and in each signed header; the body's length may change too."""
     body = senders.stripe_event()
     signed = SIGN[scheme](body)
     assert verified(scheme, signed, body) is not None

@@ -1,4 +1,4 @@
-"""What endpoints' requests are signed with stands in the database sealed."""
+"""Endpoints' secrets are sealed in the database."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -25,13 +25,13 @@ async def shop() -> AsyncIterator[Subscriber]:
 
 
 async def in_the_clear(outbox: Outbox, endpoint_id: UUID) -> None:
-    """As an earlier version left it."""
+    """As an earlier version stored it."""
     statement = f"UPDATE {SECRETS} SET secret = :secret, sealed = false WHERE endpoint_id = :id"
     await execute(outbox.database, statement, secret=SECRET, id=endpoint_id)
 
 
-async def test_a_secret_is_kept_sealed(outbox: Outbox, shop: Subscriber) -> None:
-    """The first one and each that follows; what is sent is signed with what its owner was shown."""
+async def test_a_secret_is_stored_sealed(outbox: Outbox, shop: Subscriber) -> None:
+    """The first one and each later one; requests are signed with the secret that its owner was shown."""
     endpoint = await outbox.endpoint(shop.url)
     await outbox.endpoints.rotate(CALLER, endpoint.id, outbox.ask)
     found = await kept(outbox.database, SECRETS)
@@ -42,8 +42,8 @@ async def test_a_secret_is_kept_sealed(outbox: Outbox, shop: Subscriber) -> None
     Webhook(shown(SECRET)).verify(heard.body, dict(heard.headers))
 
 
-async def test_a_secret_is_good_in_its_own_place_alone(outbox: Outbox, shop: Subscriber) -> None:
-    """Whoever can write to the database cannot have one endpoint's secret sign for another."""
+async def test_a_secret_opens_only_in_its_own_row(outbox: Outbox, shop: Subscriber) -> None:
+    """Someone who can write to the database cannot make one endpoint's secret sign for another."""
     one, two = await outbox.endpoint(shop.url), await outbox.endpoint(shop.url)
     await execute(
         outbox.database,
@@ -57,8 +57,8 @@ async def test_a_secret_is_good_in_its_own_place_alone(outbox: Outbox, shop: Sub
     assert shop.heard == []
 
 
-async def test_what_stands_in_the_clear_signs_and_is_sealed(outbox: Outbox, shop: Subscriber) -> None:
-    """An earlier version's secrets go on, before and after."""
+async def test_a_secret_in_the_clear_signs_and_is_sealed(outbox: Outbox, shop: Subscriber) -> None:
+    """An earlier version's secrets work, before and after."""
     endpoint = await outbox.endpoint(shop.url)
     await in_the_clear(outbox, endpoint.id)
     await outbox.attempt(await outbox.test_event(endpoint))
@@ -71,7 +71,7 @@ async def test_what_stands_in_the_clear_signs_and_is_sealed(outbox: Outbox, shop
 
 
 async def test_master_keys_are_changed_in_turn(outbox: Outbox, shop: Subscriber) -> None:
-    """Sealed anew by the first, the one before can go; without both, nothing is changed."""
+    """Once sealed again with the new one, the old one can be removed; without both, nothing changes."""
     endpoint = await outbox.endpoint(shop.url)
     both, new = SecretSeals(MasterKeys([OTHER, bytes(range(32))])), SecretSeals(MasterKeys([OTHER]))
     before = await kept(outbox.database, SECRETS)

@@ -1,4 +1,4 @@
-"""The setting that says who may send webhooks."""
+"""The setting for senders of webhooks."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ SETTING_NAME = "BACKROOM_WEBHOOK_SOURCES"
 
 
 def one(**changed: object) -> str:
-    """A source that is well-formed but for what is changed."""
+    """A valid source, except for what is overridden."""
     return json.dumps({"billing": {"scheme": "github", "secrets": ["hunter2"], **changed}})
 
 
@@ -57,8 +57,8 @@ def _no_dotenv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_sources_are_read_and_their_secrets_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are frozen, with one secret or two, of which the padding may be missing."""
+def test_sources_are_parsed_and_their_secrets_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are frozen, with one secret or two, whose padding may be missing."""
     monkeypatch.setenv(SETTING_NAME, SETTING)
     read = settings.read()
     assert read.of(WebhooksSettings).webhook_sources == SOURCES
@@ -69,8 +69,8 @@ def test_sources_are_read_and_their_secrets_not_shown(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("case", MALFORMED)
-def test_malformed_sources_stop_the_start(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
-    """By one line that names the setting and shows no secret."""
+def test_malformed_sources_prevent_the_start(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """With one line that names the setting and shows no secret."""
     monkeypatch.setenv(SETTING_NAME, MALFORMED[case])
     with pytest.raises(SettingsError) as raised:
         settings.read()
@@ -79,10 +79,10 @@ def test_malformed_sources_stop_the_start(monkeypatch: pytest.MonkeyPatch, case:
     assert "hunte" not in line.lower()
 
 
-async def test_the_doctor_shows_the_names_alone(
+async def test_the_doctor_shows_only_the_names(
     server: Running, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not how they sign, nor with what."""
+    """Neither the schemes nor the secrets."""
     beside = {
         "BACKROOM_GRPC_ADDRESS": server.address,
         "BACKROOM_HTTP_ADDRESS": server.http.removeprefix("http://"),

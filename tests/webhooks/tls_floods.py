@@ -1,4 +1,4 @@
-"""A receiver whose TLS 1.3 goes on for ever without a byte for HTTP: tickets of sessions, or new keys."""
+"""A receiver whose TLS 1.3 sends messages forever without a byte for HTTP: session tickets, or key updates."""
 
 import socket
 import ssl
@@ -22,13 +22,13 @@ MAX_BYTES = 50_000_000
 
 
 def tickets(connection: socket.socket, paper: Paper, folder: Path) -> int:
-    """Takes a request on a connection, and answers with tickets; returns how many bytes of them were sent."""
+    """Accepts a request on a connection, and responds with tickets; returns how many bytes of them were sent."""
     writer = _Writer(_greeted(connection, paper, folder))
     return _sent(connection, (writer.record(_TICKET * 800) for _ in iter(int, 1)))
 
 
 def new_keys(connection: socket.socket, paper: Paper, folder: Path) -> int:
-    """The same, with keys."""
+    """The same, with key updates."""
     writer = _Writer(_greeted(connection, paper, folder))
     return _sent(connection, (writer.changed() for _ in iter(int, 1)))
 
@@ -41,12 +41,12 @@ def _sent(connection: socket.socket, records: Iterator[bytes]) -> int:
             connection.sendall(record)
             sent += len(record)
     except OSError:
-        pass  # it was hung up
+        pass  # the connection was closed
     return sent
 
 
 def _greeted(connection: socket.socket, paper: Paper, folder: Path) -> bytes:
-    """The server's secret of a connection on which a request has been read."""
+    """The server's traffic secret of a connection on which a request has been read."""
     for name, content in (("chain.pem", paper.pem), ("key.pem", paper.key_pem)):
         (folder / name).write_bytes(content)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -73,7 +73,7 @@ def _greeted(connection: socket.socket, paper: Paper, folder: Path) -> bytes:
 
 
 class _Writer:
-    """Records of the server's under TLS_AES_256_GCM_SHA384, which OpenSSL prefers."""
+    """Writes the server's records under TLS_AES_256_GCM_SHA384, which OpenSSL prefers."""
 
     def __init__(self, secret: bytes) -> None:
         self._take(secret)

@@ -1,4 +1,4 @@
-"""What is taken and what is not: every request by what is special about it, and the status it is to be answered with.
+"""Which requests are accepted: every request by what is special about it, and the expected status.
 
 Each table's first row is the one that the others differ from.
 """
@@ -54,7 +54,7 @@ _IDS = {
 
 
 def _each_header(post: Callable[[Headers], Post], headers: Headers) -> Table:
-    """Each of them missing, empty, twice the same, and twice with another value before it."""
+    """Each header missing, empty, duplicated, and preceded by another value."""
     table: dict[str, tuple[int, Post]] = {}
     for place, (name, value) in enumerate(headers):
         before, after = headers[:place], headers[place + 1 :]

@@ -9,7 +9,7 @@ from bench.peers.usual.settings import Settings
 
 
 class Server(uvicorn.Server):
-    """Says in a line of JSON on which port it serves."""
+    """Prints its port in a line of JSON."""
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
@@ -27,7 +27,7 @@ def main() -> None:
         loop="uvloop",
         http="httptools",
         ws="none",
-        timeout_keep_alive=75,  # its callers come back after the other side's window
+        timeout_keep_alive=75,  # its callers return after the other side's window
     )
     Server(config).run()
 

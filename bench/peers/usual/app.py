@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from openfeature.contrib.tools.flagd.core import FlagdCore
 from prometheus_client import CollectorRegistry, make_asgi_app
 
 from bench.peers.usual.database import create_engine, create_tables
@@ -10,7 +11,7 @@ from bench.peers.usual.metrics import RequestMetrics
 from bench.peers.usual.repositories.core import CoreStorage
 from bench.peers.usual.repositories.orm import OrmStorage
 from bench.peers.usual.repositories.port import Storage
-from bench.peers.usual.routers import health, orders, products
+from bench.peers.usual.routers import flags, health, orders, products
 from bench.peers.usual.security import TokenVerifier
 from bench.peers.usual.settings import Settings
 
@@ -27,11 +28,15 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Orders", lifespan=lifespan)
     app.state.verifier = TokenVerifier(settings.jwt_public_key)
+    app.state.flags = FlagdCore()
+    if settings.flags is not None:
+        app.state.flags.set_flags(settings.flags.read_text())
     registry = CollectorRegistry()
     app.add_middleware(RequestMetrics, registry=registry)
     app.add_exception_handler(Refusal, refused)
     app.include_router(orders.router)
     app.include_router(products.router)
+    app.include_router(flags.router)
     app.include_router(health.router)
     app.mount("/metrics", make_asgi_app(registry))
     return app

@@ -11,6 +11,6 @@ def create_engine(url: str, *, pool_size: int = 5, max_overflow: int = 0) -> Asy
 
 
 async def create_tables(engine: AsyncEngine) -> None:
-    """Those that are not there yet."""
+    """Creates the missing tables."""
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)

@@ -1,4 +1,4 @@
-"""What a route asks for: who calls, and the store."""
+"""What a route depends on: the caller, the store, and the flags."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -6,12 +6,13 @@ from typing import Annotated
 from uuid import uuid4
 
 from fastapi import Depends, Request, Security
+from openfeature.contrib.tools.flagd.core import FlagdCore
 from uuid_utils.compat import uuid7
 
 from bench.peers.usual.placing import Call
 from bench.peers.usual.repositories.port import Repository, Storage
 from bench.peers.usual.security import Caller, get_caller
-from bench.peers.usual.services import OrderService, ProductService
+from bench.peers.usual.services import FlagService, OrderService, ProductService
 
 
 async def get_repository(request: Request) -> AsyncIterator[Repository]:
@@ -26,12 +27,13 @@ async def get_reading_repository(request: Request) -> AsyncIterator[Repository]:
         yield repository
 
 
-# The scope is the function's: the connection goes back to the pool before the answer is sent.
+# With the function's scope, the connection returns to the pool before the response is sent.
 Changing = Annotated[Repository, Depends(get_repository, scope="function")]
 Reading = Annotated[Repository, Depends(get_reading_repository, scope="function")]
 
 OrderReader = Annotated[Caller, Security(get_caller, scopes=["orders.read"])]
 CatalogReader = Annotated[Caller, Security(get_caller, scopes=["catalog.read"])]
+FlagEvaluator = Annotated[Caller, Security(get_caller, scopes=["flags.evaluate"])]
 
 
 async def get_placing_call(
@@ -56,6 +58,12 @@ async def get_product_service(repository: Reading) -> ProductService:
     return ProductService(repository)
 
 
+async def get_flag_service(request: Request) -> FlagService:
+    flags: FlagdCore = request.app.state.flags
+    return FlagService(flags)
+
+
 PlacingOrders = Annotated[OrderService, Depends(get_placing_service)]
 Orders = Annotated[OrderService, Depends(get_order_service)]
 Products = Annotated[ProductService, Depends(get_product_service)]
+Flags = Annotated[FlagService, Depends(get_flag_service)]

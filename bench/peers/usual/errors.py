@@ -1,4 +1,4 @@
-"""What is refused, and how it is answered."""
+"""Refusals, and their responses."""
 
 from typing import ClassVar
 
@@ -21,10 +21,24 @@ class OrderNotFound(Refusal):
 
 
 class ProductNotFound(Refusal):
-    """There is no such product."""
+    """The product does not exist."""
 
     status_code = status.HTTP_404_NOT_FOUND
     reason = "PRODUCT_NOT_FOUND"
+
+
+class FlagNotFound(Refusal):
+    """There is no such flag."""
+
+    status_code = status.HTTP_404_NOT_FOUND
+    reason = "FLAG_NOT_FOUND"
+
+
+class FlagTypeMismatch(Refusal):
+    """The flag is of another type."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    reason = "TYPE_MISMATCH"
 
 
 class ProductArchived(Refusal):
@@ -56,7 +70,7 @@ class ReferenceTaken(Refusal):
 
 
 class RequestIdReused(Refusal):
-    """The request id came before with other content."""
+    """The request id was used before with other content."""
 
     status_code = status.HTTP_422_UNPROCESSABLE_CONTENT
     reason = "REQUEST_ID_REUSED"
@@ -70,7 +84,7 @@ class PageTokenInvalid(Refusal):
 
 
 class TokenInvalid(Refusal):
-    """The access token is not one of ours, or has ended."""
+    """The access token is not one of ours, or has expired."""
 
     status_code = status.HTTP_401_UNAUTHORIZED
     reason = "TOKEN_INVALID"
@@ -84,7 +98,7 @@ class PermissionMissing(Refusal):
 
 
 async def refused(_request: Request, refusal: Exception) -> JSONResponse:
-    """The answer to a call that was refused."""
+    """The response to a refused call."""
     if not isinstance(refusal, Refusal):
         raise refusal
     headers = {"WWW-Authenticate": "Bearer"} if refusal.status_code == status.HTTP_401_UNAUTHORIZED else None

@@ -1,4 +1,4 @@
-"""What the peer's database must say of one account's orders, once the answered calls are added up."""
+"""What the peer's database must contain for one account's orders, from the answered calls."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ class ExpectedRows:
     """The orders that were answered, and the pieces that they hold."""
 
     def __init__(self, account_id: UUID, skus: Sequence[str], on_hand: int) -> None:
-        """So many pieces of each product were put on hand."""
+        """This many pieces of each product were put on hand."""
         self._account_id = account_id
         self._skus = skus
         self._on_hand = on_hand
@@ -37,14 +37,14 @@ class ExpectedRows:
         self._lines: list[tuple[UUID, str, int]] = []
 
     def place(self, order_id: UUID, lines: Iterable[Line]) -> None:
-        """An order was answered."""
+        """Counts an answered order."""
         self._orders.append(order_id)
         for product, pieces in lines:
             self._held[self._skus[product]] += pieces
             self._lines.append((order_id, self._skus[product], pieces))
 
     async def check(self, engine: AsyncEngine) -> None:
-        """Raises TotalsMismatch where there is more or less than was answered; no call may be under way."""
+        """Raises TotalsMismatch if there is more or less than was answered; no call may be under way."""
         orders = [(order_id,) for order_id in self._orders]
         audit = [(f"order/{order_id}",) for order_id in self._orders]
         levels = [(sku, self._on_hand, held) for sku, held in self._held.items()]

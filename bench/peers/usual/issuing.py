@@ -15,7 +15,7 @@ _LIFE = timedelta(hours=12)
 
 
 class TokenIssuer:
-    """Signs with a key of its own, whose other half the server is given."""
+    """Signs with its own private key; the server gets the public key."""
 
     def __init__(self) -> None:
         self._key = Ed25519PrivateKey.generate()

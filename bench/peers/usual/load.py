@@ -1,4 +1,4 @@
-"""The calls of a bench on the usual stack: `load.order_requests` asked for in JSON, as `load.shop` does in gRPC."""
+"""The calls of a bench on the usual stack: `load.order_requests` as JSON, as `load.shop` sends them in gRPC."""
 
 import itertools
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ _HOLD_SECONDS = 86_400
 _NANO = Decimal("1e-9")
 _PERMISSIONS = ("orders.place", "orders.place_for", "orders.read", "orders.read_all", "catalog.read")
 _SECONDS = slice(len("2026-01-01T00:00:00"))
-"""Of a time; what follows is left out where it is 0."""
+"""The fraction of a second in a time; a fraction of 0 is omitted."""
 
 
 class UsualShop:
-    """Products made and stocked for one bench, and one customer of theirs; a connection for each caller."""
+    """Products created and stocked for one bench, and one customer; a connection for each caller."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class UsualShop:
         goods: Sequence[Goods],
         expected_rows: ExpectedRows,
     ) -> None:
-        """`open` opens one."""
+        """Use `open`."""
         self._engine = engine
         self._connections = connections
         self._headers = headers
@@ -56,9 +56,9 @@ class UsualShop:
     async def open(
         cls, address: str, url: str, issuer: TokenIssuer, *, products: int, pieces: int, callers: int
     ) -> "UsualShop":
-        """On a server at host:port that serves from the database of this URL, and takes this issuer's tokens.
+        """On a server at host:port that uses the database of this URL, and accepts this issuer's tokens.
 
-        So many products are stocked with so many pieces each.
+        Creates this many products with this many pieces each.
         """
         host, _, port = address.rpartition(":")
         account_id = uuid4()
@@ -74,7 +74,7 @@ class UsualShop:
         )
 
     async def place_hot(self, caller: int) -> None:
-        """An order of one line, of the product that everybody orders."""
+        """An order of one line, of the product that all callers order."""
         await self._place(caller, self._order_requests.hot())
 
     async def place_two(self, caller: int) -> None:
@@ -82,7 +82,7 @@ class UsualShop:
         await self._place(caller, self._order_requests.two())
 
     async def get_order(self, caller: int) -> None:
-        """One of the orders placed so far, of which there must be one."""
+        """One of the orders placed so far; there must be one."""
         order_id, lines = self._placed[next(self._reads) % len(self._placed)]
         order = await self._get(caller, f"/orders/{order_id}")
         if order["id"] != order_id:
@@ -97,11 +97,11 @@ class UsualShop:
             raise Unexpected(f"the product {product['sku']}, requested {wanted.sku}")
 
     async def list_orders(self, caller: int) -> None:
-        """The first page of all orders, of which there must be a page full."""
+        """The first page of all orders, which must be full."""
         await self._list(caller, f"/orders?page_size={PAGE}")
 
     async def list_orders_on(self, page: int) -> Call:
-        """The call for a page behind the first, which is 1, as it is now: there must be orders to its end."""
+        """The call for a later page, counted from 1: it must be full."""
         latest = select(Order.create_time, Order.id).order_by(Order.create_time.desc(), Order.id.desc())
         async with self._engine.connect() as connection:
             last_before = (await connection.execute(latest.offset((page - 1) * PAGE - 1).limit(1))).first()
@@ -115,7 +115,7 @@ class UsualShop:
         return call
 
     async def check(self) -> None:
-        """Raises TotalsMismatch where the database says other than the answered calls add up to."""
+        """Raises TotalsMismatch if the database differs from what the answered calls add up to."""
         await self._expected_rows.check(self._engine)
 
     async def close(self) -> None:
@@ -137,7 +137,7 @@ class UsualShop:
         self._placed.append((order["id"], planned.lines))
 
     def _expect(self, order: Any, lines: Sequence[Line]) -> None:
-        """Raises Unexpected unless an order is of just these lines, comes to their sum, and waits to be paid."""
+        """Raises Unexpected unless an order has exactly these lines and their sum, and is pending."""
         found = [(line["sku"], line["quantity"]) for line in order["lines"]]
         wanted = [(self._goods[place].sku, pieces) for place, pieces in lines]
         if found != wanted or order["state"] != "pending":

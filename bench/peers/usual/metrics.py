@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class RequestMetrics:
-    """Counts requests and their time by method, route and status.
+    """Counts requests and their duration by method, route and status.
 
     A plain ASGI middleware: Starlette's BaseHTTPMiddleware would cost several times as much.
     """

@@ -131,7 +131,7 @@ class OrderLine(Base):
 
 
 class IdempotencyRecord(Base):
-    """A request that came before, and the order that it placed."""
+    """An earlier request, and the order that it placed."""
 
     __tablename__ = "idempotency_records"
 

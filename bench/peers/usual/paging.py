@@ -9,7 +9,7 @@ from bench.peers.usual.errors import PageTokenInvalid
 
 
 def token_after(create_time: datetime, order_id: UUID) -> str:
-    """Below the key of the last order of a page."""
+    """After the last order of a page."""
     key = [create_time.isoformat(), str(order_id)]
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
 

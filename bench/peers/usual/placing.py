@@ -1,4 +1,4 @@
-"""What an order comes to, decided from the catalog and the stock that were locked for it."""
+"""How an order is decided from the locked catalog and stock."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from bench.peers.usual.schemas import LineIn, OrderIn
 from bench.peers.usual.security import Caller
 
 _EXACT = Decimal("1e-9")
-"""What the store keeps, so that the first answer reads as a later one does."""
+"""The store's precision, so that the first response equals a later one."""
 
 
 @dataclass(frozen=True, slots=True)
 class StockItem:
-    """A product as it is sold, and how much there is of it."""
+    """A product for sale, and its stock."""
 
     product_id: UUID
     sku: str
@@ -30,7 +30,7 @@ class StockItem:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who asks, from where, and when."""
+    """The caller, its address, and the time."""
 
     caller: Caller
     id: UUID

@@ -1,8 +1,8 @@
-"""What comes in and what goes out, as JSON; an amount is a decimal in a string."""
+"""Requests and responses as JSON; an amount is a decimal in a string."""
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +23,11 @@ class OrderIn(BaseModel):
     """Empty means the caller."""
     lines: Annotated[list[LineIn], Field(min_length=1, max_length=2000)]
     hold_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = 900
+
+
+class EvaluationIn(BaseModel):
+    context: dict[str, Any] = {}
+    """What is known of whom the flag is evaluated for; `targetingKey` says who that is."""
 
 
 class Out(BaseModel):
@@ -75,3 +80,13 @@ class ProductOut(Out):
     version: int
     create_time: datetime
     update_time: datetime
+
+
+class BooleanOut(BaseModel):
+    """What a flag evaluates to, and why."""
+
+    key: str
+    value: bool
+    variant: str | None
+    reason: str
+    metadata: dict[str, str | int | float | bool]

@@ -1,4 +1,4 @@
-"""Who calls: a JWT of Ed25519 in the Authorization header, whose claim `permissions` says what the caller may do."""
+"""The caller: an Ed25519 JWT in the Authorization header, whose claim `permissions` lists its permissions."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -29,7 +29,7 @@ class Caller:
 
 class TokenVerifier:
     def __init__(self, public_key: str) -> None:
-        """`public_key` is in PEM; raises ValueError where it is not Ed25519's."""
+        """`public_key` is in PEM; raises ValueError if it is not Ed25519."""
         key = load_pem_public_key(public_key.encode())
         if not isinstance(key, Ed25519PublicKey):
             raise TypeError("the public key is not of Ed25519")
@@ -54,7 +54,7 @@ class TokenVerifier:
 async def get_caller(
     needed: SecurityScopes, request: Request, credentials: Annotated[HTTPAuthorizationCredentials, Depends(_bearer)]
 ) -> Caller:
-    """Who calls; raises TokenInvalid, PermissionMissing."""
+    """The caller; raises TokenInvalid, PermissionMissing."""
     verifier: TokenVerifier = request.app.state.verifier
     caller = verifier.verified(credentials.credentials)
     if not all(map(caller.may, needed.scopes)):

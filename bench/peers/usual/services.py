@@ -5,12 +5,16 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
+from openfeature.contrib.tools.flagd.core import FlagdCore
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import FlagNotFoundError, TypeMismatchError
+
 from bench.peers.usual import placing
-from bench.peers.usual.errors import OrderNotFound, ProductNotFound, RequestIdReused
+from bench.peers.usual.errors import FlagNotFound, FlagTypeMismatch, OrderNotFound, ProductNotFound, RequestIdReused
 from bench.peers.usual.models import PENDING
 from bench.peers.usual.placing import Call
 from bench.peers.usual.repositories.port import Claim, Repository
-from bench.peers.usual.schemas import OrderIn, OrderOut, OrderSummary, ProductOut
+from bench.peers.usual.schemas import BooleanOut, EvaluationIn, OrderIn, OrderOut, OrderSummary, ProductOut
 from bench.peers.usual.security import Caller
 
 
@@ -20,7 +24,7 @@ class OrderService:
         self._new_id = new_id
 
     async def place(self, asked: OrderIn, call: Call) -> OrderOut:
-        """Places an order and holds its stock; the same request again gets the first answer.
+        """Places an order and holds its stock; a repeated request gets the first answer.
 
         Raises RequestIdReused, ReferenceTaken, and what `placing.decide` raises.
         """
@@ -37,7 +41,7 @@ class OrderService:
         return OrderOut.model_validate(order)
 
     async def get(self, caller: Caller, order_id: UUID) -> OrderOut:
-        """Raises OrderNotFound, just so where the caller may not see it."""
+        """Raises OrderNotFound, also if the caller may not see it."""
         order = await self._repository.find(order_id)
         if order is None or not _may_see(caller, order):
             raise OrderNotFound
@@ -70,6 +74,29 @@ class ProductService:
         if product is None:
             raise ProductNotFound
         return product
+
+
+class FlagService:
+    def __init__(self, flags: FlagdCore) -> None:
+        self._flags = flags
+
+    def boolean(self, key: str, asked: EvaluationIn) -> BooleanOut:
+        """Raises FlagNotFound, FlagTypeMismatch."""
+        attributes = dict(asked.context)
+        context = EvaluationContext(attributes.pop("targetingKey", None), attributes)
+        try:
+            found = self._flags.resolve_boolean_value(key, False, context)
+        except FlagNotFoundError:
+            raise FlagNotFound from None
+        except TypeMismatchError:
+            raise FlagTypeMismatch from None
+        return BooleanOut(
+            key=key,
+            value=found.value,
+            variant=found.variant,
+            reason=found.reason or "",
+            metadata=dict(found.flag_metadata),
+        )
 
 
 def _digest(asked: OrderIn) -> bytes:

@@ -1,10 +1,11 @@
+from pathlib import Path
 from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """From the command line, or the environment."""
+    """From the command line or the environment."""
 
     model_config = SettingsConfigDict(frozen=True, cli_kebab_case=True)
 
@@ -13,7 +14,9 @@ class Settings(BaseSettings):
     storage: Literal["orm", "core"] = "orm"
     port: int = 8000
     jwt_public_key: str
-    """In PEM: the Ed25519 key that access tokens are held against."""
+    """In PEM: the Ed25519 key that verifies access tokens."""
+    flags: Path | None = None
+    """A file of flagd's JSON, whose flags are evaluated; None means that there are none."""
     pool_size: int = 10
     max_overflow: int = 0
-    """None: a crowd would have them opened and closed all the time, which costs more than waiting does."""
+    """None: with many callers, opening and closing them all the time would cost more than waiting."""

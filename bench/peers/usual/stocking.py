@@ -1,4 +1,4 @@
-"""Products put straight into the peer's database, each with a stock that its ledger tells of."""
+"""Products inserted directly into the peer's database, each with stock and its ledger entry."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Goods:
 
 
 async def stock(engine: AsyncEngine, goods: Sequence[Goods], pieces: int, received_by: UUID) -> None:
-    """A new product of each, and so many pieces of it."""
+    """Inserts new products, with this many pieces of each."""
     now = datetime.now(UTC)
     ids = [uuid7() for _ in goods]
     async with engine.begin() as connection:

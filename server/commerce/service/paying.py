@@ -23,6 +23,7 @@ from server.frame.caller import Caller
 from storage.commerce.records import OrderState, Payment, PaymentState, RefundState
 from storage.commerce.store import CommerceStore
 from storage.frame.records import NOBODY, ChangeContext
+from storage.timelines import Seen
 
 _REPORT_CACHE_SECONDS = 1.0
 _REPORT_CACHE_SIZE = 10_000
@@ -50,8 +51,9 @@ class Paying:
 
         Raises ProviderUnavailable, to be tried again.
         """
+        primaries = self._store.primaries_seen
         current = await self._find(payment_id)
-        while current is not None and (report := await self._step(current)) is not None:
+        while current is not None and (report := await self._step(current, primaries)) is not None:
             before, provider = current.payment, current.payment.provider
             current = await self._settling.submit(Reported(provider, report, self._job(PAY), driven=True))
             if current.payment == before:
@@ -78,12 +80,13 @@ class Paying:
 
         Raises PaymentNotFound, PaymentProviderNotConfigured, PaymentProviderUnavailable.
         """
+        primaries = self._store.primaries_seen
         async with self._store.reading() as reading:
             found = await reading.payments.find(payment_id)
             order = await reading.orders.find(found.order_id) if found else None
         payment = rules.visible(found, order, caller, payment_id)
         if payment.provider_id is None or payment.provider == NO_PROVIDER or payment.state not in rules.QUERIED:
-            await self._store.wait_for_standby()
+            await self._store.wait_for_standby(primaries)
             return payment
         try:
             report = await self._reported(payment)
@@ -144,7 +147,7 @@ class Paying:
             order = await reading.orders.find(payment.order_id) if payment else None
         return Settled(payment, order.state) if payment and order else None
 
-    async def _step(self, current: Settled) -> PaymentReport | None:
+    async def _step(self, current: Settled, primaries: Seen) -> PaymentReport | None:
         """What the provider reports of the next step; None where there is none to take."""
         payment = current.payment
         wanted = current.order_state is OrderState.PENDING
@@ -157,7 +160,7 @@ class Paying:
             return await provider.authorize(payment.id, payment.amount, payment.method, key=f"{payment.id}/authorise")
         if not wanted:
             # Released money does not come back, and a promotion might bring the order back to life.
-            await self._store.wait_for_standby()
+            await self._store.wait_for_standby(primaries)
             return await provider.void(payment.provider_id, key=f"{payment.id}/void")
         if payment.state is PaymentState.AUTHORIZED:
             return await provider.capture(payment.provider_id, payment.amount, key=f"{payment.id}/capture")

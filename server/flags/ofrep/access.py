@@ -39,7 +39,7 @@ class Asking:
 class OfrepAccess:
     """By a token or a key whose account holds `flags.evaluate`, or without one from a network that flags are open to.
 
-    From such a network nothing else counts, whatever is shown.
+    From such a network, tokens and keys are ignored.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class OfrepAccess:
         *,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """0 calls per second limit nobody."""
+        """With 0 calls per second there is no limit."""
         self._authentication = authentication
         self._callers = callers
         self._open_to = open_to
@@ -93,7 +93,7 @@ class OfrepAccess:
     async def wait_for_loss(self, asking: Asking) -> None:
         """Raises TokenInvalid or PermissionMissing once the caller may evaluate no more.
 
-        While the database is away nobody knows, and nothing changes that could be told.
+        While the database is away the caller keeps its rights: no change of them can be read.
         """
         caller = asking.caller
         if not caller.signed_in:

@@ -43,6 +43,10 @@ _STATUSES: Mapping[Code, int] = {
 }
 
 
+_MAX_DEPTH = 100
+"""How deeply a context may be nested: as deeply as protobuf takes one."""
+
+
 def context_of(body: bytes) -> Mapping[str, Any]:
     """The evaluation context of a request; empty where it has none. Raises RequestInvalid."""
     try:
@@ -58,7 +62,17 @@ def context_of(body: bytes) -> Mapping[str, Any]:
         raise RequestInvalid(ErrorCode.INVALID_CONTEXT, "context must be a JSON object.")
     if not isinstance(context.get(TARGETING_KEY, ""), str | None):
         raise RequestInvalid(ErrorCode.INVALID_CONTEXT, f"context.{TARGETING_KEY} must be a string.")
+    if body.count(b"[") + body.count(b"{") > _MAX_DEPTH and _is_deeper(context, _MAX_DEPTH):
+        raise RequestInvalid(ErrorCode.INVALID_CONTEXT, f"context must be at most {_MAX_DEPTH} levels deep.")
     return context
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    level = [value]
+    for _ in range(levels):
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [each for values in inner for each in values]
+    return any(isinstance(each, dict | list) for each in level)
 
 
 def success(found: Evaluation) -> dict[str, Any]:

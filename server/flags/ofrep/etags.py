@@ -1,4 +1,4 @@
-"""By what a client knows that nothing changed (RFC 9110, 8.8.3 and 13.1.2)."""
+"""Entity tags, by which a client knows that nothing changed (RFC 9110, 8.8.3 and 13.1.2)."""
 
 import re
 from hashlib import blake2b
@@ -14,7 +14,7 @@ _READS_TIME = re.compile(rb'\$flagd(?!\.flagKey)|"var":\[?(?:""|[^"0-9-])')
 
 
 def etag_of(*parts: Any) -> str:
-    """A weak entity tag of JSON values, such as a context: equal for equal ones, in whatever order their names came."""
+    """A weak entity tag of JSON values, such as a context: equal for equal values in any order of names."""
     written = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
     return f'W/"{blake2b(written, digest_size=16).hexdigest()}"'
 

@@ -1,10 +1,10 @@
-"""POST /ofrep/v1/evaluate/flags, for all flags of a set, and the same with a key behind it, for one."""
+"""POST /ofrep/v1/evaluate/flags for all flags of a set, and /ofrep/v1/evaluate/flags/{key} for one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
-from typing import Any
+from time import perf_counter, thread_time
+from typing import Any, TypeVar
 
 import orjson
 import structlog
@@ -30,6 +30,7 @@ from server.flags.rules.evaluating import Evaluation, View, evaluated, evaluated
 from server.flags.rules.selecting import SELECTOR, selected
 from server.flags.rules.snapshots import Snapshot
 from server.flags.service.counting import Counting
+from server.flags.service.evaluations import is_large
 from server.flags.service.following import CurrentFlags
 from server.frame.errors import DatabaseUnavailable, Internal, Refusal, Stopping
 from server.frame.http import Bodies, body_of, call_id_of
@@ -37,18 +38,20 @@ from server.frame.log import described
 from server.frame.module import Clock
 from storage.errors import StoreError
 
+Result = TypeVar("Result")
+
 EVENTS = "/ofrep/v1/events"
 MAX_BODY_BYTES = 64 * 1024
-_MANY_FLAGS = 200
-"""So many are evaluated within a few milliseconds; more are in a thread."""
 _FLAGS_A_CALL = 100
-"""So many flags of one answer cost about what a call does."""
+"""To write so many into one answer costs about what a call does."""
+_CALL_SECONDS = 0.002
+"""Of a core's time: about what a call costs."""
 _NEWS_SECONDS = 2.0
-"""How long a request waits for a configuration version that another server told its client of."""
+"""How long a request waits for a configuration version that its client received from another server."""
 _MAX_WAITING = 100
 _SELECTOR_CHARACTERS = 512
 _INACTIVITY_SECONDS = 120
-"""After so long out of sight a page closes its stream, and asks anew when it is seen again."""
+"""After so long in the background a page closes its stream, and evaluates again once it is visible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Answer:
 
 
 class Ofrep:
-    """Evaluates from memory; the database is asked about nothing but who calls, and that is remembered."""
+    """Evaluates from memory; the database is only read to authenticate a caller, and that is cached."""
 
     def __init__(
         self,
@@ -95,17 +98,21 @@ class Ofrep:
     async def single(self, request: Request, call_id: str) -> Answer:
         """One flag."""
         asking = await self._access.admitted(request, call_id)
-        context = context_of(await self._body(request, asking))
+        context = context_of(body := await self._body(request, asking))
         view = self._flags.snapshot.view(selected_by(request))
-        seconds = int(self._now().timestamp())
-        found = evaluated(view, request.path_params["key"], context, seconds)
+        key, seconds = request.path_params["key"], int(self._now().timestamp())
+
+        def evaluate() -> Evaluation:
+            return evaluated(view, key, context, seconds)
+
+        found = await self._charged(asking, evaluate, in_thread=is_large(view, len(body), all_flags=False))
         self._counting.count(view.flag_set_id, found, seconds)
         return Answer(200, success(found))
 
     async def bulk(self, request: Request, call_id: str) -> Answer:
         """All flags of a set; nothing where the client knows them already."""
         asking = await self._access.admitted(request, call_id)
-        context = context_of(await self._body(request, asking))
+        context = context_of(body := await self._body(request, asking))
         flag_set_id, snapshot = selected_by(request), await self._snapshot_for(request)
         view, caller = snapshot.view(flag_set_id), asking.caller
         until = end_of_right(self._now())
@@ -119,7 +126,7 @@ class Ofrep:
         asked = ", ".join(request.headers.getlist("if-none-match"))
         if asked and not timed and matches(asked, etag):
             return Answer(304, headers={"etag": etag})
-        flags = await self._all(view, context)
+        flags = await self._all(view, context, len(body), asking)
         if timed:
             etag = etag_of(*known, flags)
             if asked and matches(asked, etag):
@@ -131,7 +138,7 @@ class Ofrep:
         return Answer(200, content, {"etag": etag})
 
     async def answered(self, request: Request, act: Callable[[Request, str], Awaitable[Answer]]) -> Answer:
-        """What `act` answers, or why it is refused; a line of the log tells of it."""
+        """What `act` answers, or the refusal; either is logged."""
         call_id, began, fault = call_id_of(request), perf_counter(), ""
         try:
             if request.method != "POST":
@@ -166,7 +173,7 @@ class Ofrep:
         return body
 
     async def _snapshot_for(self, request: Request) -> Snapshot:
-        """As it is now, or as new as another server told this client, where it comes within two seconds."""
+        """The snapshot, at least as new as the version this client received if that arrives within two seconds."""
         snapshot, told = self._flags.snapshot, request.query_params.get("flagConfigEtag", "")
         version = int(told) if told.isascii() and told.isdecimal() and len(told) < 20 else 0
         if version <= snapshot.version or self._waiting >= _MAX_WAITING:
@@ -182,14 +189,30 @@ class Ofrep:
             self._waiting -= 1
         return self._flags.snapshot
 
-    async def _all(self, view: View, context: Any) -> Sequence[dict[str, Any]]:
+    async def _all(self, view: View, context: Any, size: int, asking: Asking) -> Sequence[dict[str, Any]]:
         seconds = int(self._now().timestamp())
-        many = len(view.flags) > _MANY_FLAGS
-        found = await asyncio.to_thread(_all, view, context, seconds) if many else _all(view, context, seconds)
+        large = is_large(view, size, all_flags=True)
+        found = await self._charged(asking, lambda: _all(view, context, seconds), in_thread=large)
         for each in found:
             if isinstance(each, Evaluation):
                 self._counting.count(view.flag_set_id, each, seconds)
         return [success(each) if isinstance(each, Evaluation) else each for each in found]
+
+    async def _charged(self, asking: Asking, evaluate: Callable[[], Result], *, in_thread: bool) -> Result:
+        """What is evaluated; its caller may call the later, the more of a core's time that has taken."""
+
+        def timed() -> tuple[Result | Refusal, float]:
+            began = thread_time()
+            try:
+                return evaluate(), thread_time() - began
+            except Refusal as refusal:
+                return refusal, thread_time() - began
+
+        found, seconds = await asyncio.to_thread(timed) if in_thread else timed()
+        self._access.charge(asking, int(seconds / _CALL_SECONDS))
+        if isinstance(found, Refusal):
+            raise found
+        return found
 
     def _reads_time(self, flag_set_id: str, view: View) -> bool:
         if not view.flags:  # anybody can make up sets without any
@@ -213,7 +236,7 @@ class Endpoint:
 
 
 def _all(view: View, context: Any, seconds: int) -> Sequence[Evaluation | dict[str, Any]]:
-    found = evaluated_all(view, context, seconds)
+    found = evaluated_all(view, context, seconds, thread_time)
     return [each if isinstance(each, Evaluation) else failure(key, each) for key, each in found.items()]
 
 

@@ -1,4 +1,4 @@
-"""Server-sent events that tell web pages of a change; they then ask for the flags anew."""
+"""Server-sent events that notify web pages of a change; they then evaluate all flags again."""
 
 import asyncio
 import json
@@ -107,7 +107,7 @@ class EventStreams:
         asking = await self._access.holder(right, request)
         with self._of_network.slot(caller_networks(asking.address)), self._flags.streams.open():
             known = max(right.version, _last_seen(request))
-            # Before it is opened: a server that stops, or has no flags yet, must not look as if it told of changes.
+            # Before it is opened: a server that stops, or has no flags yet, must not look as if it sent changes.
             await self._flags.after(-1, 0.0)
             snapshot = self._flags.snapshot
             if not stay_open(request):
@@ -190,7 +190,7 @@ async def _write_all(events: AsyncIterator[str], opened: _Opened) -> None:
         async for event in events:
             await opened.write(event)
     except Stopping:
-        return  # what was told is whole; a client goes on with another server
+        return  # the last event was sent whole; a client reconnects to another server
 
 
 async def _disconnected(request: Request) -> None:

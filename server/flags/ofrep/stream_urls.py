@@ -1,4 +1,4 @@
-"""URLs by which event streams are opened: whoever holds one may, for a short time, and needs no header."""
+"""Signed URLs that open an event stream for a short time, without any header."""
 
 import json
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ _MAX_CHARACTERS = 2048
 
 @dataclass(frozen=True, slots=True)
 class StreamRight:
-    """What a URL says that its holder may: be told of the changes of one flag set."""
+    """What a URL permits: to receive the changes of one flag set."""
 
     flag_set_id: str
     version: int
-    """The configuration version that the holder was answered from: what is newer is told at once."""
+    """The configuration version of the holder's last answer: a newer one is sent at once."""
     until: int
     """In seconds since 1970."""
     account_id: UUID = NOBODY
@@ -37,7 +37,7 @@ def end_of_right(now: datetime) -> int:
 
 
 class StreamUrls:
-    """Signs what URLs say, so that nobody can make one up, and no server need remember any."""
+    """Signs and verifies URLs, so that no server has to store them."""
 
     def __init__(self, master_keys: MasterKeys) -> None:
         self._keys = master_keys
@@ -49,7 +49,7 @@ class StreamUrls:
         return f"{base64url.encoded(content)}.{base64url.encoded(self._keys.sign(_PURPOSE, content))}"
 
     def read(self, text: str, now: datetime) -> StreamRight:
-        """Raises TokenInvalid where nobody of ours wrote it, or its time has passed."""
+        """Raises TokenInvalid if the signature is not ours, or the URL has expired."""
         content, _, signature = text.partition(".")
         try:
             if len(text) > _MAX_CHARACTERS or not text.isascii():

@@ -1,4 +1,4 @@
-"""What a change makes of its flag set, whatever the change is, and whether clients could evaluate that."""
+"""What any change makes of its flag set, and whether clients could evaluate the result."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

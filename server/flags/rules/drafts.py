@@ -49,7 +49,7 @@ def edited(flag: Flag, edit: Edit[Any], now: datetime) -> Flag:
 
 
 def redrafted(flag: Flag, draft: FlagDraft, now: datetime) -> Flag:
-    """The flag as it was drafted anew, not archived; the same one where nothing of it is new."""
+    """The flag with the draft's content, not archived; unchanged if nothing differs."""
     return changed(flag, {**draft.values(), "archived": False}, now)
 
 

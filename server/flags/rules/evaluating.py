@@ -3,7 +3,7 @@
 What can be known of a flag without a context is worked out once, when it is compiled: each answer that it can give.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -13,6 +13,8 @@ from server.flags.rules import logic
 from storage.flags.records import Flag, FlagState, FlagType, Prerequisite
 
 TARGETING_KEY = "targetingKey"
+MAX_SECONDS = 5.0
+"""How long all flags of a set may take to evaluate; 10,000 of three rules take a tenth of a second."""
 
 
 class Reason(StrEnum):
@@ -37,7 +39,7 @@ class Evaluation:
     """None where none is served: the client uses the default in its own code."""
     value: Any
     metadata: Mapping[str, Any]
-    """The flag set's with the flag's, whose own wins."""
+    """The flag set's, overridden by the flag's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,18 @@ def evaluated(view: View, flag_key: str, context: Mapping[str, Any], timestamp: 
 
 
 def evaluated_all(
-    view: View, context: Mapping[str, Any], timestamp: int
+    view: View, context: Mapping[str, Any], timestamp: int, spent: Callable[[], float] = lambda: 0.0
 ) -> Mapping[str, Evaluation | FlagNotFound | TargetingFailed]:
-    """What each flag of the set evaluates to, or why it cannot be evaluated, by its key."""
-    evaluating = Evaluating(view, context, timestamp)
+    """What each flag of the set evaluates to, or why it cannot be evaluated, by its key.
+
+    `spent` is a clock, in seconds: flags that it is too late for, as a context may make each of thousands slow, fail.
+    """
+    evaluating, ends = Evaluating(view, context, timestamp), spent() + MAX_SECONDS
     found: dict[str, Evaluation | FlagNotFound | TargetingFailed] = {}
     for key, flag in view.flags.items():
+        if spent() > ends:
+            found[key] = TargetingFailed(flag_key=key)
+            continue
         try:
             found[key] = flag.constant or evaluating.of(flag)
         except TargetingFailed as failed:
@@ -130,13 +138,17 @@ class Evaluating:
 
     def __init__(self, view: View, context: Mapping[str, Any], timestamp: int) -> None:
         self._view = view
-        self._context = {**context, TARGETING_KEY: context.get(TARGETING_KEY)}
+        self._context = context
         self._timestamp = timestamp
         self._known: dict[str, Evaluation] = {}
 
     def data_for(self, flag_key: str) -> dict[str, Any]:
         """What `var` reads in a flag's targeting."""
-        return {**self._context, "$flagd": {"flagKey": flag_key, "timestamp": self._timestamp}}
+        return {
+            **self._context,
+            TARGETING_KEY: self._context.get(TARGETING_KEY),
+            "$flagd": {"flagKey": flag_key, "timestamp": self._timestamp},
+        }
 
     def of(self, compiled: CompiledFlag) -> Evaluation:
         """Raises TargetingFailed."""

@@ -1,4 +1,4 @@
-"""What others are told of: the types of the events of flags, and what each one says."""
+"""The events of flags: their types, and what each contains."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -21,7 +21,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
 
 
 def flag_event(version: FlagVersion) -> Event:
-    """Which flag changed, how and by whom; what it is now is to be asked for."""
+    """Which flag changed, how and by whom; not what it holds, which GetFlag returns to those who may read it."""
     flag = version.flag
     data = {
         "flag_set_id": flag.flag_set_id,

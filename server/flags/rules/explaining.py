@@ -1,4 +1,4 @@
-"""Why a flag evaluates as it does: which conditions were asked, which one decided, and whose bucket it was."""
+"""Why a flag evaluates as it does: which conditions were evaluated, which one decided, and the bucket."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from storage.flags.records import FlagState
 
 @dataclass(frozen=True, slots=True)
 class AskedRule:
-    """A condition, as it was asked."""
+    """A condition that was evaluated."""
 
     path: str
     condition: Any
@@ -26,7 +26,7 @@ class AskedRule:
 
 @dataclass(frozen=True, slots=True)
 class AskedBucket:
-    """A fractional, as it was asked."""
+    """A `fractional` that was evaluated."""
 
     path: str
     choice: Choice
@@ -34,7 +34,7 @@ class AskedBucket:
 
 @dataclass(frozen=True, slots=True)
 class AskedPrerequisite:
-    """Another flag, as it was asked; None where there is none of this key."""
+    """Another flag that was evaluated; None if no flag has this key."""
 
     flag_key: str
     evaluation: Evaluation | None
@@ -79,7 +79,7 @@ def explained(
 
 
 def _prerequisites(flag: CompiledFlag, evaluating: Evaluating) -> Sequence[AskedPrerequisite]:
-    """Those that were asked: the first that does not hold is the last."""
+    """Those that were evaluated, up to the first that does not hold."""
     asked = []
     for each in flag.prerequisites:
         met = evaluating.meets(each) is not None
@@ -90,7 +90,7 @@ def _prerequisites(flag: CompiledFlag, evaluating: Evaluating) -> Sequence[Asked
 
 
 class _Trace:
-    """Evaluates a rule and notes what was asked.
+    """Evaluates a rule and records what was evaluated.
 
     It walks the branches by itself, and leaves each condition to the evaluation that clients are answered by.
     """

@@ -1,4 +1,4 @@
-"""The changes of one flag that can be asked for."""
+"""The changes that can be made to one flag."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

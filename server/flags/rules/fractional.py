@@ -20,12 +20,12 @@ _TEXT, _PAIR = 0x60, b"\x82"
 
 
 class Fractional(StrEnum):
-    """The versions of the hash that there are: they put the same people into different buckets."""
+    """The versions of the hash: they put the same people into different buckets."""
 
     V2 = "v2"
-    """A text alone is hashed, as UTF-8; by itself, the flag's key and the targetingKey joined."""
+    """Hashes a text, as UTF-8; by default, the flag's key and the targetingKey concatenated."""
     V3 = "v3"
-    """Any value is hashed, as canonical CBOR; by itself, the list of the flag's key and the targetingKey."""
+    """Hashes any value, as canonical CBOR; by default, the list of the flag's key and the targetingKey."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Choice:
 
 
 NOBODY = Choice("")
-"""Nothing to hash, or no weights: nobody is chosen."""
+"""There was nothing to hash, or no weights: no variant is chosen."""
 
 
 def bucket_of(hashed: int, total_weight: int) -> int:
@@ -66,7 +66,7 @@ def operator(version: Fractional) -> Callable[..., Any]:
 
 
 def explained(version: Fractional, data: Any, arguments: Sequence[Any]) -> Choice:
-    """What the operator does, told step by step."""
+    """What the operator does, step by step."""
     by, fractions = _parted(data, arguments)
     hashed = None if by is None else _HASHED[version](by)
     weights = None if hashed is None else _weights(fractions)
@@ -98,7 +98,7 @@ def _weights(fractions: Sequence[Any]) -> Sequence[int] | None:
         weight = each[1] if len(each) == 2 else 1
         if not isinstance(weight, int) or isinstance(weight, bool):
             return None
-        # A computed weight may fall below zero: then it is nobody's.
+        # A computed weight below zero counts as zero.
         weights.append(max(0, weight))
     return weights if 0 < sum(weights) <= MAX_WEIGHT else None
 

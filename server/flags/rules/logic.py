@@ -26,16 +26,25 @@ _CUSTOM = frozenset({FRACTIONAL, "starts_with", "ends_with", "sem_ver"})
 KNOWN = frozenset(BUILTINS) | _LAZY | _CUSTOM
 """Every operator that flagd has."""
 
+_MAX_GROWN = 64 * 1024
+"""How many characters, elements or bits a value may have that an operator makes of others.
+
+Within `reduce` each element of a client's list could double it.
+"""
 MAX_NODES = 20_000
 """How large a rule may be once all segments are in their places."""
 
 
 class SegmentUnknown(Exception):
-    """A rule refers to a segment that there is not."""
+    """A rule refers to a segment that does not exist."""
 
 
 class SegmentCircle(Exception):
-    """A segment refers to itself, if by others."""
+    """A segment refers to itself, directly or through others."""
+
+
+class ValueTooLarge(Exception):
+    """An operator made a larger value than any flag needs."""
 
 
 class RuleTooLarge(Exception):
@@ -49,8 +58,9 @@ def operators(version: Fractional) -> Operators:
     """
     logging.getLogger("openfeature.contrib").setLevel(logging.CRITICAL)
     custom = {"starts_with": starts_with, "ends_with": ends_with, "sem_ver": sem_ver}
+    grown = {name: _bounded(_BUILTINS[name]) for name in ("cat", "merge", "*")}
     # By itself, `log` writes whatever a client sends to the standard output.
-    return {**_BUILTINS, **custom, FRACTIONAL: fractional.operator(version), "log": _log}
+    return {**_BUILTINS, **grown, **custom, FRACTIONAL: fractional.operator(version), "log": _log}
 
 
 def evaluated(rule: Any, data: Mapping[str, Any], known: Operators) -> Any:
@@ -63,7 +73,7 @@ def is_reference(rule: Any) -> bool:
 
 
 def refers(rule: Any) -> bool:
-    """Whether a rule may refer to a segment; told by its text, since most do not, and to walk through it takes long."""
+    """Whether a rule may refer to a segment: a quick test of its text, since most do not."""
     return _REF_AS_JSON in orjson.dumps(rule)
 
 
@@ -80,7 +90,7 @@ def references(rule: Any) -> Iterator[str]:
 
 
 def resolved(rule: Any, segments: Mapping[str, Any]) -> Any:
-    """The rule with each segment in its place, whatever segments refer to, too.
+    """The rule with each segment reference replaced by the segment's rule, recursively.
 
     Raises SegmentUnknown or SegmentCircle with the name, or RuleTooLarge.
     """
@@ -114,6 +124,24 @@ def arguments_of(rule: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """The operator and its arguments: one argument may stand without its list."""
     ((operator, arguments),) = rule.items()
     return operator, arguments if isinstance(arguments, list) else [arguments]
+
+
+def _bounded(operator: Callable[..., Any]) -> Callable[..., Any]:
+    """The operator, which raises ValueTooLarge where its result is longer than `_MAX_GROWN`."""
+
+    def bounded(data: Any, *arguments: Any) -> Any:
+        found = operator(data, *arguments)
+        if _size(found) > _MAX_GROWN:
+            raise ValueTooLarge
+        return found
+
+    return bounded
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, str | list):
+        return len(value)
+    return value.bit_length() if isinstance(value, int) else 0
 
 
 def _log(_: Any, argument: Any = None, *__: Any) -> Any:

@@ -74,7 +74,7 @@ def shown_of(proposal: Proposal) -> Shown:
 
 
 def without_change(proposal: Proposal) -> Proposal:
-    """What is told of a proposal: not the change itself, which may be an import of megabytes."""
+    """The proposal without the change itself, which may be an import of megabytes."""
     return replace(proposal, content={"shown": proposal.content["shown"]})
 
 
@@ -98,7 +98,7 @@ def withdrawn(proposal: Proposal, by: UUID, now: datetime) -> Proposal:
 
 
 def outdated(proposal: Proposal, by: UUID, now: datetime) -> Proposal:
-    """The proposal whose subject has changed otherwise in the meantime, as whoever would approve it finds."""
+    """The proposal, outdated: its subject has changed since it was proposed."""
     return _ended(proposal, ProposalState.OUTDATED, by, "", now)
 
 

@@ -73,12 +73,12 @@ def seeded(line: Line, seed: str, bucket_by: str) -> Line:
     if not seed:
         return line
     who = {"var": bucket_by or TARGETING_KEY}
-    # Whoever has no such value is nobody, and not one person together with all others who have none.
+    # People without such a value get the default: they are not one person who is in one bucket.
     return Line({"if": [who, {"cat": [seed, who]}, None]}, line.segments)
 
 
 def grown(line: Line, wanted: Mapping[str, int], default_variant: str) -> Line:
-    """The line with these shares, in thousandths of a percent; who is not named keeps what it has.
+    """The line with these shares, in thousandths of a percent; a variant that is not named keeps its share.
 
     Whoever moves comes from the default variant or goes to it, unless more is wanted than the default has:
     then what other variants give up is handed on. Raises NoRollout where the shares do not fit.

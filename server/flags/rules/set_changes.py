@@ -1,4 +1,4 @@
-"""The changes of a flag set, of its segments, and of all of it by an import, that can be asked for."""
+"""The changes that can be made to a flag set, to its segments, and to all of it by an import."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,8 @@
-"""All flag sets as one configuration version has them: made whole at the start, and by what changed from then on."""
+"""All flag sets at one configuration version: read completely at the start, then updated by what changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -12,7 +13,7 @@ from storage.flags.records import Configuration, Flag, FlagSet, Segment
 
 
 class Difference(StrEnum):
-    """What became of a flag, in the words that clients know."""
+    """What happened to a flag, by the names that clients know."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -29,7 +30,7 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All flag sets, as one configuration version has them; never changed, but replaced."""
+    """All flag sets at one configuration version; immutable."""
 
     version: int
     fractional: Fractional
@@ -47,12 +48,14 @@ class Snapshot:
         return self.views.get(flag_set_id) or View(flag_set_id, {}, {}, self._operators)
 
     def after(self, news: Configuration) -> "Snapshot":
-        """The snapshot after what changed since; this one where that is not newer.
+        """The snapshot with these changes applied; this one if they are not newer.
 
-        Only what changed is compiled, and what follows it: see `_followed`.
+        Only changed flags are compiled, and those that depend on what changed: see `_followed`.
         """
         if news.version <= self.version:
             return self
+        if news.complete and self.version:
+            return Snapshot.empty(self.fractional).after(news)
         views, kept = dict(self.views), dict(self._kept)
         of_flags = {each.flag_set_id for each in news.flags} | {each.flag_set_id for each in news.segments}
         touched = of_flags | {each.id for each in news.flag_sets}
@@ -77,23 +80,28 @@ class Snapshot:
 
 
 def differences(old: View, new: View) -> Mapping[str, Difference]:
-    """What became of each flag that clients are answered otherwise of, by its key."""
-    found: dict[str, Difference] = {}
-    for key in old.flags.keys() | new.flags.keys():
-        before, after = old.flags.get(key), new.flags.get(key)
+    """What happened to each flag whose evaluation may differ, by key."""
+    found = dict.fromkeys(old.flags.keys() - new.flags.keys(), Difference.DELETE)
+    before_of = old.flags.get
+    for key, after in new.flags.items():  # of thousands, few differ
+        before = before_of(key)
         if before is after:
             continue
         if before is None:
             found[key] = Difference.CREATE
-        elif after is None:
-            found[key] = Difference.DELETE
         elif _served(before) != _served(after):
             found[key] = Difference.UPDATE
-    return _with_dependents(found, new)
+    return _with_dependents(found, new) if found else found
+
+
+def changed_since(view: View, time: datetime) -> Mapping[str, Difference]:
+    """The flags that were changed since then, and those that depend on them; not those that were archived."""
+    changed = (key for key, each in view.flags.items() if each.flag.update_time > time)
+    return _with_dependents(dict.fromkeys(changed, Difference.UPDATE), view)
 
 
 def _with_dependents(found: dict[str, Difference], view: View) -> Mapping[str, Difference]:
-    """With the flags that have one of these for a prerequisite, if by others."""
+    """With the flags that depend on one of these, directly or through others."""
     dependents: dict[str, list[str]] = {}
     for key, each in view.flags.items():
         for prerequisite in each.prerequisites:
@@ -108,12 +116,12 @@ def _with_dependents(found: dict[str, Difference], view: View) -> Mapping[str, D
 
 
 def _served(each: CompiledFlag) -> tuple[Any, ...]:
-    """What an evaluation depends on, and what it tells."""
+    """What an evaluation depends on and returns."""
     return (each.rule, each.prerequisites, each.constant, each.default, each.by_variant)
 
 
 def _followed(flags: Mapping[str, CompiledFlag], before: _Kept, after: _Kept) -> Sequence[Flag]:
-    """The flags that follow a change of their set: all of them its metadata, and its segments who refers to any."""
+    """The flags to compile again: all if the set's metadata changed, those with segments if any changed."""
     if after.metadata != before.metadata:
         return [each.flag for each in flags.values()]
     if after.segments != before.segments:

@@ -1,4 +1,4 @@
-"""Which flags may be removed: nobody asks for them, everybody gets the same, or their time has passed."""
+"""Which flags may be removed: not served for days, always serving the same variant, or expired."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,14 +21,14 @@ class Stale:
     reason: StaleReason
     since: datetime
     variant: str = ""
-    """Which one everybody gets, where that is the reason."""
+    """The only variant served, if that is the reason."""
 
 
 def stale(flag: Flag, usage: Usage | None, now: datetime, *, unserved: timedelta, settled: timedelta) -> Stale | None:
     """Why a flag may be removed; None where it is in use.
 
     `usage` is what was served of it since `settled` before now, in days of UTC; None where it was never served.
-    A flag is given the whole time anew by each change of it.
+    Each change of a flag starts both periods again.
     """
     if flag.expire_time is not None and flag.expire_time <= now:
         return Stale(flag, StaleReason.EXPIRED, flag.expire_time)

@@ -88,7 +88,7 @@ def users_of(segment: str, written: Written) -> Sequence[str]:
 
 
 def _plain_problems(flag: Flag, path: str) -> Iterator[FieldViolation]:
-    """What is wrong whatever other flags and segments there are."""
+    """What is wrong with the flag regardless of other flags and segments."""
     if not flag.key.strip() or not flag.key.isprintable():
         yield FieldViolation(f"{path}.key", "must be one line of printable characters, and not blank")
     yield from _variant_problems(flag, f"{path}.variants")
@@ -183,7 +183,7 @@ def _chain(key: str, flags: Mapping[str, Flag], above: tuple[str, ...]) -> tuple
 
 
 def _reached(rule: Any, segments: Mapping[str, Any]) -> set[str]:
-    """The segments that a rule refers to, if by others."""
+    """The segments that a rule refers to, directly or through others."""
     found: set[str] = set()
     waiting = list(logic.references(rule))
     while waiting:

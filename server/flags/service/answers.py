@@ -9,7 +9,7 @@ from storage.flags.records import Proposal, Schedule
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a change is about, as it stands behind it."""
+    """What a change is about, in its state after the change."""
 
     shown: Shown
     proposal: Proposal | None = None

@@ -58,7 +58,7 @@ class Changing:
 
 
 async def propose(tx: FlagsTransaction, proposal: Proposal, context: ChangeContext) -> None:
-    """Stores a proposal, and tells of it."""
+    """Stores a proposal with its event and audit entry."""
     await tx.proposals.add(proposal)
     await tx.events.publish([proposal_event(proposal)])
     await tx.audit.record([context.entry(f"proposal/{proposal.id}")])

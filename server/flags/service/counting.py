@@ -28,10 +28,9 @@ _Key = tuple[str, str, str, int]
 
 
 class Counting:
-    """Counts what is served. What a process that is killed has not stored is lost; nothing is counted twice.
+    """Counts what is served. A process that is killed loses what it has not stored.
 
-    But for one case: where the database confirms no commit, nobody knows whether it took those counts, and they are
-    stored again.
+    Nothing is counted twice, except where the database does not confirm a commit: those counts are stored again.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Counting:
                 defect.record_failure(fault=described(error))
 
     async def flush(self) -> None:
-        """Stores what was counted; raises StoreError, and keeps it for the next time."""
+        """Stores what was counted; raises StoreError, and then keeps the counts for the next flush."""
         async with self._flushing:
             counts, self._counts = self._counts, {}
             if not counts:

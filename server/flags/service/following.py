@@ -12,6 +12,7 @@ from server.flags.rules.fractional import Fractional
 from server.flags.rules.snapshots import Snapshot
 from server.frame.errors import DatabaseUnavailable, Stopping
 from server.frame.log import described
+from server.frame.module import Clock
 from server.frame.outages import UNANSWERED, Outage, explained
 from server.frame.streaming import OpenStreams
 from storage.errors import StoreError
@@ -19,29 +20,29 @@ from storage.flags.records import CHANNEL, Configuration
 from storage.flags.store import FlagsStore
 
 POLL_SECONDS = 0.5
-"""How often it is asked whether anything changed, for notifications may be lost."""
+"""The poll interval: a notification may be lost."""
 _POLL_TIMEOUT_SECONDS = 3.0
 _RETRY_SECONDS = 1.0
-"""How soon it is listened again after a session was lost."""
+"""How soon to listen again after the session was lost."""
 _LOG_AFTER_SECONDS = 4.0
-"""Longer than readiness takes to tell that the database is away."""
+"""Longer than readiness takes to report that the database is away."""
 _MANY = 200
 """Flags, segments and sets together: so many compile within a few milliseconds, and more do so in a thread."""
 
 
 class Notifications(Protocol):
-    """Where others tell what they changed."""
+    """The notifications that other servers send with their changes."""
 
     def hear(self, channel: str) -> AsyncIterator[str]:
-        """What is told on a channel from now on; first an empty text, once nothing that comes is missed any more."""
+        """The notifications on a channel; first an empty one, once it listens and none can be missed."""
         ...
 
 
 class CurrentFlags:
-    """All flags as they are now, in memory: made whole at the start, and brought up to date as they change.
+    """All flags, in memory: read completely at the start, and updated as they change.
 
-    It hears of each change, and asks beside it, so that none takes longer than a second to be seen. While the database
-    is away it stays as it was.
+    It is notified of each change and also polls, so that every change is seen within a second. While the database is
+    away, the flags stay as they were. Its version never goes back: see `_advance_beyond`.
     """
 
     def __init__(
@@ -51,35 +52,37 @@ class CurrentFlags:
         fractional: Fractional,
         logger: structlog.typing.FilteringBoundLogger,
         *,
+        now: Clock,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._store = store
         self._notifications = notifications
         self._logger = logger
+        self._now = now
         self._poll_seconds = poll_seconds
         self._snapshot = Snapshot.empty(fractional)
         self._loaded = False
         self._closed = False
         self.streams = OpenStreams()
-        """Whose readers are told of changes; each counts itself, so that a stop can wait for it."""
+        """The open streams of changes, so that a stop can wait for them."""
         self._heard = asyncio.Event()
         self._changed: asyncio.Future[None] | None = None
         self._updating: asyncio.Task[None] | None = None
 
     @property
     def loaded(self) -> bool:
-        """Whether the flags are there, as the database had them when it last answered."""
+        """Whether the flags have been read since the start."""
         return self._loaded
 
     @property
     def snapshot(self) -> Snapshot:
-        """All flags as they are now; raises DatabaseUnavailable where they could not be read yet."""
+        """All flags; raises DatabaseUnavailable if they have not been read since the start."""
         if not self._loaded:
             raise DatabaseUnavailable
         return self._snapshot
 
     def view(self, flag_set_id: str) -> View:
-        """A flag set as it is now; raises DatabaseUnavailable where it could not be read yet."""
+        """A flag set; raises DatabaseUnavailable if it has not been read since the start."""
         return self.snapshot.view(flag_set_id)
 
     async def after(self, version: int, within: float) -> Snapshot | None:
@@ -102,14 +105,14 @@ class CurrentFlags:
     async def load(self) -> None:
         """Brings the snapshot up to date, once; raises StoreError.
 
-        A caller that is cancelled leaves it to go on: thousands of flags may take longer than any one waits.
+        It goes on if the caller is cancelled: thousands of flags may take longer than a caller waits.
         """
         if self._updating is None or self._updating.done():
             self._updating = asyncio.create_task(self._update())
         await asyncio.shield(self._updating)
 
     async def follow(self, already_logged: Callable[[], bool] = lambda: False) -> None:
-        """Keeps the snapshot up to date, until cancelled; `already_logged` is whether the log tells of an outage."""
+        """Keeps the snapshot up to date, until cancelled; `already_logged` is whether the log has an outage already."""
         events = ("flag_changes_not_followed", "flag_changes_followed")
         outage, defect = (
             Outage(self._logger, *events, grace_seconds=_LOG_AFTER_SECONDS, already_logged=already_logged)
@@ -129,7 +132,7 @@ class CurrentFlags:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """Has whoever waits for a change be told Stopping, and returns once the streams have ended.
+        """Raises Stopping in all that wait for a change, and returns once the streams have ended.
 
         Evaluation goes on.
         """
@@ -147,7 +150,7 @@ class CurrentFlags:
             outage.record_failure(why=UNANSWERED)
         except StoreError as error:
             outage.record_failure(why=explained(error))
-        except Exception as error:  # noqa: BLE001 - the snapshot stays as it is until one is had again
+        except Exception as error:  # noqa: BLE001 - the snapshot stays as it is until the next poll
             defect.record_failure(fault=described(error))
 
     async def _listen(self, already_logged: Callable[[], bool]) -> None:
@@ -165,28 +168,42 @@ class CurrentFlags:
                     heard = True
                     outage.record_recovery()
                     self._heard.set()
-                if not heard:  # nothing can be heard here, and what is asked beside it must do
+                if not heard:  # notifications are not available here, such as behind a pooler: polling must do
                     return
                 outage.record_failure(why=UNANSWERED)
             except StoreError as error:
                 outage.record_failure(why=explained(error))
-            except Exception as error:  # noqa: BLE001 - what is asked beside it goes on
+            except Exception as error:  # noqa: BLE001 - polling goes on
                 outage.record_failure(fault=described(error))
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _update(self) -> None:
         async with self._store.reading() as reading:
             version = await reading.configuration.version()
-        if version > self._snapshot.version:
+        known = self._snapshot
+        if not version and known.views:  # as before the first flag: nothing that any client could be sent is kept
+            await self._replace(Configuration(known.version + 1, [], [], [], complete=True))
+        elif version and version != known.version:
+            if version < known.version:
+                await self._advance_beyond(known.version, version)
             async with self._store.snapshot_reading() as reading:
-                news = await reading.configuration.since(self._snapshot.version)
-            self._snapshot = await self._after(news)
-            self._wake()
+                news = await reading.configuration.since(known.version)
+            await self._replace(news)
         self._loaded = True
+
+    async def _advance_beyond(self, known: int, version: int) -> None:
+        """Gives the flags of a database that went back, as to a backup, a newer version than clients have seen."""
+        self._logger.warning("flags_went_back", version=version, known_version=known)
+        async with self._store.transaction() as tx:
+            await tx.configuration.advance(self._now(), above=known)
+
+    async def _replace(self, news: Configuration) -> None:
+        self._snapshot = await self._after(news)
+        self._wake()
 
     async def _after(self, news: Configuration) -> Snapshot:
         many = len(news.flags) + len(news.segments) + len(news.flag_sets) > _MANY
-        # A segment or a set's metadata that changes has its flags compiled anew, however few rows came.
+        # One changed segment, or a set's metadata, may have thousands of flags compiled again.
         if many or ((news.segments or news.flag_sets) and self._largest() > _MANY):
             return await asyncio.to_thread(self._snapshot.after, news)
         return self._snapshot.after(news)

@@ -37,7 +37,7 @@ class Making:
         return outcome
 
     async def begin(self, tx: FlagsTransaction, change: Change) -> tuple[int, SetState]:
-        """The configuration version that a change will have, and its flag set, which is now nobody else's to change."""
+        """The configuration version that a change will have, and its flag set, locked until the transaction ends."""
         version = await tx.configuration.advance(self._now())
         return version, await state_of(tx, change)
 

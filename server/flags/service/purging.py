@@ -13,14 +13,14 @@ RETENTION: Mapping[UsagePeriod, timedelta] = {
 
 
 class Purging:
-    """Forgets what is old."""
+    """Deletes old counts."""
 
     def __init__(self, store: FlagsStore, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
 
     async def purge(self) -> None:
-        """Forgets the counts of how flags were served that are older than they are kept."""
+        """Deletes the counts that are past their retention."""
         for period, kept in RETENTION.items():
             await self._purge(period, self._now() - kept)
 

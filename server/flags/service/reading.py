@@ -15,7 +15,7 @@ MAX_PERIODS = 10_000
 _DAY = timedelta(days=1)
 _LENGTHS: Mapping[UsagePeriod, timedelta] = {UsagePeriod.MINUTE: timedelta(minutes=1), UsagePeriod.DAY: _DAY}
 _LOOKED_AT_ONCE = 500
-"""How many flags one question is asked of, where few of them may be stale."""
+"""How many flags are read at once, of which few may be stale."""
 
 
 class Flags:

@@ -24,7 +24,7 @@ _Move = Callable[[Schedule, datetime], Schedule]
 
 
 class Schedules:
-    """Changes of flags that come by themselves."""
+    """Scheduled changes of flags."""
 
     def __init__(
         self, store: FlagsStore, now: Callable[[], datetime], new_id: Callable[[], UUID], *, approval: bool = False

@@ -1,4 +1,4 @@
-"""Flag sets whole, for clients that evaluate by themselves."""
+"""Complete flag sets, for clients that evaluate in their own process."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ class FlagSetTexts:
         if kept is None or kept[0] is not view:
             writing = asyncio.create_task(asyncio.to_thread(_written, view, snapshot.fractional))
             kept = self._written[flag_set_id] = (view, writing)
-        # Whoever is gone meanwhile leaves it to those who wait for the same.
+        # A caller that is cancelled leaves the task to others that wait for the same text.
         return self._checked(flag_set_id, await asyncio.shield(kept[1]))
 
     def _checked(self, flag_set_id: str, text: str) -> str:

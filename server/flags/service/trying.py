@@ -28,7 +28,7 @@ class Trial:
 class Trying:
     """Evaluates flags for people who want to know why; from what is written by now, and not from a snapshot in memory.
 
-    So a change is seen as soon as it was answered, whichever server is asked.
+    So every server sees a change as soon as it has been answered.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Trying:
 
 
 def _reached(flags: Mapping[str, Flag], key: str) -> Iterator[Flag]:
-    """The flag, and those that it has for prerequisites, if by others."""
+    """The flag and its prerequisites, direct or through others."""
     waiting, seen = [key], {key}
     while waiting:
         flag = flags.get(waiting.pop())

@@ -16,12 +16,14 @@ from server.flags.service.syncing import FlagSetTexts
 from server.flags.servicer.evaluation import EvaluationServicer, EvaluationV1Servicer
 from server.flags.servicer.sync import SyncServicer
 from server.frame.addresses import Network
-from server.frame.module import Service
+from server.frame.module import Clock, Service
 
 
-def flagd_services(current: CurrentFlags, counting: Counting, open_to: tuple[Network, ...]) -> Sequence[Service]:
+def flagd_services(
+    current: CurrentFlags, counting: Counting, now: Clock, open_to: tuple[Network, ...]
+) -> Sequence[Service]:
     """They answer whenever there is a snapshot, and to these networks without a token."""
-    evaluations, changes = Evaluations(current, counting), Changes(current)
+    evaluations, changes = Evaluations(current, counting), Changes(current, now)
     services = (
         Service(v2, v2_grpc, EvaluationServicer(evaluations, changes)),
         Service(v1, v1_grpc, EvaluationV1Servicer(evaluations, changes)),

@@ -234,7 +234,7 @@ def _version_number(text: str) -> int:
 
 
 async def _in_time(requests: AsyncIterator[pb.ImportFlagsRequest]) -> AsyncIterator[pb.ImportFlagsRequest]:
-    """Raises TimeoutError where one keeps it waiting for too long."""
+    """Raises TimeoutError if the next message takes too long."""
     while True:
         async with asyncio.timeout(MAX_PAUSE_SECONDS):
             request = await anext(requests, None)

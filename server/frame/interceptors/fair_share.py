@@ -18,6 +18,8 @@ class FairShare:
     """Inside of access, which says who calls: counts each account's calls, and each network's, by their kind.
 
     Who may do more than any customer is staff, or a service that calls for many, and is bounded by the whole alone.
+    Callers without a token, of a network that a method is open to, may be services: each network of theirs is bounded
+    by half of what all others have.
     All others together leave those a reserve, and half of what is left to callers from other networks: of IPv6, from
     outside of the widest that one caller may have.
     """
@@ -33,7 +35,7 @@ class FairShare:
         kind = self._kinds[kind_of(method)]
 
         async def shared(request: Any, call: Call) -> Any:
-            if not call.caller.permissions <= self._customers:
+            if call.caller.signed_in and not call.caller.permissions <= self._customers:
                 return await proceed(request, call)
             sources = caller_networks(call.address)
             kind.enter(call.caller, sources)
@@ -66,6 +68,8 @@ class _Kind:
             except TooManyConcurrentCalls:
                 self._of_source.leave(sources[-1].name)
                 raise
+        elif caller.permissions:
+            self._of_source.enter(sources[-1].name)
         else:
             self._of_stranger.enter(sources)
         self._count += 1
@@ -75,5 +79,7 @@ class _Kind:
         if caller.signed_in:
             self._of_source.leave(sources[-1].name)
             self._per_caller.leave(caller.account_id)
+        elif caller.permissions:
+            self._of_source.leave(sources[-1].name)
         else:
             self._of_stranger.leave(sources)

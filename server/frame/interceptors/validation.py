@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import protovalidate
+from buf.validate import validate_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
@@ -97,7 +98,7 @@ class Validation:
         if malformed := canonicalized(message):
             raise FieldInvalid(fields=malformed)
         # It keeps the interpreter's lock, so a thread would block the loop just as long.
-        found = self._validator.collect_violations(message, fail_fast=True)
+        found = self._validator.collect_violations(message, fail_fast=True) if has_rules(message.DESCRIPTOR) else []
         if found and not _holds_more(message, _MANY_ELEMENTS):
             found = self._validator.collect_violations(message)
         violations = [_violation(each, message) for each in found]
@@ -112,6 +113,30 @@ def _nests(kind: Descriptor) -> bool:
     """Whether a message has a place in which a client nests values as it likes."""
     inside = [field.message_type for field in kind.fields if field.message_type is not None]
     return any(each.full_name in _FREE or _nests(each) for each in inside)
+
+
+@cache
+def has_rules(descriptor: Descriptor) -> bool:
+    """Whether the contract has a rule for messages of this type, or for any inside them.
+
+    The validator looks at each value of a map in any case, which takes longer than all else that is done here.
+    """
+    ruled: Any = validate_pb2
+    seen: set[str] = set()
+    waiting = [descriptor]
+    while waiting:
+        each = waiting.pop()
+        if each.full_name in seen:
+            continue
+        seen.add(each.full_name)
+        if (
+            each.GetOptions().HasExtension(ruled.message)
+            or any(oneof.GetOptions().HasExtension(ruled.oneof) for oneof in each.oneofs)
+            or any(field.GetOptions().HasExtension(ruled.field) for field in each.fields)
+        ):
+            return True
+        waiting += [field.message_type for field in each.fields if field.message_type is not None]
+    return False
 
 
 def _refuse_too_many_values(message: Message) -> None:

@@ -54,11 +54,12 @@ class Auditing:
 
     async def anchor(self) -> bool:
         """Keeps the end of the chain outside of the database, and returns it; False where that was done before."""
+        before = self._store.primaries_seen
         async with self._store.reading() as reading:
             head, known = await reading.audit_chain.head(), await reading.audit_chain.anchored()
         if head is None or (known is not None and known.position >= head.position):
             return False
-        await self._store.wait_for_standby()  # a place that a promotion undid would be missed for ever
+        await self._store.wait_for_standby(before)  # a place that a promotion undid would be missed for ever
         now = self._now()
         if self._keep_anchor is not None:
             await self._keep_anchor(head, now)

@@ -1,4 +1,4 @@
-"""Each question or change of what flags keeps, one explicit statement."""
+"""The statements of flags: one explicit statement for each question or change."""
 
 from storage.flags.repository.configuration import ConfigurationReader, ConfigurationRepository
 from storage.flags.repository.flags import FlagReader, FlagRepository

@@ -45,7 +45,7 @@ class FlagReader(Reader):
         owner: str = "",
         size: int,
     ) -> Sequence[Flag]:
-        """Flags of a set by key, starting behind one, of which the keys begin so; the archived ones too where asked.
+        """Flags of a set by key, starting after one, whose keys have a prefix; with `archived`, archived ones too.
 
         A state of None, and an empty owner, mean any.
 
@@ -82,7 +82,7 @@ class FlagReader(Reader):
         return None if found is None else version_of(found, _flag_then(found))
 
     async def list_versions(self, flag_id: UUID, *, before: int | None, limit: int) -> Sequence[FlagVersion]:
-        """What a flag was, from the latest version on, starting below one."""
+        """The versions of a flag, latest first, starting below one."""
         statement = select(flag_versions).where(flag_versions.c.flag_id == flag_id)
         if before is not None:
             statement = statement.where(flag_versions.c.version < before)
@@ -91,7 +91,7 @@ class FlagReader(Reader):
 
 
 class FlagRepository(FlagReader, Repository):
-    """Flags and their versions; whoever changes one holds the configuration, by `advance`, and needs no other lock."""
+    """Flags and their versions; `ConfigurationRepository.advance` must be called before, and is the only lock."""
 
     async def add(self, new: Sequence[Flag], version: int) -> set[UUID]:
         """Adds flags at a configuration version, and returns which were added: not those whose key is taken."""
@@ -102,7 +102,7 @@ class FlagRepository(FlagReader, Repository):
         await self._connection.execute(_CHANGE, _rows(_CHANGEABLE, changed, version))
 
     async def add_versions(self, versions: Sequence[FlagVersion]) -> None:
-        """Notes what flags have become, by whom and why."""
+        """Stores new versions of flags."""
         rows = map(version_row, versions)
         values = ([row[name] for name in VERSION_COLUMNS] for row in rows)
         await self._connection.execute(_ADD_VERSIONS, json_parameter(VERSION_COLUMNS, values))

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from storage.base import (
@@ -12,6 +12,7 @@ from storage.base import (
     column_names,
     insert_json,
     json_parameter,
+    latest,
     row_maker,
     values_getter,
 )
@@ -45,9 +46,7 @@ class ProposalReader(Reader):
         statement = _TOLD
         if state is not None:
             statement = statement.where(proposals.c.state == state)
-        if before is not None:
-            statement = statement.where(tuple_(proposals.c.create_time, proposals.c.id) < before)
-        statement = statement.order_by(proposals.c.create_time.desc(), proposals.c.id.desc()).limit(limit)
+        statement = latest(statement, proposals, before=before, limit=limit)
         return _PROPOSALS.all(await self._connection.execute(statement))
 
 

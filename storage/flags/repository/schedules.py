@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import select, update
 
 from storage.base import (
     Reader,
@@ -11,6 +11,7 @@ from storage.base import (
     column_names,
     insert_json,
     json_parameter,
+    latest,
     row_maker,
     values_getter,
 )
@@ -45,9 +46,7 @@ class ScheduleReader(Reader):
             statement = statement.where(schedules.c.flag_key == flag_key)
         if state is not None:
             statement = statement.where(schedules.c.state == state)
-        if before is not None:
-            statement = statement.where(tuple_(schedules.c.create_time, schedules.c.id) < before)
-        statement = statement.order_by(schedules.c.create_time.desc(), schedules.c.id.desc()).limit(limit)
+        statement = latest(statement, schedules, before=before, limit=limit)
         return _SCHEDULES.all(await self._connection.execute(statement))
 
 

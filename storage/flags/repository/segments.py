@@ -42,7 +42,7 @@ class SegmentReader(Reader):
         return {each.name: each for each in SEGMENTS.all(await self._connection.execute(statement))}
 
     async def list_by_name(self, flag_set_id: str, *, after: str | None, limit: int) -> Sequence[Segment]:
-        """Segments of a set by name, starting behind one, without deleted ones."""
+        """Segments of a set by name, starting after one, without deleted ones."""
         some = select(segments).where(segments.c.flag_set_id == flag_set_id, segments.c.archived.is_(False))
         if after is not None:
             some = some.where(segments.c.name > after)
@@ -55,7 +55,7 @@ class SegmentReader(Reader):
 
 
 class SegmentRepository(SegmentReader, Repository):
-    """Segments and their versions; whoever changes one holds the configuration, by `advance`."""
+    """Segments and their versions; `ConfigurationRepository.advance` must be called before."""
 
     async def add(self, new: Sequence[Segment], version: int) -> set[UUID]:
         """Adds segments at a configuration version, and returns which were added: not those whose name is taken."""
@@ -68,7 +68,7 @@ class SegmentRepository(SegmentReader, Repository):
     async def add_versions(
         self, changed: Sequence[Segment], version: int, comment: str, changed_by: UUID, approved_by: UUID | None
     ) -> None:
-        """Notes what segments have become, by whom and why."""
+        """Stores new versions of segments."""
         json_rows = {
             "comment": comment,
             "changed_by": changed_by,

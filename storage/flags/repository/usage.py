@@ -29,7 +29,7 @@ class UsageReader(Reader):
         return _SERVED.all(await self._connection.execute(statement))
 
     async def of_flags(self, flag_set_id: str, keys: Collection[str], since: datetime) -> Mapping[str, Usage]:
-        """How these flags were served in all the days that are kept, and which variants in those since a time."""
+        """The last day on which each of these flags was served, and the variants served since a time."""
         days = usage_days.c
         recent = days.start_time >= since
         variants = func.array_agg(aggregate_order_by(days.variant.distinct(), days.variant)).filter(recent)
@@ -44,9 +44,9 @@ class UsageRepository(UsageReader, Repository):
     """Counts what was served."""
 
     async def count(self, period: UsagePeriod, served: Sequence[Served]) -> None:
-        """Adds to the counts of a period; of each flag, variant and start there is one.
+        """Adds to the counts of a period; `served` has one entry for each flag, variant and start.
 
-        In the order of the keys, so that servers that count at once do not lock each other out.
+        In the order of the keys, so that servers that count at the same time do not deadlock.
         """
         if not served:
             return
@@ -59,5 +59,5 @@ class UsageRepository(UsageReader, Repository):
         await self._connection.execute(adding, json_parameter(_COLUMNS, map(_NEW, ordered)))
 
     async def purge(self, period: UsagePeriod, before: datetime, limit: int) -> int:
-        """Forgets up to so many counts from before a time, and returns how many those were."""
+        """Deletes up to `limit` counts from before a time, and returns how many."""
         return await self._delete_before(_TABLES[period].c.start_time, before, limit)

@@ -181,7 +181,8 @@ async def test_providers_learn_of_changes_and_come_back_to_a_server_that_was_sta
             one = await told_to_all(database, clients, one, True)
             lines = {kind: len(client.said) for kind, client in clients.items()}
             assert await first.terminate() == 0
-        one, _ = await change(database, one, default_variant="off", version=one.version + 1)
+        one = replace(one, default_variant="off", version=one.version + 1)
+        await change(database, one)
 
         async def come_back(kind: Kind, client: Client) -> None:
             await until_it_is(client, False)
@@ -199,7 +200,8 @@ Clients = Mapping[Kind, Client]
 async def told_to_all(database: Database, clients: Clients, one: Flag, value: bool) -> Flag:
     """Changes the flag, which all learn of, and returns it."""
     lines = {kind: len(client.said) for kind, client in clients.items()}
-    changed, _ = await change(database, one, default_variant="on" if value else "off", version=one.version + 1)
+    changed = replace(one, default_variant="on" if value else "off", version=one.version + 1)
+    await change(database, changed)
 
     async def learn(kind: Kind, client: Client) -> None:
         if kind.told:

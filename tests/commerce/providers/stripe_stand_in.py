@@ -1,6 +1,6 @@
-"""A small server that speaks Stripe's wire, for the calls that the adapter makes.
+"""A small server with Stripe's API, for the calls that the adapter makes.
 
-It is written from Stripe's public reference, and knows a few cards by the tokens that Stripe's test mode has for them.
+It follows Stripe's public reference, and knows a few cards by the tokens that Stripe's test mode has for them.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 class Refused(Exception):
-    """An error as Stripe answers it."""
+    """An error as Stripe returns it."""
 
     def __init__(self, status: int, **error: Any) -> None:
         super().__init__(status)
@@ -36,7 +36,7 @@ def state_forbids() -> Refused:
 
 @dataclass
 class StandIn:
-    """Its books, and the requests that it saw."""
+    """Its payments, and the requests that it received."""
 
     url: str = ""
     intents: dict[str, Json] = field(default_factory=dict)
@@ -46,19 +46,19 @@ class StandIn:
     answered: dict[str, tuple[Json, int, Json]] = field(default_factory=dict)
     """By idempotency key: the parameters, the status and the answer."""
     failing: int | None = None
-    """A status to answer everything with."""
+    """A status for every response."""
     refund_status: str = "succeeded"
     embedded: int = 10
     """How many refunds are expanded into a charge."""
 
     def begin_again(self) -> None:
-        """Forgets all that was."""
+        """Resets it to its initial state."""
         for kept in (self.intents, self.refunds, self.seen, self.answered):
             kept.clear()
         self.failing, self.refund_status, self.embedded = None, "succeeded", 10
 
     def confirm(self, intent: Json, method: str = "pm_card_visa") -> None:
-        """What the customer does in the browser, or a confirmation at creation."""
+        """The customer's confirmation in the browser, or a confirmation at creation."""
         if method == "pm_card_visa_chargeDeclined":
             intent.update(status="requires_payment_method", last_payment_error=DECLINED)
         elif method == "pm_card_authenticationRequired":
@@ -87,7 +87,7 @@ class StandIn:
             return JSONResponse({"error": refused.error}, refused.status)
 
     def _once(self, request: Request, params: Json, act: Callable[[Json], Json]) -> Json:
-        """Under one key the first answer, be it an error; other parameters under it are refused."""
+        """Returns the first response again under one key, even an error; refuses other parameters under it."""
         key = request.headers["idempotency-key"]
         if key not in self.answered:
             try:
@@ -176,7 +176,7 @@ def _nested(pairs: list[tuple[str, str]]) -> Json:
 
 
 def _page(found: list[Json], params: Json) -> Json:
-    """The latest first."""
+    """A page, the latest first."""
     ids = [each["id"] for each in found]
     start = ids.index(params["starting_after"]) + 1 if "starting_after" in params else 0
     end = start + int(params["limit"])

@@ -1,4 +1,4 @@
-"""Amounts as Stripe counts them."""
+"""Amounts in Stripe's units."""
 
 from decimal import Decimal
 
@@ -25,8 +25,8 @@ from storage.commerce.records import Price
         ("9999999999999999999.99", "GBP", 999999999999999999999),
     ],
 )
-def test_an_amount_is_counted_exactly_or_not_at_all(amount: str, currency: str, units: int | None) -> None:
-    """In a currency's smallest unit as Stripe's page has it, with its exceptions, and back again."""
+def test_an_amount_is_converted_exactly_or_not_at_all(amount: str, currency: str, units: int | None) -> None:
+    """To a currency's smallest unit as Stripe's page defines it, with its exceptions, and back."""
     assert minor_units(Price(Decimal(amount), currency)) == units
     if units is not None:
         assert from_minor_units(units, currency) == Decimal(amount)

@@ -53,13 +53,13 @@ async def refunded(provider: PaymentProvider, report: PaymentReport, amount: str
 
 
 async def booked(provider: PaymentProvider, *payment_ids: UUID | None) -> list[PaymentReport]:
-    """What the provider's books have of these, in their order."""
+    """The provider's ledger entries for these payments, in order."""
     return [report async for report in provider.ledger() if report.payment_id in payment_ids]
 
 
 @pytest.mark.parametrize("amount", [Decimal("12.55"), SMALLEST, LARGEST])
-async def test_money_is_secured_taken_and_paid_back_exactly(provider: PaymentProvider, amount: Decimal) -> None:
-    """From the smallest amount that is kept to the largest, with our ids beside the provider's."""
+async def test_money_is_secured_taken_and_refunded_exactly(provider: PaymentProvider, amount: Decimal) -> None:
+    """From the smallest to the largest amount that can be stored, with our ids as well as the provider's."""
     payment_id, refund_id = uuid4(), uuid4()
     secured = await provider.authorize(payment_id, pounds(amount), "card_ok", f"{payment_id}/authorize")
     assert secured == PaymentReport(payment_id, secured.provider_id, "GBP", authorized=amount)
@@ -75,8 +75,8 @@ async def test_money_is_secured_taken_and_paid_back_exactly(provider: PaymentPro
     ("method", "secured"),
     [("card_refused", NOTHING), ("no_such_card", NOTHING), ("é\0", NOTHING), ("card_capture_refused", Decimal(10))],
 )
-async def test_what_the_provider_refuses_is_reported(provider: PaymentProvider, method: str, secured: Decimal) -> None:
-    """With its reason, and nothing is taken, whether it was refused at once or when the money was to be taken."""
+async def test_a_refused_payment_is_reported(provider: PaymentProvider, method: str, secured: Decimal) -> None:
+    """With its reason, and nothing is taken, whether it was refused immediately or when it was captured."""
     report = await captured(provider, method=method)
     assert report.failure
     assert (report.authorized, report.captured) == (secured, NOTHING)
@@ -84,15 +84,15 @@ async def test_what_the_provider_refuses_is_reported(provider: PaymentProvider, 
 
 @pytest.mark.parametrize(("method", "amount"), [("card_refund_refused", "1"), ("card_ok", "10.000000001")])
 async def test_a_refused_refund_is_reported_under_our_id(provider: PaymentProvider, method: str, amount: str) -> None:
-    """The bank refuses it, or it is more than was taken; the payment itself did not fail."""
+    """The bank refuses it, or it is more than was taken; the payment itself does not fail."""
     taken = await captured(provider, method=method)
     report = await refunded(provider, taken, amount)
     assert [(each.refund_id, each.state) for each in report.refunds] == [(taken.payment_id, RefundState.FAILED)]
     assert replace(report, refunds=()) == taken
 
 
-async def test_the_same_key_is_done_once(provider: PaymentProvider) -> None:
-    """The first answer comes again; another payment under the key is our own mistake, and does nothing."""
+async def test_a_request_is_executed_once_per_key(provider: PaymentProvider) -> None:
+    """Its first response is returned again; another payment under the key is a defect of ours, and does nothing."""
     payment_id = uuid4()
     key = f"{payment_id}/authorize"
     first = await provider.authorize(payment_id, pounds("10"), "", key)
@@ -106,8 +106,8 @@ async def test_the_same_key_is_done_once(provider: PaymentProvider) -> None:
     assert await booked(provider, payment_id) == [back]
 
 
-async def test_money_is_taken_once(provider: PaymentProvider) -> None:
-    """Under any key; and what was taken cannot be let go, nor what was let go be taken."""
+async def test_money_is_captured_once_under_any_key(provider: PaymentProvider) -> None:
+    """A captured payment cannot be released, nor a released one captured."""
     taken = await captured(provider)
     assert await provider.capture(taken.provider_id, pounds("10"), f"{taken.payment_id}/again") == taken
     assert await provider.void(taken.provider_id, f"{taken.payment_id}/void") == taken
@@ -118,7 +118,7 @@ async def test_money_is_taken_once(provider: PaymentProvider) -> None:
 
 
 async def test_a_payment_waits_for_its_customer(provider: PaymentProvider, shared_sandbox: Sandbox) -> None:
-    """Until then nothing can be taken, and the key of the try is good for the next one."""
+    """Until then nothing can be captured, and the key of the attempt can be used for the next one."""
     waiting = await authorized(provider, method="card_later")
     assert (waiting.authorized, waiting.failure, waiting.voided) == (NOTHING, "", False)
     key = f"{waiting.payment_id}/capture"
@@ -129,10 +129,10 @@ async def test_a_payment_waits_for_its_customer(provider: PaymentProvider, share
 
 
 @pytest.mark.parametrize(("behavior", "done"), [({"fail": 1}, 0), ({"drop_answers": 1}, 1), ({"delay": 5}, 1)])
-async def test_what_was_not_answered_is_asked_again(
+async def test_a_request_without_a_response_is_repeated(
     shared_sandbox: Sandbox, behavior: dict[str, object], done: int
 ) -> None:
-    """Whether nothing was done, the connection was cut after the work, or the answer took too long."""
+    """Whether nothing was done, the connection was cut after the work, or the response took too long."""
     provider = SandboxProvider(shared_sandbox.url, shared_sandbox.key, timeout=0.5)
     payment_id = uuid4()
     key = f"{payment_id}/authorize"
@@ -147,8 +147,8 @@ async def test_what_was_not_answered_is_asked_again(
     await provider.close()
 
 
-async def test_a_slow_card_takes_its_time(shared_sandbox: Sandbox) -> None:
-    """The work is done while the answer waits."""
+async def test_a_slow_card_delays_the_response(shared_sandbox: Sandbox) -> None:
+    """The work is done before the response arrives."""
     provider = SandboxProvider(shared_sandbox.url, shared_sandbox.key, timeout=0.5)
     await shared_sandbox.behave(slow=5)
     payment_id = uuid4()
@@ -158,8 +158,8 @@ async def test_a_slow_card_takes_its_time(shared_sandbox: Sandbox) -> None:
     await provider.close()
 
 
-async def test_a_provider_that_is_gone_is_unavailable(sandbox_here: Sandbox) -> None:
-    """Also over the connection that was open."""
+async def test_a_provider_that_has_stopped_is_unavailable(sandbox_here: Sandbox) -> None:
+    """Even over the connection that was open."""
     provider = SandboxProvider(sandbox_here.url, sandbox_here.key)
     report = await authorized(provider)
     await sandbox_here.stop()
@@ -169,16 +169,16 @@ async def test_a_provider_that_is_gone_is_unavailable(sandbox_here: Sandbox) -> 
     await provider.close()
 
 
-async def test_a_wrong_key_is_distinguished(shared_sandbox: Sandbox) -> None:
-    """It is to be tried again once the setting is mended, and the log can name it."""
+async def test_a_wrong_key_has_an_error_of_its_own(shared_sandbox: Sandbox) -> None:
+    """The call is retried once the setting is corrected, and the log can name it."""
     provider = SandboxProvider(shared_sandbox.url, "wrong")
     with pytest.raises(ProviderKeyRefused):
         await authorized(provider)
     await provider.close()
 
 
-async def test_the_ledger_is_read_whole_and_in_order(provider: PaymentProvider) -> None:
-    """Over its pages, whatever became of the payments."""
+async def test_the_ledger_is_read_completely_and_in_order(provider: PaymentProvider) -> None:
+    """Over its pages, whatever state the payments are in."""
     made = [
         await captured(provider),
         await captured(provider, method="card_refused"),
@@ -188,10 +188,10 @@ async def test_the_ledger_is_read_whole_and_in_order(provider: PaymentProvider) 
     assert await booked(provider, *(report.payment_id for report in made)) == made
 
 
-async def test_payments_and_refunds_of_others_have_no_id_of_ours(
+async def test_payments_and_refunds_made_by_others_have_no_id_of_ours(
     provider: PaymentProvider, shared_sandbox: Sandbox
 ) -> None:
-    """They were made on the provider's side, under references of its own."""
+    """They were made at the provider, under its own references."""
     body = {"amount": "1", "currency": "GBP", "reference": "by hand"}
     keyed = {"idempotency-key": str(uuid4())}
     made = (await shared_sandbox.control.post("/v1/payments", json=body, headers=keyed)).json()
@@ -209,7 +209,7 @@ PAYMENT = (
 
 
 def test_an_event_is_read_as_a_report() -> None:
-    """What is about something else is none."""
+    """An event about anything else is ignored."""
     provider = SandboxProvider("http://127.0.0.1:1", "")
     payment_id = UUID("0199c4a0-0000-7000-8000-000000000001")
     body = '{"type": "payment.captured", "id": "evt_1", "data": ' + PAYMENT % payment_id + "}"
@@ -230,8 +230,8 @@ SPOILED: list[Callable[[str], bytes]] = [
 
 
 @pytest.mark.parametrize("spoil", SPOILED)
-def test_an_event_that_cannot_be_read_is_distinguished(spoil: Callable[[str], bytes]) -> None:
-    """By an error that quotes nothing of it."""
+def test_an_unreadable_event_has_an_error_of_its_own(spoil: Callable[[str], bytes]) -> None:
+    """It quotes nothing of the event."""
     body = spoil('{"type": "payment.captured", "id": "evt_1", "data": ' + PAYMENT % "secret-reference" + "}")
     with pytest.raises(ValueError, match=r"^this is no event of the sandbox$"):
         SandboxProvider("http://127.0.0.1:1", "").read_event(body)
@@ -240,7 +240,7 @@ def test_an_event_that_cannot_be_read_is_distinguished(spoil: Callable[[str], by
 async def test_neither_keys_nor_payloads_are_logged(
     provider: PaymentProvider, shared_sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not even where everything that the libraries say is kept."""
+    """Not even when everything that the libraries log is captured."""
     with caplog.at_level(logging.DEBUG):
         report = await authorized(provider, "77.125", method="a-token-of-a-card")
     assert caplog.text

@@ -1,7 +1,7 @@
-"""Stripe's adapter, by Stripe's own library, against a stand-in on this machine.
+"""Stripe's adapter, with Stripe's own library, against a stand-in on this machine.
 
-Stripe itself cannot be reached from a test. What is proven is what the library sends and how its answers are read;
-that Stripe answers so rests on its public reference, which the stand-in follows.
+Tests cannot reach Stripe itself. They prove what the library sends and how its responses are read;
+that Stripe responds like this is taken from its public reference, which the stand-in follows.
 """
 
 import json
@@ -26,7 +26,7 @@ from server.commerce.providers.stripe import StripeProvider
 from storage.commerce.records import Price, RefundState
 from tests.commerce.providers.stripe_stand_in import DECLINED, KEY, Json, StandIn, standing_in
 
-# Stripe's library hands its forms to httpx in a way that httpx would rather not see any more.
+# Stripe's library passes forms to httpx in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 NOTHING = Decimal(0)
@@ -70,10 +70,10 @@ async def refunded(provider: PaymentProvider, report: PaymentReport, amount: str
 
 
 @pytest.mark.parametrize(("amount", "currency", "units"), [("10.5", "GBP", "1050"), ("500", "JPY", "500")])
-async def test_money_is_secured_taken_and_paid_back(
+async def test_money_is_secured_taken_and_refunded(
     provider: PaymentProvider, stripe: StandIn, amount: str, currency: str, units: str
 ) -> None:
-    """By an intent that is captured by hand, and bears our ids."""
+    """With an intent that is captured manually and carries our ids."""
     price = Price(Decimal(amount), currency)
     secured = await authorized(provider, price)
     assert secured == PaymentReport(secured.payment_id, "pi_1", currency, authorized=price.amount)
@@ -99,8 +99,8 @@ async def test_money_is_secured_taken_and_paid_back(
     assert back == replace(taken, refunded=price.amount, refunds=(refund,))
 
 
-async def test_a_customer_confirms_what_has_no_method(provider: PaymentProvider, stripe: StandIn) -> None:
-    """The browser is given the secret; a declined card is no end of it, for the customer may try another."""
+async def test_a_customer_confirms_a_payment_without_a_method(provider: PaymentProvider, stripe: StandIn) -> None:
+    """The browser gets the secret; after a declined card the customer may try another."""
     waiting = await authorized(provider, method="")
     assert (waiting.client_secret, waiting.authorized, waiting.failure) == ("pi_1_secret", NOTHING, "")
     params = stripe.seen[0][2]
@@ -111,8 +111,8 @@ async def test_a_customer_confirms_what_has_no_method(provider: PaymentProvider,
     assert await provider.find("pi_1") == replace(waiting, authorized=TEN.amount, client_secret="")
 
 
-async def test_a_method_that_needs_its_customer_waits(provider: PaymentProvider) -> None:
-    """It is neither secured nor failed, and the browser is given the secret."""
+async def test_a_method_that_needs_the_customers_confirmation_waits(provider: PaymentProvider) -> None:
+    """It is neither secured nor failed, and the browser gets the secret."""
     report = await authorized(provider, method="pm_card_authenticationRequired")
     assert (report.authorized, report.failure, report.client_secret) == (NOTHING, "", "pi_1_secret")
 
@@ -124,7 +124,7 @@ async def test_a_method_that_needs_its_customer_waits(provider: PaymentProvider)
 async def test_a_decline_is_reported(
     provider: PaymentProvider, stripe: StandIn, method: str, failure: str, provider_id: str
 ) -> None:
-    """A card's in Stripe's words, which are meant for customers; any other by its code, since its words quote us."""
+    """A card's with Stripe's text, meant for customers; any other by its code, since its text quotes our request."""
     report = await authorized(provider, method=method)
     assert report == PaymentReport(report.payment_id, provider_id, "GBP", failure=failure)
     for intent_id in stripe.intents:
@@ -137,10 +137,10 @@ async def test_a_declined_capture_is_reported(provider: PaymentProvider) -> None
     assert (report.failure, report.captured) == (DECLINED["message"], NOTHING)
 
 
-async def test_what_the_currency_cannot_hold_is_reported_as_a_failure(
+async def test_an_amount_finer_than_the_currency_is_reported_as_a_failure(
     provider: PaymentProvider, stripe: StandIn
 ) -> None:
-    """Stripe is not even asked to take it, nor to pay it back."""
+    """Stripe is called neither to capture nor to refund it."""
     report = await authorized(provider, Price(Decimal("0.001"), "GBP"))
     assert (report.failure, report.provider_id, stripe.seen) == ("the currency has no such amount", "", [])
     taken = await captured(provider)
@@ -148,8 +148,8 @@ async def test_what_the_currency_cannot_hold_is_reported_as_a_failure(
     assert back == replace(taken, refunds=(_failed(refund_id, "0.001"),))
 
 
-async def test_the_same_key_is_done_once(provider: PaymentProvider, stripe: StandIn) -> None:
-    """And another payment under it is our own mistake."""
+async def test_a_request_is_executed_once_per_key(provider: PaymentProvider, stripe: StandIn) -> None:
+    """Another payment under the same key is a defect of ours."""
     payment_id = uuid4()
     first = await provider.authorize(payment_id, TEN, VISA, "a")
     assert await provider.authorize(payment_id, TEN, VISA, "a") == first
@@ -158,8 +158,8 @@ async def test_the_same_key_is_done_once(provider: PaymentProvider, stripe: Stan
     assert len(stripe.intents) == 1
 
 
-async def test_what_was_taken_or_let_go_is_reported_as_it_is(provider: PaymentProvider) -> None:
-    """Under any key: money is taken once, and what was taken is not let go."""
+async def test_a_captured_or_released_payment_is_reported_as_it_is(provider: PaymentProvider) -> None:
+    """Under any key: money is captured once, and a captured payment is not released."""
     taken = await captured(provider)
     assert await provider.capture(taken.provider_id, TEN, "again") == taken
     assert await provider.void(taken.provider_id, "v") == taken
@@ -170,8 +170,8 @@ async def test_what_was_taken_or_let_go_is_reported_as_it_is(provider: PaymentPr
     assert await provider.void(secured.provider_id, "x") == voided
 
 
-async def test_a_state_that_forbade_it_is_not_remembered_for_ever(provider: PaymentProvider, stripe: StandIn) -> None:
-    """Stripe gives the same refusal under the same key, also when the customer has confirmed by then."""
+async def test_a_refusal_because_of_the_state_is_not_final(provider: PaymentProvider, stripe: StandIn) -> None:
+    """Stripe returns the same refusal under the same key, even after the customer has confirmed."""
     waiting = await authorized(provider, method="")
     assert await provider.capture("pi_1", TEN, "c") == waiting
     stripe.confirm(stripe.intents["pi_1"])
@@ -183,8 +183,8 @@ async def test_a_state_that_forbade_it_is_not_remembered_for_ever(provider: Paym
     assert (await provider.void("pi_1", "v")).voided
 
 
-async def test_a_refund_on_its_way_does_not_count(provider: PaymentProvider, stripe: StandIn) -> None:
-    """Until it is paid back; one that fails never does."""
+async def test_a_pending_refund_does_not_count(provider: PaymentProvider, stripe: StandIn) -> None:
+    """Until it has succeeded; a failed one never counts."""
     stripe.refund_status = "pending"
     taken = await captured(provider)
     first, _ = await refunded(provider, taken, "4")
@@ -201,14 +201,14 @@ async def test_a_refund_on_its_way_does_not_count(provider: PaymentProvider, str
 
 
 async def test_a_refused_refund_is_reported_under_our_id(provider: PaymentProvider) -> None:
-    """More than was taken is not paid back, and Stripe keeps nothing of it."""
+    """More than was taken is not refunded, and Stripe stores nothing of it."""
     taken = await captured(provider)
     refund_id, report = await refunded(provider, taken, "10.51")
     assert report == replace(taken, refunds=(_failed(refund_id, "10.51"),))
 
 
 async def test_all_refunds_are_read(provider: PaymentProvider, stripe: StandIn) -> None:
-    """Also those that the charge does not come with, page after page."""
+    """Including those beyond the charge's first page."""
     stripe.embedded = 1
     report = await captured(provider)
     made = {(await refunded(provider, report, "1"))[0] for _ in range(5)}
@@ -216,8 +216,8 @@ async def test_all_refunds_are_read(provider: PaymentProvider, stripe: StandIn) 
     assert (report.refunded, {each.refund_id for each in report.refunds}) == (Decimal(5), made)
 
 
-async def test_the_ledger_is_read_whole(provider: PaymentProvider, stripe: StandIn) -> None:
-    """In Stripe's order, which is the latest first; what is not of us has no id of ours."""
+async def test_the_ledger_is_read_completely(provider: PaymentProvider, stripe: StandIn) -> None:
+    """In Stripe's order, the latest first; payments of others have no id of ours."""
     made = [await authorized(provider) for _ in range(4)]
     _, back = await refunded(provider, await captured(provider), "1")
     stripe.intents["pi_1"]["metadata"] = {}
@@ -227,7 +227,7 @@ async def test_the_ledger_is_read_whole(provider: PaymentProvider, stripe: Stand
 
 @pytest.mark.parametrize("status", [429, 500, 503, 409])
 async def test_a_stripe_that_fails_is_unavailable(provider: PaymentProvider, stripe: StandIn, status: int) -> None:
-    """What it did is unknown, and the same key tells later."""
+    """What it did is unknown, and the same key finds out later."""
     stripe.failing = status
     with pytest.raises(ProviderUnavailable, match=str(status)):
         await provider.authorize(uuid4(), TEN, VISA, "a")
@@ -236,15 +236,15 @@ async def test_a_stripe_that_fails_is_unavailable(provider: PaymentProvider, str
 
 
 async def test_a_stripe_that_cannot_be_reached_is_unavailable() -> None:
-    """Nobody listens on that port."""
+    """No process listens on that port."""
     provider = StripeProvider(KEY, api_base="http://127.0.0.1:1")
     with pytest.raises(ProviderUnavailable):
         await provider.find("pi_1")
     await provider.close()
 
 
-async def test_a_wrong_key_is_distinguished(stripe: StandIn) -> None:
-    """It is to be tried again once the setting is mended, and the log can name it."""
+async def test_a_wrong_key_has_an_error_of_its_own(stripe: StandIn) -> None:
+    """The call is retried once the setting is corrected, and the log can name it."""
     provider = StripeProvider("sk_wrong", api_base=stripe.url)
     with pytest.raises(ProviderKeyRefused):
         await authorized(provider)
@@ -252,7 +252,7 @@ async def test_a_wrong_key_is_distinguished(stripe: StandIn) -> None:
 
 
 async def test_a_payment_that_stripe_does_not_know_is_a_defect(provider: PaymentProvider) -> None:
-    """Since its id came from Stripe."""
+    """Its id came from Stripe."""
     with pytest.raises(ProviderMisunderstood, match="resource_missing"):
         await provider.find("pi_1")
 
@@ -318,7 +318,7 @@ def event(kind: str, subject: Any) -> bytes:
     ],
 )
 def test_an_event_is_read_as_a_report(kind: str, subject: Any, report: PaymentReport | None) -> None:
-    """As the payment stood at that moment; what is about something else is none."""
+    """The report is the payment at that moment; an event about anything else is ignored."""
     assert StripeProvider(KEY).read_event(event(kind, subject)) == report
 
 
@@ -326,8 +326,8 @@ def test_an_event_is_read_as_a_report(kind: str, subject: Any, report: PaymentRe
     "body",
     [b"", b"\xff", b"[]", event("payment_intent.succeeded", {"id": "secret-id"}), event("refund.updated", "secret-id")],
 )
-def test_an_event_that_cannot_be_read_is_distinguished(body: bytes) -> None:
-    """By an error that quotes nothing of it."""
+def test_an_unreadable_event_has_an_error_of_its_own(body: bytes) -> None:
+    """It quotes nothing of the event."""
     with pytest.raises(ValueError, match=r"^this is no event of Stripe$"):
         StripeProvider(KEY).read_event(body)
 
@@ -338,7 +338,7 @@ async def test_neither_keys_nor_payloads_are_logged(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not even where everything is kept and STRIPE_LOG asks the library for all it knows."""
+    """Not even when everything is captured and STRIPE_LOG enables the library's full log."""
     monkeypatch.setattr("stripe._util.STRIPE_LOG", "debug")
     provider = StripeProvider(KEY, api_base=stripe.url)
     with caplog.at_level(logging.DEBUG):

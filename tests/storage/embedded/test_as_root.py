@@ -1,4 +1,4 @@
-"""As root, PostgreSQL runs as another user, who is given as little as can be."""
+"""As root, PostgreSQL runs as another user with as few privileges as possible."""
 
 import grp
 import os
@@ -36,7 +36,7 @@ def users() -> set[str]:
 
 
 def modes(folder: Path) -> Mapping[Path, tuple[int, int, int]]:
-    """Of a folder and all those above it, and of those where our programs are."""
+    """The modes of a folder and all those above it, and of those that contain our programs."""
     places = [folder, *folder.parents, Path(sys.executable), *Path(sys.executable).parents]
     return {each: (each.stat().st_mode, each.stat().st_uid, each.stat().st_gid) for each in places}
 
@@ -46,8 +46,8 @@ def status(pid: int) -> Mapping[str, str]:
     return {name: " ".join(value.split()) for name, _, value in (line.partition(":") for line in lines)}
 
 
-def test_it_serves_below_a_closed_folder_and_opens_none(closed: Path) -> None:
-    """No folder above changes its mode or owner, and no user or group is made."""
+def test_it_serves_below_a_closed_folder_without_opening_any(closed: Path) -> None:
+    """No folder above changes its mode or owner, and no user or group is created."""
     before, there = modes(closed), users()
     used = EmbeddedPostgres(closed / "deep" / "data", durable=False)
     with psycopg.connect(used.url) as connection:
@@ -58,8 +58,8 @@ def test_it_serves_below_a_closed_folder_and_opens_none(closed: Path) -> None:
     assert none_left(closed)
 
 
-def test_its_power_is_to_pass_closed_folders_and_nothing_else(closed: Path) -> None:
-    """It runs as nobody, in no group of root's, and can gain nothing by what it starts."""
+def test_its_only_capability_is_to_pass_closed_folders(closed: Path) -> None:
+    """It runs as nobody, in none of root's groups, and cannot gain more from programs that it starts."""
     used = EmbeddedPostgres(closed / "data", durable=False)
     running = read_postmaster(closed / "data")
     assert running is not None
@@ -73,14 +73,14 @@ def test_its_power_is_to_pass_closed_folders_and_nothing_else(closed: Path) -> N
     assert found["NoNewPrivs"] == "1"
 
 
-def test_where_nothing_is_closed_it_has_no_power_at_all(tmp_path: Path) -> None:
-    """What nobody can reach needs no capability."""
+def test_without_closed_folders_it_has_no_capability(tmp_path: Path) -> None:
+    """Folders that nobody can reach need none."""
     reachable = Path("/usr/bin/env")
     assert account_for(None).command(["/bin/true"], [reachable])[6] == "-1"
     assert account_for(None).command(["/bin/true"], [tmp_path])[6] == str(CAP_DAC_READ_SEARCH)
 
 
-def test_data_of_another_user_is_served_as_that_user(closed: Path) -> None:
+def test_another_users_data_is_served_as_that_user(closed: Path) -> None:
     """As after a start by an ordinary user, who can start it again afterwards."""
     data = closed / "data"
     EmbeddedPostgres(data, durable=False).stop()
@@ -101,8 +101,8 @@ def test_data_of_another_user_is_served_as_that_user(closed: Path) -> None:
         ("-setuid", "CAP_SETUID"),
     ],
 )
-def test_a_capability_that_is_missing_is_named(tmp_path: Path, dropped: str, missing: str) -> None:
-    """In one line, with the mend, as in a container that has none."""
+def test_a_missing_capability_is_named(tmp_path: Path, dropped: str, missing: str) -> None:
+    """In one line, with what to do, as in a container that has none."""
     without = ("/usr/bin/setpriv", "--bounding-set", dropped, "--inh-caps", dropped)
     if subprocess.run([*without, "true"], capture_output=True).returncode != 0:
         pytest.skip("this machine has no setpriv, or does not let it drop a capability")
@@ -113,8 +113,8 @@ def test_a_capability_that_is_missing_is_named(tmp_path: Path, dropped: str, mis
     assert "run it as an ordinary user, or set DATABASE_URL" in line
 
 
-def test_docker_s_own_capabilities_are_enough(closed: Path) -> None:
-    """CAP_DAC_OVERRIDE passes closed folders where CAP_DAC_READ_SEARCH is not to be had."""
+def test_dockers_own_capabilities_are_enough(closed: Path) -> None:
+    """CAP_DAC_OVERRIDE passes closed folders if CAP_DAC_READ_SEARCH is not available."""
     docker = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,+sys_chroot"
     without = ("/usr/bin/setpriv", "--bounding-set", docker, "--inh-caps", "-all")
     if subprocess.run([*without, "true"], capture_output=True).returncode != 0:
@@ -129,8 +129,8 @@ def test_docker_s_own_capabilities_are_enough(closed: Path) -> None:
     assert none_left(closed)
 
 
-def test_another_user_s_folder_is_named(tmp_path: Path) -> None:
-    """Of whom it is, in one line."""
+def test_another_users_folder_is_reported(tmp_path: Path) -> None:
+    """With its owner, in one line."""
     data = tmp_path / "data"
     EmbeddedPostgres(data, durable=False).stop()
     os.chown(data, 4711, 4711)
@@ -144,7 +144,7 @@ def test_another_user_s_folder_is_named(tmp_path: Path) -> None:
         )
 
 
-def test_an_ordinary_user_needs_no_other(tmp_path: Path) -> None:
+def test_ordinary_users_need_no_other_user(tmp_path: Path) -> None:
     """Two of them, on one machine, share nothing."""
     os.chown(tmp_path, *pwd.getpwnam("nobody")[2:4])
     EmbeddedPostgres(tmp_path.with_name(f"{tmp_path.name}-roots") / "data", durable=False).stop()

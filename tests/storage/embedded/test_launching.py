@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL starts wherever its folder is, and stops with the last who uses it."""
+"""The embedded PostgreSQL starts in any folder, and stops with its last user."""
 
 import os
 import random
@@ -33,7 +33,7 @@ ODD = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where the data is to be; whatever a failed test leaves running there is ended."""
+    """The folder for the data; servers that a failed test leaves running there are stopped."""
     yield tmp_path / "data"
     end(servers_of(tmp_path))
 
@@ -45,7 +45,7 @@ def answer(url: str, query: str = "SELECT 42") -> object:
 
 
 def served(folder: Path) -> object:
-    """What a first and last user of the folder's server is answered."""
+    """A query's result for the first and last user of the folder's server."""
     used = EmbeddedPostgres(folder, durable=False)
     try:
         return answer(used.url)
@@ -55,7 +55,7 @@ def served(folder: Path) -> object:
 
 @pytest.mark.parametrize("name", ODD.values(), ids=ODD)
 async def test_it_serves_whatever_the_name_of_its_folder(tmp_path: Path, name: str) -> None:
-    """By the one URL for libpq and for our own pool, at a socket that nobody else can reach."""
+    """With one URL for libpq and our own pool, at a socket that no other user can reach."""
     folder = tmp_path / name / "data"
     used = EmbeddedPostgres(folder, durable=False)
     try:
@@ -76,15 +76,15 @@ async def test_it_serves_whatever_the_name_of_its_folder(tmp_path: Path, name: s
     assert where == folder or not where.exists()
 
 
-def test_the_environment_does_not_move_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither by a port nor by a language that is not installed, both of which are meant for other things."""
+def test_the_environment_does_not_affect_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a port nor a language that is not installed, which are both meant for other programs."""
     for name, value in {"PGPORT": "1", "PGDATA": "/nowhere", "LC_ALL": "xx_YY.UTF-8", "LANG": "xx_YY"}.items():
         monkeypatch.setenv(name, value)
     assert served(folder) == 42
 
 
-def test_two_first_starts_at_once_have_one_server(folder: Path) -> None:
-    """One waits while the other makes the data; the server goes with the last of them."""
+def test_two_concurrent_first_starts_share_one_server(folder: Path) -> None:
+    """One waits while the other creates the data; the server stops with the last of them."""
     with using(folder) as one, using(folder) as other:
         url = one.url()
         assert url
@@ -95,8 +95,8 @@ def test_two_first_starts_at_once_have_one_server(folder: Path) -> None:
     assert none_left(folder)
 
 
-def test_a_server_that_was_left_behind_is_used_and_stopped_by_the_last(folder: Path) -> None:
-    """After a kill -9 of its only user it runs on, until somebody has used it."""
+def test_a_server_left_running_is_used_and_stopped_by_its_next_user(folder: Path) -> None:
+    """After a kill -9 of its only user it runs on until then."""
     with using(folder) as killed:
         url = killed.url()
         killed.kill()
@@ -111,8 +111,8 @@ def test_a_server_that_was_left_behind_is_used_and_stopped_by_the_last(folder: P
     assert none_left(folder)
 
 
-def test_a_server_whose_socket_is_gone_starts_again(folder: Path) -> None:
-    """As where old files are removed from folders for temporary ones: nobody could reach it any more."""
+def test_a_server_whose_socket_is_gone_is_restarted(folder: Path) -> None:
+    """As when old files are removed from temporary folders: no client could reach it any more."""
     with using(folder) as killed:
         assert killed.url()
         killed.kill()
@@ -121,8 +121,8 @@ def test_a_server_whose_socket_is_gone_starts_again(folder: Path) -> None:
     assert none_left(folder)
 
 
-def test_who_keeps_the_folder_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where another process starts or stops the server for longer than anybody waits."""
+def test_the_process_that_locks_the_folder_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it starts or stops the server for longer than the timeout."""
     served(folder)
     monkeypatch.setattr(server, "_TURN_WITHIN_SECONDS", 0.1)
     other = FileLock(folder.with_name("data.locks") / "start")
@@ -134,7 +134,7 @@ def test_who_keeps_the_folder_is_named(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_killed_server_starts_again(folder: Path) -> None:
-    """Its data is what was committed, though its processes are gone without a word."""
+    """Its data is what was committed, although its processes were killed."""
     used = EmbeddedPostgres(folder)
     with psycopg.connect(used.url, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
@@ -147,8 +147,8 @@ def test_a_killed_server_starts_again(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("alive", [True, False], ids=["another process has it", "nobody has it"])
-def test_a_stale_number_does_not_keep_it_from_starting(folder: Path, alive: bool) -> None:
-    """PostgreSQL takes any process with the number in postmaster.pid for its predecessor."""
+def test_a_stale_process_id_does_not_prevent_a_start(folder: Path, alive: bool) -> None:
+    """PostgreSQL takes any process with the id in postmaster.pid for its predecessor."""
     served(folder)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         if not alive:
@@ -161,7 +161,7 @@ def test_a_stale_number_does_not_keep_it_from_starting(folder: Path, alive: bool
         other.kill()
 
 
-def test_an_empty_number_does_not_keep_it_from_starting(folder: Path) -> None:
+def test_an_empty_pid_file_does_not_prevent_a_start(folder: Path) -> None:
     """As a full disk or a kill leaves it behind."""
     served(folder)
     (folder / "postmaster.pid").touch()
@@ -169,7 +169,7 @@ def test_an_empty_number_does_not_keep_it_from_starting(folder: Path) -> None:
 
 
 def killed_after(folder: Path, seconds: float) -> None:
-    """Kills a first start, and then sees that the next one serves, and leaves nothing behind."""
+    """Kills a first start, and then checks that the next one serves, and leaves nothing behind."""
     with using(folder) as user:
         time.sleep(seconds)
         user.kill()
@@ -180,8 +180,8 @@ def killed_after(folder: Path, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
-def test_a_first_start_that_was_killed_is_made_good(folder: Path, part: float) -> None:
-    """Whenever that was, the next start serves and the last stop leaves nothing running, nor half-made data."""
+def test_a_killed_first_start_is_completed_by_the_next(folder: Path, part: float) -> None:
+    """Whenever it was killed, the next start serves, and the last stop leaves neither processes nor partial data."""
     begin = time.monotonic()
     with using(folder.with_name("measured")) as user:
         assert user.url()
@@ -200,8 +200,8 @@ def test_a_first_start_may_be_killed_at_any_moment(tmp_path: Path) -> None:
         killed_after(tmp_path / str(number) / "data", random.uniform(0.05, 2.5))  # noqa: S311 - not for secrets
 
 
-def test_what_initdb_left_unfinished_is_put_aside(folder: Path) -> None:
-    """It is made anew, and nothing is deleted."""
+def test_what_initdb_left_unfinished_is_moved_aside(folder: Path) -> None:
+    """It is created again, and nothing is deleted."""
     (folder / "global").mkdir(parents=True)
     (folder / "PG_VERSION").write_text("18\n")
     (folder / "base").mkdir()
@@ -209,8 +209,8 @@ def test_what_initdb_left_unfinished_is_put_aside(folder: Path) -> None:
     assert (folder.with_name("data.unfinished-1") / "PG_VERSION").read_text() == "18\n"
 
 
-def test_what_is_not_postgresql_s_is_left_alone(folder: Path) -> None:
-    """It says so."""
+def test_a_folder_that_is_not_postgresqls_is_left_alone(folder: Path) -> None:
+    """With a message."""
     folder.mkdir()
     (folder / "thesis.txt").write_text("ten years")
     with pytest.raises(EmbeddedPostgresFailed, match="contains something other than PostgreSQL's data"):
@@ -219,7 +219,7 @@ def test_what_is_not_postgresql_s_is_left_alone(folder: Path) -> None:
 
 
 def test_data_is_served_by_its_own_version(folder: Path) -> None:
-    """What was made by 16 is not the newest's, and is not taken for it where that one is asked for."""
+    """Data of 16 is not served by the newest, and is refused if the newest is requested."""
     made = EmbeddedPostgres(folder, version=16, durable=False)
     made.stop()
     used = EmbeddedPostgres(folder, durable=False)
@@ -229,8 +229,8 @@ def test_data_is_served_by_its_own_version(folder: Path) -> None:
         EmbeddedPostgres(folder, version=18)
 
 
-def test_an_unknown_version_is_named(folder: Path) -> None:
-    """With those that there are."""
+def test_an_unknown_version_is_refused(folder: Path) -> None:
+    """With the existing ones."""
     with pytest.raises(
         EmbeddedPostgresFailed, match="PostgreSQL 17 is not among the embedded ones, which are 16 and 18"
     ):
@@ -241,8 +241,8 @@ def test_an_unknown_version_is_named(folder: Path) -> None:
         EmbeddedPostgres(folder)
 
 
-def test_a_server_that_does_not_stop_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By force, once it had its time."""
+def test_a_server_that_does_not_stop_is_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its timeout."""
     monkeypatch.setattr(server, "_STOPS", ((signal.SIGINT, 0.2), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 30.0)))
     used = EmbeddedPostgres(folder)
     running = read_postmaster(folder)
@@ -252,8 +252,8 @@ def test_a_server_that_does_not_stop_is_ended(folder: Path, monkeypatch: pytest.
     assert none_left(folder)
 
 
-def test_a_start_that_fails_says_why(folder: Path) -> None:
-    """In PostgreSQL's own words, in one line, and leaves nothing running."""
+def test_a_failed_start_says_why(folder: Path) -> None:
+    """In PostgreSQL's own words, in one line, and without leaving a process."""
     served(folder)
     (folder / "postgresql.auto.conf").write_text("max_connections = many\n")
     with pytest.raises(EmbeddedPostgresFailed) as raised:
@@ -263,8 +263,8 @@ def test_a_start_that_fails_says_why(folder: Path) -> None:
     assert none_left(folder)
 
 
-def test_initdb_runs_where_a_shell_would_take_its_path_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The programs may lie in a folder whose name has a $, as the checkout may."""
+def test_initdb_runs_from_a_path_that_a_shell_would_expand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs may be in a folder whose name has a $, like the checkout."""
     odd, package = tmp_path / 'with $HOME and "', binaries(18).folder.parent
     for part in (package, package.with_name(f"{package.name}.libs")):
         if part.is_dir():
@@ -275,7 +275,7 @@ def test_initdb_runs_where_a_shell_would_take_its_path_apart(tmp_path: Path, mon
 
 
 def linked(source: str, target: str) -> None:
-    """A copy that takes no room, where that can be had."""
+    """A copy by hard links, if possible."""
     try:
         Path(target).hardlink_to(source)
     except OSError:

@@ -42,12 +42,12 @@ class User:
         )
 
     def url(self) -> str:
-        """Once the server answers; the empty text where it does not start."""
+        """Once the server responds; the empty text if it does not start."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
     def leave(self) -> str:
-        """Leaves, and returns what it said was wrong, or nothing."""
+        """Leaves, and returns the error message, or nothing."""
         _, said = self.process.communicate(timeout=120)
         return said
 
@@ -67,14 +67,14 @@ def using(folder: Path, *before: str) -> Iterator[User]:
 
 
 def nobody(capability: int = CAP_DAC_READ_SEARCH) -> tuple[str, ...]:
-    """What runs a command as an ordinary user, who may read our programs wherever they are."""
+    """The command that runs another as an ordinary user, who can read our programs wherever they are."""
     entry = pwd.getpwnam("nobody")
     python = (sys.executable, "-I", "-S", as_user.__file__)
     return (*python, str(entry.pw_uid), str(entry.pw_gid), str(capability))
 
 
 def servers_of(folder: Path) -> list[int]:
-    """The numbers of PostgreSQL's processes that work in a folder, or make one there."""
+    """The ids of PostgreSQL's processes that work in a folder, or create data there."""
     found = subprocess.run(["/bin/ps", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
     rows = (line.split(None, 2) for line in found.splitlines())
     live = [(int(row[0]), row[2]) for row in rows if len(row) == 3 and not row[1].startswith("Z")]
@@ -89,14 +89,14 @@ def _works_in(pid: int, folder: Path) -> bool:
 
 
 def end(pids: Iterable[int]) -> None:
-    """Kills them, as far as they are still there."""
+    """Kills them, if they still exist."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
 def none_left(folder: Path, within: float = 30.0) -> bool:
-    """Whether no server is left on a folder, at the latest after so many seconds."""
+    """Whether no server is left on a folder, at the latest after this many seconds."""
     until = time.monotonic() + within
     while servers_of(folder):
         if time.monotonic() > until:

@@ -1,1 +1,1 @@
-"""The store, twice: by the ORM and by Core, behind one port."""
+"""The store, twice: with the ORM and with Core, behind one interface."""

@@ -20,7 +20,7 @@ _products, _stock, _movements = (_TABLES[name] for name in ("products", "stock",
 _orders, _lines = _TABLES["orders"], _TABLES["order_lines"]
 _records, _audit = _TABLES["idempotency_records"], _TABLES["audit_entries"]
 
-# A statement that never changes its form is built once.
+# Statements whose form never changes are built once.
 _CLAIM = upsert(_records).on_conflict_do_nothing().returning(_records.c.request_id)
 _EARLIER = select(_records.c.caller_id, _records.c.request_id, _records.c.digest, _records.c.order_id).where(
     _records.c.caller_id == bindparam("caller_id"), _records.c.request_id == bindparam("request_id")
@@ -75,7 +75,7 @@ class CoreStorage:
 
 
 class CoreRepository:
-    """One explicit statement for each question or change."""
+    """One explicit statement for each query or change."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

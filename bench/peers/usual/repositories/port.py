@@ -11,7 +11,7 @@ from bench.peers.usual.schemas import OrderOut, OrderSummary, ProductOut
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """That a request is being answered, and by which order."""
+    """That a request is being answered, and with which order."""
 
     caller_id: UUID
     request_id: UUID
@@ -20,17 +20,17 @@ class Claim:
 
 
 class Repository(Protocol):
-    """All questions and changes, in one transaction that is rolled back unless it is committed."""
+    """All queries and changes, in one transaction that is rolled back unless it is committed."""
 
     async def claim(self, claim: Claim) -> Claim | None:
-        """Claims a request that is new, or returns the claim of the one that came before.
+        """Claims a new request, or returns the earlier claim.
 
-        A claim that another transaction is making waits for its end.
+        It waits for a claim that another transaction is making.
         """
         ...
 
     async def lock(self, skus: Collection[str]) -> Mapping[str, StockItem]:
-        """The shelves that exist of these SKUs, their stock locked in key order until the transaction ends."""
+        """The stock of the existing products of these SKUs, locked in key order until the transaction ends."""
         ...
 
     async def add(self, order: NewOrder, call: Call) -> None:
@@ -45,7 +45,7 @@ class Repository(Protocol):
     async def list_latest(
         self, customer_id: str | None, before: tuple[datetime, UUID] | None, limit: int
     ) -> list[OrderSummary]:
-        """Latest first, starting below a key of (create_time, id); of all customers where none is named."""
+        """Latest first, starting below a key of (create_time, id); of all customers if none is named."""
         ...
 
     async def find_product(self, product_id: UUID) -> ProductOut | None: ...
@@ -56,10 +56,10 @@ class Repository(Protocol):
 
 
 class Storage(Protocol):
-    """Where repositories come from."""
+    """The source of repositories."""
 
     def transaction(self) -> AbstractAsyncContextManager[Repository]: ...
 
     def reading(self) -> AbstractAsyncContextManager[Repository]:
-        """For questions that need no transaction around them."""
+        """For queries that need no transaction."""
         ...

@@ -1,4 +1,4 @@
-"""The rows that an order is stored as, by the columns' names."""
+"""The rows of an order, by column name."""
 
 from dataclasses import fields
 from typing import Any
@@ -7,7 +7,7 @@ from bench.peers.usual.models import HELD
 from bench.peers.usual.placing import Call, NewOrder
 
 PLACE_ORDER = "POST /orders"
-"""As the record of changes names it."""
+"""Its name in the record of changes."""
 
 _HEAD = tuple(field.name for field in fields(NewOrder) if field.name not in ("lines", "holds"))
 
