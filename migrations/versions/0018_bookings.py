@@ -46,6 +46,7 @@ def _resources() -> None:
         sa.Column("create_time", TIME, nullable=False),
         sa.Column("update_time", TIME, nullable=False),
         sa.Column("choose_time", TIME),
+        sa.Column("link_version", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_resources"),
         sa.UniqueConstraint("number", name="uq_resources_number"),
         sa.CheckConstraint("capacity BETWEEN 1 AND 1000", name="ck_resources_capacity"),

@@ -11,10 +11,11 @@ from server.frame.module import Manifest, Module, Service, Shared
 def build(shared: Shared, settings: BookingsSettings) -> Module:
     """Imports what it is made of here: a process that does not serve bookings has neither its code nor its contract."""
     from backroom.bookings.v1 import booking_service_pb2, booking_service_pb2_grpc
+    from server.bookings.calendar_route import CalendarRoute
     from server.bookings.jobs import tasks
     from server.bookings.rules.asking import MakeBooking
     from server.bookings.rules.placing import Terms
-    from server.bookings.service import Availability, Bookings, Changing, FollowingZones, Making, Resources
+    from server.bookings.service import Availability, Bookings, Calendars, Changing, FollowingZones, Making, Resources
     from server.bookings.servicer import BookingServicer
     from server.frame.batching import Batcher
     from storage.bookings.records import Booking
@@ -26,10 +27,15 @@ def build(shared: Shared, settings: BookingsSettings) -> Module:
     longest = shared.database.limits.answer
     booking = Batcher[MakeBooking, Booking](making.book, longest_seconds=longest)
     resources, availability = Resources(store, now, new_id), Availability(store, now)
-    servicer = BookingServicer(resources, availability, making, booking, changing, bookings, new_id)
+    calendars = Calendars(store, shared.authentication.permissions_of, now)
+    calendar_route = CalendarRoute(calendars, shared.master_keys, shared.logger)
+    servicer = BookingServicer(
+        resources, availability, making, booking, changing, bookings, calendars, calendar_route, new_id
+    )
     return Module(
         services=(Service(booking_service_pb2, booking_service_pb2_grpc, servicer),),
         tasks=tasks(changing, FollowingZones(store, now, shared.logger)),
+        routes=(calendar_route.route(),),
         batchers=(booking,),
         feeds=(bookings.feed,),
     )

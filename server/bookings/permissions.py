@@ -24,5 +24,6 @@ PERMISSIONS: Sequence[Permission] = (
     ),
     Permission("bookings.ignore_cutoff", "Reschedules and cancels bookings however soon they begin.", _SELLERS),
     Permission("bookings.read_all", "Reads everyone's bookings, and not the account's own alone.", _SELLERS),
+    Permission("bookings.share_calendar", "Makes and revokes links to calendars that need no account.", _SELLERS),
     Permission("bookings.keep_resources", "Makes and changes what can be booked.", _KEEPERS),
 )

@@ -1,11 +1,15 @@
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from backroom.bookings.v1 import booking_service_pb2 as pb
 from backroom.bookings.v1 import booking_service_pb2_grpc
 from server.bookings import messages
+from server.bookings.calendar_route import CalendarRoute
 from server.bookings.rules.asking import MakeBooking
-from server.bookings.service import Availability, Bookings, Changing, Making, Resources
+from server.bookings.rules.calendars import VALID_DAYS
+from server.bookings.service import Availability, Bookings, Calendars, Changing, Making, Resources
 from server.frame.batching import Batcher
 from server.frame.call import Call
 from server.frame.paging import by_column, by_columns, key_time, page_by, page_of
@@ -26,6 +30,8 @@ class BookingServicer(booking_service_pb2_grpc.BookingServiceServicer):
         booking: Batcher[MakeBooking, Booking],
         changing: Changing,
         bookings: Bookings,
+        calendars: Calendars,
+        calendar_route: CalendarRoute,
         new_id: Callable[[], UUID],
     ) -> None:
         self._resources = resources
@@ -34,6 +40,8 @@ class BookingServicer(booking_service_pb2_grpc.BookingServiceServicer):
         self._booking = booking
         self._changing = changing
         self._bookings = bookings
+        self._calendars = calendars
+        self._calendar_route = calendar_route
         self._new_id = new_id
 
     async def CreateResource(self, request: pb.CreateResourceRequest, call: Call) -> pb.CreateResourceResponse:
@@ -131,3 +139,18 @@ class BookingServicer(booking_service_pb2_grpc.BookingServiceServicer):
         async for message in changes:
             booking = messages.booking(message.change.booking) if message.change else None
             yield pb.WatchBookingsResponse(resume_token=watch.token(message.position), booking=booking)
+
+    async def CreateCalendarLink(
+        self, request: pb.CreateCalendarLinkRequest, call: Call
+    ) -> pb.CreateCalendarLinkResponse:
+        resource_id, valid_days = UUID(request.resource_id), request.valid_days or VALID_DAYS
+        context, details = call.change_context(request), request.include_details
+        link = await self._calendars.link(call.caller, resource_id, valid_days, context, details=details)
+        expire_time = Timestamp(seconds=link.until)
+        return pb.CreateCalendarLinkResponse(path=self._calendar_route.path_of(link), expire_time=expire_time)
+
+    async def RevokeCalendarLinks(
+        self, request: pb.RevokeCalendarLinksRequest, call: Call
+    ) -> pb.RevokeCalendarLinksResponse:
+        await self._calendars.revoke(UUID(request.resource_id), call.change_context(request))
+        return pb.RevokeCalendarLinksResponse()

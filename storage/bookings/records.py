@@ -75,6 +75,8 @@ class Resource:
     update_time: datetime
     choose_time: datetime | None = None
     """When it was last chosen where others would have done as well; None means never."""
+    link_version: int = 1
+    """The links to its calendar that hold good are of this version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,8 @@ resources = Table(
     Column("update_time", _TIME, nullable=False),
     # When it was last chosen where others would have done as well.
     Column("choose_time", _TIME),
+    # Links to its calendar are of a version; those of an earlier one are revoked.
+    Column("link_version", Integer, nullable=False),
     UniqueConstraint("number"),
     CheckConstraint("capacity BETWEEN 1 AND 1000", name="capacity"),
     CheckConstraint("buffer_before_minutes >= 0 AND buffer_after_minutes >= 0", name="buffers"),

@@ -1,8 +1,9 @@
 """What the tests of the contract are told of bookings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
 
 from backroom.bookings.v1 import booking_service_pb2 as pb
 from backroom.bookings.v1 import resources_pb2
@@ -24,6 +25,11 @@ async def keep_resources(scenario: Scenario) -> None:
     changed = resources_pb2.Resource(resource_id=made.resource.resource_id, name="Hall")
     update = pb.UpdateResourceRequest(request_id=fresh(), resource=changed, update_mask=FieldMask(paths=["name"]))
     await scenario.change(admin, "UpdateResource", update, resource)
+    named = {"resource_id": made.resource.resource_id}
+    link = pb.CreateCalendarLinkRequest(request_id=fresh(), include_details=True, **named)
+    await scenario.change(admin, "CreateCalendarLink", link, f"resource/{made.resource.resource_id}")
+    revoke = pb.RevokeCalendarLinksRequest(request_id=fresh(), **named)
+    await scenario.change(admin, "RevokeCalendarLinks", revoke, f"resource/{made.resource.resource_id}")
 
 
 async def book(scenario: Scenario) -> None:
@@ -58,6 +64,11 @@ async def state(owner: Api, ids: Mapping[str, str]) -> object:
     return raw(await found(owner, ids["booking"])), raw(of_series)
 
 
+async def secret_answers(_server: Running, admin: Api) -> Sequence[Message]:
+    request = pb.CreateCalendarLinkRequest(request_id=fresh(), resource_id=await made(admin))
+    return [await admin.bookings.CreateCalendarLink(request)]
+
+
 _RESOURCES = (
     "resources are nobody's own: who may read or book one may do so with all",
     (
@@ -69,6 +80,8 @@ _RESOURCES = (
         ("BookSeries", "first.choices.resource_ids"),
         ("ListBookings", "resource_id"),
         ("WatchBookings", "resource_id"),
+        ("CreateCalendarLink", "resource_id"),
+        ("RevokeCalendarLinks", "resource_id"),
     ),
 )
 
@@ -96,4 +109,6 @@ ROWS = ContractRows(
     permissions=("bookings.browse", "bookings.book", "bookings.read"),
     owned=owned,
     state=state,
+    shows_secrets=frozenset({"BookingService/CreateCalendarLink"}),
+    secret_answers=secret_answers,
 )

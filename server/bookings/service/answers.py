@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from server.bookings.rules.calendars import CalendarLink
 from server.bookings.rules.placing import Skipped
 from server.frame.answers import AnswerKind
 from storage.bookings.records import Booking, Resource
@@ -29,3 +30,5 @@ BOOKING = AnswerKind("bookings.booking", Booking)
 """The whole booking, since it may be moved later."""
 BOOKED_SERIES = AnswerKind("bookings.booked_series", BookedSeries)
 CHANGED_BOOKINGS = AnswerKind("bookings.changed_bookings", ChangedBookings)
+CALENDAR_LINK = AnswerKind("bookings.calendar_link", CalendarLink)
+"""What the link permits, and not its signature."""

@@ -3,7 +3,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, literal, select, tuple_
+from sqlalchemy import Select, bindparam, func, literal, select, true, tuple_
 
 from storage.base import (
     Reader,
@@ -64,6 +64,23 @@ _AHEAD = (
 )
 
 
+# From the first place that the booking has there; seat 1 is written out, as the index has it.
+_ACTIVE_OF_RESOURCE = (
+    select(bookings)
+    .join_from(occupancies, bookings)
+    .where(
+        occupancies.c.resource_id == bindparam("resource"),
+        occupancies.c.seat == literal(1, literal_execute=True),
+        occupancies.c.start_time >= bindparam("first"),
+        occupancies.c.start_time < bindparam("last"),
+        occupancies.c.active,
+        func.coalesce(occupancies.c.lease_end_time > bindparam("now"), true()),
+    )
+    .order_by(occupancies.c.start_time, occupancies.c.booking_id)
+    .limit(bindparam("most"))
+)
+
+
 class BookingReader(Reader):
     """Bookings, as they are stored."""
 
@@ -97,6 +114,13 @@ class BookingReader(Reader):
         values = json_parameter(("customer_id",), ((each,) for each in customer_ids))
         found = await self._connection.execute(_COUNT_AHEAD, {**values, "now": now})
         return {row.customer_id: row.ahead for row in found}
+
+    async def list_active(
+        self, resource_id: UUID, now: datetime, first: datetime, last: datetime, *, limit: int
+    ) -> Sequence[Booking]:
+        """Pending and confirmed bookings of a resource that begin in a window, by when they begin."""
+        window = {"resource": resource_id, "now": now, "first": first, "last": last, "most": limit}
+        return _BOOKINGS.all(await self._connection.execute(_ACTIVE_OF_RESOURCE, window))
 
     async def list_by_start(
         self, wanted: BookingFilter, *, after: tuple[datetime, UUID] | None, limit: int
