@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -20,6 +21,7 @@ from storage.database import Database
 from storage.frame.records import ChangeContext
 from tests.bookings.playing import broken_laws
 from tests.bookings.test_repository_occupancies import kept
+from tests.fixtures.servers import keep_in
 
 _STAFF = Caller(uuid4(), frozenset({"bookings.hold_more", "bookings.read_all"}))
 
@@ -116,8 +118,8 @@ async def test_bookings_keep_their_local_time_where_the_rules_of_a_zone_change(
     database: Database, database_url: str, clock: Clock, making: Making
 ) -> None:
     """Those that follow each other move together; what is kept in another zone, and in the way, stays and is told."""
-    lines: list[dict[str, object]] = []
-    logger = structlog.wrap_logger(None, processors=[lambda _, level, event: _kept(lines, level, event)])
+    lines: list[dict[str, Any]] = []
+    logger = structlog.wrap_logger(None, processors=[keep_in(lines)])
     room = await kept(database, time_zone="Europe/Berlin")
     day = (clock.time + timedelta(days=10)).date()
     made = [
@@ -145,12 +147,6 @@ async def test_bookings_keep_their_local_time_where_the_rules_of_a_zone_change(
     assert await following.follow() == 0
     assert [(line["event"], line["booking_id"]) for line in lines] == [("booking_in_the_way", str(made[2].id))]
     assert broken_laws(database_url) == {}
-
-
-def _kept(lines: list[dict[str, object]], level: str, event: object) -> object:
-    assert isinstance(event, dict)
-    lines.append({"level": level, **event})
-    raise structlog.DropEvent
 
 
 def _as_by_other_rules(database_url: str, bookings: Sequence[Booking]) -> None:
