@@ -5,12 +5,15 @@ Where people plan by local time, it is kept together with its zone, since a zone
 """
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 _NO_PLACES = frozenset({"localtime", "posixrules", "Factory"})
 """What tzdata's folder also has: the zone of this machine, and zones that stand for none."""
+_SECOND = timedelta(seconds=1)
 _OFFSET = re.compile(r"(UTC|GMT)?[+-][0-9:]+", re.IGNORECASE | re.ASCII)
 
 
@@ -43,6 +46,46 @@ def instant_of(local: datetime, zone: ZoneInfo) -> datetime | None:
 def local_of(instant: datetime, zone: ZoneInfo) -> datetime:
     """What a clock in this zone shows at this instant."""
     return instant.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockChange:
+    """A change of a zone's clocks."""
+
+    instant: datetime
+    """In UTC."""
+    before: timedelta
+    """How far the clocks were ahead of UTC; after the change it is `after`."""
+    after: timedelta
+
+
+def clock_changes(zone: ZoneInfo, begin: datetime, end: datetime) -> Iterator[ClockChange]:
+    """The changes after one instant and up to another one, in order, to the second.
+
+    They are looked for once a day: of two within a day that cancel each other out, none is found.
+    """
+    step = timedelta(days=1)
+    while begin < end:
+        following = min(begin + step, end)
+        before, after = _offset(begin, zone), _offset(following, zone)
+        if before != after:
+            yield ClockChange(_when_changed(begin, following, zone), before, after)
+        begin = following
+
+
+def _when_changed(begin: datetime, end: datetime, zone: ZoneInfo) -> datetime:
+    before = _offset(begin, zone)
+    while end - begin > _SECOND:
+        middle = begin + (end - begin) // _SECOND // 2 * _SECOND
+        if _offset(middle, zone) == before:
+            begin = middle
+        else:
+            end = middle
+    return end
+
+
+def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
+    return local_of(instant, zone) - instant.replace(tzinfo=None)
 
 
 @cache

@@ -176,6 +176,5 @@ def _require_positions_that_exist(rule: Rule) -> None:
     most = _DAYS_OF_PERIOD[rule.frequency]
     for each in times:
         most *= max(1, len(each))
-    for position in rule.positions:
-        if abs(position) > most:
-            raise _invalid(f"BYSETPOS={position}: a period of FREQ={rule.frequency} has at most {most:,} occurrences")
+    if min(abs(position) for position in rule.positions) > most:
+        raise _invalid(f"BYSETPOS: a period of FREQ={rule.frequency} has at most {most:,} occurrences")
