@@ -40,15 +40,16 @@ async def outcomes(apis: Sequence[Api], room: str) -> Counter[str]:
 async def test_one_server_books_an_hour_once(server: Running, service: Api) -> None:
     """500 callers for the same hour: one has it, and each other one is told that it is taken."""
     room = await made(service)
-    customers = [await server.sign_in("customer") for _ in range(50)]
-    assert await outcomes(customers, room) == {"booked": 1, "ALREADY_BOOKED": _CALLERS - 1}
+    # Customers on one machine have a share of the server's calls, which so many would exceed.
+    callers = [await server.sign_in("service") for _ in range(50)]
+    assert await outcomes(callers, room) == {"booked": 1, "ALREADY_BOOKED": _CALLERS - 1}
 
 
 async def test_two_servers_book_an_hour_once(pair: Pair) -> None:
     """The same over two servers on one database."""
-    room = await made((await pair.sign_in("service"))[0])
-    customers = [api for _ in range(25) for api in await pair.sign_in("customer")]
-    assert await outcomes(customers, room) == {"booked": 1, "ALREADY_BOOKED": _CALLERS - 1}
+    callers = [api for _ in range(25) for api in await pair.sign_in("service")]
+    room = await made(callers[0])
+    assert await outcomes(callers, room) == {"booked": 1, "ALREADY_BOOKED": _CALLERS - 1}
 
 
 @settings(max_examples=_PLAYS, phases=[Phase.generate], suppress_health_check=list(HealthCheck))

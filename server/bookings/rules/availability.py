@@ -65,6 +65,11 @@ class Taken:
         """Has another place taken at the same time."""
         self._busy[self._busy.index(old, bisect_left(self._begins, old.occupied_start))] = new
 
+    def free(self, begin: int, end: int) -> bool:
+        """Whether nothing is taken between two moments, buffers included."""
+        place = bisect_left(self._begins, end) - 1
+        return place < 0 or self._latest_ends[place] <= begin
+
     def overlapping(self, begin: int, end: int) -> Sequence[Busy]:
         """What is taken between two moments, buffers included."""
         found = []
@@ -104,10 +109,10 @@ class Calendar:
             return NoticeTooShort
         if start > self.latest:
             return BeyondBookingWindow
-        if not self.hours.open_throughout(start, end):
-            return OutsideOpeningHours
         opening = self.hours.opening_at(start)
-        if opening is None or not opening.has_start(start):
+        if opening is None or not (end <= opening.ends or self.hours.open_throughout(opening.ends, end)):
+            return OutsideOpeningHours
+        if not opening.has_start(start):
             return OffSlotStep
         return None if self._has_room(start, end, seats) else AlreadyBooked
 
@@ -118,11 +123,12 @@ class Calendar:
         return [place for place, _ in zip(free, range(seats), strict=False)]
 
     def _has_room(self, start: int, end: int, seats: int) -> bool:
-        found = self.taken.overlapping(start - self.before, end + self.after)
-        if not found:
+        begin, finish = start - self.before, end + self.after
+        if self.taken.free(begin, finish):
             return True
         if self.resource.capacity == 1:
             return False
+        found = self.taken.overlapping(begin, finish)
         if not all(self._shares(each, start, end) for each in found):
             return False
         return most_at_once(found, start, end) + seats <= self.resource.capacity

@@ -8,7 +8,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from server.frame.errors import FieldInvalid
-from server.frame.local_time import time_zone
+from server.frame.local_time import clock_changes, time_zone
 from storage.bookings.records import DayPeriod, Resource
 
 MINUTE = 60
@@ -177,12 +177,5 @@ def _last_moment(local: datetime, zone: ZoneInfo) -> int:
 
 def _change_over(skipped: datetime, zone: ZoneInfo) -> int:
     """When the clocks skip a local time."""
-    before, after = sorted(seconds_of(skipped.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
-    offset = datetime.fromtimestamp(before, zone).utcoffset()
-    while after - before > 1:
-        middle = (before + after) // 2
-        if datetime.fromtimestamp(middle, zone).utcoffset() == offset:
-            before = middle
-        else:
-            after = middle
-    return after
+    before, after = sorted(skipped.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return seconds_of(next(clock_changes(zone, before, after)).instant)
