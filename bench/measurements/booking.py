@@ -16,7 +16,7 @@ from backroom_client import AsyncBackroom, Key
 from backroom_client.concurrently import concurrently
 from bench.measurements.booking_sides import created, our_bookings, usual_bookings
 from bench.measurements.sides import CALLERS, calling
-from bench.rounds import pairs, postgres_cpu, rate, rounds, server_cpu
+from bench.rounds import POSTGRES, SERVER, meters, pairs, postgres_cpu, rate, rounds, server_cpu
 from bench.row import LIMIT, Row, row
 from bench.setting import Backroom, Bench
 from load.order_requests import Unexpected
@@ -100,10 +100,14 @@ async def _find(bench: Bench, server: Backroom) -> None:
             start_time=Timestamp(seconds=int(begin.timestamp())),
             end_time=Timestamp(seconds=int((begin + timedelta(days=_DAYS)).timestamp())),
         )
-        for _ in range(20 * bench.rounds):
+        metered = meters(bench, server.pid)
+        before, count = {name: meter() for name, meter in metered.items()}, 20 * bench.rounds
+        for _ in range(count):
             slots = len((await backroom.bookings.FindAvailability(request)).slots)
             if slots != _DAYS * _SLOTS - _BOOKED:
                 raise Unexpected(f"{slots:,} times are free, and should be {_DAYS * _SLOTS - _BOOKED:,}")
+        server_ms, postgres_ms = ((metered[name]() - before[name]) / count * 1e3 for name in (SERVER, POSTGRES))
+        bench.say(f"  CPU of a search: the server's {server_ms:.1f} ms, PostgreSQL's {postgres_ms:.1f} ms")
 
 
 def _taken(begin: datetime) -> Sequence[datetime]:
