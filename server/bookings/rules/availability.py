@@ -91,7 +91,7 @@ class Calendar:
         moment = now.timestamp()
         self.ended = {each.booking_id for each in busy if each.lease_end is not None and each.lease_end <= moment}
         """The bookings among them whose leases have ended."""
-        self.taken = Taken([each for each in busy if each.booking_id not in self.ended])
+        self.taken = Taken([each for each in busy if each.booking_id not in self.ended] if self.ended else busy)
         self.earliest = moment + resource.minimum_notice_minutes * MINUTE
         """When a booking can begin."""
         self.latest = moment + resource.booking_window_minutes * MINUTE

@@ -87,6 +87,8 @@ class OccupancyReader(Reader):
             return []
         values = ((each.resource_number, each.start_time, each.end_time) for each in windows)
         found = await self._connection.execute(FIND_BUSY, json_parameter(_WINDOW, values))
+        if len(windows) == 1:
+            return list(map(Busy._make, found))
         # What reaches into two windows is found in both.
         return [*{(busy.booking_id, busy.resource_number, busy.seat): busy for busy in map(Busy._make, found)}.values()]
 
