@@ -115,7 +115,7 @@ async def usual_bookings(bench: Bench, name: str, resources: int) -> AsyncIterat
     url, issuer, times = bench.empty_database(name), TokenIssuer(), _Times(resources)
     bearer = f"Bearer {issuer.token(uuid4(), ['bookings.book'])}"
     with usual(url, "orm", issuer.public_key) as server:
-        ids = await _stocked(url, resources)
+        ids = await stocked(url, resources)
         host, _, port = server.address.rpartition(":")
         headers = head(host, int(port), authorization=bearer, content_type="application/json")
         connections = await open_many(host, int(port), CALLERS)
@@ -139,7 +139,8 @@ async def usual_bookings(bench: Bench, name: str, resources: int) -> AsyncIterat
     _check(url, "public.bookings", times)
 
 
-async def _stocked(url: str, resources: int) -> list[UUID]:
+async def stocked(url: str, resources: int) -> list[UUID]:
+    """The ids of so many new resources of the usual stack."""
     ids = [uuid4() for _ in range(resources)]
     rest = {"time_zone": "UTC", "opens": 0, "closes": 24 * 60, "slot_step_minutes": 1, "minimum_notice_minutes": 0}
     engine = create_engine(url)
