@@ -22,6 +22,7 @@ from server.frame.interceptors.in_flight import InFlight
 from server.frame.interceptors.metadata_limit import MetadataLimit
 from server.frame.interceptors.metrics import Metrics
 from server.frame.interceptors.rate_limit import Rate, RateLimit
+from server.frame.interceptors.recording import Recording
 from server.frame.interceptors.refusals import Refusals
 from server.frame.interceptors.request_log import RequestLog
 from server.frame.interceptors.shedding import ConcurrencyLimits, Shedding
@@ -65,10 +66,9 @@ def chain(
         in_flight,  # outermost: a call has ended when all interceptors inside have
         # before all that goes by where a call comes from
         *([Forwarded(trusted_proxies)] if trusted_proxies else []),
-        RequestLog(
-            logger
-        ),  # around all the rest: whatever becomes of a call, there is one line of it, with the whole time
-        Metrics(registry, rules),  # outside of the refusals: it counts the code that the caller is answered
+        # around all the rest, refusals too: whatever becomes of a call, there is one line of it, with the whole time
+        # and the code that the caller is answered
+        Recording(RequestLog(logger), Metrics(registry, rules)),
         Refusals(),  # around all that decides: no error gets past it
         MetadataLimit(),  # before anything is done that goes by the metadata, of which too much was not kept
         Shedding(limits.at_once, registry),  # inside of the refusals, which carry its own; before any work is done
