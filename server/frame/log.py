@@ -71,11 +71,11 @@ def _stamped(
     _logger: structlog.typing.WrappedLogger, level: str, event: structlog.typing.EventDict
 ) -> tuple[tuple[Mapping[str, Any]], Mapping[str, Any]]:
     """The arguments with which structlog calls LogLines: the line, which is made later."""
-    return (stamped(level, dict(event)),), {}
+    return (stamped(level, event),), {}
 
 
 def _json(_logger: structlog.typing.WrappedLogger, level: str, event: structlog.typing.EventDict) -> str:
-    return rendered(stamped(level, dict(event)))
+    return rendered(stamped(level, event))
 
 
 def _without_traceback(

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -67,7 +67,7 @@ class LogLines:
         self.flush()
 
 
-def stamped(level: str, event: dict[str, Any]) -> dict[str, Any]:
+def stamped(level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """The line, with its level and the time, which is now."""
     event["level"] = level
     event["time"] = datetime.now(UTC)

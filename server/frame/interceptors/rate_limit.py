@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 
@@ -18,6 +19,7 @@ _SENT_BYTES = 4 * 1024
 _ANSWERED_BYTES = 16 * 1024
 """A token more for each of these: so much costs the server about what a small call does (1 to 2 ms of a core)."""
 
+_REMEMBERED = 1024
 _MAX_CALLERS = 100_000
 """Whose buckets are kept; the one that has not called for longest is forgotten first, which only forgives it."""
 
@@ -151,4 +153,9 @@ class RateLimit:
 
 def buckets_of(call: Call) -> Sequence[CallerNetwork]:
     """Whose buckets a call takes from: its account's, or, of nobody's account, those of the networks it comes from."""
-    return (CallerNetwork(str(call.caller.account_id)),) if call.caller.signed_in else caller_networks(call.address)
+    return _of_account(call.caller.account) if call.caller.signed_in else caller_networks(call.address)
+
+
+@lru_cache(_REMEMBERED)
+def _of_account(account: str) -> Sequence[CallerNetwork]:
+    return (CallerNetwork(account),)

@@ -35,7 +35,7 @@ def _line(method: str, call: Call, code: str, seconds: float) -> dict[str, objec
         "method": method,
         "code": code,
         "duration_ms": round(seconds * 1000, 2),
-        "caller": str(call.caller.account_id) if call.caller.signed_in else None,
+        "caller": call.caller.account if call.caller.signed_in else None,
         "source": call.address,
         "call_id": call.id,
         "trace_id": call.trace_id,
