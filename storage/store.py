@@ -84,19 +84,12 @@ class Store(Generic[R_co, T_co]):
             # with its connection, and each repetition would leave one behind.
             async with self.transaction() as tx:
                 await tx.wait_for_standby()
-        # What was read may have been on the old primary alone, while it is the new one that has waited.
+        self.ensure_no_promotion(before)
+
+    def ensure_no_promotion(self, before: Seen) -> None:
+        """Raises StoreUnavailable where one was seen since: what was read then may be on the old primary alone."""
         if self._pool.timelines.has_promotion_since(before):
             raise StoreUnavailable(DatabaseProblem(ProblemKind.LOST, "a standby was promoted meanwhile"))
-
-    @asynccontextmanager
-    async def confirmed(self) -> AsyncIterator[None]:
-        """Has the synchronous standby, if there is one, confirm all that was read within the block, at its end.
-
-        Raises StoreUnavailable where that cannot be known.
-        """
-        before = self.primaries_seen
-        yield
-        await self.wait_for_standby(before)
 
 
 FRAME = StoreKind(Reading, Transaction)

@@ -124,7 +124,7 @@ class Module:
     preparing: Sequence[Callable[[], Awaitable[object]]] = ()
     """What is to be done before the first call, on a database that is ready."""
     background: Sequence[Callable[[AlreadyLogged], Coroutine[Any, Any, None]]] = ()
-    """What goes on beside the calls, in a process that answers any, from before the first one until it is cancelled."""
+    """What runs beside the calls, in a process that answers any, from before the first one until it ends or a stop."""
     draining: Sequence[Callable[[], Awaitable[None]]] = ()
     """What ends its streams, which would not end by themselves."""
     closing: Sequence[Callable[[], Awaitable[None]]] = ()

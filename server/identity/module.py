@@ -39,6 +39,7 @@ def build(shared: Shared, _: IdentitySettings) -> Module:
             *mail_tasks(identity.mailing),
             *throttling_tasks(identity.throttling),
         ),
+        background=(lambda _: identity.passwords.load(),),
         closing=(identity.shielded.close,),
     )
 

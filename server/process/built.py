@@ -18,6 +18,7 @@ from server.process.http.metrics import MetricsAccess
 from server.process.server import BindError, Server, Shared
 from server.process.version import version
 from server.settings import Address, Settings
+from storage.confirmations import Confirmations
 from storage.connector import Opening
 from storage.database import Database
 from storage.store import FRAME
@@ -74,7 +75,7 @@ def worker_of(
         direct_url=None if settings.embedded else settings.direct_database_url,
         issuer=settings.issuer,
         already_logged=already_logged,
-        confirmed=application.database.store(FRAME).confirmed,
+        confirmed=Confirmations(application.database.store(FRAME)).confirmed,
         limits=settings.time_limits,
     )
 

@@ -44,11 +44,13 @@ class Attack:
     bodies: bool = False
     """Whether each method's bound on its body, or the refusal of compressed bodies, stops it."""
 
-    def run(self, port: int, token: str) -> int:
-        """Returns how many bytes were sent."""
+    def run(self, port: int, token: str, address: str) -> int:
+        """Attacks from an address of this machine; returns how many bytes were sent."""
         with ExitStack() as opened:
             attackers = [
-                opened.enter_context(attacker(port, token, reads=self.reads, acknowledges=self.acknowledges))
+                opened.enter_context(
+                    attacker(port, token, address=address, reads=self.reads, acknowledges=self.acknowledges)
+                )
                 for _ in range(self.connections)
             ]
             for each in attackers:

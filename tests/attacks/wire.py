@@ -17,12 +17,14 @@ Header = tuple[bytes, bytes]
 class Attacker:
     """One connection that sends anything; the server's bytes are read and dropped, or not even read."""
 
-    def __init__(self, port: int, token: str, *, reads: bool = True, acknowledges: bool = True) -> None:
+    def __init__(
+        self, port: int, token: str, *, address: str = "127.0.0.1", reads: bool = True, acknowledges: bool = True
+    ) -> None:
         """`reads` is whether it reads at all, `acknowledges` whether it acknowledges the server's settings."""
         self.token = token
         self.port = port
         self.sent = 0
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(address, 0))
         self._encoder = Encoder()
         self._next = 1
         self.send(frames.PREFACE + frames.settings({}))
@@ -81,8 +83,10 @@ class Attacker:
 
 
 @contextmanager
-def attacker(port: int, token: str, *, reads: bool = True, acknowledges: bool = True) -> Iterator[Attacker]:
-    opened = Attacker(port, token, reads=reads, acknowledges=acknowledges)
+def attacker(
+    port: int, token: str, *, address: str = "127.0.0.1", reads: bool = True, acknowledges: bool = True
+) -> Iterator[Attacker]:
+    opened = Attacker(port, token, address=address, reads=reads, acknowledges=acknowledges)
     try:
         yield opened
     finally:

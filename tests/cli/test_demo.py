@@ -40,7 +40,7 @@ TRIED = [
 def backroom(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     settings = {"BACKROOM_DATA_DIR": str(folder), "BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", **environment}
     command = [sys.executable, "-m", "server", *words]
-    return subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=300)
 
 
 def lines_of(output: str) -> list[str]:

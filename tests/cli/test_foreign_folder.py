@@ -38,7 +38,7 @@ async def test_several_processes_serve(folder: Path, database_url: str) -> None:
     with run(folder, database_url, "serve", "--workers", "2", **FREE) as process:
         assert process.stdout is not None
         try:
-            await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "by 2 workers"), 60)
+            await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "by 2 workers"), 300)
             process.terminate()
             assert await asyncio.to_thread(process.wait, 60) == 0
         finally:
@@ -51,7 +51,7 @@ async def test_a_replay_starts_its_own_server(folder: Path, database_url: str) -
     nobody = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1"}
     with run(folder, database_url, "replay", "one.csv", "--yes", **nobody) as process:
         try:
-            said, problem = await asyncio.to_thread(process.communicate, timeout=60)
+            said, problem = await asyncio.to_thread(process.communicate, timeout=300)
         finally:
             process.kill()
     assert process.returncode == 0, said + problem

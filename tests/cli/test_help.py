@@ -45,7 +45,7 @@ def test_a_shell_completes_commands_and_options(typed: str, completed: list[str]
     """With the script that --show-completion prints, in bash."""
     asked = {"_TYPER_COMPLETE_ARGS": typed, "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
     environment = {**bare_environment(), "_BACKROOM_COMPLETE": "complete_bash", **asked}
-    ended = subprocess.run([BACKROOM], env=environment, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([BACKROOM], env=environment, capture_output=True, text=True, timeout=300)
     assert ended.stdout.split() == completed
 
 
@@ -58,7 +58,7 @@ def test_the_completion_is_a_valid_bash_script() -> None:
         env={**os.environ, **shell},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     taken = subprocess.run(["bash", "-n"], input=script.stdout, capture_output=True, text=True)  # noqa: S607
     assert (script.returncode, taken.returncode, taken.stderr) == (0, 0, "")

@@ -32,11 +32,11 @@ async def test_a_second_ctrl_c_aborts_a_stop(database_url: str, options: tuple[s
     with started(database_url, *options) as process:
         assert process.stdout is not None
         try:
-            await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "Ctrl-C stops it."), 60)
+            await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "Ctrl-C stops it."), 300)
             process.send_signal(signal.SIGINT)
             await asyncio.sleep(1)  # two signals at once would count as one
             process.send_signal(signal.SIGINT)
-            _, said = await asyncio.to_thread(process.communicate, timeout=30)
+            _, said = await asyncio.to_thread(process.communicate, timeout=300)
         finally:
             process.kill()
     assert process.returncode == 130

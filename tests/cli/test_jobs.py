@@ -36,7 +36,7 @@ async def working(database_url: str) -> AsyncIterator[asyncio.subprocess.Process
     try:
         yield process
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 300) == 0
     finally:
         if process.returncode is None:
             process.kill()

@@ -28,7 +28,7 @@ def make(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
         env={**kept, "PATH": f"{folder}:{os.environ['PATH']}", **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 

@@ -69,7 +69,7 @@ async def reader(tmp_path: Path) -> AsyncIterator[Reader]:
     with serve(tmp_path) as process:
         assert process.stdout is not None
         try:
-            said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "replays one real day"), 60)
+            said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "replays one real day"), 300)
             address = re.search(r"gRPC on (\S+:\d+)", said)
             assert address
             yield Reader(tmp_path, address[1])

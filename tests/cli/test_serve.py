@@ -54,14 +54,14 @@ async def start(folder: Path, ca: Path | None = None, **settings: str) -> Start:
     with serve(folder, **settings) as process:
         assert process.stdout is not None
         try:
-            said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "replays one real day"), 60)
+            said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "replays one real day"), 300)
             seconds = time.monotonic() - began
             admin = folder / ".backroom" / "admin.json"
             signed_in = await signed_in_by(said, ca, **json.loads(admin.read_text()))
             answered = await asyncio.to_thread(pasted, calls_of(said, "buf"), folder)
             about = await asyncio.to_thread(about_of, said)
             process.send_signal(signal.SIGINT)
-            said += await asyncio.wait_for(asyncio.to_thread(process.stdout.read), 60)
+            said += await asyncio.wait_for(asyncio.to_thread(process.stdout.read), 300)
             code = await asyncio.to_thread(process.wait, 60)
         finally:
             process.kill()
@@ -96,7 +96,7 @@ def calls_of(said: str, tool: str) -> list[str]:
 
 def pasted(lines: list[str], folder: Path) -> str:
     """The output of a shell in the server's folder for these lines, which must all succeed."""
-    shell = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=folder, capture_output=True, text=True, timeout=60)  # noqa: S607
+    shell = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=folder, capture_output=True, text=True, timeout=300)  # noqa: S607
     assert shell.returncode == 0, shell.stderr
     return shell.stdout
 

@@ -1,5 +1,6 @@
 """`backroom verify` finds one planted inconsistency of each kind."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from tests.commerce.goods import cancelled, placed, stocked
 from tests.fixtures.keys import MASTER_KEY
 from tests.fixtures.trading import Shop, eventually
 from tests.invariants import broken
-from tests.process.commands import backroom
+from tests.process.commands import backroom, backroom_here
 
 UNCHECKED = "ALTER TABLE commerce.{table} DROP CONSTRAINT {constraint}"
 NEVER_NEGATIVE = UNCHECKED.format(table="stock", constraint="ck_stock_never_negative")
@@ -162,7 +163,9 @@ async def test_each_planted_inconsistency_is_found(busy_shop: Shop) -> None:
 
 
 @pytest.mark.slow
-async def test_the_command_prints_which_laws_hold(busy_shop: Shop, database_url: str) -> None:
+async def test_the_command_prints_which_laws_hold(
+    busy_shop: Shop, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each law with its counts; it exits with 1 if one is broken, and names the violations."""
     await busy_shop.sandbox.behave(fail=0.0)
     await eventually(lambda: undone(busy_shop), lambda jobs: not jobs)
@@ -174,56 +177,67 @@ async def test_the_command_prints_which_laws_hold(busy_shop: Shop, database_url:
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE commerce.stock SET on_hand = on_hand + 1")
         connection.execute("UPDATE frame.audit_entries SET resource = 'product/NO' WHERE resource = 'product/TEA'")
-    code, said = await verify(database_url, busy_shop)
+    code, said = await verify(database_url, busy_shop, capsys)
     assert code == 1
     assert "I1 is broken by TEA" in said
     assert re.search(r"I12 is broken by position \d+, event \d+: the event is not what was written", said)
 
 
 @pytest.mark.slow
-async def test_a_database_of_another_environment_is_verified_and_named(busy_shop: Shop, database_url: str) -> None:
+async def test_a_database_of_another_environment_is_verified_and_named(
+    busy_shop: Shop, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A copy is verified like any database, with the environment that it belongs to."""
     await busy_shop.sandbox.behave(fail=0.0)
     await eventually(lambda: undone(busy_shop), lambda jobs: not jobs)
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE frame.environment SET issuer = 'https://shop.example'")
-    code, said = await verify(database_url, busy_shop)
+    code, said = await verify(database_url, busy_shop, capsys)
     assert code == 1
     assert "I13 is broken by https://shop.example, to which it belongs" in said
     assert said.count("is broken by") == 1
 
 
 @pytest.mark.slow
-async def test_without_the_master_key_the_output_says_that_signatures_are_not_checked(database_url: str) -> None:
+async def test_without_the_master_key_the_output_says_that_signatures_are_not_checked(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Everything that SQL can check is reported; the exit code is 0."""
-    ended = await backroom("verify", DATABASE_URL=database_url, BACKROOM_PAYMENT_PROVIDER="none", COLUMNS="200")
+    settings = {"DATABASE_URL": database_url, "BACKROOM_PAYMENT_PROVIDER": "none", "COLUMNS": "200"}
+    ended = await asyncio.to_thread(backroom_here, capsys, "verify", **settings)
     assert ended.code == 0
     assert "I12 was not checked by its signatures: BACKROOM_MASTER_KEY is not set" in ended.out
 
 
 @pytest.mark.slow
-async def test_the_providers_ledger_is_compared_with_ours(busy_shop: Shop, database_url: str) -> None:
+async def test_the_providers_ledger_is_compared_with_ours(
+    busy_shop: Shop, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A payment with different totals is named, and so is a provider that does not respond."""
     await busy_shop.sandbox.behave(fail=0.0)
     await eventually(lambda: undone(busy_shop), lambda jobs: not jobs)
     with psycopg.connect(database_url) as connection:
         spoil = "UPDATE commerce.payments SET captured = captured - 0.01 WHERE state = 'captured' RETURNING provider_id"
         [spoilt] = [row[0] for row in connection.execute(spoil)][:1]
-    code, said = await verify(database_url, busy_shop)
+    code, said = await verify(database_url, busy_shop, capsys)
     assert code == 1
     assert f"I7 is broken by {spoilt}: taken and paid back" in said
     await busy_shop.sandbox.stop()
-    code, said = await verify(database_url, busy_shop)
+    code, said = await verify(database_url, busy_shop, capsys)
     assert code == 1
     assert "the provider sandbox does not answer" in said
 
 
-async def verify(database_url: str, shop: Shop) -> tuple[int | None, str]:
+async def verify(
+    database_url: str, shop: Shop, capsys: pytest.CaptureFixture[str] | None = None
+) -> tuple[int | None, str]:
     """The command's exit code, and its output."""
-    provider = {"BACKROOM_SANDBOX_URL": shop.sandbox.url, "BACKROOM_SANDBOX_KEY": shop.sandbox.key}
-    ended = await backroom(
-        "verify", DATABASE_URL=database_url, BACKROOM_MASTER_KEY=MASTER_KEY, COLUMNS="200", **provider
-    )
+    settings = {"DATABASE_URL": database_url, "BACKROOM_MASTER_KEY": MASTER_KEY, "COLUMNS": "200"}
+    settings |= {"BACKROOM_SANDBOX_URL": shop.sandbox.url, "BACKROOM_SANDBOX_KEY": shop.sandbox.key}
+    if capsys is None:
+        ended = await backroom("verify", **settings)
+    else:
+        ended = await asyncio.to_thread(backroom_here, capsys, "verify", **settings)
     return ended.code, ended.out + ended.err
 
 

@@ -135,7 +135,7 @@ async def test_a_cancelled_call_leaves_the_token_to_the_others(server: FakeServe
     server.before_token = wait
     first = client.orders.GetOrder(GetOrderRequest())
     second = client.orders.GetOrder(GetOrderRequest())
-    await asyncio.wait_for(asked.wait(), 5)
+    await asyncio.wait_for(asked.wait(), 300)
     first.cancel()
     may_answer.set()
     assert await second == GetOrderResponse()
@@ -154,7 +154,7 @@ async def test_a_call_that_waits_for_its_answer_can_be_cancelled(server: FakeSer
 
     server.before_answer = wait
     call = client.orders.GetOrder(GetOrderRequest())
-    await asyncio.wait_for(asked.wait(), 5)
+    await asyncio.wait_for(asked.wait(), 300)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

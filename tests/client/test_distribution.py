@@ -170,7 +170,7 @@ def test_no_file_belongs_to_both_distributions(client_wheel: Path, tmp_path: Pat
     """Only the client has the stubs, and its license is included."""
     server_wheel = built(ROOT, tmp_path / "dist")
     assert not packed(server_wheel) & packed(client_wheel)
-    assert {name.partition("/")[0] for name in packed(client_wheel)} == {"backroom", "backroom_client", "buf"}
+    assert {name.partition("/")[0] for name in packed(client_wheel)} == {"backroom", "backroom_client", "buf", "flagd"}
     for wheel in (server_wheel, client_wheel):
         assert "License-Expression: Apache-2.0" in metadata(wheel)
         assert any(name.endswith("/licenses/LICENSE") for name in ZipFile(wheel).namelist())

@@ -43,7 +43,7 @@ async def said(program: str | Path, *arguments: str | Path, cwd: Path | None = N
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        out, _ = await asyncio.wait_for(process.communicate(), 120)
+        out, _ = await asyncio.wait_for(process.communicate(), 300)
     finally:
         if process.returncode is None:
             process.kill()
@@ -65,7 +65,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, into / name)
     python = getattr(sys, "_base_executable", sys.executable)
-    done = subprocess.run([make, "contract", f"PYTHON={python}"], cwd=into, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([make, "contract", f"PYTHON={python}"], cwd=into, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (into / ".venv").exists()
     return into

@@ -130,5 +130,5 @@ async def test_a_refund_that_is_too_large_states_what_is_left(shop: Shop) -> Non
 async def test_an_unknown_method_is_named(server: Running) -> None:
     """A caller who misspells one sees what arrived."""
     misspelt: Any = server.channel.unary_unary("/backroom.commerce.v1.OrderService/PlaceOrdr")
-    found = await refusal(misspelt(b"", timeout=10))
+    found = await refusal(misspelt(b"", timeout=60))
     assert found.message == "This server has no method backroom.commerce.v1.OrderService/PlaceOrdr."

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-SOON = 10.0
+SOON = 60.0
 """In seconds: far longer than a change takes to arrive."""
 
 

@@ -14,7 +14,7 @@ async def checked(channel: grpc.aio.Channel, service: str) -> str:
     """The result of Check: a status, or the code of a refusal."""
     stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
-        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=60)
     except grpc.aio.AioRpcError as error:
         return error.code().name
     return _NAME(answer.status)

@@ -40,7 +40,7 @@ class Slow:
 
 async def line_of(server: Running, code: grpc.StatusCode) -> dict[str, Any]:
     """The call's only log line, which may be written slightly after its caller gets the response."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not server.log:  # noqa: ASYNC110 - the log is a plain list
             await asyncio.sleep(0.01)
     (line,) = server.log

@@ -100,7 +100,7 @@ def test_as_many_empty_elements_as_fit_are_refused_at_once(method: Method) -> No
         began = time.process_time()
         with pytest.raises(FieldInvalid) as raised:
             VALIDATION.parse(parsing(method), body)
-        assert time.process_time() - began < 0.2, (method, path[-1].name)
+        assert time.process_time() - began < 2.0, (method, path[-1].name)
         assert raised.value.count == 1
 
 

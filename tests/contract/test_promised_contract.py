@@ -32,7 +32,7 @@ def git(repository: Path, *arguments: str) -> str:
 
 def breaking(repository: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "proto/breaking.py"], cwd=repository, capture_output=True, text=True, timeout=120
+        [sys.executable, "proto/breaking.py"], cwd=repository, capture_output=True, text=True, timeout=300
     )
 
 

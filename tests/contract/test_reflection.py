@@ -25,7 +25,7 @@ async def asked(server: Running, version: str, *questions: pb.ServerReflectionRe
         request_serializer=pb.ServerReflectionRequest.SerializeToString,
         response_deserializer=pb.ServerReflectionResponse.FromString,
     )
-    return [answer async for answer in stub(iter(questions), timeout=10)]
+    return [answer async for answer in stub(iter(questions), timeout=60)]
 
 
 def files(answer: Any) -> Iterator[FileDescriptorProto]:

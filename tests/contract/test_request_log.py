@@ -22,7 +22,7 @@ async def called(api: Api, *metadata: tuple[str, str]) -> dict[str, Any]:
     """Calls GetMe with this metadata, and returns the trailing metadata of the response."""
     authorization = (("authorization", f"Bearer {api.token}"),) if api.token else ()
     stub: Any = api.channel.unary_unary(GET_ME)
-    call = stub(b"", metadata=(*authorization, *metadata), timeout=10)
+    call = stub(b"", metadata=(*authorization, *metadata), timeout=60)
     await call.code()
     return dict(await call.trailing_metadata())
 
@@ -64,7 +64,7 @@ async def test_the_name_of_an_unknown_method_cannot_forge_log_lines(server: Runn
     for path in ("/a.B/\x1b[2J", f"/a.B/{'c' * 5000}"):
         stub: Any = server.channel.unary_unary(path)
         with pytest.raises(grpc.aio.AioRpcError):
-            await stub(b"", timeout=10)
+            await stub(b"", timeout=60)
     await server.idle()
     assert [len(line["method"]) <= 100 and line["method"].isprintable() for line in server.log] == [True, True]
 

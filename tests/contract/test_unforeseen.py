@@ -72,7 +72,7 @@ async def test_a_defect_in_a_batch_is_internal_for_each_of_its_calls(
     """No caller is left waiting, and the next batch runs."""
     with monkeypatch.context() as patched:
         patched.setattr(placing, "_run", defect)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             found = await asyncio.gather(*(refusal(admin.orders.PlaceOrder(ask((SOLD, 1)))) for _ in range(3)))
     assert {(each.code, each.reason) for each in found} == {(grpc.StatusCode.INTERNAL, "INTERNAL")}
     await server.idle()

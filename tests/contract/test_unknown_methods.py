@@ -12,10 +12,10 @@ from tests.fixtures.servers import Running, refused
 PATHS = ("/backroom.commerce.v1.OrderService/Steal", "/backroom.nothing.v1.NoService/Get", "/nonsense", "/a/b/c")
 
 CLIENTS: dict[str, Callable[[Any, str], Any]] = {
-    "unary": lambda channel, path: channel.unary_unary(path)(b"one", timeout=10),
-    "client_stream": lambda channel, path: channel.stream_unary(path)(timeout=10),
-    "server_stream": lambda channel, path: channel.unary_stream(path)(b"one", timeout=10).read(),
-    "bidi_stream": lambda channel, path: channel.stream_stream(path)(timeout=10).read(),
+    "unary": lambda channel, path: channel.unary_unary(path)(b"one", timeout=60),
+    "client_stream": lambda channel, path: channel.stream_unary(path)(timeout=60),
+    "server_stream": lambda channel, path: channel.unary_stream(path)(b"one", timeout=60).read(),
+    "bidi_stream": lambda channel, path: channel.stream_stream(path)(timeout=60).read(),
 }
 """They need not read what is sent to them: the streams send nothing."""
 

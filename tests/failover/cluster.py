@@ -61,7 +61,7 @@ def _create_database(node: Node) -> None:
 def _service_key(url: str) -> str:
     environment = {**os.environ, "DATABASE_URL": url, "BACKROOM_MASTER_KEY": MASTER_KEY}
     arguments = ("-m", "server", "admin", "create-service-account", "crowd", "--role", "service")
-    made = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120)
+    made = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=300)
     assert made.returncode == 0, made.stderr
     return made.stdout.strip().rpartition(" ")[2]
 

@@ -12,6 +12,7 @@ import migrations
 from storage.embedded.temporary import memory_folder
 from storage.url import sibling
 from tests.faults.cluster import Cluster
+from tests.faults.replication import template
 from tests.faults.succession import Succession
 from tests.fixtures.servers import Running
 
@@ -38,6 +39,12 @@ def postgres(cluster: Cluster) -> str:
 async def server(own_server: Running) -> Running:
     """A server for one test: a fault in one affects no other test, and the shared one uses another cluster."""
     return own_server
+
+
+@pytest.fixture(scope="session")
+def migrated_primary() -> Iterator[Path]:
+    with template() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

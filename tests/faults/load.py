@@ -96,7 +96,7 @@ async def crowd(api: Api, book: Book, *, callers: int = 16) -> AsyncIterator[Non
             gone.set()
 
 
-async def until(true: Callable[[], bool], *, within: float = 10) -> None:
+async def until(true: Callable[[], bool], *, within: float = 120) -> None:
     """Returns once the condition is true; raises TimeoutError after a timeout."""
     async with asyncio.timeout(within):
         while not true():  # noqa: ASYNC110 - it is told by nobody

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import psycopg
 
+import migrations
 from storage.embedded.temporary import memory_folder
+from storage.url import sibling
 from tests.fixtures.postgres_nodes import Node, until
 
 
@@ -51,13 +53,34 @@ def waiting(url: str) -> list[int]:
         return [int(row[0]) for row in connection.execute(query)]
 
 
+DATABASE = "backroom"
+"""What the migrated database of a primary is called."""
+
+
 @contextmanager
-def pair() -> Iterator[Pair]:
-    """A primary that can have a standby; both are removed at the end of the block."""
+def template() -> Iterator[Path]:
+    """The folder of a primary that has stopped, with a migrated database; primaries are copied from it."""
+    folder = Path(tempfile.mkdtemp(prefix="backroom-template-", dir=memory_folder()))
+    node = Node(folder / "primary")
+    try:
+        node.make()
+        node.start()
+        node.execute(f"CREATE DATABASE {DATABASE}")
+        migrations.upgrade(sibling(node.url, DATABASE))
+        node.stop()
+        yield node.data
+    finally:
+        node.discard()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def pair(copied: Path) -> Iterator[Pair]:
+    """A primary on which a standby can be founded, copied from a template; both are gone at the end of the block."""
     folder = Path(tempfile.mkdtemp(prefix="backroom-pair-", dir=memory_folder()))
     made = Pair(folder)
     try:
-        made.primary.make()
+        made.primary.copy_stopped(copied)
         made.primary.start()
         yield made
     finally:

@@ -36,7 +36,7 @@ async def test_no_caller_is_accepted_from_the_cache_after_the_database_froze(ser
                 request_serializer=pb.ListEventTypesRequest.SerializeToString,
             )(LIST, metadata=(("authorization", f"Bearer {person.api.token}"),), timeout=0.5)
         assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    await becomes(server.channel, "readiness", "SERVING", within=10)
+    await becomes(server.channel, "readiness", "SERVING", within=60)
     assert await outcome(person.api.webhooks.ListEventTypes(LIST)) == "done"
 
 

@@ -126,7 +126,7 @@ async def test_a_full_disk_is_reported_and_the_next_start_serves(small_disk: Pat
 def test_python_without_docstrings_is_refused() -> None:
     """Docstrings hold the messages for callers: without them every refusal would be UNKNOWN."""
     environment = bare_environment(PYTHONOPTIMIZE="2")
-    ended = subprocess.run([BACKROOM, "migrate"], env=environment, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([BACKROOM, "migrate"], env=environment, capture_output=True, text=True, timeout=300)
     (line,) = ended.stderr.splitlines()
     assert line.startswith("backroom: PYTHONOPTIMIZE: ")
     assert "unset it, or set it to 1" in line
@@ -139,7 +139,7 @@ async def test_two_concurrent_first_starts_serve_with_one_admin(tmp_path: Path) 
         try:
             for process in (one, other):
                 assert process.stdout is not None
-                said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "Ctrl-C stops it."), 120)
+                said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "Ctrl-C stops it."), 300)
                 admin = json.loads((tmp_path / ".backroom" / "admin.json").read_text())
                 assert await signed_in_by(said, **admin) == "admin@localhost: admin"
             assert await asyncio.to_thread(third.wait, 120) == 0
@@ -174,9 +174,9 @@ async def test_a_closed_terminal_leaves_no_process(tmp_path: Path) -> None:
     """SIGHUP stops the server as Ctrl-C does, with its database and its sandbox."""
     with serve(tmp_path) as process:
         assert process.stdout is not None
-        await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "Ctrl-C stops it."), 120)
+        await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "Ctrl-C stops it."), 300)
         process.send_signal(signal.SIGHUP)
-        await asyncio.wait_for(asyncio.to_thread(process.stdout.read), 60)
+        await asyncio.wait_for(asyncio.to_thread(process.stdout.read), 300)
         assert await asyncio.to_thread(process.wait, 60) == 0
     assert running_url(tmp_path / ".backroom" / "postgres") is None
 

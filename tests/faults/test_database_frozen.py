@@ -13,8 +13,8 @@ from tests.contract.probes import becomes, checked
 from tests.faults.cluster import Cluster
 from tests.fixtures.servers import Api, Running, refusal
 
-SOON = 5.0
-"""In seconds: how soon readiness must follow the database, and a call its deadline."""
+SOON = 20.0
+"""In seconds: how soon readiness must follow the database, and a call its deadline, whatever else the machine does."""
 
 LIST = catalog_service_pb2.ListProductsRequest()
 

@@ -3,19 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
 import psycopg
 import pytest
 
-import migrations
 from backroom.commerce.v1 import order_service_pb2
 from storage.database import Database
 from storage.url import sibling
 from tests.commerce.goods import ask, stocked
 from tests.faults.load import Book
-from tests.faults.replication import Pair, pair, synchronous, waiting
+from tests.faults.replication import DATABASE, Pair, pair, synchronous, waiting
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, Running, running
 from tests.fixtures.trading import eventually
@@ -29,7 +29,7 @@ CROWD = 8
 
 @asynccontextmanager
 async def serving(url: str) -> AsyncIterator[Running]:
-    database = Database(sibling(url, "backroom"), audit_key=MASTER_KEYS.audit_key)
+    database = Database(sibling(url, DATABASE), audit_key=MASTER_KEYS.audit_key)
     try:
         async with running(database) as server:
             yield server
@@ -38,10 +38,8 @@ async def serving(url: str) -> AsyncIterator[Running]:
 
 
 @pytest.fixture
-def replicated() -> Iterator[Pair]:
-    with pair() as made:
-        made.primary.ask("CREATE DATABASE backroom")
-        migrations.upgrade(sibling(made.primary.url, "backroom"))
+def replicated(migrated_primary: Path) -> Iterator[Pair]:
+    with pair(migrated_primary) as made:
         made.replicate()
         yield made
 
@@ -81,7 +79,7 @@ async def code_of(call: Awaitable[Any]) -> grpc.StatusCode:
 
 
 def rows(pair: Pair, query: Any = ORDERS) -> int:
-    with psycopg.connect(sibling(pair.primary.url, "backroom")) as connection:
+    with psycopg.connect(sibling(pair.primary.url, DATABASE)) as connection:
         found = connection.execute(query).fetchone()
     return int(found[0]) if found else 0
 

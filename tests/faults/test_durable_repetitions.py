@@ -15,6 +15,7 @@ from server.commerce.service import Paying, Settling
 from server.frame.batching import Batcher
 from storage.commerce.store import COMMERCE
 from storage.database import Database
+from storage.time_limits import TimeLimits
 from tests.commerce.books import run
 from tests.commerce.goods import ask, placed, stocked
 from tests.contract.rows import all_rows
@@ -22,12 +23,14 @@ from tests.contract.scenario import BY_NAME, Scenario, carried_request_id
 from tests.contract.test_every_change_is_recorded import CHANGING
 from tests.faults.cluster import Cluster
 from tests.faults.unconfirmed import held_up, unconfirmed
+from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.mailboxes import Collected
 from tests.fixtures.sandbox import Sandbox
 from tests.fixtures.servers import Api
 from tests.fixtures.trading import Shop, eventually, trading
 from tests.identity.people import NEW_PASSWORD, logging_in
 
+PATIENCE_SECONDS = 120.0
 ACKNOWLEDGES_NOTHING = {"ExchangeKey"}
 """It issues a token, and stores the key's last use at most once a minute."""
 
@@ -58,6 +61,16 @@ class Repeating(Scenario):
         """The same caller, whose sessions have just ended, with a new one."""
         login = await self.anonymous.identity.Login(logging_in("ada@example.com", NEW_PASSWORD))
         return Api(self.shop.server.channel, login.tokens.access_token, api.account_id)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """One that gives no commit up: on a busy machine it takes a while to see that one waits."""
+    opened = Database(
+        database_url, audit_key=MASTER_KEYS.audit_key, pool_size=5, limits=TimeLimits(answer=PATIENCE_SECONDS)
+    )
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture

@@ -4,18 +4,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import grpc
 import pytest
 
-import migrations
 from backroom.commerce.v1 import order_service_pb2
 from storage.database import Database
 from tests.commerce.goods import ask, created, stocked
 from tests.contract.probes import becomes, checked
-from tests.faults.replication import Pair, pair
+from tests.faults.replication import DATABASE, Pair, pair
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, Running, refusal, running
 
@@ -31,9 +31,8 @@ KINDS = ("PlaceOrder", "CreateProduct", "GetOrder", "WatchOrders")
 
 
 @pytest.fixture
-def nodes() -> Iterator[Pair]:
-    with pair() as made:
-        migrations.upgrade(made.primary.url)
+def nodes(migrated_primary: Path) -> Iterator[Pair]:
+    with pair(migrated_primary) as made:
         made.replicate()
         yield made
 
@@ -41,7 +40,7 @@ def nodes() -> Iterator[Pair]:
 @pytest.fixture
 async def serving(nodes: Pair) -> AsyncIterator[Running]:
     """A server with both hosts in its URL and a worker."""
-    url = nodes.url("postgres")
+    url = nodes.url(DATABASE)
     database = Database(url, audit_key=MASTER_KEYS.audit_key)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)

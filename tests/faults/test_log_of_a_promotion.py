@@ -4,15 +4,13 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc
-import psycopg
 
-import migrations
 from storage.database import Database
-from storage.url import sibling
 from tests.faults.load import Book, crowd, goods, until
-from tests.faults.replication import pair
+from tests.faults.replication import DATABASE, pair
 from tests.faults.test_log_while_away import Process, served
 from tests.fixtures.applications import application_of
 from tests.fixtures.keys import MASTER_KEYS
@@ -55,15 +53,12 @@ def _assert_few_and_ours(server: Process, lines: list[dict[str, object]]) -> Non
     assert all(len(str(line)) < 700 for line in lines)
 
 
-async def test_a_promotion_is_logged_in_a_few_lines() -> None:
+async def test_a_promotion_is_logged_in_a_few_lines(migrated_primary: Path) -> None:
     """The primary is killed, its standby promoted, and callers continue; then all connections are ended, twice."""
     book = Book()
-    with pair() as found:
-        with psycopg.connect(found.primary.url, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE shop")
-        await asyncio.to_thread(migrations.upgrade, sibling(found.primary.url, "shop"))
+    with pair(migrated_primary) as found:
         await asyncio.to_thread(found.replicate)
-        url = found.url("shop")
+        url = found.url(DATABASE)
         async with await served(url) as server:
             await server.until("serving")
             async with _ordering(server, url, book):
@@ -75,7 +70,7 @@ async def test_a_promotion_is_logged_in_a_few_lines() -> None:
                 promoted = await _lines_after(server, book, begin)
                 begin = len(server.log)
                 for _ in range(2):
-                    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'shop'"
+                    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'backroom'"
                     await asyncio.to_thread(found.standby.ask, ended)
                     await asyncio.sleep(1)
                 terminated = await _lines_after(server, book, begin)

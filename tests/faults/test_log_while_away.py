@@ -57,7 +57,7 @@ class Process:
         await self.ended()
 
     async def ended(self) -> int:
-        code = await asyncio.wait_for(self.process.wait(), 60)
+        code = await asyncio.wait_for(self.process.wait(), 300)
         await asyncio.gather(*self._reading)
         return code
 

@@ -45,7 +45,7 @@ async def test_a_server_that_starts_before_its_database_becomes_ready_with_it(
             assert await checked(running.channel, "readiness") == "NOT_SERVING"
             assert await checked(running.channel, "liveness") == "SERVING"
             await stopped.aclose()
-            await becomes(running.channel, "readiness", "SERVING", within=5)
+            await becomes(running.channel, "readiness", "SERVING", within=60)
             api = await running.sign_in("service")
             await api.catalog.ListProducts(catalog_service_pb2.ListProductsRequest())
             await running.server.stop()

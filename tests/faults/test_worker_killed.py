@@ -28,10 +28,10 @@ QUIET = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound
 
 
 @pytest.fixture
-async def idle_shop(database: Database, sandbox: Sandbox) -> AsyncIterator[Shop]:
+async def idle_shop(database: Database, sandbox_here: Sandbox) -> AsyncIterator[Shop]:
     """A shop whose server runs no jobs, and receives no webhook."""
-    async with running(database, **paying_by(sandbox.url, sandbox.key)) as server:
-        shop = Shop(server, sandbox, await server.sign_in("service"))
+    async with running(database, **paying_by(sandbox_here.url, sandbox_here.key)) as server:
+        shop = Shop(server, sandbox_here, await server.sign_in("service"))
         await stocked(shop.seller, "TEA", 10)
         yield shop
 
@@ -41,7 +41,7 @@ async def killed(database_url: str, shop: Shop, point: str) -> None:
     where = (database_url, shop.sandbox.url, shop.sandbox.key, point)
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.faults.dying_worker", *where)
     try:
-        assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGKILL
+        assert await asyncio.wait_for(process.wait(), 300) == -signal.SIGKILL
     finally:
         if process.returncode is None:
             process.kill()

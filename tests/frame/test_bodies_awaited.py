@@ -1,7 +1,6 @@
 """A body costs a server little more than it costs the sender."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import grpc
 import pytest
 import structlog
 
+from load.cpu import cpu_of
 from storage.database import Database
 from tests.contract.probes import checked
 from tests.fixtures.applications import application_of
@@ -49,15 +49,16 @@ async def answered(channel: grpc.aio.Channel, body: Body, token: str) -> Any:
 
 
 @asynccontextmanager
-async def probed(channel: grpc.aio.Channel) -> AsyncIterator[list[float]]:
-    """The durations of probes sent one after another meanwhile, in seconds."""
+async def probed(channel: grpc.aio.Channel, pid: int) -> AsyncIterator[list[float]]:
+    """The CPU seconds of the server while each probe waited; the probes are sent one after another meanwhile."""
+    worked = cpu_of(pid)
     waited: list[float] = []
 
     async def probe() -> None:
         while True:
-            began = time.perf_counter()
+            began = worked()
             await checked(channel, "liveness")
-            waited.append(time.perf_counter() - began)
+            waited.append(worked() - began)
             await asyncio.sleep(0.01)
 
     probing = asyncio.create_task(probe())
@@ -86,7 +87,7 @@ async def test_no_body_blocks_the_server_or_exhausts_its_memory(database_url: st
         for name, body in BODIES.items():
             reset_peak(pid)
             before = megabytes(pid, "VmRSS")
-            async with probed(probing) as waited:
+            async with probed(probing, pid) as waited:
                 codes = set(await asyncio.gather(*(answered(attacking, body, token) for _ in range(body.times))))
             assert codes <= EXPECTED, (name, codes)
             assert megabytes(pid, "VmHWM") - before < MAX_MEGABYTES, name

@@ -64,6 +64,12 @@ def test_a_job_that_another_worker_took_over_is_not_logged_by_the_queue(written:
     assert lines(written) == []
 
 
+def test_a_listener_that_the_queue_leaves_behind_is_not_logged(written: io.StringIO) -> None:
+    """It waits on a connection on which nothing gets through any more; the outage has a line of its own."""
+    logging.getLogger("procrastinate.utils").error("Abandoning tasks that did not stop when cancelled: listener")
+    assert lines(written) == []
+
+
 def test_a_tasks_defect_is_logged_with_its_place(written: io.StringIO) -> None:
     """And without its text, which may quote a payload."""
     asked = "s3cret"

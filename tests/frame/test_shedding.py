@@ -24,7 +24,7 @@ async def held(api: Api, opened: Running, monkeypatch: pytest.MonkeyPatch, count
     slow = Slow()
     monkeypatch.setattr(opened.application.identity.accounts, "get", slow)
     calls = [asyncio.ensure_future(get_me(api)) for _ in range(count)]
-    await asyncio.wait_for(slow.began.wait(), 5)
+    await asyncio.wait_for(slow.began.wait(), 300)
     await until(lambda: counted(opened, "backroom_calls_under_way") == count)
     return calls
 

@@ -14,7 +14,15 @@ from tests.fixtures import servers
 from tests.fixtures.servers import Running
 from tests.identity.people import Clock, running
 
-_BY_ITSELF = ("identity.keys", "identity.access_changes", "pg_current_snapshot", "alembic_version", "frame.events")
+_BY_ITSELF = (
+    "identity.keys",
+    "identity.access_changes",
+    "pg_current_snapshot",
+    "alembic_version",
+    "frame.events",
+    "flags.",
+)
+"""What a server reads without a call, every half second or so; no call of identity reads it."""
 
 
 @pytest.fixture

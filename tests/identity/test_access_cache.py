@@ -159,6 +159,7 @@ async def test_the_cache_is_not_trusted_without_a_recent_poll(door: AccessFixtur
     door.elapsed.seconds += TRUST_SECONDS
     await door.permissions(token)
     assert lookups == [account.id]
+    assert TRUST_SECONDS < 1, "what is taken away is gone within a second"
     door.elapsed.seconds += 0.001
     for _ in range(2):
         await door.permissions(token)
@@ -305,7 +306,7 @@ async def test_a_waiting_caller_is_notified_when_its_access_changes(door: Access
         await tx.access_changes.add([account.id], door.time)
     await door.access_cache.poll()
     lowered = Caller(account.id, ROLES["customer"], session.id)
-    assert await asyncio.wait_for(asyncio.gather(*waiting), 5) == [lowered] * 3
+    assert await asyncio.wait_for(asyncio.gather(*waiting), 60) == [lowered] * 3
     assert not door.access_cache._waiting
 
 
@@ -318,7 +319,7 @@ async def test_a_change_before_the_wait_is_reported_at_once(door: AccessFixture)
         await tx.access_changes.add([account.id], door.time)
     await door.access_cache.poll()
     with pytest.raises(TokenInvalid):
-        await asyncio.wait_for(door.access_cache.changed(caller), 5)
+        await asyncio.wait_for(door.access_cache.changed(caller), 60)
 
 
 async def test_access_changes_are_purged_after_an_hour(door: AccessFixture) -> None:

@@ -41,7 +41,7 @@ async def test_calls_answered_in_the_warm_up_do_not_count() -> None:
         if cold:
             raise Refused("UNAVAILABLE")
 
-    seen = await closed_loop(call, callers=2, seconds=0.2, warm_up=0.3, meters={"work": lambda: spent})
+    seen = await closed_loop(call, callers=2, seconds=0.2, warm_up=0.8, meters={"work": lambda: spent})
     assert seen.latencies
     assert not seen.refusals
     # A call that starts in the window may end after it, or the other way round.

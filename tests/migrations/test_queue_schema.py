@@ -47,7 +47,7 @@ def test_every_version_of_postgresql_gives_the_same(database_url: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
     )
     assert {(place, what) for place, what in json.loads(finished.stdout)} == catalog(database_url)
 

@@ -15,6 +15,6 @@ async def test_a_server_on_an_old_database_is_not_ready_until_it_is_migrated(emp
         assert await checked(running.channel, "readiness") == "NOT_SERVING"
         assert running.application.health.reason == migrations.migration_problem(None)
         await asyncio.to_thread(migrations.upgrade, empty_url)
-        await becomes(running.channel, "readiness", "SERVING", within=10)
+        await becomes(running.channel, "readiness", "SERVING", within=60)
         await running.server.stop()
     await database.close()

@@ -40,7 +40,7 @@ async def backroom(*arguments: str, **settings: str) -> Finished:
         with tempfile.TemporaryDirectory(prefix="backroom-") as folder:
             environment = bare_environment(**settings)
             ended = subprocess.run(
-                [BACKROOM, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+                [BACKROOM, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
             )
         return Finished(ended.returncode, ended.stdout, ended.stderr)
 

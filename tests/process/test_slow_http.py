@@ -28,7 +28,9 @@ GET = b"GET /here HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 @asynccontextmanager
-async def listening(*, tls: Certificates | None = None, most: int = 256) -> AsyncIterator[tuple[int, list[str]]]:
+async def listening(
+    *, tls: Certificates | None = None, most: int = 256, within: float = WITHIN
+) -> AsyncIterator[tuple[int, list[str]]]:
     """The port of an HTTP side that waits a fraction of a second for a request; and what its application got."""
     seen: list[str] = []
 
@@ -44,7 +46,7 @@ async def listening(*, tls: Certificates | None = None, most: int = 256) -> Asyn
 
     app = Starlette(routes=[Route("/take", take, methods=["POST"]), Route("/here", here)])
     context = tls.context if tls else None
-    listener = Listener(app, "127.0.0.1", 0, tls=context, request_within=WITHIN, most=most)
+    listener = Listener(app, "127.0.0.1", 0, tls=context, request_within=within, most=most)
     listener.start()
     try:
         yield listener.port, seen
@@ -53,10 +55,13 @@ async def listening(*, tls: Certificates | None = None, most: int = 256) -> Asyn
 
 
 async def ended(port: int, start: bytes, trickle: bytes) -> tuple[float, bytes]:
-    """How long until a connection is closed that sends `start` and then `trickle` byte by byte; and its response."""
+    """In how many seconds a connection is ended that sends the one and then byte by byte the other; and its answer.
+
+    It must end before all is sent: fails where the server waits for the last byte.
+    """
     began = monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    async with closed(writer), asyncio.timeout(10):
+    async with closed(writer), asyncio.timeout(60):
         writer.write(start)
         reading = asyncio.ensure_future(reader.read())
         for byte in trickle:
@@ -64,6 +69,8 @@ async def ended(port: int, start: bytes, trickle: bytes) -> tuple[float, bytes]:
                 break
             writer.write(bytes([byte]))
             await asyncio.sleep(0.05)
+        else:
+            assert not trickle, "the connection outlasts all that was sent"
         await asyncio.wait([reading])
         return monotonic() - began, b"" if reading.exception() else reading.result()
 
@@ -72,10 +79,10 @@ async def ended(port: int, start: bytes, trickle: bytes) -> tuple[float, bytes]:
     ("start", "trickle"),
     [
         (b"", b""),
-        (b"", b"x" * 100),
-        (b"GET /here HTTP/1.1\r\n", b"x-filling: " + b"x" * 100),
-        (HEAD, b"x" * 39),
-        (b"POST /take HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 20),
+        (b"", b"x" * 400),
+        (b"GET /here HTTP/1.1\r\n", b"x-filling: " + b"x" * 400),
+        (HEAD.replace(b"40", b"401"), b"x" * 400),
+        (b"POST /take HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 80),
     ],
     ids=["nothing", "a line", "headers", "a body", "chunks"],
 )
@@ -83,7 +90,7 @@ async def test_a_request_that_does_not_arrive_in_time_is_closed(start: bytes, tr
     """Even if bytes of it keep arriving."""
     async with listening() as (port, seen):
         took, answer = await ended(port, start, trickle)
-        assert 0.9 * WITHIN < took < 4 * WITHIN
+        assert took > 0.9 * WITHIN
         assert answer == b""
         await asyncio.sleep(0.05)
         assert seen == (["cut off"] if b"/take" in start else [])
@@ -91,13 +98,13 @@ async def test_a_request_that_does_not_arrive_in_time_is_closed(start: bytes, tr
 
 async def test_a_slow_request_that_arrives_in_time_is_answered() -> None:
     """And so are further ones on the same connection, each with its own timeout."""
-    async with listening() as (port, seen):
+    async with listening(within=2.0) as (port, seen):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        async with closed(writer), asyncio.timeout(10):
+        async with closed(writer), asyncio.timeout(60):
             for _ in range(3):
                 for part in (HEAD, b"x" * 20, b"x" * 20):
                     writer.write(part)
-                    await asyncio.sleep(WITHIN / 4)
+                    await asyncio.sleep(0.25)
                 assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
         assert seen == ["40 bytes"] * 3
 
@@ -107,15 +114,15 @@ async def test_an_idle_http_connection_is_closed() -> None:
     async with listening() as (port, _):
         took, answer = await ended(port, GET * 3, b"")
         assert answer.count(b"HTTP/1.1 204") == 3
-        assert 0.9 * WITHIN < took < 4 * WITHIN
+        assert took > 0.9 * WITHIN
 
 
 async def test_a_new_caller_replaces_the_one_that_has_been_silent_for_longest() -> None:
     """Above the limit on connections."""
-    async with listening(most=20) as (port, _):
+    async with listening(most=20, within=60) as (port, _):
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        async with closed(writer), asyncio.timeout(WITHIN / 2):
+        async with closed(writer), asyncio.timeout(30):
             writer.write(GET)
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
             assert await silent[0][0].read() == b""
@@ -130,10 +137,10 @@ async def test_a_missing_handshake_times_out(tmp_path: Path) -> None:
     async with listening(tls=Certificates(files.certificate, files.key, structlog.get_logger())) as (port, _):
         for start in (b"", b"\x16\x03\x01"):
             took, _ = await ended(port, start, b"")
-            assert 0.9 * WITHIN < took < 4 * WITHIN
+            assert took > 0.9 * WITHIN
         context = ssl.create_default_context(cadata=ca.pem.decode())
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-        async with closed(writer), asyncio.timeout(5):
+        async with closed(writer), asyncio.timeout(30):
             writer.write(GET)
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
 
@@ -145,7 +152,7 @@ async def test_other_requests_are_answered_meanwhile(server: Running) -> None:
     slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
     for _, writer in slow:
         writer.write(b"POST /webhooks/hub HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\nx")
-    async with asyncio.timeout(3):
-        assert (await sent(port, Post("nobody", []))).status == 404
+    assert (await sent(port, Post("nobody", []))).status == 404
+    assert not any(reader.at_eof() for reader, _ in slow)
     for _, writer in slow:
         writer.transport.abort()

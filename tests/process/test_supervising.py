@@ -105,4 +105,4 @@ async def test_both_ends_of_a_channel_can_request_and_respond_at_once() -> None:
         await one.request("last")
     with pytest.raises(ConnectionError):
         await one.request("twice", "c")
-    await asyncio.wait_for(talking[0], 5)
+    await asyncio.wait_for(talking[0], 60)

@@ -207,11 +207,11 @@ async def test_the_clients_call_a_server_with_a_certificate(database: Database, 
 
         def ask() -> int:
             with Backroom(address, tls=tls) as backroom:
-                return backroom.health.Check(READINESS, timeout=5).status
+                return backroom.health.Check(READINESS, timeout=60).status
 
         assert await asyncio.to_thread(ask) == HealthCheckResponse.SERVING
         async with AsyncBackroom(address, tls=tls) as backroom:
-            answer = await backroom.health.Check(READINESS, timeout=5)
+            answer = await backroom.health.Check(READINESS, timeout=60)
         assert answer.status == HealthCheckResponse.SERVING
         assert caller.key_pem.decode() not in repr(tls)
 

@@ -261,11 +261,11 @@ async def test_a_first_start_creates_one_database_and_one_admin(tmp_path: Path) 
     """Reported once, when all workers serve; no process is left after Ctrl-C."""
     with started(tmp_path, **FREE) as process:
         assert process.stdout is not None
-        said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "replays one real day"), 60)
+        said = await asyncio.wait_for(asyncio.to_thread(read, process.stdout, "replays one real day"), 300)
         admin = json.loads((tmp_path / ".backroom" / "admin.json").read_text())
         assert await signed_in_by(said, **admin) == "admin@localhost: admin"
         process.send_signal(signal.SIGINT)
-        said += await asyncio.wait_for(asyncio.to_thread(process.stdout.read), 60)
+        said += await asyncio.wait_for(asyncio.to_thread(process.stdout.read), 300)
         assert await asyncio.to_thread(process.wait, 60) == 0
     assert said.count("Backroom serves") == said.count("An admin was made") == 1
     assert running_url(tmp_path / ".backroom" / "postgres") is None

@@ -110,32 +110,33 @@ async def _rotated_under_load(pair: Pair, count: int) -> Load:
     return load
 
 
-async def test_no_call_fails_while_keys_are_rotated(pair: Pair) -> None:
+async def test_no_call_fails_while_keys_are_rotated(own_pair: Pair) -> None:
     """Two servers, two rotations with the shortest overlap, and refreshes, exchanges and calls all the time."""
-    await _rotated_under_load(pair, 2)
+    await _rotated_under_load(own_pair, 2)
 
 
 @pytest.mark.proof
-async def test_no_call_fails_during_many_rotations(pair: Pair) -> None:
+async def test_no_call_fails_during_many_rotations(own_pair: Pair) -> None:
     """Ten rotations."""
-    load = await _rotated_under_load(pair, 10)
+    load = await _rotated_under_load(own_pair, 10)
     print(f"10 rotations: {dict(load.outcomes)}, none failed")  # noqa: T201 - a proof's figures
 
 
-async def test_tokens_of_a_revoked_key_end_within_a_second(pair: Pair) -> None:
+async def test_tokens_of_a_revoked_key_end_within_a_second(own_pair: Pair) -> None:
     """On both servers, although each had accepted them before; tokens of the next key remain valid."""
-    apis = await pair.sign_in("customer")
+    apis = await own_pair.sign_in("customer")
     for api in apis:
         await me(api)
-    kid, _ = await pair.application.identity.keys.signing()
-    await KeyRotation(pair.database.store(IDENTITY), MASTER_KEYS, now).revoke(kid, ChangeContext(NOBODY, "test", now()))
+    kid, _ = await own_pair.application.identity.keys.signing()
+    rotation = KeyRotation(own_pair.database.store(IDENTITY), MASTER_KEYS, now)
+    await rotation.revoke(kid, ChangeContext(NOBODY, "test", now()))
 
     async def outcomes() -> list[str]:
         return [await outcome(api.identity.GetMe(GET_ME)) for api in apis]
 
     await within_a_second(outcomes, ["TOKEN_INVALID"] * 2)
-    await pair.application.identity.keys.load()
-    for api in await pair.sign_in("customer"):
+    await own_pair.application.identity.keys.load()
+    for api in await own_pair.sign_in("customer"):
         await me(api)
 
 

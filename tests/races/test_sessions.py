@@ -153,7 +153,9 @@ async def test_of_two_concurrent_changes_of_one_password_one_succeeds(server: Ru
     ada = Api(server.channel, tokens.access_token)
     changes = [changing(new=f"a new password {place}") for place in range(4)]
     outcomes = await asyncio.gather(*(outcome(ada.identity.ChangePassword(change)) for change in changes))
-    assert Counter(outcomes) == {"done": 1, "CREDENTIALS_INVALID": 3}
+    # Whoever is so late that the first has ended the session already is told that.
+    assert outcomes.count("done") == 1
+    assert {*outcomes} <= {"done", "CREDENTIALS_INVALID", "TOKEN_INVALID"}
     winner = changes[outcomes.index("done")].new_password
     assert (await logged_in(server.anonymous, password=winner)).access_token
     assert await next_token(server.anonymous, tokens.refresh_token) is None

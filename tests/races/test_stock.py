@@ -74,7 +74,8 @@ async def test_concurrent_orders_cancellations_and_adjustments_over_two_servers_
 
     told = sum(await asyncio.gather(*map(worker, range(16))), Counter[str]())
     assert told.total() == 16 * 30
-    assert {*told} <= {"ok", "OUT_OF_STOCK", "STOCK_TOO_LOW", "ORDER_STATE_CONFLICT"}
+    # A batch that a busy machine does not get done in its time is given up, and may have been stored or not.
+    assert {*told} <= {"ok", "OUT_OF_STOCK", "STOCK_TOO_LOW", "ORDER_STATE_CONFLICT", "DATABASE_UNAVAILABLE"}
     assert told["ok"] > 0
     assert await broken(pair.database) == {}
 

@@ -40,12 +40,12 @@ class Merchant:
 
     async def heard(self, count: int) -> None:
         """Returns once it has received this many."""
-        async with asyncio.timeout(20), self._arrived:
+        async with asyncio.timeout(60), self._arrived:
             await self._arrived.wait_for(lambda: len(self.received) >= count)
 
     async def heard_of(self, changes: Collection[tuple[str, str]]) -> None:
         """Returns once it has received all of these, each a payment's id and a type."""
-        async with asyncio.timeout(20), self._arrived:
+        async with asyncio.timeout(60), self._arrived:
             await self._arrived.wait_for(lambda: self.changes >= set(changes))
 
     @property

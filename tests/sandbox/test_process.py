@@ -49,10 +49,10 @@ async def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     ledger = ("--ledger", str(tmp_path / "ledger.sqlite"))
     parent = await started(sys.executable, "-c", PARENT, *COMMAND, *ledger, "--with-parent", BACKROOM_SANDBOX_KEY=KEY)
     assert parent.stdout is not None
-    assert (await asyncio.wait_for(parent.stdout.readline(), 30)).startswith(b"http://127.0.0.1:")
+    assert (await asyncio.wait_for(parent.stdout.readline(), 300)).startswith(b"http://127.0.0.1:")
     parent.kill()
     # The pipe ends when the last process that writes to it does.
-    assert await asyncio.wait_for(parent.stdout.read(), 10) == b""
+    assert await asyncio.wait_for(parent.stdout.read(), 300) == b""
     await parent.wait()
 
 
@@ -62,9 +62,9 @@ async def test_secrets_can_be_passed_on_standard_input(tmp_path: Path) -> None:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(f"{KEY}\n{WEBHOOK_SECRET}\n".encode())
-    assert (await asyncio.wait_for(process.stdout.readline(), 30)).startswith(b"http://127.0.0.1:")
+    assert (await asyncio.wait_for(process.stdout.readline(), 300)).startswith(b"http://127.0.0.1:")
     process.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert await asyncio.wait_for(process.wait(), 300) == 0
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ async def test_an_invalid_ledger_is_reported_in_one_line(tmp_path: Path) -> None
     """With exit code 1, and it is not changed."""
     (tmp_path / "notes").write_text("not a database\n" * 100)
     process = await started(*COMMAND, "--ledger", str(tmp_path / "notes"), BACKROOM_SANDBOX_KEY=KEY)
-    out, error = await asyncio.wait_for(process.communicate(), 30)
+    out, error = await asyncio.wait_for(process.communicate(), 300)
     assert (process.returncode, out) == (1, b"")
     assert error.decode() == f"backroom: {tmp_path / 'notes'}: file is not a database\n"
 
@@ -109,6 +109,6 @@ async def test_a_used_address_is_reported_in_one_line(sandbox: SandboxProcess, t
     """A second provider does not start."""
     address = ("--address", sandbox.url.removeprefix("http://"))
     process = await started(*COMMAND, *address, "--ledger", str(tmp_path / "other"), BACKROOM_SANDBOX_KEY=KEY)
-    out, error = await asyncio.wait_for(process.communicate(), 30)
+    out, error = await asyncio.wait_for(process.communicate(), 300)
     assert (process.returncode, out) == (1, b"")
     assert "Address already in use" in error.decode()

@@ -20,7 +20,7 @@ def postgres_15(folder: Path) -> Iterator[str]:
 
     def run(program: str, *arguments: str) -> None:
         command = account.command([str(PROGRAMS / program), *arguments], [data])
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=60)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=300)
 
     run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-N")
     options = f"-h '' -k '{data}' -F"

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from enum import IntEnum
-from functools import cached_property, partial
+from functools import cache, partial
 from importlib.resources import files
 from threading import Lock
 from typing import TypeVar
@@ -45,6 +45,12 @@ class Match(IntEnum):
     NORMALIZED = 1
     AS_TYPED = 2
     """It matches a hash of before passwords were normalized, which is to be replaced."""
+
+
+@cache
+def _common() -> frozenset[str]:
+    listed = files("server.identity").joinpath("data/common-passwords.txt.xz").read_bytes()
+    return frozenset(lzma.decompress(listed).decode().splitlines())
 
 
 class Passwords:
@@ -94,13 +100,12 @@ class Passwords:
                 fields=[FieldViolation(field, "is too common or too easy to guess: choose another one")]
             )
 
+    async def load(self) -> None:
+        """Loads what weak passwords are recognized by: some 13 MiB that the first caller would have to wait for."""
+        await self._in_thread(partial(self._is_weak, "", ()))
+
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
-
-    @cached_property
-    def _common(self) -> frozenset[str]:
-        listed = files("server.identity").joinpath("data/common-passwords.txt.xz").read_bytes()
-        return frozenset(lzma.decompress(listed).decode().splitlines())
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         with self._counting:
@@ -117,7 +122,7 @@ class Passwords:
             self._taken -= 1
 
     def _is_weak(self, text: str, own: Sequence[str]) -> bool:
-        if is_common(text, self._common, own):
+        if is_common(text, _common(), own):
             return True
         return int(zxcvbn(text[:ESTIMATED], [*own, *PLAIN]).score) < STRONG_FROM
 

@@ -48,7 +48,7 @@ class User:
 
     def leave(self) -> str:
         """Leaves, and returns the error message, or nothing."""
-        _, said = self.process.communicate(timeout=120)
+        _, said = self.process.communicate(timeout=300)
         return said
 
     def kill(self) -> None:
