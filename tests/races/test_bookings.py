@@ -7,6 +7,7 @@ from itertools import cycle, islice
 from typing import Any
 
 import grpc
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,9 @@ from tests.fixtures.servers import Api, Running, refused
 _CALLERS = 500
 _ROUNDS, _AT_ONCE, _PLAYS = 8, 16, 80
 """Together 10,240 operations."""
+_FEW_PLAYS = 4
 _ROUND = st.lists(OPERATIONS, min_size=_AT_ONCE, max_size=_AT_ONCE)
+_PLAY = st.lists(_ROUND, min_size=_ROUNDS, max_size=_ROUNDS)
 
 
 async def outcome(api: Api, room: str, **rest: int) -> str:
@@ -52,17 +55,27 @@ async def test_two_servers_book_an_hour_once(pair: Pair) -> None:
     assert await outcomes(callers, room) == {"booked": 1, "ALREADY_BOOKED": _CALLERS - 1}
 
 
-@settings(max_examples=_PLAYS, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@given(rounds=st.lists(_ROUND, min_size=_ROUNDS, max_size=_ROUNDS))
-async def test_what_16_callers_do_at_random_never_overlaps(
-    pair: Pair, database_url: str, rounds: Sequence[Sequence[Any]]
-) -> None:
-    """Bookings, leases, series in any order of their resources, moves and cancellations, 10,000 over two servers.
+@settings(max_examples=_FEW_PLAYS, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(rounds=_PLAY)
+async def test_what_16_callers_do_at_random_never_overlaps(pair: Pair, rounds: Sequence[Sequence[Any]]) -> None:
+    """Bookings, leases, series in any order of their resources, moves and cancellations, over two servers.
 
-    Nobody is told of a deadlock, and nothing is refused that would have fitted.
+    No caller sees a deadlock, and nothing is refused that would have fitted.
     """
+    await play(pair, rounds)
+
+
+@pytest.mark.proof
+@settings(max_examples=_PLAYS, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(rounds=_PLAY)
+async def test_10_000_operations_at_random_never_overlap(pair: Pair, rounds: Sequence[Sequence[Any]]) -> None:
+    """The same, for longer."""
+    await play(pair, rounds)
+
+
+async def play(pair: Pair, rounds: Sequence[Sequence[Any]]) -> None:
     apis = [api for _ in range(_AT_ONCE // 2) for api in await pair.sign_in("service")]
-    play = await Play.begun(apis)
+    begun = await Play.begun(apis)
     for operations in rounds:
-        await play.round(operations)
-    assert broken_laws(database_url) == {}
+        await begun.round(operations)
+    assert broken_laws(pair.url) == {}
