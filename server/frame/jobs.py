@@ -197,7 +197,8 @@ class Worker:
                 self._mark_unreachable()
                 self._defect.record_failure(fault=described(error))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._stopping.wait()
         for connector in filter(None, (self._connector, self._direct)):
             await connector.close()
 

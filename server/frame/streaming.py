@@ -47,7 +47,8 @@ class OpenStreams:
     async def close(self) -> None:
         """Returns once all have ended, which were told to; one whose reader does not read is cut off."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), _CLOSE_SECONDS)
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._idle.wait()
         for task in self._tasks.values():
             task.cancel()
 

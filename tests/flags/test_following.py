@@ -125,6 +125,25 @@ async def test_whoever_waits_is_told_that_the_process_stops(database: Database) 
     assert set(flags.view("").flags) == {"a"}
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_it_ends_though_a_change_comes_as_it_is_cancelled(database: Database, turns: int) -> None:
+    """At whichever turn of the event loop: a server that stops waits for it."""
+    flags = current(database, poll_seconds=600)
+    task = asyncio.create_task(flags.follow())
+    await add(database, flag("a"))
+    async with asyncio.timeout(30):
+        await flags.after(0, within=30)
+        while flags._heard.is_set():  # noqa: ASYNC110 - polled
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    flags._heard.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=10)
+    assert task.cancelled()
+
+
 async def test_two_servers_end_on_the_same_version_after_many_quick_changes(database_url: str) -> None:
     """Whichever notifications arrived, and in whichever order they polled."""
     databases = [Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=3, pooler=POOLER) for _ in "ab"]

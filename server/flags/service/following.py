@@ -123,8 +123,10 @@ class CurrentFlags:
             while True:
                 self._heard.clear()
                 await self._try(outage, defect)
+                # Not by wait_for, which in Python 3.11 forgets that it was cancelled where the wait ends just then.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._heard.wait(), self._poll_seconds)
+                    async with asyncio.timeout(self._poll_seconds):
+                        await self._heard.wait()
         finally:
             tasks = [task for task in (listening, self._updating) if task is not None]
             for task in tasks:

@@ -98,7 +98,8 @@ class Supervisor:
             self._ended = merged([self._ended, worker_process.metrics.lasting()])
             pause = self._restart_delay(number, worker_process, code, restarts)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._stop.wait()
 
     async def _start(self, assignment: Assignment) -> WorkerProcess:
         worker_process = await WorkerProcess.start(*assignment.inherited)
