@@ -1,14 +1,16 @@
 """Real orders of a real shop, replayed over gRPC as an internal service would send them."""
 
-from replay.calling import ReplayFailed
+from replay.booking import BookedDay, book_day
+from replay.calling import NotShown, ReplayFailed
 from replay.dataset import Dataset, first_day, read_dataset
 from replay.figures import Figures, Outcome
-from replay.report import print_outcome, print_rolled_out, progress_on
-from replay.rollout import NotShown, RolledOut, roll_out
+from replay.report import print_booked, print_outcome, print_rolled_out, progress_on
+from replay.rollout import RolledOut, roll_out
 from replay.rows import DatasetError
 from replay.run import replay
 
 __all__ = [
+    "BookedDay",
     "Dataset",
     "DatasetError",
     "Figures",
@@ -16,7 +18,9 @@ __all__ = [
     "Outcome",
     "ReplayFailed",
     "RolledOut",
+    "book_day",
     "first_day",
+    "print_booked",
     "print_outcome",
     "print_rolled_out",
     "progress_on",

@@ -38,6 +38,9 @@ _OF_THE_CHANGE = frozenset(
 )
 """The codes that refuse one change and imply nothing for the next one."""
 
+NOT_HERE = frozenset({grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNIMPLEMENTED})
+"""The codes of what the account may not do, or the server does not serve."""
+
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 Sleep = Callable[[float], Awaitable[None]]
@@ -46,6 +49,10 @@ Clock = Callable[[], float]
 
 class ReplayFailed(Exception):
     """The replay cannot continue; the text is one line that says where it stopped, and why."""
+
+
+class NotShown(Exception):
+    """Something cannot be shown on this server, or by this account; the text says why."""
 
 
 class Step(Enum):

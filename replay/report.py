@@ -9,10 +9,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from replay.calling import Progress, Step
+from replay.booking import PLACES, BookedDay
+from replay.calling import NotShown, Progress, Step
 from replay.figures import CURRENCY, Figures, Outcome
 from replay.returns import Matching, Reason
-from replay.rollout import FIRST_PERCENT, FLAG_KEY, GROWN_PERCENT, NotShown, RolledOut
+from replay.rollout import FIRST_PERCENT, FLAG_KEY, GROWN_PERCENT, RolledOut
 
 
 @contextmanager
@@ -73,6 +74,19 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     if outcome.figures != outcome.expected:
         _say(console, "these are not the figures of the file, which are:", "red")
         console.print(_table(outcome.expected))
+
+
+def print_booked(console: Console, day: BookedDay | NotShown) -> None:
+    """Prints how many of a day's places are booked, and who was refused why; or why it is not shown."""
+    if isinstance(day, NotShown):
+        _say(console, f"no slots booked: {day}")
+        return
+    places = f"{sum(day.booked.values()):,} of {day.slots * PLACES:,} places, {PLACES} in each of {day.slots} slots"
+    _say(console, f"delivery slots booked: {places}, by {day.callers:,} callers at once")
+    reasons = ", ".join(f"{count:,} x {reason}" for reason, count in sorted(day.refused.items()))
+    _say(console, f"delivery slots refused: {reasons or 'none'}")
+    if not day.complete:
+        _say(console, "a slot has more or fewer bookings than places, or a caller was not answered", "red")
 
 
 def print_rolled_out(console: Console, rolled_out: RolledOut | NotShown) -> None:

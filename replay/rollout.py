@@ -22,7 +22,7 @@ from backroom_client.concurrently import concurrently
 from backroom_client.credentials import bearer, token_of
 from flagd.evaluation.v2 import evaluation_service_pb2 as flagd
 from flagd.evaluation.v2.evaluation_service_pb2_grpc import ServiceStub
-from replay.calling import IN_FLIGHT, ReplayFailed
+from replay.calling import IN_FLIGHT, NOT_HERE, NotShown, ReplayFailed
 from replay.plan import SHOP
 
 FLAG_SET_ID, FLAG_KEY = "demo", "express-checkout"
@@ -32,12 +32,6 @@ FIRST_PERCENT, GROWN_PERCENT = 10, 50
 _SELECTOR = ("flagd-selector", f"flagSetId={FLAG_SET_ID}")
 _CHANGE_SECONDS = 10.0
 """How long a client may take to be told of a change."""
-_NOT_HERE = frozenset({grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNIMPLEMENTED})
-"""The account may not change flags, or the server serves none."""
-
-
-class NotShown(Exception):
-    """Flags cannot be shown on this server, or by this account; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +64,7 @@ async def roll_out(client: AsyncBackroom, key: Key) -> RolledOut:
     except grpc.aio.AioRpcError as error:
         refusal = refusal_of(error)
         text = f"{refusal.reason}: {refusal.message}" if refusal else error.details() or "no answer"
-        if error.code() in _NOT_HERE:
+        if error.code() in NOT_HERE:
             raise NotShown(text) from error
         raise ReplayFailed(f"the flag was not rolled out: {error.code().name}: {text}") from error
     except TimeoutError:

@@ -17,6 +17,7 @@ MODULES = (
     "commerce",
     "webhooks",
     "flags",
+    "bookings",
 )
 """By their folders in `server/`; in each, `module.py` has the manifest, and `settings.py`, where there is one, a
 class by the module's name, such as CommerceSettings."""

@@ -39,7 +39,7 @@ class TimelineChanged(StoreError):
 
 
 class AlreadyExists(Exception):
-    """A row with this unique key exists; `constraint` names the key.
+    """A row exists that a unique key or an exclusion constraint allows no other beside; `constraint` names it.
 
     Nothing is wrong with the store: whoever adds rows expects it, or has a defect.
     """
@@ -52,7 +52,7 @@ class AlreadyExists(Exception):
 # PostgreSQL's SQLSTATEs, https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CONTENTION = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
 _TIMEOUT = "57014"  # statement timeout
-_UNIQUE = "23505"
+_TAKEN = {"23505", "23P01"}  # by a unique key, or by what a constraint excludes beside it
 _GONE = ("08", "53", "57P", "25P03", "58")  # connection lost, out of resources, shutting down, idle too long, I/O error
 _READ_ONLY = {"25006", "55000"}  # a standby, or a primary demoted: it cannot write now, and has no timeline to report
 _REFUSED = ("28", "3D000", "42501")  # a login, an unknown database, a missing right
@@ -89,7 +89,7 @@ def _translated(error: Exception, cause: BaseException | None, *, invalidated: b
         return StoreContention()
     if state == _TIMEOUT:
         return StoreTimeout()
-    if state == _UNIQUE and isinstance(cause, psycopg.Error):
+    if state in _TAKEN and isinstance(cause, psycopg.Error):
         return AlreadyExists(cause.diag.constraint_name or "")
     if isinstance(cause, StoreUnavailable):  # why there is no connection
         return cause

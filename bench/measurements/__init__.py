@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench.figures import Finding
 from bench.measurements.accessing import accessing
+from bench.measurements.booking import booking, finding_times
 from bench.measurements.evaluating import evaluating
 from bench.measurements.lone import lone
 from bench.measurements.memory import memory
@@ -36,6 +37,8 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "evaluating": Measurement(
         "a crowd evaluates flags: Backroom, the usual stack, the echo; few flags and many", evaluating
     ),
+    "booking": Measurement("a crowd books one resource, and 1,000 of them: Backroom, the usual stack", booking),
+    "finding_times": Measurement("the free times of a year are found", finding_times),
     "sizes": Measurement("lists and orders on a large database, and on a small one", sizes, short=False),
     "starting": Measurement("a server starts on a database that is there", starting),
     "memory": Measurement("the memory of a server, idle and along many calls", memory, short=False),

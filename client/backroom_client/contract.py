@@ -67,6 +67,7 @@ class Services(Generic[Channel]):
     flags = Service(stubs.FlagServiceStub)
     flag_sets = Service(stubs.FlagSetServiceStub)
     proposals = Service(stubs.ProposalServiceStub)
+    bookings = Service(stubs.BookingServiceStub)
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

@@ -2,8 +2,10 @@
 
 import asyncio
 import sys
+from collections.abc import Awaitable
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 import uvloop
 from rich.console import Console
@@ -17,16 +19,18 @@ from server.cli.target_server import target_server, tls_of
 from server.process.failure import Failure
 from server.settings import Settings
 
+Shown = TypeVar("Shown")
+
 _KEEPER = "manager"
-"""The role that changes flags."""
+"""The role that changes flags, and what can be booked."""
 
 
 def demo(*, yes: bool = False) -> None:
-    """Replays the day that ships with the package, and then rolls out a flag.
+    """Replays the day that ships with the package, then books a day of slots and rolls out a flag.
 
     `yes` lets it write into what may be somebody else's.
     """
-    _run(replaying.first_day(), yes=yes, with_flag=True)
+    _run(replaying.first_day(), yes=yes, with_more=True)
 
 
 def replay(path: Path, first: date | None, last: date | None, *, yes: bool = False) -> None:
@@ -35,15 +39,15 @@ def replay(path: Path, first: date | None, last: date | None, *, yes: bool = Fal
         dataset = replaying.read_dataset(path, first, last)
     except replaying.DatasetError as error:
         raise Failure(str(error)) from None
-    _run(dataset, yes=yes, with_flag=False)
+    _run(dataset, yes=yes, with_more=False)
 
 
-def _run(dataset: replaying.Dataset, *, yes: bool, with_flag: bool) -> None:
+def _run(dataset: replaying.Dataset, *, yes: bool, with_more: bool) -> None:
     """Replays a selection and prints what became of it; exits with 1 where that is not what the file says."""
     console = Console(highlight=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            complete = runner.run(_replayed(settings.read(), dataset, console, yes=yes, with_flag=with_flag))
+            complete = runner.run(_replayed(settings.read(), dataset, console, yes=yes, with_more=with_more))
         except replaying.ReplayFailed as error:
             raise Failure(str(error)) from None
     if not complete:
@@ -51,14 +55,14 @@ def _run(dataset: replaying.Dataset, *, yes: bool, with_flag: bool) -> None:
 
 
 async def _replayed(
-    configured: Settings, dataset: replaying.Dataset, console: Console, *, yes: bool, with_flag: bool
+    configured: Settings, dataset: replaying.Dataset, console: Console, *, yes: bool, with_more: bool
 ) -> bool:
     """Whether all of it went as it should; prints what became of it."""
 
     def agreed(answers: bool) -> None:
         where = f"the server on {configured.grpc_address}" if answers else "a server of its own"
         reasons = reasons_to_confirm(configured, configured.grpc_address, answers=answers)
-        written = "products, orders, payments and a flag" if with_flag else "products, orders and payments"
+        written = "products, orders, payments, bookings and a flag" if with_more else "products, orders and payments"
         confirm_writing(f"this writes {written} through {where}", reasons, yes=yes)
 
     async with target_server(configured, agreed) as address:
@@ -68,18 +72,24 @@ async def _replayed(
             with replaying.progress_on(console) as progress:
                 outcome = await replaying.replay(backroom, dataset, progress)
         replaying.print_outcome(console, outcome)
-        rolled_out = not with_flag or await _rolled_out(configured, address, console)
-        return outcome.complete and rolled_out
+        shown = not with_more or await _more_shown(configured, address, console)
+        return outcome.complete and shown
 
 
-async def _rolled_out(configured: Settings, address: str, console: Console) -> bool:
-    """Whether a flag went its way as it should, or cannot be shown here; prints its figures, or why it cannot."""
+async def _more_shown(configured: Settings, address: str, console: Console) -> bool:
+    """Whether slots and a flag went their way as they should, or cannot be shown here; prints what became of each."""
     tls = tls_of(configured)
     key = Key(await service_key(configured, address, tls, role=_KEEPER))
     async with AsyncBackroom(address, key, tls=tls) as backroom:
-        try:
-            shown: replaying.RolledOut | replaying.NotShown = await replaying.roll_out(backroom, key)
-        except replaying.NotShown as not_shown:
-            shown = not_shown
-    replaying.print_rolled_out(console, shown)
-    return isinstance(shown, replaying.NotShown) or shown.complete
+        day = await _or_not_shown(replaying.book_day(backroom))
+        replaying.print_booked(console, day)
+        flag = await _or_not_shown(replaying.roll_out(backroom, key))
+        replaying.print_rolled_out(console, flag)
+    return all(isinstance(each, replaying.NotShown) or each.complete for each in (day, flag))
+
+
+async def _or_not_shown(work: Awaitable[Shown]) -> Shown | replaying.NotShown:
+    try:
+        return await work
+    except replaying.NotShown as not_shown:
+        return not_shown

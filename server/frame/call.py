@@ -71,10 +71,17 @@ class Call(Context):
         """Of the answers that it has written."""
         self.writing: Callable[[], AbstractContextManager[None]] = nullcontext
         """Entered around each writing of an answer."""
-        self.metadata: Mapping[str, str | bytes] = {name: cleaned(value) for name, value in self._received}
+        self._metadata: Mapping[str, str | bytes] | None = None
+        sent = dict(self._received)
+        self.id = _matched(CALL_ID, sent.get("x-request-id")) or str(uuid4())
+        self.trace_id = _matched(_TRACE_PARENT, sent.get("traceparent"), group=1) or uuid4().hex
+
+    @property
+    def metadata(self) -> Mapping[str, str | bytes]:
         """What was sent last under each name; in texts, a space replaces each character that cannot be printed."""
-        self.id = _matched(CALL_ID, self.metadata.get("x-request-id")) or str(uuid4())
-        self.trace_id = _matched(_TRACE_PARENT, self.metadata.get("traceparent"), group=1) or uuid4().hex
+        if self._metadata is None:
+            self._metadata = {name: cleaned(value) for name, value in self._received}
+        return self._metadata
 
     @property
     def address(self) -> str:

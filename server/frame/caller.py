@@ -1,7 +1,7 @@
 """Who calls."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from storage.frame.records import NOBODY
@@ -15,6 +15,11 @@ class Caller:
     permissions: frozenset[str]
     issued_for: UUID | None = None
     """The session, or the key of a service, that its token was issued for."""
+    account: str = field(init=False, repr=False, compare=False)
+    """The account's id as text, which each call needs."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "account", str(self.account_id))
 
     def may(self, permission: str) -> bool:
         return permission in self.permissions

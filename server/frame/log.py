@@ -1,18 +1,19 @@
 """How the log is written: JSON for machines, colored lines for a person at a terminal."""
 
 import asyncio
+import atexit
 import logging
 import math
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
-from typing import TextIO
+from typing import Any, TextIO
 
-import orjson
 import structlog
+
+from server.frame.log_lines import LogLines, rendered, stamped
 
 LIBRARY_MESSAGE = "library_message"
 """Of every line that reports a library's message: `logger` names the library, and `text` is the first line of its
@@ -44,16 +45,18 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     `style` is "json", "pretty", or "auto": pretty on a terminal and JSON elsewhere.
     """
     pretty = style == "pretty" or (style == "auto" and stream.isatty())
-    processors = _colored(stream) if pretty else [_json]
     number = logging.getLevelNamesMapping()[level]
+    lines = LogLines(stream)
+    atexit.register(lines.flush)
     structlog.configure(
-        processors=processors,
+        processors=_colored(stream) if pretty else [_stamped],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(stream) if pretty else lambda *_: lines,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_without_traceback, *processors]))
+    handler = logging.StreamHandler(lines)
+    of_libraries = [_without_traceback, *(_colored(stream) if pretty else [_json])]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=of_libraries))
     handler.addFilter(LibraryLines(number))
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
 
@@ -66,11 +69,15 @@ def _colored(stream: TextIO) -> list[structlog.typing.Processor]:
     ]
 
 
+def _stamped(
+    _logger: structlog.typing.WrappedLogger, level: str, event: structlog.typing.EventDict
+) -> tuple[tuple[Mapping[str, Any]], Mapping[str, Any]]:
+    """The arguments with which structlog calls LogLines: the line, which is made later."""
+    return (stamped(level, event),), {}
+
+
 def _json(_logger: structlog.typing.WrappedLogger, level: str, event: structlog.typing.EventDict) -> str:
-    """All in one write, since there is a line for each call."""
-    event["level"] = level
-    event["time"] = datetime.now(UTC)
-    return orjson.dumps(event, repr, orjson.OPT_UTC_Z).decode()
+    return rendered(stamped(level, event))
 
 
 def _without_traceback(

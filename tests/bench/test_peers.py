@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID, uuid4
@@ -34,7 +34,7 @@ from storage.url import sibling
 pytestmark = pytest.mark.proof
 
 PRICE = Decimal("2.55")
-PLACE = ("orders.place", "orders.read", "catalog.read")
+PERMISSIONS = ("orders.place", "orders.read", "catalog.read", "bookings.book")
 
 Storage = Literal["orm", "core"]
 
@@ -50,7 +50,7 @@ class Usual:
 
     @property
     def client(self) -> httpx.AsyncClient:
-        token = self.issuer.token(self.account_id, PLACE)
+        token = self.issuer.token(self.account_id, PERMISSIONS)
         return httpx.AsyncClient(
             base_url=f"http://{self.served.address}", headers={"Authorization": f"Bearer {token}"}, timeout=20
         )
@@ -75,18 +75,27 @@ class Usual:
         return found
 
 
+@contextmanager
+def made_database(postgres: str) -> Iterator[str]:
+    """The name of an empty database, which is dropped at the end of the block."""
+    name = f"usual_{uuid4().hex}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        try:
+            yield name
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
 @pytest.fixture(scope="module", params=["orm", "core"])
 def running_peer(postgres: str, request: pytest.FixtureRequest) -> Iterator[tuple[Served, str, TokenIssuer]]:
     """One process for each storage layer, for all tests here."""
     storage: Storage = request.param
-    name = f"usual_{uuid4().hex}"
     issuer = TokenIssuer()
-    with ExitStack() as stack:
-        connection = stack.enter_context(psycopg.connect(postgres, autocommit=True))
-        connection.execute(f"CREATE DATABASE {name}".encode())
-        stack.callback(connection.execute, f"DROP DATABASE {name} WITH (FORCE)".encode())
+    with made_database(postgres) as name:
         url = sibling(postgres, name)
-        yield stack.enter_context(usual(url, storage, issuer.public_key)), url, issuer
+        with usual(url, storage, issuer.public_key) as served:
+            yield served, url, issuer
 
 
 @pytest.fixture
@@ -176,8 +185,8 @@ async def test_access_is_checked(peer: Usual, client: httpx.AsyncClient) -> None
     """No token and a foreign signature are 401, a missing permission is 403, and another's order is 404."""
     sku = await peer.stocked(10)
     assert (await client.post("/orders", json=asking((sku, 1)), headers={"Authorization": ""})).status_code == 401
-    forged = TokenIssuer().token(peer.account_id, PLACE)
-    reader, other = (peer.issuer.token(uuid4(), rights) for rights in (("orders.read",), PLACE))
+    forged = TokenIssuer().token(peer.account_id, PERMISSIONS)
+    reader, other = (peer.issuer.token(uuid4(), rights) for rights in (("orders.read",), PERMISSIONS))
     tries = [await client.post("/orders", json=asking((sku, 1)), headers=_bearing(each)) for each in (forged, reader)]
     assert [told(each) for each in tries] == [(401, "TOKEN_INVALID"), (403, "PERMISSION_MISSING")]
     assert peer.level(sku) == (10, 0)

@@ -23,6 +23,8 @@ FIGURES = [
     "returns: 1 of 6 invoices matched whole, 1 of 26 lines, 6 of 183 units; 25.50 GBP paid back",
     "not matched: 25 lines, 177 units never sold to that customer at that price before",
     "not replayed: 0 ledger adjustments",
+    "delivery slots booked: 36 of 36 places, 3 in each of 12 slots, by 140 callers at once",
+    "delivery slots refused: 84 x ALREADY_BOOKED, 20 x OUTSIDE_OPENING_HOURS",
 ]
 ROLLED_OUT = [
     "flag evaluated: express-checkout at 10 %, on for 26 of 300 people",
@@ -65,6 +67,7 @@ async def test_the_demo_replays_the_real_day_and_a_second_run_changes_nothing(
     assert counts["commerce.orders"] == 136
     assert counts["commerce.order_lines"] == 3081
     assert (counts["commerce.payments"], counts["commerce.refunds"]) == (136, 1)
+    assert counts["bookings.bookings"] == 36
 
     second = await asyncio.to_thread(backroom, "demo", "--yes", folder=tmp_path, **paid)
     assert second.returncode == 0, second.stderr
@@ -113,7 +116,7 @@ def test_nothing_is_written_without_confirmation(tmp_path: Path) -> None:
     """Without a terminal, into a database that is not this folder's: one line with the reason."""
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     ended = backroom("demo", folder=tmp_path, DATABASE_URL=nowhere, BACKROOM_MASTER_KEY=MASTER_KEY)
-    said = "this writes products, orders, payments and a flag through a server of its own"
+    said = "this writes products, orders, payments, bookings and a flag through a server of its own"
     reason = "DATABASE_URL is set: the database is not the embedded one"
     assert (ended.returncode, ended.stderr) == (1, f"backroom: {said}, and {reason}: say --yes\n")
 

@@ -1,8 +1,10 @@
 """The contract's comments match what the servers do."""
 
-import server.application
-import server.flags.errors  # noqa: F401 - each refusal is loaded, those of a module that loads late included
+from importlib import import_module
+
+import server.application  # noqa: F401 - it has the refusals of what it is made of
 from server.frame.errors import Code, Refusal
+from server.modules import MODULES
 from tests.contract.methods import METHODS
 from tests.contract.proto_comments import all_reasons, reasons, rpcs
 from tests.contract.test_every_method import MUTATING
@@ -12,6 +14,8 @@ RPCS = list(rpcs())
 
 def refusals(kind: type[Refusal] = Refusal) -> list[type[Refusal]]:
     """Every refusal of every module of the server."""
+    for module in MODULES:
+        import_module(f"server.{module}.errors")  # those of a module that loads late included
     own = [kind] if hasattr(kind, "reason") else []
     return own + [each for child in kind.__subclasses__() for each in refusals(child) if "server." in each.__module__]
 

@@ -163,9 +163,10 @@ async def test_the_owner_of_an_id_gets_another_answer(
     owner = await kind(trading)
     alike = set()
     for take, method in taking_ids():
-        if take not in OWN or (kind is service and "session_id" in take[1]):
+        rows = next((rows for rows in all_rows().values() if take in rows.own), None)
+        if rows is None or (kind is service and "session_id" in take[1]):
             continue
-        owned = await owned_by(trading, owner)
+        owned = await rows.owned(trading, owner)
         ids = (owned[OWN[take]], str(uuid4()))
         answers = [await answer_to(owner, method, with_id(method, take[1], given), given) for given in ids]
         if answers[0] == answers[1]:

@@ -43,7 +43,7 @@ def call(*metadata: tuple[str, str | bytes], method: str = "/shop.v1.ShopService
 async def test_the_order_of_the_interceptors(server: Running) -> None:
     """From the outermost to the innermost; the chain's comments give the reasons."""
     order = [type(each).__name__ for each in server.application.chain.interceptors]
-    around = ["InFlight", "RequestLog", "Metrics", "Refusals"]
+    around = ["InFlight", "Recording", "Refusals"]
     before = ["MetadataLimit", "Shedding", "Deadline", "Access", "FairShare"]
     assert order == [*around, *before, "Body", "Validation"]
 

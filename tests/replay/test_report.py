@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
-from replay.calling import Step
+from replay.calling import NotShown, Step
 from replay.dataset import NotReplayed, Return
 from replay.figures import Figures, Outcome, Paid, Refusals
 from replay.report import exact, print_outcome, print_rolled_out, progress_on
 from replay.returns import MatchedReturn, Matching, Reason, Unmatched
-from replay.rollout import NotShown, RolledOut
+from replay.rollout import RolledOut
 
 YEAR = Figures(20_725, 531_282, 5_660_978, Decimal("10655622.484000000"), 3940)
 MORNING = datetime(2010, 12, 1, 8, 26)

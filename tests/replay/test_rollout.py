@@ -10,7 +10,8 @@ from backroom.flags.v1.flag_service_pb2 import GetFlagRequest, ListFlagVersionsR
 from backroom.identity.v1 import accounts_pb2
 from backroom.identity.v1.access_service_pb2 import CreateServiceAccountRequest
 from backroom_client import AsyncBackroom, Key
-from replay.rollout import FLAG_KEY, FLAG_SET_ID, PEOPLE, NotShown, RolledOut, roll_out
+from replay.calling import NotShown
+from replay.rollout import FLAG_KEY, FLAG_SET_ID, PEOPLE, RolledOut, roll_out
 from storage.database import Database
 from tests.fixtures.servers import Running, running
 from tests.replay.watched import row_counts

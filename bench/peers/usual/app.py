@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from prometheus_client import CollectorRegistry, make_asgi_app
+from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from bench.peers.usual.database import create_engine, create_tables
 from bench.peers.usual.errors import Refusal, refused
@@ -11,7 +12,7 @@ from bench.peers.usual.metrics import RequestMetrics
 from bench.peers.usual.repositories.core import CoreStorage
 from bench.peers.usual.repositories.orm import OrmStorage
 from bench.peers.usual.repositories.port import Storage
-from bench.peers.usual.routers import flags, health, orders, products
+from bench.peers.usual.routers import bookings, flags, health, orders, products
 from bench.peers.usual.security import TokenVerifier
 from bench.peers.usual.settings import Settings
 
@@ -23,6 +24,7 @@ def create_app(settings: Settings) -> FastAPI:
         await create_tables(engine)
         storage: Storage = OrmStorage(engine) if settings.storage == "orm" else CoreStorage(engine)
         app.state.storage = storage
+        app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
         yield
         await engine.dispose()
 
@@ -37,6 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(orders.router)
     app.include_router(products.router)
     app.include_router(flags.router)
+    app.include_router(bookings.router)
     app.include_router(health.router)
     app.mount("/metrics", make_asgi_app(registry))
     return app

@@ -1,6 +1,7 @@
 """POST /ofrep/v1/evaluate/flags for all flags of a set, and /ofrep/v1/evaluate/flags/{key} for one."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter, thread_time
@@ -24,7 +25,6 @@ from server.flags.ofrep.answers import (
     status_of,
     success,
 )
-from server.flags.ofrep.etags import etag_of, matches, reads_time
 from server.flags.ofrep.stream_urls import StreamRight, StreamUrls, end_of_right
 from server.flags.rules.evaluating import Evaluation, View, evaluated, evaluated_all
 from server.flags.rules.selecting import SELECTOR, selected
@@ -32,6 +32,7 @@ from server.flags.rules.snapshots import Snapshot
 from server.flags.service.counting import Counting
 from server.flags.service.evaluations import is_large
 from server.flags.service.following import CurrentFlags
+from server.frame.entity_tags import etag_of, matches
 from server.frame.errors import DatabaseUnavailable, Internal, Refusal, Stopping
 from server.frame.http import Bodies, body_of, call_id_of
 from server.frame.log import described
@@ -50,6 +51,7 @@ _NEWS_SECONDS = 2.0
 """How long a request waits for a configuration version that its client received from another server."""
 _MAX_WAITING = 100
 _SELECTOR_CHARACTERS = 512
+_READS_TIME = re.compile(rb'\$flagd(?!\.flagKey)|"var":\[?(?:""|[^"0-9-])')
 _INACTIVITY_SECONDS = 120
 """After so long in the background a page closes its stream, and evaluates again once it is visible."""
 
@@ -219,7 +221,7 @@ class Ofrep:
             return False
         looked_at = self._timed.get(flag_set_id)
         if looked_at is None or looked_at[0] is not view:
-            looked_at = self._timed[flag_set_id] = (view, reads_time(view))
+            looked_at = self._timed[flag_set_id] = (view, _flags_read_time(view))
         return looked_at[1]
 
 
@@ -249,3 +251,13 @@ def refused(refusal: Refusal | RequestInvalid, key: str | None) -> Answer:
     """A refusal as clients read it; of a request for one flag it names the flag."""
     content = failure_of_all(refusal) if key is None else failure(key, refusal)
     return Answer(status_of(refusal), content, headers_of(refusal))
+
+
+def _flags_read_time(view: View) -> bool:
+    """Whether any flag may be answered otherwise though neither the context nor the configuration changes.
+
+    True also for some that are not: the time stands beside the flag's key, and what reads all that there is, or by a
+    name that is worked out, may read it. Told by the rules' text, since to walk through them takes long.
+    """
+    rules = (compiled.rule for compiled in view.flags.values() if compiled.rule is not None)
+    return any(_READS_TIME.search(orjson.dumps(rule)) for rule in rules)

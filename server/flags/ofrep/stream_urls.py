@@ -1,19 +1,17 @@
 """Signed URLs that open an event stream for a short time, without any header."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from server.frame import base64url
 from server.frame.errors import TokenInvalid
 from server.frame.sealing import MasterKeys
+from server.frame.signed_links import SignedLinks
 from storage.frame.records import NOBODY
 
 PERIOD_SECONDS = 300
 """A URL holds good for one such period at least, and for two at most."""
 _PURPOSE = "flags.event_stream"
-_MAX_CHARACTERS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +38,16 @@ class StreamUrls:
     """Signs and verifies URLs, so that no server has to store them."""
 
     def __init__(self, master_keys: MasterKeys) -> None:
-        self._keys = master_keys
+        self._links = SignedLinks(master_keys, _PURPOSE)
 
     def written(self, right: StreamRight) -> str:
         """A right as it stands in a URL."""
         ids = (right.account_id.hex, right.issued_for.hex)
-        content = json.dumps([right.flag_set_id, right.version, right.until, *ids], separators=(",", ":")).encode()
-        return f"{base64url.encoded(content)}.{base64url.encoded(self._keys.sign(_PURPOSE, content))}"
+        return self._links.written([right.flag_set_id, right.version, right.until, *ids])
 
     def read(self, text: str, now: datetime) -> StreamRight:
         """Raises TokenInvalid if the signature is not ours, or the URL has expired."""
-        content, _, signature = text.partition(".")
-        try:
-            if len(text) > _MAX_CHARACTERS or not text.isascii():
-                raise TokenInvalid
-            said = base64url.decoded(content)
-            if not self._keys.signed(_PURPOSE, said, base64url.decoded(signature)):
-                raise TokenInvalid
-        except ValueError:
-            raise TokenInvalid from None
-        flag_set_id, version, until, account_id, issued_for = json.loads(said)
+        flag_set_id, version, until, account_id, issued_for = self._links.read(text)
         if now.timestamp() >= until:
             raise TokenInvalid
         return StreamRight(flag_set_id, version, until, UUID(account_id), UUID(issued_for))

@@ -22,10 +22,12 @@ from server.frame.interceptors.in_flight import InFlight
 from server.frame.interceptors.metadata_limit import MetadataLimit
 from server.frame.interceptors.metrics import Metrics
 from server.frame.interceptors.rate_limit import Rate, RateLimit
+from server.frame.interceptors.recording import Recording
 from server.frame.interceptors.refusals import Refusals
 from server.frame.interceptors.request_log import RequestLog
 from server.frame.interceptors.shedding import ConcurrencyLimits, Shedding
 from server.frame.interceptors.validation import Validation
+from server.frame.timeouts import Timeouts
 
 __all__ = ["Authenticator", "CallLimits", "ConcurrencyLimits", "InFlight", "Rate", "chain"]
 
@@ -61,23 +63,23 @@ def chain(
 ) -> Chain:
     """`customers` are the permissions of any customer: who has others is staff, or a service."""
     exempt = frozenset(customers) if limits.rate_exempts_staff else None
+    timeouts = Timeouts()
     order: Sequence[Interceptor] = (
         in_flight,  # outermost: a call has ended when all interceptors inside have
         # before all that goes by where a call comes from
         *([Forwarded(trusted_proxies)] if trusted_proxies else []),
-        RequestLog(
-            logger
-        ),  # around all the rest: whatever becomes of a call, there is one line of it, with the whole time
-        Metrics(registry, rules),  # outside of the refusals: it counts the code that the caller is answered
+        # around all the rest, refusals too: whatever becomes of a call, there is one line of it, with the whole time
+        # and the code that the caller is answered
+        Recording(RequestLog(logger), Metrics(registry, rules)),
         Refusals(),  # around all that decides: no error gets past it
         MetadataLimit(),  # before anything is done that goes by the metadata, of which too much was not kept
         Shedding(limits.at_once, registry),  # inside of the refusals, which carry its own; before any work is done
-        Deadline(MAX_CALL_SECONDS),  # around all that may wait, the token's check included
+        Deadline(MAX_CALL_SECONDS, timeouts),  # around all that may wait, the token's check included
         Access(rules, authenticator),  # on the metadata alone, before the body is read
         FairShare(limits.at_once, customers),  # inside of access, which says whose share it is; before a body is read
         # so is this; a stream takes a token for each of its messages too
         *([RateLimit(limits.rate, registry, exempt=exempt)] if limits.rate else []),
-        Body(MAX_BODY_SECONDS, MAX_SILENCE_SECONDS),  # inside of all that refuses without it
+        Body(MAX_BODY_SECONDS, MAX_SILENCE_SECONDS, timeouts),  # inside of all that refuses without it
         # innermost: only who may call learns what is wrong with a body
         Validation(protovalidate.Validator(), largest_bodies),
     )

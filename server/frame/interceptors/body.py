@@ -9,6 +9,7 @@ import grpc
 from server.frame.call import Call
 from server.frame.errors import BodyMalformed
 from server.frame.interceptors.base import Behavior, Method
+from server.frame.timeouts import Timeouts
 
 
 class Body:
@@ -19,14 +20,15 @@ class Body:
     not begun, and would keep the half for as long as the connection lasts.
     """
 
-    def __init__(self, seconds: float, silence: float) -> None:
+    def __init__(self, seconds: float, silence: float, timeouts: Timeouts) -> None:
         """`seconds` for the message of a call that has one, `silence` for each of a stream's."""
+        self._timeouts = timeouts
         self._seconds = seconds
         self._silence = silence
 
     def around(self, method: Method, proceed: Behavior) -> Behavior:
         async def reading(_requests: Any, call: Call) -> Any:
-            async with asyncio.timeout(self._seconds):
+            with self._timeouts.within(self._seconds):
                 body = await call.read()
             if body is grpc.aio.EOF:
                 raise BodyMalformed(method=method.path.removeprefix("/"))

@@ -1,10 +1,10 @@
 """No call lasts forever: the caller's deadline, or the server's own where that is nearer."""
 
-import asyncio
 from typing import Any
 
 from server.frame.call import Call
 from server.frame.interceptors.base import Behavior, Method
+from server.frame.timeouts import Timeouts
 
 
 class Deadline:
@@ -13,8 +13,9 @@ class Deadline:
     A stream may last as long as its caller wants: it has the caller's deadline alone.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, timeouts: Timeouts) -> None:
         self._seconds = seconds
+        self._timeouts = timeouts
 
     def around(self, method: Method, proceed: Behavior) -> Behavior:
         if method.streams:
@@ -22,7 +23,7 @@ class Deadline:
 
         async def ending(request: Any, call: Call) -> Any:
             remaining: float | None = call.time_remaining()
-            async with asyncio.timeout(self._seconds if remaining is None else min(remaining, self._seconds)):
+            with self._timeouts.within(self._seconds if remaining is None else min(remaining, self._seconds)):
                 return await proceed(request, call)
 
         return ending

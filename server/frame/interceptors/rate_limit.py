@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 
@@ -18,6 +19,7 @@ _SENT_BYTES = 4 * 1024
 _ANSWERED_BYTES = 16 * 1024
 """A token more for each of these: so much costs the server about what a small call does (1 to 2 ms of a core)."""
 
+_REMEMBERED = 1024
 _MAX_CALLERS = 100_000
 """Whose buckets are kept; the one that has not called for longest is forgotten first, which only forgives it."""
 
@@ -50,16 +52,29 @@ class Buckets:
     def take_from_all(self, callers: Sequence[CallerNetwork]) -> float:
         """Takes a token of each bucket, some of which are larger; where one has none, takes nothing, as `take` does."""
         now = self._clock()
+        if len(callers) == 1:  # as of every account
+            return self._take_from_one(callers[0], now)
         full_at = [max(self._full_at.get(each.name, now), now) + self._interval / each.times for each in callers]
         wait = max(full_at) - now - self._depth
         if wait > _ROUNDING:
             return wait
         for each, time in zip(callers, full_at, strict=True):
-            self._full_at[each.name] = time
-            self._full_at.move_to_end(each.name)
-            if len(self._full_at) > self._most:
-                self._full_at.popitem(last=False)
+            self._keep(each.name, time)
         return 0.0
+
+    def _take_from_one(self, caller: CallerNetwork, now: float) -> float:
+        full_at = max(self._full_at.get(caller.name, now), now) + self._interval / caller.times
+        wait = full_at - now - self._depth
+        if wait > _ROUNDING:
+            return wait
+        self._keep(caller.name, full_at)
+        return 0.0
+
+    def _keep(self, name: str, full_at: float) -> None:
+        self._full_at[name] = full_at
+        self._full_at.move_to_end(name)
+        if len(self._full_at) > self._most:
+            self._full_at.popitem(last=False)
 
     def charge(self, callers: Sequence[CallerNetwork], tokens: int) -> None:
         """Takes so many tokens of each, also those that are still to come: the next `take` waits for them."""
@@ -138,4 +153,9 @@ class RateLimit:
 
 def buckets_of(call: Call) -> Sequence[CallerNetwork]:
     """Whose buckets a call takes from: its account's, or, of nobody's account, those of the networks it comes from."""
-    return (CallerNetwork(str(call.caller.account_id)),) if call.caller.signed_in else caller_networks(call.address)
+    return _of_account(call.caller.account) if call.caller.signed_in else caller_networks(call.address)
+
+
+@lru_cache(_REMEMBERED)
+def _of_account(account: str) -> Sequence[CallerNetwork]:
+    return (CallerNetwork(account),)

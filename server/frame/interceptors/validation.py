@@ -50,18 +50,15 @@ class Validation:
     def around(self, method: Method, proceed: Behavior) -> Behavior:
         async def parsed(request: Any, call: Call) -> Any:
             heavy = len(request) > _HEAVY_BYTES
-            return await proceed(await self._in_turn(method, request) if heavy else self.parse(method, request), call)
-
-        async def parsed_and_serialized(request: Any, call: Call) -> Any:
-            return method.serialize(await parsed(request, call))
+            message = await self._in_turn(method, request) if heavy else self.parse(method, request)
+            answer = await proceed(message, call)
+            return answer if method.answers_stream else method.serialize(answer)
 
         async def parsed_one_by_one(bodies: AsyncIterator[bytes], call: Call) -> Any:
             answer = await proceed(self._each(method, bodies), call)
             return answer if method.answers_stream else method.serialize(answer)
 
-        if method.takes_stream:
-            return parsed_one_by_one
-        return parsed if method.answers_stream else parsed_and_serialized
+        return parsed_one_by_one if method.takes_stream else parsed
 
     def parse(self, method: Method, body: bytes) -> Any:
         """Raises MessageTooLarge, BodyMalformed or FieldInvalid."""

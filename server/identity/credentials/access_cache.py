@@ -113,7 +113,8 @@ class AccessCache:
         if self._now() >= verified.expire_time:
             self._verified.pop(token, None)
             raise TokenInvalid
-        return await self.caller_behind(verified.account_id, verified.issued_for)
+        known = self._trusted(verified.account_id, verified.issued_for)
+        return self._current_caller(known or await self._look_up(verified.account_id, verified.issued_for))
 
     async def caller_behind(self, account_id: UUID, issued_for: UUID, *, while_away: bool = False) -> Caller:
         """Who called by a session or a key, and what they may do now; raises TokenInvalid where that has ended.
@@ -223,12 +224,14 @@ class AccessCache:
 
     async def _find(self, account_id: UUID, issued_for: UUID) -> CachedAccess:
         """What is remembered, where that can be trusted, or what is there now."""
-        if self._elapsed() - self._polled_at <= TRUST_SECONDS:
-            of_account = self._cached.get(account_id)
-            known = of_account.get(issued_for) if of_account is not None else None
-            if known is not None:
-                return known
-        return await self._look_up(account_id, issued_for)
+        return self._trusted(account_id, issued_for) or await self._look_up(account_id, issued_for)
+
+    def _trusted(self, account_id: UUID, issued_for: UUID) -> CachedAccess | None:
+        """What is remembered, where that can be trusted."""
+        if self._elapsed() - self._polled_at > TRUST_SECONDS:
+            return None
+        of_account = self._cached.get(account_id)
+        return of_account.get(issued_for) if of_account is not None else None
 
     async def _look_up(self, account_id: UUID, issued_for: UUID) -> CachedAccess:
         lookup = _Lookup(account_id)

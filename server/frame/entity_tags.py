@@ -6,11 +6,7 @@ from typing import Any
 
 import orjson
 
-from server.flags.rules.evaluating import View
-
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
-
-_READS_TIME = re.compile(rb'\$flagd(?!\.flagKey)|"var":\[?(?:""|[^"0-9-])')
 
 
 def etag_of(*parts: Any) -> str:
@@ -24,13 +20,3 @@ def matches(if_none_match: str, etag: str) -> bool:
     if if_none_match.strip() == "*":
         return True
     return etag.removeprefix("W/") in _TAG.findall(if_none_match)
-
-
-def reads_time(view: View) -> bool:
-    """Whether any flag may be answered otherwise though neither the context nor the configuration changes.
-
-    True also for some that are not: the time stands beside the flag's key, and what reads all that there is, or by a
-    name that is worked out, may read it. Told by the rules' text, since to walk through them takes long.
-    """
-    rules = (compiled.rule for compiled in view.flags.values() if compiled.rule is not None)
-    return any(_READS_TIME.search(orjson.dumps(rule)) for rule in rules)

@@ -1,0 +1,181 @@
+"""When a resource is open: periods of local time, and the instants that they are on a day, whatever the clocks do."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from server.frame.errors import FieldInvalid
+from server.frame.local_time import clock_changes, time_zone
+from storage.bookings.records import DayPeriod, Resource
+
+MINUTE = 60
+"""In seconds."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A period of one day in which a resource is open; all times are in seconds since 1970."""
+
+    begins: int
+    ends: int
+    starts: Sequence[int]
+    """When bookings can begin, in order."""
+
+    def has_start(self, moment: int) -> bool:
+        starts = self.starts
+        if isinstance(starts, range):
+            return moment in starts
+        place = bisect_left(starts, moment)
+        return place < len(starts) and starts[place] == moment
+
+
+class OpeningHours:
+    """The openings of one resource, day by day, each worked out once."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._zone = time_zone(resource.time_zone)
+        self._step = resource.slot_step_minutes
+        self._weekly: dict[int, list[DayPeriod]] = {}
+        for each in resource.opening_hours:
+            self._weekly.setdefault(each.weekday, []).append(each.period)
+        self._exceptions = {each.date: each.periods for each in resource.exceptions}
+        self._holidays = {(each.year, each.month, each.day) for each in resource.holidays}
+        self._days: dict[date, Sequence[Opening]] = {}
+        self._latest: Opening | None = None
+        """What was asked for last: who goes through the times of a year mostly asks for the same one again."""
+
+    def day_of(self, moment: int) -> date:
+        """The local day of an instant."""
+        return datetime.fromtimestamp(moment, self._zone).date()
+
+    def starts(self, begin: int, end: int) -> Iterator[int]:
+        """When bookings can begin, from `begin` on and before `end`, in order."""
+        if begin >= end:
+            return
+        day, last = self.day_of(begin), self.day_of(end - 1)
+        while day <= last:
+            for opening in self._openings(day):
+                for moment in opening.starts:
+                    if begin <= moment < end:
+                        yield moment
+            day += _DAY
+
+    def opening_at(self, moment: int) -> Opening | None:
+        """The opening that an instant lies in."""
+        if self._latest is None or not self._latest.begins <= moment < self._latest.ends:
+            found = (each for each in self._openings(self.day_of(moment)) if each.begins <= moment < each.ends)
+            self._latest = next(found, None)
+        return self._latest
+
+    def open_throughout(self, begin: int, end: int) -> bool:
+        """Whether it is open from one instant to another without a break; midnight is none."""
+        while begin < end:
+            opening = self.opening_at(begin)
+            if opening is None:
+                return False
+            begin = opening.ends
+        return True
+
+    def _openings(self, day: date) -> Sequence[Opening]:
+        if day not in self._days:
+            periods = sorted(self._periods(day), key=lambda period: period.opens)
+            found = (_opening(day, period, self._zone, self._step) for period in periods)
+            self._days[day] = [opening for opening in found if opening.begins < opening.ends]
+        return self._days[day]
+
+    def _periods(self, day: date) -> Sequence[DayPeriod]:
+        if day in self._exceptions:
+            return self._exceptions[day]
+        if any((year, day.month, day.day) in self._holidays for year in (0, day.year)):
+            return ()
+        return self._weekly.get(day.isoweekday(), ())
+
+
+def check_hours(resource: Resource) -> None:
+    """Raises FieldInvalid where two periods of one day overlap, or a day has two exceptions."""
+    weekly: dict[int, list[DayPeriod]] = {}
+    for each in resource.opening_hours:
+        weekly.setdefault(each.weekday, []).append(each.period)
+    for periods in weekly.values():
+        _check_apart(periods, "resource.opening_hours")
+    for place, hours in enumerate(resource.exceptions):
+        _check_apart(hours.periods, f"resource.exceptions[{place}].periods")
+    if len({each.date for each in resource.exceptions}) < len(resource.exceptions):
+        raise FieldInvalid.of("resource.exceptions", "must not name a day twice")
+
+
+def _check_apart(periods: Sequence[DayPeriod], path: str) -> None:
+    ordered = sorted(periods, key=lambda period: period.opens)
+    if any(one.closes > other.opens for one, other in pairwise(ordered)):
+        raise FieldInvalid.of(path, "must not overlap on one day")
+
+
+def _opening(day: date, period: DayPeriod, zone: ZoneInfo, step: int) -> Opening:
+    begins = _first_moment(_local(day, period.opens), zone)
+    ends = _last_moment(_local(day, period.closes), zone)
+    if ends - begins == (period.closes - period.opens) * MINUTE:
+        return Opening(begins, ends, range(begins, ends, step * MINUTE))
+    # The clocks are changed meanwhile: each step by the clock on the wall, none that is skipped, and both of one that
+    # comes twice.
+    found = {
+        moment
+        for minutes in range(period.opens, period.closes, step)
+        for moment in moments_of(_local(day, minutes), zone)
+        if begins <= moment < ends
+    }
+    return Opening(begins, ends, sorted(found))
+
+
+def _local(day: date, minutes: int) -> datetime:
+    return datetime(day.year, day.month, day.day) + timedelta(minutes=minutes)
+
+
+def moments_of(local: datetime, zone: ZoneInfo) -> Sequence[int]:
+    """When the clocks of a zone show a local time: once as a rule, twice where they are turned back, or never."""
+    both = sorted({seconds_of(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)})
+    return [each for each in both if datetime.fromtimestamp(each, zone).replace(tzinfo=None, fold=0) == local]
+
+
+def moment_by_clock(local: datetime, zone_name: str, *, second: bool) -> datetime:
+    """When the clocks of a zone show a local time, the second time where they do so twice; or when they skip it."""
+    zone = time_zone(zone_name)
+    found = moments_of(local, zone)
+    if not found:
+        return moment_of(_change_over(local, zone))
+    return moment_of(found[-1] if second else found[0])
+
+
+def seconds_of(moment: datetime) -> int:
+    """In seconds since 1970, cut."""
+    return (moment - _EPOCH) // timedelta(seconds=1)
+
+
+def moment_of(seconds: int) -> datetime:
+    return _EPOCH + timedelta(seconds=seconds)
+
+
+def _first_moment(local: datetime, zone: ZoneInfo) -> int:
+    """When the clocks first show a local time, or skip it."""
+    found = moments_of(local, zone)
+    return found[0] if found else _change_over(local, zone)
+
+
+def _last_moment(local: datetime, zone: ZoneInfo) -> int:
+    """When the clocks no longer show any time before a local one."""
+    found = moments_of(local, zone)
+    if not found:
+        return _change_over(local, zone)
+    # Turned back to this very time, they show nothing before it again.
+    turned_back_before_it = len(moments_of(local - timedelta(minutes=1), zone)) > 1
+    return found[-1] if turned_back_before_it else found[0]
+
+
+def _change_over(skipped: datetime, zone: ZoneInfo) -> int:
+    """When the clocks skip a local time."""
+    before, after = sorted(skipped.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return seconds_of(next(clock_changes(zone, before, after)).instant)

@@ -1,0 +1,1 @@
+"""What bookings keeps: resources, bookings, and the places that they have."""

@@ -1,0 +1,137 @@
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Double, cast, func, select, true, update
+
+from storage.base import Reader, Repository, json_parameter, json_rows
+from storage.bookings.records import Busy, BusyWindow, Occupancy
+from storage.bookings.tables import occupancies
+
+_WINDOW = ("resource_number", "start_time", "end_time")
+_MOVED = ("booking_id", "resource_id", "seat", "place", "start_time", "end_time", "occupied")
+COLUMNS = (*_MOVED, "resource_number", "active", "lease_end_time")
+
+_WINDOWS = json_rows(occupancies, *_WINDOW)
+
+
+def _range_of(number: Any) -> Any:
+    return func.int8range(number, number, "[]")
+
+
+def _seconds(time: Any) -> Any:
+    return cast(func.extract("epoch", time), BigInteger)
+
+
+_LOWER, _UPPER = func.lower(occupancies.c.occupied), func.upper(occupancies.c.occupied)
+# In each window by itself, by the index of the constraint: joined, the planner may go through the whole table.
+_TAKEN = (
+    select(
+        occupancies.c.resource_number,
+        occupancies.c.place,
+        _seconds(occupancies.c.start_time).label("start"),
+        _seconds(occupancies.c.end_time).label("end"),
+        _seconds(_LOWER).label("occupied_start"),
+        _seconds(_UPPER).label("occupied_end"),
+        cast(func.extract("epoch", occupancies.c.lease_end_time), Double).label("lease_end"),
+        occupancies.c.booking_id,
+        occupancies.c.seat,
+    )
+    .where(
+        occupancies.c.active,
+        _range_of(occupancies.c.resource_number).op("&&")(_range_of(_WINDOWS.c.resource_number)),
+        occupancies.c.occupied.op("&&")(func.tstzrange(_WINDOWS.c.start_time, _WINDOWS.c.end_time)),
+    )
+    .lateral("taken")
+)
+FIND_BUSY = select(*_TAKEN.c).join_from(_WINDOWS, _TAKEN, true())
+"""What is taken in windows; a test reads its plan."""
+
+_THESE = json_rows(occupancies, "booking_id")
+_OF_THESE = occupancies.c.booking_id.in_(select(_THESE.c.booking_id))
+_RELEASE = update(occupancies).where(_OF_THESE, occupancies.c.active).values(active=False)
+_CONFIRM = update(occupancies).where(_OF_THESE).values(lease_end_time=None)
+_NEW = json_rows(occupancies, *_MOVED)
+_MOVE = (
+    update(occupancies)
+    .where(
+        occupancies.c.booking_id == _NEW.c.booking_id,
+        occupancies.c.resource_id == _NEW.c.resource_id,
+        occupancies.c.seat == _NEW.c.seat,
+    )
+    .values({name: _NEW.c[name] for name in _MOVED[3:]})
+)
+_STARTS = json_rows(occupancies, "booking_id", "start_time")
+_LATER = _STARTS.c.start_time - occupancies.c.start_time
+_SHIFT = (
+    update(occupancies)
+    .where(occupancies.c.booking_id == _STARTS.c.booking_id)
+    .values(
+        start_time=_STARTS.c.start_time,
+        end_time=occupancies.c.end_time + _LATER,
+        occupied=func.tstzrange(_LOWER + _LATER, _UPPER + _LATER),
+    )
+)
+
+
+class OccupancyReader(Reader):
+    """Which places are taken, and when."""
+
+    async def find_busy(self, windows: Sequence[BusyWindow]) -> Sequence[Busy]:
+        """The places that pending and confirmed bookings take in these windows, their buffers included, in no order.
+
+        Leases that have ended are among them, until they are expired.
+        """
+        if not windows:
+            return []
+        values = ((each.resource_number, each.start_time, each.end_time) for each in windows)
+        found = await self._connection.execute(FIND_BUSY, json_parameter(_WINDOW, values))
+        if len(windows) == 1:
+            return list(map(Busy._make, found))
+        # What reaches into two windows is found in both.
+        return [*{(busy.booking_id, busy.resource_number, busy.seat): busy for busy in map(Busy._make, found)}.values()]
+
+
+class OccupancyRepository(OccupancyReader, Repository):
+    """The places that bookings take; their resources are locked before any of them changes."""
+
+    async def release(self, booking_ids: Collection[UUID]) -> None:
+        """Frees the places of bookings."""
+        if booking_ids:
+            await self._connection.execute(_RELEASE, _ids(booking_ids))
+
+    async def confirm(self, booking_ids: Collection[UUID]) -> None:
+        """Has the places of bookings taken for good."""
+        if booking_ids:
+            await self._connection.execute(_CONFIRM, _ids(booking_ids))
+
+    async def move(self, moved: Sequence[Occupancy]) -> None:
+        """Stores new places and times, all at once: bookings may trade their places.
+
+        Raises AlreadyExists where they would overlap others.
+        """
+        if moved:
+            rows = (row[: len(_MOVED)] for row in rows_of(moved))
+            await self._connection.execute(_MOVE, json_parameter(_MOVED, rows))
+
+    async def shift(self, starts: Mapping[UUID, datetime]) -> None:
+        """Has bookings begin at other times in the same places, all at once, with their ends and buffers.
+
+        Raises AlreadyExists where they would overlap others.
+        """
+        if starts:
+            await self._connection.execute(_SHIFT, json_parameter(("booking_id", "start_time"), starts.items()))
+
+
+def _ids(booking_ids: Collection[UUID]) -> dict[str, str]:
+    return json_parameter(("booking_id",), ((booking_id,) for booking_id in booking_ids))
+
+
+def rows_of(new: Sequence[Occupancy]) -> Iterator[tuple[Any, ...]]:
+    """In the order of COLUMNS."""
+    for each in new:
+        occupied = f"[{each.occupied_start.isoformat()},{each.occupied_end.isoformat()})"
+        key = (each.booking_id, each.resource_id, each.seat)
+        taken = (each.place, each.start_time, each.end_time, occupied)
+        yield (*key, *taken, each.resource_number, True, each.lease_end_time)

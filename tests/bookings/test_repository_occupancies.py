@@ -1,0 +1,141 @@
+"""What is taken is found by an index, and nobody can write what overlaps."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy.dialects import postgresql
+
+from storage.base import json_parameter
+from storage.bookings.records import Booking, BookingState, BusyWindow, Occupancy, Resource
+from storage.bookings.repository.occupancies import FIND_BUSY
+from storage.bookings.store import BOOKINGS
+from storage.database import Database
+from storage.errors import AlreadyExists
+from tests.bookings.values import NOW, resource
+
+_HOUR = timedelta(hours=1)
+_HOURS = 5_000
+
+
+async def kept(database: Database, **rest: Any) -> Resource:
+    async with database.store(BOOKINGS).transaction() as tx:
+        made = resource(id=uuid4(), **rest)
+        number = await tx.resources.add(made)
+    return resource(id=made.id, number=number, **rest)
+
+
+def pair(room: Resource, begin: datetime, place: int = 1) -> tuple[Booking, Occupancy]:
+    booking_id, end = uuid4(), begin + _HOUR
+    confirmed = Booking(
+        id=booking_id,
+        series_id=None,
+        customer_id="17850",
+        booked_by=uuid4(),
+        state=BookingState.CONFIRMED,
+        resource_ids=(room.id,),
+        seats=1,
+        title="",
+        local_start=begin.replace(tzinfo=None),
+        local_second=False,
+        time_zone="UTC",
+        start_time=begin,
+        end_time=end,
+        lease_end_time=None,
+        cancel_reason="",
+        version=1,
+        create_time=NOW,
+        update_time=NOW,
+    )
+    return confirmed, Occupancy(booking_id, room.id, 1, room.number, place, begin, end, begin, end, None)
+
+
+async def book(database: Database, *pairs: tuple[Booking, Occupancy]) -> None:
+    async with database.store(BOOKINGS).transaction() as tx:
+        await tx.bookings.add([booking for booking, _ in pairs], [occupancy for _, occupancy in pairs])
+
+
+async def test_nobody_can_write_what_overlaps(database: Database) -> None:
+    """Whoever forgets to look is told by the database; other places and other rooms are free."""
+    room, other = await kept(database, capacity=2), await kept(database)
+    await book(database, pair(room, NOW))
+    with pytest.raises(AlreadyExists) as raised:
+        await book(database, pair(room, NOW + _HOUR / 2))
+    assert raised.value.constraint == "ex_occupancies_no_overlap"
+    await book(database, pair(room, NOW + _HOUR / 2, place=2), pair(other, NOW), pair(room, NOW + _HOUR))
+
+
+async def test_one_statement_has_bookings_trade_places(database: Database) -> None:
+    room = await kept(database, capacity=2)
+    one, other = pair(room, NOW, place=1), pair(room, NOW, place=2)
+    await book(database, one, other)
+    swapped = [
+        Occupancy(
+            each.booking_id,
+            room.id,
+            1,
+            room.number,
+            3 - each.place,
+            each.start_time,
+            each.end_time,
+            each.occupied_start,
+            each.occupied_end,
+            None,
+        )
+        for _, each in (one, other)
+    ]
+    async with database.store(BOOKINGS).transaction() as tx:
+        await tx.occupancies.move(swapped)
+        found = await tx.occupancies.find_busy([BusyWindow(room.number, NOW, NOW + _HOUR)])
+    assert {each.booking_id: each.place for each in found} == {each.booking_id: each.place for each in swapped}
+
+
+async def test_what_is_taken_is_found_by_an_index(database: Database, database_url: str) -> None:
+    """Of one room among others, with 5,000 bookings: what is read grows with what is taken in the window alone."""
+    room, other = await kept(database), await kept(database)
+    times = [NOW + place * _HOUR for place in range(_HOURS)]
+    for each in (room, other):
+        await book(database, *(pair(each, begin) for begin in times))
+    week = BusyWindow(room.number, NOW + 1000 * _HOUR, NOW + 1168 * _HOUR)
+    async with database.store(BOOKINGS).reading() as reading:
+        found = await reading.occupancies.find_busy([week])
+    assert len(found) == 168
+    assert min(each.start for each in found) == int((NOW + 1000 * _HOUR).timestamp())
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ANALYZE bookings.occupancies")
+        plan = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS OFF) {_written(week)}".encode()).fetchall()
+    text = "\n".join(str(line) for (line,) in plan)
+    assert "Index Scan using ex_occupancies_no_overlap" in text
+    assert "Seq Scan" not in text
+    assert "rows=168" in text
+    assert "Rows Removed by Filter" not in text
+
+
+def _written(window: BusyWindow) -> str:
+    """The statement with its values in it."""
+    values = json_parameter(
+        ("resource_number", "start_time", "end_time"), [(window.resource_number, window.start_time, window.end_time)]
+    )
+    compiled = FIND_BUSY.params(values).compile(
+        dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
+        compile_kwargs={"literal_binds": True},
+    )
+    return str(compiled)
+
+
+async def test_many_windows_are_read_at_once(database: Database) -> None:
+    """What reaches into two of them is found once."""
+    room = await kept(database)
+    taken = pair(room, datetime(2026, 3, 1, tzinfo=UTC))
+    await book(database, taken)
+    begin = taken[0].start_time
+    windows = [
+        BusyWindow(room.number, begin - _HOUR, begin + _HOUR / 4),
+        BusyWindow(room.number, begin + _HOUR / 2, begin + 2 * _HOUR),
+        BusyWindow(room.number, begin + _HOUR, begin + 2 * _HOUR),
+    ]
+    async with database.store(BOOKINGS).reading() as reading:
+        found = await reading.occupancies.find_busy(windows)
+    assert [each.booking_id for each in found] == [taken[0].id]
