@@ -15,102 +15,10 @@ from server.commerce.settings import CommerceSettings
 from server.frame.settings import declared
 from server.modules import MODULES, settings_class
 from server.settings import Address, Settings, SettingsError
+from tests.cli.settings_rows import rows
 from tests.process.commands import backroom
 
-MALFORMED = {
-    "DATABASE_URL": ["mysql://u:hunter2@h/db", "nonsense", "postgresql:/h/db", "postgresql://u:hunter2@h:port/db"],
-    "BACKROOM_DATABASE_POOLER": ["pgbouncer", "statement"],
-    "BACKROOM_DIRECT_DATABASE_URL": ["mysql://u:hunter2@h/db", "postgresql://u:hunter2%@h/db"],
-    "BACKROOM_GRPC_ADDRESS": ["50051", ":50051", "localhost:", "localhost:65536", "localhost:-1", "localhost:http"],
-    "BACKROOM_HTTP_ADDRESS": ["8080", "[::1]"],
-    "BACKROOM_DATABASE_CONNECT_SECONDS": ["0", "61", "soon"],
-    "BACKROOM_DATABASE_ANSWER_SECONDS": ["0.5", "61", "nan"],
-    "BACKROOM_METRICS_ADDRESS": ["9090"],
-    "BACKROOM_METRICS_TOKEN": ["hunter2", "hunter2 hunter2 hunter2"],
-    "BACKROOM_ENVIRONMENT": ["prod"],
-    "BACKROOM_ISSUER": ["backroom", "https://", "https://a b", "https://a/?b", "https://a/#b", "ftp://a"],
-    "BACKROOM_ALLOW_PLAINTEXT": ["https", "grpc;http", ","],
-    "BACKROOM_HTTP_TLS": ["perhaps"],
-    "BACKROOM_REFLECTION": ["perhaps"],
-    "BACKROOM_MAX_CALLS": ["0", "100001", "many"],
-    "BACKROOM_MAX_STREAMS": ["0", "100001", "many"],
-    "BACKROOM_CALLS_PER_SECOND": ["-1", "nan", "inf"],
-    "BACKROOM_CALLS_BURST": ["0", "1.5"],
-    "BACKROOM_MODULES": ["files", "commerce;identity", ",", "Commerce"],
-    "BACKROOM_HOLD_SECONDS": ["0", "2592001", "soon"],
-    "BACKROOM_MAX_UNPAID_ORDERS": ["0", "1000001", "many"],
-    "BACKROOM_MAX_HELD_PIECES": ["0", "many"],
-    "BACKROOM_PAYMENT_PROVIDER": ["paypal"],
-    "BACKROOM_SANDBOX_WEBHOOK_SECRET": ["hunter2", "whsec_", "whsec_hunter2!"],
-    "BACKROOM_WEBHOOK_SOURCES": ["hunter2", '{"a":{"scheme":"standard","secrets":["hunter2"]}}'],
-    "BACKROOM_WEBHOOK_ALLOWED_NETWORKS": ["localhost", "10.0.0.0/33"],
-    "BACKROOM_TRUSTED_PROXIES": ["localhost", "10.0.0.0/33"],
-    "BACKROOM_MAIL": ["pigeon"],
-    "BACKROOM_MAIL_FROM": ["backroom", "a@b@c", "a@b\nBcc: c@d", "Shop <a@b>"],
-    "BACKROOM_MAIL_LINK": ["https://example.com/", "ftp://example.com/{token}", "example.com/{token}"],
-    "BACKROOM_SMTP_URL": ["mail.example.com:587", "http://u:hunter2@h", "smtp://u:hunter2@h:port", "smtp://u:hunter2@"],
-    "BACKROOM_DRAIN_SECONDS": ["-1", "301", "soon", "nan", "inf"],
-    "LOG_LEVEL": ["LOUD"],
-    "LOG_FORMAT": ["xml"],
-}
-WELL_FORMED = {
-    "DATABASE_URL": "postgres://u@h/db",
-    "BACKROOM_DATABASE_POOLER": "Transaction",
-    "BACKROOM_DIRECT_DATABASE_URL": "postgres://u@direct/db",
-    "BACKROOM_DATABASE_CONNECT_SECONDS": "1.5",
-    "BACKROOM_DATABASE_ANSWER_SECONDS": "8",
-    "BACKROOM_SERVING_ROLE": "backroom",
-    "BACKROOM_ISSUER": "https://backroom.example.com",
-    "BACKROOM_MASTER_KEY": "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=",
-    "BACKROOM_DATA_DIR": "/somewhere",
-    "BACKROOM_GRPC_ADDRESS": "[::1]:1",
-    "BACKROOM_HTTP_ADDRESS": "0.0.0.0:65535",
-    "BACKROOM_METRICS_ADDRESS": "127.0.0.1:9090",
-    "BACKROOM_METRICS_TOKEN": "scrape-scrape-scrape",
-    "BACKROOM_ENVIRONMENT": "Production",
-    "BACKROOM_ALLOW_PLAINTEXT": "http, grpc",
-    "BACKROOM_TLS_CERTIFICATE": "/tls/chain.pem",
-    "BACKROOM_TLS_KEY": "/tls/key.pem",
-    "BACKROOM_TLS_CLIENT_CA": "/tls/clients.pem",
-    "BACKROOM_HTTP_TLS": "true",
-    "BACKROOM_TLS_CA": "/tls/ca.pem",
-    "BACKROOM_TLS_SERVER_NAME": "backroom.internal",
-    "BACKROOM_TLS_CALLER_CERTIFICATE": "/tls/caller.pem",
-    "BACKROOM_TLS_CALLER_KEY": "/tls/caller-key.pem",
-    "BACKROOM_REFLECTION": "yes",
-    "BACKROOM_MAX_CALLS": "300",
-    "BACKROOM_MAX_STREAMS": "200",
-    "BACKROOM_CALLS_PER_SECOND": "12.5",
-    "BACKROOM_CALLS_BURST": "40",
-    "BACKROOM_MODULES": "commerce , identity",
-    "BACKROOM_HOLD_SECONDS": "60",
-    "BACKROOM_MAX_UNPAID_ORDERS": "5",
-    "BACKROOM_MAX_HELD_PIECES": "5000",
-    "BACKROOM_PAYMENT_PROVIDER": "stripe",
-    "BACKROOM_SANDBOX_URL": "http://localhost:8090",
-    "BACKROOM_SANDBOX_KEY": "sk_x",
-    "BACKROOM_SANDBOX_WEBHOOK_SECRET": "whsec_eHh4eA==",
-    "BACKROOM_STRIPE_KEY": "sk_test_x",
-    "BACKROOM_WEBHOOK_SOURCES": '{"hub":{"scheme":"github","secrets":["x"]}}',
-    "BACKROOM_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.1/32",
-    "BACKROOM_FLAGS_OPEN_TO": "10.0.0.0/8",
-    "BACKROOM_FLAGS_FRACTIONAL": "V2",
-    "BACKROOM_FLAGS_APPROVAL": "true",
-    "BACKROOM_FLAGD_ADDRESS": "127.0.0.1:8013",
-    "BACKROOM_FLAGD_SYNC_ADDRESS": "[::1]:8015",
-    "BACKROOM_FLAGS_CORS_ORIGINS": "https://shop.example.com , http://localhost:3000",
-    "BACKROOM_OFREP_CALLS_PER_SECOND": "7.5",
-    "BACKROOM_TRUSTED_PROXIES": "10.0.0.0/8 , fd00::/8",
-    "BACKROOM_MAIL": "smtp",
-    "BACKROOM_MAIL_FROM": "no-reply@example.com",
-    "BACKROOM_MAIL_LINK": "https://example.com/mail?token={token}",
-    "BACKROOM_SMTP_URL": "smtp://user:x@mail.example.com:587",
-    "BACKROOM_AUDIT_ANCHOR_FILE": "/elsewhere/anchors",
-    "BACKROOM_DRAIN_SECONDS": "2.5",
-    "BACKROOM_API_KEY": "brk_x",
-    "LOG_LEVEL": "debug",
-    "LOG_FORMAT": "JSON",
-}
+ROWS = rows()
 
 
 @pytest.fixture(autouse=True)
@@ -129,10 +37,13 @@ def problems() -> list[str]:
 
 
 def shown(read: Settings) -> dict[str, str]:
-    """Every value by its field's name."""
+    """Every value by its setting's name."""
     own = {type(each): each for each in read.of_modules.values()}
-    fields = [(own.get(kind, read), each.field) for kind in settings.declarations() for each in declared(kind)]
-    return {field: str(getattr(of, field)) for of, field in fields}
+    return {
+        each.name: str(getattr(own.get(kind, read), each.field))
+        for kind in settings.declarations()
+        for each in declared(kind)
+    }
 
 
 def test_every_setting_has_a_default() -> None:
@@ -145,67 +56,13 @@ def test_every_setting_has_a_default() -> None:
 
 def test_every_setting_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each given value differs from the default, and is what is read."""
-    for name, value in WELL_FORMED.items():
-        monkeypatch.setenv(name, value)
-    assert set(WELL_FORMED) == settings.names()
-    assert shown(settings.read()) == {
-        "database_url": "postgres://u@h/db",
-        "database_pooler": "transaction",
-        "direct_database_url": "postgres://u@direct/db",
-        "database_connect_seconds": "1.5",
-        "database_answer_seconds": "8.0",
-        "serving_role": "backroom",
-        "issuer_url": "https://backroom.example.com",
-        "master_keys": str((b"x" * 32,)),
-        "data_dir": "/somewhere",
-        "grpc_address": "[::1]:1",
-        "http_address": "0.0.0.0:65535",
-        "metrics_address": "127.0.0.1:9090",
-        "metrics_token": "scrape-scrape-scrape",
-        "environment": "production",
-        "allow_plaintext": "('http', 'grpc')",
-        "tls_certificate": "/tls/chain.pem",
-        "tls_key": "/tls/key.pem",
-        "tls_client_ca": "/tls/clients.pem",
-        "http_tls": "True",
-        "tls_ca": "/tls/ca.pem",
-        "tls_server_name": "backroom.internal",
-        "tls_caller_certificate": "/tls/caller.pem",
-        "tls_caller_key": "/tls/caller-key.pem",
-        "reflection": "True",
-        "max_calls": "300",
-        "max_streams": "200",
-        "calls_per_second": "12.5",
-        "calls_burst": "40",
-        "modules": "('commerce', 'identity')",
-        "hold_seconds": "60.0",
-        "max_unpaid_orders": "5",
-        "max_held_pieces": "5000",
-        "payment_provider": "stripe",
-        "sandbox_url": "http://localhost:8090",
-        "sandbox_key": "sk_x",
-        "sandbox_webhook_secret": "whsec_eHh4eA==",
-        "stripe_key": "sk_test_x",
-        "webhook_sources": "(Source(name='hub', scheme='github'),)",
-        "webhook_allowed_networks": "(IPv4Network('127.0.0.1/32'),)",
-        "flags_open_to": "(IPv4Network('10.0.0.0/8'),)",
-        "flags_fractional": "v2",
-        "flags_approval": "True",
-        "flagd_address": "127.0.0.1:8013",
-        "flagd_sync_address": "[::1]:8015",
-        "flags_cors_origins": "('https://shop.example.com', 'http://localhost:3000')",
-        "ofrep_calls_per_second": "7.5",
-        "trusted_proxies": "(IPv4Network('10.0.0.0/8'), IPv6Network('fd00::/8'))",
-        "mail": "smtp",
-        "mail_from": "no-reply@example.com",
-        "mail_link": "https://example.com/mail?token={token}",
-        "smtp_url": "SmtpServer(host='mail.example.com', port=587, tls='by STARTTLS', user='user')",
-        "audit_anchor_file": "/elsewhere/anchors",
-        "drain_seconds": "2.5",
-        "api_key": "brk_x",
-        "log_level": "DEBUG",
-        "log_format": "json",
-    }
+    default = shown(settings.read())
+    for name, row in ROWS.items():
+        monkeypatch.setenv(name, row.well_formed)
+    assert ROWS.keys() == settings.names(), "have each in its module's tests/<module>/settings_rows.py"
+    read = shown(settings.read())
+    assert read == {name: row.shown for name, row in ROWS.items()}
+    assert not [name for name in ROWS if read[name] == default[name]]
 
 
 def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +73,7 @@ def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> No
     assert shown(settings.read()) == default
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in MALFORMED.items() for value in values])
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, row in ROWS.items() for value in row.malformed])
 def test_a_malformed_value_names_its_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """In one line, which does not repeat a password."""
     monkeypatch.setenv(name, value)
@@ -261,7 +118,7 @@ WRONG = {
     ("BACKROOM_MAIL", "pigeon"): "must be log, file or smtp",
     ("LOG_LEVEL", "warn"): "must be DEBUG, INFO, WARNING or ERROR; did you mean WARNING?",
     ("BACKROOM_MODULES", "identity,commerse"): (
-        "must be all, or some of identity, commerce, webhooks, flags, with commas between; did you mean commerce?"
+        f"must be all, or some of {', '.join(MODULES)}, with commas between; did you mean commerce?"
     ),
     (
         "BACKROOM_ALLOW_PLAINTEXT",
@@ -285,7 +142,7 @@ def test_a_wrong_value_is_reported_with_the_allowed_ones(
 
 def test_all_problems_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line each, for unknown and malformed settings alike."""
-    wrong = {"BACKROOM_X": "1", "BACKROOM_Y": "1", "LOG_FORMAT": "xml", "BACKROOM_MODULES": "files"}
+    wrong = {"BACKROOM_X": "1", "BACKROOM_Y": "1", "LOG_FORMAT": "xml", "BACKROOM_MODULES": "films"}
     for name, value in wrong.items():
         monkeypatch.setenv(name, value)
     assert sorted(line.partition(":")[0] for line in problems()) == sorted(wrong)
