@@ -1,4 +1,4 @@
-"""What is the matter with the database, in libpq's own words and as one of the kinds that a person can mend."""
+"""What is the matter with the database, in libpq's own words and as one of the kinds that a person can fix."""
 
 import re
 from collections.abc import Iterable

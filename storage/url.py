@@ -67,7 +67,7 @@ def _is_port(text: str) -> bool:
 
 
 def _reasons_against(found: Mapping[str, str]) -> Iterator[str]:
-    """Why some connection of ours could not be opened by these parameters, though others could, each with the mend."""
+    """Why some connection of ours could not be opened by these parameters, though others could, each with the fix."""
     # Its file is read late, so that nobody could say whether the connection is in plain text.
     if found.get("service") or found.get("servicefile"):
         yield "service is not supported in the database's URL; write the host, the port and the database's name into it"

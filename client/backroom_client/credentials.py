@@ -77,7 +77,7 @@ def is_unauthenticated(error: grpc.RpcError) -> bool:
 
 
 def is_token_rejected(error: grpc.RpcError) -> bool:
-    """Whether a call failed for its access token alone, so that a new one may mend it."""
+    """Whether a call failed for its access token alone, so that a new one may fix it."""
     refusal = refusal_of(error) if is_unauthenticated(error) else None
     return refusal is not None and refusal.reason == "TOKEN_INVALID"
 

@@ -211,9 +211,9 @@ def verify(as_json: Json = False) -> None:
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Say what is configured, what answers, what is missing, and the mend; exits with 1 where something is broken.
+    """Say what is configured, what answers, what is missing, and the fix; exits with 1 where something is broken.
 
-    --json: findings (name, found, state: fine, notice or broken, mend).
+    --json: findings (name, found, state: fine, notice or broken, fix).
     """
     from server.cli.doctor import doctor
 

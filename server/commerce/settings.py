@@ -65,5 +65,5 @@ class CommerceSettings(DeclaredSettings):
     def shown(self, deployment: Deployment) -> Mapping[str, Shown]:
         brought = deployment.embedded and not self.sandbox_url
         chosen = self.payment_provider or ("sandbox" if brought else "none")
-        mend = f"set {self.lacks}" if self.lacks and not (brought and chosen == "sandbox") else ""
-        return {"BACKROOM_PAYMENT_PROVIDER": Shown(chosen, mend)}
+        fix = f"set {self.lacks}" if self.lacks and not (brought and chosen == "sandbox") else ""
+        return {"BACKROOM_PAYMENT_PROVIDER": Shown(chosen, fix)}

@@ -1,4 +1,4 @@
-"""What the log says of an outage of the database: libpq's own words, and the mend."""
+"""What the log says of an outage of the database: libpq's own words, and the fix."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,9 +14,9 @@ _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 10.0, 60.0
 _MAX_DETAILS_EARLY = 2
 """So many different details of one outage are logged after the first pause; further ones wait for the next line."""
 
-POOLER_MEND = "set BACKROOM_DATABASE_POOLER to its pool mode, transaction or session"
+POOLER_FIX = "set BACKROOM_DATABASE_POOLER to its pool mode, transaction or session"
 
-_MENDS: Mapping[ProblemKind, str] = {
+_FIXES: Mapping[ProblemKind, str] = {
     ProblemKind.UNKNOWN: "",
     ProblemKind.ABSENT: "start PostgreSQL there, or correct the host and the port in {setting}",
     ProblemKind.NAME: "correct the host in {setting}",
@@ -39,7 +39,7 @@ _MENDS: Mapping[ProblemKind, str] = {
     ProblemKind.TLS: "correct sslmode and sslrootcert in {setting}, or the server's certificate",
     ProblemKind.RIGHTS: "grant it to the role in {setting}: backroom doctor lists what is missing",
     ProblemKind.VERSION: "upgrade PostgreSQL, or have {setting} name a newer one",
-    ProblemKind.POOLER: POOLER_MEND,
+    ProblemKind.POOLER: POOLER_FIX,
     ProblemKind.LIMITS: "run backroom migrate, which sets them for the role in {setting}",
     ProblemKind.SERVING_ROLE: "create one for it by createuser, and name that one in {setting}",
     ProblemKind.ENVIRONMENT: (
@@ -49,9 +49,9 @@ _MENDS: Mapping[ProblemKind, str] = {
 
 
 def explained(error: StoreError, setting: str = "DATABASE_URL") -> str:
-    """One line, without secrets: which setting it is about, what is the matter, and the mend."""
-    mended = mend(error, setting)
-    return f"{setting}: {described(error)}{'; ' if mended else ''}{mended}"
+    """One line, without secrets: which setting it is about, what is the matter, and the fix."""
+    hint = fix(error, setting)
+    return f"{setting}: {described(error)}{'; ' if hint else ''}{hint}"
 
 
 def described(error: StoreError) -> str:
@@ -63,10 +63,10 @@ def described(error: StoreError) -> str:
     return str(error) or UNANSWERED
 
 
-def mend(error: StoreError, setting: str = "DATABASE_URL") -> str:
+def fix(error: StoreError, setting: str = "DATABASE_URL") -> str:
     """What to do about it; empty where nobody knows."""
     if isinstance(error, StoreUnavailable):
-        return _MENDS[error.problem.kind].format(setting=setting)
+        return _FIXES[error.problem.kind].format(setting=setting)
     return "try again"
 
 

@@ -96,7 +96,7 @@ class Shown:
     """How `doctor` shows a setting whose value does not speak for itself."""
 
     found: str
-    mend: str = ""
+    fix: str = ""
     """What to do about it; empty where there is nothing to do."""
     broken: bool = True
     """Whether that must be done, and not only may be."""
@@ -111,7 +111,7 @@ class DeclaredSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
 
     def production_problems(self) -> Iterator[str]:
-        """Why a server must not start so in production, one line a reason that names the setting and the mend."""
+        """Why a server must not start so in production, one line a reason that names the setting and the fix."""
         yield from ()
 
     def grpc_addresses(self) -> Mapping[str, Address]:

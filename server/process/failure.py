@@ -2,7 +2,7 @@
 
 
 class Failure(Exception):
-    """A command cannot do what it is for; the text says why, and the mend, in a line or a few."""
+    """A command cannot do what it is for; the text says why, and the fix, in a line or a few."""
 
     exit_code = 1
 

@@ -16,7 +16,7 @@ _MIN_DIFFERENT = 20
 
 
 def reasons_not_to_start(settings: Settings, *, listens: bool = True) -> list[str]:
-    """One line a reason, each naming the setting and the mend; `listens` is whether the process opens its ports."""
+    """One line a reason, each naming the setting and the fix; `listens` is whether the process opens its ports."""
     found = list(_incomplete(settings)) if listens else []
     if settings.environment == "production":
         found += _production_problems(settings)
@@ -108,8 +108,8 @@ def _exposed(settings: Settings) -> Iterator[tuple[str, str]]:
         if address is None or encrypted or side in settings.allow_plaintext:
             continue
         if not is_this_machine(address.host):
-            mend = f"set BACKROOM_TLS_CERTIFICATE and BACKROOM_TLS_KEY{further}"
-            yield side, f"{setting}: {address} is public and in plain text; {mend}"
+            fix = f"set BACKROOM_TLS_CERTIFICATE and BACKROOM_TLS_KEY{further}"
+            yield side, f"{setting}: {address} is public and in plain text; {fix}"
 
 
 def is_local_url(url: str) -> bool:

@@ -11,7 +11,7 @@ class NotInstalled(Exception):
 
 
 class EmbeddedPostgresFailed(Exception):
-    """The embedded PostgreSQL cannot be made, started or stopped; the text, one line, says why and the mend."""
+    """The embedded PostgreSQL cannot be made, started or stopped; the text, one line, says why and the fix."""
 
 
 def environment() -> Mapping[str, str]:

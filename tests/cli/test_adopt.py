@@ -30,7 +30,7 @@ from tests.webhooks.outgoing import LOOPBACK, Outbox, Subscriber, outbox_on, sub
 PRODUCTION, STAGING = "https://backroom.example.com", "https://backroom.staging.example.com"
 OTHERS = f"the database belongs to {PRODUCTION}, and BACKROOM_ISSUER is {STAGING}"
 REASON = "the database became another environment's"
-MEND = "correct DATABASE_URL or BACKROOM_ISSUER; to make a copy an environment of its own: backroom adopt"
+FIX = "correct DATABASE_URL or BACKROOM_ISSUER; to make a copy an environment of its own: backroom adopt"
 
 
 def settings(url: str, issuer: str = STAGING, **rest: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ async def test_another_environment_is_refused_in_one_line(
     finished = await backroom(*command, **settings(database_url))
     lines = [line for line in finished.err.splitlines() if line.startswith("backroom: ")]
     assert finished.code == 1
-    assert lines == [f"backroom: DATABASE_URL: {OTHERS}; {MEND}"]
+    assert lines == [f"backroom: DATABASE_URL: {OTHERS}; {FIX}"]
     assert await belongs_to(database) == PRODUCTION
 
 

@@ -122,13 +122,13 @@ def url_of(urls: Urls, way: str) -> str:
     return urls.by(role, database)
 
 
-def hold(finished: Finished, said: str, mend: str, before: str = "") -> None:
+def hold(finished: Finished, said: str, fix: str, before: str = "") -> None:
     """Checks that there is one line with both, without the password."""
     assert finished.code == 1, finished
     (line,) = finished.err.splitlines()
     assert line.startswith(f"backroom: {before}DATABASE_URL: "), line
     assert said in line
-    assert mend in line
+    assert fix in line
     silent_about_the_password(finished)
 
 
@@ -137,19 +137,19 @@ def silent_about_the_password(finished: Finished) -> None:
         assert secret not in finished.out + finished.err
 
 
-@pytest.mark.parametrize(("way", "said", "mend"), TROUBLES.values(), ids=TROUBLES)
+@pytest.mark.parametrize(("way", "said", "fix"), TROUBLES.values(), ids=TROUBLES)
 async def test_each_problem_is_reported_by_every_command(
-    urls: Urls, way: str, said: str, mend: str, capsys: pytest.CaptureFixture[str]
+    urls: Urls, way: str, said: str, fix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By one that queries, and by the doctor."""
     settings = {"DATABASE_URL": url_of(urls, way), "BACKROOM_MASTER_KEY": MASTER_KEY}
-    hold(await asyncio.to_thread(backroom_here, capsys, "jobs", **settings), said, mend)
+    hold(await asyncio.to_thread(backroom_here, capsys, "jobs", **settings), said, fix)
     finished = await asyncio.to_thread(backroom_here, capsys, "doctor", COLUMNS="500", **settings, **FREE)
     assert finished.code == 1
     found = row(finished, "database ")
     assert found.startswith("✗")
     assert said in found
-    assert mend in found
+    assert fix in found
     silent_about_the_password(finished)
 
 
@@ -167,16 +167,16 @@ IN_PROCESS = (
 async def test_each_command_uses_the_same_words(urls: Urls, capsys: pytest.CaptureFixture[str]) -> None:
     """In one line, without a traceback; servers exit, since a wrong password does not fix itself."""
     settings = {"DATABASE_URL": urls.by("door_password"), "BACKROOM_MASTER_KEY": MASTER_KEY, **FREE}
-    said, mend = 'password authentication failed for user "door_password"', "correct the user and the password in"
+    said, fix = 'password authentication failed for user "door_password"', "correct the user and the password in"
     for command in IN_PROCESS:
-        hold(await asyncio.to_thread(backroom_here, capsys, *command, **settings), said, mend)
+        hold(await asyncio.to_thread(backroom_here, capsys, *command, **settings), said, fix)
     for command in (["worker"], ["serve"], ["serve", "--workers", "2"], ["demo", "--yes"]):
         finished = await backroom(*command, **settings)
         assert finished.code == 1
         line = finished.err.splitlines()[-1]
         assert line.startswith("backroom: DATABASE_URL: "), finished
         assert said in line
-        assert mend in line
+        assert fix in line
         assert "Traceback" not in finished.err
         silent_about_the_password(finished)
 
@@ -230,11 +230,11 @@ async def test_a_server_that_is_too_old_is_reported_with_both_versions(capsys: p
     """By commands that change and query it, by a server, and by the doctor."""
     with tempfile.TemporaryDirectory(prefix="backroom-old-") as folder, postgres_15(Path(folder)) as url:
         assert PROGRAMS is not None
-        said, mend = f"the server is PostgreSQL {PROGRAMS.parent.name}.", "upgrade PostgreSQL"
+        said, fix = f"the server is PostgreSQL {PROGRAMS.parent.name}.", "upgrade PostgreSQL"
         settings = {"DATABASE_URL": url, "BACKROOM_MASTER_KEY": MASTER_KEY}
         for command in ("migrate", "jobs", "verify"):
             finished = await asyncio.to_thread(backroom_here, capsys, command, **settings)
-            hold(finished, said, mend)
+            hold(finished, said, fix)
             assert "and 16 or newer is needed" in finished.err
         for command in ("serve", "worker"):
             finished = await backroom(command, **settings, **FREE)

@@ -78,13 +78,13 @@ async def test_keys_list_prints_each_key_and_its_times(run: Run) -> None:
 async def test_doctor_prints_each_finding_and_exits_with_1_if_one_is_broken(run: Run) -> None:
     """With its state, which is fine, notice or broken."""
     found = document(await run("doctor"))["findings"]
-    assert all(each.keys() == {"name", "found", "state", "mend"} for each in found)
+    assert all(each.keys() == {"name", "found", "state", "fix"} for each in found)
     by_name = {each["name"]: each for each in found}
     assert by_name["BACKROOM_ENVIRONMENT"] == {
         "name": "BACKROOM_ENVIRONMENT",
         "found": "development",
         "state": "fine",
-        "mend": "",
+        "fix": "",
     }
     refused = await run("doctor", BACKROOM_ENVIRONMENT="production", BACKROOM_GRPC_ADDRESS="0.0.0.0:1")
     assert refused.code == 1

@@ -56,6 +56,6 @@ def test_the_embedded_database_has_a_sandbox_that_needs_no_settings() -> None:
     for given in ({}, {SETTING: "sandbox"}):
         assert commerce(**given).shown(embedded) == {SETTING: Shown("sandbox")}
     named = commerce(**{SETTING: "sandbox", "BACKROOM_SANDBOX_URL": "http://127.0.0.1:1"})
-    assert named.shown(embedded)[SETTING].mend == "set BACKROOM_SANDBOX_URL and BACKROOM_SANDBOX_KEY"
+    assert named.shown(embedded)[SETTING].fix == "set BACKROOM_SANDBOX_URL and BACKROOM_SANDBOX_KEY"
     assert commerce(BACKROOM_SANDBOX_URL="http://127.0.0.1:1").shown(embedded) == {SETTING: Shown("none")}
     assert commerce().shown(OURS) == {SETTING: Shown("none")}

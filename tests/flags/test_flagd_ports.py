@@ -83,8 +83,8 @@ def test_a_further_port_in_plain_text_is_refused_in_production_as_the_main_one_i
     """Tokens would travel there as well."""
     public = settings_of({"BACKROOM_FLAGD_ADDRESS": "0.0.0.0:8013", "BACKROOM_ENVIRONMENT": "production"})
     found = [line for line in reasons_not_to_start(public) if "BACKROOM_FLAGD_ADDRESS" in line]
-    mend = "set BACKROOM_TLS_CERTIFICATE and BACKROOM_TLS_KEY, or list grpc in BACKROOM_ALLOW_PLAINTEXT"
-    assert found == [f"BACKROOM_FLAGD_ADDRESS: 0.0.0.0:8013 is public and in plain text; {mend}"]
+    fix = "set BACKROOM_TLS_CERTIFICATE and BACKROOM_TLS_KEY, or list grpc in BACKROOM_ALLOW_PLAINTEXT"
+    assert found == [f"BACKROOM_FLAGD_ADDRESS: 0.0.0.0:8013 is public and in plain text; {fix}"]
 
 
 async def test_a_change_made_while_no_server_ran_is_there_from_the_first_answer(

@@ -1,4 +1,4 @@
-"""What is configured, what answers, what is missing, and the mend."""
+"""What is configured, what answers, what is missing, and the fix."""
 
 import sys
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ def examined(configured: Settings) -> Sequence[Finding]:
 
 def _print(findings: Sequence[Finding]) -> None:
     table = Table(box=None, pad_edge=False)
-    for title in ("", "what", "found", "mend"):
+    for title in ("", "what", "found", "fix"):
         table.add_column(title, overflow="fold")
     for finding in findings:
-        table.add_row(_MARKS[finding.state], finding.name, finding.found, finding.mend)
+        table.add_row(_MARKS[finding.state], finding.name, finding.found, finding.fix)
     Console().print(table)

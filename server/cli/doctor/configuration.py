@@ -25,11 +25,11 @@ def configuration(configured: Settings) -> Iterator[Finding]:
         for each in declared(kind):
             yield looked_at.get(each.name) or Finding(each.name, _value(read, each))
     for reason in reasons_not_to_start(configured):
-        setting, _, mend = reason.partition(": ")
-        yield judged(f"start: {setting}", "a server refuses to start", mend)
+        setting, _, fix = reason.partition(": ")
+        yield judged(f"start: {setting}", "a server refuses to start", fix)
     for warning in warnings(configured):
-        setting, _, mend = warning.partition(": ")
-        yield noticed(f"warning: {setting}", "in plain text", mend)
+        setting, _, fix = warning.partition(": ")
+        yield noticed(f"warning: {setting}", "in plain text", fix)
 
 
 def _value(read: DeclaredSettings, setting: Declared) -> str:
@@ -46,7 +46,7 @@ def _of_modules(configured: Settings) -> Mapping[str, Finding]:
 
 
 def _finding(name: str, redacted: Shown) -> Finding:
-    return (judged if redacted.broken else noticed)(name, redacted.found, redacted.mend)
+    return (judged if redacted.broken else noticed)(name, redacted.found, redacted.fix)
 
 
 def _of_the_process(configured: Settings) -> Mapping[str, Finding]:

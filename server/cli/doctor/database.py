@@ -7,7 +7,7 @@ import migrations
 from server.cli.doctor.finding import Finding, State, judged, noticed
 from server.cli.doctor.sealed import master_key
 from server.frame.jobs import MAX_CONNECTIONS as OF_A_WORKER
-from server.frame.outages import POOLER_MEND, described, mend
+from server.frame.outages import POOLER_FIX, described, fix
 from server.settings import Settings
 from storage.database import POOL_SIZE
 from storage.embedded import running_url
@@ -28,7 +28,7 @@ def database(configured: Settings) -> Iterator[Finding]:
     try:
         found = asyncio.run(examine(url, configured.pooler, configured.time_limits))
     except StoreError as error:
-        yield Finding("database", described(error), State.BROKEN, mend(error))
+        yield Finding("database", described(error), State.BROKEN, fix(error))
         return
     yield _migration(found)
     yield Finding("PostgreSQL", found.version)
@@ -58,8 +58,8 @@ def _environment(belongs_to: str | None, issuer: str) -> Finding:
     what = "the database belongs to"
     if belongs_to is None:
         return Finding(what, f"nobody yet; the first server makes it that of {issuer}")
-    mend = f"correct DATABASE_URL or BACKROOM_ISSUER, which is {issuer}; to make a copy its own: backroom adopt"
-    return judged(what, belongs_to, mend if belongs_to != issuer else "")
+    fix = f"correct DATABASE_URL or BACKROOM_ISSUER, which is {issuer}; to make a copy its own: backroom adopt"
+    return judged(what, belongs_to, fix if belongs_to != issuer else "")
 
 
 def _commits(found: Examination) -> Finding:
@@ -75,7 +75,7 @@ def _commits(found: Examination) -> Finding:
 
 def _pooler(found: Examination, pooler: Pooler) -> Iterator[Finding]:
     if pooler is Pooler.NONE and found.pooled:
-        yield judged("pooler", "there is one", POOLER_MEND)
+        yield judged("pooler", "there is one", POOLER_FIX)
         return
     if pooler is Pooler.NONE:
         yield Finding("pooler", "none")
@@ -118,7 +118,7 @@ def _direct(url: str) -> Finding:
     try:
         found = asyncio.run(examine(url, Pooler.NONE))
     except StoreError as error:
-        return Finding(what, described(error), State.BROKEN, mend(error, setting))
+        return Finding(what, described(error), State.BROKEN, fix(error, setting))
     if found.pooled:
         return judged(what, "leads through a pooler", f"have {setting} lead past it")
     lacks = _listed(found.lacks_to_migrate)

@@ -9,7 +9,7 @@ class State(StrEnum):
     NOTICE = "notice"
     """There is something that may be done."""
     BROKEN = "broken"
-    """There is something that must be mended."""
+    """There is something that must be fixed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +19,15 @@ class Finding:
     name: str
     found: str
     state: State = State.FINE
-    mend: str = ""
+    fix: str = ""
     """What to do about it; empty where there is nothing to do."""
 
 
-def noticed(name: str, found: str, mend: str) -> Finding:
+def noticed(name: str, found: str, fix: str) -> Finding:
     """A notice where there is something that may be done."""
-    return Finding(name, found, State.NOTICE if mend else State.FINE, mend)
+    return Finding(name, found, State.NOTICE if fix else State.FINE, fix)
 
 
-def judged(name: str, found: str, mend: str) -> Finding:
-    """Broken where there is something that must be mended."""
-    return Finding(name, found, State.BROKEN if mend else State.FINE, mend)
+def judged(name: str, found: str, fix: str) -> Finding:
+    """Broken where there is something that must be fixed."""
+    return Finding(name, found, State.BROKEN if fix else State.FINE, fix)

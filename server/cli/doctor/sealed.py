@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 from server.cli.doctor.finding import Finding, State, judged, noticed
-from server.frame.outages import described, mend
+from server.frame.outages import described, fix
 from server.frame.sealing import MasterKeys
 from server.identity.credentials.keys import MasterKeyWrong, opened_material
 from server.process.data_dir.master_key import master_keys
@@ -36,7 +36,7 @@ def master_key(configured: Settings, url: str, *, migrated: bool) -> Iterator[Fi
     try:
         sealed, opened = asyncio.run(_opened(url, keys, configured))
     except StoreError as error:
-        yield Finding(what, described(error), State.BROKEN, mend(error))
+        yield Finding(what, described(error), State.BROKEN, fix(error))
         return
     if opened < sealed:
         state = f"opens {opened} of the {sealed} keys that are sealed in the database"

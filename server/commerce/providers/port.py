@@ -89,7 +89,7 @@ class PaymentProvider(Protocol):
 
 
 class ProviderKeyRefused(ProviderUnavailable):
-    """The provider does not take our key, and did nothing: the request goes through once the setting is mended."""
+    """The provider does not take our key, and did nothing: the request goes through once the setting is fixed."""
 
 
 class ProviderMisunderstood(Exception):

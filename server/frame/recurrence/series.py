@@ -91,8 +91,8 @@ class Series:
         """Every occurrence; raises RecurrenceInvalid where there are more than `limit` of them."""
         found = list(islice(self.occurrences(), limit + 1))
         if len(found) > limit:
-            mend = "give a smaller COUNT or an earlier UNTIL" if self.rule.bounded else "bound it by COUNT or UNTIL"
-            raise RecurrenceInvalid("rule", f"has more than {limit:,} occurrences: {mend}")
+            fix = "give a smaller COUNT or an earlier UNTIL" if self.rule.bounded else "bound it by COUNT or UNTIL"
+            raise RecurrenceInvalid("rule", f"has more than {limit:,} occurrences: {fix}")
         return found
 
     def next_after(self, instant: datetime) -> Occurrence | None:

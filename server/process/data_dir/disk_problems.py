@@ -1,4 +1,4 @@
-"""What the disk or its permissions did not let a command do, said in a line with the mend."""
+"""What the disk or its permissions did not let a command do, said in a line with the fix."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ def disk_problem(error: OSError) -> Failure | None:
     place = Path(os.fsdecode(error.filename)).absolute() if isinstance(error.filename, str | bytes) else folder
     ours = place is None or folder is None or place.is_relative_to(folder) or folder.is_relative_to(place)
     setting = "BACKROOM_DATA_DIR: " if ours else ""
-    return Failure(f"{setting}{place or 'the disk'}: {os.strerror(number or 0)}; {_mend(number or 0, ours=ours)}")
+    return Failure(f"{setting}{place or 'the disk'}: {os.strerror(number or 0)}; {_fix(number or 0, ours=ours)}")
 
 
 def full_disk(folder: Path) -> Failure | None:
@@ -37,7 +37,7 @@ def full_disk(folder: Path) -> Failure | None:
             return None
     except OSError:
         return None
-    return Failure(f"BACKROOM_DATA_DIR: {folder}: {os.strerror(errno.ENOSPC)}; {_mend(errno.ENOSPC, ours=True)}")
+    return Failure(f"BACKROOM_DATA_DIR: {folder}: {os.strerror(errno.ENOSPC)}; {_fix(errno.ENOSPC, ours=True)}")
 
 
 def unusable(folder: Path) -> Failure | None:
@@ -50,7 +50,7 @@ def unusable(folder: Path) -> Failure | None:
     return disk_problem(OSError(number, "", str(folder))) if number else None
 
 
-def _mend(number: int, *, ours: bool) -> str:
+def _fix(number: int, *, ours: bool) -> str:
     another = " or set it to another folder" if ours else " and try again"
     if number in _FULL:
         return f"make room on that disk,{another}"
@@ -58,7 +58,7 @@ def _mend(number: int, *, ours: bool) -> str:
         return f"let this user read and write it,{another}"
     if number in _NO_FOLDER:
         return f"move away what is there,{another}" if ours else "correct the path"
-    return f"mend that,{another}"
+    return f"fix that,{another}"
 
 
 def _data_dir() -> Path | None:

@@ -56,7 +56,7 @@ async def prepared(application: Application, settings: Settings) -> None:
 
 
 def wrong_master_key(settings: Settings) -> Failure:
-    """Says which setting it is, and the mend."""
+    """Says which setting it is, and the fix."""
     here = settings.embedded and not settings.master_keys
     where = str(settings.data_dir / "master.key") if here else "BACKROOM_MASTER_KEY"
     return Failure(

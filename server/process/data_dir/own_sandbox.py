@@ -103,7 +103,7 @@ class StartedSandbox:
         if not line.startswith("http"):
             raise Failure(
                 f"BACKROOM_DATA_DIR: the sandbox payment provider does not start: {line or 'it ended'};"
-                " mend that, or do without by BACKROOM_PAYMENT_PROVIDER=none"
+                " fix that, or do without by BACKROOM_PAYMENT_PROVIDER=none"
             )
         sandbox = replace(self._kept, url=line)
         write_private(self._path, json.dumps(asdict(sandbox)), durable=False)  # another URL at each start
