@@ -80,10 +80,16 @@ class Store(Generic[R_co, T_co]):
         async with self.reading() as reading:
             commits_wait = await reading.commits_wait()
         if commits_wait:
-            # By a commit, whose end a cancelled caller waits for: a session that PostgreSQL has waiting does not end
-            # with its connection, and each repetition would leave one behind.
-            async with self.transaction() as tx:
-                await tx.wait_for_standby()
+            await self.commit_on_standby(before)
+        else:
+            self.ensure_no_promotion(before)
+
+    async def commit_on_standby(self, before: Seen) -> None:
+        """The same, where it is known that commits wait for a standby."""
+        # By a commit, whose end a cancelled caller waits for: a session that PostgreSQL has waiting does not end
+        # with its connection, and each repetition would leave one behind.
+        async with self.transaction() as tx:
+            await tx.wait_for_standby()
         self.ensure_no_promotion(before)
 
     def ensure_no_promotion(self, before: Seen) -> None:

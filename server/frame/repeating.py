@@ -75,7 +75,7 @@ async def find_answer(store: FrameStore, context: ChangeContext, kind: AnswerKin
         return None
     answer = kind.decoded(first_answer(earlier, context.key))
     if earlier.commits_wait:  # as the first answer did
-        await store.wait_for_standby(before)
+        await store.commit_on_standby(before)
     return answer
 
 

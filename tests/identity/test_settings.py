@@ -42,7 +42,7 @@ def test_mails_are_sent_as_configured_or_by_the_kind_of_database(tmp_path: Path)
     assert identity().shown(own) == {SETTING: Shown(f"file: into {tmp_path / 'outbox'}", broken=False)}
     assert mail_of(identity(), other).outbox is None
     found = identity().shown(deployment(tmp_path, production=True))[SETTING]
-    assert (found.fix, told.broken) == ("nobody has a mail: set it to smtp", False)
+    assert (found.fix, found.broken) == ("nobody has a mail: set it to smtp", False)
     smtp = identity(**SMTP, BACKROOM_MAIL_FROM="shop@example.com")
     assert isinstance(mail_of(smtp, own).outbox, SmtpOutbox)
     assert smtp.shown(own) == {SETTING: Shown("smtp: mail.example.com:465, at once, from shop@example.com")}
