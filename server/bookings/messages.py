@@ -9,6 +9,7 @@ from uuid import UUID
 
 from backroom.bookings.v1 import booking_service_pb2, bookings_pb2, resources_pb2
 from server.bookings.rules import asking
+from server.bookings.rules.availability import Sought
 from server.bookings.rules.hours import MINUTE, moment_of, seconds_of
 from server.bookings.rules.placing import Skipped
 from server.bookings.rules.resources import BOOKING_WINDOW_MINUTES, CAPACITY, SLOT_STEP_MINUTES, ResourceDraft
@@ -172,11 +173,14 @@ def search(request: booking_service_pb2.FindAvailabilityRequest, *, after: int |
     cut = seconds_of(begin)
     first = cut if moment_of(cut) == begin else cut + 1
     first = max(first, after + 1) if after is not None else first
-    return Search(choices(request.choices), request.seats or 1, request.duration_minutes, first, seconds_of(end))
+    sought = Sought(choices(request.choices), request.duration_minutes * MINUTE, request.seats or 1)
+    return Search(sought, first, seconds_of(end))
 
 
 def slots_to_check(request: booking_service_pb2.CheckSlotsRequest) -> Sequence[asking.Wanted]:
+    """Raises FieldInvalid where a resource is named twice, or there are too many times for so many resources."""
     sent, seats = choices(request.choices), request.seats or 1
+    asking.check_pairs(len(request.slots), sent, "slots")
     return [
         asking.Wanted(sent, asking.Start(time=time_of(slot.start_time)), slot.duration_minutes, "", seats)
         for slot in request.slots

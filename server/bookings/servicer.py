@@ -73,7 +73,8 @@ class BookingServicer(booking_service_pb2_grpc.BookingServiceServicer):
         page = page_by(_BY_SLOT, request)
         search = messages.search(request, after=page.after)
         found = await self._availability.find(search, page.limit)
-        slots, next_page_token = page.of(found, messages.slot)
+        rest_after = found.rest - 1 if found.rest is not None else None
+        slots, next_page_token = page.of(found.slots, messages.slot, rest_after=rest_after)
         return pb.FindAvailabilityResponse(slots=slots, next_page_token=next_page_token)
 
     async def CheckSlots(self, request: pb.CheckSlotsRequest, call: Call) -> pb.CheckSlotsResponse:

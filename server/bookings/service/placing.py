@@ -9,8 +9,8 @@ from server.bookings.rules import life
 from server.bookings.rules.asking import windows_of
 from server.bookings.rules.events import booking_event
 from server.bookings.rules.placing import Placement, Scattered, Terms
-from storage.bookings.records import Booking, Busy, BusyWindow, Resource
-from storage.bookings.store import BookingsReading, BookingsTransaction
+from storage.bookings.records import Booking, BusyWindow, Resource
+from storage.bookings.store import BookingsTransaction
 from storage.frame.records import NOBODY, ChangeContext
 
 EXPIRE = "bookings.expire"
@@ -22,13 +22,6 @@ Times = Sequence[tuple[Sequence[UUID], int, int]]
 Decision = TypeVar("Decision")
 
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
-
-
-async def find_taken(
-    reading: BookingsReading, resources: Mapping[UUID, Resource], times: Times, *more: BusyWindow
-) -> Sequence[Busy]:
-    """What is taken of resources at the times at which they are wanted: read for offers just as for bookings."""
-    return await reading.occupancies.find_busy([*windows_of(times, resources), *more])
 
 
 async def place(
@@ -49,7 +42,7 @@ async def place(
     whole: set[UUID] = set()
     while True:
         rest = (BusyWindow(resources[each].number, now, _FAR) for each in whole)
-        taken = await find_taken(tx, resources, times, *rest)
+        taken = await tx.occupancies.find_busy([*windows_of(times, resources), *rest])
         busy = [each for each in taken if each.booking_id != moving]
         placement = Placement(resources, busy, now, terms=terms, ahead=ahead, whole=whole)
         try:

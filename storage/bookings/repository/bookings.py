@@ -3,7 +3,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, literal, select, true, tuple_
+from sqlalchemy import Select, any_, bindparam, func, literal, select, true, tuple_
 
 from storage.base import (
     Reader,
@@ -126,13 +126,17 @@ class BookingReader(Reader):
         self, wanted: BookingFilter, *, after: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[Booking]:
         """Bookings by when they begin, starting behind a key of (start_time, id)."""
-        table = occupancies if wanted.resource_id is not None else bookings
+        # Of one customer or one series there are few, however many bookings a resource has.
+        few = wanted.customer_id is not None or wanted.series_id is not None
+        table = occupancies if wanted.resource_id is not None and not few else bookings
         key = (table.c.start_time, occupancies.c.booking_id if table is occupancies else bookings.c.id)
         statement: Select[Any] = select(bookings)
-        if wanted.resource_id is not None:
+        if table is occupancies:
             statement = statement.join_from(occupancies, bookings).where(
                 occupancies.c.resource_id == wanted.resource_id, occupancies.c.seat == literal(1, literal_execute=True)
             )
+        elif wanted.resource_id is not None:
+            statement = statement.where(any_(bookings.c.resource_ids) == wanted.resource_id)
         statement = statement.where(*_conditions(wanted, table.c.start_time))
         if after is not None:
             statement = statement.where(tuple_(*key) > after)
