@@ -3,7 +3,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, any_, bindparam, func, literal, select, true, tuple_
+from sqlalchemy import Integer, Select, any_, bindparam, func, literal, select, true, tuple_
 
 from storage.base import (
     Reader,
@@ -65,7 +65,7 @@ _AHEAD = (
 
 
 # From the first place that the booking has there; seat 1 is written out, as the index has it.
-_ACTIVE_OF_RESOURCE = (
+LIST_ACTIVE = (
     select(bookings)
     .join_from(occupancies, bookings)
     .where(
@@ -77,8 +77,9 @@ _ACTIVE_OF_RESOURCE = (
         func.coalesce(occupancies.c.lease_end_time > bindparam("now"), true()),
     )
     .order_by(occupancies.c.start_time, occupancies.c.booking_id)
-    .limit(bindparam("most"))
+    .limit(bindparam("most", type_=Integer))
 )
+"""What takes a resource in a window; a test reads its plan."""
 
 
 class BookingReader(Reader):
@@ -120,7 +121,7 @@ class BookingReader(Reader):
     ) -> Sequence[Booking]:
         """Pending and confirmed bookings of a resource that begin in a window, by when they begin."""
         window = {"resource": resource_id, "now": now, "first": first, "last": last, "most": limit}
-        return _BOOKINGS.all(await self._connection.execute(_ACTIVE_OF_RESOURCE, window))
+        return _BOOKINGS.all(await self._connection.execute(LIST_ACTIVE, window))
 
     async def list_by_start(
         self, wanted: BookingFilter, *, after: tuple[datetime, UUID] | None, limit: int
