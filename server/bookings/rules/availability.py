@@ -169,6 +169,8 @@ class Offers(Generic[Time]):
 
         Also returns from where to go on: it ends early once there are so many times, or so much was decided.
         """
+        if len(sought.choices) == len(sought.choices[0]) == 1:
+            return self._starts_of_one(sought, begin, until, limit, decisions)
         choices = [[self.calendars[resource_id] for resource_id in choice] for choice in sought.choices]
         possible = [[begin] * len(calendars) for calendars in choices]
         found: list[int] = []
@@ -182,6 +184,23 @@ class Offers(Generic[Time]):
                 found.append(begin)
                 later += 1
             begin = later
+        return found, begin
+
+    def _starts_of_one(
+        self, sought: Sought, begin: int, until: int, limit: int, decisions: int
+    ) -> tuple[Sequence[int], int]:
+        """The same of a single resource, which most searches are for."""
+        calendar = self.calendars[sought.choices[0][0]]
+        decide, duration, seats = calendar.decide, sought.duration, sought.seats
+        found: list[int] = []
+        before = calendar.decisions
+        while begin < until and len(found) < limit and calendar.decisions - before < decisions:
+            refusal, possible = decide(begin, begin + duration, seats)
+            if refusal is None:
+                found.append(begin)
+                possible += 1
+            begin = possible
+        self.decisions += calendar.decisions - before
         return found, begin
 
     def _look_ahead(self, calendars: Sequence[Calendar[Time]], starts: list[int], sought: Sought, begin: int) -> None:

@@ -43,10 +43,10 @@ class OpeningHours:
         self._zone = time_zone(resource.time_zone)
         self._step = resource.slot_step_minutes
         self._weekly: dict[int, list[DayPeriod]] = {}
-        for each in resource.opening_hours:
+        for each in sorted(resource.opening_hours, key=lambda each: each.period.opens):
             self._weekly.setdefault(each.weekday, []).append(each.period)
         self._offsets: dict[date, int | None] = {}
-        self._exceptions = {each.date: each.periods for each in resource.exceptions}
+        self._exceptions = {each.date: sorted(each.periods, key=lambda it: it.opens) for each in resource.exceptions}
         self._holidays = {(each.year, each.month, each.day) for each in resource.holidays}
         self._days: dict[date, Sequence[Opening]] = {}
         self._latest: Opening | None = None
@@ -85,7 +85,7 @@ class OpeningHours:
 
     def _openings(self, day: date) -> Sequence[Opening]:
         if day not in self._days:
-            periods = sorted(self._periods(day), key=lambda period: period.opens)
+            periods = self._periods(day)
             midnight = self._midnight_of_plain_day(day) if periods else None
             if midnight is None:
                 found = [opening_of(day, period, self._zone, self._step) for period in periods]
@@ -112,7 +112,7 @@ class OpeningHours:
     def _periods(self, day: date) -> Sequence[DayPeriod]:
         if day in self._exceptions:
             return self._exceptions[day]
-        if any((year, day.month, day.day) in self._holidays for year in (0, day.year)):
+        if self._holidays and any((year, day.month, day.day) in self._holidays for year in (0, day.year)):
             return ()
         return self._weekly.get(day.isoweekday(), ())
 
