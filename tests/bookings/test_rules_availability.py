@@ -131,8 +131,8 @@ ROOMS = st.fixed_dictionaries(
         "buffer_before_minutes": st.sampled_from([0, 10, 15]),
         "buffer_after_minutes": st.sampled_from([0, 10, 30]),
         "capacity": st.sampled_from([1, 1, 2, 3]),
-        "opening_hours": st.sampled_from([(0, 1440), (120, 500)]).map(
-            lambda hours: tuple(WeeklyPeriod(day, DayPeriod(*hours)) for day in range(1, 8))
+        "opening_hours": st.sampled_from([[(0, 1440)], [(120, 500)], [(60, 300), (300, 1440)]]).map(
+            lambda hours: tuple(WeeklyPeriod(day, DayPeriod(*each)) for day in range(1, 8) for each in hours)
         ),
     }
 )
@@ -140,7 +140,7 @@ ROOMS = st.fixed_dictionaries(
 
 @given(
     rooms=st.lists(st.tuples(ROOMS, st.lists(SPANS, max_size=8), st.booleans()), min_size=1, max_size=3),
-    minutes=st.sampled_from([15, 30, 50]),
+    minutes=st.sampled_from([15, 30, 50, 1500]),
     seats=st.integers(1, 2),
     limit=st.integers(1, 30),
     decisions=st.integers(1, 40),
@@ -182,7 +182,9 @@ def bookable(offers: Offers[Busy], choices: Sequence[Sequence[UUID]], moment: in
     return True
 
 
-@given(room=ROOMS, spans=st.lists(SPANS, max_size=8), minutes=st.sampled_from([15, 30, 50]), seats=st.integers(1, 3))
+@given(
+    room=ROOMS, spans=st.lists(SPANS, max_size=8), minutes=st.sampled_from([15, 30, 50, 1500]), seats=st.integers(1, 3)
+)
 def test_nothing_that_could_be_booked_is_passed_over(
     room: Any, spans: Sequence[tuple[int, int]], minutes: int, seats: int
 ) -> None:

@@ -51,30 +51,31 @@ class OpeningHours:
         self._days: dict[date, Sequence[Opening]] = {}
         self._latest: Opening | None = None
         """What was asked for last: who goes through the times of a year mostly asks for the same one again."""
+        self._stretch = (0, 0)
+        """From when until when it is open without a break, as far as it was asked for last."""
 
-    def day_of(self, moment: int) -> date:
+    def _day_of(self, moment: int) -> date:
         """The local day of an instant."""
         return datetime.fromtimestamp(moment, self._zone).date()
 
     def opening_at(self, moment: int) -> Opening | None:
         """The opening that an instant lies in."""
         if self._latest is None or not self._latest.begins <= moment < self._latest.ends:
-            found = (each for each in self._openings(self.day_of(moment)) if each.begins <= moment < each.ends)
+            found = (each for each in self._openings(self._day_of(moment)) if each.begins <= moment < each.ends)
             self._latest = next(found, None)
         return self._latest
 
     def open_until(self, begin: int, end: int) -> int:
         """Until when it is open from an instant on without a break, `end` at most; midnight is no break."""
-        while begin < end:
-            opening = self.opening_at(begin)
-            if opening is None:
-                return begin
-            begin = opening.ends
-        return end
+        first, reached = self._stretch if self._stretch[0] <= begin <= self._stretch[1] else (begin, begin)
+        while reached < end and (opening := self.opening_at(reached)):
+            reached = opening.ends
+        self._stretch = (first, reached)
+        return min(reached, end)
 
     def next_opening(self, moment: int) -> int:
         """When it opens after an instant at which it is closed; a moment before that, where it is far ahead."""
-        day = self.day_of(moment)
+        day = self._day_of(moment)
         for _ in range(_DAYS_AHEAD):
             for opening in self._openings(day):
                 if opening.begins > moment:
