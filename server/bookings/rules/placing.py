@@ -1,6 +1,7 @@
 """Placing bookings one after the other: the first that fits gets its time, and those behind it see that."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -74,11 +75,8 @@ class Placement:
         moment = now.timestamp()
         self.ended = {each.booking_id for each in busy if each.lease_end is not None and each.lease_end <= moment}
         """The bookings whose leases have ended, and whose places are taken for free."""
-        by_number: dict[int, list[Busy]] = {each.number: [] for each in resources.values()}
-        for each in busy:
-            if each.booking_id not in self.ended:
-                by_number[each.resource_number].append(each)
-        calendars = {each.id: Calendar(each, by_number[each.number], now) for each in resources.values()}
+        lasting = _by_number(each for each in busy if each.booking_id not in self.ended)
+        calendars = {each.id: Calendar(each, lasting[each.number], now) for each in resources.values()}
         self._now = now
         self._terms = terms
         self._ahead = dict(ahead or {})
@@ -225,6 +223,13 @@ def check_rights(request: MakeBooking, terms: Terms) -> None:
 def bounded_customers(requests: Sequence[MakeBooking]) -> set[str]:
     """The customers whose bookings ahead are to be counted."""
     return {request.customer for request in requests if not request.caller.may("bookings.hold_more")}
+
+
+def _by_number(busy: Iterable[Busy]) -> Mapping[int, Sequence[Busy]]:
+    taken: defaultdict[int, list[Busy]] = defaultdict(list)
+    for each in busy:
+        taken[each.resource_number].append(each)
+    return taken
 
 
 def _free_places(calendar: Calendar[Busy], span: Span, seats: int) -> Sequence[int]:

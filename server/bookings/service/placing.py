@@ -1,6 +1,6 @@
 """Reading what is taken, deciding by it, and storing what follows: the same for whatever makes or moves bookings."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
@@ -9,8 +9,10 @@ from server.bookings.rules import life
 from server.bookings.rules.asking import windows_of
 from server.bookings.rules.events import booking_event
 from server.bookings.rules.placing import Placement, Scattered, Terms
+from server.frame.batching import retry_on_contention
 from storage.bookings.records import Booking, BusyWindow, Resource
 from storage.bookings.store import BookingsTransaction
+from storage.errors import AlreadyExists, StoreContention
 from storage.frame.records import NOBODY, ChangeContext
 
 EXPIRE = "bookings.expire"
@@ -22,6 +24,18 @@ Times = Sequence[tuple[Sequence[UUID], int, int]]
 Decision = TypeVar("Decision")
 
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+async def retried(act: Callable[[], Awaitable[Decision]]) -> Decision:
+    """Acts again where another transaction was in the way, or took the time without having locked the resource."""
+
+    async def attempt() -> Decision:
+        try:
+            return await act()
+        except AlreadyExists as error:
+            raise StoreContention from error
+
+    return await retry_on_contention(attempt)
 
 
 async def place(
