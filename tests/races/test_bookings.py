@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 from typing import Any
 
@@ -65,17 +65,28 @@ async def test_what_16_callers_do_at_random_never_overlaps(pair: Pair, rounds: S
     await play(pair, rounds)
 
 
+@pytest.fixture
+def figures() -> Iterator[Counter[str]]:
+    """How the operations of all plays of a test ended, which is printed."""
+    counted: Counter[str] = Counter()
+    yield counted
+    print(f"{counted.total():,} operations: {dict(sorted(counted.items()))}")  # noqa: T201 - a proof's figures
+
+
 @pytest.mark.proof
 @settings(max_examples=_PLAYS, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(rounds=_PLAY)
-async def test_10_000_operations_at_random_never_overlap(pair: Pair, rounds: Sequence[Sequence[Any]]) -> None:
+async def test_10_000_operations_at_random_never_overlap(
+    pair: Pair, figures: Counter[str], rounds: Sequence[Sequence[Any]]
+) -> None:
     """The same, for longer."""
-    await play(pair, rounds)
+    figures.update(await play(pair, rounds))
 
 
-async def play(pair: Pair, rounds: Sequence[Sequence[Any]]) -> None:
+async def play(pair: Pair, rounds: Sequence[Sequence[Any]]) -> Counter[str]:
     apis = [api for _ in range(_AT_ONCE // 2) for api in await pair.sign_in("service")]
     begun = await Play.begun(apis)
     for operations in rounds:
         await begun.round(operations)
     assert broken_laws(pair.url) == {}
+    return begun.outcomes
