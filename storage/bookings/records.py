@@ -154,7 +154,7 @@ class Busy(NamedTuple):
 class TakenTime(NamedTuple):
     """A time in which places of a resource are taken, whoever has them; all times are in seconds since 1970.
 
-    Of a resource with one place, times that touch are one, and their buffers are part of them.
+    Of a resource with one place, times that lie close together are one, and their buffers are part of them.
     """
 
     start: int

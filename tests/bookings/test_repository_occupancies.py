@@ -113,7 +113,7 @@ async def test_what_is_taken_is_found_by_an_index(database: Database, database_u
     assert len(found) == 168
     assert min(each.start for each in found) == int((NOW + 1000 * _HOUR).timestamp())
     for statement in (FIND_BUSY, FIND_TAKEN, FIND_TAKEN_PLACES):
-        text = plan(database_url, statement, now=NOW, **in_window(week))
+        text = plan(database_url, statement, now=NOW, gap=0, **in_window(week))
         assert "Index Scan using ex_occupancies_no_overlap" in text
         assert "Seq Scan" not in text
         assert "rows=168" in text
@@ -160,12 +160,17 @@ async def test_a_search_reads_what_is_taken_joined(database: Database) -> None:
     ]
     async with database.store(BOOKINGS).reading() as reading:
         taken = await reading.occupancies.find_taken(windows, {hall.number}, NOW)
+        joined = await reading.occupancies.find_taken(windows[1:2], {hall.number}, NOW, gap_seconds=3600)
     first = int(NOW.timestamp())
     hours = {
         number: sorted(((each.start - first) / 3600, (each.end - first) / 3600, each.places) for each in times)
         for number, times in taken.items()
     }
     assert {*hours[room.number]} == {(0, 1, 1), (0, 2, 1), (3, 4, 1), (7, 8, 1)}
+    assert [((each.start - first) / 3600, (each.end - first) / 3600) for each in joined[room.number]] == [
+        (0, 4),
+        (7, 8),
+    ]
     assert hours[hall.number] == [(0, 1, 2), (0.5, 1.5, 1)]
 
 

@@ -69,7 +69,9 @@ class Availability:
                 if begin >= until or len(found) >= limit or left <= 0:
                     break
                 next_read = min(until, begin + min(length, longest))
-                offers = await _offers(reading, resources, [(ids, begin, next_read + sought.duration)], now)
+                offers = await _offers(
+                    reading, resources, [(ids, begin, next_read + sought.duration)], now, duration=sought.duration
+                )
                 starts, begin = offers.starts(sought, begin, next_read, limit=limit - len(found), decisions=left)
                 found += starts
                 left, length = left - offers.decisions, length * _MORE
@@ -99,10 +101,13 @@ def _within_reach(search: Search, resources: Sequence[Resource], now: datetime) 
 
 
 async def _offers(
-    reading: BookingsReading, resources: Mapping[UUID, Resource], times: Times, now: datetime
+    reading: BookingsReading, resources: Mapping[UUID, Resource], times: Times, now: datetime, *, duration: int = 0
 ) -> Offers[TakenTime]:
+    """`duration` is what each booking lasts at least, in seconds: no shorter gap is of use, and the less is read."""
     shared = {each.number for each in resources.values() if each.capacity > 1}
-    taken = await reading.occupancies.find_taken(windows_of(times, resources), shared, now)
+    taken = await reading.occupancies.find_taken(
+        windows_of(times, resources), shared, now, gap_seconds=max(0, duration - 1)
+    )
     return Offers({each.id: Calendar(each, taken.get(each.number, ()), now) for each in resources.values()})
 
 

@@ -51,8 +51,10 @@ FIND_BUSY = select(*_BUSY.c).join_from(_WINDOWS, _BUSY, true())
 """Each place that is taken in windows; a test reads its plan."""
 
 _LASTING = or_(occupancies.c.lease_end_time.is_(None), occupancies.c.lease_end_time > bindparam("now"))
+_GAP = func.make_interval(0, 0, 0, 0, 0, 0, bindparam("gap", type_=Double))
+# Each is prolonged by the gap, so that those touch which have no longer one between them; `_JOINED_ENDS` cuts it again.
 _JOINED = (
-    select(func.unnest(func.range_agg(occupancies.c.occupied)).label("occupied"))
+    select(func.unnest(func.range_agg(func.tstzrange(_LOWER, _UPPER + _GAP))).label("occupied"))
     .where(*_IN_WINDOW, _LASTING)
     .lateral("joined")
 )
@@ -75,7 +77,7 @@ def _gathered(times: Any, *columns: Any) -> Any:
     return select(number, *map(func.array_agg, columns)).join_from(_WINDOWS, times, true()).group_by(number)
 
 
-_JOINED_ENDS = (_seconds(func.lower(_JOINED.c.occupied)), _seconds(func.upper(_JOINED.c.occupied)))
+_JOINED_ENDS = (_seconds(func.lower(_JOINED.c.occupied)), _seconds(func.upper(_JOINED.c.occupied) - _GAP))
 _SHARED_ENDS = (_seconds(func.lower(_SHARED.c.occupied)), _seconds(func.upper(_SHARED.c.occupied)))
 FIND_TAKEN = _gathered(_JOINED, *_JOINED_ENDS)
 """When the one place of resources is taken in windows; a test reads its plan."""
@@ -129,27 +131,28 @@ class OccupancyReader(Reader):
         return [*{(busy.booking_id, busy.resource_number, busy.seat): busy for busy in map(Busy._make, found)}.values()]
 
     async def find_taken(
-        self, windows: Sequence[BusyWindow], shared: Collection[int], now: datetime
+        self, windows: Sequence[BusyWindow], shared: Collection[int], now: datetime, *, gap_seconds: int = 0
     ) -> Mapping[int, Collection[TakenTime]]:
         """When resources are taken in these windows, by their numbers, without the leases that have ended.
 
-        `shared` are the numbers of those that have several places.
+        `shared` are the numbers of those that have several places. Of the others, times are joined that have no more
+        than a gap of so many seconds between them.
         """
         alone = [each for each in windows if each.resource_number not in shared]
         together = [each for each in windows if each.resource_number in shared]
         taken: dict[int, Collection[TakenTime]] = {}
-        for number, begins, ends in await self._gather(FIND_TAKEN, alone, now):
+        for number, begins, ends in await self._gather(FIND_TAKEN, alone, now=now, gap=gap_seconds):
             taken[number] = [*map(TakenTime, begins, ends, begins, ends, repeat(1))]
-        for number, *columns in await self._gather(FIND_TAKEN_PLACES, together, now):
+        for number, *columns in await self._gather(FIND_TAKEN_PLACES, together, now=now):
             # What reaches into two windows is found in both.
             taken[number] = {*map(TakenTime._make, zip(*columns, strict=True))}
         return taken
 
-    async def _gather(self, statement: Any, windows: Sequence[BusyWindow], now: datetime) -> Sequence[Any]:
+    async def _gather(self, statement: Any, windows: Sequence[BusyWindow], **values: object) -> Sequence[Any]:
         if not windows:
             return ()
-        values = ((each.resource_number, each.start_time, each.end_time) for each in windows)
-        return (await self._connection.execute(statement, {**json_parameter(_WINDOW, values), "now": now})).all()
+        given = json_parameter(_WINDOW, ((each.resource_number, each.start_time, each.end_time) for each in windows))
+        return (await self._connection.execute(statement, {**given, **values})).all()
 
 
 class OccupancyRepository(OccupancyReader, Repository):
