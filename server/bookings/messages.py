@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
-from unicodedata import normalize
 from uuid import UUID
 
 from backroom.bookings.v1 import booking_service_pb2, bookings_pb2, resources_pb2
 from server.bookings.rules import asking
+from server.bookings.rules.availability import Sought
 from server.bookings.rules.hours import MINUTE, moment_of, seconds_of
 from server.bookings.rules.placing import Skipped
 from server.bookings.rules.resources import BOOKING_WINDOW_MINUTES, CAPACITY, SLOT_STEP_MINUTES, ResourceDraft
@@ -17,7 +17,7 @@ from server.frame.caller import Caller
 from server.frame.editing import Edit, as_sent, edit_of, etag_of
 from server.frame.errors import FieldInvalid, Refusal
 from server.frame.statuses import status_of
-from server.frame.wire import EnumNames, bound_of, optional_uuid, period_of, require, time_of, timestamp
+from server.frame.wire import EnumNames, bound_of, optional_name, optional_uuid, period_of, require, time_of, timestamp
 from storage.bookings.records import (
     Booking,
     BookingFilter,
@@ -30,8 +30,6 @@ from storage.bookings.records import (
 )
 from storage.frame.records import ChangeContext
 
-_MAX_NAME = 64
-"""In characters: a customer's id."""
 _LONGEST_WINDOW = timedelta(days=366)
 _CLOCK = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])")
 _MIDNIGHT = 24 * 60
@@ -142,7 +140,7 @@ def make_booking(
         choices(request.choices), start(request), request.duration_minutes, request.time_zone, request.seats or 1
     )
     lease = timedelta(seconds=request.lease_seconds) if request.lease_seconds else None
-    customer_id = same_form(request.customer_id)
+    customer_id = optional_name(request.customer_id, "customer_id")
     return asking.MakeBooking(caller, context, booking_id, wanted, customer_id, request.title, lease)
 
 
@@ -172,11 +170,14 @@ def search(request: booking_service_pb2.FindAvailabilityRequest, *, after: int |
     cut = seconds_of(begin)
     first = cut if moment_of(cut) == begin else cut + 1
     first = max(first, after + 1) if after is not None else first
-    return Search(choices(request.choices), request.seats or 1, request.duration_minutes, first, seconds_of(end))
+    sought = Sought(choices(request.choices), request.duration_minutes * MINUTE, request.seats or 1)
+    return Search(sought, first, seconds_of(end))
 
 
 def slots_to_check(request: booking_service_pb2.CheckSlotsRequest) -> Sequence[asking.Wanted]:
+    """Raises FieldInvalid where a resource is named twice, or there are too many times for so many resources."""
     sent, seats = choices(request.choices), request.seats or 1
+    asking.check_pairs(len(request.slots), sent, "slots")
     return [
         asking.Wanted(sent, asking.Start(time=time_of(slot.start_time)), slot.duration_minutes, "", seats)
         for slot in request.slots
@@ -225,23 +226,12 @@ def booking_filter(request: booking_service_pb2.ListBookingsRequest) -> BookingF
     start_time, end_time = period_of(request)
     return BookingFilter(
         state=_STATES.find(request.state),
-        customer_id=same_form(request.customer_id),
+        customer_id=optional_name(request.customer_id, "customer_id"),
         resource_id=optional_uuid(request.resource_id),
         series_id=optional_uuid(request.series_id),
         start_time=start_time,
         end_time=end_time,
     )
-
-
-def same_form(customer_id: str) -> str | None:
-    """A customer's id in Unicode's form NFC, so that two that look alike are one; None for none.
-
-    Raises FieldInvalid where that form is longer than it may be.
-    """
-    same = normalize("NFC", customer_id)
-    if len(same) > _MAX_NAME:
-        raise FieldInvalid.of("customer_id", f"must be at most {_MAX_NAME} characters once normalized (NFC)")
-    return same or None
 
 
 def _period(period: resources_pb2.OpeningPeriod | resources_pb2.DayPeriod, path: str) -> DayPeriod:

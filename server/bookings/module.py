@@ -24,8 +24,7 @@ def build(shared: Shared, settings: BookingsSettings) -> Module:
     store, now, new_id = shared.database.store(BOOKINGS), shared.now, shared.new_id
     terms = Terms(timedelta(seconds=settings.lease_seconds), settings.max_bookings_ahead)
     making, changing, bookings = Making(store, now, new_id, terms), Changing(store, now), Bookings(store, now)
-    longest = shared.database.limits.answer
-    booking = Batcher[MakeBooking, Booking](making.book, longest_seconds=longest)
+    booking = Batcher[MakeBooking, Booking](making.book, longest_seconds=shared.database.limits.answer)
     resources, availability = Resources(store, now, new_id), Availability(store, now)
     calendars = Calendars(store, shared.authentication.permissions_of, now)
     calendar_route = CalendarRoute(calendars, shared.master_keys, shared.logger)

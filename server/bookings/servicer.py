@@ -14,7 +14,7 @@ from server.frame.batching import Batcher
 from server.frame.call import Call
 from server.frame.paging import by_column, by_columns, key_time, page_by, page_of
 from server.frame.resuming import watch_of
-from server.frame.wire import optional_uuid
+from server.frame.wire import optional_name, optional_uuid
 from storage.bookings.records import Booking
 
 _BY_START = by_columns(lambda booking: (booking.start_time, booking.id), key_time, UUID)
@@ -73,7 +73,8 @@ class BookingServicer(booking_service_pb2_grpc.BookingServiceServicer):
         page = page_by(_BY_SLOT, request)
         search = messages.search(request, after=page.after)
         found = await self._availability.find(search, page.limit)
-        slots, next_page_token = page.of(found, messages.slot)
+        rest_after = found.rest - 1 if found.rest is not None else None
+        slots, next_page_token = page.of(found.slots, messages.slot, rest_after=rest_after)
         return pb.FindAvailabilityResponse(slots=slots, next_page_token=next_page_token)
 
     async def CheckSlots(self, request: pb.CheckSlotsRequest, call: Call) -> pb.CheckSlotsResponse:
@@ -134,7 +135,7 @@ class BookingServicer(booking_service_pb2_grpc.BookingServiceServicer):
         self, request: pb.WatchBookingsRequest, call: Call
     ) -> AsyncIterator[pb.WatchBookingsResponse]:
         watch = watch_of(request, call.time)
-        customer_id, resource_id = messages.same_form(request.customer_id), optional_uuid(request.resource_id)
+        customer_id, resource_id = optional_name(request.customer_id, "customer_id"), optional_uuid(request.resource_id)
         changes = self._bookings.watch(call.caller, customer_id, resource_id, watch.position)
         async for message in changes:
             booking = messages.booking(message.change.booking) if message.change else None

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from decimal import Decimal
-from unicodedata import normalize
 from uuid import UUID
 
 from google.type import money_pb2
@@ -20,8 +19,7 @@ from backroom.commerce.v1 import (
 from server.commerce.rules import catalog, inventory, orders, payments
 from server.frame.caller import Caller
 from server.frame.editing import Edit, as_sent, edit_of, etag_of
-from server.frame.errors import FieldInvalid
-from server.frame.wire import EnumNames, optional_uuid, period_of, require, timestamp
+from server.frame.wire import EnumNames, optional_name, optional_uuid, period_of, require, timestamp
 from storage.commerce.records import (
     Movement,
     Order,
@@ -42,8 +40,6 @@ from storage.commerce.records import (
 from storage.frame.records import ChangeContext
 
 _NANO = Decimal("1E-9")
-_MAX_NAME = 64
-"""In characters: a reference, or a customer's id."""
 _EDITABLE = {**as_sent("name", "description", "archived"), "price": lambda product: _price_of(product)}
 """The fields of a product that an update_mask may name."""
 _ORDER_STATES = EnumNames(OrderState, orders_pb2.OrderState)
@@ -124,28 +120,16 @@ def place_order(
         for line in request.lines
     )
     hold = request.hold_duration.ToTimedelta() if request.HasField("hold_duration") else None
-    reference = same_form(request.reference, "reference")
-    customer_id = same_form(request.customer_id, "customer_id")
+    reference = optional_name(request.reference, "reference")
+    customer_id = optional_name(request.customer_id, "customer_id")
     return orders.PlaceOrder(caller, context, order_id, reference, customer_id, lines, hold)
-
-
-def same_form(text: str, path: str) -> str | None:
-    """A text that names something in Unicode's form NFC, so that two that look alike are one; None for none.
-
-    Raises FieldInvalid, naming the path, where that form is longer than it may be: a few characters become two or three
-    in it, and what the server sent could not be sent back.
-    """
-    same = normalize("NFC", text)
-    if len(same) > _MAX_NAME:
-        raise FieldInvalid.of(path, f"must be at most {_MAX_NAME} characters once normalized (NFC)")
-    return same or None
 
 
 def order_filter(request: order_service_pb2.ListOrdersRequest) -> OrderFilter:
     start_time, end_time = period_of(request)
     return OrderFilter(
         state=_ORDER_STATES.find(request.state),
-        customer_id=same_form(request.customer_id, "customer_id"),
+        customer_id=optional_name(request.customer_id, "customer_id"),
         start_time=start_time,
         end_time=end_time,
     )

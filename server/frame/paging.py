@@ -73,12 +73,18 @@ class Page(Generic[Key]):
         return self.size + 1
 
     def of(
-        self, found: Sequence[Item], message: Callable[[Item], Response], *, size: Callable[[Item], int] | None = None
+        self,
+        found: Sequence[Item],
+        message: Callable[[Item], Response],
+        *,
+        size: Callable[[Item], int] | None = None,
+        rest_after: Key | None = None,
     ) -> tuple[Sequence[Response], str]:
         """The page out of up to `limit` items as messages, and the token of the next one; empty after the last.
 
         It ends before the item by which it would be larger than 1 MiB, but has one at least.
         `size` is what an item counts for, in bytes, where that is not what its message has.
+        `rest_after` is the sort key behind which there may be more, where the search ended before the page was full.
         """
         messages: list[Response] = []
         total = 0
@@ -89,11 +95,10 @@ class Page(Generic[Key]):
                 messages.pop()
                 break
         if len(messages) == len(found):
-            return messages, ""
-        return messages, self._token_behind(found[len(messages) - 1])
+            return messages, "" if rest_after is None else self._token_behind(rest_after)
+        return messages, self._token_behind(self.order.key(found[len(messages) - 1]))
 
-    def _token_behind(self, item: Any) -> str:
-        key = self.order.key(item)
+    def _token_behind(self, key: Key) -> str:
         columns = key if isinstance(key, tuple) else (key,)
         token = page_pb2.PageToken(list_digest=self.list_digest, after=[str(column) for column in columns])
         return base64url.encoded(token.SerializeToString())

@@ -4,6 +4,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar, overload
+from unicodedata import normalize
 from uuid import UUID
 
 from google.protobuf.descriptor import EnumDescriptor
@@ -16,6 +17,7 @@ Member = TypeVar("Member", bound=Enum)
 Value = TypeVar("Value", bound=int)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_NAME_CHARACTERS = 64
 
 
 @overload
@@ -57,6 +59,18 @@ def period_of(request: Any) -> tuple[datetime | None, datetime | None]:
 def optional_uuid(text: str) -> UUID | None:
     """The id in a field that may be empty, as the contract's rule of this name has it."""
     return UUID(text) if text else None
+
+
+def optional_name(text: str, path: str) -> str | None:
+    """The text by which a caller names something, in Unicode's form NFC, so that two that look alike are one.
+
+    None where the field is empty. Raises FieldInvalid, naming the path, where that form is longer than 64 characters: a
+    few characters become two or three in it, and what the server sent could not be sent back.
+    """
+    name = normalize("NFC", text)
+    if len(name) > _MAX_NAME_CHARACTERS:
+        raise FieldInvalid.of(path, f"must be at most {_MAX_NAME_CHARACTERS} characters once normalized (NFC)")
+    return name or None
 
 
 def require(resource: Message, *fields: str) -> None:

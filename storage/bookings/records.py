@@ -146,6 +146,23 @@ class Busy(NamedTuple):
     booking_id: UUID
     seat: int
 
+    @property
+    def places(self) -> int:
+        return 1
+
+
+class TakenTime(NamedTuple):
+    """A time in which places of a resource are taken, whoever has them; all times are in seconds since 1970.
+
+    Of a resource with one place, times that lie close together are one, and their buffers are part of them.
+    """
+
+    start: int
+    end: int
+    occupied_start: int
+    occupied_end: int
+    places: int
+
 
 @dataclass(frozen=True, slots=True)
 class BookingFilter:

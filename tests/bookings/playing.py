@@ -1,6 +1,7 @@
 """Random bookings from many callers at once, beside a plain account of what may be refused."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -53,6 +54,8 @@ class Play:
     rooms: Sequence[str]
     bookings: dict[str, bookings_pb2.Booking] = field(default_factory=dict)
     """As they were answered last, by their ids."""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """How often each kind of operation ended in which way."""
 
     @classmethod
     async def begun(cls, apis: Sequence[Api]) -> "Play":
@@ -67,6 +70,10 @@ class Play:
         before = [span for booking in self._active() for span in self._spans(booking)]
         doing = [self._do(api, operation) for api, operation in zip(self.apis, operations, strict=False)]
         outcomes = await asyncio.gather(*doing)
+        for (what, *_), (_, answered) in zip(operations, outcomes, strict=False):
+            self.outcomes[
+                f"{what}: {answered if isinstance(answered, str) else 'done' if answered else 'no call'}"
+            ] += 1
         new = [booking for _, answered in outcomes if not isinstance(answered, str) for booking in answered]
         possible = [*before, *(span for booking in new for span in self._spans(booking))]
         for wanted, answered in outcomes:

@@ -15,12 +15,13 @@ from icalendar import Calendar
 from backroom.bookings.v1 import booking_service_pb2 as pb
 from backroom.identity.v1 import access_service_pb2 as access_pb
 from server.bookings.calendar_route import CalendarRoute
-from server.bookings.rules.calendars import CalendarLink
+from server.bookings.rules.calendars import MAX_EVENTS, CalendarLink
 from server.bookings.service.calendars import Calendars
 from server.frame.module import now
 from server.frame.sealing import MasterKeys
 from storage.bookings.store import BOOKINGS
 from tests.bookings.calling import ahead, booked, made
+from tests.bookings.test_repository_occupancies import book, pair
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.servers import Api, Running, refusal
 
@@ -164,6 +165,23 @@ async def test_details_and_links_need_their_permissions(server: Running, service
         assert (await refusal(call)).reason == "PERMISSION_MISSING"
     nowhere = pb.CreateCalendarLinkRequest(resource_id=str(UUID(int=9)))
     assert (await refusal(service.bookings.CreateCalendarLink(nowhere))).reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_a_calendar_shows_the_first_2000_bookings(server: Running, service: Api, http: httpx.AsyncClient) -> None:
+    """Of a resource that has more, from 31 days ago on."""
+    room = await made(service)
+    async with server.database.store(BOOKINGS).reading() as reading:
+        resource = await reading.resources.find(UUID(room))
+    assert resource is not None
+    begin, hour = ahead(-32, hour=0), timedelta(hours=1)
+    await book(server.database, *(pair(resource, begin + each * hour) for each in range(MAX_EVENTS + 100)))
+    earliest = now() - timedelta(days=31)
+    answer = await http.get(await linked(service, room))
+    lines = answer.text.splitlines()
+    assert (answer.status_code, lines.count("BEGIN:VEVENT")) == (200, MAX_EVENTS)
+    starts = [datetime.strptime(line[-16:], "%Y%m%dT%H%M%S%z") for line in lines if line.startswith("DTSTART:")]
+    assert earliest <= starts[0] < earliest + 2 * hour
+    assert starts == [starts[0] + each * hour for each in range(MAX_EVENTS)]
 
 
 async def test_a_calendar_of_many_bookings_is_whole(server: Running, service: Api, http: httpx.AsyncClient) -> None:

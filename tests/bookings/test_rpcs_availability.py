@@ -1,6 +1,6 @@
 """What is offered is what can be booked, over the wire."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from backroom.bookings.v1 import booking_service_pb2 as pb
-from backroom.bookings.v1 import resources_pb2
+from backroom.bookings.v1 import bookings_pb2, resources_pb2
 from server.frame.wire import timestamp
-from tests.bookings.calling import ahead, all_of, any_of, ask, booked, made, slots
+from tests.bookings.calling import ahead, all_of, any_of, ask, booked, made, series, slots
 from tests.fixtures.servers import Api, Running, refusal
 
 _QUARTER = timedelta(minutes=15)
@@ -116,3 +116,66 @@ async def test_a_window_in_any_year_is_answered(service: Api) -> None:
             end_time=Timestamp(seconds=seconds),
         )
         assert not (await service.bookings.FindAvailability(request)).slots
+
+
+async def test_a_search_among_many_resources_ends_each_page_early(service: Api) -> None:
+    """Before it is full; the next one goes on from there, so that nothing is left out."""
+    rooms = [await made(service, slot_step_minutes=1) for _ in range(20)]
+    for room in rooms:
+        await booked(service, room, at=ahead(2, hour=0), minutes=31 * 1440)
+    request = pb.FindAvailabilityRequest(
+        choices=any_of(*rooms),
+        duration_minutes=1,
+        page_size=1000,
+        start_time=timestamp(ahead(1, hour=22)),
+        end_time=timestamp(ahead(40, hour=0)),
+    )
+    found, sizes = list[datetime](), list[int]()
+    while len(found) < 1500:
+        page = await service.bookings.FindAvailability(request)
+        found += [slot.start_time.ToDatetime(UTC) for slot in page.slots]
+        sizes.append(len(page.slots))
+        request.page_token = page.next_page_token
+        assert request.page_token
+    minute = timedelta(minutes=1)
+    assert found[:120] == [ahead(1, hour=22) + each * minute for each in range(120)]
+    assert found[120:] == [ahead(33, hour=0) + each * minute for each in range(len(found) - 120)]
+    assert max(sizes) < 1000
+
+
+async def test_what_one_call_may_have_decided_is_bounded(service: Api) -> None:
+    """Times with resources for CheckSlots, and occurrences with resources or with seats for BookSeries."""
+    rooms = [await made(service, capacity=1000) for _ in range(21)]
+    slot = bookings_pb2.SlotToCheck(start_time=timestamp(ahead()), duration_minutes=60)
+    many = [*any_of(*rooms[:20]), *any_of(rooms[20])]
+    request = pb.CheckSlotsRequest(choices=many, slots=[slot] * 191)
+    refused = await refusal(service.bookings.CheckSlots(request))
+    assert refused.fields == {"slots": "must be at most 190 where so many resources are named"}
+    del request.slots[190:]
+    assert len((await service.bookings.CheckSlots(request)).slots) == 190
+
+    for first, most in ((ask(rooms[0], at=ahead(), seats=1000), 4), (ask(at=ahead(), choices=many), 190)):
+        refused = await refusal(service.bookings.BookSeries(series(first, f"FREQ=DAILY;COUNT={most + 1}")))
+        assert [*refused.fields] == ["recurrence.rule"]
+        assert f"has more than {most} occurrences" in refused.fields["recurrence.rule"]
+    one = ask(rooms[0], at=ahead(), seats=1000)
+    assert len((await service.bookings.BookSeries(series(one, "FREQ=DAILY;COUNT=4"))).bookings) == 4
+
+
+async def test_bookings_of_a_customer_at_a_resource_are_listed(service: Api) -> None:
+    """And those of a series there, by when they begin; others are not."""
+    room, other = await made(service), await made(service)
+    mine = [await booked(service, room, at=ahead(hour=hour), customer_id="17850") for hour in (11, 9)]
+    await booked(service, other, at=ahead(hour=9), customer_id="17850")
+    await booked(service, room, at=ahead(hour=13), customer_id="12345")
+    daily = await service.bookings.BookSeries(series(ask(room, other, at=ahead(8)), "FREQ=DAILY;COUNT=2"))
+    for wanted, expected in (
+        ({"customer_id": "17850"}, [each.booking_id for each in mine[::-1]]),
+        ({"series_id": daily.series_id}, [each.booking_id for each in daily.bookings]),
+    ):
+        request = pb.ListBookingsRequest(resource_id=room, page_size=1, **wanted)
+        first = await service.bookings.ListBookings(request)
+        request.page_token = first.next_page_token
+        second = await service.bookings.ListBookings(request)
+        assert [each.booking_id for each in (*first.bookings, *second.bookings)] == expected
+        assert second.next_page_token == ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.bookings.errors import AlreadyBooked, BeyondBookingWindow, NoticeTooShort, OffSlotStep, OutsideOpeningHours
-from server.bookings.rules.availability import Calendar, Offers, Taken
+from server.bookings.rules.availability import Calendar, Offers, Sought
+from server.bookings.rules.placing import Placement
 from server.bookings.rules.seating import traded
-from storage.bookings.records import Busy, DayPeriod, WeeklyPeriod
+from server.bookings.rules.taken import Taken
+from server.frame.errors import Refusal
+from storage.bookings.records import Busy, DayPeriod, TakenTime, WeeklyPeriod
 from tests.bookings.values import NOW, busy, resource
 
 _FIRST = int(NOW.timestamp())
@@ -34,6 +38,7 @@ def test_what_overlaps_is_found_whatever_the_order(spans: Sequence[tuple[int, in
     begin, end = at(wanted[0]), at(wanted[1])
     expected = {each for each in all_of_it if each.occupied_start < end and begin < each.occupied_end}
     assert set(taken.overlapping(begin, end)) == expected
+    assert (taken.latest_end(begin, end) is None) == (not expected)
 
 
 @pytest.mark.parametrize(
@@ -81,11 +86,13 @@ def test_a_buffer_blocks_neighbors_though_seats_are_left() -> None:
 def test_leases_that_have_ended_take_nothing() -> None:
     """To the moment; they are told to be ended."""
     ended = busy(600, 660, lease_end=NOW.timestamp())
-    calendar = Calendar(resource(), [ended], NOW)
-    assert calendar.refusal(at(600), at(660), 1) is None
-    assert calendar.ended == {ended.booking_id}
-    lasting = Calendar(resource(), [ended], NOW - timedelta(microseconds=1))
-    assert lasting.refusal(at(600), at(660), 1) is AlreadyBooked
+    room = resource()
+    placement = Placement({room.id: room}, [ended], NOW)
+    assert placement.offers.calendars[room.id].refusal(at(600), at(660), 1) is None
+    assert placement.ended == {ended.booking_id}
+    lasting = Placement({room.id: room}, [ended], NOW - timedelta(microseconds=1))
+    assert lasting.offers.calendars[room.id].refusal(at(600), at(660), 1) is AlreadyBooked
+    assert lasting.ended == set()
 
 
 @given(spans=st.lists(SPANS, max_size=14), capacity=st.integers(1, 4), wanted=SPANS)
@@ -118,17 +125,91 @@ def _collide(one: Busy, other: Busy) -> bool:
     return one.place == other.place and one.start < other.end and other.start < one.end
 
 
-@given(spans=st.lists(SPANS, max_size=8), minutes=st.sampled_from([15, 30, 45]), buffers=st.sampled_from([0, 10, 15]))
-def test_what_is_offered_is_what_would_be_booked(spans: Sequence[tuple[int, int]], minutes: int, buffers: int) -> None:
-    """At every minute of a day, those at both edges of the window included."""
-    room = resource(slot_step_minutes=15, buffer_before_minutes=buffers, buffer_after_minutes=buffers)
-    taken = [busy(*span, before=buffers, after=buffers) for span in spans]
-    offers = Offers({room.id: Calendar(room, taken, NOW)})
-    begin, end = at(60), at(720)
-    offered = [*offers.starts([[room.id]], begin, end, minutes * 60, 1)]
-    booked = [
-        moment
-        for moment in range(begin, end - minutes * 60 + 1, 60)
-        if offers.calendars[room.id].refusal(moment, moment + minutes * 60, 1) is None
+ROOMS = st.fixed_dictionaries(
+    {
+        "slot_step_minutes": st.sampled_from([15, 20, 45]),
+        "buffer_before_minutes": st.sampled_from([0, 10, 15]),
+        "buffer_after_minutes": st.sampled_from([0, 10, 30]),
+        "capacity": st.sampled_from([1, 1, 2, 3]),
+        "opening_hours": st.sampled_from([[(0, 1440)], [(120, 500)], [(60, 300), (300, 1440)]]).map(
+            lambda hours: tuple(WeeklyPeriod(day, DayPeriod(*each)) for day in range(1, 8) for each in hours)
+        ),
+    }
+)
+
+
+@given(
+    rooms=st.lists(st.tuples(ROOMS, st.lists(SPANS, max_size=8), st.booleans()), min_size=1, max_size=3),
+    minutes=st.sampled_from([15, 30, 50, 1500]),
+    seats=st.integers(1, 2),
+    limit=st.integers(1, 30),
+    decisions=st.integers(1, 40),
+)
+def test_what_is_offered_is_what_would_be_booked(
+    rooms: Sequence[tuple[Any, Sequence[tuple[int, int]], bool]], minutes: int, seats: int, limit: int, decisions: int
+) -> None:
+    """At every minute of a day, at both edges of the window, of one resource, of each of several and of any of them.
+
+    However often the search ends early and goes on from there.
+    """
+    calendars, choices = {}, list[list[UUID]]()
+    for number, (values, spans, beside) in enumerate(rooms, start=1):
+        room = resource(id=UUID(int=number), number=number, **values)
+        buffers = {"before": room.buffer_before_minutes, "after": room.buffer_after_minutes}
+        calendars[room.id] = Calendar(room, [busy(*span, **buffers) for span in spans], NOW)
+        if beside and choices:
+            choices[-1].append(room.id)
+        else:
+            choices.append([room.id])
+    offers, begin, until = Offers(calendars), at(60), at(720)
+    offered: list[int] = []
+    position = begin
+    while position < until:
+        sought = Sought(choices, minutes * 60, seats)
+        found, position = offers.starts(sought, position, until, limit=limit, decisions=decisions)
+        assert len(found) <= limit
+        offered += found
+    assert offered == [
+        moment for moment in range(begin, until, 60) if bookable(offers, choices, moment, minutes, seats)
     ]
-    assert offered == booked
+
+
+def bookable(offers: Offers[Busy], choices: Sequence[Sequence[UUID]], moment: int, minutes: int, seats: int) -> bool:
+    try:
+        offers.chosen(choices, moment, moment + minutes * 60, seats)
+    except Refusal:
+        return False
+    return True
+
+
+@given(
+    room=ROOMS, spans=st.lists(SPANS, max_size=8), minutes=st.sampled_from([15, 30, 50, 1500]), seats=st.integers(1, 3)
+)
+def test_nothing_that_could_be_booked_is_passed_over(
+    room: Any, spans: Sequence[tuple[int, int]], minutes: int, seats: int
+) -> None:
+    """Between a start that is refused and the next one that is said to be possible, whatever it is refused for."""
+    taken = [busy(*span, before=room["buffer_before_minutes"], after=room["buffer_after_minutes"]) for span in spans]
+    calendar = Calendar(resource(**room), taken, NOW)
+    moment = at(0)
+    while moment < at(720):
+        refusal, possible = calendar.decide(moment, moment + minutes * 60, seats)
+        assert (possible == moment) == (refusal is None)
+        following = max(moment + 60, possible)
+        for between in range(moment + 60, min(following, at(720)), 60):
+            assert calendar.refusal(between, between + minutes * 60, seats) is not None
+        moment = following
+
+
+def test_what_a_search_costs_grows_with_what_is_found_and_taken() -> None:
+    """A year of which all is taken takes a few decisions, however many times there are to begin at."""
+    year = 366 * 1440
+    room = resource(slot_step_minutes=1, booking_window_minutes=year)
+    offers = Offers({room.id: Calendar(room, [TakenTime(at(0), at(year), at(0), at(year), 1)], NOW)})
+    found, position = offers.starts(Sought([[room.id]], 60, 1), at(0), at(year), limit=1, decisions=20)
+    assert ([*found], position) == ([], at(year))
+    half = [TakenTime(at(each), at(each + 1), at(each), at(each + 1), 1) for each in range(0, 10_000, 2)]
+    offers = Offers({room.id: Calendar(room, half, NOW)})
+    found, _ = offers.starts(Sought([[room.id]], 60, 1), at(0), at(10_000), limit=10_000, decisions=20_000)
+    assert len(found) == 5_000
+    assert offers.decisions <= 15_000

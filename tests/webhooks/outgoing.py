@@ -31,7 +31,7 @@ from tests.fixtures.keys import MASTER_KEYS
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 READ = ("orders.read_all",)
 TYPES = {"order.placed": EventType("Placed.", READ), "order.paid": EventType("Paid.", READ), **OWN_TYPES}
-CALLER = Caller(uuid4(), frozenset({"orders.read_all", "webhooks.manage"}))
+CALLER = Caller(uuid4(), frozenset({"orders.read_all", "bookings.read", "bookings.read_all", "webhooks.manage"}))
 """The account that creates and changes endpoints, and may read everything that they receive."""
 SECRET = bytes(range(32))
 SEALS = SecretSeals(MASTER_KEYS)
@@ -117,6 +117,7 @@ class Outbox:
     database: Database
     sender: Sender
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    types: Mapping[str, EventType] = field(default_factory=lambda: TYPES)
 
     permissions: frozenset[str] | None = CALLER.permissions
     """The current permissions of the responsible accounts."""
@@ -135,13 +136,19 @@ class Outbox:
     @property
     def endpoints(self) -> Endpoints:
         return Endpoints(
-            self.database.store(WEBHOOKS), TYPES, LOOPBACK, SEALS, self.now, uuid_utils.compat.uuid7, lambda: SECRET
+            self.database.store(WEBHOOKS),
+            self.types,
+            LOOPBACK,
+            SEALS,
+            self.now,
+            uuid_utils.compat.uuid7,
+            lambda: SECRET,
         )
 
     @property
     def deliveries(self) -> Deliveries:
         return Deliveries(
-            self.database.store(WEBHOOKS), self.sender, SEALS, self.now, lambda: 0.5, TYPES, self.permissions_of
+            self.database.store(WEBHOOKS), self.sender, SEALS, self.now, lambda: 0.5, self.types, self.permissions_of
         )
 
     @property

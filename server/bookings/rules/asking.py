@@ -17,8 +17,8 @@ from storage.frame.records import ChangeContext
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 9000
 MAX_OCCURRENCES = 500
-MAX_BUFFER = timedelta(days=1)
-"""Of a resource, before or after a booking."""
+MAX_PAIRS = 4_000
+"""Times with resources, or seats: what one call may have decided or stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,13 @@ def check_choices(choices: Choices) -> None:
         raise FieldInvalid.of("choices", "must not name a resource twice")
 
 
+def check_pairs(times: int, choices: Choices, path: str) -> None:
+    """Raises FieldInvalid, naming the path, where so many times cannot be decided for so many resources at once."""
+    most = MAX_PAIRS // len(ids_of(choices))
+    if times > most:
+        raise FieldInvalid.of(path, f"must be at most {most} where so many resources are named")
+
+
 def zone_named(name: str, path: str) -> ZoneInfo:
     """Raises FieldInvalid, naming the path, where there is no such zone."""
     try:
@@ -139,11 +146,17 @@ def spans_of(wanted: Wanted, recurrence: Recurrence, resources: Mapping[UUID, Re
     zone = time_zone(first.time_zone)
     try:
         series = Series.of(recurrence.rule, first.local_start, first.time_zone, recurrence.excluded)
-        found = series.all(MAX_OCCURRENCES)
+        found = series.all(_most_occurrences(wanted))
     except RecurrenceInvalid as invalid:
         path = "first.local_start" if invalid.field == "start" else f"recurrence.{invalid.field}"
         raise FieldInvalid.of(path, invalid.description) from None
     return [span_from(seconds_of(each.start), wanted.duration_minutes, first.time_zone, zone) for each in found]
+
+
+def _most_occurrences(wanted: Wanted) -> int:
+    """One at least, as `Book` would book."""
+    pairs = max(len(wanted.resource_ids), len(wanted.choices) * wanted.seats)
+    return max(1, min(MAX_OCCURRENCES, MAX_PAIRS // pairs))
 
 
 def windows_of(

@@ -1,11 +1,10 @@
 """What of resources is free: the one decision by which times are offered, checked, booked and moved to."""
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from heapq import merge
-from itertools import accumulate, groupby
-from operator import attrgetter
+from math import ceil
+from typing import Generic
 from uuid import UUID
 
 from server.bookings.errors import (
@@ -19,8 +18,9 @@ from server.bookings.errors import (
     TooManySeats,
 )
 from server.bookings.rules.hours import MINUTE, OpeningHours
+from server.bookings.rules.taken import Taken, Time, full_until
 from server.frame.errors import Refusal
-from storage.bookings.records import Busy, Resource
+from storage.bookings.records import Busy, Resource, TakenTime
 
 Choices = Sequence[Sequence[UUID]]
 """What is to be booked: one resource of each choice."""
@@ -39,101 +39,79 @@ REFUSALS: Mapping[str, type[Refusal]] = {
 }
 """Why a resource cannot be booked for a time, in the order in which that is checked, by the reasons."""
 
-_IN_ORDER = attrgetter("occupied_start")
+_NEVER = 2**62
+"""In seconds since 1970: beyond all times."""
+_FOUND_PER_DECISION = 10
+"""How much of what is taken can be looked at for what one decision costs otherwise."""
 
 
-class Taken:
-    """The places of one resource that are taken, in order of when they are."""
-
-    def __init__(self, busy: Collection[Busy]) -> None:
-        self._busy = sorted(busy, key=_IN_ORDER)
-        self._begins = [each.occupied_start for each in self._busy]
-        self._latest_ends = [*accumulate((each.occupied_end for each in self._busy), max)]
-
-    def __iter__(self) -> Iterator[Busy]:
-        return iter(self._busy)
-
-    def add(self, busy: Busy) -> None:
-        place = bisect_right(self._begins, busy.occupied_start)
-        self._busy.insert(place, busy)
-        self._begins.insert(place, busy.occupied_start)
-        ends = (each.occupied_end for each in self._busy[place:])
-        before = self._latest_ends[place - 1] if place else 0
-        self._latest_ends[place:] = [*accumulate(ends, max, initial=before)][1:]
-
-    def replace(self, old: Busy, new: Busy) -> None:
-        """Has another place taken at the same time."""
-        self._busy[self._busy.index(old, bisect_left(self._begins, old.occupied_start))] = new
-
-    def free(self, begin: int, end: int) -> bool:
-        """Whether nothing is taken between two moments, buffers included."""
-        place = bisect_left(self._begins, end) - 1
-        return place < 0 or self._latest_ends[place] <= begin
-
-    def overlapping(self, begin: int, end: int) -> Sequence[Busy]:
-        """What is taken between two moments, buffers included."""
-        found = []
-        place = bisect_left(self._begins, end) - 1
-        while place >= 0 and self._latest_ends[place] > begin:
-            if self._busy[place].occupied_end > begin:
-                found.append(self._busy[place])
-            place -= 1
-        return found
-
-
-class Calendar:
+class Calendar(Generic[Time]):
     """One resource: its rules, and what of it is taken. All times are in seconds since 1970."""
 
-    def __init__(self, resource: Resource, busy: Collection[Busy], now: datetime) -> None:
-        """`busy` is all that is taken in the time that is asked about; leases that have ended take nothing."""
+    def __init__(self, resource: Resource, taken: Collection[Time], now: datetime) -> None:
+        """`taken` is all that is taken in the time that is asked about; leases that have ended take nothing."""
         self.resource = resource
         self.hours = OpeningHours(resource)
-        moment = now.timestamp()
-        self.ended = {each.booking_id for each in busy if each.lease_end is not None and each.lease_end <= moment}
-        """The bookings among them whose leases have ended."""
-        self.taken = Taken([each for each in busy if each.booking_id not in self.ended] if self.ended else busy)
-        self.earliest = moment + resource.minimum_notice_minutes * MINUTE
+        self.taken = Taken(taken)
+        self.earliest = ceil(now.timestamp()) + resource.minimum_notice_minutes * MINUTE
         """When a booking can begin."""
-        self.latest = moment + resource.booking_window_minutes * MINUTE
+        self.latest = int(now.timestamp()) + resource.booking_window_minutes * MINUTE
+        self.most_seats = 0 if resource.archived else resource.capacity
         self.last_choice = resource.choose_time or datetime.min.replace(tzinfo=UTC)
         self.before = resource.buffer_before_minutes * MINUTE
         self.after = resource.buffer_after_minutes * MINUTE
+        self.decisions = 0
+        """How much was decided, as a measure of what it cost."""
 
     def refusal(self, start: int, end: int, seats: int) -> type[Refusal] | None:
         """Why a booking cannot be made; None where it can."""
-        if self.resource.archived:
-            return ResourceArchived
-        if seats > self.resource.capacity:
-            return TooManySeats
-        if start < self.earliest:
-            return NoticeTooShort
-        if start > self.latest:
-            return BeyondBookingWindow
+        return self.decide(start, end, seats)[0]
+
+    def decide(self, start: int, end: int, seats: int) -> tuple[type[Refusal] | None, int]:
+        """Why a booking cannot be made, or None; and when one as long can begin at the earliest, from this start on.
+
+        All is offered, checked, booked and moved by this. Where it cannot be made, that moment is later than the start,
+        and whether one can begin then is another decision.
+        """
+        self.decisions += 1
+        if start < self.earliest or start > self.latest or seats > self.most_seats:
+            return self._out_of_reach(start, seats)
         opening = self.hours.opening_at(start)
-        if opening is None or not (end <= opening.ends or self.hours.open_throughout(opening.ends, end)):
-            return OutsideOpeningHours
-        if not opening.has_start(start):
-            return OffSlotStep
-        return None if self._has_room(start, end, seats) else AlreadyBooked
+        if opening is None:
+            return OutsideOpeningHours, self.hours.next_opening(start)
+        if end > opening.ends and (closing := self.hours.open_until(opening.ends, end)) < end:
+            return OutsideOpeningHours, self.hours.next_opening(closing)
+        step = opening.next_start(start)
+        if step != start:
+            return OffSlotStep, step
+        free = self._free_from(start, end, seats)
+        if free == start:
+            return None, start
+        return AlreadyBooked, opening.next_start(free) if free < opening.ends else free
 
-    def free_places(self, start: int, end: int, seats: int) -> Sequence[int]:
-        """As many places as there are seats, which nobody has meanwhile; fewer where bookings must trade theirs."""
-        taken = {each.place for each in self.taken.overlapping(start - self.before, end + self.after)}
-        free = (place for place in range(1, self.resource.capacity + 1) if place not in taken)
-        return [place for place, _ in zip(free, range(seats), strict=False)]
+    def _out_of_reach(self, start: int, seats: int) -> tuple[type[Refusal], int]:
+        if self.resource.archived:
+            return ResourceArchived, _NEVER
+        if seats > self.resource.capacity:
+            return TooManySeats, _NEVER
+        return (NoticeTooShort, self.earliest) if start < self.earliest else (BeyondBookingWindow, _NEVER)
 
-    def _has_room(self, start: int, end: int, seats: int) -> bool:
+    def _free_from(self, start: int, end: int, seats: int) -> int:
+        """The start where a booking has room, and otherwise the first later one at which it may have."""
         begin, finish = start - self.before, end + self.after
-        if self.taken.free(begin, finish):
-            return True
+        latest_end = self.taken.latest_end(begin, finish)
+        if latest_end is None:
+            return start
         if self.resource.capacity == 1:
-            return False
+            return latest_end + self.before
         found = self.taken.overlapping(begin, finish)
-        if not all(self._shares(each, start, end) for each in found):
-            return False
-        return most_at_once(found, start, end) + seats <= self.resource.capacity
+        self.decisions += len(found) // _FOUND_PER_DECISION
+        full = full_until(found, start, end, self.resource.capacity - seats)
+        if full is not None:
+            return full
+        return start if all(self._shares(each, start, end) for each in found) else start + 1
 
-    def _shares(self, other: Busy, start: int, end: int) -> bool:
+    def _shares(self, other: Busy | TakenTime, start: int, end: int) -> bool:
         """Whether two bookings can have the resource together: both are there, and no buffer reaches into either."""
         if end <= other.start or other.end <= start:
             return False
@@ -143,28 +121,34 @@ class Calendar:
         return not reached and not any(begin < end and start < finish for begin, finish in theirs if begin < finish)
 
 
-def most_at_once(found: Collection[Busy], start: int, end: int) -> int:
-    """How many places are taken at the same time, at most, between two moments."""
-    changes = [(max(each.start, start), 1) for each in found] + [(each.end, -1) for each in found if each.end < end]
-    return max(accumulate(change for _, change in sorted(changes)))
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What is to be booked, whenever it can be."""
+
+    choices: Choices
+    duration: int
+    """In seconds."""
+    seats: int
 
 
-class Offers:
+class Offers(Generic[Time]):
     """What can be booked of several resources."""
 
-    def __init__(self, calendars: Mapping[UUID, Calendar]) -> None:
+    def __init__(self, calendars: Mapping[UUID, Calendar[Time]]) -> None:
         self.calendars = calendars
+        self.decisions = 0
+        """How much was decided to find starts, as a measure of what it cost."""
 
-    def chosen(self, choices: Choices, start: int, end: int, seats: int) -> Sequence[Calendar]:
+    def chosen(self, choices: Choices, start: int, end: int, seats: int) -> Sequence[Calendar[Time]]:
         """One resource of each choice for a time: of several, the one that was chosen the longest ago.
 
         Raises why a booking cannot be made.
         """
         return [self._chosen(choice, start, end, seats) for choice in choices]
 
-    def _chosen(self, choice: Sequence[UUID], start: int, end: int, seats: int) -> Calendar:
+    def _chosen(self, choice: Sequence[UUID], start: int, end: int, seats: int) -> Calendar[Time]:
         refusals: list[tuple[type[Refusal], UUID]] = []
-        free: list[Calendar] = []
+        free: list[Calendar[Time]] = []
         for resource_id in choice:
             calendar = self.calendars[resource_id]
             refusal = calendar.refusal(start, end, seats)
@@ -178,20 +162,54 @@ class Offers:
         refusal, resource_id = next(taken, refusals[0])
         raise refusal(resource_id=str(resource_id))
 
-    def starts(self, choices: Choices, begin: int, end: int, duration: int, seats: int) -> Iterator[int]:
-        """When bookings can begin, from `begin` on, if they end by `end`: each by itself, and at no other time."""
-        if len(choices) == len(choices[0]) == 1:  # by far the most frequent, and a year of it is much to go through
-            calendar = self.calendars[choices[0][0]]
-            starts, refusal = calendar.hours.starts(begin, end - duration + 1), calendar.refusal
-            yield from (moment for moment in starts if refusal(moment, moment + duration, seats) is None)
-            return
-        first = [self.calendars[resource_id].hours.starts(begin, end - duration + 1) for resource_id in choices[0]]
-        for moment, _ in groupby(merge(*first)):
-            if all(self._any_free(choice, moment, moment + duration, seats) for choice in choices):
-                yield moment
+    def starts(
+        self, sought: Sought, begin: int, until: int, *, limit: int, decisions: int
+    ) -> tuple[Sequence[int], int]:
+        """The first times from `begin` on and before `until` at which bookings can begin, each by itself.
 
-    def _any_free(self, choice: Sequence[UUID], start: int, end: int, seats: int) -> bool:
-        return any(self.calendars[resource_id].refusal(start, end, seats) is None for resource_id in choice)
+        Also returns from where to go on: it ends early once there are so many times, or so much was decided.
+        """
+        if len(sought.choices) == len(sought.choices[0]) == 1:
+            return self._starts_of_one(sought, begin, until, limit, decisions)
+        choices = [[self.calendars[resource_id] for resource_id in choice] for choice in sought.choices]
+        possible = [[begin] * len(calendars) for calendars in choices]
+        found: list[int] = []
+        most = self.decisions + decisions
+        while begin < until and len(found) < limit and self.decisions < most:
+            later = begin
+            for calendars, starts in zip(choices, possible, strict=True):
+                self._look_ahead(calendars, starts, sought, begin)
+                later = max(later, min(starts))
+            if later == begin:
+                found.append(begin)
+                later += 1
+            begin = later
+        return found, begin
+
+    def _starts_of_one(
+        self, sought: Sought, begin: int, until: int, limit: int, decisions: int
+    ) -> tuple[Sequence[int], int]:
+        """The same of a single resource, which most searches are for."""
+        calendar = self.calendars[sought.choices[0][0]]
+        decide, duration, seats = calendar.decide, sought.duration, sought.seats
+        found: list[int] = []
+        before = calendar.decisions
+        while begin < until and len(found) < limit and calendar.decisions - before < decisions:
+            refusal, possible = decide(begin, begin + duration, seats)
+            if refusal is None:
+                found.append(begin)
+                possible += 1
+            begin = possible
+        self.decisions += calendar.decisions - before
+        return found, begin
+
+    def _look_ahead(self, calendars: Sequence[Calendar[Time]], starts: list[int], sought: Sought, begin: int) -> None:
+        """Works out when each resource can be booked at the earliest, from `begin` on, where it is not known yet."""
+        for place, calendar in enumerate(calendars):
+            if starts[place] <= begin:
+                before = calendar.decisions
+                starts[place] = calendar.decide(begin, begin + sought.duration, sought.seats)[1]
+                self.decisions += calendar.decisions - before
 
 
 def known(resource_ids: Collection[UUID], found: Mapping[UUID, Resource]) -> None:

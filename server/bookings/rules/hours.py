@@ -1,10 +1,10 @@
 """When a resource is open: periods of local time, and the instants that they are on a day, whatever the clocks do."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from server.frame.errors import FieldInvalid
@@ -14,11 +14,14 @@ from storage.bookings.records import DayPeriod, Resource
 MINUTE = 60
 """In seconds."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY = timedelta(days=1)
+_EPOCH_DAY = _EPOCH.toordinal()
+_DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
+_DAY_SECONDS = 24 * 60 * MINUTE
+_DAYS_AHEAD = 8
+"""Within which something that opens each week does so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """A period of one day in which a resource is open; all times are in seconds since 1970."""
 
     begins: int
@@ -26,12 +29,11 @@ class Opening:
     starts: Sequence[int]
     """When bookings can begin, in order."""
 
-    def has_start(self, moment: int) -> bool:
+    def next_start(self, moment: int) -> int:
+        """The first start at a moment of this opening or later; when it ends, where none is left."""
         starts = self.starts
-        if isinstance(starts, range):
-            return moment in starts
-        place = bisect_left(starts, moment)
-        return place < len(starts) and starts[place] == moment
+        place = -((starts.start - moment) // starts.step) if isinstance(starts, range) else bisect_left(starts, moment)
+        return starts[place] if place < len(starts) else self.ends
 
 
 class OpeningHours:
@@ -41,57 +43,77 @@ class OpeningHours:
         self._zone = time_zone(resource.time_zone)
         self._step = resource.slot_step_minutes
         self._weekly: dict[int, list[DayPeriod]] = {}
-        for each in resource.opening_hours:
+        for each in sorted(resource.opening_hours, key=lambda each: each.period.opens):
             self._weekly.setdefault(each.weekday, []).append(each.period)
-        self._exceptions = {each.date: each.periods for each in resource.exceptions}
+        self._offsets: dict[date, int | None] = {}
+        self._exceptions = {each.date: sorted(each.periods, key=lambda it: it.opens) for each in resource.exceptions}
         self._holidays = {(each.year, each.month, each.day) for each in resource.holidays}
         self._days: dict[date, Sequence[Opening]] = {}
         self._latest: Opening | None = None
         """What was asked for last: who goes through the times of a year mostly asks for the same one again."""
+        self._stretch = (0, 0)
+        """From when until when it is open without a break, as far as it was asked for last."""
 
-    def day_of(self, moment: int) -> date:
+    def _day_of(self, moment: int) -> date:
         """The local day of an instant."""
         return datetime.fromtimestamp(moment, self._zone).date()
-
-    def starts(self, begin: int, end: int) -> Iterator[int]:
-        """When bookings can begin, from `begin` on and before `end`, in order."""
-        if begin >= end:
-            return
-        day, last = self.day_of(begin), self.day_of(end - 1)
-        while day <= last:
-            for opening in self._openings(day):
-                for moment in opening.starts:
-                    if begin <= moment < end:
-                        yield moment
-            day += _DAY
 
     def opening_at(self, moment: int) -> Opening | None:
         """The opening that an instant lies in."""
         if self._latest is None or not self._latest.begins <= moment < self._latest.ends:
-            found = (each for each in self._openings(self.day_of(moment)) if each.begins <= moment < each.ends)
+            found = (each for each in self._openings(self._day_of(moment)) if each.begins <= moment < each.ends)
             self._latest = next(found, None)
         return self._latest
 
-    def open_throughout(self, begin: int, end: int) -> bool:
-        """Whether it is open from one instant to another without a break; midnight is none."""
-        while begin < end:
-            opening = self.opening_at(begin)
-            if opening is None:
-                return False
-            begin = opening.ends
-        return True
+    def open_until(self, begin: int, end: int) -> int:
+        """Until when it is open from an instant on without a break, `end` at most; midnight is no break."""
+        first, reached = self._stretch if self._stretch[0] <= begin <= self._stretch[1] else (begin, begin)
+        while reached < end and (opening := self.opening_at(reached)):
+            reached = opening.ends
+        self._stretch = (first, reached)
+        return min(reached, end)
+
+    def next_opening(self, moment: int) -> int:
+        """When it opens after an instant at which it is closed; a moment before that, where it is far ahead."""
+        day = self._day_of(moment)
+        for _ in range(_DAYS_AHEAD):
+            for opening in self._openings(day):
+                if opening.begins > moment:
+                    self._latest = opening
+                    return opening.begins
+            day += _DAY
+        return max(moment + 1, _first_moment(_local(day, 0), self._zone))
 
     def _openings(self, day: date) -> Sequence[Opening]:
         if day not in self._days:
-            periods = sorted(self._periods(day), key=lambda period: period.opens)
-            found = (_opening(day, period, self._zone, self._step) for period in periods)
+            periods = self._periods(day)
+            midnight = self._midnight_of_plain_day(day) if periods else None
+            if midnight is None:
+                found = [opening_of(day, period, self._zone, self._step) for period in periods]
+            else:
+                found = [_plain_opening(midnight, period, self._step) for period in periods]
             self._days[day] = [opening for opening in found if opening.begins < opening.ends]
         return self._days[day]
+
+    def _midnight_of_plain_day(self, day: date) -> int | None:
+        """When a day begins on which the clocks are not changed; None on which they may be, or close to it."""
+        offset = self._offset(day)
+        if offset is None or offset != self._offset(day + _DAY):
+            return None
+        return (day.toordinal() - _EPOCH_DAY) * _DAY_SECONDS - offset
+
+    def _offset(self, day: date) -> int | None:
+        """How far the clocks are ahead of UTC as a day begins, in seconds; None where they are changed around then."""
+        if day not in self._offsets:
+            midnight = datetime(day.year, day.month, day.day, tzinfo=self._zone)
+            offset, again = midnight.utcoffset(), midnight.replace(fold=1).utcoffset()
+            self._offsets[day] = offset // _SECOND if offset is not None and offset == again else None
+        return self._offsets[day]
 
     def _periods(self, day: date) -> Sequence[DayPeriod]:
         if day in self._exceptions:
             return self._exceptions[day]
-        if any((year, day.month, day.day) in self._holidays for year in (0, day.year)):
+        if self._holidays and any((year, day.month, day.day) in self._holidays for year in (0, day.year)):
             return ()
         return self._weekly.get(day.isoweekday(), ())
 
@@ -115,7 +137,13 @@ def _check_apart(periods: Sequence[DayPeriod], path: str) -> None:
         raise FieldInvalid.of(path, "must not overlap on one day")
 
 
-def _opening(day: date, period: DayPeriod, zone: ZoneInfo, step: int) -> Opening:
+def _plain_opening(midnight: int, period: DayPeriod, step: int) -> Opening:
+    begins, ends = midnight + period.opens * MINUTE, midnight + period.closes * MINUTE
+    return Opening(begins, ends, range(begins, ends, step * MINUTE))
+
+
+def opening_of(day: date, period: DayPeriod, zone: ZoneInfo, step: int) -> Opening:
+    """A period of a day as the clocks of a zone show it, however they are changed on that day."""
     begins = _first_moment(_local(day, period.opens), zone)
     ends = _last_moment(_local(day, period.closes), zone)
     if ends - begins == (period.closes - period.opens) * MINUTE:
@@ -152,7 +180,7 @@ def moment_by_clock(local: datetime, zone_name: str, *, second: bool) -> datetim
 
 def seconds_of(moment: datetime) -> int:
     """In seconds since 1970, cut."""
-    return (moment - _EPOCH) // timedelta(seconds=1)
+    return (moment - _EPOCH) // _SECOND
 
 
 def moment_of(seconds: int) -> datetime:

@@ -1,8 +1,10 @@
 """Placing bookings one after the other: the first that fits gets its time, and those behind it see that."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
 from server.bookings.errors import (
@@ -70,10 +72,11 @@ class Placement:
         """`ahead` is how many bookings the customers have that are bounded; `whole` are the resources of which all is
         given that is taken from now on.
         """
-        by_number: dict[int, list[Busy]] = {each.number: [] for each in resources.values()}
-        for each in busy:
-            by_number[each.resource_number].append(each)
-        calendars = {each.id: Calendar(each, by_number[each.number], now) for each in resources.values()}
+        moment = now.timestamp()
+        self.ended = {each.booking_id for each in busy if each.lease_end is not None and each.lease_end <= moment}
+        """The bookings whose leases have ended, and whose places are taken for free."""
+        lasting = _by_number(each for each in busy if each.booking_id not in self.ended)
+        calendars = {each.id: Calendar(each, lasting[each.number], now) for each in resources.values()}
         self._now = now
         self._terms = terms
         self._ahead = dict(ahead or {})
@@ -84,11 +87,6 @@ class Placement:
         self.bookings: list[Booking] = []
         self.chosen: dict[UUID, datetime] = {}
         """When resources were chosen from among others."""
-
-    @property
-    def ended(self) -> set[UUID]:
-        """The bookings whose leases have ended, and whose places are taken for free."""
-        return {each for calendar in self.offers.calendars.values() for each in calendar.ended}
 
     @property
     def new_occupancies(self) -> Sequence[Occupancy]:
@@ -145,7 +143,12 @@ class Placement:
         return moved
 
     def _make(
-        self, request: MakeBooking, booking_id: UUID, series_id: UUID | None, span: Span, calendars: Sequence[Calendar]
+        self,
+        request: MakeBooking,
+        booking_id: UUID,
+        series_id: UUID | None,
+        span: Span,
+        calendars: Sequence[Calendar[Busy]],
     ) -> Booking:
         booking = _booking(request, booking_id, series_id, span, calendars, self._now)
         self._take(calendars, booking, span, self._new)
@@ -155,7 +158,7 @@ class Placement:
         self.bookings.append(booking)
         return booking
 
-    def _turn(self, calendar: Calendar) -> None:
+    def _turn(self, calendar: Calendar[Busy]) -> None:
         """Puts a resource behind those that it was chosen among."""
         latest = max(self.chosen.values(), default=self._now)
         self.chosen[calendar.resource.id] = latest + _MICROSECOND
@@ -171,7 +174,7 @@ class Placement:
 
     def _take(
         self,
-        calendars: Sequence[Calendar],
+        calendars: Sequence[Calendar[Busy]],
         booking: Booking,
         span: Span,
         into: dict[tuple[UUID, UUID, int], Occupancy],
@@ -184,11 +187,11 @@ class Placement:
                 calendar.taken.add(busy)
                 into[booking.id, calendar.resource.id, seat] = _occupancy(calendar, busy)
 
-    def _places(self, calendar: Calendar, booking: Booking, span: Span) -> Sequence[int]:
-        places = calendar.free_places(span.start, span.end, booking.seats)
+    def _places(self, calendar: Calendar[Busy], booking: Booking, span: Span) -> Sequence[int]:
+        places = _free_places(calendar, span, booking.seats)
         return places if len(places) == booking.seats else self._traded_places(calendar, booking, span)
 
-    def _traded_places(self, calendar: Calendar, booking: Booking, span: Span) -> Sequence[int]:
+    def _traded_places(self, calendar: Calendar[Busy], booking: Booking, span: Span) -> Sequence[int]:
         resource = calendar.resource
         if resource.id not in self._whole:
             raise Scattered(resource.id)
@@ -222,6 +225,20 @@ def bounded_customers(requests: Sequence[MakeBooking]) -> set[str]:
     return {request.customer for request in requests if not request.caller.may("bookings.hold_more")}
 
 
+def _by_number(busy: Iterable[Busy]) -> Mapping[int, Sequence[Busy]]:
+    taken: defaultdict[int, list[Busy]] = defaultdict(list)
+    for each in busy:
+        taken[each.resource_number].append(each)
+    return taken
+
+
+def _free_places(calendar: Calendar[Busy], span: Span, seats: int) -> Sequence[int]:
+    """As many places as there are seats, which nobody has meanwhile; fewer where bookings must trade theirs."""
+    taken = {each.place for each in calendar.taken.overlapping(span.start - calendar.before, span.end + calendar.after)}
+    free = (place for place in range(1, calendar.resource.capacity + 1) if place not in taken)
+    return [*islice(free, seats)]
+
+
 def _violation(skipped: Skipped) -> PreconditionViolation:
     return PreconditionViolation("OCCURRENCE", skipped.start.isoformat(), str(skipped.refusal))
 
@@ -231,7 +248,7 @@ def _booking(
     booking_id: UUID,
     series_id: UUID | None,
     span: Span,
-    calendars: Sequence[Calendar],
+    calendars: Sequence[Calendar[Busy]],
     now: datetime,
 ) -> Booking:
     return Booking(
@@ -256,7 +273,7 @@ def _booking(
     )
 
 
-def _busy(calendar: Calendar, booking: Booking, span: Span, seat: int, place: int) -> Busy:
+def _busy(calendar: Calendar[Busy], booking: Booking, span: Span, seat: int, place: int) -> Busy:
     return Busy(
         calendar.resource.number,
         place,
@@ -270,7 +287,7 @@ def _busy(calendar: Calendar, booking: Booking, span: Span, seat: int, place: in
     )
 
 
-def _occupancy(calendar: Calendar, busy: Busy) -> Occupancy:
+def _occupancy(calendar: Calendar[Busy], busy: Busy) -> Occupancy:
     lease_end_time = datetime.fromtimestamp(busy.lease_end, UTC) if busy.lease_end else None
     return Occupancy(
         busy.booking_id,

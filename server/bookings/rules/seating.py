@@ -27,7 +27,7 @@ def traded(
     ends: list[tuple[int, int]] = []
     held: set[int] = set()
     begun = [each for each in taken if each.occupied_start < begun_before]
-    others = [each for each in (*taken, *wanted) if each not in begun]
+    others = [*(each for each in taken if each.occupied_start >= begun_before), *wanted]
     for each in (*begun, *sorted(others, key=lambda busy: busy.occupied_start)):
         while ends and ends[0][0] <= each.occupied_start:
             held.discard(heappop(ends)[1])

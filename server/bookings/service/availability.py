@@ -1,28 +1,29 @@
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from typing import NamedTuple
 from uuid import UUID
 
-from server.bookings.rules.asking import Span, Wanted, ids_of, span_of
-from server.bookings.rules.availability import Choices, Offers, known
+from server.bookings.rules.asking import Span, Wanted, ids_of, span_of, windows_of
+from server.bookings.rules.availability import Calendar, Offers, Sought, known
 from server.bookings.rules.hours import MINUTE
-from server.bookings.rules.placing import Placement
-from server.bookings.service.placing import Times, find_taken
+from server.bookings.service.placing import Times
 from server.frame.errors import Refusal
-from storage.bookings.records import Resource
+from storage.bookings.records import Resource, TakenTime
 from storage.bookings.store import BookingsReading, BookingsStore
 
-_FIRST_READ_SECONDS, _MORE = 28 * 24 * 60 * MINUTE, 4
+_DAY_SECONDS = 24 * 60 * MINUTE
+_FIRST_READ_SECONDS, _MORE = 28 * _DAY_SECONDS, 16
 """How much of a window is read at once to begin with, and how many times as much each time after that: a page that
 fills soon reads little."""
-_MOST_CHECKS = 10_000
-"""At once, so that other calls are answered in between; of a resource with many seats, fewer."""
-_SEATS_OF_A_CHECK = 20
+_LONGEST_READ_SECONDS = 366 * _DAY_SECONDS
+"""Of one resource; of several, as much less of each."""
+_MOST_READS = 6
+_MOST_DECISIONS = 12_000
+"""For one page, so that others are answered meanwhile; a page that needs more ends before it is full."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A time that can be booked, in seconds since 1970."""
 
     start: int
@@ -31,13 +32,20 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which times are looked for; a window in seconds since 1970, and what fits into it."""
+    """Which times are looked for, and in which window, in seconds since 1970."""
 
-    choices: Choices
-    seats: int
-    duration_minutes: int
+    sought: Sought
     begin: int
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSlots:
+    """The first times in a window at which a booking can begin."""
+
+    slots: Sequence[Slot]
+    rest: int | None
+    """From when on there may be more that were not looked for; None where all was looked through, or enough found."""
 
 
 class Availability:
@@ -47,23 +55,28 @@ class Availability:
         self._store = store
         self._now = now
 
-    async def find(self, search: Search, limit: int) -> Sequence[Slot]:
+    async def find(self, search: Search, limit: int) -> FoundSlots:
         """The first times in a window at which a booking can begin; raises ResourceNotFound."""
-        found: list[Slot] = []
-        duration = search.duration_minutes * MINUTE
+        sought, found, left = search.sought, list[int](), _MOST_DECISIONS
+        ids = ids_of(sought.choices)
         async with self._store.reading() as reading:
-            resources = await reading.resources.find_many(ids_of(search.choices))
-            known(ids_of(search.choices), resources)
+            resources = await reading.resources.find_many(ids)
+            known(ids, resources)
             now = self._now()
-            begin, end = _within_reach(search, list(resources.values()), now)
-            length, longest = _FIRST_READ_SECONDS, _longest_read(resources.values())
-            while begin + duration <= end and len(found) < limit:
-                until = min(end, begin + min(length, longest) + duration)
-                offers = await _offers(reading, resources, [(ids_of(search.choices), begin, until)], now)
-                starts = offers.starts(search.choices, begin, until, duration, search.seats)
-                found += [Slot(each, each + duration) for each in islice(starts, limit - len(found))]
-                begin, length = until - duration + 1, length * _MORE
-        return found
+            begin, until = _within_reach(search, list(resources.values()), now)
+            length, longest = _FIRST_READ_SECONDS, _LONGEST_READ_SECONDS // len(ids)
+            for _ in range(_MOST_READS):
+                if begin >= until or len(found) >= limit or left <= 0:
+                    break
+                next_read = min(until, begin + min(length, longest))
+                offers = await _offers(
+                    reading, resources, [(ids, begin, next_read + sought.duration)], now, duration=sought.duration
+                )
+                starts, begin = offers.starts(sought, begin, next_read, limit=limit - len(found), decisions=left)
+                found += starts
+                left, length = left - offers.decisions, length * _MORE
+        slots = [Slot(each, each + sought.duration) for each in found]
+        return FoundSlots(slots, begin if begin < until and len(found) < limit else None)
 
     async def check(self, wanted: Sequence[Wanted]) -> Sequence[Refusal | None]:
         """Why each of these times cannot be booked by itself, None where it can; raises ResourceNotFound."""
@@ -82,21 +95,20 @@ class Availability:
 
 
 def _within_reach(search: Search, resources: Sequence[Resource], now: datetime) -> tuple[int, int]:
-    """The window as far as anything in it can be booked, whatever the year."""
+    """From when on and until when a booking in the window can begin, whatever the year."""
     moment, farthest = int(now.timestamp()), max(each.booking_window_minutes for each in resources)
-    reach = moment + (farthest + search.duration_minutes) * MINUTE
-    return max(search.begin, moment), min(search.end, reach)
+    return max(search.begin, moment), min(search.end - search.sought.duration, moment + farthest * MINUTE) + 1
 
 
-def _longest_read(resources: Collection[Resource]) -> int:
-    """How much of a window may be gone through at once, in seconds."""
-    step = min(each.slot_step_minutes for each in resources) * MINUTE
-    weight = sum(1 + each.capacity // _SEATS_OF_A_CHECK for each in resources)
-    return max(1, _MOST_CHECKS // weight) * step
-
-
-async def _offers(reading: BookingsReading, resources: Mapping[UUID, Resource], times: Times, now: datetime) -> Offers:
-    return Placement(resources, await find_taken(reading, resources, times), now).offers
+async def _offers(
+    reading: BookingsReading, resources: Mapping[UUID, Resource], times: Times, now: datetime, *, duration: int = 0
+) -> Offers[TakenTime]:
+    """`duration` is what each booking lasts at least, in seconds: no shorter gap is of use, and the less is read."""
+    shared = {each.number for each in resources.values() if each.capacity > 1}
+    taken = await reading.occupancies.find_taken(
+        windows_of(times, resources), shared, now, gap_seconds=max(0, duration - 1)
+    )
+    return Offers({each.id: Calendar(each, taken.get(each.number, ()), now) for each in resources.values()})
 
 
 def _asked(wanted: Wanted, resources: Mapping[UUID, Resource]) -> Span | Refusal:
@@ -106,7 +118,7 @@ def _asked(wanted: Wanted, resources: Mapping[UUID, Resource]) -> Span | Refusal
         return refusal
 
 
-def _refusal(offers: Offers, wanted: Wanted, span: Span | Refusal) -> Refusal | None:
+def _refusal(offers: Offers[TakenTime], wanted: Wanted, span: Span | Refusal) -> Refusal | None:
     if isinstance(span, Refusal):
         return span
     try:

@@ -9,14 +9,13 @@ from server.bookings.rules.asking import Start, span_at
 from server.bookings.rules.events import booking_event
 from server.bookings.rules.hours import MINUTE
 from server.bookings.service.answers import BOOKING, CHANGED_BOOKINGS, ChangedBookings
-from server.bookings.service.placing import end, expire, place
+from server.bookings.service.placing import end, expire, place, retried
 from server.frame.batching import retry_on_contention
 from server.frame.caller import Caller
 from server.frame.errors import Refusal
 from server.frame.repeating import once
 from storage.bookings.records import Booking, BookingState, Resource
 from storage.bookings.store import BookingsStore, BookingsTransaction
-from storage.errors import AlreadyExists, StoreContention
 from storage.frame.records import ChangeContext
 
 _EXPIRED_AT_ONCE = 100
@@ -140,7 +139,7 @@ class Changing:
     async def _once(
         self, context: ChangeContext, act: Callable[[BookingsTransaction], Awaitable[Booking]], booking_id: UUID
     ) -> Booking:
-        return await _retried(lambda: once(self._store, context, BOOKING, act, f"booking/{booking_id}"))
+        return await retried(lambda: once(self._store, context, BOOKING, act, f"booking/{booking_id}"))
 
     async def _once_for_series(
         self,
@@ -148,20 +147,8 @@ class Changing:
         act: Callable[[BookingsTransaction], Awaitable[ChangedBookings]],
         series_id: UUID,
     ) -> Sequence[Booking]:
-        changed = await _retried(lambda: once(self._store, context, CHANGED_BOOKINGS, act, f"series/{series_id}"))
+        changed = await retried(lambda: once(self._store, context, CHANGED_BOOKINGS, act, f"series/{series_id}"))
         return changed.bookings
-
-
-async def _retried(act: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Acts again where another transaction was in the way, as a booking is by which the time was just taken."""
-
-    async def attempt() -> Answer:
-        try:
-            return await act()
-        except AlreadyExists as error:
-            raise StoreContention from error
-
-    return await retry_on_contention(attempt)
 
 
 async def _lock(tx: BookingsTransaction, caller: Caller, booking_id: UUID) -> tuple[Booking, Sequence[Resource]]:

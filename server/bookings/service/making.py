@@ -6,8 +6,7 @@ from server.bookings.rules.asking import MakeBooking, Recurrence, Span, span_of,
 from server.bookings.rules.availability import known
 from server.bookings.rules.placing import Placement, Terms, bounded_customers, check_rights
 from server.bookings.service.answers import BOOKED_SERIES, BOOKING, BookedSeries
-from server.bookings.service.placing import place
-from server.frame.batching import retry_on_contention
+from server.bookings.service.placing import place, retried
 from server.frame.errors import Refusal
 from server.frame.repeating import once, once_for_each
 from storage.bookings.records import Booking, Resource
@@ -58,15 +57,8 @@ class Making:
             ahead = await tx.bookings.count_ahead(bounded_customers([request]), now)
             return await place(tx, resources, times, now, decide, terms=self._terms, ahead=ahead)
 
-        async def attempt() -> BookedSeries:
-            try:
-                return await once(
-                    self._store, request.context, BOOKED_SERIES, act, lambda booked: f"series/{booked.series_id}"
-                )
-            except AlreadyExists as error:
-                raise StoreContention from error
-
-        return await retry_on_contention(attempt)
+        series = f"series/{request.booking_id}"
+        return await retried(lambda: once(self._store, request.context, BOOKED_SERIES, act, series))
 
     async def _book(self, tx: BookingsTransaction, requests: Sequence[MakeBooking]) -> Sequence[Booking | Refusal]:
         wanted = {resource_id for request in requests for resource_id in request.wanted.resource_ids}

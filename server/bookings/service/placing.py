@@ -1,6 +1,6 @@
 """Reading what is taken, deciding by it, and storing what follows: the same for whatever makes or moves bookings."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
@@ -9,8 +9,10 @@ from server.bookings.rules import life
 from server.bookings.rules.asking import windows_of
 from server.bookings.rules.events import booking_event
 from server.bookings.rules.placing import Placement, Scattered, Terms
-from storage.bookings.records import Booking, Busy, BusyWindow, Resource
-from storage.bookings.store import BookingsReading, BookingsTransaction
+from server.frame.batching import retry_on_contention
+from storage.bookings.records import Booking, BusyWindow, Resource
+from storage.bookings.store import BookingsTransaction
+from storage.errors import AlreadyExists, StoreContention
 from storage.frame.records import NOBODY, ChangeContext
 
 EXPIRE = "bookings.expire"
@@ -24,11 +26,16 @@ Decision = TypeVar("Decision")
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-async def find_taken(
-    reading: BookingsReading, resources: Mapping[UUID, Resource], times: Times, *more: BusyWindow
-) -> Sequence[Busy]:
-    """What is taken of resources at the times at which they are wanted: read for offers just as for bookings."""
-    return await reading.occupancies.find_busy([*windows_of(times, resources), *more])
+async def retried(act: Callable[[], Awaitable[Decision]]) -> Decision:
+    """Acts again where another transaction was in the way, or took the time without having locked the resource."""
+
+    async def attempt() -> Decision:
+        try:
+            return await act()
+        except AlreadyExists as error:
+            raise StoreContention from error
+
+    return await retry_on_contention(attempt)
 
 
 async def place(
@@ -49,7 +56,7 @@ async def place(
     whole: set[UUID] = set()
     while True:
         rest = (BusyWindow(resources[each].number, now, _FAR) for each in whole)
-        taken = await find_taken(tx, resources, times, *rest)
+        taken = await tx.occupancies.find_busy([*windows_of(times, resources), *rest])
         busy = [each for each in taken if each.booking_id != moving]
         placement = Placement(resources, busy, now, terms=terms, ahead=ahead, whole=whole)
         try:

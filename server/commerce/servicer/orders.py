@@ -16,6 +16,7 @@ from server.frame.paging import page_of
 from server.frame.resuming import watch_of
 from server.frame.statuses import status_of
 from server.frame.streaming import answered_in_order
+from server.frame.wire import optional_name
 from storage.commerce.records import Order
 from storage.frame.records import ChangeContext
 
@@ -82,7 +83,7 @@ class OrderServicer(order_service_pb2_grpc.OrderServiceServicer):
 
     async def WatchOrders(self, request: pb.WatchOrdersRequest, call: Call) -> AsyncIterator[pb.WatchOrdersResponse]:
         watch = watch_of(request, call.time)
-        customer_id = messages.same_form(request.customer_id, "customer_id")
+        customer_id = optional_name(request.customer_id, "customer_id")
         changes = self._watching.watch_orders(call.caller, customer_id, watch.position)
         async for message in changes:
             order = messages.order(message.change.order) if message.change else None

@@ -3,7 +3,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, literal, select, true, tuple_
+from sqlalchemy import Integer, Select, any_, bindparam, func, literal, select, true, tuple_
 
 from storage.base import (
     Reader,
@@ -65,7 +65,7 @@ _AHEAD = (
 
 
 # From the first place that the booking has there; seat 1 is written out, as the index has it.
-_ACTIVE_OF_RESOURCE = (
+LIST_ACTIVE = (
     select(bookings)
     .join_from(occupancies, bookings)
     .where(
@@ -77,8 +77,9 @@ _ACTIVE_OF_RESOURCE = (
         func.coalesce(occupancies.c.lease_end_time > bindparam("now"), true()),
     )
     .order_by(occupancies.c.start_time, occupancies.c.booking_id)
-    .limit(bindparam("most"))
+    .limit(bindparam("most", type_=Integer))
 )
+"""What takes a resource in a window; a test reads its plan."""
 
 
 class BookingReader(Reader):
@@ -120,19 +121,23 @@ class BookingReader(Reader):
     ) -> Sequence[Booking]:
         """Pending and confirmed bookings of a resource that begin in a window, by when they begin."""
         window = {"resource": resource_id, "now": now, "first": first, "last": last, "most": limit}
-        return _BOOKINGS.all(await self._connection.execute(_ACTIVE_OF_RESOURCE, window))
+        return _BOOKINGS.all(await self._connection.execute(LIST_ACTIVE, window))
 
     async def list_by_start(
         self, wanted: BookingFilter, *, after: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[Booking]:
         """Bookings by when they begin, starting behind a key of (start_time, id)."""
-        table = occupancies if wanted.resource_id is not None else bookings
+        # Of one customer or one series there are few, however many bookings a resource has.
+        few = wanted.customer_id is not None or wanted.series_id is not None
+        table = occupancies if wanted.resource_id is not None and not few else bookings
         key = (table.c.start_time, occupancies.c.booking_id if table is occupancies else bookings.c.id)
         statement: Select[Any] = select(bookings)
-        if wanted.resource_id is not None:
+        if table is occupancies:
             statement = statement.join_from(occupancies, bookings).where(
                 occupancies.c.resource_id == wanted.resource_id, occupancies.c.seat == literal(1, literal_execute=True)
             )
+        elif wanted.resource_id is not None:
+            statement = statement.where(any_(bookings.c.resource_ids) == wanted.resource_id)
         statement = statement.where(*_conditions(wanted, table.c.start_time))
         if after is not None:
             statement = statement.where(tuple_(*key) > after)
