@@ -10,6 +10,7 @@ from typing import Any
 
 from server.flags.errors import FlagNotFound, TargetingFailed, TypeMismatch
 from server.flags.rules import logic
+from server.flags.rules.compiling import Compiled, Compiler
 from storage.flags.records import Flag, FlagState, FlagType, Prerequisite
 
 TARGETING_KEY = "targetingKey"
@@ -49,6 +50,8 @@ class CompiledFlag:
     flag: Flag
     rule: Any
     """The targeting with all segments in their places; None for none."""
+    result_of: Compiled
+    """The rule, compiled."""
     refers: bool
     """Whether segments stand in it."""
     prerequisites: tuple[Prerequisite, ...]
@@ -72,7 +75,9 @@ class _Unserved(Exception):
     """The targeting gives what is no variant of the flag."""
 
 
-def compiled(flag: Flag, segments: Mapping[str, Any], set_metadata: Mapping[str, Any]) -> CompiledFlag:
+def compiled(
+    flag: Flag, segments: Mapping[str, Any], set_metadata: Mapping[str, Any], compiler: Compiler
+) -> CompiledFlag:
     """The flag, ready to be evaluated; raises what `logic.resolved` does."""
     metadata = {**set_metadata, **flag.metadata}
     values = {name: _typed(value, flag.type) for name, value in flag.variants.items()}
@@ -90,7 +95,16 @@ def compiled(flag: Flag, segments: Mapping[str, Any], set_metadata: Mapping[str,
     elif rule is None:
         constant = answer(Reason.STATIC if default else Reason.DEFAULT, default)
     matches = {name: answer(Reason.TARGETING_MATCH, name) for name in values}
-    return CompiledFlag(flag, rule, refers, flag.prerequisites, constant, answer(Reason.DEFAULT, default), matches)
+    return CompiledFlag(
+        flag,
+        rule,
+        compiler.compiled(rule),
+        refers,
+        flag.prerequisites,
+        constant,
+        answer(Reason.DEFAULT, default),
+        matches,
+    )
 
 
 def evaluated(view: View, flag_key: str, context: Mapping[str, Any], timestamp: int) -> Evaluation:
@@ -157,8 +171,7 @@ class Evaluating:
         if compiled.prerequisites and not all(self.meets(each) is not None for each in compiled.prerequisites):
             return compiled.default
         try:
-            result = logic.evaluated(compiled.rule, self.data_for(compiled.flag.key), self._view.operators)
-            return answered(compiled, result)
+            return answered(compiled, compiled.result_of(self.data_for(compiled.flag.key)))
         except Exception as error:
             # Whatever an operator raises of values that a client sends: it is the flag's fault, and not the server's.
             raise TargetingFailed(flag_key=compiled.flag.key) from error

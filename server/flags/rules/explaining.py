@@ -9,6 +9,7 @@ from json_logic.builtins import to_bool
 
 from server.flags.errors import FlagNotFound, TargetingFailed
 from server.flags.rules import fractional, logic
+from server.flags.rules.compiling import Compiler
 from server.flags.rules.evaluating import TARGETING_KEY, CompiledFlag, Evaluating, Evaluation, Reason, View, answered
 from server.flags.rules.fractional import Choice, Fractional
 from storage.flags.records import FlagState
@@ -101,7 +102,7 @@ class _Trace:
         self._path = ""
         self.rules: list[AskedRule] = []
         self.buckets: list[AskedBucket] = []
-        self._operators = {**operators, logic.FRACTIONAL: self._noting(operators[logic.FRACTIONAL])}
+        self._compiler = Compiler({**operators, logic.FRACTIONAL: self._noting(operators[logic.FRACTIONAL])})
 
     def at(self, rule: Any, path: str) -> Any:
         operator = next(iter(rule)) if isinstance(rule, dict) and len(rule) == 1 else None
@@ -123,7 +124,7 @@ class _Trace:
 
     def _plain(self, rule: Any, path: str) -> Any:
         self._path = path
-        return logic.evaluated(rule, self._data, self._operators)
+        return self._compiler.compiled(rule)(self._data)
 
     def _noting(self, operator: Callable[..., Any]) -> Callable[..., Any]:
         def noting(data: Any, *arguments: Any) -> Any:

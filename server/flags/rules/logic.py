@@ -21,9 +21,12 @@ REF = "$ref"
 _REF_AS_JSON = b'"$ref"'
 FRACTIONAL = "fractional"
 BRANCHES = frozenset({"if", "?:"})
-_LAZY = BRANCHES | {"and", "or", "filter", "reduce", "map", "all", "some", "none"}
+OVER_LISTS = frozenset({"filter", "reduce", "map", "all", "some", "none"})
+"""They evaluate their second argument once for each element of a list."""
+LAZY = BRANCHES | OVER_LISTS | {"and", "or"}
+"""They do not evaluate all of their arguments."""
 _CUSTOM = frozenset({FRACTIONAL, "starts_with", "ends_with", "sem_ver"})
-KNOWN = frozenset(BUILTINS) | _LAZY | _CUSTOM
+KNOWN = frozenset(BUILTINS) | LAZY | _CUSTOM
 """Every operator that flagd has."""
 
 _MAX_GROWN = 64 * 1024
@@ -64,7 +67,7 @@ def operators(version: Fractional) -> Operators:
 
 
 def evaluated(rule: Any, data: Mapping[str, Any], known: Operators) -> Any:
-    """What a rule gives for what `var` reads. Raises what an operator raises, such as ZeroDivisionError."""
+    """What a rule gives for what `var` reads, by the library. Raises what an operator does, as ZeroDivisionError."""
     return _apply(rule, data, known)
 
 

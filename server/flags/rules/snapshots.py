@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from server.flags.rules import logic
+from server.flags.rules.compiling import Compiler
 from server.flags.rules.evaluating import CompiledFlag, View, compiled
 from server.flags.rules.fractional import Fractional
 from storage.flags.records import Configuration, Flag, FlagSet, Segment
@@ -37,11 +38,13 @@ class Snapshot:
     views: Mapping[str, View]
     _kept: Mapping[str, _Kept]
     _operators: logic.Operators
+    _compiler: Compiler
 
     @staticmethod
     def empty(fractional: Fractional) -> "Snapshot":
         """Without any flag, at version 0, which is before every change."""
-        return Snapshot(0, fractional, {}, {}, logic.operators(fractional))
+        known = logic.operators(fractional)
+        return Snapshot(0, fractional, {}, {}, known, Compiler(known))
 
     def view(self, flag_set_id: str) -> View:
         """A flag set; an empty one where there is none of this id."""
@@ -67,7 +70,7 @@ class Snapshot:
             kept[set_id] = _after(before, segments, sets)
             followed = _followed(self.view(set_id).flags, before, kept[set_id])
             views[set_id] = self._view_after(self.view(set_id), kept[set_id], [*followed, *flags])
-        return Snapshot(news.version, self.fractional, views, kept, self._operators)
+        return Snapshot(news.version, self.fractional, views, kept, self._operators, self._compiler)
 
     def _view_after(self, view: View, kept: _Kept, changed: Sequence[Flag]) -> View:
         flags = dict(view.flags)
@@ -75,7 +78,7 @@ class Snapshot:
             if flag.archived:
                 flags.pop(flag.key, None)
             else:
-                flags[flag.key] = compiled(flag, kept.segments, kept.metadata)
+                flags[flag.key] = compiled(flag, kept.segments, kept.metadata, self._compiler)
         return View(view.flag_set_id, kept.metadata, flags, self._operators)
 
 
