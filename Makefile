@@ -3,9 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What fills the environment and is not needed to run: pip and uv.
 TOOLS := .tools
-# Where every test is slow, and the files in which some are; the pooler's have a target of their own.
+# Where every test is slow, and the files in which some are, or are properties, of which `make test` tries few examples;
+# the pooler's have a target of their own.
 FAULTS := tests/races tests/faults tests/attacks tests/failover tests/bench
-SLOW = $(FAULTS) $(shell grep -rl --include='test_*.py' 'pytest.mark.slow' tests)
+SLOW = $(FAULTS) $(shell grep -rlE --include='test_*.py' 'pytest.mark.slow|^@given' tests)
 # What has a target of its own, and is left out by pyproject.toml where nothing else is asked for.
 UNASKED := not proof and not distribution and not clients
 CONTRACTS := $(shell find proto/backroom proto/flagd -name '*.proto')
@@ -56,8 +57,8 @@ demo: generate ## Replay one real day of a real shop, and print its figures
 test: generate $(VENV)/.dev ## Run the tests, against a real database and real servers
 	@$(BIN)/pytest $(addprefix --ignore=,$(FAULTS) tests/pooler) -m "not slow and $(UNASKED)"
 
-test-faults: generate $(VENV)/.dev ## Run the longer tests: races, attacks, commands as processes, and whatever may be killed or frozen
-	@$(BIN)/pytest $(SLOW) -m "slow and $(UNASKED)"
+test-faults: generate $(VENV)/.dev ## Run the longer tests: races, attacks, processes, whatever may be killed or frozen, and all examples of properties
+	@$(BIN)/pytest -n 4 $(sort $(SLOW)) -m "(slow or hypothesis) and $(UNASKED)" --hypothesis-profile=thorough
 
 test-failover: generate $(VENV)/.dev ## Kill, hang and promote under two servers and a crowd, a round of each fault that tells the most
 	@$(BIN)/python -m tests.failover --short --rounds 1

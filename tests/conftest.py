@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from hypothesis import HealthCheck, settings
+
+from tests.fixtures.examples import load_profiles
 
 # Must be set before gRPC is imported, as `server.cli.app` does for commands.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-# No deadline for an example: on a busy machine any example may take long.
-settings.register_profile("backroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("backroom")
+load_profiles()
 
 pytest_plugins = [
     "tests.fixtures.pgbouncer",

@@ -173,7 +173,8 @@ LAWS: Sequence[Law] = (
         _REQUESTS,
         r"""
         SELECT min(request_id::text) FROM frame.request_ids
-        LEFT JOIN commerce.orders ON orders.id::text = substring(answer FROM '[0-9a-f-]{36}') AND placed_by = caller_id
+        LEFT JOIN commerce.orders ON placed_by = caller_id
+            AND orders.id = substring(answer FROM '[0-9a-f]{8}(?:-[0-9a-f]{4}){4}[0-9a-f]{8}')::uuid
         WHERE answer ~ '^(commerce\.placed_order/1 ")?[0-9a-f]{8}(-[0-9a-f]{4}){4}[0-9a-f]{8}"?$'
         GROUP BY substring(answer FROM '[0-9a-f-]{36}') HAVING count(*) > 1 OR count(orders.id) = 0
         """,

@@ -11,6 +11,7 @@ from server.frame.sealing import new_master_key
 from storage.url import parameters, sibling
 from tests.cli.test_doctor import row
 from tests.fixtures.keys import MASTER_KEY
+from tests.fixtures.postgres import migrated
 from tests.process.commands import Finished, backroom_here
 
 FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:1", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:1", "COLUMNS": "400"}
@@ -101,13 +102,15 @@ async def test_it_reports_what_a_commit_waits_for(database_url: str, capsys: pyt
 
 
 async def test_too_few_connections_are_broken(
-    postgres: str, database_url: str, capsys: pytest.CaptureFixture[str]
+    postgres: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The limit is named: the database's own here, with one connection in use."""
-    name = parameters(database_url)["dbname"]
-    limited = as_owner(postgres, f"ALTER DATABASE {name} CONNECTION LIMIT 12", "SELECT 1")
-    with limited, psycopg.connect(database_url):
-        finished = await doctor(capsys, database_url)
+    # A database that the fixtures are not connected to.
+    with migrated(postgres, request) as url:
+        name = parameters(url)["dbname"]
+        limited = as_owner(postgres, f"ALTER DATABASE {name} CONNECTION LIMIT 12", "SELECT 1")
+        with limited, psycopg.connect(url):
+            finished = await doctor(capsys, url)
     assert finished.code == 1
     found = row(finished, "connections")
     assert "11 left for Backroom; each server takes up to 11, and 5 more where it does jobs" in found

@@ -7,8 +7,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from hypothesis import settings
-
 from server.commerce.rules.inventory import AdjustStock
 from server.commerce.rules.orders import HOLD, Line, PlaceOrder
 from server.frame.caller import Caller
@@ -16,9 +14,10 @@ from storage.commerce.records import NewMovement, Order, OrderLine, OrderState, 
 from storage.commerce.store import COMMERCE
 from storage.database import Database
 from storage.frame.records import ChangeContext
+from tests.fixtures.examples import examples
 from tests.fixtures.roles import permissions_of
 
-LAW = settings(max_examples=120, deadline=None)
+LAW = examples(120)
 """No deadline for an example, since the machine may be busy."""
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 PROTO = Path(__file__).resolve().parents[2] / "proto" / "backroom"
@@ -67,6 +68,7 @@ def all_reasons() -> Mapping[str, str]:
 COMMON = reasons("common")
 
 
+@cache
 def documented() -> Mapping[str, Mapping[str, str]]:
     """By method, the code of each reason that it may be refused with, including the common ones."""
     return {rpc.path: {**COMMON, **rpc.refusals} for rpc in rpcs()}

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from tests.fixtures.http import plain_client
 from tests.fixtures.servers import Running
 
 
@@ -26,7 +26,7 @@ class Scrape:
 
 async def scraped(server: Running) -> Scrape:
     await server.idle()
-    async with httpx.AsyncClient() as client:
+    async with plain_client() as client:
         answer = await client.get(f"{server.http}/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from server.frame.contract import BODY_BYTES, MAX_LIMIT_BYTES, largest_bodies_of
@@ -15,6 +15,7 @@ from server.frame.standard import STANDARD_RULES
 from tests.contract.hostile import CANARY, messages, with_nul
 from tests.contract.methods import METHODS, SERVICES, Method, sent
 from tests.contract.proto_comments import documented
+from tests.fixtures.examples import examples
 from tests.fixtures.servers import Api, Refused, Running, refusal, refused
 
 _GROUP = (b"\xc3\x3e", b"\xc4\x3e")
@@ -164,7 +165,7 @@ async def test_a_compressed_message_is_not_read(server: Running, compression: gr
 
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(10, suppress=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_no_message_breaks_a_method_or_leaks(
     server: Running, lasting_admin: Admin, caplog: pytest.LogCaptureFixture, method: Method, data: st.DataObject

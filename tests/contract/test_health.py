@@ -16,6 +16,7 @@ from storage.database import Database
 from tests.contract.methods import SERVICES
 from tests.contract.probes import checked, watched
 from tests.fixtures.applications import application_of
+from tests.fixtures.http import plain_client
 from tests.fixtures.servers import Running
 
 _PB2: Any = health_pb2
@@ -25,7 +26,7 @@ FOLLOWING = ("", "readiness", *(service.full_name for service in SERVICES))
 
 
 async def get(running: Running, path: str) -> httpx.Response:
-    async with httpx.AsyncClient() as client:
+    async with plain_client() as client:
         return await client.get(running.http + path)
 
 
@@ -92,5 +93,5 @@ async def test_http_probes_answer(server: Running) -> None:
     assert (await get(server, "/readyz")).json() == {"status": "ready"}
     assert (await get(server, "/")).text == "Backroom\n"
     assert (await get(server, "/else")).status_code == 404
-    async with httpx.AsyncClient() as client:
+    async with plain_client() as client:
         assert (await client.post(f"{server.http}/metrics")).status_code == 405

@@ -1,10 +1,10 @@
 """Other services verify our access tokens without calling us."""
 
-import httpx
 import jwt
 import pytest
 
 from server.frame.addresses import LOCAL_ISSUER
+from tests.fixtures.http import plain_client
 from tests.fixtures.servers import Api, Running
 
 PATH = "/.well-known/jwks.json"
@@ -13,7 +13,7 @@ PATH = "/.well-known/jwks.json"
 async def test_the_published_key_verifies_an_access_token(server: Running, admin: Api) -> None:
     """A library that knows nothing of Backroom verifies it: the token names the key, the algorithm and the caller."""
     assert admin.token is not None
-    async with httpx.AsyncClient() as client:
+    async with plain_client() as client:
         answer = await client.get(server.http + PATH)
     keys = jwt.PyJWKSet.from_dict(answer.json())
     header = jwt.get_unverified_header(admin.token)
@@ -27,7 +27,7 @@ async def test_the_published_key_verifies_an_access_token(server: Running, admin
 async def test_the_published_key_verifies_no_other_token(server: Running, admin: Api) -> None:
     """A token with one changed character in its claims is not valid."""
     assert admin.token is not None
-    async with httpx.AsyncClient() as client:
+    async with plain_client() as client:
         (key,) = jwt.PyJWKSet.from_dict((await client.get(server.http + PATH)).json()).keys
     header, claims, signature = admin.token.split(".")
     forged = ".".join((header, claims[:-1] + ("A" if claims[-1] != "A" else "Q"), signature))
@@ -37,7 +37,7 @@ async def test_the_published_key_verifies_no_other_token(server: Running, admin:
 
 async def test_no_secret_is_published(server: Running) -> None:
     """The key set holds only the public part and its use."""
-    async with httpx.AsyncClient() as client:
+    async with plain_client() as client:
         (key,) = (await client.get(server.http + PATH)).json()["keys"]
     assert set(key) == {"kty", "crv", "alg", "use", "kid", "x"}
     assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("OKP", "Ed25519", "EdDSA", "sig")

@@ -10,6 +10,8 @@ import pytest
 
 from tests.contract.proto_comments import PROTO
 
+pytestmark = pytest.mark.slow
+
 ROOT = PROTO.parents[1]
 GIT = shutil.which("git") or "git"
 AUTHOR = {

@@ -12,6 +12,7 @@ import httpx
 from backroom.identity.v1 import access_service_pb2 as access_pb
 from backroom.identity.v1 import accounts_pb2
 from storage.database import Database
+from tests.fixtures.http import plain_client
 from tests.fixtures.servers import Api, Running, quick_passwords, running
 
 ALL = "/ofrep/v1/evaluate/flags"
@@ -24,7 +25,7 @@ async def serving(database: Database, **settings: Any) -> AsyncIterator[tuple[Ru
     given = {"ofrep_calls_per_second": 0.0, **settings}
     async with (
         running(database, passwords=quick_passwords(), **given) as server,
-        httpx.AsyncClient(base_url=server.http, timeout=30) as client,
+        plain_client(server.http, timeout=30) as client,
     ):
         # The flags are loaded as the server starts, and in an empty database at once.
         await answered_by(client, 200 if given.get("flags_open_to") else 401)

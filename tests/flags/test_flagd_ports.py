@@ -32,6 +32,7 @@ _SETTINGS: dict[str, Any] = {
 _FREE = {"BACKROOM_GRPC_ADDRESS": "127.0.0.1:0", "BACKROOM_HTTP_ADDRESS": "127.0.0.1:0"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one", "several"])
 async def test_flags_are_evaluated_and_synced_at_ports_of_their_own(
     database: Database, database_url: str, workers: tuple[str, ...]
@@ -87,6 +88,7 @@ def test_a_further_port_in_plain_text_is_refused_in_production_as_the_main_one_i
     assert found == [f"BACKROOM_FLAGD_ADDRESS: 0.0.0.0:8013 is public and in plain text; {fix}"]
 
 
+@pytest.mark.slow
 async def test_a_change_made_while_no_server_ran_is_there_from_the_first_answer(
     database: Database, database_url: str
 ) -> None:

@@ -8,7 +8,6 @@ from time import perf_counter, process_time
 from typing import Any
 
 import grpc
-import httpx
 import pytest
 
 from flagd.evaluation.v1 import evaluation_service_pb2 as v1
@@ -18,6 +17,7 @@ from server.flags.rules.evaluating import MAX_SECONDS, Evaluation, evaluated, ev
 from server.frame.interceptors import CallLimits
 from server.frame.interceptors.shedding import ConcurrencyLimits
 from storage.database import Database
+from tests.fixtures.http import plain_client
 from tests.fixtures.servers import refusal
 from tests.flags.keeping import add
 from tests.flags.ofrep import ALL, HERE, serving, until_known
@@ -144,7 +144,7 @@ async def test_others_are_answered_while_one_evaluates_all_flags_by_a_large_cont
         await known(server.channel, "f0")
         flagd, context = Flagd(server.channel), {"sent": [1] * 10_000}
         request = v1.ResolveAllRequest(context=struct({"sent": [1] * 1_000}))
-        async with httpx.AsyncClient(base_url=server.http, timeout=60) as client:
+        async with plain_client(server.http, timeout=60) as client:
             ways: list[Callable[[], Awaitable[Any]]] = [
                 lambda: client.post(ALL, json={"context": context}),
                 lambda: flagd.v1.ResolveAll(request),
@@ -179,7 +179,7 @@ async def test_a_large_context_is_evaluated_as_a_small_one(database: Database) -
         assert (found.flags["f"].bool_value, found.flags["n"].double_value) == (True, 3)
         one = await flagd.v1.ResolveInt(v1.ResolveIntRequest(flag_key="n", context=struct(context)))
         assert (one.value, one.reason) == (3, "TARGETING_MATCH")
-        async with httpx.AsyncClient(base_url=server.http, timeout=60) as client:
+        async with plain_client(server.http, timeout=60) as client:
             answer = await client.post(f"{ALL}/f", json={"context": context})
             assert (answer.json()["value"], answer.json()["reason"]) == (True, "TARGETING_MATCH")
 

@@ -13,6 +13,7 @@ import pytest
 from flagd.sync.v1 import sync_service_pb2 as sync
 from storage.database import Database
 from storage.flags.store import FLAGS
+from tests.fixtures.http import plain_client
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.pgbouncer import POOLER
 from tests.fixtures.servers import Running
@@ -35,7 +36,7 @@ async def servers(url: str, count: int) -> AsyncIterator[list[tuple[Running, htt
             database = Database(url, audit_key=MASTER_KEYS.audit_key, pool_size=3, pooler=POOLER)
             opened.push_async_callback(database.close)
             server = await opened.enter_async_context(serving_flags(database, ofrep_calls_per_second=0.0))
-            client = await opened.enter_async_context(httpx.AsyncClient(base_url=server.http, timeout=30))
+            client = await opened.enter_async_context(plain_client(server.http, timeout=30))
             found.append((server, client))
         yield found
 

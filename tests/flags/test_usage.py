@@ -16,6 +16,7 @@ from server.frame.module import now
 from storage.database import Database
 from storage.flags.records import FlagState, Served, UsagePeriod
 from storage.flags.store import FLAGS
+from tests.fixtures.http import plain_client
 from tests.fixtures.keys import MASTER_KEYS
 from tests.fixtures.pgbouncer import POOLER
 from tests.fixtures.servers import Api, Running, refusal
@@ -51,7 +52,7 @@ async def test_what_two_servers_served_on_every_wire_is_counted_together(databas
             own = Database(database_url, audit_key=MASTER_KEYS.audit_key, pool_size=3, pooler=POOLER)
             opened.push_async_callback(own.close)
             server = await opened.enter_async_context(serving_flags(own, ofrep_calls_per_second=0.0))
-            client = await opened.enter_async_context(httpx.AsyncClient(base_url=server.http, timeout=30))
+            client = await opened.enter_async_context(plain_client(server.http, timeout=30))
             servers.append((server, client))
         for server, client in servers:
             flagd = Flagd(server.channel)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from server.flags.rules.evaluating import Evaluation, evaluated
@@ -13,8 +12,9 @@ from server.flags.rules.fractional import Fractional
 from server.flags.rules.kinds import type_of_all
 from server.flags.rules.snapshots import Snapshot
 from storage.flags.records import Configuration, Flag, FlagSet, FlagState, FlagType, Segment
+from tests.fixtures.examples import examples
 
-LAW = settings(max_examples=200, deadline=None)
+LAW = examples(200)
 """How a law is tried: no example is too slow, for the machine may be busy."""
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)

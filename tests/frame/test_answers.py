@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.frame.answers import DONE, AnswerKind
 from server.frame.errors import AnswerFromNewerVersion
 from storage.identity.records import Account, AccountKind
+from tests.fixtures.examples import examples
 
 texts = st.text(st.characters(codec="utf-8"), max_size=6)
 
@@ -28,7 +29,7 @@ RECEIPT = AnswerKind("test.receipt", Receipt)
 WORDS = AnswerKind("test.words", tuple[str, ...])
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.uuids(), st.lists(texts, max_size=3).map(tuple), st.datetimes(timezones=st.just(UTC)))
 def test_an_answer_is_read_back_as_it_was_written(id_: UUID, lines: tuple[str, ...], time: datetime) -> None:
     """Ids, texts, and times to the microsecond."""

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from itertools import chain
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.frame import batching
@@ -13,6 +13,7 @@ from server.frame.batching import Batcher
 from server.frame.errors import Contention, Refusal, Stopping
 from server.frame.errors import RequestIdReused as Refused
 from storage.errors import StoreContention, StoreTimeout, StoreUnavailable
+from tests.fixtures.examples import examples
 
 
 class UseCase:
@@ -84,7 +85,7 @@ async def behind_a_batch(use_case: UseCase, batcher: Batcher[int, int], asks: Se
 moments = st.lists(st.integers(0, 4), max_size=25)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     gaps=moments,
     largest=st.integers(1, 8),
@@ -110,7 +111,7 @@ async def test_every_request_is_answered_exactly_once_and_in_order(
     assert all(0 < len(batch) <= largest for batch in use_case.tried)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(weights=st.lists(st.integers(1, 12), max_size=20), largest=st.integers(1, 10))
 async def test_a_batch_does_not_exceed_its_weight_limit(weights: list[int], largest: int) -> None:
     """Except for a single request that is too heavy alone, which gets its own batch."""

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backroom.commerce.v1 import catalog_service_pb2
@@ -27,6 +27,7 @@ from server.frame.paging import (
     page_by,
     page_of,
 )
+from tests.fixtures.examples import examples
 
 Item = tuple[int, str]
 
@@ -72,7 +73,7 @@ items = st.sets(
 )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(items, st.integers(1, 7))
 def test_pages_of_any_size_see_every_item_exactly_once_and_in_order(items: set[Item], size: int) -> None:
     """Even if many items share the first column of the key, and whatever letters are in the second."""
@@ -87,7 +88,7 @@ def test_pages_of_any_size_see_every_item_exactly_once_and_in_order(items: set[I
     assert pages == max(1, -(-len(items) // size))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(items, items, st.integers(1, 4))
 def test_an_item_that_stays_is_listed_once_while_others_come_and_go(
     staying: set[Item], passing: set[Item], size: int
@@ -197,7 +198,7 @@ def test_an_invalid_sort_key_is_refused(after: tuple[str, ...], order: SortOrder
         page_by(order, request(2, forged(*after)))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.text(max_size=60) | st.binary(max_size=60).map(lambda content: base64.urlsafe_b64encode(content).decode()))
 def test_no_text_causes_more_than_a_refusal(token: str) -> None:
     """Empty means the first page; any other invalid text is refused, without another error."""
@@ -208,7 +209,7 @@ def test_no_text_causes_more_than_a_refusal(token: str) -> None:
         page_of(request(2, token))
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=30), max_size=3))
 def test_a_forged_sort_key_is_read_or_refused(after: list[str]) -> None:
     """For each type of column that lists are sorted by."""

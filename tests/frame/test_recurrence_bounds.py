@@ -9,11 +9,12 @@ from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from server.frame import local_time
 from server.frame.recurrence import RecurrenceInvalid, Rule, Series, local_times, read_rule
+from tests.fixtures.examples import examples
 
 START = datetime(2026, 1, 1, 9)
 MAX_YEARS = 2 * (local_times.HORIZON_YEARS + 2)
@@ -164,7 +165,7 @@ NAMES = [
 PARTS = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.one_of(
         st.text(max_size=40),

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import available_timezones
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from server.frame.recurrence import Occurrence, RecurrenceInvalid, Series
+from tests.fixtures.examples import examples
 from tests.frame import recurrence_reference as reference
 from tests.frame.recurrence_reference import DAY, WEEKDAYS
 
@@ -17,7 +18,7 @@ CHANGING = ["Africa/Cairo", "America/Havana", "America/New_York", "America/Santi
 CHANGING += ["Asia/Beirut", "Asia/Kathmandu", "Asia/Tehran", "Atlantic/Azores", "Australia/Lord_Howe"]
 CHANGING += ["Europe/Berlin", "Europe/Dublin", "Pacific/Apia", "Pacific/Chatham", "Africa/Casablanca", "UTC"]
 FREQUENCIES = ["YEARLY", "MONTHLY", "WEEKLY", "DAILY"]
-MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = examples(60)
 
 
 def listed(least: int, most: int, *, size: int = 3) -> st.SearchStrategy[str]:

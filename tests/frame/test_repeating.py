@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backroom.identity.v1 import access_service_pb2, identity_service_pb2
@@ -27,6 +27,7 @@ from storage.database import Database
 from storage.frame.records import NOBODY, AuditFilter, ChangeContext, Claim, EarlierRequest, RequestKey
 from storage.store import FRAME
 from storage.transaction import Transaction
+from tests.fixtures.examples import examples
 
 ADA = Caller(UUID(int=1), frozenset())
 REQUEST_ID = str(UUID(int=7))
@@ -116,14 +117,14 @@ texts = st.text(st.characters(codec="utf-8"), max_size=6)
 registers = st.builds(Register, email=texts, password=texts, display_name=texts)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.lists(registers, max_size=3), st.lists(registers, max_size=3))
 def test_a_digest_distinguishes_contents(some: list[Register], others: list[Register]) -> None:
     """Equal contents have equal digests, and no others do, wherever one message ends and the next begins."""
     assert (digest_of(*some) == digest_of(*others)) == (some == others)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(registers, st.binary(min_size=1, max_size=32), st.binary(min_size=1, max_size=32))
 def test_a_secret_changes_the_digest(message: Register, one: bytes, other: bytes) -> None:
     """Without the secret, the digest cannot be computed from a guessed password."""
@@ -317,7 +318,7 @@ def test_a_batch_is_answered_in_its_own_order() -> None:
     assert answers[3:] == ["one", refused, refused]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.tuples(st.integers(1, 3), st.booleans()) | st.none(), max_size=10), st.sets(st.integers(1, 3)))
 async def test_every_request_of_a_batch_is_classified_exactly_once(
     asks: list[tuple[int, bool] | None], before: set[int]

@@ -7,13 +7,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backroom.commerce.v1 import inventory_service_pb2, order_service_pb2
 from server.frame.errors import ResumeTokenExpired, ResumeTokenInvalid
 from server.frame.resuming import TOKEN_LIFE, Position, Watch, watch_of
 from storage.snapshots import Snapshot
+from tests.fixtures.examples import examples
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MAX_TIMELINE = f"{2**64 - 1:x}.{2**32 - 1:08x}"
@@ -89,7 +90,7 @@ def test_garbage_is_refused_as_a_token(garbage: str) -> None:
             watch_of(request(garbage.encode(errors="ignore").decode() or "?"), NOON)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(positions, st.data())
 def test_a_damaged_token_does_no_harm(position: Position, data: st.DataObject) -> None:
     """It is refused, or is a token of another position; no other error is raised."""
@@ -185,7 +186,7 @@ def test_an_invalid_timeline_is_refused(timeline: str) -> None:
         watch_of(request(dated(f"{timeline} 7:5:1")), NOON)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(snapshots(12, 6), st.integers(0, 12))
 def test_a_snapshot_cut_at_a_transaction_shows_the_same_transactions_up_to_it(snapshot: Snapshot, last: int) -> None:
     """And none after it, which count as not started."""
@@ -200,7 +201,7 @@ def test_a_snapshot_may_end_with_the_last_transaction_of_an_epoch() -> None:
     assert Snapshot(EPOCH - 5, EPOCH + 7).up_to(EPOCH - 1) == Snapshot(EPOCH - 5, EPOCH + 1)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(snapshots(12, 6), snapshots(12, 6))
 def test_a_snapshot_covers_another_that_shows_no_more(one: Snapshot, other: Snapshot) -> None:
     """All transactions that had committed in the other had in this; the last one below xmax is never under way."""
@@ -221,7 +222,7 @@ def test_the_first_number_of_an_epoch_ends_no_snapshot(first: int, last: int) ->
         Snapshot(first, last)
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(snapshot=snapshots())
 def test_postgresql_accepts_every_snapshot(postgres: str, snapshot: Snapshot) -> None:
     """And returns it unchanged."""

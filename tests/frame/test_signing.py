@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.frame.records import AuditEntry, AuditEvent, AuditSeal
 from storage.frame.signing import START, hash_of, mac_of
+from tests.fixtures.examples import examples
 
 SECRET = b"a secret of the tests"
 TIME = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -29,7 +30,7 @@ entries = st.builds(
 )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(entries, entries)
 def test_two_entries_have_the_same_signature_only_if_they_are_equal(one: AuditEntry, other: AuditEntry) -> None:
     """Wherever one field ends and the next begins."""
@@ -37,7 +38,7 @@ def test_two_entries_have_the_same_signature_only_if_they_are_equal(one: AuditEn
     assert mac_of(one, SECRET) != mac_of(one, b"another")
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(texts, texts)
 def test_moving_text_between_fields_changes_the_signature(one: str, two: str) -> None:
     """It would not if the fields were merely concatenated."""

@@ -6,10 +6,11 @@ import warnings
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.frame.streaming import answered_in_order
+from tests.fixtures.examples import examples
 
 
 class Asks:
@@ -79,7 +80,7 @@ async def collected(answers: AsyncIterator[int]) -> tuple[list[int], str]:
     return seen, ""
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     delays=st.lists(st.integers(0, 6), max_size=15),
     at_once=st.integers(1, 5),

@@ -6,15 +6,16 @@ from uuid import UUID
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backroom.commerce.v1.order_service_pb2 import ListOrdersRequest
 from backroom.identity.v1 import audit_pb2
 from server.frame.wire import EnumNames, bound_of, optional_uuid, period_of, time_of, timestamp
+from tests.fixtures.examples import examples
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.datetimes(timezones=st.timezones()))
 def test_a_time_is_read_back_as_it_was_sent(time: datetime) -> None:
     """To the microsecond, and in UTC whatever zone it came from."""

@@ -98,6 +98,7 @@ async def test_a_caller_that_leaves_while_waiting_frees_its_place(evaluations: "
         passwords.close()
 
 
+@pytest.mark.slow
 async def test_a_flood_of_logins_does_not_starve_other_calls(full_cost: Running) -> None:
     """While 150 accounts are tried at once, GetMe and health are answered, and not only afterwards.
 

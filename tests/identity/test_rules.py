@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.frame.caller import Caller
@@ -26,6 +26,7 @@ from server.identity.rules.roles import (
 )
 from server.identity.rules.sessions import REFRESH_GRACE, SESSION_LIFE, Renewal, renewal
 from storage.identity.records import Role, Session
+from tests.fixtures.examples import examples
 from tests.fixtures.roles import BUILT_IN, PERMISSIONS, ROLES
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -91,7 +92,7 @@ generations = st.integers(0, 2**31 - 1)
 moments = st.timedeltas(timedelta(-1), timedelta(40)).map(lambda by: NOW + by)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(last=generations, sent=generations, now=moments, expire=moments, end=st.none() | moments)
 def test_only_the_last_generation_is_ever_next(
     last: int, sent: int, now: datetime, expire: datetime, end: datetime | None
@@ -105,7 +106,7 @@ def test_only_the_last_generation_is_ever_next(
     assert (decision is Renewal.ENDED) == (end is not None or now >= expire)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.lists(st.sampled_from([LAST, LAST - 1, LAST - 2, LAST + 1]), max_size=8))
 def test_no_sequence_of_tokens_moves_a_session_by_more_than_its_last_token(sent: list[int]) -> None:
     """The session's generation grows by one for each NEXT, so that no token is NEXT twice."""
@@ -123,7 +124,7 @@ def test_an_address_has_one_canonical_form(written: str) -> None:
     assert normal_email(written) == "ada@example.com"
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.emails())
 def test_the_canonical_form_of_an_address_is_stable(email: str) -> None:
     """Normalizing twice equals normalizing once, and case never matters."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.frame import base64url
@@ -17,6 +17,7 @@ from server.identity.errors import CredentialsInvalid
 from server.identity.rules.sessions import RefreshTokenContent
 from storage.database import Database
 from storage.identity.records import Session
+from tests.fixtures.examples import examples
 from tests.identity.people import Clock
 from tests.identity.test_keys import asked, ring_of, rotated, rotation_of
 
@@ -120,7 +121,7 @@ async def test_a_changed_refresh_token_is_invalid() -> None:
             await secrets.read_refresh_token(token[:cut])
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.text(max_size=80) | st.binary(max_size=60).map(lambda content: "brr_" + base64url.encoded(content)))
 async def test_no_random_text_is_a_refresh_token(token: str) -> None:
     """Whatever is sent, the answer is the one refusal."""

@@ -287,6 +287,7 @@ async def test_an_expired_key_does_not_count(timed: Running, clock: Clock) -> No
     assert (await boss.access.CreateKey(keying(created))).secret
 
 
+@pytest.mark.slow
 async def test_a_token_of_a_deleted_key_ends_within_a_second(pair: Pair) -> None:
     """On every server, whichever deleted it; the other key's token remains valid."""
     one, two = await pair.sign_in("admin")

@@ -3,6 +3,7 @@
 import asyncio
 
 import psycopg
+import pytest
 from alembic.script import ScriptDirectory
 
 import migrations
@@ -70,6 +71,7 @@ def test_upgrading_at_the_newest_does_nothing(database_url: str) -> None:
     assert ours(database_url) == before
 
 
+@pytest.mark.slow
 async def test_two_concurrent_upgrades_succeed(empty_url: str) -> None:
     """Two servers of a deployment start together: one does the work, and the other waits for it."""
     async with asyncio.TaskGroup() as group:

@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.resources import files
 
 import psycopg
+import pytest
 
 import migrations
 from tests.migrations.catalog import catalog
@@ -37,6 +38,7 @@ def test_the_steps_give_the_librarys_schema(empty_url: str, database_url: str) -
     assert queue_of(database_url) == queue_of(empty_url)
 
 
+@pytest.mark.slow
 def test_every_version_of_postgresql_gives_the_same(database_url: str) -> None:
     """The oldest that is supported, and the newest that is embedded; the tests run on one of the two."""
     with psycopg.connect(database_url) as connection:

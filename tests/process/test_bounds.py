@@ -46,7 +46,18 @@ async def longest_wait(server: Running, attack: "asyncio.Task[bytes]") -> float:
     return longest
 
 
-@pytest.mark.parametrize("name", [name for name in ATTACKS if name != "many_bodies"])
+_LONG = {"pipelined_unread_by_many", "scrapes"}
+"""The attacks that keep a core busy for seconds."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in _LONG else [])
+        for name in ATTACKS
+        if name != "many_bodies"
+    ],
+)
 async def test_attacks_do_not_delay_other_callers(hub: Running, name: str) -> None:
     """On an idle machine they wait some hundredths of a second; before there were limits, two to ten seconds."""
     attack = asyncio.create_task(ATTACKS[name](hub.server.http_port))

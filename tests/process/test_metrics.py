@@ -2,20 +2,20 @@
 
 import asyncio
 
-import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from server.process.http.metrics import CachedExposition, MetricsAccess, rendered
 from server.settings import Address
 from storage.database import Database
+from tests.fixtures.http import plain_client
 from tests.fixtures.servers import running
 
 TOKEN = "scrape-scrape-scrape"
 
 
 async def status(url: str, **headers: str) -> int:
-    async with httpx.AsyncClient() as client:
+    async with plain_client() as client:
         return (await client.get(url, headers=headers)).status_code
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.ledger import Answer, Ledger
 from sandbox.rules import METHODS, KeyReused, PaymentUnknown, RequestRefused
+from tests.fixtures.examples import examples
 
 SUMS = ("authorized", "captured", "refunded")
 
@@ -67,7 +68,7 @@ calls = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.lists(calls, max_size=25))
 def test_the_ledger_adds_up_after_any_requests(asked: list[Call]) -> None:
     """Nothing is taken that was not secured, nor refunded that was not taken, and a key has one response."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -13,6 +13,7 @@ from storage.base import json_rows as given_rows
 from storage.database import Database
 from storage.schema import METADATA
 from storage.store import FRAME
+from tests.fixtures.examples import examples
 
 REQUESTS = METADATA.tables["frame.request_ids"]
 ORDERS = METADATA.tables["commerce.orders"]
@@ -54,7 +55,7 @@ async def test_rows_passed_to_a_statement_are_returned_unchanged(database: Datab
             assert [tuple(row) for row in found] == rows
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(50, suppress=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(VALUES, max_size=5))
 async def test_every_value_of_a_row_is_returned_exactly(database: Database, rows: list[tuple[object, ...]]) -> None:
     """Any text that PostgreSQL can hold, any amount to nine decimals, any number that fits its column."""
